@@ -1,0 +1,132 @@
+#include "actors/cache.hpp"
+
+namespace sluice {
+
+namespace {
+
+// Often enough that stale entries do not linger, seldom enough to cost nothing; nothing is scheduled while idle.
+constexpr std::chrono::milliseconds tick_interval{100};
+constexpr size_t records_per_batch = 256;
+
+} // namespace
+
+cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_parts parts) {
+  self->state.start(std::move(parts));
+  self->set_down_handler([self](caf::down_msg& x) {
+    read_desk::outcome out;
+    self->state.desk->reader_lost(x.source, out);
+    self->state.follow(std::move(out));
+  });
+  return {
+    [self](read_request& request) -> caf::result<read_result> {
+      auto promise = self->make_response_promise<read_result>();
+      self->state.read(request, reply<read_result>{promise});
+      return promise;
+    },
+    [self](const invalidation& x) { self->state.invalidate(x); },
+    [self](caf::join_atom, const std::string& db, const reader_actor& reader) { self->state.add_reader(db, reader); },
+    [self](caf::tick_atom) { self->state.tick(); },
+    [self](caf::close_atom) {
+      self->state.close();
+      return caf::ok_atom_v;
+    },
+  };
+}
+
+void cache_state::start(cache_parts x) {
+  parts = std::move(x);
+  desk = std::make_unique<read_desk>(*parts.hits, *parts.time, parts.max_queued, parts.seed);
+  // A predecessor that failed may have left something half done.
+  parts.hits->clear();
+  schedule_tick();
+}
+
+void cache_state::read(read_request& request, reply<read_result> to) {
+  auto& slot = parts.actors->slot(request.db);
+  read_desk::outcome out;
+  desk->submit(slot, std::move(request), std::move(to), out);
+  follow(std::move(out));
+}
+
+void cache_state::invalidate(const invalidation& x) {
+  if (x.everything) {
+    desk->forget_statements();
+    read_desk::outcome out;
+    desk->refuse_if_closed(parts.actors->slot(x.db), out);
+    follow(std::move(out));
+  }
+  if (!tick_scheduled) {
+    parts.hits->sweep(parts.time->now());
+    schedule_tick();
+  } else {
+    sweep_due = true;
+  }
+}
+
+void cache_state::add_reader(const std::string& db, reader_actor reader) {
+  self->monitor(reader);
+  read_desk::outcome out;
+  desk->reader_joined(parts.actors->slot(db), std::move(reader), out);
+  follow(std::move(out));
+}
+
+void cache_state::follow(read_desk::outcome out) {
+  for (auto& x : out.dispatches)
+    self->request(x.reader, caf::infinite, std::move(x.request))
+      .then(
+        [this, id = x.flight](executed_read& answer) {
+          read_desk::outcome next;
+          desk->finished(id, std::move(answer), next);
+          follow(std::move(next));
+        },
+        [this, id = x.flight](caf::error& why) {
+          read_desk::outcome next;
+          desk->finished(id, std::move(why), next);
+          follow(std::move(next));
+        });
+  for (const auto& db : out.wants_readers)
+    self->send(parts.actors->supervisor(), caf::spawn_atom_v, db);
+  for (const auto& db : out.suspects)
+    if (auto route = parts.actors->slot(db).route())
+      self->send(route->writer, verify_atom{});
+  std::move(out.records.begin(), out.records.end(), std::back_inserter(records.records));
+  if (records.records.size() >= records_per_batch)
+    report();
+  else if (!records.records.empty())
+    schedule_tick();
+  parts.misses->store(desk->misses(), std::memory_order_relaxed);
+  parts.joined->store(desk->joined(), std::memory_order_relaxed);
+  for (auto& x : out.deliveries)
+    x.to.deliver(std::move(x.result));
+}
+
+void cache_state::tick() {
+  tick_scheduled = false;
+  auto hits = parts.hits->harvest(wall_us(*parts.time));
+  std::move(hits.begin(), hits.end(), std::back_inserter(records.records));
+  report();
+  if (std::exchange(sweep_due, false)) {
+    parts.hits->sweep(parts.time->now());
+    schedule_tick();
+  }
+}
+
+void cache_state::schedule_tick() {
+  if (!std::exchange(tick_scheduled, true))
+    self->delayed_send(self, tick_interval, caf::tick_atom_v);
+}
+
+void cache_state::report() {
+  if (!records.records.empty())
+    self->send(parts.actors->audit(), std::exchange(records, {}));
+}
+
+void cache_state::close() {
+  read_desk::outcome out;
+  desk->abandon(out);
+  follow(std::move(out));
+  tick();
+  self->quit();
+}
+
+} // namespace sluice

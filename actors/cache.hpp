@@ -1,0 +1,52 @@
+#pragma once
+
+#include "actors/clock.hpp"
+#include "actors/directory.hpp"
+#include "actors/hit_table.hpp"
+#include "actors/read_desk.hpp"
+#include "messages/interfaces.hpp"
+
+#include <memory>
+#include <unordered_map>
+
+namespace sluice {
+
+/// What the cache actor works with; all of it outlives the actor.
+struct cache_parts {
+  std::shared_ptr<hit_table> hits;
+  std::shared_ptr<directory> actors;
+  const clock* time = nullptr;
+  /// Reads that may wait for a reader, per database.
+  uint64_t max_queued = 10'000;
+  uint64_t seed = 0;
+  /// Shared with `status`: reads that ran a query, and reads that shared another's.
+  std::shared_ptr<std::atomic<uint64_t>> misses;
+  std::shared_ptr<std::atomic<uint64_t>> joined;
+};
+
+struct cache_state {
+  explicit cache_state(cache_actor::pointer me) : self(me) {}
+
+  void start(cache_parts x);
+  void read(read_request& request, reply<read_result> to);
+  void invalidate(const invalidation& x);
+  void add_reader(const std::string& db, reader_actor reader);
+  void follow(read_desk::outcome out);
+  void tick();
+  void schedule_tick();
+  void report();
+  void close();
+
+  cache_actor::pointer self;
+  cache_parts parts;
+  std::unique_ptr<read_desk> desk;
+  audit_batch records;
+  bool tick_scheduled = false;
+  bool sweep_due = false;
+  static inline const char* name = "cache";
+};
+
+/// The behavior of the cache actor.
+cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_parts parts);
+
+} // namespace sluice

@@ -1,0 +1,93 @@
+#pragma once
+
+#include "actors/admission.hpp"
+#include "actors/retry_counters.hpp"
+#include "actors/table_versions.hpp"
+#include "messages/interfaces.hpp"
+#include "messages/status.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace sluice {
+
+/// Where writes go: a writer and the queue in front of it. Both change together when a writer is restarted.
+struct write_route {
+  writer_actor writer;
+  std::shared_ptr<admission> queue;
+};
+
+/// What a database has done, counted by its writer and shown to operators.
+struct database_counters {
+  std::atomic<uint64_t> commits{0};
+  std::atomic<uint64_t> committed_requests{0};
+  std::atomic<uint64_t> replayed_requests{0};
+  std::atomic<uint64_t> failed_requests{0};
+  std::atomic<uint64_t> foreign_commits{0};
+  std::atomic<uint64_t> restarts{0};
+  std::atomic<uint64_t> wal_bytes{0};
+};
+
+/// The part of a database that outlives its actors: version stamps, counters, and the current route to its writer.
+/// Callers keep it; the supervisor changes the route. Thread-safe.
+class database_slot {
+public:
+  explicit database_slot(std::string name) : name_(std::move(name)) {}
+
+  const std::string& name() const noexcept { return name_; }
+
+  table_versions& versions() noexcept { return versions_; }
+  const table_versions& versions() const noexcept { return versions_; }
+  database_counters& counters() noexcept { return counters_; }
+  retry_counters& retries() noexcept { return retries_; }
+
+  /// The current route, or why there is none (`unavailable`).
+  caf::expected<write_route> route() const {
+    std::lock_guard guard{mutex_};
+    if (closed_)
+      return make_error(*closed_);
+    return route_;
+  }
+
+  void open(write_route route) {
+    std::lock_guard guard{mutex_};
+    route_ = std::move(route);
+    closed_.reset();
+  }
+
+  /// Refuses requests from now on, for the reason given.
+  void close(failure why, bool quarantined) {
+    std::lock_guard guard{mutex_};
+    closed_ = std::move(why);
+    quarantined_ = quarantined;
+  }
+
+  /// Lets go of the writer. @pre closed
+  void forget_route() {
+    std::lock_guard guard{mutex_};
+    route_ = {};
+  }
+
+  /// Why reads are refused; nothing while the database is open.
+  std::optional<failure> closed() const {
+    std::lock_guard guard{mutex_};
+    return closed_;
+  }
+
+  database_status status(const clock& time) const;
+
+private:
+  const std::string name_;
+  table_versions versions_;
+  database_counters counters_;
+  retry_counters retries_;
+  mutable std::mutex mutex_;
+  write_route route_;
+  std::optional<failure> closed_;
+  bool quarantined_ = false;
+};
+
+} // namespace sluice

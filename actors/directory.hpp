@@ -1,0 +1,80 @@
+#pragma once
+
+#include "actors/database_slot.hpp"
+#include "messages/interfaces.hpp"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// Who is who in one broker, now: handles change when the supervisor restarts an actor, so nobody keeps them. Slots
+/// live as long as the directory. Thread-safe.
+class directory {
+public:
+  cache_actor cache() const { return get(cache_); }
+  audit_actor audit() const { return get(audit_); }
+  supervisor_actor supervisor() const { return get(supervisor_); }
+
+  void set(cache_actor x) { put(cache_, std::move(x)); }
+  void set(audit_actor x) { put(audit_, std::move(x)); }
+  void set(supervisor_actor x) { put(supervisor_, std::move(x)); }
+
+  /// Forgets every actor; requests fail from now on.
+  void clear() {
+    set(cache_actor{});
+    set(audit_actor{});
+    set(supervisor_actor{});
+    for (auto* x : slots())
+      x->forget_route();
+  }
+
+  /// The slot of the database, made closed on first use; the supervisor opens it.
+  database_slot& slot(const std::string& name) {
+    std::lock_guard guard{mutex_};
+    auto& x = slots_[name];
+    if (!x) {
+      x = std::make_unique<database_slot>(name);
+      failure why;
+      why.code = errc::unavailable;
+      why.message = "the database is not open yet";
+      x->close(std::move(why), false);
+    }
+    return *x;
+  }
+
+  /// All slots, by name.
+  std::vector<database_slot*> slots() const {
+    std::lock_guard guard{mutex_};
+    std::vector<database_slot*> result;
+    for (const auto& [name, x] : slots_)
+      result.push_back(x.get());
+    return result;
+  }
+
+  /// How often any actor had to be restarted.
+  std::atomic<uint64_t> restarts{0};
+
+private:
+  template <class Handle> Handle get(const Handle& x) const {
+    std::lock_guard guard{mutex_};
+    return x;
+  }
+
+  template <class Handle> void put(Handle& to, Handle x) {
+    std::lock_guard guard{mutex_};
+    to = std::move(x);
+  }
+
+  mutable std::mutex mutex_;
+  cache_actor cache_;
+  audit_actor audit_;
+  supervisor_actor supervisor_;
+  std::map<std::string, std::unique_ptr<database_slot>> slots_;
+};
+
+} // namespace sluice

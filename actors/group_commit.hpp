@@ -1,0 +1,153 @@
+#pragma once
+
+#include "actors/clock.hpp"
+#include "actors/database_slot.hpp"
+#include "actors/reply.hpp"
+#include "actors/request_ids.hpp"
+#include "actors/retry_policy.hpp"
+#include "actors/store.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// Bounds and defaults of a writer.
+struct group_settings {
+  uint64_t max_requests = 4'096;
+  std::chrono::milliseconds max_time{50};
+  std::chrono::milliseconds default_deadline{30'000};
+  retry_policy retry;
+};
+
+/// Turns single writes into group commits: executes each request as it comes in, inside one transaction, and settles
+/// all of them by one COMMIT.
+///
+/// Every request gets its own outcome. A failing statement is undone alone. When an error costs the whole
+/// transaction, the group runs again without the request that caused it; when COMMIT itself fails, the group is halved
+/// until the culprit stands alone. Nobody has been answered until then, so running again is invisible.
+///
+/// Owned and called by one writer; needs no CAF to be tested.
+class group_commit {
+public:
+  /// What the writer has to do after a call.
+  struct step {
+    enum class action : uint8_t {
+      /// Nothing; more may come.
+      wait,
+      /// Send the marker that ends this group.
+      mark,
+      /// Settle at once.
+      settle,
+      /// Call `retry` after `delay`.
+      retry,
+    };
+    action what = action::wait;
+    std::chrono::milliseconds delay{0};
+  };
+
+  /// A request and its outcome.
+  struct settled_write {
+    reply<write_result> to;
+    caf::expected<write_result> result;
+    std::string agent;
+    size_t bytes = 0;
+  };
+
+  /// What settling a group came to. Tell the audit and the cache first, then deliver.
+  struct settlement {
+    std::vector<settled_write> writes;
+    invalidation changes;
+    audit_batch records;
+    std::chrono::nanoseconds busy{0};
+  };
+
+  group_commit(write_store& store, database_slot& slot, const clock& time, group_settings settings, uint64_t seed);
+
+  /// Takes a request in, and executes it unless a foreign process holds the lock.
+  step add(write_request request, reply<write_result> to);
+
+  /// Asks again for the lock that a foreign process held.
+  step retry();
+
+  /// Commits what was executed and returns every request whose outcome is known.
+  settlement settle();
+
+  /// What to do once a settlement is delivered: requests may still wait for the lock.
+  step after_settling() const;
+
+  /// Looks whether a foreign process has committed, unless a transaction is open, whose begin has looked already.
+  void look_for_foreign_commit();
+
+  /// Grows with every `settle`, so that a marker of an earlier group can be told.
+  uint64_t number() const noexcept { return number_; }
+
+  bool empty() const noexcept { return entries_.empty(); }
+
+private:
+  struct entry {
+    write_request request;
+    reply<write_result> to;
+    size_t bytes = 0;
+    clock::steady deadline;
+    uint64_t refusals = 0;
+    std::optional<write_result> result;
+    std::optional<failure> error;
+    table_set tables;
+    bool schema_changed = false;
+
+    bool failed() const noexcept { return error.has_value(); }
+    /// Executed in the open transaction, and has to be in its commit record.
+    bool applied() const noexcept { return !error && result && !result->replayed; }
+    /// Repeats a commit older than the open transaction `seq`, whose fate cannot change it.
+    bool durable_before(uint64_t seq) const noexcept {
+      return !error && result && result->replayed && result->commit_seq < seq;
+    }
+  };
+
+  using range = std::pair<size_t, size_t>;
+
+  step begin();
+  caf::expected<begun_transaction> ask_for_lock();
+  step begin_refused(const failure& why);
+  step full_or(step::action otherwise) const;
+  void give_up(entry& x, const failure& why);
+
+  // The transaction is open and holds what was executed of `whole`. Afterwards it is open and holds `which` too, or
+  // everything in `whole` has failed or waits for the lock.
+  bool execute(range which, range whole);
+  void execute(entry& x);
+  bool begin_again(range which);
+  void undo(range which);
+
+  // The transaction is open and `which` executed in it; afterwards nothing is open and each entry has its outcome, or
+  // waits for the lock.
+  void commit(range which);
+  void commit_failed(range which, const failure& why);
+  void fail_live(range which, const failure& why);
+
+  audit_record record_of(entry& x, int64_t ts_us, clock::steady at) const;
+  void note_foreign_commit();
+
+  write_store& store_;
+  database_slot& slot_;
+  const clock& time_;
+  const group_settings settings_;
+  backoff backoff_;
+
+  std::vector<entry> entries_;
+  bool open_ = false;
+  bool backing_off_ = false;
+  std::chrono::milliseconds pause_{0};
+  clock::steady opened_at_{};
+  clock::steady waiting_since_{};
+  uint64_t next_seq_ = 0;
+  uint64_t number_ = 1;
+  bool foreign_commit_ = false;
+  invalidation changes_;
+  request_ids ids_;
+};
+
+} // namespace sluice

@@ -1,0 +1,146 @@
+#pragma once
+
+#include "actors/clock.hpp"
+#include "actors/hit_table.hpp"
+#include "actors/reply.hpp"
+#include "actors/request_ids.hpp"
+#include "messages/interfaces.hpp"
+
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace sluice {
+
+/// Decides which reader runs which query, and who shares whose answer.
+///
+/// Identical reads share one flight. A read joins a flight only when no write that its caller may have seen can be
+/// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the hit table
+/// on the same condition. Readers are handed one query at a time, so a long one delays nobody but its own callers
+/// while another reader is idle.
+///
+/// Owned and called by the cache actor; needs no CAF to be tested, but for handles, which may be empty.
+class read_desk {
+public:
+  /// A query to hand to a reader.
+  struct dispatch {
+    reader_actor reader;
+    uint64_t flight = 0;
+    read_request request;
+  };
+
+  /// What a call came to: queries to start, answers to deliver.
+  struct outcome {
+    struct delivery {
+      reply<read_result> to;
+      caf::expected<read_result> result;
+    };
+
+    std::vector<delivery> deliveries;
+    std::vector<dispatch> dispatches;
+    std::vector<audit_record> records;
+    /// Databases whose queue is waiting for more readers.
+    std::vector<std::string> wants_readers;
+    /// Databases that a foreign process seems to have written to.
+    std::vector<std::string> suspects;
+  };
+
+  read_desk(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed)
+    : hits_(hits), time_(time), max_queued_(max_queued), ids_(seed) {}
+
+  /// Takes a read in. Its `limits` are the effective ones: nothing in them is zero.
+  void submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out);
+
+  /// A reader has answered.
+  void finished(uint64_t flight, caf::expected<executed_read> answer, outcome& out);
+
+  /// A reader is there for the database, or has ended; what it was running fails with `unavailable`.
+  void reader_joined(database_slot& slot, reader_actor reader, outcome& out);
+  void reader_lost(const caf::actor_addr& reader, outcome& out);
+
+  /// Refuses what waits for a reader if the database has been closed, for no reader will come.
+  void refuse_if_closed(database_slot& slot, outcome& out);
+
+  /// The schema may have changed: what is known about statements is forgotten.
+  void forget_statements() { statements_.clear(); }
+
+  /// Ends every read: those that wait get `unavailable`.
+  void abandon(outcome& out);
+
+  uint64_t misses() const noexcept { return misses_; }
+  uint64_t joined() const noexcept { return joined_; }
+
+private:
+  struct waiter {
+    reply<read_result> to;
+    read_request request;
+  };
+
+  struct reader_entry {
+    reader_actor handle;
+    // The last answer's data version, and the version of the database before that read began.
+    std::optional<uint32_t> data_version;
+    uint64_t version = 0;
+  };
+
+  struct pool {
+    std::list<reader_entry> idle;
+    std::list<reader_entry> busy;
+    std::deque<uint64_t> queue;
+  };
+
+  struct flight {
+    database_slot* slot = nullptr;
+    std::vector<waiter> waiters;
+    // Of the slot and the statement; the same for all its waiters.
+    size_t hash = 0;
+    bool joinable = false;
+    bool started = false;
+    // Taken before the reader begins; of no use if a COMMIT was under way at that time.
+    uint64_t version = 0;
+    bool in_doubt = false;
+    uint64_t as_of_seq = 0;
+    std::list<reader_entry>::iterator reader;
+
+    const read_request& request() const { return waiters.front().request; }
+  };
+
+  struct statement_info {
+    const database_slot* slot = nullptr;
+    sql_text sql;
+    std::shared_ptr<const read_set> reads;
+    dependencies tables;
+  };
+
+  bool may_join(const flight& x, const read_request& request) const;
+  void start_queued(database_slot& slot, outcome& out);
+  bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
+  const statement_info* known(const database_slot& slot, const sql_text& sql) const;
+  const statement_info& learn(database_slot& slot, const read_request& request, std::shared_ptr<const read_set> reads);
+  void notice_foreign_commit(database_slot& slot, reader_entry& reader, const flight& x, uint32_t data_version,
+                             outcome& out) const;
+  void answer(flight& x, caf::expected<executed_read> answer, outcome& out);
+  void fail(waiter& x, const failure& why, outcome& out);
+  void deliver(waiter& x, caf::expected<read_result> result, outcome& out);
+  void unregister(uint64_t id, const flight& x);
+
+  hit_table& hits_;
+  const clock& time_;
+  const uint64_t max_queued_;
+  request_ids ids_;
+  uint64_t next_flight_ = 1;
+  uint64_t misses_ = 0;
+  uint64_t joined_ = 0;
+  std::unordered_map<uint64_t, flight> flights_;
+  // Joinable flights by the hash of their statement; candidates are compared in full.
+  std::unordered_multimap<size_t, uint64_t> joinable_;
+  std::map<const database_slot*, pool> pools_;
+  std::unordered_map<size_t, statement_info> statements_;
+};
+
+} // namespace sluice

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+
+namespace sluice {
+
+/// How often and after which pauses something is tried again: exponential back-off with jitter.
+struct retry_policy {
+  /// Tries after the first; 0 means never again.
+  uint64_t attempts = 3;
+  std::chrono::milliseconds base{100};
+  double factor = 2.0;
+  std::chrono::milliseconds cap{2'000};
+  /// Each pause is drawn from `[1 - jitter, 1 + jitter]` times its nominal length; 0 to 1.
+  double jitter = 0.25;
+};
+
+/// The pauses of one series of tries. The seed makes them repeatable. Not synchronized.
+class backoff {
+public:
+  backoff(retry_policy policy, uint64_t seed) : policy_(policy), random_(seed) {}
+
+  /// The pause before retry number `retry`, counted from 1.
+  std::chrono::milliseconds pause(uint64_t retry);
+
+private:
+  retry_policy policy_;
+  std::mt19937_64 random_;
+};
+
+} // namespace sluice

@@ -1,0 +1,124 @@
+#pragma once
+
+#include "actors/clock.hpp"
+#include "messages/audit.hpp"
+#include "messages/invalidation.hpp"
+#include "messages/read.hpp"
+#include "messages/write.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+/// What `write_store::begin` found.
+struct begun_transaction {
+  /// The number that the next commit record will carry.
+  uint64_t next_seq = 0;
+  /// A connection outside the broker has committed since the last transaction.
+  bool foreign_commit = false;
+};
+
+/// What executing one request did inside the open transaction.
+struct executed_write {
+  std::vector<statement_result> results;
+  /// Tables whose content changed, triggers and cascades included; null when none.
+  table_set tables;
+  bool schema_changed = false;
+};
+
+/// One request of a commit, as the ledger remembers it.
+struct ledger_entry {
+  const write_request* request = nullptr;
+  const write_result* result = nullptr;
+  table_set tables;
+};
+
+enum class checkpoint_mode : uint8_t {
+  /// Moves what it can without waiting for anyone.
+  passive,
+  /// Moves everything and cuts the WAL file to nothing, if no reader is in the way.
+  truncate,
+};
+
+/// The writer's port to a database file: the only read-write connection to it. Used by one thread at a time.
+///
+/// Every error is a sluice error (`describe` reads it). After an error, `in_transaction` tells whether the transaction
+/// is still there (only the statement was undone) or was lost as a whole.
+class write_store {
+public:
+  virtual ~write_store() = default;
+
+  /// Whether a connection to the file is open.
+  virtual bool is_open() const = 0;
+
+  /// Opens the file if it is not open, makes it a WAL database with a ledger, and takes the write lock.
+  /// `errc::busy` when a foreign process kept the lock for the connection's busy time-out.
+  virtual caf::expected<begun_transaction> begin() = 0;
+
+  /// Whether a transaction is open.
+  virtual bool in_transaction() const = 0;
+
+  /// Looks the request's idempotency key up: nothing when it is new, the first outcome (`replayed` set) when the
+  /// payload is the same, `errc::payload_mismatch` when it is not. @pre a transaction is open
+  virtual caf::expected<std::optional<write_result>> recall(const write_request& request) = 0;
+
+  /// Keeps the outcome of a keyed request in the open transaction.
+  virtual caf::expected<void> remember(const write_request& request, const write_result& result) = 0;
+
+  /// Executes the request's statements, all or none; interrupted at `deadline`. @pre a transaction is open
+  virtual caf::expected<executed_write> execute(const write_request& request, clock::steady deadline) = 0;
+
+  /// Writes the commit record and commits. On error nothing is open any more; whether the commit happened is for
+  /// `committed` to say.
+  virtual caf::expected<void> commit(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries) = 0;
+
+  /// Drops the open transaction, if any. Never fails: at worst it closes the connection.
+  virtual void rollback() noexcept = 0;
+
+  /// Reads back on a new connection whether the last `commit` of this store took effect.
+  virtual caf::expected<bool> committed(uint64_t seq) = 0;
+
+  /// Moves committed pages from the WAL into the database file. @pre no transaction is open
+  virtual caf::expected<void> checkpoint(checkpoint_mode mode) = 0;
+
+  /// Bytes in the WAL file that no checkpoint has moved yet, as of the last commit.
+  virtual uint64_t wal_bytes() const = 0;
+
+  /// Forgets idempotency keys kept since before `before_us` (Unix microseconds); returns how many.
+  virtual caf::expected<uint64_t> prune_keys(int64_t before_us) = 0;
+};
+
+/// A reader's port: one read-only connection. Used by one thread at a time.
+class read_store {
+public:
+  virtual ~read_store() = default;
+
+  /// Runs one bounded query on a snapshot of its own. `limits` are the effective ones: nothing in them is zero.
+  virtual caf::expected<executed_read> run(const read_request& request, const read_limits& limits) = 0;
+};
+
+/// The audit actor's port: one append-only, hash-chained file. Used by one thread at a time.
+class audit_store {
+public:
+  virtual ~audit_store() = default;
+
+  /// Appends the records in order, in one transaction; sets their `seq`. On error nothing was appended.
+  virtual caf::expected<void> append(std::span<audit_record> records) = 0;
+
+  virtual caf::expected<audit_page> list(const audit_query& query) = 0;
+
+  /// Recomputes every hash; an error only when the file cannot be read at all.
+  virtual caf::expected<audit_verdict> verify() = 0;
+
+  /// The writes that the ledger of `db` holds and this audit lacks, marked `recovered`, in commit order. Notes that
+  /// `db` exists, so that it is looked at again after the next start.
+  virtual caf::expected<std::vector<audit_record>> missing_from(const std::string& db) = 0;
+};
+
+} // namespace sluice

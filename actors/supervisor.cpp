@@ -1,0 +1,192 @@
+#include "actors/supervisor.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+failure unavailable(std::string message) {
+  failure x;
+  x.code = errc::unavailable;
+  x.message = std::move(message);
+  return x;
+}
+
+} // namespace
+
+supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+                                           supervisor_parts parts) {
+  self->state.start(std::move(parts));
+  self->set_down_handler([self](caf::down_msg& x) { self->state.child_down(x); });
+  return {
+    [self](caf::open_atom, const std::string& db) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.open(db, promise);
+      return promise;
+    },
+    [self](caf::spawn_atom, const std::string& db) { self->state.add_reader(db); },
+    [self](caf::close_atom) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.close(promise);
+      return promise;
+    },
+  };
+}
+
+void supervisor_state::start(supervisor_parts x) {
+  parts = std::move(x);
+  start_audit();
+  start_cache();
+}
+
+void supervisor_state::open(const std::string& db, ok_promise done) {
+  if (closing) {
+    done.deliver(make_error(unavailable("the broker is shutting down")));
+    return;
+  }
+  if (families.count(db) > 0) {
+    done.deliver(caf::ok_atom_v);
+    return;
+  }
+  // The audit looks at the ledger before anything new is written to it.
+  self->request(parts.actors->audit(), caf::infinite, attach_atom{}, db)
+    .then(
+      [this, db, done](uint64_t) mutable {
+        if (closing) {
+          done.deliver(make_error(unavailable("the broker is shutting down")));
+          return;
+        }
+        if (auto [i, added] =
+              families.try_emplace(db, children{{}, {}, restart_window{parts.restart_limit, parts.restart_window}});
+            added) {
+          start_writer(db, i->second);
+          add_reader(db);
+        }
+        done.deliver(caf::ok_atom_v);
+      },
+      [done](caf::error& why) mutable { done.deliver(std::move(why)); });
+}
+
+void supervisor_state::start_writer(const std::string& db, children& x) {
+  auto& slot = parts.actors->slot(db);
+  auto queue = std::make_shared<admission>(parts.queue);
+  x.writer = parts.spawn.writer(slot, queue);
+  self->monitor(x.writer);
+  slot.open({x.writer, std::move(queue)});
+}
+
+void supervisor_state::add_reader(const std::string& db) {
+  auto found = families.find(db);
+  if (closing || found == families.end() || found->second.readers.size() >= parts.readers_per_database)
+    return;
+  auto& slot = parts.actors->slot(db);
+  if (slot.closed())
+    return;
+  auto reader = parts.spawn.reader(slot);
+  self->monitor(reader);
+  found->second.readers.push_back(reader);
+  self->send(parts.actors->cache(), caf::join_atom_v, db, std::move(reader));
+}
+
+void supervisor_state::child_down(const caf::down_msg& x) {
+  if (closing)
+    return;
+  parts.actors->restarts.fetch_add(1, std::memory_order_relaxed);
+  if (x.source == parts.actors->cache().address())
+    return start_cache();
+  if (x.source == parts.actors->audit().address())
+    return start_audit();
+  for (auto& [db, family] : families)
+    restart_in_family(db, family, x.source);
+}
+
+void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
+  auto is_lost = [&](const auto& child) { return child && child.address() == lost; };
+  auto writer_lost = is_lost(x.writer);
+  if (!writer_lost && std::erase_if(x.readers, is_lost) == 0)
+    return;
+  auto& slot = parts.actors->slot(db);
+  slot.counters().restarts.fetch_add(1, std::memory_order_relaxed);
+  if (!x.restarts.allow(parts.time->now()))
+    return quarantine(db, x);
+  if (writer_lost)
+    start_writer(db, x);
+  else
+    add_reader(db);
+}
+
+void supervisor_state::quarantine(const std::string& db, children& x) {
+  parts.actors->slot(db).close(unavailable("this database is in quarantine: its actors failed "
+                                           + std::to_string(parts.restart_limit + 1) + " times within "
+                                           + std::to_string(parts.restart_window.count())
+                                           + " ms; look for the cause, then restart the broker"),
+                               true);
+  if (x.writer)
+    self->send_exit(x.writer, caf::exit_reason::kill);
+  x.writer = nullptr;
+  for (auto& reader : std::exchange(x.readers, {}))
+    self->send_exit(reader, caf::exit_reason::kill);
+  // Reads that wait for a reader would wait for ever.
+  self->send(parts.actors->cache(), invalidation{db, 0, {}, true});
+}
+
+void supervisor_state::start_cache() {
+  auto cache = parts.spawn.cache();
+  self->monitor(cache);
+  parts.actors->set(cache);
+  for (auto& [db, family] : families)
+    for (auto& reader : family.readers)
+      self->send(cache, caf::join_atom_v, db, reader);
+}
+
+void supervisor_state::start_audit() {
+  auto audit = parts.spawn.audit();
+  self->monitor(audit);
+  parts.actors->set(audit);
+  // What was in its predecessor's mailbox is in the ledgers.
+  for (auto& [db, family] : families)
+    // Not the member function, which CAF 0.17.6 sends in our name: the answer would come back as a message that we do
+    // not take, and the error about it would end the audit actor.
+    caf::anon_send(audit, attach_atom{}, db);
+}
+
+void supervisor_state::close(ok_promise done) {
+  closing = true;
+  auto open_writers = std::make_shared<size_t>(0);
+  auto writer_closed = [this, open_writers, done](const auto&) mutable {
+    if (--*open_writers == 0)
+      close_shared(done);
+  };
+  for (auto& [db, family] : families) {
+    parts.actors->slot(db).close(unavailable("the broker is shutting down"), false);
+    if (!family.writer)
+      continue;
+    ++*open_writers;
+    self->request(family.writer, caf::infinite, caf::close_atom_v)
+      .then([writer_closed](caf::ok_atom) mutable { writer_closed(0); },
+            [writer_closed](const caf::error&) mutable { writer_closed(0); });
+  }
+  if (*open_writers == 0)
+    close_shared(done);
+}
+
+void supervisor_state::close_shared(ok_promise done) {
+  auto finish = [this, done](const auto& result) mutable {
+    for (auto& [db, family] : families)
+      for (auto& reader : family.readers)
+        self->send_exit(reader, caf::exit_reason::user_shutdown);
+    done.deliver(result);
+    self->quit();
+  };
+  auto close_audit = [this, finish](const auto&) mutable {
+    self->request(parts.actors->audit(), caf::infinite, caf::close_atom_v)
+      .then([finish](caf::ok_atom ok) mutable { finish(ok); },
+            [finish](const caf::error& why) mutable { finish(why); });
+  };
+  self->request(parts.actors->cache(), caf::infinite, caf::close_atom_v)
+    .then([close_audit](caf::ok_atom) mutable { close_audit(0); },
+          [close_audit](const caf::error&) mutable { close_audit(0); });
+}
+
+} // namespace sluice

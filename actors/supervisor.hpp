@@ -1,0 +1,68 @@
+#pragma once
+
+#include "actors/clock.hpp"
+#include "actors/directory.hpp"
+#include "actors/restart_window.hpp"
+#include "messages/interfaces.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// How children are made. The runtime spawns them detached on real files; tests spawn what they like.
+struct child_factories {
+  std::function<writer_actor(database_slot&, std::shared_ptr<admission>)> writer;
+  std::function<reader_actor(database_slot&)> reader;
+  std::function<cache_actor()> cache;
+  std::function<audit_actor()> audit;
+};
+
+struct supervisor_parts {
+  child_factories spawn;
+  std::shared_ptr<directory> actors;
+  const clock* time = nullptr;
+  admission_limits queue;
+  uint64_t readers_per_database = 4;
+  uint64_t restart_limit = 5;
+  std::chrono::milliseconds restart_window{10'000};
+};
+
+struct supervisor_state {
+  explicit supervisor_state(supervisor_actor::pointer me) : self(me) {}
+
+  using ok_promise = caf::typed_response_promise<caf::ok_atom>;
+
+  struct children {
+    writer_actor writer;
+    std::vector<reader_actor> readers;
+    restart_window restarts;
+  };
+
+  void start(supervisor_parts x);
+  void open(const std::string& db, ok_promise done);
+  void start_writer(const std::string& db, children& x);
+  void add_reader(const std::string& db);
+  void child_down(const caf::down_msg& x);
+  void restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost);
+  void quarantine(const std::string& db, children& x);
+  void start_cache();
+  void start_audit();
+  void close(ok_promise done);
+  void close_shared(ok_promise done);
+
+  supervisor_actor::pointer self;
+  supervisor_parts parts;
+  std::map<std::string, children> families;
+  bool closing = false;
+  static inline const char* name = "supervisor";
+};
+
+/// The behavior of the supervisor.
+supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+                                           supervisor_parts parts);
+
+} // namespace sluice

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+/// The version stamps of one database: for each table, the version of the database at which it last changed.
+///
+/// Whoever is about to read takes `now()` first; the answer stays valid while every table it read has
+/// `changed_at(table) <= that version`. A table that a COMMIT under way touches has the largest stamp there is, so that
+/// nothing about it is valid until the commit has either happened or not. Thread-safe; the writer alone raises stamps.
+class table_versions {
+public:
+  using stamp = std::atomic<uint64_t>;
+
+  /// The version of the database: grows with every commit.
+  uint64_t now() const noexcept { return version_.load(std::memory_order_acquire); }
+
+  /// Whether a COMMIT is under way; a version taken now says nothing about what a read will see.
+  bool committing() const noexcept { return committing_.load(std::memory_order_acquire); }
+
+  /// The stamp of `table`, which lives as long as this object. Table names compare without case, as SQLite's do.
+  const stamp& changed_at(std::string_view table);
+
+  /// The stamp that schema changes and foreign commits raise: every answer depends on it.
+  const stamp& everything_changed_at() const noexcept { return everything_; }
+
+  /// Makes every answer so far invalid.
+  void raise_everything();
+
+  /// The newest commit of which agents may have been told.
+  uint64_t last_commit() const noexcept { return last_commit_.load(std::memory_order_acquire); }
+
+  /// Says which commit the file holds when it is opened.
+  void start_at(uint64_t commit_seq) noexcept;
+
+private:
+  friend class commit_window;
+
+  void begin_commit(std::span<const std::string> tables, bool everything);
+  void end_commit(std::span<const std::string> tables, bool everything, uint64_t commit_seq);
+  stamp& find_or_add(std::string_view table);
+
+  std::atomic<uint64_t> version_{1};
+  std::atomic<uint64_t> last_commit_{0};
+  std::atomic<bool> committing_{false};
+  stamp everything_{0};
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::unique_ptr<stamp>> stamps_;
+};
+
+/// The time around one COMMIT in which nobody can say what a read of its tables will see. Open it before COMMIT, close
+/// it before any acknowledgement; a writer that fails in between closes it too.
+class commit_window {
+public:
+  commit_window(table_versions& versions, std::span<const std::string> tables, bool everything)
+    : versions_(&versions), tables_(tables), everything_(everything) {
+    versions.begin_commit(tables, everything);
+  }
+
+  commit_window(const commit_window&) = delete;
+  commit_window& operator=(const commit_window&) = delete;
+  ~commit_window() { close(); }
+
+  /// Says that the COMMIT took effect, as this one.
+  void committed(uint64_t commit_seq) noexcept { commit_seq_ = commit_seq; }
+
+  void close() {
+    if (versions_)
+      std::exchange(versions_, nullptr)->end_commit(tables_, everything_, commit_seq_);
+  }
+
+private:
+  table_versions* versions_;
+  std::span<const std::string> tables_;
+  bool everything_;
+  uint64_t commit_seq_ = 0;
+};
+
+} // namespace sluice

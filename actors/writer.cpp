@@ -1,0 +1,116 @@
+#include "actors/writer.hpp"
+
+namespace sluice {
+
+writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
+                                   std::shared_ptr<writer_parts> parts) {
+  self->state.start(std::move(*parts));
+  return {
+    [self](write_request& request) -> caf::result<write_result> {
+      auto promise = self->make_response_promise<write_result>();
+      auto& state = self->state;
+      state.follow(state.group->add(std::move(request), reply<write_result>{promise}));
+      return promise;
+    },
+    [self](caf::flush_atom, uint64_t group_number) {
+      if (group_number == self->state.group->number())
+        self->state.settle();
+    },
+    [self](retry_atom) {
+      self->state.retry_armed = false;
+      self->state.follow(self->state.group->retry());
+    },
+    [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
+    [self](verify_atom) {
+      self->state.group->look_for_foreign_commit();
+      self->state.settle();
+    },
+    [self](caf::close_atom) {
+      self->state.close();
+      return caf::ok_atom_v;
+    },
+  };
+}
+
+void writer_state::start(writer_parts x) {
+  parts = std::move(x);
+  group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed);
+}
+
+void writer_state::follow(group_commit::step next) {
+  using action = group_commit::step::action;
+  switch (next.what) {
+  case action::wait: return;
+  case action::mark: return self->send(self, caf::flush_atom_v, group->number());
+  case action::settle: return settle();
+  case action::retry:
+    // Settling during the pause must not ask for a second try.
+    if (!std::exchange(retry_armed, true))
+      self->delayed_send(self, next.delay, retry_atom{});
+    return;
+  }
+}
+
+void writer_state::settle() {
+  auto done = group->settle();
+  parts.queue->served(done.writes.size(), done.busy);
+  auto& changes = done.changes;
+  if (!changes.tables.empty() || changes.everything)
+    self->send(parts.actors->cache(), std::move(changes));
+  if (!done.records.records.empty())
+    self->send(parts.actors->audit(), std::move(done.records));
+  for (auto& x : done.writes) {
+    parts.queue->release(x.agent, x.bytes);
+    x.to.deliver(std::move(x.result));
+  }
+  checkpoint_if_grown();
+  follow(group->after_settling());
+}
+
+void writer_state::checkpoint_if_grown() {
+  auto wal = parts.store->wal_bytes();
+  parts.slot->counters().wal_bytes.store(wal, std::memory_order_relaxed);
+  if (wal >= parts.settings.checkpoint_wal_bytes)
+    // What a reader pins stays in the WAL until the next time; the size is shown to operators.
+    static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
+  if (!std::exchange(idle_armed, true))
+    self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
+}
+
+void writer_state::tidy(uint64_t group_number) {
+  idle_armed = false;
+  if (group_number != group->number() || !group->empty()) {
+    idle_armed = true;
+    return self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
+  }
+  prune_keys();
+  truncate_wal();
+  parts.slot->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
+}
+
+void writer_state::truncate_wal() {
+  // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
+  commit_window window{parts.slot->versions(), {}, false};
+  static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
+}
+
+void writer_state::prune_keys() {
+  // Looking for old keys reads all of them, so it is done now and then only.
+  auto now = parts.time->now();
+  if (pruned_at != clock::steady{} && now - pruned_at < std::chrono::hours{1})
+    return;
+  pruned_at = now;
+  auto keep_since = parts.time->wall_now() - parts.settings.key_retention;
+  auto keep_since_us = std::chrono::duration_cast<std::chrono::microseconds>(keep_since.time_since_epoch()).count();
+  // Tidying that fails is tried again another time; it owes nobody an answer.
+  static_cast<void>(parts.store->prune_keys(keep_since_us));
+}
+
+void writer_state::close() {
+  settle();
+  truncate_wal();
+  parts.store.reset();
+  self->quit();
+}
+
+} // namespace sluice

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "actors/clock.hpp"
+#include "actors/directory.hpp"
+#include "actors/group_commit.hpp"
+#include "actors/store.hpp"
+#include "messages/interfaces.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace sluice {
+
+struct writer_settings {
+  group_settings group;
+  /// The WAL is moved into the file when it has grown past this many bytes.
+  uint64_t checkpoint_wal_bytes = 4ULL << 20;
+  /// After this long without a write the WAL is truncated and old keys are forgotten.
+  std::chrono::milliseconds idle_after{1'000};
+  std::chrono::hours key_retention{24};
+};
+
+/// What a writer works with; the store is its own, the rest outlives it.
+struct writer_parts {
+  std::unique_ptr<write_store> store;
+  database_slot* slot = nullptr;
+  std::shared_ptr<admission> queue;
+  std::shared_ptr<directory> actors;
+  const clock* time = nullptr;
+  writer_settings settings;
+  uint64_t seed = 0;
+};
+
+struct writer_state {
+  explicit writer_state(writer_actor::pointer me) : self(me) {}
+
+  void start(writer_parts x);
+  void follow(group_commit::step next);
+  void settle();
+  void checkpoint_if_grown();
+  void tidy(uint64_t group_number);
+  void truncate_wal();
+  void prune_keys();
+  void close();
+
+  writer_actor::pointer self;
+  writer_parts parts;
+  // After the parts, so that what still waits is answered while the store is there.
+  std::unique_ptr<group_commit> group;
+  bool idle_armed = false;
+  bool retry_armed = false;
+  clock::steady pruned_at{};
+  static inline const char* name = "writer";
+};
+
+/// The behavior of a database's writer. Spawn it detached: it blocks in SQLite.
+writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
+                                   std::shared_ptr<writer_parts> parts);
+
+} // namespace sluice

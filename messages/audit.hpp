@@ -1,0 +1,114 @@
+#pragma once
+
+#include "messages/invalidation.hpp"
+#include "messages/write.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+/// What an audit record is about. A `cache_hit` record may stand for many hits of one agent on one key in one second;
+/// an `audit_gap` stands for `count` records that were lost while the audit file could not be written.
+enum class request_type : uint8_t { write, read, cache_hit, foreign_commit, audit_gap };
+
+constexpr std::string_view to_string(request_type x) {
+  constexpr std::array<std::string_view, 5> words{"write", "read", "cache_hit", "foreign_commit", "audit_gap"};
+  return words[static_cast<size_t>(x)];
+}
+
+/// One line of the audit: who asked what of which database, and what became of it.
+struct audit_record {
+  /// Place in the chain, from 1; given by the audit store.
+  uint64_t seq = 0;
+  /// Microseconds since the Unix epoch.
+  int64_t ts_us = 0;
+  std::string request_id;
+  std::string agent;
+  std::string db;
+  request_type type = request_type::write;
+  /// The idempotency key of a write, the fingerprint of a read.
+  std::string key;
+  /// "committed", "replayed" or "ok", else the word of the error.
+  std::string status;
+  uint64_t latency_us = 0;
+  uint64_t commit_seq = 0;
+  /// Tables that the write touched; null when none.
+  table_set tables;
+  std::string correlation_id;
+  peer_identity peer;
+  uint32_t count = 1;
+  /// True when the record was rebuilt from a database's ledger after a crash.
+  bool recovered = false;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_record& x) {
+  auto tables = x.tables ? *x.tables : std::vector<std::string>{};
+  auto load = [&]() -> caf::error {
+    x.tables = std::make_shared<const std::vector<std::string>>(std::move(tables));
+    return caf::none;
+  };
+  return f(caf::meta::type_name("audit_record"), x.seq, x.ts_us, x.request_id, x.agent, x.db, x.type, x.key, x.status,
+           x.latency_us, x.commit_seq, tables, x.correlation_id, x.peer, x.count, x.recovered,
+           caf::meta::load_callback(load));
+}
+
+/// Records on their way to the audit actor.
+struct audit_batch {
+  std::vector<audit_record> records;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_batch& x) {
+  return f(caf::meta::type_name("audit_batch"), x.records);
+}
+
+/// Which records to list; empty fields select everything.
+struct audit_query {
+  std::string agent;
+  std::string db;
+  std::string status;
+  /// Microseconds since the Unix epoch, inclusive.
+  int64_t since_us = 0;
+  /// Records after this place in the chain; for paging.
+  uint64_t after_seq = 0;
+  /// At most this many records, in chain order; with `newest`, the last ones.
+  uint64_t limit = 1000;
+  bool newest = false;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_query& x) {
+  return f(caf::meta::type_name("audit_query"), x.agent, x.db, x.status, x.since_us, x.after_seq, x.limit, x.newest);
+}
+
+struct audit_page {
+  /// The root of the store that these records belong to.
+  std::string store_root;
+  std::vector<audit_record> records;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_page& x) {
+  return f(caf::meta::type_name("audit_page"), x.store_root, x.records);
+}
+
+/// What checking the whole chain found.
+struct audit_verdict {
+  uint64_t records = 0;
+  uint64_t broken = 0;
+  /// Place of the first broken record; 0 when the chain is intact.
+  uint64_t first_broken = 0;
+  /// What is wrong with it, for people.
+  std::string reason;
+  /// Hex of the last record's hash: what to write down elsewhere, to notice a chain cut short.
+  std::string head;
+
+  bool intact() const noexcept { return broken == 0; }
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_verdict& x) {
+  return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head);
+}
+
+} // namespace sluice

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <caf/error.hpp>
+#include <caf/meta/omittable.hpp>
+#include <caf/meta/type_name.hpp>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice {
+
+/// Why a request failed; the words are those of the outside contract (docs/protocol.md).
+enum class errc : uint8_t {
+  invalid_request = 1,
+  unknown_database,
+  unknown_operation,
+  sql_error,
+  constraint,
+  busy,
+  deadline_exceeded,
+  cancelled,
+  overloaded,
+  too_large,
+  not_authorized,
+  capsule_invalid,
+  payload_mismatch,
+  unavailable,
+  disk_full,
+  io_error,
+  corrupt,
+  read_only,
+  protocol_mismatch,
+  route_required,
+  internal,
+};
+
+namespace detail {
+
+// One table holds codes and words, in the order of the enum; the assertion below keeps them together.
+struct errc_word {
+  errc code;
+  std::string_view word;
+};
+
+inline constexpr std::array errc_words{
+  errc_word{errc::invalid_request, "invalid_request"},
+  errc_word{errc::unknown_database, "unknown_database"},
+  errc_word{errc::unknown_operation, "unknown_operation"},
+  errc_word{errc::sql_error, "sql_error"},
+  errc_word{errc::constraint, "constraint"},
+  errc_word{errc::busy, "busy"},
+  errc_word{errc::deadline_exceeded, "deadline_exceeded"},
+  errc_word{errc::cancelled, "cancelled"},
+  errc_word{errc::overloaded, "overloaded"},
+  errc_word{errc::too_large, "too_large"},
+  errc_word{errc::not_authorized, "not_authorized"},
+  errc_word{errc::capsule_invalid, "capsule_invalid"},
+  errc_word{errc::payload_mismatch, "payload_mismatch"},
+  errc_word{errc::unavailable, "unavailable"},
+  errc_word{errc::disk_full, "disk_full"},
+  errc_word{errc::io_error, "io_error"},
+  errc_word{errc::corrupt, "corrupt"},
+  errc_word{errc::read_only, "read_only"},
+  errc_word{errc::protocol_mismatch, "protocol_mismatch"},
+  errc_word{errc::route_required, "route_required"},
+  errc_word{errc::internal, "internal"},
+};
+
+constexpr bool errc_words_match() {
+  for (size_t i = 0; i < errc_words.size(); ++i)
+    if (static_cast<size_t>(errc_words[i].code) != i + 1)
+      return false;
+  return errc_words.size() == static_cast<size_t>(errc::internal);
+}
+
+static_assert(errc_words_match(), "every errc has its word, in the order of the enum");
+
+} // namespace detail
+
+/// The contract's word for `code`.
+constexpr std::string_view to_string(errc code) { return detail::errc_words[static_cast<size_t>(code) - 1].word; }
+
+/// What became of a write.
+enum class outcome : uint8_t { not_committed, committed, unknown };
+
+constexpr std::string_view to_string(outcome x) {
+  constexpr std::array<std::string_view, 3> words{"not_committed", "committed", "unknown"};
+  return words[static_cast<size_t>(x)];
+}
+
+/// Everything that a caller learns about a failed request.
+struct failure {
+  errc code = errc::internal;
+  /// `unknown` only where a COMMIT's fate could not be read back; repeat with the same idempotency key.
+  sluice::outcome outcome = outcome::not_committed;
+  /// For people; holds no path outside the store root and no secret.
+  std::string message;
+  /// With `overloaded` and `unavailable`: when to try again, in milliseconds; 0 means no advice.
+  uint32_t retry_after_ms = 0;
+  /// With `busy`: how often the lock was asked for, and how long in all.
+  uint32_t attempts = 0;
+  uint32_t waited_ms = 0;
+  std::string request_id;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, failure& x) {
+  return f(caf::meta::type_name("failure"), x.code, x.outcome, x.message, x.retry_after_ms, x.attempts, x.waited_ms,
+           x.request_id);
+}
+
+/// Wraps `x` as a CAF error of the category "sluice".
+caf::error make_error(failure x);
+
+/// Shorthand for a failure that needs no more than a code and a text.
+caf::error make_error(errc code, std::string message);
+
+/// Reads any CAF error as a failure: our own in full, CAF's (a receiver that died, a time-out) mapped to
+/// `unavailable` and `deadline_exceeded`, anything else to `internal`.
+failure describe(const caf::error& x);
+
+/// The code that `describe` would report.
+errc code_of(const caf::error& x);
+
+} // namespace sluice

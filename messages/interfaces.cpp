@@ -1,0 +1,26 @@
+#include "messages/interfaces.hpp"
+
+namespace sluice {
+
+void add_message_types(caf::actor_system_config& cfg) {
+  cfg.add_message_type<value>("sluice::value")
+    .add_message_type<statement>("sluice::statement")
+    .add_message_type<failure>("sluice::failure")
+    .add_message_type<write_request>("sluice::write_request")
+    .add_message_type<write_result>("sluice::write_result")
+    .add_message_type<read_request>("sluice::read_request")
+    .add_message_type<read_result>("sluice::read_result")
+    .add_message_type<executed_read>("sluice::executed_read")
+    .add_message_type<invalidation>("sluice::invalidation")
+    .add_message_type<audit_batch>("sluice::audit_batch")
+    .add_message_type<audit_query>("sluice::audit_query")
+    .add_message_type<audit_page>("sluice::audit_page")
+    .add_message_type<audit_verdict>("sluice::audit_verdict")
+    .add_message_type<reader_actor>("sluice::reader_actor");
+  cfg.add_error_category(caf::atom("sluice"), [](uint8_t code, caf::atom_value, const caf::message& context) {
+    auto word = std::string{to_string(static_cast<errc>(code))};
+    return context.match_elements<failure>() ? word + ": " + context.get_as<failure>(0).message : word;
+  });
+}
+
+} // namespace sluice

@@ -1,0 +1,79 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "messages/invalidation.hpp"
+#include "messages/read.hpp"
+#include "messages/write.hpp"
+
+#include <caf/all.hpp>
+
+#include <string>
+
+namespace sluice {
+
+using verify_atom = caf::atom_constant<caf::atom("verify")>;
+using attach_atom = caf::atom_constant<caf::atom("attach")>;
+using retry_atom = caf::atom_constant<caf::atom("retry")>;
+
+/// The one actor that writes to a database. Agents reach it through `database::write`, which bounds its queue.
+using writer_actor = caf::typed_actor<
+  // Executes a write in mailbox order and answers after the COMMIT that made it durable.
+  caf::replies_to<write_request>::with<write_result>,
+  // Ends the group with this number; the writer sends it to itself, behind everything already queued.
+  caf::reacts_to<caf::flush_atom, uint64_t>,
+  // Asks again for a lock that a foreign process held.
+  caf::reacts_to<retry_atom>,
+  // Tidies up (truncates the WAL, prunes old keys) unless a write came after the group with this number.
+  caf::reacts_to<caf::idle_atom, uint64_t>,
+  // Looks whether a foreign process has committed; counts and audits it.
+  caf::reacts_to<verify_atom>,
+  // Commits what is queued, checkpoints and ends; answers when the file is closed.
+  caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Runs queries on a read-only connection of its own, one at a time.
+using reader_actor = caf::typed_actor<
+  // Answers with the rows, and with what the statement reads.
+  caf::replies_to<read_request>::with<executed_read>>;
+
+/// Joins identical reads, hands the rest to idle readers, and keeps the hit table.
+using cache_actor = caf::typed_actor<
+  // Answers from the database, or together with an identical read under way.
+  caf::replies_to<read_request>::with<read_result>,
+  // Removes the entries that a commit made stale.
+  caf::reacts_to<invalidation>,
+  // Takes a reader into the pool of the named database.
+  caf::reacts_to<caf::join_atom, std::string, reader_actor>,
+  // Removes expired entries and tells the audit of the hits since the last time.
+  caf::reacts_to<caf::tick_atom>,
+  // Ends the reads under way, tells the audit of all that is left, and ends.
+  caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Keeps the proof of who did what.
+using audit_actor = caf::typed_actor<
+  // Takes records; they are on disk a moment later.
+  caf::reacts_to<audit_batch>,
+  // Fills in what the named database's ledger holds and the audit does not; answers with how many that were.
+  caf::replies_to<attach_atom, std::string>::with<uint64_t>,
+  // Lists records, those still in memory included.
+  caf::replies_to<audit_query>::with<audit_page>,
+  // Recomputes the whole chain.
+  caf::replies_to<verify_atom>::with<audit_verdict>,
+  // Writes what has been taken.
+  caf::reacts_to<caf::flush_atom>,
+  // Writes what has been taken and ends.
+  caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Spawns the others, watches them and restarts what fails, one for one.
+using supervisor_actor = caf::typed_actor<
+  // Makes the named database ready: audit reconciled, writer and a reader running.
+  caf::replies_to<caf::open_atom, std::string>::with<caf::ok_atom>,
+  // Adds a reader to the named database's pool, up to the configured number.
+  caf::reacts_to<caf::spawn_atom, std::string>,
+  // Ends everything in order: writers drained, audit written, files closed.
+  caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Registers every payload type, so that messages can travel between nodes and be printed. Call it on the
+/// configuration of an actor system that sluice is to live in.
+void add_message_types(caf::actor_system_config& cfg);
+
+} // namespace sluice

@@ -1,0 +1,139 @@
+#pragma once
+
+#include "messages/error.hpp"
+#include "messages/rowset.hpp"
+#include "messages/statement.hpp"
+#include "messages/write.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace sluice {
+
+/// How new a read must be. `cached` is never older than any acknowledged write; `fresh` goes to the database.
+enum class freshness : uint8_t { cached, fresh };
+
+/// Where an answer came from: the hit table, another caller's identical read, or a query of its own.
+enum class read_source : uint8_t { cache, joined, database };
+
+constexpr std::string_view to_string(read_source x) {
+  constexpr std::array<std::string_view, 3> words{"cache", "joined", "database"};
+  return words[static_cast<size_t>(x)];
+}
+
+/// Lets a caller give up a read that runs; copies share the flag. Thread-safe. Local to the process.
+class cancel_token {
+public:
+  /// A token that can be cancelled; a default-constructed one cannot and costs nothing.
+  static cancel_token make() {
+    cancel_token result;
+    result.flag_ = std::make_shared<std::atomic<bool>>(false);
+    return result;
+  }
+
+  void cancel() const noexcept {
+    if (flag_)
+      flag_->store(true, std::memory_order_relaxed);
+  }
+
+  /// Whether this token can be cancelled at all.
+  bool possible() const noexcept { return flag_ != nullptr; }
+
+  bool cancelled() const noexcept { return flag_ && flag_->load(std::memory_order_relaxed); }
+
+private:
+  std::shared_ptr<std::atomic<bool>> flag_;
+};
+
+/// The bounds of one read; zero means the configured default.
+struct read_limits {
+  uint64_t max_rows = 0;
+  uint64_t max_bytes = 0;
+  std::chrono::milliseconds timeout{0};
+
+  friend bool operator==(const read_limits&, const read_limits&) = default;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_limits& x) {
+  auto timeout = static_cast<int64_t>(x.timeout.count());
+  auto load = [&]() -> caf::error {
+    x.timeout = std::chrono::milliseconds{timeout};
+    return caf::none;
+  };
+  return f(caf::meta::type_name("read_limits"), x.max_rows, x.max_bytes, timeout, caf::meta::load_callback(load));
+}
+
+/// One read-only statement.
+struct read_request {
+  /// File name relative to the store root.
+  std::string db;
+  statement query;
+  std::string agent;
+  std::string request_id;
+  std::string correlation_id;
+  sluice::freshness freshness = freshness::cached;
+  /// The answer is at least as new as this commit; a number that no commit has yet is refused.
+  uint64_t min_seq = 0;
+  read_limits limits;
+  peer_identity peer;
+  cancel_token cancel;
+  /// As in `write_request`.
+  std::chrono::steady_clock::time_point received{};
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_request& x) {
+  return f(caf::meta::type_name("read_request"), x.db, x.query, x.agent, x.request_id, x.correlation_id, x.freshness,
+           x.min_seq, x.limits, x.peer);
+}
+
+/// The answer to a read. Rows are shared and immutable, so an answer is cheap to copy and safe to pass on.
+struct read_result {
+  std::shared_ptr<const rowset> rows;
+  /// True when a bound cut the rows short.
+  bool truncated = false;
+  read_source source = read_source::database;
+  /// A commit that the rows include, together with all before it; they may include later ones.
+  uint64_t as_of_seq = 0;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_result& x) {
+  auto rows = x.rows ? *x.rows : rowset{};
+  auto load = [&]() -> caf::error {
+    x.rows = std::make_shared<const rowset>(std::move(rows));
+    return caf::none;
+  };
+  return f(caf::meta::type_name("read_result"), rows, x.truncated, x.source, x.as_of_seq,
+           caf::meta::load_callback(load));
+}
+
+/// What a statement reads, as SQLite's authorizer told when it was prepared.
+struct read_set {
+  std::vector<std::string> tables;
+  /// False when the same statement may answer differently on the same data.
+  bool deterministic = false;
+
+  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, read_set& x) {
+    return f(caf::meta::type_name("read_set"), x.tables, x.deterministic);
+  }
+};
+
+/// What a reader hands back to the cache actor.
+struct executed_read {
+  read_result result;
+  std::shared_ptr<const read_set> reads;
+  /// Changes whenever another connection has committed, as this reader's connection counts it.
+  uint32_t data_version = 0;
+
+  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, executed_read& x) {
+    auto reads = x.reads ? *x.reads : read_set{};
+    auto load = [&]() -> caf::error {
+      x.reads = std::make_shared<const read_set>(std::move(reads));
+      return caf::none;
+    };
+    return f(caf::meta::type_name("executed_read"), x.result, reads, x.data_version, caf::meta::load_callback(load));
+  }
+};
+
+} // namespace sluice

@@ -1,0 +1,96 @@
+#pragma once
+
+#include "messages/value.hpp"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace sluice {
+
+/// SQL text with its hash; copies share the text, so that an agent which repeats a statement neither copies nor hashes
+/// it again. Immutable, safe to share between threads.
+class sql_text {
+public:
+  sql_text() : sql_text(std::string{}) {}
+  sql_text(std::string text) : shared_(std::make_shared<const content>(std::move(text))) {}
+  sql_text(std::string_view text) : sql_text(std::string{text}) {}
+  sql_text(const char* text) : sql_text(std::string{text}) {}
+
+  const std::string& str() const noexcept { return shared_->text; }
+  size_t hash() const noexcept { return shared_->hash; }
+  bool empty() const noexcept { return shared_->text.empty(); }
+
+  friend bool operator==(const sql_text& a, const sql_text& b) noexcept {
+    return a.shared_ == b.shared_ || (a.hash() == b.hash() && a.str() == b.str());
+  }
+
+  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, sql_text& x) {
+    auto text = x.str();
+    auto load = [&]() -> caf::error {
+      x = sql_text{std::move(text)};
+      return caf::none;
+    };
+    return f(caf::meta::type_name("sql_text"), text, caf::meta::load_callback(load));
+  }
+
+private:
+  struct content {
+    explicit content(std::string x) : text(std::move(x)), hash(std::hash<std::string>{}(text)) {}
+    std::string text;
+    size_t hash;
+  };
+
+  std::shared_ptr<const content> shared_;
+};
+
+/// A parameter by name, without its prefix (`:`, `@` or `$`).
+struct named_value {
+  std::string name;
+  value content;
+
+  friend bool operator==(const named_value&, const named_value&) = default;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, named_value& x) {
+  return f(caf::meta::type_name("named_value"), x.name, x.content);
+}
+
+/// What is bound to a statement: by position or by name, never both.
+struct parameters {
+  std::vector<value> positional;
+  std::vector<named_value> named;
+
+  parameters() = default;
+  parameters(std::initializer_list<value> values) : positional(values) {}
+  parameters(std::vector<value> values) : positional(std::move(values)) {}
+  parameters(std::vector<named_value> values) : named(std::move(values)) {}
+
+  friend bool operator==(const parameters&, const parameters&) = default;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, parameters& x) {
+  return f(caf::meta::type_name("parameters"), x.positional, x.named);
+}
+
+/// One SQL statement and what is bound to it.
+struct statement {
+  sql_text sql;
+  parameters params;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement& x) {
+  return f(caf::meta::type_name("statement"), x.sql, x.params);
+}
+
+/// Bytes that a statement accounts for in the queue bounds.
+inline size_t footprint(const statement& x) noexcept {
+  auto total = sizeof(statement) + x.sql.str().size();
+  for (const auto& v : x.params.positional)
+    total += v.footprint();
+  for (const auto& [name, v] : x.params.named)
+    total += name.size() + v.footprint();
+  return total;
+}
+
+} // namespace sluice

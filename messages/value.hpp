@@ -1,0 +1,97 @@
+#pragma once
+
+#include <caf/error.hpp>
+#include <caf/meta/load_callback.hpp>
+#include <caf/meta/omittable.hpp>
+#include <caf/meta/type_name.hpp>
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace sluice {
+
+/// A run of bytes that SQLite stores as BLOB; owns its bytes.
+struct blob {
+  std::string bytes;
+
+  friend bool operator==(const blob&, const blob&) = default;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, blob& x) {
+  return f(caf::meta::type_name("blob"), x.bytes);
+}
+
+/// The five storage classes of SQLite, in the order of `value`'s alternatives.
+enum class value_kind : uint8_t { null, integer, real, text, blob };
+
+/// One SQLite value: NULL, 64-bit integer, double, UTF-8 text or blob. Regular; not synchronized.
+class value {
+public:
+  using storage = std::variant<std::monostate, int64_t, double, std::string, blob>;
+
+  value() = default;
+  value(std::nullptr_t) {}
+  template <std::integral Int> value(Int x) : data_(static_cast<int64_t>(x)) {}
+  value(double x) : data_(x) {}
+  value(std::string x) : data_(std::move(x)) {}
+  value(std::string_view x) : data_(std::string{x}) {}
+  value(const char* x) : data_(std::string{x}) {}
+  value(blob x) : data_(std::move(x)) {}
+
+  value_kind kind() const noexcept { return static_cast<value_kind>(data_.index()); }
+  bool is_null() const noexcept { return data_.index() == 0; }
+
+  /// Each returns null when the value is of another kind; valid as long as this value is unchanged.
+  const int64_t* integer() const noexcept { return std::get_if<int64_t>(&data_); }
+  const double* real() const noexcept { return std::get_if<double>(&data_); }
+  const std::string* text() const noexcept { return std::get_if<std::string>(&data_); }
+  const std::string* blob_bytes() const noexcept {
+    auto* x = std::get_if<blob>(&data_);
+    return x ? &x->bytes : nullptr;
+  }
+
+  const storage& data() const noexcept { return data_; }
+
+  /// Heap and inline bytes that this value accounts for in queue and cache bounds.
+  size_t footprint() const noexcept {
+    auto* bytes = text() ? text() : blob_bytes();
+    return sizeof(value) + (bytes ? bytes->size() : 0);
+  }
+
+  friend bool operator==(const value&, const value&) = default;
+
+  // std::variant does not travel in CAF 0.17 messages, so the alternatives travel side by side. A double travels as its
+  // bits: CAF's own packing does not end for an infinity and loses NaN and subnormal numbers.
+  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, value& x) {
+    auto kind = static_cast<uint8_t>(x.kind());
+    auto integer = x.integer() ? *x.integer() : int64_t{0};
+    auto real = x.real() ? std::bit_cast<uint64_t>(*x.real()) : uint64_t{0};
+    auto bytes = x.text() ? *x.text() : (x.blob_bytes() ? *x.blob_bytes() : std::string{});
+    auto load = [&]() -> caf::error {
+      x = restore(static_cast<value_kind>(kind), integer, std::bit_cast<double>(real), std::move(bytes));
+      return caf::none;
+    };
+    return f(caf::meta::type_name("value"), kind, integer, real, bytes, caf::meta::load_callback(load));
+  }
+
+private:
+  static value restore(value_kind kind, int64_t integer, double real, std::string bytes) {
+    switch (kind) {
+    case value_kind::null: return {};
+    case value_kind::integer: return integer;
+    case value_kind::real: return real;
+    case value_kind::text: return bytes;
+    case value_kind::blob: return blob{std::move(bytes)};
+    }
+    return {};
+  }
+
+  storage data_;
+};
+
+} // namespace sluice

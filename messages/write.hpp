@@ -1,0 +1,86 @@
+#pragma once
+
+#include "messages/error.hpp"
+#include "messages/rowset.hpp"
+#include "messages/statement.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// The process at the other end of a socket; zero for callers inside this process.
+struct peer_identity {
+  uint32_t uid = 0;
+  uint32_t pid = 0;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, peer_identity& x) {
+  return f(caf::meta::type_name("peer_identity"), x.uid, x.pid);
+}
+
+/// One write: a statement, or a list that is applied as a whole or not at all.
+struct write_request {
+  /// File name relative to the store root.
+  std::string db;
+  std::vector<statement> statements;
+  /// Who asks; at most 256 bytes of UTF-8 without control characters.
+  std::string agent;
+  /// Made up by the broker when empty.
+  std::string request_id;
+  /// With a key, repeating the same payload returns the first outcome and changes nothing.
+  std::string idempotency_key;
+  std::string correlation_id;
+  /// Counted from the call; zero means the configured default.
+  std::chrono::milliseconds deadline{0};
+  peer_identity peer;
+  /// When the front door took the request in; set by it, on this machine's steady clock, and local to the process.
+  std::chrono::steady_clock::time_point received{};
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_request& x) {
+  auto deadline = static_cast<int64_t>(x.deadline.count());
+  auto load = [&]() -> caf::error {
+    x.deadline = std::chrono::milliseconds{deadline};
+    return caf::none;
+  };
+  return f(caf::meta::type_name("write_request"), x.db, x.statements, x.agent, x.request_id, x.idempotency_key,
+           x.correlation_id, deadline, x.peer, caf::meta::load_callback(load));
+}
+
+/// Bytes that a request accounts for in the queue bounds.
+inline size_t footprint(const write_request& x) noexcept {
+  auto total = sizeof(write_request);
+  for (const auto& stmt : x.statements)
+    total += footprint(stmt);
+  return total;
+}
+
+/// What one statement of a write did.
+struct statement_result {
+  int64_t changes = 0;
+  int64_t last_insert_rowid = 0;
+  /// RETURNING rows; empty for most statements.
+  rowset rows;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement_result& x) {
+  return f(caf::meta::type_name("statement_result"), x.changes, x.last_insert_rowid, x.rows);
+}
+
+/// The answer to a write; that it exists means that the write is durable.
+struct write_result {
+  /// True when a request with the same key and payload had already been applied; this is its outcome.
+  bool replayed = false;
+  /// The commit that holds the write; later commits have larger numbers.
+  uint64_t commit_seq = 0;
+  std::string request_id;
+  std::vector<statement_result> results;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_result& x) {
+  return f(caf::meta::type_name("write_result"), x.replayed, x.commit_seq, x.request_id, x.results);
+}
+
+} // namespace sluice

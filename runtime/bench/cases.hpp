@@ -1,0 +1,51 @@
+#pragma once
+
+#include "runtime/bench/measurement.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sluice::bench {
+
+struct bench_options {
+  /// Agents of the many-writers case.
+  size_t agents = 64;
+  /// How long each contender runs in each case.
+  std::chrono::milliseconds duration{2'000};
+  /// A folder for the files; its file system is what is measured.
+  std::filesystem::path folder;
+};
+
+/// A ratio between two contenders of a case, and what it should be.
+struct goal {
+  std::string text;
+  double ratio = 0;
+  double wanted = 0;
+  /// Whether less is better, as with times.
+  bool at_most = false;
+
+  bool met() const { return at_most ? ratio <= wanted : ratio >= wanted; }
+};
+
+struct case_report {
+  std::string name;
+  std::vector<measurement> contenders;
+  std::vector<goal> goals;
+};
+
+/// Many agents write one row each in a loop, `synchronous=FULL`: through the broker as CAF actors and as threads, by
+/// raw SQLite at the same rows per COMMIT, and through a mutex around one connection.
+case_report many_writers(const bench_options& options);
+
+/// One agent writes one row at a time, `synchronous=FULL`.
+case_report lone_writer(const bench_options& options);
+
+/// The same point read again and again: from the hit table, and by a prepared statement.
+case_report cached_read(const bench_options& options);
+
+/// Sixteen agents read different rows, so that nothing is cached.
+case_report uncached_reads(const bench_options& options);
+
+} // namespace sluice::bench

@@ -1,0 +1,176 @@
+#include "runtime/broker.hpp"
+
+#include "runtime/broker_core.hpp"
+#include "runtime/children.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace sluice {
+
+namespace {
+
+refusal_actor::behavior_type refuse(refusal_actor::pointer) {
+  return {
+    [](failure& why, const write_request&) -> caf::result<write_result> { return make_error(std::move(why)); },
+    [](failure& why, const read_request&) -> caf::result<read_result> { return make_error(std::move(why)); },
+  };
+}
+
+std::unique_ptr<caf::actor_system_config> make_system_config(const broker_config& cfg) {
+  auto result = std::make_unique<caf::actor_system_config>();
+  auto threads = cfg.scheduler_threads > 0 ? cfg.scheduler_threads : std::max(2u, std::thread::hardware_concurrency());
+  // Workers of the sharing policy block when idle, which also hands over to detached actors faster.
+  result->set("scheduler.policy", caf::atom("sharing"));
+  result->set("scheduler.max-threads", static_cast<size_t>(threads));
+  add_message_types(*result);
+  return result;
+}
+
+} // namespace
+
+broker_core::broker_core(broker_config cfg, store_root where, store_lock held)
+  : config(std::move(cfg)), root(std::move(where)), lock(std::move(held)),
+    hits(std::make_shared<hit_table>(hit_table_settings{config.cache, config.cache_ttl, config.cache_max_bytes})) {}
+
+broker_core::~broker_core() { shutdown(); }
+
+void broker_core::start(caf::actor_system* in) {
+  if (!in) {
+    own_system_config = make_system_config(config);
+    own_system = std::make_unique<caf::actor_system>(*own_system_config);
+  }
+  system = in ? in : own_system.get();
+  refusals = system->spawn(refuse);
+  supervisor_parts parts;
+  parts.spawn = real_children(*this);
+  parts.actors = actors;
+  parts.time = &time;
+  parts.queue = {config.queue_max_requests, config.queue_max_bytes};
+  parts.readers_per_database = config.readers;
+  parts.restart_limit = config.restart_limit;
+  parts.restart_window = config.restart_window;
+  // Known before it has run for the first time, which CAF leaves to its scheduler.
+  actors->set(system->spawn(supervisor, std::move(parts)));
+}
+
+void broker_core::shutdown() {
+  {
+    std::lock_guard guard{mutex_};
+    if (std::exchange(closed_, true))
+      return;
+  }
+  {
+    waiter self{*this};
+    self->request(actors->supervisor(), caf::infinite, caf::close_atom_v)
+      .receive([](caf::ok_atom) {}, [](const caf::error&) {});
+  }
+  // The actors know each other through the directory; forgetting them lets them go.
+  caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
+  actors->clear();
+  hits->clear();
+  lock.reset();
+}
+
+broker_core::waiter::waiter(broker_core& core) : core_(core) {
+  {
+    std::lock_guard guard{core.mutex_};
+    if (!core.idle_waiters_.empty()) {
+      self_ = std::move(core.idle_waiters_.back());
+      core.idle_waiters_.pop_back();
+    }
+  }
+  if (!self_)
+    self_ = std::make_unique<caf::scoped_actor>(*core.system);
+}
+
+broker_core::waiter::~waiter() {
+  std::lock_guard guard{core_.mutex_};
+  if (!core_.closed_)
+    core_.idle_waiters_.push_back(std::move(self_));
+}
+
+caf::expected<broker> broker::open(broker_config config) {
+  return start(nullptr, std::move(config));
+}
+
+caf::expected<broker> broker::open(caf::actor_system& system, broker_config config) {
+  return start(&system, std::move(config));
+}
+
+caf::expected<broker> broker::start(caf::actor_system* system, broker_config config) {
+  auto root = store_root::open(config.root);
+  if (!root)
+    return root.error();
+  auto lock = store_lock::acquire(*root, config.lock_wait);
+  if (!lock)
+    return lock.error();
+  auto core = std::make_shared<broker_core>(std::move(config), std::move(*root), std::move(*lock));
+  core->start(system);
+  return broker{std::move(core)};
+}
+
+broker& broker::operator=(broker&& other) noexcept {
+  if (this != &other) {
+    if (core_)
+      core_->shutdown();
+    core_ = std::move(other.core_);
+  }
+  return *this;
+}
+
+broker::~broker() {
+  if (core_)
+    core_->shutdown();
+}
+
+caf::expected<database> broker::open_database(const std::string& name) {
+  auto canonical = core_->root.resolve(name);
+  if (!canonical)
+    return canonical.error();
+  caf::error failed;
+  broker_core::waiter self{*core_};
+  self->request(core_->actors->supervisor(), caf::infinite, caf::open_atom_v, *canonical)
+    .receive([](caf::ok_atom) {}, [&](caf::error& why) { failed = std::move(why); });
+  if (failed)
+    return failed;
+  return database{core_, core_->actors->slot(*canonical)};
+}
+
+caf::expected<audit_page> broker::audit(const audit_query& query) const {
+  caf::expected<audit_page> result{caf::none};
+  broker_core::waiter self{*core_};
+  self->request(core_->actors->audit(), caf::infinite, query)
+    .receive([&](audit_page& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
+  return result;
+}
+
+caf::expected<audit_verdict> broker::verify_audit() const {
+  caf::expected<audit_verdict> result{caf::none};
+  broker_core::waiter self{*core_};
+  self->request(core_->actors->audit(), caf::infinite, verify_atom{})
+    .receive([&](audit_verdict& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
+  return result;
+}
+
+broker_status broker::status() const {
+  broker_status x;
+  x.root = core_->root.path().string();
+  for (auto* slot : core_->actors->slots())
+    x.databases.push_back(slot->status(core_->time));
+  core_->hits->describe(x.cache);
+  x.cache.misses = *core_->misses;
+  x.cache.joined = *core_->joined;
+  x.restarts = core_->actors->restarts;
+  return x;
+}
+
+const broker_config& broker::config() const noexcept { return core_->config; }
+
+caf::actor_system& broker::system() const noexcept { return *core_->system; }
+
+directory& broker::actors() const noexcept { return *core_->actors; }
+
+void broker::shutdown() { core_->shutdown(); }
+
+} // namespace sluice

@@ -1,0 +1,131 @@
+#pragma once
+
+#include "actors/directory.hpp"
+#include "messages/interfaces.hpp"
+#include "messages/refusal.hpp"
+#include "messages/status.hpp"
+#include "runtime/config.hpp"
+
+#include <caf/expected.hpp>
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+class broker;
+struct broker_core;
+
+/// A front door to one database: cheap to copy, safe to use from any thread and any actor, valid as long as its broker.
+///
+/// Requests may leave `db` empty; it is filled in. Every failure is a sluice error: `describe(error)` gives code,
+/// outcome and text.
+class database {
+public:
+  const std::string& name() const noexcept;
+
+  /// Writes and waits for the COMMIT, for plain threads. Never blocks longer than the request's deadline plus one
+  /// second; the outcome is `unknown` only if not even an answer came in that time.
+  caf::expected<write_result> write(write_request request) const;
+
+  /// One statement, in short.
+  caf::expected<write_result> write(std::string agent, sql_text sql, parameters params = {}) const;
+
+  /// Writes without waiting; the future is fulfilled by the broker's threads.
+  std::future<caf::expected<write_result>> write_async(write_request request) const;
+
+  /// Reads and waits, for plain threads. A hit costs no message.
+  caf::expected<read_result> read(read_request request) const;
+
+  /// One statement, in short.
+  caf::expected<read_result> read(std::string agent, sql_text sql, parameters params = {}) const;
+
+  /// Reads without waiting; already fulfilled when it returns if the answer was cached.
+  std::future<caf::expected<read_result>> read_async(read_request request) const;
+
+  /// For actors: sends the write from `self`; continue with `.then(...)`. The answer is a `write_result` or an error.
+  template <class Self>
+  auto write(Self* self, write_request request) const {
+    auto route = admit(request);
+    return route ? self->request(*route, caf::infinite, std::move(request))
+                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
+  }
+
+  /// For actors: the answer if it can be given without a message. Ask this first, then `read(self, ...)`.
+  std::optional<read_result> cached(read_request& request) const;
+
+  /// For actors: sends the read from `self`; continue with `.then(...)`.
+  template <class Self>
+  auto read(Self* self, read_request request) const {
+    auto route = admit(request);
+    return route ? self->request(*route, caf::infinite, std::move(request))
+                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
+  }
+
+  /// What this database has done since the broker started, and how it stands.
+  database_status status() const;
+
+private:
+  friend class broker;
+  database(std::shared_ptr<broker_core> core, database_slot& slot) : core_(std::move(core)), slot_(&slot) {}
+
+  // Checks a request, fills in defaults and says where to send it.
+  caf::expected<writer_actor> admit(write_request& request) const;
+  caf::expected<cache_actor> admit(read_request& request) const;
+  const refusal_actor& refusals() const;
+
+  std::shared_ptr<broker_core> core_;
+  database_slot* slot_;
+};
+
+/// How a broker stands.
+struct broker_status {
+  std::string root;
+  std::vector<database_status> databases;
+  cache_status cache;
+  uint64_t restarts = 0;
+};
+
+/// The embedding facade: one broker leads one store root, in this process. Thread-safe. Destroying it shuts it down.
+class broker {
+public:
+  /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::busy` when another process
+  /// leads this root and goes on doing so for `lock_wait`.
+  static caf::expected<broker> open(broker_config config);
+
+  /// Leads the store inside the host's actor system, which must outlive the broker and know our message types
+  /// (`add_message_types`).
+  static caf::expected<broker> open(caf::actor_system& system, broker_config config);
+
+  broker(broker&&) noexcept = default;
+  broker& operator=(broker&&) noexcept;
+  ~broker();
+
+  /// The front door to the database file `name`, relative to the root; its writer and readers are started on first
+  /// use, the file is made by the first write. Names that lead out of the root or into `.sluice/` are refused.
+  caf::expected<database> open_database(const std::string& name);
+
+  caf::expected<audit_page> audit(const audit_query& query) const;
+  caf::expected<audit_verdict> verify_audit() const;
+
+  broker_status status() const;
+  const broker_config& config() const noexcept;
+  caf::actor_system& system() const noexcept;
+
+  /// The actors as they are now, for tools that look at them or make them fail.
+  directory& actors() const noexcept;
+
+  /// Stops taking requests, drains, commits, writes the audit, checkpoints and closes. Idempotent.
+  void shutdown();
+
+private:
+  static caf::expected<broker> start(caf::actor_system* system, broker_config config);
+  explicit broker(std::shared_ptr<broker_core> core) : core_(std::move(core)) {}
+
+  std::shared_ptr<broker_core> core_;
+};
+
+} // namespace sluice

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "actors/directory.hpp"
+#include "actors/hit_table.hpp"
+#include "messages/refusal.hpp"
+#include "runtime/config.hpp"
+#include "runtime/machine_clock.hpp"
+#include "runtime/store_root.hpp"
+
+#include <caf/all.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace sluice {
+
+/// What a broker and its databases share. Outlives both the actors and every `database` handle.
+struct broker_core {
+  broker_config config;
+  machine_clock time;
+  store_root root;
+  std::optional<store_lock> lock;
+
+  // Only a broker for hosts of plain threads has an actor system of its own.
+  std::unique_ptr<caf::actor_system_config> own_system_config;
+  std::unique_ptr<caf::actor_system> own_system;
+  caf::actor_system* system = nullptr;
+
+  std::shared_ptr<directory> actors = std::make_shared<directory>();
+  std::shared_ptr<hit_table> hits;
+  std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
+  std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
+  refusal_actor refusals;
+
+  broker_core(broker_config cfg, store_root where, store_lock held);
+  broker_core(const broker_core&) = delete;
+  broker_core& operator=(const broker_core&) = delete;
+  ~broker_core();
+
+  /// Spawns the actors in `in`, or in a system of its own when null.
+  void start(caf::actor_system* in);
+
+  /// Ends the actors in order. Idempotent, thread-safe.
+  void shutdown();
+
+  /// A blocking actor for a plain thread to wait with; several threads wait at once, each with its own.
+  class waiter {
+  public:
+    explicit waiter(broker_core& core);
+    waiter(const waiter&) = delete;
+    waiter& operator=(const waiter&) = delete;
+    ~waiter();
+
+    caf::scoped_actor& operator*() noexcept { return *self_; }
+    caf::scoped_actor& operator->() noexcept { return *self_; }
+
+  private:
+    broker_core& core_;
+    std::unique_ptr<caf::scoped_actor> self_;
+  };
+
+private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
+  bool closed_ = false;
+};
+
+} // namespace sluice

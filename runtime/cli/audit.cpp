@@ -1,0 +1,234 @@
+#include "runtime/cli/commands.hpp"
+#include "runtime/cli/existing_store.hpp"
+#include "runtime/cli/output.hpp"
+#include "runtime/cli/since.hpp"
+#include "runtime/cli/table.hpp"
+#include "runtime/json.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace sluice::cli {
+
+namespace {
+
+// Records fetched in one go while exporting.
+constexpr uint64_t page_size = 1'000;
+
+struct audit_options {
+  std::string root = ".";
+  std::string agent;
+  std::string db;
+  std::string status;
+  std::string since;
+  uint64_t limit = 1'000;
+  bool json = false;
+  bool jsonl = false;
+};
+
+caf::expected<audit_query> as_query(const audit_options& options) {
+  audit_query query;
+  query.agent = options.agent;
+  query.db = options.db;
+  query.status = options.status;
+  if (options.since.empty())
+    return query;
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  auto since = parse_since(options.since, std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+  if (!since)
+    return std::move(since.error());
+  query.since_us = *since;
+  return query;
+}
+
+std::string tables_text(const audit_record& x) {
+  return x.tables ? fmt::format("{}", fmt::join(*x.tables, ", ")) : std::string{};
+}
+
+std::string as_text(const audit_page& page) {
+  constexpr auto right = alignment::right;
+  table result{{{"SEQ", right},
+                {"TIME"},
+                {"AGENT"},
+                {"DATABASE"},
+                {"TYPE"},
+                {"STATUS"},
+                {"COMMIT", right},
+                {"MS", right},
+                {"COUNT", right},
+                {"TABLES"},
+                {"KEY"}}};
+  for (const auto& x : page.records)
+    result.add({std::to_string(x.seq), iso_time(x.ts_us), x.agent, x.db, std::string{to_string(x.type)},
+                x.recovered ? x.status + " (recovered)" : x.status, x.commit_seq ? std::to_string(x.commit_seq) : "",
+                fmt::format("{:.1f}", static_cast<double>(x.latency_us) / 1000), std::to_string(x.count),
+                tables_text(x), x.key});
+  return result.empty() ? "no records\n" : result.text();
+}
+
+std::string as_lines(const audit_page& page) {
+  std::string result;
+  for (const auto& x : page.records)
+    result += dump(as_json(x, page.store_root)) + "\n";
+  return result;
+}
+
+// One record more than wanted tells whether there are older ones.
+caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limit, bool& cut) {
+  query.newest = true;
+  query.limit = limit + 1;
+  auto page = store.audit(query);
+  if (!page)
+    return page;
+  cut = page->records.size() > limit;
+  if (cut)
+    page->records.erase(page->records.begin(), page->records.end() - static_cast<std::ptrdiff_t>(limit));
+  return page;
+}
+
+int list(client& store, const audit_query& query, const audit_options& options) {
+  bool cut = false;
+  auto page = newest(store, query, options.limit, cut);
+  if (!page)
+    return fail(page.error(), options.json);
+  if (cut)
+    note(fmt::format("truncated: only the newest {} records are shown; --limit shows more, export all", options.limit));
+  if (options.jsonl)
+    return finish(as_lines(*page));
+  if (!options.json)
+    return finish(as_text(*page));
+  auto document = as_json(*page);
+  document["truncated"] = cut;
+  return finish_json(document);
+}
+
+int verify(client& store, const audit_options& options) {
+  auto verdict = store.verify_audit();
+  if (!verdict)
+    return fail(verdict.error(), options.json);
+  if (verdict->intact())
+    return options.json ? finish_json(as_json(*verdict))
+                        : finish(fmt::format("intact: {} records, head {}\n", verdict->records, verdict->head));
+  failure why;
+  why.code = errc::corrupt;
+  why.message = fmt::format("audit record {} is broken: {} ({} of {} records are broken)", verdict->first_broken,
+                            verdict->reason, verdict->broken, verdict->records);
+  if (!options.json)
+    return fail(why, false);
+  auto document = as_json(*verdict);
+  document.update(error_document(why));
+  fail(why, false);
+  finish_json(document);
+  return failed;
+}
+
+class progress {
+public:
+  // On a terminal, unless the records themselves go there.
+  progress() : shown_(isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO)) {}
+  progress(const progress&) = delete;
+  progress& operator=(const progress&) = delete;
+  ~progress() {
+    if (shown_ && count_ > 0)
+      fmt::print(stderr, "\n");
+  }
+
+  void add(size_t count) {
+    count_ += count;
+    if (shown_)
+      fmt::print(stderr, "\r{} records exported", count_);
+  }
+
+private:
+  bool shown_;
+  size_t count_ = 0;
+};
+
+// Hands every record to `take`, a page at a time, until it returns false.
+template <class Take> caf::error for_each_page(client& store, audit_query query, Take take) {
+  progress shown;
+  query.limit = page_size;
+  for (;;) {
+    auto page = store.audit(query);
+    if (!page)
+      return std::move(page.error());
+    if (page->records.empty())
+      return caf::none;
+    query.after_seq = page->records.back().seq;
+    shown.add(page->records.size());
+    if (!take(*page))
+      return caf::none;
+  }
+}
+
+int export_lines(client& store, const audit_query& query) {
+  int status = done;
+  auto failed = for_each_page(store, query, [&](const audit_page& page) {
+    auto sent = print(as_lines(page));
+    status = status_of(sent);
+    return sent == delivery::complete;
+  });
+  return failed ? fail(failed, false) : status;
+}
+
+int export_document(client& store, const audit_query& query) {
+  audit_page all;
+  auto failed = for_each_page(store, query, [&](audit_page& page) {
+    all.store_root = page.store_root;
+    std::move(page.records.begin(), page.records.end(), std::back_inserter(all.records));
+    return true;
+  });
+  return failed ? fail(failed, true) : finish_json(as_json(all));
+}
+
+using audit_command = int (*)(client&, const audit_query&, const audit_options&);
+
+int run(const audit_options& options, audit_command command) {
+  auto query = as_query(options);
+  if (!query)
+    return usage_error("--since: " + describe(query.error()).message, options.json);
+  auto store = open_existing(options.root);
+  return store ? command(**store, *query, options) : fail(store.error(), options.json);
+}
+
+void add_filters(CLI::App& command, audit_options& to) {
+  command.add_option("--agent", to.agent, "Only what this agent asked for");
+  command.add_option("--db", to.db, "Only this database");
+  command.add_option("--status", to.status, "Only this outcome: committed, replayed, ok, or the word of an error");
+  command.add_option("--since", to.since, "Only since then: 2024-02-29T12:00:00Z (UTC), or 30s, 10m, 2h, 3d ago")
+    ->type_name("TIME");
+}
+
+} // namespace
+
+void declare_audit(CLI::App& command, action& chosen) {
+  auto options = std::make_shared<audit_options>();
+  command.add_option("ROOT", options->root, "Folder of the store [.]");
+  command.require_subcommand(1);
+  auto add = [&](const char* name, const char* description, audit_command what) {
+    auto* sub = command.add_subcommand(name, description)->fallthrough();
+    sub->final_callback([options, what, &chosen] { chosen = [options, what] { return run(*options, what); }; });
+    return sub;
+  };
+  auto* lister = add("list", "The newest records, oldest first", list);
+  add_filters(*lister, *options);
+  lister->add_option("--limit", options->limit, "At most this many [1000]")
+    ->type_name("N")
+    ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}));
+  auto* json = lister->add_flag("--json", options->json, "Print one JSON document, on failure too");
+  lister->add_flag("--jsonl", options->jsonl, "Print a JSON document per record")->excludes(json);
+  add("verify", "Recompute the hash chain and name the first broken record",
+      [](client& store, const audit_query&, const audit_options& x) { return verify(store, x); })
+    ->add_flag("--json", options->json, "Print one JSON document, on failure too");
+  auto* exporter = add("export", "Every record, a JSON document per line",
+                       [](client& store, const audit_query& query, const audit_options& x) {
+                         return x.json ? export_document(store, query) : export_lines(store, query);
+                       });
+  add_filters(*exporter, *options);
+  exporter->add_flag("--json", options->json, "Print one JSON document instead, on failure too");
+}
+
+} // namespace sluice::cli

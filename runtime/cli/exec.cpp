@@ -1,0 +1,82 @@
+#include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
+#include "runtime/cli/rowset_text.hpp"
+#include "runtime/client.hpp"
+#include "runtime/json.hpp"
+#include "runtime/sqlite/split_statements.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace sluice::cli {
+
+namespace {
+
+struct exec_options : request_options {
+  std::string key;
+  int64_t deadline_ms = 0;
+};
+
+std::string as_text(const write_result& x) {
+  std::string result;
+  int64_t changes = 0;
+  for (const auto& each : x.results) {
+    if (!each.rows.columns().empty())
+      result += as_table(each.rows);
+    changes += each.changes;
+  }
+  return result
+         + fmt::format("{} row{} changed, commit {}{}\n", changes, changes == 1 ? "" : "s", x.commit_seq,
+                       x.replayed ? " (replayed)" : "");
+}
+
+caf::expected<write_request> as_request(const exec_options& options, const std::string& db) {
+  auto sql = read_sql(options.sql);
+  if (!sql)
+    return std::move(sql.error());
+  auto params = read_parameters(options.params);
+  if (!params)
+    return std::move(params.error());
+  auto statements = sqlite::split_statements(*sql);
+  if (statements.size() > 1 && !options.params.empty())
+    return make_error(errc::invalid_request, "-p needs a single statement; SQL holds several");
+  write_request request;
+  request.db = db;
+  request.agent = agent_name(options.agent);
+  request.idempotency_key = options.key;
+  request.deadline = std::chrono::milliseconds{options.deadline_ms};
+  for (auto each : statements)
+    request.statements.push_back({each, *params});
+  return request;
+}
+
+int run(const exec_options& options) {
+  auto place = locate(options.db);
+  if (!place)
+    return usage_error(describe(place.error()).message, options.json);
+  auto request = as_request(options, place->name);
+  if (!request)
+    return usage_error(describe(request.error()).message, options.json);
+  auto store = open_client(place->root);
+  if (!store)
+    return fail(store.error(), options.json);
+  auto result = (*store)->write(std::move(*request));
+  if (!result)
+    return fail(result.error(), options.json);
+  return options.json ? finish_json(as_json(*result)) : finish(as_text(*result));
+}
+
+} // namespace
+
+void declare_exec(CLI::App& command, action& chosen) {
+  auto options = std::make_shared<exec_options>();
+  declare(command, *options);
+  command.add_option("--key", options->key, "Idempotency key: the same request under the same key is applied once");
+  command.add_option("--deadline", options->deadline_ms, "Milliseconds after which the request is given up")
+    ->type_name("MS")
+    ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));
+  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+} // namespace sluice::cli

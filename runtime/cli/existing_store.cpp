@@ -1,0 +1,12 @@
+#include "runtime/cli/existing_store.hpp"
+
+namespace sluice::cli {
+
+caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root) {
+  std::error_code unreadable;
+  if (std::filesystem::is_directory(root, unreadable) && !std::filesystem::exists(root / ".sluice", unreadable))
+    return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
+  return open_client(root);
+}
+
+} // namespace sluice::cli

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "runtime/client.hpp"
+
+#include <filesystem>
+
+namespace sluice::cli {
+
+/// `open_client` for commands that only look: a folder that was never a store is not made one, but refused
+/// (`unknown_database`).
+caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root);
+
+} // namespace sluice::cli

@@ -1,0 +1,56 @@
+#include "runtime/cli/output.hpp"
+
+#include "runtime/cli/terminal_text.hpp"
+#include "runtime/json.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace sluice::cli {
+
+namespace {
+
+int complain(const failure& why, bool json, int status) {
+  fmt::print(stderr, "sluice: {}: {}\n", to_string(why.code), printable(why.message));
+  if (json)
+    print(dump(error_document(why)) + "\n");
+  return status;
+}
+
+} // namespace
+
+delivery print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return delivery::complete;
+  auto reason = errno;
+  if (reason == EPIPE)
+    return delivery::reader_gone;
+  fmt::print(stderr, "sluice: io_error: cannot write the output: {}\n", std::strerror(reason));
+  return delivery::failed;
+}
+
+int status_of(delivery x) noexcept { return x == delivery::failed ? failed : done; }
+
+int finish(std::string_view text) { return status_of(print(text)); }
+
+int finish_json(const nlohmann::json& document) { return finish(dump(document) + "\n"); }
+
+void note(std::string_view text) { fmt::print(stderr, "sluice: {}\n", printable(text)); }
+
+int fail(const failure& why, bool json) {
+  return complain(why, json, why.code == errc::route_required ? no_broker : failed);
+}
+
+int fail(const caf::error& why, bool json) { return fail(describe(why), json); }
+
+int usage_error(std::string_view message, bool json) {
+  failure why;
+  why.code = errc::invalid_request;
+  why.message = message;
+  return complain(why, json, wrong_usage);
+}
+
+} // namespace sluice::cli

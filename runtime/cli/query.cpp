@@ -1,0 +1,79 @@
+#include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
+#include "runtime/cli/rowset_text.hpp"
+#include "runtime/client.hpp"
+#include "runtime/json.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace sluice::cli {
+
+namespace {
+
+struct query_options : request_options {
+  bool fresh = false;
+  uint64_t min_seq = 0;
+  uint64_t max_rows = 0;
+  bool csv = false;
+};
+
+caf::expected<read_request> as_request(const query_options& options, const std::string& db) {
+  auto sql = read_sql(options.sql);
+  if (!sql)
+    return std::move(sql.error());
+  auto params = read_parameters(options.params);
+  if (!params)
+    return std::move(params.error());
+  read_request request;
+  request.db = db;
+  request.agent = agent_name(options.agent);
+  request.query = {std::move(*sql), std::move(*params)};
+  request.freshness = options.fresh ? freshness::fresh : freshness::cached;
+  request.min_seq = options.min_seq;
+  request.limits.max_rows = options.max_rows;
+  return request;
+}
+
+int show(const read_result& x, const query_options& options) {
+  if (options.json)
+    return finish_json(as_json(x));
+  auto status = finish(options.csv ? as_csv(*x.rows) : as_table(*x.rows));
+  if (x.truncated)
+    note(fmt::format("truncated: only the first {} rows are shown", x.rows->size()));
+  return status;
+}
+
+int run(const query_options& options) {
+  auto place = locate(options.db);
+  if (!place)
+    return usage_error(describe(place.error()).message, options.json);
+  auto request = as_request(options, place->name);
+  if (!request)
+    return usage_error(describe(request.error()).message, options.json);
+  auto store = open_client(place->root);
+  if (!store)
+    return fail(store.error(), options.json);
+  auto result = (*store)->read(std::move(*request));
+  return result ? show(*result, options) : fail(result.error(), options.json);
+}
+
+} // namespace
+
+void declare_query(CLI::App& command, action& chosen) {
+  auto options = std::make_shared<query_options>();
+  declare(command, *options);
+  auto* fresh = command.add_flag("--fresh", options->fresh, "Ask the database itself, not the cache");
+  command.add_option("--min-seq", options->min_seq, "Answer at least as new as this commit")
+    ->type_name("N")
+    ->excludes(fresh);
+  command.add_option("--max-rows", options->max_rows, "At most this many rows; more are cut off, and it says so")
+    ->type_name("N")
+    ->check(CLI::PositiveNumber);
+  auto* json = command.get_option("--json");
+  command.add_flag("--csv", options->csv, "Print CSV (RFC 4180)")->excludes(json);
+  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+} // namespace sluice::cli

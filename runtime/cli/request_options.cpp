@@ -1,0 +1,107 @@
+#include "runtime/cli/request_options.hpp"
+
+#include "messages/error.hpp"
+#include "runtime/json.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <iostream>
+#include <iterator>
+#include <pwd.h>
+#include <unistd.h>
+
+namespace sluice::cli {
+
+namespace {
+
+bool is_name_start(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+
+bool is_name_part(char c) noexcept { return is_name_start(c) || (c >= '0' && c <= '9'); }
+
+// The length of NAME in NAME=VALUE; 0 when the text is a value as a whole.
+size_t name_length(const std::string& text) {
+  if (text.empty() || !is_name_start(text.front()))
+    return 0;
+  auto end = std::find_if_not(text.begin(), text.end(), is_name_part);
+  return end != text.end() && *end == '=' ? static_cast<size_t>(end - text.begin()) : 0;
+}
+
+caf::error mixed_parameters() {
+  return make_error(errc::invalid_request, "-p is given both by position and as name=VALUE; a text that looks like "
+                                           "name=VALUE is written text:name=VALUE");
+}
+
+std::string user_name() {
+  if (const auto* entry = getpwuid(geteuid()))
+    return entry->pw_name;
+  return fmt::format("uid{}", geteuid());
+}
+
+} // namespace
+
+void declare(CLI::App& command, request_options& to) {
+  command.add_option("DB", to.db, "Database file; the folder it lies in is the store")->required();
+  command.add_option("SQL", to.sql, "SQL, or - to read it from stdin")->required();
+  // The values as they stand: CLI11 would take some spellings for containers.
+  CLI::callback_t take = [&to](const CLI::results_t& values) {
+    to.params = values;
+    return true;
+  };
+  command
+    .add_option("-p,--param", take,
+                "A parameter: VALUE by position or name=VALUE; 5 is an integer, 1.5 a real, null NULL, text:5 text, "
+                "blob:BASE64 a blob, anything else text")
+    ->type_name("VALUE")
+    ->take_all()
+    ->allow_extra_args(false);
+  command.add_option("--agent", to.agent, "Who asks [SLUICE_AGENT, then user@pid]");
+  command.add_flag("--json", to.json, "Print one JSON document, on failure too");
+}
+
+caf::expected<database_place> locate(const std::string& db) {
+  std::filesystem::path path{db};
+  if (!path.has_filename())
+    return make_error(errc::invalid_request, "DB names a folder, not a file");
+  auto root = path.parent_path();
+  return database_place{root.empty() ? "." : root, path.filename()};
+}
+
+caf::expected<parameters> read_parameters(const std::vector<std::string>& params) {
+  parameters result;
+  for (const auto& text : params) {
+    auto name = name_length(text);
+    auto parsed = parse_cli_value(std::string_view{text}.substr(name > 0 ? name + 1 : 0));
+    if (!parsed) {
+      auto why = describe(parsed.error());
+      why.message = fmt::format("-p {}: {}", text, why.message);
+      return make_error(std::move(why));
+    }
+    if (name > 0)
+      result.named.push_back({text.substr(0, name), std::move(*parsed)});
+    else
+      result.positional.push_back(std::move(*parsed));
+    if (!result.named.empty() && !result.positional.empty())
+      return mixed_parameters();
+  }
+  return result;
+}
+
+caf::expected<std::string> read_sql(const std::string& sql) {
+  if (sql != "-")
+    return sql;
+  std::string text{std::istreambuf_iterator<char>{std::cin}, {}};
+  if (std::cin.bad())
+    return make_error(errc::io_error, "cannot read SQL from stdin");
+  return text;
+}
+
+std::string agent_name(const std::string& given) {
+  if (!given.empty())
+    return given;
+  if (const auto* from_environment = std::getenv("SLUICE_AGENT"); from_environment && *from_environment)
+    return from_environment;
+  return fmt::format("{}@{}", user_name(), getpid());
+}
+
+} // namespace sluice::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "messages/statement.hpp"
+
+#include <CLI/CLI.hpp>
+#include <caf/expected.hpp>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sluice::cli {
+
+/// What `exec` and `query` have in common.
+struct request_options {
+  std::string db;
+  std::string sql;
+  std::vector<std::string> params;
+  std::string agent;
+  bool json = false;
+};
+
+/// Adds the options to `command`. `to` outlives the parse.
+void declare(CLI::App& command, request_options& to);
+
+/// A database on the command line: the folder it lies in is its store.
+struct database_place {
+  std::filesystem::path root;
+  std::string name;
+};
+
+/// `errc::invalid_request` when `db` does not name a file.
+caf::expected<database_place> locate(const std::string& db);
+
+/// Reads the values of `-p`: all by position or all as `name=VALUE`, where a name is a letter or `_` followed by
+/// letters, digits and `_`. `errc::invalid_request` says which one cannot be read.
+caf::expected<parameters> read_parameters(const std::vector<std::string>& params);
+
+/// The statement itself, or what stdin holds if it is `-`.
+caf::expected<std::string> read_sql(const std::string& sql);
+
+/// `given`, else SLUICE_AGENT, else `user@pid`.
+std::string agent_name(const std::string& given);
+
+} // namespace sluice::cli

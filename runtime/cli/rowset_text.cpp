@@ -1,0 +1,105 @@
+#include "runtime/cli/rowset_text.hpp"
+
+#include "runtime/cli/table.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <iterator>
+
+namespace sluice::cli {
+
+namespace {
+
+constexpr size_t shown_blob_bytes = 16;
+
+std::string real_text(double x) {
+  auto text = fmt::format("{}", x);
+  // A real that happens to be whole still looks like a real.
+  return std::isfinite(x) && text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+}
+
+std::string blob_text(std::string_view bytes, size_t most) {
+  std::string result = "x'";
+  for (auto c : bytes.substr(0, most))
+    fmt::format_to(std::back_inserter(result), "{:02x}", static_cast<unsigned char>(c));
+  return bytes.size() > most ? fmt::format("{}...' ({} bytes)", result, bytes.size()) : result + "'";
+}
+
+std::string cell_text(const value& x) {
+  switch (x.kind()) {
+  case value_kind::null: return "NULL";
+  case value_kind::integer: return std::to_string(*x.integer());
+  case value_kind::real: return real_text(*x.real());
+  case value_kind::text: return *x.text() == "NULL" ? "'NULL'" : *x.text();
+  case value_kind::blob: return blob_text(*x.blob_bytes(), shown_blob_bytes);
+  }
+  return {};
+}
+
+bool is_numeric_column(const rowset& rows, size_t column) {
+  bool numbers = false;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto& x = rows.at(i, column);
+    if (x.text() || x.blob_bytes())
+      return false;
+    numbers |= !x.is_null();
+  }
+  return numbers;
+}
+
+std::string quoted_if_needed(const std::string& text) {
+  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos)
+    return text;
+  std::string result = "\"";
+  for (auto c : text) {
+    if (c == '"')
+      result += '"';
+    result += c;
+  }
+  return result + "\"";
+}
+
+std::string csv_field(const value& x) {
+  switch (x.kind()) {
+  case value_kind::null: return {};
+  case value_kind::text: return quoted_if_needed(*x.text());
+  case value_kind::blob: return blob_text(*x.blob_bytes(), x.blob_bytes()->size());
+  default: return cell_text(x);
+  }
+}
+
+} // namespace
+
+std::string as_table(const rowset& rows) {
+  std::vector<table::column> columns;
+  for (size_t i = 0; i < rows.columns().size(); ++i)
+    columns.push_back({rows.columns()[i], is_numeric_column(rows, i) ? alignment::right : alignment::left});
+  table result{std::move(columns)};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::vector<std::string> cells;
+    for (const auto& x : rows.row(i))
+      cells.push_back(cell_text(x));
+    result.add(std::move(cells));
+  }
+  return result.text();
+}
+
+std::string as_csv(const rowset& rows) {
+  std::string result;
+  const auto& names = rows.columns();
+  for (size_t i = 0; i < names.size(); ++i)
+    result += (i > 0 ? "," : "") + quoted_if_needed(names[i]);
+  result += "\r\n";
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t j = 0; j < names.size(); ++j) {
+      if (j > 0)
+        result += ',';
+      result += csv_field(rows.at(i, j));
+    }
+    result += "\r\n";
+  }
+  return result;
+}
+
+} // namespace sluice::cli

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "messages/rowset.hpp"
+
+#include <string>
+
+namespace sluice::cli {
+
+/// Rows as an aligned table: columns of numbers to the right, NULL as NULL (a text of that spelling in quotes), blobs as
+/// `x'...'`, shortened.
+std::string as_table(const rowset& rows);
+
+/// Rows as CSV (RFC 4180) with a header line: NULL as nothing, an empty text as `""`, blobs as `x'...'` in full.
+std::string as_csv(const rowset& rows);
+
+} // namespace sluice::cli

@@ -1,0 +1,54 @@
+#include "runtime/cli/table.hpp"
+
+#include "runtime/cli/terminal_text.hpp"
+
+#include <algorithm>
+
+namespace sluice::cli {
+
+namespace {
+
+constexpr std::string_view gap = "  ";
+
+void append_cell(std::string& line, const std::string& cell, size_t column_width, alignment align) {
+  std::string padding(column_width - width(cell), ' ');
+  line += align == alignment::right ? padding + cell : cell + padding;
+}
+
+} // namespace
+
+table::table(std::vector<column> columns) : columns_(std::move(columns)) {
+  for (auto& x : columns_) {
+    x.heading = printable(x.heading);
+    widths_.push_back(std::max<size_t>(1, width(x.heading)));
+  }
+}
+
+void table::add(std::vector<std::string> cells) {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cells[i] = printable(cells[i]);
+    widths_[i] = std::max(widths_[i], width(cells[i]));
+  }
+  rows_.push_back(std::move(cells));
+}
+
+std::string table::text() const {
+  std::string result;
+  auto add_line = [&](auto&& cell) {
+    std::string line;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (i > 0)
+        line += gap;
+      append_cell(line, cell(i), widths_[i], columns_[i].align);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    result += line + "\n";
+  };
+  add_line([&](size_t i) -> const std::string& { return columns_[i].heading; });
+  add_line([&](size_t i) { return std::string(widths_[i], '-'); });
+  for (const auto& row : rows_)
+    add_line([&](size_t i) -> const std::string& { return row[i]; });
+  return result;
+}
+
+} // namespace sluice::cli

@@ -1,0 +1,289 @@
+#include "runtime/config.hpp"
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+template <class T> using field = T broker_config::*;
+
+using any_field =
+  std::variant<field<uint64_t>, field<milliseconds>, field<hours>, field<double>, field<bool>, field<synchronous_mode>>;
+
+// All there is to know about a setting; the file, the environment and the documentation follow from it.
+struct setting {
+  std::string_view key;
+  any_field member;
+  // Bounds of a number, inclusive, in the unit that the key ends in.
+  double min;
+  double max;
+  std::string_view description;
+};
+
+constexpr double kib = 1024;
+constexpr double mib = 1024 * kib;
+constexpr double gib = 1024 * mib;
+constexpr double day_ms = 24.0 * 60 * 60 * 1000;
+using config = broker_config;
+
+// clang-format off
+constexpr std::array settings{
+  setting{"write_deadline_ms", &config::write_deadline, 1, day_ms,
+          "How long a write may take, queue included, when the request does not say."},
+  setting{"lock_wait_ms", &config::lock_wait, 0, day_ms,
+          "How long a broker waits for the store lock that another process holds."},
+  setting{"queue_max_requests", &config::queue_max_requests, 4, 1e7,
+          "Requests that may wait for one database; an agent may have a quarter of that."},
+  setting{"queue_max_bytes", &config::queue_max_bytes, 64 * kib, 64 * gib,
+          "Bytes of requests that may wait for one database; an agent may have a quarter of that."},
+  setting{"group_max_requests", &config::group_max_requests, 1, 1e6,
+          "Writes after which a group is committed, though more are waiting."},
+  setting{"group_max_time_ms", &config::group_max_time, 1, 10'000,
+          "Time in a transaction after which a group is committed, though more writes are waiting."},
+  setting{"key_retention_h", &config::key_retention, 1, 24 * 365,
+          "How long an idempotency key is remembered."},
+  setting{"cache", &config::cache, 0, 1,
+          "Whether answers to reads are kept."},
+  setting{"cache_ttl_ms", &config::cache_ttl, 1, day_ms,
+          "How long an answer is kept at most."},
+  setting{"cache_max_bytes", &config::cache_max_bytes, 64 * kib, 64 * gib,
+          "Bytes of answers that are kept; the least recently used go first."},
+  setting{"readers", &config::readers, 1, 64,
+          "Read-only connections per database, made as they are needed."},
+  setting{"read_timeout_ms", &config::read_timeout, 1, day_ms,
+          "How long a read may take when the request does not say."},
+  setting{"read_max_rows", &config::read_max_rows, 1, 1e8,
+          "Rows after which an answer is cut, and marked so, when the request does not say."},
+  setting{"read_max_bytes", &config::read_max_bytes, kib, 2 * gib,
+          "Bytes after which an answer is cut, and marked so, when the request does not say."},
+  setting{"synchronous", &config::synchronous, 0, 0,
+          "What a commit survives: with full the loss of power, with normal the death of the process."},
+  setting{"busy_timeout_ms", &config::busy_timeout, 0, 500,
+          "How long SQLite itself waits for a lock of a foreign process."},
+  setting{"page_cache_bytes", &config::page_cache_bytes, 64 * kib, 64 * gib,
+          "Bytes of database pages that each connection keeps in memory."},
+  setting{"checkpoint_wal_bytes", &config::checkpoint_wal_bytes, 64 * kib, 64 * gib,
+          "Size of the write-ahead log at which it is moved into the database file."},
+  setting{"idle_after_ms", &config::idle_after, 10, day_ms,
+          "Time without a write after which the write-ahead log is emptied and old keys are dropped."},
+  setting{"retry_attempts", &config::retry_attempts, 0, 100,
+          "How often a lock that a foreign process holds is asked for again."},
+  setting{"retry_base_ms", &config::retry_base, 1, 60'000,
+          "The pause before the first retry."},
+  setting{"retry_factor", &config::retry_factor, 1, 10,
+          "How much longer each pause is than the one before."},
+  setting{"retry_cap_ms", &config::retry_cap, 1, 600'000,
+          "The longest pause."},
+  setting{"retry_jitter", &config::retry_jitter, 0, 1,
+          "Share by which each pause is made longer or shorter at random."},
+  setting{"restart_limit", &config::restart_limit, 1, 1'000,
+          "Restarts of one database's actors within the window after which it is set aside."},
+  setting{"restart_window_ms", &config::restart_window, 1, day_ms,
+          "The window in which restarts are counted."},
+  setting{"scheduler_threads", &config::scheduler_threads, 0, 256,
+          "Scheduler threads of a broker with an actor system of its own; 0 means one per core, at least 2."},
+};
+// clang-format on
+
+std::string environment_name(const setting& s) {
+  std::string result = "SLUICE_";
+  for (auto c : s.key)
+    result += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return result;
+}
+
+std::string text_of(bool x) { return x ? "true" : "false"; }
+std::string text_of(synchronous_mode x) { return x == synchronous_mode::full ? "\"full\"" : "\"normal\""; }
+std::string text_of(milliseconds x) { return fmt::format("{}", x.count()); }
+std::string text_of(hours x) { return fmt::format("{}", x.count()); }
+template <class Number> std::string text_of(Number x) { return fmt::format("{}", x); }
+
+std::string range_of(const setting& s) {
+  auto describe = [&]<class T>(field<T>) -> std::string {
+    if constexpr (std::is_same_v<T, bool>)
+      return "true or false";
+    else if constexpr (std::is_same_v<T, synchronous_mode>)
+      return "\"full\" or \"normal\"";
+    else if constexpr (std::is_same_v<T, double>)
+      return fmt::format("a number from {} to {}", s.min, s.max);
+    else
+      return fmt::format("a whole number from {} to {}", static_cast<int64_t>(s.min), static_cast<int64_t>(s.max));
+  };
+  return std::visit(describe, s.member);
+}
+
+// A value as the file or the environment gives it.
+using raw_value = std::variant<bool, int64_t, double, std::string_view>;
+
+template <class T> std::optional<T> convert(const setting& s, const raw_value& raw) {
+  if constexpr (std::is_same_v<T, bool>) {
+    if (auto* x = std::get_if<bool>(&raw))
+      return *x;
+  } else if constexpr (std::is_same_v<T, synchronous_mode>) {
+    if (auto* x = std::get_if<std::string_view>(&raw); x && (*x == "full" || *x == "normal"))
+      return *x == "full" ? synchronous_mode::full : synchronous_mode::normal;
+  } else if constexpr (std::is_same_v<T, double>) {
+    auto* whole = std::get_if<int64_t>(&raw);
+    auto* real = std::get_if<double>(&raw);
+    auto x = real ? *real : whole ? static_cast<double>(*whole) : std::numeric_limits<double>::quiet_NaN();
+    if (x >= s.min && x <= s.max)
+      return x;
+  } else if (auto* x = std::get_if<int64_t>(&raw)) {
+    if (*x >= static_cast<int64_t>(s.min) && *x <= static_cast<int64_t>(s.max))
+      return T(*x);
+  }
+  return std::nullopt;
+}
+
+bool assign(broker_config& to, const setting& s, const raw_value& raw) {
+  auto set = [&]<class T>(field<T> member) {
+    auto x = convert<T>(s, raw);
+    if (x)
+      to.*member = *x;
+    return x.has_value();
+  };
+  return std::visit(set, s.member);
+}
+
+// In the environment everything is text; only a setting of words takes it as such.
+raw_value read_text(const setting& s, std::string_view text) {
+  if (std::holds_alternative<field<synchronous_mode>>(s.member))
+    return text;
+  if (std::holds_alternative<field<bool>>(s.member)) {
+    if (text == "true" || text == "on" || text == "1")
+      return true;
+    if (text == "false" || text == "off" || text == "0")
+      return false;
+    return text;
+  }
+  const auto* end = text.data() + text.size();
+  int64_t whole = 0;
+  if (auto [at, code] = std::from_chars(text.data(), end, whole); code == std::errc{} && at == end)
+    return whole;
+  double real = 0;
+  if (auto [at, code] = std::from_chars(text.data(), end, real); code == std::errc{} && at == end)
+    return real;
+  return text;
+}
+
+caf::error invalid(std::string message) { return make_error(errc::invalid_request, std::move(message)); }
+
+caf::error unknown_key(std::string_view key, toml::source_position at) {
+  std::string known;
+  for (const auto& s : settings)
+    known += (known.empty() ? "" : ", ") + std::string{s.key};
+  return invalid(fmt::format("sluice.toml, line {}: there is no setting '{}'; there are {}", at.line, key, known));
+}
+
+std::string as_written(const toml::node& node) {
+  auto text = node.visit([](const auto& x) {
+    std::ostringstream out;
+    out << x;
+    return out.str();
+  });
+  return text.size() > 80 ? fmt::format("{:.80}...", text) : text;
+}
+
+std::optional<raw_value> read_node(const toml::node& node) {
+  if (auto* x = node.as_boolean())
+    return raw_value{x->get()};
+  if (auto* x = node.as_integer())
+    return raw_value{x->get()};
+  if (auto* x = node.as_floating_point())
+    return raw_value{x->get()};
+  if (auto* x = node.as_string())
+    return raw_value{std::string_view{x->get()}};
+  return std::nullopt;
+}
+
+std::optional<caf::error> apply_entry(broker_config& to, std::string_view key, const toml::node& node) {
+  auto s = std::find_if(settings.begin(), settings.end(), [&](const setting& x) { return x.key == key; });
+  if (s == settings.end())
+    return unknown_key(key, node.source().begin);
+  auto raw = read_node(node);
+  if (raw && assign(to, *s, *raw))
+    return std::nullopt;
+  return invalid(fmt::format("sluice.toml, line {}: {} = {} cannot be used; it must be {}", node.source().begin.line,
+                             key, as_written(node), range_of(*s)));
+}
+
+std::optional<caf::error> apply_file(broker_config& to, const std::filesystem::path& path) {
+  std::error_code failed;
+  auto kind = std::filesystem::status(path, failed).type();
+  if (kind == std::filesystem::file_type::not_found)
+    return std::nullopt;
+  if (kind != std::filesystem::file_type::regular)
+    return invalid("sluice.toml is not a file that can be read");
+  // Read here, so that no path and no text of the library ends up in a message.
+  std::ifstream in{path, std::ios::binary};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in)
+    return make_error(errc::io_error, "sluice.toml cannot be read");
+  auto parsed = toml::parse(text);
+  if (!parsed) {
+    const auto& why = parsed.error();
+    return invalid(fmt::format("sluice.toml, line {}, column {}: {}", why.source().begin.line,
+                               why.source().begin.column, why.description()));
+  }
+  for (auto&& [key, node] : parsed.table())
+    if (auto why = apply_entry(to, key.str(), node))
+      return why;
+  return std::nullopt;
+}
+
+std::optional<caf::error> apply_environment(broker_config& to) {
+  for (const auto& s : settings) {
+    auto name = environment_name(s);
+    const auto* text = std::getenv(name.c_str());
+    // Set to nothing is how scripts unset a variable.
+    if (!text || !*text)
+      continue;
+    if (!assign(to, s, read_text(s, text)))
+      return invalid(fmt::format("{}={} cannot be used; it must be {}", name, text, range_of(s)));
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+caf::expected<broker_config> load_config(const std::filesystem::path& root) {
+  broker_config result;
+  result.root = root;
+  if (auto why = apply_file(result, root / "sluice.toml"))
+    return std::move(*why);
+  if (auto why = apply_environment(result))
+    return std::move(*why);
+  return result;
+}
+
+std::vector<setting_info> describe_settings() {
+  const broker_config defaults;
+  std::vector<setting_info> result;
+  for (const auto& s : settings) {
+    auto text = std::visit([&](auto member) { return text_of(defaults.*member); }, s.member);
+    result.push_back({std::string{s.key}, environment_name(s), text, range_of(s), std::string{s.description}});
+  }
+  return result;
+}
+
+} // namespace sluice

@@ -1,0 +1,82 @@
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <caf/expected.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// How much of the disk's promise a database waits for at each commit.
+enum class synchronous_mode : uint8_t {
+  /// A commit survives the loss of power.
+  full,
+  /// A commit survives the death of the process; the loss of power may undo the last few.
+  normal,
+};
+
+/// Everything that can be set about a broker. Each field but `root` is also a key of `sluice.toml` in the store root
+/// (durations with their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment
+/// variable; the environment wins over the file. docs/configuration.md explains each. Plain data.
+struct broker_config {
+  std::filesystem::path root = ".";
+
+  std::chrono::milliseconds write_deadline{30'000};
+  /// How long a broker waits for the store lock that another process holds.
+  std::chrono::milliseconds lock_wait{5'000};
+  uint64_t queue_max_requests = 10'000;
+  uint64_t queue_max_bytes = 64ULL << 20;
+  uint64_t group_max_requests = 4'096;
+  std::chrono::milliseconds group_max_time{50};
+  std::chrono::hours key_retention{24};
+
+  bool cache = true;
+  std::chrono::milliseconds cache_ttl{5'000};
+  uint64_t cache_max_bytes = 64ULL << 20;
+
+  uint64_t readers = 4;
+  std::chrono::milliseconds read_timeout{5'000};
+  uint64_t read_max_rows = 10'000;
+  uint64_t read_max_bytes = 8ULL << 20;
+
+  synchronous_mode synchronous = synchronous_mode::full;
+  std::chrono::milliseconds busy_timeout{500};
+  uint64_t page_cache_bytes = 64ULL << 20;
+  uint64_t checkpoint_wal_bytes = 4ULL << 20;
+  std::chrono::milliseconds idle_after{1'000};
+
+  uint64_t retry_attempts = 3;
+  std::chrono::milliseconds retry_base{100};
+  double retry_factor = 2.0;
+  std::chrono::milliseconds retry_cap{2'000};
+  double retry_jitter = 0.25;
+
+  uint64_t restart_limit = 5;
+  std::chrono::milliseconds restart_window{10'000};
+
+  /// Scheduler threads of a broker that brings its own actor system; 0 means one per core, at least 2.
+  uint64_t scheduler_threads = 0;
+};
+
+/// Defaults, then `ROOT/sluice.toml` if there is one, then the environment. `errc::invalid_request` names the key, the
+/// value and the range when something cannot be used, an unknown key included.
+caf::expected<broker_config> load_config(const std::filesystem::path& root);
+
+/// One setting as documented: its key, its default as text, and its range for people.
+struct setting_info {
+  std::string key;
+  std::string environment;
+  std::string default_value;
+  std::string range;
+  std::string description;
+};
+
+/// Every setting, in the order of the struct.
+std::vector<setting_info> describe_settings();
+
+} // namespace sluice

@@ -1,0 +1,141 @@
+#include "runtime/broker.hpp"
+#include "runtime/broker_core.hpp"
+#include "runtime/request_check.hpp"
+
+namespace sluice {
+
+namespace {
+
+// Every request is answered by its deadline; the rest is for a machine that stands still.
+constexpr std::chrono::milliseconds grace{1'000};
+
+read_limits effective(read_limits x, const broker_config& cfg) {
+  // What a caller asks for is bounded by what the operator allows.
+  auto bounded = [](auto asked, auto most) { return asked > decltype(asked){0} ? std::min(asked, most) : most; };
+  x.max_rows = bounded(x.max_rows, cfg.read_max_rows);
+  x.max_bytes = bounded(x.max_bytes, cfg.read_max_bytes);
+  if (x.timeout.count() == 0)
+    x.timeout = cfg.read_timeout;
+  return x;
+}
+
+// An actor lives for one request, so that a plain thread need not wait.
+template <class Result, class Request>
+std::future<caf::expected<Result>> in_background(caf::actor_system& system, const database& db, Request request) {
+  auto promise = std::make_shared<std::promise<caf::expected<Result>>>();
+  auto future = promise->get_future();
+  auto send = [promise, db](caf::event_based_actor* self, Request& x) {
+    auto answer = [promise](Result& result) { promise->set_value(std::move(result)); };
+    auto fail = [promise](caf::error& why) { promise->set_value(std::move(why)); };
+    if constexpr (std::is_same_v<Request, write_request>)
+      db.write(self, std::move(x)).then(answer, fail);
+    else
+      db.read(self, std::move(x)).then(answer, fail);
+  };
+  system.spawn<caf::hidden>(
+    [send, x = std::move(request)](caf::event_based_actor* self) mutable { send(self, x); });
+  return future;
+}
+
+} // namespace
+
+const std::string& database::name() const noexcept { return slot_->name(); }
+
+caf::expected<writer_actor> database::admit(write_request& request) const {
+  request.db = slot_->name();
+  request.received = core_->time.now();
+  if (auto why = check(request))
+    return make_error(std::move(*why));
+  auto route = slot_->route();
+  if (!route)
+    return route.error();
+  if (auto why = route->queue->admit(request.agent, footprint(request))) {
+    why->request_id = request.request_id;
+    return make_error(std::move(*why));
+  }
+  return std::move(route->writer);
+}
+
+caf::expected<cache_actor> database::admit(read_request& request) const {
+  request.db = slot_->name();
+  request.received = core_->time.now();
+  request.limits = effective(request.limits, core_->config);
+  if (auto why = check(request))
+    return make_error(std::move(*why));
+  return core_->actors->cache();
+}
+
+const refusal_actor& database::refusals() const { return core_->refusals; }
+
+std::optional<read_result> database::cached(read_request& request) const {
+  if (request.freshness != freshness::cached)
+    return std::nullopt;
+  if (request.agent.empty())
+    request.agent = "anonymous";
+  request.limits = effective(request.limits, core_->config);
+  if (request.min_seq > slot_->versions().last_commit())
+    return std::nullopt;
+  auto found = core_->hits->find(*slot_, request, request.limits, core_->time.now());
+  if (!found)
+    return std::nullopt;
+  if (found->first)
+    caf::delayed_anon_send(core_->actors->cache(), std::chrono::seconds{1}, caf::tick_atom_v);
+  return std::move(found->result);
+}
+
+caf::expected<write_result> database::write(write_request request) const {
+  auto timeout = (request.deadline.count() > 0 ? request.deadline : core_->config.write_deadline) + grace;
+  caf::expected<write_result> result{caf::none};
+  auto route = admit(request);
+  if (!route)
+    return route.error();
+  broker_core::waiter self{*core_};
+  self->request(*route, timeout, std::move(request))
+    .receive([&](write_result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
+  return result;
+}
+
+caf::expected<write_result> database::write(std::string agent, sql_text sql, parameters params) const {
+  write_request request;
+  request.agent = std::move(agent);
+  request.statements.push_back({std::move(sql), std::move(params)});
+  return write(std::move(request));
+}
+
+std::future<caf::expected<write_result>> database::write_async(write_request request) const {
+  return in_background<write_result>(*core_->system, *this, std::move(request));
+}
+
+caf::expected<read_result> database::read(read_request request) const {
+  if (auto hit = cached(request))
+    return std::move(*hit);
+  caf::expected<read_result> result{caf::none};
+  auto route = admit(request);
+  if (!route)
+    return route.error();
+  auto timeout = request.limits.timeout + grace;
+  broker_core::waiter self{*core_};
+  self->request(*route, timeout, std::move(request))
+    .receive([&](read_result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
+  return result;
+}
+
+caf::expected<read_result> database::read(std::string agent, sql_text sql, parameters params) const {
+  read_request request;
+  request.agent = std::move(agent);
+  request.query = {std::move(sql), std::move(params)};
+  return read(std::move(request));
+}
+
+std::future<caf::expected<read_result>> database::read_async(read_request request) const {
+  if (auto hit = cached(request)) {
+    std::promise<caf::expected<read_result>> ready;
+    ready.set_value(std::move(*hit));
+    return ready.get_future();
+  }
+  return in_background<read_result>(*core_->system, *this, std::move(request));
+}
+
+database_status database::status() const { return slot_->status(core_->time); }
+
+} // namespace sluice

@@ -1,0 +1,216 @@
+#include "runtime/sqlite/audit_store.hpp"
+
+#include "runtime/sqlite/audit_file.hpp"
+#include "runtime/sqlite/audit_reconciler.hpp"
+#include "runtime/sqlite/audit_row.hpp"
+#include "runtime/sqlite/statement.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// What tells one committed request from another.
+std::string identity(const audit_record& x) { return x.db + '\0' + std::to_string(x.commit_seq) + '\0' + x.request_id; }
+
+// Table names as text; records that follow each other mostly touch the same tables.
+class tables_cache {
+public:
+  std::string_view text(const table_set& tables) {
+    if (!tables)
+      return {};
+    if (tables != last_ && !(last_ && *tables == *last_)) {
+      text_ = tables_text(tables);
+      last_ = tables;
+    }
+    return text_;
+  }
+
+private:
+  table_set last_;
+  std::string text_;
+};
+
+class audit_file_store final : public audit_store {
+public:
+  audit_file_store(audit_file file, std::string root_text, ledger_source source)
+    : file_(std::move(file)), root_text_(std::move(root_text)), source_(std::move(source)) {}
+
+  caf::expected<void> prepare();
+
+  caf::expected<void> append(std::span<audit_record> records) override;
+  caf::expected<audit_page> list(const audit_query& query) override;
+  caf::expected<audit_verdict> verify() override { return verify_audit_file(file_.path); }
+  caf::expected<std::vector<audit_record>> missing_from(const std::string& db) override {
+    return find_missing(file_.db, db, static_cast<uint64_t>(head_.seq), source_);
+  }
+
+private:
+  caf::expected<void> insert(std::span<audit_record> records, audit_head& head);
+  caf::expected<void> commit(const audit_head& head);
+  bool is_known(audit_record& x) const;
+
+  audit_file file_;
+  std::string root_text_;
+  ledger_source source_;
+  audit_head head_;
+  chain_hash hash_;
+  tables_cache tables_;
+  // Commits that the ledger told of before their writer did: they are not to be there twice.
+  std::unordered_map<std::string, uint64_t> recovered_;
+  prepared_statement begin_;
+  prepared_statement insert_;
+  prepared_statement commit_;
+};
+
+caf::expected<void> audit_file_store::prepare() {
+  auto head = read_head(file_.db);
+  if (!head)
+    return std::move(head.error());
+  head_ = std::move(*head);
+  std::string values;
+  const audit_row row;
+  for_each_field(row, [&](const char*, const auto&) { values += "?, "; });
+  auto insert = "INSERT INTO audit(" + audit_columns() + ") VALUES (" + values + "?, ?)";
+  const std::pair<prepared_statement*, std::string> statements[] = {
+    {&begin_, "BEGIN IMMEDIATE"}, {&insert_, insert}, {&commit_, "COMMIT"}};
+  for (auto& [to, sql] : statements) {
+    auto stmt = prepared_statement::prepare(file_.db, sql);
+    if (!stmt)
+      return std::move(stmt.error());
+    *to = std::move(*stmt);
+  }
+  return caf::unit;
+}
+
+caf::expected<void> audit_file_store::append(std::span<audit_record> records) {
+  if (records.empty())
+    return caf::unit;
+  if (auto begun = begin_.run(); !begun)
+    return begun;
+  auto head = head_;
+  auto done = insert(records, head);
+  if (done)
+    done = commit(head);
+  if (!done) {
+    for (auto& x : records)
+      x.seq = 0;
+    return done;
+  }
+  head_ = std::move(head);
+  for (const auto& x : records)
+    if (x.recovered)
+      recovered_.emplace(identity(x), x.seq);
+  return caf::unit;
+}
+
+bool audit_file_store::is_known(audit_record& x) const {
+  if (recovered_.empty() || x.recovered || x.commit_seq == 0 || x.status != "committed")
+    return false;
+  auto known = recovered_.find(identity(x));
+  if (known == recovered_.end())
+    return false;
+  x.seq = known->second;
+  return true;
+}
+
+caf::expected<void> audit_file_store::insert(std::span<audit_record> records, audit_head& head) {
+  for (auto& x : records) {
+    if (is_known(x))
+      continue;
+    x.seq = static_cast<uint64_t>(++head.seq);
+    auto row = to_row(x, file_.store, tables_.text(x.tables));
+    auto hash = link_hash(hash_, row, root_text_, head.hash);
+    bind_row(insert_, row, head.hash, bytes_of(hash));
+    if (auto done = insert_.run(); !done) {
+      static_cast<void>(file_.db.exec("ROLLBACK"));
+      return done;
+    }
+    head.hash = bytes_of(hash);
+  }
+  return caf::unit;
+}
+
+caf::expected<void> audit_file_store::commit(const audit_head& head) {
+  auto done = commit_.run();
+  if (done)
+    return done;
+  if (file_.db.in_transaction())
+    static_cast<void>(file_.db.exec("ROLLBACK"));
+  // An error does not tell whether the commit took place; the file does.
+  auto found = read_head(file_.db);
+  if (found && found->seq == head.seq && found->hash == head.hash)
+    return caf::unit;
+  return done;
+}
+
+caf::expected<audit_page> audit_file_store::list(const audit_query& query) {
+  std::string where;
+  std::vector<value> bound;
+  auto require = [&](const char* condition, value x) {
+    where += (where.empty() ? " WHERE " : " AND ") + std::string{condition};
+    bound.push_back(std::move(x));
+  };
+  if (query.after_seq > 0)
+    require("seq > ?", std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max()));
+  if (!query.agent.empty())
+    require("agent = ?", query.agent);
+  if (!query.db.empty())
+    require("db = ?", query.db);
+  if (!query.status.empty())
+    require("status = ?", query.status);
+  if (query.since_us != 0)
+    require("ts_us >= ?", query.since_us);
+  bound.emplace_back(std::min<uint64_t>(query.limit, std::numeric_limits<int64_t>::max()));
+  auto stmt =
+    prepared_statement::prepare(file_.db, "SELECT " + audit_columns() + " FROM audit" + where + " ORDER BY seq "
+                                            + (query.newest ? "DESC" : "ASC") + " LIMIT ?");
+  if (!stmt)
+    return std::move(stmt.error());
+  for (size_t i = 0; i < bound.size(); ++i)
+    stmt->bind(static_cast<int>(i) + 1, bound[i]);
+  audit_page result{root_text_, {}};
+  for (;;) {
+    auto more = stmt->step();
+    if (!more)
+      return std::move(more.error());
+    if (!*more)
+      break;
+    result.records.push_back(to_record(read_row(*stmt).row));
+  }
+  if (query.newest)
+    std::reverse(result.records.begin(), result.records.end());
+  return result;
+}
+
+} // namespace
+
+ledger_source ledgers_of(const store_root& root) {
+  constexpr uint64_t at_a_time = 10'000;
+  return [root](const std::string& db, uint64_t seq) -> caf::expected<std::vector<ledger_commit>> {
+    auto reader = ledger_reader::open(root.path_of(db));
+    if (!reader)
+      return std::move(reader.error());
+    return reader->after(seq, at_a_time);
+  };
+}
+
+caf::expected<std::unique_ptr<audit_store>> open_audit_store(const std::filesystem::path& path, std::string root_text,
+                                                             ledger_source source, uint64_t page_cache_bytes) {
+  auto file = open_audit_file(path, root_text, page_cache_bytes);
+  if (!file)
+    return std::move(file.error());
+  auto result = std::make_unique<audit_file_store>(std::move(*file), std::move(root_text), std::move(source));
+  if (auto ready = result->prepare(); !ready)
+    return std::move(ready.error());
+  return std::unique_ptr<audit_store>{std::move(result)};
+}
+
+caf::expected<std::unique_ptr<audit_store>> open_audit_store(const store_root& root, const broker_config& config) {
+  return open_audit_store(root.audit_path(), root.path().string(), ledgers_of(root), config.page_cache_bytes);
+}
+
+} // namespace sluice::sqlite

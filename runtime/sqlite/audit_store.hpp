@@ -1,0 +1,51 @@
+#pragma once
+
+#include "actors/store.hpp"
+#include "runtime/config.hpp"
+#include "runtime/sqlite/ledger_reader.hpp"
+#include "runtime/store_root.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sluice::sqlite {
+
+/// Answers with the commits of the database `db` after the number `seq`, in order, all of them or only the first few;
+/// none when there are no more. `errc::unknown_database` when there is no such file.
+using ledger_source = std::function<caf::expected<std::vector<ledger_commit>>(const std::string& db, uint64_t seq)>;
+
+/// Reads the ledgers of the databases in `root`, some thousand commits at a time.
+ledger_source ledgers_of(const store_root& root);
+
+/// Opens the audit file `path`, made (0600) when it is missing; one writer at a time. Its records belong to the store
+/// whose root reads `root_text`.
+///
+/// It waits for no disk at each append: the loss of power may cost the last records, and the ledgers fill them in.
+/// `errc::corrupt` when the file is damaged or is no audit file, `protocol_mismatch` when it is of another format;
+/// otherwise as `connection::open`.
+caf::expected<std::unique_ptr<audit_store>> open_audit_store(const std::filesystem::path& path, std::string root_text,
+                                                             ledger_source source,
+                                                             uint64_t page_cache_bytes = 64ULL << 20);
+
+/// The same for the audit and the ledgers of `root`.
+caf::expected<std::unique_ptr<audit_store>> open_audit_store(const store_root& root, const broker_config& config);
+
+/// Recomputes the chain of the audit file `path` through a read-only connection of its own, whoever writes to it.
+///
+/// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it; so one
+/// that was changed is counted once, and the others are judged by themselves. Numbers that are missing, and a run of
+/// records that cannot be read, count as one broken place each. A chain that was cut short looks whole: compare `head`
+/// with one written down before.
+caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path);
+
+/// The databases that the audit file `path` knows; none when there is no such file. After a crash, look at the ledger
+/// of each (`missing_from`): what it holds may not be in the audit.
+caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::sqlite {
+
+/// Hash over a list of fields: BLAKE2b-256 of each field behind its length, so that no two different lists of fields
+/// look alike. Make one and use it again and again: it keeps its buffer. Used by one thread at a time.
+class chain_hash {
+public:
+  using digest = std::array<unsigned char, 32>;
+
+  /// Readies libsodium. Throws `std::runtime_error` where the system gives no randomness to start it with.
+  chain_hash();
+
+  /// Appends a field of any bytes.
+  chain_hash& add(std::string_view bytes);
+
+  /// Appends a number; differs from every text field.
+  chain_hash& add(uint64_t number);
+
+  /// The hash of the fields since the last `finish`; what comes next is a new list.
+  digest finish();
+
+private:
+  std::string buffer_;
+};
+
+/// The bytes of `x` as the database and the next link hold them; valid as long as `x`.
+inline std::string_view bytes_of(const chain_hash::digest& x) noexcept {
+  return {reinterpret_cast<const char*>(x.data()), x.size()};
+}
+
+/// `bytes` in lower-case hexadecimal.
+std::string to_hex(std::string_view bytes);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/ledger_codec.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sluice::sqlite {
+
+/// One commit record.
+struct ledger_commit {
+  uint64_t seq = 0;
+  /// Microseconds since the Unix epoch.
+  int64_t ts_us = 0;
+  std::string prev_hash;
+  std::string hash;
+  /// False when the record does not match its own hash or cannot be read; `requests` may then be wrong or missing.
+  bool intact = true;
+  std::vector<ledger_request> requests;
+};
+
+/// Reads a database's ledger through a read-only connection of its own. Move-only; used by one thread at a time.
+class ledger_reader {
+public:
+  /// Errors as `connection::open` and `has_ledger`; a database without a ledger opens and has no commits.
+  static caf::expected<ledger_reader> open(const std::filesystem::path& path);
+
+  /// The commits after `seq` in order, at most `limit`.
+  caf::expected<std::vector<ledger_commit>> after(uint64_t seq, uint64_t limit);
+
+  /// Recomputes the whole chain; `records` are commits. A broken record does not stop it.
+  caf::expected<audit_verdict> verify();
+
+private:
+  explicit ledger_reader(connection db, bool empty) : db_(std::move(db)), empty_(empty) {}
+
+  connection db_;
+  bool empty_;
+  chain_hash hash_;
+};
+
+} // namespace sluice::sqlite

@@ -1,0 +1,249 @@
+#include "runtime/sqlite/read_store.hpp"
+
+#include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/result_code.hpp"
+#include "runtime/sqlite/statement_cache.hpp"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+namespace sluice::sqlite {
+
+namespace {
+
+constexpr int progress_interval = 1'000;
+// How often a statement is prepared anew before a schema that changes all the time counts as busy.
+constexpr int max_attempts = 5;
+
+int prepared_anew(const prepared_statement& stmt) noexcept {
+  return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
+}
+
+// Ends a statement's execution, and with it its snapshot, however the scope is left.
+class execution {
+public:
+  explicit execution(prepared_statement& stmt) : stmt_(stmt) {}
+  ~execution() { stmt_.reset(); }
+  execution(const execution&) = delete;
+  execution& operator=(const execution&) = delete;
+
+private:
+  prepared_statement& stmt_;
+};
+
+// Everything that lives and dies with one open file; members end in reverse order, the connection last.
+struct session {
+  explicit session(connection opened) : db(std::move(opened)), analyzer(db), statements(analyzer) {}
+
+  connection db;
+  statement_analyzer analyzer;
+  statement_cache statements;
+  prepared_statement begin;
+  prepared_statement commit;
+  prepared_statement touch_schema;
+  prepared_statement schema_version;
+};
+
+class sqlite_read_store final : public read_store {
+public:
+  sqlite_read_store(std::filesystem::path path, const broker_config& config) : path_(std::move(path)) {
+    options_.mode = open_mode::read_only;
+    options_.busy_timeout = config.busy_timeout;
+    options_.page_cache_bytes = config.page_cache_bytes;
+  }
+
+  caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
+
+private:
+  caf::expected<void> open();
+  caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
+  caf::expected<cached_statement*> find(const sql_text& sql);
+  caf::expected<cached_statement*> prepare(const sql_text& sql);
+  caf::expected<int64_t> schema_version();
+  caf::error collect(cached_statement& x, const read_limits& limits, read_result& result);
+  caf::expected<bool> still_valid(cached_statement& x);
+  caf::error failed(int code);
+  uint32_t data_version() const noexcept;
+
+  static int on_progress(void* self) noexcept;
+
+  std::filesystem::path path_;
+  connection_options options_;
+  std::unique_ptr<session> session_;
+  uint32_t opened_ = 0;
+  // Of the read under way.
+  clock::steady deadline_{};
+  const cancel_token* cancel_ = nullptr;
+};
+
+caf::expected<void> sqlite_read_store::open() {
+  auto db = connection::open(path_, options_);
+  if (!db)
+    return std::move(db.error());
+  auto made = std::make_unique<session>(std::move(*db));
+  using slot = std::pair<prepared_statement session::*, const char*>;
+  for (auto [to, sql] : {slot{&session::begin, "BEGIN"}, slot{&session::commit, "COMMIT"},
+                         slot{&session::touch_schema, "SELECT 1 FROM sqlite_schema LIMIT 1"},
+                         slot{&session::schema_version, "PRAGMA schema_version"}}) {
+    auto stmt = prepared_statement::prepare(made->db, sql);
+    if (!stmt)
+      return std::move(stmt.error());
+    (*made).*to = std::move(*stmt);
+  }
+  sqlite3_progress_handler(made->db.handle(), progress_interval, &sqlite_read_store::on_progress, this);
+  session_ = std::move(made);
+  ++opened_;
+  return caf::unit;
+}
+
+int sqlite_read_store::on_progress(void* self) noexcept {
+  const auto& store = *static_cast<sqlite_read_store*>(self);
+  return store.cancel_ && (store.cancel_->cancelled() || std::chrono::steady_clock::now() >= store.deadline_);
+}
+
+caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
+  if (request.cancel.cancelled())
+    return make_error(errc::cancelled, "the request was cancelled before it ran");
+  if (session_ && session_->db.file_moved())
+    session_.reset();
+  if (!session_)
+    if (auto opened = open(); !opened)
+      return std::move(opened.error());
+  deadline_ = std::chrono::steady_clock::now() + limits.timeout;
+  cancel_ = &request.cancel;
+  auto result = attempt(request, limits);
+  cancel_ = nullptr;
+  if (!result && spoils_connection(code_of(result.error())))
+    session_.reset();
+  return result;
+}
+
+caf::expected<executed_read> sqlite_read_store::attempt(const read_request& request, const read_limits& limits) {
+  for (auto i = 0; i < max_attempts; ++i) {
+    auto found = find(request.query.sql);
+    if (!found)
+      return std::move(found.error());
+    auto& x = **found;
+    if (!x.facts.read_only)
+      return make_error(errc::invalid_request, "this statement writes; send it as a write");
+    executed_read result;
+    {
+      execution running{x.stmt};
+      auto why = bind_parameters(x, request.query.params);
+      if (!why)
+        why = collect(x, limits, result.result);
+      if (why)
+        return why;
+    }
+    auto valid = still_valid(x);
+    if (!valid)
+      return std::move(valid.error());
+    if (!*valid)
+      continue;
+    result.reads = x.facts.reads;
+    result.data_version = data_version();
+    return result;
+  }
+  return make_error(errc::busy, "the schema of this database keeps changing");
+}
+
+caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
+  if (auto* found = session_->statements.find(sql))
+    return found;
+  // One snapshot for everything, so that what is found out about the statement is true of one version of the schema.
+  auto& s = *session_;
+  auto begun = s.begin.run();
+  if (!begun)
+    return std::move(begun.error());
+  auto result = prepare(sql);
+  auto ended = s.commit.run();
+  if (result && !ended)
+    return std::move(ended.error());
+  return result;
+}
+
+caf::expected<cached_statement*> sqlite_read_store::prepare(const sql_text& sql) {
+  // Running it makes SQLite load the schema again if it has changed.
+  if (auto loaded = session_->touch_schema.run(); !loaded)
+    return std::move(loaded.error());
+  auto version = schema_version();
+  if (!version)
+    return std::move(version.error());
+  auto result = session_->statements.find_or_prepare(sql);
+  if (result)
+    (*result)->schema_version = *version;
+  return result;
+}
+
+caf::expected<int64_t> sqlite_read_store::schema_version() {
+  auto& stmt = session_->schema_version;
+  execution running{stmt};
+  auto row = stmt.step();
+  if (!row)
+    return std::move(row.error());
+  return stmt.integer(0);
+}
+
+// Whether what is known about `x` was still true when it ran. SQLite prepares a statement anew, while it runs, when the
+// schema has changed, and for other reasons, too.
+caf::expected<bool> sqlite_read_store::still_valid(cached_statement& x) {
+  auto count = prepared_anew(x.stmt);
+  if (count == x.prepared_anew)
+    return true;
+  auto version = schema_version();
+  if (!version)
+    return std::move(version.error());
+  x.prepared_anew = count;
+  if (*version == x.schema_version)
+    return true;
+  session_->statements.clear();
+  return false;
+}
+
+caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& limits, read_result& result) {
+  rowset rows{x.columns};
+  auto columns = static_cast<int>(x.columns->size());
+  for (uint64_t count = 0;; ++count) {
+    auto code = x.stmt.step_code();
+    if (code == SQLITE_DONE)
+      break;
+    if (code != SQLITE_ROW)
+      return failed(code);
+    result.truncated = count == limits.max_rows;
+    for (int i = 0; i < columns && !result.truncated; ++i) {
+      // Looked at before it is copied: one value may be larger than everything that is wanted.
+      result.truncated = rows.footprint() + x.stmt.column_footprint(i) > limits.max_bytes;
+      if (result.truncated)
+        rows.drop_last(static_cast<size_t>(i));
+      else
+        rows.append(x.stmt.column(i));
+    }
+    if (result.truncated)
+      break;
+  }
+  // A statement that was prepared anew may have more or other columns than it had.
+  if (x.stmt.column_count() != columns)
+    rows = {};
+  result.rows = std::make_shared<const rowset>(std::move(rows));
+  return {};
+}
+
+caf::error sqlite_read_store::failed(int code) {
+  return to_error(session_->db.handle(), code, cancel_->cancelled() ? errc::cancelled : errc::deadline_exceeded);
+}
+
+uint32_t sqlite_read_store::data_version() const noexcept {
+  unsigned int version = 0;
+  sqlite3_file_control(session_->db.handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
+  // Each connection counts from the same number; another one must not look like the same.
+  return version + (opened_ << 24U);
+}
+
+} // namespace
+
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config) {
+  return std::make_unique<sqlite_read_store>(std::move(path), config);
+}
+
+} // namespace sluice::sqlite

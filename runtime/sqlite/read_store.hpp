@@ -1,0 +1,21 @@
+#pragma once
+
+#include "actors/store.hpp"
+#include "runtime/config.hpp"
+
+#include <filesystem>
+#include <memory>
+
+namespace sluice::sqlite {
+
+/// A reader's store for the database file at `path`. Opened read-only by the first `run`, and anew when the path leads
+/// to another file than before or an error spoilt the connection. A file that is not a WAL database is read in its own
+/// mode.
+///
+/// `run` refuses statements that write (`errc::invalid_request`). Of a result that passes a bound, the rows within the
+/// bounds are returned, marked `truncated`. `executed_read::data_version` differs from that of the last read of this
+/// store if any other connection has committed in between, or has truncated the WAL; only the values of one store can be
+/// compared.
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config);
+
+} // namespace sluice::sqlite

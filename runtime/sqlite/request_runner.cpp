@@ -1,0 +1,248 @@
+#include "runtime/sqlite/request_runner.hpp"
+
+#include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/result_code.hpp"
+
+#include <sqlite3.h>
+
+#include <string>
+
+namespace sluice::sqlite {
+
+namespace {
+
+constexpr int progress_interval = 1'000;
+
+// SQLite's own count of the row changes so far. What it does not roll back after an error, it has counted.
+int64_t total_changes(const connection& db) noexcept { return sqlite3_total_changes64(db.handle()); }
+
+prepared_statement prepare_own(const connection& db, std::string_view sql) {
+  auto stmt = prepared_statement::prepare(db, sql);
+  // Only memory can be lacking; running the empty statement reports that.
+  return stmt ? std::move(*stmt) : prepared_statement{};
+}
+
+// Keeps last_insert_rowid() truthful: what an INSERT left there is told from what was there before.
+class rowid_watch {
+public:
+  rowid_watch(sqlite3* db, const statement_facts& facts) : db_(db), facts_(facts) {
+    if (!facts.inserts || facts.uses_last_rowid)
+      return;
+    before_ = sqlite3_last_insert_rowid(db);
+    if (before_ != 0)
+      sqlite3_set_last_insert_rowid(db, 0);
+  }
+
+  int64_t inserted(int64_t changes) const noexcept {
+    return facts_.inserts && changes > 0 ? sqlite3_last_insert_rowid(db_) : 0;
+  }
+
+  ~rowid_watch() {
+    if (before_ != 0 && sqlite3_last_insert_rowid(db_) == 0)
+      sqlite3_set_last_insert_rowid(db_, before_);
+  }
+
+  rowid_watch(const rowid_watch&) = delete;
+  rowid_watch& operator=(const rowid_watch&) = delete;
+
+private:
+  sqlite3* db_;
+  const statement_facts& facts_;
+  int64_t before_ = 0;
+};
+
+} // namespace
+
+// One execution of one request.
+struct request_runner::attempt {
+  bool several = false;
+  bool in_savepoint = false;
+  int64_t changes_before = 0;
+  // The only statement of the request, to be run in a savepoint from now on if it turns out to need one.
+  cached_statement* single = nullptr;
+  // Every statement ran to its end.
+  bool complete = false;
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  executed_write result;
+};
+
+request_runner::request_runner(connection& db, return_limits limits)
+  : db_(db), limits_(limits), analyzer_(db), statements_(analyzer_), tracker_(db),
+    savepoint_(prepare_own(db, "SAVEPOINT sluice_request")), release_(prepare_own(db, "RELEASE sluice_request")),
+    rollback_to_(prepare_own(db, "ROLLBACK TO sluice_request")), rollback_(prepare_own(db, "ROLLBACK")),
+    schema_version_(prepare_own(db, "PRAGMA schema_version")) {
+  sqlite3_progress_handler(db.handle(), progress_interval, &request_runner::on_progress, this);
+}
+
+request_runner::~request_runner() { sqlite3_progress_handler(db_.handle(), 0, nullptr, nullptr); }
+
+int request_runner::on_progress(void* self) noexcept {
+  auto deadline = static_cast<request_runner*>(self)->deadline_;
+  return deadline != clock::steady::max() && std::chrono::steady_clock::now() >= deadline;
+}
+
+caf::expected<executed_write> request_runner::run(const write_request& request, clock::steady deadline) {
+  if (request.statements.empty())
+    return make_error(errc::invalid_request, "a write needs at least one statement");
+  attempt now;
+  now.several = request.statements.size() > 1;
+  now.changes_before = total_changes(db_);
+  now.result.results.reserve(request.statements.size());
+  tracker_.start();
+  // What another agent inserted is nobody else's business.
+  sqlite3_set_last_insert_rowid(db_.handle(), 0);
+  deadline_ = deadline;
+  auto why = run_all(request, now);
+  deadline_ = clock::steady::max();
+  if (why) {
+    undo(now);
+    return why;
+  }
+  now.result.tables = tracker_.touched();
+  return std::move(now.result);
+}
+
+caf::error request_runner::run_all(const write_request& request, attempt& now) {
+  if (now.several && !(now.in_savepoint = command(savepoint_)))
+    return failed(sqlite3_extended_errcode(db_.handle()));
+  size_t number = 0;
+  for (const auto& what : request.statements) {
+    ++number;
+    auto why = run_one(what, now);
+    if (!why)
+      continue;
+    if (!now.several)
+      return why;
+    auto told = describe(why);
+    told.message = "statement " + std::to_string(number) + ": " + told.message;
+    return make_error(std::move(told));
+  }
+  now.complete = true;
+  return finish(now);
+}
+
+caf::error request_runner::run_one(const statement& what, attempt& now) {
+  auto found = statements_.find_or_prepare(what.sql);
+  if (!found)
+    return std::move(found.error());
+  auto& x = **found;
+  if (!now.several) {
+    now.single = &x;
+    if (x.needs_savepoint && !(now.in_savepoint = command(savepoint_)))
+      return failed(sqlite3_extended_errcode(db_.handle()));
+  }
+  auto version = x.facts.changes_schema ? schema_version() : 0;
+  auto total = x.facts.written_virtual.empty() ? 0 : total_changes(db_);
+  auto& out = now.result.results.emplace_back();
+  auto why = bind_parameters(x, what.params);
+  if (!why)
+    why = execute(x, now, out);
+  x.stmt.reset();
+  if (why)
+    return why;
+  if (!x.facts.written_virtual.empty() && total_changes(db_) != total)
+    for (const auto& table : x.facts.written_virtual)
+      tracker_.touch(table);
+  if (x.facts.changes_schema && schema_version() != version) {
+    now.result.schema_changed = true;
+    schema_in_doubt_ = true;
+    now.single = nullptr;
+    forget_statements();
+  }
+  return {};
+}
+
+caf::error request_runner::execute(cached_statement& x, attempt& now, statement_result& out) {
+  rowid_watch rowid{db_.handle(), x.facts};
+  if (!x.columns->empty())
+    out.rows = rowset{x.columns};
+  for (;;) {
+    auto code = x.stmt.step_code();
+    if (code == SQLITE_DONE)
+      break;
+    if (code != SQLITE_ROW)
+      return failed(code);
+    if (auto why = collect_row(x, now, out))
+      return why;
+  }
+  if (x.facts.changes_rows)
+    out.changes = sqlite3_changes64(db_.handle());
+  out.last_insert_rowid = rowid.inserted(out.changes);
+  return {};
+}
+
+caf::error request_runner::collect_row(cached_statement& x, attempt& now, statement_result& out) {
+  auto count = static_cast<int>(x.columns->size());
+  for (int i = 0; i < count; ++i)
+    now.bytes += x.stmt.column_footprint(i);
+  if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
+    return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows)
+                                         + " rows or " + std::to_string(limits_.max_bytes) + " bytes; it was undone");
+  for (int i = 0; i < count; ++i)
+    out.rows.append(x.stmt.column(i));
+  return {};
+}
+
+caf::error request_runner::finish(attempt& now) {
+  // Whoever leaves a deferred foreign key open fails alone; left to COMMIT, it would fail everyone in the group.
+  int open_keys = 0;
+  int unused = 0;
+  sqlite3_db_status(db_.handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &open_keys, &unused, 0);
+  if (open_keys != 0)
+    return make_error(errc::constraint, "FOREIGN KEY constraint failed: a deferred foreign key is not satisfied at the "
+                                        "end of the request");
+  if (now.in_savepoint && !command(release_))
+    return failed(sqlite3_extended_errcode(db_.handle()));
+  now.in_savepoint = false;
+  return {};
+}
+
+caf::error request_runner::failed(int code) {
+  spoilt_ = spoilt_ || spoils_connection(code);
+  return to_error(db_.handle(), code);
+}
+
+void request_runner::undo(attempt& now) noexcept {
+  if (!db_.in_transaction())
+    return undone();
+  if (now.in_savepoint) {
+    if (command(rollback_to_) && command(release_)) {
+      if (schema_in_doubt_)
+        forget_statements();
+      return;
+    }
+  } else if (!now.complete && total_changes(db_) == now.changes_before) {
+    // Refused before it ran, or undone by SQLite.
+    return;
+  } else if (now.single) {
+    // It failed half-way (OR FAIL) or by a rule of ours after it had run. A savepoint for every statement would cost
+    // everyone; this costs the group a second run, once.
+    now.single->needs_savepoint = true;
+  }
+  command(rollback_);
+  undone();
+}
+
+void request_runner::undone() noexcept {
+  if (schema_in_doubt_)
+    forget_statements();
+  schema_in_doubt_ = false;
+}
+
+void request_runner::forget_statements() noexcept { statements_.clear(); }
+
+bool request_runner::command(prepared_statement& stmt) noexcept {
+  auto code = stmt.step_code();
+  stmt.reset();
+  return code == SQLITE_DONE;
+}
+
+int64_t request_runner::schema_version() {
+  auto code = schema_version_.step_code();
+  auto result = code == SQLITE_ROW ? schema_version_.integer(0) : -1;
+  schema_version_.reset();
+  return result;
+}
+
+} // namespace sluice::sqlite

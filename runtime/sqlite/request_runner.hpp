@@ -1,0 +1,76 @@
+#pragma once
+
+#include "actors/store.hpp"
+#include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/statement_cache.hpp"
+#include "runtime/sqlite/write_tracker.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+
+namespace sluice::sqlite {
+
+/// Bounds of what one request may return.
+struct return_limits {
+  uint64_t max_rows = 10'000;
+  uint64_t max_bytes = 8ULL << 20;
+};
+
+/// Executes the statements of write requests inside the transaction that is open on a connection. Used by the
+/// connection's thread.
+class request_runner {
+public:
+  /// `db` outlives this. Installs the connection's progress handler.
+  request_runner(connection& db, return_limits limits);
+  ~request_runner();
+  request_runner(const request_runner&) = delete;
+  request_runner& operator=(const request_runner&) = delete;
+
+  /// Executes all statements of the request or none; interrupted at `deadline`. After an error the transaction is as it
+  /// was before, or no longer there: `connection::in_transaction` tells. @pre a transaction is open
+  caf::expected<executed_write> run(const write_request& request, clock::steady deadline);
+
+  /// What was prepared no longer fits the schema: someone else changed it, or a change of ours was undone.
+  void forget_statements() noexcept;
+
+  /// The transaction ended without taking effect.
+  void undone() noexcept;
+
+  /// The transaction took effect.
+  void committed() noexcept { schema_in_doubt_ = false; }
+
+  /// Whether the last failure says that the connection is better closed.
+  bool spoilt() const noexcept { return spoilt_; }
+
+private:
+  struct attempt;
+
+  static int on_progress(void* self) noexcept;
+
+  caf::error run_all(const write_request& request, attempt& now);
+  caf::error run_one(const statement& what, attempt& now);
+  caf::error execute(cached_statement& x, attempt& now, statement_result& out);
+  caf::error collect_row(cached_statement& x, attempt& now, statement_result& out);
+  caf::error finish(attempt& now);
+  caf::error failed(int code);
+  void undo(attempt& now) noexcept;
+  bool command(prepared_statement& stmt) noexcept;
+  int64_t schema_version();
+
+  connection& db_;
+  return_limits limits_;
+  statement_analyzer analyzer_;
+  statement_cache statements_;
+  write_tracker tracker_;
+  prepared_statement savepoint_;
+  prepared_statement release_;
+  prepared_statement rollback_to_;
+  prepared_statement rollback_;
+  prepared_statement schema_version_;
+  clock::steady deadline_ = clock::steady::max();
+  bool schema_in_doubt_ = false;
+  bool spoilt_ = false;
+};
+
+} // namespace sluice::sqlite

@@ -1,0 +1,85 @@
+#pragma once
+
+#include "messages/read.hpp"
+#include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/schema_facts.hpp"
+#include "runtime/sqlite/statement.hpp"
+
+#include <caf/expected.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::sqlite {
+
+/// What a statement does, as SQLite's authorizer told when it was prepared. Good for the schema it was prepared under.
+struct statement_facts {
+  /// Never null. `sqlite_schema` stands for the schema itself.
+  std::shared_ptr<const read_set> reads;
+  /// The virtual tables that it may write, each with its shadow tables; triggers included.
+  std::vector<std::string> written_virtual;
+  /// An INSERT, UPDATE or DELETE; and whether it is the first of them.
+  bool changes_rows = false;
+  bool inserts = false;
+  /// It or a trigger of it calls `last_insert_rowid()`.
+  bool uses_last_rowid = false;
+  /// It may create, alter or drop something.
+  bool changes_schema = false;
+  /// It changes neither the file nor the schema.
+  bool read_only = false;
+};
+
+/// A request's statement, ready to run.
+struct analyzed_statement {
+  prepared_statement stmt;
+  statement_facts facts;
+};
+
+/// Prepares the statements of requests on one connection, and finds out what they do. Refuses by name and reason what
+/// has no place in a request: whatever opens files, sets the connection up, or opens and ends transactions, temporary
+/// objects, and writing the ledger's tables (`_sluice_*`).
+///
+/// Installs the connection's authorizer and removes it when it ends; stays out of the way of everything else that is
+/// prepared, such as what a virtual table prepares for itself.
+class statement_analyzer {
+public:
+  /// `db` outlives this.
+  explicit statement_analyzer(const connection& db);
+  ~statement_analyzer();
+  statement_analyzer(const statement_analyzer&) = delete;
+  statement_analyzer& operator=(const statement_analyzer&) = delete;
+
+  /// Prepares exactly one statement. `errc::invalid_request` or `not_authorized` with the reason when it is refused,
+  /// otherwise as `prepared_statement::prepare`.
+  caf::expected<analyzed_statement> prepare(std::string_view sql);
+
+private:
+  struct recording {
+    std::vector<std::string> reads;
+    std::vector<std::string> writes;
+    std::vector<std::string> functions;
+    bool row_change = false;
+    bool insert = false;
+    bool maintenance = false;
+    bool schema_change = false;
+    bool view_only = true;
+    caf::error refusal;
+  };
+
+  static int on_action(void* self, int action, const char* first, const char* second, const char* database,
+                       const char* trigger) noexcept;
+  int record(int action, std::string_view first, std::string_view second, std::string_view database, bool direct);
+  int record_schema_change(int action, std::string_view first, std::string_view second, std::string_view database);
+  int refuse(errc code, std::string why);
+  caf::expected<statement_facts> derive(const recording& seen, const prepared_statement& stmt);
+  caf::expected<std::shared_ptr<const read_set>> derive_reads(const recording& seen, bool explains);
+
+  const connection& db_;
+  schema_facts schema_;
+  recording* recording_ = nullptr;
+};
+
+} // namespace sluice::sqlite

@@ -1,0 +1,61 @@
+#include "runtime/sqlite/statement_cache.hpp"
+
+#include <sqlite3.h>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// "?5" says a place, not a name.
+std::vector<std::string> parameter_names(sqlite3_stmt* stmt) {
+  std::vector<std::string> result(static_cast<size_t>(sqlite3_bind_parameter_count(stmt)));
+  for (size_t i = 0; i < result.size(); ++i)
+    if (const auto* name = sqlite3_bind_parameter_name(stmt, static_cast<int>(i) + 1); name && *name != '?')
+      result[i] = name + 1;
+  return result;
+}
+
+} // namespace
+
+cached_statement* statement_cache::find(const sql_text& sql) noexcept {
+  auto found = by_sql_.find(sql);
+  if (found == by_sql_.end())
+    return nullptr;
+  if (found->second != statements_.begin())
+    statements_.splice(statements_.begin(), statements_, found->second);
+  return &*found->second;
+}
+
+caf::expected<cached_statement*> statement_cache::find_or_prepare(const sql_text& sql) {
+  if (auto* found = find(sql))
+    return found;
+  auto made = analyzer_.prepare(sql.str());
+  if (!made)
+    return std::move(made.error());
+  if (statements_.size() >= capacity_)
+    erase(sql_text{statements_.back().sql});
+  auto& x = statements_.emplace_front();
+  x.sql = sql;
+  x.stmt = std::move(made->stmt);
+  x.facts = std::move(made->facts);
+  x.columns = std::make_shared<const rowset::column_names>(x.stmt.column_names());
+  x.parameters = parameter_names(x.stmt.handle());
+  by_sql_.emplace(sql, statements_.begin());
+  return &x;
+}
+
+void statement_cache::erase(const sql_text& sql) {
+  auto found = by_sql_.find(sql);
+  if (found == by_sql_.end())
+    return;
+  auto entry = found->second;
+  by_sql_.erase(found);
+  statements_.erase(entry);
+}
+
+void statement_cache::clear() noexcept {
+  by_sql_.clear();
+  statements_.clear();
+}
+
+} // namespace sluice::sqlite

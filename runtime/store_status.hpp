@@ -1,0 +1,45 @@
+#pragma once
+
+#include "runtime/broker.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace sluice {
+
+/// A database file as the file system shows it.
+struct database_file {
+  /// Relative to the root.
+  std::string name;
+  uint64_t bytes = 0;
+  /// Of its `-wal` file; 0 when there is none.
+  uint64_t wal_bytes = 0;
+};
+
+/// How a store stands: its broker, and the files in its folder.
+struct store_status {
+  broker_status broker;
+  std::vector<database_file> files;
+  /// The process that leads the store.
+  pid_t leader_pid = 0;
+  /// The leader is the process that asks, and leads only while it does.
+  bool in_process = false;
+};
+
+/// The SQLite files directly in `root`, by name: those that end in `.db`, `.sqlite` or `.sqlite3` and begin as SQLite
+/// files do (or are still empty). What cannot be read is left out.
+std::vector<database_file> find_database_files(const std::filesystem::path& root);
+
+/// Size of the file `name` in `root` and of its WAL.
+database_file measure_database_file(const std::filesystem::path& root, const std::string& name);
+
+/// The whole of it: `{"store_root", "leader", "restarts", "cache", "databases":[...]}`; each database carries its
+/// counters, retry statistics and file sizes.
+nlohmann::json as_json(const store_status& x);
+
+} // namespace sluice

@@ -1,0 +1,186 @@
+#include "tests/support/group_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+using agents = group_bench::agents;
+
+namespace {
+
+std::deque<errc> busy(size_t times) { return std::deque<errc>(times, errc::busy); }
+
+} // namespace
+
+TEST_CASE("a lock held by a foreign process is asked for again after growing, jittered pauses") {
+  auto seed = GENERATE(range(1u, 30u));
+  group_bench b{{}, seed};
+  b.disk.begin_errors = busy(3);
+  b.send("a", "put t 1 x");
+  while (b.retry_due)
+    b.retry();
+  REQUIRE(b.pauses.size() == 3);
+  auto nominal = 100ms;
+  for (auto pause : b.pauses) {
+    CHECK(pause >= nominal * 3 / 4);
+    CHECK(pause <= nominal * 5 / 4);
+    nominal *= 2;
+  }
+  b.end_group();
+  CHECK(b.committed("a"));
+  auto counted = b.slot.retries().snapshot(b.time);
+  CHECK(counted.lock_errors == 3);
+  CHECK(counted.retries == 3);
+  CHECK(counted.successes_after_retry == 1);
+  CHECK(counted.failures == 0);
+  CHECK(counted.total_wait_ms == static_cast<uint64_t>((b.pauses[0] + b.pauses[1] + b.pauses[2]).count()));
+}
+
+TEST_CASE("who has used up the retries is answered at once, with attempts and the time waited") {
+  group_bench b;
+  b.disk.begin_errors = busy(4);
+  b.send("a", "put t 1 x");
+  while (b.retry_due)
+    b.retry();
+  auto why = b.why("a");
+  CHECK(why.code == errc::busy);
+  CHECK(why.outcome == outcome::not_committed);
+  CHECK(why.attempts == 4);
+  CHECK(why.waited_ms == static_cast<uint64_t>((b.pauses[0] + b.pauses[1] + b.pauses[2]).count()));
+  CHECK(!why.request_id.empty());
+  CHECK(b.disk.begins == 4);
+  CHECK(b.records.at(0).status == "busy");
+  CHECK(b.slot.retries().snapshot(b.time).failures == 1);
+}
+
+TEST_CASE("requests that arrive during the pause are not executed before it ends and keep their order") {
+  group_bench b;
+  b.disk.begin_errors = busy(1);
+  b.send("a", "put t 1 x");
+  b.send("b", "put t 2 x");
+  CHECK(b.disk.begins == 1);
+  b.retry();
+  CHECK(b.answers.empty());
+  b.end_group();
+  CHECK(b.applied() == agents{"a", "b"});
+  CHECK(b.disk.commits.size() == 1);
+}
+
+TEST_CASE("a request that arrives during the pause has a budget of its own") {
+  group_bench b;
+  b.disk.begin_errors = busy(6);
+  b.send("early", "put t 1 x");
+  b.retry();
+  b.retry();
+  b.send("late", "put t 2 x");
+  b.retry();
+  CHECK(b.why("early").attempts == 4);
+  CHECK(!b.answered("late"));
+  REQUIRE(b.retry_due);
+  while (b.retry_due)
+    b.retry();
+  b.end_group();
+  CHECK(b.committed("late"));
+  CHECK(b.disk.begins == 7);
+}
+
+TEST_CASE("nobody waits for a lock past the deadline") {
+  group_bench b;
+  b.disk.on_begin = [] { return errc::busy; };
+  auto hasty = a_write("hasty", {"put t 1 x"});
+  hasty.deadline = 30ms;
+  b.send(hasty);
+  b.send("patient", "put t 2 x");
+  REQUIRE(b.pauses.size() == 1);
+  CHECK(b.pauses[0] <= 31ms);
+  b.retry();
+  CHECK(b.why("hasty").code == errc::busy);
+  CHECK(b.why("hasty").attempts == 2);
+  CHECK(b.why("hasty").waited_ms <= 31);
+  CHECK(!b.answered("patient"));
+}
+
+TEST_CASE("a request whose deadline passed in the pause is not executed when the lock is free again") {
+  group_bench b;
+  b.disk.begin_errors = busy(1);
+  auto hasty = a_write("hasty", {"put t 1 x"});
+  hasty.deadline = 30ms;
+  b.send(hasty);
+  b.send("patient", "put t 2 x");
+  b.retry();
+  b.end_group();
+  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(b.applied() == agents{"patient"});
+}
+
+TEST_CASE("with no retries allowed the first refusal is the answer") {
+  group_settings settings;
+  settings.retry.attempts = 0;
+  group_bench b{settings};
+  b.disk.begin_errors = busy(1);
+  b.send("a", "put t 1 x");
+  CHECK(b.why("a").attempts == 1);
+  CHECK(!b.retry_due);
+  b.send("b", "put t 1 x");
+  b.end_group();
+  CHECK(b.committed("b"));
+}
+
+TEST_CASE("an error other than a refusal ends the wait for everybody") {
+  group_bench b;
+  b.disk.begin_errors = {errc::busy, errc::io_error};
+  b.send("a", "put t 1 x");
+  b.send("b", "put t 1 x");
+  b.retry();
+  CHECK(b.why("a").code == errc::io_error);
+  CHECK(b.why("b").code == errc::io_error);
+  CHECK(!b.retry_due);
+}
+
+TEST_CASE("a lock that is taken while a lost transaction begins again is waited for like any other") {
+  group_bench b;
+  b.send("a", "put t 1 x");
+  b.send("b", "put t 2 x");
+  b.disk.begin_errors = busy(1);
+  b.send("culprit", "lose");
+  CHECK(b.why("culprit").code == errc::io_error);
+  CHECK(!b.answered("a"));
+  REQUIRE(b.retry_due);
+  b.send("c", "put t 3 x");
+  b.retry();
+  b.end_group();
+  CHECK(b.applied() == agents{"a", "b", "c"});
+  CHECK(b.committed("a"));
+}
+
+TEST_CASE("a lock that is taken between the halves of a failed COMMIT delays what is left and keeps the order") {
+  group_bench b;
+  auto refused_begin = GENERATE(1, 2, 3, 4);
+  for (auto i = 0; i < 4; ++i)
+    b.send(std::to_string(i), i == 2 ? "poison" : "put t k v");
+  auto begins = 0;
+  b.disk.on_begin = [&]() -> std::optional<errc> {
+    return ++begins == refused_begin ? std::optional{errc::busy} : std::nullopt;
+  };
+  b.end_group();
+  while (b.retry_due)
+    b.retry();
+  b.end_group();
+  CHECK(b.applied() == agents{"0", "1", "3"});
+  CHECK(b.answers.size() == 4);
+  CHECK(b.why("2").code == errc::io_error);
+  for (const auto& record : b.disk.commits)
+    for (const auto& agent : record.agents)
+      CHECK(b.seq_of(agent) == record.seq);
+}
+
+TEST_CASE("looking for a foreign commit during the pause asks for no lock") {
+  group_bench b;
+  b.disk.begin_errors = busy(1);
+  b.send("a", "put t 1 x");
+  b.group.look_for_foreign_commit();
+  CHECK(b.disk.begins == 1);
+  CHECK(b.slot.counters().foreign_commits == 0);
+}

@@ -1,0 +1,307 @@
+#include "tests/support/group_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <set>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+using agents = group_bench::agents;
+
+TEST_CASE("everything queued before the marker shares one commit and is answered after it") {
+  group_bench b;
+  b.send("a", "put t 1 x");
+  b.send("b", "put u 2 y");
+  b.send("c", "put t 3 z");
+  CHECK(b.answers.empty());
+  CHECK(b.disk.commits.empty());
+  b.end_group();
+  REQUIRE(b.disk.commits.size() == 1);
+  CHECK(b.disk.commits[0].agents == agents{"a", "b", "c"});
+  CHECK(b.applied() == agents{"a", "b", "c"});
+  CHECK(b.answer_order == agents{"a", "b", "c"});
+  for (auto* agent : {"a", "b", "c"})
+    CHECK(b.seq_of(agent) == 1);
+  CHECK(b.group.empty());
+}
+
+TEST_CASE("the next group has the next commit number, and its results come back with it") {
+  group_bench b;
+  b.send("a", "put t 1 x");
+  b.end_group();
+  b.send(a_write("b", {"put t 1 y", "put t 2 y"}));
+  b.end_group();
+  CHECK(b.seq_of("b") == 2);
+  CHECK(b.answers.at("b")->results.size() == 2);
+  CHECK(b.slot.versions().last_commit() == 2);
+}
+
+TEST_CASE("a failing request fails alone and its neighbours commit") {
+  group_bench b;
+  b.send("a", "put t 1 x");
+  b.send(a_write("bad", {"put t 2 x", "fail"}));
+  b.send("c", "put t 3 x");
+  b.end_group();
+  CHECK(b.applied() == agents{"a", "c"});
+  CHECK(b.disk.durable.tables["t"].count("2") == 0);
+  CHECK(b.why("bad").code == errc::constraint);
+  CHECK(b.why("bad").outcome == outcome::not_committed);
+  CHECK(!b.why("bad").request_id.empty());
+  CHECK(b.disk.executions["a"] == 1);
+}
+
+TEST_CASE("a group of failures only leaves no commit") {
+  group_bench b;
+  b.send("a", "fail");
+  b.send("b", "fail");
+  b.end_group();
+  CHECK(b.disk.commits.empty());
+  CHECK(!b.store.in_transaction());
+  CHECK(b.answers.size() == 2);
+}
+
+TEST_CASE("when a request costs the transaction the others run again, once each and in order, without it") {
+  group_bench b;
+  b.send("a", "put t 1 x");
+  b.send("b", "put t 2 x");
+  auto culprit = a_write("culprit", {GENERATE("lose", "full", "late")});
+  culprit.deadline = 10ms;
+  b.send(culprit);
+  b.send("c", "put t 3 x");
+  b.end_group();
+  CHECK(b.applied() == agents{"a", "b", "c"});
+  CHECK(!b.committed("culprit"));
+  CHECK(b.disk.executions["culprit"] == 1);
+  CHECK(b.disk.executions["a"] == 2);
+  CHECK(b.disk.commits.size() == 1);
+}
+
+TEST_CASE("several culprits each fail once, and everyone else commits") {
+  group_bench b;
+  for (auto i = 0; i < 9; ++i)
+    b.send(std::to_string(i), i % 3 == 1 ? "lose" : "put t k v");
+  b.end_group();
+  CHECK(b.applied() == agents{"0", "2", "3", "5", "6", "8"});
+  for (auto* agent : {"1", "4", "7"}) {
+    CHECK(b.why(agent).code == errc::io_error);
+    CHECK(b.disk.executions[agent] == 1);
+  }
+}
+
+TEST_CASE("a culprit's outcome does not depend on neighbours that ran past their deadline in the second run") {
+  group_bench b;
+  auto hasty = a_write("hasty", {"put t 1 x"});
+  hasty.deadline = 10ms;
+  b.send(hasty);
+  auto slow = a_write("slow", {"late"});
+  slow.deadline = 1s;
+  b.send(slow);
+  b.end_group();
+  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(b.why("hasty").outcome == outcome::not_committed);
+  CHECK(b.applied().empty());
+}
+
+TEST_CASE("a COMMIT that fails for good isolates its culprits by halving") {
+  group_bench b;
+  auto size = GENERATE(1, 2, 3, 7, 16);
+  auto bad = GENERATE(0, 1, 5);
+  for (auto i = 0; i < size; ++i)
+    b.send(std::to_string(i), i == bad || i == bad + 1 ? "poison" : "put t k v");
+  b.end_group();
+  agents expected;
+  for (auto i = 0; i < size; ++i) {
+    auto agent = std::to_string(i);
+    auto poisonous = i == bad || i == bad + 1;
+    CHECK(b.committed(agent) != poisonous);
+    if (!poisonous)
+      expected.push_back(agent);
+    else
+      CHECK(b.why(agent).outcome == outcome::not_committed);
+  }
+  CHECK(b.applied() == expected);
+  for (const auto& record : b.disk.commits)
+    for (const auto& agent : record.agents)
+      CHECK(b.seq_of(agent) == record.seq);
+}
+
+TEST_CASE("a COMMIT that fails once costs nobody anything but a lone request") {
+  group_bench b;
+  b.disk.commit_fates = {commit_fate::fails};
+  b.disk.commit_error = errc::disk_full;
+  b.send("a", "put t 1 x");
+  auto alone = GENERATE(true, false);
+  if (!alone)
+    b.send("b", "put t 2 x");
+  b.end_group();
+  if (alone) {
+    CHECK(b.why("a").code == errc::disk_full);
+    CHECK(b.applied().empty());
+  } else {
+    CHECK(b.applied() == agents{"a", "b"});
+    CHECK(b.committed("a"));
+    CHECK(b.committed("b"));
+  }
+}
+
+TEST_CASE("an unsure COMMIT is read back: done means committed") {
+  group_bench b;
+  b.disk.commit_fates = {commit_fate::unsure_but_done};
+  b.send("a", "put t 1 x");
+  b.send("b", "put t 2 x");
+  b.end_group();
+  CHECK(b.applied() == agents{"a", "b"});
+  CHECK(b.committed("a"));
+  CHECK(b.committed("b"));
+  CHECK(b.slot.versions().last_commit() == 1);
+  CHECK(b.disk.executions["a"] == 1);
+}
+
+TEST_CASE("an unsure COMMIT is read back: undone means that it is tried in halves") {
+  group_bench b;
+  b.disk.commit_fates = {commit_fate::unsure_and_undone};
+  b.send("a", "put t 1 x");
+  b.send("b", "put t 2 x");
+  b.end_group();
+  CHECK(b.applied() == agents{"a", "b"});
+  CHECK(b.committed("b"));
+}
+
+TEST_CASE("a COMMIT that cannot be read back leaves the outcome unknown, and a retry with the key applies once") {
+  auto fate = GENERATE(commit_fate::unreadable_but_done, commit_fate::unreadable_and_undone);
+  group_bench b;
+  b.disk.commit_fates = {fate};
+  b.send("a", "put t 1 x", "k");
+  b.send("failed", "fail");
+  b.end_group();
+  CHECK(b.why("a").outcome == outcome::unknown);
+  CHECK(b.why("failed").outcome == outcome::not_committed);
+  b.send("again", "put t 1 x", "k");
+  b.end_group();
+  REQUIRE(b.committed("again"));
+  CHECK(b.answers.at("again")->replayed == takes_effect(fate));
+  CHECK(b.applied().size() == 1);
+}
+
+TEST_CASE("a key is replayed within its own group and later, and applies once") {
+  group_bench b;
+  b.send("first", "put t 1 x", "k");
+  b.send("same group", "put t 1 x", "k");
+  b.end_group();
+  b.send("later", "put t 1 x", "k");
+  b.end_group();
+  CHECK(b.applied() == agents{"first"});
+  CHECK(!b.answers.at("first")->replayed);
+  for (auto* agent : {"same group", "later"}) {
+    CHECK(b.answers.at(agent)->replayed);
+    CHECK(b.seq_of(agent) == 1);
+    CHECK(b.answers.at(agent)->results.size() == 1);
+  }
+  CHECK(b.disk.commits.size() == 1);
+}
+
+TEST_CASE("a key with another payload is a mismatch, in the same group and later") {
+  group_bench b;
+  b.send("first", "put t 1 x", "k");
+  b.send("same group", "put t 1 y", "k");
+  b.end_group();
+  b.send("later", "put t 1 y", "k");
+  b.end_group();
+  CHECK(b.why("same group").code == errc::payload_mismatch);
+  CHECK(b.why("later").code == errc::payload_mismatch);
+  CHECK(b.applied() == agents{"first"});
+}
+
+TEST_CASE("a failed attempt is not remembered: its key applies when it is tried again") {
+  group_bench b;
+  b.send(a_write("failed", {"put t 1 x", "fail"}, "k"));
+  b.end_group();
+  b.send("again", "put t 1 x", "k");
+  b.end_group();
+  CHECK(b.committed("again"));
+  CHECK(!b.answers.at("again")->replayed);
+  CHECK(b.applied() == agents{"again"});
+}
+
+TEST_CASE("a replay within the group stands or falls with the request that it repeats") {
+  group_bench b;
+  b.send("first", "poison", "k");
+  b.send("repeat", "poison", "k");
+  b.send("other", "put t 1 x");
+  b.end_group();
+  CHECK(!b.committed("first"));
+  CHECK(!b.committed("repeat"));
+  CHECK(b.applied() == agents{"other"});
+}
+
+TEST_CASE("a replay of an earlier commit is answered whatever becomes of its neighbours") {
+  group_bench b;
+  b.send("first", "put t 1 x", "k");
+  b.end_group();
+  auto fate = GENERATE(commit_fate::fails, commit_fate::unreadable_and_undone, commit_fate::unreadable_but_done);
+  b.disk.commit_fates = {fate};
+  b.send("repeat", "put t 1 x", "k");
+  b.send("neighbour", "put t 2 x");
+  b.end_group();
+  CHECK(!b.committed("neighbour"));
+  REQUIRE(b.committed("repeat"));
+  CHECK(b.answers.at("repeat")->replayed);
+  CHECK(b.seq_of("repeat") == 1);
+}
+
+TEST_CASE("a replay of an earlier commit is answered even when the lock cannot be had a second time") {
+  group_bench b;
+  b.send("first", "put t 1 x", "k");
+  b.end_group();
+  b.send("repeat", "put t 1 x", "k");
+  b.disk.begin_errors = {errc::io_error};
+  b.send("culprit", "lose");
+  b.end_group();
+  REQUIRE(b.committed("repeat"));
+  CHECK(b.answers.at("repeat")->replayed);
+}
+
+TEST_CASE("a request whose key cannot be kept leaves nothing behind and takes nobody with it") {
+  group_bench b;
+  b.send("a", "put t 1 x");
+  b.send(a_write("forgetful", {"put t 2 x", "forgetful"}, "k"));
+  b.send("c", "put t 3 x");
+  b.end_group();
+  CHECK(b.applied() == agents{"a", "c"});
+  CHECK(b.disk.durable.tables["t"].count("2") == 0);
+  CHECK(b.why("forgetful").code == errc::io_error);
+}
+
+TEST_CASE("a request past its deadline is refused before it is executed") {
+  group_bench b;
+  auto late = a_write("late", {"put t 1 x"});
+  late.deadline = 20ms;
+  late.received = b.time.now();
+  b.time.advance(20ms);
+  b.send(late);
+  auto in_time = a_write("in time", {"put t 2 x"});
+  in_time.received = b.time.now() - 29'999ms;
+  b.send(in_time);
+  auto default_passed = a_write("default passed", {"put t 3 x"});
+  default_passed.received = b.time.now() - 30s;
+  b.send(default_passed);
+  b.end_group();
+  CHECK(b.why("late").code == errc::deadline_exceeded);
+  CHECK(b.why("late").outcome == outcome::not_committed);
+  CHECK(b.why("default passed").code == errc::deadline_exceeded);
+  CHECK(b.committed("in time"));
+  CHECK(b.disk.executions["late"] == 0);
+}
+
+TEST_CASE("a database that cannot be opened fails every request with its reason") {
+  group_bench b;
+  b.disk.begin_errors = {errc::corrupt};
+  b.send("a", "put t 1 x");
+  CHECK(b.why("a").code == errc::corrupt);
+  CHECK(b.slot.retries().snapshot(b.time).lock_errors == 0);
+  b.send("b", "put t 1 x");
+  b.end_group();
+  CHECK(b.committed("b"));
+}

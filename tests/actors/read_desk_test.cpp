@@ -1,0 +1,362 @@
+#include "tests/support/read_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Runs the statement once, so that the desk knows what it reads.
+void teach(read_bench& b, const std::string& sql, std::vector<std::string> tables, bool deterministic = true) {
+  b.submit("teach " + sql, sql);
+  b.finish(0, b.answer_of(0, std::move(tables), deterministic));
+  b.hits.clear();
+}
+
+} // namespace
+
+TEST_CASE("a read runs on an idle reader, and its answer is kept") {
+  read_bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  REQUIRE(b.running.size() == 1);
+  b.finish(0, b.answer_of(7, {"t"}));
+  CHECK(b.cell("a") == 7);
+  CHECK(b.source("a") == read_source::database);
+  CHECK(b.answers.at("a")->as_of_seq == 10);
+  CHECK(b.hit("q"));
+  CHECK(b.desk.misses() == 1);
+}
+
+TEST_CASE("reads that no reader is idle for wait in order, and more readers are asked for") {
+  read_bench b;
+  b.add_readers();
+  b.submit("a", "q1");
+  CHECK(b.wants_readers.empty());
+  b.submit("b", "q2");
+  b.submit("c", "q3");
+  CHECK(b.wants_readers.size() == 2);
+  CHECK(b.running.size() == 1);
+  b.add_readers();
+  REQUIRE(b.running.size() == 2);
+  CHECK(b.running[1].request.request_id == "b");
+  b.finish(0, b.answer_of(1, {"t"}));
+  REQUIRE(b.running.size() == 2);
+  CHECK(b.running[1].request.request_id == "c");
+}
+
+TEST_CASE("identical reads that wait for a reader share one query, whatever was written meanwhile") {
+  read_bench b;
+  b.submit("a", "q");
+  commit_to(b.slot.versions(), {"t"});
+  b.submit("b", "q");
+  b.add_readers(2);
+  REQUIRE(b.running.size() == 1);
+  b.finish(0, b.answer_of(7, {"t"}));
+  CHECK(b.source("a") == read_source::database);
+  CHECK(b.source("b") == read_source::joined);
+  CHECK(b.cell("b") == 7);
+  CHECK(b.answers.at("b")->as_of_seq == 11);
+  CHECK(b.desk.joined() == 1);
+}
+
+TEST_CASE("a read joins a flight under way when nothing has been written since it began") {
+  read_bench b;
+  b.add_readers(2);
+  b.submit("a", "q");
+  b.submit("b", "q");
+  CHECK(b.running.size() == 1);
+}
+
+TEST_CASE("a read never joins a flight that began before a write to a table that it reads") {
+  read_bench b;
+  b.add_readers(2);
+  teach(b, "q", {"t"});
+  b.submit("a", "q");
+  commit_to(b.slot.versions(), {"t"});
+  b.submit("b", "q");
+  REQUIRE(b.running.size() == 2);
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(!b.answered("b"));
+  CHECK(!b.hit("q"));
+  b.finish(0, b.answer_of(2, {"t"}));
+  CHECK(b.cell("a") == 1);
+  CHECK(b.cell("b") == 2);
+  CHECK(*b.hit("q")->result.rows->at(0, 0).integer() == 2);
+}
+
+TEST_CASE("a write to an unrelated table does not part reads whose tables are known") {
+  read_bench b;
+  b.add_readers(2);
+  teach(b, "q", {"t"});
+  b.submit("a", "q");
+  commit_to(b.slot.versions(), {"other"});
+  b.submit("b", "q");
+  CHECK(b.running.size() == 1);
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(b.source("b") == read_source::joined);
+  CHECK(b.hit("q"));
+}
+
+TEST_CASE("while it is unknown what a statement reads any write parts its readers") {
+  read_bench b;
+  b.add_readers(2);
+  auto forgotten = GENERATE(false, true);
+  if (forgotten) {
+    teach(b, "q", {"t"});
+    b.desk.forget_statements();
+  }
+  b.submit("a", "q");
+  commit_to(b.slot.versions(), {"other"});
+  b.submit("b", "q");
+  CHECK(b.running.size() == 2);
+}
+
+TEST_CASE("nobody joins while a COMMIT is under way, nor a flight that began during one") {
+  read_bench b;
+  b.add_readers(3);
+  teach(b, "q", {"t"});
+  std::vector<std::string> other{"other"};
+  commit_window window{b.slot.versions(), other, false};
+  b.submit("a", "q");
+  b.submit("b", "q");
+  CHECK(b.running.size() == 2);
+  window.close();
+  b.submit("c", "q");
+  CHECK(b.running.size() == 3);
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(!b.hit("q"));
+}
+
+TEST_CASE("an answer whose table is in a COMMIT when it arrives is delivered but not kept") {
+  read_bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  std::vector<std::string> tables{"t"};
+  commit_window window{b.slot.versions(), tables, false};
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(b.cell("a") == 1);
+  window.close();
+  CHECK(!b.hit("q"));
+}
+
+TEST_CASE("a statement that answers differently each time is neither shared nor kept") {
+  read_bench b;
+  b.add_readers(3);
+  b.submit("a", "random");
+  b.submit("b", "random");
+  b.submit("c", "random");
+  REQUIRE(b.running.size() == 1);
+  b.finish(0, b.answer_of(1, {}, false));
+  CHECK(b.cell("a") == 1);
+  CHECK(!b.answered("b"));
+  REQUIRE(b.running.size() == 2);
+  b.finish(0, b.answer_of(2, {}, false));
+  b.finish(0, b.answer_of(3, {}, false));
+  CHECK(b.cell("b") == 2);
+  CHECK(b.cell("c") == 3);
+  CHECK(b.source("c") == read_source::database);
+  CHECK(!b.hit("random"));
+  b.submit("d", "random");
+  b.submit("e", "random");
+  CHECK(b.running.size() == 2);
+}
+
+TEST_CASE("known to answer differently each time, reads that wait for a reader do not share either") {
+  read_bench b;
+  b.add_readers(1);
+  teach(b, "random", {}, false);
+  b.submit("other", "q");
+  b.submit("a", "random");
+  b.submit("b", "random");
+  b.finish(0, b.answer_of(0, {"t"}));
+  b.finish(0, b.answer_of(1, {}, false));
+  CHECK(!b.answered("b"));
+  b.finish(0, b.answer_of(2, {}, false));
+  CHECK(b.cell("b") == 2);
+}
+
+TEST_CASE("only identical questions share: parameters and limits count") {
+  read_bench b;
+  b.add_readers(6);
+  b.submit("a", "q", {1});
+  b.submit("b", "q", {1.0});
+  b.submit("c", "q", {"1"});
+  auto x = a_read("d", "q", {1});
+  x.limits.max_rows = 1;
+  b.submit(x);
+  database_slot other{"app.db"};
+  other.open({});
+  read_desk::outcome out;
+  b.desk.submit(other, a_read("e", "q", {1}), {}, out);
+  CHECK(b.desk.joined() == 0);
+  CHECK(b.running.size() == 4);
+}
+
+TEST_CASE("a fresh read and one that may be cancelled run by themselves and are not kept") {
+  read_bench b;
+  b.add_readers(3);
+  b.submit("a", "q");
+  auto x = a_read("alone", "q");
+  if (GENERATE(true, false))
+    x.freshness = freshness::fresh;
+  else
+    x.cancel = cancel_token::make();
+  b.submit(x);
+  b.submit("b", "q");
+  REQUIRE(b.running.size() == 2);
+  b.hits.clear();
+  b.finish(1, b.answer_of(1, {"t"}));
+  CHECK(b.answered("alone"));
+  CHECK(!b.answered("b"));
+  CHECK(!b.hit("q"));
+}
+
+TEST_CASE("a queue that is full refuses at once and says when to come again") {
+  read_bench b{2};
+  b.submit("a", "q1");
+  b.submit("b", "q2");
+  b.submit("joins", "q2");
+  b.submit("c", "q3");
+  CHECK(b.why("c").code == errc::overloaded);
+  CHECK(b.why("c").retry_after_ms > 0);
+  CHECK(b.why("c").request_id == "c");
+  CHECK(!b.answered("joins"));
+}
+
+TEST_CASE("a read whose time-out passes in the queue is not run, and waiting counts against the rest") {
+  read_bench b;
+  auto hasty = a_read("hasty", "q");
+  hasty.limits.timeout = 10ms;
+  b.submit(hasty);
+  b.submit("patient", "q");
+  auto alone = a_read("alone", "q2");
+  alone.limits.timeout = 10ms;
+  b.submit(alone);
+  b.time.advance(1s);
+  b.add_readers(2);
+  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(b.why("alone").code == errc::deadline_exceeded);
+  REQUIRE(b.running.size() == 1);
+  CHECK(b.running[0].request.request_id == "patient");
+  CHECK(b.running[0].request.limits.timeout == 4s);
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(b.cell("patient") == 1);
+}
+
+TEST_CASE("a joined read is not failed by the shorter time-out of the one that runs the query") {
+  read_bench b;
+  b.add_readers(2);
+  auto hasty = a_read("hasty", "q");
+  hasty.limits.timeout = 10ms;
+  b.submit(hasty);
+  b.submit("patient", "q");
+  REQUIRE(b.running.size() == 1);
+  b.time.advance(10ms);
+  b.finish(0, make_error(errc::deadline_exceeded, "interrupted"));
+  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(!b.answered("patient"));
+  REQUIRE(b.running.size() == 1);
+  b.time.advance(5s);
+  b.finish(0, make_error(errc::deadline_exceeded, "interrupted"));
+  CHECK(b.why("patient").code == errc::deadline_exceeded);
+  CHECK(b.running.empty());
+}
+
+TEST_CASE("a read that is cancelled while it waits is not run") {
+  read_bench b;
+  auto x = a_read("a", "q");
+  x.cancel = cancel_token::make();
+  b.submit(x);
+  x.cancel.cancel();
+  b.add_readers();
+  CHECK(b.running.empty());
+  CHECK(b.why("a").code == errc::cancelled);
+}
+
+TEST_CASE("a failed query fails everyone who shares it, each under its own id, and the reader goes on") {
+  read_bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  b.submit("b", "q");
+  b.submit("c", "q2");
+  b.finish(0, make_error(errc::sql_error, "no such table"));
+  CHECK(b.why("a").code == errc::sql_error);
+  CHECK(b.why("b").code == errc::sql_error);
+  CHECK(b.why("b").request_id == "b");
+  CHECK(b.running.size() == 1);
+}
+
+TEST_CASE("a reader that has gone is not given another query") {
+  read_bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  b.submit("b", "q2");
+  b.finish(0, make_error(caf::sec::request_receiver_down));
+  CHECK(b.why("a").code == errc::unavailable);
+  CHECK(b.running.empty());
+  b.add_readers();
+  CHECK(b.running.size() == 1);
+}
+
+TEST_CASE("a read as new as a commit that has not happened is refused, and any older one served") {
+  read_bench b;
+  b.add_readers();
+  auto x = a_read("future", "q");
+  x.min_seq = 11;
+  b.submit(x);
+  CHECK(b.why("future").code == errc::invalid_request);
+  x = a_read("now", "q");
+  x.min_seq = 10;
+  b.submit(x);
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(b.answers.at("now")->as_of_seq >= 10);
+}
+
+TEST_CASE("reads of a database that is closed are refused with its reason") {
+  read_bench b;
+  b.slot.close(describe(make_error(errc::unavailable, "in quarantine")), true);
+  b.submit("a", "q");
+  CHECK(b.why("a").code == errc::unavailable);
+  CHECK(b.why("a").message == "in quarantine");
+}
+
+TEST_CASE("abandoning answers everyone who waits, running or not") {
+  read_bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  b.submit("b", "q");
+  b.submit("c", "q2");
+  read_desk::outcome out;
+  b.desk.abandon(out);
+  b.follow(std::move(out));
+  for (auto* id : {"a", "b", "c"})
+    CHECK(b.why(id).code == errc::unavailable);
+  b.finish(0, b.answer_of(1, {"t"}));
+}
+
+TEST_CASE("every read leaves one record, refused ones too") {
+  read_bench b{1};
+  auto x = a_read("a", "q");
+  x.correlation_id = "trace";
+  x.peer = {1000, 42};
+  b.submit(x);
+  b.submit("b", "q");
+  b.submit("refused", "q2");
+  b.time.advance(2ms);
+  b.add_readers();
+  b.finish(0, b.answer_of(1, {"t"}));
+  REQUIRE(b.records.size() == 3);
+  CHECK(b.records[0].status == "overloaded");
+  const auto& r = b.records[1];
+  CHECK(r.type == request_type::read);
+  CHECK(r.key == read_fingerprint(x.query));
+  CHECK(r.agent == "a");
+  CHECK(r.status == "ok");
+  CHECK(r.latency_us == 2'000);
+  CHECK(r.commit_seq == 10);
+  CHECK(r.correlation_id == "trace");
+  CHECK(r.peer.pid == 42);
+}

@@ -1,0 +1,296 @@
+#include "actors/writer.hpp"
+#include "tests/support/actor_bench.hpp"
+#include "tests/support/group_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using agents = std::vector<std::string>;
+
+struct fixture : actor_bench {
+  fake_disk disk;
+  told log;
+  database_slot& slot = actors->slot("app.db");
+  std::shared_ptr<admission> queue = std::make_shared<admission>(admission_limits{});
+  writer_settings settings;
+  writer_actor aut;
+
+  explicit fixture(writer_settings x = {}) : settings(x) {
+    actors->set(sys.spawn(cache_stub, &log));
+    actors->set(sys.spawn(audit_stub, &log));
+    auto parts = std::make_shared<writer_parts>();
+    parts->store = std::make_unique<fake_write_store>(disk, time);
+    parts->slot = &slot;
+    parts->queue = queue;
+    parts->actors = actors;
+    parts->time = &time;
+    parts->settings = settings;
+    aut = sys.spawn(writer, parts);
+    run();
+  }
+
+  ~fixture() {
+    kill(aut);
+    actors->clear();
+    run();
+  }
+
+  answer<write_result> write(write_request x) { return ask<write_result>(aut, std::move(x)); }
+  answer<write_result> write(std::string agent, std::string sql, std::string key = {}) {
+    return write(a_write(std::move(agent), {std::move(sql)}, std::move(key)));
+  }
+
+  /// Runs until the writer has taken `count` requests, and no further.
+  void run_until_executed(uint64_t count) {
+    auto executed = [&] {
+      uint64_t sum = 0;
+      for (const auto& [agent, n] : disk.executions)
+        sum += n;
+      return sum;
+    };
+    while (executed() < count && sched().try_run_once())
+      ;
+  }
+};
+
+} // namespace
+
+TEST_CASE("the writer commits once for everything that was in its mailbox, and what comes later has the next commit") {
+  fixture f;
+  auto a = f.write("a", "put t 1 x");
+  auto b = f.write("b", "fail");
+  auto c = f.write("c", "put t 2 x");
+  f.run_until_executed(1);
+  auto late = f.write("late", "put t 3 x");
+  CHECK(f.disk.commits.empty());
+  f.run();
+  CHECK(ok(a));
+  CHECK(ok(c));
+  CHECK(why(b).code == errc::constraint);
+  REQUIRE(f.disk.commits.size() == 2);
+  CHECK(f.disk.commits[0].agents == agents{"a", "c"});
+  CHECK((**late)->commit_seq == 2);
+}
+
+TEST_CASE("cache and audit are told of a commit") {
+  fixture f;
+  f.write("a", "put t 1 x");
+  f.write("b", "fail");
+  f.run();
+  REQUIRE(f.log.changes.size() == 1);
+  CHECK(f.log.changes[0].tables == agents{"t"});
+  REQUIRE(f.log.records.size() == 2);
+  CHECK(f.log.records[0].status == "committed");
+  CHECK(f.log.records[1].status == "constraint");
+}
+
+TEST_CASE("an answered request makes room in the queue, whatever the answer") {
+  fixture f;
+  for (auto* sql : {"put t 1 x", "fail", "lose"}) {
+    auto x = a_write("a", {sql});
+    CHECK(!f.queue->admit("a", footprint(x)));
+    f.write(x);
+  }
+  f.run();
+  CHECK(f.queue->queued().requests == 0);
+  CHECK(f.queue->queued().bytes == 0);
+}
+
+TEST_CASE("a killed writer leaves nobody without an answer, and nothing half done") {
+  fixture f;
+  std::vector<actor_bench::answer<write_result>> waiting;
+  for (auto i = 0; i < 6; ++i)
+    waiting.push_back(f.write(std::to_string(i), "put t k v"));
+  f.run_until_executed(3);
+  f.kill(f.aut);
+  auto too_late = f.write("too late", "put t k v");
+  f.run();
+  waiting.push_back(too_late);
+  for (const auto& x : waiting) {
+    REQUIRE(x->has_value());
+    if (!ok(x)) {
+      CHECK(why(x).code == errc::unavailable);
+      CHECK(why(x).outcome == outcome::not_committed);
+      CHECK(why(x).retry_after_ms > 0);
+    }
+  }
+  auto answered_ok = std::count_if(waiting.begin(), waiting.end(), [](const auto& x) { return ok(x); });
+  CHECK(static_cast<size_t>(answered_ok) == f.disk.durable.applied.size());
+  CHECK(!ok(too_late));
+  CHECK(f.disk.open_stores == 0);
+}
+
+TEST_CASE("a writer that throws before COMMIT refuses everything it held") {
+  fixture f;
+  auto a = f.write("a", "put t 1 x");
+  auto b = f.write("b", "throw");
+  auto c = f.write("c", "put t 2 x");
+  f.run();
+  for (const auto& x : {a, b, c}) {
+    CHECK(why(x).code == errc::unavailable);
+    CHECK(why(x).outcome == outcome::not_committed);
+  }
+  CHECK(f.disk.durable.applied.empty());
+}
+
+TEST_CASE("a writer that throws inside COMMIT leaves the outcome unknown to everyone whom the commit concerns") {
+  fixture f;
+  f.write("earlier", "put t 0 x", "old");
+  f.run();
+  f.disk.commit_fates = {GENERATE(commit_fate::throws_done, commit_fate::throws_undone)};
+  auto a = f.write("a", "put t 1 x", "k");
+  auto repeat = f.write("repeat", "put t 1 x", "k");
+  auto failed = f.write("failed", "fail");
+  f.run();
+  CHECK(why(a).outcome == outcome::unknown);
+  CHECK(why(repeat).outcome == outcome::unknown);
+  CHECK(why(failed).outcome == outcome::not_committed);
+  CHECK(!f.slot.versions().committing());
+}
+
+TEST_CASE("the writer waits for a foreign lock without blocking, then commits") {
+  fixture f;
+  f.disk.begin_errors = {errc::busy, errc::busy};
+  auto a = f.write("a", "put t 1 x");
+  f.run();
+  CHECK(!a->has_value());
+  f.advance(130ms);
+  auto b = f.write("b", "put t 2 x");
+  f.run();
+  CHECK(!a->has_value());
+  f.advance(300ms);
+  CHECK(ok(a));
+  CHECK(ok(b));
+  CHECK(f.disk.durable.applied == agents{"a", "b"});
+}
+
+TEST_CASE("who gives up on the lock is answered while others go on waiting") {
+  fixture f;
+  f.disk.on_begin = [] { return errc::busy; };
+  auto early = f.write("early", "put t 1 x");
+  f.run();
+  f.advance(130ms);
+  f.advance(260ms);
+  auto late = f.write("late", "put t 2 x");
+  f.run();
+  f.advance(520ms);
+  CHECK(why(early).attempts == 4);
+  CHECK(!late->has_value());
+  f.disk.on_begin = [] { return std::nullopt; };
+  f.advance(3s);
+  CHECK(ok(late));
+}
+
+TEST_CASE("being asked to look for foreign commits does not make the writer ask for a lock more often") {
+  fixture f;
+  f.disk.on_begin = [] { return errc::busy; };
+  f.write("a", "put t 1 x");
+  f.run();
+  for (auto i = 0; i < 3; ++i)
+    caf::anon_send(f.aut, verify_atom{});
+  f.run();
+  CHECK(f.disk.begins == 1);
+  f.advance(130ms);
+  CHECK(f.disk.begins == 2);
+  f.advance(100ms);
+  CHECK(f.disk.begins == 2);
+}
+
+TEST_CASE("a foreign commit that is looked for is counted, audited and told to the cache") {
+  fixture f;
+  f.write("a", "put t 1 x");
+  f.run();
+  f.disk.foreign_commit = true;
+  caf::anon_send(f.aut, verify_atom{});
+  f.run();
+  CHECK(f.slot.counters().foreign_commits == 1);
+  CHECK(f.log.changes.back().everything);
+  CHECK(f.log.records.back().type == request_type::foreign_commit);
+}
+
+TEST_CASE("an idle writer truncates the WAL and prunes keys once, and then sleeps") {
+  fixture f;
+  f.write("a", "put t 1 x");
+  f.run();
+  f.advance(600ms);
+  f.write("b", "put t 2 x");
+  f.run();
+  f.advance(600ms);
+  CHECK(f.disk.checkpoints.empty());
+  f.advance(1s);
+  CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate});
+  REQUIRE(f.disk.prunes.size() == 1);
+  CHECK(f.disk.prunes[0] == wall_us(f.time) - std::chrono::microseconds{24h}.count());
+  CHECK(f.quiet());
+  f.write("c", "put t 3 x");
+  f.run();
+  f.advance(2s);
+  CHECK(f.disk.checkpoints.size() == 2);
+  CHECK(f.disk.prunes.size() == 1);
+  CHECK(f.quiet());
+}
+
+TEST_CASE("a writer that has had no request has nothing scheduled") {
+  fixture f;
+  CHECK(f.quiet());
+}
+
+TEST_CASE("a WAL that has grown is moved into the file without waiting for idleness") {
+  fixture f;
+  f.disk.wal_bytes = f.settings.checkpoint_wal_bytes - 1;
+  f.write("a", "put t 1 x");
+  f.run();
+  CHECK(f.disk.checkpoints.empty());
+  CHECK(f.slot.counters().wal_bytes == f.settings.checkpoint_wal_bytes - 1);
+  f.disk.wal_bytes = f.settings.checkpoint_wal_bytes;
+  f.write("b", "put t 1 x");
+  f.run();
+  CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::passive});
+}
+
+TEST_CASE("closing commits what was queued before it, truncates the WAL and lets go of the file") {
+  fixture f;
+  auto a = f.write("a", "put t 1 x");
+  auto b = f.write("b", "put t 2 x");
+  auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
+  auto late = f.write("late", "put t 3 x");
+  f.run();
+  CHECK(ok(a));
+  CHECK(ok(b));
+  CHECK(ok(closed));
+  CHECK(why(late).code == errc::unavailable);
+  CHECK(why(late).outcome == outcome::not_committed);
+  CHECK(f.disk.durable.applied == agents{"a", "b"});
+  CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate});
+  CHECK(f.disk.open_stores == 0);
+  CHECK(f.log.records.size() == 2);
+}
+
+TEST_CASE("closing while a foreign process holds the lock still answers those who wait for it") {
+  fixture f;
+  f.disk.on_begin = [] { return errc::busy; };
+  auto a = f.write("a", "put t 1 x");
+  f.run();
+  auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
+  f.run();
+  CHECK(ok(closed));
+  REQUIRE(a->has_value());
+  CHECK(why(a).outcome == outcome::not_committed);
+  CHECK(f.disk.open_stores == 0);
+}
+
+TEST_CASE("whoever closes a writer that fails in closing is answered") {
+  fixture f;
+  f.write("a", "put t 1 x");
+  f.run();
+  f.disk.checkpoint_throws = true;
+  auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
+  f.run();
+  CHECK(closed->has_value());
+  CHECK(f.disk.open_stores == 0);
+}

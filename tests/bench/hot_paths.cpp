@@ -1,0 +1,62 @@
+// The pieces that every request passes, one by one. Quote ratios: machines differ.
+
+#include "actors/admission.hpp"
+#include "actors/hit_table.hpp"
+#include "runtime/machine_clock.hpp"
+#include "runtime/sqlite/chain_hash.hpp"
+
+#include <benchmark/benchmark.h>
+
+namespace {
+
+using namespace sluice;
+
+read_request point_read(int64_t id) {
+  read_request request;
+  request.agent = "bench";
+  request.query = {"SELECT body FROM items WHERE id = ?", {id}};
+  request.limits = {10'000, 8 << 20, std::chrono::milliseconds{5'000}};
+  return request;
+}
+
+read_result one_row() {
+  auto rows = rowset{std::make_shared<const rowset::column_names>(rowset::column_names{"body"})};
+  rows.append(std::string(90, 'x'));
+  read_result result;
+  result.rows = std::make_shared<const rowset>(std::move(rows));
+  return result;
+}
+
+void hit_in_a_full_table(benchmark::State& state) {
+  machine_clock time;
+  database_slot slot{"app.db"};
+  hit_table hits{{true, std::chrono::hours{1}, 1ULL << 30}};
+  dependencies tables{&slot.versions().changed_at("items")};
+  for (int64_t id = 0; id < state.range(0); ++id) {
+    auto request = point_read(id);
+    hits.insert(slot, request, request.limits, one_row(), tables, slot.versions().now(), time.now());
+  }
+  auto request = point_read(state.range(0) / 2);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(hits.find(slot, request, request.limits, time.now()));
+}
+BENCHMARK(hit_in_a_full_table)->Arg(1)->Arg(1'000)->Arg(100'000);
+
+void admit_and_release(benchmark::State& state) {
+  static admission queue{{}};
+  auto agent = "agent-" + std::to_string(state.thread_index());
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(queue.admit(agent, 300));
+    queue.release(agent, 300);
+  }
+}
+BENCHMARK(admit_and_release)->Threads(1)->Threads(4);
+
+void copy_a_request(benchmark::State& state) {
+  auto request = point_read(1);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(read_request{request});
+}
+BENCHMARK(copy_a_request);
+
+} // namespace

@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
+
+# A store with a commit by alice, one by bob, and a failure of bob's.
+prepare() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x INTEGER NOT NULL)" --agent alice
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (1)" --agent bob --key k1
+  exits 1 sluice exec app.db "INSERT INTO t VALUES (NULL)" --agent bob
+}
+
+# Changes the audit behind the broker's back.
+tamper() {
+  sqlite3 .sluice/audit.db "DROP TRIGGER audit_update; DROP TRIGGER audit_delete; $1"
+}
+
+test_the_audit_tells_who_did_what() {
+  prepare
+  exits 0 sluice audit list --agent bob --json
+  is "$(json '$.records[0].agent') $(json '$.records[0].status') $(json '$.records[0].commit_seq')" "bob committed 2"
+  is "$(json '$.records[0].idempotency_key') $(json '$.records[0].tables[0]')" "k1 t"
+  is "$(json '$.records[1].status')" "constraint"
+  is "$(json '$.records[2]') $(json '$.truncated')" " 0"
+  exits 0 sluice audit . list --status committed --db app.db --jsonl
+  is "$(wc -l <"$scratch/out")" 2
+  exits 0 sluice audit list
+  has "$out" "alice"
+  has "$out" "constraint"
+}
+
+test_the_audit_can_be_cut_and_says_so() {
+  prepare
+  exits 0 sluice audit list --limit 1 --json
+  is "$(json '$.records[0].status') $(json '$.truncated')" "constraint 1"
+  has "$err" "truncated"
+}
+
+test_the_audit_is_filtered_by_time() {
+  prepare
+  exits 0 sluice audit list --since 1h --jsonl
+  is "$(wc -l <"$scratch/out")" 3
+  exits 0 sluice audit list --since 2000-01-01 --jsonl
+  is "$(wc -l <"$scratch/out")" 3
+  exits 0 sluice audit list --since 2999-01-01T00:00:00.5+02:00 --jsonl
+  is "$(wc -l <"$scratch/out")" 0
+  for wrong in yesterday 2000-13-01 2000-02-30 10 h 10w 2000-01-01T25:00 "2000-01-01T10:00+2" 2000-01-01x; do
+    exits 2 sluice audit list --since "$wrong"
+  done
+}
+
+test_everything_can_be_exported() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)" --agent first
+  local i
+  for i in {1..5}; do
+    exits 0 sluice exec app.db "INSERT INTO t VALUES ($i)"
+  done
+  exits 0 sluice audit export
+  is "$(wc -l <"$scratch/out")" 6
+  is "$(head -n 1 "$scratch/out" | grep -c '"agent":"first"')" 1
+  is "$err" ""
+  exits 0 sluice audit export --agent first --json
+  is "$(json '$.records[0].agent')" first
+}
+
+test_an_intact_audit_verifies() {
+  prepare
+  exits 0 sluice audit verify
+  has "$out" "intact: 3 records"
+  exits 0 sluice audit verify --json
+  is "$(json '$.intact') $(json '$.records')" "1 3"
+}
+
+test_the_audit_refuses_to_be_changed() {
+  prepare
+  for change in "UPDATE audit SET agent = 'eve'" "DELETE FROM audit" "INSERT OR REPLACE INTO audit SELECT * FROM audit"; do
+    if sqlite3 .sluice/audit.db "$change" 2>"$scratch/err"; then
+      give_up "not refused: $change"
+    fi
+    has "$(<"$scratch/err")" "append-only"
+  done
+  exits 0 sluice audit verify
+}
+
+test_a_changed_record_is_found_by_name() {
+  prepare
+  tamper "UPDATE audit SET agent = 'eve' WHERE seq = 2"
+  fails_with corrupt sluice audit verify
+  has "$err" "audit record 2 is broken"
+  is "$(wc -l <"$scratch/err")" 1
+  exits 1 sluice audit verify --json
+  is "$(json '$.intact') $(json '$.first_broken') $(json '$.error.code')" "0 2 corrupt"
+}
+
+test_a_removed_record_is_found() {
+  prepare
+  tamper "DELETE FROM audit WHERE seq = 2"
+  fails_with corrupt sluice audit verify
+}
+
+test_a_folder_that_is_no_store_stays_so() {
+  fails_with unknown_database sluice status
+  fails_with unknown_database sluice audit list
+  exits 1 sluice status --json
+  is "$(json '$.error.code')" unknown_database
+  exits 1 sluice status nowhere
+  is "$(ls -A)" ""
+}
+
+test_the_status_is_readable_and_complete() {
+  prepare
+  sqlite3 foreign.db "CREATE TABLE t (x)"
+  echo "no database" >notes.db
+  exits 0 sluice status
+  has "$out" "app.db"
+  has "$out" "foreign.db"
+  has_not "$out" "notes.db"
+  exits 0 sluice status . --json
+  is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
+  (($(json '$.databases[0].file_bytes') >= 4096))
+  is "$(json '$.leader.in_process') $(json '$.cache.enabled')" "1 1"
+}
+
+test_the_default_agent_is_the_user_and_the_process() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  SLUICE_AGENT=env sluice exec app.db "INSERT INTO t VALUES (1)"
+  SLUICE_AGENT=env sluice exec app.db "INSERT INTO t VALUES (1)" --agent given
+  exits 0 sluice audit list --json
+  [[ "$(json '$.records[0].agent')" == "$(id -un)"@* ]]
+  is "$(json '$.records[1].agent') $(json '$.records[2].agent')" "env given"
+}
+
+test_usage_is_explained() {
+  exits 0 sluice --help
+  has "$out" "exec"
+  has_not "$out" "serve"
+  exits 0 sluice exec --help
+  has "$out" "--key"
+  exits 0 sluice --version
+  has "$out" "sluice "
+  for wrong in "" "frobnicate" "exec" "exec app.db" "query app.db SELECT --json --csv" "audit" "audit . frob" \
+    "query app.db SELECT --max-rows -1" "exec app.db SELECT --frob" "audit list --limit 0" "status a b"; do
+    # shellcheck disable=SC2086
+    exits 2 sluice $wrong
+    has "$err" "sluice: invalid_request: "
+  done
+  is "$(ls -A)" ""
+}
+
+run_tests

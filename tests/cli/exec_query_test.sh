@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
+
+create() { gives "0 rows changed, commit 1" sluice exec app.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"; }
+
+test_a_write_says_what_it_changed_and_in_which_commit() {
+  create
+  gives "1 row changed, commit 2" sluice exec app.db "INSERT INTO t (name) VALUES ('a')"
+  gives "2 rows changed, commit 3" sluice exec app.db "INSERT INTO t (name) VALUES ('b'), ('c')"
+  gives $'count(*)\n--------\n       3' sluice query app.db "SELECT count(*) FROM t"
+}
+
+test_several_statements_are_applied_as_a_whole() {
+  create
+  gives "2 rows changed, commit 2" sluice exec app.db "INSERT INTO t VALUES (1, 'a;b'); INSERT INTO t VALUES (2, 'c');"
+  fails_with constraint sluice exec app.db "INSERT INTO t VALUES (3, 'd'); INSERT INTO t VALUES (1, 'again')"
+  sluice query app.db "SELECT count(*) AS n FROM t" --json >"$scratch/out"
+  is "$(json '$.rows[0][0]')" 2
+}
+
+test_a_trigger_is_one_statement() {
+  create
+  exits 0 sluice exec app.db "CREATE TABLE log (x); CREATE TRIGGER after_t AFTER INSERT ON t BEGIN
+    INSERT INTO log VALUES ('one;'); INSERT INTO log VALUES (2); END; INSERT INTO t VALUES (1, 'a')"
+  gives $'n\n-\n2' sluice query app.db "SELECT count(*) AS n FROM log"
+}
+
+test_sql_comes_from_stdin_too() {
+  echo "CREATE TABLE t (x); -- a comment; with semicolon
+        INSERT INTO t VALUES (1);" | sluice exec app.db - >"$scratch/out"
+  is "$(<"$scratch/out")" "1 row changed, commit 1"
+}
+
+test_returning_rows_come_before_the_line() {
+  create
+  gives $'id  name\n--  ----\n 1  a\n1 row changed, commit 2' \
+    sluice exec app.db "INSERT INTO t (name) VALUES (?) RETURNING id, name" -p a
+}
+
+test_parameters_keep_their_types() {
+  create
+  exits 0 sluice query app.db "SELECT typeof(?1), typeof(?2), typeof(?3), typeof(?4), typeof(?5), ?6, ?7, ?8" --json \
+    -p -5 -p 1.5 -p null -p text:5 -p blob:AAE= -p '{}' -p '[1,2]' -p ''
+  is "$(json '$.rows[0]')" '["integer","real","null","text","blob","{}","[1,2]",""]'
+  exits 0 sluice query app.db "SELECT :a, @b, \$c_1" --json -p a=1 -p b=x=y -p c_1=text:5
+  is "$(json '$.rows[0]')" '[1,"x=y","5"]'
+  exits 0 sluice query app.db "SELECT ?" --json -p text:a=b
+  is "$(json '$.rows[0][0]')" 'a=b'
+  exits 0 sluice query app.db "SELECT ?" --json -p '1=b'
+  is "$(json '$.rows[0][0]')" '1=b'
+}
+
+test_parameters_that_cannot_be_read_are_wrong_usage() {
+  exits 2 sluice query app.db "SELECT ?, :a" -p 1 -p a=1
+  has "$err" "sluice: invalid_request: -p is given both"
+  exits 2 sluice query app.db "SELECT ?" -p 99999999999999999999
+  has "$err" "sluice: invalid_request: -p 99999999999999999999: "
+  exits 2 sluice query app.db "SELECT ?" -p 'blob:!'
+  exits 2 sluice exec app.db "SELECT ?; SELECT 1" -p 1
+  [[ ! -e .sluice ]]
+}
+
+test_a_table_is_aligned_and_cannot_break_the_terminal() {
+  create
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (1, 'é'), (10, NULL), (100, 'NULL'),
+    (1000, char(27) || '[31m' || char(10) || char(0x202e) || 'x'), (10000, x'00ff')"
+  gives "\
+   id  name
+-----  ------------------
+    1  é
+   10  NULL
+  100  'NULL'
+ 1000  \\x1b[31m\\n\\u202ex
+10000  x'00ff'" sluice query app.db "SELECT id, name FROM t"
+}
+
+test_csv_is_quoted_where_needed() {
+  create
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (1, 'a,b'), (2, 'say \"x\"'), (3, NULL), (4, ''), (5, 'l' || char(10))"
+  sluice query app.db "SELECT id, name FROM t" --csv >"$scratch/out"
+  printf 'id,name\r\n1,"a,b"\r\n2,"say ""x"""\r\n3,\r\n4,""\r\n5,"l\n"\r\n' | cmp - "$scratch/out"
+}
+
+test_a_cut_answer_says_so() {
+  create
+  exits 0 sluice exec app.db "INSERT INTO t (name) VALUES ('a'), ('b'), ('c')"
+  exits 0 sluice query app.db "SELECT name FROM t" --max-rows 2
+  has "$err" "truncated"
+  exits 0 sluice query app.db "SELECT name FROM t" --max-rows 2 --json
+  is "$(json '$.truncated')" 1
+  exits 0 sluice query app.db "SELECT name FROM t" --max-rows 3
+  is "$err" ""
+}
+
+test_reads_can_ask_for_freshness() {
+  create
+  exits 0 sluice query app.db "SELECT 1" --fresh
+  exits 0 sluice query app.db "SELECT 1" --min-seq 1
+  fails_with invalid_request sluice query app.db "SELECT 1" --min-seq 7
+  exits 2 sluice query app.db "SELECT 1" --min-seq 1 --fresh
+}
+
+test_the_same_key_is_applied_once() {
+  create
+  gives "1 row changed, commit 2" sluice exec app.db "INSERT INTO t (name) VALUES ('a')" --key k
+  gives "1 row changed, commit 2 (replayed)" sluice exec app.db "INSERT INTO t (name) VALUES ('a')" --key k
+  exits 0 sluice exec app.db "INSERT INTO t (name) VALUES ('a')" --key k --json
+  is "$(json '$.replayed') $(json '$.outcome') $(json '$.commit_seq')" "1 committed 2"
+  fails_with payload_mismatch sluice exec app.db "INSERT INTO t (name) VALUES ('b')" --key k
+  gives $'n\n-\n1' sluice query app.db "SELECT count(*) AS n FROM t"
+}
+
+test_with_json_a_failure_is_one_document_too() {
+  create
+  exits 1 sluice exec app.db "INSERT INTO nowhere VALUES (1)" --json
+  is "$(json '$.error.code') $(json '$.error.outcome')" "sql_error not_committed"
+  has "$err" "sluice: sql_error: "
+  exits 1 sluice query app.db "SELEC" --json
+  is "$(json '$.error.code')" "sql_error"
+  exits 2 sluice exec app.db --json
+  is "$(json '$.error.code')" "invalid_request"
+  exits 2 sluice query app.db "SELECT ?" --json -p 99999999999999999999
+  is "$(json '$.error.code')" "invalid_request"
+}
+
+test_what_only_the_broker_may_do_is_refused() {
+  create
+  for sql in "ATTACH 'x.db' AS x" "DETACH x" "PRAGMA journal_mode = DELETE" "BEGIN" "COMMIT" "ROLLBACK" "SAVEPOINT a" \
+    "VACUUM INTO 'copy.db'" "SELECT load_extension('x')" "DROP TABLE _sluice_commits" "DELETE FROM _sluice_keys"; do
+    exits 1 sluice exec app.db "$sql"
+  done
+  exits 1 sluice query app.db "INSERT INTO t VALUES (1, 'x')"
+  exits 1 sluice query app.db "SELECT 1; SELECT 2"
+  exits 1 sluice exec app.db "  ; -- nothing"
+  [[ ! -e x.db && ! -e copy.db ]]
+  gives "1 row changed, commit 2" sluice exec app.db "INSERT INTO t (name) VALUES ('a')"
+}
+
+test_a_host_can_stop_reading_at_any_time() {
+  create
+  exits 0 sluice exec app.db "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
+    INSERT INTO t SELECT i, printf('%0100d', i) FROM n"
+  local statuses
+  set +e
+  sluice query app.db "SELECT * FROM t" 2>"$scratch/err" | head -n 1 >"$scratch/out"
+  statuses=("${PIPESTATUS[@]}")
+  set -e
+  is "${statuses[0]}" 0
+  is "$(<"$scratch/err")" ""
+  exits 1 sh -c '"$0" query app.db "SELECT 1" >/dev/full' "$SLUICE"
+  has "$err" "sluice: io_error: "
+}
+
+test_the_deadline_is_kept() {
+  create
+  fails_with deadline_exceeded sluice exec app.db --deadline 50 "WITH RECURSIVE n(i) AS
+    (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) INSERT INTO t SELECT NULL, max(i) FROM n"
+  exits 2 sluice exec app.db "SELECT 1" --deadline 0
+  exits 2 sluice exec app.db "SELECT 1" --deadline soon
+}
+
+run_tests

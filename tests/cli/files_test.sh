@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
+
+# As a user who is not root; the program is copied to where that user can read it.
+as_nobody() {
+  if ((EUID != 0)); then
+    "$SLUICE" "$@"
+    return
+  fi
+  cp -u "$SLUICE" "$scratch/sluice"
+  chmod 755 "$scratch" "$scratch/sluice"
+  setpriv --reuid=65534 --regid=65534 --clear-groups "$scratch/sluice" "$@"
+}
+
+test_a_file_that_is_not_there_is_made_by_a_write_only() {
+  fails_with unknown_database sluice query app.db "SELECT 1"
+  [[ ! -e app.db ]]
+  fails_with unknown_database sluice exec nowhere/app.db "CREATE TABLE t (x)"
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  exits 0 sluice query app.db "SELECT x FROM t"
+}
+
+test_the_folder_of_the_file_is_the_store() {
+  mkdir sub
+  exits 0 sluice exec sub/app.db "CREATE TABLE t (x)"
+  [[ -e sub/app.db && -d sub/.sluice && ! -e .sluice ]]
+  is "$(stat -c %a sub/.sluice)" 700
+}
+
+test_what_is_no_file_is_refused() {
+  mkdir folder
+  exits 1 sluice exec folder "CREATE TABLE t (x)"
+  has "$err" "sluice: invalid_request: "
+  exits 2 sluice exec folder/ "CREATE TABLE t (x)"
+  exits 1 sluice exec . "CREATE TABLE t (x)"
+  exits 1 sluice exec .. "CREATE TABLE t (x)"
+  exits 2 sluice exec "" "CREATE TABLE t (x)"
+}
+
+test_a_text_file_is_left_alone() {
+  printf 'this is no database, but a text that is longer than the head of a file\n%0200d\n' 0 >notes.db
+  cp notes.db before
+  fails_with corrupt sluice exec notes.db "CREATE TABLE t (x)"
+  fails_with corrupt sluice query notes.db "SELECT 1"
+  cmp notes.db before
+}
+
+test_the_stores_own_files_are_refused() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  exits 1 sluice query .sluice/audit.db "SELECT * FROM audit"
+  [[ ! -e .sluice/.sluice ]]
+  mkdir ../elsewhere
+  exits 0 sluice exec ../elsewhere/other.db "CREATE TABLE t (x)"
+  ln -s ../elsewhere/other.db link.db
+  exits 1 sluice exec link.db "CREATE TABLE u (x)"
+  has "$err" "sluice: invalid_request: "
+}
+
+test_a_folder_without_write_permission_is_a_typed_error() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  mkdir closed
+  sqlite3 closed/app.db "CREATE TABLE t (x)"
+  chmod 755 .. . closed
+  chmod a-w closed
+  exits 1 as_nobody exec closed/app.db "INSERT INTO t VALUES (1)"
+  [[ "$err" == "sluice: read_only: "* || "$err" == "sluice: not_authorized: "* ]]
+  has_not "$err" "$scratch"
+  exits 1 as_nobody exec closed/app.db "INSERT INTO t VALUES (1)" --json
+  is "$(json '$.error.outcome')" not_committed
+}
+
+test_a_database_made_elsewhere_can_be_used() {
+  sqlite3 old.db "CREATE TABLE t (x); INSERT INTO t VALUES (1)"
+  gives $'x\n-\n1' sluice query old.db "SELECT x FROM t"
+  gives "1 row changed, commit 1" sluice exec old.db "INSERT INTO t VALUES (2)"
+  is "$(sqlite3 old.db 'SELECT sum(x) FROM t')" 3
+}
+
+test_a_bad_configuration_is_named() {
+  echo 'lock_wait_ms = "long"' >sluice.toml
+  unset SLUICE_LOCK_WAIT_MS
+  fails_with invalid_request sluice exec app.db "CREATE TABLE t (x)"
+  has "$err" lock_wait_ms
+}
+
+test_twenty_processes_on_a_fresh_folder_all_succeed() {
+  local i pids=()
+  for i in {1..20}; do
+    sluice exec app.db "CREATE TABLE IF NOT EXISTS t (x INTEGER); INSERT INTO t VALUES ($i)" >"$scratch/out.$i" 2>&1 &
+    pids+=($!)
+  done
+  for i in {1..20}; do
+    wait "${pids[i - 1]}" || give_up "process $i:" "$(<"$scratch/out.$i")"
+  done
+  gives $' n    s\n--  ---\n20  210' sluice query app.db "SELECT count(*) AS n, sum(x) AS s FROM t"
+}
+
+run_tests

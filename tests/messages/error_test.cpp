@@ -1,0 +1,68 @@
+#include "messages/error.hpp"
+
+#include <caf/exit_reason.hpp>
+#include <caf/sec.hpp>
+#include <catch2/catch.hpp>
+
+#include <set>
+#include <vector>
+
+using namespace sluice;
+
+TEST_CASE("the words of the errors are those of the outside contract, each its own") {
+  const std::vector<std::string_view> contract{
+    "invalid_request", "unknown_database", "unknown_operation", "sql_error",   "constraint",       "busy",
+    "deadline_exceeded", "cancelled",      "overloaded",        "too_large",   "not_authorized",   "capsule_invalid",
+    "payload_mismatch",  "unavailable",    "disk_full",         "io_error",    "corrupt",          "read_only",
+    "protocol_mismatch", "route_required", "internal"};
+  std::vector<std::string_view> ours;
+  for (auto i = 1; i <= static_cast<int>(errc::internal); ++i)
+    ours.push_back(to_string(static_cast<errc>(i)));
+  CHECK(ours == contract);
+  CHECK(std::set<std::string_view>(ours.begin(), ours.end()).size() == contract.size());
+  CHECK(to_string(outcome::not_committed) == "not_committed");
+  CHECK(to_string(outcome::committed) == "committed");
+  CHECK(to_string(outcome::unknown) == "unknown");
+}
+
+TEST_CASE("what is wrapped as a CAF error is read back in full") {
+  failure x{errc::constraint, outcome::not_committed, "UNIQUE", 1, 2, 3, "id"};
+  auto error = make_error(x);
+  CHECK(error.category() == caf::atom("sluice"));
+  CHECK(code_of(error) == errc::constraint);
+  CHECK(describe(error).message == "UNIQUE");
+  CHECK(describe(error).request_id == "id");
+  CHECK(describe(make_error(errc::busy, "locked")).message == "locked");
+}
+
+TEST_CASE("a bare code of ours still says which it is") {
+  caf::error bare{static_cast<uint8_t>(errc::busy), caf::atom("sluice")};
+  CHECK(describe(bare).code == errc::busy);
+  CHECK(code_of(bare) == errc::busy);
+}
+
+TEST_CASE("a receiver that has ended means: nothing done, come again") {
+  auto x = describe(make_error(caf::sec::request_receiver_down));
+  CHECK(x.code == errc::unavailable);
+  CHECK(x.outcome == outcome::not_committed);
+  CHECK(x.retry_after_ms > 0);
+  CHECK(!x.message.empty());
+}
+
+TEST_CASE("a time-out of CAF's says nothing about the outcome") {
+  auto x = describe(make_error(caf::sec::request_timeout));
+  CHECK(x.code == errc::deadline_exceeded);
+  CHECK(x.outcome == outcome::unknown);
+}
+
+TEST_CASE("whatever else CAF reports, the outcome is unknown") {
+  auto internal = describe(make_error(caf::sec::runtime_error));
+  CHECK(internal.code == errc::internal);
+  CHECK(internal.outcome == outcome::unknown);
+  auto ended = describe(make_error(caf::exit_reason::kill));
+  CHECK(ended.code == errc::unavailable);
+  CHECK(ended.outcome == outcome::unknown);
+  CHECK(code_of(make_error(caf::sec::request_receiver_down)) == errc::unavailable);
+}
+
+TEST_CASE("no error reads as an internal failure, not as success") { CHECK(describe(caf::error{}).code == errc::internal); }

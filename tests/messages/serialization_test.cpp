@@ -1,0 +1,297 @@
+#include "messages/interfaces.hpp"
+#include "messages/status.hpp"
+
+#include <caf/binary_deserializer.hpp>
+#include <caf/binary_serializer.hpp>
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <limits>
+
+using namespace sluice;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct config : caf::actor_system_config {
+  config() { sluice::add_message_types(*this); }
+};
+
+struct nodes {
+  config cfg;
+  caf::actor_system sys{cfg};
+
+  template <class T> std::vector<char> bytes_of(T& x) {
+    std::vector<char> bytes;
+    caf::binary_serializer sink{sys, bytes};
+    auto failed = sink(x);
+    REQUIRE(!failed);
+    return bytes;
+  }
+
+  /// `x` as it arrives at another node.
+  template <class T> T travel(T x) {
+    auto bytes = bytes_of(x);
+    T copy;
+    caf::binary_deserializer source{sys, bytes};
+    auto failed = source(copy);
+    REQUIRE(!failed);
+    CHECK(bytes_of(copy) == bytes);
+    return copy;
+  }
+
+  /// The same inside a message, whose types have to be registered.
+  template <class T> T travel_in_message(T x) {
+    auto copy = travel(caf::make_message(std::move(x)));
+    REQUIRE(copy.template match_elements<T>());
+    return copy.template get_as<T>(0);
+  }
+};
+
+rowset some_rows() {
+  rowset x{std::make_shared<const rowset::column_names>(rowset::column_names{"a", "b"})};
+  for (value cell : {value{1}, value{"x"}, value{nullptr}, value{2.5}})
+    x.append(std::move(cell));
+  return x;
+}
+
+void check_rows(const rowset& x) {
+  CHECK(x.columns() == rowset::column_names{"a", "b"});
+  REQUIRE(x.size() == 2);
+  CHECK(x.at(0, 0) == value{1});
+  CHECK(x.at(0, 1) == value{"x"});
+  CHECK(x.at(1, 0).is_null());
+  CHECK(x.at(1, 1) == value{2.5});
+  CHECK(x.footprint() == some_rows().footprint());
+}
+
+statement some_statement() { return {"SELECT ?1", parameters{1, "two", blob{std::string("\0\xff", 2)}}}; }
+
+} // namespace
+
+TEST_CASE("every value travels as what it is, to the last bit") {
+  nodes n;
+  const std::vector<value> all{nullptr,
+                               0,
+                               std::numeric_limits<int64_t>::min(),
+                               std::numeric_limits<int64_t>::max(),
+                               0.0,
+                               -0.1,
+                               std::numeric_limits<double>::max(),
+                               std::numeric_limits<double>::infinity(),
+                               -std::numeric_limits<double>::infinity(),
+                               std::numeric_limits<double>::denorm_min(),
+                               "",
+                               "text \xc3\xa4",
+                               std::string("a\0b", 3),
+                               blob{},
+                               blob{std::string("\0\xff", 2)},
+                               std::string(100'000, 'x')};
+  for (const auto& x : all) {
+    auto copy = n.travel_in_message(x);
+    CHECK(copy.kind() == x.kind());
+    CHECK(copy == x);
+    CHECK(copy.footprint() == x.footprint());
+  }
+  CHECK(std::signbit(*n.travel(value{-0.0}).real()));
+  CHECK(std::isnan(*n.travel(value{std::nan("")}).real()));
+}
+
+TEST_CASE("a statement travels with its parameters, by position or by name, and hashes the same") {
+  nodes n;
+  auto x = some_statement();
+  auto copy = n.travel_in_message(x);
+  CHECK(copy.sql == x.sql);
+  CHECK(copy.sql.hash() == x.sql.hash());
+  CHECK(copy.params == x.params);
+  x.params = std::vector<named_value>{{"name", 5}, {"other", nullptr}};
+  CHECK(n.travel(x).params == x.params);
+}
+
+TEST_CASE("a write request travels, but for the moment it was received, which is local to a process") {
+  nodes n;
+  write_request x;
+  x.db = "app.db";
+  x.statements = {some_statement(), some_statement()};
+  x.agent = "agent";
+  x.request_id = "id";
+  x.idempotency_key = "key";
+  x.correlation_id = "trace";
+  x.deadline = 1'234ms;
+  x.peer = {1'000, 42};
+  x.received = std::chrono::steady_clock::time_point{} + 1h;
+  auto copy = n.travel_in_message(x);
+  CHECK(copy.db == x.db);
+  REQUIRE(copy.statements.size() == 2);
+  CHECK(copy.statements[1].params == x.statements[1].params);
+  CHECK(copy.agent == x.agent);
+  CHECK(copy.request_id == x.request_id);
+  CHECK(copy.idempotency_key == x.idempotency_key);
+  CHECK(copy.correlation_id == x.correlation_id);
+  CHECK(copy.deadline == x.deadline);
+  CHECK(copy.peer.uid == 1'000);
+  CHECK(copy.peer.pid == 42);
+  CHECK(copy.received == std::chrono::steady_clock::time_point{});
+  CHECK(footprint(copy) == footprint(x));
+}
+
+TEST_CASE("a write result travels with its rows") {
+  nodes n;
+  auto copy = n.travel_in_message(write_result{true, 7, "id", {{3, 9, some_rows()}, {}}});
+  CHECK(copy.replayed);
+  CHECK(copy.commit_seq == 7);
+  CHECK(copy.request_id == "id");
+  REQUIRE(copy.results.size() == 2);
+  CHECK(copy.results[0].changes == 3);
+  CHECK(copy.results[0].last_insert_rowid == 9);
+  check_rows(copy.results[0].rows);
+  CHECK(copy.results[1].rows.empty());
+}
+
+TEST_CASE("a read request travels, but for what is local to a process") {
+  nodes n;
+  read_request x;
+  x.db = "app.db";
+  x.query = some_statement();
+  x.agent = "agent";
+  x.request_id = "id";
+  x.correlation_id = "trace";
+  x.freshness = freshness::fresh;
+  x.min_seq = 5;
+  x.limits = {1, 2, 3ms};
+  x.peer = {1'000, 42};
+  x.cancel = cancel_token::make();
+  auto copy = n.travel_in_message(x);
+  CHECK(copy.db == x.db);
+  CHECK(copy.query.sql == x.query.sql);
+  CHECK(copy.query.params == x.query.params);
+  CHECK(copy.agent == x.agent);
+  CHECK(copy.request_id == x.request_id);
+  CHECK(copy.correlation_id == x.correlation_id);
+  CHECK(copy.freshness == freshness::fresh);
+  CHECK(copy.min_seq == 5);
+  CHECK(copy.limits == x.limits);
+  CHECK(copy.peer.pid == 42);
+  CHECK(!copy.cancel.possible());
+}
+
+TEST_CASE("a read's answer travels, for callers and from readers") {
+  nodes n;
+  read_result x{std::make_shared<const rowset>(some_rows()), true, read_source::joined, 8};
+  auto copy = n.travel_in_message(x);
+  check_rows(*copy.rows);
+  CHECK(copy.truncated);
+  CHECK(copy.source == read_source::joined);
+  CHECK(copy.as_of_seq == 8);
+  auto from_reader = n.travel_in_message(
+    executed_read{x, std::make_shared<const read_set>(read_set{{"t", "u"}, true}), 3});
+  check_rows(*from_reader.result.rows);
+  CHECK(from_reader.reads->tables == std::vector<std::string>{"t", "u"});
+  CHECK(from_reader.reads->deterministic);
+  CHECK(from_reader.data_version == 3);
+  CHECK(n.travel(read_result{}).rows->empty());
+}
+
+TEST_CASE("an invalidation travels") {
+  nodes n;
+  auto copy = n.travel_in_message(invalidation{"app.db", 4, {"t", "u"}, true});
+  CHECK(copy.db == "app.db");
+  CHECK(copy.commit_seq == 4);
+  CHECK(copy.tables == std::vector<std::string>{"t", "u"});
+  CHECK(copy.everything);
+}
+
+TEST_CASE("audit records travel in batches and pages, field by field") {
+  nodes n;
+  audit_record x;
+  x.seq = 1;
+  x.ts_us = -2;
+  x.request_id = "id";
+  x.agent = "agent";
+  x.db = "app.db";
+  x.type = request_type::audit_gap;
+  x.key = "key";
+  x.status = "committed";
+  x.latency_us = 3;
+  x.commit_seq = 4;
+  x.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"t"});
+  x.correlation_id = "trace";
+  x.peer = {1'000, 42};
+  x.count = 5;
+  x.recovered = true;
+  auto batch = n.travel_in_message(audit_batch{{x, {}}});
+  auto page = n.travel_in_message(audit_page{"root", {x}});
+  CHECK(page.store_root == "root");
+  REQUIRE(batch.records.size() == 2);
+  for (const auto& copy : {batch.records[0], page.records.at(0)}) {
+    CHECK(copy.seq == 1);
+    CHECK(copy.ts_us == -2);
+    CHECK(copy.request_id == "id");
+    CHECK(copy.agent == "agent");
+    CHECK(copy.db == "app.db");
+    CHECK(copy.type == request_type::audit_gap);
+    CHECK(copy.key == "key");
+    CHECK(copy.status == "committed");
+    CHECK(copy.latency_us == 3);
+    CHECK(copy.commit_seq == 4);
+    CHECK(*copy.tables == std::vector<std::string>{"t"});
+    CHECK(copy.correlation_id == "trace");
+    CHECK(copy.peer.uid == 1'000);
+    CHECK(copy.count == 5);
+    CHECK(copy.recovered);
+  }
+}
+
+TEST_CASE("audit questions and verdicts travel") {
+  nodes n;
+  auto query = n.travel_in_message(audit_query{"agent", "db", "ok", 1, 2, 3, true});
+  CHECK(query.agent == "agent");
+  CHECK(query.db == "db");
+  CHECK(query.status == "ok");
+  CHECK(query.since_us == 1);
+  CHECK(query.after_seq == 2);
+  CHECK(query.limit == 3);
+  CHECK(query.newest);
+  auto verdict = n.travel_in_message(audit_verdict{10, 1, 7, "torn", "ab12"});
+  CHECK(verdict.records == 10);
+  CHECK(verdict.broken == 1);
+  CHECK(verdict.first_broken == 7);
+  CHECK(verdict.reason == "torn");
+  CHECK(verdict.head == "ab12");
+  CHECK(!verdict.intact());
+}
+
+TEST_CASE("a database's status travels") {
+  nodes n;
+  database_status x;
+  x.name = "app.db";
+  x.quarantined = true;
+  x.wal_bytes = 12;
+  x.retry.error_rate_5m = 0.5;
+  x.retry.last_lock_error_us = -1;
+  auto copy = n.travel(x);
+  CHECK(copy.name == "app.db");
+  CHECK(copy.quarantined);
+  CHECK(copy.wal_bytes == 12);
+  CHECK(copy.retry.error_rate_5m == 0.5);
+  CHECK(copy.retry.last_lock_error_us == -1);
+  cache_status cache;
+  cache.enabled = false;
+  cache.evicted = 3;
+  CHECK(!n.travel(cache).enabled);
+  CHECK(n.travel(cache).evicted == 3);
+}
+
+TEST_CASE("an error of ours travels with everything that a caller is to learn") {
+  nodes n;
+  failure x{errc::busy, outcome::unknown, "text", 1, 2, 3, "id"};
+  auto copy = describe(n.travel(make_error(x)));
+  CHECK(copy.code == errc::busy);
+  CHECK(copy.outcome == outcome::unknown);
+  CHECK(copy.message == "text");
+  CHECK(copy.retry_after_ms == 1);
+  CHECK(copy.attempts == 2);
+  CHECK(copy.waited_ms == 3);
+  CHECK(copy.request_id == "id");
+  CHECK(n.sys.render(make_error(x)).find("busy: text") != std::string::npos);
+}

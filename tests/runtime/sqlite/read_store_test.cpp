@@ -1,0 +1,170 @@
+#include "runtime/sqlite/read_store.hpp"
+
+#include "tests/runtime/sqlite/store_rig.hpp"
+
+#include <fstream>
+
+using namespace sluice;
+using namespace sluice::test;
+using names = std::vector<std::string>;
+
+namespace {
+
+constexpr const char* endless =
+  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+struct ten_rows : store_rig {
+  ten_rows() {
+    write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
+    write("INSERT INTO t(body) SELECT hex(zeroblob(50)) FROM "
+              "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) SELECT i FROM n)");
+  }
+};
+
+} // namespace
+
+TEST_CASE("a read answers with rows, column names and what it depends on") {
+  ten_rows rig;
+  auto answer = rig.read("SELECT id, body AS text FROM t WHERE id > ?1 ORDER BY id", {8});
+  CHECK(answer.result.rows->columns() == names{"id", "text"});
+  REQUIRE(answer.result.rows->size() == 2);
+  CHECK(answer.result.rows->at(1, 0) == value{10});
+  CHECK(!answer.result.truncated);
+  CHECK(answer.reads->tables == names{"t"});
+  CHECK(answer.reads->deterministic);
+  CHECK(rig.read("SELECT 1 WHERE 0").result.rows->columns() == names{"1"});
+}
+
+TEST_CASE("a statement that writes is refused, and so is one that is never allowed") {
+  ten_rows rig;
+  for (const auto* sql : {"DELETE FROM t", "CREATE TABLE IF NOT EXISTS t(a)", "ANALYZE", "REINDEX",
+                          "INSERT INTO t(body) VALUES ('a') RETURNING id"}) {
+    INFO(sql);
+    auto why = failure_of(rig.try_read(sql));
+    CHECK(why.code == errc::invalid_request);
+    CHECK_THAT(why.message, Catch::Contains("send it as a write"));
+  }
+  CHECK(failure_of(rig.try_read("PRAGMA table_info(t)")).code == errc::invalid_request);
+  CHECK(failure_of(rig.try_read("SELECT * FROM nothing")).code == errc::sql_error);
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{10});
+}
+
+TEST_CASE("rows within the bounds are returned, and a cut says so") {
+  ten_rows rig;
+  auto limits = rig.generous();
+  limits.max_rows = 10;
+  CHECK(!rig.read("SELECT id FROM t", {}, limits).result.truncated);
+  limits.max_rows = 9;
+  auto cut = rig.read("SELECT id FROM t", {}, limits).result;
+  CHECK((cut.truncated && cut.rows->size() == 9));
+  limits = rig.generous();
+  limits.max_bytes = 500;
+  cut = rig.read("SELECT id, body FROM t", {}, limits).result;
+  CHECK((cut.truncated && cut.rows->footprint() <= 500 && cut.rows->size() == 2));
+  limits.max_bytes = 10;
+  cut = rig.read("SELECT 1, zeroblob(100000000)", {}, limits).result;
+  CHECK((cut.truncated && cut.rows->empty() && cut.rows->columns().size() == 2));
+}
+
+TEST_CASE("a read past its time is interrupted, and the next one works") {
+  ten_rows rig;
+  auto limits = rig.generous();
+  limits.timeout = milliseconds{0};
+  CHECK(failure_of(rig.try_read(endless, {}, limits)).code == errc::deadline_exceeded);
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{10});
+}
+
+TEST_CASE("a cancelled read is not begun") {
+  ten_rows rig;
+  read_request request;
+  request.query.sql = "SELECT 1";
+  request.cancel = cancel_token::make();
+  request.cancel.cancel();
+  CHECK(failure_of(rig.reader->run(request, rig.generous())).code == errc::cancelled);
+}
+
+TEST_CASE("a file that is missing or none at all is told by its own error, every time") {
+  store_rig rig;
+  CHECK(failure_of(rig.try_read("SELECT 1")).code == errc::unknown_database);
+  CHECK(!std::filesystem::exists(rig.file));
+  rig.write("CREATE TABLE t(a)");
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{0});
+  temp_dir folder;
+  std::ofstream{folder / "x.txt"} << std::string(4'096, 'x');
+  auto reader = sqlite::make_read_store(folder / "x.txt", rig.config);
+  read_request request;
+  request.query.sql = "SELECT 1";
+  CHECK(failure_of(reader->run(request, rig.generous())).code == errc::corrupt);
+}
+
+TEST_CASE("the data version changes exactly when someone else has committed") {
+  ten_rows rig;
+  auto first = rig.read("SELECT count(*) FROM t").data_version;
+  CHECK(rig.read("SELECT max(id) FROM t").data_version == first);
+  rig.write("INSERT INTO t(body) VALUES ('a')");
+  auto second = rig.read("SELECT count(*) FROM t").data_version;
+  CHECK(second != first);
+  must(rig.store->checkpoint(checkpoint_mode::passive));
+  CHECK(rig.read("SELECT count(*) FROM t").data_version == second);
+  must(rig.foreigner().exec("DELETE FROM t"));
+  CHECK(rig.read("SELECT count(*) FROM t").data_version != second);
+}
+
+TEST_CASE("what a cached statement reads is found out anew when the schema changes under it") {
+  ten_rows rig;
+  rig.write("CREATE TABLE other(id INTEGER PRIMARY KEY, body TEXT, more)");
+  rig.write("CREATE VIEW v AS SELECT id, body FROM t");
+  CHECK(rig.read("SELECT * FROM v").reads->tables == names{"t"});
+  must(rig.foreigner().exec("BEGIN; DROP VIEW v; CREATE VIEW v AS SELECT id, body, more, random() AS r FROM other;"
+                            "INSERT INTO other VALUES (1, 'b', 'm'); COMMIT"));
+  auto answer = rig.read("SELECT * FROM v");
+  CHECK(answer.reads->tables == names{"other"});
+  CHECK(!answer.reads->deterministic);
+  CHECK(answer.result.rows->columns() == names{"id", "body", "more", "r"});
+  REQUIRE(answer.result.rows->size() == 1);
+  CHECK(answer.result.rows->at(0, 2) == value{"m"});
+}
+
+TEST_CASE("a statement that SQLite prepares anew for its values keeps what is known about it") {
+  ten_rows rig;
+  rig.write("CREATE TABLE w(a TEXT COLLATE NOCASE)");
+  rig.write("CREATE INDEX wi ON w(a)");
+  rig.write("INSERT INTO w VALUES ('Abc')");
+  for (const auto* pattern : {"ab%", "%c", "x%", "abc"}) {
+    auto answer = rig.read("SELECT count(*) FROM w WHERE a LIKE ?1", {pattern});
+    CHECK(answer.result.rows->at(0, 0) == value{pattern == std::string{"x%"} ? 0 : 1});
+    CHECK(answer.reads->tables == names{"w"});
+  }
+}
+
+TEST_CASE("a file in another journal mode is read as it is, also while the writer takes it over") {
+  store_rig rig;
+  must(rig.foreigner().exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); INSERT INTO t VALUES (1)"));
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
+  CHECK(!std::filesystem::exists(rig.file.string() + "-wal"));
+  rig.write("INSERT INTO t VALUES (2)");
+  CHECK(std::filesystem::exists(rig.file.string() + "-wal"));
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{2});
+}
+
+TEST_CASE("a file that someone holds exclusively is busy") {
+  store_rig rig;
+  auto other = rig.foreigner();
+  must(other.exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); BEGIN EXCLUSIVE"));
+  CHECK(failure_of(rig.try_read("SELECT * FROM t")).code == errc::busy);
+  must(other.exec("ROLLBACK"));
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{0});
+}
+
+TEST_CASE("a file that was replaced is read anew, with another data version") {
+  ten_rows rig;
+  auto before = rig.read("SELECT count(*) FROM t").data_version;
+  rig.store.reset();
+  for (const auto* suffix : {"", "-wal", "-shm"})
+    std::filesystem::remove(rig.file.string() + suffix);
+  CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::unknown_database);
+  must(rig.foreigner().exec("CREATE TABLE t(a)"));
+  auto after = rig.read("SELECT count(*) FROM t");
+  CHECK(after.result.rows->at(0, 0) == value{0});
+  CHECK(after.data_version != before);
+}

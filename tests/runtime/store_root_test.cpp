@@ -1,0 +1,342 @@
+#include "runtime/store_root.hpp"
+
+#include "tests/support/temp_dir.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <fstream>
+#include <future>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+using namespace sluice;
+using Catch::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+store_root open_root(const fs::path& path) {
+  auto x = store_root::open(path);
+  REQUIRE(x);
+  return std::move(*x);
+}
+
+errc code_of_opening(const fs::path& path) {
+  auto x = store_root::open(path);
+  return x ? errc{} : code_of(x.error());
+}
+
+// A root with something outside it that names could lead to.
+struct rig {
+  test::temp_dir dir;
+  store_root root;
+
+  rig()
+    : root((fs::create_directories(dir / "root/sub"), fs::create_directory(dir / "outside"), open_root(dir / "root"))) {
+  }
+
+  fs::path at(const std::string& name) const { return dir.path() / "root" / name; }
+
+  void touch(const std::string& name) const { std::ofstream{at(name)} << "x"; }
+
+  std::string resolved(const std::string& name) const {
+    auto x = root.resolve(name);
+    return x ? *x : "refused: " + describe(x.error()).message;
+  }
+
+  std::string refusal(const std::string& name) const {
+    auto x = root.resolve(name);
+    if (x)
+      return "accepted as " + *x;
+    CHECK(code_of(x.error()) == errc::invalid_request);
+    auto text = describe(x.error()).message;
+    // What the caller did not say is not told.
+    if (!name.starts_with('/'))
+      CHECK_THAT(text, !Contains(dir.path().string()));
+    return text;
+  }
+};
+
+mode_t mode_of(const fs::path& path) {
+  struct stat info {};
+  REQUIRE(lstat(path.c_str(), &info) == 0);
+  return info.st_mode & 07777;
+}
+
+// A process of its own that takes the lock, says so, and keeps it until told to end.
+class other_leader {
+public:
+  explicit other_leader(const store_root& root) {
+    int ready[2];
+    int end[2];
+    REQUIRE(pipe(ready) == 0);
+    REQUIRE(pipe(end) == 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      close(end[1]);
+      auto lock = store_lock::acquire(root, std::chrono::milliseconds{0});
+      char c = lock ? 'y' : 'n';
+      if (write(ready[1], &c, 1) == 1 && read(end[0], &c, 1) >= 0)
+        _exit(0);
+      _exit(1);
+    }
+    close(ready[1]);
+    close(end[0]);
+    end_ = end[1];
+    char c = 'n';
+    REQUIRE(read(ready[0], &c, 1) == 1);
+    close(ready[0]);
+    leads_ = c == 'y';
+  }
+
+  ~other_leader() { stop(); }
+
+  void stop() {
+    if (pid_ <= 0)
+      return;
+    close(end_);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+  bool leads() const { return leads_; }
+  pid_t pid() const { return pid_; }
+
+private:
+  pid_t pid_ = 0;
+  int end_ = -1;
+  bool leads_ = false;
+};
+
+} // namespace
+
+TEST_CASE("opening a root makes its folder, for its owner only") {
+  test::temp_dir dir;
+  auto root = open_root(dir.path());
+  CHECK(mode_of(dir / ".sluice") == 0700);
+  CHECK(root.audit_path() == fs::canonical(dir.path()) / ".sluice/audit.db");
+  CHECK(root.logs_path().filename() == "logs.db");
+  CHECK(root.lock_path().parent_path() == root.folder());
+}
+
+TEST_CASE("a folder that others may enter is closed to them") {
+  test::temp_dir dir;
+  fs::create_directory(dir / ".sluice");
+  fs::permissions(dir / ".sluice", fs::perms::all);
+  open_root(dir.path());
+  CHECK(mode_of(dir / ".sluice") == 0700);
+}
+
+TEST_CASE("a root that cannot be one is refused by what it is") {
+  test::temp_dir dir;
+  std::ofstream{dir / "file"} << "x";
+  CHECK(code_of_opening(dir / "missing") == errc::unknown_database);
+  CHECK(code_of_opening(dir / "file") == errc::invalid_request);
+  CHECK(code_of_opening(dir / "file/below") == errc::invalid_request);
+  fs::create_directories(dir / "linked");
+  fs::create_directory(dir / "elsewhere");
+  fs::permissions(dir / "elsewhere", fs::perms{0755});
+  fs::create_directory_symlink("../elsewhere", dir / "linked/.sluice");
+  CHECK(code_of_opening(dir / "linked") == errc::invalid_request);
+  CHECK(mode_of(dir / "elsewhere") == 0755);
+}
+
+TEST_CASE("a root that may not be written is read-only") {
+  test::temp_dir dir;
+  fs::create_directory(dir / "root");
+  fs::permissions(dir.path(), fs::perms{0755});
+  fs::permissions(dir / "root", fs::perms{0555});
+  // The superuser may write anywhere, so be someone else for a moment.
+  auto was_root = geteuid() == 0;
+  if (was_root)
+    REQUIRE(seteuid(65534) == 0);
+  auto code = code_of_opening(dir / "root");
+  if (was_root)
+    REQUIRE(seteuid(0) == 0);
+  CHECK(code == errc::read_only);
+}
+
+TEST_CASE("all spellings of a file come out as one name") {
+  rig r;
+  r.touch("a.db");
+  r.touch("sub/b.db");
+  fs::create_symlink("a.db", r.at("link.db"));
+  fs::create_directory_symlink("sub", r.at("folder"));
+  fs::create_directory_symlink(r.dir / "root", r.dir / "alias");
+  for (const auto* name :
+       {"a.db", "./a.db", "sub/../a.db", ".//a.db", "link.db", "sub/../link.db", "../root/a.db", "missing/../a.db"})
+    CHECK(r.resolved(name) == "a.db");
+  CHECK(r.resolved(r.at("a.db")) == "a.db");
+  CHECK(r.resolved(r.dir / "alias/a.db") == "a.db");
+  for (const auto* name : {"sub/b.db", "folder/b.db", "./sub//b.db", "sub/./b.db"})
+    CHECK(r.resolved(name) == "sub/b.db");
+}
+
+TEST_CASE("a file that is not there yet has a name all the same") {
+  rig r;
+  CHECK(r.resolved("new.db") == "new.db");
+  CHECK(r.resolved("./sub/../new.db") == "new.db");
+  CHECK(r.resolved("..hidden.db") == "..hidden.db");
+  CHECK(r.root.path_of("sub/new.db") == fs::canonical(r.dir / "root") / "sub/new.db");
+  CHECK_FALSE(fs::exists(r.at("new.db")));
+}
+
+TEST_CASE("a name that leads out of the root is refused") {
+  rig r;
+  std::ofstream{r.dir / "outside/x.db"} << "x";
+  fs::create_symlink("../outside/x.db", r.at("link.db"));
+  fs::create_directory_symlink(r.dir / "outside", r.at("door"));
+  for (const auto* name : {"../x.db", "sub/../../outside/x.db", "/etc/passwd", "link.db", "door/x.db", "door/new.db",
+                           "door/../x.db", "sub/../door/x.db", "..", "../rootling/x.db"})
+    CHECK_THAT(r.refusal(name), Contains("leads out of the store root") || Contains("names a folder"));
+  // A root whose name only begins like ours.
+  fs::create_directory(r.dir / "root2");
+  CHECK_THAT(r.refusal((r.dir / "root2/a.db").string()), Contains("leads out"));
+}
+
+TEST_CASE("a link to a file that is not there is refused, since opening it would make that file") {
+  rig r;
+  fs::create_symlink(r.dir / "outside/new.db", r.at("dangling.db"));
+  fs::create_symlink("nowhere", r.at("sub/gone"));
+  CHECK_THAT(r.refusal("dangling.db"), Contains("leads nowhere"));
+  CHECK_THAT(r.refusal("sub/gone/a.db"), Contains("leads nowhere"));
+  fs::create_symlink("loop", r.at("loop"));
+  CHECK_THAT(r.refusal("loop"), Contains("cannot be looked up") || Contains("leads nowhere"));
+}
+
+TEST_CASE("the broker's own files are refused, however they are reached") {
+  rig r;
+  fs::create_directory_symlink(".sluice", r.at("mine"));
+  for (const auto* name : {".sluice/audit.db", "./.sluice/new.db", "mine/audit.db", ".sluice", "sub/../.sluice/x",
+                           "sub/.sluice/audit.db", "sluice.toml", "./sluice.toml"})
+    CHECK_THAT(r.refusal(name), Contains("belongs to the broker") || Contains("configuration"));
+}
+
+TEST_CASE("what is no database file is refused") {
+  rig r;
+  REQUIRE(mkfifo(r.at("pipe").c_str(), 0600) == 0);
+  r.touch("a.db");
+  for (const auto* name : {"sub", "sub/", ".", "./", "a.db/", "a.db/.", "sub/..", ""})
+    CHECK_THAT(r.refusal(name), Contains("folder") || Contains("empty"));
+  CHECK_THAT(r.refusal("pipe"), Contains("not a regular file"));
+  CHECK_THAT(r.refusal("a.db/b.db"), Contains("cannot be looked up"));
+  for (const auto* name : {"a.db-wal", "a.db-shm", "a.db-journal"})
+    CHECK_THAT(r.refusal(name), Contains("companion file"));
+}
+
+TEST_CASE("a file with two hard links is refused, since its logs could be kept twice") {
+  rig r;
+  r.touch("a.db");
+  fs::create_hard_link(r.at("a.db"), r.at("b.db"));
+  CHECK_THAT(r.refusal("a.db"), Contains("hard link"));
+  CHECK_THAT(r.refusal("b.db"), Contains("hard link"));
+}
+
+TEST_CASE("names that are too long or no plain text are refused") {
+  rig r;
+  CHECK_THAT(r.refusal(std::string(1025, 'a')), Contains("1025 bytes"));
+  CHECK_THAT(r.refusal(std::string(300, 'a')), Contains("cannot be looked up"));
+  using namespace std::string_literals;
+  for (const auto& name : {"a\0b.db"s, "a\nb.db"s, "a\x1b[31m.db"s, "a\xff.db"s})
+    CHECK_THAT(r.refusal(name), Contains("control character"));
+  CHECK(r.resolved("größe.db") == "größe.db");
+}
+
+TEST_CASE("only one process leads a store, and the other hears who says that it does") {
+  rig r;
+  other_leader other{r.root};
+  REQUIRE(other.leads());
+  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
+  REQUIRE_FALSE(lock);
+  auto why = describe(lock.error());
+  CHECK(why.code == errc::busy);
+  CHECK_THAT(why.message, Contains("another process leads this store (pid " + std::to_string(other.pid()) + ","));
+  CHECK(why.attempts == 1);
+  CHECK(mode_of(r.root.lock_path()) == 0600);
+}
+
+TEST_CASE("the lock is asked for again until the budget is over") {
+  rig r;
+  other_leader other{r.root};
+  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{60});
+  REQUIRE_FALSE(lock);
+  CHECK(describe(lock.error()).attempts > 2);
+  CHECK(describe(lock.error()).waited_ms >= 60);
+}
+
+TEST_CASE("whoever waits for the lock gets it when its holder ends") {
+  rig r;
+  other_leader other{r.root};
+  auto waiting = std::async(std::launch::async, [&] { return store_lock::acquire(r.root, std::chrono::minutes{1}); });
+  other.stop();
+  CHECK(waiting.get());
+}
+
+TEST_CASE("a lock is held once within a process, too, and is free again when it is gone") {
+  rig r;
+  {
+    auto first = store_lock::acquire(r.root, std::chrono::milliseconds{0});
+    REQUIRE(first);
+    auto second = store_lock::acquire(r.root, std::chrono::milliseconds{0});
+    REQUIRE_FALSE(second);
+    CHECK_THAT(describe(second.error()).message, Contains("this process"));
+    auto moved = std::move(*first);
+    CHECK_FALSE(store_lock::acquire(r.root, std::chrono::milliseconds{0}));
+  }
+  CHECK(fs::file_size(r.root.lock_path()) == 0);
+  CHECK(other_leader{r.root}.leads());
+}
+
+TEST_CASE("a forked child that ends does not take its parent's lock along") {
+  rig r;
+  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
+  REQUIRE(lock);
+  auto child = fork();
+  if (child == 0) {
+    { auto copy = std::move(*lock); }
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  CHECK_FALSE(other_leader{r.root}.leads());
+}
+
+TEST_CASE("a lock on a file that was deleted counts for nothing") {
+  rig r;
+  // Held on a file that is no longer the one at the path.
+  auto orphaned = store_lock::acquire(r.root, std::chrono::milliseconds{0});
+  REQUIRE(orphaned);
+  fs::remove_all(r.root.folder());
+  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
+  REQUIRE(lock);
+  CHECK(mode_of(r.root.folder()) == 0700);
+  CHECK_FALSE(other_leader{r.root}.leads());
+}
+
+TEST_CASE("a lock won on a file that was replaced meanwhile is given up for the one at the path") {
+  rig r;
+  std::atomic<int> holders = 0;
+  std::atomic<int> won = 0;
+  std::atomic<int> overlaps = 0;
+  auto contend = [&] {
+    while (won < 3'000) {
+      auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
+      if (!lock)
+        continue;
+      ++won;
+      overlaps += holders++ > 0;
+      --holders;
+      // Whoever opened the file by now may still lock it, but that lock is worth nothing.
+      fs::remove(r.root.lock_path());
+    }
+  };
+  std::vector<std::thread> threads;
+  for (auto i = 0; i < 4; ++i)
+    threads.emplace_back(contend);
+  for (auto& x : threads)
+    x.join();
+  CHECK(overlaps == 0);
+}

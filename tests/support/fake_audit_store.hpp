@@ -1,0 +1,62 @@
+#pragma once
+
+#include "actors/store.hpp"
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+/// The file under a `fake_audit_store`, and its faults. Outlives the store.
+struct fake_audit_file {
+  std::vector<audit_record> records;
+  /// What `missing_from` is going to find, once.
+  std::map<std::string, std::vector<audit_record>> missing;
+  std::vector<std::string> attached;
+  bool refuses = false;
+  bool throws = false;
+  bool attach_throws = false;
+  uint64_t appends = 0;
+  uint64_t open_stores = 0;
+};
+
+class fake_audit_store : public audit_store {
+public:
+  explicit fake_audit_store(fake_audit_file& file) : file_(file) { ++file_.open_stores; }
+  ~fake_audit_store() override { --file_.open_stores; }
+
+  caf::expected<void> append(std::span<audit_record> records) override {
+    if (file_.throws)
+      throw std::runtime_error("append threw");
+    if (file_.refuses)
+      return make_error(errc::disk_full, "no space for records");
+    ++file_.appends;
+    for (auto& x : records) {
+      x.seq = file_.records.size() + 1;
+      file_.records.push_back(x);
+    }
+    return caf::unit;
+  }
+
+  caf::expected<audit_page> list(const audit_query&) override { return audit_page{"root", file_.records}; }
+
+  caf::expected<audit_verdict> verify() override {
+    audit_verdict x;
+    x.records = file_.records.size();
+    return x;
+  }
+
+  caf::expected<std::vector<audit_record>> missing_from(const std::string& db) override {
+    if (file_.attach_throws)
+      throw std::runtime_error("missing_from threw");
+    file_.attached.push_back(db);
+    return std::exchange(file_.missing[db], {});
+  }
+
+private:
+  fake_audit_file& file_;
+};
+
+} // namespace sluice::test

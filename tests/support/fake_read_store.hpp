@@ -1,0 +1,49 @@
+#pragma once
+
+#include "actors/store.hpp"
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace sluice::test {
+
+/// What every reader of a test's database finds, and its faults. Outlives the stores.
+struct fake_view {
+  /// The tables that a statement reads; the default is one table named like the statement.
+  std::function<read_set(const std::string&)> reads_of = [](const std::string& sql) { return read_set{{sql}, true}; };
+  /// The one cell that a statement answers with.
+  std::function<value(const std::string&)> cell_of = [](const std::string& sql) { return value{sql}; };
+  uint32_t data_version = 1;
+  uint64_t runs = 0;
+  bool throws = false;
+};
+
+inline std::shared_ptr<const rowset> one_cell(value x) {
+  rowset rows{std::make_shared<const rowset::column_names>(rowset::column_names{"x"})};
+  rows.append(std::move(x));
+  return std::make_shared<const rowset>(std::move(rows));
+}
+
+class fake_read_store : public read_store {
+public:
+  explicit fake_read_store(fake_view& view) : view_(view) {}
+
+  caf::expected<executed_read> run(const read_request& request, const read_limits&) override {
+    ++view_.runs;
+    if (view_.throws)
+      throw std::runtime_error("a query threw");
+    const auto& sql = request.query.sql.str();
+    executed_read x;
+    x.result.rows = one_cell(view_.cell_of(sql));
+    x.reads = std::make_shared<const read_set>(view_.reads_of(sql));
+    x.data_version = view_.data_version;
+    return x;
+  }
+
+private:
+  fake_view& view_;
+};
+
+} // namespace sluice::test

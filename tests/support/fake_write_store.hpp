@@ -1,0 +1,268 @@
+#pragma once
+
+#include "actors/store.hpp"
+#include "tests/support/fake_clock.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+/// How a COMMIT goes: whether it says so, whether it is true, and whether that can be read back.
+enum class commit_fate : uint8_t {
+  works,
+  fails,
+  unsure_but_done,
+  unsure_and_undone,
+  unreadable_but_done,
+  unreadable_and_undone,
+  throws_undone,
+  throws_done,
+};
+
+inline bool takes_effect(commit_fate x) {
+  return x == commit_fate::works || x == commit_fate::unsure_but_done || x == commit_fate::unreadable_but_done
+         || x == commit_fate::throws_done;
+}
+
+/// What a transaction sees and a commit makes durable.
+struct fake_content {
+  std::map<std::string, std::map<std::string, std::string>> tables;
+  /// The agents of the requests applied, in order: shows what was applied twice, out of order or not at all.
+  std::vector<std::string> applied;
+  std::map<std::string, std::pair<std::string, write_result>> keys;
+};
+
+/// The disk under a `fake_write_store`, together with the faults that it is going to have. Outlives the store.
+struct fake_disk {
+  fake_content durable;
+  uint64_t last_seq = 0;
+
+  struct commit_record {
+    uint64_t seq = 0;
+    std::vector<std::string> agents;
+    fake_content after;
+  };
+  std::vector<commit_record> commits;
+
+  /// Taken one by one, each by the next call; none means that the call works.
+  std::deque<commit_fate> commit_fates;
+  std::deque<errc> begin_errors;
+  errc commit_error = errc::io_error;
+  /// Consulted once `begin_errors` is empty.
+  std::function<std::optional<errc>()> on_begin = [] { return std::nullopt; };
+  /// Runs inside `commit`, before it takes effect and after.
+  std::function<void()> before_commit = [] {};
+  std::function<void()> after_commit = [] {};
+  /// Runs for the statement "hook".
+  std::function<void()> hook = [] {};
+  bool foreign_commit = false;
+  bool checkpoint_throws = false;
+
+  uint64_t begins = 0;
+  uint64_t recalls = 0;
+  std::map<std::string, uint64_t> executions;
+  std::vector<checkpoint_mode> checkpoints;
+  std::vector<int64_t> prunes;
+  uint64_t wal_bytes = 0;
+  uint64_t open_stores = 0;
+};
+
+/// A model of a database file behind the writer's port. A statement is one of
+///   put TABLE KEY VALUE    schema    hook (runs the disk's hook)
+///   fail (constraint; undone alone)   lose, full (cost the transaction)   late (takes until the deadline, costs it too)
+///   poison (every COMMIT that holds it fails)   forgetful (its key cannot be kept)   throw
+class fake_write_store : public write_store {
+public:
+  fake_write_store(fake_disk& disk, fake_clock& time) : disk_(disk), time_(time) { ++disk_.open_stores; }
+  ~fake_write_store() override { --disk_.open_stores; }
+
+  bool is_open() const override { return open_; }
+  bool in_transaction() const override { return pending_.has_value(); }
+
+  caf::expected<begun_transaction> begin() override {
+    ++disk_.begins;
+    must(!pending_, "begin inside a transaction");
+    auto error = std::optional<errc>{};
+    if (!disk_.begin_errors.empty()) {
+      error = disk_.begin_errors.front();
+      disk_.begin_errors.pop_front();
+    } else {
+      error = disk_.on_begin();
+    }
+    if (error)
+      return make_error(*error, "begin refused");
+    open_ = true;
+    pending_ = disk_.durable;
+    poisoned_ = false;
+    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false)};
+  }
+
+  caf::expected<std::optional<write_result>> recall(const write_request& request) override {
+    must(pending_.has_value(), "recall outside a transaction");
+    ++disk_.recalls;
+    auto found = pending_->keys.find(request.idempotency_key);
+    if (found == pending_->keys.end())
+      return std::optional<write_result>{};
+    if (found->second.first != payload(request))
+      return make_error(errc::payload_mismatch, "another payload");
+    auto first = std::make_optional(found->second.second);
+    first->replayed = true;
+    return first;
+  }
+
+  caf::expected<void> remember(const write_request& request, const write_result& result) override {
+    must(pending_.has_value(), "remember outside a transaction");
+    if (payload(request).find("forgetful") != std::string::npos)
+      return make_error(errc::io_error, "cannot keep the key");
+    must(pending_->keys.count(request.idempotency_key) == 0, "a key is kept once");
+    pending_->keys[request.idempotency_key] = {payload(request), result};
+    return caf::unit;
+  }
+
+  caf::expected<executed_write> execute(const write_request& request, clock::steady deadline) override {
+    must(pending_.has_value(), "execute outside a transaction");
+    ++disk_.executions[request.agent];
+    auto before = *pending_;
+    auto poisoned_before = poisoned_;
+    executed_write done;
+    std::set<std::string> touched;
+    for (const auto& stmt : request.statements) {
+      auto why = run(stmt.sql.str(), deadline, touched, done.schema_changed);
+      if (why) {
+        if (pending_)
+          pending_ = std::move(before);
+        poisoned_ = poisoned_before;
+        return make_error(*why, "the statement failed");
+      }
+      done.results.push_back({1, static_cast<int64_t>(pending_->applied.size()), {}});
+    }
+    pending_->applied.push_back(request.agent);
+    if (!touched.empty())
+      done.tables = std::make_shared<const std::vector<std::string>>(touched.begin(), touched.end());
+    return done;
+  }
+
+  caf::expected<void> commit(uint64_t seq, int64_t, std::span<const ledger_entry> entries) override {
+    must(pending_.has_value(), "commit outside a transaction");
+    must(seq == disk_.last_seq + 1, "commit numbers have no gaps");
+    must(!entries.empty(), "a commit holds something");
+    auto fate = commit_fate::works;
+    if (poisoned_)
+      fate = commit_fate::fails;
+    else if (!disk_.commit_fates.empty()) {
+      fate = disk_.commit_fates.front();
+      disk_.commit_fates.pop_front();
+    }
+    disk_.before_commit();
+    auto content = std::move(*pending_);
+    pending_.reset();
+    unreadable_ = fate == commit_fate::unreadable_but_done || fate == commit_fate::unreadable_and_undone;
+    if (takes_effect(fate)) {
+      disk_.last_seq = seq;
+      auto& record = disk_.commits.emplace_back();
+      record.seq = seq;
+      for (const auto& x : entries) {
+        must(x.result->commit_seq == seq, "a result carries the number of the commit that holds it");
+        record.agents.push_back(x.request->agent);
+      }
+      record.after = content;
+      disk_.durable = std::move(content);
+    }
+    disk_.after_commit();
+    if (fate == commit_fate::throws_done || fate == commit_fate::throws_undone)
+      throw std::runtime_error("commit threw");
+    if (fate == commit_fate::works)
+      return caf::unit;
+    return make_error(disk_.commit_error, "commit failed");
+  }
+
+  void rollback() noexcept override { pending_.reset(); }
+
+  caf::expected<bool> committed(uint64_t seq) override {
+    if (unreadable_)
+      return make_error(errc::io_error, "cannot be read back");
+    return disk_.last_seq == seq;
+  }
+
+  caf::expected<void> checkpoint(checkpoint_mode mode) override {
+    must(!pending_, "no checkpoint inside a transaction");
+    if (disk_.checkpoint_throws)
+      throw std::runtime_error("checkpoint threw");
+    disk_.checkpoints.push_back(mode);
+    disk_.wal_bytes = 0;
+    return caf::unit;
+  }
+
+  uint64_t wal_bytes() const override { return disk_.wal_bytes; }
+
+  caf::expected<uint64_t> prune_keys(int64_t before_us) override {
+    disk_.prunes.push_back(before_us);
+    return 0;
+  }
+
+private:
+  static void must(bool holds, const char* what) {
+    if (!holds)
+      throw std::logic_error(std::string{"the port was misused: "} + what);
+  }
+
+  static std::string payload(const write_request& request) {
+    std::string result;
+    for (const auto& x : request.statements)
+      result += x.sql.str() + ";";
+    return result;
+  }
+
+  std::optional<errc> lose(errc why) {
+    pending_.reset();
+    return why;
+  }
+
+  std::optional<errc> run(const std::string& sql, clock::steady deadline, std::set<std::string>& touched,
+                          bool& schema_changed) {
+    std::istringstream in{sql};
+    std::string verb, table, key, content;
+    in >> verb >> table >> key >> content;
+    if (verb == "put") {
+      pending_->tables[table][key] = content;
+      touched.insert(table);
+    } else if (verb == "schema") {
+      schema_changed = true;
+    } else if (verb == "poison") {
+      poisoned_ = true;
+    } else if (verb == "hook") {
+      disk_.hook();
+    } else if (verb == "fail") {
+      return errc::constraint;
+    } else if (verb == "lose") {
+      return lose(errc::io_error);
+    } else if (verb == "full") {
+      return lose(errc::disk_full);
+    } else if (verb == "late") {
+      if (time_.now() < deadline)
+        time_.advance(deadline - time_.now());
+      return lose(errc::deadline_exceeded);
+    } else if (verb == "throw") {
+      throw std::runtime_error("execute threw");
+    } else if (verb != "forgetful") {
+      return errc::sql_error;
+    }
+    return std::nullopt;
+  }
+
+  fake_disk& disk_;
+  fake_clock& time_;
+  bool open_ = false;
+  std::optional<fake_content> pending_;
+  bool poisoned_ = false;
+  bool unreadable_ = false;
+};
+
+} // namespace sluice::test

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "actors/group_commit.hpp"
+#include "tests/support/fake_write_store.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+inline write_request a_write(std::string agent, std::vector<std::string> sql, std::string key = {}) {
+  write_request x;
+  x.db = "app.db";
+  x.agent = std::move(agent);
+  x.idempotency_key = std::move(key);
+  for (auto& text : sql)
+    x.statements.push_back({sql_text{std::move(text)}, {}});
+  return x;
+}
+
+/// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are told apart by their agent.
+struct group_bench {
+  explicit group_bench(group_settings settings = {}, uint64_t seed = 1)
+    : store(disk, time), group(store, slot, time, settings, seed) {}
+
+  fake_clock time;
+  fake_disk disk;
+  database_slot slot{"app.db"};
+  fake_write_store store;
+  group_commit group;
+
+  std::map<std::string, caf::expected<write_result>> answers;
+  std::vector<std::string> answer_order;
+  std::vector<audit_record> records;
+  std::vector<invalidation> changes;
+  std::optional<uint64_t> marker;
+  /// The pauses that the group asked for; the last one is running while `retry_due`.
+  std::vector<std::chrono::milliseconds> pauses;
+  bool retry_due = false;
+
+  void send(write_request x) { follow(group.add(std::move(x), reply<write_result>{})); }
+  void send(std::string agent, std::string sql, std::string key = {}) {
+    send(a_write(std::move(agent), {std::move(sql)}, std::move(key)));
+  }
+
+  void follow(group_commit::step next) {
+    using action = group_commit::step::action;
+    if (next.what == action::mark)
+      marker = group.number();
+    else if (next.what == action::settle)
+      settle();
+    else if (next.what == action::retry) {
+      pauses.push_back(next.delay);
+      retry_due = true;
+    }
+  }
+
+  void settle() {
+    auto done = group.settle();
+    if (!done.changes.tables.empty() || done.changes.everything)
+      changes.push_back(done.changes);
+    for (auto& x : done.records.records)
+      records.push_back(std::move(x));
+    for (auto& x : done.writes) {
+      if (!answers.emplace(x.agent, std::move(x.result)).second)
+        throw std::logic_error("answered twice: " + x.agent);
+      answer_order.push_back(x.agent);
+    }
+    follow(group.after_settling());
+  }
+
+  /// The marker arrives: everything sent before it is in the group.
+  void end_group() {
+    if (marker && std::exchange(marker, std::nullopt) == group.number())
+      settle();
+  }
+
+  /// The pause is over.
+  void retry() {
+    retry_due = false;
+    time.advance(pauses.back());
+    follow(group.retry());
+  }
+
+  bool answered(const std::string& agent) const { return answers.count(agent) > 0; }
+  bool committed(const std::string& agent) const { return answered(agent) && answers.at(agent).engaged(); }
+  uint64_t seq_of(const std::string& agent) const { return answers.at(agent)->commit_seq; }
+  failure why(const std::string& agent) const {
+    const auto& x = answers.at(agent);
+    if (x)
+      throw std::logic_error(agent + " was committed");
+    return describe(x.error());
+  }
+
+  using agents = std::vector<std::string>;
+  const agents& applied() const { return disk.durable.applied; }
+};
+
+} // namespace sluice::test

@@ -1,0 +1,241 @@
+#include "tests/system/rig.hpp"
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+#include <thread>
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+constexpr int thread_agents = 32;
+constexpr int actor_agents = 32;
+
+const sql_text insert{"INSERT INTO log (agent, n) VALUES (?, ?)"};
+const sql_text newest{"SELECT coalesce(max(n), 0) FROM log WHERE agent = ?"};
+
+// What an agent knows about its own rows at the end.
+struct ledger_of_agent {
+  std::string name;
+  std::string db;
+  std::vector<int> committed;
+  std::vector<int> refused;
+  std::vector<std::string> request_ids;
+  int stale_reads = 0;
+  int odd_answers = 0;
+};
+
+write_request insert_request(const ledger_of_agent& own, int n, bool keyed) {
+  write_request request;
+  request.agent = own.name;
+  request.request_id = own.name + "/" + std::to_string(n);
+  if (keyed)
+    request.idempotency_key = own.db + ":" + request.request_id;
+  request.statements.push_back({insert, {own.name, n}});
+  return request;
+}
+
+// The second statement fails always, so the first must leave no trace.
+write_request failing_request(const ledger_of_agent& own, int n) {
+  auto request = insert_request(own, n, false);
+  request.statements.push_back({"INSERT INTO log (agent, n) VALUES (?, NULL)", {own.name}});
+  return request;
+}
+
+bool retryable(const failure& why) {
+  return why.code == errc::unavailable || why.code == errc::overloaded;
+}
+
+void note_committed(ledger_of_agent& own, int n, const write_result& result) {
+  own.committed.push_back(n);
+  own.request_ids.push_back(result.request_id);
+}
+
+void thread_agent(const database& db, ledger_of_agent& own, int operations, unsigned seed) {
+  std::mt19937 random{seed};
+  for (int n = 1; n <= operations; ++n) {
+    switch (random() % 4) {
+      case 0: {
+        auto failed = db.write(failing_request(own, n));
+        own.odd_answers += failed.engaged();
+        own.refused.push_back(n);
+        break;
+      }
+      default: {
+        for (;;) {
+          auto done = db.write(insert_request(own, n, true));
+          if (done) {
+            note_committed(own, n, *done);
+            break;
+          }
+          if (!retryable(describe(done.error()))) {
+            ++own.odd_answers;
+            break;
+          }
+        }
+        if (random() % 3 == 0) {
+          // Said twice, applied once; an actor may have just been killed, so ask until there is an answer.
+          auto again = db.write(insert_request(own, n, true));
+          while (!again && retryable(describe(again.error())))
+            again = db.write(insert_request(own, n, true));
+          own.odd_answers += !again || !again->replayed;
+        }
+      }
+    }
+    if (auto seen = db.read(own.name, newest, {own.name})) {
+      auto least = own.committed.empty() ? 0 : own.committed.back();
+      own.stale_reads += *seen->rows->at(0, 0).integer() < least;
+    } else {
+      own.odd_answers += !retryable(describe(seen.error()));
+    }
+  }
+}
+
+// The same as an actor: one keyed write after the other, with a read of its own rows in between.
+struct actor_agent {
+  database db;
+  ledger_of_agent* own;
+  int operations;
+
+  void write(caf::event_based_actor* self, int n) {
+    if (n > operations)
+      return;
+    db.write(self, insert_request(*own, n, true))
+      .then(
+        [this, self, n](const write_result& done) {
+          note_committed(*own, n, done);
+          read(self, n);
+        },
+        [this, self, n](const caf::error& why) {
+          if (retryable(describe(why)))
+            return write(self, n);
+          ++own->odd_answers;
+        });
+  }
+
+  void read(caf::event_based_actor* self, int n) {
+    read_request request;
+    request.agent = own->name;
+    request.query = {newest, {own->name}};
+    db.read(self, request)
+      .then(
+        [this, self, n](const read_result& seen) {
+          own->stale_reads += *seen.rows->at(0, 0).integer() < n;
+          write(self, n + 1);
+        },
+        [this, self, n](const caf::error& why) {
+          own->odd_answers += !retryable(describe(why));
+          write(self, n + 1);
+        });
+  }
+};
+
+// Kills one actor after the other, each as soon as the last one's place has been taken again.
+void kill_actors(broker& host, const std::vector<std::string>& dbs, const std::atomic<bool>& stop, int at_most) {
+  std::mt19937 random{7};
+  auto& actors = host.actors();
+  auto last = actors.restarts.load();
+  for (int kills = 0; !stop && kills < at_most;) {
+    switch (random() % 4) {
+      case 0: caf::anon_send_exit(actors.cache(), caf::exit_reason::kill); break;
+      case 1: caf::anon_send_exit(actors.audit(), caf::exit_reason::kill); break;
+      default:
+        if (auto route = actors.slot(dbs[random() % dbs.size()]).route())
+          caf::anon_send_exit(route->writer, caf::exit_reason::kill);
+    }
+    ++kills;
+    while (!stop && actors.restarts.load() == last)
+      std::this_thread::yield();
+    last = actors.restarts.load();
+  }
+}
+
+void check_against_file(const std::filesystem::path& root, const ledger_of_agent& own) {
+  auto file = root / own.db;
+  auto where = " FROM log WHERE agent = '" + own.name + "'";
+  INFO(own.name << " in " << own.db);
+  auto rows = column_of(file, "SELECT n" + where + " ORDER BY n");
+  std::vector<int64_t> expected{own.committed.begin(), own.committed.end()};
+  std::vector<int64_t> present;
+  for (const auto& row : rows)
+    present.push_back(*row.integer());
+  CHECK(present == expected);
+  CHECK(own.stale_reads == 0);
+  CHECK(own.odd_answers == 0);
+}
+
+std::map<std::string, int> committed_in_audit(const broker& host) {
+  std::map<std::string, int> result;
+  audit_query query;
+  for (;;) {
+    auto page = must(host.audit(query));
+    for (const auto& x : page.records) {
+      query.after_seq = x.seq;
+      if (x.type == request_type::write && x.status == "committed")
+        ++result[x.db + " " + x.request_id];
+    }
+    if (page.records.empty())
+      return result;
+  }
+}
+
+} // namespace
+
+TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while actors are killed", "[system]") {
+  temp_dir folder;
+  std::vector<std::string> dbs{"a.db", "b.db", "c.db"};
+  std::vector<ledger_of_agent> agents(thread_agents + actor_agents);
+  {
+    auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.restart_limit = 1'000'000; });
+    std::vector<database> handles;
+    for (const auto& name : dbs) {
+      handles.push_back(must(host.open_database(name)));
+      must(handles.back().write("host", "CREATE TABLE log (agent TEXT NOT NULL, n INTEGER NOT NULL)"));
+    }
+    std::vector<std::thread> threads;
+    caf::scoped_actor observer{host.system()};
+    std::vector<std::unique_ptr<actor_agent>> actors;
+    for (size_t i = 0; i < agents.size(); ++i) {
+      auto& own = agents[i];
+      own.name = "agent-" + std::to_string(i);
+      own.db = dbs[i % dbs.size()];
+      auto& db = handles[i % dbs.size()];
+      if (i < thread_agents)
+        threads.emplace_back([&, i] { thread_agent(db, own, soak(60), static_cast<unsigned>(i)); });
+      else {
+        actors.push_back(std::make_unique<actor_agent>(actor_agent{db, &own, soak(60)}));
+        observer->spawn<caf::monitored>(
+          [x = actors.back().get()](caf::event_based_actor* self) { x->write(self, 1); });
+      }
+    }
+    std::atomic<bool> stop{false};
+    std::thread killer{[&] { kill_actors(host, dbs, stop, soak(60)); }};
+    for (auto& thread : threads)
+      thread.join();
+    for (size_t i = 0; i < actors.size(); ++i)
+      observer->receive([](const caf::down_msg&) {});
+    stop = true;
+    killer.join();
+    CHECK(host.actors().restarts > 10);
+  }
+  for (const auto& own : agents)
+    check_against_file(folder.path(), own);
+  for (const auto& name : dbs)
+    require_sound(folder.path() / name);
+
+  // What the killed audit actors had not written yet comes back from the ledgers.
+  auto host = open_broker(folder.path());
+  for (const auto& name : dbs)
+    must(host.open_database(name));
+  CHECK(must(host.verify_audit()).intact());
+  auto audited = committed_in_audit(host);
+  for (const auto& own : agents)
+    for (const auto& id : own.request_ids) {
+      INFO(own.db << " " << id);
+      CHECK(audited[own.db + " " + id] == 1);
+    }
+}
