@@ -25,6 +25,9 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
       self->state.open(db, promise);
       return promise;
     },
+    [self](attach_atom, const std::string& db) {
+      caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
+    },
     [self](caf::spawn_atom, const std::string& db) { self->state.add_reader(db); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
@@ -49,23 +52,22 @@ void supervisor_state::open(const std::string& db, ok_promise done) {
     done.deliver(caf::ok_atom_v);
     return;
   }
-  // The audit looks at the ledger before anything new is written to it.
+  // The audit looks at the ledger before anything new is written to it. If it cannot, the database is served all the
+  // same: the ledger keeps what the audit lacks.
+  auto ready = [this, db, done]() mutable {
+    if (closing) {
+      done.deliver(make_error(unavailable("the broker is shutting down")));
+      return;
+    }
+    auto [i, added] = families.try_emplace(db, children{{}, {}, restart_window{parts.restart_limit, parts.restart_window}});
+    if (added) {
+      start_writer(db, i->second);
+      add_reader(db);
+    }
+    done.deliver(caf::ok_atom_v);
+  };
   self->request(parts.actors->audit(), caf::infinite, attach_atom{}, db)
-    .then(
-      [this, db, done](uint64_t) mutable {
-        if (closing) {
-          done.deliver(make_error(unavailable("the broker is shutting down")));
-          return;
-        }
-        if (auto [i, added] =
-              families.try_emplace(db, children{{}, {}, restart_window{parts.restart_limit, parts.restart_window}});
-            added) {
-          start_writer(db, i->second);
-          add_reader(db);
-        }
-        done.deliver(caf::ok_atom_v);
-      },
-      [done](caf::error& why) mutable { done.deliver(std::move(why)); });
+    .then([ready](uint64_t) mutable { ready(); }, [ready](const caf::error&) mutable { ready(); });
 }
 
 void supervisor_state::start_writer(const std::string& db, children& x) {
@@ -92,13 +94,15 @@ void supervisor_state::add_reader(const std::string& db) {
 void supervisor_state::child_down(const caf::down_msg& x) {
   if (closing)
     return;
-  parts.actors->restarts.fetch_add(1, std::memory_order_relaxed);
   if (x.source == parts.actors->cache().address())
-    return start_cache();
-  if (x.source == parts.actors->audit().address())
-    return start_audit();
-  for (auto& [db, family] : families)
-    restart_in_family(db, family, x.source);
+    start_cache();
+  else if (x.source == parts.actors->audit().address())
+    start_audit();
+  else
+    for (auto& [db, own] : families)
+      restart_in_family(db, own, x.source);
+  // Counted when the successor is in its place.
+  parts.actors->restarts.fetch_add(1, std::memory_order_relaxed);
 }
 
 void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
@@ -135,8 +139,8 @@ void supervisor_state::start_cache() {
   auto cache = parts.spawn.cache();
   self->monitor(cache);
   parts.actors->set(cache);
-  for (auto& [db, family] : families)
-    for (auto& reader : family.readers)
+  for (auto& [db, own] : families)
+    for (auto& reader : own.readers)
       self->send(cache, caf::join_atom_v, db, reader);
 }
 
@@ -145,7 +149,7 @@ void supervisor_state::start_audit() {
   self->monitor(audit);
   parts.actors->set(audit);
   // What was in its predecessor's mailbox is in the ledgers.
-  for (auto& [db, family] : families)
+  for (auto& [db, own] : families)
     // Not the member function, which CAF 0.17.6 sends in our name: the answer would come back as a message that we do
     // not take, and the error about it would end the audit actor.
     caf::anon_send(audit, attach_atom{}, db);
@@ -158,12 +162,12 @@ void supervisor_state::close(ok_promise done) {
     if (--*open_writers == 0)
       close_shared(done);
   };
-  for (auto& [db, family] : families) {
+  for (auto& [db, own] : families) {
     parts.actors->slot(db).close(unavailable("the broker is shutting down"), false);
-    if (!family.writer)
+    if (!own.writer)
       continue;
     ++*open_writers;
-    self->request(family.writer, caf::infinite, caf::close_atom_v)
+    self->request(own.writer, caf::infinite, caf::close_atom_v)
       .then([writer_closed](caf::ok_atom) mutable { writer_closed(0); },
             [writer_closed](const caf::error&) mutable { writer_closed(0); });
   }
@@ -173,8 +177,8 @@ void supervisor_state::close(ok_promise done) {
 
 void supervisor_state::close_shared(ok_promise done) {
   auto finish = [this, done](const auto& result) mutable {
-    for (auto& [db, family] : families)
-      for (auto& reader : family.readers)
+    for (auto& [db, own] : families)
+      for (auto& reader : own.readers)
         self->send_exit(reader, caf::exit_reason::user_shutdown);
     done.deliver(result);
     self->quit();

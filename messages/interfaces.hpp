@@ -67,6 +67,8 @@ using audit_actor = caf::typed_actor<
 using supervisor_actor = caf::typed_actor<
   // Makes the named database ready: audit reconciled, writer and a reader running.
   caf::replies_to<caf::open_atom, std::string>::with<caf::ok_atom>,
+  // Completes the audit of the named database from its ledger, without opening it for requests.
+  caf::reacts_to<attach_atom, std::string>,
   // Adds a reader to the named database's pool, up to the configured number.
   caf::reacts_to<caf::spawn_atom, std::string>,
   // Ends everything in order: writers drained, audit written, files closed.

@@ -2,6 +2,7 @@
 
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
+#include "runtime/sqlite/audit_store.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -52,6 +53,17 @@ void broker_core::start(caf::actor_system* in) {
   parts.restart_window = config.restart_window;
   // Known before it has run for the first time, which CAF leaves to its scheduler.
   actors->set(system->spawn(supervisor, std::move(parts)));
+  complete_audit();
+}
+
+void broker_core::complete_audit() {
+  // A crash may have kept records from the audit of databases that nobody opens this time.
+  auto known = sqlite::audited_databases(root.audit_path());
+  if (!known)
+    return;
+  waiter self{*this};
+  for (const auto& db : *known)
+    self->send(actors->supervisor(), attach_atom{}, db);
 }
 
 void broker_core::shutdown() {

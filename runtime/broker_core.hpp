@@ -63,6 +63,8 @@ struct broker_core {
   };
 
 private:
+  void complete_audit();
+
   std::mutex mutex_;
   std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
   bool closed_ = false;

@@ -62,9 +62,18 @@ private:
   broker broker_;
 };
 
+// The broker's own files are no databases of a store of their own.
+bool lies_in_broker_folder(const std::filesystem::path& root) {
+  std::error_code unreadable;
+  auto path = std::filesystem::weakly_canonical(root, unreadable);
+  return std::find(path.begin(), path.end(), ".sluice") != path.end();
+}
+
 } // namespace
 
 caf::expected<std::unique_ptr<client>> open_client(const std::filesystem::path& root) {
+  if (lies_in_broker_folder(root))
+    return make_error(errc::invalid_request, "the folder lies in .sluice/, which belongs to the broker");
   auto config = load_config(root);
   if (!config)
     return std::move(config.error());

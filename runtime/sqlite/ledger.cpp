@@ -21,8 +21,9 @@ constexpr std::array definitions{
                    "CREATE TABLE _sluice_commits(commit_seq INTEGER PRIMARY KEY, ts_us INTEGER NOT NULL, "
                    "prev_hash BLOB NOT NULL, hash BLOB NOT NULL, requests BLOB NOT NULL)"},
   table_definition{"_sluice_keys",
-                   "CREATE TABLE _sluice_keys(key TEXT PRIMARY KEY, payload BLOB NOT NULL, commit_seq INTEGER NOT NULL, "
-                   "created_us INTEGER NOT NULL, outcome BLOB NOT NULL) WITHOUT ROWID"},
+                   // By number and not by key, so that rows are appended, and the oldest are where they are found.
+                   "CREATE TABLE _sluice_keys(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, payload BLOB NOT NULL, "
+                   "commit_seq INTEGER NOT NULL, created_us INTEGER NOT NULL, outcome BLOB NOT NULL)"},
   table_definition{"_sluice_meta", "CREATE TABLE _sluice_meta(name TEXT PRIMARY KEY, value)"},
 };
 
@@ -152,9 +153,6 @@ caf::expected<void> ledger::create() {
   for (const auto& table : definitions)
     if (auto done = run(table.sql); !done)
       return done;
-  // In the order of time, so that adding to it is cheap, and finding what is too old even more so.
-  if (auto done = run("CREATE INDEX _sluice_keys_by_age ON _sluice_keys(created_us)"); !done)
-    return done;
   created_ = true;
   return run("INSERT INTO _sluice_meta(name, value) VALUES ('format', " + std::to_string(format) + ")");
 }
@@ -258,8 +256,8 @@ void ledger::lost() noexcept {
 caf::expected<uint64_t> ledger::prune(int64_t before_us) {
   if (!ready_)
     return uint64_t{0};
-  auto stmt = prepared_statement::prepare(db_, "DELETE FROM _sluice_keys WHERE key IN (SELECT key FROM _sluice_keys "
-                                               "WHERE created_us < ?1 ORDER BY created_us LIMIT 5000)");
+  auto stmt = prepared_statement::prepare(db_, "DELETE FROM _sluice_keys WHERE created_us < ?1 AND id IN "
+                                               "(SELECT id FROM _sluice_keys ORDER BY id LIMIT 5000)");
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind(1, before_us);

@@ -54,8 +54,8 @@ public:
   void committed() noexcept;
   void lost() noexcept;
 
-  /// Deletes the keys kept since before `before_us`, the oldest first and at most 5,000, so that no write waits long
-  /// behind it; returns how many. @pre no transaction is open
+  /// Deletes those of the 5,000 oldest keys that were kept before `before_us`, so that no write waits long behind it;
+  /// returns how many. @pre no transaction is open
   caf::expected<uint64_t> prune(int64_t before_us);
 
 private:

@@ -126,8 +126,7 @@ caf::expected<begun_transaction> sqlite_write_store::begin() {
   if (in_transaction())
     rollback();
   if (session_ && session_->db.file_moved()) {
-    // What the new file has for a WAL is none of the old connection's business.
-    session_->db.leave_wal_alone();
+    // SQLite sees that it was moved as well, and leaves alone what the new file may have for a WAL.
     close();
     replaced_ = true;
   }
@@ -226,7 +225,6 @@ caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std:
   if (!s.db.file_moved())
     return caf::unit;
   // It is durable in a file that the path no longer leads to; `committed` looks where the path leads.
-  s.db.leave_wal_alone();
   close();
   replaced_ = true;
   return make_error(errc::io_error, "the database file was moved or deleted while it was written");

@@ -77,6 +77,23 @@ TEST_CASE("the writer commits once for everything that was in its mailbox, and w
   CHECK((**late)->commit_seq == 2);
 }
 
+TEST_CASE("the marker of a group that the request cap has ended does not end the next one") {
+  writer_settings settings;
+  settings.group.max_requests = 3;
+  fixture f{settings};
+  for (auto* agent : {"a", "b", "c", "d"})
+    f.write(agent, "put t k v");
+  f.run_until_executed(3);
+  REQUIRE(f.disk.commits.size() == 1);
+  // The old marker is in the mailbox behind d; now e gets in behind it.
+  f.write("e", "put t k v");
+  auto& jobs = f.sched().jobs;
+  std::rotate(jobs.begin(), jobs.end() - 1, jobs.end());
+  f.run();
+  REQUIRE(f.disk.commits.size() == 2);
+  CHECK(f.disk.commits[1].agents == agents{"d", "e"});
+}
+
 TEST_CASE("cache and audit are told of a commit") {
   fixture f;
   f.write("a", "put t 1 x");

@@ -66,7 +66,7 @@ test_a_table_is_aligned_and_cannot_break_the_terminal() {
     (1000, char(27) || '[31m' || char(10) || char(0x202e) || 'x'), (10000, x'00ff')"
   gives "\
    id  name
------  ------------------
+-----  -----------------
     1  é
    10  NULL
   100  'NULL'

@@ -115,6 +115,7 @@ inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log) {
 inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer, told* log) {
   return {
     [](caf::open_atom, const std::string&) { return caf::ok_atom_v; },
+    [](attach_atom, const std::string&) {},
     [log](caf::spawn_atom, const std::string& db) { log->wanted_readers.push_back(db); },
     [](caf::close_atom) { return caf::ok_atom_v; },
   };

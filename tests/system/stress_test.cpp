@@ -205,9 +205,9 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
       own.db = dbs[i % dbs.size()];
       auto& db = handles[i % dbs.size()];
       if (i < thread_agents)
-        threads.emplace_back([&, i] { thread_agent(db, own, soak(60), static_cast<unsigned>(i)); });
+        threads.emplace_back([&, i] { thread_agent(db, own, soak(250), static_cast<unsigned>(i)); });
       else {
-        actors.push_back(std::make_unique<actor_agent>(actor_agent{db, &own, soak(60)}));
+        actors.push_back(std::make_unique<actor_agent>(actor_agent{db, &own, soak(250)}));
         observer->spawn<caf::monitored>(
           [x = actors.back().get()](caf::event_based_actor* self) { x->write(self, 1); });
       }

@@ -76,6 +76,8 @@ TEST_CASE("names that SQLite takes for something else are files to us") {
   std::filesystem::current_path(folder.path());
   CHECK(code_for(open_mode::read_only, "file:app.db?mode=memory") == errc::unknown_database);
   CHECK(code_for(open_mode::read_only, ":memory:") == errc::unknown_database);
+  CHECK(open_as(open_mode::read_write_create, "file:app.db?mode=memory"));
+  CHECK(std::filesystem::exists(folder / "file:app.db?mode=memory"));
   std::filesystem::current_path(before);
 }
 

@@ -207,6 +207,33 @@ TEST_CASE("tampering with the chain is found and placed") {
   CHECK(!found.reason.empty());
 }
 
+TEST_CASE("a forged record that matches its own hash is found by its place in the chain") {
+  five_commits rig;
+  auto commits = must(must(ledger_reader::open(rig.file)).after(0, 10));
+  auto forge = [&](uint64_t seq, const std::string& previous) {
+    sqlite::chain_hash hash;
+    auto own = sqlite::commit_hash(hash, previous, seq, 5, "\x80");
+    auto db = rig.foreigner();
+    auto stmt = must(sqlite::prepared_statement::prepare(db, "INSERT INTO _sluice_commits VALUES (?1, 5, ?2, ?3, x'80')"));
+    stmt.bind(1, static_cast<int64_t>(seq));
+    stmt.bind_blob(2, previous);
+    stmt.bind_blob(3, bytes_of(own));
+    must(stmt.run());
+  };
+  SECTION("one that leaves a gap") {
+    forge(7, commits[4].hash);
+    CHECK(verdict(rig).first_broken == 7);
+  }
+  SECTION("one that follows from another") {
+    forge(6, commits[3].hash);
+    CHECK(verdict(rig).first_broken == 6);
+  }
+  SECTION("and nothing is wrong with one that belongs there") {
+    forge(6, commits[4].hash);
+    CHECK(verdict(rig).intact());
+  }
+}
+
 TEST_CASE("a record that cannot be read does not hide the others") {
   five_commits rig;
   must(rig.foreigner().exec("UPDATE _sluice_commits SET requests = x'9f' WHERE commit_seq = 2"));

@@ -25,6 +25,11 @@ caf::expected<void> commit_of(write_store& store, const begun_transaction& begun
   return store.commit(begun.next_seq, 1'000, std::span{&entry, 1});
 }
 
+bool touches(const store_rig& rig, const char* table) {
+  auto tables = sorted(rig.last_done.tables);
+  return std::find(tables.begin(), tables.end(), table) != tables.end();
+}
+
 } // namespace
 
 TEST_CASE("a write tells its changes, its row id and its rows") {
@@ -52,7 +57,7 @@ TEST_CASE("the last row id is this statement's own, or none") {
   auto ignored = rig.write("INSERT OR IGNORE INTO t(a) VALUES ('z')").results.at(0);
   CHECK((ignored.changes == 0 && ignored.last_insert_rowid == 0));
   auto both = rig.write(request_of({{"INSERT INTO t(id, a) VALUES (40, 'p')", {}},
-                                    {"INSERT OR IGNORE INTO t(a) VALUES ('z')", {}},
+                                    {"INSERT INTO t(a) VALUES ('p') ON CONFLICT(a) DO UPDATE SET a = 'q'", {}},
                                     {"INSERT INTO child(parent) VALUES (last_insert_rowid())", {}}}));
   CHECK(both.results.at(0).last_insert_rowid == 40);
   CHECK(both.results.at(1).last_insert_rowid == 0);
@@ -269,14 +274,36 @@ TEST_CASE("a foreign commit is noticed once, and none where there was none") {
 
 TEST_CASE("what is prepared is analysed anew after a foreign change of the schema") {
   with_table rig;
-  rig.write("INSERT INTO t(a) VALUES (1)");
-  must(rig.foreigner().exec("CREATE TABLE log(x); CREATE VIRTUAL TABLE ft USING fts5(x);"
+  const auto* sql = "INSERT INTO t(a) VALUES (?)";
+  rig.write(sql, {1});
+  must(rig.foreigner().exec("CREATE VIRTUAL TABLE ft USING fts5(x);"
                             "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END"));
-  rig.write("INSERT INTO t(a) VALUES (2)");
-  auto touched = sorted(rig.last_done.tables);
-  CHECK(std::find(touched.begin(), touched.end(), "ft") != touched.end());
+  rig.write(sql, {2});
+  CHECK(touches(rig, "ft"));
   must(rig.foreigner().exec("DROP TRIGGER g; CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM _sluice_keys; END"));
-  CHECK(rig.refuse("INSERT INTO t(a) VALUES (3)").code == errc::not_authorized);
+  CHECK(rig.refuse(sql, {3}).code == errc::not_authorized);
+}
+
+TEST_CASE("what was analysed under a schema that was undone is analysed anew") {
+  with_table rig;
+  rig.write("CREATE VIRTUAL TABLE ft USING fts5(x)");
+  rig.write("CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END");
+  const auto* sql = "INSERT INTO t(a) VALUES (?)";
+  auto undone = request_of({{"DROP TRIGGER g", {}}, {sql, {1}}, {sql, {1}}});
+  SECTION("with its request") {
+    auto begun = must(rig.store->begin());
+    CHECK(failure_of(rig.store->execute(undone, no_deadline)).code == errc::constraint);
+    rig.last_done = must(rig.store->execute(request_of(sql, {2}), no_deadline));
+    must(commit_of(*rig.store, begun, undone));
+  }
+  SECTION("with its transaction") {
+    undone.statements.pop_back();
+    must(rig.store->begin());
+    must(rig.store->execute(undone, no_deadline));
+    rig.store->rollback();
+    rig.write(sql, {2});
+  }
+  CHECK(touches(rig, "ft"));
 }
 
 TEST_CASE("a file that was deleted is created anew, so that nothing is acknowledged into nowhere") {
