@@ -59,7 +59,8 @@ void supervisor_state::open(const std::string& db, ok_promise done) {
       done.deliver(make_error(unavailable("the broker is shutting down")));
       return;
     }
-    auto [i, added] = families.try_emplace(db, children{{}, {}, restart_window{parts.restart_limit, parts.restart_window}});
+    auto [i, added] =
+      families.try_emplace(db, children{{}, {}, restart_window{parts.restart_limit, parts.restart_window}});
     if (added) {
       start_writer(db, i->second);
       add_reader(db);

@@ -102,9 +102,7 @@ broker_core::waiter::~waiter() {
     core_.idle_waiters_.push_back(std::move(self_));
 }
 
-caf::expected<broker> broker::open(broker_config config) {
-  return start(nullptr, std::move(config));
-}
+caf::expected<broker> broker::open(broker_config config) { return start(nullptr, std::move(config)); }
 
 caf::expected<broker> broker::open(caf::actor_system& system, broker_config config) {
   return start(&system, std::move(config));

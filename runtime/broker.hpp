@@ -47,8 +47,7 @@ public:
   std::future<caf::expected<read_result>> read_async(read_request request) const;
 
   /// For actors: sends the write from `self`; continue with `.then(...)`. The answer is a `write_result` or an error.
-  template <class Self>
-  auto write(Self* self, write_request request) const {
+  template <class Self> auto write(Self* self, write_request request) const {
     auto route = admit(request);
     return route ? self->request(*route, caf::infinite, std::move(request))
                  : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
@@ -58,8 +57,7 @@ public:
   std::optional<read_result> cached(read_request& request) const;
 
   /// For actors: sends the read from `self`; continue with `.then(...)`.
-  template <class Self>
-  auto read(Self* self, read_request request) const {
+  template <class Self> auto read(Self* self, read_request request) const {
     auto route = admit(request);
     return route ? self->request(*route, caf::infinite, std::move(request))
                  : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));

@@ -10,10 +10,10 @@ namespace {
 constexpr std::chrono::milliseconds grace{1'000};
 
 read_limits effective(read_limits x, const broker_config& cfg) {
-  // What a caller asks for is bounded by what the operator allows.
-  auto bounded = [](auto asked, auto most) { return asked > decltype(asked){0} ? std::min(asked, most) : most; };
-  x.max_rows = bounded(x.max_rows, cfg.read_max_rows);
-  x.max_bytes = bounded(x.max_bytes, cfg.read_max_bytes);
+  if (x.max_rows == 0)
+    x.max_rows = cfg.read_max_rows;
+  if (x.max_bytes == 0)
+    x.max_bytes = cfg.read_max_bytes;
   if (x.timeout.count() == 0)
     x.timeout = cfg.read_timeout;
   return x;
@@ -32,8 +32,7 @@ std::future<caf::expected<Result>> in_background(caf::actor_system& system, cons
     else
       db.read(self, std::move(x)).then(answer, fail);
   };
-  system.spawn<caf::hidden>(
-    [send, x = std::move(request)](caf::event_based_actor* self) mutable { send(self, x); });
+  system.spawn<caf::hidden>([send, x = std::move(request)](caf::event_based_actor* self) mutable { send(self, x); });
   return future;
 }
 

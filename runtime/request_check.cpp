@@ -32,8 +32,7 @@ std::optional<failure> check_name(const char* field, const std::string& name) {
   return std::nullopt;
 }
 
-template <class Request>
-std::optional<failure> check_names(Request& x) {
+template <class Request> std::optional<failure> check_names(Request& x) {
   if (x.agent.empty())
     x.agent = "anonymous";
   if (auto why = check_name("agent", x.agent))

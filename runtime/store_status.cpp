@@ -64,9 +64,14 @@ nlohmann::json database_json(const database_status& x, const database_file& file
 }
 
 nlohmann::json cache_json(const cache_status& x) {
-  return {{"enabled", x.enabled}, {"entries", x.entries}, {"bytes", x.bytes},
-          {"hits", x.hits},       {"misses", x.misses},   {"joined", x.joined},
-          {"invalidated", x.invalidated}, {"evicted", x.evicted}};
+  return {{"enabled", x.enabled},
+          {"entries", x.entries},
+          {"bytes", x.bytes},
+          {"hits", x.hits},
+          {"misses", x.misses},
+          {"joined", x.joined},
+          {"invalidated", x.invalidated},
+          {"evicted", x.evicted}};
 }
 
 } // namespace

@@ -21,17 +21,17 @@ struct package {
 /// Reads dpkg's status file: paragraphs of `Field: value` lines. Paragraphs without a name are skipped.
 std::vector<package> read_status_file(const std::filesystem::path& file);
 
-inline constexpr const char* create_packages
-  = "CREATE TABLE packages (name TEXT NOT NULL, architecture TEXT NOT NULL, version TEXT NOT NULL, "
-    "section TEXT NOT NULL, summary TEXT NOT NULL, installed_kib INTEGER NOT NULL, PRIMARY KEY (name, architecture))";
-inline constexpr const char* create_depends
-  = "CREATE TABLE depends (package TEXT NOT NULL, architecture TEXT NOT NULL, on_package TEXT NOT NULL, "
-    "PRIMARY KEY (package, architecture, on_package), "
-    "FOREIGN KEY (package, architecture) REFERENCES packages (name, architecture)) WITHOUT ROWID";
-inline constexpr const char* insert_package
-  = "INSERT INTO packages (name, architecture, version, section, summary, installed_kib) VALUES (?, ?, ?, ?, ?, ?)";
-inline constexpr const char* insert_depends
-  = "INSERT OR IGNORE INTO depends (package, architecture, on_package) VALUES (?, ?, ?)";
+inline constexpr const char* create_packages =
+  "CREATE TABLE packages (name TEXT NOT NULL, architecture TEXT NOT NULL, version TEXT NOT NULL, "
+  "section TEXT NOT NULL, summary TEXT NOT NULL, installed_kib INTEGER NOT NULL, PRIMARY KEY (name, architecture))";
+inline constexpr const char* create_depends =
+  "CREATE TABLE depends (package TEXT NOT NULL, architecture TEXT NOT NULL, on_package TEXT NOT NULL, "
+  "PRIMARY KEY (package, architecture, on_package), "
+  "FOREIGN KEY (package, architecture) REFERENCES packages (name, architecture)) WITHOUT ROWID";
+inline constexpr const char* insert_package =
+  "INSERT INTO packages (name, architecture, version, section, summary, installed_kib) VALUES (?, ?, ?, ?, ?, ?)";
+inline constexpr const char* insert_depends =
+  "INSERT OR IGNORE INTO depends (package, architecture, on_package) VALUES (?, ?, ?)";
 
 /// What one way of loading came to.
 struct load_report {

@@ -31,7 +31,8 @@ sluice::write_request request_for(const package& x, const std::string& agent) {
   static const sluice::sql_text into_depends{insert_depends};
   sluice::write_request request;
   request.agent = agent;
-  request.statements.push_back({into_packages, {x.name, x.architecture, x.version, x.section, x.summary, x.installed_kib}});
+  request.statements.push_back(
+    {into_packages, {x.name, x.architecture, x.version, x.section, x.summary, x.installed_kib}});
   for (const auto& other : x.depends)
     request.statements.push_back({into_depends, {x.name, x.architecture, other}});
   return request;
@@ -158,6 +159,4 @@ int run(const std::filesystem::path& folder, const std::filesystem::path& status
 
 } // namespace
 
-int main(int argc, char** argv) {
-  return run(argc > 1 ? argv[1] : ".", argc > 2 ? argv[2] : "/var/lib/dpkg/status");
-}
+int main(int argc, char** argv) { return run(argc > 1 ? argv[1] : ".", argc > 2 ? argv[2] : "/var/lib/dpkg/status"); }

@@ -59,9 +59,7 @@ measurement mean_of(std::string contender, std::chrono::milliseconds duration, O
   return result;
 }
 
-sqlite::connection open_reader(const std::filesystem::path& file) {
-  return must(sqlite::connection::open(file, {}));
-}
+sqlite::connection open_reader(const std::filesystem::path& file) { return must(sqlite::connection::open(file, {})); }
 
 } // namespace
 
@@ -82,8 +80,7 @@ case_report cached_read(const bench_options& options) {
   }
   auto db = open_reader(file);
   auto select = must(sqlite::prepared_statement::prepare(db, select_row));
-  report.contenders.push_back(
-    mean_of("prepared statement", options.duration, [&] { return read_raw(select, 42); }));
+  report.contenders.push_back(mean_of("prepared statement", options.duration, [&] { return read_raw(select, 42); }));
   report.goals = {{"of the time of a prepared point read",
                    report.contenders[0].mean_us() / report.contenders[1].mean_us(), 0.1, true}};
   return report;
@@ -101,24 +98,23 @@ case_report uncached_reads(const bench_options& options) {
     std::vector<row_walk> walks;
     for (size_t i = 0; i < readers; ++i)
       walks.emplace_back(static_cast<int64_t>(i * 631));
-    report.contenders.push_back(
-      run_actors("sluice, " + std::to_string(readers) + " actors", host.system(), readers, options.duration,
-                 [&](caf::event_based_actor* self, size_t i, std::function<void(bool)> done) {
-                   auto request = select_request("agent", walks[i].next());
-                   request.freshness = freshness::fresh;
-                   db.read(self, std::move(request))
-                     .then([done](const read_result& x) { done(x.rows->size() == 1); },
-                           [done](const caf::error&) { done(false); });
-                 }));
+    report.contenders.push_back(run_actors("sluice, " + std::to_string(readers) + " actors", host.system(), readers,
+                                           options.duration,
+                                           [&](caf::event_based_actor* self, size_t i, std::function<void(bool)> done) {
+                                             auto request = select_request("agent", walks[i].next());
+                                             request.freshness = freshness::fresh;
+                                             db.read(self, std::move(request))
+                                               .then([done](const read_result& x) { done(x.rows->size() == 1); },
+                                                     [done](const caf::error&) { done(false); });
+                                           }));
   }
-  report.contenders.push_back(run_threads(
-    "prepared SQLite, a connection per thread", readers, options.duration,
-    [&](bench_clock::time_point stop_at, measurement& own) {
-      auto db = open_reader(file);
-      auto select = must(sqlite::prepared_statement::prepare(db, select_row));
-      row_walk walk{631};
-      timed_loop(stop_at, own, [&] { return read_raw(select, walk.next()); });
-    }));
+  report.contenders.push_back(run_threads("prepared SQLite, a connection per thread", readers, options.duration,
+                                          [&](bench_clock::time_point stop_at, measurement& own) {
+                                            auto db = open_reader(file);
+                                            auto select = must(sqlite::prepared_statement::prepare(db, select_row));
+                                            row_walk walk{631};
+                                            timed_loop(stop_at, own, [&] { return read_raw(select, walk.next()); });
+                                          }));
   auto shared = open_reader(file);
   auto shared_select = must(sqlite::prepared_statement::prepare(shared, select_row));
   std::mutex mutex;

@@ -38,15 +38,20 @@ void print(std::FILE* to, case_report& report) {
                rows, x.errors);
   }
   for (const auto& g : report.goals)
-    fmt::print(to, "  goal: {} {:g} {}; got {:.3g}: {}\n", g.at_most ? "at most" : "at least", g.wanted, g.text, g.ratio,
-               g.met() ? "met" : "MISSED");
+    fmt::print(to, "  goal: {} {:g} {}; got {:.3g}: {}\n", g.at_most ? "at most" : "at least", g.wanted, g.text,
+               g.ratio, g.met() ? "met" : "MISSED");
 }
 
 nlohmann::json to_json(case_report& report) {
-  nlohmann::json out{{"case", report.name}, {"contenders", nlohmann::json::array()}, {"goals", nlohmann::json::array()}};
+  nlohmann::json out{
+    {"case", report.name}, {"contenders", nlohmann::json::array()}, {"goals", nlohmann::json::array()}};
   for (auto& x : report.contenders) {
-    nlohmann::json row{{"contender", x.contender},         {"operations", x.operations}, {"errors", x.errors},
-                       {"per_second", x.per_second()},     {"mean_us", x.mean_us()},     {"seconds", x.seconds},
+    nlohmann::json row{{"contender", x.contender},
+                       {"operations", x.operations},
+                       {"errors", x.errors},
+                       {"per_second", x.per_second()},
+                       {"mean_us", x.mean_us()},
+                       {"seconds", x.seconds},
                        {"rows_per_commit", x.rows_per_commit}};
     if (auto& lat = x.latencies_us; !lat.empty())
       row["latency_us"] = {{"p50", quantile(lat, 0.5)},

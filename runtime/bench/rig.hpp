@@ -13,16 +13,15 @@
 namespace sluice::bench {
 
 /// The table that every case uses, and rows of about 100 bytes for it.
-inline constexpr const char* create_table
-  = "CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, agent INTEGER NOT NULL, body TEXT NOT NULL)";
+inline constexpr const char* create_table =
+  "CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, agent INTEGER NOT NULL, body TEXT NOT NULL)";
 inline constexpr const char* insert_row = "INSERT INTO items (agent, body) VALUES (?, ?)";
 inline constexpr const char* select_row = "SELECT body FROM items WHERE id = ?";
 inline const std::string row_body(90, 'x');
 inline constexpr int64_t rows_to_read = 10'000;
 
 /// Takes the value out, or ends the benchmark with what went wrong.
-template <class T>
-T must(caf::expected<T> x) {
+template <class T> T must(caf::expected<T> x) {
   if (!x)
     throw std::runtime_error{describe(x.error()).message};
   return std::move(*x);

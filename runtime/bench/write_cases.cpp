@@ -62,12 +62,12 @@ measurement broker_actors(const bench_options& options, size_t agents) {
   auto host = open_broker(folder.path());
   auto db = must(host.open_database("items.db"));
   must(db.write("bench", create_table));
-  auto result = run_actors("sluice, " + std::to_string(agents) + " actors", host.system(), agents, options.duration,
-                           [&](caf::event_based_actor* self, size_t i, std::function<void(bool)> done) {
-                             db.write(self, insert_request("agent-" + std::to_string(i), static_cast<int64_t>(i)))
-                               .then([done](const write_result&) { done(true); },
-                                     [done](const caf::error&) { done(false); });
-                           });
+  auto result =
+    run_actors("sluice, " + std::to_string(agents) + " actors", host.system(), agents, options.duration,
+               [&](caf::event_based_actor* self, size_t i, std::function<void(bool)> done) {
+                 db.write(self, insert_request("agent-" + std::to_string(i), static_cast<int64_t>(i)))
+                   .then([done](const write_result&) { done(true); }, [done](const caf::error&) { done(false); });
+               });
   result.rows_per_commit = rows_per_commit(db);
   return result;
 }
@@ -79,8 +79,7 @@ measurement broker_threads(const bench_options& options, size_t threads) {
   must(db.write("bench", create_table));
   auto result = run_threads("sluice, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads"), threads,
                             options.duration, [&](bench_clock::time_point stop_at, measurement& own) {
-                              timed_loop(stop_at, own,
-                                         [&] { return db.write(insert_request("thread", 1)).engaged(); });
+                              timed_loop(stop_at, own, [&] { return db.write(insert_request("thread", 1)).engaged(); });
                             });
   result.rows_per_commit = rows_per_commit(db);
   return result;

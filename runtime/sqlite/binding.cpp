@@ -21,8 +21,8 @@ const char* objection(const value& x) noexcept {
 
 caf::error wrong_count(const cached_statement& x, size_t given) {
   auto wanted = x.parameters.size();
-  auto why = "the statement has " + std::to_string(wanted) + " parameters and " + std::to_string(given)
-             + " values were given";
+  auto why =
+    "the statement has " + std::to_string(wanted) + " parameters and " + std::to_string(given) + " values were given";
   if (given > wanted)
     return invalid(why + "; superfluous from value " + std::to_string(wanted + 1));
   const auto& name = x.parameters[given];

@@ -49,8 +49,8 @@ caf::error check_file(const std::filesystem::path& path, open_mode mode) {
 
 void harden(sqlite3* db) noexcept {
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  // An untrusted schema would forbid triggers to keep a full-text index up to date (FTS5 in 3.40 is not "innocuous"). The
-  // authorizer sees what triggers and views do, and no function of this library has effects on the outside.
+  // An untrusted schema would forbid triggers to keep a full-text index up to date (FTS5 in 3.40 is not "innocuous").
+  // The authorizer sees what triggers and views do, and no function of this library has effects on the outside.
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
@@ -93,15 +93,16 @@ caf::expected<void> connection::configure(const connection_options& options) {
   set_busy_timeout(options.busy_timeout);
   auto writes = options.mode == open_mode::read_write_create;
   auto kib = std::clamp<uint64_t>(options.page_cache_bytes / 1024, 64, 1U << 30);
-  auto sql = "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -" + std::to_string(kib)
-             + (options.synchronous == synchronous_mode::full ? "; PRAGMA synchronous = FULL"
-                                                              : "; PRAGMA synchronous = NORMAL");
+  auto sql =
+    "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -" + std::to_string(kib)
+    + (options.synchronous == synchronous_mode::full ? "; PRAGMA synchronous = FULL" : "; PRAGMA synchronous = NORMAL");
   // Asking for the schema's version is what finds out that a file is no database.
   sql += writes ? "" : "; PRAGMA query_only = ON; PRAGMA schema_version";
   if (auto done = exec(sql.c_str()); !done)
     return done;
   if (!writes) {
-    leave_wal_alone();
+    // Closing must not checkpoint either.
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     return caf::unit;
   }
   if (auto done = use_wal(); !done)
@@ -116,7 +117,8 @@ caf::expected<void> connection::use_wal() {
   auto code = sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &stmt, nullptr);
   if (code == SQLITE_OK)
     code = sqlite3_step(stmt);
-  auto is_wal = code == SQLITE_ROW && sqlite3_stricmp(reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)), "wal") == 0;
+  auto is_wal =
+    code == SQLITE_ROW && sqlite3_stricmp(reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)), "wal") == 0;
   auto why = code == SQLITE_ROW ? caf::error{} : to_error(db, code);
   sqlite3_finalize(stmt);
   if (why)
@@ -142,10 +144,6 @@ bool connection::file_moved() const noexcept {
 
 void connection::set_busy_timeout(milliseconds time) noexcept {
   sqlite3_busy_timeout(handle(), static_cast<int>(std::clamp(time, milliseconds{0}, milliseconds{500}).count()));
-}
-
-void connection::leave_wal_alone() noexcept {
-  sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 } // namespace sluice::sqlite

@@ -21,8 +21,8 @@ enum class open_mode : uint8_t {
 };
 
 /// How a connection is set up. Whatever is not here is the same for every connection: extended result codes, foreign
-/// keys on, temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O (see
-/// docs/architecture.md on the WAL-reset bug).
+/// keys on, temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O
+/// (see docs/architecture.md on the WAL-reset bug).
 struct connection_options {
   open_mode mode = open_mode::read_only;
   synchronous_mode synchronous = synchronous_mode::full;
@@ -55,9 +55,6 @@ public:
 
   /// As in `connection_options`, from now on.
   void set_busy_timeout(std::chrono::milliseconds time) noexcept;
-
-  /// Makes closing leave the WAL as it is: neither checkpointed nor deleted.
-  void leave_wal_alone() noexcept;
 
 private:
   struct closer {

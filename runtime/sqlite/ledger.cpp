@@ -44,8 +44,9 @@ caf::expected<void> check_format(const connection& db) {
   if (found == value{format})
     return caf::unit;
   return make_error(errc::protocol_mismatch, "the ledger in this database has another format than "
-                                               + std::to_string(format) + ", the one this broker knows; nothing was "
-                                                                          "applied");
+                                               + std::to_string(format)
+                                               + ", the one this broker knows; nothing was "
+                                                 "applied");
 }
 
 // What the schema says about a name: its definition, or that something hooks into it.
@@ -158,24 +159,13 @@ caf::expected<void> ledger::create() {
 }
 
 caf::expected<void> ledger::prepare() {
-  auto set = [&](prepared_statement& to, std::string_view sql) -> caf::error {
-    auto stmt = prepared_statement::prepare(db_, sql);
-    if (!stmt)
-      return std::move(stmt.error());
-    to = std::move(*stmt);
-    return {};
-  };
-  if (auto why = set(last_commit_, "SELECT commit_seq, hash FROM _sluice_commits ORDER BY commit_seq DESC LIMIT 1"))
-    return why;
-  if (auto why = set(insert_commit_, "INSERT INTO _sluice_commits(commit_seq, ts_us, prev_hash, hash, requests) "
-                                     "VALUES (?1, ?2, ?3, ?4, ?5)"))
-    return why;
-  if (auto why = set(find_key_, "SELECT payload, commit_seq, outcome FROM _sluice_keys WHERE key = ?1"))
-    return why;
-  if (auto why = set(insert_key_, "INSERT INTO _sluice_keys(key, payload, commit_seq, created_us, outcome) "
-                                  "VALUES (?1, ?2, ?3, ?4, ?5)"))
-    return why;
-  return caf::unit;
+  return prepare_all(db_,
+                     {{&last_commit_, "SELECT commit_seq, hash FROM _sluice_commits ORDER BY commit_seq DESC LIMIT 1"},
+                      {&insert_commit_, "INSERT INTO _sluice_commits(commit_seq, ts_us, prev_hash, hash, requests) "
+                                        "VALUES (?1, ?2, ?3, ?4, ?5)"},
+                      {&find_key_, "SELECT payload, commit_seq, outcome FROM _sluice_keys WHERE key = ?1"},
+                      {&insert_key_, "INSERT INTO _sluice_keys(key, payload, commit_seq, created_us, outcome) "
+                                     "VALUES (?1, ?2, ?3, ?4, ?5)"}});
 }
 
 caf::expected<void> ledger::read_head() {

@@ -36,9 +36,7 @@ value decode_value(const json& x) {
   return x.get<std::string>();
 }
 
-json parse(std::string_view bytes) {
-  return json::from_cbor(bytes.begin(), bytes.end(), true, false);
-}
+json parse(std::string_view bytes) { return json::from_cbor(bytes.begin(), bytes.end(), true, false); }
 
 ledger_request decode_request(const json& x) {
   ledger_request result;

@@ -82,15 +82,12 @@ caf::expected<void> sqlite_read_store::open() {
   if (!db)
     return std::move(db.error());
   auto made = std::make_unique<session>(std::move(*db));
-  using slot = std::pair<prepared_statement session::*, const char*>;
-  for (auto [to, sql] : {slot{&session::begin, "BEGIN"}, slot{&session::commit, "COMMIT"},
-                         slot{&session::touch_schema, "SELECT 1 FROM sqlite_schema LIMIT 1"},
-                         slot{&session::schema_version, "PRAGMA schema_version"}}) {
-    auto stmt = prepared_statement::prepare(made->db, sql);
-    if (!stmt)
-      return std::move(stmt.error());
-    (*made).*to = std::move(*stmt);
-  }
+  if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN"},
+                                         {&made->commit, "COMMIT"},
+                                         {&made->touch_schema, "SELECT 1 FROM sqlite_schema LIMIT 1"},
+                                         {&made->schema_version, "PRAGMA schema_version"}});
+      !done)
+    return done;
   sqlite3_progress_handler(made->db.handle(), progress_interval, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
   ++opened_;

@@ -14,8 +14,8 @@ namespace sluice::sqlite {
 ///
 /// `run` refuses statements that write (`errc::invalid_request`). Of a result that passes a bound, the rows within the
 /// bounds are returned, marked `truncated`. `executed_read::data_version` differs from that of the last read of this
-/// store if any other connection has committed in between, or has truncated the WAL; only the values of one store can be
-/// compared.
+/// store if any other connection has committed in between, or has truncated the WAL; only the values of one store can
+/// be compared.
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config);
 
 } // namespace sluice::sqlite

@@ -16,12 +16,6 @@ constexpr int progress_interval = 1'000;
 // SQLite's own count of the row changes so far. What it does not roll back after an error, it has counted.
 int64_t total_changes(const connection& db) noexcept { return sqlite3_total_changes64(db.handle()); }
 
-prepared_statement prepare_own(const connection& db, std::string_view sql) {
-  auto stmt = prepared_statement::prepare(db, sql);
-  // Only memory can be lacking; running the empty statement reports that.
-  return stmt ? std::move(*stmt) : prepared_statement{};
-}
-
 // Keeps last_insert_rowid() truthful: what an INSERT left there is told from what was there before.
 class rowid_watch {
 public:
@@ -68,10 +62,13 @@ struct request_runner::attempt {
 };
 
 request_runner::request_runner(connection& db, return_limits limits)
-  : db_(db), limits_(limits), analyzer_(db), statements_(analyzer_), tracker_(db),
-    savepoint_(prepare_own(db, "SAVEPOINT sluice_request")), release_(prepare_own(db, "RELEASE sluice_request")),
-    rollback_to_(prepare_own(db, "ROLLBACK TO sluice_request")), rollback_(prepare_own(db, "ROLLBACK")),
-    schema_version_(prepare_own(db, "PRAGMA schema_version")) {
+  : db_(db), limits_(limits), analyzer_(db), statements_(analyzer_), tracker_(db) {
+  // Only memory can be lacking; what is then missing reports that when it is run.
+  static_cast<void>(prepare_all(db, {{&savepoint_, "SAVEPOINT sluice_request"},
+                                     {&release_, "RELEASE sluice_request"},
+                                     {&rollback_to_, "ROLLBACK TO sluice_request"},
+                                     {&rollback_, "ROLLBACK"},
+                                     {&schema_version_, "PRAGMA schema_version"}}));
   sqlite3_progress_handler(db.handle(), progress_interval, &request_runner::on_progress, this);
 }
 
@@ -177,8 +174,8 @@ caf::error request_runner::collect_row(cached_statement& x, attempt& now, statem
   for (int i = 0; i < count; ++i)
     now.bytes += x.stmt.column_footprint(i);
   if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
-    return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows)
-                                         + " rows or " + std::to_string(limits_.max_bytes) + " bytes; it was undone");
+    return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows) + " rows or "
+                                         + std::to_string(limits_.max_bytes) + " bytes; it was undone");
   for (int i = 0; i < count; ++i)
     out.rows.append(x.stmt.column(i));
   return {};

@@ -16,8 +16,8 @@ template <size_t N> bool contains(const std::array<std::string_view, N>& list, s
 
 // Flagged deterministic by SQLite for the sake of indexes, but 'now' and its like make them answer by the clock.
 constexpr std::array<std::string_view, 11> by_the_clock{
-  "date",      "time",         "datetime",     "julianday",         "unixepoch", "strftime",
-  "timediff",  "current_date", "current_time", "current_timestamp", "localtime",
+  "date",     "time",         "datetime",     "julianday",         "unixepoch", "strftime",
+  "timediff", "current_date", "current_time", "current_timestamp", "localtime",
 };
 
 // Placeholders that full-text search overloads; what they answer depends on the table they are asked about.
@@ -25,8 +25,8 @@ constexpr std::array<std::string_view, 6> of_full_text{"match", "bm25", "highlig
 
 constexpr std::array<std::string_view, 6> indexing_modules{"fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"};
 
-constexpr std::array<std::string_view, 11> shadow_suffixes{"data",    "idx",      "content", "docsize", "config", "segments",
-                                                           "segdir",  "stat",     "node",    "rowid",   "parent"};
+constexpr std::array<std::string_view, 11> shadow_suffixes{"data",   "idx",  "content", "docsize", "config", "segments",
+                                                           "segdir", "stat", "node",    "rowid",   "parent"};
 
 // The text after the identifier that `sql` begins with.
 std::string_view after_identifier(std::string_view sql) {

@@ -17,8 +17,8 @@ caf::expected<prepared_statement> prepared_statement::prepare(const connection& 
     return make_error(errc::too_large, "the SQL is longer than SQLite's limit");
   sqlite3_stmt* raw = nullptr;
   const char* tail = nullptr;
-  auto code = sqlite3_prepare_v3(db.handle(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &raw,
-                                 &tail);
+  auto code =
+    sqlite3_prepare_v3(db.handle(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &raw, &tail);
   prepared_statement result;
   result.handle_.reset(raw);
   if (code != SQLITE_OK)
@@ -63,9 +63,7 @@ void prepared_statement::bind(int index, const value& x) noexcept {
   }
 }
 
-int prepared_statement::step_code() noexcept {
-  return bind_error_ == SQLITE_OK ? sqlite3_step(handle()) : bind_error_;
-}
+int prepared_statement::step_code() noexcept { return bind_error_ == SQLITE_OK ? sqlite3_step(handle()) : bind_error_; }
 
 caf::expected<bool> prepared_statement::step() {
   auto code = step_code();
@@ -145,6 +143,16 @@ rowset::column_names prepared_statement::column_names() const {
     result.emplace_back(name ? name : "");
   }
   return result;
+}
+
+caf::expected<void> prepare_all(const connection& db, std::initializer_list<own_statement> statements) {
+  for (auto [to, sql] : statements) {
+    auto stmt = prepared_statement::prepare(db, sql);
+    if (!stmt)
+      return std::move(stmt.error());
+    *to = std::move(*stmt);
+  }
+  return caf::unit;
 }
 
 } // namespace sluice::sqlite

@@ -7,6 +7,7 @@
 #include <caf/expected.hpp>
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 
@@ -74,5 +75,14 @@ private:
   int bind_error_ = 0;
   bool borrows_ = false;
 };
+
+/// A statement of our own and where it is kept.
+struct own_statement {
+  prepared_statement* to;
+  std::string_view sql;
+};
+
+/// Prepares all of them, or tells the first error.
+caf::expected<void> prepare_all(const connection& db, std::initializer_list<own_statement> statements);
 
 } // namespace sluice::sqlite

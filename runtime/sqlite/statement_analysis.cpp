@@ -39,8 +39,8 @@ std::string not_allowed(std::string_view what, const char* reason) {
 }
 
 const char* reason_for(std::string_view keyword) {
-  auto found = std::find_if(refused_keywords.begin(), refused_keywords.end(),
-                            [&](const auto& x) { return x.word == keyword; });
+  auto found =
+    std::find_if(refused_keywords.begin(), refused_keywords.end(), [&](const auto& x) { return x.word == keyword; });
   return found == refused_keywords.end() ? nullptr : found->reason;
 }
 
@@ -167,8 +167,8 @@ caf::expected<statement_facts> statement_analyzer::derive(const recording& seen,
     return facts;
   facts.changes_rows = seen.row_change && !seen.schema_change && !seen.maintenance;
   facts.inserts = facts.changes_rows && seen.insert;
-  facts.uses_last_rowid = std::find(seen.functions.begin(), seen.functions.end(), "last_insert_rowid")
-                          != seen.functions.end();
+  facts.uses_last_rowid =
+    std::find(seen.functions.begin(), seen.functions.end(), "last_insert_rowid") != seen.functions.end();
   for (const auto& name : seen.writes) {
     auto is_virtual = schema_.is_virtual(name);
     auto shadows = is_virtual && *is_virtual ? schema_.shadow_tables(name) : std::vector<std::string>{};

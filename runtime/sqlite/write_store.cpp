@@ -106,15 +106,13 @@ caf::expected<void> sqlite_write_store::open() {
   if (!db)
     return std::move(db.error());
   auto made = std::make_unique<session>(std::move(*db), limits_);
-  using slot = std::pair<prepared_statement session::*, const char*>;
-  for (auto [to, sql] : {slot{&session::begin, "BEGIN IMMEDIATE"}, slot{&session::commit, "COMMIT"},
-                         slot{&session::rollback, "ROLLBACK"}, slot{&session::data_version, "PRAGMA data_version"},
-                         slot{&session::page_size, "PRAGMA page_size"}}) {
-    auto stmt = prepared_statement::prepare(made->db, sql);
-    if (!stmt)
-      return std::move(stmt.error());
-    (*made).*to = std::move(*stmt);
-  }
+  if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN IMMEDIATE"},
+                                         {&made->commit, "COMMIT"},
+                                         {&made->rollback, "ROLLBACK"},
+                                         {&made->data_version, "PRAGMA data_version"},
+                                         {&made->page_size, "PRAGMA page_size"}});
+      !done)
+    return done;
   if (auto row = made->page_size.step(); row && *row)
     page_size_ = static_cast<uint64_t>(made->page_size.integer(0));
   made->page_size.reset();
@@ -287,9 +285,8 @@ caf::expected<void> sqlite_write_store::checkpoint(checkpoint_mode mode) {
   s.db.set_busy_timeout(std::chrono::milliseconds{0});
   int frames = -1;
   int moved = -1;
-  auto code = sqlite3_wal_checkpoint_v2(s.db.handle(), "main",
-                                        truncates ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &frames,
-                                        &moved);
+  auto code = sqlite3_wal_checkpoint_v2(
+    s.db.handle(), "main", truncates ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
   s.db.set_busy_timeout(options_.busy_timeout);
   if (frames >= 0) {
     s.wal.frames = static_cast<uint64_t>(frames);

@@ -14,8 +14,7 @@
 namespace sluice::test {
 
 /// A broker with defaults on `root`; `change` may set what the test needs.
-template <class Change>
-broker open_broker(const std::filesystem::path& root, Change change) {
+template <class Change> broker open_broker(const std::filesystem::path& root, Change change) {
   broker_config config;
   config.root = root;
   change(config);
@@ -30,8 +29,7 @@ inline broker open_broker(const std::filesystem::path& root) {
 }
 
 /// The value, or a failed test with what went wrong.
-template <class T>
-T must(caf::expected<T> x) {
+template <class T> T must(caf::expected<T> x) {
   if (!x)
     FAIL(std::string{to_string(describe(x.error()).code)} + ": " + describe(x.error()).message);
   return std::move(*x);

@@ -46,9 +46,7 @@ write_request failing_request(const ledger_of_agent& own, int n) {
   return request;
 }
 
-bool retryable(const failure& why) {
-  return why.code == errc::unavailable || why.code == errc::overloaded;
-}
+bool retryable(const failure& why) { return why.code == errc::unavailable || why.code == errc::overloaded; }
 
 void note_committed(ledger_of_agent& own, int n, const write_result& result) {
   own.committed.push_back(n);
@@ -59,32 +57,32 @@ void thread_agent(const database& db, ledger_of_agent& own, int operations, unsi
   std::mt19937 random{seed};
   for (int n = 1; n <= operations; ++n) {
     switch (random() % 4) {
-      case 0: {
-        auto failed = db.write(failing_request(own, n));
-        own.odd_answers += failed.engaged();
-        own.refused.push_back(n);
-        break;
-      }
-      default: {
-        for (;;) {
-          auto done = db.write(insert_request(own, n, true));
-          if (done) {
-            note_committed(own, n, *done);
-            break;
-          }
-          if (!retryable(describe(done.error()))) {
-            ++own.odd_answers;
-            break;
-          }
+    case 0: {
+      auto failed = db.write(failing_request(own, n));
+      own.odd_answers += failed.engaged();
+      own.refused.push_back(n);
+      break;
+    }
+    default: {
+      for (;;) {
+        auto done = db.write(insert_request(own, n, true));
+        if (done) {
+          note_committed(own, n, *done);
+          break;
         }
-        if (random() % 3 == 0) {
-          // Said twice, applied once; an actor may have just been killed, so ask until there is an answer.
-          auto again = db.write(insert_request(own, n, true));
-          while (!again && retryable(describe(again.error())))
-            again = db.write(insert_request(own, n, true));
-          own.odd_answers += !again || !again->replayed;
+        if (!retryable(describe(done.error()))) {
+          ++own.odd_answers;
+          break;
         }
       }
+      if (random() % 3 == 0) {
+        // Said twice, applied once; an actor may have just been killed, so ask until there is an answer.
+        auto again = db.write(insert_request(own, n, true));
+        while (!again && retryable(describe(again.error())))
+          again = db.write(insert_request(own, n, true));
+        own.odd_answers += !again || !again->replayed;
+      }
+    }
     }
     if (auto seen = db.read(own.name, newest, {own.name})) {
       auto least = own.committed.empty() ? 0 : own.committed.back();
@@ -141,11 +139,11 @@ void kill_actors(broker& host, const std::vector<std::string>& dbs, const std::a
   auto last = actors.restarts.load();
   for (int kills = 0; !stop && kills < at_most;) {
     switch (random() % 4) {
-      case 0: caf::anon_send_exit(actors.cache(), caf::exit_reason::kill); break;
-      case 1: caf::anon_send_exit(actors.audit(), caf::exit_reason::kill); break;
-      default:
-        if (auto route = actors.slot(dbs[random() % dbs.size()]).route())
-          caf::anon_send_exit(route->writer, caf::exit_reason::kill);
+    case 0: caf::anon_send_exit(actors.cache(), caf::exit_reason::kill); break;
+    case 1: caf::anon_send_exit(actors.audit(), caf::exit_reason::kill); break;
+    default:
+      if (auto route = actors.slot(dbs[random() % dbs.size()]).route())
+        caf::anon_send_exit(route->writer, caf::exit_reason::kill);
     }
     ++kills;
     while (!stop && actors.restarts.load() == last)
@@ -208,8 +206,7 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
         threads.emplace_back([&, i] { thread_agent(db, own, soak(250), static_cast<unsigned>(i)); });
       else {
         actors.push_back(std::make_unique<actor_agent>(actor_agent{db, &own, soak(250)}));
-        observer->spawn<caf::monitored>(
-          [x = actors.back().get()](caf::event_based_actor* self) { x->write(self, 1); });
+        observer->spawn<caf::monitored>([x = actors.back().get()](caf::event_based_actor* self) { x->write(self, 1); });
       }
     }
     std::atomic<bool> stop{false};

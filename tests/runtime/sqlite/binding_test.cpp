@@ -83,6 +83,7 @@ TEST_CASE("text in the file that is not UTF-8 comes back byte for byte") {
   store_rig rig;
   rig.write("CREATE TABLE t(a)");
   rig.write("INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT))");
-  CHECK(rig.read_one("SELECT a FROM t") == value{"a\xff"
-                                                 "b"});
+  CHECK(rig.read_one("SELECT a FROM t")
+        == value{"a\xff"
+                 "b"});
 }

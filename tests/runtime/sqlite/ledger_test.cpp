@@ -60,11 +60,12 @@ TEST_CASE("a key with the same payload recalls the first outcome, whoever asks")
 TEST_CASE("a replay repeats every returned value exactly") {
   store_rig rig;
   rig.write("CREATE TABLE t(a, b, c, d, e, f, g)");
-  auto request = keyed({{"INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
-                         {nullptr, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), 0.1,
-                          -std::numeric_limits<double>::infinity(), blob{std::string{"\0\xff", 2}}, "gr\xC3\xBC\xC3\x9F"}},
-                        {"SELECT CAST(x'ff' AS TEXT), -25, 255, 256, 70000, -5000000000", {}},
-                        {"DELETE FROM t WHERE 0 RETURNING a", {}}});
+  auto request =
+    keyed({{"INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
+            {nullptr, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), 0.1,
+             -std::numeric_limits<double>::infinity(), blob{std::string{"\0\xff", 2}}, "gr\xC3\xBC\xC3\x9F"}},
+           {"SELECT CAST(x'ff' AS TEXT), -25, 255, 256, 70000, -5000000000", {}},
+           {"DELETE FROM t WHERE 0 RETURNING a", {}}});
   auto outcome = rig.write(request);
   auto found = recall(rig, request);
   REQUIRE(found);
@@ -90,9 +91,9 @@ TEST_CASE("a key with another payload is a mismatch, down to the type of a value
   CHECK(recall(rig, with(1, "x")));
   auto swapped = keyed({{sql, std::vector<named_value>{{"b", "x"}, {"a", 1}}}});
   CHECK(recall(rig, swapped));
-  for (const auto& other : {with(1.0, "x"), with("1", "x"), with(1, blob{"x"}), with(2, "x"), with(1, nullptr),
-                            keyed({{"INSERT INTO t VALUES (?, ?)", {1, "x"}}}),
-                            keyed({swapped.statements[0], {"SELECT 1", {}}})}) {
+  for (const auto& other :
+       {with(1.0, "x"), with("1", "x"), with(1, blob{"x"}), with(2, "x"), with(1, nullptr),
+        keyed({{"INSERT INTO t VALUES (?, ?)", {1, "x"}}}), keyed({swapped.statements[0], {"SELECT 1", {}}})}) {
     must(rig.store->begin());
     CHECK(failure_of(rig.store->recall(other)).code == errc::payload_mismatch);
     CHECK(rig.store->in_transaction());
@@ -214,10 +215,11 @@ TEST_CASE("a forged record that matches its own hash is found by its place in th
     sqlite::chain_hash hash;
     auto own = sqlite::commit_hash(hash, previous, seq, 5, "\x80");
     auto db = rig.foreigner();
-    auto stmt = must(sqlite::prepared_statement::prepare(db, "INSERT INTO _sluice_commits VALUES (?1, 5, ?2, ?3, x'80')"));
+    auto stmt =
+      must(sqlite::prepared_statement::prepare(db, "INSERT INTO _sluice_commits VALUES (?1, 5, ?2, ?3, x'80')"));
     stmt.bind(1, static_cast<int64_t>(seq));
     stmt.bind_blob(2, previous);
-    stmt.bind_blob(3, bytes_of(own));
+    stmt.bind_blob(3, sqlite::bytes_of(own));
     must(stmt.run());
   };
   SECTION("one that leaves a gap") {

@@ -17,7 +17,7 @@ struct ten_rows : store_rig {
   ten_rows() {
     write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
     write("INSERT INTO t(body) SELECT hex(zeroblob(50)) FROM "
-              "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) SELECT i FROM n)");
+          "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) SELECT i FROM n)");
   }
 };
 

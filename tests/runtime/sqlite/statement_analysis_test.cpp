@@ -117,11 +117,11 @@ TEST_CASE("what has no place in a request is refused by name and reason") {
 TEST_CASE("the ledger's tables may be read, and nothing else") {
   analysis_rig rig;
   CHECK(rig.aut.prepare("SELECT * FROM _sluice_meta"));
-  for (const auto* sql : {"INSERT INTO _sluice_meta VALUES ('a', 1)", "UPDATE _sluice_meta SET value = 1",
-                          "DELETE FROM _SLUICE_META", "DROP TABLE _sluice_meta", "CREATE TABLE _sluice_keys(a)",
-                          "ALTER TABLE _sluice_meta ADD COLUMN x", "CREATE INDEX i ON _sluice_meta(value)",
-                          "ALTER TABLE author RENAME TO \"_Sluice_keys\"",
-                          "CREATE TRIGGER g AFTER INSERT ON _sluice_meta BEGIN SELECT 1; END"}) {
+  for (const auto* sql :
+       {"INSERT INTO _sluice_meta VALUES ('a', 1)", "UPDATE _sluice_meta SET value = 1", "DELETE FROM _SLUICE_META",
+        "DROP TABLE _sluice_meta", "CREATE TABLE _sluice_keys(a)", "ALTER TABLE _sluice_meta ADD COLUMN x",
+        "CREATE INDEX i ON _sluice_meta(value)", "ALTER TABLE author RENAME TO \"_Sluice_keys\"",
+        "CREATE TRIGGER g AFTER INSERT ON _sluice_meta BEGIN SELECT 1; END"}) {
     INFO(sql);
     CHECK(rig.refusal(sql).code == errc::not_authorized);
   }

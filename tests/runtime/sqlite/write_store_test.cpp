@@ -11,13 +11,12 @@ using names = std::vector<std::string>;
 namespace {
 
 struct with_table : store_rig {
-  with_table() {
-    write("CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE)");
-  }
+  with_table() { write("CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE)"); }
 };
 
-constexpr const char* endless_insert = "INSERT INTO t(a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-                                       "SELECT i FROM n";
+constexpr const char* endless_insert =
+  "INSERT INTO t(a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+  "SELECT i FROM n";
 
 caf::expected<void> commit_of(write_store& store, const begun_transaction& begun, const write_request& request) {
   static const write_result none;
@@ -160,7 +159,8 @@ TEST_CASE("a list of statements is applied as a whole or not at all") {
   CHECK_THAT(why.message, Catch::StartsWith("statement 4: "));
   CHECK(rig.store->in_transaction());
   // A table of the same name and another shape: nothing prepared for the first one is used.
-  must(rig.store->execute(request_of({{"CREATE TABLE u(x, y)", {}}, {"INSERT INTO u VALUES (1, 2)", {}}}), no_deadline));
+  must(
+    rig.store->execute(request_of({{"CREATE TABLE u(x, y)", {}}, {"INSERT INTO u VALUES (1, 2)", {}}}), no_deadline));
   must(commit_of(*rig.store, begun, list));
   CHECK(rig.read_one("SELECT group_concat(a) FROM t") == value{"1"});
   CHECK(rig.read_one("SELECT y FROM u") == value{2});
