@@ -53,9 +53,7 @@ private:
         bench_.retry();
       return;
     case 2: bench_.time.advance(std::chrono::milliseconds{pick(60)}); return;
-    case 3:
-      bench_.group.look_for_foreign_commit();
-      return bench_.settle();
+    case 3: bench_.group.look_for_foreign_commit(); return bench_.settle();
     default: return send();
     }
   }

@@ -11,10 +11,10 @@ using namespace sluice;
 
 TEST_CASE("the words of the errors are those of the outside contract, each its own") {
   const std::vector<std::string_view> contract{
-    "invalid_request", "unknown_database", "unknown_operation", "sql_error",   "constraint",       "busy",
-    "deadline_exceeded", "cancelled",      "overloaded",        "too_large",   "not_authorized",   "capsule_invalid",
-    "payload_mismatch",  "unavailable",    "disk_full",         "io_error",    "corrupt",          "read_only",
-    "protocol_mismatch", "route_required", "internal"};
+    "invalid_request",   "unknown_database", "unknown_operation", "sql_error", "constraint",     "busy",
+    "deadline_exceeded", "cancelled",        "overloaded",        "too_large", "not_authorized", "capsule_invalid",
+    "payload_mismatch",  "unavailable",      "disk_full",         "io_error",  "corrupt",        "read_only",
+    "protocol_mismatch", "route_required",   "internal"};
   std::vector<std::string_view> ours;
   for (auto i = 1; i <= static_cast<int>(errc::internal); ++i)
     ours.push_back(to_string(static_cast<errc>(i)));
@@ -65,4 +65,6 @@ TEST_CASE("whatever else CAF reports, the outcome is unknown") {
   CHECK(code_of(make_error(caf::sec::request_receiver_down)) == errc::unavailable);
 }
 
-TEST_CASE("no error reads as an internal failure, not as success") { CHECK(describe(caf::error{}).code == errc::internal); }
+TEST_CASE("no error reads as an internal failure, not as success") {
+  CHECK(describe(caf::error{}).code == errc::internal);
+}

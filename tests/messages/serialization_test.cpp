@@ -183,8 +183,8 @@ TEST_CASE("a read's answer travels, for callers and from readers") {
   CHECK(copy.truncated);
   CHECK(copy.source == read_source::joined);
   CHECK(copy.as_of_seq == 8);
-  auto from_reader = n.travel_in_message(
-    executed_read{x, std::make_shared<const read_set>(read_set{{"t", "u"}, true}), 3});
+  auto from_reader =
+    n.travel_in_message(executed_read{x, std::make_shared<const read_set>(read_set{{"t", "u"}, true}), 3});
   check_rows(*from_reader.result.rows);
   CHECK(from_reader.reads->tables == std::vector<std::string>{"t", "u"});
   CHECK(from_reader.reads->deterministic);

@@ -76,8 +76,8 @@ struct fake_disk {
 
 /// A model of a database file behind the writer's port. A statement is one of
 ///   put TABLE KEY VALUE    schema    hook (runs the disk's hook)
-///   fail (constraint; undone alone)   lose, full (cost the transaction)   late (takes until the deadline, costs it too)
-///   poison (every COMMIT that holds it fails)   forgetful (its key cannot be kept)   throw
+///   fail (constraint; undone alone)   lose, full (cost the transaction)   late (takes until the deadline, costs it
+///   too) poison (every COMMIT that holds it fails)   forgetful (its key cannot be kept)   throw
 class fake_write_store : public write_store {
 public:
   fake_write_store(fake_disk& disk, fake_clock& time) : disk_(disk), time_(time) { ++disk_.open_stores; }

@@ -134,4 +134,16 @@ struct store_rig {
   bool survived = false;
 };
 
+/// A rig with a table `t(id INTEGER PRIMARY KEY, a UNIQUE)`.
+struct table_rig : store_rig {
+  table_rig() { write("CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE)"); }
+};
+
+/// Commits what was executed since `begun`, as if by `request`.
+inline caf::expected<void> commit_of(write_store& store, const begun_transaction& begun, const write_request& request) {
+  static const write_result none;
+  ledger_entry entry{&request, &none, nullptr};
+  return store.commit(begun.next_seq, 1'000, std::span{&entry, 1});
+}
+
 } // namespace sluice::test
