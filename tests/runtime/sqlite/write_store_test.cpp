@@ -44,6 +44,7 @@ TEST_CASE("a commit that the disk refuses did not happen, and the store recovers
     file_size_limit small{300'000};
     CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::io_error);
   }
+  CHECK(!rig.store->is_open());
   CHECK(!rig.store->in_transaction());
   CHECK(!must(rig.store->committed(begun.next_seq)));
   CHECK(must(rig.store->begin()).next_seq == begun.next_seq);
