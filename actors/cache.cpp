@@ -6,6 +6,7 @@ namespace {
 
 // Often enough that stale entries do not linger, seldom enough to cost nothing; nothing is scheduled while idle.
 constexpr std::chrono::milliseconds tick_interval{100};
+constexpr std::chrono::milliseconds sweep_interval{1'000};
 constexpr size_t records_per_batch = 256;
 
 } // namespace
@@ -22,6 +23,12 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       auto promise = self->make_response_promise<read_result>();
       self->state.read(request, reply<read_result>{promise});
       return promise;
+    },
+    [self](read_done& x) {
+      read_desk::outcome out;
+      auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);
+      self->state.desk->finished(x.flight, std::move(answer), out);
+      self->state.follow(std::move(out));
     },
     [self](const invalidation& x) { self->state.invalidate(x); },
     [self](caf::join_atom, const std::string& db, const reader_actor& reader) { self->state.add_reader(db, reader); },
@@ -55,12 +62,21 @@ void cache_state::invalidate(const invalidation& x) {
     desk->refuse_if_closed(parts.actors->slot(x.db), out);
     follow(std::move(out));
   }
-  if (!tick_scheduled) {
-    parts.hits->sweep(parts.time->now());
-    schedule_tick();
-  } else {
+  if (!tick_scheduled)
+    sweep();
+  else
     sweep_due = true;
-  }
+}
+
+void cache_state::sweep() {
+  sweep_due = false;
+  swept_at = parts.time->now();
+  parts.hits->sweep(swept_at);
+  auto hits = parts.hits->harvest(wall_us(*parts.time));
+  std::move(hits.begin(), hits.end(), std::back_inserter(records.records));
+  // As long as there are entries they age, and may be hit.
+  if (!parts.hits->empty() || !records.records.empty())
+    schedule_tick();
 }
 
 void cache_state::add_reader(const std::string& db, reader_actor reader) {
@@ -72,18 +88,7 @@ void cache_state::add_reader(const std::string& db, reader_actor reader) {
 
 void cache_state::follow(read_desk::outcome out) {
   for (auto& x : out.dispatches)
-    self->request(x.reader, caf::infinite, std::move(x.request))
-      .then(
-        [this, id = x.flight](executed_read& answer) {
-          read_desk::outcome next;
-          desk->finished(id, std::move(answer), next);
-          follow(std::move(next));
-        },
-        [this, id = x.flight](caf::error& why) {
-          read_desk::outcome next;
-          desk->finished(id, std::move(why), next);
-          follow(std::move(next));
-        });
+    self->send(x.reader, run_read{x.flight, std::move(x.request)});
   for (const auto& db : out.wants_readers)
     self->send(parts.actors->supervisor(), caf::spawn_atom_v, db);
   for (const auto& db : out.suspects)
@@ -102,13 +107,11 @@ void cache_state::follow(read_desk::outcome out) {
 
 void cache_state::tick() {
   tick_scheduled = false;
-  auto hits = parts.hits->harvest(wall_us(*parts.time));
-  std::move(hits.begin(), hits.end(), std::back_inserter(records.records));
-  report();
-  if (std::exchange(sweep_due, false)) {
-    parts.hits->sweep(parts.time->now());
+  if (sweep_due || parts.time->now() - swept_at >= sweep_interval)
+    sweep();
+  else if (!parts.hits->empty())
     schedule_tick();
-  }
+  report();
 }
 
 void cache_state::schedule_tick() {
@@ -125,7 +128,8 @@ void cache_state::close() {
   read_desk::outcome out;
   desk->abandon(out);
   follow(std::move(out));
-  tick();
+  sweep();
+  report();
   self->quit();
 }
 

@@ -33,6 +33,7 @@ struct cache_state {
   void add_reader(const std::string& db, reader_actor reader);
   void follow(read_desk::outcome out);
   void tick();
+  void sweep();
   void schedule_tick();
   void report();
   void close();
@@ -43,6 +44,7 @@ struct cache_state {
   audit_batch records;
   bool tick_scheduled = false;
   bool sweep_due = false;
+  clock::steady swept_at{};
   static inline const char* name = "cache";
 };
 

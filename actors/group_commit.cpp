@@ -35,13 +35,36 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
     x.request.request_id = ids_.next();
   x.deadline = x.request.received + (x.request.deadline.count() > 0 ? x.request.deadline : settings_.default_deadline);
   if (backing_off_)
-    return {};
+    // Its own time may be up before the lock is asked for again.
+    return x.deadline < retry_at_ ? step{action::expire, milliseconds_until(x.deadline)} : step{};
   if (!open_)
     return begin();
   auto last = entries_.size() - 1;
   if (!execute({last, last + 1}, {0, last + 1}))
     return {action::settle};
   return full_or(action::wait);
+}
+
+group_commit::step group_commit::expire() {
+  if (!backing_off_)
+    return {};
+  auto now = time_.now();
+  auto settled = false;
+  for (auto& x : entries_)
+    if (!x.failed() && !x.result && now >= x.deadline) {
+      give_up(x, {});
+      settled = true;
+    }
+  return settled ? step{action::settle} : step{};
+}
+
+void group_commit::refuse_waiting(const failure& why) {
+  if (std::exchange(backing_off_, false))
+    fail_live({0, entries_.size()}, why);
+}
+
+std::chrono::milliseconds group_commit::milliseconds_until(clock::steady at) const {
+  return std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(at - time_.now()) + 1ms);
 }
 
 group_commit::step group_commit::retry() {
@@ -108,8 +131,8 @@ group_commit::step group_commit::begin_refused(const failure& why) {
   if (!backing_off_)
     waiting_since_ = {};
   else
-    pause_ = std::min(backoff_.pause(least_refusals),
-                      std::chrono::duration_cast<std::chrono::milliseconds>(earliest - now) + 1ms);
+    pause_ = std::min(backoff_.pause(least_refusals), milliseconds_until(earliest));
+  retry_at_ = now + pause_;
   // Those who gave up are answered before the pause.
   return settled ? step{action::settle} : after_settling();
 }

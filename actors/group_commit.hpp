@@ -43,6 +43,8 @@ public:
       settle,
       /// Call `retry` after `delay`.
       retry,
+      /// Call `expire` after `delay`.
+      expire,
     };
     action what = action::wait;
     std::chrono::milliseconds delay{0};
@@ -71,6 +73,12 @@ public:
 
   /// Asks again for the lock that a foreign process held.
   step retry();
+
+  /// Refuses what waits for the lock and whose deadline has passed.
+  step expire();
+
+  /// Refuses everything that waits for the lock, for the reason given.
+  void refuse_waiting(const failure& why);
 
   /// Commits what was executed and returns every request whose outcome is known.
   settlement settle();
@@ -113,6 +121,7 @@ private:
   caf::expected<begun_transaction> ask_for_lock();
   step begin_refused(const failure& why);
   step full_or(step::action otherwise) const;
+  std::chrono::milliseconds milliseconds_until(clock::steady at) const;
   void give_up(entry& x, const failure& why);
 
   // The transaction is open and holds what was executed of `whole`. Afterwards it is open and holds `which` too, or
@@ -141,6 +150,7 @@ private:
   bool open_ = false;
   bool backing_off_ = false;
   std::chrono::milliseconds pause_{0};
+  clock::steady retry_at_{};
   clock::steady opened_at_{};
   clock::steady waiting_since_{};
   uint64_t next_seq_ = 0;

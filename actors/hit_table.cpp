@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 
 namespace sluice {
 
@@ -49,8 +48,8 @@ bool still_valid(const dependencies& tables, const table_versions& versions, uin
   return unchanged(&versions.everything_changed_at()) && std::all_of(tables.begin(), tables.end(), unchanged);
 }
 
-std::optional<hit_table::hit> hit_table::find(const database_slot& slot, const read_request& request,
-                                              const read_limits& limits, clock::steady now) {
+std::optional<read_result> hit_table::find(const database_slot& slot, const read_request& request,
+                                           const read_limits& limits, clock::steady now) {
   if (!settings_.enabled)
     return std::nullopt;
   auto wanted = view(slot, request, limits);
@@ -60,6 +59,8 @@ std::optional<hit_table::hit> hit_table::find(const database_slot& slot, const r
   if (i == in.entries.end())
     return std::nullopt;
   auto& e = i->second;
+  // Taken before the stamps are looked at: if they allow a hit, the answer includes this commit.
+  auto newest = slot.versions().last_commit();
   if (now >= e.expires || !still_valid(e.tables, slot.versions(), e.version))
     return std::nullopt;
   in.uses.splice(in.uses.begin(), in.uses, e.use);
@@ -69,10 +70,9 @@ std::optional<hit_table::hit> hit_table::find(const database_slot& slot, const r
     ++own->second;
   else
     e.hits.emplace_back(request.agent, 1);
-  hit result{e.result, false};
-  result.result.source = read_source::cache;
-  if (!harvest_due_.load(std::memory_order_relaxed))
-    result.first = !harvest_due_.exchange(true);
+  auto result = e.result;
+  result.source = read_source::cache;
+  result.as_of_seq = std::max(result.as_of_seq, newest);
   return result;
 }
 
@@ -130,7 +130,6 @@ void hit_table::clear() {
 }
 
 std::vector<audit_record> hit_table::harvest(int64_t ts_us) {
-  harvest_due_.store(false);
   std::vector<audit_record> result;
   for (auto& in : shards_) {
     std::lock_guard guard{in.mutex};
@@ -142,6 +141,13 @@ std::vector<audit_record> hit_table::harvest(int64_t ts_us) {
   for (auto& x : result)
     x.ts_us = ts_us;
   return result;
+}
+
+bool hit_table::empty() const {
+  return std::all_of(shards_.begin(), shards_.end(), [](const shard& in) {
+    std::lock_guard guard{in.mutex};
+    return in.entries.empty();
+  });
 }
 
 void hit_table::describe(cache_status& status) const {
@@ -193,8 +199,14 @@ void hit_table::report_hits(const key& k, entry& e, std::vector<audit_record>& t
 }
 
 std::string read_fingerprint(const statement& query) {
-  char text[34];
-  std::snprintf(text, sizeof text, "%016zx-%016zx", query.sql.hash(), hash_of(query));
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text(33, '-');
+  auto put = [&](size_t at, size_t x) {
+    for (auto i = at + 16; i-- > at; x >>= 4)
+      text[i] = digits[x & 15];
+  };
+  put(0, query.sql.hash());
+  put(17, hash_of(query));
   return text;
 }
 

@@ -40,15 +40,9 @@ class hit_table {
 public:
   explicit hit_table(hit_table_settings settings) : settings_(settings) {}
 
-  struct hit {
-    read_result result;
-    /// True for the first hit since the last `harvest`: the cache actor should be asked to harvest in a second.
-    bool first = false;
-  };
-
   /// The kept answer to the same statement, parameters and limits, if it is still valid. Counts the hit for the agent.
-  std::optional<hit> find(const database_slot& slot, const read_request& request, const read_limits& limits,
-                          clock::steady now);
+  std::optional<read_result> find(const database_slot& slot, const read_request& request, const read_limits& limits,
+                                  clock::steady now);
 
   /// Keeps an answer whose read began at `version`. Does nothing when it is no longer valid, too large, or caching is
   /// off.
@@ -65,6 +59,8 @@ public:
   std::vector<audit_record> harvest(int64_t ts_us);
 
   bool enabled() const noexcept { return settings_.enabled; }
+
+  bool empty() const;
 
   /// Fills in what this table knows: entries, bytes, hits, invalidated, evicted.
   void describe(cache_status& status) const;
@@ -133,7 +129,6 @@ private:
 
   const hit_table_settings settings_;
   std::array<shard, 8> shards_;
-  std::atomic<bool> harvest_due_{false};
 };
 
 /// The audit's name for a read: a digest of its statement and parameters.

@@ -2,12 +2,13 @@
 
 #include "actors/clock.hpp"
 #include "actors/hit_table.hpp"
+#include "actors/known_statements.hpp"
+#include "actors/reader_pool.hpp"
 #include "actors/reply.hpp"
 #include "actors/request_ids.hpp"
 #include "messages/interfaces.hpp"
 
 #include <deque>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,7 +57,7 @@ public:
   /// Takes a read in. Its `limits` are the effective ones: nothing in them is zero.
   void submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out);
 
-  /// A reader has answered.
+  /// A reader has answered, or refused the query.
   void finished(uint64_t flight, caf::expected<executed_read> answer, outcome& out);
 
   /// A reader is there for the database, or has ended; what it was running fails with `unavailable`.
@@ -79,18 +80,12 @@ private:
   struct waiter {
     reply<read_result> to;
     read_request request;
+    // The newest commit when it came; an answer that it may share includes that one.
+    uint64_t newest_seq = 0;
   };
 
-  struct reader_entry {
-    reader_actor handle;
-    // The last answer's data version, and the version of the database before that read began.
-    std::optional<uint32_t> data_version;
-    uint64_t version = 0;
-  };
-
-  struct pool {
-    std::list<reader_entry> idle;
-    std::list<reader_entry> busy;
+  struct desk {
+    reader_pool readers;
     std::deque<uint64_t> queue;
   };
 
@@ -105,29 +100,20 @@ private:
     uint64_t version = 0;
     bool in_doubt = false;
     uint64_t as_of_seq = 0;
-    std::list<reader_entry>::iterator reader;
+    reader_pool::reader* reader = nullptr;
 
     const read_request& request() const { return waiters.front().request; }
-  };
-
-  struct statement_info {
-    const database_slot* slot = nullptr;
-    sql_text sql;
-    std::shared_ptr<const read_set> reads;
-    dependencies tables;
   };
 
   bool may_join(const flight& x, const read_request& request) const;
   void start_queued(database_slot& slot, outcome& out);
   bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
-  const statement_info* known(const database_slot& slot, const sql_text& sql) const;
-  const statement_info& learn(database_slot& slot, const read_request& request, std::shared_ptr<const read_set> reads);
-  void notice_foreign_commit(database_slot& slot, reader_entry& reader, const flight& x, uint32_t data_version,
-                             outcome& out) const;
-  void answer(flight& x, caf::expected<executed_read> answer, outcome& out);
+  std::optional<flight> take(uint64_t id);
+  void notice_foreign_commit(const flight& x, uint32_t data_version, outcome& out) const;
+  void answer(flight& x, executed_read& result, outcome& out);
+  void answer(flight& x, const failure& why, outcome& out);
   void fail(waiter& x, const failure& why, outcome& out);
   void deliver(waiter& x, caf::expected<read_result> result, outcome& out);
-  void unregister(uint64_t id, const flight& x);
 
   hit_table& hits_;
   const clock& time_;
@@ -139,8 +125,8 @@ private:
   std::unordered_map<uint64_t, flight> flights_;
   // Joinable flights by the hash of their statement; candidates are compared in full.
   std::unordered_multimap<size_t, uint64_t> joinable_;
-  std::map<const database_slot*, pool> pools_;
-  std::unordered_map<size_t, statement_info> statements_;
+  std::map<const database_slot*, desk> desks_;
+  known_statements statements_;
 };
 
 } // namespace sluice

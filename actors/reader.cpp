@@ -6,8 +6,15 @@ reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> 
                                    std::shared_ptr<std::unique_ptr<read_store>> store) {
   self->state.store = std::move(*store);
   return {
-    [self](const read_request& request) -> caf::result<executed_read> {
-      return self->state.store->run(request, request.limits);
+    [self](const run_read& x) {
+      read_done result;
+      result.flight = x.flight;
+      auto answer = self->state.store->run(x.request, x.request.limits);
+      if (answer)
+        result.answer = std::move(*answer);
+      else
+        result.error = std::move(answer.error());
+      return result;
     },
   };
 }

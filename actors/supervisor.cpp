@@ -6,6 +6,8 @@ namespace sluice {
 
 namespace {
 
+constexpr std::chrono::seconds restart_pause{1};
+
 failure unavailable(std::string message) {
   failure x;
   x.code = errc::unavailable;
@@ -28,6 +30,10 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
     [self](attach_atom, const std::string& db) {
       caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
     },
+    [self](caf::tick_atom) {
+      if (!self->state.closing)
+        self->state.restart_shared();
+    },
     [self](caf::spawn_atom, const std::string& db) { self->state.add_reader(db); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
@@ -39,6 +45,7 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
 
 void supervisor_state::start(supervisor_parts x) {
   parts = std::move(x);
+  shared_restarts = restart_window{parts.restart_limit, parts.restart_window};
   start_audit();
   start_cache();
 }
@@ -96,14 +103,27 @@ void supervisor_state::child_down(const caf::down_msg& x) {
   if (closing)
     return;
   if (x.source == parts.actors->cache().address())
-    start_cache();
+    cache_down = true;
   else if (x.source == parts.actors->audit().address())
-    start_audit();
+    audit_down = true;
   else
     for (auto& [db, own] : families)
       restart_in_family(db, own, x.source);
+  if (cache_down || audit_down) {
+    // These two serve every database and are never given up, but they may not fail in a loop either.
+    if (!shared_restarts.allow(parts.time->now()))
+      return self->delayed_send(self, restart_pause, caf::tick_atom_v);
+    restart_shared();
+  }
   // Counted when the successor is in its place.
   parts.actors->restarts.fetch_add(1, std::memory_order_relaxed);
+}
+
+void supervisor_state::restart_shared() {
+  if (std::exchange(audit_down, false))
+    start_audit();
+  if (std::exchange(cache_down, false))
+    start_cache();
 }
 
 void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {

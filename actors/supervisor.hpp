@@ -49,6 +49,7 @@ struct supervisor_state {
   void child_down(const caf::down_msg& x);
   void restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost);
   void quarantine(const std::string& db, children& x);
+  void restart_shared();
   void start_cache();
   void start_audit();
   void close(ok_promise done);
@@ -57,6 +58,9 @@ struct supervisor_state {
   supervisor_actor::pointer self;
   supervisor_parts parts;
   std::map<std::string, children> families;
+  restart_window shared_restarts{0, {}};
+  bool cache_down = false;
+  bool audit_down = false;
   bool closing = false;
   static inline const char* name = "supervisor";
 };

@@ -2,6 +2,12 @@
 
 namespace sluice {
 
+namespace {
+
+constexpr std::chrono::seconds prune_interval{10};
+
+} // namespace
+
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
                                    std::shared_ptr<writer_parts> parts) {
   self->state.start(std::move(*parts));
@@ -20,6 +26,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
       self->state.retry_armed = false;
       self->state.follow(self->state.group->retry());
     },
+    [self](caf::timeout_atom) { self->state.follow(self->state.group->expire()); },
     [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
     [self](verify_atom) {
       self->state.group->look_for_foreign_commit();
@@ -34,6 +41,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
 
 void writer_state::start(writer_parts x) {
   parts = std::move(x);
+  pruned_at = parts.time->now();
   group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed);
 }
 
@@ -43,6 +51,7 @@ void writer_state::follow(group_commit::step next) {
   case action::wait: return;
   case action::mark: return self->send(self, caf::flush_atom_v, group->number());
   case action::settle: return settle();
+  case action::expire: return self->delayed_send(self, next.delay, caf::timeout_atom_v);
   case action::retry:
     // Settling during the pause must not ask for a second try.
     if (!std::exchange(retry_armed, true))
@@ -64,6 +73,9 @@ void writer_state::settle() {
     x.to.deliver(std::move(x.result));
   }
   checkpoint_if_grown();
+  // A writer that is never idle has to forget, too.
+  if (parts.time->now() - pruned_at >= prune_interval)
+    prune_keys();
   follow(group->after_settling());
 }
 
@@ -95,11 +107,7 @@ void writer_state::truncate_wal() {
 }
 
 void writer_state::prune_keys() {
-  // Looking for old keys reads all of them, so it is done now and then only.
-  auto now = parts.time->now();
-  if (pruned_at != clock::steady{} && now - pruned_at < std::chrono::hours{1})
-    return;
-  pruned_at = now;
+  pruned_at = parts.time->now();
   auto keep_since = parts.time->wall_now() - parts.settings.key_retention;
   auto keep_since_us = std::chrono::duration_cast<std::chrono::microseconds>(keep_since.time_since_epoch()).count();
   // Tidying that fails is tried again another time; it owes nobody an answer.
@@ -107,6 +115,11 @@ void writer_state::prune_keys() {
 }
 
 void writer_state::close() {
+  settle();
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "the broker is shutting down";
+  group->refuse_waiting(why);
   settle();
   truncate_wal();
   parts.store.reset();

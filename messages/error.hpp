@@ -81,7 +81,11 @@ static_assert(errc_words_match(), "every errc has its word, in the order of the 
 } // namespace detail
 
 /// The contract's word for `code`.
-constexpr std::string_view to_string(errc code) { return detail::errc_words[static_cast<size_t>(code) - 1].word; }
+constexpr std::string_view to_string(errc code) {
+  // A node of a later version may know more codes.
+  auto i = static_cast<size_t>(code) - 1;
+  return i < detail::errc_words.size() ? detail::errc_words[i].word : "internal";
+}
 
 /// What became of a write.
 enum class outcome : uint8_t { not_committed, committed, unknown };

@@ -23,6 +23,8 @@ using writer_actor = caf::typed_actor<
   caf::reacts_to<caf::flush_atom, uint64_t>,
   // Asks again for a lock that a foreign process held.
   caf::reacts_to<retry_atom>,
+  // Refuses the requests whose deadline passed while a foreign process held the lock.
+  caf::reacts_to<caf::timeout_atom>,
   // Tidies up (truncates the WAL, prunes old keys) unless a write came after the group with this number.
   caf::reacts_to<caf::idle_atom, uint64_t>,
   // Looks whether a foreign process has committed; counts and audits it.
@@ -30,20 +32,23 @@ using writer_actor = caf::typed_actor<
   // Commits what is queued, checkpoints and ends; answers when the file is closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
-/// Runs queries on a read-only connection of its own, one at a time.
+/// Runs queries on a read-only connection of its own, one after the other.
 using reader_actor = caf::typed_actor<
-  // Answers with the rows, and with what the statement reads.
-  caf::replies_to<read_request>::with<executed_read>>;
+  // Answers with the rows and with what the statement reads, or with the error. Sent without awaiting the answer, which
+  // comes as a message of its own.
+  caf::replies_to<run_read>::with<read_done>>;
 
 /// Joins identical reads, hands the rest to idle readers, and keeps the hit table.
 using cache_actor = caf::typed_actor<
   // Answers from the database, or together with an identical read under way.
   caf::replies_to<read_request>::with<read_result>,
+  // Hands out what a reader has found, and the next query to it.
+  caf::reacts_to<read_done>,
   // Removes the entries that a commit made stale.
   caf::reacts_to<invalidation>,
   // Takes a reader into the pool of the named database.
   caf::reacts_to<caf::join_atom, std::string, reader_actor>,
-  // Removes expired entries and tells the audit of the hits since the last time.
+  // Removes expired entries and tells the audit of the reads and hits since the last time; it sends this to itself.
   caf::reacts_to<caf::tick_atom>,
   // Ends the reads under way, tells the audit of all that is left, and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
@@ -69,6 +74,8 @@ using supervisor_actor = caf::typed_actor<
   caf::replies_to<caf::open_atom, std::string>::with<caf::ok_atom>,
   // Completes the audit of the named database from its ledger, without opening it for requests.
   caf::reacts_to<attach_atom, std::string>,
+  // Starts what could not be started at once because it had failed too often.
+  caf::reacts_to<caf::tick_atom>,
   // Adds a reader to the named database's pool, up to the configured number.
   caf::reacts_to<caf::spawn_atom, std::string>,
   // Ends everything in order: writers drained, audit written, files closed.

@@ -125,6 +125,8 @@ struct executed_read {
   std::shared_ptr<const read_set> reads;
   /// Changes whenever another connection has committed, as this reader's connection counts it.
   uint32_t data_version = 0;
+  /// How long the reader was busy with it, in microseconds.
+  uint32_t busy_us = 0;
 
   template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, executed_read& x) {
     auto reads = x.reads ? *x.reads : read_set{};
@@ -132,8 +134,32 @@ struct executed_read {
       x.reads = std::make_shared<const read_set>(std::move(reads));
       return caf::none;
     };
-    return f(caf::meta::type_name("executed_read"), x.result, reads, x.data_version, caf::meta::load_callback(load));
+    return f(caf::meta::type_name("executed_read"), x.result, reads, x.data_version, x.busy_us, caf::meta::load_callback(load));
   }
 };
+
+/// A query for a reader. `flight` is the cache actor's name for it; a reader may be given several in advance.
+struct run_read {
+  uint64_t flight = 0;
+  read_request request;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, run_read& x) {
+  return f(caf::meta::type_name("run_read"), x.flight, x.request);
+}
+
+/// What became of it.
+struct read_done {
+  uint64_t flight = 0;
+  executed_read answer;
+  /// Set when the query failed; there is no answer then.
+  caf::error error;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, read_done& x) {
+  return f(caf::meta::type_name("read_done"), x.flight, x.answer, x.error);
+}
 
 } // namespace sluice

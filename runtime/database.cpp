@@ -61,6 +61,8 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
   request.limits = effective(request.limits, core_->config);
   if (auto why = check(request))
     return make_error(std::move(*why));
+  if (auto why = slot_->closed())
+    return make_error(std::move(*why));
   return core_->actors->cache();
 }
 
@@ -69,17 +71,13 @@ const refusal_actor& database::refusals() const { return core_->refusals; }
 std::optional<read_result> database::cached(read_request& request) const {
   if (request.freshness != freshness::cached)
     return std::nullopt;
-  if (request.agent.empty())
-    request.agent = "anonymous";
   request.limits = effective(request.limits, core_->config);
+  // A hit is refused what a query would be refused; `admit` says why.
+  if (check(request))
+    return std::nullopt;
   if (request.min_seq > slot_->versions().last_commit())
     return std::nullopt;
-  auto found = core_->hits->find(*slot_, request, request.limits, core_->time.now());
-  if (!found)
-    return std::nullopt;
-  if (found->first)
-    caf::delayed_anon_send(core_->actors->cache(), std::chrono::seconds{1}, caf::tick_atom_v);
-  return std::move(found->result);
+  return core_->hits->find(*slot_, request, request.limits, core_->time.now());
 }
 
 caf::expected<write_result> database::write(write_request request) const {

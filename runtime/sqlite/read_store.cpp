@@ -107,10 +107,14 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   if (!session_)
     if (auto opened = open(); !opened)
       return std::move(opened.error());
-  deadline_ = std::chrono::steady_clock::now() + limits.timeout;
+  auto begin = std::chrono::steady_clock::now();
+  deadline_ = begin + limits.timeout;
   cancel_ = &request.cancel;
   auto result = attempt(request, limits);
   cancel_ = nullptr;
+  if (result)
+    result->busy_us = static_cast<uint32_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count());
   if (!result && spoils_connection(code_of(result.error())))
     session_.reset();
   return result;

@@ -28,7 +28,7 @@ struct fixture {
     hits.insert(slot, x, x.limits, result, on(table), slot.versions().now(), time.now());
   }
 
-  std::optional<hit_table::hit> get(const read_request& x) { return hits.find(slot, x, x.limits, time.now()); }
+  std::optional<read_result> get(const read_request& x) { return hits.find(slot, x, x.limits, time.now()); }
 
   cache_status status() const {
     cache_status x;
@@ -46,9 +46,9 @@ TEST_CASE("a kept answer comes back and says that it is from the cache") {
   f.put(a_read("a", "q"), 42);
   auto found = f.get(a_read("b", "q"));
   REQUIRE(found);
-  CHECK(*found->result.rows->at(0, 0).integer() == 42);
-  CHECK(found->result.source == read_source::cache);
-  CHECK(found->result.as_of_seq == 5);
+  CHECK(*found->rows->at(0, 0).integer() == 42);
+  CHECK(found->source == read_source::cache);
+  CHECK(found->as_of_seq == 5);
   CHECK(!f.get(a_read("b", "another")));
 }
 
@@ -116,10 +116,10 @@ TEST_CASE("parameters of different types are different questions") {
   for (size_t i = 0; i < likes.size(); ++i) {
     auto found = f.get(with({likes[i]}));
     REQUIRE(found);
-    CHECK(*found->result.rows->at(0, 0).integer() == static_cast<int64_t>(i));
+    CHECK(*found->rows->at(0, 0).integer() == static_cast<int64_t>(i));
   }
   f.put(with(parameters{std::vector<named_value>{{"a", 1}}}), 100);
-  CHECK(*f.get(with({1}))->result.rows->at(0, 0).integer() == 0);
+  CHECK(*f.get(with({1}))->rows->at(0, 0).integer() == 0);
   CHECK(!f.get(with(parameters{std::vector<named_value>{{"b", 1}}})));
   CHECK(!f.get(with({1, 1})));
 }
@@ -179,7 +179,7 @@ TEST_CASE("an answer put in again takes the place of the older one") {
   f.put(a_read("a", "q"), 2);
   CHECK(f.status().entries == 1);
   CHECK(f.status().bytes == bytes);
-  CHECK(*f.get(a_read("a", "q"))->result.rows->at(0, 0).integer() == 2);
+  CHECK(*f.get(a_read("a", "q"))->rows->at(0, 0).integer() == 2);
 }
 
 TEST_CASE("a parameter that is not a number, not even equal to itself, does no harm") {
@@ -213,8 +213,8 @@ TEST_CASE("hits are counted per agent and statement, wherever their entry has go
   f.put(a_read("x", "q"));
   f.put(a_read("x", "replaced"));
   f.put(a_read("x", "stale"), 1, "changed");
-  CHECK(f.get(a_read("a", "q"))->first);
-  CHECK(!f.get(a_read("a", "q"))->first);
+  CHECK(f.get(a_read("a", "q")));
+  CHECK(f.get(a_read("a", "q")));
   for (auto* sql : {"q", "replaced", "stale"})
     f.get(a_read("b", sql));
   f.put(a_read("x", "replaced"));
@@ -236,6 +236,6 @@ TEST_CASE("hits are counted per agent and statement, wherever their entry has go
   CHECK(counts[{"b", key_of("replaced")}] == 1);
   CHECK(counts[{"b", key_of("stale")}] == 1);
   CHECK(f.hits.harvest(78).empty());
-  CHECK(f.get(a_read("a", "q"))->first);
+  CHECK(f.get(a_read("a", "q")));
   CHECK(f.status().hits == 6);
 }

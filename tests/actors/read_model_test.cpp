@@ -146,7 +146,7 @@ private:
     auto least = floor();
     if (auto found = bench_.hit(sql_of(which))) {
       ++hits_;
-      check(which, least, found->result);
+      check(which, least, *found);
     }
   }
 

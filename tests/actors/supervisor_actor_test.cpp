@@ -349,7 +349,7 @@ TEST_CASE("a house in which nobody asks for anything has nothing scheduled") {
   f.open("a.db");
   f.run();
   REQUIRE(f.works("a.db"));
-  for (auto i = 0; i < 30; ++i)
+  for (auto i = 0; i < 80; ++i)
     f.advance(100ms);
   CHECK(f.quiet());
 }

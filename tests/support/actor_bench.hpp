@@ -96,6 +96,7 @@ struct told {
 inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
   return {
     [](read_request&) -> caf::result<read_result> { return make_error(errc::internal, "a stub does not read"); },
+    [](read_done&) {},
     [log](const invalidation& x) { log->changes.push_back(x); },
     [](caf::join_atom, const std::string&, const reader_actor&) {},
     [](caf::tick_atom) {},
@@ -118,6 +119,7 @@ inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer
   return {
     [](caf::open_atom, const std::string&) { return caf::ok_atom_v; },
     [](attach_atom, const std::string&) {},
+    [](caf::tick_atom) {},
     [log](caf::spawn_atom, const std::string& db) { log->wanted_readers.push_back(db); },
     [](caf::close_atom) { return caf::ok_atom_v; },
   };
@@ -128,6 +130,7 @@ inline writer_actor::behavior_type writer_stub(writer_actor::pointer, told* log)
     [](write_request&) -> caf::result<write_result> { return make_error(errc::internal, "a stub does not write"); },
     [](caf::flush_atom, uint64_t) {},
     [](retry_atom) {},
+    [](caf::timeout_atom) {},
     [](caf::idle_atom, uint64_t) {},
     [log](verify_atom) { ++log->verifies; },
     [](caf::close_atom) { return caf::ok_atom_v; },

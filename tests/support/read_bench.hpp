@@ -106,7 +106,7 @@ struct read_bench {
       throw std::logic_error(id + " was answered");
     return describe(x.error());
   }
-  std::optional<hit_table::hit> hit(const std::string& sql, parameters params = {}) {
+  std::optional<read_result> hit(const std::string& sql, parameters params = {}) {
     auto x = a_read("hit", sql, std::move(params));
     return hits.find(slot, x, x.limits, time.now());
   }

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "actors/hit_table.hpp"
+#include "messages/read.hpp"
+
+#include <memory>
+#include <unordered_map>
+
+namespace sluice {
+
+/// What earlier runs of a statement have taught: what it reads, and how long it takes. Not synchronized.
+class known_statements {
+public:
+  struct info {
+    const database_slot* slot = nullptr;
+    sql_text sql;
+    std::shared_ptr<const read_set> reads;
+    dependencies tables;
+    /// The time of a run: the last one's, or slowly sinking from a longer one's.
+    uint32_t busy_us = 0;
+
+    /// Shorter than waking up another thread, so that waiting behind it is the quicker way.
+    bool is_short() const noexcept { return busy_us < 100; }
+  };
+
+  /// What is known about the statement; null when nothing is.
+  const info* find(const database_slot& slot, const sql_text& sql) const;
+
+  /// Takes in what a run has shown.
+  const info& learn(database_slot& slot, const sql_text& sql, const executed_read& run);
+
+  void clear() { infos_.clear(); }
+
+private:
+  // By a hash of slot and statement; both are compared in full.
+  std::unordered_map<size_t, info> infos_;
+};
+
+/// The hash by which reads of the same statement on the same database find each other.
+size_t statement_hash(const database_slot& slot, const sql_text& sql) noexcept;
+
+} // namespace sluice

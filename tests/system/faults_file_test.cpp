@@ -1,0 +1,215 @@
+#include "tests/system/rig.hpp"
+
+#include <fstream>
+#include <sys/stat.h>
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+const sql_text make_notes{"CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL)"};
+const sql_text add_note{"INSERT INTO notes (text) VALUES ('x')"};
+const sql_text count_notes{"SELECT count(*) FROM notes"};
+
+std::string bytes_of(const std::filesystem::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+void write_bytes(const std::filesystem::path& file, const std::string& bytes) {
+  std::ofstream{file, std::ios::binary} << bytes;
+}
+
+void remove_database(const std::filesystem::path& file) {
+  for (const char* suffix : {"", "-wal", "-shm"})
+    std::filesystem::remove(file.string() + suffix);
+}
+
+errc code_of_write(const database& db, sql_text sql) { return refused(db.write("tester", std::move(sql))).code; }
+
+errc code_of_fresh_read(const database& db, sql_text sql) {
+  return refused(db.read(read_of("tester", std::move(sql), freshness::fresh))).code;
+}
+
+} // namespace
+
+TEST_CASE("a folder is no database, whether it is there first or comes later", "[system]") {
+  one_database x;
+  std::filesystem::create_directory(x.folder / "folder.db");
+  CHECK(refused(x.host.open_database("folder.db")).code == errc::invalid_request);
+  auto late = must(x.host.open_database("late.db"));
+  std::filesystem::create_directory(x.folder / "late.db");
+  CHECK(code_of_write(late, make_notes) == errc::unknown_database);
+  CHECK(code_of_fresh_read(late, count_notes) == errc::unknown_database);
+  // Once it is out of the way, all is well.
+  std::filesystem::remove(x.folder / "late.db");
+  must(late.write("tester", make_notes));
+  must(late.write("tester", add_note));
+  require_sound(x.folder / "late.db");
+  x.require_serving();
+}
+
+TEST_CASE("a file that is no database is corrupt and stays as it is", "[system]") {
+  one_database x;
+  std::string almost = "SQLite format 3";
+  almost += '\0';
+  almost += std::string(4'000, '\x7f');
+  for (const auto& content : {std::string{"Dear diary, this is no database."}, std::string(100'000, '#'), almost}) {
+    auto file = x.folder / "text.db";
+    write_bytes(file, content);
+    auto text = must(x.host.open_database("text.db"));
+    CHECK(code_of_fresh_read(text, "SELECT 1 FROM sqlite_schema") == errc::corrupt);
+    CHECK(code_of_write(text, make_notes) == errc::corrupt);
+    CHECK(code_of_write(text, make_notes) == errc::corrupt);
+    CHECK(bytes_of(file) == content);
+  }
+  CHECK_FALSE(x.db.status().quarantined);
+  x.require_serving();
+}
+
+TEST_CASE("a damaged table is corrupt to who asks for it, and the others are served", "[system]") {
+  temp_dir folder;
+  auto file = folder / "app.db";
+  {
+    foreigner maker{file};
+    maker.run("CREATE TABLE good (n INTEGER NOT NULL); CREATE TABLE bad (n INTEGER NOT NULL);"
+              "INSERT INTO good (n) VALUES (1); INSERT INTO bad (n) VALUES (1)");
+  }
+  auto page = integer_of(file, "SELECT rootpage FROM sqlite_schema WHERE name = 'bad'");
+  auto content = bytes_of(file);
+  content.replace(static_cast<size_t>(page - 1) * 4'096, 200, std::string(200, '\xff'));
+  write_bytes(file, content);
+
+  auto host = open_broker(folder.path());
+  auto db = must(host.open_database("app.db"));
+  CHECK(code_of_fresh_read(db, "SELECT n FROM bad") == errc::corrupt);
+  CHECK(code_of_write(db, "INSERT INTO bad (n) VALUES (2)") == errc::corrupt);
+  for (int i = 0; i < 3; ++i)
+    must(db.write("tester", "INSERT INTO good (n) VALUES (2)"));
+  CHECK(*must(db.read("tester", "SELECT count(*) FROM good")).rows->at(0, 0).integer() == 4);
+}
+
+TEST_CASE("reading a database that is not there makes none", "[system]") {
+  one_database x;
+  CHECK(code_of_fresh_read(x.db, "SELECT 1") == errc::unknown_database);
+  CHECK_FALSE(std::filesystem::exists(x.file()));
+  auto nowhere = must(x.host.open_database("no/such/folder.db"));
+  CHECK(code_of_fresh_read(nowhere, "SELECT 1") == errc::unknown_database);
+  CHECK(code_of_write(nowhere, make_notes) == errc::unknown_database);
+  x.require_serving();
+}
+
+TEST_CASE("reading a file that has no ledger leaves every byte of it as it was", "[system]") {
+  temp_dir folder;
+  auto file = folder / "app.db";
+  {
+    foreigner maker{file};
+    maker.run("PRAGMA journal_mode = DELETE; CREATE TABLE notes (text TEXT NOT NULL)");
+  }
+  auto before = bytes_of(file);
+  {
+    auto host = open_broker(folder.path());
+    auto db = must(host.open_database("app.db"));
+    must(db.read("tester", count_notes));
+    CHECK(code_of_fresh_read(db, add_note) == errc::invalid_request);
+  }
+  CHECK(bytes_of(file) == before);
+}
+
+TEST_CASE("files that the user may not use are refused by type, and the others are served", "[system]") {
+  temp_dir folder;
+  auto file = folder / "app.db";
+  {
+    foreigner maker{file};
+    maker.run("CREATE TABLE notes (text TEXT NOT NULL)");
+  }
+  if (geteuid() == 0) {
+    REQUIRE(chown(folder.path().c_str(), 65'534, 65'534) == 0);
+    REQUIRE(chown(file.c_str(), 65'534, 65'534) == 0);
+  }
+  auto answers = [&] {
+    child_process nobody{NOBODY_ASKS, {folder.path().string(), "app.db"}};
+    std::vector<std::string> lines;
+    for (auto line = nobody.line(); !line.empty(); line = nobody.line())
+      lines.push_back(line);
+    CHECK(nobody.wait() == 0);
+    return lines;
+  };
+  using lines = std::vector<std::string>;
+  CHECK(answers() == lines{"write ok", "read ok", "other ok"});
+  chmod(file.c_str(), 0444);
+  CHECK(answers() == lines{"write read_only", "read ok", "other ok"});
+  chmod(file.c_str(), 0000);
+  CHECK(answers() == lines{"write not_authorized", "read not_authorized", "other ok"});
+  chmod(file.c_str(), 0644);
+  CHECK(answers() == lines{"write ok", "read ok", "other ok"});
+  require_sound(file);
+}
+
+TEST_CASE("a store whose folder may not be written is read_only", "[system]") {
+  temp_dir folder;
+  { foreigner{folder / "app.db"}.run("CREATE TABLE notes (text TEXT NOT NULL)"); }
+  if (geteuid() == 0) {
+    REQUIRE(chown(folder.path().c_str(), 65'534, 65'534) == 0);
+    REQUIRE(chown((folder / "app.db").c_str(), 65'534, 65'534) == 0);
+  }
+  chmod(folder.path().c_str(), 0555);
+  child_process nobody{NOBODY_ASKS, {folder.path().string(), "app.db"}};
+  CHECK(nobody.line() == "broker read_only");
+  CHECK(nobody.wait() == 0);
+  chmod(folder.path().c_str(), 0755);
+}
+
+TEST_CASE("a file that is deleted while it is open is missed, and made anew by the next write", "[system]") {
+  one_database x;
+  must(x.db.write("tester", make_notes));
+  must(x.db.write("tester", add_note));
+  CHECK(x.number("SELECT count(*) FROM notes") == 1);
+  remove_database(x.file());
+  CHECK(code_of_fresh_read(x.db, count_notes) == errc::unknown_database);
+  CHECK(code_of_write(x.db, add_note) == errc::sql_error);
+  // What was kept of the old file is gone by then.
+  CHECK(refused(x.db.read("tester", count_notes)).code == errc::sql_error);
+  must(x.db.write("tester", make_notes));
+  must(x.db.write("tester", add_note));
+  must(x.db.write("tester", add_note));
+  CHECK(x.number("SELECT count(*) FROM notes") == 2);
+  CHECK(integer_of(x.file(), "SELECT count(*) FROM notes") == 2);
+  CHECK(x.db.status().foreign_commits >= 1);
+  x.require_serving();
+}
+
+TEST_CASE("a file that is replaced while it is open is written in its place", "[system]") {
+  one_database x;
+  must(x.db.write("tester", make_notes));
+  must(x.db.write("tester", add_note));
+  CHECK(x.number("SELECT count(*) FROM notes") == 1);
+  auto other = x.folder / "other.db";
+  { foreigner{other}.run("CREATE TABLE notes (text TEXT NOT NULL); INSERT INTO notes VALUES ('a'), ('b'), ('c')"); }
+  remove_database(x.file());
+  std::filesystem::rename(other, x.file());
+  must(x.db.write("tester", add_note));
+  CHECK(x.number("SELECT count(*) FROM notes") == 4);
+  CHECK(integer_of(x.file(), "SELECT count(*) FROM notes") == 4);
+  x.require_serving();
+}
+
+TEST_CASE("a full disk refuses writes as disk_full, loses nothing, and is forgotten once there is room", "[system]") {
+  temp_dir folder;
+  child_process writer{FULL_DISK_WRITER, {folder.path().string()}};
+  auto means = writer.line();
+  auto found = writer.line();
+  INFO(found);
+  CHECK(writer.wait() == 0);
+  if (means != "tmpfs")
+    WARN("no namespace to be had; instead of a full disk, " << means);
+}
+
+TEST_CASE("a file that may not grow refuses writes, loses nothing, and goes on when it may", "[system]") {
+  temp_dir folder;
+  child_process writer{FULL_DISK_WRITER, {folder.path().string(), "file-bound"}};
+  CHECK(writer.line() == "a bound on the size of files");
+  INFO(writer.line());
+  CHECK(writer.wait() == 0);
+}

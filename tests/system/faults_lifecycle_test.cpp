@@ -1,0 +1,328 @@
+#include "tests/system/rig.hpp"
+
+#include <caf/all.hpp>
+
+#include <fstream>
+#include <map>
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+const sql_text make_log{"CREATE TABLE log (n INTEGER NOT NULL UNIQUE)"};
+const sql_text add{"INSERT INTO log (n) VALUES (?)"};
+
+// Returns when another writer is in its place, or none at all.
+void kill_writer(const broker& host, const std::string& name) {
+  auto& slot = host.actors().slot(name);
+  auto victim = must(slot.route()).writer;
+  caf::anon_send_exit(victim, caf::exit_reason::kill);
+  await([&] {
+    auto route = slot.route();
+    return !route || route->writer != victim;
+  });
+}
+
+std::map<std::string, int> committed_in_audit(const broker& host) {
+  audit_query query;
+  query.status = "committed";
+  query.limit = 100'000;
+  std::map<std::string, int> result;
+  for (const auto& record : must(host.audit(query)).records)
+    ++result[record.request_id];
+  return result;
+}
+
+write_request numbered(int n) {
+  auto request = write_of("agent", {{add, {n}}});
+  request.request_id = "request-" + std::to_string(n);
+  return request;
+}
+
+} // namespace
+
+TEST_CASE("a writer that is killed six times is set aside, and the other databases are served on", "[system]") {
+  one_database x;
+  auto other = must(x.host.open_database("other.db"));
+  must(x.db.write("host", make_log));
+  must(other.write("host", make_log));
+  for (int i = 1; i <= 5; ++i) {
+    kill_writer(x.host, "app.db");
+    // A successor serves at once.
+    await([&] { return static_cast<bool>(x.db.write("agent", add, {i})); });
+  }
+  CHECK_FALSE(x.db.status().quarantined);
+  kill_writer(x.host, "app.db");
+  await([&] { return x.db.status().quarantined; });
+  auto why = refused(x.db.write("agent", add, {6}));
+  CHECK(why.code == errc::unavailable);
+  CHECK(why.outcome == outcome::not_committed);
+  CHECK(why.message.find("quarantine") != std::string::npos);
+  auto later = x.db.write_async(numbered(7));
+  CHECK(refused(answer_of(later)).code == errc::unavailable);
+  for (auto how : {freshness::cached, freshness::fresh}) {
+    CHECK(refused(x.db.read(read_of("agent", "SELECT count(*) FROM log", how))).code == errc::unavailable);
+    auto read = x.db.read_async(read_of("agent", "SELECT 5", how));
+    CHECK(refused(answer_of(read)).code == errc::unavailable);
+  }
+  must(other.write("agent", add, {1}));
+  must(other.read("agent", "SELECT n FROM log"));
+  CHECK_FALSE(other.status().quarantined);
+  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == 5);
+  require_sound(x.file());
+  x.host.shutdown();
+  // Quarantine ends with the broker.
+  auto again = open_broker(x.folder.path());
+  must(must(again.open_database("app.db")).write("agent", add, {6}));
+}
+
+TEST_CASE("a kept answer of a database in quarantine is not given", "[system][!mayfail]") {
+  one_database x{[](broker_config& cfg) {
+    cfg.restart_limit = 1;
+    cfg.cache_ttl = 1h;
+  }};
+  must(x.db.write("host", make_log));
+  must(x.db.read("agent", "SELECT count(*) FROM log"));
+  kill_writer(x.host, "app.db");
+  kill_writer(x.host, "app.db");
+  await([&] { return x.db.status().quarantined; });
+  CHECK(refused(x.db.read("agent", "SELECT count(*) FROM log")).code == errc::unavailable);
+}
+
+TEST_CASE("whoever waits for a writer that dies is told, and a retry with the key applies once", "[system]") {
+  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 1'000; }};
+  must(x.db.write("host", make_log));
+  foreigner someone{x.file()};
+  someone.run("BEGIN IMMEDIATE");
+  std::vector<std::future<caf::expected<write_result>>> answers;
+  for (int n = 0; n < 50; ++n) {
+    auto request = numbered(n);
+    request.idempotency_key = "key-" + std::to_string(n);
+    answers.push_back(x.db.write_async(request));
+  }
+  await([&] { return x.db.status().queued == 50; });
+  kill_writer(x.host, "app.db");
+  for (auto& answer : answers) {
+    auto why = refused(answer_of(answer));
+    CHECK(why.code == errc::unavailable);
+    CHECK(why.outcome == outcome::not_committed);
+  }
+  CHECK(x.db.status().queued == 0);
+  someone.run("COMMIT");
+  for (int n = 0; n < 50; ++n) {
+    auto request = numbered(n);
+    request.idempotency_key = "key-" + std::to_string(n);
+    CHECK_FALSE(must(x.db.write(request)).replayed);
+  }
+  CHECK(x.number("SELECT count(*) FROM log") == 50);
+  x.require_serving();
+}
+
+TEST_CASE("a damaged audit file stops nobody, and whoever asks for the audit is told", "[system]") {
+  temp_dir folder;
+  { must(must(open_broker(folder.path()).open_database("app.db")).write("host", make_log)); }
+  auto audit = folder / ".sluice" / "audit.db";
+  for (const char* suffix : {"-wal", "-shm"})
+    std::filesystem::remove(audit.string() + suffix);
+  const std::string garbage(50'000, '#');
+  std::ofstream{audit, std::ios::binary} << garbage;
+  {
+    auto host = open_broker(folder.path());
+    auto db = must(host.open_database("app.db"));
+    for (int n = 0; n < 20; ++n)
+      must(db.write(numbered(n)));
+    CHECK((must(db.read("agent", "SELECT count(*) FROM log")).rows->at(0, 0) == value{20}));
+    CHECK(refused(host.audit({})).code == errc::corrupt);
+    CHECK(refused(host.verify_audit()).code == errc::corrupt);
+    must(db.write(numbered(20)));
+  }
+  // The proof is left as it is, for whoever looks into it.
+  std::ifstream in{audit, std::ios::binary};
+  CHECK(std::string{std::istreambuf_iterator<char>{in}, {}} == garbage);
+  in.close();
+  // A new one is completed from the ledger.
+  std::filesystem::rename(audit, folder / "audit.broken");
+  auto host = open_broker(folder.path());
+  auto db = must(host.open_database("app.db"));
+  must(db.write(numbered(21)));
+  auto audited = committed_in_audit(host);
+  for (int n = 0; n <= 21; ++n) {
+    INFO(n);
+    CHECK(audited["request-" + std::to_string(n)] == 1);
+  }
+  CHECK(must(host.verify_audit()).intact());
+  require_sound(folder / "app.db");
+}
+
+TEST_CASE("what a killed audit actor had not written is completed from the ledger, once", "[system]") {
+  one_database x;
+  must(x.db.write("host", make_log));
+  auto restarts = x.host.status().restarts;
+  for (int n = 0; n < 200; ++n) {
+    must(x.db.write(numbered(n)));
+    if (n % 40 == 20) {
+      auto audit = x.host.actors().audit();
+      caf::anon_send_exit(audit, caf::exit_reason::kill);
+      // Some go to the dead one.
+      if (n % 80 == 20)
+        await([&] { return x.host.actors().audit() != audit; });
+    }
+  }
+  await([&] { return x.host.status().restarts >= restarts + 5; });
+  auto complete = [&](const broker& host) {
+    auto audited = committed_in_audit(host);
+    for (int n = 0; n < 200; ++n)
+      if (audited["request-" + std::to_string(n)] != 1)
+        return false;
+    return true;
+  };
+  CHECK(complete(x.host));
+  CHECK(must(x.host.verify_audit()).intact());
+  CHECK_FALSE(x.db.status().quarantined);
+  x.host.shutdown();
+  auto again = open_broker(x.folder.path());
+  must(again.open_database("app.db"));
+  CHECK(complete(again));
+  CHECK(must(again.verify_audit()).intact());
+}
+
+TEST_CASE("shutting down answers every accepted write, after it is on disk", "[system]") {
+  temp_dir folder;
+  std::vector<std::future<caf::expected<write_result>>> answers;
+  {
+    auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 1'000; });
+    auto db = must(host.open_database("app.db"));
+    must(db.write("host", make_log));
+    auto someone = std::make_unique<foreigner>(folder / "app.db");
+    someone->run("BEGIN IMMEDIATE");
+    for (int n = 0; n < 300; ++n)
+      answers.push_back(db.write_async(numbered(n)));
+    await([&] { return db.status().queued == 300; });
+    someone->run("COMMIT");
+    someone.reset();
+    host.shutdown();
+    host.shutdown();
+    // Nothing is taken any more, and nobody is kept waiting for that to be said.
+    auto why = refused(db.write(numbered(1'000)));
+    CHECK(why.code == errc::unavailable);
+    CHECK(why.outcome == outcome::not_committed);
+    CHECK(refused(db.read("late", "SELECT 1")).code == errc::unavailable);
+    auto late = db.read_async(read_of("late", "SELECT 1", freshness::fresh));
+    CHECK(refused(answer_of(late)).code == errc::unavailable);
+    CHECK(refused(host.open_database("late.db")).code == errc::unavailable);
+    CHECK(refused(host.audit({})).code == errc::unavailable);
+    CHECK(refused(host.verify_audit()).code == errc::unavailable);
+  }
+  int64_t committed = 0;
+  for (auto& answer : answers) {
+    auto x = answer_of(answer);
+    committed += x.engaged();
+    CHECK((x || describe(x.error()).outcome == outcome::not_committed));
+  }
+  CHECK(committed == 300);
+  CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM log") == committed);
+  // The log was moved into the file.
+  auto wal = folder / "app.db-wal";
+  CHECK((!std::filesystem::exists(wal) || std::filesystem::file_size(wal) == 0));
+  require_sound(folder / "app.db");
+}
+
+TEST_CASE("shutting down while writes come in answers all of them truthfully", "[system]") {
+  temp_dir folder;
+  std::vector<std::future<caf::expected<write_result>>> answers;
+  {
+    auto host = open_broker(folder.path());
+    auto db = must(host.open_database("app.db"));
+    must(db.write("host", make_log));
+    for (int n = 0; n < 500; ++n)
+      answers.push_back(db.write_async(numbered(n)));
+  }
+  std::vector<value> committed;
+  for (int n = 0; n < 500; ++n) {
+    INFO(n);
+    auto x = answer_of(answers[static_cast<size_t>(n)]);
+    if (x)
+      committed.emplace_back(n);
+    else {
+      CHECK(describe(x.error()).code == errc::unavailable);
+      CHECK(describe(x.error()).outcome == outcome::not_committed);
+    }
+  }
+  CHECK(column_of(folder / "app.db", "SELECT n FROM log ORDER BY n") == committed);
+  require_sound(folder / "app.db");
+}
+
+TEST_CASE("shutting down does not wait for a foreign lock without end", "[system]") {
+  temp_dir folder;
+  std::vector<std::future<caf::expected<write_result>>> answers;
+  foreigner* someone = nullptr;
+  std::unique_ptr<foreigner> owner;
+  {
+    auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 1'000; });
+    auto db = must(host.open_database("app.db"));
+    must(db.write("host", make_log));
+    owner = std::make_unique<foreigner>(folder / "app.db");
+    someone = owner.get();
+    someone->run("BEGIN IMMEDIATE");
+    for (int n = 0; n < 5; ++n)
+      answers.push_back(db.write_async(numbered(n)));
+    await([&] { return db.status().retry.lock_errors > 0 && db.status().queued == 5; });
+  }
+  for (auto& answer : answers) {
+    auto why = refused(answer_of(answer));
+    CHECK((why.code == errc::busy || why.code == errc::unavailable));
+    CHECK(why.outcome == outcome::not_committed);
+  }
+  someone->run("COMMIT");
+  CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM log") == 0);
+}
+
+TEST_CASE("the second broker on a root is refused as busy after lock_wait, until the first one goes", "[system]") {
+  one_database x;
+  broker_config config;
+  config.root = x.folder.path();
+  config.lock_wait = 100ms;
+  auto why = refused(broker::open(config));
+  CHECK(why.code == errc::busy);
+  CHECK(why.attempts >= 1);
+  CHECK(why.waited_ms >= 100);
+  x.require_serving();
+  // One that waits long enough gets its turn.
+  config.lock_wait = 1min;
+  auto second = std::async(std::launch::async, [config] { return broker::open(config); });
+  x.host.shutdown();
+  auto heir = must(second.get());
+  must(must(heir.open_database("app.db")).write("heir", make_log));
+}
+
+TEST_CASE("one actor system carries two brokers on two roots", "[system]") {
+  temp_dir one;
+  temp_dir two;
+  caf::actor_system_config system_config;
+  add_message_types(system_config);
+  caf::actor_system system{system_config};
+  broker_config config;
+  config.root = one.path();
+  auto first = must(broker::open(system, config));
+  config.root = two.path();
+  auto second = must(broker::open(system, config));
+  auto in_first = must(first.open_database("app.db"));
+  auto in_second = must(second.open_database("app.db"));
+  must(in_first.write("agent", make_log));
+  must(in_second.write("agent", make_log));
+  must(in_first.write("agent", add, {1}));
+  for (int i = 0; i < 2; ++i) {
+    CHECK((must(in_first.read("agent", "SELECT count(*) FROM log")).rows->at(0, 0) == value{1}));
+    CHECK((must(in_second.read("agent", "SELECT count(*) FROM log")).rows->at(0, 0) == value{0}));
+  }
+  first.shutdown();
+  CHECK(refused(in_first.write("agent", add, {2})).code == errc::unavailable);
+  must(in_second.write("agent", add, {2}));
+  CHECK(must(second.verify_audit()).intact());
+  second.shutdown();
+  CHECK(integer_of(one / "app.db", "SELECT n FROM log") == 1);
+  CHECK(integer_of(two / "app.db", "SELECT n FROM log") == 2);
+}

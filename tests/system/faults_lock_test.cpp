@@ -1,0 +1,256 @@
+#include "tests/system/rig.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+const sql_text make_log{"CREATE TABLE log (n INTEGER NOT NULL)"};
+const sql_text add{"INSERT INTO log (n) VALUES (?)"};
+const sql_text count{"SELECT count(*) FROM log"};
+
+// A process outside the broker that has the lock until it is released.
+struct lock_holder : child_process {
+  explicit lock_holder(const std::filesystem::path& file, std::vector<std::string> more = {})
+    : child_process(LOCK_HOLDER, arguments(file, std::move(more))) {
+    REQUIRE(line() == "held");
+  }
+
+  static std::vector<std::string> arguments(const std::filesystem::path& file, std::vector<std::string> more) {
+    more.insert(more.begin(), file.string());
+    return more;
+  }
+};
+
+uint64_t audited_foreign_commits(const broker& host) {
+  uint64_t result = 0;
+  for (const auto& record : must(host.audit({})).records)
+    result += record.type == request_type::foreign_commit ? record.count : 0;
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a foreign process's lock that ends before the deadline costs time and nothing else", "[system]") {
+  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  must(x.db.write("host", make_log));
+  lock_holder other{x.file()};
+  std::vector<std::future<caf::expected<write_result>>> answers;
+  for (int n = 0; n < 10; ++n)
+    answers.push_back(x.db.write_async(write_of("agent", {{add, {n}}})));
+  await([&] { return x.db.status().retry.lock_errors >= 2 && x.db.status().queued == 10; });
+  // Readers of a WAL do not wait for writers.
+  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  other.release();
+  for (auto& answer : answers)
+    must(answer_of(answer));
+  CHECK(other.wait() == 0);
+  CHECK(x.number("SELECT count(DISTINCT n) FROM log") == 10);
+  auto retry = x.db.status().retry;
+  CHECK(retry.retries >= 1);
+  CHECK(retry.successes_after_retry >= 1);
+  CHECK(retry.failures == 0);
+  CHECK(retry.error_rate_5m > 0);
+  x.require_serving();
+}
+
+TEST_CASE("a foreign process's lock that outlasts the deadline is busy, with what was tried", "[system]") {
+  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  must(x.db.write("host", make_log));
+  lock_holder other{x.file()};
+  auto request = write_of("agent", {{add, {1}}}, "key");
+  request.deadline = 900ms;
+  auto asked = steady_clock::now();
+  auto why = refused(x.db.write(request));
+  auto took = steady_clock::now() - asked;
+  CHECK(why.code == errc::busy);
+  CHECK(why.outcome == outcome::not_committed);
+  CHECK(why.attempts >= 1);
+  CHECK(why.waited_ms >= 800);
+  CHECK(took < request.deadline + 1s);
+  // Another database does not notice.
+  auto free = must(x.host.open_database("free.db"));
+  must(free.write("agent", make_log));
+  CHECK(x.db.status().retry.failures >= 1);
+  other.release();
+  CHECK(other.wait() == 0);
+  CHECK_FALSE(must(x.db.write(request)).replayed);
+  CHECK(x.number("SELECT count(*) FROM log") == 1);
+  x.require_serving();
+}
+
+TEST_CASE("a lock that outlasts the retries is busy after as many as configured", "[system]") {
+  one_database x{[](broker_config& cfg) {
+    cfg.retry_attempts = 2;
+    cfg.busy_timeout = 10ms;
+    cfg.retry_base = 10ms;
+  }};
+  must(x.db.write("host", make_log));
+  lock_holder other{x.file()};
+  auto why = refused(x.db.write("agent", add, {1}));
+  CHECK(why.code == errc::busy);
+  CHECK(why.attempts == 3);
+  other.release();
+  other.wait();
+  must(x.db.write("agent", add, {1}));
+  x.require_serving();
+}
+
+TEST_CASE("a short deadline is kept though the next try for the lock is far off", "[system]") {
+  one_database x{[](broker_config& cfg) {
+    cfg.retry_attempts = 100;
+    cfg.busy_timeout = 0ms;
+    cfg.retry_base = 3s;
+    cfg.retry_cap = 3s;
+    cfg.retry_jitter = 0;
+  }};
+  must(x.db.write("host", make_log));
+  lock_holder other{x.file()};
+  auto patient = x.db.write_async(write_of("patient", {{add, {1}}}));
+  await([&] { return x.db.status().retry.lock_errors >= 1; });
+  auto hasty = write_of("hasty", {{add, {2}}});
+  hasty.deadline = 100ms;
+  auto why = refused(x.db.write(hasty));
+  // Known not to have happened: the broker has answered, the caller has not just given up waiting.
+  CHECK(why.outcome == outcome::not_committed);
+  CHECK((why.code == errc::busy || why.code == errc::deadline_exceeded));
+  other.release();
+  other.wait();
+  must(answer_of(patient));
+  CHECK(column_of(x.file(), "SELECT n FROM log") == std::vector<value>{value{1}});
+}
+
+TEST_CASE("a file that is locked before it has a ledger is busy to readers and writers", "[system]") {
+  one_database x{[](broker_config& cfg) {
+    cfg.retry_attempts = 1;
+    cfg.busy_timeout = 20ms;
+    cfg.retry_base = 10ms;
+  }};
+  { foreigner{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
+  lock_holder other{x.file(), {"DELETE"}};
+  CHECK(refused(x.db.write("agent", add, {1})).code == errc::busy);
+  CHECK(refused(x.db.read("agent", count)).code == errc::busy);
+  other.release();
+  CHECK(other.wait() == 0);
+  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  must(x.db.write("agent", add, {1}));
+  x.require_serving();
+}
+
+TEST_CASE("a foreign commit is noticed by the next write, counted and audited", "[system]") {
+  one_database x;
+  must(x.db.write("host", make_log));
+  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  foreigner someone{x.file()};
+  someone.run("INSERT INTO log (n) VALUES (1), (2)");
+  // About another table, yet it flushes everything.
+  must(x.db.write("agent", "CREATE TABLE other (n)"));
+  CHECK(x.number("SELECT count(*) FROM log") == 2);
+  CHECK(x.db.status().foreign_commits == 1);
+  CHECK(audited_foreign_commits(x.host) == 1);
+  // Our own commits, checkpoints and the closing of a foreign connection are none.
+  must(x.db.write("agent", add, {3}));
+  CHECK(x.number("SELECT count(*) FROM log") == 3);
+  CHECK(x.db.status().foreign_commits == 1);
+  x.require_serving();
+}
+
+TEST_CASE("a foreign commit is noticed by the next query, counted and audited", "[system]") {
+  one_database x;
+  must(x.db.write("host", make_log));
+  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  CHECK(must(x.db.read("tester", count)).source == read_source::cache);
+  foreigner someone{x.file()};
+  someone.run("INSERT INTO log (n) VALUES (1)");
+  // A query that reaches the database tells of it, and the kept answer to another one is gone.
+  auto seen = must(x.db.read(read_of("tester", "SELECT max(n) FROM log", freshness::fresh)));
+  CHECK((seen.rows->at(0, 0) == value{1}));
+  await([&] { return x.db.status().foreign_commits == 1; });
+  CHECK(x.number("SELECT count(*) FROM log") == 1);
+  await([&] { return audited_foreign_commits(x.host) == 1; });
+  must(x.db.write("agent", add, {2}));
+  CHECK(x.db.status().foreign_commits == 1);
+  CHECK(audited_foreign_commits(x.host) == 1);
+  x.require_serving();
+}
+
+TEST_CASE("a foreign change of the schema is noticed by both paths", "[system]") {
+  one_database x;
+  must(x.db.write("host", make_log));
+  must(x.db.write("agent", add, {1}));
+  CHECK(must(x.db.read("tester", "SELECT * FROM log")).rows->columns().size() == 1);
+  foreigner someone{x.file()};
+  someone.run("ALTER TABLE log ADD COLUMN s TEXT DEFAULT 'new'");
+  CHECK(must(x.db.read(read_of("tester", "SELECT * FROM log", freshness::fresh))).rows->columns().size() == 2);
+  must(x.db.write("agent", "INSERT INTO log (n, s) VALUES (2, 'two')"));
+  CHECK(must(x.db.read("tester", "SELECT * FROM log")).rows->columns().size() == 2);
+  someone.run("DROP TABLE log");
+  CHECK(refused(x.db.write("agent", add, {3})).code == errc::sql_error);
+  x.require_serving();
+}
+
+TEST_CASE("an agent whose share of the queue is full is overloaded at once, and the others are admitted", "[system]") {
+  one_database x{[](broker_config& cfg) {
+    cfg.queue_max_requests = 8;
+    cfg.retry_attempts = 1'000;
+  }};
+  must(x.db.write("host", make_log));
+  lock_holder other{x.file()};
+  std::vector<std::future<caf::expected<write_result>>> accepted;
+  auto send = [&](const std::string& agent) {
+    accepted.push_back(x.db.write_async(write_of(agent, {{add, {static_cast<int>(accepted.size())}}})));
+    await([&] { return x.db.status().queued == accepted.size(); });
+  };
+  auto overloaded = [&](const std::string& agent) {
+    auto why = refused(x.db.write(agent, add, {100}));
+    CHECK(why.code == errc::overloaded);
+    CHECK(why.outcome == outcome::not_committed);
+    CHECK(why.retry_after_ms > 0);
+    auto later = x.db.write_async(write_of(agent, {{add, {100}}}));
+    CHECK(refused(answer_of(later)).code == errc::overloaded);
+    CHECK(x.db.status().queued == accepted.size());
+  };
+  send("chatty");
+  send("chatty");
+  overloaded("chatty");
+  for (const char* agent : {"alice", "alice", "bob", "bob", "carol", "carol"})
+    send(agent);
+  overloaded("alice");
+  overloaded("dave");
+  CHECK(x.db.status().overloaded == 6);
+  // Reads do not queue behind writes.
+  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  other.release();
+  for (auto& answer : accepted)
+    must(answer_of(answer));
+  must(x.db.write("chatty", add, {8}));
+  CHECK(x.number("SELECT count(DISTINCT n) FROM log") == 9);
+  CHECK(x.number("SELECT count(*) FROM log") == 9);
+  x.require_serving();
+}
+
+TEST_CASE("bytes in the queue are bounded as requests are", "[system]") {
+  one_database x{[](broker_config& cfg) {
+    cfg.queue_max_bytes = 400'000;
+    cfg.retry_attempts = 1'000;
+  }};
+  must(x.db.write("host", "CREATE TABLE texts (t TEXT)"));
+  lock_holder other{x.file()};
+  auto big = [](const std::string& agent) {
+    return write_of(agent, {{"INSERT INTO texts (t) VALUES (?)", {std::string(60'000, 'x')}}});
+  };
+  auto first = x.db.write_async(big("chatty"));
+  await([&] { return x.db.status().queued == 1; });
+  CHECK(refused(x.db.write(big("chatty"))).code == errc::overloaded);
+  auto second = x.db.write_async(big("alice"));
+  await([&] { return x.db.status().queued == 2; });
+  other.release();
+  must(answer_of(first));
+  must(answer_of(second));
+  CHECK(x.db.status().queued_bytes == 0);
+  x.require_serving();
+}

@@ -1,0 +1,198 @@
+// Fills a small disk with writes until it is full, makes room, goes on, and checks that what was acknowledged is there
+// and nothing else. The disk is a tmpfs in a mount namespace of its own; where that cannot be had, a bound on the size
+// of files stands for it. Says which on standard output; the exit status is 0 when all is well.
+//
+//   full_disk_writer FOLDER [file-bound]
+
+#include "runtime/broker.hpp"
+#include "runtime/sqlite/statement.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <fstream>
+#include <sched.h>
+#include <set>
+#include <string>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr int small_disk = 2 << 20;
+constexpr int ballast_bytes = 512 << 10;
+constexpr int most_writes = 10'000;
+
+// How the broker came to run out of room.
+enum class means { tmpfs, file_bound };
+
+bool write_file(const char* path, const std::string& text) {
+  std::ofstream out{path};
+  out << text;
+  return static_cast<bool>(out.flush());
+}
+
+bool own_namespace() {
+  auto uid = geteuid();
+  auto gid = getegid();
+  if (uid == 0 && unshare(CLONE_NEWNS) == 0)
+    return true;
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+    return false;
+  return write_file("/proc/self/setgroups", "deny")
+         && write_file("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1")
+         && write_file("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");
+}
+
+means make_small_disk(const std::string& folder, bool wants_file_bound) {
+  auto options = "size=" + std::to_string(small_disk);
+  if (!wants_file_bound && own_namespace() && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0
+      && mount("tmpfs", folder.c_str(), "tmpfs", 0, options.c_str()) == 0)
+    return means::tmpfs;
+  // A write past the bound would end the process otherwise.
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit bound{small_disk, RLIM_INFINITY};
+  setrlimit(RLIMIT_FSIZE, &bound);
+  return means::file_bound;
+}
+
+void make_room(means how, const std::string& ballast) {
+  if (how == means::tmpfs)
+    unlink(ballast.c_str());
+  rlimit none{RLIM_INFINITY, RLIM_INFINITY};
+  setrlimit(RLIMIT_FSIZE, &none);
+}
+
+class scenario {
+public:
+  scenario(means how, std::string folder) : how_(how), folder_(std::move(folder)) {}
+
+  bool run() {
+    auto ballast = folder_ + "/ballast";
+    if (!write_file(ballast.c_str(), std::string(ballast_bytes, 'b')))
+      return wrong("the ballast cannot be written");
+    sluice::broker_config config;
+    config.root = folder_;
+    // Tidying up would make room before its time.
+    config.idle_after = std::chrono::hours{1};
+    auto broker = sluice::broker::open(config);
+    if (!broker)
+      return wrong("the broker cannot be opened", broker.error());
+    auto db = broker->open_database("app.db");
+    if (!db)
+      return wrong("the database cannot be opened", db.error());
+    auto made = db->write("writer", "CREATE TABLE log (n INTEGER PRIMARY KEY, text TEXT NOT NULL)");
+    if (!made)
+      return wrong("the table cannot be made", made.error());
+    if (!fill(*db) || !refuse_again(*db))
+      return false;
+    make_room(how_, ballast);
+    if (!append(*db, 1'000'000))
+      return wrong("nothing can be written after room was made");
+    if (!check_audit(*broker))
+      return false;
+    broker->shutdown();
+    return check();
+  }
+
+private:
+  bool append(const sluice::database& db, int n) {
+    auto done = db.write("writer", "INSERT INTO log (n, text) VALUES (?, ?)", {n, std::string(8'000, 'x')});
+    if (done) {
+      acknowledged_.insert(n);
+      return true;
+    }
+    auto why = sluice::describe(done.error());
+    code_ = why.code;
+    if (why.outcome != sluice::outcome::not_committed)
+      return wrong("a refused write did not say not_committed");
+    return false;
+  }
+
+  bool is_full() const {
+    return code_ == sluice::errc::disk_full || (how_ == means::file_bound && code_ == sluice::errc::io_error);
+  }
+
+  bool fill(const sluice::database& db) {
+    for (int n = 1; n < most_writes; ++n)
+      if (!append(db, n))
+        return is_full() || wrong("a full disk was not called disk_full");
+    return wrong("the disk was never full");
+  }
+
+  // A full disk is refused every time, and reads are served all the while. A file that may not grow may make room by
+  // itself, when the write-ahead log begins again at its front.
+  bool refuse_again(const sluice::database& db) {
+    for (int n = most_writes; n < most_writes + 5; ++n) {
+      if (append(db, n)) {
+        if (how_ == means::file_bound)
+          continue;
+        return wrong("a write of the same size fitted after all");
+      }
+      if (!is_full())
+        return wrong("a full disk was called something else the next time");
+    }
+    sluice::read_request request;
+    request.agent = "reader";
+    request.query.sql = "SELECT count(*) FROM log";
+    request.freshness = sluice::freshness::fresh;
+    auto seen = db.read(request);
+    if (!seen)
+      return wrong("a full disk stopped the readers", seen.error());
+    return *seen->rows->at(0, 0).integer() == static_cast<int64_t>(acknowledged_.size())
+           || wrong("a reader saw something else than what was acknowledged");
+  }
+
+  // It lies on the same disk, and has what was acknowledged nevertheless.
+  bool check_audit(const sluice::broker& broker) {
+    auto verdict = broker.verify_audit();
+    if (!verdict || !verdict->intact())
+      return wrong("the audit is broken", verdict ? caf::error{} : verdict.error());
+    sluice::audit_query query;
+    query.status = "committed";
+    query.limit = most_writes;
+    auto page = broker.audit(query);
+    // The table is one more.
+    return (page && page->records.size() == acknowledged_.size() + 1)
+           || wrong("the audit lacks something that was acknowledged");
+  }
+
+  bool check() {
+    auto db = sluice::sqlite::connection::open(folder_ + "/app.db", {});
+    if (!db)
+      return wrong("the file cannot be opened", db.error());
+    auto rows = sluice::sqlite::prepared_statement::prepare(*db, "SELECT n FROM log ORDER BY n");
+    std::set<int> present;
+    while (rows && rows->step().value())
+      present.insert(static_cast<int>(rows->integer(0)));
+    if (present != acknowledged_)
+      return wrong("the file holds something else than what was acknowledged");
+    auto sound = sluice::sqlite::prepared_statement::prepare(*db, "PRAGMA integrity_check");
+    if (!sound || !sound->step() || sound->text(0) != "ok")
+      return wrong("the file is not sound");
+    std::printf("%zu writes acknowledged, then %s\n", acknowledged_.size(), std::string{to_string(code_)}.c_str());
+    return true;
+  }
+
+  bool wrong(const char* what, const caf::error& why = {}) {
+    std::printf("WRONG: %s%s%s\n", what, why ? ": " : "", sluice::describe(why).message.c_str());
+    return false;
+  }
+
+  means how_;
+  std::string folder_;
+  std::set<int> acknowledged_;
+  sluice::errc code_ = sluice::errc::internal;
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2 && argc != 3)
+    return 2;
+  auto how = make_small_disk(argv[1], argc == 3);
+  std::printf("%s\n", how == means::tmpfs ? "tmpfs" : "a bound on the size of files");
+  return scenario{how, argv[1]}.run() ? 0 : 1;
+}
