@@ -56,14 +56,19 @@ public:
     std::lock_guard guard{mutex_};
     route_ = std::move(route);
     closed_.reset();
+    serving_.store(true, std::memory_order_release);
   }
 
   /// Refuses requests from now on, for the reason given.
   void close(failure why, bool quarantined) {
     std::lock_guard guard{mutex_};
+    serving_.store(false, std::memory_order_release);
     closed_ = std::move(why);
     quarantined_ = quarantined;
   }
+
+  /// Whether requests are taken, for those who ask often.
+  bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
 
   /// Lets go of the writer. @pre closed
   void forget_route() {
@@ -88,6 +93,7 @@ private:
   write_route route_;
   std::optional<failure> closed_;
   bool quarantined_ = false;
+  std::atomic<bool> serving_{false};
 };
 
 } // namespace sluice

@@ -18,9 +18,6 @@ refusal_actor::behavior_type refuse(refusal_actor::pointer) {
   };
 }
 
-// What is asked of a broker after its shutdown finds nobody to ask.
-caf::error shut_down() { return make_error(errc::unavailable, "the broker is shut down"); }
-
 std::unique_ptr<caf::actor_system_config> make_system_config(const broker_config& cfg) {
   auto result = std::make_unique<caf::actor_system_config>();
   auto threads = cfg.scheduler_threads > 0 ? cfg.scheduler_threads : std::max(2u, std::thread::hardware_concurrency());
@@ -141,38 +138,18 @@ caf::expected<database> broker::open_database(const std::string& name) {
   auto canonical = core_->root.resolve(name);
   if (!canonical)
     return canonical.error();
-  auto supervisor = core_->actors->supervisor();
-  if (!supervisor)
-    return shut_down();
-  caf::error failed;
-  broker_core::waiter self{*core_};
-  self->request(supervisor, caf::infinite, caf::open_atom_v, *canonical)
-    .receive([](caf::ok_atom) {}, [&](caf::error& why) { failed = std::move(why); });
-  if (failed)
-    return failed;
+  auto opened = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::open_atom_v, *canonical);
+  if (!opened)
+    return opened.error();
   return database{core_, core_->actors->slot(*canonical)};
 }
 
 caf::expected<audit_page> broker::audit(const audit_query& query) const {
-  caf::expected<audit_page> result{caf::none};
-  auto audit = core_->actors->audit();
-  if (!audit)
-    return shut_down();
-  broker_core::waiter self{*core_};
-  self->request(audit, caf::infinite, query)
-    .receive([&](audit_page& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
-  return result;
+  return core_->ask<audit_page>(core_->actors->audit(), query);
 }
 
 caf::expected<audit_verdict> broker::verify_audit() const {
-  caf::expected<audit_verdict> result{caf::none};
-  auto audit = core_->actors->audit();
-  if (!audit)
-    return shut_down();
-  broker_core::waiter self{*core_};
-  self->request(audit, caf::infinite, verify_atom{})
-    .receive([&](audit_verdict& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
-  return result;
+  return core_->ask<audit_verdict>(core_->actors->audit(), verify_atom{});
 }
 
 broker_status broker::status() const {

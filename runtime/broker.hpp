@@ -73,6 +73,8 @@ private:
   // Checks a request, fills in defaults and says where to send it.
   caf::expected<writer_actor> admit(write_request& request) const;
   caf::expected<cache_actor> admit(read_request& request) const;
+  template <class Request>
+  caf::error refuse(const Request& request, request_type type, failure why) const;
   const refusal_actor& refusals() const;
 
   std::shared_ptr<broker_core> core_;

@@ -62,6 +62,18 @@ struct broker_core {
     std::unique_ptr<caf::scoped_actor> self_;
   };
 
+  /// Sends `content` to `whom` and waits for the answer; `unavailable` when the broker has been shut down.
+  template <class Result, class Handle, class... Content>
+  caf::expected<Result> ask(const Handle& whom, Content... content) {
+    if (!whom)
+      return make_error(errc::unavailable, "the broker has been shut down");
+    caf::expected<Result> result{caf::none};
+    waiter self{*this};
+    self->request(whom, caf::infinite, std::move(content)...)
+      .receive([&](Result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
+    return result;
+  }
+
 private:
   void complete_audit();
 

@@ -44,14 +44,12 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
   request.db = slot_->name();
   request.received = core_->time.now();
   if (auto why = check(request))
-    return make_error(std::move(*why));
+    return refuse(request, request_type::write, std::move(*why));
   auto route = slot_->route();
   if (!route)
-    return route.error();
-  if (auto why = route->queue->admit(request.agent, footprint(request))) {
-    why->request_id = request.request_id;
-    return make_error(std::move(*why));
-  }
+    return refuse(request, request_type::write, describe(route.error()));
+  if (auto why = route->queue->admit(request.agent, footprint(request)))
+    return refuse(request, request_type::write, std::move(*why));
   return std::move(route->writer);
 }
 
@@ -60,16 +58,36 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
   request.received = core_->time.now();
   request.limits = effective(request.limits, core_->config);
   if (auto why = check(request))
-    return make_error(std::move(*why));
+    return refuse(request, request_type::read, std::move(*why));
   if (auto why = slot_->closed())
-    return make_error(std::move(*why));
+    return refuse(request, request_type::read, std::move(*why));
   return core_->actors->cache();
+}
+
+template <class Request>
+caf::error database::refuse(const Request& request, request_type type, failure why) const {
+  // What is refused before it reaches an actor is accounted for as well; names that are no names are left out.
+  audit_record record;
+  record.ts_us = wall_us(core_->time);
+  record.db = slot_->name();
+  record.type = type;
+  record.status = to_string(why.code);
+  if (why.code != errc::invalid_request) {
+    record.request_id = request.request_id;
+    record.agent = request.agent;
+    record.correlation_id = request.correlation_id;
+  }
+  record.peer = request.peer;
+  if (auto audit = core_->actors->audit())
+    caf::anon_send(audit, audit_batch{{std::move(record)}});
+  why.request_id = request.request_id;
+  return make_error(std::move(why));
 }
 
 const refusal_actor& database::refusals() const { return core_->refusals; }
 
 std::optional<read_result> database::cached(read_request& request) const {
-  if (request.freshness != freshness::cached)
+  if (request.freshness != freshness::cached || !slot_->serving())
     return std::nullopt;
   request.limits = effective(request.limits, core_->config);
   // A hit is refused what a query would be refused; `admit` says why.

@@ -112,6 +112,9 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   cancel_ = &request.cancel;
   auto result = attempt(request, limits);
   cancel_ = nullptr;
+  // What is interrupted before the query itself, while it is prepared, does not know why.
+  if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
+    result = to_error(nullptr, SQLITE_INTERRUPT, errc::cancelled);
   if (result)
     result->busy_us = static_cast<uint32_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count());

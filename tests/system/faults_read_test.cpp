@@ -115,6 +115,29 @@ TEST_CASE("a read that its caller gives up is cancelled, running or waiting", "[
   x.require_serving();
 }
 
+TEST_CASE("a read that is given up at any moment is cancelled, whatever it was at", "[system]") {
+  with_rows x;
+  // A schema that takes a while to load, and is loaded anew each time.
+  std::vector<statement> tables;
+  for (int i = 0; i < 400; ++i)
+    tables.push_back({"CREATE TABLE t" + std::to_string(i) + " (a, b, c, d, UNIQUE (a, b))", {}});
+  must(x.db.write(write_of("host", tables)));
+  int given_up = 0;
+  for (int i = 0; i < 200; ++i) {
+    must(x.db.write("host", i % 2 == 0 ? "CREATE VIEW v AS SELECT 1" : "DROP VIEW v"));
+    auto request = read_of("tester", endless, freshness::fresh);
+    request.limits.timeout = 1min;
+    request.cancel = cancel_token::make();
+    auto answer = x.db.read_async(request);
+    auto moment = std::chrono::steady_clock::now() + i * 20us;
+    while (std::chrono::steady_clock::now() < moment) {
+    }
+    request.cancel.cancel();
+    given_up += refused(answer_of(answer)).code == errc::cancelled;
+  }
+  CHECK(given_up == 200);
+}
+
 TEST_CASE("who cancels a read that others share does not take it from them", "[system]") {
   with_rows x;
   const sql_text slow{"WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT "
