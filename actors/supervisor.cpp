@@ -30,6 +30,7 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
     [self](attach_atom, const std::string& db) {
       caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
     },
+    [](caf::ping_atom) { return caf::pong_atom_v; },
     [self](caf::tick_atom) {
       if (!self->state.closing)
         self->state.restart_shared();

@@ -72,6 +72,8 @@ using audit_actor = caf::typed_actor<
 using supervisor_actor = caf::typed_actor<
   // Makes the named database ready: audit reconciled, writer and a reader running.
   caf::replies_to<caf::open_atom, std::string>::with<caf::ok_atom>,
+  // Answers once the actors that every database shares are running.
+  caf::replies_to<caf::ping_atom>::with<caf::pong_atom>,
   // Completes the audit of the named database from its ledger, without opening it for requests.
   caf::reacts_to<attach_atom, std::string>,
   // Starts what could not be started at once because it had failed too often.

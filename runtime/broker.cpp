@@ -51,8 +51,9 @@ void broker_core::start(caf::actor_system* in) {
   parts.readers_per_database = config.readers;
   parts.restart_limit = config.restart_limit;
   parts.restart_window = config.restart_window;
-  // Known before it has run for the first time, which CAF leaves to its scheduler.
   actors->set(system->spawn(supervisor, std::move(parts)));
+  // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
+  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
   complete_audit();
 }
 

@@ -118,6 +118,7 @@ inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log) {
 inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer, told* log) {
   return {
     [](caf::open_atom, const std::string&) { return caf::ok_atom_v; },
+    [](caf::ping_atom) { return caf::pong_atom_v; },
     [](attach_atom, const std::string&) {},
     [](caf::tick_atom) {},
     [log](caf::spawn_atom, const std::string& db) { log->wanted_readers.push_back(db); },

@@ -79,7 +79,7 @@ TEST_CASE("a writer that is killed six times is set aside, and the other databas
   must(must(again.open_database("app.db")).write("agent", add, {6}));
 }
 
-TEST_CASE("a kept answer of a database in quarantine is not given", "[system][!mayfail]") {
+TEST_CASE("a kept answer of a database in quarantine is not given", "[system]") {
   one_database x{[](broker_config& cfg) {
     cfg.restart_limit = 1;
     cfg.cache_ttl = 1h;
