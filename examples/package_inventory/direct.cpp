@@ -82,6 +82,17 @@ void work(const std::vector<package>& packages, const std::filesystem::path& fil
   }
 }
 
+void read_until(const std::filesystem::path& file, const std::atomic<bool>& stop) {
+  auto db = open(file);
+  prepared_statement queries[]{prepare(db, select_totals), prepare(db, select_most_needed)};
+  while (!stop)
+    for (auto& query : queries) {
+      for (auto row = query.step(); row && *row;)
+        row = query.step();
+      query.reset();
+    }
+}
+
 } // namespace
 
 load_report load_directly(const std::vector<package>& packages, const std::filesystem::path& file, size_t agents) {
@@ -93,6 +104,10 @@ load_report load_directly(const std::vector<package>& packages, const std::files
   }
   std::vector<load_report> parts(agents);
   std::vector<std::thread> threads;
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> lookers;
+  for (int i = 0; i < 2; ++i)
+    lookers.emplace_back([&] { read_until(file, stop); });
   auto begin = std::chrono::steady_clock::now();
   for (size_t i = 0; i < agents; ++i)
     threads.emplace_back([&, i] { work(packages, file, i, agents, parts[i]); });
@@ -100,6 +115,9 @@ load_report load_directly(const std::vector<package>& packages, const std::files
     thread.join();
   load_report total;
   total.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  stop = true;
+  for (auto& thread : lookers)
+    thread.join();
   for (auto& part : parts) {
     total.written += part.written - part.failed;
     total.failed += part.failed;

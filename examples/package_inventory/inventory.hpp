@@ -33,6 +33,12 @@ inline constexpr const char* insert_package =
 inline constexpr const char* insert_depends =
   "INSERT OR IGNORE INTO depends (package, architecture, on_package) VALUES (?, ?, ?)";
 
+inline constexpr const char* select_totals =
+  "SELECT section, count(*) AS packages, sum(installed_kib) / 1024 AS mib FROM packages GROUP BY section "
+  "ORDER BY mib DESC LIMIT 5";
+inline constexpr const char* select_most_needed =
+  "SELECT on_package, count(*) AS needed_by FROM depends GROUP BY on_package ORDER BY needed_by DESC LIMIT 5";
+
 /// What one way of loading came to.
 struct load_report {
   double seconds = 0;
@@ -42,8 +48,8 @@ struct load_report {
   std::vector<double> latencies_us;
 };
 
-/// Eight connections, each in its own thread, write straight to the file and try again when it is locked: what people
-/// do today.
+/// Connections of their own write straight to the file, each in its own thread, and try again when it is locked, while
+/// two others read: what people do today.
 load_report load_directly(const std::vector<package>& packages, const std::filesystem::path& file, size_t agents);
 
 /// The `q`-quantile of `values`, 0 to 1.
