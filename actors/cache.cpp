@@ -24,6 +24,12 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       self->state.read(request, reply<read_result>{promise});
       return promise;
     },
+    [self](cancel_atom, const std::string& request_id) {
+      read_desk::outcome out;
+      auto found = self->state.desk->cancel(request_id, out);
+      self->state.follow(std::move(out));
+      return found;
+    },
     [self](read_done& x) {
       read_desk::outcome out;
       auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);

@@ -1,6 +1,40 @@
 #include "actors/database_slot.hpp"
 
+#include <algorithm>
+
 namespace sluice {
+
+void database_slot::listen(const invalidation_listener& x) {
+  std::lock_guard guard{mutex_};
+  auto address = x.address();
+  if (std::find(listeners_.begin(), listeners_.end(), address) == listeners_.end())
+    listeners_.push_back(std::move(address));
+  listened_to_.store(true, std::memory_order_relaxed);
+}
+
+void database_slot::unlisten(const invalidation_listener& x) {
+  std::lock_guard guard{mutex_};
+  std::erase(listeners_, x.address());
+  listened_to_.store(!listeners_.empty(), std::memory_order_relaxed);
+}
+
+void database_slot::forget_listeners() {
+  std::lock_guard guard{mutex_};
+  listeners_.clear();
+  listened_to_.store(false, std::memory_order_relaxed);
+}
+
+void database_slot::tell_listeners(const invalidation& x) {
+  // Sent under the lock, so that whoever has left is sent nothing more.
+  std::lock_guard guard{mutex_};
+  std::erase_if(listeners_, [&](const caf::actor_addr& address) {
+    auto to = caf::actor_cast<invalidation_listener>(address);
+    if (to)
+      caf::anon_send(to, x);
+    return !to;
+  });
+  listened_to_.store(!listeners_.empty(), std::memory_order_relaxed);
+}
 
 database_status database_slot::status(const clock& time) const {
   database_status x;

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sluice {
 
@@ -82,9 +83,27 @@ public:
     return closed_;
   }
 
+  /// From now on `x` is sent every `invalidation` of this database, in the order of commits and each before the writes
+  /// in it are acknowledged, until `unlisten`. Does nothing for one that listens already. An actor that nobody holds
+  /// any more is forgotten.
+  void listen(const invalidation_listener& x);
+  void unlisten(const invalidation_listener& x);
+
+  /// Sends `x` to those who listen; costs next to nothing when there are none. Called by one actor at a time: the
+  /// writer, or the supervisor when there is none.
+  void tell(const invalidation& x) {
+    if (listened_to_.load(std::memory_order_relaxed))
+      tell_listeners(x);
+  }
+
+  /// Lets go of all listeners.
+  void forget_listeners();
+
   database_status status(const clock& time) const;
 
 private:
+  void tell_listeners(const invalidation& x);
+
   const std::string name_;
   table_versions versions_;
   database_counters counters_;
@@ -94,6 +113,9 @@ private:
   std::optional<failure> closed_;
   bool quarantined_ = false;
   std::atomic<bool> serving_{false};
+  // By address: who listens does not live longer for it.
+  std::vector<caf::actor_addr> listeners_;
+  std::atomic<bool> listened_to_{false};
 };
 
 } // namespace sluice

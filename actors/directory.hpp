@@ -29,8 +29,10 @@ public:
     set(cache_actor{});
     set(audit_actor{});
     set(supervisor_actor{});
-    for (auto* x : slots())
+    for (auto* x : slots()) {
       x->forget_route();
+      x->forget_listeners();
+    }
   }
 
   /// The slot of the database, made closed on first use; the supervisor opens it.

@@ -265,16 +265,13 @@ void group_commit::commit(range which) {
     auto why = describe(done.error());
     why.outcome = outcome::unknown;
     why.message += "; whether the commit took effect could not be read back";
+    everything_may_have_changed();
     return fail_live(which, why);
   }
   if (!*happened)
     return commit_failed(which, describe(done.error()));
   slot_.counters().commits.fetch_add(1, std::memory_order_relaxed);
-  changes_.commit_seq = next_seq_;
-  changes_.everything |= everything;
-  for (auto& table : tables)
-    if (std::find(changes_.tables.begin(), changes_.tables.end(), table) == changes_.tables.end())
-      changes_.tables.push_back(std::move(table));
+  changes_.push_back({slot_.name(), next_seq_, std::move(tables), everything});
 }
 
 void group_commit::commit_failed(range which, const failure& why) {
@@ -309,7 +306,6 @@ group_commit::settlement group_commit::settle() {
   auto now = time_.now();
   auto ts = wall_us(time_);
   result.changes = std::exchange(changes_, {});
-  result.changes.db = slot_.name();
   if (std::exchange(foreign_commit_, false)) {
     audit_record x;
     x.ts_us = ts;
@@ -317,7 +313,6 @@ group_commit::settlement group_commit::settle() {
     x.type = request_type::foreign_commit;
     x.status = "ok";
     result.records.records.push_back(std::move(x));
-    result.changes.everything = true;
   }
   if (opened_at_ != clock::steady{})
     result.busy = now - std::exchange(opened_at_, clock::steady{});
@@ -370,7 +365,10 @@ void group_commit::note_foreign_commit() {
   foreign_commit_ = true;
   slot_.counters().foreign_commits.fetch_add(1, std::memory_order_relaxed);
   slot_.versions().raise_everything();
+  everything_may_have_changed();
 }
+
+void group_commit::everything_may_have_changed() { changes_.push_back({slot_.name(), 0, {}, true}); }
 
 void group_commit::look_for_foreign_commit() {
   if (open_ || backing_off_)

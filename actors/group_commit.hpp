@@ -58,10 +58,11 @@ public:
     size_t bytes = 0;
   };
 
-  /// What settling a group came to. Tell the audit and the cache first, then deliver.
+  /// What settling a group came to. Tell the audit, the cache and the listeners first, then deliver.
   struct settlement {
     std::vector<settled_write> writes;
-    invalidation changes;
+    /// One for each commit since the last settlement, in order, and for what others may have changed in between.
+    std::vector<invalidation> changes;
     audit_batch records;
     std::chrono::nanoseconds busy{0};
   };
@@ -139,6 +140,7 @@ private:
 
   audit_record record_of(entry& x, int64_t ts_us, clock::steady at) const;
   void note_foreign_commit();
+  void everything_may_have_changed();
 
   write_store& store_;
   database_slot& slot_;
@@ -156,7 +158,7 @@ private:
   uint64_t next_seq_ = 0;
   uint64_t number_ = 1;
   bool foreign_commit_ = false;
-  invalidation changes_;
+  std::vector<invalidation> changes_;
   request_ids ids_;
 };
 

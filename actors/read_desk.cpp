@@ -20,6 +20,13 @@ bool same_query(const read_request& a, const read_request& b) {
 
 } // namespace
 
+read_desk::~read_desk() { interrupt_all(); }
+
+void read_desk::interrupt_all() noexcept {
+  for (auto& [id, x] : flights_)
+    x.interrupt.cancel();
+}
+
 void read_desk::submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out) {
   if (request.received == clock::steady{})
     request.received = time_.now();
@@ -106,8 +113,45 @@ void read_desk::start_queued(database_slot& slot, outcome& out) {
     // The query may use what waiting has left of its time.
     auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - request.received);
     request.limits.timeout -= std::min(waited, request.limits.timeout - std::chrono::milliseconds{1});
+    x.interrupt = request.cancel = request.cancel.derive();
     out.dispatches.push_back({x.reader->handle, id, std::move(request)});
   }
+}
+
+bool read_desk::cancel(const std::string& request_id, outcome& out) {
+  auto why = failed(errc::cancelled, "the read was cancelled");
+  auto found = false;
+  std::vector<uint64_t> left;
+  for (auto& [id, x] : flights_) {
+    auto is_meant = [&](const waiter& w) { return w.request.request_id == request_id; };
+    if (x.waiters.empty())
+      continue;
+    auto first = is_meant(x.waiters.front());
+    auto cancelled = std::erase_if(x.waiters, [&](waiter& w) {
+      auto meant = is_meant(w);
+      if (meant)
+        fail(w, why, out);
+      return meant;
+    });
+    found = found || cancelled > 0;
+    x.first_left = x.first_left || (first && x.started);
+    if (x.waiters.empty())
+      left.push_back(id);
+  }
+  for (auto id : left)
+    leave(id, flights_.at(id));
+  return found;
+}
+
+void read_desk::leave(uint64_t id, flight& x) {
+  if (!x.started) {
+    std::erase(desks_[x.slot].queue, id);
+    take(id);
+    return;
+  }
+  // It keeps its reader until that has noticed.
+  x.interrupt.cancel();
+  unlist(id, x);
 }
 
 bool read_desk::expired(const read_request& request, clock::steady now, outcome& out, waiter& x) {
@@ -128,7 +172,8 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
   desks_[x->slot].readers.finished(*x->reader, id);
   if (result) {
     notice_foreign_commit(*x, result->data_version, out);
-    answer(*x, *result, out);
+    if (!x->waiters.empty())
+      answer(*x, *result, out);
   } else {
     answer(*x, describe(result.error()), out);
   }
@@ -138,9 +183,8 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
 void read_desk::answer(flight& x, const failure& why, outcome& out) {
   auto now = time_.now();
   auto has_time = [&](const waiter& w) { return now - w.request.received < w.request.limits.timeout; };
-  fail(x.waiters.front(), why, out);
-  for (size_t i = 1; i < x.waiters.size(); ++i)
-    if (auto& w = x.waiters[i]; why.code == errc::deadline_exceeded && has_time(w))
+  for (size_t i = 0; i < x.waiters.size(); ++i)
+    if (auto& w = x.waiters[i]; x.has_joined(i) && why.code == errc::deadline_exceeded && has_time(w))
       // It was the time of the one that ran the query that was up.
       submit(*x.slot, std::move(w.request), std::move(w.to), out);
     else
@@ -155,17 +199,21 @@ void read_desk::answer(flight& x, executed_read& result, outcome& out) {
   auto deterministic = info.reads->deterministic;
   if (deterministic && x.joinable && !x.in_doubt)
     hits_.insert(*x.slot, x.request(), x.request().limits, rows, info.tables, x.version, time_.now());
-  deliver(x.waiters.front(), rows, out);
-  rows.source = read_source::joined;
-  for (size_t i = 1; i < x.waiters.size(); ++i) {
+  for (size_t i = 0; i < x.waiters.size(); ++i) {
     auto& w = x.waiters[i];
+    if (!x.has_joined(i)) {
+      deliver(w, rows, out);
+      continue;
+    }
     if (!deterministic) {
       // Only now is it known that this statement answers each caller differently.
       submit(*x.slot, std::move(w.request), std::move(w.to), out);
       continue;
     }
-    rows.as_of_seq = std::max(x.as_of_seq, w.newest_seq);
-    deliver(w, rows, out);
+    auto shared = rows;
+    shared.source = read_source::joined;
+    shared.as_of_seq = std::max(x.as_of_seq, w.newest_seq);
+    deliver(w, std::move(shared), out);
   }
 }
 
@@ -209,6 +257,7 @@ void read_desk::refuse_if_closed(database_slot& slot, outcome& out) {
 
 void read_desk::abandon(outcome& out) {
   auto why = failed(errc::unavailable, "the broker is shutting down");
+  interrupt_all();
   for (auto& [id, x] : flights_)
     for (auto& w : x.waiters)
       fail(w, why, out);
@@ -246,14 +295,18 @@ std::optional<read_desk::flight> read_desk::take(uint64_t id) {
   auto found = flights_.find(id);
   if (found == flights_.end())
     return std::nullopt;
-  for (auto [i, end] = joinable_.equal_range(found->second.hash); i != end; ++i)
-    if (i->second == id) {
-      joinable_.erase(i);
-      break;
-    }
+  unlist(id, found->second);
   std::optional<flight> x{std::move(found->second)};
   flights_.erase(found);
   return x;
+}
+
+void read_desk::unlist(uint64_t id, const flight& x) {
+  for (auto [i, end] = joinable_.equal_range(x.hash); i != end; ++i)
+    if (i->second == id) {
+      joinable_.erase(i);
+      return;
+    }
 }
 
 } // namespace sluice

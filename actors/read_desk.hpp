@@ -53,9 +53,17 @@ public:
 
   read_desk(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed)
     : hits_(hits), time_(time), max_queued_(max_queued), ids_(seed) {}
+  read_desk(const read_desk&) = delete;
+  read_desk& operator=(const read_desk&) = delete;
+  /// Interrupts the queries that run, for nobody will hear of their answers.
+  ~read_desk();
 
   /// Takes a read in. Its `limits` are the effective ones: nothing in them is zero.
   void submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out);
+
+  /// Ends the reads with this request id with `cancelled`; false when there are none. A query that nobody waits for any
+  /// more is not run, or interrupted. Looks through all reads under way, so that those who cancel none pay nothing.
+  bool cancel(const std::string& request_id, outcome& out);
 
   /// A reader has answered, or refused the query.
   void finished(uint64_t flight, caf::expected<executed_read> answer, outcome& out);
@@ -70,7 +78,7 @@ public:
   /// The schema may have changed: what is known about statements is forgotten.
   void forget_statements() { statements_.clear(); }
 
-  /// Ends every read: those that wait get `unavailable`.
+  /// Ends every read: those that wait get `unavailable`, queries that run are interrupted.
   void abandon(outcome& out);
 
   uint64_t misses() const noexcept { return misses_; }
@@ -91,23 +99,33 @@ private:
 
   struct flight {
     database_slot* slot = nullptr;
+    // Empty when all of them have cancelled while the query ran.
     std::vector<waiter> waiters;
     // Of the slot and the statement; the same for all its waiters.
     size_t hash = 0;
     bool joinable = false;
     bool started = false;
+    // The one whose limits the query runs under has cancelled; the others have joined.
+    bool first_left = false;
     // Taken before the reader begins; of no use if a COMMIT was under way at that time.
     uint64_t version = 0;
     bool in_doubt = false;
     uint64_t as_of_seq = 0;
     reader_pool::reader* reader = nullptr;
+    // Interrupts the query.
+    cancel_token interrupt;
 
     const read_request& request() const { return waiters.front().request; }
+    /// Whether waiter `i` shares a query that another one asked for.
+    bool has_joined(size_t i) const noexcept { return i > 0 || first_left; }
   };
 
   bool may_join(const flight& x, const read_request& request) const;
   void start_queued(database_slot& slot, outcome& out);
   bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
+  void interrupt_all() noexcept;
+  void leave(uint64_t id, flight& x);
+  void unlist(uint64_t id, const flight& x);
   std::optional<flight> take(uint64_t id);
   void notice_foreign_commit(const flight& x, uint32_t data_version, outcome& out) const;
   void answer(flight& x, executed_read& result, outcome& out);

@@ -96,13 +96,18 @@ void supervisor_state::add_reader(const std::string& db) {
     return;
   auto reader = parts.spawn.reader(slot);
   self->monitor(reader);
+  living_readers.insert(reader.address());
   found->second.readers.push_back(reader);
   self->send(parts.actors->cache(), caf::join_atom_v, db, std::move(reader));
 }
 
 void supervisor_state::child_down(const caf::down_msg& x) {
-  if (closing)
+  auto was_reader = living_readers.erase(x.source) > 0;
+  if (closing) {
+    if (was_reader && readers_told_to_end && living_readers.empty())
+      close_writers();
     return;
+  }
   if (x.source == parts.actors->cache().address())
     cache_down = true;
   else if (x.source == parts.actors->audit().address())
@@ -136,10 +141,11 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
   slot.counters().restarts.fetch_add(1, std::memory_order_relaxed);
   if (!x.restarts.allow(parts.time->now()))
     return quarantine(db, x);
-  if (writer_lost)
-    start_writer(db, x);
-  else
-    add_reader(db);
+  if (!writer_lost)
+    return add_reader(db);
+  // It may have committed without having told.
+  slot.tell(invalidation{db, 0, {}, true});
+  start_writer(db, x);
 }
 
 void supervisor_state::quarantine(const std::string& db, children& x) {
@@ -153,8 +159,10 @@ void supervisor_state::quarantine(const std::string& db, children& x) {
   x.writer = nullptr;
   for (auto& reader : std::exchange(x.readers, {}))
     self->send_exit(reader, caf::exit_reason::kill);
+  invalidation anything{db, 0, {}, true};
+  parts.actors->slot(db).tell(anything);
   // Reads that wait for a reader would wait for ever.
-  self->send(parts.actors->cache(), invalidation{db, 0, {}, true});
+  self->send(parts.actors->cache(), std::move(anything));
 }
 
 void supervisor_state::start_cache() {
@@ -177,42 +185,52 @@ void supervisor_state::start_audit() {
     caf::anon_send(audit, attach_atom{}, db);
 }
 
+// Readers end before the writers' connections, so that those are the last ones and SQLite removes its WAL files.
 void supervisor_state::close(ok_promise done) {
-  closing = true;
-  auto open_writers = std::make_shared<size_t>(0);
-  auto writer_closed = [this, open_writers, done](const auto&) mutable {
+  awaiting_close.push_back(std::move(done));
+  if (std::exchange(closing, true))
+    return;
+  for (auto& [db, own] : families)
+    parts.actors->slot(db).close(unavailable("the broker is shutting down"), false);
+  // The cache interrupts what the readers run.
+  self->request(parts.actors->cache(), caf::infinite, caf::close_atom_v)
+    .then([this](caf::ok_atom) { end_readers(); }, [this](const caf::error&) { end_readers(); });
+}
+
+void supervisor_state::end_readers() {
+  for (auto& [db, own] : families)
+    for (auto& reader : std::exchange(own.readers, {}))
+      self->send_exit(reader, caf::exit_reason::user_shutdown);
+  readers_told_to_end = true;
+  if (living_readers.empty())
+    close_writers();
+}
+
+void supervisor_state::close_writers() {
+  auto open_writers = std::make_shared<size_t>(1);
+  auto one_less = [this, open_writers] {
     if (--*open_writers == 0)
-      close_shared(done);
+      close_audit();
   };
   for (auto& [db, own] : families) {
-    parts.actors->slot(db).close(unavailable("the broker is shutting down"), false);
     if (!own.writer)
       continue;
     ++*open_writers;
     self->request(own.writer, caf::infinite, caf::close_atom_v)
-      .then([writer_closed](caf::ok_atom) mutable { writer_closed(0); },
-            [writer_closed](const caf::error&) mutable { writer_closed(0); });
+      .then([one_less](caf::ok_atom) { one_less(); }, [one_less](const caf::error&) { one_less(); });
   }
-  if (*open_writers == 0)
-    close_shared(done);
+  one_less();
 }
 
-void supervisor_state::close_shared(ok_promise done) {
-  auto finish = [this, done](const auto& result) mutable {
-    for (auto& [db, own] : families)
-      for (auto& reader : own.readers)
-        self->send_exit(reader, caf::exit_reason::user_shutdown);
-    done.deliver(result);
-    self->quit();
-  };
-  auto close_audit = [this, finish](const auto&) mutable {
-    self->request(parts.actors->audit(), caf::infinite, caf::close_atom_v)
-      .then([finish](caf::ok_atom ok) mutable { finish(ok); },
-            [finish](const caf::error& why) mutable { finish(why); });
-  };
-  self->request(parts.actors->cache(), caf::infinite, caf::close_atom_v)
-    .then([close_audit](caf::ok_atom) mutable { close_audit(0); },
-          [close_audit](const caf::error&) mutable { close_audit(0); });
+void supervisor_state::close_audit() {
+  self->request(parts.actors->audit(), caf::infinite, caf::close_atom_v)
+    .then([this](caf::ok_atom ok) { closed(ok); }, [this](const caf::error& why) { closed(why); });
+}
+
+void supervisor_state::closed(const caf::expected<caf::ok_atom>& result) {
+  for (auto& done : std::exchange(awaiting_close, {}))
+    result ? done.deliver(*result) : done.deliver(result.error());
+  self->quit();
 }
 
 } // namespace sluice

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,10 @@ struct supervisor_state {
   void start_cache();
   void start_audit();
   void close(ok_promise done);
-  void close_shared(ok_promise done);
+  void end_readers();
+  void close_writers();
+  void close_audit();
+  void closed(const caf::expected<caf::ok_atom>& result);
 
   supervisor_actor::pointer self;
   supervisor_parts parts;
@@ -61,7 +65,11 @@ struct supervisor_state {
   restart_window shared_restarts{0, {}};
   bool cache_down = false;
   bool audit_down = false;
+  // Readers that have not ended yet, those of databases in quarantine included.
+  std::set<caf::actor_addr> living_readers;
   bool closing = false;
+  bool readers_told_to_end = false;
+  std::vector<ok_promise> awaiting_close;
   static inline const char* name = "supervisor";
 };
 

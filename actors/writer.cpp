@@ -63,9 +63,11 @@ void writer_state::follow(group_commit::step next) {
 void writer_state::settle() {
   auto done = group->settle();
   parts.queue->served(done.writes.size(), done.busy);
-  auto& changes = done.changes;
-  if (!changes.tables.empty() || changes.everything)
-    self->send(parts.actors->cache(), std::move(changes));
+  for (auto& x : done.changes) {
+    parts.slot->tell(x);
+    if (!x.tables.empty() || x.everything)
+      self->send(parts.actors->cache(), std::move(x));
+  }
   if (!done.records.records.empty())
     self->send(parts.actors->audit(), std::move(done.records));
   for (auto& x : done.writes) {

@@ -13,6 +13,7 @@ namespace sluice {
 
 using verify_atom = caf::atom_constant<caf::atom("verify")>;
 using attach_atom = caf::atom_constant<caf::atom("attach")>;
+using cancel_atom = caf::atom_constant<caf::atom("cancel")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
 
 /// The one actor that writes to a database. Agents reach it through `database::write`, which bounds its queue.
@@ -38,10 +39,18 @@ using reader_actor = caf::typed_actor<
   // comes as a message of its own.
   caf::replies_to<run_read>::with<read_done>>;
 
+/// Whoever wants to know what is committed; see `database::listen`.
+using invalidation_listener = caf::typed_actor<
+  // Takes note of a commit, or of changes that belong to no commit of the broker.
+  caf::reacts_to<invalidation>>;
+
 /// Joins identical reads, hands the rest to idle readers, and keeps the hit table.
 using cache_actor = caf::typed_actor<
   // Answers from the database, or together with an identical read under way.
   caf::replies_to<read_request>::with<read_result>,
+  // Gives up every read with this request id that waits or runs; true when there was one. Who waits for it gets
+  // `cancelled`; those who share its query get their answer all the same.
+  caf::replies_to<cancel_atom, std::string>::with<bool>,
   // Hands out what a reader has found, and the next query to it.
   caf::reacts_to<read_done>,
   // Removes the entries that a commit made stale.

@@ -12,13 +12,20 @@ namespace sluice {
 /// Names of tables, shared between everyone who needs to know what a commit touched.
 using table_set = std::shared_ptr<const std::vector<std::string>>;
 
-/// Tells the cache actor which tables a commit touched. The version stamps have already made the old entries
-/// unusable; this message makes them gone.
+/// Tells which tables a commit touched. For the cache actor the version stamps have already made the old entries
+/// unusable, and this message makes them gone; listeners (`database::listen`) get one for every commit.
 struct invalidation {
   std::string db;
+  /// The number of the one commit that this is about. Commits of the broker are numbered without gaps, so who missed
+  /// one can tell by the next, and find it in the ledger.
+  ///
+  /// 0 when it is not about a commit of the broker, and then `everything` is set: a foreign process committed or
+  /// replaced the file (whose commits may then be numbered from another place), a COMMIT's fate could not be read back,
+  /// or a writer failed and may have committed without telling.
   uint64_t commit_seq = 0;
+  /// Whose rows changed, triggers and cascades included; none for a commit that changed no row.
   std::vector<std::string> tables;
-  /// The schema changed or a foreign process committed: every entry of the database goes.
+  /// Any table may have changed or be gone: the schema changed, or see `commit_seq`.
   bool everything = false;
 };
 

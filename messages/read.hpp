@@ -29,22 +29,39 @@ public:
   /// A token that can be cancelled; a default-constructed one cannot and costs nothing.
   static cancel_token make() {
     cancel_token result;
-    result.flag_ = std::make_shared<std::atomic<bool>>(false);
+    result.flag_ = std::make_shared<flag>();
+    return result;
+  }
+
+  /// A token that is cancelled together with this one, and can be cancelled without it.
+  cancel_token derive() const {
+    auto result = make();
+    result.flag_->parent = flag_;
     return result;
   }
 
   void cancel() const noexcept {
     if (flag_)
-      flag_->store(true, std::memory_order_relaxed);
+      flag_->set.store(true, std::memory_order_relaxed);
   }
 
   /// Whether this token can be cancelled at all.
   bool possible() const noexcept { return flag_ != nullptr; }
 
-  bool cancelled() const noexcept { return flag_ && flag_->load(std::memory_order_relaxed); }
+  bool cancelled() const noexcept {
+    for (const flag* x = flag_.get(); x; x = x->parent.get())
+      if (x->set.load(std::memory_order_relaxed))
+        return true;
+    return false;
+  }
 
 private:
-  std::shared_ptr<std::atomic<bool>> flag_;
+  struct flag {
+    std::atomic<bool> set{false};
+    std::shared_ptr<const flag> parent;
+  };
+
+  std::shared_ptr<flag> flag_;
 };
 
 /// The bounds of one read; zero means the configured default.

@@ -65,6 +65,8 @@ struct fixture : actor_bench {
       advance(100ms);
   }
 
+  answer<bool> cancel(std::string id) { return ask<bool>(aut, cancel_atom{}, std::move(id)); }
+
   std::optional<read_result> hit(const std::string& sql) {
     auto x = a_read("hit", sql);
     return hits->find(slot, x, x.limits, time.now());
@@ -248,4 +250,28 @@ TEST_CASE("closing answers every read and tells the audit of everything") {
   CHECK(why(a).code == errc::unavailable);
   CHECK(why(late).code == errc::unavailable);
   CHECK(f.log.records.size() == 1);
+}
+
+TEST_CASE("a read that waits can be cancelled by its id, once, and the audit is told") {
+  fixture f;
+  auto waiting = f.read("a", "t");
+  f.run();
+  auto cancelled = f.cancel("a");
+  auto unknown = f.cancel("b");
+  f.run();
+  REQUIRE(ok(cancelled));
+  CHECK(***cancelled);
+  REQUIRE(ok(unknown));
+  CHECK(!***unknown);
+  CHECK(why(waiting).code == errc::cancelled);
+  CHECK(why(waiting).request_id == "a");
+  auto again = f.cancel("a");
+  f.run();
+  CHECK(!***again);
+  f.advance(100ms);
+  REQUIRE(f.log.records.size() == 1);
+  CHECK(f.log.records[0].request_id == "a");
+  CHECK(f.log.records[0].status == "cancelled");
+  f.add_reader();
+  CHECK(f.view.runs == 0);
 }

@@ -115,15 +115,42 @@ TEST_CASE("a settlement tells once which tables its commits touched") {
   CHECK(!b.changes[0].everything);
 }
 
-TEST_CASE("halves of a failed group are told together, and a failed commit's tables are not") {
+TEST_CASE("each commit of a failed group's halves is told by itself, and what failed is not") {
   group_bench b;
   b.send("a", "put t 1 x");
   b.send(a_write("bad", {"put never 1 x", "poison"}));
   b.send("b", "put u 1 x");
   b.end_group();
+  REQUIRE(b.changes.size() == 2);
+  CHECK(b.changes[0].commit_seq == 1);
+  CHECK(b.changes[0].tables == std::vector<std::string>{"t"});
+  CHECK(b.changes[1].commit_seq == 2);
+  CHECK(b.changes[1].tables == std::vector<std::string>{"u"});
+}
+
+TEST_CASE("a commit that touched no table is told all the same, and what was only repeated is not") {
+  group_bench b;
+  b.send("a", "hook", "key");
+  b.end_group();
   REQUIRE(b.changes.size() == 1);
-  CHECK(b.changes[0].tables == std::vector<std::string>{"t", "u"});
-  CHECK(b.changes[0].commit_seq == b.disk.last_seq);
+  CHECK(b.changes[0].commit_seq == 1);
+  CHECK(b.changes[0].tables.empty());
+  CHECK(!b.changes[0].everything);
+  auto again = a_write("b", {"hook"}, "key");
+  b.send(again);
+  b.end_group();
+  CHECK(b.answers.at("b")->replayed);
+  CHECK(b.changes.size() == 1);
+}
+
+TEST_CASE("of a commit whose fate is unknown it is told that anything may have changed") {
+  group_bench b;
+  b.disk.commit_fates = {GENERATE(commit_fate::unreadable_but_done, commit_fate::unreadable_and_undone)};
+  b.send("a", "put t 1 x");
+  b.end_group();
+  REQUIRE(b.changes.size() == 1);
+  CHECK(b.changes[0].commit_seq == 0);
+  CHECK(b.changes[0].everything);
 }
 
 TEST_CASE("a schema change and a foreign commit make everything invalid") {
@@ -136,8 +163,11 @@ TEST_CASE("a schema change and a foreign commit make everything invalid") {
     CHECK(b.slot.versions().everything_changed_at().load() > before);
   b.end_group();
   CHECK(b.slot.versions().everything_changed_at().load() > before);
-  REQUIRE(b.changes.size() == 1);
+  REQUIRE(b.changes.size() == (foreign ? 2 : 1));
   CHECK(b.changes[0].everything);
+  // A foreign commit has no number, and came before ours.
+  CHECK(b.changes[0].commit_seq == (foreign ? 0 : 1));
+  CHECK(b.changes.back().commit_seq == 1);
   CHECK(b.slot.counters().foreign_commits == (foreign ? 1 : 0));
   auto audited = std::count_if(b.records.begin(), b.records.end(),
                                [](const auto& x) { return x.type == request_type::foreign_commit; });

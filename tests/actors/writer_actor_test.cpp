@@ -40,6 +40,13 @@ struct fixture : actor_bench {
     run();
   }
 
+  invalidation_listener listener(std::vector<invalidation>* heard) {
+    auto take = [heard](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
+      return {[heard](const invalidation& x) { heard->push_back(x); }};
+    };
+    return sys.spawn(take);
+  }
+
   answer<write_result> write(write_request x) { return ask<write_result>(aut, std::move(x)); }
   answer<write_result> write(std::string agent, std::string sql, std::string key = {}) {
     return write(a_write(std::move(agent), {std::move(sql)}, std::move(key)));
@@ -104,6 +111,64 @@ TEST_CASE("cache and audit are told of a commit") {
   REQUIRE(f.log.records.size() == 2);
   CHECK(f.log.records[0].status == "committed");
   CHECK(f.log.records[1].status == "constraint");
+}
+
+TEST_CASE("who listens is told of every commit in order, before it is acknowledged, and nobody else is") {
+  fixture f;
+  std::vector<invalidation> heard;
+  auto listener = f.listener(&heard);
+  f.write("unheard", "put t 0 x");
+  f.run();
+  f.slot.listen(listener);
+  f.slot.listen(listener);
+  auto first = f.write("a", "put t 1 x");
+  f.run();
+  f.write("b", "hook");
+  f.run();
+  f.write("c", "schema");
+  f.run();
+  f.write("d", "fail");
+  f.run();
+  REQUIRE(heard.size() == 3);
+  CHECK(heard[0].db == "app.db");
+  CHECK(heard[0].commit_seq == 2);
+  CHECK(heard[0].tables == agents{"t"});
+  CHECK(heard[1].commit_seq == 3);
+  CHECK(heard[1].tables.empty());
+  CHECK(heard[2].commit_seq == 4);
+  CHECK(heard[2].everything);
+  // The cache has no use for a commit that touched nothing.
+  CHECK(f.log.changes.size() == 3);
+  f.slot.unlisten(listener);
+  f.write("e", "put t 1 x");
+  f.run();
+  CHECK(heard.size() == 3);
+}
+
+TEST_CASE("a commit is told before it is acknowledged") {
+  fixture f;
+  std::vector<invalidation> heard;
+  auto listener = f.listener(&heard);
+  f.slot.listen(listener);
+  auto a = f.write("a", "put t 1 x");
+  while (!a->has_value() && f.sched().try_run_once())
+    CHECK((!a->has_value() || heard.size() == 1));
+  CHECK(heard.size() == 1);
+}
+
+TEST_CASE("to be listened to does not keep a listener alive, and one that is gone is forgotten") {
+  fixture f;
+  std::vector<invalidation> heard;
+  auto listener = f.listener(&heard);
+  auto address = listener.address();
+  f.slot.listen(listener);
+  f.kill(listener);
+  listener = nullptr;
+  CHECK(!caf::actor_cast<invalidation_listener>(address));
+  auto a = f.write("a", "put t 1 x");
+  f.run();
+  CHECK(ok(a));
+  CHECK(heard.empty());
 }
 
 TEST_CASE("an answered request makes room in the queue, whatever the answer") {

@@ -1,0 +1,203 @@
+#include "tests/support/read_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct bench : read_bench {
+  using read_bench::read_bench;
+
+  bool cancel(const std::string& id) {
+    read_desk::outcome out;
+    auto found = desk.cancel(id, out);
+    follow(std::move(out));
+    return found;
+  }
+
+  bool interrupted(size_t i) const { return running.at(i).request.cancel.cancelled(); }
+};
+
+} // namespace
+
+TEST_CASE("a read that waits for a reader is cancelled without having run") {
+  bench b;
+  b.submit("a", "q");
+  b.submit("b", "r");
+  CHECK(b.cancel("a"));
+  CHECK(b.why("a").code == errc::cancelled);
+  CHECK(b.why("a").request_id == "a");
+  CHECK(b.records.back().status == "cancelled");
+  CHECK(!b.cancel("a"));
+  b.add_readers(2);
+  REQUIRE(b.running.size() == 1);
+  CHECK(b.running[0].request.request_id == "b");
+}
+
+TEST_CASE("what is cancelled makes room for others that wait") {
+  bench b{1};
+  b.submit("a", "q");
+  b.submit("refused", "r");
+  CHECK(b.why("refused").code == errc::overloaded);
+  b.cancel("a");
+  b.submit("b", "r");
+  CHECK(!b.answered("b"));
+}
+
+TEST_CASE("a query that runs for one reader only is interrupted, and its reader is free when it has noticed") {
+  bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  CHECK(!b.interrupted(0));
+  CHECK(b.cancel("a"));
+  CHECK(b.why("a").code == errc::cancelled);
+  CHECK(b.interrupted(0));
+  b.submit("b", "r");
+  CHECK(b.running.size() == 1);
+  b.finish(0, make_error(errc::cancelled, "interrupted"));
+  REQUIRE(b.running.size() == 1);
+  CHECK(b.running[0].request.request_id == "b");
+  CHECK(!b.interrupted(0));
+}
+
+TEST_CASE("nobody joins a query that is being interrupted") {
+  bench b;
+  b.add_readers(2);
+  b.submit("a", "q");
+  b.cancel("a");
+  b.submit("b", "q");
+  REQUIRE(b.running.size() == 2);
+  b.finish(0, make_error(errc::cancelled, "interrupted"));
+  CHECK(!b.answered("b"));
+  b.finish(0, b.answer_of(7, {"t"}));
+  CHECK(b.cell("b") == 7);
+}
+
+TEST_CASE("an answer that came before its query was interrupted harms nobody") {
+  bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  b.cancel("a");
+  b.finish(0, b.answer_of(7, {"t"}));
+  CHECK(b.answers.size() == 1);
+  CHECK(b.hits.empty());
+  b.submit("b", "q");
+  REQUIRE(b.running.size() == 1);
+}
+
+TEST_CASE("those who share a query get their answer when another one cancels, first or not, started or not") {
+  auto first = GENERATE(false, true);
+  auto started = GENERATE(false, true);
+  CAPTURE(first, started);
+  bench b;
+  if (started)
+    b.add_readers();
+  b.submit("a", "q");
+  b.submit("b", "q");
+  b.submit("c", "q");
+  CHECK(b.cancel(first ? "a" : "b"));
+  CHECK(b.why(first ? "a" : "b").code == errc::cancelled);
+  if (!started)
+    b.add_readers();
+  REQUIRE(b.running.size() == 1);
+  CHECK(!b.interrupted(0));
+  b.finish(0, b.answer_of(7, {"t"}));
+  CHECK(b.cell("c") == 7);
+  CHECK(b.cell(first ? "b" : "a") == 7);
+  CHECK(b.source("c") == read_source::joined);
+  // Kept as ever.
+  CHECK(b.hit("q"));
+}
+
+TEST_CASE("when all who share a query cancel one after the other, the last one interrupts it") {
+  bench b;
+  b.add_readers();
+  b.submit("a", "q");
+  b.submit("b", "q");
+  b.cancel("a");
+  CHECK(!b.interrupted(0));
+  b.cancel("b");
+  CHECK(b.interrupted(0));
+  b.finish(0, make_error(errc::cancelled, "interrupted"));
+  CHECK(b.answers.size() == 2);
+}
+
+TEST_CASE("who has joined a query runs it again when the time of the one who cancelled is up") {
+  bench b;
+  b.add_readers();
+  auto hurried = a_read("hurried", "q");
+  hurried.limits.timeout = 100ms;
+  b.submit(hurried);
+  b.submit("patient", "q");
+  b.cancel("hurried");
+  b.time.advance(200ms);
+  b.finish(0, make_error(errc::deadline_exceeded, "too slow"));
+  CHECK(!b.answered("patient"));
+  REQUIRE(b.running.size() == 1);
+  b.finish(0, b.answer_of(7, {"t"}));
+  CHECK(b.cell("patient") == 7);
+}
+
+TEST_CASE(
+  "who has joined a query that answers differently each time asks for itself, even if the first one cancelled") {
+  bench b;
+  b.add_readers();
+  b.submit("a", "random");
+  b.submit("b", "random");
+  b.cancel("a");
+  b.finish(0, b.answer_of(7, {}, false));
+  CHECK(!b.answered("b"));
+  REQUIRE(b.running.size() == 1);
+  b.finish(0, b.answer_of(8, {}, false));
+  CHECK(b.cell("b") == 8);
+}
+
+TEST_CASE("one id cancels every read that bears it") {
+  bench b;
+  b.add_readers();
+  for (auto* sql : {"q", "q", "r"}) {
+    auto x = a_read("same", sql);
+    b.submit(std::move(x));
+  }
+  read_desk::outcome out;
+  CHECK(b.desk.cancel("same", out));
+  CHECK(out.deliveries.size() == 3);
+}
+
+TEST_CASE("cancelling by id leaves the caller's own token alone, which cancels the query as before") {
+  bench b;
+  b.add_readers(2);
+  auto token = cancel_token::make();
+  for (auto* id : {"a", "b"}) {
+    auto x = a_read(id, "q");
+    x.cancel = token;
+    b.submit(x);
+  }
+  // A read that can be cancelled by its caller is not shared.
+  REQUIRE(b.running.size() == 2);
+  b.cancel("a");
+  CHECK(b.interrupted(0));
+  CHECK(!b.interrupted(1));
+  CHECK(!token.cancelled());
+  token.cancel();
+  CHECK(b.interrupted(1));
+}
+
+TEST_CASE("what runs is interrupted when the desk ends every read, and when it goes") {
+  auto b = std::make_unique<bench>();
+  b->add_readers();
+  b->submit("a", "q");
+  auto token = b->running.at(0).request.cancel;
+  CHECK(!token.cancelled());
+  if (GENERATE(false, true)) {
+    read_desk::outcome out;
+    b->desk.abandon(out);
+    CHECK(out.deliveries.size() == 1);
+  } else {
+    b.reset();
+  }
+  CHECK(token.cancelled());
+}
