@@ -3,6 +3,7 @@
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/leftovers.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -65,6 +66,18 @@ void broker_core::complete_audit() {
   waiter self{*this};
   for (const auto& db : *known)
     self->send(actors->supervisor(), attach_atom{}, db);
+  audited_ = std::move(*known);
+}
+
+void broker_core::remove_leftovers() const {
+  auto names = audited_;
+  for (auto* slot : actors->slots())
+    names.push_back(slot->name());
+  for (const auto& name : names)
+    // The name may lead elsewhere by now.
+    if (auto resolved = root.resolve(name); resolved && *resolved == name)
+      sqlite::remove_leftovers(root.path_of(name));
+  sqlite::remove_leftovers(root.audit_path());
 }
 
 void broker_core::shutdown() {
@@ -78,6 +91,7 @@ void broker_core::shutdown() {
     self->request(actors->supervisor(), caf::infinite, caf::close_atom_v)
       .receive([](caf::ok_atom) {}, [](const caf::error&) {});
   }
+  remove_leftovers();
   // The actors know each other through the directory; forgetting them lets them go.
   caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
   actors->clear();
@@ -103,20 +117,32 @@ broker_core::waiter::~waiter() {
     core_.idle_waiters_.push_back(std::move(self_));
 }
 
-caf::expected<broker> broker::open(broker_config config) { return start(nullptr, std::move(config)); }
+caf::expected<broker> broker::open(broker_config config) { return lead(nullptr, std::move(config)); }
 
 caf::expected<broker> broker::open(caf::actor_system& system, broker_config config) {
-  return start(&system, std::move(config));
+  return lead(&system, std::move(config));
 }
 
-caf::expected<broker> broker::start(caf::actor_system* system, broker_config config) {
+caf::expected<broker> broker::open(broker_config config, store_root root, store_lock lock) {
+  return start(nullptr, std::move(config), std::move(root), std::move(lock));
+}
+
+caf::expected<broker> broker::open(caf::actor_system& system, broker_config config, store_root root, store_lock lock) {
+  return start(&system, std::move(config), std::move(root), std::move(lock));
+}
+
+caf::expected<broker> broker::lead(caf::actor_system* system, broker_config config) {
   auto root = store_root::open(config.root);
   if (!root)
     return root.error();
   auto lock = store_lock::acquire(*root, config.lock_wait);
   if (!lock)
     return lock.error();
-  auto core = std::make_shared<broker_core>(std::move(config), std::move(*root), std::move(*lock));
+  return start(system, std::move(config), std::move(*root), std::move(*lock));
+}
+
+broker broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
+  auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
   core->start(system);
   return broker{std::move(core)};
 }
@@ -139,11 +165,15 @@ caf::expected<database> broker::open_database(const std::string& name) {
   auto canonical = core_->root.resolve(name);
   if (!canonical)
     return canonical.error();
-  auto opened = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::open_atom_v, *canonical);
-  if (!opened)
-    return opened.error();
-  return database{core_, core_->actors->slot(*canonical)};
+  auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::open_atom_v, *canonical);
+  if (!answer)
+    return answer.error();
+  return opened(*canonical);
 }
+
+caf::expected<std::string> broker::resolve(const std::string& name) const { return core_->root.resolve(name); }
+
+database broker::opened(const std::string& canonical) const { return database{core_, core_->actors->slot(canonical)}; }
 
 caf::expected<audit_page> broker::audit(const audit_query& query) const {
   return core_->ask<audit_page>(core_->actors->audit(), query);
@@ -166,6 +196,10 @@ broker_status broker::status() const {
 }
 
 const broker_config& broker::config() const noexcept { return core_->config; }
+
+const store_root& broker::root() const noexcept { return core_->root; }
+
+bool broker::still_leads() const noexcept { return core_->lock && core_->lock->still_ours(); }
 
 caf::actor_system& broker::system() const noexcept { return *core_->system; }
 

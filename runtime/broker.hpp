@@ -17,6 +17,8 @@
 namespace sluice {
 
 class broker;
+class store_lock;
+class store_root;
 struct broker_core;
 
 /// A front door to one database: cheap to copy, safe to use from any thread and any actor, valid as long as its broker.
@@ -63,6 +65,14 @@ public:
                  : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
   }
 
+  /// From now on `x` is sent an `invalidation` for every commit to this database, in their order and each before the
+  /// writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held up
+  /// by a listener. It is not kept alive. Listening twice is listening once.
+  void listen(const invalidation_listener& x) const;
+
+  /// Once this returns, `x` is sent nothing more; what it was sent may still be in its mailbox.
+  void unlisten(const invalidation_listener& x) const;
+
   /// What this database has done since the broker started, and how it stands.
   database_status status() const;
 
@@ -73,8 +83,7 @@ private:
   // Checks a request, fills in defaults and says where to send it.
   caf::expected<writer_actor> admit(write_request& request) const;
   caf::expected<cache_actor> admit(read_request& request) const;
-  template <class Request>
-  caf::error refuse(const Request& request, request_type type, failure why) const;
+  template <class Request> caf::error refuse(const Request& request, request_type type, failure why) const;
   const refusal_actor& refusals() const;
 
   std::shared_ptr<broker_core> core_;
@@ -100,6 +109,11 @@ public:
   /// (`add_message_types`).
   static caf::expected<broker> open(caf::actor_system& system, broker_config config);
 
+  /// Leads a store whose lock the caller has taken already, the other ways being as above. `root` is the folder that
+  /// `lock` was taken for; the configuration's own root and its `lock_wait` are not looked at.
+  static caf::expected<broker> open(broker_config config, store_root root, store_lock lock);
+  static caf::expected<broker> open(caf::actor_system& system, broker_config config, store_root root, store_lock lock);
+
   broker(broker&&) noexcept = default;
   broker& operator=(broker&&) noexcept;
   ~broker();
@@ -108,11 +122,29 @@ public:
   /// use, the file is made by the first write. Names that lead out of the root or into `.sluice/` are refused.
   caf::expected<database> open_database(const std::string& name);
 
+  /// The one name of the database file that `name` means; errors as `open_database`. Looks at folders and links, opens
+  /// nothing.
+  caf::expected<std::string> resolve(const std::string& name) const;
+
+  /// For actors, which must not block: asks for the database from `self`; continue with `.then(...)`, and when the
+  /// answer is `ok_atom`, call `opened(canonical)`. @param canonical what `resolve` answered
+  template <class Self> auto open_database(Self* self, const std::string& canonical) const {
+    return self->request(actors().supervisor(), caf::infinite, caf::open_atom_v, canonical);
+  }
+
+  /// The front door to a database that has been opened. @param canonical what `resolve` answered
+  database opened(const std::string& canonical) const;
+
   caf::expected<audit_page> audit(const audit_query& query) const;
   caf::expected<audit_verdict> verify_audit() const;
 
   broker_status status() const;
   const broker_config& config() const noexcept;
+  const store_root& root() const noexcept;
+
+  /// Whether the lock file still is ours: false once somebody has removed it. Requests are served all the same, but
+  /// other processes will not find this broker any more. @pre not shut down
+  bool still_leads() const noexcept;
   caf::actor_system& system() const noexcept;
 
   /// The actors as they are now, for tools that look at them or make them fail.
@@ -122,7 +154,8 @@ public:
   void shutdown();
 
 private:
-  static caf::expected<broker> start(caf::actor_system* system, broker_config config);
+  static caf::expected<broker> lead(caf::actor_system* system, broker_config config);
+  static broker start(caf::actor_system* system, broker_config config, store_root root, store_lock lock);
   explicit broker(std::shared_ptr<broker_core> core) : core_(std::move(core)) {}
 
   std::shared_ptr<broker_core> core_;

@@ -5,7 +5,7 @@
 #include "messages/refusal.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
-#include "runtime/store_root.hpp"
+#include "runtime/store_lock.hpp"
 
 #include <caf/all.hpp>
 
@@ -76,10 +76,14 @@ struct broker_core {
 
 private:
   void complete_audit();
+  // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
+  void remove_leftovers() const;
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
   bool closed_ = false;
+  // Databases whose ledgers the audit reads at the start.
+  std::vector<std::string> audited_;
 };
 
 } // namespace sluice

@@ -59,6 +59,22 @@ struct broker_config {
   uint64_t restart_limit = 5;
   std::chrono::milliseconds restart_window{10'000};
 
+  // The front door. Sizes and times are per connection where not said otherwise.
+  /// How long a transient broker stays after its last connection or request.
+  std::chrono::milliseconds linger{3'000};
+  uint64_t max_connections = 4'096;
+  uint64_t max_request_bytes = 16ULL << 20;
+  /// Requests of one connection that may be under way; it is not read from beyond that.
+  uint64_t max_pipelined = 1'024;
+  /// Bytes of requests under way over all connections; beyond them requests are refused.
+  uint64_t max_inflight_bytes = 256ULL << 20;
+  /// A connection that says nothing for this long, and waits for nothing, is closed.
+  std::chrono::milliseconds connection_idle{600'000};
+  /// A connection that does not take its answers for this long is closed.
+  std::chrono::milliseconds send_timeout{30'000};
+  /// A request of another process that took longer, waiting included, is warned about.
+  std::chrono::milliseconds slow_after{5'000};
+
   /// Scheduler threads of a broker that brings its own actor system; 0 means one per core, at least 2.
   uint64_t scheduler_threads = 0;
 };

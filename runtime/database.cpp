@@ -64,8 +64,7 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
   return core_->actors->cache();
 }
 
-template <class Request>
-caf::error database::refuse(const Request& request, request_type type, failure why) const {
+template <class Request> caf::error database::refuse(const Request& request, request_type type, failure why) const {
   // What is refused before it reaches an actor is accounted for as well; names that are no names are left out.
   audit_record record;
   record.ts_us = wall_us(core_->time);
@@ -150,6 +149,10 @@ std::future<caf::expected<read_result>> database::read_async(read_request reques
   }
   return in_background<read_result>(*core_->system, *this, std::move(request));
 }
+
+void database::listen(const invalidation_listener& x) const { slot_->listen(x); }
+
+void database::unlisten(const invalidation_listener& x) const { slot_->unlisten(x); }
 
 database_status database::status() const { return slot_->status(core_->time); }
 

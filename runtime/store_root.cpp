@@ -1,20 +1,15 @@
 #include "runtime/store_root.hpp"
 
-#include "actors/retry_policy.hpp"
+#include "runtime/descriptor.hpp"
 #include "runtime/sqlite/utf8.hpp"
+#include "runtime/system_error.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <charconv>
 #include <fcntl.h>
 #include <optional>
-#include <random>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <system_error>
-#include <thread>
-#include <unistd.h>
 #include <utility>
 
 namespace sluice {
@@ -94,97 +89,23 @@ std::optional<caf::error> check_file(std::string_view name, const fs::path& file
   return std::nullopt;
 }
 
-caf::error cannot_make(const std::string& what, int code) {
-  if (code == EROFS || code == EACCES || code == EPERM)
-    return make_error(errc::read_only, "the store root may not be written: " + what + " cannot be made");
-  if (code == ENOSPC || code == EDQUOT)
-    return make_error(errc::disk_full, "the disk is full: " + what + " cannot be made");
-  return make_error(errc::io_error, what + " cannot be made: " + std::generic_category().message(code));
-}
-
-struct descriptor {
-  explicit descriptor(int x) : fd(x) {}
-  descriptor(const descriptor&) = delete;
-  ~descriptor() {
-    if (fd >= 0)
-      close(fd);
-  }
-  int release() noexcept { return std::exchange(fd, -1); }
-
-  int fd;
-};
-
 // A link in its place could lead our files anywhere, so it is not followed; and what is looked at is what is changed.
 std::optional<caf::error> make_folder(const fs::path& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return cannot_make(".sluice/", errno);
   descriptor folder{open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-  if (folder.fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+  if (!folder && (errno == ENOTDIR || errno == ELOOP))
     return make_error(errc::invalid_request, ".sluice in the store root is not a folder");
-  if (folder.fd < 0 && errno == EACCES)
+  if (!folder && errno == EACCES)
     return make_error(errc::not_authorized, ".sluice/ may not be entered");
   struct stat info {};
-  if (folder.fd < 0 || fstat(folder.fd, &info) != 0)
+  if (!folder || fstat(folder.get(), &info) != 0)
     return cannot_make(".sluice/", errno);
   if (info.st_uid != geteuid())
     return make_error(errc::not_authorized, ".sluice/ belongs to another user");
-  if ((info.st_mode & 07777) != 0700 && fchmod(folder.fd, 0700) != 0)
+  if ((info.st_mode & 07777) != 0700 && fchmod(folder.get(), 0700) != 0)
     return cannot_make(".sluice/", errno);
   return std::nullopt;
-}
-
-constexpr retry_policy lock_pauses{.base = std::chrono::milliseconds{2}, .cap = std::chrono::milliseconds{40}};
-
-bool is_file_at(int fd, const fs::path& path) {
-  struct stat ours {
-  }, theirs{};
-  return fstat(fd, &ours) == 0 && lstat(path.c_str(), &theirs) == 0 && ours.st_dev == theirs.st_dev
-         && ours.st_ino == theirs.st_ino;
-}
-
-// One try: the locked descriptor, nothing when another has the lock (then `holder` is what it wrote), or an error.
-caf::expected<std::optional<int>> try_lock(const store_root& root, pid_t& holder) {
-  auto path = root.lock_path();
-  for (;;) {
-    descriptor lock{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-    if (lock.fd < 0 && errno == ENOENT) {
-      if (auto why = make_folder(root.folder()))
-        return std::move(*why);
-      continue;
-    }
-    if (lock.fd < 0)
-      return cannot_make(".sluice/broker.lock", errno);
-    if (flock(lock.fd, LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EINTR)
-        continue;
-      if (errno != EWOULDBLOCK)
-        return make_error(errc::io_error, "the store cannot be locked: " + std::generic_category().message(errno));
-      std::array<char, 24> text{};
-      auto size = pread(lock.fd, text.data(), text.size(), 0);
-      std::from_chars(text.data(), text.data() + std::max<ssize_t>(size, 0), holder);
-      return std::optional<int>{};
-    }
-    // Someone may have deleted the folder meanwhile: then others will lock another file.
-    if (is_file_at(lock.fd, path))
-      return std::optional<int>{lock.release()};
-  }
-}
-
-caf::error led_by_another(pid_t holder, uint32_t attempts, std::chrono::milliseconds waited) {
-  failure x;
-  x.code = errc::busy;
-  x.message = holder == getpid() ? "this process leads this store already" : "another process leads this store";
-  if (holder > 0 && holder != getpid())
-    x.message += " (pid " + std::to_string(holder) + ", by its own account)";
-  x.attempts = attempts;
-  x.waited_ms = static_cast<uint32_t>(waited.count());
-  return make_error(std::move(x));
-}
-
-// For people only: nothing is decided by it.
-void leave_note(int fd, std::string_view text) noexcept {
-  if (ftruncate(fd, 0) == 0 && pwrite(fd, text.data(), text.size(), 0) < 0)
-    errno = 0;
 }
 
 } // namespace
@@ -221,51 +142,6 @@ caf::expected<std::string> store_root::resolve(std::string_view name) const {
   if (auto why = check_file(name, target))
     return std::move(*why);
   return relative.native();
-}
-
-caf::expected<store_lock> store_lock::acquire(const store_root& root, std::chrono::milliseconds budget) {
-  using namespace std::chrono;
-  backoff pauses{lock_pauses, std::random_device{}()};
-  auto start = steady_clock::now();
-  for (uint32_t attempt = 1;; ++attempt) {
-    pid_t holder = 0;
-    auto fd = try_lock(root, holder);
-    if (!fd)
-      return std::move(fd.error());
-    if (*fd) {
-      leave_note(**fd, std::to_string(getpid()) + "\n");
-      return store_lock{**fd, getpid()};
-    }
-    auto waited = duration_cast<milliseconds>(steady_clock::now() - start);
-    if (waited >= budget)
-      return led_by_another(holder, attempt, waited);
-    std::this_thread::sleep_for(std::min(pauses.pause(attempt), budget - waited));
-  }
-}
-
-store_lock::store_lock(store_lock&& other) noexcept : fd_(std::exchange(other.fd_, -1)), owner_(other.owner_) {}
-
-store_lock& store_lock::operator=(store_lock&& other) noexcept {
-  if (this != &other) {
-    release();
-    fd_ = std::exchange(other.fd_, -1);
-    owner_ = other.owner_;
-  }
-  return *this;
-}
-
-store_lock::~store_lock() { release(); }
-
-void store_lock::release() noexcept {
-  if (fd_ < 0)
-    return;
-  // The lock is one for all copies of the descriptor, so a forked child must not undo it, and children that still have
-  // a copy must not keep it.
-  if (owner_ == getpid()) {
-    leave_note(fd_, "");
-    flock(fd_, LOCK_UN);
-  }
-  close(std::exchange(fd_, -1));
 }
 
 } // namespace sluice

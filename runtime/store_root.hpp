@@ -4,11 +4,9 @@
 
 #include <caf/expected.hpp>
 
-#include <chrono>
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 
 namespace sluice {
 
@@ -46,31 +44,6 @@ private:
   explicit store_root(std::filesystem::path path) : path_(std::move(path)) {}
 
   std::filesystem::path path_;
-};
-
-/// Holds the leadership of a store: a lock that the system takes back when the process ends, however it ends.
-/// Move-only.
-///
-/// A child that is forked without `exec` shares the lock and keeps it until it ends or closes its descriptors.
-class store_lock {
-public:
-  /// Takes the lock, asking again with growing pauses (50 ms at most) until `budget` is over; blocks the calling thread
-  /// for no longer. `errc::busy` when another process holds it all that time, with the number of tries and the time
-  /// spent; `read_only` or `not_authorized` when the lock file cannot be made.
-  static caf::expected<store_lock> acquire(const store_root& root, std::chrono::milliseconds budget);
-
-  store_lock(store_lock&& other) noexcept;
-  store_lock& operator=(store_lock&& other) noexcept;
-  /// Lets go. The empty file stays: removing it could take the lock of a successor away.
-  ~store_lock();
-
-private:
-  store_lock(int fd, pid_t owner) : fd_(fd), owner_(owner) {}
-
-  void release() noexcept;
-
-  int fd_ = -1;
-  pid_t owner_ = 0;
 };
 
 } // namespace sluice

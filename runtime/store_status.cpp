@@ -1,11 +1,14 @@
 #include "runtime/store_status.hpp"
 
+#include "runtime/sqlite/ledger.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
 #include <string_view>
+#include <unistd.h>
 
 namespace sluice {
 
@@ -74,6 +77,23 @@ nlohmann::json cache_json(const cache_status& x) {
           {"evicted", x.evicted}};
 }
 
+bool has(const std::vector<database_status>& databases, const std::string& name) {
+  return std::any_of(databases.begin(), databases.end(), [&](const auto& x) { return x.name == name; });
+}
+
+bool has(const std::vector<database_file>& files, const std::string& name) {
+  return std::any_of(files.begin(), files.end(), [&](const auto& x) { return x.name == name; });
+}
+
+// A database that nobody has asked this broker for has no counters; its file still tells its newest commit.
+database_status unopened(const fs::path& root, const std::string& name) {
+  database_status x;
+  x.name = name;
+  if (auto seq = sqlite::last_commit_seq(root / name))
+    x.last_commit_seq = *seq;
+  return x;
+}
+
 } // namespace
 
 database_file measure_database_file(const fs::path& root, const std::string& name) {
@@ -90,6 +110,21 @@ std::vector<database_file> find_database_files(const fs::path& root) {
   }
   std::sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return result;
+}
+
+store_status gather_status(const broker& leader) {
+  store_status x;
+  x.broker = leader.status();
+  x.files = find_database_files(x.broker.root);
+  x.leader_pid = getpid();
+  for (const auto& file : x.files)
+    if (!has(x.broker.databases, file.name))
+      x.broker.databases.push_back(unopened(x.broker.root, file.name));
+  // In a subfolder, or under another ending.
+  for (const auto& db : x.broker.databases)
+    if (!has(x.files, db.name))
+      x.files.push_back(measure_database_file(x.broker.root, db.name));
+  return x;
 }
 
 nlohmann::json as_json(const store_status& x) {

@@ -38,6 +38,9 @@ std::vector<database_file> find_database_files(const std::filesystem::path& root
 /// Size of the file `name` in `root` and of its WAL.
 database_file measure_database_file(const std::filesystem::path& root, const std::string& name);
 
+/// How the store that `leader` leads stands. Looks at files, so it may block.
+store_status gather_status(const broker& leader);
+
 /// The whole of it: `{"store_root", "leader", "restarts", "cache", "databases":[...]}`; each database carries its
 /// counters, retry statistics and file sizes.
 nlohmann::json as_json(const store_status& x);

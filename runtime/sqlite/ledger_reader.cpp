@@ -3,6 +3,8 @@
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/statement.hpp"
 
+#include <algorithm>
+
 namespace sluice::sqlite {
 
 namespace {
@@ -46,6 +48,17 @@ private:
   uint64_t last_seq_ = 0;
   std::string last_hash_ = std::string(sizeof(digest), '\0');
 };
+
+invalidation changes_of(const ledger_commit& commit, const std::string& name) {
+  invalidation x{name, commit.seq, {}, !commit.intact || commit.seq == 1};
+  for (const auto& request : commit.requests)
+    for (const auto& table : request.tables) {
+      x.everything |= table == "sqlite_schema";
+      if (std::find(x.tables.begin(), x.tables.end(), table) == x.tables.end())
+        x.tables.push_back(table);
+    }
+  return x;
+}
 
 ledger_commit decode(const prepared_statement& row, chain_hash& hash) {
   ledger_commit x;
@@ -113,6 +126,20 @@ caf::expected<audit_verdict> ledger_reader::verify() {
       return check.verdict();
     check.next(*stmt, hash_);
   }
+}
+
+caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::path& path, uint64_t seq, uint64_t limit,
+                                                       const std::string& name) {
+  auto ledger = ledger_reader::open(path);
+  if (!ledger)
+    return std::move(ledger.error());
+  auto commits = ledger->after(seq, limit);
+  if (!commits)
+    return std::move(commits.error());
+  std::vector<invalidation> result;
+  for (const auto& commit : *commits)
+    result.push_back(changes_of(commit, name));
+  return result;
 }
 
 } // namespace sluice::sqlite

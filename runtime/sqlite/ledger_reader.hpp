@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/audit.hpp"
+#include "messages/invalidation.hpp"
 #include "runtime/sqlite/connection.hpp"
 #include "runtime/sqlite/ledger_codec.hpp"
 
@@ -44,5 +45,13 @@ private:
   bool empty_;
   chain_hash hash_;
 };
+
+/// What the commits after `seq` touched, in order, at most `limit` of them: what `database::listen` told or would have
+/// told of each, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a request
+/// changed `sqlite_schema`, for a record that is damaged, and for the first one, which came with the ledger's own
+/// tables. Foreign commits are in no ledger. Empty when `seq` is the newest or there is no ledger. Errors as
+/// `ledger_reader::open` and `after`. Opens a connection of its own; blocks.
+caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::path& path, uint64_t seq, uint64_t limit,
+                                                       const std::string& name = {});
 
 } // namespace sluice::sqlite

@@ -96,6 +96,9 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
     undo(now);
     return why;
   }
+  // SQLite's hook misses most of what it does to the schema itself; the ledger has only names of tables to tell it by.
+  if (now.result.schema_changed)
+    tracker_.touch("sqlite_schema");
   now.result.tables = tracker_.touched();
   return std::move(now.result);
 }

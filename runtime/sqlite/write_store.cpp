@@ -1,6 +1,7 @@
 #include "runtime/sqlite/write_store.hpp"
 
 #include "runtime/sqlite/ledger.hpp"
+#include "runtime/sqlite/leftovers.hpp"
 #include "runtime/sqlite/request_runner.hpp"
 #include "runtime/sqlite/result_code.hpp"
 
@@ -102,6 +103,7 @@ private:
 };
 
 caf::expected<void> sqlite_write_store::open() {
+  align_modes(path_);
   auto db = connection::open(path_, options_);
   if (!db)
     return std::move(db.error());

@@ -4,14 +4,9 @@
 
 #include <catch2/catch.hpp>
 
-#include <atomic>
 #include <fstream>
-#include <future>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
-#include <vector>
 
 using namespace sluice;
 using Catch::Contains;
@@ -66,51 +61,6 @@ mode_t mode_of(const fs::path& path) {
   REQUIRE(lstat(path.c_str(), &info) == 0);
   return info.st_mode & 07777;
 }
-
-// A process of its own that takes the lock, says so, and keeps it until told to end.
-class other_leader {
-public:
-  explicit other_leader(const store_root& root) {
-    int ready[2];
-    int end[2];
-    REQUIRE(pipe(ready) == 0);
-    REQUIRE(pipe(end) == 0);
-    pid_ = fork();
-    if (pid_ == 0) {
-      close(end[1]);
-      auto lock = store_lock::acquire(root, std::chrono::milliseconds{0});
-      char c = lock ? 'y' : 'n';
-      if (write(ready[1], &c, 1) == 1 && read(end[0], &c, 1) >= 0)
-        _exit(0);
-      _exit(1);
-    }
-    close(ready[1]);
-    close(end[0]);
-    end_ = end[1];
-    char c = 'n';
-    REQUIRE(read(ready[0], &c, 1) == 1);
-    close(ready[0]);
-    leads_ = c == 'y';
-  }
-
-  ~other_leader() { stop(); }
-
-  void stop() {
-    if (pid_ <= 0)
-      return;
-    close(end_);
-    waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
-
-  bool leads() const { return leads_; }
-  pid_t pid() const { return pid_; }
-
-private:
-  pid_t pid_ = 0;
-  int end_ = -1;
-  bool leads_ = false;
-};
 
 } // namespace
 
@@ -244,99 +194,4 @@ TEST_CASE("names that are too long or no plain text are refused") {
   for (const auto& name : {"a\0b.db"s, "a\nb.db"s, "a\x1b[31m.db"s, "a\xff.db"s})
     CHECK_THAT(r.refusal(name), Contains("control character"));
   CHECK(r.resolved("größe.db") == "größe.db");
-}
-
-TEST_CASE("only one process leads a store, and the other hears who says that it does") {
-  rig r;
-  other_leader other{r.root};
-  REQUIRE(other.leads());
-  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
-  REQUIRE_FALSE(lock);
-  auto why = describe(lock.error());
-  CHECK(why.code == errc::busy);
-  CHECK_THAT(why.message, Contains("another process leads this store (pid " + std::to_string(other.pid()) + ","));
-  CHECK(why.attempts == 1);
-  CHECK(mode_of(r.root.lock_path()) == 0600);
-}
-
-TEST_CASE("the lock is asked for again until the budget is over") {
-  rig r;
-  other_leader other{r.root};
-  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{60});
-  REQUIRE_FALSE(lock);
-  CHECK(describe(lock.error()).attempts > 2);
-  CHECK(describe(lock.error()).waited_ms >= 60);
-}
-
-TEST_CASE("whoever waits for the lock gets it when its holder ends") {
-  rig r;
-  other_leader other{r.root};
-  auto waiting = std::async(std::launch::async, [&] { return store_lock::acquire(r.root, std::chrono::minutes{1}); });
-  other.stop();
-  CHECK(waiting.get());
-}
-
-TEST_CASE("a lock is held once within a process, too, and is free again when it is gone") {
-  rig r;
-  {
-    auto first = store_lock::acquire(r.root, std::chrono::milliseconds{0});
-    REQUIRE(first);
-    auto second = store_lock::acquire(r.root, std::chrono::milliseconds{0});
-    REQUIRE_FALSE(second);
-    CHECK_THAT(describe(second.error()).message, Contains("this process"));
-    auto moved = std::move(*first);
-    CHECK_FALSE(store_lock::acquire(r.root, std::chrono::milliseconds{0}));
-  }
-  CHECK(fs::file_size(r.root.lock_path()) == 0);
-  CHECK(other_leader{r.root}.leads());
-}
-
-TEST_CASE("a forked child that ends does not take its parent's lock along") {
-  rig r;
-  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
-  REQUIRE(lock);
-  auto child = fork();
-  if (child == 0) {
-    { auto copy = std::move(*lock); }
-    _exit(0);
-  }
-  waitpid(child, nullptr, 0);
-  CHECK_FALSE(other_leader{r.root}.leads());
-}
-
-TEST_CASE("a lock on a file that was deleted counts for nothing") {
-  rig r;
-  // Held on a file that is no longer the one at the path.
-  auto orphaned = store_lock::acquire(r.root, std::chrono::milliseconds{0});
-  REQUIRE(orphaned);
-  fs::remove_all(r.root.folder());
-  auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
-  REQUIRE(lock);
-  CHECK(mode_of(r.root.folder()) == 0700);
-  CHECK_FALSE(other_leader{r.root}.leads());
-}
-
-TEST_CASE("a lock won on a file that was replaced meanwhile is given up for the one at the path") {
-  rig r;
-  std::atomic<int> holders = 0;
-  std::atomic<int> won = 0;
-  std::atomic<int> overlaps = 0;
-  auto contend = [&] {
-    while (won < 3'000) {
-      auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{0});
-      if (!lock)
-        continue;
-      ++won;
-      overlaps += holders++ > 0;
-      --holders;
-      // Whoever opened the file by now may still lock it, but that lock is worth nothing.
-      fs::remove(r.root.lock_path());
-    }
-  };
-  std::vector<std::thread> threads;
-  for (auto i = 0; i < 4; ++i)
-    threads.emplace_back(contend);
-  for (auto& x : threads)
-    x.join();
-  CHECK(overlaps == 0);
 }

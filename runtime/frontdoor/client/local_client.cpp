@@ -1,0 +1,84 @@
+#include "runtime/frontdoor/client/local_client.hpp"
+
+#include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/json.hpp"
+#include "runtime/store_status.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace sluice {
+
+namespace {
+
+class local_client final : public client {
+public:
+  explicit local_client(broker leader) : broker_(std::move(leader)) {}
+
+  caf::expected<write_result> write(write_request request) override {
+    auto db = broker_.open_database(request.db);
+    return db ? db->write(std::move(request)) : std::move(db.error());
+  }
+
+  caf::expected<read_result> read(read_request request) override {
+    auto db = broker_.open_database(request.db);
+    return db ? db->read(std::move(request)) : std::move(db.error());
+  }
+
+  std::future<caf::expected<write_result>> write_async(write_request request) override {
+    auto db = broker_.open_database(request.db);
+    return db ? db->write_async(std::move(request)) : failed<write_result>(std::move(db.error()));
+  }
+
+  std::future<caf::expected<read_result>> read_async(read_request request) override {
+    auto db = broker_.open_database(request.db);
+    return db ? db->read_async(std::move(request)) : failed<read_result>(std::move(db.error()));
+  }
+
+  caf::expected<audit_page> audit(const audit_query& query) override { return broker_.audit(query); }
+
+  caf::expected<audit_verdict> verify_audit() override { return broker_.verify_audit(); }
+
+  caf::expected<nlohmann::json> status() override {
+    auto x = gather_status(broker_);
+    x.in_process = true;
+    return as_json(x);
+  }
+
+  caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
+    if (method == "write")
+      return answer(rpc::write_from_json(params), [&](auto& x) { return write(std::move(x)); });
+    if (method == "read")
+      return answer(rpc::read_from_json(params), [&](auto& x) { return read(std::move(x)); });
+    if (method == "audit.list")
+      return answer(rpc::audit_query_from_json(params), [&](auto& x) { return audit(x); });
+    if (method == "audit.verify")
+      return in_json(verify_audit());
+    if (method == "status")
+      return status();
+    return make_error(errc::route_required, std::string{method} + " needs a broker, and none is running");
+  }
+
+private:
+  template <class Result> static caf::expected<nlohmann::json> in_json(const caf::expected<Result>& x) {
+    return x ? caf::expected<nlohmann::json>{as_json(*x)} : caf::expected<nlohmann::json>{x.error()};
+  }
+
+  template <class Request, class Ask>
+  static caf::expected<nlohmann::json> answer(caf::expected<Request> request, Ask ask) {
+    return request ? in_json(ask(*request)) : caf::expected<nlohmann::json>{std::move(request.error())};
+  }
+
+  template <class Result> static std::future<caf::expected<Result>> failed(caf::error why) {
+    std::promise<caf::expected<Result>> answer;
+    answer.set_value(std::move(why));
+    return answer.get_future();
+  }
+
+  broker broker_;
+};
+
+} // namespace
+
+std::unique_ptr<client> make_local_client(broker leader) { return std::make_unique<local_client>(std::move(leader)); }
+
+} // namespace sluice

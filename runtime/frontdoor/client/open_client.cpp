@@ -1,0 +1,107 @@
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/client/connect.hpp"
+#include "runtime/frontdoor/client/election.hpp"
+#include "runtime/frontdoor/client/local_client.hpp"
+#include "runtime/frontdoor/client/remote_client.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace sluice {
+
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// The broker's own files are no databases of a store of their own.
+bool lies_in_broker_folder(const fs::path& root) {
+  std::error_code unreadable;
+  auto path = fs::weakly_canonical(root, unreadable);
+  return std::find(path.begin(), path.end(), ".sluice") != path.end();
+}
+
+caf::error route_required(const std::string& why) {
+  return make_error(errc::route_required, why.empty() ? "this needs a broker, and none is running"
+                                                      : "this needs a broker, and there is none: " + why);
+}
+
+// Leads in this process: at once where nobody is in the way, under the lock if the search for a leader left it.
+caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_root& root, bool allowed,
+                                            const std::function<void(std::string_view)>& warn, route found) {
+  if (!allowed)
+    return route_required(found.reason);
+  if (!found.reason.empty() && warn)
+    warn("this process leads the store itself, as there is no broker: " + found.reason);
+  config.lock_wait = milliseconds{0};
+  auto leader =
+    found.lock ? broker::open(std::move(config), root, std::move(*found.lock)) : broker::open(std::move(config));
+  if (!leader)
+    return std::move(leader.error());
+  return make_local_client(std::move(*leader));
+}
+
+remote_settings settings_of(const broker_config& config, const client_options& options) {
+  remote_settings x;
+  x.add_keys = options.add_keys;
+  x.write_deadline = config.write_deadline;
+  x.read_timeout = config.read_timeout;
+  return x;
+}
+
+// The client of the endpoint; null when nobody answers there and the store may be reached in another way.
+caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const broker_config& config,
+                                                     const client_options& options) {
+  auto connection = connect_to(endpoint);
+  if (connection && *connection) {
+    election how;
+    how.endpoint = endpoint;
+    // Requests that it was sent may have been done: nobody else can tell, so nobody else is asked from now on.
+    auto nobody_else = [](route) { return route_required("the endpoint does not answer"); };
+    return make_remote_client(std::move(how), std::move(**connection), nobody_else, settings_of(config, options));
+  }
+  std::string why = connection ? "nobody answers at the endpoint" : describe(connection.error()).message;
+  if (options.require_broker)
+    return route_required(why);
+  if (options.warn)
+    options.warn(why + "; the store is reached without it");
+  return std::unique_ptr<client>{};
+}
+
+} // namespace
+
+caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_options options) {
+  if (lies_in_broker_folder(root))
+    return make_error(errc::invalid_request, "the folder lies in .sluice/, which belongs to the broker");
+  auto config = load_config(root);
+  if (!config)
+    return std::move(config.error());
+  if (const auto* named = std::getenv("SLUICE_ENDPOINT"); named && options.endpoint.empty())
+    options.endpoint = named;
+  if (!options.endpoint.empty()) {
+    auto opened = open_endpoint(options.endpoint, *config, options);
+    if (!opened || *opened)
+      return opened;
+  }
+  auto store = store_root::open(root);
+  if (!store)
+    return std::move(store.error());
+  election how{*store, {}, options.start_broker, options.program};
+  leader_link::leading here = [config = *config, root = *store, allowed = !options.require_broker, warn = options.warn](
+                                route found) { return lead(config, root, allowed, warn, std::move(found)); };
+  auto limit = steady_clock::now() + config->lock_wait;
+  for (;;) {
+    auto found = find_leader(how, limit);
+    if (!found)
+      return std::move(found.error());
+    if (found->connection)
+      return make_remote_client(std::move(how), std::move(found->connection), std::move(here),
+                                settings_of(*config, options));
+    auto leader = here(std::move(*found));
+    if (leader || code_of(leader.error()) != errc::busy || steady_clock::now() >= limit)
+      return leader;
+  }
+}
+
+} // namespace sluice

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/rpc/port.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+namespace sluice {
+
+/// The methods of whoever leads a store, for a bridge to it. Writes and reads leave in the order of the calls; each
+/// answer is waited for in a thread of `waiting`, and given on the loop's. Calls are made on the loop's thread;
+/// everything given outlives the answers.
+class client_port final : public rpc::port {
+public:
+  client_port(client& to, boost::asio::io_context& loop, boost::asio::thread_pool& waiting)
+    : to_(to), loop_(loop), waiting_(waiting) {}
+
+  void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
+
+private:
+  // Gives what `wait` comes back with.
+  template <class Wait> void answer_later(Wait wait, rpc::answer_to done);
+
+  client& to_;
+  boost::asio::io_context& loop_;
+  boost::asio::thread_pool& waiting_;
+};
+
+} // namespace sluice

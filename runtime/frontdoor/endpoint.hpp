@@ -1,0 +1,53 @@
+#pragma once
+
+#include "runtime/store_root.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+
+namespace sluice {
+
+/// The version of what goes over the socket. Both sides of a connection have the same one.
+inline constexpr int protocol_version = 1;
+
+/// What a leader says of itself in `.sluice/broker.json`: for people, and for where its socket is. Nothing else is
+/// decided by it; the lock alone says who leads.
+struct broker_info {
+  pid_t pid = 0;
+  int protocol = protocol_version;
+  std::string version;
+  /// Absolute.
+  std::filesystem::path socket;
+  /// `127.0.0.1:PORT`, or empty.
+  std::string http;
+  /// Started by normal use; goes away when it is no longer needed.
+  bool transient = false;
+  /// Microseconds since the Unix epoch.
+  int64_t started_us = 0;
+};
+
+/// Where the leader of `root` listens: `.sluice/broker.sock`, or, where that is longer than a socket's path may be (107
+/// bytes), a name made from the root's path in a folder that is this user's alone: `$XDG_RUNTIME_DIR/sluice/`, else
+/// `sluice-UID/` in the temporary folder. That folder is made (0700) if `make_folder` says so. `errc::not_authorized`
+/// when the folder belongs to somebody else or others may enter it.
+caf::expected<std::filesystem::path> socket_path_of(const store_root& root, bool make_folder);
+
+/// Where to look for the leader of `root`: where `broker.json` says, if that is in a folder that is this user's alone
+/// (the leader may have had another environment), else `socket_path_of`. Makes nothing.
+caf::expected<std::filesystem::path> leader_socket(const store_root& root);
+
+/// Writes `broker.json` (0600) as a whole or not at all.
+caf::expected<void> publish(const store_root& root, const broker_info& info);
+
+/// Removes the file, if it is `info`'s.
+void unpublish(const store_root& root, const broker_info& info);
+
+/// What the file says; nothing when there is none or it cannot be read as such.
+std::optional<broker_info> published(const store_root& root);
+
+} // namespace sluice

@@ -1,0 +1,46 @@
+#include "runtime/frontdoor/folder_watch.hpp"
+
+#include <boost/asio/buffer.hpp>
+
+#include <sys/inotify.h>
+
+namespace sluice {
+
+namespace {
+
+constexpr std::chrono::milliseconds quiet_time{100};
+
+}
+
+folder_watch::folder_watch(boost::asio::io_context& loop, const std::filesystem::path& folder,
+                           std::function<void()> something_gone)
+  : events_(loop), quiet_(loop), something_gone_(std::move(something_gone)) {
+  auto fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (fd < 0)
+    return;
+  events_.assign(fd);
+  constexpr uint32_t itself = IN_DELETE_SELF | IN_MOVE_SELF;
+  inotify_add_watch(fd, folder.parent_path().c_str(), itself);
+  if (inotify_add_watch(fd, folder.c_str(), IN_DELETE | IN_MOVED_FROM | itself) >= 0)
+    await();
+}
+
+void folder_watch::await() {
+  auto take = [this, here = std::weak_ptr{alive_}](const boost::system::error_code& failed, size_t) {
+    if (failed || here.expired())
+      return;
+    settle();
+    await();
+  };
+  events_.async_read_some(boost::asio::buffer(buffer_), take);
+}
+
+void folder_watch::settle() {
+  quiet_.expires_after(quiet_time);
+  quiet_.async_wait([this, here = std::weak_ptr{alive_}](const boost::system::error_code& cancelled) {
+    if (!cancelled && !here.expired())
+      something_gone_();
+  });
+}
+
+} // namespace sluice

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+namespace sluice {
+
+/// Calls back when something was deleted from a folder, or moved out of it, or the folder itself or the one that it
+/// lies in was; a moment after the last such event, so that whoever deletes all of it is not interfered with. Costs
+/// nothing until then (inotify). Does nothing where the system refuses to watch. Used by the loop's thread.
+class folder_watch {
+public:
+  folder_watch(boost::asio::io_context& loop, const std::filesystem::path& folder,
+               std::function<void()> something_gone);
+
+private:
+  void await();
+  void settle();
+
+  boost::asio::posix::stream_descriptor events_;
+  boost::asio::steady_timer quiet_;
+  std::array<char, 4096> buffer_;
+  std::function<void()> something_gone_;
+  // A handler may be due already when this is destroyed.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+} // namespace sluice

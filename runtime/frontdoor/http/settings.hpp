@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace sluice::http {
+
+/// How an HTTP server is reached, and what it lets its clients do.
+struct settings {
+  /// HOST:PORT, where HOST is a loopback address or `localhost`; port 0 takes a free one.
+  std::string address = "127.0.0.1:0";
+  /// What clients send as `Authorization: Bearer TOKEN`; not empty.
+  std::string token{};
+  /// Told to clients.
+  std::string version{};
+  /// Beyond it a connection is answered with 503.
+  size_t max_connections = 4096;
+  size_t max_body_bytes = size_t{16} << 20;
+  /// Bodies that are being received or worked on, over all connections.
+  size_t max_inflight_bytes = size_t{256} << 20;
+  size_t max_header_bytes = size_t{16} << 10;
+  /// From the first byte of a request, or the beginning of the connection, to the end of its header.
+  std::chrono::milliseconds header_timeout{10'000};
+  /// For the whole body.
+  std::chrono::milliseconds body_timeout{30'000};
+  /// Between two requests.
+  std::chrono::milliseconds idle_timeout{60'000};
+  /// For the client to take a whole answer.
+  std::chrono::milliseconds send_timeout{30'000};
+  /// For the client to notice that the connection ends.
+  std::chrono::milliseconds linger_timeout{2'000};
+  /// After `stop`, for requests under way.
+  std::chrono::milliseconds drain_timeout{10'000};
+  /// Before connections are accepted again when descriptors or memory have run out.
+  std::chrono::milliseconds accept_pause{100};
+};
+
+} // namespace sluice::http

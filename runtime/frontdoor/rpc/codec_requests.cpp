@@ -1,0 +1,199 @@
+#include "runtime/frontdoor/rpc/codec.hpp"
+
+#include "runtime/frontdoor/rpc/members.hpp"
+#include "runtime/json.hpp"
+
+#include <fmt/format.h>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+constexpr int64_t day_ms = 86'400'000;
+
+// What an error calls the object that holds a request's fields.
+constexpr std::string_view whole = "params";
+
+caf::error take(const json& x, std::string_view field, milliseconds& to) {
+  int64_t ms = 0;
+  if (auto why = rpc::take(x, field, ms, int64_t{1}, day_ms))
+    return why;
+  to = milliseconds{ms};
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, freshness& to) {
+  if (x == "cached")
+    to = freshness::cached;
+  else if (x == "fresh")
+    to = freshness::fresh;
+  else
+    return invalid(field, "must be \"cached\" or \"fresh\"");
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, parameters& to) {
+  auto params = parameters_from_json(x, field);
+  if (!params)
+    return std::move(params.error());
+  to = std::move(*params);
+  return caf::none;
+}
+
+caf::error take_sql(const json& x, std::string_view field, sql_text& to) {
+  std::string text;
+  if (auto why = rpc::take(x, field, text))
+    return why;
+  to = sql_text{std::move(text)};
+  return caf::none;
+}
+
+caf::error take(const json& x, const std::string& field, statement& to) {
+  if (!x.is_object())
+    return invalid(field, R"(must be an object: {"sql":"...", "params":...})");
+  if (!x.contains("sql"))
+    return invalid(field + ".sql", "is missing");
+  return take_members(x, field, {}, [&](const std::string& name, const json& content) {
+    if (name == "sql")
+      return take_sql(content, field + ".sql", to.sql);
+    if (name == "params")
+      return take(content, field + ".params", to.params);
+    return unknown_member(fmt::format("{}.{}", field, name));
+  });
+}
+
+caf::error take(const json& x, std::string_view field, std::vector<statement>& to) {
+  if (!x.is_array() || x.empty())
+    return invalid(field, R"(must be an array of at least one {"sql":"...", "params":...})");
+  to.resize(x.size());
+  for (size_t i = 0; i < to.size(); ++i)
+    if (auto why = take(x[i], fmt::format("{}[{}]", field, i), to[i]))
+      return why;
+  return caf::none;
+}
+
+// The fields that writes and reads have in common; tells apart whether `name` was one.
+template <class Request> bool take_common(const std::string& name, const json& content, Request& to, caf::error& why) {
+  auto* text = name == "db"               ? &to.db
+               : name == "agent"          ? &to.agent
+               : name == "request_id"     ? &to.request_id
+               : name == "correlation_id" ? &to.correlation_id
+                                          : nullptr;
+  if (text)
+    why = rpc::take(content, name, *text);
+  return text != nullptr;
+}
+
+template <class Request> caf::expected<Request> result_or(caf::error why, Request& request) {
+  if (why)
+    return why;
+  return std::move(request);
+}
+
+} // namespace
+
+caf::expected<write_request> write_from_json(const json& params) {
+  write_request result;
+  auto why = take_members(params, whole, {"db", "statements"}, [&](const std::string& name, const json& x) {
+    if (caf::error common; take_common(name, x, result, common))
+      return common;
+    if (name == "statements")
+      return take(x, name, result.statements);
+    if (name == "idempotency_key")
+      return rpc::take(x, name, result.idempotency_key);
+    if (name == "deadline_ms")
+      return take(x, name, result.deadline);
+    if (name == "capsule")
+      return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
+    return unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<read_request> read_from_json(const json& params) {
+  read_request result;
+  auto why = take_members(params, whole, {"db", "sql"}, [&](const std::string& name, const json& x) {
+    if (caf::error common; take_common(name, x, result, common))
+      return common;
+    if (name == "sql")
+      return take_sql(x, name, result.query.sql);
+    if (name == "params")
+      return take(x, name, result.query.params);
+    if (name == "freshness")
+      return take(x, name, result.freshness);
+    if (name == "min_seq")
+      return rpc::take(x, name, result.min_seq);
+    if (name == "max_rows")
+      return rpc::take(x, name, result.limits.max_rows, uint64_t{1}, uint64_t{100'000'000});
+    if (name == "max_bytes")
+      return rpc::take(x, name, result.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
+    if (name == "timeout_ms")
+      return take(x, name, result.limits.timeout);
+    return unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<audit_query> audit_query_from_json(const json& params) {
+  audit_query result;
+  auto why = take_members(params, whole, {}, [&](const std::string& name, const json& x) {
+    if (name == "agent")
+      return rpc::take(x, name, result.agent);
+    if (name == "db")
+      return rpc::take(x, name, result.db);
+    if (name == "status")
+      return rpc::take(x, name, result.status);
+    if (name == "since_us")
+      return rpc::take(x, name, result.since_us);
+    if (name == "after_seq")
+      return rpc::take(x, name, result.after_seq);
+    if (name == "limit")
+      return rpc::take(x, name, result.limit, uint64_t{1}, uint64_t{10'000});
+    if (name == "newest")
+      return rpc::take(x, name, result.newest);
+    return unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<std::string> cancel_from_json(const json& params) {
+  std::string result;
+  auto why = take_members(params, whole, {"request_id"}, [&](const std::string& name, const json& x) {
+    return name == "request_id" ? rpc::take(x, name, result) : unknown_member(name);
+  });
+  if (!why && result.empty())
+    why = invalid("request_id", "is empty");
+  return result_or(std::move(why), result);
+}
+
+caf::expected<subscribe_request> subscribe_from_json(const json& params) {
+  subscribe_request result;
+  auto why = take_members(params, whole, {"db"}, [&](const std::string& name, const json& x) {
+    if (name == "db")
+      return rpc::take(x, name, result.db);
+    if (name == "tables")
+      return rpc::take(x, name, result.tables);
+    if (name == "from_seq")
+      return rpc::take(x, name, result.from_seq.emplace());
+    return unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<hello_request> hello_from_json(const json& params) {
+  hello_request result;
+  auto why = take_members(params, whole, {"protocol"}, [&](const std::string& name, const json& x) {
+    if (name == "protocol")
+      return rpc::take(x, name, result.protocol, 1);
+    if (name == "client")
+      return rpc::take(x, name, result.client);
+    // A later version may say more of itself before it learns whom it talks to.
+    return caf::error{};
+  });
+  return result_or(std::move(why), result);
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,190 @@
+#include "runtime/frontdoor/rpc/mcp.hpp"
+
+#include "actors/request_ids.hpp"
+#include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/frontdoor/rpc/failures.hpp"
+#include "runtime/frontdoor/rpc/mcp_tools.hpp"
+#include "runtime/json.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <random>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+
+// Newest first. Of what they differ in, we use nothing that the older ones forbid.
+constexpr std::array<std::string_view, 4> versions{"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
+
+constexpr size_t max_agent_bytes = 256;
+
+answer refused(error_code code, std::string why) { return {nullptr, own_error(code, std::move(why)), {}}; }
+
+answer failed_tool(const failure& x) {
+  json text{{"type", "text"}, {"text", advice_on(x)}};
+  return {json{{"content", json::array({std::move(text)})}, {"isError", true}}, {}};
+}
+
+answer tool_answer(answer x) {
+  if (x.error) {
+    json error{{"code", x.error->code}, {"message", std::move(x.error->message)}, {"data", std::move(x.error->data)}};
+    return failed_tool(failure_from_json(error));
+  }
+  if (!x.text.empty())
+    x.result = json::parse(x.text);
+  json text{{"type", "text"}, {"text", x.text.empty() ? dump(x.result) : std::move(x.text)}};
+  return {
+    json{{"content", json::array({std::move(text)})}, {"structuredContent", std::move(x.result)}, {"isError", false}},
+    {}};
+}
+
+// Names go to the audit, which takes no control characters.
+std::string as_agent(std::string name) {
+  std::erase_if(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (name.size() > max_agent_bytes) {
+    auto end = max_agent_bytes;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80)
+      --end;
+    name.resize(end);
+  }
+  return name;
+}
+
+// The member, or null.
+json member(const json& x, const char* name) { return x.is_object() ? x.value(name, json{}) : json{}; }
+
+uint64_t random_seed() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
+// Nothing depends on `initialize` having come first: over HTTP each request may be the first that a port sees.
+class mcp final : public port {
+public:
+  mcp(std::unique_ptr<port> methods, mcp_settings settings)
+    : methods_(std::move(methods)), settings_(std::move(settings)), request_ids_(random_seed()) {}
+
+  void next_id(const json* id) override {
+    id_ = id ? dump(*id) : std::string{};
+    methods_->next_id(id);
+  }
+
+  bool engaged() const override { return methods_->engaged(); }
+
+  void call(const std::string& method, json params, answer_to done) override {
+    if (method == "initialize")
+      return done(initialize(params));
+    if (method == "ping")
+      return done({json::object(), {}});
+    if (method == "tools/list")
+      return done(list_tools(params));
+    if (method == "tools/call")
+      return call_tool(std::move(params), std::move(done));
+    if (method.starts_with("notifications/"))
+      return notified(method, params, done);
+    if (settings_.pass_through)
+      return methods_->call(method, std::move(params), std::move(done));
+    done({nullptr, unknown_method(method), {}});
+  }
+
+private:
+  answer initialize(const json& params) {
+    auto wanted = member(params, "protocolVersion");
+    if (!wanted.is_string())
+      return refused(invalid_params, "protocolVersion must be a text");
+    auto name = member(member(params, "clientInfo"), "name");
+    if (auto agent = as_agent(name.is_string() ? name.get<std::string>() : std::string{}); !agent.empty())
+      settings_.agent = std::move(agent);
+    const auto& version = wanted.get_ref<const std::string&>();
+    return {json{{"protocolVersion", speaks_mcp(version) ? version : std::string{versions.front()}},
+                 {"capabilities", {{"tools", json::object()}}},
+                 {"serverInfo", {{"name", "sluice"}, {"title", "sluice"}, {"version", settings_.version}}},
+                 {"instructions", mcp_instructions}},
+            {}};
+  }
+
+  static answer list_tools(const json& params) {
+    if (!member(params, "cursor").is_null())
+      return refused(invalid_params, "cursor is none that was given out; there is one page");
+    auto tools = json::array();
+    for (const auto& tool : mcp_tools())
+      tools.push_back(tool.definition);
+    return {json{{"tools", std::move(tools)}}, {}};
+  }
+
+  void call_tool(json params, answer_to done) {
+    auto name = member(params, "name");
+    if (!name.is_string())
+      return done(refused(invalid_params, "name must be a text"));
+    auto* tool = find_mcp_tool(name.get_ref<const std::string&>());
+    if (!tool)
+      return done(
+        refused(invalid_params, fmt::format("Unknown tool: {}", name.get_ref<const std::string&>().substr(0, 100))));
+    auto arguments = params.value("arguments", json::object());
+    if (!arguments.is_object())
+      return done(refused(invalid_params, "arguments must be an object"));
+    for (const auto& [argument, content] : arguments.items())
+      if (!tool->takes(argument))
+        return done(failed_tool(no_argument(*tool, argument)));
+    run(*tool, std::move(arguments), std::move(done));
+  }
+
+  static failure no_argument(const mcp_tool& tool, const std::string& argument) {
+    failure x;
+    x.code = errc::invalid_request;
+    x.message = fmt::format("{} has no argument \"{}\"", tool.name, argument.substr(0, 100));
+    return x;
+  }
+
+  void run(const mcp_tool& tool, json arguments, answer_to done) {
+    if (!tool.is_request())
+      return methods_->call(tool.method, std::move(arguments),
+                            [done = std::move(done)](answer x) { done(tool_answer(std::move(x))); });
+    auto request_id = request_ids_.next();
+    arguments["request_id"] = request_id;
+    arguments.emplace("agent", settings_.agent);
+    auto id = id_;
+    if (!id.empty())
+      running_[id] = request_id;
+    methods_->call(tool.method, std::move(arguments), [this, id, request_id, done = std::move(done)](answer x) {
+      if (auto at = running_.find(id); at != running_.end() && at->second == request_id)
+        running_.erase(at);
+      done(tool_answer(std::move(x)));
+    });
+  }
+
+  void notified(const std::string& method, const json& params, const answer_to& done) {
+    if (method == "notifications/cancelled") {
+      auto at = running_.find(dump(member(params, "requestId")));
+      if (at != running_.end())
+        methods_->call("cancel", json{{"request_id", at->second}}, [](const answer&) {});
+    }
+    done({json::object(), {}});
+  }
+
+  std::unique_ptr<port> methods_;
+  mcp_settings settings_;
+  request_ids request_ids_;
+  // The JSON-RPC id of the call that is being made, as text; empty for a notification.
+  std::string id_;
+  // By JSON-RPC id, the tool calls under way as the methods behind know them.
+  std::map<std::string, std::string> running_;
+};
+
+} // namespace
+
+bool speaks_mcp(std::string_view version) {
+  return std::find(versions.begin(), versions.end(), version) != versions.end();
+}
+
+std::unique_ptr<port> make_mcp(std::unique_ptr<port> methods, mcp_settings settings) {
+  return std::make_unique<mcp>(std::move(methods), std::move(settings));
+}
+
+} // namespace sluice::rpc

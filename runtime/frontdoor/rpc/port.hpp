@@ -1,0 +1,63 @@
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+/// JSON-RPC 2.0 as data and plain functions; nothing here knows a transport.
+namespace sluice::rpc {
+
+/// The codes that JSON-RPC itself gives, and the one for every failure of ours, which is told apart by `data.code`.
+enum error_code : int {
+  parse_error = -32700,
+  invalid_request = -32600,
+  method_not_found = -32601,
+  invalid_params = -32602,
+  internal_error = -32603,
+  request_failed = -32000,
+};
+
+/// Why a call failed.
+struct error {
+  int code = internal_error;
+  std::string message;
+  /// An object, or null when there is no more to say.
+  nlohmann::json data;
+};
+
+/// What became of a call: its result, unless there is an error.
+struct answer {
+  nlohmann::json result{};
+  std::optional<rpc::error> error{};
+  /// The result as a document on one line, where it has been written out already; `result` is not looked at then.
+  std::string text{};
+};
+
+/// Takes the answer to one call.
+using answer_to = std::function<void(answer)>;
+
+/// Where calls are answered, for one client. Not synchronized: its transport calls it from one thread at a time.
+class port {
+public:
+  virtual ~port() = default;
+
+  /// Told the `id` of the request that the next call is for, null for a notification; valid until it returns. For ports
+  /// whose methods name other requests by it, as MCP's do.
+  virtual void next_id([[maybe_unused]] const nlohmann::json* id) {}
+
+  /// Calls `done` exactly once, at once or later; never if the port is destroyed before. `params` is an object, an
+  /// array or null.
+  virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
+
+  /// Whether as much is under way for the client as may be: nothing more should be asked until an answer has come.
+  virtual bool busy() const { return false; }
+
+  /// Whether the client waits for what it did not ask for one by one, as a subscriber does; it is not idle then.
+  virtual bool engaged() const { return false; }
+};
+
+} // namespace sluice::rpc

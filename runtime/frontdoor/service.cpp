@@ -1,0 +1,150 @@
+#include "runtime/frontdoor/service.hpp"
+
+#include "runtime/frontdoor/service_port.hpp"
+#include "runtime/sqlite/ledger_reader.hpp"
+#include "runtime/store_status.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <random>
+#include <system_error>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+constexpr uint64_t history_page = 1'000;
+
+uint64_t random_seed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+// Nothing; or why a file in the broker's folder could not be made and kept.
+std::optional<std::string> try_to_write(const std::filesystem::path& folder) {
+  auto name = (folder / "health-XXXXXX").string();
+  auto fd = mkostemp(name.data(), O_CLOEXEC);
+  if (fd < 0)
+    return "nothing can be written: " + std::generic_category().message(errno);
+  static constexpr std::array<char, 64 * 1024> page{};
+  auto good = write(fd, page.data(), page.size()) == static_cast<ssize_t>(page.size()) && fdatasync(fd) == 0;
+  auto reason = errno;
+  close(fd);
+  unlink(name.c_str());
+  if (good)
+    return std::nullopt;
+  return "nothing can be written: " + std::generic_category().message(reason);
+}
+
+} // namespace
+
+service::service(broker& leader, const broker_info& self, asio::io_context& loop, io_actor& actor, stop_request stop)
+  : leader_(leader), self_(self), loop_(loop), actor_(actor), stop_(std::move(stop)),
+    subscriptions_([this](const std::string& db, uint64_t seq, auto take) {
+      auto path = leader_.root().path_of(db);
+      in_background(
+        files_, [path, seq, db] { return sqlite::commits_after(path, seq, history_page, db); }, std::move(take));
+    }),
+    ids_(random_seed()) {
+  actor_.become([this](const invalidation& x) { subscriptions_.publish(x); });
+}
+
+service::~service() {
+  files_.join();
+  rendering_.join();
+}
+
+std::unique_ptr<rpc::port> service::open_port(client_link link) {
+  return std::make_unique<service_port>(*this, std::move(link));
+}
+
+void service::with_database(const std::string& name, with_opened then) {
+  if (auto known = databases_.find(name); known != databases_.end())
+    return then(known->second);
+  auto canonical = leader_.resolve(name);
+  if (!canonical)
+    return then(std::move(canonical.error()));
+  // Another folder may lie at the root's path by now, and be led by another broker.
+  if (!leader_.still_leads()) {
+    stop("its folder is gone");
+    return then(make_error(errc::unavailable, "this broker does not lead the store any more"));
+  }
+  // Requests that come meanwhile go on in their order.
+  auto& waiting = opening_[name];
+  waiting.push_back(std::move(then));
+  if (waiting.size() > 1)
+    return;
+  leader_.open_database(&actor_, *canonical)
+    .then(
+      [this, name, canonical = *canonical](caf::ok_atom) {
+        databases_.insert_or_assign(name, leader_.opened(canonical));
+        opened(name, leader_.opened(canonical));
+      },
+      [this, name](caf::error& why) { opened(name, std::move(why)); });
+}
+
+void service::opened(const std::string& name, const caf::expected<database>& db) {
+  auto waiting = std::move(opening_[name]);
+  opening_.erase(name);
+  for (auto& then : waiting)
+    then(db);
+}
+
+void service::cancel_read(const std::string& request_id, std::function<void(bool)> done) {
+  actor_.request(leader_.actors().cache(), caf::infinite, cancel_atom{}, request_id)
+    .then([done](bool cancelled) { done(cancelled); }, [done](const caf::error&) { done(false); });
+}
+
+uint64_t service::listen(const database& db) {
+  if (listening_.insert(db.name()).second)
+    db.listen(caf::actor_cast<invalidation_listener>(caf::actor_cast<caf::actor>(&actor_)));
+  return db.status().last_commit_seq;
+}
+
+void service::describe(std::function<void(json)> done) {
+  in_background(
+    files_, [this] { return as_json(gather_status(leader_)); },
+    [this, done = std::move(done)](json status) {
+      status["leader"] = as_json(self_);
+      status["front_door"] = traffic_.report(std::chrono::steady_clock::now());
+      status["front_door"]["connections"] = count_connections ? count_connections() : 0;
+      status["front_door"]["subscriptions"] = subscriptions_.size();
+      done(std::move(status));
+    });
+}
+
+void service::scrape(std::function<void(std::string)> done) {
+  describe([this, done = std::move(done)](json status) { done(metrics_.scrape(status)); });
+}
+
+void service::check_health(std::function<void(std::optional<std::string>)> done) {
+  in_background(
+    files_,
+    [this]() -> std::optional<std::string> {
+      for (const auto& db : leader_.status().databases)
+        if (db.quarantined)
+          return "the database " + db.name + " is in quarantine";
+      return try_to_write(leader_.root().folder());
+    },
+    std::move(done));
+}
+
+json as_json(const broker_info& x) {
+  json result{{"pid", x.pid},
+              {"protocol", x.protocol},
+              {"version", x.version},
+              {"transient", x.transient},
+              {"started_us", x.started_us},
+              {"in_process", false}};
+  if (!x.http.empty())
+    result["http"] = x.http;
+  return result;
+}
+
+} // namespace sluice

@@ -1,0 +1,113 @@
+#pragma once
+
+#include "actors/request_ids.hpp"
+#include "runtime/broker.hpp"
+#include "runtime/frontdoor/endpoint.hpp"
+#include "runtime/frontdoor/io_actor.hpp"
+#include "runtime/frontdoor/metrics.hpp"
+#include "runtime/frontdoor/rpc/port.hpp"
+#include "runtime/frontdoor/subscriptions.hpp"
+#include "runtime/frontdoor/traffic.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace sluice {
+
+/// One client, as its transport knows it.
+struct client_link {
+  peer_identity peer;
+  /// In whose name requests are that name no agent.
+  std::string agent;
+  /// Sends a document that was not asked for. Empty where there is no way.
+  subscriptions::pusher push;
+};
+
+/// The methods of the protocol (docs/protocol.md), on a broker in this process. Used by the loop's thread, which it
+/// never blocks: actors are asked with messages, files and large results are left to threads of its own.
+class service {
+public:
+  /// Called when a client asks the leader to step down.
+  using stop_request = std::function<void(std::string_view reason)>;
+
+  /// Everything given outlives this.
+  service(broker& leader, const broker_info& self, boost::asio::io_context& loop, io_actor& actor, stop_request stop);
+  service(const service&) = delete;
+  service& operator=(const service&) = delete;
+  ~service();
+
+  /// The methods for one client; the service outlives them.
+  std::unique_ptr<rpc::port> open_port(client_link link);
+
+  /// How the store stands; `done` is called once.
+  void describe(std::function<void(nlohmann::json)> done);
+
+  /// What monitoring systems scrape.
+  void scrape(std::function<void(std::string)> done);
+
+  /// Whether a write could be done now: the lock is ours, a file can be made, nothing is in quarantine. The reason if
+  /// not, else nothing.
+  void check_health(std::function<void(std::optional<std::string>)> done);
+
+  /// The broker is about to go: who is refused for that reason is told to ask the next leader.
+  void set_draining() noexcept { draining_ = true; }
+
+  /// Told of slow requests; set by the front door.
+  std::function<void(std::string_view text)> warn;
+
+  /// Connections at the moment, for the status; set by the front door.
+  std::function<size_t()> count_connections;
+
+private:
+  friend class service_port;
+
+  // Hands `work` to a thread that may take its time, and its result to `done` on the loop's.
+  template <class Work, class Done> void in_background(boost::asio::thread_pool& thread, Work work, Done done) {
+    boost::asio::post(thread, [this, work = std::move(work), done = std::move(done)]() mutable {
+      boost::asio::post(loop_, [done = std::move(done), result = work()]() mutable { done(std::move(result)); });
+    });
+  }
+
+  using with_opened = std::function<void(caf::expected<database>)>;
+  void with_database(const std::string& name, with_opened then);
+  void opened(const std::string& name, const caf::expected<database>& db);
+  void cancel_read(const std::string& request_id, std::function<void(bool)> done);
+  // The newest commit of the database; those after it will be published.
+  uint64_t listen(const database& db);
+  void stop(std::string_view reason) {
+    set_draining();
+    stop_(reason);
+  }
+
+  broker& leader_;
+  const broker_info& self_;
+  boost::asio::io_context& loop_;
+  io_actor& actor_;
+  stop_request stop_;
+  bool draining_ = false;
+  // One each, so that nobody waits for large results but those who asked for some.
+  boost::asio::thread_pool files_{1};
+  boost::asio::thread_pool rendering_{1};
+  // Names as clients write them; a database stays open, so a name means the same one from then on.
+  std::unordered_map<std::string, database> databases_;
+  std::unordered_map<std::string, std::vector<with_opened>> opening_;
+  std::set<std::string> listening_;
+  subscriptions subscriptions_;
+  request_ids ids_;
+  traffic traffic_;
+  metrics metrics_;
+};
+
+/// What a leader says of itself to clients.
+nlohmann::json as_json(const broker_info& x);
+
+} // namespace sluice

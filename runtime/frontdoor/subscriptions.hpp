@@ -1,0 +1,81 @@
+#pragma once
+
+#include "messages/invalidation.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+/// Tells clients what changed: to each subscriber every commit that touched its tables, in the order of commits, none
+/// twice, none left out. Commits come from the writers as they happen, and from the ledger where a subscriber begins in
+/// the past or a message was lost with its writer. A subscriber that does not take what it is sent is told once that it
+/// lost its place; nobody waits for it.
+///
+/// Used by one thread.
+class subscriptions {
+public:
+  using id = uint64_t;
+
+  /// Sends a document; false when the client is too far behind and the document is not one that `must` be sent.
+  using pusher = std::function<bool(const std::string& line, bool must)>;
+
+  /// What a subscriber wants.
+  struct wish {
+    std::string db;
+    /// None means all.
+    std::vector<std::string> tables;
+    /// The newest commit that it knows of.
+    uint64_t after_seq = 0;
+    pusher push;
+  };
+
+  /// Reads commits of a database from its ledger: those after `seq` in order, some or all of them, given to the
+  /// callback later, on the same thread.
+  using history = std::function<void(const std::string& db, uint64_t seq,
+                                     std::function<void(caf::expected<std::vector<invalidation>>)>)>;
+
+  explicit subscriptions(history past) : past_(std::move(past)) {}
+
+  /// Adds a subscriber; `newest_seq` is the newest commit of the database at this moment, and what happened between
+  /// `after_seq` and it is told first.
+  id add(wish x, uint64_t newest_seq);
+
+  void remove(id x);
+
+  /// A writer has committed.
+  void publish(const invalidation& x);
+
+  /// Whether anybody listens to the database.
+  bool wanted(const std::string& db) const;
+
+  size_t size() const noexcept { return subscribers_.size(); }
+
+private:
+  struct subscriber {
+    wish wants;
+    // The newest commit that it was told of, or that does not concern it.
+    uint64_t seen_seq = 0;
+    // The newest that there is, as far as we know; the ledger is being read while it is ahead of what was seen.
+    uint64_t newest_seq = 0;
+    bool reading = false;
+  };
+
+  void catch_up(id who);
+  bool tell(id who, subscriber& x, const invalidation& what);
+  void lose(id who, std::string_view reason);
+
+  history past_;
+  std::map<id, subscriber> subscribers_;
+  // The newest commit that its writer told of, by database.
+  std::map<std::string, uint64_t> live_;
+  id next_ = 1;
+};
+
+} // namespace sluice

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <string>
+
+namespace sluice {
+
+/// Why `what`, a file or folder of ours, could not be made: `code` is the `errno`. `errc::read_only`, `disk_full` or
+/// `io_error`.
+caf::error cannot_make(const std::string& what, int code);
+
+} // namespace sluice

@@ -1,0 +1,384 @@
+#include "runtime/frontdoor/client/channel.hpp"
+
+#include "runtime/frontdoor/client/connect.hpp"
+#include "tests/runtime/client/fake_leader.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <fstream>
+#include <future>
+#include <random>
+#include <unistd.h>
+
+using namespace sluice;
+using namespace std::chrono_literals;
+using fate = channel::fate;
+using nlohmann::json;
+using test::fake_connection;
+using test::fake_leader;
+
+namespace {
+
+channel::time_point in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
+
+struct rig {
+  test::temp_dir dir;
+  std::filesystem::path path = dir / "s";
+
+  std::unique_ptr<channel> open() const {
+    auto connection = connect_to(path);
+    REQUIRE(connection);
+    REQUIRE(*connection);
+    return std::make_unique<channel>(std::move(**connection));
+  }
+};
+
+void echo(const json& request, fake_connection& from) { from.answer(request, request.at("params")); }
+
+// Waits until a thread of this process sleeps, as one does that waits for a descriptor.
+void await_sleep(pid_t thread) {
+  auto path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+  for (std::string text; text.find(") S ") == std::string::npos;) {
+    std::this_thread::yield();
+    std::getline(std::ifstream{path}, text);
+  }
+}
+
+// Runs it in a thread of its own, and returns when that waits.
+template <class Work> auto start_waiting(Work work) {
+  std::promise<pid_t> thread;
+  auto known = thread.get_future();
+  auto result = std::async(std::launch::async, [&thread, work] {
+    thread.set_value(gettid());
+    return work();
+  });
+  await_sleep(known.get());
+  return result;
+}
+
+json result_of(const channel::call& x) { return json::parse(x.answer).at("result"); }
+
+} // namespace
+
+TEST_CASE("a request and the greeting go out together, and the greeting once") {
+  rig r;
+  fake_leader leader{r.path, echo};
+  auto x = r.open();
+  CHECK(leader.greetings() == 0);
+  for (auto i = 0; i < 3; ++i) {
+    channel::call call;
+    x->ask(call, "ping", std::to_string(i), in(10s));
+    REQUIRE(call.became == fate::answered);
+    CHECK(call.sent);
+    CHECK(result_of(call) == i);
+  }
+  CHECK(leader.greetings() == 1);
+  CHECK(leader.requests()[0].at("method") == "ping");
+}
+
+TEST_CASE("answers in any order reach whoever asked, over one connection") {
+  rig r;
+  std::mutex mutex;
+  std::vector<json> held;
+  std::minstd_rand random{7};
+  // Answers when a few have come, or when nobody else can be expected to ask, in an order of its own.
+  fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
+                       held.push_back(request);
+                       if (held.size() < 3 && request.at("params") != "last")
+                         return;
+                       std::shuffle(held.begin(), held.end(), random);
+                       for (const auto& x : held)
+                         from.answer(x, x.at("params"));
+                       held.clear();
+                     }};
+  auto x = r.open();
+  std::atomic<int> right = 0;
+  std::atomic<int> running = 8;
+  std::vector<std::thread> threads;
+  for (auto t = 0; t < 8; ++t)
+    threads.emplace_back([&, t] {
+      for (auto i = 0; i < 1'000; ++i) {
+        channel::call call;
+        auto question = t * 1'000 + i;
+        x->ask(call, "ping", std::to_string(question), in(20s));
+        right += call.became == fate::answered && result_of(call) == question;
+      }
+      // With fewer than three threads left their requests would be held for ever.
+      for (--running; running > 0;) {
+        channel::call call;
+        x->ask(call, "ping", "\"last\"", in(20s));
+      }
+    });
+  for (auto& thread : threads)
+    thread.join();
+  CHECK(right == 8'000);
+  CHECK(leader.connections() == 1);
+}
+
+TEST_CASE("what is posted is told of to the one that awaits it, whoever reads") {
+  rig r;
+  fake_leader leader{r.path, echo};
+  auto x = r.open();
+  std::vector<channel::call> calls(500);
+  std::atomic<bool> over = false;
+  std::thread blocking{[&] {
+    while (!over) {
+      channel::call call;
+      x->ask(call, "ping", "1", in(20s));
+    }
+  }};
+  std::thread posting{[&] {
+    for (size_t i = 0; i < calls.size(); ++i)
+      x->post(calls[i], "ping", std::to_string(i));
+  }};
+  size_t settled = 0;
+  while (settled < calls.size())
+    for (auto* call : x->await_posted(in(20s))) {
+      ++settled;
+      CHECK(result_of(*call) == call - calls.data());
+    }
+  posting.join();
+  over = true;
+  blocking.join();
+}
+
+TEST_CASE("a wait for posted calls ends when it is poked") {
+  rig r;
+  fake_leader leader{r.path, [](const json&, fake_connection&) {}};
+  auto x = r.open();
+  auto await_posted = [&] { return x->await_posted(in(20s)).size(); };
+  auto begun = std::chrono::steady_clock::now();
+  channel::call call;
+  REQUIRE(x->post(call, "ping", "1"));
+  SECTION("before it begins") {
+    x->poke();
+    CHECK(await_posted() == 0);
+  }
+  SECTION("while it reads") {
+    auto waiting = start_waiting(await_posted);
+    x->poke();
+    CHECK(waiting.get() == 0);
+  }
+  SECTION("while another one reads") {
+    auto reading = start_waiting([&] {
+      channel::call other;
+      x->ask(other, "ping", "2", in(20s));
+      return other.became;
+    });
+    auto waiting = start_waiting(await_posted);
+    x->poke();
+    CHECK(waiting.get() == 0);
+    x->close();
+    CHECK(reading.get() == fate::lost);
+  }
+  CHECK(std::chrono::steady_clock::now() - begun < 10s);
+}
+
+TEST_CASE("what had no room goes out though the one that reads has nothing to read") {
+  rig r;
+  json first;
+  fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
+                       if (first.is_null()) {
+                         first = request;
+                         return;
+                       }
+                       from.answer(request, 2);
+                       from.answer(first, 1);
+                     }};
+  auto x = r.open();
+  auto reading = start_waiting([&] {
+    channel::call call;
+    x->ask(call, "ping", "1", in(20s));
+    return call.became;
+  });
+  channel::call call;
+  x->ask(call, "ping", '"' + std::string(4'000'000, 'x') + '"', in(10s));
+  CHECK(call.became == fate::answered);
+  CHECK(reading.get() == fate::answered);
+}
+
+TEST_CASE("neither side waits for the other to read first") {
+  rig r;
+  // It reads nothing while its answer is not taken, and the answers are as long as the requests.
+  fake_leader leader{r.path, echo};
+  auto x = r.open();
+  auto text = '"' + std::string(400'000, 'x') + '"';
+  SECTION("with posted calls") {
+    std::vector<channel::call> calls(40);
+    for (auto& call : calls)
+      REQUIRE(x->post(call, "ping", text));
+    size_t settled = 0;
+    for (auto limit = in(20s); settled < calls.size() && std::chrono::steady_clock::now() < limit;)
+      settled += x->await_posted(limit).size();
+    CHECK(settled == calls.size());
+  }
+  SECTION("with threads that wait") {
+    std::atomic<int> answered = 0;
+    std::vector<std::thread> threads;
+    for (auto t = 0; t < 8; ++t)
+      threads.emplace_back([&] {
+        for (auto i = 0; i < 5; ++i) {
+          channel::call call;
+          x->ask(call, "ping", text, in(20s));
+          answered += call.became == fate::answered && call.answer.size() > text.size();
+        }
+      });
+    for (auto& thread : threads)
+      thread.join();
+    CHECK(answered == 40);
+  }
+}
+
+TEST_CASE("a call that is not answered in time is given up, and its answer goes nowhere") {
+  rig r;
+  json late;
+  fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
+                       if (request.at("params") == 1) {
+                         late = request;
+                         return;
+                       }
+                       from.answer(late, "late");
+                       from.answer(request, "right");
+                     }};
+  auto x = r.open();
+  channel::call call;
+  x->ask(call, "ping", "1", in(5ms));
+  CHECK(call.became == fate::pending);
+  CHECK(call.sent);
+  leader.await_requests(1);
+  x->ask(call, "ping", "2", in(10s));
+  REQUIRE(call.became == fate::answered);
+  CHECK(result_of(call) == "right");
+}
+
+TEST_CASE("a connection that ends is lost for all, with what they had sent") {
+  rig r;
+  fake_leader leader{r.path, [](const json& request, fake_connection& from) {
+                       if (request.at("params") == 2) {
+                         from.send(R"({"id":1,"jsonrpc":"2.0","res)");
+                         from.hang_up();
+                       }
+                     }};
+  auto x = r.open();
+  channel::call posted;
+  REQUIRE(x->post(posted, "ping", "1"));
+  channel::call call;
+  x->ask(call, "ping", "2", in(10s));
+  CHECK(call.became == fate::lost);
+  CHECK(call.sent);
+  CHECK(x->lost());
+  CHECK(x->await_posted(in(10s)) == std::vector<channel::call*>{&posted});
+  CHECK(posted.became == fate::lost);
+  CHECK(posted.sent);
+  x->ask(call, "ping", "3", in(10s));
+  CHECK(call.became == fate::lost);
+  CHECK_FALSE(call.sent);
+  CHECK_FALSE(x->post(posted, "ping", "4"));
+  CHECK(x->await_loss(in(0s)));
+}
+
+TEST_CASE("what is sent to a leader that has gone was not sent") {
+  rig r;
+  auto leader = std::make_unique<fake_leader>(r.path, echo);
+  auto x = r.open();
+  channel::call call;
+  x->ask(call, "ping", "1", in(10s));
+  leader.reset();
+  x->ask(call, "ping", "2", in(10s));
+  CHECK(call.became == fate::lost);
+  CHECK_FALSE(call.sent);
+}
+
+TEST_CASE("an answer that came before the end counts, even if it is found by sending") {
+  rig r;
+  std::promise<void> answered;
+  auto leader = std::make_unique<fake_leader>(r.path, [&](const json& request, fake_connection& from) {
+    echo(request, from);
+    answered.set_value();
+  });
+  auto x = r.open();
+  channel::call posted;
+  REQUIRE(x->post(posted, "ping", "1"));
+  answered.get_future().wait();
+  // Nobody has read so far.
+  leader.reset();
+  channel::call call;
+  x->ask(call, "ping", "2", in(10s));
+  CHECK(call.became == fate::lost);
+  x->await_posted(in(10s));
+  CHECK(posted.became == fate::answered);
+}
+
+TEST_CASE("a peer that talks nonsense is left") {
+  rig r;
+  std::string nonsense;
+  SECTION("no JSON") { nonsense = "HTTP/1.1 400 Bad Request\r\n\r\n"; }
+  SECTION("no object") { nonsense = "[]\n"; }
+  SECTION("no id") { nonsense = "{\"jsonrpc\":\"2.0\",\"result\":1}\n"; }
+  SECTION("an id that was never given") { nonsense = "{\"id\":\"x\",\"result\":1}\n"; }
+  SECTION("bytes") { nonsense = std::string("\0\xff\n", 3); }
+  fake_leader leader{r.path, [&](const json&, fake_connection& from) { from.send(nonsense); }};
+  auto x = r.open();
+  channel::call call;
+  x->ask(call, "ping", "1", in(10s));
+  CHECK(call.became == fate::lost);
+}
+
+TEST_CASE("what nobody asked for is passed over") {
+  rig r;
+  fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
+                       from.say({{"jsonrpc", "2.0"}, {"method", "invalidated"}, {"params", json::object()}});
+                       from.answer({{"id", 4711}}, "another's");
+                       // As other implementations write it.
+                       from.say({{"jsonrpc", "2.0"}, {"a", 1}, {"id", request.at("id")}, {"result", "mine"}});
+                     }};
+  auto x = r.open();
+  channel::call call;
+  x->ask(call, "ping", "1", in(10s));
+  REQUIRE(call.became == fate::answered);
+  CHECK(result_of(call) == "mine");
+}
+
+TEST_CASE("a leader that refuses the connection is heard") {
+  rig r;
+  fake_leader leader{r.path, [&](const json&, fake_connection& from) {
+                       from.fail({{"id", nullptr}}, "overloaded", {{"retry_after_ms", 250}});
+                     }};
+  auto x = r.open();
+  channel::call call;
+  x->ask(call, "ping", "1", in(10s));
+  CHECK(call.became == fate::lost);
+  REQUIRE(x->refusal());
+  CHECK(x->refusal()->code == errc::overloaded);
+  CHECK(x->refusal()->retry_after_ms == 250);
+}
+
+TEST_CASE("a leader of another version that stays ends the connection, one that goes does not") {
+  rig r;
+  auto hands_over = GENERATE(false, true);
+  fake_leader leader{r.path,
+                     [&](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
+                     [&](const json& request, fake_connection& from) {
+                       from.fail(request, "protocol_mismatch", {{"hands_over", hands_over}});
+                     }};
+  auto x = r.open();
+  channel::call call;
+  x->ask(call, "ping", "1", in(10s));
+  CHECK(x->lost() == !hands_over);
+  CHECK(x->draining() == hands_over);
+  if (!hands_over) {
+    REQUIRE(x->refusal());
+    CHECK(x->refusal()->code == errc::protocol_mismatch);
+  }
+}
+
+TEST_CASE("the end of a connection can be waited for") {
+  rig r;
+  auto leader = std::make_unique<fake_leader>(r.path, echo);
+  auto x = r.open();
+  CHECK_FALSE(x->await_loss(in(5ms)));
+  auto waiting = std::async(std::launch::async, [&] { return x->await_loss(in(1min)); });
+  leader.reset();
+  CHECK(waiting.get());
+}

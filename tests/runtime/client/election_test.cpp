@@ -1,0 +1,208 @@
+#include "tests/runtime/client/election_rig.hpp"
+
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/client/connect.hpp"
+#include "runtime/frontdoor/endpoint.hpp"
+
+#include <csignal>
+#include <fstream>
+#include <future>
+#include <sys/stat.h>
+
+using namespace sluice;
+using namespace sluice::test;
+using Catch::Contains;
+
+TEST_CASE("a leader that answers is found without a look at the lock") {
+  election_rig r;
+  fake_leader leader{r.root.socket_path(), answer_nothing};
+  CHECK(found(find_leader(r.how(), in(0ms))).connection);
+}
+
+TEST_CASE("a leader is found where it says that it is") {
+  election_rig r;
+  fs::create_directory(r.dir / "run");
+  fs::permissions(r.dir / "run", fs::perms::owner_all);
+  fake_leader leader{r.dir / "run/s", answer_nothing};
+  broker_info info;
+  info.pid = 1;
+  info.socket = r.dir / "run/s";
+  REQUIRE(publish(r.root, info));
+  CHECK(found(find_leader(r.how(), in(0ms))).connection);
+}
+
+TEST_CASE("where nobody leads and nobody is to be started, the lock is the caller's") {
+  election_rig r;
+  // As a leader that was killed leaves it.
+  { fake_leader dead{r.root.socket_path(), answer_nothing}; }
+  REQUIRE(fs::exists(r.root.socket_path()));
+  auto x = found(find_leader(r.how("/missing", false), in(0ms)));
+  CHECK_FALSE(x.connection);
+  CHECK(x.reason.empty());
+  REQUIRE(x.lock);
+  CHECK(x.lock->still_ours());
+  // Only a leader removes it.
+  CHECK(fs::exists(r.root.socket_path()));
+}
+
+TEST_CASE("a leader without a socket is waited for, and then the store is busy") {
+  election_rig r;
+  std::optional<store_lock> lock = r.lock();
+  auto x = find_leader(r.how(), in(30ms));
+  CHECK(code(x) == errc::busy);
+  CHECK(describe(x.error()).waited_ms >= 30);
+  CHECK(describe(x.error()).attempts > 1);
+  std::atomic<bool> stopped = true;
+  CHECK(code(find_leader(r.how(), in(1min), &stopped)) == errc::busy);
+  auto waiting = std::async(std::launch::async, [&] { return find_leader(r.how(), in(1min)); });
+  SECTION("until it has one") {
+    fake_leader leader{r.root.socket_path(), answer_nothing};
+    CHECK(found(waiting.get()).connection);
+  }
+  SECTION("until it ends") {
+    lock.reset();
+    CHECK(found(waiting.get()).lock);
+  }
+}
+
+TEST_CASE("a broker is started where nobody leads, by one of those who want it") {
+  election_rig r;
+  auto count = (r.dir / "count").string();
+  auto go = (r.dir / "go").string();
+  // It serves when the test does, in its place.
+  REQUIRE(mkfifo(go.c_str(), 0600) == 0);
+  auto program = r.program("echo x >>" + count + "; echo $$ >" + (r.dir / "pid").string() + "; read line <" + go
+                           + "; echo ready >&5; exec sleep 1000");
+  std::vector<std::future<bool>> clients;
+  for (auto i = 0; i < 5; ++i)
+    clients.push_back(std::async(std::launch::async, [&] {
+      auto x = find_leader(r.how(program), in(20s));
+      return x && static_cast<bool>(x->connection);
+    }));
+  // Opens when the program reads.
+  std::ofstream start{go};
+  fake_leader leader{r.root.socket_path(), answer_nothing};
+  start << "go" << std::endl;
+  for (auto& x : clients)
+    CHECK(x.get());
+  CHECK(r.said("count") == "x\n");
+  CHECK_FALSE(r.is_free());
+  kill(-std::stoi(r.said("pid")), SIGKILL);
+}
+
+TEST_CASE("where a broker cannot be had the reason is told") {
+  election_rig r;
+  SECTION("there is no program") {
+    auto x = found(find_leader(r.how(r.dir / "missing"), in(1s)));
+    CHECK_THAT(x.reason, Contains("not found"));
+    CHECK(x.lock);
+  }
+  SECTION("it cannot serve") {
+    auto x = found(find_leader(r.how(r.program("echo 'error io_error no socket' >&5")), in(1s)));
+    CHECK_THAT(x.reason, Contains("no socket"));
+    CHECK_FALSE(x.connection);
+  }
+  SECTION("it dies, again and again") {
+    auto x = found(find_leader(r.how(r.program("echo x >>" + (r.dir / "count").string())), in(10s)));
+    CHECK_THAT(x.reason, Contains("broker.log"));
+    CHECK(r.said("count") == "x\nx\nx\n");
+  }
+  CHECK(r.is_free());
+}
+
+TEST_CASE("a broker that dies once is started again") {
+  election_rig r;
+  auto flag = (r.dir / "flag").string();
+  fake_leader later{r.dir / "s", answer_nothing};
+  auto program = r.program("test -e " + flag + " || { touch " + flag + "; exit 1; }\n ln -s " + (r.dir / "s").string()
+                           + " " + r.root.socket_path().string() + "; echo ready >&5");
+  CHECK(found(find_leader(r.how(program), in(10s))).connection);
+}
+
+TEST_CASE("another user's socket is not talked to") {
+  election_rig r;
+  if (geteuid() != 0)
+    return;
+  // Whoever listens counts, so listen as somebody else.
+  fs::permissions(r.dir.path(), fs::perms::all);
+  fs::permissions(r.dir / "root", fs::perms::all);
+  fs::permissions(r.root.folder(), fs::perms::all);
+  REQUIRE(seteuid(65534) == 0);
+  auto leader = std::make_unique<fake_leader>(r.root.socket_path(), answer_nothing);
+  REQUIRE(seteuid(0) == 0);
+  CHECK(code(find_leader(r.how(), in(0ms))) == errc::not_authorized);
+}
+
+TEST_CASE("without a broker the store is led in this process, with a warning, or not at all") {
+  election_rig r;
+  std::string warning;
+  client_options options;
+  options.program = r.dir / "missing";
+  options.warn = [&](std::string_view text) { warning = text; };
+  {
+    auto x = open_client(r.root.path(), options);
+    REQUIRE(x);
+    CHECK_FALSE(r.is_free());
+  }
+  CHECK_THAT(warning, Contains("not found"));
+  CHECK(r.is_free());
+  options.require_broker = true;
+  auto x = open_client(r.root.path(), options);
+  REQUIRE_FALSE(x);
+  CHECK(code_of(x.error()) == errc::route_required);
+  // Nobody is warned of what was wanted.
+  warning.clear();
+  options.require_broker = false;
+  options.start_broker = false;
+  CHECK(open_client(r.root.path(), options));
+  CHECK(warning.empty());
+}
+
+TEST_CASE("with an endpoint nobody else is asked, unless it could not be reached at all") {
+  election_rig r;
+  std::string warning;
+  client_options options;
+  options.endpoint = r.dir / "e";
+  options.start_broker = false;
+  options.warn = [&](std::string_view text) { warning = text; };
+  SECTION("it answers") {
+    auto by_variable = GENERATE(false, true);
+    if (by_variable) {
+      setenv("SLUICE_ENDPOINT", options.endpoint.c_str(), 1);
+      options.endpoint.clear();
+    }
+    auto endpoint = std::make_unique<fake_leader>(
+      r.dir / "e", [](const json& request, fake_connection& from) { from.answer(request, test::committed(3)); });
+    fake_leader other{r.root.socket_path(), answer_nothing};
+    auto x = open_client(r.root.path(), options);
+    unsetenv("SLUICE_ENDPOINT");
+    REQUIRE(x);
+    write_request request;
+    request.db = "app.db";
+    request.statements.push_back({"DELETE FROM t", {}});
+    request.deadline = 10ms;
+    CHECK((*x)->write(request));
+    CHECK(r.is_free());
+    endpoint.reset();
+    auto failed = (*x)->write(request);
+    REQUIRE_FALSE(failed);
+    CHECK(code_of(failed.error()) == errc::deadline_exceeded);
+    CHECK(other.connections() == 0);
+    CHECK(warning.empty());
+  }
+  SECTION("it does not, and a broker is required") {
+    options.require_broker = true;
+    auto x = open_client(r.root.path(), options);
+    REQUIRE_FALSE(x);
+    CHECK(code_of(x.error()) == errc::route_required);
+  }
+  SECTION("it does not, and the store is reached in its own way") {
+    fake_leader other{r.root.socket_path(), [](const json& request, fake_connection& from) {
+                        from.answer(request, {{"a", 1}});
+                      }};
+    auto x = open_client(r.root.path(), options);
+    REQUIRE(x);
+    CHECK((*x)->status());
+    CHECK_THAT(warning, Contains("endpoint"));
+  }
+}

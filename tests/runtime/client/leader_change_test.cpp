@@ -1,0 +1,240 @@
+#include "tests/runtime/client/client_rig.hpp"
+
+#include <map>
+#include <random>
+#include <set>
+#include <sys/wait.h>
+
+using namespace sluice;
+using namespace sluice::test;
+using Catch::Contains;
+
+TEST_CASE("a leader that steps down is waited for, and its successor asked") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead([&](const json& request, fake_connection& from) {
+    if (from.number() == 1)
+      return from.fail(request, "unavailable", {{"draining", true}});
+    from.answer(request, committed(7));
+  });
+  auto x = r.open({.add_keys = false});
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, insert()); });
+  leader->await_requests(1);
+  CHECK(asked.wait_for(20ms) == std::future_status::timeout);
+  leader = r.lead([](const json& request, fake_connection& from) { from.answer(request, committed(8)); });
+  auto written = asked.get();
+  REQUIRE(written);
+  CHECK(written->commit_seq == 8);
+  CHECK(leader->requests().size() == 1);
+}
+
+TEST_CASE("a leader of another version that stays is named, and nothing was committed") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead([](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
+                       [](const json& request, fake_connection& from) {
+                         from.fail(request, "protocol_mismatch", {{"hands_over", false}});
+                       });
+  auto x = r.open();
+  for (auto i = 0; i < 2; ++i) {
+    auto failed = why(write_by(waiting, *x, insert()));
+    CHECK(failed.code == errc::protocol_mismatch);
+  }
+}
+
+TEST_CASE("an older leader that goes for a newer client is succeeded") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead([](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
+                       [](const json& request, fake_connection& from) {
+                         from.fail(request, "protocol_mismatch", {{"hands_over", true}});
+                       });
+  auto x = r.open();
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, insert()); });
+  leader->await_requests(1);
+  leader = r.lead(after(0, {}));
+  CHECK(asked.get());
+}
+
+TEST_CASE("a leader that has no room for a connection is asked again") {
+  client_rig r;
+  auto leader = r.lead([](const json& request, fake_connection& from) {
+    if (from.number() < 3) {
+      from.fail({{"id", nullptr}}, "overloaded");
+      return from.hang_up();
+    }
+    from.answer(request, committed(7));
+  });
+  // It was not served, so that not even a write without a key is in doubt.
+  auto x = r.open({.add_keys = false});
+  CHECK(x->write(insert()));
+}
+
+TEST_CASE("a request beyond the leader's bound fails as that, and is not made again") {
+  client_rig r;
+  auto leader = r.lead([](const json&, fake_connection& from) {
+    from.fail({{"id", nullptr}}, "too_large");
+    from.hang_up();
+  });
+  auto x = r.open();
+  auto request = insert();
+  request.statements[0].params.positional[0] = std::string(100'000, 'x');
+  CHECK(why(x->write(request)).code == errc::too_large);
+  CHECK(leader->connections() == 1);
+}
+
+TEST_CASE("an answer that is none is a mismatch of unknown outcome") {
+  client_rig r;
+  auto leader = r.lead([](const json& request, fake_connection& from) { from.answer(request, {{"x", 1}}); });
+  auto x = r.open();
+  auto failed = why(x->write(insert()));
+  CHECK(failed.code == errc::protocol_mismatch);
+  CHECK(failed.outcome == outcome::unknown);
+}
+
+TEST_CASE("when the leader has gone for good the store is led in this process") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead([](const json&, fake_connection& from) { from.hang_up(); });
+  auto x = r.open();
+  auto request = insert();
+  request.statements[0].sql = "CREATE TABLE t (n)";
+  request.statements[0].params = {};
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, request); });
+  leader->await_requests(2);
+  leader.reset();
+  r.lock.reset();
+  auto written = asked.get();
+  REQUIRE(written);
+  CHECK(x->write(insert()));
+  CHECK(x->write_async(insert()).get());
+  CHECK(x->read(select())->rows->size() == 2);
+  CHECK(x->read_async(select()).get()->rows->size() == 2);
+  CHECK((*x->status())["leader"]["in_process"] == true);
+  CHECK_FALSE(store_lock::acquire(r.root, 0ms));
+}
+
+TEST_CASE("a client that needs a broker does not lead when the leader has gone for good") {
+  client_rig r;
+  auto leader = r.lead(after(0, {}));
+  auto x = r.open({.require_broker = true});
+  leader.reset();
+  r.lock.reset();
+  CHECK(why(x->write(insert())).code == errc::route_required);
+}
+
+TEST_CASE("any number of calls may be under way, and find the next leader together") {
+  client_rig r;
+  std::atomic<int> seen = 0;
+  auto leader = r.lead([&](const json& request, fake_connection& from) {
+    if (++seen == 300)
+      return from.hang_up();
+    if (seen > 300)
+      from.answer(request, committed(static_cast<uint64_t>(seen)));
+  });
+  auto x = r.open();
+  std::vector<std::future<caf::expected<write_result>>> answers;
+  for (auto i = 0; i < 500; ++i)
+    answers.push_back(x->write_async(insert()));
+  std::set<uint64_t> seqs;
+  for (auto& answer : answers) {
+    auto written = answer.get();
+    REQUIRE(written);
+    seqs.insert(written->commit_seq);
+  }
+  CHECK(seqs.size() == 500);
+  CHECK(leader->connections() == 2);
+}
+
+TEST_CASE("a call with little time ends when that is over, though others have more") {
+  client_rig r;
+  auto leader = r.lead([](const json&, fake_connection&) {});
+  auto x = r.open();
+  auto patient = x->write_async(insert(20s));
+  leader->await_requests(1);
+  auto start = std::chrono::steady_clock::now();
+  CHECK(why(x->write_async(insert(10ms)).get()).code == errc::deadline_exceeded);
+  CHECK(std::chrono::steady_clock::now() - start < 10s);
+}
+
+TEST_CASE("a client that is closed ends its calls, and says which may have been done") {
+  client_rig r;
+  auto leader = r.lead([](const json&, fake_connection&) {});
+  auto x = r.open();
+  auto write = x->write_async(insert());
+  auto read = x->read_async(select());
+  leader->await_requests(2);
+  SECTION("while it waits for answers") {}
+  SECTION("while it looks for a leader") { leader.reset(); }
+  x.reset();
+  auto failed = why(write.get());
+  CHECK(failed.code == errc::cancelled);
+  CHECK(failed.outcome == outcome::unknown);
+  auto unread = read.get();
+  REQUIRE_FALSE(unread);
+  CHECK(describe(unread.error()).outcome == outcome::not_committed);
+}
+
+TEST_CASE("a client is of no use in a forked process, and says so") {
+  client_rig r;
+  auto leader = r.lead(after(0, {}));
+  auto x = r.open();
+  CHECK(x->write(insert()));
+  auto child = fork();
+  if (child == 0) {
+    auto written = x->write(insert());
+    _exit(!written && code_of(written.error()) == errc::invalid_request ? 0 : 1);
+  }
+  int status = 1;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
+  CHECK(x->write(insert()));
+}
+
+TEST_CASE("under random ends of connections each write is applied once, and every answer is right") {
+  client_rig r;
+  std::mutex mutex;
+  std::minstd_rand random{42};
+  std::map<std::string, uint64_t> applied;
+  int ends = 0;
+  auto leader = r.lead([&](const json& request, fake_connection& from) {
+    std::lock_guard held{mutex};
+    auto dice = random() % 40;
+    if (dice == 0 && ++ends)
+      return from.hang_up();
+    auto [at, fresh] = applied.emplace(params(request).at("idempotency_key").get<std::string>(), applied.size() + 1);
+    if (dice == 1 && ++ends)
+      return from.hang_up();
+    if (dice == 2 && ++ends)
+      from.send(R"({"id":)");
+    if (dice == 2)
+      return from.hang_up();
+    from.answer(request, committed(at->second, !fresh));
+  });
+  auto x = r.open();
+  std::mutex answers_mutex;
+  std::multiset<uint64_t> answers;
+  std::vector<std::thread> threads;
+  for (auto t = 0; t < 6; ++t)
+    threads.emplace_back([&, t] {
+      std::vector<std::future<caf::expected<write_result>>> posted;
+      std::vector<uint64_t> mine;
+      for (auto i = 0; i < 200; ++i) {
+        if (t % 2 == 0)
+          posted.push_back(x->write_async(insert()));
+        else if (auto written = x->write(insert()))
+          mine.push_back(written->commit_seq);
+      }
+      for (auto& answer : posted)
+        if (auto written = answer.get())
+          mine.push_back(written->commit_seq);
+      std::lock_guard held{answers_mutex};
+      answers.insert(mine.begin(), mine.end());
+    });
+  for (auto& thread : threads)
+    thread.join();
+  CHECK(ends > 20);
+  CHECK(answers.size() == 1'200);
+  CHECK(applied.size() == 1'200);
+  CHECK(std::set<uint64_t>(answers.begin(), answers.end()).size() == 1'200);
+}

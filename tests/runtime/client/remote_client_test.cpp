@@ -1,0 +1,234 @@
+#include "tests/runtime/client/client_rig.hpp"
+
+#include <set>
+
+using namespace sluice;
+using namespace sluice::test;
+using Catch::Contains;
+
+TEST_CASE("writes and reads travel as they were given, and come back as they were answered") {
+  client_rig r;
+  auto leader = r.lead([](const json& request, fake_connection& from) {
+    if (request.at("method") == "read")
+      return from.answer(request, test::one_row(5));
+    from.answer(request, committed(7, true));
+  });
+  auto x = r.open();
+  auto request = insert();
+  request.idempotency_key = "mine";
+  auto written = x->write(request);
+  REQUIRE(written);
+  CHECK(written->commit_seq == 7);
+  CHECK(written->replayed);
+  auto read = x->read(select());
+  REQUIRE(read);
+  CHECK(*read->rows->at(0, 0).integer() == 5);
+  CHECK(x->write_async(request).get()->commit_seq == 7);
+  CHECK(*x->read_async(select()).get()->rows->at(0, 0).integer() == 5);
+  auto asked = leader->requests();
+  CHECK(params(asked[0]).at("idempotency_key") == "mine");
+  CHECK(params(asked[0]).at("deadline_ms") == 20'000);
+  CHECK(params(asked[0]).at("agent") == "alice");
+  CHECK(params(asked[1]).at("sql") == "SELECT n FROM t");
+  CHECK(leader->connections() == 1);
+  CHECK(leader->greetings() == 1);
+}
+
+TEST_CASE("writes without a key get one of their own, if that is wanted") {
+  client_rig r;
+  auto leader = r.lead(after(0, {}));
+  {
+    auto x = r.open();
+    auto other = r.open();
+    CHECK(x->write(insert()));
+    CHECK(x->write_async(insert()).get());
+    CHECK(other->write(insert()));
+    CHECK(x->call("write", {{"db", "app.db"}, {"statements", {{{"sql", "DELETE FROM t"}}}}}));
+  }
+  std::set<std::string> keys;
+  for (const auto& asked : leader->requests())
+    keys.insert(params(asked).at("idempotency_key").get<std::string>());
+  CHECK(keys.size() == 4);
+  for (const auto& key : keys)
+    CHECK(key.starts_with("auto-"));
+  auto plain = r.open({.add_keys = false});
+  CHECK(plain->write(insert()));
+  CHECK_FALSE(params(leader->requests().back()).contains("idempotency_key"));
+}
+
+TEST_CASE("the leader's own limits apply to requests that set none") {
+  client_rig r;
+  auto leader = r.lead(after(0, {}));
+  auto x = r.open();
+  CHECK(x->write(insert(0ms)));
+  CHECK_FALSE(params(leader->requests().back()).contains("deadline_ms"));
+}
+
+TEST_CASE("a write whose answer was lost is made again under the same key, with what is left of its time") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead(after(3, hang_up));
+  auto x = r.open();
+  auto written = write_by(waiting, *x, insert(20s));
+  REQUIRE(written);
+  CHECK(written->commit_seq == 7);
+  auto asked = leader->requests();
+  REQUIRE(asked.size() == 4);
+  for (const auto& request : asked) {
+    CHECK(params(request).at("idempotency_key") == params(asked[0]).at("idempotency_key"));
+    CHECK(params(request).at("statements") == params(asked[0]).at("statements"));
+  }
+  CHECK(params(asked[3]).at("deadline_ms") < params(asked[0]).at("deadline_ms"));
+  CHECK(leader->connections() == 4);
+}
+
+TEST_CASE("a leader's successor is asked as soon as it can be reached") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto first = r.lead(hang_up);
+  auto x = r.open();
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, insert()); });
+  first->await_requests(1);
+  first.reset();
+  auto second = r.lead(after(0, {}));
+  CHECK(asked.get());
+}
+
+TEST_CASE("reads, the status and the audit are simply asked for again") {
+  client_rig r;
+  auto leader = r.lead([](const json& request, fake_connection& from) {
+    if (from.number() % 2 == 1)
+      return from.hang_up();
+    if (request.at("method") == "read")
+      from.answer(request, test::one_row(5));
+    else if (request.at("method") == "audit.list")
+      from.answer(request, {{"store_root", "/x"}, {"records", json::array()}});
+    else if (request.at("method") == "audit.verify")
+      from.answer(request, {{"intact", true}, {"records", 1}, {"broken", 0}, {"head", "00"}});
+    else
+      from.answer(request, {{"a", 1}});
+    from.hang_up();
+  });
+  auto x = r.open();
+  CHECK(x->read(select()));
+  CHECK(x->read_async(select()).get());
+  CHECK(x->status());
+  CHECK(x->audit({}));
+  CHECK(x->verify_audit());
+  CHECK(x->call("ping", json::object()));
+}
+
+TEST_CASE("without a key, a write whose answer was lost is not made again, and its outcome is unknown") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead(hang_up);
+  auto x = r.open({.add_keys = false});
+  auto failed = why(write_by(waiting, *x, insert()));
+  CHECK(failed.code == errc::unavailable);
+  CHECK(failed.outcome == outcome::unknown);
+  CHECK(leader->requests().size() == 1);
+}
+
+TEST_CASE("without a key, a write that never went out is made again") {
+  client_rig r;
+  auto first = r.lead(after(0, {}));
+  auto x = r.open({.add_keys = false});
+  CHECK(x->write(insert()));
+  first.reset();
+  auto second = r.lead(after(0, {}));
+  CHECK(x->write(insert()));
+  CHECK(second->requests().size() == 1);
+}
+
+TEST_CASE("a method that may change something is not called again when its answer was lost") {
+  client_rig r;
+  auto leader = r.lead(hang_up);
+  auto x = r.open();
+  auto flushed = x->call("call", {{"operation", "grow"}});
+  REQUIRE_FALSE(flushed);
+  CHECK(describe(flushed.error()).outcome == outcome::unknown);
+  CHECK(leader->requests().size() == 1);
+}
+
+TEST_CASE("silence ends with the deadline and a second of grace, and leaves the outcome unknown") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead([](const json&, fake_connection&) {});
+  auto x = r.open();
+  auto start = std::chrono::steady_clock::now();
+  auto failed = why(write_by(waiting, *x, insert(10ms)));
+  auto took = std::chrono::steady_clock::now() - start;
+  CHECK(failed.code == errc::deadline_exceeded);
+  CHECK(failed.outcome == outcome::unknown);
+  CHECK(took >= 1s);
+  CHECK(took < 3s);
+}
+
+TEST_CASE("a write that was never sent in all its time was not committed") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead(after(0, {}));
+  auto x = r.open();
+  CHECK(x->write(insert()));
+  leader.reset();
+  auto failed = why(write_by(waiting, *x, insert(10ms)));
+  CHECK(failed.code == errc::deadline_exceeded);
+  CHECK(failed.outcome == outcome::not_committed);
+}
+
+TEST_CASE("what a leader answers is final, whatever it is") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto code = GENERATE(as<std::string>{}, "constraint", "overloaded", "busy", "unavailable", "deadline_exceeded");
+  auto leader = r.lead([&](const json& request, fake_connection& from) {
+    from.fail(request, code, {{"retry_after_ms", 50}, {"request_id", "r-1"}});
+  });
+  auto x = r.open();
+  auto failed = why(write_by(waiting, *x, insert()));
+  CHECK(to_string(failed.code) == code);
+  CHECK(failed.outcome == outcome::not_committed);
+  CHECK(failed.retry_after_ms == 50);
+  CHECK(failed.request_id == "r-1");
+  CHECK(leader->requests().size() == 1);
+}
+
+TEST_CASE("a refusal that says nothing of an earlier try does not make its outcome known") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  std::string code;
+  auto leader = r.lead([&](const json& request, fake_connection& from) {
+    if (from.number() == 1)
+      return from.hang_up();
+    from.fail(request, code);
+  });
+  auto x = r.open();
+  SECTION("a failure before the ledger was asked") {
+    code = "disk_full";
+    auto failed = why(write_by(waiting, *x, insert()));
+    CHECK(failed.code == errc::disk_full);
+    CHECK(failed.outcome == outcome::unknown);
+  }
+  SECTION("a failure of the statement itself, which is tried only if the ledger does not know the key") {
+    code = "constraint";
+    auto failed = why(write_by(waiting, *x, insert()));
+    CHECK(failed.outcome == outcome::not_committed);
+  }
+}
+
+TEST_CASE("a leader that is too busy to say what became of an earlier try is asked again") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  std::atomic<int> asked = 0;
+  auto leader = r.lead([&](const json& request, fake_connection& from) {
+    switch (++asked) {
+    case 1: return from.hang_up();
+    case 2:
+    case 3: return from.fail(request, "overloaded", {{"retry_after_ms", 1}});
+    default: return from.answer(request, committed(7, true));
+    }
+  });
+  auto x = r.open();
+  auto written = write_by(waiting, *x, insert());
+  REQUIRE(written);
+  CHECK(written->replayed);
+}
