@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/bench/measurement.hpp"
+#include "runtime/config.hpp"
 
 #include <chrono>
 #include <filesystem>
@@ -47,5 +48,14 @@ case_report cached_read(const bench_options& options);
 
 /// Sixteen agents read different rows, so that nothing is cached.
 case_report uncached_reads(const bench_options& options);
+
+/// Processes write one row each in a loop: through the socket of a broker, and each on a connection of its own.
+case_report process_writers(const bench_options& options, size_t processes, synchronous_mode mode);
+
+/// Processes read single rows: through the socket, the same row and different ones, and directly.
+case_report process_readers(const bench_options& options, size_t processes);
+
+/// `sluice exec` with and without a broker that runs, beside the `sqlite3` program.
+case_report cold_commands(const bench_options& options);
 
 } // namespace sluice::bench

@@ -20,6 +20,8 @@ struct measurement {
   std::vector<float> latencies_us;
   /// Rows per COMMIT, where it applies.
   double rows_per_commit = 0;
+  /// What the slowest of several got done, as a share of their mean; 0 where it does not apply.
+  double fairness = 0;
 
   double per_second() const { return seconds > 0 ? static_cast<double>(operations) / seconds : 0; }
   double mean_us() const { return operations > 0 ? seconds * 1e6 / static_cast<double>(operations) : 0; }

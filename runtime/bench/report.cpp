@@ -26,16 +26,17 @@ std::string micros(double us) {
 
 void print(std::FILE* to, case_report& report) {
   fmt::print(to, "\n{}\n", report.name);
-  fmt::print(to, "  {:<42} {:>10} {:>7} {:>10} {:>10} {:>10} {:>9} {:>7}\n", "", "rate", "ratio", "p50", "p99", "p99.9",
-             "rows/c", "errors");
+  fmt::print(to, "  {:<42} {:>10} {:>7} {:>10} {:>10} {:>10} {:>10} {:>9} {:>6} {:>7}\n", "", "rate", "ratio", "p50",
+             "p99", "p99.9", "max", "rows/c", "fair", "errors");
   auto first = report.contenders.front().per_second();
   for (auto& x : report.contenders) {
     auto& lat = x.latencies_us;
     auto p50 = lat.empty() ? micros(x.rows_per_commit > 0 ? 0 : x.mean_us()) : micros(quantile(lat, 0.5));
     auto rows = x.rows_per_commit > 0 ? fmt::format("{:.1f}", x.rows_per_commit) : std::string{"-"};
-    fmt::print(to, "  {:<42} {:>10} {:>7.2f} {:>10} {:>10} {:>10} {:>9} {:>7}\n", x.contender, human(x.per_second()),
-               first > 0 ? x.per_second() / first : 0, p50, micros(quantile(lat, 0.99)), micros(quantile(lat, 0.999)),
-               rows, x.errors);
+    auto fair = x.fairness > 0 ? fmt::format("{:.2f}", x.fairness) : std::string{"-"};
+    fmt::print(to, "  {:<42} {:>10} {:>7.2f} {:>10} {:>10} {:>10} {:>10} {:>9} {:>6} {:>7}\n", x.contender,
+               human(x.per_second()), first > 0 ? x.per_second() / first : 0, p50, micros(quantile(lat, 0.99)),
+               micros(quantile(lat, 0.999)), micros(quantile(lat, 1)), rows, fair, x.errors);
   }
   for (const auto& g : report.goals)
     fmt::print(to, "  goal: {} {:g} {}; got {:.3g}: {}\n", g.at_most ? "at most" : "at least", g.wanted, g.text,
@@ -53,6 +54,8 @@ nlohmann::json to_json(case_report& report) {
                        {"mean_us", x.mean_us()},
                        {"seconds", x.seconds},
                        {"rows_per_commit", x.rows_per_commit}};
+    if (x.fairness > 0)
+      row["fairness"] = x.fairness;
     if (auto& lat = x.latencies_us; !lat.empty())
       row["latency_us"] = {{"p50", quantile(lat, 0.5)},
                            {"p99", quantile(lat, 0.99)},

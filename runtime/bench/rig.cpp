@@ -51,6 +51,7 @@ broker open_broker(const std::filesystem::path& root) {
 write_request insert_request(const std::string& agent, int64_t number) {
   static const sql_text sql{insert_row};
   write_request request;
+  request.db = items_file;
   request.agent = agent;
   request.statements.push_back({sql, {number, row_body}});
   return request;

@@ -12,6 +12,9 @@
 
 namespace sluice::bench {
 
+/// The database of every case.
+inline constexpr const char* items_file = "items.db";
+
 /// The table that every case uses, and rows of about 100 bytes for it.
 inline constexpr const char* create_table =
   "CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, agent INTEGER NOT NULL, body TEXT NOT NULL)";

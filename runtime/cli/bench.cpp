@@ -1,5 +1,7 @@
 #include "runtime/bench/report.hpp"
+#include "runtime/bench/worker.hpp"
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
 
 #include <fmt/core.h>
 
@@ -13,9 +15,25 @@ namespace {
 struct bench_command {
   size_t agents = 64;
   double seconds = 2;
+  std::vector<size_t> processes{1, 4, 16, 64};
   std::string folder;
   bool json = false;
 };
+
+using bench_case = std::function<bench::case_report(const bench::bench_options&)>;
+
+std::vector<bench_case> cases_of(const bench_command& asked) {
+  std::vector<bench_case> result{bench::many_writers, bench::lone_writer, bench::cached_read, bench::uncached_reads};
+  for (auto count : asked.processes)
+    for (auto mode : {synchronous_mode::full, synchronous_mode::normal})
+      result.emplace_back([=](const bench::bench_options& x) { return bench::process_writers(x, count, mode); });
+  if (asked.processes.empty())
+    return result;
+  result.emplace_back([](const bench::bench_options& x) { return bench::process_readers(x, 1); });
+  result.emplace_back([](const bench::bench_options& x) { return bench::process_readers(x, 16); });
+  result.emplace_back(bench::cold_commands);
+  return result;
+}
 
 int run(const bench_command& asked) {
   bench::bench_options options;
@@ -24,9 +42,10 @@ int run(const bench_command& asked) {
   options.folder = asked.folder.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path{asked.folder};
   auto all = nlohmann::json::array();
   auto show_progress = isatty(STDERR_FILENO) != 0;
-  for (auto* make : {bench::many_writers, bench::lone_writer, bench::cached_read, bench::uncached_reads}) {
+  auto cases = cases_of(asked);
+  for (const auto& make : cases) {
     if (show_progress)
-      fmt::print(stderr, "\rmeasuring case {} of 4 ...", all.size() + 1);
+      fmt::print(stderr, "\rmeasuring case {} of {} ...", all.size() + 1, cases.size());
     auto report = make(options);
     if (show_progress)
       fmt::print(stderr, "\r{:30}\r", "");
@@ -36,8 +55,14 @@ int run(const bench_command& asked) {
   }
   if (asked.json)
     fmt::print("{}\n", nlohmann::json{{"folder", options.folder.string()}, {"cases", std::move(all)}}.dump(2));
-  return 0;
+  return done;
 }
+
+struct worker_command {
+  std::string root;
+  int what = 0;
+  int64_t duration_ms = 0;
+};
 
 } // namespace
 
@@ -49,9 +74,32 @@ void declare_bench(CLI::App& command, action& chosen) {
   command.add_option("--seconds", asked->seconds, "how long each contender runs")
     ->check(CLI::Range(0.05, 3'600.0))
     ->capture_default_str();
-  command.add_option("--folder", asked->folder, "where the files go; its disk is what is measured [the temporary folder]");
+  command
+    .add_option("--processes", asked->processes,
+                "numbers of processes for the cases across processes, separated by commas; 0 leaves these cases out")
+    ->delimiter(',')
+    ->check(CLI::Range(0, 1'000))
+    ->capture_default_str();
+  command.add_option("--folder", asked->folder,
+                     "where the files go; its disk is what is measured [the temporary folder]");
   command.add_flag("--json", asked->json, "one JSON document on standard output");
-  command.callback([asked, &chosen] { chosen = [asked] { return run(*asked); }; });
+  command.callback([asked, &chosen] {
+    std::erase(asked->processes, size_t{0});
+    chosen = [asked] { return run(*asked); };
+  });
+}
+
+void declare_bench_worker(CLI::App& command, action& chosen) {
+  auto asked = std::make_shared<worker_command>();
+  command.add_option("ROOT", asked->root)->required();
+  command.add_option("WORK", asked->what)->required()->check(CLI::Range(0, 5));
+  command.add_option("MS", asked->duration_ms)->required();
+  command.callback([asked, &chosen] {
+    chosen = [asked] {
+      return bench::run_worker(static_cast<bench::work>(asked->what), asked->root,
+                               std::chrono::milliseconds{asked->duration_ms});
+    };
+  });
 }
 
 } // namespace sluice::cli

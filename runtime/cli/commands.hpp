@@ -16,6 +16,10 @@ void declare_exec(CLI::App& command, action& chosen);
 void declare_query(CLI::App& command, action& chosen);
 void declare_status(CLI::App& command, action& chosen);
 void declare_audit(CLI::App& command, action& chosen);
+void declare_serve(CLI::App& command, action& chosen);
+void declare_stop(CLI::App& command, action& chosen);
+void declare_top(CLI::App& command, action& chosen);
 void declare_bench(CLI::App& command, action& chosen);
+void declare_bench_worker(CLI::App& command, action& chosen);
 
 } // namespace sluice::cli

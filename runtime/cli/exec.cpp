@@ -2,7 +2,6 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
-#include "runtime/client.hpp"
 #include "runtime/json.hpp"
 #include "runtime/sqlite/split_statements.hpp"
 
@@ -39,6 +38,8 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   if (!params)
     return std::move(params.error());
   auto statements = sqlite::split_statements(*sql);
+  if (statements.empty())
+    return make_error(errc::invalid_request, "the SQL holds no statement");
   if (statements.size() > 1 && !options.params.empty())
     return make_error(errc::invalid_request, "-p needs a single statement; SQL holds several");
   write_request request;
@@ -58,7 +59,7 @@ int run(const exec_options& options) {
   auto request = as_request(options, place->name);
   if (!request)
     return usage_error(describe(request.error()).message, options.json);
-  auto store = open_client(place->root);
+  auto store = open_store(options, place->root);
   if (!store)
     return fail(store.error(), options.json);
   auto result = (*store)->write(std::move(*request));

@@ -2,11 +2,12 @@
 
 namespace sluice::cli {
 
-caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root) {
+caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root, client_options options) {
   std::error_code unreadable;
   if (std::filesystem::is_directory(root, unreadable) && !std::filesystem::exists(root / ".sluice", unreadable))
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
-  return open_client(root);
+  options.start_broker = false;
+  return open_client(root, std::move(options));
 }
 
 } // namespace sluice::cli

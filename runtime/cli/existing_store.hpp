@@ -7,7 +7,7 @@
 namespace sluice::cli {
 
 /// `open_client` for commands that only look: a folder that was never a store is not made one, but refused
-/// (`unknown_database`).
-caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root);
+/// (`unknown_database`), and a broker is not started for them.
+caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root, client_options options = {});
 
 } // namespace sluice::cli

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
 #include <span>
 #include <string_view>
+#include <unistd.h>
 
 namespace {
 
@@ -22,12 +25,24 @@ constexpr command_entry commands[]{
   {"query", "Read: run one SELECT", declare_query},
   {"status", "Show how a store stands", declare_status},
   {"audit", "Show, check or export who did what", declare_audit},
-  {"bench", "Measure this machine: the broker beside raw SQLite and beside a mutex", declare_bench},
+  {"serve", "Run a broker that stays, or speak JSON-RPC and MCP on stdio", declare_serve},
+  {"stop", "Ask the running broker to finish and go", declare_stop},
+  {"top", "Watch a running broker", declare_top},
+  {"bench", "Measure this machine: the broker beside SQLite used directly", declare_bench},
+  // What `bench` starts; without a description it is left out of --help.
+  {"bench-worker", "", declare_bench_worker},
 };
 
 // The command line could not be read as far as its options, so they are looked for here.
 bool wants_json(std::span<char*> args) {
   return std::any_of(args.begin(), args.end(), [](const char* arg) { return std::string_view{arg} == "--json"; });
+}
+
+// Where one is closed, the next file opened would be taken for the terminal.
+void open_standard_descriptors() {
+  for (auto fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+      std::abort();
 }
 
 int run(int argc, char** argv) {
@@ -38,13 +53,13 @@ int run(int argc, char** argv) {
   app.footer("Exit status: 0 done; 1 the request failed; 2 wrong usage; 3 no broker where one was required.");
   action chosen;
   for (const auto& x : commands)
-    x.declare(*app.add_subcommand(x.name, x.description), chosen);
+    x.declare(*app.add_subcommand(x.name, x.description)->group(*x.description ? "Subcommands" : ""), chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
     return app.exit(help, std::cout, std::cerr);
   } catch (const CLI::ParseError& wrong) {
-    return usage_error(wrong.what(), wants_json({argv, static_cast<size_t>(argc)}));
+    return usage_error(std::string{wrong.what()} + "; see sluice --help", wants_json({argv, static_cast<size_t>(argc)}));
   }
   return chosen();
 }
@@ -52,8 +67,10 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-  // Whoever reads our output may stop early; writing then fails like any other write.
+  open_standard_descriptors();
+  // Whoever reads our output may stop early, and files may have a limit; writing then fails like any other write.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run(argc, argv);
   } catch (const std::exception& x) {

@@ -2,9 +2,9 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
-#include "runtime/client.hpp"
 #include "runtime/json.hpp"
 
+#include <cstdlib>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -52,7 +52,13 @@ int run(const query_options& options) {
   auto request = as_request(options, place->name);
   if (!request)
     return usage_error(describe(request.error()).message, options.json);
-  auto store = open_client(place->root);
+  // A broker that is started only to say so would leave its folder behind.
+  std::error_code unreadable;
+  auto elsewhere = !options.endpoint.empty() || std::getenv("SLUICE_ENDPOINT") != nullptr;
+  if (!elsewhere && !std::filesystem::exists(place->root / ".sluice", unreadable)
+      && !std::filesystem::exists(options.db, unreadable))
+    return fail(make_error(errc::unknown_database, "there is no such file, and no store in its folder"), options.json);
+  auto store = open_store(options, place->root);
   if (!store)
     return fail(store.error(), options.json);
   auto result = (*store)->read(std::move(*request));
@@ -70,7 +76,7 @@ void declare_query(CLI::App& command, action& chosen) {
     ->excludes(fresh);
   command.add_option("--max-rows", options->max_rows, "At most this many rows; more are cut off, and it says so")
     ->type_name("N")
-    ->check(CLI::PositiveNumber);
+    ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}));
   auto* json = command.get_option("--json");
   command.add_flag("--csv", options->csv, "Print CSV (RFC 4180)")->excludes(json);
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });

@@ -1,14 +1,15 @@
 #include "runtime/cli/request_options.hpp"
 
 #include "messages/error.hpp"
+#include "runtime/cli/output.hpp"
 #include "runtime/json.hpp"
+#include "runtime/user_name.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <iostream>
 #include <iterator>
-#include <pwd.h>
 #include <unistd.h>
 
 namespace sluice::cli {
@@ -32,12 +33,6 @@ caf::error mixed_parameters() {
                                            "name=VALUE is written text:name=VALUE");
 }
 
-std::string user_name() {
-  if (const auto* entry = getpwuid(geteuid()))
-    return entry->pw_name;
-  return fmt::format("uid{}", geteuid());
-}
-
 } // namespace
 
 void declare(CLI::App& command, request_options& to) {
@@ -56,12 +51,24 @@ void declare(CLI::App& command, request_options& to) {
     ->take_all()
     ->allow_extra_args(false);
   command.add_option("--agent", to.agent, "Who asks [SLUICE_AGENT, then user@pid]");
+  command.add_option("--endpoint", to.endpoint, "The broker's socket, instead of the store's own [SLUICE_ENDPOINT]")
+    ->type_name("PATH");
+  command.add_flag("--require-broker", to.require_broker, "Fail instead of working without a broker (exit status 3)");
   command.add_flag("--json", to.json, "Print one JSON document, on failure too");
+}
+
+caf::expected<std::unique_ptr<client>> open_store(const request_options& options, const std::filesystem::path& root) {
+  client_options way;
+  way.endpoint = options.endpoint;
+  way.require_broker = options.require_broker;
+  way.warn = note;
+  return open_client(root, std::move(way));
 }
 
 caf::expected<database_place> locate(const std::string& db) {
   std::filesystem::path path{db};
-  if (!path.has_filename())
+  std::error_code unreadable;
+  if (!path.has_filename() || std::filesystem::is_directory(path, unreadable))
     return make_error(errc::invalid_request, "DB names a folder, not a file");
   auto root = path.parent_path();
   return database_place{root.empty() ? "." : root, path.filename()};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/statement.hpp"
+#include "runtime/client.hpp"
 
 #include <CLI/CLI.hpp>
 #include <caf/expected.hpp>
@@ -17,8 +18,13 @@ struct request_options {
   std::string sql;
   std::vector<std::string> params;
   std::string agent;
+  std::string endpoint;
+  bool require_broker = false;
   bool json = false;
 };
+
+/// The way to the store that the options ask for. Working without a broker is said on stderr.
+caf::expected<std::unique_ptr<client>> open_store(const request_options& options, const std::filesystem::path& root);
 
 /// Adds the options to `command`. `to` outlives the parse.
 void declare(CLI::App& command, request_options& to);

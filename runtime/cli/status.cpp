@@ -2,9 +2,7 @@
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/table.hpp"
-#include "runtime/json.hpp"
 
-#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -29,14 +27,16 @@ std::string size_text(uint64_t bytes) {
   return fmt::format("{:.1f} {}", size, units[unit]);
 }
 
-std::string cache_text(const cache_status& x) {
-  if (!x.enabled)
+std::string cache_text(const nlohmann::json& x) {
+  if (!x.at("enabled").get<bool>())
     return "off";
-  return fmt::format("{} entries, {}; {} hits, {} joined, {} misses; {} invalidated, {} evicted", x.entries,
-                     size_text(x.bytes), x.hits, x.joined, x.misses, x.invalidated, x.evicted);
+  auto count = [&](const char* name) { return x.at(name).get<uint64_t>(); };
+  return fmt::format("{} entries, {}; {} hits, {} joined, {} misses; {} invalidated, {} evicted", count("entries"),
+                     size_text(count("bytes")), count("hits"), count("joined"), count("misses"), count("invalidated"),
+                     count("evicted"));
 }
 
-std::string databases_text(const store_status& x) {
+std::string databases_text(const nlohmann::json& databases) {
   constexpr auto right = alignment::right;
   table result{{{"DATABASE"},
                 {"STATE"},
@@ -52,22 +52,25 @@ std::string databases_text(const store_status& x) {
                 {"FOREIGN", right},
                 {"LOCK ERRORS", right},
                 {"RESTARTS", right}}};
-  auto number = [](uint64_t n) { return std::to_string(n); };
-  for (const auto& db : x.broker.databases) {
-    auto file = std::find_if(x.files.begin(), x.files.end(), [&](const auto& f) { return f.name == db.name; });
-    auto sizes = file == x.files.end() ? database_file{} : *file;
-    result.add({db.name, db.quarantined ? "quarantined" : "ok", size_text(sizes.bytes), size_text(sizes.wal_bytes),
-                number(db.last_commit_seq), number(db.queued), number(db.commits), number(db.committed_requests),
-                number(db.replayed_requests), number(db.failed_requests), number(db.overloaded),
-                number(db.foreign_commits), number(db.retry.lock_errors), number(db.restarts)});
+  for (const auto& db : databases) {
+    auto count = [&](const char* name) { return db.at(name).get<uint64_t>(); };
+    auto number = [&](const char* name) { return std::to_string(count(name)); };
+    result.add({db.at("name").get<std::string>(), db.at("quarantined").get<bool>() ? "quarantined" : "ok",
+                size_text(count("file_bytes")), size_text(count("wal_file_bytes")), number("last_commit_seq"),
+                number("queued"), number("commits"), number("committed_requests"), number("replayed_requests"),
+                number("failed_requests"), number("overloaded"), number("foreign_commits"),
+                std::to_string(db.at("retry").at("lock_errors").get<uint64_t>()), number("restarts")});
   }
   return result.empty() ? "no databases\n" : result.text();
 }
 
-std::string as_text(const store_status& x) {
-  auto leader = x.in_process ? "none; this command led it for the moment" : fmt::format("pid {}", x.leader_pid);
-  return fmt::format("store     {}\nleader    {}\ncache     {}\nrestarts  {}\n\n{}", x.broker.root, leader,
-                     cache_text(x.broker.cache), x.broker.restarts, databases_text(x));
+std::string as_text(const nlohmann::json& x) {
+  const auto& leader = x.at("leader");
+  auto who = leader.at("in_process").get<bool>() ? "none; this command led it for the moment"
+                                                 : fmt::format("pid {}", leader.at("pid").get<int64_t>());
+  return fmt::format("store     {}\nleader    {}\ncache     {}\nrestarts  {}\n\n{}",
+                     x.at("store_root").get<std::string>(), who, cache_text(x.at("cache")),
+                     x.at("restarts").get<uint64_t>(), databases_text(x.at("databases")));
 }
 
 int run(const status_options& options) {
@@ -77,7 +80,7 @@ int run(const status_options& options) {
   auto status = (*store)->status();
   if (!status)
     return fail(status.error(), options.json);
-  return options.json ? finish_json(as_json(*status)) : finish(as_text(*status));
+  return options.json ? finish_json(*status) : finish(as_text(*status));
 }
 
 } // namespace

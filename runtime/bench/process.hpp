@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+namespace sluice::bench {
+
+/// A child process with pipes to its stdin and from its stdout. Errors end the benchmark with an exception. The child
+/// is killed, if it still runs, and waited for at the end.
+class child_process {
+public:
+  explicit child_process(const std::vector<std::string>& command);
+  child_process(const child_process&) = delete;
+  child_process& operator=(const child_process&) = delete;
+  ~child_process();
+
+  void write(std::string_view text);
+
+  /// Reads exactly so many bytes of its output.
+  void read_exactly(void* to, size_t size);
+
+  /// Waits for its end and returns its exit status; what it prints is thrown away.
+  int wait();
+
+private:
+  pid_t pid_ = -1;
+  int in_ = -1;
+  int out_ = -1;
+};
+
+} // namespace sluice::bench

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <termios.h>
+
+namespace sluice::cli {
+
+/// The terminal of a command that draws a screen again and again and listens for single keys; any that knows ANSI
+/// sequences will do, over ssh too. Where stdin and stdout are no terminal it does nothing. Set back at the end.
+class raw_terminal {
+public:
+  raw_terminal();
+  raw_terminal(const raw_terminal&) = delete;
+  raw_terminal& operator=(const raw_terminal&) = delete;
+  ~raw_terminal();
+
+  bool is_one() const noexcept { return active_; }
+
+  /// `text` as it replaces what was on the screen, cut to the screen's size.
+  std::string frame(std::string_view text) const;
+
+  /// Waits so long, or until somebody types `q`; then it is true.
+  bool wait_for_quit(std::chrono::milliseconds time) const;
+
+private:
+  bool active_;
+  termios before_{};
+};
+
+} // namespace sluice::cli

@@ -1,0 +1,199 @@
+#include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
+#include "runtime/cli/serve_log.hpp"
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/client/takeover.hpp"
+#include "runtime/frontdoor/front_door.hpp"
+#include "runtime/frontdoor/stdio.hpp"
+#include "runtime/store_lock.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <future>
+#include <sys/resource.h>
+#include <thread>
+#include <unistd.h>
+
+namespace sluice::cli {
+
+namespace {
+
+namespace asio = boost::asio;
+
+struct serve_options {
+  std::string root = ".";
+  std::string http;
+  bool stdio = false;
+  double idle_s = 0;
+  // How a client starts a transient broker: what it inherits from the client.
+  bool transient = false;
+  int lock_fd = -1;
+  int root_fd = -1;
+  int ready_fd = -1;
+};
+
+// One line tells the client that started us how it went.
+void tell_starter(int fd, const std::string& line) {
+  if (fd < 0)
+    return;
+  // It may have given up waiting.
+  if (write(fd, line.data(), line.size()) < 0)
+    log_warning("the client that started this broker has gone");
+  close(fd);
+}
+
+// Each connection takes a descriptor, and the soft limit is for programs that use select().
+void raise_descriptor_limit() {
+  rlimit x{};
+  if (getrlimit(RLIMIT_NOFILE, &x) != 0 || x.rlim_cur == x.rlim_max)
+    return;
+  x.rlim_cur = x.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &x);
+}
+
+// Leaves the client to itself: it waits for the process that it started, and that ends here.
+void daemonize() {
+  if (auto child = fork(); child != 0)
+    _exit(child < 0 ? failed : done);
+}
+
+caf::expected<store_lock> lead(serve_options& options, const store_root& root, const broker_config& config) {
+  if (options.lock_fd >= 0) {
+    auto lock = store_lock::adopt(root, options.lock_fd, options.root_fd);
+    // The folder was deleted meanwhile; without a word the starter looks again, as after any sudden end.
+    if (!lock)
+      close(std::exchange(options.ready_fd, -1));
+    return lock;
+  }
+  // One that is to go again has no reason to replace another one.
+  if (options.idle_s > 0)
+    return store_lock::acquire(root, std::chrono::milliseconds{0});
+  return take_over(root, config.lock_wait);
+}
+
+// What stops a broker from outside: a signal, its front door, or the end of stdin.
+class stop_event {
+public:
+  stop_event() : signals_(loop_, SIGTERM, SIGINT, SIGHUP) {
+    signals_.async_wait([this](const boost::system::error_code& cancelled, int number) {
+      if (cancelled)
+        return;
+      finish(fmt::format("signal {}", number));
+    });
+  }
+
+  // Any thread.
+  void set(std::string_view reason) {
+    asio::post(loop_, [this, text = std::string{reason}] { finish(text); });
+  }
+
+  std::string wait() {
+    loop_.run();
+    return reason_;
+  }
+
+private:
+  void finish(std::string reason) {
+    reason_ = std::move(reason);
+    // Who asks a second time does not want to wait: the signal ends the process.
+    boost::system::error_code ignored;
+    signals_.clear(ignored);
+    loop_.stop();
+  }
+
+  asio::io_context loop_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
+  asio::signal_set signals_;
+  std::string reason_;
+};
+
+// An exception ends the process at once, and with it the lock: half a broker could not even be taken down.
+caf::expected<std::string> serve(serve_options& options) noexcept {
+  auto config = load_config(options.root);
+  if (!config)
+    return std::move(config.error());
+  auto root = store_root::open(options.root);
+  if (!root)
+    return std::move(root.error());
+  if (options.idle_s > 0)
+    config->linger = std::chrono::milliseconds{static_cast<int64_t>(options.idle_s * 1e3)};
+  auto lock = lead(options, *root, *config);
+  if (!lock)
+    return std::move(lock.error());
+  stop_event stop;
+  auto leader = broker::open(*config, *root, std::move(*lock));
+  if (!leader)
+    return std::move(leader.error());
+  front_door_options shape;
+  shape.transient = options.transient || options.idle_s > 0;
+  shape.http = options.http;
+  shape.stop_wanted = [&stop](std::string_view reason) { stop.set(reason); };
+  shape.warn = log_warning;
+  auto door = front_door::open(*leader, shape);
+  if (!door)
+    return std::move(door.error());
+  log_info(fmt::format("sluice {} serves {}{}", SLUICE_VERSION, root->path().string(),
+                       (*door)->http_address().empty() ? "" : " and http://" + (*door)->http_address()));
+  tell_starter(options.ready_fd, "ready\n");
+  std::thread talk;
+  if (options.stdio)
+    talk = std::thread{[&] {
+      serve_stdio(options.root);
+      stop.set("end of stdin");
+    }};
+  auto reason = stop.wait();
+  log_info("stopping: " + reason);
+  (*door)->stop();
+  leader->shutdown();
+  log_info("stopped");
+  // Reading stdin cannot be interrupted, but it is no reason to stay.
+  if (talk.joinable() && reason != "end of stdin")
+    _exit(done);
+  if (talk.joinable())
+    talk.join();
+  return reason;
+}
+
+int run(serve_options options) {
+  if (options.transient)
+    daemonize();
+  raise_descriptor_limit();
+  // A program of its own for stdio alone is a client like others: many may run side by side.
+  if (options.stdio && options.http.empty() && options.idle_s == 0) {
+    auto served = serve_stdio(options.root);
+    return served ? done : fail(served.error(), false);
+  }
+  auto stopped = serve(options);
+  if (stopped)
+    return done;
+  auto why = describe(stopped.error());
+  tell_starter(options.ready_fd, fmt::format("error {} {}\n", to_string(why.code), why.message));
+  return fail(why, false);
+}
+
+} // namespace
+
+void declare_serve(CLI::App& command, action& chosen) {
+  auto options = std::make_shared<serve_options>();
+  command.add_option("ROOT", options->root, "Folder of the store [.]");
+  command
+    .add_option("--http", options->http,
+                "Serve HTTP there, too: /rpc, /mcp, /metrics (with the token of .sluice/token) and /healthz")
+    ->type_name("127.0.0.1:PORT");
+  command.add_flag("--stdio", options->stdio, "Speak JSON-RPC and MCP on stdin and stdout, until stdin ends");
+  command.add_option("--idle", options->idle_s, "Stop when nobody has needed the broker for so long")
+    ->type_name("SECONDS")
+    ->check(CLI::Range(0.01, 86'400.0));
+  // For clients that start a broker; an empty group keeps them out of --help.
+  command.add_flag("--transient", options->transient)->group("");
+  command.add_option("--lock-fd", options->lock_fd)->group("");
+  command.add_option("--root-fd", options->root_fd)->group("");
+  command.add_option("--ready-fd", options->ready_fd)->group("");
+  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+} // namespace sluice::cli

@@ -1,0 +1,33 @@
+#include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
+#include "runtime/frontdoor/client/takeover.hpp"
+
+namespace sluice::cli {
+
+namespace {
+
+// A broker answers what it was asked before it goes, and closes its databases.
+constexpr std::chrono::seconds patience{30};
+
+int run(const std::filesystem::path& where) {
+  std::error_code unreadable;
+  if (!std::filesystem::exists(where / ".sluice", unreadable))
+    return finish("no broker is running\n");
+  auto root = store_root::open(where);
+  if (!root)
+    return fail(root.error(), false);
+  auto stopped = stop_leader(*root, patience);
+  if (!stopped)
+    return fail(stopped.error(), false);
+  return finish(*stopped ? "stopped\n" : "no broker is running\n");
+}
+
+} // namespace
+
+void declare_stop(CLI::App& command, action& chosen) {
+  auto root = std::make_shared<std::string>(".");
+  command.add_option("ROOT", *root, "Folder of the store [.]");
+  command.final_callback([root, &chosen] { chosen = [root] { return run(*root); }; });
+}
+
+} // namespace sluice::cli

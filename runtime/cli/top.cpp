@@ -1,0 +1,164 @@
+#include "runtime/cli/commands.hpp"
+#include "runtime/cli/live_broker.hpp"
+#include "runtime/cli/output.hpp"
+#include "runtime/cli/raw_terminal.hpp"
+#include "runtime/cli/table.hpp"
+#include "runtime/cli/terminal_text.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <unistd.h>
+
+namespace sluice::cli {
+
+namespace {
+
+using nlohmann::json;
+using steady = std::chrono::steady_clock;
+
+constexpr auto right = alignment::right;
+constexpr size_t agents_shown = 10;
+
+struct top_options {
+  std::string root = ".";
+  double interval_s = 1;
+  uint64_t count = 0;
+};
+
+// What was counted since the last look, per second; negative at the first.
+class rates {
+public:
+  rates(const json& before, const json& now, double seconds) : before_(before), now_(now), seconds_(seconds) {}
+
+  double of(const json::json_pointer& where) const {
+    return seconds_ > 0 ? (number(now_, where) - number(before_, where)) / seconds_ : -1;
+  }
+
+private:
+  static double number(const json& x, const json::json_pointer& where) {
+    return x.contains(where) ? x.at(where).get<double>() : 0;
+  }
+
+  const json& before_;
+  const json& now_;
+  double seconds_;
+};
+
+// Nothing is known of the time before the first look.
+std::string per_second(double x) { return x < 0 ? "-" : fmt::format("{:.0f}/s", x); }
+
+std::string micros(double us) { return us >= 1e4 ? fmt::format("{:.1f} ms", us / 1e3) : fmt::format("{:.0f} us", us); }
+
+std::string head(const json& now, const rates& rate) {
+  const auto& leader = now.at("leader");
+  const auto& door = now.at("front_door");
+  const auto& cache = now.at("cache");
+  auto hits = cache.at("hits").get<double>() + cache.at("joined").get<double>();
+  auto reads = hits + cache.at("misses").get<double>();
+  using p = json::json_pointer;
+  return fmt::format("sluice {} on {}, pid {}{}\n"
+                     "{} connections, {} subscriptions; {} requests, {} failed\n"
+                     "cache {:.1f} % of reads, {} entries; {} hits, {} joined, {} misses\n\n",
+                     leader.at("version").get<std::string>(), printable(now.at("store_root").get<std::string>()),
+                     leader.at("pid").get<int64_t>(), leader.at("transient").get<bool>() ? ", transient" : "",
+                     door.at("connections").get<uint64_t>(), door.at("subscriptions").get<uint64_t>(),
+                     per_second(rate.of(p{"/front_door/requests"})), per_second(rate.of(p{"/front_door/failed"})),
+                     reads > 0 ? 100 * hits / reads : 0, cache.at("entries").get<uint64_t>(),
+                     per_second(rate.of(p{"/cache/hits"})), per_second(rate.of(p{"/cache/joined"})),
+                     per_second(rate.of(p{"/cache/misses"})));
+}
+
+// The counters of a database in the last look, by its name.
+json find_database(const json& status, const std::string& name) {
+  for (const auto& db : status.value("databases", json::array()))
+    if (db.at("name") == name)
+      return db;
+  return json::object();
+}
+
+std::string databases(const json& before, const json& now, double seconds) {
+  table x{{{"DATABASE"},
+           {"QUEUED", right},
+           {"COMMITS", right},
+           {"WRITES", right},
+           {"PER COMMIT", right},
+           {"FAILED", right},
+           {"LAST COMMIT", right},
+           {"STATE"}}};
+  for (const auto& db : now.at("databases")) {
+    auto name = db.at("name").get<std::string>();
+    auto old = find_database(before, name);
+    rates rate{old, db, old.empty() ? 0 : seconds};
+    using p = json::json_pointer;
+    auto commits = rate.of(p{"/commits"});
+    auto writes = rate.of(p{"/committed_requests"});
+    x.add({name, std::to_string(db.at("queued").get<uint64_t>()), per_second(commits), per_second(writes),
+           commits > 0 ? fmt::format("{:.1f}", writes / commits) : "-", per_second(rate.of(p{"/failed_requests"})),
+           std::to_string(db.at("last_commit_seq").get<uint64_t>()),
+           db.at("quarantined").get<bool>() ? "quarantined" : "ok"});
+  }
+  return x.empty() ? "no databases\n" : x.text();
+}
+
+std::string latencies(const json& now) {
+  table x{{{"METHOD"}, {"REQUESTS", right}, {"P50", right}, {"P99", right}, {"P99.9", right}, {"MAX", right}}};
+  for (const auto& [method, each] : now.at("front_door").at("latency_us").items())
+    x.add({method, std::to_string(each.at("count").get<uint64_t>()), micros(each.at("p50").get<double>()),
+           micros(each.at("p99").get<double>()), micros(each.at("p99_9").get<double>()),
+           micros(each.at("max").get<double>())});
+  return x.empty() ? "" : "\nin the last 10 to 20 s:\n" + x.text();
+}
+
+std::string agents(const json& now) {
+  table x{{{"AGENT"}, {"REQUESTS", right}, {"FAILED", right}, {"LAST SEEN", right}}};
+  const auto& all = now.at("front_door").at("agents");
+  for (size_t i = 0; i < std::min(agents_shown, all.size()); ++i)
+    x.add({all[i].at("agent").get<std::string>(), std::to_string(all[i].at("requests").get<uint64_t>()),
+           std::to_string(all[i].at("failed").get<uint64_t>()),
+           fmt::format("{:.1f} s ago", all[i].at("idle_ms").get<double>() / 1e3)});
+  return x.empty() ? "" : fmt::format("\n{} agents in the last minute:\n", all.size()) + x.text();
+}
+
+int run(const top_options& options) {
+  auto leader = connect_to_broker(options.root);
+  if (!leader)
+    return fail(leader.error(), false);
+  raw_terminal terminal;
+  auto interval = std::chrono::milliseconds{static_cast<int64_t>(options.interval_s * 1e3)};
+  json before = json::object();
+  auto looked_at = steady::now();
+  for (uint64_t shown = 0; options.count == 0 || shown < options.count; ++shown) {
+    auto now = (*leader)->status();
+    if (!now)
+      return fail(now.error(), false);
+    auto at = steady::now();
+    auto seconds = before.empty() ? 0 : std::chrono::duration<double>(at - looked_at).count();
+    auto frame =
+      head(*now, {before, *now, seconds}) + databases(before, *now, seconds) + latencies(*now) + agents(*now);
+    if (print(terminal.is_one() ? terminal.frame(frame + "\nq to quit\n") : frame + "\n") != delivery::complete)
+      return done;
+    before = std::move(*now);
+    looked_at = at;
+    if (shown + 1 != options.count && terminal.wait_for_quit(interval))
+      return done;
+  }
+  return done;
+}
+
+} // namespace
+
+void declare_top(CLI::App& command, action& chosen) {
+  auto options = std::make_shared<top_options>();
+  command.add_option("ROOT", options->root, "Folder of the store [.]");
+  command.add_option("--interval", options->interval_s, "Seconds between two looks")
+    ->check(CLI::Range(0.1, 3'600.0))
+    ->capture_default_str();
+  command.add_option("--count", options->count, "Stop after so many looks; 0 goes on until q or the broker ends")
+    ->capture_default_str();
+  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+} // namespace sluice::cli
