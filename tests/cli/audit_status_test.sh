@@ -8,8 +8,10 @@ prepare() {
   exits 1 sluice exec app.db "INSERT INTO t VALUES (NULL)" --agent bob
 }
 
-# Changes the audit behind the broker's back.
+# Changes the audit behind the broker's back. Records are written after their requests were answered: to verify is to
+# wait for them.
 tamper() {
+  exits 0 sluice audit verify
   sqlite3 .sluice/audit.db "DROP TRIGGER audit_update; DROP TRIGGER audit_delete; $1"
 }
 
@@ -116,7 +118,12 @@ test_the_status_is_readable_and_complete() {
   exits 0 sluice status . --json
   is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
   (($(json '$.databases[0].file_bytes') >= 4096))
-  is "$(json '$.leader.in_process') $(json '$.cache.enabled')" "1 1"
+  is "$(json '$.leader.in_process') $(json '$.cache.enabled')" "0 1"
+  is "$(json '$.leader.pid')" "$(sqlite3 :memory: "SELECT json_extract(readfile('.sluice/broker.json'), '$.pid')")"
+  gives "stopped" sluice stop
+  exits 0 sluice status --json
+  is "$(json '$.leader.in_process')" 1
+  is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
 }
 
 test_the_default_agent_is_the_user_and_the_process() {
@@ -131,7 +138,9 @@ test_the_default_agent_is_the_user_and_the_process() {
 test_usage_is_explained() {
   exits 0 sluice --help
   has "$out" "exec"
-  has_not "$out" "serve"
+  has "$out" "serve"
+  # What commands start is not for people.
+  has_not "$out" "bench-worker"
   exits 0 sluice exec --help
   has "$out" "--key"
   exits 0 sluice --version

@@ -131,7 +131,7 @@ test_what_only_the_broker_may_do_is_refused() {
   done
   exits 1 sluice query app.db "INSERT INTO t VALUES (1, 'x')"
   exits 1 sluice query app.db "SELECT 1; SELECT 2"
-  exits 1 sluice exec app.db "  ; -- nothing"
+  exits 2 sluice exec app.db "  ; -- nothing"
   [[ ! -e x.db && ! -e copy.db ]]
   gives "1 row changed, commit 2" sluice exec app.db "INSERT INTO t (name) VALUES ('a')"
 }

@@ -29,11 +29,11 @@ test_the_folder_of_the_file_is_the_store() {
 
 test_what_is_no_file_is_refused() {
   mkdir folder
-  exits 1 sluice exec folder "CREATE TABLE t (x)"
+  exits 2 sluice exec folder "CREATE TABLE t (x)"
   has "$err" "sluice: invalid_request: "
   exits 2 sluice exec folder/ "CREATE TABLE t (x)"
-  exits 1 sluice exec . "CREATE TABLE t (x)"
-  exits 1 sluice exec .. "CREATE TABLE t (x)"
+  exits 2 sluice exec . "CREATE TABLE t (x)"
+  exits 2 sluice exec .. "CREATE TABLE t (x)"
   exits 2 sluice exec "" "CREATE TABLE t (x)"
 }
 
@@ -93,6 +93,14 @@ test_twenty_processes_on_a_fresh_folder_all_succeed() {
     wait "${pids[i - 1]}" || give_up "process $i:" "$(<"$scratch/out.$i")"
   done
   gives $' n    s\n--  ---\n20  210' sluice query app.db "SELECT count(*) AS n, sum(x) AS s FROM t"
+}
+
+test_a_mistyped_query_does_not_make_a_folder_a_store() {
+  fails_with unknown_database sluice query app.db "SELECT 1"
+  mkdir folder
+  exits 2 sluice query folder "SELECT 1"
+  exits 2 sluice exec folder "CREATE TABLE t (x)"
+  is "$(find . -mindepth 1)" "./folder"
 }
 
 run_tests

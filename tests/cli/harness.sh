@@ -75,6 +75,8 @@ run_tests() {
       sed 's/^/  /' "$scratch/log"
       echo "not ok - $name"
     fi
+    # A transient broker would go by itself, but not before its folder does.
+    [[ ! -d "$scratch/store/.sluice" ]] || sluice stop "$scratch/store" >/dev/null 2>&1
     rm -rf "$scratch"
   done
   echo "done"

@@ -96,6 +96,7 @@ struct told {
 inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
   return {
     [](read_request&) -> caf::result<read_result> { return make_error(errc::internal, "a stub does not read"); },
+    [](cancel_atom, const std::string&) { return false; },
     [](read_done&) {},
     [log](const invalidation& x) { log->changes.push_back(x); },
     [](caf::join_atom, const std::string&, const reader_actor&) {},

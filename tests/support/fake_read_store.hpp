@@ -18,6 +18,7 @@ struct fake_view {
   uint32_t data_version = 1;
   uint64_t runs = 0;
   bool throws = false;
+  uint64_t open_stores = 0;
 };
 
 inline std::shared_ptr<const rowset> one_cell(value x) {
@@ -28,7 +29,8 @@ inline std::shared_ptr<const rowset> one_cell(value x) {
 
 class fake_read_store : public read_store {
 public:
-  explicit fake_read_store(fake_view& view) : view_(view) {}
+  explicit fake_read_store(fake_view& view) : view_(view) { ++view_.open_stores; }
+  ~fake_read_store() override { --view_.open_stores; }
 
   caf::expected<executed_read> run(const read_request& request, const read_limits&) override {
     ++view_.runs;

@@ -62,6 +62,8 @@ struct fake_disk {
   std::function<void()> after_commit = [] {};
   /// Runs for the statement "hook".
   std::function<void()> hook = [] {};
+  /// Runs when a store is closed.
+  std::function<void()> on_close = [] {};
   bool foreign_commit = false;
   bool checkpoint_throws = false;
 
@@ -81,7 +83,10 @@ struct fake_disk {
 class fake_write_store : public write_store {
 public:
   fake_write_store(fake_disk& disk, fake_clock& time) : disk_(disk), time_(time) { ++disk_.open_stores; }
-  ~fake_write_store() override { --disk_.open_stores; }
+  ~fake_write_store() override {
+    --disk_.open_stores;
+    disk_.on_close();
+  }
 
   bool is_open() const override { return open_; }
   bool in_transaction() const override { return pending_.has_value(); }

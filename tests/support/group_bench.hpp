@@ -59,8 +59,7 @@ struct group_bench {
 
   void settle() {
     auto done = group.settle();
-    if (!done.changes.tables.empty() || done.changes.everything)
-      changes.push_back(done.changes);
+    std::move(done.changes.begin(), done.changes.end(), std::back_inserter(changes));
     for (auto& x : done.records.records)
       records.push_back(std::move(x));
     for (auto& x : done.writes) {

@@ -17,8 +17,13 @@ build_packages=(
   libsodium-dev
   # The two cannot be installed together.
   "libboost1.81-dev|libboost1.74-dev"
+  prometheus-cpp-dev
+  libspdlog-dev
   libbenchmark-dev
   util-linux
+  python3
+  curl
+  socat
 )
 
 is_installed() {

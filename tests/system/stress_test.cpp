@@ -132,24 +132,32 @@ struct actor_agent {
   }
 };
 
-// Kills one actor after the other, each as soon as the last one's place has been taken again.
-void kill_actors(broker& host, const std::vector<std::string>& dbs, const std::atomic<bool>& stop, int at_most) {
+// Kills one actor after the other, each as soon as the last one's place has been taken again, until the load is over
+// and `at_least` have been killed. False when a place was not taken again within a minute.
+bool kill_actors(broker& host, const std::vector<std::string>& dbs, const std::atomic<bool>& load_is_over, int at_least,
+                 int at_most) {
   std::mt19937 random{7};
   auto& actors = host.actors();
-  auto last = actors.restarts.load();
-  for (int kills = 0; !stop && kills < at_most;) {
+  for (int kills = 0; (!load_is_over || kills < at_least) && kills < at_most; ++kills) {
+    auto before = actors.restarts.load();
     switch (random() % 4) {
     case 0: caf::anon_send_exit(actors.cache(), caf::exit_reason::kill); break;
     case 1: caf::anon_send_exit(actors.audit(), caf::exit_reason::kill); break;
-    default:
-      if (auto route = actors.slot(dbs[random() % dbs.size()]).route())
-        caf::anon_send_exit(route->writer, caf::exit_reason::kill);
+    default: {
+      auto route = actors.slot(dbs[random() % dbs.size()]).route();
+      if (!route)
+        return false;
+      caf::anon_send_exit(route->writer, caf::exit_reason::kill);
     }
-    ++kills;
-    while (!stop && actors.restarts.load() == last)
+    }
+    auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes{1};
+    while (actors.restarts.load() == before) {
+      if (std::chrono::steady_clock::now() > give_up)
+        return false;
       std::this_thread::yield();
-    last = actors.restarts.load();
+    }
   }
+  return true;
 }
 
 void check_against_file(const std::filesystem::path& root, const ledger_of_agent& own) {
@@ -210,14 +218,16 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
       }
     }
     std::atomic<bool> stop{false};
-    std::thread killer{[&] { kill_actors(host, dbs, stop, soak(60)); }};
+    bool all_replaced = false;
+    std::thread killer{[&] { all_replaced = kill_actors(host, dbs, stop, 20, soak(60)); }};
     for (auto& thread : threads)
       thread.join();
     for (size_t i = 0; i < actors.size(); ++i)
       observer->receive([](const caf::down_msg&) {});
     stop = true;
     killer.join();
-    CHECK(host.actors().restarts > 10);
+    CHECK(all_replaced);
+    CHECK(host.actors().restarts >= 20);
   }
   for (const auto& own : agents)
     check_against_file(folder.path(), own);

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
+
+examples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../examples" && pwd)
+export SLUICE_PROGRAM=$SLUICE
+# The shell example calls it as users do.
+PATH=$(dirname "$SLUICE"):$PATH
+
+test_the_client_in_python_writes_once_reads_and_is_refused() {
+  exits 0 python3 "$examples/sluice_client.py"
+  has "$out" "again: replayed=True"
+  has "$out" "refused: constraint"
+  has "$out" "read: [['from Python']]"
+  exits 0 sluice query notes.db "SELECT count(*) FROM notes" --json
+  is "$(json '$.rows[0][0]')" 1
+}
+
+test_the_client_in_python_goes_on_when_its_broker_is_killed() {
+  cat >killed.py <<END
+import json, os, signal, sys
+sys.path.insert(0, "$examples")
+from sluice_client import Store
+with Store(".") as store:
+    store.write("a.db", "CREATE TABLE t (x INTEGER NOT NULL)")
+    for i in range(20):
+        if i % 5 == 0:
+            os.kill(json.load(open(".sluice/broker.json"))["pid"], signal.SIGKILL)
+        store.write("a.db", "INSERT INTO t VALUES (?)", [i])
+    print(store.read("a.db", "SELECT count(*), count(DISTINCT x) FROM t")["rows"])
+END
+  gives "[[20, 20]]" python3 killed.py
+}
+
+test_the_client_in_shell_uses_the_program_the_socket_and_http() {
+  exits 0 bash "$examples/shell_client.sh"
+  has "$out" '"rows":[["from the shell"]]'
+  has "$out" '"outcome":"committed"'
+  has "$out" "from curl"
+}
+
+run_tests

@@ -1,0 +1,170 @@
+"""How a broker leaves: for a signal, for a request, or to make room for a newer version."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+from harness import is_equal, is_running, is_true, run_tests, wait_until
+from link import Refused, request
+from rig import TABLE, Writers, count, make_table, under_way
+
+
+def test_a_transient_broker_makes_room_for_a_newer_client(scene):
+    make_table(scene)
+    scene.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
+    first = scene.leader()
+    with scene.connect() as newer, scene.connect() as other:
+        under = under_way(scene, other)
+        # The client has sent a write behind its greeting, without waiting: it was meant for another protocol.
+        newer.send_bytes(request(1, "hello", protocol=2, client="newer")
+                         + request(2, "write", db="app.db", statements=[{"sql": "DELETE FROM t"}]))
+        newer.last_id = 2
+        refused = refusal_of(newer, 1)
+        is_equal((refused.code, refused.outcome), ("protocol_mismatch", "not_committed"))
+        is_equal((refused.data["protocol"], refused.data["hands_over"]), (1, True))
+        is_equal(refusal_of(newer, 2).code, "protocol_mismatch")
+        is_equal(newer.at_end(), [])
+        is_equal(other.answer(under)["outcome"], "committed")
+        is_equal(other.at_end(), [])
+    wait_until(lambda: not is_running(first), "the older leader has gone")
+    is_equal(count(scene), 3_000_001)
+    scene.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
+    is_true(scene.leader() not in (None, first), "another broker leads")
+
+
+def refusal_of(link, which):
+    try:
+        result = link.answer(which)
+    except Refused as x:
+        return x
+    raise AssertionError(f"not refused: {result}")
+
+
+def test_a_broker_that_stays_refuses_a_newer_client_by_name(scene):
+    server = scene.serve()
+    with scene.connect() as newer, scene.connect() as same:
+        same.write("app.db", TABLE)
+        same.write("app.db", "INSERT INTO t VALUES (1)")
+        refused = newer.refusal("hello", protocol=2)
+        is_equal((refused.code, refused.data["hands_over"]), ("protocol_mismatch", False))
+        is_true("protocol 1" in str(refused), str(refused))
+        for i in range(2):
+            refused = newer.refusal("write", db="app.db", statements=[{"sql": "DELETE FROM t"}])
+            is_equal((refused.code, refused.outcome), ("protocol_mismatch", "not_committed"))
+        is_equal(newer.refusal("shutdown").code, "protocol_mismatch")
+        is_equal(same.read("app.db", "SELECT count(*) FROM t"), [[1]])
+    is_equal(scene.leader(), server.pid)
+    is_equal([x["status"] for x in scene.audit() if x["request_type"] == "write"], ["committed"] * 2)
+
+
+def test_an_older_client_does_not_send_a_transient_broker_away(scene):
+    scene.run("exec", "app.db", TABLE).good()
+    with scene.connect() as older, scene.connect() as same:
+        is_equal(older.refusal("hello", protocol=0).error["code"], -32602)
+        is_equal(same.call("ping")["pong"], True)
+
+
+def test_sigterm_lets_requests_under_way_finish(scene):
+    server = scene.serve()
+    with scene.connect() as link, scene.connect() as idle:
+        link.write("app.db", TABLE)
+        idle.call("ping")
+        which = under_way(scene, link)
+        server.signal(signal.SIGTERM)
+        is_equal(link.answer(which)["outcome"], "committed")
+        is_equal(link.at_end(), [])
+        is_equal(idle.at_end(), [])
+    server.end().good()
+    is_equal(scene.leftovers(), [])
+    is_equal(count(scene), 3_000_000)
+
+
+def test_a_second_sigterm_ends_it_at_once(scene):
+    server = scene.serve()
+    with scene.connect() as link:
+        link.write("app.db", TABLE)
+        which = under_way(scene, link, rows=1_000_000_000)
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: not os.path.exists(scene.path(".sluice", "broker.sock")), "it drains")
+        is_true(not server.ended(), "it waits for the request")
+        server.signal(signal.SIGTERM)
+        is_equal(server.end(20).status, -signal.SIGTERM)
+        try:
+            link.answer(which)
+            raise AssertionError("answered")
+        except ConnectionError:
+            pass
+    is_equal(scene.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "0"])
+
+
+def test_other_signals_that_ask_to_stop_do_the_same(scene):
+    for x in (signal.SIGINT, signal.SIGHUP):
+        server = scene.serve()
+        server.signal(x)
+        server.end().good()
+        is_equal(scene.leftovers(), [])
+
+
+def test_a_broker_that_is_stopped_as_soon_as_it_serves_leaves_nothing(scene):
+    for _ in range(5):
+        servers = []
+        for i in range(8):
+            root = scene.path(str(i))
+            os.makedirs(root, exist_ok=True)
+            servers.append((scene.start("serve", root), root))
+        # A tenth of a second after its start it looks around.
+        for server, root in servers:
+            info = os.path.join(root, ".sluice", "broker.json")
+            wait_until(lambda: server.ended() or os.path.exists(info), "it serves")
+        # Both are due at once when it is late.
+        for server, root in servers:
+            server.signal(signal.SIGSTOP)
+        until = time.monotonic() + random.uniform(0.05, 0.12)
+        wait_until(lambda: time.monotonic() >= until, "its time has come")
+        for server, root in servers:
+            server.signal(signal.SIGTERM)
+            server.signal(signal.SIGCONT)
+        for server, root in servers:
+            server.end().good()
+            is_equal(sorted(set(os.listdir(os.path.join(root, ".sluice"))) - {"audit.db"}), [])
+
+
+def test_stop_waits_until_the_broker_has_gone(scene):
+    is_equal(scene.run("stop").good().out, "no broker is running\n")
+    server = scene.serve()
+    with scene.connect() as link:
+        link.write("app.db", TABLE)
+        which = under_way(scene, link)
+        is_equal(scene.run("stop").good().out, "stopped\n")
+        is_equal(scene.leftovers(), [])
+        is_equal(link.answer(which)["outcome"], "committed")
+    server.end().good()
+    is_equal(scene.run("stop").good().out, "no broker is running\n")
+
+
+def test_requests_sent_to_a_broker_that_is_leaving_are_made_again_at_the_next(scene):
+    make_table(scene)
+    writers = Writers(scene)
+    for _ in range(5):
+        seen = count(scene)
+        wait_until(lambda: count(scene) > seen + 3, "the writers are at work")
+        is_equal(scene.run("stop").good().out, "stopped\n")
+    written = writers.stop()
+    is_equal(count(scene), written)
+    scene.audit_is_whole()
+
+
+def test_a_broker_can_be_stopped_whatever_signals_its_first_client_ignores(scene):
+    text = 'trap "" TERM HUP INT; exec "$0" exec app.db "$1"'
+    subprocess.run(["sh", "-c", text, scene.program, TABLE], cwd=scene.store, env=scene.env, check=True,
+                   stdout=subprocess.DEVNULL)
+    pid = scene.leader()
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(pid), "it ends")
+    is_equal(scene.leftovers(), [])
+
+
+if __name__ == "__main__":
+    run_tests()

@@ -1,0 +1,93 @@
+"""What the tests have in common: a database to write to, and others that write to it."""
+
+import os
+import resource
+import subprocess
+
+from harness import is_equal, read_file, wait_until
+from link import PATIENCE
+
+TABLE = "CREATE TABLE t (a INTEGER)"
+
+
+def make_table(scene):
+    """A database with the table t; nobody leads when this returns."""
+    scene.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "200"}).good()
+    nobody_is_left(scene)
+
+
+def count(scene):
+    return scene.sql("app.db", "SELECT count(*) FROM t")[0][0]
+
+
+def nobody_is_left(scene):
+    wait_until(lambda: not scene.processes(), "every process has gone")
+    is_equal(scene.leftovers(), [], "files that are left")
+
+
+def under_way(scene, link, rows=3_000_000):
+    """Begins a write of so many rows, and returns when the broker is at work with it; gives its id."""
+    before = cpu_ticks(scene.leader())
+    numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows})"
+    which = link.post("write", db="app.db", statements=[{"sql": numbers + " INSERT INTO t SELECT x FROM n"}])
+    wait_until(lambda: cpu_ticks(scene.leader()) >= before + 5, "the write is under way")
+    return which
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat") as x:
+        words = x.read().rpartition(")")[2].split()
+    return int(words[11]) + int(words[12])
+
+
+class Writers:
+    """Four processes that each add one row after the other to the table t, a command for each."""
+
+    LOOP = """
+i=0
+until [ -e "$1/enough" ]; do
+  "$0" exec app.db "INSERT INTO t VALUES ($i)" --key "$2-$i" >>"$1/out.$2" || exit 1
+  i=$((i + 1))
+done
+"""
+
+    def __init__(self, scene):
+        self.scratch = scene.scratch
+        self.loops = [subprocess.Popen(["sh", "-c", self.LOOP, scene.program, scene.scratch, str(i)], cwd=scene.store,
+                                       env=scene.env, stderr=subprocess.PIPE, text=True) for i in range(4)]
+
+    def stop(self):
+        """How many rows they have written; none of them may have failed, or have had to say anything."""
+        with open(os.path.join(self.scratch, "enough"), "w"):
+            pass
+        for x in self.loops:
+            err = x.communicate(timeout=PATIENCE)[1]
+            is_equal((x.returncode, err), (0, ""))
+        return sum(read_file(os.path.join(self.scratch, f"out.{i}")).count("1 row changed") for i in range(4))
+
+
+def is_sanitized(scene):
+    """Such a build takes several times the memory, and time."""
+    with open(scene.program, "rb") as x:
+        return b"__asan_init" in x.read()
+
+
+def serve(scene, **more):
+    """A broker with the table t, and a well-behaved client of it."""
+    server = scene.serve(**more)
+    good = scene.connect()
+    good.write("app.db", TABLE)
+    return server, good
+
+
+def still_serves(scene, server, good):
+    """The good client has not noticed anything, and newcomers are welcome."""
+    is_equal(good.call("ping")["pid"], server.pid)
+    is_equal(good.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
+    with scene.connect() as link:
+        is_equal(link.call("ping")["pid"], server.pid)
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm") as x:
+        return int(x.read().split()[1]) * resource.getpagesize()

@@ -1,0 +1,96 @@
+"""Subscribers: what they are told, in which order, and what becomes of slow ones."""
+
+import time
+
+from harness import is_equal, is_true, run_tests
+from rig import serve, still_serves
+
+
+def test_subscribers_hear_of_commits_in_order_and_of_their_tables_only(scene):
+    _, good = serve(scene)
+    good.write("app.db", "CREATE TABLE u (a)")
+    with scene.connect() as link:
+        start = link.call("subscribe", db="app.db", tables=["t"])
+        last = good.write("app.db", "INSERT INTO u VALUES (1)")["commit_seq"]
+        seqs = []
+        for i in range(200):
+            seqs.append(good.write("app.db", f"INSERT INTO t VALUES ({i})")["commit_seq"])
+        heard = [link.next_news() for _ in seqs]
+        is_equal([x["method"] for x in heard], ["invalidation"] * len(seqs))
+        is_equal([x["params"]["commit_seq"] for x in heard], seqs)
+        is_equal({(x["params"]["subscription"], x["params"]["db"], *x["params"]["tables"]) for x in heard},
+                 {(start["subscription"], "app.db", "t")})
+        is_true(start["as_of_seq"] < last < seqs[0], "the subscription began before")
+        is_equal(link.call("unsubscribe", subscription=start["subscription"])["unsubscribed"], True)
+        is_equal(link.call("unsubscribe", subscription=start["subscription"])["unsubscribed"], False)
+        good.write("app.db", "INSERT INTO t VALUES (1)")
+        # What is told, is told before the answer to a request that comes later.
+        link.read("app.db", "SELECT 1", freshness="fresh")
+        is_equal(link.news, [])
+
+
+def test_a_subscriber_goes_on_from_where_it_was(scene):
+    _, good = serve(scene)
+    seqs = [good.write("app.db", f"INSERT INTO t VALUES ({i})")["commit_seq"] for i in range(50)]
+    with scene.connect() as link:
+        link.call("subscribe", db="app.db", tables=["t"], from_seq=seqs[19])
+        is_equal([link.next_news()["params"]["commit_seq"] for _ in range(30)], seqs[20:])
+    with scene.connect() as link:
+        refused = link.refusal("subscribe", db="app.db", tables=["t"], from_seq=seqs[-1] + 1)
+        is_equal(refused.code, "invalid_request")
+
+
+def test_subscribers_hear_all_while_many_write_and_they_come_and_go(scene):
+    _, good = serve(scene)
+    writers = [scene.connect() for _ in range(8)]
+    first = good.call("subscribe", db="app.db", tables=["t"])["as_of_seq"]
+    for i in range(50):
+        for x in writers:
+            x.post("write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({i})"}])
+    seen = first
+    # Each leaves after a few commits, and the next one resumes there.
+    for _ in range(10):
+        with scene.connect() as link:
+            link.call("subscribe", db="app.db", tables=["t"], from_seq=seen)
+            for _ in range(3):
+                seq = link.next_news()["params"]["commit_seq"]
+                is_equal(seq, seen + 1)
+                seen = seq
+                good.write("app.db", "INSERT INTO t VALUES (0)")
+    for x in writers:
+        for i in range(1, 51):
+            x.answer(i)
+    newest = good.write("app.db", "INSERT INTO t VALUES (0)")["commit_seq"]
+    is_equal([good.next_news()["params"]["commit_seq"] for _ in range(first, newest)],
+             list(range(first + 1, newest + 1)))
+
+
+def test_a_slow_subscriber_is_told_that_it_lost_its_place_and_can_resume(scene):
+    server, good = serve(scene)
+    # Long names make long notifications.
+    tables = ["t" + "x" * 900 + str(i) for i in range(10)]
+    for x in tables:
+        good.write("app.db", f"CREATE TABLE {x} (a)")
+    with scene.connect() as link:
+        link.call("subscribe", db="app.db", tables=[])
+        start = time.monotonic()
+        newest = 0
+        for i in range(300):
+            statements = [{"sql": f"INSERT INTO {x} VALUES ({i})"} for x in tables]
+            newest = good.call("write", db="app.db", statements=statements)["commit_seq"]
+        print(f"300 writes beside a subscriber that takes nothing: {time.monotonic() - start:.2f} s")
+        seqs = []
+        while (news := link.next_news())["method"] == "invalidation":
+            seqs.append(news["params"]["commit_seq"])
+        is_equal(news["method"], "subscription_lost")
+        is_equal(seqs, list(range(seqs[0], seqs[0] + len(seqs))))
+        is_equal(news["params"]["last_seq"], seqs[-1])
+        is_true(newest > seqs[-1], "it had not been slow")
+        # It reads now, so it is told all of the rest.
+        link.call("subscribe", db="app.db", tables=[], from_seq=seqs[-1])
+        is_equal(link.next_news()["params"]["commit_seq"], seqs[-1] + 1)
+    still_serves(scene, server, good)
+
+
+if __name__ == "__main__":
+    run_tests()

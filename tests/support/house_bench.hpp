@@ -1,0 +1,111 @@
+#pragma once
+
+#include "actors/audit.hpp"
+#include "actors/cache.hpp"
+#include "actors/reader.hpp"
+#include "actors/supervisor.hpp"
+#include "actors/writer.hpp"
+#include "tests/support/actor_bench.hpp"
+#include "tests/support/fake_audit_store.hpp"
+#include "tests/support/group_bench.hpp"
+#include "tests/support/read_bench.hpp"
+
+namespace sluice::test {
+
+/// The whole house on fakes: a disk per database, one audit file.
+struct house_bench : actor_bench {
+  std::map<std::string, fake_disk> disks;
+  fake_audit_file file;
+  fake_view view;
+  uint64_t writers = 0;
+  uint64_t caches = 0;
+  uint64_t audits = 0;
+  std::map<std::string, std::vector<reader_actor>> readers;
+  std::shared_ptr<hit_table> hits = std::make_shared<hit_table>(hit_table_settings{});
+  supervisor_actor aut;
+
+  house_bench() {
+    supervisor_parts parts;
+    parts.actors = actors;
+    parts.time = &time;
+    parts.readers_per_database = 2;
+    parts.spawn.writer = [this](database_slot& slot, std::shared_ptr<admission> queue) {
+      ++writers;
+      auto x = std::make_shared<writer_parts>();
+      x->store = std::make_unique<fake_write_store>(disks[slot.name()], time);
+      x->slot = &slot;
+      x->queue = std::move(queue);
+      x->actors = actors;
+      x->time = &time;
+      return sys.spawn(writer, x);
+    };
+    parts.spawn.reader = [this](database_slot& slot) {
+      auto store = std::make_shared<std::unique_ptr<read_store>>(std::make_unique<fake_read_store>(view));
+      return readers[slot.name()].emplace_back(sys.spawn(reader, store));
+    };
+    parts.spawn.cache = [this] {
+      ++caches;
+      cache_parts x;
+      x.hits = hits;
+      x.actors = actors;
+      x.time = &time;
+      x.misses = std::make_shared<std::atomic<uint64_t>>(0);
+      x.joined = std::make_shared<std::atomic<uint64_t>>(0);
+      return sys.spawn(cache, x);
+    };
+    parts.spawn.audit = [this] {
+      ++audits;
+      auto open = [this]() -> caf::expected<std::unique_ptr<audit_store>> {
+        return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
+      };
+      return sys.spawn(audit, audit_store_opener{open});
+    };
+    aut = sys.spawn(supervisor, parts);
+    actors->set(aut);
+    run();
+  }
+
+  ~house_bench() {
+    file = {};
+    for (auto& [name, disk] : disks) {
+      disk.checkpoint_throws = false;
+      disk.on_close = [] {};
+    }
+    ask<caf::ok_atom>(aut, caf::close_atom_v);
+    run();
+    kill(aut);
+    readers.clear();
+    actors->clear();
+    run();
+  }
+
+  answer<caf::ok_atom> open(const std::string& db) { return ask<caf::ok_atom>(aut, caf::open_atom_v, db); }
+  answer<caf::ok_atom> close() { return ask<caf::ok_atom>(aut, caf::close_atom_v); }
+
+  writer_actor writer_of(const std::string& db) { return actors->slot(db).route()->writer; }
+
+  answer<write_result> write(const std::string& db, std::string agent, std::string sql = "put t k v") {
+    auto x = a_write(std::move(agent), {std::move(sql)});
+    x.db = db;
+    return ask<write_result>(writer_of(db), x);
+  }
+
+  answer<read_result> read(const std::string& db, std::string id, std::string sql) {
+    auto x = a_read(std::move(id), std::move(sql));
+    x.db = db;
+    return ask<read_result>(actors->cache(), x);
+  }
+
+  bool works(const std::string& db) {
+    auto agent = "check" + std::to_string(checks_++);
+    auto a = write(db, agent);
+    auto b = read(db, agent, agent);
+    run();
+    return ok(a) && ok(b);
+  }
+
+private:
+  uint64_t checks_ = 0;
+};
+
+} // namespace sluice::test

@@ -1,0 +1,237 @@
+#include "runtime/store_lock.hpp"
+#include "tests/system/rig.hpp"
+
+#include <caf/all.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+const sql_text make_log{"CREATE TABLE log (n INTEGER NOT NULL)"};
+const sql_text add{"INSERT INTO log (n) VALUES (?)"};
+const sql_text endless{"WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c, log"};
+
+// The files that SQLite keeps beside databases in use, anywhere under the root.
+std::vector<std::string> logs_in(const std::filesystem::path& root) {
+  std::vector<std::string> result;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{root}) {
+    auto name = entry.path().filename().string();
+    if (name.ends_with("-wal") || name.ends_with("-shm") || name.ends_with("-journal"))
+      result.push_back(name);
+  }
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+using names = std::vector<std::string>;
+
+read_request running_long(std::string id) {
+  auto x = read_of("reader", endless);
+  x.request_id = std::move(id);
+  x.limits.timeout = 10min;
+  return x;
+}
+
+/// Keeps what it hears.
+struct ear {
+  explicit ear(caf::actor_system& system) {
+    auto take = [this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
+      return {[this](const invalidation& x) {
+        std::lock_guard guard{mutex_};
+        heard_.push_back(x);
+      }};
+    };
+    actor = system.spawn(take);
+  }
+
+  ~ear() { caf::anon_send_exit(actor, caf::exit_reason::kill); }
+
+  std::vector<invalidation> heard() {
+    std::lock_guard guard{mutex_};
+    return heard_;
+  }
+
+  invalidation_listener actor;
+
+private:
+  std::mutex mutex_;
+  std::vector<invalidation> heard_;
+};
+
+} // namespace
+
+TEST_CASE("a broker that is shut down leaves nothing beside its databases", "[system]") {
+  one_database x;
+  auto other = must(x.host.open_database("other.db"));
+  must(x.db.write("host", make_log));
+  must(x.db.write("agent", add, {1}));
+  must(other.write("host", make_log));
+  for (int i = 0; i < 20; ++i) {
+    must(x.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
+    must(other.read("reader", "SELECT count(*) FROM log"));
+  }
+  must(x.host.audit({}));
+  CHECK(must(x.host.verify_audit()).intact());
+  CHECK(!logs_in(x.folder.path()).empty());
+  x.host.shutdown();
+  CHECK(logs_in(x.folder.path()) == names{});
+  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == 1);
+}
+
+TEST_CASE("nothing is left of a database that was only read, or that only the audit looked at", "[system]") {
+  temp_dir folder;
+  {
+    auto host = open_broker(folder.path());
+    for (auto* name : {"read.db", "untouched.db"})
+      must(must(host.open_database(name)).write("host", make_log));
+  }
+  CHECK(logs_in(folder.path()) == names{});
+  {
+    auto host = open_broker(folder.path());
+    auto db = must(host.open_database("read.db"));
+    must(db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
+    must(host.audit({}));
+  }
+  CHECK(logs_in(folder.path()) == names{});
+}
+
+TEST_CASE("queries that run do not hold up a shutdown, nor leave anything behind", "[system]") {
+  one_database x;
+  must(x.db.write("host", make_log));
+  must(x.db.write("agent", add, {1}));
+  std::vector<std::future<caf::expected<read_result>>> reads;
+  for (int i = 0; i < 12; ++i) {
+    auto request = running_long(std::to_string(i));
+    request.query.params = {};
+    request.query.sql = sql_text{endless.str() + " WHERE log.n <> " + std::to_string(i + 10)};
+    reads.push_back(x.db.read_async(request));
+  }
+  await([&] { return x.host.status().cache.misses >= 12; });
+  auto write = x.db.write_async(write_of("agent", {{add, {2}}}));
+  auto begin = std::chrono::steady_clock::now();
+  x.host.shutdown();
+  CHECK(std::chrono::steady_clock::now() - begin < 30s);
+  for (auto& read : reads)
+    CHECK(refused(answer_of(read)).code == errc::unavailable);
+  auto written = answer_of(write);
+  CHECK(logs_in(x.folder.path()) == names{});
+  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == (written ? 2 : 1));
+}
+
+TEST_CASE("a database that somebody else has open keeps its files, until that one closes it", "[system]") {
+  one_database x;
+  must(x.db.write("host", make_log));
+  auto someone = std::make_unique<foreigner>(x.file());
+  someone->run("SELECT count(*) FROM log");
+  must(x.db.write("agent", add, {1}));
+  x.host.shutdown();
+  CHECK(logs_in(x.folder.path()) == names{"app.db-shm", "app.db-wal"});
+  someone->run("INSERT INTO log (n) VALUES (2)");
+  someone.reset();
+  CHECK(logs_in(x.folder.path()) == names{});
+  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == 2);
+}
+
+TEST_CASE("nothing is left when an actor was killed before the shutdown", "[system]") {
+  one_database x;
+  must(x.db.write("host", make_log));
+  must(x.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
+  auto restarts = x.host.status().restarts;
+  switch (GENERATE(range(0, 3))) {
+  case 0: caf::anon_send_exit(must(x.host.actors().slot("app.db").route()).writer, caf::exit_reason::kill); break;
+  case 1: caf::anon_send_exit(x.host.actors().cache(), caf::exit_reason::kill); break;
+  default: caf::anon_send_exit(x.host.actors().audit(), caf::exit_reason::kill);
+  }
+  await([&] { return x.host.status().restarts > restarts; });
+  x.host.shutdown();
+  CHECK(logs_in(x.folder.path()) == names{});
+}
+
+TEST_CASE("a query that runs is interrupted by cancelling its id, and its reader serves on", "[system]") {
+  one_database x{[](broker_config& cfg) { cfg.readers = 1; }};
+  must(x.db.write("host", make_log));
+  must(x.db.write("agent", add, {1}));
+  auto reading = x.db.read_async(running_long("long"));
+  await([&] { return x.host.status().cache.misses >= 1; });
+  caf::scoped_actor self{x.host.system()};
+  auto cancel = [&](const std::string& id) {
+    auto found = false;
+    self->request(x.host.actors().cache(), caf::infinite, cancel_atom{}, id)
+      .receive([&](bool was) { found = was; }, [](const caf::error& why) { FAIL(describe(why).message); });
+    return found;
+  };
+  CHECK_FALSE(cancel("other"));
+  CHECK(cancel("long"));
+  auto why = refused(answer_of(reading));
+  CHECK(why.code == errc::cancelled);
+  CHECK(why.request_id == "long");
+  // With one reader, this answer means that the query has ended.
+  must(x.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
+  audit_query query;
+  query.status = "cancelled";
+  await([&] { return must(x.host.audit(query)).records.size() == 1; });
+  CHECK(must(x.host.audit(query)).records[0].request_id == "long");
+}
+
+TEST_CASE("a listener hears every commit once and in order, under many writers", "[system]") {
+  one_database x;
+  ear listener{x.host.system()};
+  x.db.listen(listener.actor);
+  must(x.db.write("host", make_log));
+  std::vector<std::future<caf::expected<write_result>>> writes;
+  uint64_t last = 0;
+  for (int i = 0; i < 50; ++i) {
+    for (int k = 0; k < 20; ++k)
+      writes.push_back(x.db.write_async(write_of("agent", {{add, {i * 20 + k}}})));
+    for (auto& write : std::exchange(writes, {}))
+      last = std::max(last, must(answer_of(write)).commit_seq);
+  }
+  await([&] { return !listener.heard().empty() && listener.heard().back().commit_seq == last; });
+  auto heard = listener.heard();
+  REQUIRE(heard.size() == last);
+  for (size_t i = 0; i < heard.size(); ++i) {
+    CHECK(heard[i].commit_seq == i + 1);
+    CHECK(heard[i].db == "app.db");
+    CHECK((i == 0 || heard[i].tables == names{"log"}));
+  }
+  foreigner someone{x.file()};
+  someone.run("INSERT INTO log (n) VALUES (-1)");
+  must(x.db.write("agent", add, {-2}));
+  await([&] { return listener.heard().back().commit_seq == last + 1; });
+  heard = listener.heard();
+  CHECK(heard[heard.size() - 2].commit_seq == 0);
+  CHECK(heard[heard.size() - 2].everything);
+  x.db.unlisten(listener.actor);
+}
+
+TEST_CASE("a broker may be given a lock that was taken before, and actors may open databases without blocking",
+          "[system]") {
+  temp_dir folder;
+  auto root = must(store_root::open(folder.path()));
+  auto lock = must(store_lock::acquire(root, 0ms));
+  auto host = must(broker::open(broker_config{}, root, std::move(lock)));
+  CHECK(refused(store_lock::acquire(root, 0ms)).code == errc::busy);
+  CHECK(must(host.resolve("./app.db")) == "app.db");
+  CHECK(refused(host.resolve("../app.db")).code == errc::invalid_request);
+  std::promise<caf::expected<write_result>> answer;
+  auto asked = answer.get_future();
+  host.system().spawn([&](caf::event_based_actor* self) {
+    auto fail = [&](caf::error& why) { answer.set_value(std::move(why)); };
+    host.open_database(self, "app.db")
+      .then(
+        [&, self, fail](caf::ok_atom) {
+          host.opened("app.db")
+            .write(self, write_of("actor", {{make_log, {}}}))
+            .then([&](write_result& x) { answer.set_value(std::move(x)); }, fail);
+        },
+        fail);
+  });
+  CHECK(must(answer_of(asked)).commit_seq == 1);
+}
