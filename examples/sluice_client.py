@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""A sluice client with nothing but the standard library; one file, to be copied into a project.
+
+    with Store("/path/to/folder") as store:
+        store.write("app.db", "INSERT INTO notes (text) VALUES (?)", ["hello"], agent="alice")
+        print(store.read("app.db", "SELECT count(*) FROM notes")["rows"])
+
+There is no set-up: the first client starts a broker, which goes away when nobody needs it. When the broker dies, a
+request is sent again under the same idempotency key, so it is applied exactly once.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+
+PROTOCOL = 1
+
+
+class SluiceError(Exception):
+    """What the broker refused: `code` is the word (constraint, overloaded, ...), `data` all that it said."""
+
+    def __init__(self, error):
+        self.data = error.get("data") or {}
+        self.code = self.data.get("code", "internal")
+        super().__init__(f"{self.code}: {error.get('message', '')}")
+
+
+class Store:
+    """A folder of databases. Not for several threads at once: give each its own."""
+
+    def __init__(self, root=".", program=None, patience=30.0):
+        self.root = os.path.realpath(root)
+        self.program = program or os.environ.get("SLUICE_PROGRAM", "sluice")
+        self.patience = patience
+        self.stream = None
+        self.starter = None
+        self.calls = 0
+
+    def write(self, db, *statements, agent=None, key=None):
+        """Applies statements as a whole: each an SQL text, which a list or dict of parameters may follow."""
+        batch = []
+        for x in statements:
+            if isinstance(x, str):
+                batch.append({"sql": x})
+            else:
+                batch[-1]["params"] = x
+        params = {"db": db, "statements": batch, "idempotency_key": key or str(uuid.uuid4())}
+        return self.call("write", **params, **({"agent": agent} if agent else {}))
+
+    def read(self, db, sql, params=(), **more):
+        return self.call("read", db=db, sql=sql, params=params, **more)
+
+    def call(self, method, **params):
+        """Any method of docs/protocol.md. Sent again, as it is, when the broker is lost before it answered."""
+        give_up = time.monotonic() + self.patience
+        while True:
+            try:
+                return self._call_once(method, params)
+            except OSError:
+                self.close()
+                if time.monotonic() > give_up:
+                    raise
+
+    def close(self):
+        stream, self.stream = self.stream, None
+        if stream:
+            # What it has not sent to a broker that has gone is no loss: the caller is about to send it again.
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _call_once(self, method, params):
+        if self.stream is None:
+            self._connect()
+        self.calls += 1
+        request = {"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params}
+        self.stream.write(json.dumps(request).encode() + b"\n")
+        self.stream.flush()
+        line = self.stream.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionError("the broker has gone")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise SluiceError(answer["error"])
+        return answer["result"]
+
+    def _connect(self):
+        give_up = time.monotonic() + self.patience
+        started_at = 0.0
+        while True:
+            try:
+                link = socket.socket(socket.AF_UNIX)
+                link.connect(self._socket_path())
+                self.stream = link.makefile("rwb")
+                self._call_once("hello", {"protocol": PROTOCOL, "client": "sluice_client.py"})
+                return
+            except OSError:
+                self.close()
+                if time.monotonic() > give_up:
+                    raise
+            if time.monotonic() - started_at > 1:
+                started_at = time.monotonic()
+                self._start_broker()
+            time.sleep(0.02)
+
+    def _start_broker(self):
+        """Of several that are started at once, one leads and the others go, as busy."""
+        if self.starter and self.starter.poll() == 1:
+            with open(self.starter.log) as log:
+                why = log.read().strip()
+            if why and ": busy: " not in why:
+                raise RuntimeError(f"no broker can be started: {why}")
+        log = os.path.join(tempfile.gettempdir(), f"sluice-{os.getuid()}-{os.getpid()}.log")
+        with open(log, "w") as stderr:
+            try:
+                self.starter = subprocess.Popen(
+                    [self.program, "serve", self.root, "--idle", "3"],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
+                )
+            except OSError as missing:
+                raise RuntimeError(f"no broker can be started: {missing}") from None
+        self.starter.log = log
+
+    def _socket_path(self):
+        try:
+            with open(os.path.join(self.root, ".sluice", "broker.json")) as info:
+                return json.load(info)["socket"]
+        except (FileNotFoundError, ValueError):
+            raise ConnectionError("there is no broker") from None
+
+
+def main():
+    with Store(".") as store:
+        store.write("notes.db", "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+        first = store.write("notes.db", "INSERT INTO notes (text) VALUES (?)", ["from Python"], agent="py", key="py-note-1")
+        again = store.write("notes.db", "INSERT INTO notes (text) VALUES (?)", ["from Python"], agent="py", key="py-note-1")
+        print(f"commit {first['commit_seq']}, and again: replayed={again['replayed']}")
+        try:
+            store.write("notes.db", "INSERT INTO notes (text) VALUES (NULL)", agent="py")
+        except SluiceError as refused:
+            print(f"refused: {refused.code}")
+        answer = store.read("notes.db", "SELECT text FROM notes WHERE id = :id", {"id": 1}, min_seq=first["commit_seq"])
+        print(f"read: {answer['rows']} from {answer['source']}")
+
+
+if __name__ == "__main__":
+    main()
