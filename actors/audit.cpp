@@ -12,8 +12,10 @@ constexpr std::chrono::milliseconds retry_after{1'000};
 
 } // namespace
 
-audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open) {
+audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open,
+                                 std::shared_ptr<observations> shown) {
   self->state.open = std::move(open);
+  self->state.shown = std::move(shown);
   return {
     [self](audit_batch& batch) { self->state.take(batch); },
     [self](attach_atom, const std::string& db) -> caf::result<uint64_t> { return self->state.attach(db); },
@@ -54,11 +56,27 @@ void audit_state::take(audit_batch& batch) {
     static_cast<void>(write());
   if (pending.size() > keep_at_most)
     drop_oldest();
+  shown->audit.change([this](audit_status& x) { x.pending = pending.size(); });
   if (!pending.empty())
     schedule(failing ? retry_after : write_after);
 }
 
 caf::expected<void> audit_state::write() {
+  auto outcome = append();
+  publish(outcome);
+  return outcome;
+}
+
+void audit_state::publish(const caf::expected<void>& outcome) {
+  shown->audit.change([&](audit_status& x) {
+    x.pending = pending.size();
+    x.failing = !outcome;
+    if (!outcome)
+      x.last_error = describe(outcome.error()).message;
+  });
+}
+
+caf::expected<void> audit_state::append() {
   if (auto opened = ensure_open(); !opened)
     return opened;
   if (pending.empty())
@@ -73,6 +91,7 @@ caf::expected<void> audit_state::write() {
     store.reset();
     return written;
   }
+  shown->audit.change([this](audit_status& x) { x.written += pending.size(); });
   pending.clear();
   lost.count = 0;
   return caf::unit;
@@ -85,6 +104,7 @@ void audit_state::drop_oldest() {
   lost.status = to_string(errc::unavailable);
   lost.count += static_cast<uint32_t>(count);
   pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
+  shown->audit.change([count](audit_status& x) { x.lost += count; });
 }
 
 caf::expected<uint64_t> audit_state::attach(const std::string& db) {
@@ -95,6 +115,7 @@ caf::expected<uint64_t> audit_state::attach(const std::string& db) {
     return missing.error();
   auto count = static_cast<uint64_t>(missing->size());
   pending = std::move(*missing);
+  shown->audit.change([count](audit_status& x) { x.recovered += count; });
   if (auto written = write(); !written) {
     schedule(retry_after);
     return written.error();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/observations.hpp"
 #include "actors/store.hpp"
 #include "messages/interfaces.hpp"
 
@@ -27,6 +28,7 @@ struct audit_state {
 
   audit_actor::pointer self;
   audit_store_opener open;
+  std::shared_ptr<observations> shown;
   std::unique_ptr<audit_store> store;
   std::vector<audit_record> pending;
   bool scheduled = false;
@@ -42,10 +44,13 @@ struct audit_state {
 
 private:
   caf::expected<void> ensure_open();
+  caf::expected<void> append();
   void drop_oldest();
+  void publish(const caf::expected<void>& outcome);
 };
 
-/// The behavior of the audit actor. Spawn it detached: it blocks in SQLite.
-audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open);
+/// The behavior of the audit actor, which counts on in `shown`. Spawn it detached: it blocks in SQLite.
+audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open,
+                                 std::shared_ptr<observations> shown);
 
 } // namespace sluice

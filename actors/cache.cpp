@@ -109,6 +109,8 @@ void cache_state::follow(read_desk::outcome out) {
   parts.joined->store(desk->joined(), std::memory_order_relaxed);
   for (auto& x : out.deliveries)
     x.to.deliver(std::move(x.result));
+  for (auto& x : out.slow)
+    parts.shown->slow.add(std::move(x));
 }
 
 void cache_state::tick() {

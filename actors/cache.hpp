@@ -3,6 +3,7 @@
 #include "actors/clock.hpp"
 #include "actors/directory.hpp"
 #include "actors/hit_table.hpp"
+#include "actors/observations.hpp"
 #include "actors/read_desk.hpp"
 #include "messages/interfaces.hpp"
 
@@ -22,6 +23,7 @@ struct cache_parts {
   /// Shared with `status`: reads that ran a query, and reads that shared another's.
   std::shared_ptr<std::atomic<uint64_t>> misses;
   std::shared_ptr<std::atomic<uint64_t>> joined;
+  std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 
 struct cache_state {

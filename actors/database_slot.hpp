@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/admission.hpp"
+#include "actors/duration_histogram.hpp"
 #include "actors/retry_counters.hpp"
 #include "actors/table_versions.hpp"
 #include "messages/interfaces.hpp"
@@ -44,12 +45,22 @@ public:
   const table_versions& versions() const noexcept { return versions_; }
   database_counters& counters() noexcept { return counters_; }
   retry_counters& retries() noexcept { return retries_; }
+  write_timings& timings() noexcept { return timings_; }
 
   /// The current route, or why there is none (`unavailable`).
   caf::expected<write_route> route() const {
     std::lock_guard guard{mutex_};
     if (closed_)
       return make_error(*closed_);
+    return route_;
+  }
+
+  /// The current route, even when requests are no longer taken: for what the broker itself still has to write before
+  /// it ends. `unavailable` when there has never been one.
+  caf::expected<write_route> last_route() const {
+    std::lock_guard guard{mutex_};
+    if (!route_.queue)
+      return make_error(errc::unavailable, "the database has not been opened");
     return route_;
   }
 
@@ -108,6 +119,7 @@ private:
   table_versions versions_;
   database_counters counters_;
   retry_counters retries_;
+  write_timings timings_;
   mutable std::mutex mutex_;
   write_route route_;
   std::optional<failure> closed_;

@@ -18,16 +18,22 @@ class directory {
 public:
   cache_actor cache() const { return get(cache_); }
   audit_actor audit() const { return get(audit_); }
+  buffer_actor buffer() const { return get(buffer_); }
+  log_actor log() const { return get(log_); }
   supervisor_actor supervisor() const { return get(supervisor_); }
 
   void set(cache_actor x) { put(cache_, std::move(x)); }
   void set(audit_actor x) { put(audit_, std::move(x)); }
+  void set(buffer_actor x) { put(buffer_, std::move(x)); }
+  void set(log_actor x) { put(log_, std::move(x)); }
   void set(supervisor_actor x) { put(supervisor_, std::move(x)); }
 
   /// Forgets every actor; requests fail from now on.
   void clear() {
     set(cache_actor{});
     set(audit_actor{});
+    set(buffer_actor{});
+    set(log_actor{});
     set(supervisor_actor{});
     for (auto* x : slots()) {
       x->forget_route();
@@ -75,6 +81,8 @@ private:
   mutable std::mutex mutex_;
   cache_actor cache_;
   audit_actor audit_;
+  buffer_actor buffer_;
+  log_actor log_;
   supervisor_actor supervisor_;
   std::map<std::string, std::unique_ptr<database_slot>> slots_;
 };

@@ -5,6 +5,7 @@
 #include "actors/reply.hpp"
 #include "actors/request_ids.hpp"
 #include "actors/retry_policy.hpp"
+#include "actors/slow_requests.hpp"
 #include "actors/store.hpp"
 
 #include <chrono>
@@ -65,9 +66,14 @@ public:
     std::vector<invalidation> changes;
     audit_batch records;
     std::chrono::nanoseconds busy{0};
+    /// Requests that took notably long, with their statements, whose plan may be asked for. Nobody waits for that, so
+    /// see to them last.
+    std::vector<std::pair<slow_request, std::vector<statement>>> slow;
   };
 
-  group_commit(write_store& store, database_slot& slot, const clock& time, group_settings settings, uint64_t seed);
+  /// Everything given outlives this.
+  group_commit(write_store& store, database_slot& slot, const clock& time, group_settings settings, uint64_t seed,
+               const slow_requests& slow);
 
   /// Takes a request in, and executes it unless a foreign process holds the lock.
   step add(write_request request, reply<write_result> to);
@@ -101,6 +107,11 @@ private:
     reply<write_result> to;
     size_t bytes = 0;
     clock::steady deadline;
+    /// When its wait was over, because it was executed or refused; what of the wait was for a foreign process's lock;
+    /// and how long the execution took. Of the last execution, if there were several.
+    clock::steady began{};
+    std::chrono::nanoseconds locked_out{0};
+    std::chrono::nanoseconds executed{0};
     uint64_t refusals = 0;
     std::optional<write_result> result;
     std::optional<failure> error;
@@ -120,6 +131,8 @@ private:
 
   step begin();
   caf::expected<begun_transaction> ask_for_lock();
+  void end_wait_for_lock(clock::steady until);
+  void end_wait(entry& x) const;
   step begin_refused(const failure& why);
   step full_or(step::action otherwise) const;
   std::chrono::milliseconds milliseconds_until(clock::steady at) const;
@@ -129,6 +142,7 @@ private:
   // everything in `whole` has failed or waits for the lock.
   bool execute(range which, range whole);
   void execute(entry& x);
+  void run(entry& x);
   bool begin_again(range which);
   void undo(range which);
 
@@ -138,7 +152,9 @@ private:
   void commit_failed(range which, const failure& why);
   void fail_live(range which, const failure& why);
 
-  audit_record record_of(entry& x, int64_t ts_us, clock::steady at) const;
+  void settle_one(entry& x, int64_t ts_us, settlement& into);
+  audit_record record_of(entry& x, int64_t ts_us) const;
+  slow_request timing_of(const entry& x, const audit_record& record) const;
   void note_foreign_commit();
   void everything_may_have_changed();
 
@@ -146,6 +162,7 @@ private:
   database_slot& slot_;
   const clock& time_;
   const group_settings settings_;
+  const slow_requests& slow_;
   backoff backoff_;
 
   std::vector<entry> entries_;
@@ -153,8 +170,13 @@ private:
   bool backing_off_ = false;
   std::chrono::milliseconds pause_{0};
   clock::steady retry_at_{};
+  // The clock as it was last read: the end of one thing is the beginning of the next, and reading it costs.
+  clock::steady now_{};
   clock::steady opened_at_{};
   clock::steady waiting_since_{};
+  // The last wait for the lock that is over.
+  clock::steady locked_out_since_{};
+  clock::steady locked_out_until_{};
   uint64_t next_seq_ = 0;
   uint64_t number_ = 1;
   bool foreign_commit_ = false;

@@ -156,13 +156,28 @@ void read_desk::leave(uint64_t id, flight& x) {
 
 bool read_desk::expired(const read_request& request, clock::steady now, outcome& out, waiter& x) {
   if (request.cancel.cancelled()) {
-    fail(x, failed(errc::cancelled, "the read was cancelled while it waited for a reader"), out);
+    give_up(x, failed(errc::cancelled, "the read was cancelled while it waited for a reader"), now, out);
     return true;
   }
   if (now - request.received < request.limits.timeout)
     return false;
-  fail(x, failed(errc::deadline_exceeded, "the time-out passed while the read waited for a reader"), out);
+  give_up(x, failed(errc::deadline_exceeded, "the time-out passed while the read waited for a reader"), now, out);
   return true;
+}
+
+void read_desk::give_up(waiter& x, const failure& why, clock::steady now, outcome& out) {
+  auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - x.request.received);
+  slow_request r;
+  r.ts_us = wall_us(time_);
+  r.request_id = x.request.request_id;
+  r.agent = x.request.agent;
+  r.db = x.request.db;
+  r.operation = "read";
+  r.sql = shown_sql({&x.request.query, 1});
+  r.status = to_string(why.code);
+  r.total_us = r.queue_us = static_cast<uint64_t>(std::max<int64_t>(waited.count(), 0));
+  out.slow.push_back(std::move(r));
+  fail(x, why, out);
 }
 
 void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outcome& out) {

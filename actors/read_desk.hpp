@@ -6,6 +6,7 @@
 #include "actors/reader_pool.hpp"
 #include "actors/reply.hpp"
 #include "actors/request_ids.hpp"
+#include "actors/slow_requests.hpp"
 #include "messages/interfaces.hpp"
 
 #include <deque>
@@ -45,6 +46,8 @@ public:
     std::vector<delivery> deliveries;
     std::vector<dispatch> dispatches;
     std::vector<audit_record> records;
+    /// Reads that were refused while they waited for a reader; what readers run, they tell themselves.
+    std::vector<slow_request> slow;
     /// Databases whose queue is waiting for more readers.
     std::vector<std::string> wants_readers;
     /// Databases that a foreign process seems to have written to.
@@ -131,6 +134,7 @@ private:
   void answer(flight& x, executed_read& result, outcome& out);
   void answer(flight& x, const failure& why, outcome& out);
   void fail(waiter& x, const failure& why, outcome& out);
+  void give_up(waiter& x, const failure& why, clock::steady now, outcome& out);
   void deliver(waiter& x, caf::expected<read_result> result, outcome& out);
 
   hit_table& hits_;

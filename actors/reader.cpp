@@ -1,22 +1,64 @@
 #include "actors/reader.hpp"
 
+#include <algorithm>
+
 namespace sluice {
 
 reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
-                                   std::shared_ptr<std::unique_ptr<read_store>> store) {
-  self->state.store = std::move(*store);
+                                   std::shared_ptr<reader_parts> parts) {
+  self->state.parts = std::move(*parts);
   return {
-    [self](const run_read& x) {
-      read_done result;
-      result.flight = x.flight;
-      auto answer = self->state.store->run(x.request, x.request.limits);
-      if (answer)
-        result.answer = std::move(*answer);
-      else
-        result.error = std::move(answer.error());
-      return result;
+    [self](const run_read& x) -> caf::result<read_done> {
+      auto& state = self->state;
+      auto promise = self->make_response_promise<read_done>();
+      auto done = state.run(x);
+      if (!state.parts.shown->slow.notable(state.ended - std::min(x.request.received, state.began))) {
+        promise.deliver(std::move(done));
+        return promise;
+      }
+      // Nobody waits for the plan.
+      promise.deliver(done);
+      state.note_slow(x, done);
+      return promise;
     },
   };
+}
+
+read_done reader_state::run(const run_read& x) {
+  read_done result;
+  result.flight = x.flight;
+  began = parts.time->now();
+  auto answer = parts.store->run(x.request, x.request.limits);
+  ended = parts.time->now();
+  if (answer)
+    result.answer = std::move(*answer);
+  else
+    result.error = std::move(answer.error());
+  return result;
+}
+
+void reader_state::note_slow(const run_read& x, const read_done& done) {
+  auto us = [](clock::steady from, clock::steady to) {
+    return static_cast<uint64_t>(
+      std::max<int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(to - from).count(), 0));
+  };
+  slow_request r;
+  r.ts_us = wall_us(*parts.time);
+  r.request_id = x.request.request_id;
+  r.agent = x.request.agent;
+  r.db = x.request.db;
+  r.operation = "read";
+  r.sql = shown_sql({&x.request.query, 1});
+  r.status = done.error ? to_string(code_of(done.error)) : "ok";
+  r.queue_us = us(x.request.received, began);
+  r.execute_us = us(began, ended);
+  r.total_us = r.queue_us + r.execute_us;
+  auto& slow = parts.shown->slow;
+  if (slow.would_keep(r.total_us))
+    // A statement that is none has no plan.
+    if (auto plan = parts.store->explain(x.request.query))
+      r.plan = std::move(*plan);
+  slow.add(std::move(r));
 }
 
 } // namespace sluice

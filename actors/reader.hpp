@@ -1,5 +1,7 @@
 #pragma once
 
+#include "actors/clock.hpp"
+#include "actors/observations.hpp"
 #include "actors/store.hpp"
 #include "messages/interfaces.hpp"
 
@@ -7,13 +9,26 @@
 
 namespace sluice {
 
-struct reader_state {
+/// What a reader works with; the store is its own, the rest outlives it.
+struct reader_parts {
   std::unique_ptr<read_store> store;
+  const clock* time = nullptr;
+  std::shared_ptr<observations> shown = std::make_shared<observations>();
+};
+
+struct reader_state {
+  read_done run(const run_read& x);
+  void note_slow(const run_read& x, const read_done& done);
+
+  reader_parts parts;
+  // Of the query that ran last.
+  clock::steady began{};
+  clock::steady ended{};
   static inline const char* name = "reader";
 };
 
 /// The behavior of a reader. Spawn it detached: it blocks in SQLite.
 reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
-                                   std::shared_ptr<std::unique_ptr<read_store>> store);
+                                   std::shared_ptr<reader_parts> parts);
 
 } // namespace sluice

@@ -50,6 +50,13 @@ void retry_counters::add_wait(std::chrono::milliseconds waited) {
   sums_.max_wait_ms = std::max(sums_.max_wait_ms, ms);
 }
 
+void retry_counters::reset() {
+  std::lock_guard guard{mutex_};
+  sums_ = {};
+  waits_ = 0;
+  recent_ = {};
+}
+
 retry_status retry_counters::snapshot(const clock& time) const {
   std::lock_guard guard{mutex_};
   auto result = sums_;

@@ -23,6 +23,9 @@ public:
 
   retry_status snapshot(const clock& time) const;
 
+  /// Begins to count anew, the last five minutes included.
+  void reset();
+
 private:
   // Ten-second buckets over five minutes; each remembers which ten seconds it stands for.
   struct bucket {

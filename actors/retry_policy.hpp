@@ -15,6 +15,9 @@ struct retry_policy {
   std::chrono::milliseconds cap{2'000};
   /// Each pause is drawn from `[1 - jitter, 1 + jitter]` times its nominal length; 0 to 1.
   double jitter = 0.25;
+  /// Counted from the first try: the last one begins no later than this. Zero means no bound. Not for writers, whose
+  /// requests have deadlines of their own.
+  std::chrono::milliseconds deadline{0};
 };
 
 /// The pauses of one series of tries. The seed makes them repeatable. Not synchronized.

@@ -2,7 +2,9 @@
 
 #include "actors/clock.hpp"
 #include "messages/audit.hpp"
+#include "messages/buffer.hpp"
 #include "messages/invalidation.hpp"
+#include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
 
@@ -11,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -92,6 +95,10 @@ public:
 
   /// Forgets idempotency keys kept since before `before_us` (Unix microseconds); returns how many.
   virtual caf::expected<uint64_t> prune_keys(int64_t before_us) = 0;
+
+  /// How SQLite means to execute the statements (EXPLAIN QUERY PLAN), a line a step, steps of a step indented. Executes
+  /// nothing. @pre no transaction is open
+  virtual caf::expected<std::string> explain(std::span<const statement> statements) = 0;
 };
 
 /// A reader's port: one read-only connection. Used by one thread at a time.
@@ -101,6 +108,9 @@ public:
 
   /// Runs one bounded query on a snapshot of its own. `limits` are the effective ones: nothing in them is zero.
   virtual caf::expected<executed_read> run(const read_request& request, const read_limits& limits) = 0;
+
+  /// As in `write_store`.
+  virtual caf::expected<std::string> explain(const statement& query) = 0;
 };
 
 /// The audit actor's port: one append-only, hash-chained file. Used by one thread at a time.
@@ -119,6 +129,74 @@ public:
   /// The writes that the ledger of `db` holds and this audit lacks, marked `recovered`, in commit order. Notes that
   /// `db` exists, so that it is looked at again after the next start.
   virtual caf::expected<std::vector<audit_record>> missing_from(const std::string& db) = 0;
+};
+
+/// A batch of buffered operations on its way to a writer, as the journal remembers it: sent again under the same key,
+/// it is applied once.
+struct journal_batch {
+  std::string idempotency_key;
+  write_request request;
+  /// The places in the journal of the operations in it.
+  std::vector<uint64_t> operations;
+};
+
+/// What a journal holds after a start: batches whose fate is unknown, in the order they were sent, and the operations
+/// in none of them, in the order they were put.
+struct journal_content {
+  struct operation {
+    uint64_t seq = 0;
+    buffer_put content;
+  };
+  std::vector<journal_batch> batches;
+  std::vector<operation> operations;
+  /// The operations in batches, by their places; for who put them, and for when a batch is refused.
+  std::vector<operation> in_batches;
+};
+
+/// The buffer's port: one file that keeps rows which the database refused, and with a journal, what is pending. Used by
+/// one thread at a time. What it says is done survives a kill of the process.
+class buffer_store {
+public:
+  virtual ~buffer_store() = default;
+
+  /// Appends operations to the journal, in one transaction; answers with the place of the first, the others follow.
+  virtual caf::expected<uint64_t> append(std::span<const buffer_put> operations) = 0;
+
+  /// Notes that a batch is about to be sent.
+  virtual caf::expected<void> begin_batch(const journal_batch& batch) = 0;
+
+  /// Forgets a batch and its operations, which are in the database now, or in `rejected`.
+  virtual caf::expected<void> end_batch(const std::string& idempotency_key) = 0;
+
+  /// Forgets a batch that took no effect; its operations are pending again.
+  virtual caf::expected<void> abandon_batch(const std::string& idempotency_key) = 0;
+
+  virtual caf::expected<journal_content> recover() = 0;
+
+  /// Keeps a row that the database refused; answers with its id.
+  virtual caf::expected<uint64_t> reject(const rejected_row& row) = 0;
+
+  virtual caf::expected<rejected_page> rejected(const rejected_query& query) = 0;
+
+  /// Takes rows out and answers with them; an empty list of ids means all.
+  virtual caf::expected<std::vector<rejected_row>> take_rejected(std::span<const uint64_t> ids) = 0;
+
+  /// How many rows are set aside.
+  virtual caf::expected<uint64_t> count_rejected() = 0;
+};
+
+/// The log actor's port: one file. Used by one thread at a time.
+class log_store {
+public:
+  virtual ~log_store() = default;
+
+  /// Appends the entries in order, in one transaction. On error nothing was appended.
+  virtual caf::expected<void> append(std::span<const log_entry> entries) = 0;
+
+  virtual caf::expected<log_page> list(const log_query& query) = 0;
+
+  /// Removes entries from before `before_us` (Unix microseconds); answers with how many.
+  virtual caf::expected<uint64_t> prune(int64_t before_us) = 0;
 };
 
 } // namespace sluice

@@ -47,8 +47,10 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
 void supervisor_state::start(supervisor_parts x) {
   parts = std::move(x);
   shared_restarts = restart_window{parts.restart_limit, parts.restart_window};
+  start_log();
   start_audit();
   start_cache();
+  start_buffer();
 }
 
 void supervisor_state::open(const std::string& db, ok_promise done) {
@@ -112,11 +114,15 @@ void supervisor_state::child_down(const caf::down_msg& x) {
     cache_down = true;
   else if (x.source == parts.actors->audit().address())
     audit_down = true;
+  else if (auto buffer = parts.actors->buffer(); buffer && x.source == buffer.address())
+    buffer_down = true;
+  else if (auto log = parts.actors->log(); log && x.source == log.address())
+    log_down = true;
   else
     for (auto& [db, own] : families)
       restart_in_family(db, own, x.source);
-  if (cache_down || audit_down) {
-    // These two serve every database and are never given up, but they may not fail in a loop either.
+  if (cache_down || audit_down || buffer_down || log_down) {
+    // These serve every database and are never given up, but they may not fail in a loop either.
     if (!shared_restarts.allow(parts.time->now()))
       return self->delayed_send(self, restart_pause, caf::tick_atom_v);
     restart_shared();
@@ -126,10 +132,14 @@ void supervisor_state::child_down(const caf::down_msg& x) {
 }
 
 void supervisor_state::restart_shared() {
+  if (std::exchange(log_down, false))
+    start_log();
   if (std::exchange(audit_down, false))
     start_audit();
   if (std::exchange(cache_down, false))
     start_cache();
+  if (std::exchange(buffer_down, false))
+    start_buffer();
 }
 
 void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
@@ -185,6 +195,24 @@ void supervisor_state::start_audit() {
     caf::anon_send(audit, attach_atom{}, db);
 }
 
+void supervisor_state::start_buffer() {
+  if (!parts.spawn.buffer)
+    return;
+  auto buffer = parts.spawn.buffer();
+  self->monitor(buffer);
+  parts.actors->set(buffer);
+}
+
+void supervisor_state::start_log() {
+  if (!parts.spawn.log)
+    return;
+  auto log = parts.spawn.log();
+  self->monitor(log);
+  parts.actors->set(log);
+  // Whoever logged meanwhile has woken its predecessor.
+  caf::anon_send(log, caf::flush_atom_v);
+}
+
 // Readers end before the writers' connections, so that those are the last ones and SQLite removes its WAL files.
 void supervisor_state::close(ok_promise done) {
   awaiting_close.push_back(std::move(done));
@@ -192,6 +220,18 @@ void supervisor_state::close(ok_promise done) {
     return;
   for (auto& [db, own] : families)
     parts.actors->slot(db).close(unavailable("the broker is shutting down"), false);
+  close_buffer();
+}
+
+void supervisor_state::close_buffer() {
+  auto buffer = parts.actors->buffer();
+  if (!buffer)
+    return close_cache();
+  self->request(buffer, caf::infinite, caf::close_atom_v)
+    .then([this](caf::ok_atom) { close_cache(); }, [this](const caf::error&) { close_cache(); });
+}
+
+void supervisor_state::close_cache() {
   // The cache interrupts what the readers run.
   self->request(parts.actors->cache(), caf::infinite, caf::close_atom_v)
     .then([this](caf::ok_atom) { end_readers(); }, [this](const caf::error&) { end_readers(); });
@@ -224,7 +264,17 @@ void supervisor_state::close_writers() {
 
 void supervisor_state::close_audit() {
   self->request(parts.actors->audit(), caf::infinite, caf::close_atom_v)
-    .then([this](caf::ok_atom ok) { closed(ok); }, [this](const caf::error& why) { closed(why); });
+    .then([this](caf::ok_atom ok) { close_log(ok); }, [this](const caf::error& why) { close_log(why); });
+}
+
+// The log is the last to go, so that it holds what the others had to say.
+void supervisor_state::close_log(const caf::expected<caf::ok_atom>& audit_closed) {
+  auto log = parts.actors->log();
+  if (!log)
+    return closed(audit_closed);
+  self->request(log, caf::infinite, caf::close_atom_v)
+    .then([this, audit_closed](caf::ok_atom) { closed(audit_closed); },
+          [this, audit_closed](const caf::error&) { closed(audit_closed); });
 }
 
 void supervisor_state::closed(const caf::expected<caf::ok_atom>& result) {

@@ -20,6 +20,9 @@ struct child_factories {
   std::function<reader_actor(database_slot&)> reader;
   std::function<cache_actor()> cache;
   std::function<audit_actor()> audit;
+  /// May be empty: there is no such actor then.
+  std::function<buffer_actor()> buffer{};
+  std::function<log_actor()> log{};
 };
 
 struct supervisor_parts {
@@ -53,10 +56,15 @@ struct supervisor_state {
   void restart_shared();
   void start_cache();
   void start_audit();
+  void start_buffer();
+  void start_log();
   void close(ok_promise done);
+  void close_buffer();
+  void close_cache();
   void end_readers();
   void close_writers();
   void close_audit();
+  void close_log(const caf::expected<caf::ok_atom>& audit_closed);
   void closed(const caf::expected<caf::ok_atom>& result);
 
   supervisor_actor::pointer self;
@@ -65,6 +73,8 @@ struct supervisor_state {
   restart_window shared_restarts{0, {}};
   bool cache_down = false;
   bool audit_down = false;
+  bool buffer_down = false;
+  bool log_down = false;
   // Readers that have not ended yet, those of databases in quarantine included.
   std::set<caf::actor_addr> living_readers;
   bool closing = false;

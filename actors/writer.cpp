@@ -42,7 +42,8 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
 void writer_state::start(writer_parts x) {
   parts = std::move(x);
   pruned_at = parts.time->now();
-  group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed);
+  group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed,
+                                         parts.shown->slow);
 }
 
 void writer_state::follow(group_commit::step next) {
@@ -74,11 +75,24 @@ void writer_state::settle() {
     parts.queue->release(x.agent, x.bytes);
     x.to.deliver(std::move(x.result));
   }
+  if (!done.slow.empty())
+    note_slow(done);
   checkpoint_if_grown();
   // A writer that is never idle has to forget, too.
   if (parts.time->now() - pruned_at >= prune_interval)
     prune_keys();
   follow(group->after_settling());
+}
+
+void writer_state::note_slow(group_commit::settlement& done) {
+  auto& slow = parts.shown->slow;
+  for (auto& [request, statements] : done.slow) {
+    if (slow.would_keep(request.total_us) && parts.store->is_open())
+      // A statement that is not there any more, or never was one, has no plan.
+      if (auto plan = parts.store->explain(statements))
+        request.plan = std::move(*plan);
+    slow.add(std::move(request));
+  }
 }
 
 void writer_state::checkpoint_if_grown() {

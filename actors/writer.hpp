@@ -3,6 +3,7 @@
 #include "actors/clock.hpp"
 #include "actors/directory.hpp"
 #include "actors/group_commit.hpp"
+#include "actors/observations.hpp"
 #include "actors/store.hpp"
 #include "messages/interfaces.hpp"
 
@@ -30,6 +31,7 @@ struct writer_parts {
   const clock* time = nullptr;
   writer_settings settings;
   uint64_t seed = 0;
+  std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 
 struct writer_state {
@@ -38,6 +40,7 @@ struct writer_state {
   void start(writer_parts x);
   void follow(group_commit::step next);
   void settle();
+  void note_slow(group_commit::settlement& done);
   void checkpoint_if_grown();
   void tidy(uint64_t group_number);
   void truncate_wal();

@@ -1,5 +1,7 @@
 #include "messages/interfaces.hpp"
 
+#include "messages/status.hpp"
+
 namespace sluice {
 
 void add_message_types(caf::actor_system_config& cfg) {
@@ -17,6 +19,18 @@ void add_message_types(caf::actor_system_config& cfg) {
     .add_message_type<audit_query>("sluice::audit_query")
     .add_message_type<audit_page>("sluice::audit_page")
     .add_message_type<audit_verdict>("sluice::audit_verdict")
+    .add_message_type<buffer_put>("sluice::buffer_put")
+    .add_message_type<buffer_receipt>("sluice::buffer_receipt")
+    .add_message_type<buffer_get>("sluice::buffer_get")
+    .add_message_type<buffered_row>("sluice::buffered_row")
+    .add_message_type<flush_request>("sluice::flush_request")
+    .add_message_type<flush_report>("sluice::flush_report")
+    .add_message_type<rejected_query>("sluice::rejected_query")
+    .add_message_type<rejected_page>("sluice::rejected_page")
+    .add_message_type<rejected_decision>("sluice::rejected_decision")
+    .add_message_type<log_query>("sluice::log_query")
+    .add_message_type<log_page>("sluice::log_page")
+    .add_message_type<broker_status>("sluice::broker_status")
     .add_message_type<reader_actor>("sluice::reader_actor");
   cfg.add_error_category(caf::atom("sluice"), [](uint8_t code, caf::atom_value, const caf::message& context) {
     auto word = std::string{to_string(static_cast<errc>(code))};

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "messages/audit.hpp"
+#include "messages/buffer.hpp"
 #include "messages/invalidation.hpp"
+#include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
 
@@ -75,6 +77,38 @@ using audit_actor = caf::typed_actor<
   // Writes what has been taken.
   caf::reacts_to<caf::flush_atom>,
   // Writes what has been taken and ends.
+  caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Holds rows of background work in memory and has them written in batches, by time, number and demand.
+using buffer_actor = caf::typed_actor<
+  // Takes an operation; answers once it is in memory, and with a journal on disk. Refuses a table that does not exist
+  // and columns that are no key of it, and when it is nearly full, `overloaded` unless the caller waits.
+  caf::replies_to<buffer_put>::with<buffer_receipt>,
+  // Answers with the row as it will be: the database's, with the pending operations applied.
+  caf::replies_to<buffer_get>::with<buffered_row>,
+  // Has everything pending written, or that of one database or table; answers when each row is written, set aside, or
+  // could not be written this time.
+  caf::replies_to<flush_request>::with<flush_report>,
+  // Lists the rows that the database refused.
+  caf::replies_to<rejected_query>::with<rejected_page>,
+  // Takes such rows back into the buffer, or forgets them; answers with how many.
+  caf::replies_to<rejected_decision>::with<uint64_t>,
+  // Forgets what it knows of tables whose schema may have changed.
+  caf::reacts_to<invalidation>,
+  // Has the tables written whose time has come; it sends this to itself.
+  caf::reacts_to<caf::tick_atom>,
+  // Takes nothing more, has everything written, and ends.
+  caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Writes the log database. Entries do not come as messages but through a `log_queue`, which drops rather than waits.
+using log_actor = caf::typed_actor<
+  // Writes what is in the queue.
+  caf::reacts_to<caf::flush_atom>,
+  // Removes entries that are too old; it sends this to itself.
+  caf::reacts_to<caf::tick_atom>,
+  // Lists entries, those still in the queue included.
+  caf::replies_to<log_query>::with<log_page>,
+  // Writes what is in the queue and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
 /// Spawns the others, watches them and restarts what fails, one for one.

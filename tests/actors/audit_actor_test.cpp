@@ -14,6 +14,7 @@ struct fixture : actor_bench {
   fake_audit_file file;
   uint64_t opens = 0;
   bool cannot_open = false;
+  std::shared_ptr<observations> shown = std::make_shared<observations>();
   audit_actor aut;
 
   fixture() {
@@ -23,7 +24,7 @@ struct fixture : actor_bench {
         return make_error(errc::io_error, "cannot open");
       return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
     };
-    aut = sys.spawn(audit, audit_store_opener{open});
+    aut = sys.spawn(audit, audit_store_opener{open}, shown);
     run();
   }
 
@@ -194,4 +195,42 @@ TEST_CASE("closing writes everything, closes the file and says whether that work
   CHECK(f.file.records.size() == (works ? 3 : 0));
   CHECK(f.file.open_stores == 0);
   CHECK(closed->has_value());
+}
+
+TEST_CASE("the audit shows what waits, what is written, and why if it is not") {
+  fixture f;
+  auto shown = [&f] { return f.shown->audit.get(); };
+  f.send(0, 3);
+  CHECK(shown().pending == 3);
+  CHECK(shown().written == 0);
+  f.advance(20ms);
+  CHECK(shown().pending == 0);
+  CHECK(shown().written == 3);
+  CHECK_FALSE(shown().failing);
+  f.file.refuses = true;
+  f.send(3, 2);
+  f.advance(20ms);
+  CHECK(shown().pending == 2);
+  CHECK(shown().written == 3);
+  CHECK(shown().failing);
+  CHECK(shown().last_error == "no space for records");
+  f.file.refuses = false;
+  f.advance(1s);
+  CHECK(shown().written == 5);
+  CHECK_FALSE(shown().failing);
+}
+
+TEST_CASE("the audit shows what was recovered from ledgers, and what was lost") {
+  fixture f;
+  f.file.missing["app.db"].resize(3);
+  f.ask<uint64_t>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  CHECK(f.shown->audit.get().recovered == 3);
+  CHECK(f.shown->audit.get().written == 3);
+  f.file.refuses = true;
+  for (size_t i = 0; i < 5; ++i)
+    f.send(i * 50'000, 50'000);
+  auto x = f.shown->audit.get();
+  CHECK(x.lost > 0);
+  CHECK(x.lost + x.pending == 250'000);
 }

@@ -49,8 +49,10 @@ struct fixture : actor_bench {
   }
 
   void add_reader() {
-    auto store = std::make_shared<std::unique_ptr<read_store>>(std::make_unique<fake_read_store>(view));
-    readers.push_back(sys.spawn(reader, store));
+    auto x = std::make_shared<reader_parts>();
+    x->store = std::make_unique<fake_read_store>(view);
+    x->time = &time;
+    readers.push_back(sys.spawn(reader, x));
     caf::anon_send(aut, caf::join_atom_v, std::string{"app.db"}, readers.back());
     run();
   }

@@ -55,3 +55,24 @@ TEST_CASE("a wait that a stepping clock made negative counts as none") {
   counters.gave_up(-5ms);
   CHECK(counters.snapshot(time).total_wait_ms == 0);
 }
+
+TEST_CASE("reset counters begin anew") {
+  fake_clock time;
+  retry_counters counters;
+  counters.attempt(time, true);
+  counters.retry();
+  counters.succeeded(1, 100ms);
+  counters.gave_up(300ms);
+  counters.reset();
+  auto x = counters.snapshot(time);
+  CHECK(x.lock_errors == 0);
+  CHECK(x.retries == 0);
+  CHECK(x.successes_after_retry == 0);
+  CHECK(x.failures == 0);
+  CHECK(x.error_rate_5m == 0);
+  CHECK(x.total_wait_ms == 0);
+  CHECK(x.max_wait_ms == 0);
+  CHECK(x.last_lock_error_us == 0);
+  counters.gave_up(100ms);
+  CHECK(counters.snapshot(time).mean_wait_ms == 100);
+}

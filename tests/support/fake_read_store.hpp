@@ -44,6 +44,8 @@ public:
     return x;
   }
 
+  caf::expected<std::string> explain(const statement& query) override { return "PLAN OF " + query.sql.str(); }
+
 private:
   fake_view& view_;
 };

@@ -69,6 +69,7 @@ struct fake_disk {
 
   uint64_t begins = 0;
   uint64_t recalls = 0;
+  uint64_t explained = 0;
   std::map<std::string, uint64_t> executions;
   std::vector<checkpoint_mode> checkpoints;
   std::vector<int64_t> prunes;
@@ -210,6 +211,12 @@ public:
   caf::expected<uint64_t> prune_keys(int64_t before_us) override {
     disk_.prunes.push_back(before_us);
     return 0;
+  }
+
+  caf::expected<std::string> explain(std::span<const statement> statements) override {
+    must(!pending_, "no plan is asked for inside a transaction");
+    ++disk_.explained;
+    return "PLAN OF " + statements[0].sql.str();
   }
 
 private:

@@ -23,12 +23,13 @@ inline write_request a_write(std::string agent, std::vector<std::string> sql, st
 /// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are told apart by their agent.
 struct group_bench {
   explicit group_bench(group_settings settings = {}, uint64_t seed = 1)
-    : store(disk, time), group(store, slot, time, settings, seed) {}
+    : store(disk, time), group(store, slot, time, settings, seed, slow) {}
 
   fake_clock time;
   fake_disk disk;
   database_slot slot{"app.db"};
   fake_write_store store;
+  slow_requests slow;
   group_commit group;
 
   std::map<std::string, caf::expected<write_result>> answers;
@@ -67,6 +68,8 @@ struct group_bench {
         throw std::logic_error("answered twice: " + x.agent);
       answer_order.push_back(x.agent);
     }
+    for (auto& [request, statements] : done.slow)
+      slow.add(std::move(request));
     follow(group.after_settling());
   }
 

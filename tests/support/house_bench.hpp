@@ -22,6 +22,7 @@ struct house_bench : actor_bench {
   uint64_t audits = 0;
   std::map<std::string, std::vector<reader_actor>> readers;
   std::shared_ptr<hit_table> hits = std::make_shared<hit_table>(hit_table_settings{});
+  std::shared_ptr<observations> shown = std::make_shared<observations>();
   supervisor_actor aut;
 
   house_bench() {
@@ -37,11 +38,15 @@ struct house_bench : actor_bench {
       x->queue = std::move(queue);
       x->actors = actors;
       x->time = &time;
+      x->shown = shown;
       return sys.spawn(writer, x);
     };
     parts.spawn.reader = [this](database_slot& slot) {
-      auto store = std::make_shared<std::unique_ptr<read_store>>(std::make_unique<fake_read_store>(view));
-      return readers[slot.name()].emplace_back(sys.spawn(reader, store));
+      auto x = std::make_shared<reader_parts>();
+      x->store = std::make_unique<fake_read_store>(view);
+      x->time = &time;
+      x->shown = shown;
+      return readers[slot.name()].emplace_back(sys.spawn(reader, x));
     };
     parts.spawn.cache = [this] {
       ++caches;
@@ -51,6 +56,7 @@ struct house_bench : actor_bench {
       x.time = &time;
       x.misses = std::make_shared<std::atomic<uint64_t>>(0);
       x.joined = std::make_shared<std::atomic<uint64_t>>(0);
+      x.shown = shown;
       return sys.spawn(cache, x);
     };
     parts.spawn.audit = [this] {
@@ -58,7 +64,7 @@ struct house_bench : actor_bench {
       auto open = [this]() -> caf::expected<std::unique_ptr<audit_store>> {
         return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
       };
-      return sys.spawn(audit, audit_store_opener{open});
+      return sys.spawn(audit, audit_store_opener{open}, shown);
     };
     aut = sys.spawn(supervisor, parts);
     actors->set(aut);

@@ -1,0 +1,284 @@
+#include "actors/buffer.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+// What one operation may weigh, as a part of all that may wait: some have to fit, and a writer's queue has to take it.
+constexpr uint64_t share_of_one = 8;
+
+void deliver_error(reply<buffer_receipt>& to, const caf::error& why) { to.deliver(caf::error{why}); }
+
+} // namespace
+
+buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> self,
+                                   std::shared_ptr<buffer_parts> parts) {
+  self->state.start(std::move(*parts));
+  return {
+    [self](buffer_put& x) -> caf::result<buffer_receipt> {
+      auto promise = self->make_response_promise<buffer_receipt>();
+      self->state.put(std::move(x), reply<buffer_receipt>{promise});
+      return promise;
+    },
+    [self](buffer_get& x) -> caf::result<buffered_row> {
+      auto promise = self->make_response_promise<buffered_row>();
+      self->state.get(std::move(x), reply<buffered_row>{promise});
+      return promise;
+    },
+    [self](const flush_request& x) -> caf::result<flush_report> {
+      auto promise = self->make_response_promise<flush_report>();
+      auto to = std::make_shared<reply<flush_report>>(promise);
+      self->state.flush(x, [to](const flush_report& report) { to->deliver(flush_report{report}); });
+      return promise;
+    },
+    [self](const rejected_query& x) -> caf::result<rejected_page> { return self->state.shelf->list(x); },
+    [self](const rejected_decision& x) -> caf::result<uint64_t> {
+      auto promise = self->make_response_promise<uint64_t>();
+      self->state.decide(x, promise);
+      return promise;
+    },
+    [self](const invalidation& x) { self->state.invalidate(x); },
+    [self](caf::tick_atom) { self->state.tick(); },
+    [self](caf::close_atom) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.close(promise);
+      return promise;
+    },
+  };
+}
+
+void buffer_state::start(buffer_parts x) {
+  parts = std::move(x);
+  shelf = std::make_unique<buffer_shelf>(std::move(parts.store));
+  rows = std::make_unique<write_behind>(parts.settings, *parts.time, parts.seed);
+  parts.shown->buffer.change([&](buffer_view& view) {
+    view.status.journal = parts.journal;
+    // A predecessor that failed has taken them with it.
+    if (view.status.pending > 0 && !parts.journal)
+      view.status.last_error = "the buffer failed, and " + std::to_string(view.status.pending) + " rows were lost";
+  });
+  if (auto why = recover())
+    parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = describe(why).message; });
+  publish();
+  arm();
+}
+
+// What a journal holds comes before anything new, so nothing is taken as long as it cannot be read.
+caf::error buffer_state::recover() {
+  if (recovered)
+    return {};
+  auto content = shelf->recover();
+  if (!content)
+    return std::move(content.error());
+  rows->recover(std::move(*content));
+  recovered = true;
+  pump_all();
+  return {};
+}
+
+caf::error buffer_state::refusal() const { return make_error(errc::unavailable, "the broker is shutting down"); }
+
+read_request buffer_state::read_of(const std::string& db, statement query, const std::string& agent) const {
+  read_request x;
+  x.db = db;
+  x.query = std::move(query);
+  x.agent = agent;
+  x.limits = parts.reads;
+  x.received = parts.time->now();
+  return x;
+}
+
+void buffer_state::with_shape(const std::string& db, const std::string& table, shape_shelf::then next) {
+  if (auto known = shapes.find(db, table))
+    return next(known);
+  if (shapes.await(db, table, std::move(next)))
+    ask_for_shape(db, table);
+}
+
+void buffer_state::ask_for_shape(const std::string& db, const std::string& table) {
+  auto answer = [this, db, table](caf::expected<table_shape> x) {
+    ahead = 0;
+    auto outdated = shapes.put(db, table, std::move(x));
+    ahead.reset();
+    if (outdated)
+      ask_for_shape(db, table);
+    let_in();
+  };
+  auto ask = [this, db, table, answer](caf::ok_atom) {
+    // Before it is read, so that no change is missed.
+    parts.actors->slot(db).listen(caf::actor_cast<invalidation_listener>(self));
+    auto request = read_of(db, table_shape::query(table), buffer_agent);
+    request.freshness = freshness::fresh;
+    self->request(parts.actors->cache(), caf::infinite, std::move(request))
+      .then([table, answer](const read_result& x) { answer(table_shape::read(table, *x.rows, x.truncated)); },
+            [answer](caf::error& why) { answer(std::move(why)); });
+  };
+  self->request(parts.actors->supervisor(), caf::infinite, caf::open_atom_v, db).then(ask, [answer](caf::error& why) {
+    answer(std::move(why));
+  });
+}
+
+void buffer_state::put(buffer_put x, reply<buffer_receipt> to) {
+  if (closing)
+    return to.deliver(refusal());
+  if (auto why = recover())
+    return to.deliver(std::move(why));
+  // Nobody overtakes those who wait: they may be for the same row.
+  waiting.empty() ? admit(std::move(x), std::move(to)) : wait_for_room(std::move(x), std::move(to));
+}
+
+void buffer_state::admit(buffer_put x, reply<buffer_receipt> to) {
+  if (closing)
+    return to.deliver(refusal());
+  if (auto known = shapes.find(x.row.db, x.row.table))
+    return take(*known, std::move(x), std::move(to));
+  if (shapes.waiting() >= parts.settings.max_pending)
+    return wait_for_room(std::move(x), std::move(to));
+  auto db = x.row.db;
+  auto table = x.row.table;
+  auto waits = std::make_shared<std::pair<buffer_put, reply<buffer_receipt>>>(std::move(x), std::move(to));
+  with_shape(db, table, [this, waits](const caf::expected<shape_shelf::shape>& shape) {
+    auto& [operation, answer] = *waits;
+    if (!shape)
+      deliver_error(answer, shape.error());
+    else if (closing)
+      answer.deliver(refusal());
+    else
+      take(**shape, std::move(operation), std::move(answer));
+  });
+}
+
+void buffer_state::take(const table_shape& shape, buffer_put x, reply<buffer_receipt> to) {
+  if (auto most = parts.settings.max_bytes / share_of_one; footprint(x) > most)
+    return to.deliver(make_error(errc::too_large, "the operation has " + std::to_string(footprint(x))
+                                                    + " bytes; at most " + std::to_string(most) + " are buffered"));
+  auto wait = x.wait;
+  auto checked = check(shape, std::move(x));
+  if (!checked)
+    return to.deliver(std::move(checked.error()));
+  if (rows->would_merge(*checked) || rows->has_room(to_journal.size()))
+    return accept(std::move(*checked), std::move(to));
+  checked->put.wait = wait;
+  wait_for_room(std::move(checked->put), std::move(to));
+}
+
+void buffer_state::wait_for_room(buffer_put x, reply<buffer_receipt> to) {
+  if (x.wait.count() > 0 && waiting.size() < parts.settings.max_pending) {
+    auto until = parts.time->now() + x.wait;
+    // Those who waited for the table came before those who wait here already.
+    waiting.insert(ahead ? waiting.begin() + static_cast<std::ptrdiff_t>((*ahead)++) : waiting.end(),
+                   waiting_put{std::move(x), std::move(to), until});
+    return arm();
+  }
+  failure why;
+  why.code = errc::overloaded;
+  why.message = "the write-behind buffer is full";
+  parts.shown->buffer.change([&](buffer_view& view) {
+    ++view.status.overloaded;
+    auto usual = std::chrono::milliseconds{view.status.last_flush_ms} * 2;
+    auto most = std::max(parts.settings.interval, std::chrono::milliseconds{10});
+    why.retry_after_ms = static_cast<uint32_t>(std::clamp(usual, std::chrono::milliseconds{10}, most).count());
+  });
+  to.deliver(make_error(std::move(why)));
+}
+
+void buffer_state::accept(checked_operation x, reply<buffer_receipt> to) {
+  x.put.wait = {};
+  if (!parts.journal)
+    return keep(std::move(x), std::move(to));
+  // Everything that lies in the mailbox by then goes to disk together.
+  if (to_journal.empty())
+    self->send(self, caf::tick_atom_v);
+  to_journal.push_back({std::move(x), std::move(to)});
+}
+
+void buffer_state::keep(checked_operation x, reply<buffer_receipt> to) {
+  auto db = x.put.row.db;
+  auto journaled = x.seq != 0;
+  auto merged = rows->add(std::move(x));
+  parts.shown->buffer.change([&](buffer_view& view) {
+    ++view.status.puts;
+    view.status.merged += merged ? 1 : 0;
+  });
+  // Whoever has the answer finds it in the status, too.
+  publish();
+  to.deliver(buffer_receipt{rows->pending(), journaled});
+  rows->has_room(0) ? pump(db) : pump_all();
+  arm();
+}
+
+void buffer_state::write_journal() {
+  if (to_journal.empty())
+    return;
+  auto group = std::exchange(to_journal, {});
+  std::vector<buffer_put> puts;
+  for (const auto& x : group)
+    puts.push_back(x.operation.put);
+  auto first = shelf->append(puts);
+  for (size_t i = 0; i < group.size(); ++i) {
+    auto& [operation, to] = group[i];
+    if (!first) {
+      deliver_error(to, first.error());
+      continue;
+    }
+    operation.seq = *first + i;
+    keep(std::move(operation), std::move(to));
+  }
+}
+
+void buffer_state::let_in() {
+  while (!waiting.empty() && rows->has_room(to_journal.size()) && shapes.waiting() < parts.settings.max_pending) {
+    auto next = std::move(waiting.front());
+    waiting.pop_front();
+    auto left = next.until - parts.time->now();
+    next.put.wait = std::max(std::chrono::milliseconds{0}, std::chrono::ceil<std::chrono::milliseconds>(left));
+    admit(std::move(next.put), std::move(next.to));
+  }
+}
+
+void buffer_state::invalidate(const invalidation& x) {
+  if (x.everything || std::find(x.tables.begin(), x.tables.end(), "sqlite_schema") != x.tables.end())
+    shapes.forget(x.db);
+}
+
+void buffer_state::tick() {
+  auto now = parts.time->now();
+  if (armed_for <= now)
+    armed_for = clock::steady::max();
+  write_journal();
+  std::deque<waiting_put> late;
+  for (auto& x : std::exchange(waiting, {}))
+    (x.until <= now ? late : waiting).push_back(std::move(x));
+  for (auto& x : late) {
+    x.put.wait = {};
+    wait_for_room(std::move(x.put), std::move(x.to));
+  }
+  pump_all();
+  publish();
+  arm();
+  if (closing)
+    end_if_done();
+}
+
+void buffer_state::arm() {
+  auto at = rows->next_due();
+  for (const auto& x : waiting)
+    at = std::min(at, x.until);
+  if (closing)
+    at = std::min(at, close_by);
+  if (at >= armed_for)
+    return;
+  armed_for = at;
+  self->delayed_send(self, std::max(clock::steady::duration{0}, at - parts.time->now()), caf::tick_atom_v);
+}
+
+void buffer_state::publish() {
+  parts.shown->buffer.change([&](buffer_view& view) {
+    rows->describe(view);
+    view.status.set_aside = shelf->count();
+  });
+}
+
+} // namespace sluice

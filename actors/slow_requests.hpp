@@ -1,0 +1,77 @@
+#pragma once
+
+#include "messages/statement.hpp"
+#include "messages/status.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// How long a request may take before operators are warned.
+struct slow_limits {
+  std::chrono::milliseconds queue{15'000};
+  std::chrono::milliseconds execution{5'000};
+};
+
+/// The slowest requests since the start, and warnings about those that were far too slow. Thread-safe.
+class slow_requests {
+public:
+  static constexpr size_t capacity = 32;
+  /// What took less is slow nowhere.
+  static constexpr std::chrono::microseconds least{1'000};
+  /// Told of a warning in words for people: who asked for what, and where the time went; no SQL and no data. Called by
+  /// the threads that served the requests, one at a time, so it must be quick.
+  using listener = std::function<void(const std::string& warning, const std::string& agent)>;
+
+  explicit slow_requests(slow_limits limits = {});
+
+  /// Whether a request that took `total` in all has to be shown to `add`. Ordinary requests pay no more than this.
+  bool notable(std::chrono::nanoseconds total) const noexcept {
+    return total >= std::chrono::microseconds{notable_from_.load(std::memory_order_relaxed)};
+  }
+
+  /// Whether `add` would keep a request that took `total_us`: then it is worth asking for its plan.
+  bool would_keep(uint64_t total_us) const noexcept { return total_us >= keep_from_.load(std::memory_order_relaxed); }
+
+  /// Keeps the request if it is one of the slowest, and warns if a limit was passed. Warnings are counted one by one;
+  /// told is one a second, with the number of those left out.
+  void add(slow_request x);
+
+  /// Slowest first.
+  std::vector<slow_request> slowest() const;
+
+  /// Requests that passed a limit.
+  uint64_t warnings() const noexcept { return warnings_.load(std::memory_order_relaxed); }
+
+  /// Tells `f` of warnings from now on. Set it before requests are served.
+  void on_warning(listener f);
+
+private:
+  bool passes_a_limit(const slow_request& x) const noexcept;
+  void keep(slow_request x);
+  void warn(const slow_request& x);
+
+  const slow_limits limits_;
+  std::atomic<int64_t> notable_from_;
+  std::atomic<uint64_t> keep_from_{static_cast<uint64_t>(least.count())};
+  std::atomic<uint64_t> warnings_{0};
+  mutable std::mutex mutex_;
+  std::vector<slow_request> kept_;
+  std::mutex listener_mutex_;
+  listener tell_;
+  int64_t told_us_ = 0;
+  uint64_t untold_ = 0;
+};
+
+/// The statements as a `slow_request` shows them: one after the other, without their values, and cut after 1,000 bytes
+/// at the end of a UTF-8 character.
+std::string shown_sql(std::span<const statement> statements);
+
+} // namespace sluice

@@ -1,0 +1,210 @@
+#include "tests/support/buffer_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct journaled : buffer_bench {
+  journaled() {
+    journal = true;
+    start();
+  }
+};
+
+template <class T> const T& value_of(const actor_bench::answer<T>& x) {
+  if (!ok(x))
+    throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");
+  return ***x;
+}
+
+} // namespace
+
+TEST_CASE_METHOD(journaled, "with a journal a put is on disk when it is answered, together with what came beside it",
+                 "[buffer][journal]") {
+  REQUIRE(value_of(upsert(1, {})).journaled);
+  REQUIRE(disk.appends == 1);
+  std::vector<answer<buffer_receipt>> group;
+  for (auto i = 0; i < 5; ++i)
+    group.push_back(send(a_put(buffer_operation::upsert, i, {})));
+  run();
+  for (const auto& x : group)
+    REQUIRE(value_of(x).journaled);
+  CHECK(disk.journal.size() == 6);
+  CHECK(disk.appends < 6);
+}
+
+TEST_CASE_METHOD(journaled, "what was written is forgotten by the journal", "[buffer][journal]") {
+  upsert(1, {});
+  upsert(1, {{"a", 1}});
+  upsert(2, {});
+  flush();
+  REQUIRE(disk.journal.empty());
+  REQUIRE(disk.batches.empty());
+}
+
+TEST_CASE_METHOD(journaled, "a buffer that is killed loses nothing, and keeps the order", "[buffer][journal]") {
+  upsert(1, {{"a", 1}});
+  put(a_put(buffer_operation::erase, 1));
+  upsert(1, {{"b", 2}});
+  restart();
+  flush();
+  REQUIRE(count("k = 1 AND a IS NULL AND b = 2") == 1);
+  REQUIRE(disk.journal.empty());
+}
+
+TEST_CASE_METHOD(journaled, "a batch that was under way when the buffer was killed is applied once",
+                 "[buffer][journal]") {
+  static_cast<void>(db.file.execute({{"CREATE TABLE log(n)", {}}}));
+  static_cast<void>(db.file.execute({{"CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(1); END", {}}}));
+  upsert(1, {});
+  db.holds = true;
+  flush();
+  auto committed = GENERATE(true, false);
+  if (committed)
+    REQUIRE(db.execute(db.held.at(0)).engaged());
+  auto key = db.held.at(0).idempotency_key;
+  kill(aut);
+  replace_writer();
+  start();
+  REQUIRE(db.requests.at(0).idempotency_key == key);
+  REQUIRE(cell("SELECT count(*) FROM log") == value{1});
+  REQUIRE(disk.journal.empty());
+  // Who put it is still known.
+  CHECK(log.records.back().agent == "alice");
+  CHECK(log.records.back().status == "committed");
+}
+
+TEST_CASE_METHOD(journaled, "a remembered batch comes before anything new, and is halved when it is refused",
+                 "[buffer][journal]") {
+  upsert(1, {{"a", "first"}});
+  upsert("poison", {});
+  upsert(2, {});
+  db.holds = true;
+  flush();
+  kill(aut);
+  replace_writer();
+  db.fail(errc::busy);
+  start();
+  upsert(1, {{"a", "second"}});
+  auto report = value_of(flush());
+  CHECK(report.flushed == 3);
+  CHECK(report.set_aside == 1);
+  REQUIRE(cell("SELECT a FROM t WHERE k = 1") == value{"second"});
+  REQUIRE(count() == 2);
+  REQUIRE(disk.rejects.size() == 1);
+  REQUIRE(disk.journal.empty());
+}
+
+TEST_CASE("what a journal remembers keeps its order across tables", "[buffer][journal]") {
+  buffer_bench x{
+    {"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", "CREATE TABLE c(k INTEGER PRIMARY KEY, t REFERENCES t(k))"}};
+  x.journal = true;
+  x.settings.tables = {{"app.db", "c", 5s, 9}};
+  x.start();
+  x.upsert(1, {});
+  x.put(buffer_bench::a_put(buffer_operation::upsert, 1, {{"t", 1}}, "c"));
+  x.restart();
+  x.flush();
+  CHECK(x.status().rejected == 0);
+  REQUIRE(x.cell("SELECT count(*) FROM c") == value{1});
+}
+
+TEST_CASE_METHOD(journaled, "a put that the journal does not take is refused", "[buffer][journal]") {
+  disk.refuses = true;
+  REQUIRE(why(upsert(1, {})).code == errc::disk_full);
+  REQUIRE(status().pending == 0);
+  disk.refuses = false;
+  REQUIRE(ok(upsert(1, {})));
+}
+
+TEST_CASE_METHOD(journaled, "nothing is sent that the journal has not taken note of", "[buffer][journal]") {
+  upsert(1, {});
+  disk.refuses = true;
+  CHECK(value_of(flush()).kept == 1);
+  REQUIRE(db.requests.empty());
+  disk.refuses = false;
+  CHECK(value_of(flush()).flushed == 1);
+  REQUIRE(disk.journal.empty());
+}
+
+TEST_CASE_METHOD(journaled, "a journal that does not forget at once forgets later", "[buffer][journal]") {
+  upsert(1, {});
+  db.holds = true;
+  flush();
+  disk.refuses = true;
+  release();
+  REQUIRE(count() == 1);
+  REQUIRE(disk.journal.size() == 1);
+  disk.refuses = false;
+  upsert(2, {});
+  flush();
+  REQUIRE(disk.journal.empty());
+}
+
+TEST_CASE_METHOD(journaled, "the halves of a refused batch wait until the journal has let go of the whole",
+                 "[buffer][journal]") {
+  upsert(1, {});
+  upsert("poison", {});
+  db.holds = true;
+  auto waits = flush();
+  disk.refuses = true;
+  release();
+  REQUIRE(value_of(waits).kept == 2);
+  disk.refuses = false;
+  auto report = value_of(flush());
+  CHECK(report.flushed == 1);
+  CHECK(report.set_aside == 1);
+  REQUIRE(disk.journal.empty());
+  REQUIRE(disk.batches.empty());
+}
+
+TEST_CASE_METHOD(buffer_bench, "nothing is taken as long as a journal cannot be read", "[buffer][journal]") {
+  disk.unreadable = true;
+  disk.journal[1] = {a_put(buffer_operation::upsert, 1, {{"a", "old"}}), {}};
+  disk.last_place = 1;
+  start();
+  REQUIRE(why(upsert(1, {{"a", "new"}})).code == errc::corrupt);
+  CHECK(status().last_error == "the journal cannot be read");
+  disk.unreadable = false;
+  REQUIRE(ok(upsert(1, {{"a", "new"}})));
+  flush();
+  REQUIRE(cell("SELECT a FROM t") == value{"new"});
+  // It was read although new operations are not kept in it.
+  REQUIRE(disk.journal.empty());
+}
+
+TEST_CASE_METHOD(journaled, "what cannot be written before the end stays in the journal", "[buffer][journal]") {
+  upsert(1, {});
+  db.holds = true;
+  auto closed = close();
+  advance(10s);
+  REQUIRE(why(closed).message.find("stay in the journal") != std::string::npos);
+  REQUIRE(disk.journal.size() == 1);
+  REQUIRE(log.records.empty());
+  replace_writer();
+  start();
+  REQUIRE(count() == 1);
+}
+
+TEST_CASE_METHOD(buffer_bench, "without a journal the file is left alone", "[buffer][journal]") {
+  start();
+  auto calls = disk.calls;
+  for (auto i = 0; i < 30; ++i)
+    upsert(i, {});
+  flush();
+  REQUIRE(disk.calls == calls);
+}
+
+TEST_CASE_METHOD(journaled, "refused rows that are put again are in the journal", "[buffer][journal]") {
+  upsert("poison", {});
+  flush();
+  REQUIRE(disk.rejects.size() == 1);
+  db.holds = true;
+  REQUIRE(value_of(decide({}, false)) == 1);
+  REQUIRE(disk.rejects.empty());
+  REQUIRE(disk.journal.size() == 1);
+}

@@ -1,0 +1,54 @@
+#include "tests/support/buffer_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct bench : buffer_bench {
+  // An upsert that does not name `a` may be refused, so it is not merged.
+  bench() : buffer_bench({"CREATE TABLE t(k INTEGER PRIMARY KEY, a NOT NULL, b)"}) { start(); }
+
+  answer<buffer_receipt> patient(int64_t key, std::vector<named_value> values) {
+    auto x = a_put(buffer_operation::upsert, key, std::move(values));
+    x.wait = 1min;
+    return put(std::move(x));
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(bench, "who waits for room is not overtaken by one who would need none", "[buffer]") {
+  db.holds = true;
+  for (auto i = 0; i < 80; ++i)
+    REQUIRE(ok(upsert(i, {{"a", 0}})));
+  auto first = patient(79, {{"b", 1}});
+  auto second = patient(79, {{"a", 2}, {"b", 2}});
+  CHECK(!first->has_value());
+  CHECK(!second->has_value());
+  auto refused = upsert(79, {{"a", 3}, {"b", 3}});
+  REQUIRE(refused->has_value());
+  REQUIRE_FALSE(**refused);
+  CHECK(code_of((**refused).error()) == errc::overloaded);
+  release();
+  REQUIRE(ok(first));
+  REQUIRE(ok(second));
+  REQUIRE(ok(flush()));
+  CHECK(cell("SELECT b FROM t WHERE k = 79") == value{2});
+}
+
+TEST_CASE_METHOD(bench, "more puts than may be pending wait for a table that is not known yet, in their order",
+                 "[buffer]") {
+  db.holds_reads = true;
+  std::vector<answer<buffer_receipt>> receipts;
+  for (auto n = 0; n < 150; ++n)
+    receipts.push_back(patient(n % 3, {{"a", n}}));
+  release_reads();
+  for (const auto& x : receipts)
+    REQUIRE(ok(x));
+  REQUIRE(ok(flush()));
+  CHECK(cell("SELECT group_concat(a) FROM (SELECT a FROM t ORDER BY k)") == value{"147,148,149"});
+}

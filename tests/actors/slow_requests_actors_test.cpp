@@ -1,0 +1,95 @@
+#include "tests/support/house_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture : house_bench {
+  fixture() {
+    open("app.db");
+    run();
+  }
+
+  std::vector<slow_request> slow() const { return shown->slow.slowest(); }
+};
+
+} // namespace
+
+TEST_CASE("only the plans of slow writes are asked for, and after everybody was answered") {
+  fixture f;
+  auto& disk = f.disks["app.db"];
+  auto fast = f.write("app.db", "fast");
+  f.run();
+  CHECK(ok(fast));
+  CHECK(disk.explained == 0);
+  disk.hook = [&] { f.time.advance(20ms); };
+  auto slow = f.write("app.db", "slow", "hook");
+  f.run();
+  CHECK(ok(slow));
+  CHECK(disk.explained == 1);
+  REQUIRE(f.slow().size() == 1);
+  CHECK(f.slow()[0].agent == "slow");
+  CHECK(f.slow()[0].plan == "PLAN OF hook");
+  CHECK(f.slow()[0].execute_us == 20'000);
+}
+
+TEST_CASE("a flood of equally slow writes costs as many plans as are kept") {
+  fixture f;
+  f.disks["app.db"].before_commit = [&] { f.time.advance(20ms); };
+  std::vector<actor_bench::answer<write_result>> all;
+  for (auto i = 0; i < 200; ++i)
+    all.push_back(f.write("app.db", std::to_string(i)));
+  f.run();
+  for (const auto& x : all)
+    CHECK(ok(x));
+  CHECK(f.disks["app.db"].explained == slow_requests::capacity);
+  CHECK(f.slow().size() == slow_requests::capacity);
+}
+
+TEST_CASE("a slow read is shown with its plan, and where its time went") {
+  fixture f;
+  f.view.cell_of = [&f](const std::string& sql) {
+    if (sql == "slow")
+      f.time.advance(7ms);
+    return value{sql};
+  };
+  auto fast = f.read("app.db", "r1", "fast");
+  f.run();
+  CHECK(ok(fast));
+  CHECK(f.slow().empty());
+  auto slow = f.read("app.db", "r2", "slow");
+  f.run();
+  CHECK(ok(slow));
+  REQUIRE(f.slow().size() == 1);
+  auto x = f.slow()[0];
+  CHECK(x.operation == "read");
+  CHECK(x.agent == "r2");
+  CHECK(x.db == "app.db");
+  CHECK(x.sql == "slow");
+  CHECK(x.plan == "PLAN OF slow");
+  CHECK(x.status == "ok");
+  CHECK(x.queue_us == 0);
+  CHECK(x.execute_us == 7'000);
+  CHECK(x.total_us == 7'000);
+}
+
+TEST_CASE("a read that gave up in the queue is shown, and warned about when it waited for too long") {
+  fixture f;
+  std::vector<std::string> told;
+  f.shown->slow.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });
+  auto request = a_read("patient", "SELECT 1");
+  request.limits.timeout = 16s;
+  request.received = f.time.now() - 16s;
+  auto patient = f.ask<read_result>(f.actors->cache(), request);
+  f.run();
+  REQUIRE(why(patient).code == errc::deadline_exceeded);
+  REQUIRE(f.slow().size() == 1);
+  CHECK(f.slow()[0].queue_us == 16'000'000);
+  CHECK(f.slow()[0].status == "deadline_exceeded");
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].find("slow read by patient on app.db: 16.0 s in all, 16.0 s in the queue") == 0);
+}

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "actors/store.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+/// The file under a `fake_log_store`, and its faults. Outlives the store.
+struct fake_log_file {
+  std::vector<log_entry> entries;
+  /// Sizes of the transactions.
+  std::vector<size_t> appends;
+  std::vector<int64_t> pruned_before;
+  /// How many transactions there were each time that the entries were listed.
+  std::vector<size_t> listed_at;
+  /// Called after each transaction.
+  std::function<void()> on_append = [] {};
+  /// Empty while it works.
+  std::optional<errc> fault;
+  bool throws = false;
+  uint64_t open_stores = 0;
+
+  std::vector<std::string> messages() const {
+    std::vector<std::string> result;
+    for (const auto& x : entries)
+      result.push_back(x.message);
+    return result;
+  }
+};
+
+class fake_log_store : public log_store {
+public:
+  explicit fake_log_store(fake_log_file& file) : file_(file) { ++file_.open_stores; }
+  ~fake_log_store() override { --file_.open_stores; }
+
+  caf::expected<void> append(std::span<const log_entry> entries) override {
+    if (auto why = fails())
+      return *why;
+    file_.appends.push_back(entries.size());
+    for (auto x : entries) {
+      x.id = file_.entries.empty() ? 1 : file_.entries.back().id + 1;
+      file_.entries.push_back(std::move(x));
+    }
+    file_.on_append();
+    return caf::unit;
+  }
+
+  caf::expected<log_page> list(const log_query&) override {
+    if (auto why = fails())
+      return *why;
+    file_.listed_at.push_back(file_.appends.size());
+    return log_page{file_.entries};
+  }
+
+  caf::expected<uint64_t> prune(int64_t before_us) override {
+    if (auto why = fails())
+      return *why;
+    file_.pruned_before.push_back(before_us);
+    return std::erase_if(file_.entries, [&](const log_entry& x) { return x.ts_us < before_us; });
+  }
+
+private:
+  std::optional<caf::error> fails() const {
+    if (file_.throws)
+      throw std::runtime_error("the store threw");
+    if (file_.fault)
+      return make_error(*file_.fault, "the file is of no use");
+    return std::nullopt;
+  }
+
+  fake_log_file& file_;
+};
+
+} // namespace sluice::test
