@@ -16,6 +16,9 @@ refusal_actor::behavior_type refuse(refusal_actor::pointer) {
   return {
     [](failure& why, const write_request&) -> caf::result<write_result> { return make_error(std::move(why)); },
     [](failure& why, const read_request&) -> caf::result<read_result> { return make_error(std::move(why)); },
+    [](failure& why, const buffer_put&) -> caf::result<buffer_receipt> { return make_error(std::move(why)); },
+    [](failure& why, const buffer_get&) -> caf::result<buffered_row> { return make_error(std::move(why)); },
+    [](failure& why, const flush_request&) -> caf::result<flush_report> { return make_error(std::move(why)); },
   };
 }
 
@@ -33,7 +36,15 @@ std::unique_ptr<caf::actor_system_config> make_system_config(const broker_config
 
 broker_core::broker_core(broker_config cfg, store_root where, store_lock held)
   : config(std::move(cfg)), root(std::move(where)), lock(std::move(held)),
-    hits(std::make_shared<hit_table>(hit_table_settings{config.cache, config.cache_ttl, config.cache_max_bytes})) {}
+    hits(std::make_shared<hit_table>(hit_table_settings{config.cache, config.cache_ttl, config.cache_max_bytes})),
+    log(std::make_shared<log_queue>(
+      log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message},
+      std::make_shared<machine_clock>())) {
+  // Links are followed, so that a table is known by the one name of its database.
+  for (auto& x : config.buffer_tables)
+    if (auto canonical = root.resolve(x.db))
+      x.db = std::move(*canonical);
+}
 
 broker_core::~broker_core() { shutdown(); }
 
@@ -44,6 +55,16 @@ void broker_core::start(caf::actor_system* in) {
   }
   system = in ? in : own_system.get();
   refusals = system->spawn(refuse);
+  log->set_waker([known = actors](std::chrono::milliseconds delay) {
+    if (auto to = known->log(); to && delay.count() > 0)
+      caf::delayed_anon_send(to, delay, caf::flush_atom_v);
+    else if (to)
+      caf::anon_send(to, caf::flush_atom_v);
+  });
+  shown->slow.on_warning([this](const std::string& warning, const std::string& agent) {
+    log->push(log_level::warning, "slow", warning, agent);
+    warn(warning);
+  });
   supervisor_parts parts;
   parts.spawn = real_children(*this);
   parts.actors = actors;
@@ -78,6 +99,8 @@ void broker_core::remove_leftovers() const {
     if (auto resolved = root.resolve(name); resolved && *resolved == name)
       sqlite::remove_leftovers(root.path_of(name));
   sqlite::remove_leftovers(root.audit_path());
+  sqlite::remove_leftovers(root.buffer_path());
+  sqlite::remove_leftovers(root.logs_path());
 }
 
 void broker_core::shutdown() {
@@ -91,12 +114,46 @@ void broker_core::shutdown() {
     self->request(actors->supervisor(), caf::infinite, caf::close_atom_v)
       .receive([](caf::ok_atom) {}, [](const caf::error&) {});
   }
+  // If its actor could not, because it had just failed.
+  log->close();
+  log->abandon();
   remove_leftovers();
   // The actors know each other through the directory; forgetting them lets them go.
   caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();
   lock.reset();
+}
+
+void broker_core::warn(std::string_view text) {
+  std::lock_guard guard{warning_mutex_};
+  if (on_warning_)
+    on_warning_(text);
+}
+
+void broker_core::on_warning(std::function<void(std::string_view)> tell) {
+  std::lock_guard guard{warning_mutex_};
+  on_warning_ = std::move(tell);
+}
+
+caf::expected<std::string> broker_core::resolve(const std::string& name) {
+  // Clients make names up; what they were is not kept for ever.
+  constexpr size_t max_resolved = 1'024;
+  {
+    std::lock_guard guard{mutex_};
+    if (auto known = resolved_.find(name); known != resolved_.end())
+      return known->second;
+  }
+  auto canonical = root.resolve(name);
+  if (!canonical)
+    return canonical;
+  std::lock_guard guard{mutex_};
+  if (closed_ || !lock || !lock->still_ours())
+    return make_error(errc::unavailable, "this broker does not lead the store any more");
+  if (resolved_.size() >= max_resolved)
+    resolved_.clear();
+  resolved_.emplace(name, *canonical);
+  return canonical;
 }
 
 broker_core::waiter::waiter(broker_core& core) : core_(core) {
@@ -175,6 +232,8 @@ caf::expected<std::string> broker::resolve(const std::string& name) const { retu
 
 database broker::opened(const std::string& canonical) const { return database{core_, core_->actors->slot(canonical)}; }
 
+write_buffer broker::buffer() const { return write_buffer{core_}; }
+
 caf::expected<audit_page> broker::audit(const audit_query& query) const {
   return core_->ask<audit_page>(core_->actors->audit(), query);
 }
@@ -191,9 +250,38 @@ broker_status broker::status() const {
   core_->hits->describe(x.cache);
   x.cache.misses = *core_->misses;
   x.cache.joined = *core_->joined;
+  x.uptime_ms = static_cast<uint64_t>(
+    std::chrono::duration_cast<std::chrono::milliseconds>(core_->time.now() - core_->started).count());
+  x.audit = core_->shown->audit.get();
+  x.buffer = core_->shown->buffer.get().at(core_->time.now());
+  x.log = core_->shown->log.get();
+  core_->log->describe(x.log);
+  x.host_retry = core_->shown->host_retries.snapshot(core_->time);
+  x.slow = core_->shown->slow.slowest();
+  x.slow_warnings = core_->shown->slow.warnings();
   x.restarts = core_->actors->restarts;
   return x;
 }
+
+logger broker::logs() const { return logger{core_->log}; }
+
+void broker::log(log_level level, std::string_view source, std::string_view message, std::string_view agent) const {
+  core_->log->push(level, source, message, agent);
+}
+
+caf::expected<log_page> broker::recent_logs(const log_query& query) const {
+  return core_->ask<log_page>(core_->actors->log(), query);
+}
+
+retry_counters& broker::retries() const noexcept { return core_->shown->host_retries; }
+
+void broker::reset_retries() const {
+  core_->shown->host_retries.reset();
+  for (auto* slot : core_->actors->slots())
+    slot->retries().reset();
+}
+
+void broker::on_warning(std::function<void(std::string_view)> tell) const { core_->on_warning(std::move(tell)); }
 
 const broker_config& broker::config() const noexcept { return core_->config; }
 

@@ -1,17 +1,22 @@
 #pragma once
 
 #include "actors/directory.hpp"
+#include "actors/retry_counters.hpp"
 #include "messages/interfaces.hpp"
 #include "messages/refusal.hpp"
 #include "messages/status.hpp"
 #include "runtime/config.hpp"
+#include "runtime/logger.hpp"
+#include "runtime/write_buffer.hpp"
 
 #include <caf/expected.hpp>
 
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice {
@@ -90,14 +95,6 @@ private:
   database_slot* slot_;
 };
 
-/// How a broker stands.
-struct broker_status {
-  std::string root;
-  std::vector<database_status> databases;
-  cache_status cache;
-  uint64_t restarts = 0;
-};
-
 /// The embedding facade: one broker leads one store root, in this process. Thread-safe. Destroying it shuts it down.
 class broker {
 public:
@@ -135,8 +132,31 @@ public:
   /// The front door to a database that has been opened. @param canonical what `resolve` answered
   database opened(const std::string& canonical) const;
 
+  /// The front door to the write-behind buffer.
+  write_buffer buffer() const;
+
   caf::expected<audit_page> audit(const audit_query& query) const;
   caf::expected<audit_verdict> verify_audit() const;
+
+  /// Takes an entry for the log database; as `logger::log`.
+  void log(log_level level, std::string_view source, std::string_view message, std::string_view agent = {}) const;
+
+  /// A way into the log database that may outlive the broker.
+  logger logs() const;
+
+  /// Entries of the log database, those not written yet included.
+  caf::expected<log_page> recent_logs(const log_query& query) const;
+
+  /// Where hosts count retries of their own (runtime/retry.hpp), for all to see in the status. Valid as long as the
+  /// broker.
+  retry_counters& retries() const noexcept;
+
+  /// Begins all counting of retries anew, that of the databases too.
+  void reset_retries() const;
+
+  /// From now on `tell` is told, in words, what an operator should know: a log file that was damaged or cannot be
+  /// written, requests that took far too long. Called by the broker's threads, one at a time; it must not call the broker.
+  void on_warning(std::function<void(std::string_view)> tell) const;
 
   broker_status status() const;
   const broker_config& config() const noexcept;

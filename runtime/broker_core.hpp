@@ -2,6 +2,8 @@
 
 #include "actors/directory.hpp"
 #include "actors/hit_table.hpp"
+#include "actors/log_queue.hpp"
+#include "actors/observations.hpp"
 #include "messages/refusal.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
@@ -10,9 +12,13 @@
 #include <caf/all.hpp>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace sluice {
@@ -33,6 +39,11 @@ struct broker_core {
   std::shared_ptr<hit_table> hits;
   std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
+  std::shared_ptr<observations> shown =
+    std::make_shared<observations>(slow_limits{config.slow_queue, config.slow_execution});
+  const clock::steady started = time.now();
+  // Hosts may keep it for longer than the broker.
+  std::shared_ptr<log_queue> log;
   refusal_actor refusals;
 
   broker_core(broker_config cfg, store_root where, store_lock held);
@@ -45,6 +56,10 @@ struct broker_core {
 
   /// Ends the actors in order. Idempotent, thread-safe.
   void shutdown();
+
+  /// `store_root::resolve` for those who ask often: a name means the same file from its first use on. `unavailable` for
+  /// a new one when the store is not ours any more. Thread-safe.
+  caf::expected<std::string> resolve(const std::string& name);
 
   /// A blocking actor for a plain thread to wait with; several threads wait at once, each with its own.
   class waiter {
@@ -74,6 +89,12 @@ struct broker_core {
     return result;
   }
 
+  /// Tells the host, in words, what its operator should know. Thread-safe.
+  void warn(std::string_view text);
+
+  /// Whom to tell; called by one thread at a time.
+  void on_warning(std::function<void(std::string_view)> tell);
+
 private:
   void complete_audit();
   // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
@@ -81,9 +102,12 @@ private:
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
+  std::unordered_map<std::string, std::string> resolved_;
   bool closed_ = false;
   // Databases whose ledgers the audit reads at the start.
   std::vector<std::string> audited_;
+  std::mutex warning_mutex_;
+  std::function<void(std::string_view)> on_warning_;
 };
 
 } // namespace sluice

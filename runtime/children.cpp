@@ -1,11 +1,15 @@
 #include "runtime/children.hpp"
 
 #include "actors/audit.hpp"
+#include "actors/buffer.hpp"
 #include "actors/cache.hpp"
+#include "actors/log.hpp"
 #include "actors/reader.hpp"
 #include "actors/writer.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/buffer_store.hpp"
 #include "runtime/sqlite/ledger.hpp"
+#include "runtime/sqlite/log_file.hpp"
 #include "runtime/sqlite/read_store.hpp"
 #include "runtime/sqlite/write_store.hpp"
 
@@ -45,12 +49,16 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   parts->time = &core.time;
   parts->settings = settings_of(core.config);
   parts->seed = random_seed();
+  parts->shown = core.shown;
   return core.system->spawn<caf::detached>(writer, std::move(parts));
 }
 
 reader_actor spawn_reader(broker_core& core, database_slot& slot) {
-  auto store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config);
-  return core.system->spawn<caf::detached>(reader, std::make_shared<std::unique_ptr<read_store>>(std::move(store)));
+  auto parts = std::make_shared<reader_parts>();
+  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config);
+  parts->time = &core.time;
+  parts->shown = core.shown;
+  return core.system->spawn<caf::detached>(reader, std::move(parts));
 }
 
 cache_actor spawn_cache(broker_core& core) {
@@ -62,18 +70,53 @@ cache_actor spawn_cache(broker_core& core) {
   parts.seed = random_seed();
   parts.misses = core.misses;
   parts.joined = core.joined;
+  parts.shown = core.shown;
   return core.system->spawn(cache, std::move(parts));
 }
 
 audit_actor spawn_audit(broker_core& core) {
   auto open = [&core] { return sqlite::open_audit_store(core.root, core.config); };
-  return core.system->spawn<caf::detached>(audit, audit_store_opener{open});
+  return core.system->spawn<caf::detached>(audit, audit_store_opener{open}, core.shown);
+}
+
+buffer_actor spawn_buffer(broker_core& core) {
+  const auto& config = core.config;
+  auto parts = std::make_shared<buffer_parts>();
+  parts->store = sqlite::open_buffer_store(core.root, config);
+  parts->actors = core.actors;
+  parts->time = &core.time;
+  parts->shown = core.shown;
+  parts->settings.interval = config.buffer_interval;
+  parts->settings.batch = config.buffer_batch;
+  parts->settings.max_pending = config.buffer_max_pending;
+  parts->settings.max_bytes = config.queue_max_bytes;
+  for (const auto& x : config.buffer_tables)
+    parts->settings.tables.push_back({x.db, x.table, x.interval, x.priority});
+  parts->journal = config.buffer_journal;
+  parts->reads = {config.read_max_rows, config.read_max_bytes, config.read_timeout};
+  parts->seed = random_seed();
+  // Without a journal it does not wait for the disk, but for a row that is set aside.
+  return config.buffer_journal ? core.system->spawn<caf::detached>(buffer, std::move(parts))
+                               : core.system->spawn(buffer, std::move(parts));
+}
+
+log_actor spawn_log(broker_core& core) {
+  auto path = core.root.logs_path();
+  auto parts = std::make_shared<log_parts>();
+  parts->queue = core.log;
+  parts->store = sqlite::make_log_store(path);
+  parts->set_aside = [&core, path] { return sqlite::set_log_aside(path, wall_us(core.time)); };
+  parts->warn = [&core](std::string_view text) { core.warn(text); };
+  parts->shown = core.shown;
+  parts->time = &core.time;
+  parts->retention = core.config.log_retention;
+  return core.system->spawn<caf::detached>(log, std::move(parts));
 }
 
 } // namespace
 
 child_factories real_children(broker_core& core) {
-  return {
+  child_factories result{
     [&core](database_slot& slot, std::shared_ptr<admission> queue) {
       return spawn_writer(core, slot, std::move(queue));
     },
@@ -81,6 +124,9 @@ child_factories real_children(broker_core& core) {
     [&core] { return spawn_cache(core); },
     [&core] { return spawn_audit(core); },
   };
+  result.buffer = [&core] { return spawn_buffer(core); };
+  result.log = [&core] { return spawn_log(core); };
+  return result;
 }
 
 } // namespace sluice

@@ -1,7 +1,6 @@
 #include "runtime/config.hpp"
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
+#include "runtime/buffer_tables.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +12,6 @@
 #include <iterator>
 #include <limits>
 #include <optional>
-#include <sstream>
 #include <string_view>
 #include <type_traits>
 #include <variant>
@@ -114,8 +112,28 @@ constexpr std::array settings{
           "Time after which a connection that says nothing, and waits for nothing, is closed."},
   setting{"send_timeout_ms", &config::send_timeout, 100, day_ms,
           "Time after which a connection that does not take its answers is closed."},
-  setting{"slow_after_ms", &config::slow_after, 1, day_ms,
-          "Time after which an answered request is logged as slow, with its agent and operation."},
+  setting{"buffer_interval_ms", &config::buffer_interval, 1, day_ms,
+          "How long a row may wait in the write-behind buffer; without a journal, all that a kill can lose."},
+  setting{"buffer_batch", &config::buffer_batch, 1, 1'000,
+          "Rows that the buffer has written in one request; when as many are pending, they are written at once."},
+  setting{"buffer_max_pending", &config::buffer_max_pending, 5, 1e6,
+          "Rows that may wait in the buffer; from four fifths of it callers are held back."},
+  setting{"buffer_journal", &config::buffer_journal, 0, 1,
+          "Whether buffered operations are kept on disk as well, so that a kill loses none."},
+  setting{"log_queue", &config::log_queue, 1, 1e7,
+          "Log entries that may wait to be written; beyond that the oldest are dropped, and counted."},
+  setting{"log_batch", &config::log_batch, 1, 1e5,
+          "Log entries that are written at once when as many wait."},
+  setting{"log_interval_ms", &config::log_interval, 1, day_ms,
+          "How long a log entry waits at most before it is written."},
+  setting{"log_max_message", &config::log_max_message, 16, 1e6,
+          "Characters after which a log message is cut."},
+  setting{"log_retention_h", &config::log_retention, 1, 24 * 3650,
+          "How long log entries are kept."},
+  setting{"slow_queue_ms", &config::slow_queue, 1, day_ms,
+          "Time of waiting for its turn after which a request is warned about."},
+  setting{"slow_execution_ms", &config::slow_execution, 1, day_ms,
+          "Time of being executed after which a request is warned about."},
   setting{"scheduler_threads", &config::scheduler_threads, 0, 256,
           "Scheduler threads of a broker with an actor system of its own; 0 means one per core, at least 2."},
 };
@@ -208,16 +226,8 @@ caf::error unknown_key(std::string_view key, toml::source_position at) {
   std::string known;
   for (const auto& s : settings)
     known += (known.empty() ? "" : ", ") + std::string{s.key};
-  return invalid(fmt::format("sluice.toml, line {}: there is no setting '{}'; there are {}", at.line, key, known));
-}
-
-std::string as_written(const toml::node& node) {
-  auto text = node.visit([](const auto& x) {
-    std::ostringstream out;
-    out << x;
-    return out.str();
-  });
-  return text.size() > 80 ? fmt::format("{:.80}...", text) : text;
+  return invalid(
+    fmt::format("sluice.toml, line {}: there is no setting '{}'; there are {}, buffer_table", at.line, key, known));
 }
 
 std::optional<raw_value> read_node(const toml::node& node) {
@@ -243,7 +253,8 @@ std::optional<caf::error> apply_entry(broker_config& to, std::string_view key, c
                              key, as_written(node), range_of(*s)));
 }
 
-std::optional<caf::error> apply_file(broker_config& to, const std::filesystem::path& path) {
+std::optional<caf::error> apply_file(broker_config& to, std::vector<buffer_table_entry>& tables,
+                                     const std::filesystem::path& path) {
   std::error_code failed;
   auto kind = std::filesystem::status(path, failed).type();
   if (kind == std::filesystem::file_type::not_found)
@@ -262,7 +273,7 @@ std::optional<caf::error> apply_file(broker_config& to, const std::filesystem::p
                                why.source().begin.column, why.description()));
   }
   for (auto&& [key, node] : parsed.table())
-    if (auto why = apply_entry(to, key.str(), node))
+    if (auto why = key.str() == "buffer_table" ? read_buffer_tables(node, tables) : apply_entry(to, key.str(), node))
       return why;
   return std::nullopt;
 }
@@ -285,10 +296,15 @@ std::optional<caf::error> apply_environment(broker_config& to) {
 caf::expected<broker_config> load_config(const std::filesystem::path& root) {
   broker_config result;
   result.root = root;
-  if (auto why = apply_file(result, root / "sluice.toml"))
+  std::vector<buffer_table_entry> tables;
+  if (auto why = apply_file(result, tables, root / "sluice.toml"))
     return std::move(*why);
   if (auto why = apply_environment(result))
     return std::move(*why);
+  for (auto& x : tables) {
+    x.table.interval = x.interval.value_or(result.buffer_interval);
+    result.buffer_tables.push_back(std::move(x.table));
+  }
   return result;
 }
 

@@ -20,6 +20,16 @@ enum class synchronous_mode : uint8_t {
   normal,
 };
 
+/// How the write-behind buffer treats one table; in `sluice.toml` a `[[buffer_table]]`.
+struct buffered_table {
+  std::string db;
+  std::string table;
+  /// Instead of `buffer_interval`.
+  std::chrono::milliseconds interval{5'000};
+  /// Tables with a higher one are written first when several are due; 0 if not said.
+  int64_t priority = 0;
+};
+
 /// Everything that can be set about a broker. Each field but `root` is also a key of `sluice.toml` in the store root
 /// (durations with their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment
 /// variable; the environment wins over the file. docs/configuration.md explains each. Plain data.
@@ -72,8 +82,29 @@ struct broker_config {
   std::chrono::milliseconds connection_idle{600'000};
   /// A connection that does not take its answers for this long is closed.
   std::chrono::milliseconds send_timeout{30'000};
-  /// A request of another process that took longer, waiting included, is warned about.
-  std::chrono::milliseconds slow_after{5'000};
+
+  // The write-behind buffer.
+  std::chrono::milliseconds buffer_interval{5'000};
+  /// Rows of one request to a writer; as many pending ones are written at once.
+  uint64_t buffer_batch = 100;
+  /// Rows that may be pending; callers are held back from four fifths of it.
+  uint64_t buffer_max_pending = 1'000;
+  /// Whether operations are kept on disk until they are written, so that a kill loses none.
+  bool buffer_journal = false;
+  /// Intervals and priorities of single tables.
+  std::vector<buffered_table> buffer_tables;
+
+  // The log database.
+  uint64_t log_queue = 10'000;
+  uint64_t log_batch = 50;
+  std::chrono::milliseconds log_interval{2'000};
+  /// Characters after which a message is cut.
+  uint64_t log_max_message = 10'000;
+  std::chrono::hours log_retention{7 * 24};
+
+  // Requests that are warned about: waiting longer for their turn, being executed longer.
+  std::chrono::milliseconds slow_queue{15'000};
+  std::chrono::milliseconds slow_execution{5'000};
 
   /// Scheduler threads of a broker that brings its own actor system; 0 means one per core, at least 2.
   uint64_t scheduler_threads = 0;

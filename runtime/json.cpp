@@ -287,4 +287,16 @@ json as_json(const audit_verdict& x) {
   return result;
 }
 
+json as_json(const log_entry& x) {
+  return {{"id", x.id},         {"ts", iso_time(x.ts_us)}, {"ts_us", x.ts_us},    {"level", to_string(x.level)},
+          {"source", x.source}, {"agent", x.agent},        {"message", x.message}};
+}
+
+json as_json(const log_page& x) {
+  auto entries = json::array();
+  for (const auto& entry : x.entries)
+    entries.push_back(as_json(entry));
+  return {{"entries", std::move(entries)}};
+}
+
 } // namespace sluice

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "messages/audit.hpp"
+#include "messages/buffer.hpp"
 #include "messages/error.hpp"
+#include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/statement.hpp"
 #include "messages/value.hpp"
@@ -13,6 +15,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// How our types look as JSON in the outside contract (docs/protocol.md). Pure functions, safe from any thread.
 namespace sluice {
@@ -67,6 +70,31 @@ nlohmann::json as_json(const audit_page& x);
 
 /// `{"intact", "records", "broken", "head"}`, and if broken `first_broken` and `reason`.
 nlohmann::json as_json(const audit_verdict& x);
+
+/// `{"id", "ts", "ts_us", "level", "source", "agent", "message"}`: `ts` in ISO 8601 (UTC, microseconds).
+nlohmann::json as_json(const log_entry& x);
+
+/// `{"entries":[...]}`
+nlohmann::json as_json(const log_page& x);
+
+/// `{column: value}`
+nlohmann::json as_json(const std::vector<named_value>& columns);
+
+/// `{"pending", "journaled"}`
+nlohmann::json as_json(const buffer_receipt& x);
+
+/// `{"found", "pending", "row":{column: value}}`; the row only if there is one.
+nlohmann::json as_json(const buffered_row& x);
+
+/// `{"flushed", "set_aside", "kept"}`, and `reason` if rows were kept.
+nlohmann::json as_json(const flush_report& x);
+
+/// `{"id", "ts", "ts_us", "code", "message", "db", "table", "operation", "key", "values", "agent"}`; of a row that cannot
+/// be read only the first five.
+nlohmann::json as_json(const rejected_row& x);
+
+/// `{"rows":[...]}`
+nlohmann::json as_json(const rejected_page& x);
 
 /// A time of the audit in ISO 8601, UTC, with microseconds: `2024-02-29T12:00:00.000001Z`; held to the years 0000 to
 /// 9999.

@@ -3,7 +3,9 @@
 #include "runtime/sqlite/utf8.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace sluice {
 
@@ -11,6 +13,9 @@ namespace {
 
 constexpr size_t max_name_bytes = 256;
 constexpr size_t max_statements = 10'000;
+// SQLite's own bound.
+constexpr size_t max_columns = 2'000;
+constexpr size_t max_buffered_bytes = size_t{1} << 20;
 constexpr std::chrono::hours max_deadline{24};
 
 failure invalid(const std::string& field, const std::string& why) {
@@ -32,10 +37,14 @@ std::optional<failure> check_name(const char* field, const std::string& name) {
   return std::nullopt;
 }
 
+std::optional<failure> check_agent(std::string& agent) {
+  if (agent.empty())
+    agent = "anonymous";
+  return check_name("agent", agent);
+}
+
 template <class Request> std::optional<failure> check_names(Request& x) {
-  if (x.agent.empty())
-    x.agent = "anonymous";
-  if (auto why = check_name("agent", x.agent))
+  if (auto why = check_agent(x.agent))
     return why;
   if (auto why = check_name("request_id", x.request_id))
     return why;
@@ -46,6 +55,48 @@ std::optional<failure> check_duration(const char* field, std::chrono::millisecon
   if (x.count() < 0 || x > max_deadline)
     return invalid(field, "must be between 0 (the default) and 86400000 milliseconds");
   return std::nullopt;
+}
+
+// As SQLite compares names of columns.
+std::string folded(std::string x) {
+  for (auto& c : x)
+    if (c >= 'A' && c <= 'Z')
+      c = static_cast<char>(c - 'A' + 'a');
+  return x;
+}
+
+// `names` holds the columns that were named before.
+std::optional<failure> check_columns(const char* field, const std::vector<named_value>& columns,
+                                     std::set<std::string>& names) {
+  for (const auto& [name, content] : columns) {
+    if (name.empty())
+      return invalid(field, "has a column without a name");
+    if (auto why = check_name(field, name))
+      return why;
+    if (!names.insert(folded(name)).second)
+      return invalid(field, "names the column " + name + " again");
+  }
+  if (names.size() > max_columns)
+    return invalid(field, "has more columns than the 2000 that a table may have");
+  return std::nullopt;
+}
+
+std::optional<failure> check_row(const row_key& x, std::set<std::string>& names) {
+  if (x.table.empty())
+    return invalid("table", "is empty");
+  if (auto why = check_name("table", x.table))
+    return why;
+  if (x.columns.empty())
+    return invalid("key", "is empty; a row is known by at least one column");
+  return check_columns("key", x.columns, names);
+}
+
+size_t footprint(const buffer_put& x) {
+  size_t total = x.row.table.size();
+  for (const auto* columns : {&x.row.columns, &x.values})
+    for (const auto& [name, content] : *columns)
+      total += name.size() + content.footprint();
+  return total;
 }
 
 } // namespace
@@ -68,6 +119,41 @@ std::optional<failure> check(read_request& request) {
   if (auto why = check_names(request))
     return why;
   return check_duration("timeout_ms", request.limits.timeout);
+}
+
+std::optional<failure> check(buffer_put& request) {
+  if (auto why = check_agent(request.agent))
+    return why;
+  std::set<std::string> names;
+  if (auto why = check_row(request.row, names))
+    return why;
+  if (auto why = check_columns("values", request.values, names))
+    return why;
+  if (request.operation == buffer_operation::erase && !request.values.empty())
+    return invalid("values", "must be empty for a delete");
+  if (request.operation == buffer_operation::update && request.values.empty())
+    return invalid("values", "is empty; an update needs at least one");
+  if (auto why = check_duration("wait_ms", request.wait))
+    return why;
+  if (footprint(request) <= max_buffered_bytes)
+    return std::nullopt;
+  failure why;
+  why.code = errc::too_large;
+  why.message = "a buffered operation has 1 MiB at most; write this one through its database";
+  return why;
+}
+
+std::optional<failure> check(buffer_get& request) {
+  if (auto why = check_agent(request.agent))
+    return why;
+  std::set<std::string> names;
+  return check_row(request.row, names);
+}
+
+std::optional<failure> check(flush_request& request) {
+  if (auto why = check_agent(request.agent))
+    return why;
+  return check_name("table", request.table);
 }
 
 } // namespace sluice

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/buffer.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
 
@@ -11,5 +12,11 @@ namespace sluice {
 /// is well formed, else `invalid_request` naming the field. Values and SQL are looked at when they are bound.
 std::optional<failure> check(write_request& request);
 std::optional<failure> check(read_request& request);
+
+/// The same for what the write-behind buffer is asked; what the table's schema has to say comes later. `too_large` when
+/// an operation is over 1 MiB.
+std::optional<failure> check(buffer_put& request);
+std::optional<failure> check(buffer_get& request);
+std::optional<failure> check(flush_request& request);
 
 } // namespace sluice

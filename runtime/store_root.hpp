@@ -35,6 +35,7 @@ public:
   std::filesystem::path folder() const { return path_ / ".sluice"; }
   std::filesystem::path audit_path() const { return folder() / "audit.db"; }
   std::filesystem::path logs_path() const { return folder() / "logs.db"; }
+  std::filesystem::path buffer_path() const { return folder() / "buffer.db"; }
   std::filesystem::path lock_path() const { return folder() / "broker.lock"; }
   std::filesystem::path socket_path() const { return folder() / "broker.sock"; }
   std::filesystem::path info_path() const { return folder() / "broker.json"; }

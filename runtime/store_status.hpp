@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/duration_histogram.hpp"
 #include "runtime/broker.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -21,9 +22,19 @@ struct database_file {
   uint64_t wal_bytes = 0;
 };
 
+/// Where the time of a database's writes went, since the broker started.
+struct database_timings {
+  std::string db;
+  duration_histogram::snapshot queue;
+  duration_histogram::snapshot execution;
+  duration_histogram::snapshot commit;
+};
+
 /// How a store stands: its broker, and the files in its folder.
 struct store_status {
   broker_status broker;
+  /// Of the databases that have been opened.
+  std::vector<database_timings> timings;
   std::vector<database_file> files;
   /// The process that leads the store.
   pid_t leader_pid = 0;
@@ -38,11 +49,13 @@ std::vector<database_file> find_database_files(const std::filesystem::path& root
 /// Size of the file `name` in `root` and of its WAL.
 database_file measure_database_file(const std::filesystem::path& root, const std::string& name);
 
+/// Where the time of the writes to each database went. Cheap.
+std::vector<database_timings> gather_timings(const broker& leader);
+
 /// How the store that `leader` leads stands. Looks at files, so it may block.
 store_status gather_status(const broker& leader);
 
-/// The whole of it: `{"store_root", "leader", "restarts", "cache", "databases":[...]}`; each database carries its
-/// counters, retry statistics and file sizes.
+/// The whole of it, as docs/protocol.md describes it under `status`.
 nlohmann::json as_json(const store_status& x);
 
 } // namespace sluice

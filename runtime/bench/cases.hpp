@@ -49,6 +49,16 @@ case_report cached_read(const bench_options& options);
 /// Sixteen agents read different rows, so that nothing is cached.
 case_report uncached_reads(const bench_options& options);
 
+/// The same small table written by user actions (each waits for its COMMIT), by background work (through the
+/// write-behind buffer, with and without its journal), and log entries beside them; and directly, as people do.
+case_report latency_classes(const bench_options& options);
+
+/// New rows until the last of them is on disk: one by one, and through the buffer.
+case_report flushed_rows(const bench_options& options);
+
+/// Many writers with the audit, and with one that throws its records away.
+case_report cost_of_audit(const bench_options& options);
+
 /// Processes write one row each in a loop: through the socket of a broker, and each on a connection of its own.
 case_report process_writers(const bench_options& options, size_t processes, synchronous_mode mode);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 namespace sluice::bench {
 
@@ -57,9 +58,44 @@ double rows_per_commit(const database& db) {
   return static_cast<double>(status.committed_requests) / static_cast<double>(std::max<uint64_t>(1, status.commits));
 }
 
-measurement broker_actors(const bench_options& options, size_t agents) {
+audit_actor::behavior_type forget(audit_actor::pointer self) {
+  return {
+    [](const audit_batch&) {},
+    [](attach_atom, const std::string&) { return uint64_t{0}; },
+    [](const audit_query&) { return audit_page{}; },
+    [](verify_atom) { return audit_verdict{}; },
+    [](caf::flush_atom) {},
+    [self](caf::close_atom) {
+      self->quit();
+      return caf::ok_atom_v;
+    },
+  };
+}
+
+// Puts an audit that forgets in the place of the real one, which is back in time for the shutdown.
+class without_audit {
+public:
+  explicit without_audit(broker& host) : actors_(host.actors()), real_(actors_.audit()) {
+    actors_.set(host.system().spawn(forget));
+  }
+  without_audit(const without_audit&) = delete;
+  without_audit& operator=(const without_audit&) = delete;
+  ~without_audit() {
+    caf::anon_send(actors_.audit(), caf::close_atom_v);
+    actors_.set(real_);
+  }
+
+private:
+  directory& actors_;
+  audit_actor real_;
+};
+
+measurement broker_actors(const bench_options& options, size_t agents, bool audited = true) {
   scratch_folder folder{options.folder};
   auto host = open_broker(folder.path());
+  std::optional<without_audit> unaudited;
+  if (!audited)
+    unaudited.emplace(host);
   auto db = must(host.open_database("items.db"));
   must(db.write("bench", create_table));
   auto result =
@@ -99,6 +135,15 @@ case_report many_writers(const bench_options& options) {
     {"times a mutex around one connection", actors.per_second() / mutex.per_second(), 20, false},
   };
   report.contenders = {std::move(actors), std::move(threads), std::move(raw), std::move(mutex)};
+  return report;
+}
+
+case_report cost_of_audit(const bench_options& options) {
+  case_report report;
+  report.name = std::to_string(options.agents) + " agents, with and without the audit";
+  report.contenders = {broker_actors(options, options.agents), broker_actors(options, options.agents, false)};
+  report.contenders[0].contender += ", audited";
+  report.contenders[1].contender += ", audit switched off";
   return report;
 }
 

@@ -1,7 +1,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
-#include "runtime/cli/since.hpp"
+#include "runtime/since.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/json.hpp"
 

@@ -23,7 +23,8 @@ struct bench_command {
 using bench_case = std::function<bench::case_report(const bench::bench_options&)>;
 
 std::vector<bench_case> cases_of(const bench_command& asked) {
-  std::vector<bench_case> result{bench::many_writers, bench::lone_writer, bench::cached_read, bench::uncached_reads};
+  std::vector<bench_case> result{bench::many_writers, bench::lone_writer, bench::cached_read, bench::uncached_reads,
+                                  bench::latency_classes, bench::flushed_rows, bench::cost_of_audit};
   for (auto count : asked.processes)
     for (auto mode : {synchronous_mode::full, synchronous_mode::normal})
       result.emplace_back([=](const bench::bench_options& x) { return bench::process_writers(x, count, mode); });

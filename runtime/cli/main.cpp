@@ -25,9 +25,13 @@ constexpr command_entry commands[]{
   {"query", "Read: run one SELECT", declare_query},
   {"status", "Show how a store stands", declare_status},
   {"audit", "Show, check or export who did what", declare_audit},
+  {"logs", "Show what was logged, or follow it", declare_logs},
+  {"flush", "Have the write-behind buffer written now", declare_flush},
+  {"buffer", "Put rows into the write-behind buffer; see to those that were refused", declare_buffer},
   {"serve", "Run a broker that stays, or speak JSON-RPC and MCP on stdio", declare_serve},
   {"stop", "Ask the running broker to finish and go", declare_stop},
   {"top", "Watch a running broker", declare_top},
+  {"doctor", "Examine a store: what is wrong with it, and what to do", declare_doctor},
   {"bench", "Measure this machine: the broker beside SQLite used directly", declare_bench},
   // What `bench` starts; without a description it is left out of --help.
   {"bench-worker", "", declare_bench_worker},

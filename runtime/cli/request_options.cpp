@@ -38,18 +38,24 @@ caf::error mixed_parameters() {
 void declare(CLI::App& command, request_options& to) {
   command.add_option("DB", to.db, "Database file; the folder it lies in is the store")->required();
   command.add_option("SQL", to.sql, "SQL, or - to read it from stdin")->required();
+  declare_values(command, "-p,--param", to.params,
+                 "A parameter: VALUE by position or name=VALUE; 5 is an integer, 1.5 a real, null NULL, text:5 text, "
+                 "blob:BASE64 a blob, anything else text")
+    ->type_name("VALUE");
+  declare_way(command, to);
+}
+
+CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<std::string>& to,
+                            const char* description) {
   // The values as they stand: CLI11 would take some spellings for containers.
   CLI::callback_t take = [&to](const CLI::results_t& values) {
-    to.params = values;
+    to = values;
     return true;
   };
-  command
-    .add_option("-p,--param", take,
-                "A parameter: VALUE by position or name=VALUE; 5 is an integer, 1.5 a real, null NULL, text:5 text, "
-                "blob:BASE64 a blob, anything else text")
-    ->type_name("VALUE")
-    ->take_all()
-    ->allow_extra_args(false);
+  return command.add_option(names, take, description)->take_all()->allow_extra_args(false);
+}
+
+void declare_way(CLI::App& command, request_options& to) {
   command.add_option("--agent", to.agent, "Who asks [SLUICE_AGENT, then user@pid]");
   command.add_option("--endpoint", to.endpoint, "The broker's socket, instead of the store's own [SLUICE_ENDPOINT]")
     ->type_name("PATH");

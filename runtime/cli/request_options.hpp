@@ -29,6 +29,13 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
 /// Adds the options to `command`. `to` outlives the parse.
 void declare(CLI::App& command, request_options& to);
 
+/// Of these, the options that say who asks, by which way, and how it is answered.
+void declare_way(CLI::App& command, request_options& to);
+
+/// An option that may be given several times; each value is taken as it stands.
+CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<std::string>& to,
+                            const char* description);
+
 /// A database on the command line: the folder it lies in is its store.
 struct database_place {
   std::filesystem::path root;

@@ -128,11 +128,11 @@ caf::expected<std::string> serve(serve_options& options) noexcept {
   auto leader = broker::open(*config, *root, std::move(*lock));
   if (!leader)
     return std::move(leader.error());
+  log_into(*leader);
   front_door_options shape;
   shape.transient = options.transient || options.idle_s > 0;
   shape.http = options.http;
   shape.stop_wanted = [&stop](std::string_view reason) { stop.set(reason); };
-  shape.warn = log_warning;
   auto door = front_door::open(*leader, shape);
   if (!door)
     return std::move(door.error());

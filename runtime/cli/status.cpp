@@ -2,14 +2,24 @@
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/table.hpp"
+#include "runtime/cli/terminal_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace sluice::cli {
 
 namespace {
+
+using nlohmann::json;
+
+// What fits on a screen; --json has all of it.
+constexpr size_t slow_shown = 5;
+constexpr size_t sql_shown = 60;
 
 struct status_options {
   std::string root = ".";
@@ -27,7 +37,35 @@ std::string size_text(uint64_t bytes) {
   return fmt::format("{:.1f} {}", size, units[unit]);
 }
 
-std::string cache_text(const nlohmann::json& x) {
+// A list of counts, without those that are zero and say nothing; `names` are members, with the words that follow them.
+std::string counts_text(const json& x, std::initializer_list<std::pair<const char*, const char*>> names) {
+  std::string result;
+  for (auto [name, words] : names)
+    if (auto n = x.at(name).get<uint64_t>(); n > 0)
+      result += fmt::format("{}{} {}", result.empty() ? "" : ", ", n, words);
+  return result.empty() ? "nothing yet" : result;
+}
+
+std::string duration_text(uint64_t us) {
+  auto seconds = static_cast<double>(us) / 1e6;
+  if (us < 10'000)
+    return fmt::format("{} us", us);
+  if (seconds < 1)
+    return fmt::format("{:.1f} ms", seconds * 1e3);
+  if (seconds < 120)
+    return fmt::format("{:.1f} s", seconds);
+  return seconds < 2 * 3'600 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3'600);
+}
+
+std::string leader_text(const json& x) {
+  const auto& leader = x.at("leader");
+  if (leader.at("in_process").get<bool>())
+    return "none; this command led it for the moment";
+  return fmt::format("pid {}, for {}, {} restarts of actors", leader.at("pid").get<int64_t>(),
+                     duration_text(x.at("uptime_ms").get<uint64_t>() * 1'000), x.at("restarts").get<uint64_t>());
+}
+
+std::string cache_text(const json& x) {
   if (!x.at("enabled").get<bool>())
     return "off";
   auto count = [&](const char* name) { return x.at(name).get<uint64_t>(); };
@@ -36,7 +74,55 @@ std::string cache_text(const nlohmann::json& x) {
                      count("evicted"));
 }
 
-std::string databases_text(const nlohmann::json& databases) {
+std::string commits_text(const json& x) {
+  return fmt::format("{} in all, {:.1f} writes each; {} queued", x.at("commits").get<uint64_t>(),
+                     x.at("requests_per_commit").get<double>(), x.at("queued").get<uint64_t>());
+}
+
+std::string buffer_text(const json& x) {
+  return fmt::format("{} of {} rows pending, {}; {}", x.at("pending").get<uint64_t>(),
+                     x.at("max_pending").get<uint64_t>(), x.at("journal").get<bool>() ? "journaled" : "in memory",
+                     counts_text(x, {{"puts", "put"},
+                                     {"merged", "merged"},
+                                     {"flushed_rows", "flushed"},
+                                     {"overloaded", "refused"},
+                                     {"failed_flushes", "failed flushes"},
+                                     {"set_aside", "set aside"}}));
+}
+
+std::string failing_text(const json& x) {
+  return x.at("failing").get<bool>() ? "; FAILING: " + x.at("last_error").get<std::string>() : "";
+}
+
+std::string log_text(const json& x) {
+  return counts_text(x, {{"written", "written"},
+                         {"queued", "queued"},
+                         {"dropped", "dropped"},
+                         {"lost", "lost"},
+                         {"cut", "cut"},
+                         {"pruned", "pruned"}})
+         + failing_text(x);
+}
+
+std::string audit_text(const json& x) {
+  return counts_text(x, {{"written", "written"}, {"pending", "pending"}, {"recovered", "recovered"}, {"lost", "lost"}})
+         + failing_text(x);
+}
+
+std::string retry_text(const json& x) {
+  if (x.at("lock_errors").get<uint64_t>() == 0)
+    return "no lock was refused";
+  return counts_text(x, {{"lock_errors", "lock errors"},
+                         {"retries", "retries"},
+                         {"successes_after_retry", "succeeded after"},
+                         {"failures", "gave up"}})
+         + fmt::format("; waits: {} mean, {} longest; {:.1f} % refused in five minutes",
+                       duration_text(x.at("mean_wait_ms").get<uint64_t>() * 1'000),
+                       duration_text(x.at("max_wait_ms").get<uint64_t>() * 1'000),
+                       100 * x.at("error_rate_5m").get<double>());
+}
+
+std::string databases_text(const json& databases) {
   constexpr auto right = alignment::right;
   table result{{{"DATABASE"},
                 {"STATE"},
@@ -64,13 +150,57 @@ std::string databases_text(const nlohmann::json& databases) {
   return result.empty() ? "no databases\n" : result.text();
 }
 
-std::string as_text(const nlohmann::json& x) {
-  const auto& leader = x.at("leader");
-  auto who = leader.at("in_process").get<bool>() ? "none; this command led it for the moment"
-                                                 : fmt::format("pid {}", leader.at("pid").get<int64_t>());
-  return fmt::format("store     {}\nleader    {}\ncache     {}\nrestarts  {}\n\n{}",
-                     x.at("store_root").get<std::string>(), who, cache_text(x.at("cache")),
-                     x.at("restarts").get<uint64_t>(), databases_text(x.at("databases")));
+// One line of it, for a table.
+std::string short_sql(const std::string& sql) {
+  std::string line;
+  for (auto c : sql.substr(0, 4 * sql_shown))
+    if (auto blank = c == '\n' || c == '\t' || c == '\r' || c == ' '; !blank || (!line.empty() && line.back() != ' '))
+      line += blank ? ' ' : c;
+  if (line.size() <= sql_shown)
+    return line;
+  auto end = sql_shown;
+  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0U) == 0x80U)
+    --end;
+  return line.substr(0, end) + "...";
+}
+
+std::string slow_text(const json& x) {
+  constexpr auto right = alignment::right;
+  const auto& slow = x.at("slow");
+  table result{{{"SLOWEST", right},
+                {"QUEUE", right},
+                {"LOCK", right},
+                {"EXECUTE", right},
+                {"COMMIT", right},
+                {"AGENT"},
+                {"DATABASE"},
+                {"SQL"}}};
+  for (size_t i = 0; i < std::min(slow_shown, slow.size()); ++i) {
+    auto time = [&](const char* name) { return duration_text(slow[i].at(name).get<uint64_t>()); };
+    auto text = [&](const char* name) { return slow[i].at(name).get<std::string>(); };
+    result.add({time("total_us"), time("queue_us"), time("lock_us"), time("execute_us"), time("commit_us"),
+                text("agent"), text("db"), short_sql(text("sql"))});
+  }
+  return result.empty() ? "" : "\n" + result.text();
+}
+
+std::string as_text(const json& x) {
+  std::string result;
+  auto add = [&](const char* name, const std::string& text) {
+    result += fmt::format("{:<9} {}\n", name, printable(text));
+  };
+  add("store", x.at("store_root").get<std::string>());
+  add("leader", leader_text(x));
+  add("commits", commits_text(x.at("totals")));
+  add("cache", cache_text(x.at("cache")));
+  add("buffer", buffer_text(x.at("buffer")));
+  add("log", log_text(x.at("log")));
+  add("audit", audit_text(x.at("audit")));
+  add("locks", retry_text(x.at("retry")));
+  if (x.at("host_retry").at("lock_errors").get<uint64_t>() > 0)
+    add("hosts", retry_text(x.at("host_retry")));
+  add("slow", fmt::format("{} requests over the limits", x.at("slow_warnings").get<uint64_t>()));
+  return result + "\n" + databases_text(x.at("databases")) + slow_text(x);
 }
 
 int run(const status_options& options) {

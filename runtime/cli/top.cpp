@@ -61,7 +61,7 @@ std::string head(const json& now, const rates& rate) {
   using p = json::json_pointer;
   return fmt::format("sluice {} on {}, pid {}{}\n"
                      "{} connections, {} subscriptions; {} requests, {} failed\n"
-                     "cache {:.1f} % of reads, {} entries; {} hits, {} joined, {} misses\n\n",
+                     "cache {:.1f} % of reads, {} entries; {} hits, {} joined, {} misses\n",
                      leader.at("version").get<std::string>(), printable(now.at("store_root").get<std::string>()),
                      leader.at("pid").get<int64_t>(), leader.at("transient").get<bool>() ? ", transient" : "",
                      door.at("connections").get<uint64_t>(), door.at("subscriptions").get<uint64_t>(),
@@ -103,6 +103,18 @@ std::string databases(const json& before, const json& now, double seconds) {
   return x.empty() ? "no databases\n" : x.text();
 }
 
+std::string background(const json& now, const rates& rate) {
+  const auto& buffer = now.at("buffer");
+  const auto& log = now.at("log");
+  using p = json::json_pointer;
+  return fmt::format("buffer {} of {} rows pending, {} set aside; {} puts, {} rows flushed\n"
+                     "log {} queued; {} written, {} dropped\n\n",
+                     buffer.at("pending").get<uint64_t>(), buffer.at("max_pending").get<uint64_t>(),
+                     buffer.at("set_aside").get<uint64_t>(), per_second(rate.of(p{"/buffer/puts"})),
+                     per_second(rate.of(p{"/buffer/flushed_rows"})), log.at("queued").get<uint64_t>(),
+                     per_second(rate.of(p{"/log/written"})), per_second(rate.of(p{"/log/dropped"})));
+}
+
 std::string latencies(const json& now) {
   table x{{{"METHOD"}, {"REQUESTS", right}, {"P50", right}, {"P99", right}, {"P99.9", right}, {"MAX", right}}};
   for (const auto& [method, each] : now.at("front_door").at("latency_us").items())
@@ -136,8 +148,9 @@ int run(const top_options& options) {
       return fail(now.error(), false);
     auto at = steady::now();
     auto seconds = before.empty() ? 0 : std::chrono::duration<double>(at - looked_at).count();
+    rates rate{before, *now, seconds};
     auto frame =
-      head(*now, {before, *now, seconds}) + databases(before, *now, seconds) + latencies(*now) + agents(*now);
+      head(*now, rate) + background(*now, rate) + databases(before, *now, seconds) + latencies(*now) + agents(*now);
     if (print(terminal.is_one() ? terminal.frame(frame + "\nq to quit\n") : frame + "\n") != delivery::complete)
       return done;
     before = std::move(*now);

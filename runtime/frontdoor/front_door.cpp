@@ -105,7 +105,6 @@ caf::expected<void> front_door::parts::listen() {
   if (!options.http.empty())
     if (auto good = listen_http(); !good)
       return good;
-  methods.warn = options.warn;
   methods.count_connections = [this] { return connections(); };
   watch.emplace(loop, leader.root().folder(), [this] { look_around(); });
   if (options.transient)

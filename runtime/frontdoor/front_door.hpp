@@ -20,8 +20,6 @@ struct front_door_options {
   /// Called once, on the front door's thread, when the broker should be stopped, with the reason in words. Its owner
   /// then calls `stop` from another thread.
   std::function<void(std::string_view reason)> stop_wanted = [](std::string_view) {};
-  /// Told, on the same thread, what an operator should know, in words: requests that took longer than `slow_after`.
-  std::function<void(std::string_view text)> warn = [](std::string_view) {};
 };
 
 /// What makes a broker in this process the leader that other processes talk to: its socket, and HTTP where asked for. A

@@ -1,11 +1,14 @@
 #pragma once
 
+#include "runtime/store_status.hpp"
+
 #include <nlohmann/json_fwd.hpp>
 
 #include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice {
 
@@ -20,8 +23,9 @@ public:
   void observe(std::string_view method, std::string_view code, std::chrono::nanoseconds latency);
 
   /// Everything in Prometheus' text format 0.0.4: what was observed, and what `status` (the answer to the method
-  /// `status`) says of the clients, of the cache and of each database. What is missing in `status` is left out.
-  std::string scrape(const nlohmann::json& status) const;
+  /// `status`) says of the broker and of each database, and where the time of writes went. What is missing in `status`
+  /// is left out.
+  std::string scrape(const nlohmann::json& status, const std::vector<database_timings>& timings = {}) const;
 
 private:
   struct state;

@@ -120,7 +120,8 @@ void service::describe(std::function<void(json)> done) {
 }
 
 void service::scrape(std::function<void(std::string)> done) {
-  describe([this, done = std::move(done)](json status) { done(metrics_.scrape(status)); });
+  describe(
+    [this, done = std::move(done)](json status) { done(metrics_.scrape(status, gather_timings(leader_))); });
 }
 
 void service::check_health(std::function<void(std::optional<std::string>)> done) {

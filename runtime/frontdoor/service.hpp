@@ -61,9 +61,6 @@ public:
   /// The broker is about to go: who is refused for that reason is told to ask the next leader.
   void set_draining() noexcept { draining_ = true; }
 
-  /// Told of slow requests; set by the front door.
-  std::function<void(std::string_view text)> warn;
-
   /// Connections at the moment, for the status; set by the front door.
   std::function<size_t()> count_connections;
 

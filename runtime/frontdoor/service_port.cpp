@@ -1,7 +1,7 @@
 #include "runtime/frontdoor/service_port.hpp"
 
 #include "runtime/frontdoor/rpc/codec.hpp"
-#include "runtime/frontdoor/rpc/failures.hpp"
+#include "runtime/frontdoor/service_port_call.hpp"
 #include "runtime/json.hpp"
 
 #include <algorithm>
@@ -14,80 +14,12 @@ namespace {
 using nlohmann::json;
 using steady = std::chrono::steady_clock;
 
-std::string_view word_of(const rpc::answer& x) {
-  if (!x.error)
-    return "ok";
-  const auto& data = x.error->data;
-  auto code = data.find("code");
-  if (code == data.end())
-    return "invalid_request";
-  // Not a conditional expression, which would make a string of its own.
-  return code->get_ref<const std::string&>();
-}
-
-// Bytes that are written out by another thread than the loop's.
-constexpr size_t large_result = 32 * 1024;
-
-// About as many bytes as the result takes in JSON.
-size_t size_of(const read_result& x) { return x.rows ? x.rows->footprint() : 0; }
-
-size_t size_of(const write_result& x) {
-  size_t total = 0;
-  for (const auto& each : x.results)
-    total += each.rows.footprint();
-  return total;
-}
-
 int64_t now_us() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
-size_t size_of(const audit_page& x) { return x.records.size() * 512; }
-
 } // namespace
-
-struct service_port::pending {
-  service& owner;
-  std::weak_ptr<bool> port;
-  std::string_view method;
-  std::string agent;
-  steady::time_point start = steady::now();
-  rpc::answer_to done;
-
-  void answer(rpc::answer x) {
-    auto now = steady::now();
-    auto code = word_of(x);
-    owner.metrics_.observe(method, code, now - start);
-    owner.traffic_.answered(method, agent, x.error.has_value(), now - start, now);
-    if (now - start >= owner.leader_.config().slow_after)
-      owner.warn(fmt::format("slow: {} of {} took {} ms ({})", method, agent.empty() ? "nobody" : agent,
-                             std::chrono::duration_cast<std::chrono::milliseconds>(now - start).count(), code));
-    if (!port.expired())
-      done(std::move(x));
-  }
-
-  void succeed(json result) { answer({std::move(result), std::nullopt, {}}); }
-
-  // Writing out a large result takes milliseconds, in which the loop could serve everybody else.
-  template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
-    if (size_of(result) < large_result)
-      return self->succeed(as_json(result));
-    self->owner.in_background(
-      self->owner.rendering_, [result] { return dump(as_json(result)); },
-      [self](std::string text) {
-        self->answer({nullptr, std::nullopt, std::move(text)});
-      });
-  }
-
-  void fail(const failure& why) {
-    auto error = rpc::error_of(why);
-    if (why.code == errc::unavailable && owner.draining_)
-      error.data["draining"] = true;
-    answer({nullptr, std::move(error), {}});
-  }
-  void fail(const caf::error& why) { fail(describe(why)); }
-};
 
 const service_port::method service_port::methods[] = {
   {"write", &service_port::write},           {"read", &service_port::read},
@@ -96,6 +28,11 @@ const service_port::method service_port::methods[] = {
   {"audit.list", &service_port::list_audit}, {"audit.verify", &service_port::verify_audit},
   {"subscribe", &service_port::subscribe},   {"unsubscribe", &service_port::unsubscribe},
   {"shutdown", &service_port::shutdown},
+  {"log", &service_port::log},               {"logs.recent", &service_port::recent_logs},
+  {"retry.reset", &service_port::reset_retries},
+  {"buffer.put", &service_port::put},        {"buffer.get", &service_port::get},
+  {"flush", &service_port::flush},           {"buffer.rejected", &service_port::list_rejected},
+  {"buffer.requeue", &service_port::requeue}, {"buffer.discard", &service_port::discard},
 };
 
 service_port::service_port(service& owner, client_link link) : service_(owner), link_(std::move(link)) {}
@@ -152,14 +89,6 @@ void service_port::hello(const json& params, const call_ptr& call) {
 
 void service_port::ping(const json&, const call_ptr& call) {
   call->succeed({{"pong", true}, {"pid", service_.self_.pid}, {"protocol", protocol_version}});
-}
-
-// Says who asks.
-template <class Request> void service_port::sign(Request& x, pending& call) const {
-  x.peer = link_.peer;
-  if (x.agent.empty())
-    x.agent = link_.agent;
-  call.agent = x.agent;
 }
 
 // Whoever reaches for what is no database of the store is on record, too.

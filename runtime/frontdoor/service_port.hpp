@@ -48,10 +48,20 @@ private:
   void subscribe(const nlohmann::json& params, const call_ptr& call);
   void unsubscribe(const nlohmann::json& params, const call_ptr& call);
   void shutdown(const nlohmann::json& params, const call_ptr& call);
+  void log(const nlohmann::json& params, const call_ptr& call);
+  void recent_logs(const nlohmann::json& params, const call_ptr& call);
+  void reset_retries(const nlohmann::json& params, const call_ptr& call);
+  void put(const nlohmann::json& params, const call_ptr& call);
+  void get(const nlohmann::json& params, const call_ptr& call);
+  void flush(const nlohmann::json& params, const call_ptr& call);
+  void list_rejected(const nlohmann::json& params, const call_ptr& call);
+  void requeue(const nlohmann::json& params, const call_ptr& call);
+  void discard(const nlohmann::json& params, const call_ptr& call);
 
   template <class Request>
   void refuse(const call_ptr& call, const Request& x, request_type type, const caf::error& why) const;
   template <class Request> void sign(Request& x, pending& call) const;
+  void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
   void run_read(const database& db, read_request request, const call_ptr& call);
 
   service& service_;

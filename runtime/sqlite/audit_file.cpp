@@ -1,12 +1,8 @@
 #include "runtime/sqlite/audit_file.hpp"
 
 #include "runtime/sqlite/audit_row.hpp"
+#include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/statement.hpp"
-
-#include <cerrno>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace sluice::sqlite {
 
@@ -46,39 +42,7 @@ std::string schema() {
          + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(format) + ";";
 }
 
-// SQLite makes files as the umask has it; the audit is nobody else's business.
-void make_private(const std::filesystem::path& path) {
-  auto fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd >= 0)
-    close(fd);
-  // An existing file is not opened: closing it would drop the locks of this process's connections to it.
-  struct stat info {};
-  if (fd < 0 && lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & 077) != 0)
-    static_cast<void>(fchmodat(AT_FDCWD, path.c_str(), 0600, AT_SYMLINK_NOFOLLOW));
-}
-
-caf::expected<int64_t> read_number(const connection& db, std::string_view sql) {
-  auto stmt = prepared_statement::prepare(db, sql);
-  if (!stmt)
-    return std::move(stmt.error());
-  auto row = stmt->step();
-  if (!row)
-    return std::move(row.error());
-  return stmt->integer(0);
-}
-
 caf::error foreign() { return make_error(errc::corrupt, "this file is not an audit file"); }
-
-caf::expected<void> create_schema(connection& db) {
-  auto done = db.exec("BEGIN IMMEDIATE");
-  if (done)
-    done = db.exec(schema().c_str());
-  if (done)
-    done = db.exec("COMMIT");
-  if (!done && db.in_transaction())
-    static_cast<void>(db.exec("ROLLBACK"));
-  return done;
-}
 
 caf::expected<int64_t> find_store(const connection& db, const std::string& root_text) {
   for (std::string_view sql :
@@ -135,7 +99,7 @@ caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, con
   if (!objects)
     return std::move(objects.error());
   if (*objects == 0)
-    if (auto made = create_schema(*db); !made)
+    if (auto made = exec_atomically(*db, schema().c_str()); !made)
       return std::move(made.error());
   if (auto known = check_audit_file(*db); !known)
     return std::move(known.error());

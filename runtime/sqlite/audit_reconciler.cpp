@@ -192,9 +192,11 @@ caf::expected<std::vector<audit_record>> find_missing(connection& audit, const s
   return reconciler{audit, db, source}.run(audit_seq);
 }
 
-caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path) {
+caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path, bool immutable) {
   std::vector<std::string> result;
-  auto db = connection::open(path, {});
+  connection_options options;
+  options.immutable = immutable;
+  auto db = connection::open(path, options);
   if (!db && code_of(db.error()) == errc::unknown_database)
     return result;
   if (!db)

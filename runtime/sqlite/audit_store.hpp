@@ -41,11 +41,11 @@ caf::expected<std::unique_ptr<audit_store>> open_audit_store(const store_root& r
 /// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it; so one
 /// that was changed is counted once, and the others are judged by themselves. Numbers that are missing, and a run of
 /// records that cannot be read, count as one broken place each. A chain that was cut short looks whole: compare `head`
-/// with one written down before.
-caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path);
+/// with one written down before. @param immutable as in `connection_options`
+caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path, bool immutable = false);
 
 /// The databases that the audit file `path` knows; none when there is no such file. After a crash, look at the ledger
-/// of each (`missing_from`): what it holds may not be in the audit.
-caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path);
+/// of each (`missing_from`): what it holds may not be in the audit. @param immutable as in `connection_options`
+caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path, bool immutable = false);
 
 } // namespace sluice::sqlite

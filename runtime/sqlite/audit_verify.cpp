@@ -164,10 +164,11 @@ private:
 
 } // namespace
 
-caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path) {
+caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path, bool immutable) {
   // It reads the file once through; the default cache would only be filled for nothing.
   connection_options options;
   options.page_cache_bytes = 1U << 20;
+  options.immutable = immutable;
   auto db = connection::open(path, options);
   if (!db)
     return std::move(db.error());

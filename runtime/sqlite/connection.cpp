@@ -5,8 +5,10 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <string>
+#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +49,19 @@ caf::error check_file(const std::filesystem::path& path, open_mode mode) {
   return {};
 }
 
+std::string immutable_uri(const std::filesystem::path& file) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string result = "file:";
+  for (auto c : file.native()) {
+    auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '/' || c == '.' || c == '-' || c == '_')
+      result += c;
+    else
+      result += {'%', digits[byte >> 4U], digits[byte & 15U]};
+  }
+  return result + "?immutable=1";
+}
+
 void harden(sqlite3* db) noexcept {
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   // An untrusted schema would forbid triggers to keep a full-text index up to date (FTS5 in 3.40 is not "innocuous").
@@ -76,7 +91,9 @@ caf::expected<connection> connection::open(const std::filesystem::path& path, co
   auto flags = (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX
                | SQLITE_OPEN_EXRESCODE;
   sqlite3* raw = nullptr;
-  auto code = sqlite3_open_v2(file.c_str(), &raw, flags, nullptr);
+  auto code = options.immutable && !writes
+                ? sqlite3_open_v2(immutable_uri(file).c_str(), &raw, flags | SQLITE_OPEN_URI, nullptr)
+                : sqlite3_open_v2(file.c_str(), &raw, flags, nullptr);
   connection result{raw};
   if (code != SQLITE_OK)
     return to_error(raw, code);

@@ -31,6 +31,8 @@ struct connection_options {
   uint64_t page_cache_bytes = 64ULL << 20;
   /// WAL pages after which a commit of this connection checkpoints; 0 leaves checkpoints to explicit calls.
   int auto_checkpoint_pages = 0;
+  /// For `read_only`: nobody changes the file meanwhile, so no lock is taken, no WAL looked for, and no file made.
+  bool immutable = false;
 };
 
 /// An open database file. Owns the handle; move-only; used by one thread at a time. Every statement of it must be gone

@@ -1,42 +1,14 @@
 #include "runtime/sqlite/ledger_codec.hpp"
 
-#include "runtime/sqlite/cbor_writer.hpp"
+#include "runtime/sqlite/cbor_values.hpp"
 
 #include <nlohmann/json.hpp>
-
-#include <algorithm>
 
 namespace sluice::sqlite {
 
 namespace {
 
 using nlohmann::json;
-
-void encode(cbor_writer& to, const value& x) {
-  switch (x.kind()) {
-  case value_kind::null: return to.null();
-  case value_kind::integer: return to.integer(*x.integer());
-  case value_kind::real: return to.real(*x.real());
-  case value_kind::text: return to.text(*x.text());
-  case value_kind::blob: return to.bytes(*x.blob_bytes());
-  }
-}
-
-value decode_value(const json& x) {
-  if (x.is_null())
-    return {};
-  if (x.is_number_float())
-    return x.get<double>();
-  if (x.is_number_integer())
-    return x.get<int64_t>();
-  if (x.is_binary()) {
-    const auto& bytes = x.get_binary();
-    return blob{std::string{bytes.begin(), bytes.end()}};
-  }
-  return x.get<std::string>();
-}
-
-json parse(std::string_view bytes) { return json::from_cbor(bytes.begin(), bytes.end(), true, false); }
 
 ledger_request decode_request(const json& x) {
   ledger_request result;
@@ -77,24 +49,6 @@ void encode(cbor_writer& to, const statement_result& x) {
       encode(to, cell);
 }
 
-void encode(cbor_writer& to, const statement& x) {
-  to.array(3);
-  to.text(x.sql.str());
-  to.array(x.params.positional.size());
-  for (const auto& content : x.params.positional)
-    encode(to, content);
-  // The order in which names are given says nothing.
-  std::vector<const named_value*> named;
-  for (const auto& content : x.params.named)
-    named.push_back(&content);
-  std::sort(named.begin(), named.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
-  to.array(2 * named.size());
-  for (const auto* content : named) {
-    to.text(content->name);
-    encode(to, content->content);
-  }
-}
-
 } // namespace
 
 void encode_requests(std::span<const ledger_entry> entries, std::string& out) {
@@ -118,7 +72,7 @@ void encode_requests(std::span<const ledger_entry> entries, std::string& out) {
 
 std::optional<std::vector<ledger_request>> decode_requests(std::string_view bytes) {
   try {
-    auto all = parse(bytes);
+    auto all = parse_cbor(bytes);
     if (!all.is_array())
       return {};
     std::vector<ledger_request> result;
@@ -143,7 +97,7 @@ std::string encode_outcome(const write_result& result) {
 
 std::optional<write_result> decode_outcome(std::string_view bytes) {
   try {
-    auto all = parse(bytes);
+    auto all = parse_cbor(bytes);
     write_result result;
     all.at(0).get_to(result.request_id);
     for (const auto& x : all.at(1))

@@ -84,10 +84,14 @@ caf::expected<ledger_reader> ledger_reader::open(const std::filesystem::path& pa
   auto db = connection::open(path, options);
   if (!db)
     return std::move(db.error());
-  auto present = has_ledger(*db);
+  return on(std::move(*db));
+}
+
+caf::expected<ledger_reader> ledger_reader::on(connection db) {
+  auto present = has_ledger(db);
   if (!present)
     return std::move(present.error());
-  return ledger_reader{std::move(*db), !*present};
+  return ledger_reader{std::move(db), !*present};
 }
 
 caf::expected<std::vector<ledger_commit>> ledger_reader::after(uint64_t seq, uint64_t limit) {

@@ -32,6 +32,9 @@ public:
   /// Errors as `connection::open` and `has_ledger`; a database without a ledger opens and has no commits.
   static caf::expected<ledger_reader> open(const std::filesystem::path& path);
 
+  /// The same on a connection that is open already. Errors as `has_ledger`.
+  static caf::expected<ledger_reader> on(connection db);
+
   /// The commits after `seq` in order, at most `limit`.
   caf::expected<std::vector<ledger_commit>> after(uint64_t seq, uint64_t limit);
 

@@ -1,6 +1,7 @@
 #include "runtime/sqlite/read_store.hpp"
 
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/query_plan.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/statement_cache.hpp"
 
@@ -54,6 +55,7 @@ public:
   }
 
   caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
+  caf::expected<std::string> explain(const statement& query) override;
 
 private:
   caf::expected<void> open();
@@ -235,6 +237,12 @@ caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& li
 
 caf::error sqlite_read_store::failed(int code) {
   return to_error(session_->db.handle(), code, cancel_->cancelled() ? errc::cancelled : errc::deadline_exceeded);
+}
+
+caf::expected<std::string> sqlite_read_store::explain(const statement& query) {
+  if (!session_)
+    return make_error(errc::unavailable, "the database is not open");
+  return query_plan(session_->db, {&query, 1});
 }
 
 uint32_t sqlite_read_store::data_version() const noexcept {

@@ -2,6 +2,7 @@
 
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/leftovers.hpp"
+#include "runtime/sqlite/query_plan.hpp"
 #include "runtime/sqlite/request_runner.hpp"
 #include "runtime/sqlite/result_code.hpp"
 
@@ -79,6 +80,7 @@ public:
   caf::expected<void> checkpoint(checkpoint_mode mode) override;
   uint64_t wal_bytes() const override;
   caf::expected<uint64_t> prune_keys(int64_t before_us) override;
+  caf::expected<std::string> explain(std::span<const statement> statements) override;
 
 private:
   caf::expected<void> open();
@@ -313,6 +315,12 @@ caf::expected<uint64_t> sqlite_write_store::prune_keys(int64_t before_us) {
   if (!forgotten)
     return failed(std::move(forgotten.error()));
   return forgotten;
+}
+
+caf::expected<std::string> sqlite_write_store::explain(std::span<const statement> statements) {
+  if (!session_)
+    return make_error(errc::unavailable, "the database is not open");
+  return query_plan(session_->db, statements);
 }
 
 } // namespace

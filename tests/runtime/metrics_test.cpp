@@ -163,8 +163,9 @@ private:
   size_t at_ = 0;
 };
 
-std::map<std::string, family> scrape(const metrics& x, const nlohmann::json& status = nlohmann::json::object()) {
-  return parser{}.parse(x.scrape(status));
+std::map<std::string, family> scrape(const metrics& x, const nlohmann::json& status = nlohmann::json::object(),
+                                     const std::vector<database_timings>& timings = {}) {
+  return parser{}.parse(x.scrape(status, timings));
 }
 
 nlohmann::json status_of(const std::vector<std::string>& names) {
@@ -246,10 +247,80 @@ TEST_CASE("every number of a status has its place in a scrape", "[metrics]") {
   auto count_of = [&](const std::string& prefix) {
     return std::count_if(all.begin(), all.end(), [&](const auto& f) { return f.first.starts_with(prefix); });
   };
-  // But for its name and three of `retry`: a rate and a mean, which Prometheus reckons itself, and a time.
-  auto told = status["databases"][0].size() - 2 + status["databases"][0]["retry"].size() - 3;
-  CHECK(static_cast<size_t>(count_of("sluice_database_")) == told);
-  CHECK(static_cast<size_t>(count_of("sluice_cache_")) == status["cache"].size() - 1);
+  // Every member that is a number, but for what Prometheus reckons itself (rates, means, ratios) and times of events.
+  auto numbers_of = [](const nlohmann::json& from, const std::set<std::string>& left_out) {
+    std::ptrdiff_t count = 0;
+    for (const auto& [name, value] : from.items())
+      count += (value.is_number() || value.is_boolean()) && !left_out.contains(name) ? 1 : 0;
+    return count;
+  };
+  const std::set<std::string> of_retry{"error_rate_5m", "mean_wait_ms", "last_lock_error_us"};
+  const auto& db = status["databases"][0];
+  CHECK(count_of("sluice_database_") == numbers_of(db, {"requests_per_commit"}) + numbers_of(db["retry"], of_retry));
+  CHECK(count_of("sluice_cache_") == numbers_of(status["cache"], {}));
+  CHECK(count_of("sluice_audit_") == numbers_of(status["audit"], {}));
+  CHECK(count_of("sluice_buffer_") == numbers_of(status["buffer"], {}));
+  CHECK(count_of("sluice_log_") == numbers_of(status["log"], {}));
+  CHECK(count_of("sluice_host_") == numbers_of(status["host_retry"], of_retry));
+  CHECK(count_of("sluice_uptime_") == 1);
+  CHECK(count_of("sluice_slow_") == 1);
+  CHECK(numbers_of(status, {"leader"}) == 3);
+}
+
+TEST_CASE("tables of the buffer have series of their own, in base units", "[metrics]") {
+  metrics x;
+  auto status = status_of({"app.db"});
+  auto table = nlohmann::json{{"db", "app.db"}, {"table", "t"}, {"pending", 5}, {"oldest_ms", 1'500}};
+  status["buffer"]["tables"] = {table, table, {{"db", "app.db"}}, 7};
+  status["uptime_ms"] = 2'500;
+  status["buffer"]["last_flush_us"] = 1'700'000'000'250'000;
+  auto all = scrape(x, status);
+  const labels with{{"database", "app.db"}, {"table", "t"}};
+  CHECK(all.at("sluice_buffer_table_pending_rows").samples.size() == 1);
+  CHECK(all.at("sluice_buffer_table_pending_rows").samples.at({"sluice_buffer_table_pending_rows", with}) == 5);
+  CHECK(all.at("sluice_buffer_table_oldest_seconds").samples.at({"sluice_buffer_table_oldest_seconds", with}) == 1.5);
+  CHECK(all.at("sluice_uptime_seconds").samples.at({"sluice_uptime_seconds", {}}) == 2.5);
+  CHECK(
+    all.at("sluice_buffer_last_flush_timestamp_seconds").samples.at({"sluice_buffer_last_flush_timestamp_seconds", {}})
+    == Approx(1'700'000'000.25));
+}
+
+TEST_CASE("where the time of writes goes is told in histograms, by database", "[metrics]") {
+  duration_histogram queue;
+  queue.add(3us);
+  queue.add(100us);
+  queue.add(1h);
+  database_timings of_app{"app.db", queue.look(), {}, {}};
+  database_timings of_other{"b.db", {}, {}, queue.look()};
+  metrics x;
+  auto all = scrape(x, status_of({"app.db", "b.db"}), {of_app, of_other});
+  const auto& waits = all.at("sluice_write_queue_seconds").samples;
+  auto up_to = [&](const std::string& end) {
+    return waits.at({"sluice_write_queue_seconds_bucket", {{"database", "app.db"}, {"le", end}}});
+  };
+  CHECK(up_to("4e-06") == 1);
+  CHECK(up_to("0.000128") == 2);
+  CHECK(up_to("+Inf") == 3);
+  CHECK(waits.at({"sluice_write_queue_seconds_sum", {{"database", "app.db"}}}) == Approx(3600.000103));
+  CHECK(waits.at({"sluice_write_queue_seconds_count", {{"database", "b.db"}}}) == 0);
+  CHECK(all.at("sluice_commit_duration_seconds")
+          .samples.at({"sluice_commit_duration_seconds_count", {{"database", "b.db"}}})
+        == 3);
+  CHECK(all.contains("sluice_write_execution_seconds"));
+}
+
+TEST_CASE("every method of the protocol is counted under its own name", "[metrics]") {
+  for (const auto* method :
+       {"write",     "read",        "cancel",     "status",          "audit.list",     "audit.verify",
+        "subscribe", "unsubscribe", "ping",       "hello",           "shutdown",       "call",
+        "flush",     "buffer.put",  "buffer.get", "buffer.rejected", "buffer.requeue", "buffer.discard",
+        "log",       "logs.recent", "retry.reset"}) {
+    metrics x;
+    x.observe(method, "ok", 1us);
+    auto all = scrape(x);
+    CHECK(all.at("sluice_requests_total")
+            .samples.contains({"sluice_requests_total", {{"method", method}, {"code", "ok"}}}));
+  }
 }
 
 TEST_CASE("names of databases are escaped, and nothing of the machine is told", "[metrics]") {

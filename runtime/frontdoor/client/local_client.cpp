@@ -55,10 +55,50 @@ public:
       return in_json(verify_audit());
     if (method == "status")
       return status();
+    if (method == "logs.recent")
+      return answer(rpc::log_query_from_json(params), [&](auto& x) { return broker_.recent_logs(x); });
+    if (method == "log")
+      return log(rpc::log_entry_from_json(params));
+    if (method == "retry.reset") {
+      broker_.reset_retries();
+      return nlohmann::json{{"reset", true}};
+    }
+    if (method == "flush" || method.starts_with("buffer."))
+      return buffer(method, params);
     return make_error(errc::route_required, std::string{method} + " needs a broker, and none is running");
   }
 
 private:
+  caf::expected<nlohmann::json> buffer(std::string_view method, const nlohmann::json& params) {
+    auto to = broker_.buffer();
+    auto count = [](const char* done, const caf::expected<uint64_t>& x) {
+      return x ? caf::expected<nlohmann::json>{nlohmann::json{{done, *x}}} : caf::expected<nlohmann::json>{x.error()};
+    };
+    if (method == "flush")
+      return answer(rpc::flush_from_json(params), [&](auto& x) { return to.flush(std::move(x)); });
+    if (method == "buffer.put")
+      return answer(rpc::buffer_put_from_json(params), [&](auto& x) { return to.put(std::move(x)); });
+    if (method == "buffer.get")
+      return answer(rpc::buffer_get_from_json(params), [&](auto& x) { return to.get(std::move(x)); });
+    if (method == "buffer.rejected")
+      return answer(rpc::rejected_query_from_json(params), [&](auto& x) { return to.rejected(x); });
+    auto ids = rpc::rejected_ids_from_json(params);
+    if (!ids)
+      return std::move(ids.error());
+    if (method == "buffer.requeue")
+      return count("requeued", to.requeue(std::move(*ids)));
+    if (method == "buffer.discard")
+      return count("discarded", to.discard(std::move(*ids)));
+    return make_error(errc::invalid_request, "there is no method " + std::string{method});
+  }
+
+  caf::expected<nlohmann::json> log(const caf::expected<log_entry>& x) {
+    if (!x)
+      return x.error();
+    broker_.log(x->level, x->source, x->message, x->agent);
+    return nlohmann::json{{"logged", true}};
+  }
+
   template <class Result> static caf::expected<nlohmann::json> in_json(const caf::expected<Result>& x) {
     return x ? caf::expected<nlohmann::json>{as_json(*x)} : caf::expected<nlohmann::json>{x.error()};
   }

@@ -43,8 +43,9 @@ private:
 
 // What may be asked twice without harm.
 bool changes_nothing(std::string_view method) {
-  constexpr std::array<std::string_view, 9> methods{"read",        "status",     "ping",  "audit.list", "audit.verify",
-                                                    "logs.recent", "buffer.get", "hello", "retry.reset"};
+  constexpr std::array<std::string_view, 11> methods{"read",  "status",          "ping",        "audit.list",
+                                                     "hello", "audit.verify",    "logs.recent", "buffer.get",
+                                                     "flush", "buffer.rejected", "retry.reset"};
   return std::find(methods.begin(), methods.end(), method) != methods.end();
 }
 
@@ -157,8 +158,11 @@ public:
     auto time = method == "read"    ? time_in(params, "timeout_ms", settings_.read_timeout)
                 : method == "write" ? time_in(params, "deadline_ms", settings_.write_deadline)
                                     : time_limit{nullptr, settings_.write_deadline};
-    if (method == "audit.verify")
+    if (method == "audit.verify" || method == "flush")
       time.length = settings_.verify_timeout;
+    // Its caller is ready to wait for room, and then it takes as long as any.
+    if (method == "buffer.put")
+      time.length += time_in(params, "wait_ms", milliseconds{0}).length;
     operation op{std::string{method}, params, time, !changes_nothing(method), repeatable};
     auto x = run(op);
     return x.here ? x.here->call(method, std::move(params)) : std::move(x.answer);

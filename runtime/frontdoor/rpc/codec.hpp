@@ -1,6 +1,8 @@
 #pragma once
 
 #include "messages/audit.hpp"
+#include "messages/buffer.hpp"
+#include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
 
@@ -49,12 +51,40 @@ struct hello_request {
 };
 caf::expected<hello_request> hello_from_json(const nlohmann::json& params);
 
+/// `params` of `log`: {"level", "message", "source", "agent"}, the last two optional. Time and place are not touched.
+caf::expected<log_entry> log_entry_from_json(const nlohmann::json& params);
+
+/// `params` of `logs.recent`: {"level" (this one and those that matter more), "source", "agent", "contains", "since"
+/// (microseconds since the Unix epoch, or a text as `parse_since` takes it), "after_id", "limit" (1 to 10,000),
+/// "newest"}, all optional. Without `newest` the last ones are meant, but with an `after_id` those that follow it.
+caf::expected<log_query> log_query_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const log_query& x);
+
+/// `params` of `buffer.put`: {"db", "table", "operation" ("upsert", "update" or "delete"), "key":{column: value}}, and
+/// optional "values":{column: value}, "agent" and "wait_ms" (to 86,400,000). `peer` is not touched.
+caf::expected<buffer_put> buffer_put_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const buffer_put& x);
+
+/// `params` of `buffer.get`: {"db", "table", "key":{column: value}, "agent" (optional)}. `peer` is not touched.
+caf::expected<buffer_get> buffer_get_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const buffer_get& x);
+
+/// `params` of `flush`: {"db", "table", "agent"}, all optional.
+caf::expected<flush_request> flush_from_json(const nlohmann::json& params);
+
+/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000)}, both optional.
+caf::expected<rejected_query> rejected_query_from_json(const nlohmann::json& params);
+
+/// `params` of `buffer.requeue` and `buffer.discard`: {"ids":[...]}; left out, they are all of them.
+caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const nlohmann::json& params);
+
 /// The inverse of `as_json` in runtime/json.hpp: exact for every value. An answer of another shape is
 /// `errc::protocol_mismatch`, outcome `unknown`.
 caf::expected<write_result> write_result_from_json(const nlohmann::json& result);
 caf::expected<read_result> read_result_from_json(const nlohmann::json& result);
 caf::expected<audit_page> audit_page_from_json(const nlohmann::json& result);
 caf::expected<audit_verdict> audit_verdict_from_json(const nlohmann::json& result);
+caf::expected<log_page> log_page_from_json(const nlohmann::json& result);
 
 /// What a JSON-RPC error says of the request; its own codes become `invalid_request` or `internal`.
 failure failure_from_json(const nlohmann::json& error);

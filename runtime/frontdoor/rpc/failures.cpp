@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 namespace sluice::rpc {
 
@@ -16,11 +16,15 @@ namespace {
 using nlohmann::json;
 
 // The fields of every method's `params`: the codec's errors begin with one, and so do those of the broker's own checks.
-constexpr std::array<std::string_view, 26> fields{
+// clang-format off
+constexpr std::string_view fields[]{
   "after_seq",  "agent",  "client",    "correlation_id",  "db",         "deadline_ms", "freshness",
   "from_seq",   "key",    "operation", "idempotency_key", "limit",      "max_bytes",   "max_rows",
   "min_seq",    "newest", "params",    "protocol",        "request_id", "since_us",    "sql",
-  "statements", "status", "tables",    "timeout_ms",      "values"};
+  "statements", "status", "tables",    "timeout_ms",      "values",
+  "after_id", "contains", "level", "message", "since", "source",
+};
+// clang-format on
 
 constexpr std::string_view unknown_member_prefix = "unknown member \"";
 
@@ -59,7 +63,7 @@ std::string named_field(std::string_view message) {
     return std::string{message.substr(0, message.rfind('"'))};
   }
   auto root = message.substr(0, message.find_first_of(" .["));
-  if (std::find(fields.begin(), fields.end(), root) == fields.end())
+  if (std::find(std::begin(fields), std::end(fields), root) == std::end(fields))
     return {};
   return std::string{message.substr(0, message.find(' '))};
 }

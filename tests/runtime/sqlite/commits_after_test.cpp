@@ -13,7 +13,8 @@ namespace {
 struct told_rig : store_rig {
   machine_clock time;
   database_slot slot{"app.db"};
-  group_commit group{*store, slot, time, {}, 1};
+  slow_requests slow;
+  group_commit group{*store, slot, time, {}, 1, slow};
   std::vector<invalidation> told;
 
   void commit(std::vector<std::string> requests) {

@@ -1,4 +1,4 @@
-#include "runtime/cli/since.hpp"
+#include "runtime/since.hpp"
 
 #include "messages/error.hpp"
 
@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-namespace sluice::cli {
+namespace sluice {
 
 namespace {
 
@@ -128,4 +128,4 @@ caf::expected<int64_t> parse_since(std::string_view text, int64_t now_us) {
                                              + "' is no time; write 2024-02-29T12:00:00Z, or 30s, 10m, 2h, 3d");
 }
 
-} // namespace sluice::cli
+} // namespace sluice

@@ -1,0 +1,113 @@
+#include "runtime/buffer_tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <sstream>
+#include <string_view>
+
+namespace sluice {
+
+namespace {
+
+constexpr int64_t day_ms = 86'400'000;
+constexpr int64_t max_priority = 1'000;
+
+caf::error invalid(const toml::node& at, const std::string& why) {
+  return make_error(errc::invalid_request, fmt::format("sluice.toml, line {}: {}", at.source().begin.line, why));
+}
+
+caf::error unusable(std::string_view key, const toml::node& x, const std::string& range) {
+  return invalid(x, fmt::format("buffer_table: {} = {} cannot be used; it must be {}", key, as_written(x), range));
+}
+
+std::optional<caf::error> take_number(std::string_view key, const toml::node& x, int64_t min, int64_t max,
+                                      int64_t& to) {
+  auto* number = x.as_integer();
+  if (!number || number->get() < min || number->get() > max)
+    return unusable(key, x, fmt::format("a whole number from {} to {}", min, max));
+  to = number->get();
+  return std::nullopt;
+}
+
+std::optional<caf::error> take_text(std::string_view key, const toml::node& x, std::string& to) {
+  auto* text = x.as_string();
+  if (!text || text->get().empty())
+    return unusable(key, x, "a text that is not empty");
+  to = text->get();
+  return std::nullopt;
+}
+
+// The store's root is not looked at here, so only spellings are evened out; links are the broker's to follow.
+std::optional<caf::error> take_database(std::string_view key, const toml::node& x, std::string& to) {
+  if (auto why = take_text(key, x, to))
+    return why;
+  auto path = std::filesystem::path{to}.lexically_normal();
+  if (path.is_absolute() || !path.has_filename() || path == "." || *path.begin() == "..")
+    return unusable(key, x, "a file relative to the store root");
+  to = path.string();
+  return std::nullopt;
+}
+
+std::optional<caf::error> take_entry(std::string_view key, const toml::node& x, buffer_table_entry& to) {
+  if (key == "db")
+    return take_database(key, x, to.table.db);
+  if (key == "table")
+    return take_text(key, x, to.table.table);
+  if (key == "priority")
+    return take_number(key, x, -max_priority, max_priority, to.table.priority);
+  if (key != "interval_ms")
+    return invalid(x, fmt::format("a buffer_table has no '{}'; there are db, table, interval_ms, priority", key));
+  int64_t ms = 0;
+  auto why = take_number(key, x, 1, day_ms, ms);
+  to.interval = std::chrono::milliseconds{ms};
+  return why;
+}
+
+// As SQLite compares names of tables.
+bool same_name(std::string_view a, std::string_view b) {
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::optional<caf::error> take_table(const toml::node& node, std::vector<buffer_table_entry>& to) {
+  buffer_table_entry entry;
+  for (auto&& [key, x] : *node.as_table())
+    if (auto why = take_entry(key.str(), x, entry))
+      return why;
+  for (const auto& [key, text] : {std::pair{"db", &entry.table.db}, std::pair{"table", &entry.table.table}})
+    if (text->empty())
+      return invalid(node, fmt::format("this buffer_table lacks {}", key));
+  auto same = [&](const buffer_table_entry& x) {
+    return x.table.db == entry.table.db && same_name(x.table.table, entry.table.table);
+  };
+  if (std::any_of(to.begin(), to.end(), same))
+    return invalid(node, fmt::format("buffer_table {} of {} is there already", entry.table.table, entry.table.db));
+  to.push_back(std::move(entry));
+  return std::nullopt;
+}
+
+} // namespace
+
+std::string as_written(const toml::node& node) {
+  auto text = node.visit([](const auto& x) {
+    std::ostringstream out;
+    out << x;
+    return out.str();
+  });
+  return text.size() > 80 ? fmt::format("{:.80}...", text) : text;
+}
+
+std::optional<caf::error> read_buffer_tables(const toml::node& node, std::vector<buffer_table_entry>& to) {
+  auto* tables = node.as_array();
+  if (!tables || !tables->is_homogeneous(toml::node_type::table))
+    return invalid(node, "buffer_table must be written as [[buffer_table]], once for each table");
+  for (const auto& x : *tables)
+    if (auto why = take_table(x, to))
+      return why;
+  return std::nullopt;
+}
+
+} // namespace sluice

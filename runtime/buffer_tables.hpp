@@ -1,0 +1,28 @@
+#pragma once
+
+#include "runtime/config.hpp"
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// A value as `sluice.toml` has it, cut after 80 characters.
+std::string as_written(const toml::node& node);
+
+/// One `[[buffer_table]]`; without an interval of its own it has the general one, whatever sets that.
+struct buffer_table_entry {
+  buffered_table table;
+  std::optional<std::chrono::milliseconds> interval;
+};
+
+/// Reads `[[buffer_table]]`; `to` gets its entries. `errc::invalid_request` names line and key for what is unknown,
+/// missing, out of range, of the wrong type, or said twice of one table.
+std::optional<caf::error> read_buffer_tables(const toml::node& node, std::vector<buffer_table_entry>& to);
+
+} // namespace sluice

@@ -1,0 +1,19 @@
+#include "runtime/cli/buffered_store.hpp"
+
+#include "runtime/cli/existing_store.hpp"
+#include "runtime/cli/live_broker.hpp"
+
+namespace sluice::cli {
+
+caf::expected<std::unique_ptr<client>> open_buffered(const std::filesystem::path& root) {
+  auto live = connect_to_broker(root);
+  if (live || code_of(live.error()) != errc::route_required)
+    return live;
+  // Whatever a broker keeps beyond its own life is in this file.
+  std::error_code unreadable;
+  if (!std::filesystem::exists(root / ".sluice" / "buffer.db", unreadable))
+    return std::unique_ptr<client>{};
+  return open_existing(root);
+}
+
+} // namespace sluice::cli

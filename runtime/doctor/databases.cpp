@@ -1,0 +1,108 @@
+#include "runtime/doctor/databases.hpp"
+
+#include "runtime/sqlite/audit_store.hpp"
+
+#include <fmt/format.h>
+
+namespace sluice::doctor {
+
+namespace {
+
+constexpr const char* restore = "restore it from a backup (docs/operations.md); the number of the newest commit in the "
+                                "backup's ledger says how far it goes";
+
+finding judge_pages(const std::string& db, const sqlite::inspection& x) {
+  if (!x.damage.empty())
+    return {severity::problem, "integrity", db, fmt::format("it is damaged: {}", fmt::join(x.damage, "; ")), restore};
+  if (!x.checked)
+    return {severity::note, "integrity", db, "it is too large to be checked in the time allowed",
+            "sluice doctor --deep takes the time it needs"};
+  return {severity::ok, "integrity", db, "its pages are in order"};
+}
+
+finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
+  constexpr const char* compare = "compare with a backup; somebody with write access changed it past the broker";
+  if (x.ledger_error)
+    return {severity::problem, "ledger", db, "its ledger cannot be read: " + x.ledger_error->message,
+            x.ledger_error->code == errc::protocol_mismatch ? "use a sluice of its version" : compare};
+  if (!x.ledger_checked)
+    return {severity::note, "ledger", db, "its ledger is too long to be verified in the time allowed",
+            "sluice doctor --deep takes the time it needs"};
+  if (!x.ledger)
+    return {severity::ok, "ledger", db, "it has no ledger yet; the first write makes one"};
+  if (!x.ledger->intact())
+    return {severity::problem, "ledger", db,
+            fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
+                        x.ledger->reason, x.ledger->broken, x.ledger->records),
+            compare};
+  return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
+}
+
+} // namespace
+
+finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others) {
+  switch (x) {
+  case sqlite::journal_kind::wal: return {severity::ok, "journal_mode", db, "WAL"};
+  case sqlite::journal_kind::undecided:
+    return {severity::ok, "journal_mode", db, "still empty; the first write makes it a WAL database"};
+  case sqlite::journal_kind::none:
+    return {severity::problem, "journal_mode", db, "it does not begin as SQLite databases do, or cannot be read",
+            restore};
+  case sqlite::journal_kind::rollback: break;
+  }
+  if (others)
+    return {severity::warning, "journal_mode", db,
+            "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
+            "broker makes it a WAL database, but cannot while other processes have it open, and fails with busy",
+            "end them (see foreign_openers), or let one of them run PRAGMA journal_mode = WAL"};
+  return {severity::note, "journal_mode", db,
+          "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
+          "broker makes it a WAL database, for good",
+          ""};
+}
+
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x) {
+  if (x)
+    return {judge_pages(db, *x), judge_ledger(db, *x)};
+  auto why = describe(x.error());
+  if (why.code == errc::busy)
+    return {{severity::warning, "integrity", db, "a process keeps it locked, so it could not be looked into",
+             "see foreign_openers, and fuser"}};
+  if (why.code == errc::corrupt)
+    return {{severity::problem, "integrity", db, "it is damaged: " + why.message, restore}};
+  return {{severity::problem, "integrity", db, "it cannot be opened: " + why.message,
+           "see permissions; if those are good, check the disk"}};
+}
+
+finding judge_sqlite() {
+  auto text = "SQLite " + sqlite::version();
+  if (!sqlite::has_wal_reset_bug())
+    return {severity::ok, "sqlite_version", "store", text};
+  return {severity::note, "sqlite_version", "store",
+          text
+            + " may lose commits when two connections write or checkpoint in the same instant (the WAL-reset bug, "
+              "fixed in 3.51.3); with the broker there is one such connection only, so it is safe as long as nobody "
+              "else opens a database for writing",
+          "nothing, unless foreign_openers names somebody"};
+}
+
+finding check_audit(const std::filesystem::path& file) {
+  const std::string subject = ".sluice/audit.db";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored))
+    return {severity::ok, "audit", subject, "there is no audit yet"};
+  caf::expected<audit_verdict> verdict{caf::none};
+  sqlite::look_without_traces(file, [&](bool immutable) { verdict = sqlite::verify_audit_file(file, immutable); });
+  if (!verdict)
+    return {severity::problem, "audit", subject, "it cannot be read: " + describe(verdict.error()).message,
+            "keep it as it is if you need the proof; then move it away: the next broker begins a new one and fills in "
+            "what the ledgers know"};
+  if (!verdict->intact())
+    return {severity::problem, "audit", subject,
+            fmt::format("{} ({} of {} records are broken): it was changed past the broker, or is damaged",
+                        verdict->reason, verdict->broken, verdict->records),
+            "compare with a backup; the other records are still good"};
+  return {severity::ok, "audit", subject, fmt::format("the chain of its {} records is whole", verdict->records)};
+}
+
+} // namespace sluice::doctor

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "runtime/doctor/finding.hpp"
+#include "runtime/sqlite/file_magic.hpp"
+#include "runtime/sqlite/inspection.hpp"
+
+#include <filesystem>
+#include <string>
+
+namespace sluice::doctor {
+
+/// Whether the database is in WAL mode, and what happens if not. @param others whether somebody outside the broker has
+/// it open
+finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others);
+
+/// Whether its pages are in order, and its ledger.
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x);
+
+/// Whether SQLite itself has a bug that matters here.
+finding judge_sqlite();
+
+/// Whether the chain of the audit file is whole.
+finding check_audit(const std::filesystem::path& file);
+
+} // namespace sluice::doctor

@@ -1,0 +1,193 @@
+#include "runtime/doctor/examination.hpp"
+
+#include "runtime/config.hpp"
+#include "runtime/doctor/databases.hpp"
+#include "runtime/doctor/disk.hpp"
+#include "runtime/doctor/leadership.hpp"
+#include "runtime/doctor/live_broker.hpp"
+#include "runtime/doctor/permissions.hpp"
+#include "runtime/doctor/processes.hpp"
+#include "runtime/doctor/wal_view.hpp"
+#include "runtime/sqlite/audit_store.hpp"
+#include "runtime/store_status.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <iterator>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sluice::doctor {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Root is told what the store's owner would meet.
+uid_t user_of(const fs::path& root) {
+  struct stat x {};
+  if (geteuid() == 0 && (lstat((root / ".sluice").c_str(), &x) == 0 || stat(root.c_str(), &x) == 0))
+    return x.st_uid;
+  return geteuid();
+}
+
+class examination {
+public:
+  examination(fs::path root, const examination_options& options) : root_(std::move(root)), options_(options) {}
+
+  findings run() {
+    // Before anything is opened: whatever happens then changes nothing of it.
+    for (const auto& x : find_database_files(root_))
+      databases_.push_back(x.name);
+    find_audited_databases();
+    add(check_settings());
+    auto modes = check_permissions(root_, databases_, user_of(root_));
+    auto modes_are_good = is_healthy(modes);
+    add(std::move(modes));
+    auto leaders = look_at_leadership(root_);
+    add(judge_leadership(leaders));
+    add(judge_sqlite());
+    // Asking makes the folder private, as every client does; what is wrong with it is only told here.
+    if (leaders.answers && modes_are_good && options_.ask_leader)
+      ask_leader();
+    leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
+    add(check_disk(root_, largest_log()));
+    look_into_databases();
+    look_into_own_files();
+    return std::move(out_);
+  }
+
+private:
+  void add(finding x) { out_.push_back(std::move(x)); }
+  void add(findings x) { std::move(x.begin(), x.end(), std::back_inserter(out_)); }
+
+  void know(const std::string& name) {
+    // The audit is a file that anybody may have changed.
+    auto path = fs::path{name}.lexically_normal();
+    auto is_inside = !path.empty() && path.is_relative() && *path.begin() != "..";
+    if (is_inside && std::find(databases_.begin(), databases_.end(), name) == databases_.end())
+      databases_.push_back(name);
+  }
+
+  // Those in subfolders or with other endings, and those that are no databases any more.
+  void find_audited_databases() {
+    auto audit = root_ / ".sluice/audit.db";
+    sqlite::look_without_traces(audit, [&](bool immutable) {
+      if (auto known = sqlite::audited_databases(audit, immutable))
+        for (const auto& name : *known)
+          know(name);
+    });
+  }
+
+  finding check_settings() const {
+    if (auto config = load_config(root_); !config)
+      return {severity::problem, "settings", "sluice.toml",
+              describe(config.error()).message + "; no broker starts with that",
+              "correct it; docs/configuration.md has every key with its range"};
+    return {severity::ok, "settings", "sluice.toml", "the settings are valid"};
+  }
+
+  void ask_leader() {
+    auto status = options_.ask_leader();
+    if (!status)
+      return add(finding{severity::warning, "broker", "store",
+                         "the broker does not say how it stands: " + describe(status.error()).message,
+                         "sluice stop, if it stays so"});
+    add(judge_status(*status));
+    for (const auto& x : status->value("databases", nlohmann::json::array()))
+      know(x.value("name", std::string{}));
+  }
+
+  uint64_t largest_log() const {
+    uint64_t result = 0;
+    for (const auto& name : databases_)
+      result = std::max(result, measure_database_file(root_, name).wal_bytes);
+    return result;
+  }
+
+  void look_into_databases() {
+    auto open = find_openers(root_, databases_);
+    add(judge_openers(open, leader_, sqlite::has_wal_reset_bug()));
+    // All logs before any database is opened: closing an index would take the locks of our own connections with it.
+    for (const auto& name : databases_)
+      if (auto log = look_at_wal(root_ / name))
+        add(judge_wal(name, *log, leader_));
+    for (const auto& name : databases_) {
+      auto others = std::any_of(open.openers.begin(), open.openers.end(),
+                                [&](const opener& x) { return x.db == name && x.pid != leader_; });
+      if (std::error_code ignored; !fs::exists(root_ / name, ignored)) {
+        add(finding{severity::note, "journal_mode", name,
+                    "it is not there: it was moved or deleted, or nothing was written to it yet; what the audit has of "
+                    "it stays",
+                    ""});
+        continue;
+      }
+      auto journal = sqlite::journal_of(root_ / name);
+      add(judge_journal(name, journal, others));
+      add(judge_inspection(name, sqlite::inspect(root_ / name, how_)));
+    }
+  }
+
+  void look_into_own_files() {
+    auto folder = root_ / ".sluice";
+    add(check_audit(folder / "audit.db"));
+    for (const auto* name : {"logs.db", "buffer.db"}) {
+      std::error_code ignored;
+      if (!fs::exists(folder / name, ignored))
+        continue;
+      for (auto& x : judge_inspection(std::string{".sluice/"} + name, sqlite::inspect(folder / name, how_)))
+        if (x.check == "integrity") {
+          x.advice = x.advice.empty() ? "" : "move it away; the broker begins a new one";
+          add(std::move(x));
+        }
+    }
+    auto rejected = sqlite::count_rejected_rows(folder / "buffer.db");
+    if (rejected && *rejected > 0)
+      add(finding{severity::warning, "buffer", ".sluice/buffer.db",
+                  fmt::format("{} buffered rows were refused by their database, and wait for a decision", *rejected),
+                  "sluice buffer list shows them; requeue or discard them"});
+  }
+
+  fs::path root_;
+  const examination_options& options_;
+  sqlite::inspection_options how_{options_.deep,
+                                  options_.deep ? std::chrono::milliseconds{0} : sqlite::inspection_options{}.budget};
+  std::vector<std::string> databases_;
+  pid_t leader_ = 0;
+  findings out_;
+};
+
+} // namespace
+
+caf::expected<findings> examine(const fs::path& root, const examination_options& options) {
+  std::error_code failed;
+  auto path = fs::canonical(root.empty() ? fs::path{"."} : root, failed);
+  if (failed == std::errc::permission_denied)
+    return make_error(errc::not_authorized, "the folder may not be entered");
+  if (failed || !fs::is_directory(path, failed))
+    return make_error(errc::unknown_database, "there is no such folder");
+  if (!fs::exists(fs::symlink_status(path / ".sluice", failed)))
+    return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
+  auto result = examination{std::move(path), options}.run();
+  std::stable_sort(result.begin(), result.end(),
+                   [](const finding& a, const finding& b) { return a.severity > b.severity; });
+  return result;
+}
+
+bool is_healthy(const findings& x) noexcept {
+  return std::none_of(x.begin(), x.end(), [](const finding& f) { return f.severity > severity::note; });
+}
+
+nlohmann::json as_json(const findings& x) {
+  auto list = nlohmann::json::array();
+  for (const auto& f : x)
+    list.push_back({{"severity", to_string(f.severity)},
+                    {"check", f.check},
+                    {"subject", f.subject},
+                    {"text", f.text},
+                    {"advice", f.advice}});
+  return {{"healthy", is_healthy(x)}, {"findings", std::move(list)}};
+}
+
+} // namespace sluice::doctor

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "runtime/doctor/finding.hpp"
+
+#include <caf/expected.hpp>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <functional>
+
+namespace sluice::doctor {
+
+struct examination_options {
+  /// Check indexes as well, and take as long as it needs.
+  bool deep = false;
+  /// Asks the leader for its status; called only when one answers, and it would change nothing.
+  std::function<caf::expected<nlohmann::json>()> ask_leader;
+};
+
+/// Examines the store in `root`, whether a broker leads it or not: what is wrong, why it matters and what to do. Never
+/// writes, takes no lock that others would wait for, and leaves no files. `errc::unknown_database` when there is no
+/// such folder or it is no store. The worst comes first. @pre this process has no connection to the store's databases
+caf::expected<findings> examine(const std::filesystem::path& root, const examination_options& options);
+
+/// Whether nothing is worse than a note.
+bool is_healthy(const findings& x) noexcept;
+
+/// {"healthy", "findings":[{"severity", "check", "subject", "text", "advice"}]}
+nlohmann::json as_json(const findings& x);
+
+} // namespace sluice::doctor

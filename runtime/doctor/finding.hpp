@@ -1,0 +1,34 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::doctor {
+
+/// How much a finding matters. Up to `note` the store is healthy.
+enum class severity : uint8_t { ok, note, warning, problem };
+
+constexpr std::string_view to_string(severity x) {
+  constexpr std::array<std::string_view, 4> words{"ok", "note", "warning", "problem"};
+  return words[static_cast<size_t>(x)];
+}
+
+/// What one check of the doctor has to say.
+struct finding {
+  doctor::severity severity = doctor::severity::ok;
+  /// The name of the check, for scripts.
+  std::string check;
+  /// What it is about: a database, a file of the broker's, or the store.
+  std::string subject;
+  /// What is the case and why it matters, in words for people.
+  std::string text;
+  /// What to do; empty when there is nothing to do.
+  std::string advice{};
+};
+
+using findings = std::vector<finding>;
+
+} // namespace sluice::doctor

@@ -1,0 +1,113 @@
+#include "runtime/doctor/leadership.hpp"
+
+#include "runtime/descriptor.hpp"
+#include "runtime/doctor/processes.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <vector>
+
+namespace sluice::doctor {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string content_of(const fs::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+bool answers(const fs::path& socket_path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const auto& name = socket_path.native();
+  if (name.empty() || name.size() >= sizeof address.sun_path)
+    return false;
+  std::memcpy(address.sun_path, name.data(), name.size());
+  descriptor fd{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  // That it is full for the moment is an answer, too.
+  return fd && (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN);
+}
+
+std::string who(pid_t pid) { return fmt::format("process {} ({})", pid, command_of(pid)); }
+
+} // namespace
+
+namespace {
+
+// The lock may be held by several: whoever starts a broker has it, too, until the broker is there.
+pid_t choose(const std::vector<pid_t>& holders, std::initializer_list<pid_t> preferred) {
+  for (auto x : preferred)
+    if (std::find(holders.begin(), holders.end(), x) != holders.end())
+      return x;
+  return holders.empty() ? 0 : holders.front();
+}
+
+} // namespace
+
+leadership look_at_leadership(const fs::path& root) {
+  leadership x;
+  auto folder = root / ".sluice";
+  std::error_code failed;
+  x.has_lock_file = fs::exists(folder / "broker.lock", failed);
+  auto socket_path = folder / "broker.sock";
+  auto info = nlohmann::json::parse(content_of(folder / "broker.json"), nullptr, false);
+  if (info.is_object() && info.contains("pid") && info["pid"].is_number_integer())
+    x.named = info["pid"].get<pid_t>();
+  if (info.is_object() && info.contains("socket") && info["socket"].is_string())
+    socket_path = info["socket"].get<std::string>();
+  auto holders = find_lock_holders({folder / "broker.lock", root});
+  x.lock_holder = choose(holders[0], {x.named});
+  x.folder_holder = choose(holders[1], {x.lock_holder, x.named});
+  x.has_socket = fs::is_socket(socket_path, failed);
+  x.answers = x.has_socket && answers(socket_path);
+  return x;
+}
+
+findings judge_leadership(const leadership& x) {
+  findings out;
+  auto add = [&](severity how_bad, std::string text, std::string advice) {
+    out.push_back({how_bad, "leader", "store", std::move(text), std::move(advice)});
+  };
+  auto leader = x.leader();
+  auto locked = x.lock_holder != 0 || x.folder_holder != 0;
+  if (x.lock_holder > 0 && x.folder_holder > 0 && x.lock_holder != x.folder_holder)
+    add(severity::problem,
+        fmt::format("two processes hold the locks of this store: {} and {}", who(x.lock_holder), who(x.folder_holder)),
+        "stop both; the next use through sluice begins cleanly");
+  else if (locked && !x.has_lock_file)
+    add(severity::warning, who(leader) + " leads the store, but its lock file was removed, so nobody finds it",
+        "it stops by itself once it notices; else stop it");
+  else if (locked && !x.has_socket)
+    add(severity::note,
+        who(leader) + " leads the store without a socket: it serves nobody else, and commands wait for it in vain",
+        "let the host open a front door (docs/embedding.md), or wait until it ends");
+  else if (locked && !x.answers)
+    add(severity::problem, who(leader) + " leads the store, but does not answer at its socket",
+        "look into .sluice/broker.log; sluice stop, or kill the process: nothing acknowledged is lost");
+  else if (locked)
+    add(severity::ok, who(leader) + " leads the store and answers", "");
+  else if (x.answers)
+    add(severity::warning, "somebody answers at the socket, but nobody that can be seen from here holds the lock",
+        "if it runs in another container, run the doctor there; else stop it");
+  else if (x.has_socket || x.named > 0)
+    add(severity::note,
+        "the socket and broker.json of a leader that has gone are left over; that is what a kill leaves behind",
+        "nothing: the next leader replaces them");
+  else
+    add(severity::ok, "nobody leads the store at the moment; the next use starts a broker", "");
+  return out;
+}
+
+} // namespace sluice::doctor

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "runtime/doctor/finding.hpp"
+
+#include <filesystem>
+#include <string>
+#include <sys/types.h>
+
+namespace sluice::doctor {
+
+/// Who leads a store, as far as files and locks tell.
+struct leadership {
+  /// The processes that hold the lock of `broker.lock` and of the folder; 0 when nobody does that can be seen.
+  pid_t lock_holder = 0;
+  pid_t folder_holder = 0;
+  bool has_lock_file = false;
+  bool has_socket = false;
+  /// Whether anybody answers there.
+  bool answers = false;
+  /// The one that `broker.json` names; 0 when there is none.
+  pid_t named = 0;
+
+  /// The leader; 0 when there is none or it is hidden.
+  pid_t leader() const noexcept { return lock_holder > 0 ? lock_holder : folder_holder; }
+};
+
+/// Looks at the locks and files of the store in `root`. Takes no lock, and connects to the socket for a moment.
+leadership look_at_leadership(const std::filesystem::path& root);
+
+/// Whether there is at most one leader, and whether clients can find it.
+findings judge_leadership(const leadership& x);
+
+} // namespace sluice::doctor

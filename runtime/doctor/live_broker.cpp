@@ -1,0 +1,92 @@
+#include "runtime/doctor/live_broker.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+namespace sluice::doctor {
+
+namespace {
+
+using nlohmann::json;
+
+uint64_t count(const json& x, const char* pointer) {
+  json::json_pointer at{pointer};
+  return x.contains(at) && x.at(at).is_number_unsigned() ? x.at(at).get<uint64_t>() : 0;
+}
+
+bool holds(const json& x, const char* pointer) {
+  json::json_pointer at{pointer};
+  return x.contains(at) && x.at(at).is_boolean() && x.at(at).get<bool>();
+}
+
+std::string text(const json& x, const char* pointer) {
+  json::json_pointer at{pointer};
+  return x.contains(at) && x.at(at).is_string() ? x.at(at).get<std::string>() : std::string{};
+}
+
+void judge_database(const json& x, findings& out) {
+  auto name = text(x, "/name");
+  if (holds(x, "/quarantined"))
+    out.push_back({severity::problem, "quarantine", name,
+                   "it is in quarantine: its actors failed too often, and every request to it is refused",
+                   "see integrity and disk_space, then restart the broker"});
+  if (auto commits = count(x, "/foreign_commits"); commits > 0)
+    out.push_back({severity::warning, "foreign_commits", name,
+                   fmt::format("{} commits came past the broker since it started: they are in no ledger, and nobody's "
+                               "retry is safe from them",
+                               commits),
+                   "find who writes (foreign_openers, if it is still there), and let it go through sluice"});
+  if (auto failures = count(x, "/retry/failures"); failures > 0)
+    out.push_back(
+      {severity::note, "locks", name,
+       fmt::format("{} requests gave up since the broker started because a process outside it held the lock", failures),
+       "see foreign_openers"});
+}
+
+void judge_files(const json& x, findings& out) {
+  if (holds(x, "/audit/failing"))
+    out.push_back({severity::problem, "audit", ".sluice/audit.db",
+                   "the broker cannot write it: " + text(x, "/audit/last_error"), "see disk_space and permissions"});
+  if (auto lost = count(x, "/audit/lost"); lost > 0)
+    out.push_back({severity::warning, "audit", ".sluice/audit.db",
+                   fmt::format("{} records were lost while the file could not be written", lost),
+                   "writes among them come back from the ledgers at the next start; reads and refusals do not"});
+  if (holds(x, "/log/failing"))
+    out.push_back({severity::warning, "log", ".sluice/logs.db",
+                   "the broker cannot write it: " + text(x, "/log/last_error"), "see disk_space and permissions"});
+  if (auto lost = count(x, "/log/dropped") + count(x, "/log/lost"); lost > 0)
+    out.push_back({severity::note, "log", ".sluice/logs.db",
+                   fmt::format("{} log entries were dropped or lost since the broker started", lost),
+                   "log less, or raise log_queue"});
+}
+
+void judge_buffer(const json& x, findings& out) {
+  if (auto error = text(x, "/buffer/last_error"); !error.empty() && count(x, "/buffer/pending") > 0)
+    out.push_back({severity::warning, "buffer", "buffer",
+                   fmt::format("{} rows wait in the write-behind buffer, and the last flush failed: {}",
+                               count(x, "/buffer/pending"), error),
+                   "they are kept and tried again; without buffer_journal a kill would lose them"});
+}
+
+} // namespace
+
+findings judge_status(const json& status) {
+  findings out;
+  if (!status.is_object())
+    return out;
+  if (status.contains("databases") && status["databases"].is_array())
+    for (const auto& x : status["databases"])
+      judge_database(x, out);
+  judge_files(status, out);
+  judge_buffer(status, out);
+  if (auto slow = count(status, "/slow_warnings"); slow > 0)
+    out.push_back({severity::note, "slow_requests", "store",
+                   fmt::format("{} requests waited or ran for too long since the broker started", slow),
+                   "sluice status shows the slowest, with their plans"});
+  if (out.empty())
+    out.push_back({severity::ok, "broker", "store", "the broker has nothing to complain about"});
+  return out;
+}
+
+} // namespace sluice::doctor

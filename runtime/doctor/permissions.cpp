@@ -1,0 +1,118 @@
+#include "runtime/doctor/permissions.hpp"
+
+#include <fmt/format.h>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sluice::doctor {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t read_write = 06;
+constexpr mode_t read_write_enter = 07;
+
+std::optional<struct stat> look(const fs::path& path) {
+  struct stat x {};
+  return lstat(path.c_str(), &x) == 0 ? std::optional{x} : std::nullopt;
+}
+
+// The bits of the mode that are for `uid`. Groups are known of this process only.
+mode_t bits_for(const struct stat& x, uid_t uid) {
+  if (uid == 0)
+    return read_write_enter;
+  if (x.st_uid == uid)
+    return (x.st_mode >> 6U) & 07U;
+  return uid == geteuid() && x.st_gid == getegid() ? (x.st_mode >> 3U) & 07U : x.st_mode & 07U;
+}
+
+finding trouble(severity how_bad, std::string subject, std::string text, std::string advice) {
+  return {how_bad, "permissions", std::move(subject), std::move(text), std::move(advice)};
+}
+
+void check_folder(const fs::path& root, uid_t uid, findings& out) {
+  auto x = look(root);
+  if (!x || (bits_for(*x, uid) & read_write_enter) != read_write_enter)
+    out.push_back(trouble(severity::problem, "store",
+                          "the folder may not be written by this user: no database can be "
+                          "written in it, not even one that may be written itself, because "
+                          "its write-ahead log lies beside it",
+                          "chown or chmod the folder, or run as its owner"));
+}
+
+void check_own_folder(const fs::path& folder, uid_t uid, findings& out) {
+  auto x = look(folder);
+  if (!x)
+    return;
+  if (!S_ISDIR(x->st_mode))
+    return out.push_back(trouble(severity::problem, ".sluice", ".sluice is not a folder, so nobody can lead this store",
+                                 "remove it; the next broker makes it anew"));
+  if (x->st_uid != uid)
+    return out.push_back(trouble(severity::problem, ".sluice",
+                                 fmt::format(".sluice/ belongs to uid {}, not to uid {}: this user cannot lead the "
+                                             "store, nor talk to its broker",
+                                             x->st_uid, uid),
+                                 fmt::format("run sluice as uid {}, or chown the folder", x->st_uid)));
+  if ((x->st_mode & 07777U) != 0700)
+    out.push_back(trouble(severity::warning, ".sluice",
+                          fmt::format(".sluice/ has the mode {:o}: others may see who did what, or cannot be kept from "
+                                      "the socket",
+                                      x->st_mode & 07777U),
+                          "chmod 700 .sluice"));
+}
+
+// What is the broker's alone: nobody else's, and nobody else may look.
+void check_private(const fs::path& folder, const char* name, uid_t uid, findings& out) {
+  auto subject = std::string{".sluice/"} + name;
+  auto x = look(folder / name);
+  if (!x)
+    return;
+  if (!S_ISREG(x->st_mode))
+    return out.push_back(trouble(severity::problem, subject, subject + " is no regular file", "remove it"));
+  if (x->st_uid != uid)
+    out.push_back(trouble(severity::problem, subject,
+                          fmt::format("{} belongs to uid {}, not to uid {}", subject, x->st_uid, uid),
+                          fmt::format("chown {} {}", uid, subject)));
+  if ((x->st_mode & 077U) != 0)
+    out.push_back(trouble(severity::warning, subject,
+                          fmt::format("{} has the mode {:o}: others may read it", subject, x->st_mode & 07777U),
+                          "chmod 600 " + subject));
+  if (uid != 0 && x->st_uid == uid && (x->st_mode & 0600U) != 0600)
+    out.push_back(trouble(severity::problem, subject, subject + " may not be read and written by its owner",
+                          "chmod 600 " + subject));
+}
+
+void check_database(const fs::path& root, const std::string& name, uid_t uid, findings& out) {
+  for (const auto* suffix : {"", "-wal", "-shm"}) {
+    auto subject = name + suffix;
+    auto x = look(root / subject);
+    if (!x || S_ISLNK(x->st_mode) || (bits_for(*x, uid) & read_write) == read_write)
+      continue;
+    out.push_back(trouble(severity::problem, name,
+                          fmt::format("{} (uid {}, mode {:o}) may not be read and written by uid {}: requests to this "
+                                      "database fail with not_authorized or read_only",
+                                      subject, x->st_uid, x->st_mode & 0777U, uid),
+                          fmt::format("chown or chmod {}; a file of another user is often left by a command that was "
+                                      "run with sudo",
+                                      subject)));
+  }
+}
+
+} // namespace
+
+findings check_permissions(const fs::path& root, const std::vector<std::string>& databases, uid_t uid) {
+  findings out;
+  check_folder(root, uid, out);
+  check_own_folder(root / ".sluice", uid, out);
+  for (const auto* name : {"token", "broker.json", "broker.lock", "audit.db", "logs.db", "buffer.db"})
+    check_private(root / ".sluice", name, uid, out);
+  for (const auto& name : databases)
+    check_database(root, name, uid, out);
+  if (out.empty())
+    out.push_back({severity::ok, "permissions", "store", "the user can write, and nobody else reads what is private"});
+  return out;
+}
+
+} // namespace sluice::doctor

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "runtime/doctor/finding.hpp"
+
+#include <filesystem>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace sluice::doctor {
+
+/// A process that has a database, or its WAL, open.
+struct opener {
+  pid_t pid = 0;
+  /// As it was started, cut after 80 bytes.
+  std::string command;
+  /// The database's name.
+  std::string db;
+  /// Opened for writing, too.
+  bool writes = false;
+
+  friend bool operator==(const opener&, const opener&) = default;
+};
+
+struct open_files {
+  /// By database and process.
+  std::vector<opener> openers;
+  /// Processes of other users, whose files this user may not see.
+  size_t hidden = 0;
+};
+
+/// Who has the named databases in `root` open, but for this process: what /proc says.
+open_files find_openers(const std::filesystem::path& root, const std::vector<std::string>& databases);
+
+/// Whether anybody but the leader is there. @param leader 0 when there is none
+findings judge_openers(const open_files& found, pid_t leader, bool has_wal_reset_bug);
+
+/// Who holds a lock of flock(2) on each of the files. It goes with the open file to other processes, so who took it may
+/// have ended long ago; whose files cannot be seen is left out.
+std::vector<std::vector<pid_t>> find_lock_holders(const std::vector<std::filesystem::path>& files);
+
+/// How the process was started, cut after 80 bytes; empty when it is gone or hidden.
+std::string command_of(pid_t pid);
+
+} // namespace sluice::doctor

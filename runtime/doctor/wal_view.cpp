@@ -1,0 +1,95 @@
+#include "runtime/doctor/wal_view.hpp"
+
+#include "runtime/descriptor.hpp"
+#include "runtime/doctor/processes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+
+namespace sluice::doctor {
+
+namespace {
+
+constexpr uint64_t mebibyte = 1ULL << 20;
+constexpr uint64_t large_log = 64 * mebibyte;
+
+// The layout of the index, fixed by https://sqlite.org/walformat.html#the_wal_index_file_format: two copies of a header
+// of 48 bytes, then what is moved, the marks of five readers, and the bytes that are locked.
+constexpr size_t frames_at = 16;
+constexpr size_t is_initialized_at = 12;
+constexpr size_t moved_at = 96;
+constexpr size_t marks_at = 100;
+constexpr size_t reader_slots = 5;
+constexpr off_t write_lock_at = 120;
+constexpr off_t reader_locks_at = 123;
+constexpr size_t index_head = 136;
+
+uint32_t number_at(const std::array<unsigned char, index_head>& x, size_t at) {
+  uint32_t result = 0;
+  std::memcpy(&result, x.data() + at, sizeof result);
+  return result;
+}
+
+// Who holds a lock on that byte; 0 when nobody does.
+pid_t holder_of(int fd, off_t byte) {
+  struct flock x {};
+  x.l_type = F_WRLCK;
+  x.l_whence = SEEK_SET;
+  x.l_start = byte;
+  x.l_len = 1;
+  return fcntl(fd, F_GETLK, &x) == 0 && x.l_type != F_UNLCK ? x.l_pid : 0;
+}
+
+} // namespace
+
+std::optional<wal_view> look_at_wal(const std::filesystem::path& database) {
+  std::error_code failed;
+  auto bytes = std::filesystem::file_size(database.native() + "-wal", failed);
+  if (failed)
+    return std::nullopt;
+  descriptor index{open((database.native() + "-shm").c_str(), O_RDONLY | O_CLOEXEC)};
+  std::array<unsigned char, index_head> head{};
+  if (!index || pread(index.get(), head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())
+      || head[is_initialized_at] == 0)
+    return std::nullopt;
+  wal_view x;
+  x.file_bytes = bytes;
+  x.frames = number_at(head, frames_at);
+  x.moved = number_at(head, moved_at);
+  x.writer = holder_of(index.get(), write_lock_at);
+  for (size_t i = 0; i < reader_slots; ++i)
+    if (auto pid = holder_of(index.get(), reader_locks_at + static_cast<off_t>(i)); pid > 0)
+      // Who needs no frame at all reads the database file alone, into which nothing may be moved then.
+      x.readers.push_back({pid, i == 0 ? x.moved : number_at(head, marks_at + 4 * i)});
+  return x;
+}
+
+finding judge_wal(const std::string& db, const wal_view& x, pid_t leader) {
+  auto size = fmt::format("its write-ahead log takes {:.1f} MiB", static_cast<double>(x.file_bytes) / mebibyte);
+  auto oldest = std::min_element(x.readers.begin(), x.readers.end(),
+                                 [](const auto& a, const auto& b) { return a.up_to < b.up_to; });
+  if (oldest != x.readers.end() && oldest->up_to < x.frames) {
+    auto is_leader = oldest->pid == leader;
+    auto who = is_leader ? fmt::format("the broker itself (process {})", leader)
+                         : fmt::format("process {} ({})", oldest->pid, command_of(oldest->pid));
+    auto text =
+      fmt::format("{} reads an old snapshot, up to frame {} of {}: what was written since cannot be moved into "
+                  "the database; {} and grows with every write",
+                  who, oldest->up_to, x.frames, size);
+    return {x.file_bytes >= large_log ? severity::warning : severity::note, "wal", db, std::move(text),
+            is_leader ? "wait for the query to end; read_timeout_ms bounds it"
+                      : "end its transaction, or the process; a cursor that is not read to its end pins the log, too"};
+  }
+  if (x.file_bytes >= large_log && leader == 0)
+    return {severity::note, "wal", db, size + ", and there is no broker to move it into the database",
+            "the next use through sluice moves it"};
+  if (x.file_bytes >= large_log)
+    return {severity::note, "wal", db, size + "; it shrinks when the database is idle for a moment (idle_after_ms)",
+            ""};
+  return {severity::ok, "wal", db, size + (x.readers.empty() ? "" : "; nobody holds it back")};
+}
+
+} // namespace sluice::doctor

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "runtime/doctor/finding.hpp"
+
+#include <caf/expected.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace sluice::doctor {
+
+/// What the index of a write-ahead log (`-shm`) says, and who holds locks in it.
+struct wal_view {
+  uint64_t file_bytes = 0;
+  /// Frames in the log, and how many of them are in the database already.
+  uint64_t frames = 0;
+  uint64_t moved = 0;
+
+  struct reader {
+    pid_t pid = 0;
+    /// It reads the log up to here, so later frames cannot be moved.
+    uint64_t up_to = 0;
+  };
+  std::vector<reader> readers;
+  /// Holds the write lock in this moment; 0 when nobody does.
+  pid_t writer = 0;
+};
+
+/// Looks at the log beside `database`; nothing when there is none, or its index is not there or not to be read. Takes
+/// no lock and changes nothing. @pre this process has no connection to the database, whose locks would be gone
+/// afterwards
+std::optional<wal_view> look_at_wal(const std::filesystem::path& database);
+
+/// Whether the log is of a usual size, and if not, what keeps it so. @param leader 0 when there is none
+finding judge_wal(const std::string& db, const wal_view& x, pid_t leader);
+
+} // namespace sluice::doctor

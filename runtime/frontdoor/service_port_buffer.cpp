@@ -1,0 +1,73 @@
+#include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/frontdoor/service_port_call.hpp"
+
+namespace sluice {
+
+using nlohmann::json;
+
+void service_port::put(const json& params, const call_ptr& call) {
+  auto x = rpc::buffer_put_from_json(params);
+  if (!x)
+    return call->fail(x.error());
+  sign(*x, *call);
+  service_.leader_.buffer()
+    .put(&service_.actor_, std::move(*x))
+    .then([call](const buffer_receipt& receipt) { call->succeed(as_json(receipt)); },
+          [call](const caf::error& why) { call->fail(why); });
+}
+
+void service_port::get(const json& params, const call_ptr& call) {
+  auto x = rpc::buffer_get_from_json(params);
+  if (!x)
+    return call->fail(x.error());
+  sign(*x, *call);
+  service_.leader_.buffer()
+    .get(&service_.actor_, std::move(*x))
+    .then([call](const buffered_row& row) { call->succeed(as_json(row)); },
+          [call](const caf::error& why) { call->fail(why); });
+}
+
+void service_port::flush(const json& params, const call_ptr& call) {
+  auto x = rpc::flush_from_json(params);
+  if (!x)
+    return call->fail(x.error());
+  if (x->agent.empty())
+    x->agent = link_.agent;
+  call->agent = x->agent;
+  service_.leader_.buffer()
+    .flush(&service_.actor_, std::move(*x))
+    .then([call](const flush_report& report) { call->succeed(as_json(report)); },
+          [call](const caf::error& why) { call->fail(why); });
+}
+
+void service_port::list_rejected(const json& params, const call_ptr& call) {
+  auto query = rpc::rejected_query_from_json(params);
+  if (!query)
+    return call->fail(query.error());
+  service_.actor_.request(service_.leader_.actors().buffer(), caf::infinite, *query)
+    .then([call](const rejected_page& page) { pending::succeed(call, page); },
+          [call](const caf::error& why) { call->fail(why); });
+}
+
+void service_port::requeue(const json& params, const call_ptr& call) {
+  decide_on_rejected(params, call, false, "requeued");
+}
+
+void service_port::discard(const json& params, const call_ptr& call) {
+  decide_on_rejected(params, call, true, "discarded");
+}
+
+void service_port::decide_on_rejected(const json& params, const call_ptr& call, bool discard, const char* done) {
+  auto ids = rpc::rejected_ids_from_json(params);
+  if (!ids)
+    return call->fail(ids.error());
+  service_.actor_
+    .request(service_.leader_.actors().buffer(), caf::infinite, rejected_decision{std::move(*ids), discard})
+    .then(
+      [call, done](uint64_t count) {
+        call->succeed({{done, count}});
+      },
+      [call](const caf::error& why) { call->fail(why); });
+}
+
+} // namespace sluice

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "runtime/frontdoor/rpc/failures.hpp"
+#include "runtime/frontdoor/service_port.hpp"
+#include "runtime/json.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+/// For the files of `service_port` alone: one call under way.
+namespace sluice {
+
+/// The word that tells how a call ended.
+inline std::string_view word_of(const rpc::answer& x) {
+  if (!x.error)
+    return "ok";
+  const auto& data = x.error->data;
+  auto code = data.find("code");
+  if (code == data.end())
+    return "invalid_request";
+  // Not a conditional expression, which would make a string of its own.
+  return code->get_ref<const std::string&>();
+}
+
+/// About as many bytes as the result takes in JSON.
+inline size_t size_of(const read_result& x) { return x.rows ? x.rows->footprint() : 0; }
+
+inline size_t size_of(const write_result& x) {
+  size_t total = 0;
+  for (const auto& each : x.results)
+    total += each.rows.footprint();
+  return total;
+}
+
+inline size_t size_of(const audit_page& x) { return x.records.size() * 512; }
+
+inline size_t size_of(const log_page& x) {
+  size_t total = 0;
+  for (const auto& each : x.entries)
+    total += 128 + each.source.size() + each.agent.size() + each.message.size();
+  return total;
+}
+
+inline size_t size_of(const rejected_page& x) {
+  size_t total = 0;
+  for (const auto& each : x.rows) {
+    total += 256 + each.message.size();
+    for (const auto* columns : {&each.operation.row.columns, &each.operation.values})
+      for (const auto& [name, content] : *columns)
+        total += name.size() + content.footprint();
+  }
+  return total;
+}
+
+struct service_port::pending {
+  using steady = std::chrono::steady_clock;
+
+  service& owner;
+  std::weak_ptr<bool> port;
+  std::string_view method;
+  std::string agent;
+  steady::time_point start = steady::now();
+  rpc::answer_to done;
+
+  // Bytes that are written out by another thread than the loop's.
+  static constexpr size_t large_result = 32 * 1024;
+
+  void answer(rpc::answer x) {
+    auto now = steady::now();
+    auto code = word_of(x);
+    owner.metrics_.observe(method, code, now - start);
+    owner.traffic_.answered(method, agent, x.error.has_value(), now - start, now);
+    if (!port.expired())
+      done(std::move(x));
+  }
+
+  void succeed(nlohmann::json result) { answer({std::move(result), std::nullopt, {}}); }
+
+  // Writing out a large result takes milliseconds, in which the loop could serve everybody else.
+  template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
+    if (size_of(result) < large_result)
+      return self->succeed(as_json(result));
+    self->owner.in_background(
+      self->owner.rendering_, [result] { return dump(as_json(result)); },
+      [self](std::string text) {
+        self->answer({nullptr, std::nullopt, std::move(text)});
+      });
+  }
+
+  void fail(const failure& why) {
+    auto error = rpc::error_of(why);
+    if (why.code == errc::unavailable && owner.draining_)
+      error.data["draining"] = true;
+    answer({nullptr, std::move(error), {}});
+  }
+  void fail(const caf::error& why) { fail(describe(why)); }
+};
+
+// Says who asks.
+template <class Request> void service_port::sign(Request& x, pending& call) const {
+  x.peer = link_.peer;
+  if (x.agent.empty())
+    x.agent = link_.agent;
+  call.agent = x.agent;
+}
+
+} // namespace sluice

@@ -1,0 +1,91 @@
+#pragma once
+
+#include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/statement.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+namespace sluice::sqlite {
+
+/// The write-behind buffer's file, opened when it is first needed, and again after a failure that spoiled the
+/// connection. Errors as `open_buffer_store` has them.
+class buffer_file {
+public:
+  struct statements {
+    prepared_statement begin, commit, append, forget_operation, add_batch, claim, find_batch, release,
+      forget_operations, forget_batch, keep, forget_rejected;
+  };
+
+  struct content {
+    connection db;
+    statements sql{};
+  };
+
+  buffer_file(std::filesystem::path path, synchronous_mode synchronous)
+    : path_(std::move(path)), synchronous_(synchronous) {}
+
+  /// Whether there is no file, so that whoever only looks need not make one.
+  bool is_missing() const;
+
+  /// The open file, made when it is missing. Valid until the next call.
+  caf::expected<content*> open();
+
+  /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error.
+  template <class F> caf::error atomically(F work) {
+    auto file = open();
+    if (!file)
+      return std::move(file.error());
+    auto& sql = (*file)->sql;
+    if (auto begun = sql.begin.run(); !begun)
+      return give_up(std::move(begun.error()));
+    if (caf::error why = work(**file))
+      return give_up(std::move(why));
+    if (auto done = sql.commit.run(); !done)
+      return give_up(std::move(done.error()));
+    return caf::none;
+  }
+
+  /// Ends what `why` broke, and returns it.
+  caf::error give_up(caf::error why);
+
+  /// The newest place that was given in the journal: should the file vanish, the next one does not give it again.
+  int64_t last_place = 0;
+
+private:
+  caf::expected<content> open_anew() const;
+
+  std::filesystem::path path_;
+  synchronous_mode synchronous_;
+  std::optional<content> content_;
+};
+
+/// Runs a statement that needs no answer.
+caf::error run(prepared_statement& x);
+
+/// Runs a statement that answers with one number, or with nothing.
+caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& x);
+
+/// Gives every row of `x` to `f`, until it returns an error.
+template <class F> caf::error for_each_row(caf::expected<prepared_statement> x, F f) {
+  if (!x)
+    return std::move(x.error());
+  for (;;) {
+    auto more = x->step();
+    if (!more)
+      return std::move(more.error());
+    if (!*more)
+      return caf::none;
+    if (caf::error why = f(*x))
+      return why;
+  }
+}
+
+/// Keeps `content` as a row that cannot be read; `message` says what it is.
+caf::error set_aside(buffer_file::content& file, std::string_view message, std::string_view content);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,166 @@
+#include "runtime/sqlite/inspection.hpp"
+
+#include "runtime/sqlite/file_magic.hpp"
+#include "runtime/sqlite/ledger_reader.hpp"
+#include "runtime/sqlite/statement.hpp"
+
+#include <sqlite3.h>
+
+#include <sys/stat.h>
+
+namespace sluice::sqlite {
+
+namespace {
+
+using steady = std::chrono::steady_clock;
+
+constexpr int progress_interval = 10'000;
+
+// Interrupts what takes longer than its time.
+class time_limit {
+public:
+  time_limit(sqlite3* db, std::chrono::milliseconds budget) : db_(db), end_(steady::now() + budget) {
+    if (budget.count() > 0)
+      sqlite3_progress_handler(db, progress_interval, &time_limit::is_over, this);
+  }
+  ~time_limit() { sqlite3_progress_handler(db_, 0, nullptr, nullptr); }
+  time_limit(const time_limit&) = delete;
+  time_limit& operator=(const time_limit&) = delete;
+
+private:
+  static int is_over(void* self) noexcept { return steady::now() >= static_cast<time_limit*>(self)->end_ ? 1 : 0; }
+
+  sqlite3* db_;
+  steady::time_point end_;
+};
+
+struct file_state {
+  timespec changed{};
+  off_t size = -1;
+  ino_t inode = 0;
+
+  explicit file_state(const std::filesystem::path& path) {
+    struct stat x {};
+    if (stat(path.c_str(), &x) != 0)
+      return;
+    changed = x.st_mtim;
+    size = x.st_size;
+    inode = x.st_ino;
+  }
+
+  bool operator==(const file_state& x) const noexcept {
+    return changed.tv_sec == x.changed.tv_sec && changed.tv_nsec == x.changed.tv_nsec && size == x.size
+           && inode == x.inode;
+  }
+};
+
+bool has_companion(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path.native() + "-wal", ignored)
+         || std::filesystem::exists(path.native() + "-journal", ignored);
+}
+
+bool was_interrupted(const caf::error& x) { return code_of(x) == errc::deadline_exceeded; }
+
+void check_pages(connection& db, const inspection_options& options, inspection& out) {
+  auto stmt = prepared_statement::prepare(db, options.deep ? "PRAGMA integrity_check(10)" : "PRAGMA quick_check(10)");
+  if (!stmt) {
+    out.damage.push_back(describe(stmt.error()).message);
+    return;
+  }
+  time_limit limit{db.handle(), options.budget};
+  for (;;) {
+    auto row = stmt->step();
+    if (!row) {
+      out.checked = !was_interrupted(row.error());
+      if (out.checked)
+        out.damage.push_back(describe(row.error()).message);
+      return;
+    }
+    if (!*row)
+      return;
+    // SQLite gives up with this row instead of an error when it is interrupted.
+    if (stmt->text(0) == "interrupted" || stmt->text(0) == "interrupt")
+      out.checked = false;
+    else if (stmt->text(0) != "ok")
+      out.damage.emplace_back(stmt->text(0));
+  }
+}
+
+void check_ledger(connection db, const inspection_options& options, inspection& out) {
+  auto* handle = db.handle();
+  auto ledger = ledger_reader::on(std::move(db));
+  if (!ledger) {
+    out.ledger_error = describe(ledger.error());
+    return;
+  }
+  time_limit limit{handle, options.budget};
+  auto verdict = ledger->verify();
+  if (verdict && verdict->records > 0)
+    out.ledger = std::move(*verdict);
+  else if (!verdict && was_interrupted(verdict.error()))
+    out.ledger_checked = false;
+  else if (!verdict)
+    out.ledger_error = describe(verdict.error());
+}
+
+caf::expected<inspection> inspect(const std::filesystem::path& path, const inspection_options& options,
+                                  bool immutable) {
+  connection_options way;
+  way.page_cache_bytes = 8U << 20;
+  way.immutable = immutable;
+  auto db = connection::open(path, way);
+  if (!db)
+    return std::move(db.error());
+  inspection out;
+  check_pages(*db, options, out);
+  check_ledger(std::move(*db), options, out);
+  return out;
+}
+
+} // namespace
+
+void look_without_traces(const std::filesystem::path& path, const std::function<void(bool immutable)>& look) {
+  if (!has_companion(path) && journal_of(path) == journal_kind::wal) {
+    file_state before{path};
+    look(true);
+    if (!has_companion(path) && file_state{path} == before)
+      return;
+  }
+  look(false);
+}
+
+caf::expected<inspection> inspect(const std::filesystem::path& path, const inspection_options& options) {
+  caf::expected<inspection> result{caf::none};
+  look_without_traces(path, [&](bool immutable) { result = inspect(path, options, immutable); });
+  return result;
+}
+
+caf::expected<uint64_t> count_rejected_rows(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored))
+    return uint64_t{0};
+  caf::expected<uint64_t> result{uint64_t{0}};
+  look_without_traces(path, [&](bool immutable) {
+    connection_options way;
+    way.immutable = immutable;
+    auto db = connection::open(path, way);
+    if (!db) {
+      result = std::move(db.error());
+      return;
+    }
+    auto stmt = prepared_statement::prepare(*db, "SELECT count(*) FROM rejected");
+    auto row = stmt ? stmt->step() : caf::expected<bool>{std::move(stmt.error())};
+    if (row)
+      result = static_cast<uint64_t>(stmt->integer(0));
+    else
+      result = std::move(row.error());
+  });
+  return result;
+}
+
+bool has_wal_reset_bug() noexcept { return sqlite3_libversion_number() < 3'051'003; }
+
+std::string version() { return sqlite3_libversion(); }
+
+} // namespace sluice::sqlite

@@ -1,0 +1,45 @@
+#include "runtime/sqlite/query_plan.hpp"
+
+#include "runtime/sqlite/statement.hpp"
+
+#include <map>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// A statement of a thousand steps is not looked at by people.
+constexpr size_t max_plan = 4'000;
+
+caf::expected<void> append_plan(const connection& db, const statement& x, std::string& to) {
+  auto stmt = prepared_statement::prepare(db, "EXPLAIN QUERY PLAN " + x.sql.str());
+  if (!stmt)
+    return std::move(stmt.error());
+  std::map<int64_t, size_t> depths;
+  while (to.size() < max_plan) {
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      break;
+    auto parent = depths.find(stmt->integer(1));
+    auto depth = parent == depths.end() ? 0 : parent->second + 1;
+    depths[stmt->integer(0)] = depth;
+    to += to.empty() ? "" : "\n";
+    to.append(2 * depth, ' ');
+    to += stmt->text(3);
+  }
+  return caf::unit;
+}
+
+} // namespace
+
+caf::expected<std::string> query_plan(const connection& db, std::span<const statement> statements) {
+  std::string result;
+  for (const auto& x : statements)
+    if (auto done = append_plan(db, x, result); !done)
+      return std::move(done.error());
+  return result;
+}
+
+} // namespace sluice::sqlite

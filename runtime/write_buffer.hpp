@@ -1,0 +1,79 @@
+#pragma once
+
+#include "messages/interfaces.hpp"
+#include "messages/refusal.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+struct broker_core;
+
+/// The front door to a store's write-behind buffer, for work that need not wait for the disk: a put is in memory when
+/// it is answered, and in the database at most one interval and a flush later. Reads through `database` see what has
+/// been flushed, `get` sees what is pending as well. Without `broker_config::buffer_journal` the death of the process
+/// loses what is pending. Cheap to copy, safe to use from any thread and any actor, valid as long as its broker.
+///
+/// Requests name their database as `broker::open_database` takes it. Every failure is a sluice error: `describe(error)`
+/// gives code, outcome and text. A request that is refused for its own sake (`invalid_request`, `too_large`) never
+/// reaches the buffer.
+class write_buffer {
+public:
+  /// Puts an operation and waits for the receipt, for plain threads: microseconds, or with a journal a commit to its
+  /// file. `overloaded`, with a time after which to try again, when the buffer is nearly full, unless `x.wait` says to
+  /// wait for room. A column is named once and belongs either to the key or to the values; a delete has no values, an
+  /// update at least one; an operation is 1 MiB at most.
+  caf::expected<buffer_receipt> put(buffer_put x) const;
+
+  /// Puts without waiting; the future is fulfilled by the broker's threads. Puts of one thread keep their order.
+  std::future<caf::expected<buffer_receipt>> put_async(buffer_put x) const;
+
+  /// For actors: sends the operation from `self`; continue with `.then(...)`.
+  template <class Self> auto put(Self* self, buffer_put x) const { return send(self, std::move(x)); }
+
+  /// The row as it will be when everything pending is written.
+  caf::expected<buffered_row> get(buffer_get x) const;
+  template <class Self> auto get(Self* self, buffer_get x) const { return send(self, std::move(x)); }
+
+  /// Has everything pending written, or that of one database or table, and waits until each row is written, set aside,
+  /// or could not be written this time.
+  caf::expected<flush_report> flush(flush_request x = {}) const;
+  template <class Self> auto flush(Self* self, flush_request x) const { return send(self, std::move(x)); }
+
+  /// Rows that the database refused, oldest first.
+  caf::expected<rejected_page> rejected(const rejected_query& query = {}) const;
+
+  /// Puts such rows back into the buffer, where they are tried again, or forgets them; no ids mean all. How many.
+  caf::expected<uint64_t> requeue(std::vector<uint64_t> ids = {}) const;
+  caf::expected<uint64_t> discard(std::vector<uint64_t> ids = {}) const;
+
+private:
+  friend class broker;
+  explicit write_buffer(std::shared_ptr<broker_core> core) : core_(std::move(core)) {}
+
+  // Checks a request, gives its database the one name, and says where to send it.
+  caf::expected<buffer_actor> admit(buffer_put& x) const;
+  caf::expected<buffer_actor> admit(buffer_get& x) const;
+  caf::expected<buffer_actor> admit(flush_request& x) const;
+  caf::error refuse(const buffer_put& x, failure why) const;
+  caf::expected<buffer_actor> route() const;
+  const refusal_actor& refusals() const;
+
+  template <class Self, class Request> auto send(Self* self, Request x) const {
+    auto route = admit(x);
+    return route ? self->request(*route, caf::infinite, std::move(x))
+                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(x));
+  }
+
+  template <class Result, class Request> caf::expected<Result> ask(Request x) const;
+
+  std::shared_ptr<broker_core> core_;
+};
+
+} // namespace sluice

@@ -1,0 +1,180 @@
+#include "runtime/doctor/databases.hpp"
+#include "runtime/doctor/disk.hpp"
+#include "runtime/doctor/examination.hpp"
+#include "runtime/doctor/leadership.hpp"
+#include "runtime/doctor/live_broker.hpp"
+#include "runtime/doctor/processes.hpp"
+#include "runtime/doctor/wal_view.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace sluice;
+using namespace sluice::doctor;
+
+namespace {
+
+constexpr uint64_t mib = 1ULL << 20;
+constexpr uint64_t gib = 1ULL << 30;
+
+bool says(const finding& x, const std::string& part) { return x.text.find(part) != std::string::npos; }
+
+const finding& of(const findings& all, const std::string& check) {
+  for (const auto& x : all)
+    if (x.check == check)
+      return x;
+  throw std::logic_error("no finding of " + check);
+}
+
+} // namespace
+
+TEST_CASE("file systems without shared memory are a problem, others may need a word", "[doctor]") {
+  auto how_bad = [](uint64_t magic) { return judge_file_system(magic).severity; };
+  for (uint64_t magic : {0x6969, 0x01021997, 0x517b})
+    CHECK(how_bad(magic) == severity::problem);
+  CHECK(how_bad(0xff534d42) == severity::problem);
+  // As statfs has it where its member is signed.
+  CHECK(how_bad(0xffffffffff534d42) == severity::problem);
+  CHECK(says(judge_file_system(0x6969), "NFS"));
+  CHECK(how_bad(0x65735546) == severity::warning);
+  CHECK(how_bad(0x794c7630) == severity::note);
+  CHECK(how_bad(0x01021994) == severity::note);
+  for (uint64_t magic : {0xef53, 0x58465342, 0x2fc12fc1})
+    CHECK(how_bad(magic) == severity::ok);
+}
+
+TEST_CASE("room on the disk is judged by bytes, by share, by the log and by files", "[doctor]") {
+  auto how_bad = [](disk_room x, uint64_t wal = 0) { return judge_room(x, wal).severity; };
+  CHECK(how_bad({100 * gib, 50 * gib, 1'000'000, 500'000}) == severity::ok);
+  CHECK(how_bad({100 * gib, 99 * mib, 1'000'000, 500'000}) == severity::problem);
+  CHECK(how_bad({100 * gib, 1 * gib, 0, 0}) == severity::warning);
+  CHECK(how_bad({10'000 * gib, 100 * gib, 0, 0}) == severity::ok);
+  CHECK(how_bad({100 * gib, 50 * gib, 0, 0}, 51 * gib) == severity::problem);
+  CHECK(how_bad({100 * gib, 50 * gib, 1'000'000, 99}) == severity::problem);
+  CHECK(how_bad({100 * gib, 50 * gib, 1'000'000, 9'000}) == severity::warning);
+  CHECK(how_bad({1 * gib, 200 * mib, 0, 0}) == severity::ok);
+}
+
+TEST_CASE("the folder of a test can be asked about its disk", "[doctor]") {
+  auto x = check_disk("/", 0);
+  CHECK(x.size() == 2);
+  CHECK(check_disk("/no/such/folder", 0)[0].severity == severity::warning);
+}
+
+TEST_CASE("who has a database open is judged by what it may do", "[doctor]") {
+  open_files found;
+  found.openers = {{1, "broker", "app.db", true}, {2, "reader", "app.db", false}, {3, "writer", "app.db", true}};
+  auto all = judge_openers(found, 1, true);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].severity == severity::note);
+  CHECK(says(all[0], "process 2 (reader)"));
+  CHECK(all[1].severity == severity::warning);
+  CHECK(says(all[1], "process 3 (writer)"));
+  CHECK(says(all[1], "can lose commits"));
+  CHECK_FALSE(says(judge_openers(found, 1, false)[1], "can lose commits"));
+  CHECK(judge_openers({}, 0, true)[0].severity == severity::ok);
+  found = {{}, 7};
+  CHECK(says(of({judge_openers(found, 0, true)[1]}, "foreign_openers"), "7 processes"));
+}
+
+TEST_CASE("a log is judged by what keeps it, then by its size", "[doctor]") {
+  wal_view x;
+  x.file_bytes = mib;
+  x.frames = 250;
+  CHECK(judge_wal("app.db", x, 1).severity == severity::ok);
+  x.readers = {{2, 250}};
+  CHECK(judge_wal("app.db", x, 1).severity == severity::ok);
+  x.readers = {{2, 250}, {3, 100}, {4, 200}};
+  auto pinned = judge_wal("app.db", x, 1);
+  CHECK(pinned.severity == severity::note);
+  CHECK(says(pinned, "process 3"));
+  CHECK(says(pinned, "frame 100 of 250"));
+  x.file_bytes = 100 * mib;
+  CHECK(judge_wal("app.db", x, 1).severity == severity::warning);
+  x.readers = {{1, 100}};
+  CHECK(says(judge_wal("app.db", x, 1), "the broker itself"));
+  x.readers.clear();
+  CHECK(judge_wal("app.db", x, 1).severity == severity::note);
+  CHECK(says(judge_wal("app.db", x, 0), "no broker"));
+}
+
+TEST_CASE("who leads, and whether it can be found, is judged by locks, files and an answer", "[doctor]") {
+  auto how = [](leadership x) { return judge_leadership(x).at(0); };
+  leadership good{10, 10, true, true, true, 10};
+  CHECK(how(good).severity == severity::ok);
+  CHECK(how({}).severity == severity::ok);
+  CHECK(how({10, 11, true, true, true, 10}).severity == severity::problem);
+  CHECK(says(how({10, 11, true, true, true, 10}), "two processes"));
+  CHECK(how({0, 10, false, true, true, 10}).severity == severity::warning);
+  CHECK(how({10, 10, true, false, false, 0}).severity == severity::note);
+  CHECK(how({10, 10, true, true, false, 10}).severity == severity::problem);
+  CHECK(says(how({0, 0, true, true, false, 10}), "left over"));
+  CHECK(how({0, 0, true, true, false, 10}).severity == severity::note);
+  CHECK(how({0, 0, false, true, true, 10}).severity == severity::warning);
+}
+
+TEST_CASE("journal modes are judged by whether they can be changed", "[doctor]") {
+  using sqlite::journal_kind;
+  CHECK(judge_journal("a", journal_kind::wal, true).severity == severity::ok);
+  CHECK(judge_journal("a", journal_kind::undecided, false).severity == severity::ok);
+  CHECK(judge_journal("a", journal_kind::rollback, false).severity == severity::note);
+  CHECK(judge_journal("a", journal_kind::rollback, true).severity == severity::warning);
+  CHECK(judge_journal("a", journal_kind::none, false).severity == severity::problem);
+}
+
+TEST_CASE("what an inspection found is put into words", "[doctor]") {
+  sqlite::inspection good;
+  auto all = judge_inspection("a", good);
+  CHECK(is_healthy(all));
+  CHECK(says(of(all, "ledger"), "no ledger yet"));
+  auto x = good;
+  x.damage = {"Page 3: never used"};
+  CHECK(of(judge_inspection("a", x), "integrity").severity == severity::problem);
+  x = good;
+  x.checked = false;
+  x.ledger_checked = false;
+  CHECK(is_healthy(judge_inspection("a", x)));
+  CHECK(says(of(judge_inspection("a", x), "ledger"), "too long"));
+  x = good;
+  x.ledger = audit_verdict{};
+  x.ledger->records = 7;
+  x.ledger->broken = 1;
+  x.ledger->first_broken = 3;
+  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
+  x = good;
+  x.ledger_error = failure{};
+  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
+  CHECK(of(judge_inspection("a", make_error(errc::busy, "locked")), "integrity").severity == severity::warning);
+  CHECK(of(judge_inspection("a", make_error(errc::corrupt, "malformed")), "integrity").severity == severity::problem);
+  CHECK(of(judge_inspection("a", make_error(errc::not_authorized, "no")), "integrity").severity == severity::problem);
+}
+
+TEST_CASE("what a broker says of itself is judged, however little that is", "[doctor]") {
+  using nlohmann::json;
+  for (const auto& nothing : {json::object(), json{{"databases", 5}}, json{{"databases", {1, nullptr}}}})
+    CHECK(is_healthy(judge_status(nothing)));
+  CHECK(judge_status(json{}).empty());
+  auto of_database = [](json x) { return judge_status({{"databases", json::array({std::move(x)})}}).at(0); };
+  CHECK(of_database({{"name", "a"}, {"quarantined", true}}).severity == severity::problem);
+  CHECK(of_database({{"name", "a"}, {"foreign_commits", 2u}}).severity == severity::warning);
+  CHECK(of_database({{"name", "a"}, {"retry", {{"failures", 2u}}}}).severity == severity::note);
+  CHECK(judge_status({{"audit", {{"failing", true}, {"last_error", "full"}}}}).at(0).severity == severity::problem);
+  CHECK(judge_status({{"audit", {{"lost", 3u}}}}).at(0).severity == severity::warning);
+  CHECK(judge_status({{"log", {{"failing", true}}}}).at(0).severity == severity::warning);
+  CHECK(judge_status({{"log", {{"dropped", 3u}}}}).at(0).severity == severity::note);
+  CHECK(judge_status({{"buffer", {{"pending", 3u}, {"last_error", "locked"}}}}).at(0).severity == severity::warning);
+  CHECK(is_healthy(judge_status({{"buffer", {{"pending", 0u}, {"last_error", "locked"}}}})));
+  CHECK(judge_status({{"slow_warnings", 1u}}).at(0).severity == severity::note);
+}
+
+TEST_CASE("a store is healthy as long as nothing is worse than a note", "[doctor]") {
+  CHECK(is_healthy({}));
+  CHECK(is_healthy({{severity::note, "a", "b", "c"}, {severity::ok, "a", "b", "c"}}));
+  CHECK_FALSE(is_healthy({{severity::note, "a", "b", "c"}, {severity::warning, "a", "b", "c"}}));
+  auto x = as_json({{severity::problem, "a", "b", "c", "d"}});
+  CHECK(x
+        == nlohmann::json{
+          {"healthy", false},
+          {"findings", {{{"severity", "problem"}, {"check", "a"}, {"subject", "b"}, {"text", "c"}, {"advice", "d"}}}}});
+}

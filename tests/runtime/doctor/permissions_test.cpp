@@ -1,0 +1,99 @@
+#include "runtime/doctor/examination.hpp"
+#include "runtime/doctor/permissions.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace sluice;
+using namespace sluice::doctor;
+using sluice::test::temp_dir;
+
+namespace {
+
+struct fixture {
+  temp_dir root;
+  // Not root, which may do everything; whoever runs the tests owns the files.
+  uid_t me = geteuid();
+
+  fixture() {
+    std::filesystem::create_directory(root / ".sluice");
+    chmod((root / ".sluice").c_str(), 0700);
+    make("app.db", 0644);
+    make(".sluice/token", 0600);
+    make(".sluice/audit.db", 0600);
+  }
+
+  void make(const std::string& name, mode_t mode) const {
+    std::ofstream{root / name} << "x";
+    chmod((root / name).c_str(), mode);
+  }
+
+  findings check(uid_t uid) const { return check_permissions(root.path(), {"app.db"}, uid); }
+  findings check() const { return check(me); }
+
+  static bool has(const findings& all, severity how_bad, const std::string& text) {
+    for (const auto& x : all)
+      if (x.severity == how_bad && x.text.find(text) != std::string::npos)
+        return true;
+    return false;
+  }
+};
+
+} // namespace
+
+TEST_CASE("usual modes are in order", "[doctor]") {
+  fixture f;
+  auto all = f.check();
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].severity == severity::ok);
+}
+
+TEST_CASE("what others may read of the broker's own is told, with the command that ends it", "[doctor]") {
+  fixture f;
+  f.make(".sluice/token", 0644);
+  chmod((f.root / ".sluice").c_str(), 0750);
+  auto all = f.check();
+  CHECK(f.has(all, severity::warning, ".sluice/token has the mode 644"));
+  CHECK(f.has(all, severity::warning, ".sluice/ has the mode 750"));
+  CHECK(all[1].advice == "chmod 600 .sluice/token");
+}
+
+TEST_CASE("another user is told that the store is not its own", "[doctor]") {
+  fixture f;
+  chmod(f.root.path().c_str(), 0755);
+  auto all = f.check(f.me + 12'345);
+  CHECK(f.has(all, severity::problem, "the folder may not be written"));
+  CHECK(f.has(all, severity::problem, ".sluice/ belongs to uid"));
+  CHECK(f.has(all, severity::problem, "app.db (uid"));
+  CHECK_FALSE(is_healthy(all));
+}
+
+TEST_CASE("a log that another user has left behind is told", "[doctor]") {
+  fixture f;
+  f.make("app.db-wal", 0600);
+  chmod((f.root / "app.db").c_str(), 0666);
+  auto all = f.check(f.me + 12'345);
+  CHECK(f.has(all, severity::problem, "app.db-wal (uid"));
+  CHECK_FALSE(f.has(all, severity::problem, "app.db (uid"));
+}
+
+TEST_CASE("a folder that is a file, or the other way round, is told", "[doctor]") {
+  fixture f;
+  std::filesystem::remove_all(f.root / ".sluice");
+  f.make(".sluice", 0600);
+  CHECK(f.has(f.check(), severity::problem, ".sluice is not a folder"));
+  fixture g;
+  std::filesystem::remove(g.root / ".sluice/token");
+  std::filesystem::create_directory(g.root / ".sluice/token");
+  CHECK(g.has(g.check(), severity::problem, ".sluice/token is no regular file"));
+}
+
+TEST_CASE("root may do everything", "[doctor]") {
+  fixture f;
+  f.make("app.db", 0);
+  CHECK_FALSE(f.has(f.check(0), severity::problem, "app.db (uid"));
+}
