@@ -32,7 +32,7 @@ const std::array layers{
   layer{"examples", {"tests"}},
 };
 
-constexpr std::array actor_names{"writer", "reader", "cache", "audit", "supervisor"};
+constexpr std::array actor_names{"writer", "reader", "cache", "audit", "buffer", "log", "supervisor"};
 
 bool is_in(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';

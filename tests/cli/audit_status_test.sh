@@ -119,11 +119,57 @@ test_the_status_is_readable_and_complete() {
   is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
   (($(json '$.databases[0].file_bytes') >= 4096))
   is "$(json '$.leader.in_process') $(json '$.cache.enabled')" "0 1"
+  is "$(json '$.totals.commits') $(json '$.totals.committed_requests') $(json '$.slow_warnings')" "2 2 0"
+  is "$(json '$.databases[0].time_us.commit.count') $(json '$.databases[0].time_us.execution.count')" "2 3"
+  for part in audit buffer log retry host_retry uptime_ms; do
+    [[ -n "$(json "$.$part")" ]]
+  done
+  (($(json '$.uptime_ms') > 0))
   is "$(json '$.leader.pid')" "$(sqlite3 :memory: "SELECT json_extract(readfile('.sluice/broker.json'), '$.pid')")"
   gives "stopped" sluice stop
   exits 0 sluice status --json
   is "$(json '$.leader.in_process')" 1
   is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
+}
+
+# POSIX drops a process's locks on a file when any descriptor of it is closed; a foreign process would then take itself
+# for the last one, and delete the log that the broker goes on writing to.
+test_a_look_at_the_status_takes_no_lock_from_the_writer() {
+  prepare
+  local log
+  log=$(stat -c %i app.db-wal)
+  exits 0 sluice status
+  is "$(sqlite3 app.db "SELECT count(*) FROM t")" 1
+  is "$(stat -c %i app.db-wal)" "$log"
+}
+
+test_the_status_shows_the_slowest_requests() {
+  prepare
+  exits 0 sluice query app.db --agent slow -p text:secret "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000)
+    SELECT count(*) FROM c WHERE ?1 <> ''"
+  exits 0 sluice status --json
+  is "$(json '$.slow[0].agent') $(json '$.slow[0].operation') $(json '$.slow[0].db')" "slow read app.db"
+  has "$(json '$.slow[0].sql')" "WITH RECURSIVE"
+  has "$(json '$.slow[0].plan')" "SCAN c"
+  (($(json '$.slow[0].execute_us') >= 1000))
+  (($(json '$.slow[0].total_us') >= $(json '$.slow[0].execute_us')))
+  has_not "$out" secret
+  exits 0 sluice status
+  has "$out" "WITH RECURSIVE"
+  has_not "$out" secret
+}
+
+test_requests_beyond_the_limits_are_warned_about() {
+  echo "slow_execution_ms = 1" >sluice.toml
+  prepare
+  exits 0 sluice query app.db --agent slow "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000)
+    SELECT count(*) FROM c"
+  exits 0 sluice status --json
+  (($(json '$.slow_warnings') >= 1))
+  grep -q "slow read by slow on app.db: .* in execution" .sluice/broker.log
+  exits 0 sluice logs --level warning
+  has "$out" "slow read by slow on app.db"
+  has_not "$(<.sluice/broker.log)" "WITH RECURSIVE"
 }
 
 test_the_default_agent_is_the_user_and_the_process() {

@@ -22,10 +22,10 @@ test_top_and_stop_say_when_there_is_no_broker() {
   has "$err" "route_required"
 }
 
-test_a_stopped_broker_leaves_nothing_but_the_audit_and_its_log() {
+test_a_stopped_broker_leaves_nothing_but_the_audit_and_its_logs() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   gives "stopped" sluice stop
-  is "$(ls -A .sluice | tr '\n' ' ')" "audit.db broker.log "
+  is "$(ls -A .sluice | tr '\n' ' ')" "audit.db broker.log logs.db "
   is "$(ls)" "app.db"
 }
 
@@ -41,12 +41,34 @@ test_a_broker_can_be_required() {
 test_a_slow_request_is_in_the_log_with_its_agent_and_operation() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   gives "stopped" sluice stop
-  has_not "$(cat .sluice/broker.log)" "slow:"
-  export SLUICE_SLOW_AFTER_MS=1
-  exits 0 sluice query app.db --agent alice "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)
-                                             SELECT count(*) FROM c"
+  has_not "$(cat .sluice/broker.log)" "slow"
+  export SLUICE_SLOW_EXECUTION_MS=1
+  exits 0 sluice exec app.db --agent alice "INSERT INTO t WITH RECURSIVE c(x) AS
+    (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) SELECT x FROM c"
   gives "stopped" sluice stop
-  has "$(cat .sluice/broker.log)" "slow: read of alice took "
+  has "$(cat .sluice/broker.log)" "slow write by alice on app.db: "
+  has "$(cat .sluice/broker.log)" "; ok, request "
+}
+
+test_the_wait_for_a_foreign_lock_is_told_apart() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  python3 -u - <<'PYTHON' >"$scratch/held" &
+import sqlite3, sys, time
+db = sqlite3.connect("app.db", isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+print("ready", flush=True)
+time.sleep(0.3)
+db.execute("COMMIT")
+PYTHON
+  until grep -q ready "$scratch/held"; do
+    sleep 0.02
+  done
+  exits 0 sluice exec app.db --agent patient "INSERT INTO t VALUES (1)"
+  wait
+  exits 0 sluice status --json
+  is "$(json '$.slow[0].agent')" patient
+  (($(json '$.slow[0].lock_us') > 50000))
+  (($(json '$.slow[0].queue_us') < $(json '$.slow[0].lock_us')))
 }
 
 run_tests

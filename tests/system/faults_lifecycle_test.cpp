@@ -161,14 +161,18 @@ TEST_CASE("what a killed audit actor had not written is completed from the ledge
   one_database x;
   must(x.db.write("host", make_log));
   auto restarts = x.host.status().restarts;
+  audit_actor killed;
+  auto replaced = [&] { return x.host.actors().audit() != killed; };
   for (int n = 0; n < 200; ++n) {
     must(x.db.write(numbered(n)));
     if (n % 40 == 20) {
-      auto audit = x.host.actors().audit();
-      caf::anon_send_exit(audit, caf::exit_reason::kill);
+      // Each is killed once, however slow the supervisor is.
+      await(replaced);
+      killed = x.host.actors().audit();
+      caf::anon_send_exit(killed, caf::exit_reason::kill);
       // Some go to the dead one.
       if (n % 80 == 20)
-        await([&] { return x.host.actors().audit() != audit; });
+        await(replaced);
     }
   }
   await([&] { return x.host.status().restarts >= restarts + 5; });

@@ -7,6 +7,7 @@
 #include "runtime/broker.hpp"
 #include "runtime/sqlite/statement.hpp"
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include <string>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <thread>
 #include <unistd.h>
 
 namespace {
@@ -24,6 +26,7 @@ namespace {
 constexpr int small_disk = 2 << 20;
 constexpr int ballast_bytes = 512 << 10;
 constexpr int most_writes = 10'000;
+constexpr uint64_t log_entries = 60;
 
 // How the broker came to run out of room.
 enum class means { tmpfs, file_bound };
@@ -86,12 +89,12 @@ public:
     auto made = db->write("writer", "CREATE TABLE log (n INTEGER PRIMARY KEY, text TEXT NOT NULL)");
     if (!made)
       return wrong("the table cannot be made", made.error());
-    if (!fill(*db) || !refuse_again(*db))
+    if (!fill(*db) || !refuse_again(*db) || !log_in_vain(*broker))
       return false;
     make_room(how_, ballast);
     if (!append(*db, 1'000'000))
       return wrong("nothing can be written after room was made");
-    if (!check_audit(*broker))
+    if (!check_audit(*broker) || !check_log(*broker))
       return false;
     broker->shutdown();
     return check();
@@ -143,6 +146,28 @@ private:
       return wrong("a full disk stopped the readers", seen.error());
     return *seen->rows->at(0, 0).integer() == static_cast<int64_t>(acknowledged_.size())
            || wrong("a reader saw something else than what was acknowledged");
+  }
+
+  // The log lies on the same disk; nobody who logs notices that it is full.
+  bool log_in_vain(const sluice::broker& broker) {
+    for (uint64_t n = 0; n < log_entries; ++n)
+      broker.log(sluice::log_level::info, "writer", std::to_string(n));
+    // Has them written, or tried.
+    static_cast<void>(broker.recent_logs({}));
+    auto x = broker.status().log;
+    return (how_ == means::file_bound || (x.failing && x.queued == log_entries))
+           || wrong("the log was written on a full disk, or entries are missing");
+  }
+
+  bool check_log(const sluice::broker& broker) {
+    auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes{1};
+    while (broker.status().log.written < log_entries) {
+      if (std::chrono::steady_clock::now() > give_up)
+        return wrong("the log was not written after room was made");
+      std::this_thread::yield();
+    }
+    auto page = broker.recent_logs({});
+    return (page && page->entries.size() == log_entries) || wrong("entries of the log are missing");
   }
 
   // It lies on the same disk, and has what was acknowledged nevertheless.

@@ -1,0 +1,277 @@
+#!/usr/bin/env bash
+source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
+
+# A store with one commit and a broker.
+prepare() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (1)"
+}
+
+# finds CHECK SEVERITY TEXT : among the findings of the last output, which is JSON.
+finds() {
+  local found
+  found=$(sqlite3 :memory: "SELECT count(*) FROM json_each(json_extract(CAST(readfile('$scratch/out') AS TEXT), '\$.findings'))
+    WHERE json_extract(value, '\$.check') = '$1' AND json_extract(value, '\$.severity') = '$2'
+      AND instr(json_extract(value, '\$.text'), '$3') > 0
+      AND (json_extract(value, '\$.severity') IN ('ok', 'note') OR json_extract(value, '\$.advice') <> '')")
+  [[ "$found" -ge 1 ]] || give_up "not found: $1 $2 $3" "$out"
+}
+
+# holds_open FILE PRAGMAS SQL : a foreign process that has executed SQL in FILE and stays; its pid is in $holder.
+holds_open() {
+  python3 -u - "$@" <<'PYTHON' >"$scratch/held" &
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None, uri=True)
+for sql in sys.argv[2:]:
+    db.execute(sql).fetchone()
+print("ready", flush=True)
+time.sleep(600)
+PYTHON
+  holder=$!
+  touch "$scratch/held"
+  until grep -q ready "$scratch/held"; do
+    kill -0 "$holder"
+    sleep 0.02
+  done
+}
+
+lets_go() {
+  kill "$holder"
+  wait "$holder" || true
+}
+
+# Everything about the files that a look must not change.
+state_of() { find "$1" -type f ! -name broker.log -printf '%P %s %m %T@\n' | sort; }
+
+test_a_healthy_store_is_called_so_with_and_without_a_broker() {
+  prepare
+  exits 0 sluice doctor
+  has "$out" "healthy"
+  exits 0 sluice doctor . --json
+  is "$(json '$.healthy')" 1
+  finds leader ok "leads the store and answers"
+  finds broker ok "nothing to complain"
+  finds ledger ok "its 2 commits is whole"
+  finds audit ok "is whole"
+  finds foreign_openers ok ""
+  finds journal_mode ok WAL
+  finds settings ok valid
+  sluice stop >/dev/null
+  exits 0 sluice doctor --json --deep
+  is "$(json '$.healthy')" 1
+  finds leader ok "nobody leads the store"
+  finds integrity ok "in order"
+}
+
+test_a_look_leaves_no_trace() {
+  prepare
+  sluice stop >/dev/null
+  state_of . >"$scratch/before"
+  exits 0 sluice doctor
+  exits 0 sluice doctor --deep
+  state_of . >"$scratch/after"
+  diff "$scratch/before" "$scratch/after"
+}
+
+test_no_broker_is_started_and_no_folder_made_a_store() {
+  fails_with unknown_database sluice doctor
+  fails_with unknown_database sluice doctor nowhere
+  exits 1 sluice doctor --json
+  is "$(json '$.error.code')" unknown_database
+  is "$(ls -A)" ""
+  exits 2 sluice doctor a b
+  exits 2 sluice doctor --frob
+}
+
+test_a_process_that_pins_the_log_is_named() {
+  prepare
+  holds_open app.db "BEGIN" "SELECT * FROM t"
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (2)"
+  exits 1 sluice doctor --json
+  finds wal note "process $holder ("
+  finds wal note "reads an old snapshot"
+  finds foreign_openers warning "process $holder ("
+  lets_go
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (2)"
+  exits 0 sluice doctor --json
+}
+
+test_a_process_that_only_reads_is_noted() {
+  prepare
+  holds_open "file:app.db?mode=ro" "SELECT * FROM t"
+  exits 0 sluice doctor --json
+  finds foreign_openers note "process $holder ("
+  lets_go
+}
+
+test_commits_past_the_broker_are_told() {
+  prepare
+  sqlite3 app.db "INSERT INTO t VALUES (3)"
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (4)"
+  exits 1 sluice doctor --json
+  finds foreign_commits warning "1 commits came past the broker"
+}
+
+test_a_database_in_another_journal_mode_is_explained() {
+  prepare
+  sqlite3 old.db "CREATE TABLE t (x)"
+  exits 0 sluice doctor --json
+  finds journal_mode note "rollback journal"
+  holds_open old.db "SELECT * FROM t"
+  exits 1 sluice doctor --json
+  finds journal_mode warning "rollback journal"
+  lets_go
+}
+
+test_a_damaged_database_is_a_problem() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (randomblob(100000))"
+  sluice stop >/dev/null
+  dd if=/dev/urandom of=app.db bs=4096 seek=3 count=8 conv=notrunc status=none
+  exits 1 sluice doctor --json
+  finds integrity problem "damaged"
+  is "$(json '$.healthy') $(json '$.findings[0].severity')" "0 problem"
+  echo "this is no database, but it once was" >app.db
+  exits 1 sluice doctor . --json
+  finds journal_mode problem "does not begin as SQLite databases do"
+  mkdir sub
+  mv app.db sub
+  exits 0 sluice doctor . --json
+  finds journal_mode note "it is not there"
+}
+
+test_a_changed_ledger_is_a_problem() {
+  prepare
+  sluice stop >/dev/null
+  sqlite3 app.db "UPDATE _sluice_commits SET ts_us = 1 WHERE commit_seq = 1"
+  exits 1 sluice doctor --json
+  finds ledger problem "commit 1 in its ledger is broken"
+  sqlite3 app.db "DELETE FROM _sluice_commits WHERE commit_seq = 1"
+  exits 1 sluice doctor --json
+  finds ledger problem "commit 2 in its ledger is broken: records before it are missing"
+}
+
+test_a_changed_audit_is_a_problem() {
+  prepare
+  exits 0 sluice audit verify
+  sqlite3 .sluice/audit.db "DROP TRIGGER audit_update; UPDATE audit SET agent = 'eve' WHERE seq = 2"
+  exits 1 sluice doctor --json
+  finds audit problem "record 2 does not match its hash"
+  sluice stop >/dev/null
+  exits 1 sluice doctor --json
+  finds audit problem "record 2 does not match its hash"
+}
+
+test_rows_that_wait_for_a_decision_are_told() {
+  prepare
+  sluice stop >/dev/null
+  [[ -e .sluice/buffer.db ]] || sqlite3 .sluice/buffer.db "CREATE TABLE rejected(id INTEGER PRIMARY KEY AUTOINCREMENT,
+    ts_us INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, content BLOB NOT NULL) STRICT"
+  chmod 600 .sluice/buffer.db
+  sqlite3 .sluice/buffer.db "INSERT INTO rejected(ts_us, code, message, content) VALUES (1, 'constraint', 'm', x'00')"
+  exits 1 sluice doctor --json
+  finds buffer warning "1 buffered rows were refused"
+}
+
+test_bad_settings_are_named() {
+  prepare
+  sluice stop >/dev/null
+  echo "cahce = true" >sluice.toml
+  exits 1 sluice doctor --json
+  finds settings problem "cahce"
+  echo "readers = 0" >sluice.toml
+  exits 1 sluice doctor
+  has "$out" "readers"
+}
+
+test_modes_and_owners_are_looked_at() {
+  prepare
+  sluice stop >/dev/null
+  chmod 755 .sluice
+  chmod 644 .sluice/audit.db
+  exits 1 sluice doctor --json
+  finds permissions warning "mode 755"
+  finds permissions warning ".sluice/audit.db has the mode 644"
+  is "$(stat -c %a .sluice)" 755
+  chmod 700 .sluice
+  chmod 600 .sluice/audit.db
+  if [[ $(id -u) == 0 ]]; then
+    # Root may do everything, and is told what the owner of the store may not.
+    chown 65534 .sluice .sluice/*
+    exits 1 sluice doctor --json
+    finds permissions problem "may not be read and written by uid 65534"
+    chown 0 .sluice .sluice/*
+  else
+    chmod 400 app.db
+    exits 1 sluice doctor --json
+    finds permissions problem "may not be read and written"
+  fi
+}
+
+test_what_a_killed_leader_leaves_is_harmless() {
+  prepare
+  local pid
+  pid=$(sqlite3 :memory: "SELECT json_extract(readfile('.sluice/broker.json'), '\$.pid')")
+  kill -9 "$pid"
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.02
+  done
+  exits 0 sluice doctor --json
+  finds leader note "left over"
+  finds ledger ok "its 2 commits is whole"
+}
+
+test_a_leader_that_does_not_answer_is_a_problem() {
+  prepare
+  sluice stop >/dev/null
+  # Leads as far as locks go, and listens to nobody.
+  python3 -u - <<'PYTHON' >"$scratch/held" &
+import fcntl, os, socket, time
+fd = os.open(".sluice/broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.flock(fd, fcntl.LOCK_EX)
+folder = os.open(".", os.O_RDONLY)
+fcntl.flock(folder, fcntl.LOCK_EX)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(".sluice/broker.sock")
+print("ready", flush=True)
+time.sleep(600)
+PYTHON
+  holder=$!
+  touch "$scratch/held"
+  until grep -q ready "$scratch/held"; do sleep 0.02; done
+  exits 1 sluice doctor --json
+  finds leader problem "process $holder ("
+  rm .sluice/broker.sock
+  exits 0 sluice doctor --json
+  finds leader note "without a socket"
+  lets_go
+}
+
+test_two_leaders_are_a_problem() {
+  prepare
+  sluice stop >/dev/null
+  touch .sluice/broker.lock
+  chmod 600 .sluice/broker.lock
+  flock .sluice/broker.lock sleep 600 &
+  local first=$!
+  flock . sleep 600 &
+  local second=$!
+  until [[ $(grep -c FLOCK /proc/locks) -ge 2 ]] && ! flock -n . true && ! flock -n .sluice/broker.lock true; do
+    sleep 0.02
+  done
+  exits 1 sluice doctor --json
+  finds leader problem "two processes hold the locks"
+  kill "$first" "$second"
+}
+
+test_strange_names_of_processes_break_no_terminal() {
+  prepare
+  holds_open "file:app.db?mode=ro" "SELECT '$(printf '\033[2J')'"
+  exits 0 sluice doctor
+  has_not "$out" "$(printf '\033')"
+  exits 0 sluice doctor --json
+  is "$(json '$.healthy')" 1
+  lets_go
+}
+
+run_tests

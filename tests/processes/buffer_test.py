@@ -1,0 +1,413 @@
+"""The write-behind buffer from the outside: what a kill may lose, and what nothing loses."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import stat
+import sys
+import threading
+import time
+
+from harness import SOAK, is_equal, is_true, run_tests, wait_until
+from link import Refused
+from machine_test import fill, put_on_small_disk
+from rig import nobody_is_left
+
+TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, a)"
+HOUR = {"SLUICE_BUFFER_INTERVAL_MS": "3600000"}
+IMPATIENT = {"SLUICE_RETRY_ATTEMPTS": "0", "SLUICE_BUSY_TIMEOUT_MS": "10"}
+JOURNAL = {"SLUICE_BUFFER_JOURNAL": "true"}
+
+
+def put(link, row, wait_ms=0, table="t", operation="upsert", **values):
+    return link.call("buffer.put", **put_params(row, wait_ms, table, operation, **values))
+
+
+def put_params(row, wait_ms=0, table="t", operation="upsert", **values):
+    return {"db": "app.db", "table": table, "operation": operation, "key": {"id": row}, "values": values,
+            "wait_ms": wait_ms}
+
+
+def serve(scene, *settings, table=TABLE):
+    """A broker with a table."""
+    env = {}
+    for x in settings:
+        env.update(x)
+    server = scene.serve(env=env)
+    link = scene.connect()
+    if not scene.sql("app.db", "SELECT 1 FROM sqlite_schema WHERE name = 't'"):
+        link.write("app.db", table)
+    return server, link
+
+
+def rows(scene, what="id", order="id"):
+    return [x[0] for x in scene.sql("app.db", f"SELECT {what} FROM t ORDER BY {order}")]
+
+
+def kill(server):
+    server.signal(signal.SIGKILL)
+    server.end()
+
+
+def stop(server):
+    server.signal(signal.SIGTERM)
+    server.end().good()
+
+
+def is_all(report, **wanted):
+    is_equal({x: report.get(x) for x in wanted}, wanted, str(report))
+
+
+class Lock:
+    """A foreign process's transaction on the database."""
+
+    def __init__(self, scene):
+        self.db = sqlite3.connect(scene.path("app.db"), isolation_level=None)
+        self.db.execute("BEGIN EXCLUSIVE")
+
+    def end(self):
+        self.db.execute("ROLLBACK")
+        self.db.close()
+
+
+def test_a_kill_without_a_journal_loses_no_more_than_one_interval(scene):
+    interval = 0.3
+    # What a flush takes on a busy machine.
+    slack = 0.7
+    lost = 0
+    for attempt in range(5 * SOAK):
+        server, link = serve(scene, {"SLUICE_BUFFER_INTERVAL_MS": str(int(interval * 1000))})
+        base = attempt * 1_000_000
+        taken = []
+        ends = time.monotonic() + 1.6 + random.random() * interval * 2
+        while time.monotonic() < ends:
+            put(link, base + len(taken), n=len(taken))
+            taken.append(time.monotonic())
+            # Slow enough for the interval alone to flush.
+            threading.Event().wait(0.004)
+        killed = time.monotonic()
+        kill(server)
+        there = [x - base for x in rows(scene) if x >= base]
+        due = [i for i, when in enumerate(taken) if when < killed - interval - slack]
+        is_true(len(due) > 10, f"only {len(due)} rows were due")
+        is_equal([i for i in due if i not in set(there)], [], "rows older than an interval that are lost")
+        # One after the other: what is there is a beginning of what was put.
+        is_equal(there, list(range(len(there))))
+        lost += len(taken) - len(there)
+    is_true(lost > 0, "no kill hit pending rows: the test shows nothing")
+
+
+class Putter(threading.Thread):
+    """Puts numbers into a row of its own, one after the other, until the broker is gone."""
+
+    def __init__(self, scene, row, first):
+        super().__init__(daemon=True)
+        self.link, self.row, self.next = scene.connect(), row, first
+        self.done, self.why = [], None
+
+    def run(self):
+        try:
+            while True:
+                is_true(put(self.link, self.row, wait_ms=60000, n=self.next)["journaled"], "it is in the journal")
+                self.done.append(self.next)
+                self.next += 1
+        except (ConnectionError, OSError):
+            # Nobody knows of the last one.
+            self.next += 1
+        except Exception as x:
+            self.why = x
+
+
+def kill_with_journal(scene, table, rounds, check):
+    clients = 4
+    next_number = [1] * clients
+    acknowledged = [set() for _ in range(clients)]
+    settings = {**JOURNAL, "SLUICE_BUFFER_INTERVAL_MS": "30", "SLUICE_BUFFER_BATCH": "20"}
+    for _ in range(rounds):
+        server, link = serve(scene, settings, table=table)
+        putters = [Putter(scene, row, next_number[row]) for row in range(clients)]
+        for x in putters:
+            x.start()
+        enough = random.randrange(1, 300)
+        wait_until(lambda: server.ended() or sum(len(x.done) for x in putters) >= enough, "they put")
+        kill(server)
+        for x in putters:
+            x.join()
+            if x.why:
+                raise x.why
+            acknowledged[x.row].update(x.done)
+            next_number[x.row] = x.next
+    server, link = serve(scene, settings)
+    report = link.call("flush")
+    is_all(report, set_aside=0, kept=0)
+    check(acknowledged)
+    # All of it is done with.
+    is_equal(link.call("buffer.rejected")["rows"], [])
+    stop(server)
+    db = sqlite3.connect(scene.path(".sluice", "buffer.db"))
+    is_equal(db.execute("SELECT (SELECT count(*) FROM journal), (SELECT count(*) FROM batches)").fetchall(), [(0, 0)])
+    db.close()
+    scene.audit_is_whole()
+
+
+def test_with_the_journal_kills_lose_nothing_and_every_operation_is_applied_once(scene):
+    # The trigger sees every operation on its own.
+    table = (TABLE + "; CREATE TABLE applied (place INTEGER PRIMARY KEY, id, n);"
+             "CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT INTO applied (id, n) VALUES (NEW.id, NEW.n); END;"
+             "CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT INTO applied (id, n) VALUES (NEW.id, NEW.n); END")
+    with sqlite3.connect(scene.path("app.db")) as db:
+        db.executescript("PRAGMA journal_mode = WAL;" + table)
+
+    def check(acknowledged):
+        for row, numbers in enumerate(acknowledged):
+            applied = [x[0] for x in scene.sql("app.db", "SELECT n FROM applied WHERE id = ? ORDER BY place", row)]
+            is_equal(applied, sorted(set(applied)), "operations applied twice, or out of order")
+            is_equal(sorted(numbers - set(applied)), [], "acknowledged operations that are lost")
+
+    kill_with_journal(scene, table, 15 * SOAK, check)
+
+
+def test_with_the_journal_kills_lose_nothing_of_rows_whose_operations_are_merged(scene):
+    def check(acknowledged):
+        for row, numbers in enumerate(acknowledged):
+            (n,), = scene.sql("app.db", "SELECT n FROM t WHERE id = ?", row)
+            # The one that was never answered may have been taken.
+            is_true(max(numbers) <= n <= max(numbers) + 1, f"{n} after {max(numbers)}")
+
+    kill_with_journal(scene, TABLE, 15 * SOAK, check)
+
+
+def test_a_broker_that_is_stopped_writes_all_that_is_pending(scene):
+    server, link = serve(scene, HOUR, {"SLUICE_BUFFER_BATCH": "1000"})
+    for i in range(700):
+        put(link, i, n=i)
+    is_equal(rows(scene), [])
+    stop(server)
+    is_equal(rows(scene), list(range(700)))
+    is_equal(scene.leftovers(), [])
+
+
+def test_a_transient_broker_writes_all_that_is_pending_before_it_goes(scene):
+    env = {**HOUR, "SLUICE_LINGER_MS": "200"}
+    scene.run("exec", "app.db", TABLE, env=env).good()
+    scene.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5", env=env).good()
+    nobody_is_left(scene)
+    is_equal(rows(scene, "n"), [5])
+
+
+def test_a_command_without_a_broker_writes_what_it_put(scene):
+    scene.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "0"}).good()
+    nobody_is_left(scene)
+    end = scene.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5",
+                    env={**HOUR, "SLUICE_PROGRAM": "/nonexistent"}).good()
+    is_true("this process leads the store itself" in end.err, str(end))
+    is_equal(rows(scene, "n"), [5])
+
+
+def test_a_journal_that_a_kill_left_is_written_by_the_next_command(scene):
+    server, link = serve(scene, HOUR, JOURNAL)
+    for i in range(10):
+        is_equal(put(link, i, n=i), {"pending": i + 1, "journaled": True})
+    kill(server)
+    is_equal(rows(scene), [])
+    is_equal(stat.S_IMODE(os.stat(scene.path(".sluice", "buffer.db")).st_mode), 0o600)
+    is_equal(scene.run("flush").good().out, "10 rows written, 0 set aside, 0 kept\n")
+    is_equal(rows(scene), list(range(10)))
+    is_equal(scene.processes(), [])
+    is_equal([x for x in scene.leftovers() if x.endswith(("-wal", "-shm"))], [])
+
+
+def test_a_foreign_lock_keeps_rows_and_they_are_written_later(scene):
+    server, link = serve(scene, HOUR, IMPATIENT)
+    lock = Lock(scene)
+    for i in range(5):
+        put(link, i, n=i)
+    report = link.call("flush")
+    is_all(report, flushed=0, set_aside=0, kept=5)
+    is_true(report["reason"], "a reason")
+    is_equal(link.call("buffer.get", db="app.db", table="t", key={"id": 3})["row"]["n"], 3)
+    lock.end()
+    # They may have been tried again by themselves meanwhile.
+    is_all(link.call("flush"), set_aside=0, kept=0)
+    is_equal(rows(scene), list(range(5)))
+
+
+def test_rows_that_a_lock_kept_are_tried_again_without_being_asked_for(scene):
+    server, link = serve(scene, {"SLUICE_BUFFER_INTERVAL_MS": "50"}, IMPATIENT)
+    lock = Lock(scene)
+    put(link, 1, n=1)
+    wait_until(lambda: link.call("status")["buffer"]["failed_flushes"] > 0, "a flush failed")
+    lock.end()
+    wait_until(lambda: rows(scene) == [1], "the row is written")
+
+
+def test_a_row_that_the_database_refuses_is_set_aside_and_holds_up_nobody(scene):
+    server, link = serve(scene, HOUR)
+    link.write("app.db", "CREATE UNIQUE INDEX once ON t (a)")
+    for i in range(50):
+        put(link, i, n=i, a="same" if i in (10, 40) else i)
+    is_all(link.call("flush"), flushed=49, set_aside=1, kept=0)
+    is_equal(rows(scene), [x for x in range(50) if x != 40])
+    row, = link.call("buffer.rejected")["rows"]
+    is_all(row, code="constraint", db="app.db", table="t", operation="upsert", key={"id": 40},
+           values={"a": "same", "n": 40})
+    is_true("UNIQUE" in row["message"], str(row))
+    # It outlives the broker.
+    link.close()
+    kill(server)
+    server, link = serve(scene, HOUR)
+    is_equal(link.call("status")["buffer"]["set_aside"], 1)
+    link.write("app.db", "DROP INDEX once")
+    is_equal(link.call("buffer.requeue", ids=[row["id"]]), {"requeued": 1})
+    is_all(link.call("flush"), flushed=1, set_aside=0, kept=0)
+    is_equal(rows(scene), list(range(50)))
+    is_equal(link.call("buffer.rejected")["rows"], [])
+
+
+def test_callers_are_held_back_when_the_buffer_is_nearly_full_and_get_through_later(scene):
+    server, link = serve(scene, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
+    lock = Lock(scene)
+    taken = 0
+    try:
+        while taken < 100:
+            put(link, taken)
+            taken += 1
+    except Refused as x:
+        is_equal((x.code, x.outcome), ("overloaded", "not_committed"))
+        is_true(x.data["retry_after_ms"] > 0, str(x))
+    is_equal(taken, 40)
+    patient = [link.post("buffer.put", **put_params(1000 + i, wait_ms=60000)) for i in range(40)]
+    hasty = link.refusal("buffer.put", **put_params(2000, wait_ms=20))
+    is_equal(hasty.code, "overloaded")
+    lock.end()
+    for which in patient:
+        link.answer(which)
+    link.call("flush")
+    is_equal(rows(scene), [*range(40), *range(1000, 1040)])
+
+
+def test_many_clients_put_at_once_beside_others_that_write(scene):
+    server, link = serve(scene, {"SLUICE_BUFFER_INTERVAL_MS": "100"})
+    link.write("app.db", "CREATE TABLE direct (a INTEGER)")
+    problems = []
+
+    def work(f):
+        def run():
+            try:
+                with scene.connect() as mine:
+                    f(mine)
+            except BaseException as x:
+                problems.append(x)
+        return threading.Thread(target=run)
+
+    def putter(client):
+        return lambda mine: [put(mine, client * 1000 + i, wait_ms=60000, n=i) for i in range(200)]
+
+    def writer(mine):
+        for i in range(100):
+            mine.write("app.db", "INSERT INTO direct VALUES (?)", i)
+
+    threads = [work(putter(x)) for x in range(16)] + [work(writer) for _ in range(4)]
+    for x in threads:
+        x.start()
+    for x in threads:
+        x.join()
+    is_equal(problems, [])
+    is_all(link.call("flush"), set_aside=0, kept=0)
+    is_equal(rows(scene), [x * 1000 + i for x in range(16) for i in range(200)])
+    is_equal(scene.sql("app.db", "SELECT count(*) FROM direct"), [(400,)])
+    status = link.call("status")["buffer"]
+    is_all(status, pending=0, puts=3200, flushed_rows=3200, rejected=0)
+    scene.audit_is_whole()
+
+
+def test_pending_values_are_seen_by_buffer_get_and_after_a_flush_by_everybody(scene):
+    server, link = serve(scene, HOUR)
+    link.write("app.db", "INSERT INTO t VALUES (1, 1, 'old')")
+    link.read("app.db", "SELECT n FROM t WHERE id = 1")
+    put(link, 1, n=2)
+    got = link.call("buffer.get", db="app.db", table="t", key={"id": 1})
+    is_equal(got, {"found": True, "pending": 1, "row": {"id": 1, "n": 2, "a": "old"}})
+    is_equal(link.read("app.db", "SELECT n FROM t WHERE id = 1"), [[1]])
+    put(link, 2, operation="delete")
+    put(link, 3, n=3)
+    put(link, 3, operation="delete")
+    is_equal(link.call("buffer.get", db="app.db", table="t", key={"id": 3})["found"], False)
+    link.call("flush")
+    is_equal(link.read("app.db", "SELECT n FROM t WHERE id = 1"), [[2]])
+    is_equal(link.call("buffer.get", db="app.db", table="t", key={"id": 1})["pending"], 0)
+
+
+def test_a_full_disk_keeps_rows_until_there_is_room(scene):
+    put_on_small_disk(scene, "6m")
+    server, link = serve(scene, HOUR, IMPATIENT)
+    for i in range(20):
+        put(link, i, a={"$blob": "A" * 40000})
+    fill(scene.path("ballast"))
+    report = link.call("flush")
+    is_all(report, set_aside=0)
+    is_true(report["kept"] > 0 and report["reason"], str(report))
+    os.unlink(scene.path("ballast"))
+    is_all(link.call("flush"), set_aside=0, kept=0)
+    is_equal(rows(scene), list(range(20)))
+    is_equal(scene.sql("app.db", "PRAGMA integrity_check"), [("ok",)])
+
+
+def test_on_a_full_disk_the_journal_takes_nothing_it_cannot_keep(scene):
+    put_on_small_disk(scene, "6m")
+    server, link = serve(scene, HOUR, JOURNAL)
+    put(link, 0)
+    fill(scene.path("ballast"))
+    taken = 0
+    try:
+        for i in range(1, 200):
+            put(link, i, a={"$blob": "A" * 40000})
+            taken = i
+    except Refused as x:
+        is_true(x.code in ("disk_full", "io_error"), str(x))
+    is_true(taken < 199, "the disk is full")
+    os.unlink(scene.path("ballast"))
+    put(link, 1000)
+    kill(server)
+    server, link = serve(scene, HOUR, JOURNAL)
+    is_all(link.call("flush"), set_aside=0, kept=0)
+    is_equal(rows(scene), [*range(taken + 1), 1000])
+
+
+def test_a_damaged_journal_is_not_thrown_away_and_nothing_is_taken_without_it(scene):
+    server, link = serve(scene, HOUR, JOURNAL)
+    put(link, 1)
+    kill(server)
+    path = scene.path(".sluice", "buffer.db")
+    for suffix in ("-wal", "-shm"):
+        os.unlink(path + suffix)
+    with open(path, "wb") as x:
+        x.write(b"damaged" * 1000)
+    server, link = serve(scene, HOUR, JOURNAL)
+    is_equal(link.refusal("buffer.put", **put_params(2)).code, "corrupt")
+    is_true(link.call("status")["buffer"]["last_error"], "the status says so")
+    is_equal(link.write("app.db", "INSERT INTO t VALUES (5, 5, 5)")["outcome"], "committed")
+    stop(server)
+    with open(path, "rb") as x:
+        is_equal(x.read(), b"damaged" * 1000)
+    is_equal(rows(scene), [5])
+
+
+def test_what_is_refused_is_refused_by_name_and_audited(scene):
+    server, link = serve(scene, HOUR)
+    base = {"db": "app.db", "table": "t", "operation": "upsert", "key": {"id": 1}}
+    for change, code in [({"db": "../x.db"}, "invalid_request"), ({"table": "none"}, "sql_error"),
+                         ({"key": {"n": 1}}, "invalid_request"), ({"key": {"id": None}}, "invalid_request"),
+                         ({"values": {"none": 1}}, "invalid_request"),
+                         ({"values": {"a": {"$blob": "A" * 2_000_000}}}, "too_large")]:
+        refused = link.refusal("buffer.put", **{**base, **change, "agent": "mallory"})
+        is_equal((refused.code, refused.outcome), (code, "not_committed"), str(refused))
+    is_equal(link.call("flush")["flushed"], 0)
+    refused = [x for x in scene.audit() if x["request_type"] == "buffered"]
+    is_true({"invalid_request", "too_large"} <= {x["status"] for x in refused}, json.dumps(refused))
+
+
+if __name__ == "__main__":
+    run_tests()

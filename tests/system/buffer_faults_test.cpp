@@ -1,0 +1,229 @@
+#include "actors/row_statement.hpp"
+#include "tests/support/buffer_model.hpp"
+#include "tests/support/plain_database.hpp"
+#include "tests/system/rig.hpp"
+
+#include <csignal>
+#include <random>
+#include <sys/resource.h>
+
+using namespace sluice;
+using namespace sluice::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto make_table = "CREATE TABLE t(k INTEGER PRIMARY KEY, a)";
+
+struct buffered : one_database {
+  template <class Change> explicit buffered(Change change) : one_database(change) {
+    must(db.write("tester", make_table));
+  }
+  buffered() : buffered([](broker_config&) {}) {}
+
+  static buffer_put a_put(value key, value a = {}) {
+    buffer_put x;
+    x.row = {"app.db", "t", {{"k", std::move(key)}}};
+    x.values = {{"a", std::move(a)}};
+    x.agent = "alice";
+    return x;
+  }
+
+  void put(int64_t from, int64_t to) {
+    for (auto i = from; i < to; ++i)
+      must(host.buffer().put(a_put(i, "x")));
+  }
+
+  int64_t rows() const { return number("SELECT count(*) FROM t"); }
+  buffer_status status() const { return host.status().buffer; }
+
+  void kill_buffer() {
+    auto restarts = host.status().restarts;
+    caf::anon_send_exit(host.actors().buffer(), caf::exit_reason::kill);
+    await([&] { return host.status().restarts > restarts; });
+  }
+};
+
+} // namespace
+
+TEST_CASE("rows are in the database an interval after they were put, and the audit tells by whom", "[system][buffer]") {
+  buffered x{[](broker_config& c) { c.buffer_interval = 20ms; }};
+  x.put(0, 3);
+  await([&] { return x.rows() == 3; });
+  audit_query query;
+  query.agent = "alice";
+  await([&] {
+    auto page = must(x.host.audit(query));
+    return page.records.size() == 1 && page.records[0].type == request_type::buffered && page.records[0].count == 3;
+  });
+  x.require_serving();
+}
+
+TEST_CASE("a foreign lock delays a flush and loses nothing", "[system][buffer]") {
+  buffered x{[](broker_config& c) {
+    c.busy_timeout = 1ms;
+    c.retry_attempts = 0;
+  }};
+  x.put(0, 10);
+  {
+    foreigner other{x.file()};
+    other.run("BEGIN IMMEDIATE");
+    auto report = must(x.host.buffer().flush());
+    CHECK(report.kept == 10);
+    CHECK(report.flushed == 0);
+    CHECK(!report.reason.empty());
+    CHECK(!x.status().last_error.empty());
+    other.run("ROLLBACK");
+  }
+  CHECK(must(x.host.buffer().flush()).flushed == 10);
+  REQUIRE(x.rows() == 10);
+  CHECK(x.status().pending == 0);
+  x.require_serving();
+}
+
+TEST_CASE("a full disk delays a flush and loses nothing", "[system][buffer]") {
+  buffered x{[](broker_config& c) { c.checkpoint_wal_bytes = 1ULL << 40U; }};
+  x.put(0, 50);
+  struct rlimit before {};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  auto* on_limit = std::signal(SIGXFSZ, SIG_IGN);
+  auto bound = before;
+  bound.rlim_cur = 4'096;
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &bound) == 0);
+  auto report = x.host.buffer().flush();
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, on_limit);
+  CHECK(must(std::move(report)).kept == 50);
+  CHECK(must(x.host.buffer().flush()).flushed == 50);
+  REQUIRE(x.rows() == 50);
+  x.require_serving();
+}
+
+TEST_CASE("a writer that is killed during a flush is replaced, and each row is written once", "[system][buffer]") {
+  buffered x{[](broker_config& c) { c.busy_timeout = 1ms; }};
+  must(x.db.write("tester", "CREATE TABLE log(k)"));
+  must(x.db.write("tester", "CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(new.k); END"));
+  x.put(0, 20);
+  foreigner other{x.file()};
+  other.run("BEGIN IMMEDIATE");
+  auto flush = std::async(std::launch::async, [&] { return x.host.buffer().flush(); });
+  // It waits for the lock.
+  await([&] { return x.db.status().retry.lock_errors > 0; });
+  caf::anon_send_exit(x.host.actors().slot("app.db").route()->writer, caf::exit_reason::kill);
+  CHECK(must(flush.get()).kept == 20);
+  other.run("ROLLBACK");
+  await([&] { return x.host.status().restarts > 0; });
+  await([&] { return must(x.host.buffer().flush()).kept == 0 && x.status().pending == 0; });
+  REQUIRE(x.number("SELECT count(*) FROM log") == 20);
+  x.require_serving();
+}
+
+TEST_CASE("a broker that ends writes everything first", "[system][buffer]") {
+  buffered x{[](broker_config& c) {
+    c.buffer_batch = 1'000;
+    c.buffer_interval = 3'600s;
+  }};
+  x.put(0, 700);
+  REQUIRE(x.status().pending == 700);
+  x.host.shutdown();
+  REQUIRE(integer_of(x.file(), "SELECT count(*) FROM t") == 700);
+  CHECK(integer_of(x.folder / ".sluice/audit.db", "SELECT count FROM audit WHERE agent = 'alice'") == 700);
+  require_sound(x.file());
+}
+
+TEST_CASE("a poison row in the middle of a batch is set aside, and can be put right", "[system][buffer]") {
+  buffered x;
+  x.put(0, 30);
+  must(x.host.buffer().put(buffered::a_put("poison")));
+  x.put(30, 60);
+  auto report = must(x.host.buffer().flush());
+  CHECK(report.flushed == 60);
+  CHECK(report.set_aside == 1);
+  REQUIRE(x.rows() == 60);
+  auto page = must(x.host.buffer().rejected());
+  REQUIRE(page.rows.size() == 1);
+  CHECK(page.rows[0].code == errc::sql_error);
+  CHECK(x.status().set_aside == 1);
+  must(x.db.write("tester", "DROP TABLE t"));
+  must(x.db.write("tester", "CREATE TABLE t(k PRIMARY KEY, a)"));
+  REQUIRE(must(x.host.buffer().requeue({page.rows[0].id})) == 1);
+  CHECK(must(x.host.buffer().flush()).flushed == 1);
+  REQUIRE(x.rows() == 1);
+}
+
+TEST_CASE("what no table has is refused by name", "[system][buffer]") {
+  buffered x;
+  auto nowhere = buffered::a_put(1);
+  nowhere.row.table = "nowhere";
+  CHECK(refused(x.host.buffer().put(nowhere)).message == "no such table: nowhere");
+  auto no_key = buffered::a_put(1);
+  std::swap(no_key.row.columns, no_key.values);
+  CHECK(refused(x.host.buffer().put(no_key)).code == errc::invalid_request);
+  // A schema that has just changed is known at once.
+  must(x.db.write("tester", "CREATE TABLE nowhere(k INTEGER PRIMARY KEY, a)"));
+  must(x.host.buffer().put(nowhere));
+}
+
+TEST_CASE("a buffer that is killed loses what it held, says so, and is replaced", "[system][buffer]") {
+  buffered x;
+  x.put(0, 5);
+  x.kill_buffer();
+  CHECK(x.status().last_error.find("5 rows were lost") != std::string::npos);
+  x.put(5, 6);
+  CHECK(must(x.host.buffer().flush()).flushed == 1);
+  REQUIRE(x.rows() == 1);
+}
+
+TEST_CASE("with a journal a buffer that is killed again and again loses nothing", "[system][buffer]") {
+  buffered x{[](broker_config& c) {
+    c.buffer_journal = true;
+    c.buffer_batch = 7;
+    c.restart_limit = 100;
+  }};
+  for (auto round = 0; round < 5; ++round) {
+    x.put(round * 20, round * 20 + 20);
+    x.kill_buffer();
+  }
+  must(x.host.buffer().flush());
+  await([&] { return x.status().pending == 0; });
+  REQUIRE(x.rows() == 100);
+  x.require_serving();
+}
+
+TEST_CASE("every kind of table ends through the broker as if each operation had been executed at once",
+          "[system][buffer][property]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path(), [](broker_config& c) {
+    c.synchronous = synchronous_mode::normal;
+    c.buffer_batch = 5;
+    c.buffer_max_pending = 10'000;
+  });
+  std::mt19937 dice{7};
+  auto number = 0;
+  for (const auto& schema : sampled_schemas()) {
+    INFO(schema.sql[0]);
+    plain_database model{schema.sql};
+    auto name = "db" + std::to_string(number++) + ".db";
+    auto db = must(host.open_database(name));
+    for (const auto& sql : schema.sql)
+      must(db.write("tester", sql));
+    auto style = random_style(dice, schema);
+    for (auto i = 0; i < 60; ++i) {
+      auto x = random_put(dice, schema, style);
+      x.row.db = name;
+      if (host.buffer().put(x))
+        static_cast<void>(model.execute({statement_of(x)}));
+      if (dice() % 20 == 0)
+        must(host.buffer().flush());
+    }
+    must(host.buffer().flush());
+    for (const auto& table : schema.tables) {
+      auto rows = must(db.read("tester", query_of({name, table.name, {{table.keys[0][0], 1}}}).sql, {value{1}})).rows;
+      auto expected = model.query(query_of({name, table.name, {{table.keys[0][0], 1}}}));
+      REQUIRE(rows->size() == expected.size());
+      for (size_t i = 0; i < rows->size(); ++i)
+        for (size_t j = 0; j < rows->columns().size(); ++j)
+          CHECK(text_of(rows->at(i, j)) == text_of(expected.at(i, j)));
+    }
+  }
+}
