@@ -37,8 +37,8 @@ statement upsert(const buffer_put& x) {
   auto keys = each(x.row.columns, "$", ", ");
   auto all = x.row.columns;
   all.insert(all.end(), x.values.begin(), x.values.end());
-  auto sql = "INSERT INTO " + quoted_name(x.row.table) + " (" + each(all, "$", ", ") + ") VALUES (" + each(all, "?", ", ")
-             + ") ON CONFLICT (" + keys + ") DO ";
+  auto sql = "INSERT INTO " + quoted_name(x.row.table) + " (" + each(all, "$", ", ") + ") VALUES ("
+             + each(all, "?", ", ") + ") ON CONFLICT (" + keys + ") DO ";
   sql += x.values.empty() ? "NOTHING" : "UPDATE SET " + each(x.values, "$ = excluded.$", ", ");
   statement result{std::move(sql), {}};
   bind_all(result.params, all);

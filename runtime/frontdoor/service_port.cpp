@@ -22,17 +22,26 @@ int64_t now_us() {
 } // namespace
 
 const service_port::method service_port::methods[] = {
-  {"write", &service_port::write},           {"read", &service_port::read},
-  {"hello", &service_port::hello},           {"ping", &service_port::ping},
-  {"cancel", &service_port::cancel},         {"status", &service_port::status},
-  {"audit.list", &service_port::list_audit}, {"audit.verify", &service_port::verify_audit},
-  {"subscribe", &service_port::subscribe},   {"unsubscribe", &service_port::unsubscribe},
+  {"write", &service_port::write},
+  {"read", &service_port::read},
+  {"hello", &service_port::hello},
+  {"ping", &service_port::ping},
+  {"cancel", &service_port::cancel},
+  {"status", &service_port::status},
+  {"audit.list", &service_port::list_audit},
+  {"audit.verify", &service_port::verify_audit},
+  {"subscribe", &service_port::subscribe},
+  {"unsubscribe", &service_port::unsubscribe},
   {"shutdown", &service_port::shutdown},
-  {"log", &service_port::log},               {"logs.recent", &service_port::recent_logs},
+  {"log", &service_port::log},
+  {"logs.recent", &service_port::recent_logs},
   {"retry.reset", &service_port::reset_retries},
-  {"buffer.put", &service_port::put},        {"buffer.get", &service_port::get},
-  {"flush", &service_port::flush},           {"buffer.rejected", &service_port::list_rejected},
-  {"buffer.requeue", &service_port::requeue}, {"buffer.discard", &service_port::discard},
+  {"buffer.put", &service_port::put},
+  {"buffer.get", &service_port::get},
+  {"flush", &service_port::flush},
+  {"buffer.rejected", &service_port::list_rejected},
+  {"buffer.requeue", &service_port::requeue},
+  {"buffer.discard", &service_port::discard},
 };
 
 service_port::service_port(service& owner, client_link link) : service_(owner), link_(std::move(link)) {}

@@ -135,6 +135,15 @@ TEST_CASE("nothing is merged past an operation that is not free, nor into what w
   CHECK_FALSE(rows.would_merge(free_one(upsert)));
 }
 
+TEST_CASE("nothing is merged past an operation that names its row by another key", "[buffer]") {
+  row_queue rows;
+  auto other = free_one(update, {{"a", 2}});
+  other.put.row.columns[0].name = "e";
+  rows.add(free_one(update, {{"a", 1}}), 1, {});
+  CHECK_FALSE(rows.add(other, 2, {}));
+  CHECK_FALSE(rows.add(free_one(update, {{"a", 3}}), 3, {}));
+}
+
 TEST_CASE("keys are compared as typed values", "[buffer]") {
   row_queue rows;
   rows.add(free_one(upsert, {}, 1), 1, {});

@@ -34,6 +34,7 @@ inline const std::vector<sampled_schema>& sampled_schemas() {
      {{"t", {{"id"}}, {"a", "b"}}}},
     {{"CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, a)"}, {{"t", {{"id"}}, {"a"}}}, {"sqlite_sequence"}},
     {{"CREATE TABLE t(id INTEGER PRIMARY KEY, e TEXT UNIQUE, a, b)"}, {{"t", {{"id"}, {"e"}}, {"id", "e", "a", "b"}}}},
+    {{"CREATE TABLE t(id INTEGER PRIMARY KEY, e TEXT UNIQUE DEFAULT 'a', a, b)"}, {{"t", {{"id"}, {"e"}}, {"a", "b"}}}},
     {{"CREATE TABLE t(k BLOB PRIMARY KEY, a NUMERIC, b BLOB) WITHOUT ROWID"}, {{"t", {{"k"}}, {"a", "b"}}}},
     {{"CREATE TABLE t(k PRIMARY KEY, a NOT NULL, b NOT NULL DEFAULT 3, c)"}, {{"t", {{"k"}}, {"a", "b", "c"}}}},
     {{"CREATE TABLE t(k REAL PRIMARY KEY, a, u UNIQUE, b UNIQUE DEFAULT 5)"}, {{"t", {{"k"}}, {"a", "u", "b"}}}},
