@@ -59,8 +59,12 @@ case_report flushed_rows(const bench_options& options);
 /// Many writers with the audit, and with one that throws its records away.
 case_report cost_of_audit(const bench_options& options);
 
-/// Processes write one row each in a loop: through the socket of a broker, and each on a connection of its own.
+/// Processes write one row each in a loop: through the socket of a broker, waiting for the COMMIT or into the
+/// write-behind buffer, and each on a connection of its own.
 case_report process_writers(const bench_options& options, size_t processes, synchronous_mode mode);
+
+/// What each answer costs the front door for being counted, beside the cheapest answer there is.
+case_report cost_of_metrics(const bench_options& options);
 
 /// Processes read single rows: through the socket, the same row and different ones, and directly.
 case_report process_readers(const bench_options& options, size_t processes);

@@ -3,6 +3,7 @@
 #include "runtime/bench/rig.hpp"
 #include "runtime/bench/worker.hpp"
 #include "runtime/frontdoor/front_door.hpp"
+#include "runtime/frontdoor/metrics.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -24,6 +25,7 @@ public:
   }
 
   database items() { return must(leader_.open_database(items_file)); }
+  broker& leader() noexcept { return leader_; }
 
 private:
   static broker_config config(const std::filesystem::path& root, synchronous_mode mode) {
@@ -79,6 +81,17 @@ case_report process_writers(const bench_options& options, size_t processes, sync
     report.contenders.back().rows_per_commit =
       static_cast<double>(status.committed_requests) / static_cast<double>(std::max<uint64_t>(1, status.commits));
   }
+  if (mode == synchronous_mode::full) {
+    scratch_folder folder{options.folder};
+    served_store store{folder.path(), mode};
+    report.contenders.push_back(
+      run_processes("sluice, buffer.put", processes, work::broker_put, folder.path(), options.duration));
+    auto last = must(store.leader().buffer().flush());
+    auto status = store.leader().status().buffer;
+    report.contenders.back().errors += last.kept + last.set_aside;
+    report.contenders.back().rows_per_commit =
+      static_cast<double>(status.flushed_rows) / static_cast<double>(std::max<uint64_t>(1, status.flushes));
+  }
   {
     scratch_folder folder{options.folder};
     open_raw(folder.path() / items_file, 5s);
@@ -88,13 +101,39 @@ case_report process_writers(const bench_options& options, size_t processes, sync
     report.contenders.back().rows_per_commit = 1;
   }
   if (processes == 16 && mode == synchronous_mode::full) {
-    auto& ours = report.contenders[0];
-    auto& direct = report.contenders[1];
+    auto& ours = report.contenders.front();
+    auto& direct = report.contenders.back();
     report.goals = {{"times direct SQLite", ours.per_second() / direct.per_second(), 5, false},
                     {"of direct SQLite's p99.9",
                      quantile(ours.latencies_us, 0.999) / quantile(direct.latencies_us, 0.999), 0.05, true},
                     {"errors", static_cast<double>(ours.errors), 0, true}};
   }
+  return report;
+}
+
+case_report cost_of_metrics(const bench_options& options) {
+  case_report report;
+  report.name = "one process reading a cached row through the socket, and the counting of an answer";
+  scratch_folder folder{options.folder};
+  {
+    auto db = open_raw(folder.path() / items_file, 5s);
+    fill(db);
+  }
+  {
+    served_store store{folder.path(), synchronous_mode::full};
+    report.contenders.push_back(
+      run_processes("a cached read, counted", 1, work::broker_read_cached, folder.path(), options.duration));
+  }
+  metrics counted;
+  auto stop_at = bench_clock::now() + options.duration;
+  auto begin = bench_clock::now();
+  measurement counting;
+  counting.contender = "the counting alone";
+  while (bench_clock::now() < stop_at)
+    for (int i = 0; i < 1'000; ++i, ++counting.operations)
+      counted.observe("read", "ok", std::chrono::microseconds{i});
+  counting.seconds = std::chrono::duration<double>(bench_clock::now() - begin).count();
+  report.contenders.push_back(std::move(counting));
   return report;
 }
 

@@ -3,6 +3,8 @@
 #include "runtime/bench/rig.hpp"
 #include "runtime/client.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -23,6 +25,18 @@ operation through_broker(work what, client& way) {
   if (what == work::broker_write)
     return [&way, agent = "process-" + std::to_string(getpid())] {
       return way.write(insert_request(agent, getpid())).engaged();
+    };
+  if (what == work::broker_put)
+    return [&way, id = int64_t{getpid()} << 32]() mutable {
+      return way
+        .call("buffer.put", {{"db", items_file},
+                             {"table", "items"},
+                             {"operation", "upsert"},
+                             {"key", {{"id", ++id}}},
+                             {"values", {{"agent", getpid()}, {"body", row_body}}},
+                             {"agent", "background"},
+                             {"wait_ms", 30'000}})
+        .engaged();
     };
   return [&way, what, at = int64_t{getpid()}]() mutable {
     static const sql_text sql{select_row};

@@ -20,6 +20,8 @@ enum class work : uint8_t {
   broker_read,
   /// All rows in turn by a prepared statement on a connection of its own.
   direct_read,
+  /// A new row per operation into the write-behind buffer, waiting for room.
+  broker_put,
 };
 
 /// Runs `count` processes of this program (`bench-worker`) on the store `root` at once and adds up what they did;

@@ -23,8 +23,9 @@ struct bench_command {
 using bench_case = std::function<bench::case_report(const bench::bench_options&)>;
 
 std::vector<bench_case> cases_of(const bench_command& asked) {
-  std::vector<bench_case> result{bench::many_writers, bench::lone_writer, bench::cached_read, bench::uncached_reads,
-                                  bench::latency_classes, bench::flushed_rows, bench::cost_of_audit};
+  std::vector<bench_case> result{bench::many_writers,   bench::lone_writer,     bench::cached_read,
+                                 bench::uncached_reads, bench::latency_classes, bench::flushed_rows,
+                                 bench::cost_of_audit};
   for (auto count : asked.processes)
     for (auto mode : {synchronous_mode::full, synchronous_mode::normal})
       result.emplace_back([=](const bench::bench_options& x) { return bench::process_writers(x, count, mode); });
@@ -33,6 +34,7 @@ std::vector<bench_case> cases_of(const bench_command& asked) {
   result.emplace_back([](const bench::bench_options& x) { return bench::process_readers(x, 1); });
   result.emplace_back([](const bench::bench_options& x) { return bench::process_readers(x, 16); });
   result.emplace_back(bench::cold_commands);
+  result.emplace_back(bench::cost_of_metrics);
   return result;
 }
 
@@ -93,7 +95,7 @@ void declare_bench(CLI::App& command, action& chosen) {
 void declare_bench_worker(CLI::App& command, action& chosen) {
   auto asked = std::make_shared<worker_command>();
   command.add_option("ROOT", asked->root)->required();
-  command.add_option("WORK", asked->what)->required()->check(CLI::Range(0, 5));
+  command.add_option("WORK", asked->what)->required()->check(CLI::Range(0, 6));
   command.add_option("MS", asked->duration_ms)->required();
   command.callback([asked, &chosen] {
     chosen = [asked] {
