@@ -145,6 +145,7 @@ TEST_CASE("who cancels a read that others share does not take it from them", "[s
   auto hasty = read_of("hasty", slow);
   hasty.cancel = cancel_token::make();
   auto patient = read_of("patient", slow);
+  hasty.limits.timeout = patient.limits.timeout = std::chrono::minutes{1};
   auto first = x.db.read_async(hasty);
   await([&] { return x.host.status().cache.misses >= 1; });
   auto second = x.db.read_async(patient);
