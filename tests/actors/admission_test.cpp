@@ -2,7 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
+namespace sluice::test::admission_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("one agent may fill a quarter of the queue, and no more") {
@@ -94,3 +95,5 @@ TEST_CASE("a crowd of names that come once does not stay in memory or in the way
   queue.release("agent 0", 1);
   CHECK(queue.queued().requests == 99);
 }
+
+} // namespace sluice::test::admission_test

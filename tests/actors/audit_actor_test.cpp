@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::audit_actor_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -234,3 +234,5 @@ TEST_CASE("the audit shows what was recovered from ledgers, and what was lost") 
   CHECK(x.lost > 0);
   CHECK(x.lost + x.pending == 250'000);
 }
+
+} // namespace sluice::test::audit_actor_test

@@ -10,8 +10,8 @@
 #include <random>
 #include <set>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::buffer_actor_property_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -101,3 +101,5 @@ TEST_CASE("whatever fails on the way, the database ends as if every operation ha
     x.compare();
   }
 }
+
+} // namespace sluice::test::buffer_actor_property_test

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::buffer_actor_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -352,3 +352,5 @@ TEST_CASE_METHOD(started, "what is known of a table is forgotten when its schema
   run();
   CHECK(ok(upsert(1, {{"c", 1}})));
 }
+
+} // namespace sluice::test::buffer_actor_test

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::buffer_journal_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -208,3 +208,5 @@ TEST_CASE_METHOD(journaled, "refused rows that are put again are in the journal"
   REQUIRE(disk.rejects.empty());
   REQUIRE(disk.journal.size() == 1);
 }
+
+} // namespace sluice::test::buffer_journal_test

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::buffer_merging_test {
 
 namespace {
 
@@ -218,3 +217,5 @@ TEST_CASE("comments, numbers and quotes are told from words", "[buffer]") {
     all += x.text + (x.quoted ? "! " : " ");
   CHECK(all == "create table my t! a2 it's! q! ");
 }
+
+} // namespace sluice::test::buffer_merging_test

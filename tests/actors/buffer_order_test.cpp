@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::buffer_order_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -52,3 +52,5 @@ TEST_CASE_METHOD(bench, "more puts than may be pending wait for a table that is 
   REQUIRE(ok(flush()));
   CHECK(cell("SELECT group_concat(a) FROM (SELECT a FROM t ORDER BY k)") == value{"147,148,149"});
 }
+
+} // namespace sluice::test::buffer_order_test

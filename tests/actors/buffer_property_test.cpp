@@ -14,8 +14,8 @@
 #include <random>
 #include <set>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::buffer_property_test {
+
 using std::chrono::milliseconds;
 
 namespace {
@@ -211,3 +211,5 @@ TEST_CASE("merged and reordered rows leave the database as if every operation ha
     CHECK(looks > sequences / 4);
   }
 }
+
+} // namespace sluice::test::buffer_property_test

@@ -5,8 +5,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::cache_actor_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -277,3 +277,5 @@ TEST_CASE("a read that waits can be cancelled by its id, once, and the audit is 
   f.add_reader();
   CHECK(f.view.runs == 0);
 }
+
+} // namespace sluice::test::cache_actor_test

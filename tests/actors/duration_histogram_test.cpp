@@ -2,7 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
+namespace sluice::test::duration_histogram_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("a duration is counted in the first bucket whose upper end it does not pass") {
@@ -43,3 +44,5 @@ TEST_CASE("quantiles are the upper ends of their buckets, and zero of nothing") 
   CHECK(x.quantile(0.999) == 1'024us);
   CHECK(x.quantile(1) == 1'024us);
 }
+
+} // namespace sluice::test::duration_histogram_test

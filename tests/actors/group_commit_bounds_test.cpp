@@ -4,8 +4,8 @@
 
 #include <set>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::group_commit_bounds_test {
+
 using namespace std::chrono_literals;
 
 using agents = group_bench::agents;
@@ -242,3 +242,5 @@ TEST_CASE("requests without an id get one that no other has, and the answer carr
   for (const auto& r : b.records)
     CHECK(ids.count(r.request_id) == 1);
 }
+
+} // namespace sluice::test::group_commit_bounds_test

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::group_commit_lock_test {
+
 using namespace std::chrono_literals;
 
 using agents = group_bench::agents;
@@ -184,3 +184,5 @@ TEST_CASE("looking for a foreign commit during the pause asks for no lock") {
   CHECK(b.disk.begins == 1);
   CHECK(b.slot.counters().foreign_commits == 0);
 }
+
+} // namespace sluice::test::group_commit_lock_test

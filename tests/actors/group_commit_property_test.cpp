@@ -4,8 +4,8 @@
 
 #include <random>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::group_commit_property_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -157,3 +157,5 @@ TEST_CASE("whatever happens, committed means durable once and in order, and refu
     random_life{seed}.run();
   }
 }
+
+} // namespace sluice::test::group_commit_property_test

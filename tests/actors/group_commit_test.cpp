@@ -4,8 +4,8 @@
 
 #include <set>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::group_commit_test {
+
 using namespace std::chrono_literals;
 
 using agents = group_bench::agents;
@@ -305,3 +305,5 @@ TEST_CASE("a database that cannot be opened fails every request with its reason"
   b.end_group();
   CHECK(b.committed("b"));
 }
+
+} // namespace sluice::test::group_commit_test

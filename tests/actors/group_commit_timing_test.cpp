@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::group_commit_timing_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -200,3 +200,5 @@ TEST_CASE("a request that ran again has the time of its last run") {
   CHECK(b.timing("a").queue_us == 20'000);
   CHECK(b.timing("a").commit_us == 30'000);
 }
+
+} // namespace sluice::test::group_commit_timing_test

@@ -6,8 +6,8 @@
 #include <limits>
 #include <numeric>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::hit_table_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -239,3 +239,5 @@ TEST_CASE("hits are counted per agent and statement, wherever their entry has go
   CHECK(f.get(a_read("a", "q")));
   CHECK(f.status().hits == 6);
 }
+
+} // namespace sluice::test::hit_table_test

@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::log_actor_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -378,3 +378,5 @@ TEST_CASE("what cannot be written at the end is lost, and counted") {
   CHECK(f.status().lost == 3);
   CHECK(f.status().queued == 0);
 }
+
+} // namespace sluice::test::log_actor_test

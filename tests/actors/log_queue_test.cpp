@@ -7,8 +7,8 @@
 #include <set>
 #include <thread>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::log_queue_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -257,3 +257,5 @@ TEST_CASE("of what many threads log nothing is lost or counted twice") {
   CHECK(missing == status.dropped);
   CHECK(wakes > 0);
 }
+
+} // namespace sluice::test::log_queue_test

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::read_cancel_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -201,3 +201,5 @@ TEST_CASE("what runs is interrupted when the desk ends every read, and when it g
   }
   CHECK(token.cancelled());
 }
+
+} // namespace sluice::test::read_cancel_test

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::read_desk_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -348,3 +348,5 @@ TEST_CASE("every read leaves one record, refused ones too") {
   CHECK(r.correlation_id == "trace");
   CHECK(r.peer.pid == 42);
 }
+
+} // namespace sluice::test::read_desk_test

@@ -5,8 +5,8 @@
 #include <array>
 #include <random>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::read_model_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -256,3 +256,5 @@ TEST_CASE("our own commits and tidying are not taken for a foreign one") {
   b.finish(0, b.answer_of(2, {"t"}, true, 8));
   CHECK(b.suspects.empty());
 }
+
+} // namespace sluice::test::read_model_test

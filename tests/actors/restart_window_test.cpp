@@ -2,7 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
+namespace sluice::test::restart_window_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("as many failures as the limit are allowed within the window, one more is not") {
@@ -27,3 +28,5 @@ TEST_CASE("a limit of nothing allows nothing") {
   restart_window window{0, 10s};
   CHECK(!window.allow(clock::steady{} + 1h));
 }
+
+} // namespace sluice::test::restart_window_test

@@ -3,8 +3,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::retry_counters_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("refusals, retries, successes and failures are counted") {
@@ -76,3 +76,5 @@ TEST_CASE("reset counters begin anew") {
   counters.gave_up(100ms);
   CHECK(counters.snapshot(time).mean_wait_ms == 100);
 }
+
+} // namespace sluice::test::retry_counters_test

@@ -2,7 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
+namespace sluice::test::retry_policy_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("pauses double from the base up to the cap") {
@@ -44,3 +45,5 @@ TEST_CASE("the same seed gives the same pauses") {
   }
   CHECK(differs);
 }
+
+} // namespace sluice::test::retry_policy_test

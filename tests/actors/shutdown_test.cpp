@@ -2,8 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::shutdown_test {
 
 using fixture = house_bench;
 
@@ -119,3 +118,5 @@ TEST_CASE("an actor that fails during shutdown does not hold it up") {
   CHECK(f.disks["a.db"].open_stores == 0);
   CHECK(f.file.open_stores == 0);
 }
+
+} // namespace sluice::test::shutdown_test

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::slow_requests_actors_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -93,3 +93,5 @@ TEST_CASE("a read that gave up in the queue is shown, and warned about when it w
   REQUIRE(told.size() == 1);
   CHECK(told[0].find("slow read by patient on app.db: 16.0 s in all, 16.0 s in the queue") == 0);
 }
+
+} // namespace sluice::test::slow_requests_actors_test

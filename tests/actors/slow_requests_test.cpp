@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <thread>
 
-using namespace sluice;
+namespace sluice::test::slow_requests_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -139,3 +140,5 @@ TEST_CASE("threads may add and look at once") {
   CHECK(aut.slowest().front().total_us == 2'000 + 4 * 499 + 3);
   CHECK(aut.slowest().back().total_us == 2'000 + 4 * 499 + 3 - (slow_requests::capacity - 1));
 }
+
+} // namespace sluice::test::slow_requests_test

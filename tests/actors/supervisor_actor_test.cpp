@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::supervisor_actor_test {
+
 using namespace std::chrono_literals;
 
 using fixture = house_bench;
@@ -210,3 +210,5 @@ TEST_CASE("a house in which nobody asks for anything has nothing scheduled") {
     f.advance(100ms);
   CHECK(f.quiet());
 }
+
+} // namespace sluice::test::supervisor_actor_test

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-using namespace sluice;
+namespace sluice::test::table_versions_test {
 
 namespace {
 
@@ -116,3 +116,5 @@ TEST_CASE("raised by two threads, everything ends above every version taken befo
   CHECK(v.everything_changed_at().load() <= v.now());
   CHECK(v.last_commit() == 2'000);
 }
+
+} // namespace sluice::test::table_versions_test

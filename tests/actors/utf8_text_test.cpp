@@ -5,7 +5,7 @@
 
 #include <random>
 
-using namespace sluice;
+namespace sluice::test::utf8_text_test {
 
 namespace {
 
@@ -83,3 +83,5 @@ TEST_CASE("whatever goes in, valid UTF-8 of no more characters than allowed come
       REQUIRE(take_characters(text, most + 1).text == x.text);
   }
 }
+
+} // namespace sluice::test::utf8_text_test

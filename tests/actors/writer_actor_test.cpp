@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::writer_actor_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -376,3 +376,5 @@ TEST_CASE("whoever closes a writer that fails in closing is answered") {
   CHECK(closed->has_value());
   CHECK(f.disk.open_stores == 0);
 }
+
+} // namespace sluice::test::writer_actor_test

@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-using namespace sluice;
+namespace sluice::test::error_test {
 
 TEST_CASE("the words of the errors are those of the outside contract, each its own") {
   const std::vector<std::string_view> contract{
@@ -68,3 +68,5 @@ TEST_CASE("whatever else CAF reports, the outcome is unknown") {
 TEST_CASE("no error reads as an internal failure, not as success") {
   CHECK(describe(caf::error{}).code == errc::internal);
 }
+
+} // namespace sluice::test::error_test

@@ -8,7 +8,8 @@
 #include <cmath>
 #include <limits>
 
-using namespace sluice;
+namespace sluice::test::serialization_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -298,3 +299,5 @@ TEST_CASE("an error of ours travels with everything that a caller is to learn") 
   CHECK(copy.request_id == "id");
   CHECK(n.sys.render(make_error(x)).find("busy: text") != std::string::npos);
 }
+
+} // namespace sluice::test::serialization_test

@@ -2,7 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
+namespace sluice::test::buffer_check_test {
+
 using Catch::Contains;
 
 namespace {
@@ -83,3 +84,5 @@ TEST_CASE("what asks for a row or a flush is looked at in the same way") {
   flush_request all;
   CHECK_FALSE(check(all));
 }
+
+} // namespace sluice::test::buffer_check_test

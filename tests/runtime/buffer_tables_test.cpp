@@ -6,7 +6,8 @@
 #include <cstdlib>
 #include <fstream>
 
-using namespace sluice;
+namespace sluice::test::buffer_tables_test {
+
 using namespace std::chrono_literals;
 using Catch::Contains;
 
@@ -97,3 +98,5 @@ TEST_CASE("tables of the buffer are written as such") {
     CHECK_THAT(describe(x.error()).message, Contains("line 1") && Contains("[[buffer_table]]"));
   }
 }
+
+} // namespace sluice::test::buffer_tables_test

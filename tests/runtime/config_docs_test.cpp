@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+namespace sluice::test::config_docs_test {
+
 TEST_CASE("docs/configuration.md states every setting with its default, range and meaning", "[config]") {
   std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/configuration.md"};
   std::ostringstream page;
@@ -17,3 +19,5 @@ TEST_CASE("docs/configuration.md states every setting with its default, range an
     CHECK(page.str().find(row) != std::string::npos);
   }
 }
+
+} // namespace sluice::test::config_docs_test

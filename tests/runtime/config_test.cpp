@@ -8,7 +8,8 @@
 #include <cstdlib>
 #include <fstream>
 
-using namespace sluice;
+namespace sluice::test::config_test {
+
 using Catch::Contains;
 
 namespace {
@@ -180,3 +181,5 @@ TEST_CASE("every setting is documented once") {
     CHECK(s.environment.starts_with("SLUICE_"));
   }
 }
+
+} // namespace sluice::test::config_test

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-using namespace sluice;
+namespace sluice::test::endpoint_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -253,3 +254,5 @@ TEST_CASE("the leader is looked for where it says that it is, if that is a priva
   fs::remove(f.root.info_path());
   CHECK(path_of(leader_socket(f.root)).parent_path() == f.in_temporary());
 }
+
+} // namespace sluice::test::endpoint_test

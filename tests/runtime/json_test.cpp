@@ -6,7 +6,8 @@
 #include <cmath>
 #include <limits>
 
-using namespace sluice;
+namespace sluice::test::json_test {
+
 using Catch::Contains;
 using nlohmann::json;
 
@@ -232,3 +233,5 @@ TEST_CASE("an audit's verdict tells what is broken only when something is") {
   CHECK(as_json(x)
         == json::parse(R"({"intact":false,"records":3,"broken":1,"first_broken":2,"reason":"why","head":"ab"})"));
 }
+
+} // namespace sluice::test::json_test

@@ -12,7 +12,8 @@
 #include <sstream>
 #include <stdexcept>
 
-using namespace sluice;
+namespace sluice::test::metrics_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -376,3 +377,5 @@ TEST_CASE("the parser of the text format refuses what is wrong with it", "[metri
     refuses("# HELP sluice_h H.\n# TYPE sluice_h histogram\nsluice_h_bucket{le=\"1\"} 2\nsluice_h_bucket{le=\"+Inf\"} "
             "1\nsluice_h_sum 1\nsluice_h_count 1\n"));
 }
+
+} // namespace sluice::test::metrics_test

@@ -9,8 +9,8 @@
 #include <stdexcept>
 #include <vector>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::retry_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -227,3 +227,5 @@ TEST_CASE("a call that can only be moved, or that is kept elsewhere, can be retr
   CHECK(**result == 1);
   CHECK(f.calls == 2);
 }
+
+} // namespace sluice::test::retry_test

@@ -17,7 +17,8 @@
 #include <unistd.h>
 #include <vector>
 
-using namespace sluice;
+namespace sluice::test::store_lock_test {
+
 using Catch::Contains;
 namespace fs = std::filesystem;
 
@@ -329,3 +330,5 @@ TEST_CASE("descriptors that are not those of the store's lock are not adopted") 
   fs::remove_all(r.root.folder());
   CHECK(refusal(lock.file_fd(), lock.folder_fd()) == errc::invalid_request);
 }
+
+} // namespace sluice::test::store_lock_test

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-using namespace sluice;
+namespace sluice::test::store_root_test {
+
 using Catch::Contains;
 namespace fs = std::filesystem;
 
@@ -195,3 +196,5 @@ TEST_CASE("names that are too long or no plain text are refused") {
     CHECK_THAT(r.refusal(name), Contains("control character"));
   CHECK(r.resolved("größe.db") == "größe.db");
 }
+
+} // namespace sluice::test::store_root_test

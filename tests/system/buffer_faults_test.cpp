@@ -7,8 +7,8 @@
 #include <random>
 #include <sys/resource.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::buffer_faults_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -228,3 +228,5 @@ TEST_CASE("every kind of table ends through the broker as if each operation had 
     }
   }
 }
+
+} // namespace sluice::test::buffer_faults_test

@@ -8,10 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char** environ;
-
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::crash_test {
 
 namespace {
 
@@ -107,3 +104,5 @@ TEST_CASE("after any number of SIGKILLs, retrying with the same keys leaves one 
                           "AND request_id LIKE 'request-%'")
         == keys);
 }
+
+} // namespace sluice::test::crash_test

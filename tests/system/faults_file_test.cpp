@@ -3,8 +3,7 @@
 #include <fstream>
 #include <sys/stat.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::faults_file_test {
 
 namespace {
 
@@ -213,3 +212,5 @@ TEST_CASE("a file that may not grow refuses writes, loses nothing, and goes on w
   INFO(writer.line());
   CHECK(writer.wait() == 0);
 }
+
+} // namespace sluice::test::faults_file_test

@@ -4,8 +4,7 @@
 #include <optional>
 #include <set>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::faults_group_test {
 
 namespace {
 
@@ -19,13 +18,12 @@ const sql_text endless{"INSERT INTO log (n) SELECT count(*) FROM (WITH RECURSIVE
 
 void make_schema(const database& db) {
   must(db.write(write_of(
-    "host",
-    {{"CREATE TABLE log (n INTEGER NOT NULL UNIQUE)", {}},
-     {"CREATE TABLE parent (id INTEGER PRIMARY KEY)", {}},
-     {"CREATE TABLE child (id INTEGER NOT NULL REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)", {}},
-     {"CREATE TABLE mined (n INTEGER NOT NULL)", {}},
-     {"CREATE TRIGGER mine BEFORE INSERT ON mined BEGIN SELECT RAISE(ROLLBACK, 'boom'); END", {}},
-     {"INSERT INTO log (n) VALUES (0)", {}}})));
+    "host", {{"CREATE TABLE log (n INTEGER NOT NULL UNIQUE)", {}},
+             {"CREATE TABLE parent (id INTEGER PRIMARY KEY)", {}},
+             {"CREATE TABLE child (id INTEGER NOT NULL REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)", {}},
+             {"CREATE TABLE mined (n INTEGER NOT NULL)", {}},
+             {"CREATE TRIGGER mine BEFORE INSERT ON mined BEGIN SELECT RAISE(ROLLBACK, 'boom'); END", {}},
+             {"INSERT INTO log (n) VALUES (0)", {}}})));
 }
 
 // What a request of each kind does with its own number, and what it gets for that.
@@ -37,24 +35,49 @@ struct kind {
 const sql_text add{"INSERT INTO log (n) VALUES (?)"};
 
 const std::vector<kind> kinds{
-  {[](int n) { return std::vector<statement>{{add, {n}}}; }, {}},
-  {[](int n) { return std::vector<statement>{{add, {n}}, {"UPDATE log SET n = n WHERE n = ?", {n}}}; }, {}},
-  {[](int n) { return std::vector<statement>{{add, {n}}, {add, {nullptr}}}; }, errc::constraint},
-  {[](int n) { return std::vector<statement>{{add, {n}}, {"INSERT INTO mined (n) VALUES (?)", {n}}}; },
-   errc::constraint},
-  {[](int n) { return std::vector<statement>{{"INSERT INTO mined (n) VALUES (?)", {n}}}; }, errc::constraint},
-  {[](int n) { return std::vector<statement>{{add, {n}}, {"INSERT INTO child (id) VALUES (?)", {n}}}; },
-   errc::constraint},
-  {[](int n) { return std::vector<statement>{{"INSERT OR ROLLBACK INTO log (n) VALUES (?), (0)", {n}}}; },
-   errc::constraint},
-  {[](int n) { return std::vector<statement>{{"INSERT OR FAIL INTO log (n) VALUES (?), (0)", {n}}}; },
-   errc::constraint},
-  {[](int n) { return std::vector<statement>{{add, {n}}, {"INSRT", {}}}; }, errc::sql_error},
-  {[](int n) { return std::vector<statement>{{add, {n}}, {"COMMIT", {}}}; }, errc::invalid_request},
   {[](int n) {
-     return std::vector<statement>{{"INSERT INTO child (id) VALUES (?)", {n}},
-                                   {"INSERT INTO parent (id) VALUES (?)", {n}},
-                                   {add, {n}}};
+     return std::vector<statement>{{add, {n}}};
+   },
+   {}},
+  {[](int n) {
+     return std::vector<statement>{{add, {n}}, {"UPDATE log SET n = n WHERE n = ?", {n}}};
+   },
+   {}},
+  {[](int n) {
+     return std::vector<statement>{{add, {n}}, {add, {nullptr}}};
+   },
+   errc::constraint},
+  {[](int n) {
+     return std::vector<statement>{{add, {n}}, {"INSERT INTO mined (n) VALUES (?)", {n}}};
+   },
+   errc::constraint},
+  {[](int n) {
+     return std::vector<statement>{{"INSERT INTO mined (n) VALUES (?)", {n}}};
+   },
+   errc::constraint},
+  {[](int n) {
+     return std::vector<statement>{{add, {n}}, {"INSERT INTO child (id) VALUES (?)", {n}}};
+   },
+   errc::constraint},
+  {[](int n) {
+     return std::vector<statement>{{"INSERT OR ROLLBACK INTO log (n) VALUES (?), (0)", {n}}};
+   },
+   errc::constraint},
+  {[](int n) {
+     return std::vector<statement>{{"INSERT OR FAIL INTO log (n) VALUES (?), (0)", {n}}};
+   },
+   errc::constraint},
+  {[](int n) {
+     return std::vector<statement>{{add, {n}}, {"INSRT", {}}};
+   },
+   errc::sql_error},
+  {[](int n) {
+     return std::vector<statement>{{add, {n}}, {"COMMIT", {}}};
+   },
+   errc::invalid_request},
+  {[](int n) {
+     return std::vector<statement>{
+       {"INSERT INTO child (id) VALUES (?)", {n}}, {"INSERT INTO parent (id) VALUES (?)", {n}}, {add, {n}}};
    },
    {}},
 };
@@ -178,8 +201,8 @@ TEST_CASE("the same key applies once, however many ask at once", "[system]") {
   make_schema(x.db);
   std::vector<future_write> answers;
   for (int i = 0; i < 60; ++i)
-    answers.push_back(x.db.write_async(
-      write_of("agent-" + std::to_string(i % 3), {{"INSERT INTO log (n) VALUES (?) RETURNING n * 2", {21}}}, "the key")));
+    answers.push_back(x.db.write_async(write_of(
+      "agent-" + std::to_string(i % 3), {{"INSERT INTO log (n) VALUES (?) RETURNING n * 2", {21}}}, "the key")));
   int first = 0;
   std::set<uint64_t> commits;
   for (auto& answer : answers) {
@@ -199,8 +222,9 @@ TEST_CASE("the same key applies once, however many ask at once", "[system]") {
 TEST_CASE("a key gives its first outcome after a restart, RETURNING rows included", "[system]") {
   temp_dir folder;
   const auto request =
-    write_of("alice", {{"INSERT INTO log (n) VALUES (?), (?) RETURNING n, 'row ' || n, x'00ff', NULL, n / 2.0", {1, 2}},
-                       {"UPDATE log SET n = n + 10", {}}},
+    write_of("alice",
+             {{"INSERT INTO log (n) VALUES (?), (?) RETURNING n, 'row ' || n, x'00ff', NULL, n / 2.0", {1, 2}},
+              {"UPDATE log SET n = n + 10", {}}},
              "key");
   write_result first;
   {
@@ -236,11 +260,8 @@ TEST_CASE("a key with another payload is a mismatch and changes nothing", "[syst
   make_schema(x.db);
   auto request = write_of("alice", {{add, {1}}}, "key");
   must(x.db.write(request));
-  std::vector<std::vector<statement>> others{{{add, {2}}},
-                                             {{add, {"1"}}},
-                                             {{add, {1.0}}},
-                                             {{"INSERT INTO log (n) VALUES (? )", {1}}},
-                                             {{add, {1}}, {add, {2}}}};
+  std::vector<std::vector<statement>> others{
+    {{add, {2}}}, {{add, {"1"}}}, {{add, {1.0}}}, {{"INSERT INTO log (n) VALUES (? )", {1}}}, {{add, {1}}, {add, {2}}}};
   for (auto& statements : others) {
     auto why = refused(x.db.write(write_of("alice", statements, "key")));
     CHECK(why.code == errc::payload_mismatch);
@@ -272,3 +293,5 @@ TEST_CASE("a failed attempt is not remembered under its key", "[system]") {
   CHECK(x.number("SELECT count(*) FROM log WHERE n = 5") == 1);
   x.require_serving();
 }
+
+} // namespace sluice::test::faults_group_test

@@ -5,8 +5,7 @@
 #include <fstream>
 #include <map>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::faults_lifecycle_test {
 
 namespace {
 
@@ -330,3 +329,5 @@ TEST_CASE("one actor system carries two brokers on two roots", "[system]") {
   CHECK(integer_of(one / "app.db", "SELECT n FROM log") == 1);
   CHECK(integer_of(two / "app.db", "SELECT n FROM log") == 2);
 }
+
+} // namespace sluice::test::faults_lifecycle_test

@@ -1,7 +1,6 @@
 #include "tests/system/rig.hpp"
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::faults_lock_test {
 
 namespace {
 
@@ -255,3 +254,5 @@ TEST_CASE("bytes in the queue are bounded as requests are", "[system]") {
   CHECK(x.db.status().queued_bytes == 0);
   x.require_serving();
 }
+
+} // namespace sluice::test::faults_lock_test

@@ -1,7 +1,6 @@
 #include "tests/system/rig.hpp"
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::faults_read_test {
 
 namespace {
 
@@ -231,3 +230,5 @@ TEST_CASE("a fresh read goes to the database and shares nothing", "[system]") {
           == read_source::database);
   }
 }
+
+} // namespace sluice::test::faults_read_test

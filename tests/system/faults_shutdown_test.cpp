@@ -7,8 +7,7 @@
 #include <atomic>
 #include <mutex>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::faults_shutdown_test {
 
 namespace {
 
@@ -235,3 +234,5 @@ TEST_CASE("a broker may be given a lock that was taken before, and actors may op
   });
   CHECK(must(answer_of(asked)).commit_seq == 1);
 }
+
+} // namespace sluice::test::faults_shutdown_test

@@ -2,8 +2,7 @@
 
 #include <limits>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::faults_sql_test {
 
 namespace {
 
@@ -140,8 +139,8 @@ TEST_CASE("statements that are the broker's business are refused by name, with t
        }) {
     INFO(sql);
     auto first = statement{"INSERT INTO t (n, s) VALUES (2, 'two')", {}};
-    for (const auto& why : {x.refused_write({{sql, {}}}), x.refused_write({first, {sql, {}}, first}),
-                            x.refused_read({sql, {}})}) {
+    for (const auto& why :
+         {x.refused_write({{sql, {}}}), x.refused_write({first, {sql, {}}, first}), x.refused_read({sql, {}})}) {
       CHECK(why.code == errc::invalid_request);
       CHECK(why.message.find(name) != std::string::npos);
       CHECK(why.message.find("not allowed") != std::string::npos);
@@ -275,3 +274,5 @@ TEST_CASE("texts and blobs of 1 MB and odd values come back as they went in", "[
   }
   x.require_serving();
 }
+
+} // namespace sluice::test::faults_sql_test

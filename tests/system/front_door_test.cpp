@@ -8,8 +8,7 @@
 
 #include <atomic>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::front_door_test {
 
 namespace {
 
@@ -163,3 +162,5 @@ TEST_CASE("a host whose folder is deleted is told to leave", "[system]") {
   CHECK(reason.get() == "its lock file is gone");
   x.leave();
 }
+
+} // namespace sluice::test::front_door_test

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <set>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::logs_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -221,3 +221,5 @@ TEST_CASE("a host's own retries show in the status, and all retries can be count
   CHECK(status.databases.at(0).retry.lock_errors == 0);
   CHECK(status.databases.at(0).retry.failures == 0);
 }
+
+} // namespace sluice::test::logs_test

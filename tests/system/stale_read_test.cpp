@@ -3,8 +3,7 @@
 #include <atomic>
 #include <thread>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::stale_read_test {
 
 namespace {
 
@@ -63,3 +62,5 @@ TEST_CASE("a read is never older than any acknowledged write nor than any earlie
   // The test is worth something only if there were hits to be stale.
   CHECK(host.status().cache.hits > 0);
 }
+
+} // namespace sluice::test::stale_read_test

@@ -7,8 +7,7 @@
 #include <set>
 #include <thread>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::stress_test {
 
 namespace {
 
@@ -246,3 +245,5 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
       CHECK(audited[own.db + " " + id] == 1);
     }
 }
+
+} // namespace sluice::test::stress_test

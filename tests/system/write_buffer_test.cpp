@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::write_buffer_test {
+
 using namespace std::chrono_literals;
 using Catch::Contains;
 
@@ -126,3 +126,5 @@ TEST_CASE("a table of the configuration is meant by every name of its database")
   await([&] { return leader.status().buffer.flushed_rows == 1; });
   CHECK(leader.status().buffer.pending == 0);
 }
+
+} // namespace sluice::test::write_buffer_test

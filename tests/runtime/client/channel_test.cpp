@@ -11,7 +11,8 @@
 #include <random>
 #include <unistd.h>
 
-using namespace sluice;
+namespace sluice::test::channel_test {
+
 using namespace std::chrono_literals;
 using fate = channel::fate;
 using nlohmann::json;
@@ -382,3 +383,5 @@ TEST_CASE("the end of a connection can be waited for") {
   leader.reset();
   CHECK(waiting.get());
 }
+
+} // namespace sluice::test::channel_test

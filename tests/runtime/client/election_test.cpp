@@ -9,8 +9,8 @@
 #include <future>
 #include <sys/stat.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::election_test {
+
 using Catch::Contains;
 
 TEST_CASE("a leader that answers is found without a look at the lock") {
@@ -206,3 +206,5 @@ TEST_CASE("with an endpoint nobody else is asked, unless it could not be reached
     CHECK_THAT(warning, Contains("endpoint"));
   }
 }
+
+} // namespace sluice::test::election_test

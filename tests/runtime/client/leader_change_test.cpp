@@ -5,8 +5,8 @@
 #include <set>
 #include <sys/wait.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::leader_change_test {
+
 using Catch::Contains;
 
 TEST_CASE("a leader that steps down is waited for, and its successor asked") {
@@ -238,3 +238,5 @@ TEST_CASE("under random ends of connections each write is applied once, and ever
   CHECK(applied.size() == 1'200);
   CHECK(std::set<uint64_t>(answers.begin(), answers.end()).size() == 1'200);
 }
+
+} // namespace sluice::test::leader_change_test

@@ -2,8 +2,8 @@
 
 #include <set>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::remote_client_test {
+
 using Catch::Contains;
 
 TEST_CASE("writes and reads travel as they were given, and come back as they were answered") {
@@ -232,3 +232,5 @@ TEST_CASE("a leader that is too busy to say what became of an earlier try is ask
   REQUIRE(written);
   CHECK(written->replayed);
 }
+
+} // namespace sluice::test::remote_client_test

@@ -4,8 +4,8 @@
 #include <fstream>
 #include <sys/stat.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::start_broker_test {
+
 using Catch::Contains;
 
 TEST_CASE("a program is started as a broker: in the background of nobody, with the lock and nothing else") {
@@ -144,3 +144,5 @@ TEST_CASE("the program is the one that was named, or the one in the search path"
   CHECK(broker_program({}).empty());
   setenv("PATH", old_path.c_str(), 1);
 }
+
+} // namespace sluice::test::start_broker_test

@@ -10,7 +10,8 @@
 
 #include <algorithm>
 
-using namespace sluice;
+namespace sluice::test::judgement_test {
+
 using namespace sluice::doctor;
 
 namespace {
@@ -178,3 +179,5 @@ TEST_CASE("a store is healthy as long as nothing is worse than a note", "[doctor
           {"healthy", false},
           {"findings", {{{"severity", "problem"}, {"check", "a"}, {"subject", "b"}, {"text", "c"}, {"advice", "d"}}}}});
 }
+
+} // namespace sluice::test::judgement_test

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-using namespace sluice;
+namespace sluice::test::permissions_test {
+
 using namespace sluice::doctor;
 using sluice::test::temp_dir;
 
@@ -97,3 +98,5 @@ TEST_CASE("root may do everything", "[doctor]") {
   f.make("app.db", 0);
   CHECK_FALSE(f.has(f.check(0), severity::problem, "app.db (uid"));
 }
+
+} // namespace sluice::test::permissions_test

@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-using namespace sluice;
+namespace sluice::test::processes_test {
+
 using namespace sluice::doctor;
 using sluice::test::temp_dir;
 
@@ -155,3 +156,5 @@ TEST_CASE("who pins a log is found in its index", "[doctor]") {
   CHECK(x->readers[0].pid == reader.pid());
   CHECK(x->readers[0].up_to == 7);
 }
+
+} // namespace sluice::test::processes_test

@@ -2,8 +2,8 @@
 
 #include <sys/stat.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::socket_server_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("answers come as they are ready, each under its request's id", "[socket]") {
@@ -230,3 +230,5 @@ TEST_CASE("what a server sends of its own accord waits for nobody", "[socket]") 
     REQUIRE(client.line().size() == 100'000);
   CHECK(client.line() == "the end");
 }
+
+} // namespace sluice::test::socket_server_test

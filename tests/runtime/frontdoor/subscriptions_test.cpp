@@ -8,7 +8,8 @@
 #include <deque>
 #include <random>
 
-using namespace sluice;
+namespace sluice::test::subscriptions_test {
+
 using nlohmann::json;
 
 namespace {
@@ -209,3 +210,5 @@ TEST_CASE("whatever is lost, late or read in parts, each commit is told once and
     REQUIRE(x.seqs() == wanted);
   }
 }
+
+} // namespace sluice::test::subscriptions_test

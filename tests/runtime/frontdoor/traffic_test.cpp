@@ -7,7 +7,8 @@
 #include <random>
 #include <vector>
 
-using namespace sluice;
+namespace sluice::test::traffic_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -79,3 +80,5 @@ TEST_CASE("of more agents than are known the one that was silent longest is forg
   CHECK(agents.size() == 1'000);
   CHECK(std::none_of(agents.begin(), agents.end(), [](const auto& a) { return a.at("agent") == "agent-0"; }));
 }
+
+} // namespace sluice::test::traffic_test

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::lifecycle_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -144,3 +144,5 @@ TEST_CASE("a server may be destroyed with a loop that does not run any more", "[
   CHECK(behind.open_ports == 0);
   CHECK(client->ended());
 }
+
+} // namespace sluice::test::lifecycle_test

@@ -4,8 +4,8 @@
 
 #include <sys/resource.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::limits_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -186,3 +186,5 @@ TEST_CASE("when descriptors run out the server waits instead of spinning, and th
   CHECK(stopped.get_future().wait_for(20s) == std::future_status::ready);
   thread.join();
 }
+
+} // namespace sluice::test::limits_test

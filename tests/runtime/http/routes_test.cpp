@@ -2,8 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::routes_test {
 
 TEST_CASE("a JSON-RPC request is answered over HTTP", "[http]") {
   running_server s;
@@ -168,3 +167,5 @@ TEST_CASE("a client that wants the connection closed has it closed", "[http]") {
   CHECK(old.receive().status == 200);
   CHECK(old.ended());
 }
+
+} // namespace sluice::test::routes_test

@@ -2,8 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::security_test {
 
 TEST_CASE("nobody gets in without the whole token", "[http]") {
   running_server s;
@@ -117,3 +116,5 @@ TEST_CASE("the server listens on loopback addresses only, and not without a toke
   REQUIRE_FALSE(second);
   CHECK(code_of(second.error()) == errc::unavailable);
 }
+
+} // namespace sluice::test::security_test

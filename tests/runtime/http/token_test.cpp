@@ -10,8 +10,8 @@
 #include <thread>
 #include <unistd.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::token_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -117,3 +117,5 @@ TEST_CASE("a token file of another user is refused", "[http]") {
   REQUIRE(chown((folder / "token").c_str(), 1, 1) == 0);
   CHECK(refused(folder / "token").message.find("another user") != std::string::npos);
 }
+
+} // namespace sluice::test::token_test

@@ -6,7 +6,8 @@
 
 #include <limits>
 
-using namespace sluice;
+namespace sluice::test::codec_buffer_test {
+
 using Catch::Contains;
 using nlohmann::json;
 
@@ -149,3 +150,5 @@ TEST_CASE("what the buffer answers looks as the contract has it") {
   row.operation = {};
   CHECK_FALSE(as_json(row).contains("db"));
 }
+
+} // namespace sluice::test::codec_buffer_test

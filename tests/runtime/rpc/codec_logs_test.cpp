@@ -8,7 +8,8 @@
 
 #include <chrono>
 
-using namespace sluice;
+namespace sluice::test::codec_logs_test {
+
 using nlohmann::json;
 
 namespace {
@@ -132,3 +133,5 @@ TEST_CASE("an answer that is no page of log entries is told as another version's
     CHECK_FALSE(rpc::log_page_from_json({{"entries", {bad}}}));
   }
 }
+
+} // namespace sluice::test::codec_logs_test

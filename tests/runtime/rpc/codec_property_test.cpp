@@ -10,7 +10,8 @@
 #include <cmath>
 #include <random>
 
-using namespace sluice;
+namespace sluice::test::codec_property_test {
+
 using nlohmann::json;
 using std::chrono::milliseconds;
 
@@ -272,3 +273,5 @@ TEST_CASE("the verdict on an audit is read as it was given") {
           == std::tie(y->records, y->broken, y->first_broken, y->reason, y->head));
   }
 }
+
+} // namespace sluice::test::codec_property_test

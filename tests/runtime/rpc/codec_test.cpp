@@ -7,7 +7,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-using namespace sluice;
+namespace sluice::test::codec_test {
+
 using Catch::Contains;
 using nlohmann::json;
 using std::chrono::milliseconds;
@@ -226,3 +227,5 @@ TEST_CASE("members that a later version adds to an answer are passed over") {
   answer["new"] = {};
   CHECK(rpc::read_result_from_json(answer));
 }
+
+} // namespace sluice::test::codec_test

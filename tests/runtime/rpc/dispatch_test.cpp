@@ -4,7 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
+namespace sluice::test::dispatch_test {
+
 using nlohmann::json;
 using rpc::fake_port;
 
@@ -274,3 +275,5 @@ TEST_CASE("a port is told the id of each call before it is made, and that a noti
   CHECK_FALSE(aut.port.ids[1]);
   CHECK(aut.port.ids[2] == json(nullptr));
 }
+
+} // namespace sluice::test::dispatch_test

@@ -6,7 +6,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-using namespace sluice;
+namespace sluice::test::failures_test {
+
 using nlohmann::json;
 
 namespace {
@@ -96,3 +97,5 @@ TEST_CASE("an error of any shape is read as some failure") {
     CHECK_FALSE(x.message.empty());
   }
 }
+
+} // namespace sluice::test::failures_test

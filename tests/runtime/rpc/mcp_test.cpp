@@ -5,7 +5,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace sluice;
+namespace sluice::test::mcp_test {
+
 using Catch::Contains;
 using nlohmann::json;
 
@@ -247,3 +248,5 @@ TEST_CASE("mcp: a cancelled call is cancelled behind, by the name that it has th
   x.notify("notifications/cancelled", {{"requestId", 7}});
   CHECK(calls.size() == 3);
 }
+
+} // namespace sluice::test::mcp_test

@@ -8,7 +8,8 @@
 
 #include <random>
 
-using namespace sluice;
+namespace sluice::test::strict_json_test {
+
 using Catch::Contains;
 using nlohmann::json;
 using rpc::parse_strictly;
@@ -144,3 +145,5 @@ TEST_CASE("mutated documents are each answered once, with JSON or not at all") {
     }
   }
 }
+
+} // namespace sluice::test::strict_json_test

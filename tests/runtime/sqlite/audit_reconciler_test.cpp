@@ -1,6 +1,7 @@
 #include "tests/runtime/sqlite/audit_rig.hpp"
 
-using namespace sluice;
+namespace sluice::test::audit_reconciler_test {
+
 using namespace sluice::sqlite;
 using namespace sluice::sqlite::test;
 
@@ -143,3 +144,5 @@ TEST_CASE("the audit knows every database that it was asked about") {
   CHECK(*audited_databases(r.path) == std::vector<std::string>{"a.db", "b.db"});
   CHECK(audited_databases(r.dir / "missing.db")->empty());
 }
+
+} // namespace sluice::test::audit_reconciler_test

@@ -4,7 +4,8 @@
 #include <limits>
 #include <sys/stat.h>
 
-using namespace sluice;
+namespace sluice::test::audit_store_test {
+
 using namespace sluice::sqlite;
 using namespace sluice::sqlite::test;
 using Catch::Contains;
@@ -196,3 +197,5 @@ TEST_CASE("an audit that lost its table is refused as corrupt, one of a later fo
   REQUIRE(r.meddle("PRAGMA user_version = 1; DROP TABLE audit") == "");
   CHECK(code_of_opening(r.path) == errc::corrupt);
 }
+
+} // namespace sluice::test::audit_store_test

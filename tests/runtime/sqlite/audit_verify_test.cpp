@@ -2,7 +2,8 @@
 
 #include <fstream>
 
-using namespace sluice;
+namespace sluice::test::audit_verify_test {
+
 using namespace sluice::sqlite;
 using namespace sluice::sqlite::test;
 using Catch::Contains;
@@ -199,3 +200,5 @@ TEST_CASE("a damaged page is one broken place, and the rest is still checked") {
   CHECK_THAT(x->reason, Contains("cannot be read"));
   CHECK_FALSE(x->head.empty());
 }
+
+} // namespace sluice::test::audit_verify_test

@@ -3,8 +3,7 @@
 #include <cmath>
 #include <limits>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::binding_test {
 
 namespace {
 
@@ -87,3 +86,5 @@ TEST_CASE("text in the file that is not UTF-8 comes back byte for byte") {
         == value{"a\xff"
                  "b"});
 }
+
+} // namespace sluice::test::binding_test

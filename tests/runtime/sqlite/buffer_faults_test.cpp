@@ -6,7 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-using namespace sluice;
+namespace sluice::test::buffer_faults_test {
+
 using namespace sluice::sqlite::test;
 using Catch::Contains;
 namespace fs = std::filesystem;
@@ -159,3 +160,5 @@ TEST_CASE("a killed process leaves behind what it was told is done, and every ba
     r.store.reset();
   }
 }
+
+} // namespace sluice::test::buffer_faults_test

@@ -4,7 +4,8 @@
 #include <limits>
 #include <sys/stat.h>
 
-using namespace sluice;
+namespace sluice::test::buffer_store_test {
+
 using namespace sluice::sqlite::test;
 using Catch::Contains;
 namespace fs = std::filesystem;
@@ -197,3 +198,5 @@ TEST_CASE("what was in a batch whose record cannot be read is for people to deci
   CHECK(r.take({}).size() == 2);
   CHECK(r.recover().batches.empty());
 }
+
+} // namespace sluice::test::buffer_store_test

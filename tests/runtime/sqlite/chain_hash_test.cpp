@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace sluice::test::chain_hash_test {
+
 using namespace sluice::sqlite;
 
 TEST_CASE("lists of fields that read alike in one row hash differently") {
@@ -14,3 +16,5 @@ TEST_CASE("lists of fields that read alike in one row hash differently") {
   CHECK(of(text("a")) == of(text("a")));
   CHECK(to_hex("\x01\xff") == "01ff");
 }
+
+} // namespace sluice::test::chain_hash_test

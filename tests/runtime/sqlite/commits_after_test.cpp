@@ -3,8 +3,8 @@
 #include "runtime/sqlite/ledger_reader.hpp"
 #include "tests/runtime/sqlite/store_rig.hpp"
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::commits_after_test {
+
 using sqlite::commits_after;
 
 namespace {
@@ -111,3 +111,5 @@ TEST_CASE("a database without a ledger has no commits to tell of, and none at al
   must(rig.foreigner().exec("CREATE TABLE t(a)"));
   CHECK(must(commits_after(rig.file, 0, 10)).empty());
 }
+
+} // namespace sluice::test::commits_after_test

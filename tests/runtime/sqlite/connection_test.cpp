@@ -5,8 +5,8 @@
 #include <fstream>
 #include <unistd.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::connection_test {
+
 using sqlite::connection;
 using sqlite::open_mode;
 
@@ -122,3 +122,5 @@ TEST_CASE("a file that was moved or deleted is noticed") {
   std::filesystem::rename(folder / "app.db", folder / "other.db");
   CHECK(db.file_moved());
 }
+
+} // namespace sluice::test::connection_test

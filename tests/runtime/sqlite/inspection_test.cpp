@@ -7,7 +7,8 @@
 
 #include <fstream>
 
-using namespace sluice;
+namespace sluice::test::inspection_test {
+
 using namespace sluice::sqlite;
 using sluice::test::temp_dir;
 
@@ -156,3 +157,5 @@ TEST_CASE("plans are told step by step, and nothing is executed for them", "[sql
   CHECK_FALSE(query_plan(db, std::vector<statement>{{"SELEC", {}}}));
   CHECK(query_plan(db, {})->empty());
 }
+
+} // namespace sluice::test::inspection_test

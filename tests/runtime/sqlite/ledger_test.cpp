@@ -6,8 +6,8 @@
 
 #include <limits>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::ledger_test {
+
 using sqlite::ledger_reader;
 
 namespace {
@@ -283,3 +283,5 @@ TEST_CASE("integers take the shortest form of CBOR") {
   CHECK(encoded(1'000'000) == std::string{"\x1a\x00\x0f\x42\x40", 5});
   CHECK(encoded(std::numeric_limits<int64_t>::min()) == "\x3b\x7f\xff\xff\xff\xff\xff\xff\xff");
 }
+
+} // namespace sluice::test::ledger_test

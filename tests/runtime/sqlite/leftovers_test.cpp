@@ -4,8 +4,8 @@
 
 #include <fstream>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::leftovers_test {
+
 using sqlite::remove_leftovers;
 
 namespace {
@@ -71,3 +71,5 @@ TEST_CASE("a database that is none, or not there, or has nothing beside it is le
   remove_leftovers(rig.file);
   CHECK(std::filesystem::file_size(rig.file) == 27);
 }
+
+} // namespace sluice::test::leftovers_test

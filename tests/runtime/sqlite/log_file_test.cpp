@@ -10,8 +10,7 @@
 #include <fstream>
 #include <sys/stat.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::log_file_test {
 
 namespace fs = std::filesystem;
 
@@ -291,3 +290,5 @@ TEST_CASE("files are set aside with what belongs to them, under a name of their 
   CHECK(f.files().size() == 6);
   CHECK_FALSE(sqlite::set_log_aside(f.path, 0));
 }
+
+} // namespace sluice::test::log_file_test

@@ -4,8 +4,8 @@
 
 #include <fstream>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::read_store_test {
+
 using names = std::vector<std::string>;
 
 namespace {
@@ -168,3 +168,5 @@ TEST_CASE("a file that was replaced is read anew, with another data version") {
   CHECK(after.result.rows->at(0, 0) == value{0});
   CHECK(after.data_version != before);
 }
+
+} // namespace sluice::test::read_store_test

@@ -2,8 +2,8 @@
 
 #include "tests/runtime/sqlite/store_rig.hpp"
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::request_runner_test {
+
 using names = std::vector<std::string>;
 
 namespace {
@@ -250,3 +250,5 @@ TEST_CASE("what was analysed under a schema that was undone is analysed anew") {
   }
   CHECK(touches(rig, "ft"));
 }
+
+} // namespace sluice::test::request_runner_test

@@ -3,8 +3,8 @@
 #include "runtime/sqlite/statement_cache.hpp"
 #include "tests/runtime/sqlite/store_rig.hpp"
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::statement_analysis_test {
+
 using names = std::vector<std::string>;
 
 namespace {
@@ -184,3 +184,5 @@ TEST_CASE("a statement is prepared once and found again, and the least used one 
   CHECK(cache.find(first) == entry);
   CHECK(cache.find("SELECT 2") == nullptr);
 }
+
+} // namespace sluice::test::statement_analysis_test

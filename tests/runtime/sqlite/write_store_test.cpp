@@ -6,8 +6,7 @@
 #include <fstream>
 #include <sys/resource.h>
 
-using namespace sluice;
-using namespace sluice::test;
+namespace sluice::test::write_store_test {
 
 namespace {
 
@@ -195,3 +194,5 @@ TEST_CASE("the WAL is counted, and cut by a checkpoint that no reader hinders") 
   CHECK(std::filesystem::file_size(rig.file.string() + "-wal") == 0);
   CHECK(rig.store->wal_bytes() == 0);
 }
+
+} // namespace sluice::test::write_store_test
