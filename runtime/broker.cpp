@@ -34,12 +34,12 @@ std::unique_ptr<caf::actor_system_config> make_system_config(const broker_config
 
 } // namespace
 
-broker_core::broker_core(broker_config cfg, store_root where, store_lock held)
-  : config(std::move(cfg)), root(std::move(where)), lock(std::move(held)),
+broker_core::broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine)
+  : config(std::move(cfg)), around(std::move(machine)), time(*around.time), root(std::move(where)),
+    lock(std::move(held)),
     hits(std::make_shared<hit_table>(hit_table_settings{config.cache, config.cache_ttl, config.cache_max_bytes})),
     log(std::make_shared<log_queue>(
-      log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message},
-      std::make_shared<machine_clock>())) {
+      log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message}, around.time)) {
   // Links are followed, so that a table is known by the one name of its database.
   for (auto& x : config.buffer_tables)
     if (auto canonical = root.resolve(x.db))
@@ -49,6 +49,13 @@ broker_core::broker_core(broker_config cfg, store_root where, store_lock held)
 broker_core::~broker_core() { shutdown(); }
 
 void broker_core::start(caf::actor_system* in) {
+  spawn(in);
+  // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
+  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
+  complete_audit();
+}
+
+void broker_core::spawn(caf::actor_system* in) {
   if (!in) {
     own_system_config = make_system_config(config);
     own_system = std::make_unique<caf::actor_system>(*own_system_config);
@@ -74,9 +81,6 @@ void broker_core::start(caf::actor_system* in) {
   parts.restart_limit = config.restart_limit;
   parts.restart_window = config.restart_window;
   actors->set(system->spawn(supervisor, std::move(parts)));
-  // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
-  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
-  complete_audit();
 }
 
 void broker_core::complete_audit() {
@@ -84,9 +88,8 @@ void broker_core::complete_audit() {
   auto known = sqlite::audited_databases(root.audit_path());
   if (!known)
     return;
-  waiter self{*this};
   for (const auto& db : *known)
-    self->send(actors->supervisor(), attach_atom{}, db);
+    caf::anon_send(actors->supervisor(), attach_atom{}, db);
   audited_ = std::move(*known);
 }
 
@@ -103,21 +106,39 @@ void broker_core::remove_leftovers() const {
   sqlite::remove_leftovers(root.logs_path());
 }
 
+bool broker_core::begin_to_close() {
+  std::lock_guard guard{mutex_};
+  return !std::exchange(closed_, true);
+}
+
 void broker_core::shutdown() {
-  {
-    std::lock_guard guard{mutex_};
-    if (std::exchange(closed_, true))
-      return;
-  }
+  if (!begin_to_close())
+    return;
   {
     waiter self{*this};
     self->request(actors->supervisor(), caf::infinite, caf::close_atom_v)
       .receive([](caf::ok_atom) {}, [](const caf::error&) {});
   }
+  leave();
+}
+
+void broker_core::leave() {
+  begin_to_close();
   // If its actor could not, because it had just failed.
   log->close();
   log->abandon();
   remove_leftovers();
+  forget_actors();
+}
+
+void broker_core::abandon() {
+  begin_to_close();
+  log->close();
+  log->abandon();
+  forget_actors();
+}
+
+void broker_core::forget_actors() {
   // The actors know each other through the directory; forgetting them lets them go.
   caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
   actors->clear();

@@ -111,6 +111,9 @@ public:
   static caf::expected<broker> open(broker_config config, store_root root, store_lock lock);
   static caf::expected<broker> open(caf::actor_system& system, broker_config config, store_root root, store_lock lock);
 
+  /// Over a core whose actors have been spawned by other means (runtime/broker_core.hpp), as simulations do.
+  explicit broker(std::shared_ptr<broker_core> core) : core_(std::move(core)) {}
+
   broker(broker&&) noexcept = default;
   broker& operator=(broker&&) noexcept;
   ~broker();
@@ -155,7 +158,8 @@ public:
   void reset_retries() const;
 
   /// From now on `tell` is told, in words, what an operator should know: a log file that was damaged or cannot be
-  /// written, requests that took far too long. Called by the broker's threads, one at a time; it must not call the broker.
+  /// written, requests that took far too long. Called by the broker's threads, one at a time; it must not call the
+  /// broker.
   void on_warning(std::function<void(std::string_view)> tell) const;
 
   broker_status status() const;
@@ -176,7 +180,6 @@ public:
 private:
   static caf::expected<broker> lead(caf::actor_system* system, broker_config config);
   static broker start(caf::actor_system* system, broker_config config, store_root root, store_lock lock);
-  explicit broker(std::shared_ptr<broker_core> core) : core_(std::move(core)) {}
 
   std::shared_ptr<broker_core> core_;
 };

@@ -7,6 +7,7 @@
 #include "messages/refusal.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
+#include "runtime/random_seed.hpp"
 #include "runtime/store_lock.hpp"
 
 #include <caf/all.hpp>
@@ -23,10 +24,20 @@
 
 namespace sluice {
 
+/// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
+struct surroundings {
+  std::shared_ptr<const clock> time = std::make_shared<machine_clock>();
+  /// Whether actors that block have threads of their own, which the scheduler does not know.
+  bool own_threads = true;
+  /// Where each actor's random numbers begin; called by one thread at a time.
+  std::function<uint64_t()> seed = random_seed;
+};
+
 /// What a broker and its databases share. Outlives both the actors and every `database` handle.
 struct broker_core {
   broker_config config;
-  machine_clock time;
+  surroundings around;
+  const clock& time;
   store_root root;
   std::optional<store_lock> lock;
 
@@ -46,16 +57,26 @@ struct broker_core {
   std::shared_ptr<log_queue> log;
   refusal_actor refusals;
 
-  broker_core(broker_config cfg, store_root where, store_lock held);
+  broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine = {});
   broker_core(const broker_core&) = delete;
   broker_core& operator=(const broker_core&) = delete;
   ~broker_core();
 
-  /// Spawns the actors in `in`, or in a system of its own when null.
+  /// Spawns the actors in `in`, or in a system of its own when null, and waits until they are there.
   void start(caf::actor_system* in);
 
   /// Ends the actors in order. Idempotent, thread-safe.
   void shutdown();
+
+  /// The two halves of `start`, and the second of `shutdown`, for whoever runs the actors in its own thread and so
+  /// cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes what
+  /// only a leader needs, once the supervisor has closed.
+  void spawn(caf::actor_system* in);
+  void complete_audit();
+  void leave();
+
+  /// Forgets the actors, which have been killed, as if the process had been.
+  void abandon();
 
   /// `store_root::resolve` for those who ask often: a name means the same file from its first use on. `unavailable` for
   /// a new one when the store is not ours any more. Thread-safe.
@@ -96,7 +117,8 @@ struct broker_core {
   void on_warning(std::function<void(std::string_view)> tell);
 
 private:
-  void complete_audit();
+  bool begin_to_close();
+  void forget_actors();
   // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
   void remove_leftovers() const;
 

@@ -13,15 +13,16 @@
 #include "runtime/sqlite/read_store.hpp"
 #include "runtime/sqlite/write_store.hpp"
 
-#include <random>
+#include <utility>
 
 namespace sluice {
 
 namespace {
 
-uint64_t random_seed() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
+// An actor that blocks in SQLite, or in a file.
+template <class Behavior, class... Parts> auto spawn_blocking(broker_core& core, Behavior behavior, Parts&&... parts) {
+  return core.around.own_threads ? core.system->spawn<caf::detached>(behavior, std::forward<Parts>(parts)...)
+                                 : core.system->spawn(behavior, std::forward<Parts>(parts)...);
 }
 
 writer_settings settings_of(const broker_config& cfg) {
@@ -42,23 +43,23 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   if (auto seq = sqlite::last_commit_seq(path))
     slot.versions().start_at(*seq);
   auto parts = std::make_shared<writer_parts>();
-  parts->store = sqlite::make_write_store(path, core.config);
+  parts->store = sqlite::make_write_store(path, core.config, core.time);
   parts->slot = &slot;
   parts->queue = std::move(queue);
   parts->actors = core.actors;
   parts->time = &core.time;
   parts->settings = settings_of(core.config);
-  parts->seed = random_seed();
+  parts->seed = core.around.seed();
   parts->shown = core.shown;
-  return core.system->spawn<caf::detached>(writer, std::move(parts));
+  return spawn_blocking(core, writer, std::move(parts));
 }
 
 reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   auto parts = std::make_shared<reader_parts>();
-  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config);
+  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config, core.time);
   parts->time = &core.time;
   parts->shown = core.shown;
-  return core.system->spawn<caf::detached>(reader, std::move(parts));
+  return spawn_blocking(core, reader, std::move(parts));
 }
 
 cache_actor spawn_cache(broker_core& core) {
@@ -67,7 +68,7 @@ cache_actor spawn_cache(broker_core& core) {
   parts.actors = core.actors;
   parts.time = &core.time;
   parts.max_queued = core.config.queue_max_requests;
-  parts.seed = random_seed();
+  parts.seed = core.around.seed();
   parts.misses = core.misses;
   parts.joined = core.joined;
   parts.shown = core.shown;
@@ -76,7 +77,7 @@ cache_actor spawn_cache(broker_core& core) {
 
 audit_actor spawn_audit(broker_core& core) {
   auto open = [&core] { return sqlite::open_audit_store(core.root, core.config); };
-  return core.system->spawn<caf::detached>(audit, audit_store_opener{open}, core.shown);
+  return spawn_blocking(core, audit, audit_store_opener{open}, core.shown);
 }
 
 buffer_actor spawn_buffer(broker_core& core) {
@@ -94,9 +95,9 @@ buffer_actor spawn_buffer(broker_core& core) {
     parts->settings.tables.push_back({x.db, x.table, x.interval, x.priority});
   parts->journal = config.buffer_journal;
   parts->reads = {config.read_max_rows, config.read_max_bytes, config.read_timeout};
-  parts->seed = random_seed();
+  parts->seed = core.around.seed();
   // Without a journal it does not wait for the disk, but for a row that is set aside.
-  return config.buffer_journal ? core.system->spawn<caf::detached>(buffer, std::move(parts))
+  return config.buffer_journal ? spawn_blocking(core, buffer, std::move(parts))
                                : core.system->spawn(buffer, std::move(parts));
 }
 
@@ -110,7 +111,7 @@ log_actor spawn_log(broker_core& core) {
   parts->shown = core.shown;
   parts->time = &core.time;
   parts->retention = core.config.log_retention;
-  return core.system->spawn<caf::detached>(log, std::move(parts));
+  return spawn_blocking(core, log, std::move(parts));
 }
 
 } // namespace

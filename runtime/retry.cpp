@@ -1,29 +1,15 @@
 #include "runtime/retry.hpp"
 
 #include "runtime/machine_clock.hpp"
+#include "runtime/random_seed.hpp"
 
 #include <algorithm>
 #include <limits>
-#include <random>
 #include <thread>
 
 namespace sluice {
 
-namespace {
-
 using std::chrono::milliseconds;
-
-const clock& machine_time() {
-  static const machine_clock time;
-  return time;
-}
-
-uint64_t random_seed() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
-
-} // namespace
 
 retry_series::retry_series(const retry_policy& policy, retry_options options)
   : policy_(policy), options_(std::move(options)), time_(options_.time ? *options_.time : machine_time()),

@@ -1,6 +1,7 @@
 #include "runtime/frontdoor/service.hpp"
 
 #include "runtime/frontdoor/service_port.hpp"
+#include "runtime/random_seed.hpp"
 #include "runtime/sqlite/ledger_reader.hpp"
 #include "runtime/store_status.hpp"
 
@@ -8,7 +9,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
-#include <random>
 #include <system_error>
 #include <unistd.h>
 
@@ -20,11 +20,6 @@ namespace asio = boost::asio;
 using nlohmann::json;
 
 constexpr uint64_t history_page = 1'000;
-
-uint64_t random_seed() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
 
 // Nothing; or why a file in the broker's folder could not be made and kept.
 std::optional<std::string> try_to_write(const std::filesystem::path& folder) {
@@ -120,8 +115,7 @@ void service::describe(std::function<void(json)> done) {
 }
 
 void service::scrape(std::function<void(std::string)> done) {
-  describe(
-    [this, done = std::move(done)](json status) { done(metrics_.scrape(status, gather_timings(leader_))); });
+  describe([this, done = std::move(done)](json status) { done(metrics_.scrape(status, gather_timings(leader_))); });
 }
 
 void service::check_health(std::function<void(std::optional<std::string>)> done) {

@@ -48,7 +48,8 @@ struct session {
 
 class sqlite_read_store final : public read_store {
 public:
-  sqlite_read_store(std::filesystem::path path, const broker_config& config) : path_(std::move(path)) {
+  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time)
+    : path_(std::move(path)), time_(time) {
     options_.mode = open_mode::read_only;
     options_.busy_timeout = config.busy_timeout;
     options_.page_cache_bytes = config.page_cache_bytes;
@@ -71,6 +72,7 @@ private:
   static int on_progress(void* self) noexcept;
 
   std::filesystem::path path_;
+  const clock& time_;
   connection_options options_;
   std::unique_ptr<session> session_;
   uint32_t opened_ = 0;
@@ -98,7 +100,7 @@ caf::expected<void> sqlite_read_store::open() {
 
 int sqlite_read_store::on_progress(void* self) noexcept {
   const auto& store = *static_cast<sqlite_read_store*>(self);
-  return store.cancel_ && (store.cancel_->cancelled() || std::chrono::steady_clock::now() >= store.deadline_);
+  return store.cancel_ && (store.cancel_->cancelled() || store.time_.now() >= store.deadline_);
 }
 
 caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
@@ -109,7 +111,7 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   if (!session_)
     if (auto opened = open(); !opened)
       return std::move(opened.error());
-  auto begin = std::chrono::steady_clock::now();
+  auto begin = time_.now();
   deadline_ = begin + limits.timeout;
   cancel_ = &request.cancel;
   auto result = attempt(request, limits);
@@ -118,8 +120,8 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::cancelled);
   if (result)
-    result->busy_us = static_cast<uint32_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count());
+    result->busy_us =
+      static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - begin).count());
   if (!result && spoils_connection(code_of(result.error())))
     session_.reset();
   return result;
@@ -254,8 +256,9 @@ uint32_t sqlite_read_store::data_version() const noexcept {
 
 } // namespace
 
-std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config) {
-  return std::make_unique<sqlite_read_store>(std::move(path), config);
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
+                                            const clock& time) {
+  return std::make_unique<sqlite_read_store>(std::move(path), config, time);
 }
 
 } // namespace sluice::sqlite

@@ -2,6 +2,7 @@
 
 #include "actors/store.hpp"
 #include "runtime/config.hpp"
+#include "runtime/machine_clock.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -15,7 +16,8 @@ namespace sluice::sqlite {
 /// `run` refuses statements that write (`errc::invalid_request`). Of a result that passes a bound, the rows within the
 /// bounds are returned, marked `truncated`. `executed_read::data_version` differs from that of the last read of this
 /// store if any other connection has committed in between, or has truncated the WAL; only the values of one store can
-/// be compared.
-std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config);
+/// be compared. `time`, by which queries are interrupted, outlives the store.
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
+                                            const clock& time = machine_time());
 
 } // namespace sluice::sqlite

@@ -61,8 +61,8 @@ struct request_runner::attempt {
   executed_write result;
 };
 
-request_runner::request_runner(connection& db, return_limits limits)
-  : db_(db), limits_(limits), analyzer_(db), statements_(analyzer_), tracker_(db) {
+request_runner::request_runner(connection& db, return_limits limits, const clock& time)
+  : db_(db), time_(time), limits_(limits), analyzer_(db), statements_(analyzer_), tracker_(db) {
   // Only memory can be lacking; what is then missing reports that when it is run.
   static_cast<void>(prepare_all(db, {{&savepoint_, "SAVEPOINT sluice_request"},
                                      {&release_, "RELEASE sluice_request"},
@@ -75,8 +75,8 @@ request_runner::request_runner(connection& db, return_limits limits)
 request_runner::~request_runner() { sqlite3_progress_handler(db_.handle(), 0, nullptr, nullptr); }
 
 int request_runner::on_progress(void* self) noexcept {
-  auto deadline = static_cast<request_runner*>(self)->deadline_;
-  return deadline != clock::steady::max() && std::chrono::steady_clock::now() >= deadline;
+  const auto& runner = *static_cast<request_runner*>(self);
+  return runner.deadline_ != clock::steady::max() && runner.time_.now() >= runner.deadline_;
 }
 
 caf::expected<executed_write> request_runner::run(const write_request& request, clock::steady deadline) {

@@ -21,8 +21,8 @@ struct return_limits {
 /// connection's thread.
 class request_runner {
 public:
-  /// `db` outlives this. Installs the connection's progress handler.
-  request_runner(connection& db, return_limits limits);
+  /// `db` and `time` outlive this. Installs the connection's progress handler.
+  request_runner(connection& db, return_limits limits, const clock& time);
   ~request_runner();
   request_runner(const request_runner&) = delete;
   request_runner& operator=(const request_runner&) = delete;
@@ -59,6 +59,7 @@ private:
   int64_t schema_version();
 
   connection& db_;
+  const clock& time_;
   return_limits limits_;
   statement_analyzer analyzer_;
   statement_cache statements_;

@@ -16,11 +16,6 @@ namespace {
 
 constexpr uint64_t wal_frame_header = 24;
 
-int64_t wall_now_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-    .count();
-}
-
 // How much of the WAL no checkpoint has moved yet, in frames.
 struct wal_state {
   uint64_t frames = 0;
@@ -41,7 +36,8 @@ int on_commit(void* state, sqlite3*, const char*, int frames) noexcept {
 
 // Everything that lives and dies with one open file; members end in reverse order, the connection last.
 struct session {
-  session(connection opened, return_limits limits) : db(std::move(opened)), runner(db, limits), book(db) {
+  session(connection opened, return_limits limits, const clock& time)
+    : db(std::move(opened)), runner(db, limits, time), book(db) {
     // Also keeps SQLite from checkpointing by itself: there is one such hook.
     sqlite3_wal_hook(db.handle(), &on_commit, &wal);
   }
@@ -60,8 +56,8 @@ struct session {
 
 class sqlite_write_store final : public write_store {
 public:
-  sqlite_write_store(std::filesystem::path path, const broker_config& config)
-    : path_(std::move(path)), limits_{config.read_max_rows, config.read_max_bytes} {
+  sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time)
+    : path_(std::move(path)), time_(time), limits_{config.read_max_rows, config.read_max_bytes} {
     options_.mode = open_mode::read_write_create;
     options_.synchronous = config.synchronous;
     options_.busy_timeout = config.busy_timeout;
@@ -91,6 +87,7 @@ private:
   caf::error no_transaction() const { return make_error(errc::internal, "no transaction is open"); }
 
   std::filesystem::path path_;
+  const clock& time_;
   connection_options options_;
   return_limits limits_;
   std::unique_ptr<session> session_;
@@ -109,7 +106,7 @@ caf::expected<void> sqlite_write_store::open() {
   auto db = connection::open(path_, options_);
   if (!db)
     return std::move(db.error());
-  auto made = std::make_unique<session>(std::move(*db), limits_);
+  auto made = std::make_unique<session>(std::move(*db), limits_, time_);
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN IMMEDIATE"},
                                          {&made->commit, "COMMIT"},
                                          {&made->rollback, "ROLLBACK"},
@@ -181,7 +178,7 @@ caf::expected<void> sqlite_write_store::remember(const write_request& request, c
   if (!in_transaction())
     return no_transaction();
   if (begun_us_ == 0)
-    begun_us_ = wall_now_us();
+    begun_us_ = wall_us(time_);
   auto kept = session_->book.remember(request, result, begun_us_);
   if (!kept)
     return failed(std::move(kept.error()));
@@ -325,8 +322,9 @@ caf::expected<std::string> sqlite_write_store::explain(std::span<const statement
 
 } // namespace
 
-std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config) {
-  return std::make_unique<sqlite_write_store>(std::move(path), config);
+std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
+                                              const clock& time) {
+  return std::make_unique<sqlite_write_store>(std::move(path), config, time);
 }
 
 } // namespace sluice::sqlite

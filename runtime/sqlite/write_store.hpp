@@ -2,6 +2,7 @@
 
 #include "actors/store.hpp"
 #include "runtime/config.hpp"
+#include "runtime/machine_clock.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -13,7 +14,9 @@ namespace sluice::sqlite {
 /// commit) or when an error spoilt the connection.
 ///
 /// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
-/// that passes them fails as `errc::too_large` and is undone. Pruning forgets at most 5,000 keys per call.
-std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config);
+/// that passes them fails as `errc::too_large` and is undone. Pruning forgets at most 5,000 keys per call. `time`,
+/// which outlives the store, decides about deadlines and dates the keys.
+std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
+                                              const clock& time = machine_time());
 
 } // namespace sluice::sqlite

@@ -5,13 +5,13 @@
 #include "runtime/frontdoor/rpc/failures.hpp"
 #include "runtime/frontdoor/rpc/mcp_tools.hpp"
 #include "runtime/json.hpp"
+#include "runtime/random_seed.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
-#include <random>
 
 namespace sluice::rpc {
 
@@ -58,11 +58,6 @@ std::string as_agent(std::string name) {
 
 // The member, or null.
 json member(const json& x, const char* name) { return x.is_object() ? x.value(name, json{}) : json{}; }
-
-uint64_t random_seed() {
-  std::random_device random;
-  return uint64_t{random()} << 32 | random();
-}
 
 // Nothing depends on `initialize` having come first: over HTTP each request may be the first that a port sees.
 class mcp final : public port {
