@@ -42,7 +42,7 @@ caf::expected<tcp::endpoint> parse_address(std::string_view text) {
   return tcp::endpoint{is_name ? asio::ip::address_v4::loopback() : address, port};
 }
 
-error_code open(tcp::acceptor& acceptor, const tcp::endpoint& at) {
+error_code listen_at(tcp::acceptor& acceptor, const tcp::endpoint& at) {
   error_code failed;
   acceptor.open(at.protocol(), failed);
   if (!failed)
@@ -77,7 +77,7 @@ caf::expected<std::unique_ptr<server>> server::listen(asio::io_context& loop, se
   if (!at)
     return std::move(at.error());
   tcp::acceptor acceptor{loop};
-  if (auto failed = open(acceptor, *at))
+  if (auto failed = listen_at(acceptor, *at))
     return make_error(errc::unavailable, "cannot listen at the HTTP address " + how.address + ": " + failed.message());
   auto port = acceptor.local_endpoint().port();
   std::unique_ptr<server> x{new server{loop, std::move(how), behind, std::move(acceptor), port}};

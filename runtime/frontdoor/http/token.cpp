@@ -1,6 +1,7 @@
 #include "runtime/frontdoor/http/token.hpp"
 
 #include "messages/error.hpp"
+#include "runtime/descriptor.hpp"
 
 #include <sodium.h>
 
@@ -21,17 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr size_t random_bytes = 32;
 constexpr size_t token_bytes = 2 * random_bytes;
-
-struct descriptor {
-  explicit descriptor(int x) : fd(x) {}
-  descriptor(const descriptor&) = delete;
-  ~descriptor() {
-    if (fd >= 0)
-      close(fd);
-  }
-
-  int fd;
-};
 
 std::string random_hex() {
   std::array<unsigned char, random_bytes> bytes{};
@@ -83,13 +73,13 @@ caf::expected<std::string> load(const fs::path& file, int fd) {
 caf::expected<void> make(const fs::path& file) {
   auto draft = file;
   draft += "." + random_hex().substr(0, 16);
-  descriptor out{open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
-  if (out.fd < 0)
+  descriptor out{::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!out)
     return failed(file, "made", errno);
   auto text = random_hex() + "\n";
-  auto written = write(out.fd, text.data(), text.size());
+  auto written = write(out.get(), text.data(), text.size());
   auto code = written < 0 ? errno : written < static_cast<ssize_t>(text.size()) ? ENOSPC : 0;
-  if (code == 0 && fsync(out.fd) != 0)
+  if (code == 0 && fsync(out.get()) != 0)
     code = errno;
   // Whoever comes second reads what the first has made.
   if (code == 0 && link(draft.c_str(), file.c_str()) != 0 && errno != EEXIST)
@@ -107,9 +97,9 @@ caf::expected<std::string> load_or_make_token(const fs::path& file) {
     return make_error(errc::internal, "the system gives no random numbers");
   for (auto may_make : {true, false}) {
     // Not to wait for a writer, should it be a pipe.
-    descriptor in{open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)};
-    if (in.fd >= 0)
-      return load(file, in.fd);
+    descriptor in{::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)};
+    if (in)
+      return load(file, in.get());
     if (errno == ELOOP)
       return refuse(file, "is a link");
     if (errno == EACCES)

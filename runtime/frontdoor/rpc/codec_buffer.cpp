@@ -11,8 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t day_ms = 86'400'000;
-
 caf::error take_operation(const json& x, std::string_view field, buffer_operation& to) {
   for (auto operation : {buffer_operation::upsert, buffer_operation::update, buffer_operation::erase})
     if (x == to_string(operation)) {
@@ -45,12 +43,6 @@ bool take_row(const std::string& name, const json& content, row_key& to, caf::er
   else
     return false;
   return true;
-}
-
-template <class Request> caf::expected<Request> result_or(caf::error why, Request& request) {
-  if (why)
-    return why;
-  return std::move(request);
 }
 
 json params_of_row(const row_key& row, const std::string& agent) {

@@ -12,10 +12,8 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr int64_t day_ms = 86'400'000;
-
 // What an error calls the object that holds a request's fields.
-constexpr std::string_view whole = "params";
+constexpr std::string_view whole_request = "params";
 
 caf::error take(const json& x, std::string_view field, milliseconds& to) {
   int64_t ms = 0;
@@ -87,17 +85,11 @@ template <class Request> bool take_common(const std::string& name, const json& c
   return text != nullptr;
 }
 
-template <class Request> caf::expected<Request> result_or(caf::error why, Request& request) {
-  if (why)
-    return why;
-  return std::move(request);
-}
-
 } // namespace
 
 caf::expected<write_request> write_from_json(const json& params) {
   write_request result;
-  auto why = take_members(params, whole, {"db", "statements"}, [&](const std::string& name, const json& x) {
+  auto why = take_members(params, whole_request, {"db", "statements"}, [&](const std::string& name, const json& x) {
     if (caf::error common; take_common(name, x, result, common))
       return common;
     if (name == "statements")
@@ -115,7 +107,7 @@ caf::expected<write_request> write_from_json(const json& params) {
 
 caf::expected<read_request> read_from_json(const json& params) {
   read_request result;
-  auto why = take_members(params, whole, {"db", "sql"}, [&](const std::string& name, const json& x) {
+  auto why = take_members(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
     if (caf::error common; take_common(name, x, result, common))
       return common;
     if (name == "sql")
@@ -139,7 +131,7 @@ caf::expected<read_request> read_from_json(const json& params) {
 
 caf::expected<audit_query> audit_query_from_json(const json& params) {
   audit_query result;
-  auto why = take_members(params, whole, {}, [&](const std::string& name, const json& x) {
+  auto why = take_members(params, whole_request, {}, [&](const std::string& name, const json& x) {
     if (name == "agent")
       return rpc::take(x, name, result.agent);
     if (name == "db")
@@ -161,7 +153,7 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
 
 caf::expected<std::string> cancel_from_json(const json& params) {
   std::string result;
-  auto why = take_members(params, whole, {"request_id"}, [&](const std::string& name, const json& x) {
+  auto why = take_members(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
     return name == "request_id" ? rpc::take(x, name, result) : unknown_member(name);
   });
   if (!why && result.empty())
@@ -171,7 +163,7 @@ caf::expected<std::string> cancel_from_json(const json& params) {
 
 caf::expected<subscribe_request> subscribe_from_json(const json& params) {
   subscribe_request result;
-  auto why = take_members(params, whole, {"db"}, [&](const std::string& name, const json& x) {
+  auto why = take_members(params, whole_request, {"db"}, [&](const std::string& name, const json& x) {
     if (name == "db")
       return rpc::take(x, name, result.db);
     if (name == "tables")
@@ -185,7 +177,7 @@ caf::expected<subscribe_request> subscribe_from_json(const json& params) {
 
 caf::expected<hello_request> hello_from_json(const json& params) {
   hello_request result;
-  auto why = take_members(params, whole, {"protocol"}, [&](const std::string& name, const json& x) {
+  auto why = take_members(params, whole_request, {"protocol"}, [&](const std::string& name, const json& x) {
     if (name == "protocol")
       return rpc::take(x, name, result.protocol, 1);
     if (name == "client")

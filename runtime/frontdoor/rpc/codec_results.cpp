@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view whole = "result";
+constexpr std::string_view whole_result = "result";
 
 // For members that this version does not know.
 caf::error pass_over() { return caf::none; }
@@ -31,7 +31,7 @@ template <class Result> caf::expected<Result> result_or_mismatch(const caf::erro
 }
 
 caf::error take_rows(const json& x, rowset& to) {
-  if (auto why = check_object(x, whole, {"columns", "rows"}))
+  if (auto why = check_object(x, whole_result, {"columns", "rows"}))
     return why;
   std::vector<std::string> columns;
   if (auto why = rpc::take(x["columns"], "columns", columns))
@@ -54,13 +54,14 @@ caf::error take_rows(const json& x, rowset& to) {
 caf::error take(const json& x, statement_result& to) {
   if (auto why = take_rows(x, to.rows))
     return why;
-  return take_members(x, whole, {"changes", "last_insert_rowid"}, [&](const std::string& name, const json& content) {
-    if (name == "changes")
-      return rpc::take(content, name, to.changes);
-    if (name == "last_insert_rowid")
-      return rpc::take(content, name, to.last_insert_rowid);
-    return pass_over();
-  });
+  return take_members(x, whole_result, {"changes", "last_insert_rowid"},
+                      [&](const std::string& name, const json& content) {
+                        if (name == "changes")
+                          return rpc::take(content, name, to.changes);
+                        if (name == "last_insert_rowid")
+                          return rpc::take(content, name, to.last_insert_rowid);
+                        return pass_over();
+                      });
 }
 
 caf::error take(const json& x, std::string_view field, std::vector<statement_result>& to) {
@@ -154,7 +155,7 @@ caf::error take(const json& x, std::string_view field, std::vector<audit_record>
 
 caf::expected<write_result> write_result_from_json(const json& result) {
   write_result to;
-  auto why = take_members(result, whole, {"outcome", "replayed", "commit_seq", "request_id", "results"},
+  auto why = take_members(result, whole_result, {"outcome", "replayed", "commit_seq", "request_id", "results"},
                           [&](const std::string& name, const json& x) {
                             if (name == "outcome" && x != to_string(outcome::committed))
                               return invalid(name, "must be \"committed\"");
@@ -176,23 +177,23 @@ caf::expected<read_result> read_result_from_json(const json& result) {
   rowset rows;
   auto why = take_rows(result, rows);
   if (!why)
-    why =
-      take_members(result, whole, {"truncated", "source", "as_of_seq"}, [&](const std::string& name, const json& x) {
-        if (name == "truncated")
-          return rpc::take(x, name, to.truncated);
-        if (name == "source")
-          return take_word(x, name, read_source::database, to.source);
-        if (name == "as_of_seq")
-          return rpc::take(x, name, to.as_of_seq);
-        return pass_over();
-      });
+    why = take_members(result, whole_result, {"truncated", "source", "as_of_seq"},
+                       [&](const std::string& name, const json& x) {
+                         if (name == "truncated")
+                           return rpc::take(x, name, to.truncated);
+                         if (name == "source")
+                           return take_word(x, name, read_source::database, to.source);
+                         if (name == "as_of_seq")
+                           return rpc::take(x, name, to.as_of_seq);
+                         return pass_over();
+                       });
   to.rows = std::make_shared<const rowset>(std::move(rows));
   return result_or_mismatch(why, to);
 }
 
 caf::expected<audit_page> audit_page_from_json(const json& result) {
   audit_page to;
-  auto why = take_members(result, whole, {"store_root", "records"}, [&](const std::string& name, const json& x) {
+  auto why = take_members(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& x) {
     if (name == "store_root")
       return rpc::take(x, name, to.store_root);
     if (name == "records")
@@ -204,19 +205,20 @@ caf::expected<audit_page> audit_page_from_json(const json& result) {
 
 caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
   audit_verdict to;
-  auto why = take_members(result, whole, {"records", "broken", "head"}, [&](const std::string& name, const json& x) {
-    if (name == "records")
-      return rpc::take(x, name, to.records);
-    if (name == "broken")
-      return rpc::take(x, name, to.broken);
-    if (name == "head")
-      return rpc::take(x, name, to.head);
-    if (name == "first_broken")
-      return rpc::take(x, name, to.first_broken);
-    if (name == "reason")
-      return rpc::take(x, name, to.reason);
-    return pass_over();
-  });
+  auto why =
+    take_members(result, whole_result, {"records", "broken", "head"}, [&](const std::string& name, const json& x) {
+      if (name == "records")
+        return rpc::take(x, name, to.records);
+      if (name == "broken")
+        return rpc::take(x, name, to.broken);
+      if (name == "head")
+        return rpc::take(x, name, to.head);
+      if (name == "first_broken")
+        return rpc::take(x, name, to.first_broken);
+      if (name == "reason")
+        return rpc::take(x, name, to.reason);
+      return pass_over();
+    });
   return result_or_mismatch(why, to);
 }
 

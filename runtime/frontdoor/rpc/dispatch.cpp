@@ -32,8 +32,6 @@ std::string envelope(const json& id, answer x) {
   return dump(result);
 }
 
-answer refused(error_code code, std::string why) { return {nullptr, own_error(code, std::move(why)), {}}; }
-
 bool may_be_id(const json& x) { return x.is_string() || x.is_number() || x.is_null(); }
 
 // One member of a document, taken apart.

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 /// Failures of ours as errors of JSON-RPC; codec.hpp has the way back (`failure_from_json`). Pure functions.
 namespace sluice::rpc {
@@ -19,6 +20,9 @@ error error_of(const failure& x);
 
 /// One of JSON-RPC's own errors, with the `data` of an `invalid_request`, or of `internal` for `internal_error`.
 error own_error(error_code code, std::string message);
+
+/// The same, as the whole answer.
+inline answer refused(error_code code, std::string why) { return {nullptr, own_error(code, std::move(why)), {}}; }
 
 /// For a method that a port does not have.
 error unknown_method(std::string_view method);

@@ -24,8 +24,6 @@ constexpr std::array<std::string_view, 4> versions{"2025-11-25", "2025-06-18", "
 
 constexpr size_t max_agent_bytes = 256;
 
-answer refused(error_code code, std::string why) { return {nullptr, own_error(code, std::move(why)), {}}; }
-
 answer failed_tool(const failure& x) {
   json text{{"type", "text"}, {"text", advice_on(x)}};
   return {json{{"content", json::array({std::move(text)})}, {"isError", true}}, {}};

@@ -66,4 +66,14 @@ caf::error take_members(const nlohmann::json& x, std::string_view field,
   return caf::none;
 }
 
+/// The request that was read, unless something was wrong with it.
+template <class Request> caf::expected<Request> result_or(caf::error why, Request& request) {
+  if (why)
+    return why;
+  return std::move(request);
+}
+
+/// The longest time that a request may name, in milliseconds.
+constexpr int64_t day_ms = 86'400'000;
+
 } // namespace sluice::rpc
