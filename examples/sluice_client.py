@@ -115,7 +115,10 @@ class Store:
 
     def _start_broker(self):
         """Of several that are started at once, one leads and the others go, as busy."""
-        if self.starter and self.starter.poll() == 1:
+        if self.starter and self.starter.poll() is None:
+            # It is still starting; one more would only take the time that it needs.
+            return
+        if self.starter and self.starter.returncode == 1:
             with open(self.starter.log) as log:
                 why = log.read().strip()
             if why and ": busy: " not in why:
