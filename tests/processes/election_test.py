@@ -89,7 +89,7 @@ def test_a_broker_that_a_command_started_is_in_a_session_of_its_own(scene):
 
 
 def test_a_silent_connection_keeps_the_broker_but_delays_nobody(scene):
-    idle = {"SLUICE_LINGER_MS": "200"}
+    idle = {"SLUICE_LINGER_MS": "2000"}
     scene.run("exec", "app.db", TABLE, env=idle).good()
     with scene.connect() as link:
         is_equal(link.call("ping")["pong"], True)
@@ -127,7 +127,7 @@ def test_a_pid_that_now_belongs_to_somebody_else_decides_nothing(scene):
                        "http": "", "transient": True, "started_us": 1}, x)
         with open(scene.path(".sluice", "broker.lock"), "w") as x:
             x.write(f"{pid}\n")
-        idle = {"SLUICE_LINGER_MS": "200"}
+        idle = {"SLUICE_LINGER_MS": "2000"}
         is_equal(scene.run("exec", "app.db", f"INSERT INTO t VALUES ({pid})", env=idle).good().err, "")
         is_true(scene.info()["pid"] != pid, "the leader has not said who it is")
         nobody_is_left(scene)

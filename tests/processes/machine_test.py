@@ -131,7 +131,7 @@ def test_everything_works_for_an_ordinary_user_without_a_network(scene):
 
 
 def works(scene):
-    scene.env["SLUICE_LINGER_MS"] = "1000"
+    scene.env["SLUICE_LINGER_MS"] = "3000"
     is_equal(scene.run("exec", "app.db", TABLE).good().err, "")
     several = [scene.start("exec", "app.db", f"INSERT INTO t VALUES ({i})") for i in range(6)]
     for x in several:
@@ -247,7 +247,7 @@ def test_a_clock_that_steps_decides_nothing(scene):
     # Nor does it matter to how long a broker stays.
     for shift in (0, -36_000):
         clock.step(36_000)
-        scene.run("exec", "app.db", "INSERT INTO t VALUES (3)", env={"SLUICE_LINGER_MS": "300"}).good()
+        scene.run("exec", "app.db", "INSERT INTO t VALUES (3)", env={"SLUICE_LINGER_MS": "2000"}).good()
         is_true(scene.leader(), "a broker leads")
         clock.step(shift)
         nobody_is_left(scene)

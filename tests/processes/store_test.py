@@ -189,7 +189,7 @@ def test_a_root_on_a_long_path_works(scene):
     use_long_root(scene)
     scene.env["XDG_RUNTIME_DIR"] = os.path.join(scene.scratch, "runtime")
     os.mkdir(scene.env["XDG_RUNTIME_DIR"], 0o700)
-    scene.env["SLUICE_LINGER_MS"] = "1000"
+    scene.env["SLUICE_LINGER_MS"] = "3000"
     is_equal(scene.run("exec", "app.db", TABLE).good().err, "")
     path = scene.info()["socket"]
     is_true(path.startswith(scene.env["XDG_RUNTIME_DIR"]), path)
