@@ -25,7 +25,7 @@ def nobody_is_left(scene):
     is_equal(scene.leftovers(), [], "files that are left")
 
 
-def under_way(scene, link, rows=1_000_000):
+def under_way(scene, link, rows=300_000):
     """Begins a write of so many rows, and returns when the broker is at work with it; gives its id."""
     before = cpu_ticks(scene.leader())
     numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows})"
