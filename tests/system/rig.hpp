@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
@@ -197,6 +198,15 @@ public:
     for (auto c = std::fgetc(out_); c != EOF && c != '\n'; c = std::fgetc(out_))
       result += static_cast<char>(c);
     return result;
+  }
+
+  /// Writes to its input.
+  void tell(const std::string& text) { REQUIRE(write(in_, text.data(), text.size()) == ssize_t(text.size())); }
+
+  /// As a crash, from outside; nothing once it was waited for.
+  void kill() {
+    if (pid_ > 0)
+      ::kill(pid_, SIGKILL);
   }
 
   /// Ends its input.

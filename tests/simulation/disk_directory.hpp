@@ -1,0 +1,72 @@
+#pragma once
+
+#include "runtime/descriptor.hpp"
+#include "tests/simulation/disk_content.hpp"
+#include "tests/simulation/disk_locks.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+
+namespace sluice::simulation {
+
+/// A file of a disk in memory. Lives while it has a name or is open.
+struct disk_file {
+  disk_content content;
+  level_locks locks;
+  shared_index index;
+  /// The empty file that stands for it in the real file system; kept open, so that no other gets its number.
+  descriptor placeholder;
+};
+
+/// The names on a disk in memory twice: as everybody sees them, and as a power cut would leave them.
+///
+/// A file that was made and not synced may be gone after a cut, and one that was removed may be back. POSIX promises a
+/// name only when its folder was synced, which SQLite does for journals and WALs, but not for the database itself;
+/// ext4, XFS and Btrfs make the name of a new file durable when the file is synced, and so does this. A cut never shows
+/// half of a change, and of several at one name only the first or the last state: they keep their metadata in order.
+class disk_directory {
+public:
+  using file = std::shared_ptr<disk_file>;
+
+  disk_directory() = default;
+  disk_directory(const disk_directory&) = delete;
+  disk_directory& operator=(const disk_directory&) = delete;
+  ~disk_directory();
+
+  /// The file at a path; null when there is none. Placeholders that others have made, renamed or removed meanwhile
+  /// count as what was made, renamed or removed.
+  file find(const std::string& path);
+
+  /// A new, empty file, in place of what may be there; null when the real file system refuses.
+  file make(const std::string& path);
+
+  void remove(std::string path);
+
+  /// The name of a file that was synced is durable as well.
+  void sync(const std::string& path, const file& x);
+
+  /// Every name in the folder that `path` is in is durable.
+  void sync_folder(const std::string& path);
+
+  /// Makes or removes the placeholder of the shared memory of a database; it is not on the disk.
+  void show_index(const std::string& path);
+  void hide_index(std::string path);
+
+  /// The power was cut: `random` decides.
+  void crash(std::mt19937_64& random);
+
+  uint64_t digest() const;
+
+private:
+  void forget_removed();
+
+  std::map<std::string, file> names_;
+  std::map<std::string, file> durable_;
+  std::set<std::string> indexes_;
+};
+
+} // namespace sluice::simulation

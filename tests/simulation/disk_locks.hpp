@@ -1,0 +1,56 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace sluice::simulation {
+
+/// The five levels of SQLite's lock on a database file, for any number of connections. Nobody waits: who cannot have a
+/// lock is told so. Levels and answers are SQLite's own numbers.
+class level_locks {
+public:
+  /// SQLITE_OK or SQLITE_BUSY. Who asks for an exclusive lock and has to wait for readers keeps new ones out.
+  int raise(const void* who, int level);
+  void lower(const void* who, int level);
+
+  /// Whether anybody is about to write.
+  bool reserved() const;
+
+private:
+  int level_of(const void* who) const;
+  int highest_of_others(const void* who) const;
+
+  std::map<const void*, int> levels_;
+};
+
+/// The WAL index of a database, in memory that its connections share, and the eight locks on it.
+class shared_index {
+public:
+  /// Null when there is no such region and it is not to be made.
+  void* region(const void* who, size_t index, size_t size, bool make);
+
+  /// SQLITE_OK or SQLITE_BUSY.
+  int lock(const void* who, unsigned mask, bool exclusive);
+  void unlock(const void* who, unsigned mask);
+
+  /// Forgets a connection; without any, the memory is gone.
+  void leave(const void* who);
+
+  bool unused() const noexcept { return users_.empty(); }
+
+private:
+  struct held {
+    unsigned shared = 0;
+    unsigned exclusive = 0;
+  };
+
+  std::map<const void*, held> users_;
+  // Atomics are at home in it; so it is aligned as memory from the system is.
+  std::vector<std::unique_ptr<std::max_align_t[]>> regions_;
+};
+
+} // namespace sluice::simulation

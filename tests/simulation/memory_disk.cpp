@@ -1,0 +1,343 @@
+#include "tests/simulation/memory_disk.hpp"
+
+#include "tests/simulation/disk_directory.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+namespace sluice::simulation {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+namespace {
+
+// The first moment of 1970 in SQLite's time, which counts milliseconds from the beginning of the Julian day numbers.
+constexpr sqlite3_int64 unix_epoch = 210'866'760'000'000;
+constexpr milliseconds year_2000{946'684'800'000};
+
+// What SQLite sees of Linux's disks, so that it behaves as it does there.
+constexpr int usual_sector_size = 4096;
+
+struct disk_state {
+  std::mt19937_64 random;
+  std::function<void(microseconds)> sleep;
+  std::function<clock::wall()> now;
+  sqlite3_vfs* base = nullptr;
+  disk_directory names;
+  bool power = true;
+  uint64_t open_files = 0;
+  microseconds slept{0};
+};
+
+struct open_file : sqlite3_file {
+  disk_state* disk = nullptr;
+  disk_directory::file file;
+  // Empty for files without a name, which end with their handle.
+  std::string path;
+  bool goes_when_closed = false;
+  bool syncs_folder = false;
+  bool has_index = false;
+};
+
+open_file& ours(sqlite3_file* file) { return *static_cast<open_file*>(file); }
+
+disk_state& state_of(sqlite3_vfs* vfs) { return *static_cast<disk_state*>(vfs->pAppData); }
+
+std::string index_path(const open_file& x) { return x.path + "-shm"; }
+
+int shm_unmap(sqlite3_file* file, int removes) {
+  auto& x = ours(file);
+  if (!std::exchange(x.has_index, false))
+    return SQLITE_OK;
+  x.file->index.leave(&x);
+  if (removes != 0 && x.disk->power && x.file->index.unused())
+    x.disk->names.hide_index(index_path(x));
+  return SQLITE_OK;
+}
+
+int close_file(sqlite3_file* file) {
+  auto& x = ours(file);
+  shm_unmap(file, 0);
+  x.file->locks.lower(&x, SQLITE_LOCK_NONE);
+  if (x.goes_when_closed && !x.path.empty() && x.disk->power)
+    x.disk->names.remove(x.path);
+  --x.disk->open_files;
+  x.~open_file();
+  return SQLITE_OK;
+}
+
+int read(sqlite3_file* file, void* to, int amount, sqlite3_int64 offset) {
+  auto& x = ours(file);
+  if (!x.disk->power)
+    return SQLITE_IOERR_READ;
+  std::span bytes{static_cast<uint8_t*>(to), static_cast<size_t>(amount)};
+  auto got = x.file->content.read(static_cast<uint64_t>(offset), bytes);
+  if (got == bytes.size())
+    return SQLITE_OK;
+  std::ranges::fill(bytes.subspan(got), uint8_t{0});
+  return SQLITE_IOERR_SHORT_READ;
+}
+
+int write(sqlite3_file* file, const void* from, int amount, sqlite3_int64 offset) {
+  auto& x = ours(file);
+  if (!x.disk->power)
+    return SQLITE_IOERR_WRITE;
+  x.file->content.write(static_cast<uint64_t>(offset),
+                        {static_cast<const uint8_t*>(from), static_cast<size_t>(amount)});
+  return SQLITE_OK;
+}
+
+int truncate(sqlite3_file* file, sqlite3_int64 size) {
+  auto& x = ours(file);
+  if (!x.disk->power)
+    return SQLITE_IOERR_TRUNCATE;
+  x.file->content.resize(static_cast<uint64_t>(size));
+  return SQLITE_OK;
+}
+
+int sync(sqlite3_file* file, int) {
+  auto& x = ours(file);
+  if (!x.disk->power)
+    return SQLITE_IOERR_FSYNC;
+  x.file->content.sync();
+  x.disk->names.sync(x.path, x.file);
+  if (std::exchange(x.syncs_folder, false))
+    x.disk->names.sync_folder(x.path);
+  return SQLITE_OK;
+}
+
+int file_size(sqlite3_file* file, sqlite3_int64* size) {
+  auto& x = ours(file);
+  *size = static_cast<sqlite3_int64>(x.file->content.size());
+  return x.disk->power ? SQLITE_OK : SQLITE_IOERR_FSTAT;
+}
+
+int lock(sqlite3_file* file, int level) {
+  auto& x = ours(file);
+  return x.disk->power ? x.file->locks.raise(&x, level) : SQLITE_IOERR_LOCK;
+}
+
+int unlock(sqlite3_file* file, int level) {
+  ours(file).file->locks.lower(&ours(file), level);
+  return SQLITE_OK;
+}
+
+int check_reserved(sqlite3_file* file, int* reserved) {
+  auto& x = ours(file);
+  *reserved = x.file->locks.reserved() ? 1 : 0;
+  return x.disk->power ? SQLITE_OK : SQLITE_IOERR_CHECKRESERVEDLOCK;
+}
+
+int control(sqlite3_file* file, int what, void* argument) {
+  auto& x = ours(file);
+  switch (what) {
+  case SQLITE_FCNTL_HAS_MOVED:
+    *static_cast<int*>(argument) = !x.path.empty() && x.disk->names.find(x.path) != x.file ? 1 : 0;
+    return SQLITE_OK;
+  case SQLITE_FCNTL_SIZE_HINT: return SQLITE_OK;
+  default: return SQLITE_NOTFOUND;
+  }
+}
+
+int sector_size(sqlite3_file*) { return usual_sector_size; }
+int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
+
+int shm_map(sqlite3_file* file, int index, int size, int make, void volatile** to) {
+  auto& x = ours(file);
+  *to = nullptr;
+  if (!x.disk->power)
+    return SQLITE_IOERR_SHMMAP;
+  if (!std::exchange(x.has_index, true))
+    x.disk->names.show_index(index_path(x));
+  *to = x.file->index.region(&x, static_cast<size_t>(index), static_cast<size_t>(size), make != 0);
+  return SQLITE_OK;
+}
+
+int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
+  auto& x = ours(file);
+  auto mask = ((1U << static_cast<unsigned>(n)) - 1) << static_cast<unsigned>(offset);
+  if ((flags & SQLITE_SHM_UNLOCK) != 0) {
+    x.file->index.unlock(&x, mask);
+    return SQLITE_OK;
+  }
+  if (!x.disk->power)
+    return SQLITE_IOERR_SHMLOCK;
+  return x.file->index.lock(&x, mask, (flags & SQLITE_SHM_EXCLUSIVE) != 0);
+}
+
+void shm_barrier(sqlite3_file*) {}
+
+const sqlite3_io_methods methods{
+  2,          &close_file,     &read,    &write,       &truncate,        &sync,    &file_size, &lock,
+  &unlock,    &check_reserved, &control, &sector_size, &characteristics, &shm_map, &shm_lock,  &shm_barrier,
+  &shm_unmap, nullptr,         nullptr};
+
+// As open(2) does it with these flags; null when it would fail.
+disk_directory::file find_or_make(disk_state& state, const char* name, int flags) {
+  if (!name)
+    return std::make_shared<disk_file>();
+  auto found = state.names.find(name);
+  if (found)
+    return (flags & SQLITE_OPEN_EXCLUSIVE) != 0 && (flags & SQLITE_OPEN_CREATE) != 0 ? nullptr : found;
+  return (flags & SQLITE_OPEN_CREATE) != 0 ? state.names.make(name) : nullptr;
+}
+
+int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* to, int flags, int* out_flags) {
+  to->pMethods = nullptr;
+  auto& state = state_of(vfs);
+  auto found = state.power ? find_or_make(state, name, flags) : nullptr;
+  if (!found)
+    return SQLITE_CANTOPEN;
+  auto& x = *new (to) open_file;
+  x.pMethods = &methods;
+  x.disk = &state;
+  x.file = std::move(found);
+  x.path = name ? name : "";
+  x.goes_when_closed = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
+  // As SQLite's own VFS for Unix: with the first sync of a journal or WAL that was opened to be made.
+  constexpr auto journals = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
+  x.syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & journals) != 0;
+  ++state.open_files;
+  if (out_flags)
+    *out_flags = flags;
+  return SQLITE_OK;
+}
+
+int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {
+  auto& state = state_of(vfs);
+  if (!state.power)
+    return SQLITE_IOERR_DELETE;
+  if (!state.names.find(name))
+    return SQLITE_IOERR_DELETE_NOENT;
+  state.names.remove(name);
+  if (sync_folder != 0)
+    state.names.sync_folder(name);
+  return SQLITE_OK;
+}
+
+// An empty file counts as none, as with SQLite's own VFS: it is no journal worth looking at.
+int access(sqlite3_vfs* vfs, const char* name, int flags, int* yes) {
+  auto& state = state_of(vfs);
+  *yes = 0;
+  if (!state.power)
+    return SQLITE_IOERR_ACCESS;
+  auto found = state.names.find(name);
+  if (!found || flags != SQLITE_ACCESS_EXISTS)
+    return state.base->xAccess(state.base, name, flags, yes);
+  *yes = found->content.size() > 0 ? 1 : 0;
+  return SQLITE_OK;
+}
+
+int full_path(sqlite3_vfs* vfs, const char* name, int size, char* to) {
+  auto* base = state_of(vfs).base;
+  return base->xFullPathname(base, name, size, to);
+}
+
+int randomness(sqlite3_vfs* vfs, int size, char* to) {
+  std::generate_n(to, size, [&] { return static_cast<char>(state_of(vfs).random()); });
+  return size;
+}
+
+int sleep(sqlite3_vfs* vfs, int time) {
+  auto& state = state_of(vfs);
+  state.slept += microseconds{time};
+  state.sleep(microseconds{time});
+  return time;
+}
+
+int current_time_ms(sqlite3_vfs* vfs, sqlite3_int64* to) {
+  auto& state = state_of(vfs);
+  auto since = state.now ? std::chrono::floor<milliseconds>(state.now().time_since_epoch())
+                         : year_2000 + std::chrono::floor<milliseconds>(state.slept);
+  *to = unix_epoch + since.count();
+  return SQLITE_OK;
+}
+
+int current_time(sqlite3_vfs* vfs, double* to) {
+  sqlite3_int64 ms = 0;
+  auto code = current_time_ms(vfs, &ms);
+  *to = static_cast<double>(ms) / 86'400'000.0;
+  return code;
+}
+
+int last_error(sqlite3_vfs*, int, char*) { return 0; }
+
+sqlite3_vfs vfs_of(disk_state& state) {
+  sqlite3_vfs result{};
+  result.iVersion = 2;
+  result.szOsFile = sizeof(open_file);
+  result.mxPathname = state.base->mxPathname;
+  result.zName = "sluice-memory";
+  result.pAppData = &state;
+  result.xOpen = &open;
+  result.xDelete = &remove;
+  result.xAccess = &access;
+  result.xFullPathname = &full_path;
+  result.xRandomness = &randomness;
+  result.xSleep = &sleep;
+  result.xCurrentTime = &current_time;
+  result.xGetLastError = &last_error;
+  result.xCurrentTimeInt64 = &current_time_ms;
+  return result;
+}
+
+// SQLite's generator belongs to the process; it begins anew with what the VFS of then gives it.
+void forget_random_numbers() { sqlite3_randomness(0, nullptr); }
+
+} // namespace
+
+struct memory_disk::impl {
+  disk_state state;
+  sqlite3_vfs vfs{};
+
+  void start() {
+    if (state.open_files != 0)
+      throw std::logic_error("a machine is started again with connections open");
+    state.power = true;
+    forget_random_numbers();
+  }
+};
+
+memory_disk::memory_disk(uint64_t seed, std::function<void(microseconds)> sleep, std::function<clock::wall()> now)
+  : impl_(std::make_unique<impl>()) {
+  auto& state = impl_->state;
+  state.random.seed(seed);
+  state.sleep = std::move(sleep);
+  state.now = std::move(now);
+  state.base = sqlite3_vfs_find(nullptr);
+  if (!state.base)
+    throw std::logic_error("SQLite has no VFS");
+  impl_->vfs = vfs_of(state);
+  sqlite3_vfs_register(&impl_->vfs, 1);
+  forget_random_numbers();
+}
+
+memory_disk::~memory_disk() {
+  sqlite3_vfs_unregister(&impl_->vfs);
+  sqlite3_vfs_register(impl_->state.base, 1);
+  forget_random_numbers();
+}
+
+void memory_disk::cut_power() { impl_->state.power = false; }
+
+bool memory_disk::has_power() const { return impl_->state.power; }
+
+void memory_disk::restart(std::mt19937_64& random) {
+  impl_->start();
+  impl_->state.names.crash(random);
+}
+
+void memory_disk::restart_after_kill() { impl_->start(); }
+
+uint64_t memory_disk::open_files() const { return impl_->state.open_files; }
+
+uint64_t memory_disk::digest() const { return impl_->state.names.digest(); }
+
+} // namespace sluice::simulation
