@@ -7,6 +7,9 @@
 
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
+#include <tuple>
 #include <vector>
 
 namespace sluice {
@@ -31,6 +34,8 @@ struct audit_state {
   std::shared_ptr<observations> shown;
   std::unique_ptr<audit_store> store;
   std::vector<audit_record> pending;
+  // What each ledger had and the audit had not when it was last read.
+  std::set<std::tuple<std::string, uint64_t, std::string>> recovered;
   bool scheduled = false;
   // The file refused the last records.
   bool failing = false;
@@ -43,6 +48,7 @@ struct audit_state {
   static inline const char* name = "audit";
 
 private:
+  void drop_recovered(audit_batch& batch);
   caf::expected<void> ensure_open();
   caf::expected<void> append();
   void drop_oldest();

@@ -41,6 +41,9 @@ public:
 
   const std::string& name() const noexcept { return name_; }
 
+  /// A number for the name: the same in every run, unlike this object's address.
+  size_t hash() const noexcept { return hash_; }
+
   table_versions& versions() noexcept { return versions_; }
   const table_versions& versions() const noexcept { return versions_; }
   database_counters& counters() noexcept { return counters_; }
@@ -116,6 +119,7 @@ private:
   void tell_listeners(const invalidation& x);
 
   const std::string name_;
+  const size_t hash_ = std::hash<std::string>{}(name_);
   table_versions versions_;
   database_counters counters_;
   retry_counters retries_;

@@ -172,7 +172,7 @@ bool hit_table::equal(const key& a, const key_view& b) noexcept {
 }
 
 hit_table::key_view hit_table::view(const database_slot& slot, const read_request& request, const read_limits& limits) {
-  return {&slot, &request.query, &limits, mix(hash_of(request.query), std::bit_cast<size_t>(&slot))};
+  return {&slot, &request.query, &limits, mix(hash_of(request.query), slot.hash())};
 }
 
 hit_table::entry_map::iterator hit_table::erase(shard& in, entry_map::iterator which) {

@@ -109,6 +109,19 @@ caf::expected<relation> schema_facts::classify(std::string_view name) {
   return known ? relation::indexed : relation::opaque;
 }
 
+caf::expected<std::string> schema_facts::table_at(int64_t root_page) {
+  if (root_page == 1)
+    return std::string{"sqlite_schema"};
+  auto stmt = prepared_statement::prepare(db_, "SELECT tbl_name FROM sqlite_schema WHERE rootpage = ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, root_page);
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return *row ? std::string{stmt->text(0)} : std::string{};
+}
+
 caf::expected<bool> schema_facts::deterministic(std::string_view function) {
   auto key = folded(function);
   if (contains(by_the_clock, key))

@@ -45,6 +45,9 @@ public:
   /// Whether `name` is a virtual table of this database.
   caf::expected<bool> is_virtual(std::string_view name);
 
+  /// The table whose content, or an index of which, begins at a page of the file; empty when there is none.
+  caf::expected<std::string> table_at(int64_t root_page);
+
 private:
   caf::expected<std::string> definition(std::string_view name);
   caf::expected<bool> is_module(std::string_view name);

@@ -75,6 +75,9 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   // ALTER TABLE ... RENAME does not tell the authorizer the new name.
   if (seen.schema_change && !seen.view_only && folded(sql).find("_sluice_") != std::string::npos)
     return make_error(errc::not_authorized, "names that begin with _sluice_ belong to the ledger");
+  if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0)
+    if (auto added = add_opened(sql, seen); !added)
+      return std::move(added.error());
   auto facts = derive(seen, *stmt);
   if (!facts)
     return std::move(facts.error());
@@ -154,6 +157,47 @@ int statement_analyzer::refuse(errc code, std::string why) {
   return SQLITE_DENY;
 }
 
+// The authorizer hears nothing of columns that are only compared, by USING or NATURAL, and so may hear nothing of their
+// table. What the statement opens tells.
+caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recording& seen) {
+  if (seen.reads.empty() && seen.functions.empty())
+    return caf::unit;
+  auto program = prepared_statement::prepare(db_, "EXPLAIN " + std::string{sql});
+  if (!program)
+    return std::move(program.error());
+  std::vector<std::string> virtual_tables;
+  std::vector<int64_t> roots;
+  for (;;) {
+    auto row = program->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      break;
+    constexpr int opcode = 1, root_page = 3, database = 4, object = 5;
+    auto what = program->text(opcode);
+    if (what == "VOpen")
+      add(virtual_tables, program->text(object));
+    else if ((what == "OpenRead" || what == "ReopenIdx") && program->integer(database) == 0)
+      roots.push_back(program->integer(root_page));
+  }
+  for (auto root : roots) {
+    auto table = schema_.table_at(root);
+    if (!table)
+      return std::move(table.error());
+    add(seen.reads, *table);
+  }
+  // A virtual table has no page to be known by.
+  size_t known = 0;
+  for (const auto& name : seen.reads) {
+    auto kind = schema_.classify(name);
+    if (!kind)
+      return std::move(kind.error());
+    known += *kind == relation::indexed || *kind == relation::opaque || *kind == relation::pure_function ? 1 : 0;
+  }
+  seen.all_known = virtual_tables.size() <= known;
+  return caf::unit;
+}
+
 caf::expected<statement_facts> statement_analyzer::derive(const recording& seen, const prepared_statement& stmt) {
   statement_facts facts;
   auto explains = sqlite3_stmt_isexplain(stmt.handle()) != 0;
@@ -185,7 +229,7 @@ caf::expected<statement_facts> statement_analyzer::derive(const recording& seen,
 
 caf::expected<std::shared_ptr<const read_set>> statement_analyzer::derive_reads(const recording& seen, bool explains) {
   read_set result;
-  result.deterministic = !explains;
+  result.deterministic = !explains && seen.all_known;
   for (const auto& name : seen.reads) {
     auto kind = schema_.classify(name);
     if (!kind)

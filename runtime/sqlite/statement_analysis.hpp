@@ -66,6 +66,8 @@ private:
     bool maintenance = false;
     bool schema_change = false;
     bool view_only = true;
+    // Whether everything that is read is in `reads`.
+    bool all_known = true;
     caf::error refusal;
   };
 
@@ -74,6 +76,7 @@ private:
   int record(int action, std::string_view first, std::string_view second, std::string_view database, bool direct);
   int record_schema_change(int action, std::string_view first, std::string_view second, std::string_view database);
   int refuse(errc code, std::string why);
+  caf::expected<void> add_opened(std::string_view sql, recording& seen);
   caf::expected<statement_facts> derive(const recording& seen, const prepared_statement& stmt);
   caf::expected<std::shared_ptr<const read_set>> derive_reads(const recording& seen, bool explains);
 
