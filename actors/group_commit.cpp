@@ -1,5 +1,7 @@
 #include "actors/group_commit.hpp"
 
+#include "actors/defect.hpp"
+
 #include <algorithm>
 
 namespace sluice {
@@ -225,7 +227,7 @@ void group_commit::run(entry& x) {
   x.result->commit_seq = next_seq_;
   x.result->request_id = x.request.request_id;
   x.result->results = std::move(executed->results);
-  if (!keyed)
+  if (!keyed || has(defect::forget_key))
     return;
   if (auto kept = store_.remember(x.request, *x.result); !kept) {
     fail(kept.error());

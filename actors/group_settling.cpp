@@ -1,3 +1,4 @@
+#include "actors/defect.hpp"
 #include "actors/group_commit.hpp"
 
 #include <algorithm>
@@ -38,6 +39,12 @@ void group_commit::commit(range which) {
   open_ = false;
   if (record.empty())
     return store_.rollback();
+  if (has(defect::forget_stamps) && !tables.empty())
+    tables.pop_back();
+  if (has(defect::forget_schema_change))
+    everything = false;
+  if (has(defect::reverse_ledger))
+    std::reverse(record.begin(), record.end());
   commit_window window{slot_.versions(), tables, everything};
   auto begin = time_.now();
   auto done = store_.commit(next_seq_, wall_us(time_), record);
@@ -53,7 +60,7 @@ void group_commit::commit(range which) {
     everything_may_have_changed();
     return fail_live(which, why);
   }
-  if (!*happened)
+  if (!*happened && !has(defect::acknowledge_failed_commit))
     return commit_failed(which, describe(done.error()));
   slot_.counters().commits.fetch_add(1, std::memory_order_relaxed);
   changes_.push_back({slot_.name(), next_seq_, std::move(tables), everything});

@@ -1,5 +1,7 @@
 #include "actors/read_desk.hpp"
 
+#include "actors/defect.hpp"
+
 #include <algorithm>
 
 namespace sluice {
@@ -73,7 +75,7 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
 bool read_desk::may_join(const flight& x, const read_request& request) const {
   if (!same_query(x.request(), request))
     return false;
-  if (!x.started)
+  if (!x.started || has(defect::join_stale_flight))
     return true;
   const auto& versions = x.slot->versions();
   if (x.in_doubt || versions.committing())
@@ -213,7 +215,8 @@ void read_desk::answer(flight& x, executed_read& result, outcome& out) {
   const auto& info = statements_.learn(*x.slot, x.request().query.sql, result);
   auto deterministic = info.reads->deterministic;
   if (deterministic && x.joinable && !x.in_doubt)
-    hits_.insert(*x.slot, x.request(), x.request().limits, rows, info.tables, x.version, time_.now());
+    hits_.insert(*x.slot, x.request(), x.request().limits, rows, info.tables,
+                 has(defect::keep_stale_answer) ? x.slot->versions().now() : x.version, time_.now());
   for (size_t i = 0; i < x.waiters.size(); ++i) {
     auto& w = x.waiters[i];
     if (!x.has_joined(i)) {
@@ -251,6 +254,8 @@ void read_desk::reader_joined(database_slot& slot, reader_actor reader, outcome&
 }
 
 void read_desk::reader_lost(const caf::actor_addr& reader, outcome& out) {
+  if (has(defect::forget_lost_reader))
+    return;
   auto why = failed(errc::unavailable, "the reader that ran this query failed; it is being restarted");
   why.retry_after_ms = 100;
   for (auto& [slot, own] : desks_)

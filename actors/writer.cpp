@@ -1,5 +1,7 @@
 #include "actors/writer.hpp"
 
+#include "actors/defect.hpp"
+
 namespace sluice {
 
 namespace {
@@ -72,7 +74,8 @@ void writer_state::settle() {
   if (!done.records.records.empty())
     self->send(parts.actors->audit(), std::move(done.records));
   for (auto& x : done.writes) {
-    parts.queue->release(x.agent, x.bytes);
+    if (!has(defect::forget_release) || x.result)
+      parts.queue->release(x.agent, x.bytes);
     x.to.deliver(std::move(x.result));
   }
   if (!done.slow.empty())

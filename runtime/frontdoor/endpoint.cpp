@@ -106,7 +106,7 @@ caf::expected<fs::path> socket_path_of(const store_root& root, bool make_folder)
 }
 
 caf::expected<fs::path> leader_socket(const store_root& root) {
-  if (auto info = published(root); info && is_private_folder(info->socket.parent_path()))
+  if (auto info = published_info(root); info && is_private_folder(info->socket.parent_path()))
     return std::move(info->socket);
   return socket_path_of(root, false);
 }
@@ -133,12 +133,12 @@ caf::expected<void> publish(const store_root& root, const broker_info& info) {
 }
 
 void unpublish(const store_root& root, const broker_info& info) {
-  auto now = published(root);
+  auto now = published_info(root);
   if (now && now->pid == info.pid && now->started_us == info.started_us)
     unlink(root.info_path().c_str());
 }
 
-std::optional<broker_info> published(const store_root& root) {
+std::optional<broker_info> published_info(const store_root& root) {
   auto text = read_small_file(root.info_path());
   if (!text)
     return std::nullopt;

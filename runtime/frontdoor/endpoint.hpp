@@ -48,6 +48,6 @@ caf::expected<void> publish(const store_root& root, const broker_info& info);
 void unpublish(const store_root& root, const broker_info& info);
 
 /// What the file says; nothing when there is none or it cannot be read as such.
-std::optional<broker_info> published(const store_root& root);
+std::optional<broker_info> published_info(const store_root& root);
 
 } // namespace sluice

@@ -165,7 +165,7 @@ void front_door::parts::look_around() {
   if (!leader.still_leads())
     return want_stop("its lock file is gone");
   socket->renew();
-  if (!published(leader.root()))
+  if (!published_info(leader.root()))
     static_cast<void>(publish(leader.root(), info));
 }
 

@@ -61,6 +61,9 @@ public:
   /// The broker is about to go: who is refused for that reason is told to ask the next leader.
   void set_draining() noexcept { draining_ = true; }
 
+  /// Whether a thread of its own is at something of which the loop will hear.
+  bool at_work() const noexcept { return at_work_ > 0; }
+
   /// Connections at the moment, for the status; set by the front door.
   std::function<size_t()> count_connections;
 
@@ -69,8 +72,12 @@ private:
 
   // Hands `work` to a thread that may take its time, and its result to `done` on the loop's.
   template <class Work, class Done> void in_background(boost::asio::thread_pool& thread, Work work, Done done) {
+    ++at_work_;
     boost::asio::post(thread, [this, work = std::move(work), done = std::move(done)]() mutable {
-      boost::asio::post(loop_, [done = std::move(done), result = work()]() mutable { done(std::move(result)); });
+      boost::asio::post(loop_, [this, done = std::move(done), result = work()]() mutable {
+        --at_work_;
+        done(std::move(result));
+      });
     });
   }
 
@@ -91,6 +98,7 @@ private:
   io_actor& actor_;
   stop_request stop_;
   bool draining_ = false;
+  size_t at_work_ = 0;
   // One each, so that nobody waits for large results but those who asked for some.
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/connection.hpp"
 
+#include "actors/defect.hpp"
 #include "runtime/sqlite/result_code.hpp"
 
 #include <sqlite3.h>
@@ -113,6 +114,8 @@ caf::expected<void> connection::configure(const connection_options& options) {
   auto sql =
     "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -" + std::to_string(kib)
     + (options.synchronous == synchronous_mode::full ? "; PRAGMA synchronous = FULL" : "; PRAGMA synchronous = NORMAL");
+  if (has(defect::skip_fsync))
+    sql += "; PRAGMA synchronous = OFF";
   // Asking for the schema's version is what finds out that a file is no database.
   sql += writes ? "" : "; PRAGMA query_only = ON; PRAGMA schema_version";
   if (auto done = exec(sql.c_str()); !done)

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/request_runner.hpp"
 
+#include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
 #include "runtime/sqlite/result_code.hpp"
 
@@ -207,7 +208,7 @@ void request_runner::undo(attempt& now) noexcept {
   if (!db_.in_transaction())
     return undone();
   if (now.in_savepoint) {
-    if (command(rollback_to_) && command(release_)) {
+    if ((has(defect::keep_failed_statements) || command(rollback_to_)) && command(release_)) {
       if (schema_in_doubt_)
         forget_statements();
       return;

@@ -173,12 +173,12 @@ TEST_CASE("a folder for the socket that is not the user's alone is refused") {
 TEST_CASE("what a leader says of itself is read as it was written") {
   test::temp_dir dir;
   auto root = open_root(dir / "root");
-  CHECK_FALSE(published(root));
+  CHECK_FALSE(published_info(root));
   auto said = example(root);
   REQUIRE(publish(root, said));
   said.pid = 4712;
   REQUIRE(publish(root, said));
-  auto heard = published(root);
+  auto heard = published_info(root);
   REQUIRE(heard);
   CHECK(heard->pid == 4712);
   CHECK(heard->protocol == protocol_version);
@@ -220,7 +220,7 @@ TEST_CASE("a broker.json that is torn, hostile or no file says nothing") {
   auto socket = "\"" + root.socket_path().string() + "\"";
   for (size_t size = 0; size + 2 < whole.size(); ++size) {
     say(root, whole.substr(0, size));
-    CHECK_FALSE(published(root));
+    CHECK_FALSE(published_info(root));
   }
   for (const auto& text :
        {with("4711", "-1"), with("4711", "\"4711\""), with("4711", "0"), with(socket, "\"relative.sock\""),
@@ -228,17 +228,17 @@ TEST_CASE("a broker.json that is torn, hostile or no file says nothing") {
         std::string(100'000, '['), std::string(100'000, ' ') + whole, std::string{"[]"}, std::string{"null"},
         std::string{"\xff\xfe"}}) {
     say(root, text);
-    CHECK_FALSE(published(root));
+    CHECK_FALSE(published_info(root));
   }
   say(root, whole);
-  CHECK(published(root));
+  CHECK(published_info(root));
   fs::remove(root.info_path());
   REQUIRE(mkfifo(root.info_path().c_str(), 0600) == 0);
-  CHECK_FALSE(published(root));
+  CHECK_FALSE(published_info(root));
   fs::remove(root.info_path());
   std::ofstream{dir / "elsewhere"} << whole;
   fs::create_symlink(dir / "elsewhere", root.info_path());
-  CHECK_FALSE(published(root));
+  CHECK_FALSE(published_info(root));
 }
 
 TEST_CASE("the leader is looked for where it says that it is, if that is a private place") {

@@ -74,7 +74,7 @@ TEST_CASE("when the host leaves, its guests go on with the next leader", "[syste
   auto guest = connect(folder.path(), false);
   must(guest->write(make_table()));
   first->leave();
-  CHECK_FALSE(published(must(store_root::open(folder.path()))));
+  CHECK_FALSE(published_info(must(store_root::open(folder.path()))));
   CHECK_FALSE(std::filesystem::exists(folder.path() / ".sluice" / "broker.sock"));
   CHECK_FALSE(std::filesystem::exists(folder.path() / ".sluice" / "broker.lock"));
   host second{folder.path()};

@@ -36,7 +36,7 @@ caf::expected<store_lock> take_over(const store_root& root, std::chrono::millise
       return std::move(lock.error());
     if (*lock)
       return std::move(**lock);
-    auto leader = published(root);
+    auto leader = published_info(root);
     if (!leader || !leader->transient || is_same(*leader, asked))
       continue;
     // If it has gone by itself, all the better.
@@ -47,7 +47,7 @@ caf::expected<store_lock> take_over(const store_root& root, std::chrono::millise
 }
 
 caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds patience) {
-  auto leader = published(root);
+  auto leader = published_info(root);
   if (!leader)
     return false;
   if (auto asked = ask_to_go(root, *leader); !asked) {
@@ -57,7 +57,7 @@ caf::expected<bool> stop_leader(const store_root& root, std::chrono::millisecond
   }
   for (auto give_up = steady_clock::now() + patience; steady_clock::now() < give_up;
        std::this_thread::sleep_for(pause)) {
-    auto now = published(root);
+    auto now = published_info(root);
     if (now && is_same(*now, *leader))
       continue;
     if (now)

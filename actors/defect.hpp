@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+namespace sluice {
+
+/// Mistakes that the simulation makes on purpose, to show that it would find them (docs/simulation.md). Asked about in
+/// source files only, which the simulation compiles once more for itself; anywhere else there are none.
+enum class defect : uint8_t {
+  none,
+  acknowledge_failed_commit,
+  forget_stamps,
+  forget_schema_change,
+  reverse_ledger,
+  forget_key,
+  join_stale_flight,
+  keep_stale_answer,
+  forget_lost_reader,
+  drop_audit_record,
+  forget_release,
+  lose_journal,
+  skip_fsync,
+  skip_commit_number,
+  ignore_payload,
+  keep_failed_statements,
+};
+
+#ifdef SLUICE_DEFECTS
+bool has(defect x) noexcept;
+#else
+constexpr bool has(defect) noexcept { return false; }
+#endif
+
+} // namespace sluice

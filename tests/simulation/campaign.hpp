@@ -1,0 +1,31 @@
+#pragma once
+
+#include "tests/simulation/defects.hpp"
+#include "tests/simulation/shrink.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+namespace sluice::simulation {
+
+/// What many runs came to.
+struct tally {
+  uint64_t seeds = 0;
+  uint64_t operations = 0;
+  uint64_t steps = 0;
+  uint64_t crashes = 0;
+  /// The first seed that broke an invariant.
+  std::optional<uint64_t> failed;
+  std::optional<violation> broken;
+  std::chrono::duration<double> took{0};
+};
+
+/// Runs one seed after the other until one fails or `enough` says so; it is asked before each, with what came so far.
+tally run_seeds(uint64_t first, const std::function<bool(const tally&)>& enough);
+
+/// How many seeds from `first` on it takes until the defect is found, at most `most`.
+tally hunt(defect x, uint64_t first, uint64_t most);
+
+} // namespace sluice::simulation

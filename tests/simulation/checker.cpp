@@ -1,0 +1,383 @@
+#include "tests/simulation/checker.hpp"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+namespace sluice::simulation {
+
+namespace {
+
+using maybe = std::optional<violation>;
+
+// Known and open (docs/simulation.md, seed 1347): when a COMMIT fails because the disk does, its frames may lie
+// complete in the WAL, and whoever recovers that next takes them for committed.
+bool may_come_back(const history& seen, const write_attempt& x) {
+  return seen.disk_troubled && x.fate == fate::refused
+         && (x.why.code == errc::io_error || x.why.code == errc::disk_full);
+}
+
+// The requests of a ledger, executed one commit after the other.
+class replay {
+public:
+  replay(const settings& set, const history& seen, uint32_t db, const database_content& found)
+    : set_(set), seen_(seen), db_(db), found_(found) {
+    for (const auto& x : seen.writes)
+      if (x.what.db == db)
+        writes_.emplace(x.request_id, &x);
+    for (const auto& x : seen.reads)
+      if (x.what.db == db && !x.lost && x.fate == fate::done)
+        reads_.push_back(&x);
+  }
+
+  maybe run();
+
+private:
+  maybe check_chain() const;
+  maybe apply(const sqlite::ledger_commit& commit, const sqlite::ledger_request& request);
+  maybe check_order(const write_attempt& x);
+  maybe check_effects(const write_attempt& x, const std::vector<model::effect>& effects) const;
+  maybe check_answers() const;
+  maybe check_final() const;
+  maybe check_keys() const;
+  maybe check_unread() const;
+  void satisfy_reads(uint64_t seq);
+  bool satisfied(const read_attempt& x) const;
+
+  const settings& set_;
+  const history& seen_;
+  uint32_t db_;
+  const database_content& found_;
+  std::unordered_map<std::string, const write_attempt*> writes_;
+  std::vector<const read_attempt*> reads_;
+  model state_;
+  // Where each request and each key is.
+  std::unordered_map<std::string, uint64_t> places_;
+  std::unordered_map<std::string, const write_attempt*> by_key_;
+  std::unordered_map<std::string, std::vector<model::effect>> effects_;
+  uint64_t latest_start_ = 0;
+  std::string latest_starter_;
+};
+
+maybe replay::check_chain() const {
+  if (!found_.trouble.empty())
+    return violation{"every file can be read", database_names[db_] + ": " + found_.trouble};
+  if (found_.integrity != "ok")
+    return violation{"no file is corrupt", database_names[db_] + ": " + found_.integrity};
+  if (found_.chain && !found_.chain->intact())
+    return violation{"the ledger's chain is whole", found_.chain->reason};
+  uint64_t expected = 0;
+  for (const auto& x : found_.commits)
+    if (x.seq != ++expected)
+      return violation{"commits are numbered without gaps",
+                       "commit " + std::to_string(x.seq) + " stands where " + std::to_string(expected) + " should"};
+  return {};
+}
+
+maybe replay::check_order(const write_attempt& x) {
+  if (x.ended > 0 && x.fate == fate::done && x.ended < latest_start_)
+    return violation{"commits are in the order of time", x.request_id + " was answered before " + latest_starter_
+                                                           + " was made, and is in the ledger behind it"};
+  if (x.began > latest_start_) {
+    latest_start_ = x.began;
+    latest_starter_ = x.request_id;
+  }
+  return {};
+}
+
+maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_request& request) {
+  auto where = request.request_id + " in commit " + std::to_string(commit.seq);
+  if (!places_.emplace(request.request_id, commit.seq).second)
+    return violation{"nothing is applied twice", where + " has been there before"};
+  // What the buffer writes is judged by itself.
+  if (request.agent == "sluice:buffer")
+    return {};
+  auto found = writes_.find(request.request_id);
+  if (found == writes_.end())
+    return violation{"nothing is in the ledger that nobody asked for", where};
+  const auto& x = *found->second;
+  if (x.fate == fate::refused && !may_come_back(seen_, x))
+    return violation{"what was refused is absent",
+                     where + " was refused: " + std::string{to_string(x.why.code)} + ", " + x.why.message};
+  if (x.what.key > 0 && !by_key_.emplace(request.idempotency_key, &x).second)
+    return violation{"a key is applied once",
+                     where + " has the key of " + by_key_[request.idempotency_key]->request_id};
+  if (auto wrong = check_order(x))
+    return wrong;
+  if (!state_.apply(x.what.steps, &effects_[x.request_id]))
+    return violation{"what is committed could be executed", where + ": " + to_string(x.what)};
+  return {};
+}
+
+bool replay::satisfied(const read_attempt& x) const {
+  for (auto foreign = x.foreign_before; foreign <= x.foreign_after; ++foreign)
+    if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
+      return true;
+  if (x.what.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
+    return true;
+  // Noticed at the next query that reaches the database; until then a kept answer may be a little old.
+  if (x.what.asked == question::foreign && x.what.freshness == freshness::cached) {
+    for (int64_t foreign = 0; foreign <= x.foreign_after; ++foreign)
+      if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
+        return true;
+  }
+  // The model of the ledger knows nothing of buffered rows.
+  return x.what.asked == question::rows;
+}
+
+void replay::satisfy_reads(uint64_t seq) {
+  std::erase_if(reads_, [&](const read_attempt* x) {
+    return x->acknowledged <= seq && x->as_of_seq <= seq && x->min_seq <= seq && x->ended > latest_start_
+           && satisfied(*x);
+  });
+}
+
+maybe replay::check_unread() const {
+  if (reads_.empty())
+    return {};
+  const auto& x = *reads_.front();
+  return violation{"nobody reads what is older than they know, or what never was",
+                   x.request_id + " (" + to_string(x.what) + ", " + std::string{to_string(x.source)} + ") read "
+                     + (x.rows.empty() ? "nothing" : x.rows) + " as of " + std::to_string(x.as_of_seq)
+                     + ", which was not so at any commit from " + std::to_string(std::max(x.acknowledged, x.as_of_seq))
+                     + " on until it was answered"};
+}
+
+maybe replay::check_effects(const write_attempt& x, const std::vector<model::effect>& effects) const {
+  if (x.what.steps.front().what == verb::create)
+    return {};
+  const auto& results = x.result.results;
+  if (results.size() != effects.size())
+    return violation{"results are those of the statements", x.request_id + " has results for another number of them"};
+  for (size_t i = 0; i < effects.size(); ++i) {
+    if (effects[i].changes >= 0 && results[i].changes != effects[i].changes)
+      return violation{"results are those of the statements",
+                       x.request_id + ", statement " + std::to_string(i + 1) + ": " + std::to_string(results[i].changes)
+                         + " rows changed instead of " + std::to_string(effects[i].changes)};
+    auto rows = text_of(results[i].rows);
+    auto expected = effects[i].returned ? std::to_string(*effects[i].returned) + ';' : "";
+    if (rows != expected)
+      return violation{"results are those of the statements", x.request_id + ", statement " + std::to_string(i + 1)
+                                                                + ": returned " + rows + " instead of " + expected};
+  }
+  return {};
+}
+
+// What clients were told of their writes.
+maybe replay::check_answers() const {
+  for (const auto& x : seen_.writes) {
+    if (x.what.db != db_ || x.fate != fate::done || x.lost)
+      continue;
+    auto own = places_.find(x.request_id);
+    if (!x.result.replayed) {
+      if (own == places_.end())
+        return violation{"what was acknowledged is there",
+                         x.request_id + " was acknowledged as commit " + std::to_string(x.result.commit_seq)};
+      if (own->second != x.result.commit_seq)
+        return violation{"what was acknowledged is there", x.request_id + " was acknowledged as commit "
+                                                             + std::to_string(x.result.commit_seq)
+                                                             + " and is in commit " + std::to_string(own->second)};
+      if (auto wrong = check_effects(x, effects_.at(x.request_id)))
+        return wrong;
+      continue;
+    }
+    if (own != places_.end())
+      return violation{"a replay changes nothing", x.request_id + " was told that it is a replay, and was applied"};
+    auto first = by_key_.find("key-" + std::to_string(x.what.key));
+    if (first == by_key_.end())
+      return violation{"a replay has a first outcome", x.request_id + ": its key is in no commit"};
+    if (first->second->what.steps != x.what.steps)
+      return violation{"a key belongs to one payload", x.request_id + " was given the outcome of "
+                                                         + first->second->request_id + ", which is something else"};
+    if (places_.at(first->second->request_id) != x.result.commit_seq)
+      return violation{"a replay has the first outcome", x.request_id + " was told another commit"};
+    if (auto wrong = check_effects(x, effects_.at(first->second->request_id)))
+      return wrong;
+  }
+  return {};
+}
+
+maybe replay::check_final() const {
+  if (!found_.exists)
+    return {};
+  for (uint32_t i = 0; i < questions; ++i) {
+    auto asked = static_cast<question>(i);
+    if (asked == question::one || asked == question::rows)
+      continue;
+    const auto& known = seen_.databases[db_];
+    if (asked == question::foreign && known.foreign_failures > 0)
+      continue;
+    auto expected = state_.answer(asked, 0, known.foreign);
+    if (found_.answers[i] != expected)
+      return violation{"the file holds what the ledger says", to_string(asked, 0) + ": "
+                                                                + found_.answers[i].value_or("an error")
+                                                                + " instead of " + expected.value_or("an error")};
+  }
+  return {};
+}
+
+maybe replay::check_keys() const {
+  auto kept = found_.keys;
+  std::sort(kept.begin(), kept.end());
+  for (const auto& [key, x] : by_key_)
+    if (!std::binary_search(kept.begin(), kept.end(), key))
+      return violation{"a key is kept with its write", key + " of " + x->request_id + " is not in the file"};
+  return {};
+}
+
+maybe replay::run() {
+  if (auto wrong = check_chain())
+    return wrong;
+  satisfy_reads(0);
+  for (const auto& commit : found_.commits) {
+    for (const auto& request : commit.requests)
+      if (auto wrong = apply(commit, request))
+        return wrong;
+    satisfy_reads(commit.seq);
+  }
+  for (auto check : {&replay::check_answers, &replay::check_keys, &replay::check_unread, &replay::check_final})
+    if (auto wrong = (this->*check)())
+      return wrong;
+  return {};
+}
+
+std::string text_of(const std::optional<buffered_cells>& x) {
+  return x ? "a=" + (x->a ? std::to_string(*x->a) : "NULL") + " b=" + std::to_string(x->b) : "no row";
+}
+
+} // namespace
+
+maybe check_database(const settings& set, const history& seen, uint32_t db, const database_content& found) {
+  return replay{set, seen, db, found}.run();
+}
+
+maybe check_audit(const history& seen, uint32_t db, const database_content& found,
+                  const std::vector<audit_record>& records, const audit_verdict& chain) {
+  if (!chain.intact())
+    return violation{"the audit's chain is whole", chain.reason};
+  std::map<std::pair<std::string, std::string>, uint64_t> count;
+  for (const auto& x : records)
+    if (x.db == database_names[db])
+      count[{x.request_id, x.status}] += x.count;
+  for (const auto& commit : found.commits)
+    for (const auto& request : commit.requests) {
+      auto recorded = count[{request.request_id, "committed"}];
+      auto comes_back = [&](const write_attempt& x) {
+        return x.request_id == request.request_id && may_come_back(seen, x);
+      };
+      if (recorded != 1 && std::none_of(seen.writes.begin(), seen.writes.end(), comes_back))
+        return violation{"every commit is in the audit once", request.request_id + " of commit "
+                                                                + std::to_string(commit.seq) + " has "
+                                                                + std::to_string(recorded) + " records"};
+    }
+  if (seen.audit_troubled)
+    return {};
+  auto once = [&](const attempt& x, const std::string& status) -> maybe {
+    auto recorded = count[{x.request_id, status}];
+    if (x.what.db != db || recorded == 1)
+      return {};
+    return violation{"every request is in the audit",
+                     x.request_id + " has " + std::to_string(recorded) + " records that say " + status};
+  };
+  for (const auto& x : seen.writes) {
+    auto status = x.fate == fate::refused ? std::string{to_string(x.why.code)} : "replayed";
+    if (x.fate == fate::refused || (x.fate == fate::done && x.result.replayed))
+      if (auto wrong = once(x, status))
+        return wrong;
+  }
+  uint64_t hits = 0;
+  for (const auto& x : seen.reads) {
+    if (x.what.db != db || x.fate == fate::open || x.fate == fate::unknown)
+      continue;
+    if (x.fate == fate::done && x.source == read_source::cache)
+      ++hits;
+    else if (auto wrong = once(x, x.fate == fate::done ? "ok" : std::string{to_string(x.why.code)}))
+      return wrong;
+  }
+  uint64_t recorded_hits = 0;
+  for (const auto& x : records)
+    if (x.db == database_names[db] && x.type == request_type::cache_hit)
+      recorded_hits += x.count;
+  if (hits != recorded_hits)
+    return violation{"every hit is in the audit",
+                     std::to_string(recorded_hits) + " are recorded of " + std::to_string(hits)};
+  return {};
+}
+
+namespace {
+
+using row = std::optional<buffered_cells>;
+
+// What one operation makes of a row, as if it were executed at once.
+row executed(const operation& x, row before) {
+  if (x.erases)
+    return std::nullopt;
+  if (x.b && *x.b < 0)
+    return before;
+  auto after = before.value_or(buffered_cells{});
+  if (x.a)
+    after.a = x.a;
+  if (x.b)
+    after.b = *x.b;
+  return after;
+}
+
+void add(std::vector<row>& to, const row& x) {
+  if (std::find(to.begin(), to.end(), x) == to.end())
+    to.push_back(x);
+}
+
+// Whether a flush that began after this operation was taken, and before it could be lost, has saved it.
+bool was_saved(const history& seen, const put_attempt& x, uint64_t loss) {
+  return std::any_of(seen.flushes.begin(), seen.flushes.end(), [&](const flush_attempt& y) {
+    return y.fate == fate::done && y.report.kept == 0 && y.began > x.ended && y.ended < loss;
+  });
+}
+
+bool may_be_lost(const settings& set, const history& seen, const put_attempt& x) {
+  if (x.fate != fate::done)
+    return true;
+  auto loses = [&](uint64_t loss) { return loss > x.began && !was_saved(seen, x, loss); };
+  auto takes = [&](uint64_t loss) { return loss > x.began; };
+  const auto& cuts = seen.power_losses;
+  // Without waiting for the disk, what has been written may be lost as well.
+  if (set.normal ? std::any_of(cuts.begin(), cuts.end(), takes) : std::any_of(cuts.begin(), cuts.end(), loses))
+    return true;
+  return !set.journal && std::any_of(seen.buffer_losses.begin(), seen.buffer_losses.end(), loses);
+}
+
+} // namespace
+
+maybe check_buffer(const settings& set, const history& seen, uint32_t db, const database_content& found) {
+  std::map<int64_t, std::vector<const put_attempt*>> by_row;
+  for (const auto& x : seen.puts)
+    if (x.what.db == db && x.fate != fate::refused)
+      by_row[x.what.argument].push_back(&x);
+  for (auto& [id, puts] : by_row) {
+    std::sort(puts.begin(), puts.end(), [](auto* a, auto* b) { return a->began < b->began; });
+    std::vector<row> possible{std::nullopt};
+    for (const auto* x : puts) {
+      std::vector<row> next;
+      for (const auto& before : possible) {
+        add(next, executed(x->what, before));
+        if (may_be_lost(set, seen, *x))
+          add(next, before);
+      }
+      possible = std::move(next);
+    }
+    auto stored = found.rows.find(id);
+    auto now = stored == found.rows.end() ? row{} : row{stored->second};
+    if (std::find(possible.begin(), possible.end(), now) == possible.end())
+      return violation{"buffered rows are what their operations come to",
+                       "row " + std::to_string(id) + " of " + database_names[db] + " has " + text_of(now) + ", and not "
+                         + text_of(possible.front())};
+  }
+  for (const auto& [id, cells] : found.rows)
+    if (by_row.count(id) == 0)
+      return violation{"buffered rows are what their operations come to",
+                       "row " + std::to_string(id) + " is there, and nobody has put it"};
+  return {};
+}
+
+} // namespace sluice::simulation

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "tests/simulation/files.hpp"
+#include "tests/simulation/history.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace sluice::simulation {
+
+/// Whether what one database holds, and what clients were told of it, agree with a model that executes the ledger's
+/// requests in their order.
+std::optional<violation> check_database(const settings& set, const history& seen, uint32_t db,
+                                        const database_content& found);
+
+/// Whether every commit and every answer has its record.
+std::optional<violation> check_audit(const history& seen, uint32_t db, const database_content& found,
+                                     const std::vector<audit_record>& records, const audit_verdict& chain);
+
+/// Whether the buffered rows are what the operations on them come to.
+std::optional<violation> check_buffer(const settings& set, const history& seen, uint32_t db,
+                                      const database_content& found);
+
+} // namespace sluice::simulation

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "tests/simulation/world.hpp"
+
+#include <map>
+#include <vector>
+
+namespace sluice::simulation {
+
+/// The clients of a run: each works off its program, in order, and notes what it is told.
+class clients {
+public:
+  clients(const plan& what, world& where, dice& luck, trace& told);
+
+  /// Has some client begin its next request; false when none may.
+  bool begin_one();
+  /// Whether all programs are done and everything has been answered.
+  bool done() const;
+  /// Requests that nobody has answered yet.
+  std::string open_requests() const;
+  /// Whether the tables of a database are known to be there.
+  bool created(uint32_t db) const;
+  bool creating() const { return !seen.writes.empty() && seen.writes.back().what.steps.front().what == verb::create; }
+  uint64_t open() const noexcept { return open_; }
+  uint64_t begun() const noexcept { return begun_; }
+
+  /// The process is gone: nobody will be answered any more. With `newest`, what each database has kept, when it may
+  /// have lost what was acknowledged.
+  void process_died(const std::vector<uint64_t>* newest);
+
+  /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.
+  void flush();
+  void ask(uint32_t db, question asked, int64_t key, freshness how);
+  void create(uint32_t db);
+
+  history seen;
+
+private:
+  struct client {
+    const std::vector<operation>* program;
+    size_t next = 0;
+    uint64_t open = 0;
+    std::vector<operation> again;
+    std::array<uint64_t, 2> known{};
+  };
+
+  void begin(size_t who, const operation& what);
+  void write(size_t who, const operation& what);
+  void read(size_t who, const operation& what);
+  void put(size_t who, const operation& what);
+  void get(size_t who, const operation& what);
+  void flush(size_t who, const operation& what);
+  void write_answered(write_attempt& x, const caf::expected<write_result>& answer);
+  void read_answered(read_attempt& x, const caf::expected<read_result>& answer);
+  void forget_after(uint32_t db, uint64_t newest);
+  void refused(attempt& x, const caf::error& why);
+  template <class Attempt> Attempt& note(std::deque<Attempt>& in, size_t who, const operation& what);
+  bool sent(attempt& x, uint64_t life);
+  void note_newest(read_attempt& x) const;
+  bool end(attempt& x, uint64_t life);
+  void tell(const attempt& x, std::string_view what, std::string_view more = {});
+
+  world& world_;
+  dice& luck_;
+  trace& told_;
+  std::vector<client> clients_;
+  uint64_t life_ = 0;
+  uint64_t open_ = 0;
+  uint64_t begun_ = 0;
+  uint64_t ids_ = 0;
+  uint64_t entries_ = 0;
+};
+
+} // namespace sluice::simulation

@@ -1,0 +1,68 @@
+#include "tests/simulation/defects.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice {
+
+#ifdef SLUICE_DEFECTS
+
+namespace {
+
+defect active = defect::none;
+
+} // namespace
+
+bool has(defect x) noexcept { return active == x; }
+
+#endif
+
+namespace simulation {
+
+namespace {
+
+#ifdef SLUICE_DEFECTS
+constexpr std::array catalogue{
+  known_defect{defect::acknowledge_failed_commit, "acknowledge_failed_commit", "a COMMIT that failed is acknowledged"},
+  known_defect{defect::forget_stamps, "forget_stamps", "the last table that a commit touched keeps its stamp"},
+  known_defect{defect::forget_schema_change, "forget_schema_change", "a schema change invalidates nothing"},
+  known_defect{defect::reverse_ledger, "reverse_ledger", "a commit record lists its requests backwards"},
+  known_defect{defect::forget_key, "forget_key", "idempotency keys are not kept"},
+  known_defect{defect::join_stale_flight, "join_stale_flight", "a read joins any identical one under way"},
+  known_defect{defect::keep_stale_answer, "keep_stale_answer", "an answer is kept as of its end, not of its beginning"},
+  known_defect{defect::forget_lost_reader, "forget_lost_reader", "whoever waits for a reader that died is not told"},
+  known_defect{defect::drop_audit_record, "drop_audit_record", "the last record of several is not audited"},
+  known_defect{defect::forget_release, "forget_release", "a refused write stays in the admission's count"},
+  known_defect{defect::lose_journal, "lose_journal", "what is in no batch is not recovered from the journal"},
+  known_defect{defect::skip_fsync, "skip_fsync", "COMMIT does not wait for the disk"},
+  known_defect{defect::skip_commit_number, "skip_commit_number", "every other commit number is left out"},
+  known_defect{defect::ignore_payload, "ignore_payload", "a key is recognized whatever its payload"},
+  known_defect{defect::keep_failed_statements, "keep_failed_statements",
+               "what precedes a failed statement in its request is not undone"},
+};
+#else
+constexpr std::array<known_defect, 0> catalogue{};
+#endif
+
+} // namespace
+
+std::span<const known_defect> known_defects() { return catalogue; }
+
+std::optional<known_defect> find_defect(std::string_view name) {
+  for (const auto& x : catalogue)
+    if (x.name == name)
+      return x;
+  return std::nullopt;
+}
+
+#ifdef SLUICE_DEFECTS
+with_defect::with_defect(defect x) { active = x; }
+with_defect::~with_defect() { active = defect::none; }
+#else
+with_defect::with_defect(defect) {}
+with_defect::~with_defect() = default;
+#endif
+
+} // namespace simulation
+
+} // namespace sluice

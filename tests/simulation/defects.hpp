@@ -1,0 +1,32 @@
+#pragma once
+
+#include "actors/defect.hpp"
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace sluice::simulation {
+
+/// A deliberate mistake, and what the broker does with it.
+struct known_defect {
+  defect which;
+  std::string_view name;
+  std::string_view what;
+};
+
+/// Empty where the house was not compiled for the simulation (with sanitizers).
+std::span<const known_defect> known_defects();
+
+std::optional<known_defect> find_defect(std::string_view name);
+
+/// As long as this lives, the broker has the defect.
+class with_defect {
+public:
+  explicit with_defect(defect x);
+  ~with_defect();
+  with_defect(const with_defect&) = delete;
+  with_defect& operator=(const with_defect&) = delete;
+};
+
+} // namespace sluice::simulation

@@ -1,0 +1,188 @@
+#include "tests/simulation/files.hpp"
+
+#include "runtime/sqlite/ledger.hpp"
+
+#include <sqlite3.h>
+
+#include <memory>
+
+namespace sluice::simulation {
+
+namespace {
+
+struct closer {
+  void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
+  void operator()(sqlite3_stmt* x) const noexcept { sqlite3_finalize(x); }
+};
+
+using connection_ptr = std::unique_ptr<sqlite3, closer>;
+
+connection_ptr open(const std::filesystem::path& path) {
+  sqlite3* raw = nullptr;
+  auto code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  connection_ptr result{raw};
+  return code == SQLITE_OK ? std::move(result) : nullptr;
+}
+
+std::string cell(sqlite3_stmt* x, int i) {
+  if (sqlite3_column_type(x, i) == SQLITE_NULL)
+    return "-";
+  return reinterpret_cast<const char*>(sqlite3_column_text(x, i));
+}
+
+// Rows as the model writes them.
+std::optional<std::string> ask(sqlite3* db, const std::string& sql) {
+  sqlite3_stmt* raw = nullptr;
+  if (sqlite3_prepare_v2(db, sql.c_str(), -1, &raw, nullptr) != SQLITE_OK)
+    return std::nullopt;
+  std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
+  std::string result;
+  int code;
+  while ((code = sqlite3_step(raw)) == SQLITE_ROW) {
+    for (int i = 0; i < sqlite3_column_count(raw); ++i)
+      result += cell(raw, i) + ',';
+    result.back() = ';';
+  }
+  return code == SQLITE_DONE ? std::optional{std::move(result)} : std::nullopt;
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+void read_ledger(const std::filesystem::path& path, database_content& x) {
+  auto reader = sqlite::ledger_reader::open(path);
+  if (!reader) {
+    x.trouble = "the ledger cannot be read: " + describe(reader.error()).message;
+    return;
+  }
+  auto commits = reader->after(0, 1'000'000);
+  auto verdict = reader->verify();
+  if (!commits || !verdict) {
+    x.trouble = "the ledger cannot be read: " + describe(commits ? verdict.error() : commits.error()).message;
+    return;
+  }
+  x.commits = std::move(*commits);
+  x.chain = std::move(*verdict);
+}
+
+void read_rows(sqlite3* db, database_content& x) {
+  sqlite3_stmt* raw = nullptr;
+  if (sqlite3_prepare_v2(db, "SELECT id, a, b FROM buffered", -1, &raw, nullptr) != SQLITE_OK)
+    return;
+  std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
+  while (sqlite3_step(raw) == SQLITE_ROW) {
+    auto& row = x.rows[sqlite3_column_int64(raw, 0)];
+    if (sqlite3_column_type(raw, 1) != SQLITE_NULL)
+      row.a = sqlite3_column_int64(raw, 1);
+    row.b = sqlite3_column_int64(raw, 2);
+  }
+}
+
+void read_keys(sqlite3* db, database_content& x) {
+  sqlite3_stmt* raw = nullptr;
+  if (sqlite3_prepare_v2(db, "SELECT key FROM _sluice_keys", -1, &raw, nullptr) != SQLITE_OK)
+    return;
+  std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
+  while (sqlite3_step(raw) == SQLITE_ROW)
+    x.keys.emplace_back(reinterpret_cast<const char*>(sqlite3_column_text(raw, 0)));
+}
+
+} // namespace
+
+std::string integrity_of(const std::filesystem::path& path) {
+  if (!is_there(path))
+    return "ok";
+  auto db = open(path);
+  if (!db)
+    return "cannot be opened";
+  auto integrity = ask(db.get(), "PRAGMA integrity_check");
+  auto foreign_keys = ask(db.get(), "PRAGMA foreign_key_check");
+  if (!integrity || !foreign_keys)
+    return std::string{"cannot be checked: "} + sqlite3_errmsg(db.get());
+  return *integrity == "ok;" && foreign_keys->empty() ? "ok" : *integrity + *foreign_keys;
+}
+
+uint64_t newest_commit(const std::filesystem::path& path) {
+  // Through a connection that leaves the WAL to whoever comes next.
+  auto found = sqlite::last_commit_seq(path);
+  return found ? *found : 0;
+}
+
+caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::path& path) {
+  auto db = open(path);
+  sqlite3_stmt* raw = nullptr;
+  if (!db
+      || sqlite3_prepare_v2(db.get(), "SELECT request_id, db, status, request_type, count FROM audit ORDER BY seq", -1,
+                            &raw, nullptr)
+           != SQLITE_OK)
+    return make_error(errc::io_error, db ? sqlite3_errmsg(db.get()) : "it cannot be opened");
+  std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
+  std::vector<audit_record> result;
+  auto text = [&](int i) { return std::string{reinterpret_cast<const char*>(sqlite3_column_text(raw, i))}; };
+  while (sqlite3_step(raw) == SQLITE_ROW) {
+    auto& x = result.emplace_back();
+    x.request_id = text(0);
+    x.db = text(1);
+    x.status = text(2);
+    if (text(3) == to_string(request_type::cache_hit))
+      x.type = request_type::cache_hit;
+    x.count = static_cast<uint32_t>(sqlite3_column_int64(raw, 4));
+  }
+  return result;
+}
+
+database_content look_into(const std::filesystem::path& path) {
+  database_content x;
+  x.exists = is_there(path);
+  x.integrity = integrity_of(path);
+  if (!x.exists)
+    return x;
+  auto db = open(path);
+  if (!db) {
+    x.trouble = "the file cannot be opened";
+    return x;
+  }
+  for (uint32_t i = 0; i < questions; ++i) {
+    auto asked = static_cast<question>(i);
+    if (asked != question::one)
+      x.answers[i] = ask(db.get(), sql_of(asked, 0).sql.str());
+  }
+  if (auto found = x.answers[static_cast<size_t>(question::foreign)]; found && !found->empty())
+    x.foreign = std::stoll(*found);
+  read_rows(db.get(), x);
+  read_keys(db.get(), x);
+  db.reset();
+  read_ledger(path, x);
+  return x;
+}
+
+bool foreigner::lock() {
+  let_go();
+  if (!is_there(path_))
+    return false;
+  auto db = open(path_);
+  if (!db)
+    return false;
+  // As whoever comes by has it; the broker alone is told not to.
+  sqlite3_wal_autocheckpoint(db.get(), 0);
+  if (sqlite3_exec(db.get(), "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) != SQLITE_OK)
+    return false;
+  db_ = db.release();
+  return true;
+}
+
+bool foreigner::commit() {
+  auto done =
+    db_ && sqlite3_exec(db_, "UPDATE foreigners SET n = n + 1; COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK;
+  let_go();
+  return done;
+}
+
+void foreigner::let_go() {
+  sqlite3_close_v2(db_);
+  db_ = nullptr;
+}
+
+} // namespace sluice::simulation

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "runtime/sqlite/ledger_reader.hpp"
+#include "tests/simulation/model.hpp"
+
+#include <array>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+struct sqlite3;
+
+namespace sluice::simulation {
+
+/// What is in a database file when nobody else uses it.
+struct database_content {
+  bool exists = false;
+  std::vector<sqlite::ledger_commit> commits;
+  /// What the whole chain looks like.
+  std::optional<audit_verdict> chain;
+  /// The answers to the questions that have no key; nothing where the statement fails.
+  std::array<std::optional<std::string>, questions> answers;
+  /// The idempotency keys that are remembered.
+  std::vector<std::string> keys;
+  std::map<int64_t, buffered_cells> rows;
+  int64_t foreign = 0;
+  /// What SQLite's own check says; "ok" when nothing is wrong.
+  std::string integrity;
+  std::string trouble;
+};
+
+database_content look_into(const std::filesystem::path& path);
+
+/// What SQLite's check says of a file; "ok" also when there is none.
+std::string integrity_of(const std::filesystem::path& path);
+
+/// Everything in an audit file, whether or not its chain is whole.
+caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::path& path);
+
+/// The newest commit in a file; 0 when there is none.
+uint64_t newest_commit(const std::filesystem::path& path);
+
+/// A program that opens a database without asking the broker.
+class foreigner {
+public:
+  explicit foreigner(std::filesystem::path path) : path_(std::move(path)) {}
+  foreigner(const foreigner&) = delete;
+  foreigner& operator=(const foreigner&) = delete;
+  ~foreigner() { let_go(); }
+
+  /// Takes the write lock; false when it is not to be had.
+  bool lock();
+  bool locks() const noexcept { return db_ != nullptr; }
+
+  /// Counts up in a table of its own; commits and lets go of the lock. False when that failed.
+  bool commit();
+  void let_go();
+
+private:
+  std::filesystem::path path_;
+  sqlite3* db_ = nullptr;
+};
+
+} // namespace sluice::simulation

@@ -1,0 +1,93 @@
+#pragma once
+
+#include "messages/buffer.hpp"
+#include "messages/write.hpp"
+#include "tests/simulation/plan.hpp"
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+
+namespace sluice::simulation {
+
+/// What its client knows of a request.
+enum class fate : uint8_t { open, done, refused, unknown };
+
+/// A request that was made, and what came of it. `began` and `ended` are the numbers of events, 0 for never.
+struct attempt {
+  uint64_t client = 0;
+  operation what;
+  std::string request_id;
+  uint64_t began = 0;
+  uint64_t ended = 0;
+  simulation::fate fate = simulation::fate::open;
+  failure why;
+};
+
+struct write_attempt : attempt {
+  write_result result;
+  /// Acknowledged without fsync, and taken by a power cut.
+  bool lost = false;
+};
+
+struct read_attempt : attempt {
+  std::string rows;
+  uint64_t as_of_seq = 0;
+  uint64_t min_seq = 0;
+  /// The newest commit that anybody had been told of when it began.
+  uint64_t acknowledged = 0;
+  /// Foreign commits before it began, and before it ended.
+  int64_t foreign_before = 0;
+  int64_t foreign_after = 0;
+  read_source source = read_source::database;
+  /// Looked at what a power cut has taken since.
+  bool lost = false;
+};
+
+struct put_attempt : attempt {};
+
+struct flush_attempt : attempt {
+  flush_report report;
+};
+
+struct get_attempt : attempt {
+  buffered_row row;
+};
+
+/// What happened that the invariants look at, in order.
+struct history {
+  struct per_database {
+    uint64_t acknowledged = 0;
+    int64_t foreign = 0;
+    /// Foreign commits that may have happened or not.
+    int64_t foreign_failures = 0;
+  };
+
+  uint64_t event = 0;
+  std::array<per_database, 2> databases;
+  // Callbacks keep references.
+  std::deque<write_attempt> writes;
+  std::deque<read_attempt> reads;
+  std::deque<put_attempt> puts;
+  std::deque<get_attempt> gets;
+  std::deque<flush_attempt> flushes;
+  /// Events that may have taken what waited in the buffer.
+  std::vector<uint64_t> buffer_losses;
+  /// Those that a journal does not survive, either.
+  std::vector<uint64_t> power_losses;
+  /// Whether anything failed that was not a client's own fault.
+  bool troubled = false;
+  bool disk_troubled = false;
+  /// Whether the audit may have lost what it had not written.
+  bool audit_troubled = false;
+};
+
+/// An invariant that does not hold.
+struct violation {
+  std::string invariant;
+  std::string what;
+};
+
+} // namespace sluice::simulation

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "messages/rowset.hpp"
+#include "messages/statement.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::simulation {
+
+/// What one step of a write does. The tables are in `model.cpp`: registers with a trigger, children with a cascade,
+/// accounts that must not go below zero, a view whose meaning changes, and a table for the buffer.
+enum class verb : uint8_t {
+  create,
+  put,
+  insert,
+  erase,
+  add,
+  give,
+  adopt,
+  drop_view,
+  make_view,
+  /// Fails in its second row, when its first has been written.
+  insert_twice,
+  /// Fails, and takes the whole transaction with it.
+  veto,
+  nonsense,
+};
+
+struct step {
+  verb what = verb::put;
+  int64_t key = 0;
+  int64_t number = 0;
+
+  friend bool operator==(const step&, const step&) = default;
+};
+
+/// What a reader may ask.
+enum class question : uint8_t { one, all, tally, sum, children, joined, view, foreign, rows };
+
+constexpr uint32_t questions = 9;
+
+/// The SQL that stands for a step, and for a question.
+std::vector<statement> sql_of(const step& x);
+statement sql_of(question asked, int64_t key);
+
+/// For people.
+std::string to_string(const step& x);
+std::string to_string(question asked, int64_t key);
+
+/// Rows as text, to be compared and printed.
+std::string text_of(const rowset& rows);
+
+/// A row of the table that the buffer writes; a column that is missing is NULL, or its default.
+struct buffered_cells {
+  std::optional<int64_t> a;
+  int64_t b = 0;
+
+  friend bool operator==(const buffered_cells&, const buffered_cells&) = default;
+};
+
+/// What is in one database, in plain maps: the judge of what SQLite and the broker say.
+class model {
+public:
+  /// What a step did: rows changed, and what it returned; -1 where it is not looked at.
+  struct effect {
+    int64_t changes = -1;
+    std::optional<int64_t> returned;
+  };
+
+  /// Applies all steps or none; false when one of them fails.
+  bool apply(const std::vector<step>& steps, std::vector<effect>* effects = nullptr);
+
+  /// The rows that answer a question; nothing when the statement itself fails. `foreign` is what others wrote.
+  std::optional<std::string> answer(question asked, int64_t key, int64_t foreign) const;
+
+  bool created() const noexcept { return created_; }
+  std::map<int64_t, buffered_cells>& rows() noexcept { return rows_; }
+  const std::map<int64_t, buffered_cells>& rows() const noexcept { return rows_; }
+
+private:
+  bool apply(const step& x, effect& did);
+  bool put(const step& x, bool may_exist, effect& did);
+
+  bool created_ = false;
+  std::map<int64_t, int64_t> registers_;
+  std::map<int64_t, int64_t> children_;
+  std::map<int64_t, int64_t> accounts_;
+  std::map<int64_t, buffered_cells> rows_;
+  int64_t tally_ = 0;
+  int64_t view_ = -1;
+};
+
+/// Accounts that there are, and what is in them together.
+constexpr int64_t accounts = 3;
+constexpr int64_t money = 300;
+
+} // namespace sluice::simulation

@@ -1,0 +1,267 @@
+#include "tests/simulation/plan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace sluice::simulation {
+
+namespace {
+
+constexpr int64_t registers = 6;
+constexpr int64_t buffered_rows = 5;
+
+// Makes up what clients ask. Every number that is written is written once, so that whoever reads it says who wrote it.
+class author {
+public:
+  author(dice& luck, const settings& set) : luck_(luck), set_(set) {}
+
+  operation next() {
+    operation x;
+    x.db = static_cast<uint32_t>(luck_.pick(set_.databases));
+    x.waits = luck_.chance(60);
+    auto roll = luck_.pick(100);
+    if (roll < 45)
+      write(x);
+    else if (roll < 85)
+      read(x);
+    else if (roll < 94)
+      put(x);
+    else if (roll < 96)
+      get(x);
+    else
+      x.what = roll < 98 ? operation::kind::flush : operation::kind::log;
+    return x;
+  }
+
+private:
+  void write(operation& x) {
+    x.what = operation::kind::write;
+    if (luck_.chance(3))
+      x.deadline = std::chrono::milliseconds{1 + luck_.pick(50)};
+    auto roll = luck_.pick(100);
+    if (roll < 12) {
+      auto sum = static_cast<int64_t>(luck_.pick(60));
+      x.steps = {{verb::give, account(), -sum}, {verb::give, account(), sum}};
+    } else if (roll < 17) {
+      x.steps = {{verb::drop_view, 0, 0}, {verb::make_view, static_cast<int64_t>(luck_.pick(2)), 0}};
+    } else {
+      auto several = luck_.chance(20) ? 2 + luck_.pick(3) : 1;
+      for (uint64_t i = 0; i < several; ++i)
+        x.steps.push_back(one_step());
+    }
+    if (luck_.chance(6))
+      x.steps.push_back(bad_step());
+    if (luck_.chance(50))
+      give_key(x);
+  }
+
+  // Most keys are new; some come again, with the same payload or with another.
+  void give_key(operation& x) {
+    x.retries = luck_.pick(4);
+    if (keyed_.empty() || !luck_.chance(20)) {
+      x.key = keyed_.size() + 1;
+      keyed_.push_back(x);
+      return;
+    }
+    const auto& former = keyed_[luck_.pick(keyed_.size())];
+    x.key = former.key;
+    x.db = former.db;
+    if (luck_.chance(70))
+      x.steps = former.steps;
+  }
+
+  step one_step() {
+    auto k = static_cast<int64_t>(luck_.pick(registers));
+    auto roll = luck_.pick(100);
+    if (roll < 40)
+      return {verb::put, k, ++numbers_ * 100};
+    if (roll < 55)
+      return {verb::add, k, 1};
+    if (roll < 67)
+      return {verb::erase, k, 0};
+    if (roll < 80)
+      return {verb::insert, k, ++numbers_ * 100};
+    return {verb::adopt, k, ++numbers_};
+  }
+
+  step bad_step() {
+    auto roll = luck_.pick(3);
+    return {roll == 0 ? verb::insert_twice : roll == 1 ? verb::veto : verb::nonsense, ++numbers_, 0};
+  }
+
+  void read(operation& x) {
+    x.what = operation::kind::read;
+    x.asked = static_cast<question>(luck_.chance(40) ? 0 : luck_.pick(questions));
+    x.argument = x.asked == question::one ? static_cast<int64_t>(luck_.pick(registers)) : 0;
+    if (luck_.chance(15))
+      x.freshness = freshness::fresh;
+    x.since_own = luck_.chance(20);
+  }
+
+  void put(operation& x) {
+    x.what = operation::kind::put;
+    x.argument = static_cast<int64_t>(luck_.pick(buffered_rows));
+    x.erases = luck_.chance(20);
+    if (x.erases)
+      return;
+    x.a = ++numbers_;
+    if (luck_.chance(40))
+      x.b = luck_.chance(6) ? -1 : ++numbers_;
+  }
+
+  void get(operation& x) {
+    x.what = operation::kind::get;
+    x.argument = static_cast<int64_t>(luck_.pick(buffered_rows));
+  }
+
+  int64_t account() { return static_cast<int64_t>(luck_.pick(accounts)); }
+
+  dice& luck_;
+  const settings& set_;
+  int64_t numbers_ = 0;
+  std::vector<operation> keyed_;
+};
+
+settings make_settings(dice& luck) {
+  settings x;
+  x.normal = luck.chance(20);
+  x.journal = luck.chance(40);
+  x.cache = !luck.chance(5);
+  x.by = static_cast<order>(luck.pick(4));
+  x.databases = luck.chance(30) ? 2 : 1;
+  x.readers = 1 + luck.pick(3);
+  x.group = luck.chance(25) ? 1 + luck.pick(4) : 4'096;
+  x.checkpoint_bytes = luck.chance(40) ? 20'000 : 4ULL << 20U;
+  x.queue = luck.chance(10) ? 12 : 10'000;
+  x.buffer_pending = luck.chance(20) ? 6 : 1'000;
+  return x;
+}
+
+std::vector<incident::kind> kinds(const mischief& allowed) {
+  using kind = incident::kind;
+  std::vector<kind> result{kind::passing_time};
+  auto add = [&](bool wanted, std::initializer_list<kind> more) {
+    if (wanted)
+      result.insert(result.end(), more);
+  };
+  add(allowed.actors, {kind::kill_writer, kind::kill_writer, kind::kill_reader, kind::kill_cache, kind::kill_audit,
+                       kind::kill_buffer, kind::kill_log});
+  add(allowed.processes, {kind::kill_process, kind::reopen});
+  add(allowed.disk,
+      {kind::cut_power, kind::disk_error, kind::disk_error, kind::disk_full, kind::slow_disk, kind::slow_disk,
+       kind::dies_at_disk, kind::loses_power_at_disk, kind::loses_power_at_disk, kind::heal});
+  add(allowed.foreigners, {kind::foreign_lock, kind::foreign_commit, kind::foreign_commit});
+  return result;
+}
+
+incident make_incident(dice& luck, const std::vector<incident::kind>& from, const settings& set, uint64_t operations) {
+  incident x;
+  x.after = luck.pick(operations + 1);
+  x.steps = luck.pick(40);
+  x.what = from[luck.pick(from.size())];
+  x.db = static_cast<uint32_t>(luck.pick(set.databases));
+  x.file = static_cast<uint32_t>(luck.pick(8));
+  x.disk = static_cast<uint32_t>(luck.pick(8));
+  x.skip = luck.pick(12);
+  x.times = luck.chance(60) ? 1 : 1 + luck.pick(5);
+  constexpr std::array<uint64_t, 6> times{1, 20, 150, 1'200, 6'000, 70'000};
+  x.time = std::chrono::milliseconds{times[luck.pick(times.size())]};
+  return x;
+}
+
+std::string milliseconds(std::chrono::milliseconds x) { return std::to_string(x.count()) + " ms"; }
+
+} // namespace
+
+uint64_t plan::operations() const {
+  uint64_t count = 0;
+  for (const auto& x : clients)
+    count += x.size();
+  return count;
+}
+
+plan make_plan(uint64_t seed, mischief allowed) {
+  dice luck{seed * 0x9e3779b97f4a7c15ULL + 1};
+  plan x;
+  x.seed = seed;
+  x.set = make_settings(luck);
+  author writes{luck, x.set};
+  auto count = 1 + luck.pick(6);
+  auto most = luck.chance(10) ? 60 : 25;
+  for (uint64_t i = 0; i < count; ++i) {
+    auto& program = x.clients.emplace_back();
+    for (auto left = 3 + luck.pick(static_cast<uint64_t>(most)); left > 0; --left)
+      program.push_back(writes.next());
+  }
+  auto from = kinds(allowed);
+  // One seed in four has no trouble at all but the order of things.
+  auto incidents = luck.chance(25) ? 0 : luck.pick(7);
+  for (uint64_t i = 0; i < incidents; ++i)
+    x.incidents.push_back(make_incident(luck, from, x.set, x.operations()));
+  std::stable_sort(x.incidents.begin(), x.incidents.end(),
+                   [](const incident& a, const incident& b) { return a.after < b.after; });
+  return x;
+}
+
+std::string to_string(const operation& x) {
+  auto result = database_names[x.db] + ": ";
+  auto optional = [](const char* name, const std::optional<int64_t>& content) {
+    return content ? std::string{" "} + name + '=' + std::to_string(*content) : std::string{};
+  };
+  switch (x.what) {
+  case operation::kind::write:
+    result += "write";
+    for (const auto& one : x.steps)
+      result += " [" + to_string(one) + ']';
+    if (x.key > 0)
+      result += " under key " + std::to_string(x.key) + ", again " + std::to_string(x.retries) + " times";
+    if (x.deadline.count() > 0)
+      result += " within " + milliseconds(x.deadline);
+    break;
+  case operation::kind::read:
+    result += "read " + to_string(x.asked, x.argument) + (x.freshness == freshness::fresh ? ", fresh" : "")
+              + (x.since_own ? ", as new as known" : "");
+    break;
+  case operation::kind::put:
+    result += "buffer " + std::string{x.erases ? "delete" : "upsert"} + " row " + std::to_string(x.argument)
+              + optional("a", x.a) + optional("b", x.b);
+    break;
+  case operation::kind::get: result += "get row " + std::to_string(x.argument); break;
+  case operation::kind::flush: result += "flush"; break;
+  case operation::kind::log: result += "log"; break;
+  }
+  return result + (x.waits ? "" : ", at once");
+}
+
+std::string to_string(const incident& x) {
+  constexpr std::array<std::string_view, 18> words{
+    "the writer is killed", "a reader is killed", "the cache is killed",   "the audit is killed",
+    "the buffer is killed", "the log is killed",  "the process is killed", "the power is cut",
+    "orderly restart",      "the disk fails",     "the disk is full",      "the disk is slow",
+    "process dies at disk", "power cut at disk",  "the disk is healed",    "a foreigner holds the lock",
+    "a foreigner commits",  "time passes"};
+  auto result = "after operation " + std::to_string(x.after) + " and " + std::to_string(x.steps)
+                + " steps: " + std::string{words[static_cast<size_t>(x.what)]};
+  return result + " (" + database_names[x.db] + ", file " + std::to_string(x.file) + ", disk operation "
+         + std::to_string(x.disk) + ", skip " + std::to_string(x.skip) + ", times " + std::to_string(x.times) + ", "
+         + milliseconds(x.time) + ')';
+}
+
+std::string to_string(const plan& x) {
+  auto flag = [](bool set, const char* word) { return set ? std::string{word} + ", " : std::string{}; };
+  constexpr std::array<std::string_view, 4> orders{"any order", "first come", "last come", "one waits"};
+  auto result = "seed " + std::to_string(x.seed) + ": " + flag(x.set.normal, "NORMAL") + flag(x.set.journal, "journal")
+                + flag(!x.set.cache, "no cache") + std::string{orders[static_cast<size_t>(x.set.by)]} + ", "
+                + std::to_string(x.set.readers) + " readers, groups of " + std::to_string(x.set.group)
+                + ", checkpoint at " + std::to_string(x.set.checkpoint_bytes) + " bytes, queue of "
+                + std::to_string(x.set.queue) + ", " + std::to_string(x.set.buffer_pending) + " buffered rows\n";
+  for (size_t i = 0; i < x.clients.size(); ++i)
+    for (const auto& operation : x.clients[i])
+      result += "  client " + std::to_string(i + 1) + ": " + to_string(operation) + '\n';
+  for (const auto& one : x.incidents)
+    result += "  " + to_string(one) + '\n';
+  return result;
+}
+
+} // namespace sluice::simulation

@@ -1,0 +1,139 @@
+#pragma once
+
+#include "messages/read.hpp"
+#include "runtime/config.hpp"
+#include "tests/simulation/model.hpp"
+
+#include <array>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace sluice::simulation {
+
+/// A source of decisions; the same on every machine, unlike the distributions of the standard library.
+class dice {
+public:
+  explicit dice(uint64_t seed) : engine_(seed) {}
+
+  /// From 0 to before `n`. @pre n > 0
+  uint64_t pick(uint64_t n) { return engine_() % n; }
+  bool chance(uint64_t percent) { return pick(100) < percent; }
+  uint64_t next() { return engine_(); }
+  std::mt19937_64& engine() noexcept { return engine_; }
+
+private:
+  std::mt19937_64 engine_;
+};
+
+/// One request of a client.
+struct operation {
+  enum class kind : uint8_t { write, read, put, get, flush, log };
+
+  kind what = kind::read;
+  uint32_t db = 0;
+  std::vector<step> steps;
+  /// Of a write: the number of its idempotency key, 0 for none.
+  uint64_t key = 0;
+  /// Of a keyed write: how often it is sent again when its answer leaves open what became of it, or is a refusal that
+  /// may pass.
+  uint64_t retries = 0;
+  std::chrono::milliseconds deadline{0};
+  question asked = question::one;
+  /// The register asked for, or the row of a buffered operation.
+  int64_t argument = 0;
+  sluice::freshness freshness = freshness::cached;
+  /// Of a read: asks for the newest commit that its client knows.
+  bool since_own = false;
+  /// Of a put: nothing deletes the row; without `b` only `a` is set.
+  std::optional<int64_t> a;
+  std::optional<int64_t> b;
+  bool erases = false;
+  /// Whether it begins only when everything before it has been answered.
+  bool waits = true;
+};
+
+std::string to_string(const operation& x);
+
+/// Something that goes wrong, or is done to the broker.
+struct incident {
+  enum class kind : uint8_t {
+    kill_writer,
+    kill_reader,
+    kill_cache,
+    kill_audit,
+    kill_buffer,
+    kill_log,
+    kill_process,
+    cut_power,
+    reopen,
+    disk_error,
+    disk_full,
+    slow_disk,
+    dies_at_disk,
+    loses_power_at_disk,
+    heal,
+    foreign_lock,
+    foreign_commit,
+    passing_time,
+  };
+
+  /// After how many operations have begun, and how many steps later.
+  uint64_t after = 0;
+  uint64_t steps = 0;
+  kind what = kind::kill_writer;
+  uint32_t db = 0;
+  /// Which file and operation of the disk; how many of them pass first.
+  uint32_t file = 0;
+  uint32_t disk = 0;
+  uint64_t skip = 0;
+  uint64_t times = 1;
+  std::chrono::milliseconds time{0};
+};
+
+std::string to_string(const incident& x);
+
+/// In which order actors with something to do are run.
+enum class order : uint8_t { any, first_come, last_come, one_waits };
+
+struct settings {
+  bool normal = false;
+  bool journal = false;
+  bool cache = true;
+  order by = order::any;
+  uint32_t databases = 1;
+  uint64_t readers = 2;
+  uint64_t group = 4'096;
+  uint64_t checkpoint_bytes = 4ULL << 20;
+  uint64_t queue = 10'000;
+  uint64_t buffer_pending = 1'000;
+};
+
+/// Everything about a run but the order of what happens at the same time, which `seed` decides. Data, so that parts can
+/// be left out.
+struct plan {
+  uint64_t seed = 0;
+  settings set;
+  std::vector<std::vector<operation>> clients;
+  std::vector<incident> incidents;
+
+  uint64_t operations() const;
+};
+
+/// Which kinds of trouble a plan may have.
+struct mischief {
+  bool actors = true;
+  bool processes = true;
+  bool disk = true;
+  bool foreigners = true;
+};
+
+plan make_plan(uint64_t seed, mischief allowed = {});
+
+std::string to_string(const plan& x);
+
+/// The databases of every run.
+inline const std::array<std::string, 2> database_names{"app.db", "other.db"};
+
+} // namespace sluice::simulation

@@ -1,0 +1,400 @@
+#include "tests/simulation/runner.hpp"
+
+#include "runtime/sqlite/audit_store.hpp"
+#include "tests/simulation/checker.hpp"
+
+#include <algorithm>
+
+namespace sluice::simulation {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Longer than any deadline, time-out and pause of the broker's one after the other.
+constexpr auto patience = 180s;
+
+// What faults may hit, by the end of their names.
+constexpr std::array<const char*, 8> files{"app.db-wal", "app.db",        "app.db-wal",  "audit.db-wal",
+                                           "audit.db",   "buffer.db-wal", "logs.db-wal", ""};
+
+class runner {
+public:
+  runner(const plan& what, bool keep_trace)
+    : plan_(what), told_(keep_trace), luck_(what.seed * 0xbf58476d1ce4e5b9ULL + 2), world_(what.set, luck_, told_),
+      clients_(what, world_, luck_, told_) {
+    for (uint32_t i = 0; i < what.set.databases; ++i)
+      foreigners_.push_back(std::make_unique<foreigner>(world_.path_of(i)));
+    world_.meanwhile = [this] {
+      if (may_begin() && luck_.chance(50))
+        clients_.begin_one();
+    };
+  }
+
+  ~runner() {
+    // Messengers of requests that nobody has answered come home to nobody.
+    clients_.process_died(nullptr);
+    world_.end();
+  }
+
+  verdict run() {
+    verdict result;
+    try {
+      result.broken = live();
+    } catch (const std::exception& x) {
+      result.broken = violation{"the simulation goes on", x.what()};
+    }
+    result.trace_hash = told_.hash();
+    result.digest = digest_;
+    result.operations = clients_.begun();
+    result.steps = steps_;
+    result.crashes = crashes_;
+    if (result.broken)
+      told_.note(world_.time(), "checker", result.broken->invariant + ": " + result.broken->what);
+    result.lines = told_.lines();
+    return result;
+  }
+
+private:
+  std::optional<violation> live();
+  bool turn(bool everything);
+  bool may_begin() const { return world_.ready() && !world_.closing() && tables_ == plan_.set.databases; }
+  void create_tables();
+  void happen(const incident& x);
+  void break_disk(const incident& x, sqlite::disk_effect effect);
+  void commit_foreign(uint32_t db);
+  bool quarantined(uint32_t db) const;
+  std::optional<violation> until_closed();
+  std::optional<violation> open_again();
+  void come_to_an_end();
+  void survive();
+  void calm_down();
+  std::optional<violation> until(const std::function<bool()>& done, const char* what);
+  std::optional<violation> come_to_rest();
+  std::optional<violation> at_rest();
+  std::optional<violation> judge();
+
+  const plan& plan_;
+  trace told_;
+  dice luck_;
+  world world_;
+  clients clients_;
+  std::vector<std::unique_ptr<foreigner>> foreigners_;
+  std::vector<clock::steady> foreign_until_ = std::vector<clock::steady>(2);
+  std::vector<bool> foreign_commits_ = std::vector<bool>(2);
+  size_t next_incident_ = 0;
+  uint64_t due_at_ = 0;
+  uint64_t steps_ = 0;
+  uint64_t crashes_ = 0;
+  const uint64_t steps_at_most_ = 20'000 + plan_.operations() * 500;
+  clock::steady room_at_ = clock::steady::max();
+  uint32_t tables_ = 0;
+  uint64_t digest_ = 0;
+  bool calm_ = false;
+};
+
+bool runner::turn(bool everything) {
+  ++steps_;
+  if (world_.died()) {
+    survive();
+    return true;
+  }
+  if (world_.closed()) {
+    auto& seen = clients_.seen;
+    // A broker that ends while its disk or its lock is not to be had gives up what waits for it.
+    if (seen.troubled)
+      seen.buffer_losses.push_back(++seen.event);
+    world_.leave();
+    world_.boot();
+    return true;
+  }
+  for (uint32_t i = 0; i < foreigners_.size(); ++i)
+    if (foreigners_[i]->locks() && world_.time().now() >= foreign_until_[i])
+      foreign_commits_[i] ? commit_foreign(i) : foreigners_[i]->let_go();
+  if (world_.time().now() >= room_at_) {
+    room_at_ = clock::steady::max();
+    world_.faults().set_room(std::nullopt);
+  }
+  create_tables();
+  auto& incidents = plan_.incidents;
+  if (everything && next_incident_ < incidents.size()) {
+    const auto& next = incidents[next_incident_];
+    if (next.after <= clients_.begun() || clients_.done()) {
+      if (due_at_ == 0)
+        due_at_ = steps_ + next.steps;
+      if (steps_ >= due_at_ && world_.ready() && !world_.closing()) {
+        ++next_incident_;
+        due_at_ = 0;
+        happen(next);
+        return true;
+      }
+    }
+  }
+  if (luck_.chance(3)) {
+    world_.advance(std::chrono::milliseconds{1 + luck_.pick(20)});
+    return true;
+  }
+  if (may_begin() && luck_.chance(25) && clients_.begin_one())
+    return true;
+  if (world_.step())
+    return true;
+  if (may_begin() && clients_.begin_one())
+    return true;
+  constexpr std::array<uint64_t, 5> pauses{1, 5, 25, 120, 1'000};
+  world_.advance(std::chrono::milliseconds{pauses[luck_.pick(pauses.size())]});
+  return false;
+}
+
+void runner::create_tables() {
+  if (!world_.ready() || world_.closing() || tables_ == plan_.set.databases || clients_.open() > 0)
+    return;
+  if (clients_.created(tables_) && ++tables_ == plan_.set.databases)
+    return;
+  if (clients_.creating())
+    // The last attempt has failed.
+    world_.advance(100ms);
+  clients_.create(tables_);
+}
+
+void runner::commit_foreign(uint32_t db) {
+  auto done = foreigners_[db]->commit();
+  told_.note(world_.time(), "foreigner", done ? "has committed" : "could not commit");
+  auto& seen = clients_.seen.databases[db];
+  done ? ++seen.foreign : ++seen.foreign_failures;
+}
+
+void runner::happen(const incident& x) {
+  using kind = incident::kind;
+  told_.note(world_.time(), "plan", to_string(x));
+  auto& seen = clients_.seen;
+  seen.troubled |= x.what != kind::passing_time && x.what != kind::reopen;
+  switch (x.what) {
+  case kind::kill_process:
+  case kind::cut_power: world_.next_death(x.what == kind::cut_power); return survive();
+  case kind::reopen:
+    // What reaches an actor that has ended is refused by nobody who could tell the audit.
+    seen.audit_troubled = true;
+    return world_.close();
+  case kind::disk_error: return break_disk(x, sqlite::disk_effect::io_error);
+  case kind::disk_full:
+    seen.disk_troubled = seen.audit_troubled = true;
+    room_at_ = world_.time().now() + x.time;
+    return world_.faults().set_room(x.skip * 4'096);
+  case kind::slow_disk: return break_disk(x, sqlite::disk_effect::delay);
+  case kind::dies_at_disk:
+  case kind::loses_power_at_disk:
+    world_.next_death(x.what == kind::loses_power_at_disk);
+    return break_disk(x, luck_.chance(50) ? sqlite::disk_effect::kill_before : sqlite::disk_effect::kill_after);
+  case kind::heal: return world_.faults().heal();
+  case kind::foreign_lock:
+  case kind::foreign_commit:
+    if (foreigners_[x.db]->lock()) {
+      told_.note(world_.time(), "foreigner", "holds the lock");
+      foreign_commits_[x.db] = x.what == kind::foreign_commit;
+      foreign_until_[x.db] = world_.time().now() + (luck_.chance(50) ? 0ms : x.time);
+    }
+    return;
+  case kind::passing_time: return world_.advance(x.time);
+  default:
+    if (x.what == kind::kill_buffer)
+      world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
+    seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
+    return world_.kill(x.what, x.db);
+  }
+}
+
+void runner::break_disk(const incident& x, sqlite::disk_effect effect) {
+  auto& seen = clients_.seen;
+  if (effect != sqlite::disk_effect::delay)
+    seen.disk_troubled = seen.audit_troubled = true;
+  sqlite::disk_fault fault;
+  fault.file = files[x.file];
+  fault.on = static_cast<sqlite::disk_operation>(x.disk % 7);
+  fault.effect = effect;
+  fault.skip = x.skip;
+  fault.times = x.times;
+  if (effect == sqlite::disk_effect::delay) {
+    // Mostly where a commit waits for the disk.
+    fault.on = luck_.chance(70) ? sqlite::disk_operation::sync : fault.on;
+    fault.times = x.times * 5;
+    fault.delay = std::min(x.time, 1'200ms);
+  }
+  world_.faults().inject(fault);
+}
+
+// The process has died; a new one is started on what the disk has kept.
+void runner::survive() {
+  ++crashes_;
+  auto& seen = clients_.seen;
+  seen.audit_troubled = true;
+  auto power = world_.lost_power();
+  world_.cut();
+  for (auto& x : foreigners_)
+    x->let_go();
+  world_.die(power);
+  if (power)
+    seen.power_losses.push_back(seen.event + 1);
+  // A new machine begins with a disk that is whole.
+  world_.faults().heal();
+  std::vector<uint64_t> newest;
+  if (power && plan_.set.normal)
+    for (uint32_t i = 0; i < plan_.set.databases; ++i)
+      newest.push_back(newest_commit(world_.path_of(i)));
+  clients_.process_died(newest.empty() ? nullptr : &newest);
+  for (tables_ = 0; tables_ < plan_.set.databases && clients_.created(tables_);)
+    ++tables_;
+  world_.boot();
+}
+
+std::optional<violation> runner::until(const std::function<bool()>& done, const char* what) {
+  auto since = world_.time().now();
+  auto progress = clients_.seen.event;
+  while (!done()) {
+    turn(!calm_);
+    if (std::exchange(progress, clients_.seen.event) != clients_.seen.event)
+      since = world_.time().now();
+    if (world_.time().now() - since > patience || steps_ > steps_at_most_)
+      return violation{"every request is answered", std::string{what} + "; " + std::to_string(clients_.open())
+                                                      + " requests are open: " + clients_.open_requests()};
+  }
+  return {};
+}
+
+std::optional<violation> runner::live() {
+  world_.boot();
+  auto worked_off = [this] {
+    return clients_.done() && next_incident_ == plan_.incidents.size() && tables_ == plan_.set.databases;
+  };
+  // As long as something is wrong nobody may be served, but everybody has to be told.
+  if (auto wrong = until(worked_off, "the programs do not end"))
+    return wrong;
+  if (auto wrong = come_to_rest())
+    return wrong;
+  if (clients_.seen.disk_troubled)
+    // What the audit could not take then, it takes from the ledgers when they are opened next.
+    if (auto wrong = open_again())
+      return wrong;
+  if (auto wrong = at_rest())
+    return wrong;
+  return judge();
+}
+
+// From here on nothing goes wrong any more.
+void runner::calm_down() {
+  calm_ = true;
+  world_.faults().heal();
+  for (auto& x : foreigners_)
+    x->let_go();
+}
+
+std::optional<violation> runner::come_to_rest() {
+  calm_down();
+  if (auto wrong = until([this] { return !world_.died() && may_begin(); }, "the broker does not come back"))
+    return wrong;
+  // What was done to the broker last may still lie in a mailbox.
+  come_to_an_end();
+  if (auto wrong = until([this] { return !world_.died() && may_begin(); }, "the broker does not come back"))
+    return wrong;
+  for (auto tries = 0; tries < 20; ++tries) {
+    clients_.flush();
+    if (auto wrong = until([this] { return clients_.done(); }, "a flush does not end"))
+      return wrong;
+    if (clients_.seen.flushes.back().fate == fate::done && clients_.seen.flushes.back().report.kept == 0)
+      break;
+    world_.advance(6s);
+  }
+  const auto& last = clients_.seen.flushes.back();
+  if (last.fate != fate::done || last.report.kept > 0)
+    return violation{"a flush writes everything", last.why.message + last.report.reason};
+  for (auto again = 0; again < 2; ++again)
+    for (uint32_t db = 0; db < plan_.set.databases; ++db)
+      for (uint32_t i = 0; i < questions; ++i)
+        for (auto how : {freshness::cached, freshness::fresh}) {
+          clients_.ask(db, static_cast<question>(i), static_cast<int64_t>(i) % 6, how);
+          if (auto wrong = until([this] { return clients_.done(); }, "a read at rest does not end"))
+            return wrong;
+          const auto& read = clients_.seen.reads.back();
+          if (read.fate == fate::refused && read.why.code != errc::sql_error && !quarantined(db))
+            return violation{"at rest everybody is served",
+                             read.request_id + ": " + std::string{to_string(read.why.code)} + ", " + read.why.message};
+        }
+  return {};
+}
+
+bool runner::quarantined(uint32_t db) const { return world_.database_of(db).status().quarantined; }
+
+std::optional<violation> runner::open_again() {
+  world_.close();
+  if (auto wrong = until_closed())
+    return wrong;
+  world_.boot();
+  if (auto wrong = until([this] { return may_begin(); }, "the broker does not come back"))
+    return wrong;
+  // What a journal has kept is being written.
+  come_to_an_end();
+  return {};
+}
+
+void runner::come_to_an_end() {
+  for (auto pauses = 0; pauses < 40; ++pauses) {
+    while (!world_.died() && world_.step())
+      ++steps_;
+    world_.advance(50ms);
+  }
+}
+
+std::optional<violation> runner::at_rest() {
+  for (uint32_t db = 0; db < plan_.set.databases; ++db) {
+    auto status = world_.database_of(db).status();
+    if (status.queued > 0 || status.queued_bytes > 0)
+      return violation{"queues are empty at rest", database_names[db] + ": " + std::to_string(status.queued)
+                                                     + " requests of " + std::to_string(status.queued_bytes)
+                                                     + " bytes"};
+  }
+  auto status = world_.front().status();
+  if (status.buffer.pending > 0)
+    return violation{"queues are empty at rest", std::to_string(status.buffer.pending) + " buffered rows"};
+  world_.close();
+  return until_closed();
+}
+
+std::optional<violation> runner::until_closed() {
+  auto since = world_.time().now();
+  while (!world_.closed()) {
+    if (!world_.step())
+      world_.advance(20ms);
+    if (world_.time().now() - since > patience)
+      return violation{"the broker closes when it is asked to", "it does not"};
+  }
+  world_.leave();
+  return {};
+}
+
+std::optional<violation> runner::judge() {
+  digest_ = world_.digest();
+  auto audit = world_.file(".sluice/audit.db");
+  auto records = audit_records(audit);
+  auto chain = sqlite::verify_audit_file(audit);
+  if (!records || !chain)
+    return violation{"every file can be read",
+                     "the audit: " + describe(records ? chain.error() : records.error()).message};
+  for (auto* name : {".sluice/audit.db", ".sluice/buffer.db", ".sluice/logs.db"})
+    if (auto found = integrity_of(world_.file(name)); found != "ok")
+      return violation{"no file is corrupt", name + (": " + found)};
+  for (uint32_t db = 0; db < plan_.set.databases; ++db) {
+    auto found = look_into(world_.path_of(db));
+    if (auto wrong = check_database(plan_.set, clients_.seen, db, found))
+      return wrong;
+    if (auto wrong = check_audit(clients_.seen, db, found, *records, *chain))
+      return wrong;
+    if (auto wrong = check_buffer(plan_.set, clients_.seen, db, found))
+      return wrong;
+  }
+  return {};
+}
+
+} // namespace
+
+verdict run(const plan& x, bool keep_trace) { return runner{x, keep_trace}.run(); }
+
+} // namespace sluice::simulation

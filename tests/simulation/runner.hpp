@@ -1,0 +1,30 @@
+#pragma once
+
+#include "tests/simulation/clients.hpp"
+#include "tests/simulation/files.hpp"
+#include "tests/simulation/world.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::simulation {
+
+/// What came of a run.
+struct verdict {
+  std::optional<violation> broken;
+  /// Tells two runs apart: what happened, and what is on the disk in the end.
+  uint64_t trace_hash = 0;
+  uint64_t digest = 0;
+  /// Requests that clients made, and messages that actors took.
+  uint64_t operations = 0;
+  uint64_t steps = 0;
+  uint64_t crashes = 0;
+  /// With `keep_trace`, a line per event.
+  std::vector<std::string> lines;
+};
+
+/// Runs a plan to its end and judges it. One at a time in a process.
+verdict run(const plan& x, bool keep_trace = false);
+
+} // namespace sluice::simulation

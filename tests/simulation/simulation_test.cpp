@@ -1,0 +1,120 @@
+#include "tests/simulation/campaign.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace sluice::test::simulation_test {
+
+namespace {
+
+using namespace sluice::simulation;
+
+// How many seeds there is time for; a build with sanitizers is ten times slower.
+uint64_t seeds_of_a_test() {
+  if (const auto* wanted = std::getenv("SLUICE_SEEDS"))
+    return std::strtoull(wanted, nullptr, 10);
+  return known_defects().empty() ? 60 : 800;
+}
+
+std::string told(const tally& x) {
+  return x.failed
+           ? "simulation --seed " + std::to_string(*x.failed) + ": " + x.broken->invariant + ": " + x.broken->what
+           : "";
+}
+
+// Everything in plain sight, so that a failure can be read.
+void holds(uint64_t first, uint64_t count) {
+  auto result = run_seeds(first, [count](const tally& so_far) { return so_far.seeds >= count; });
+  CHECK(told(result) == "");
+}
+
+// A seed that shows the defect soon.
+verdict found_with(defect x, uint64_t& seed) {
+  auto found = hunt(x, 1, 200);
+  REQUIRE(found.failed);
+  seed = *found.failed;
+  with_defect active{x};
+  return run(make_plan(seed));
+}
+
+} // namespace
+
+TEST_CASE("every invariant holds for the first seeds") { holds(1, seeds_of_a_test()); }
+
+TEST_CASE("every invariant holds for seeds that nobody has looked at") { holds(1'000'000, seeds_of_a_test() / 2); }
+
+TEST_CASE("every seed that has found something holds") {
+  std::ifstream file{SLUICE_SOURCE_DIR "/tests/simulation/seeds.txt"};
+  REQUIRE(file);
+  uint64_t count = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line.front() == '#')
+      continue;
+    std::istringstream words{line};
+    uint64_t seed = 0;
+    REQUIRE((words >> seed));
+    ++count;
+    auto result = run(make_plan(seed));
+    INFO(line);
+    CHECK((result.broken ? result.broken->invariant + ": " + result.broken->what : "") == "");
+  }
+  CHECK(count > 0);
+}
+
+TEST_CASE("the same seed does the same twice to every byte on the disk") {
+  for (uint64_t seed = 1; seed <= 25; ++seed) {
+    auto once = run(make_plan(seed));
+    // Other things on the heap in between.
+    auto other = run(make_plan(seed + 1'000));
+    auto twice = run(make_plan(seed), true);
+    INFO("seed " << seed);
+    CHECK(once.trace_hash == twice.trace_hash);
+    CHECK(once.digest == twice.digest);
+    CHECK(once.digest != 0);
+    CHECK(once.steps == twice.steps);
+    CHECK(once.trace_hash != other.trace_hash);
+  }
+}
+
+TEST_CASE("every deliberate defect is found") {
+  for (const auto& x : known_defects()) {
+    INFO(x.name);
+    auto found = hunt(x.which, 1, 3'000);
+    CHECK(found.failed);
+  }
+}
+
+TEST_CASE("a seed that fails is cut down to a few operations that still fail the same way") {
+  if (known_defects().empty())
+    return;
+  uint64_t seed = 0;
+  auto result = found_with(defect::reverse_ledger, seed);
+  REQUIRE(result.broken);
+  with_defect active{defect::reverse_ledger};
+  auto whole = make_plan(seed);
+  auto small = shrink(whole, 600);
+  REQUIRE(small.result.broken);
+  CHECK(small.result.broken->invariant == result.broken->invariant);
+  CHECK(small.smallest.operations() < whole.operations());
+  CHECK(small.smallest.operations() <= 12);
+  auto again = run(small.smallest);
+  REQUIRE(again.broken);
+  CHECK(again.broken->what == small.result.broken->what);
+}
+
+TEST_CASE("the trace of a seed that fails ends with what is broken") {
+  if (known_defects().empty())
+    return;
+  uint64_t seed = 0;
+  found_with(defect::skip_commit_number, seed);
+  with_defect active{defect::skip_commit_number};
+  auto result = run(make_plan(seed), true);
+  REQUIRE(result.broken);
+  REQUIRE(!result.lines.empty());
+  CHECK(result.lines.back().find(result.broken->what) != std::string::npos);
+}
+
+} // namespace sluice::test::simulation_test

@@ -1,0 +1,89 @@
+#include "runtime/scenario/play.hpp"
+#include "runtime/scenario/scenario.hpp"
+#include "tests/simulation/stage/simulated_stage.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sluice::simulation {
+
+namespace {
+
+using end = scenario::report::end;
+
+struct tally {
+  int passed = 0;
+  int failed = 0;
+  int skipped = 0;
+};
+
+// The report of the first seed that does not pass, or else of the last.
+std::pair<scenario::report, uint64_t> play(const scenario::story& what, uint64_t first, uint64_t last, bool verbose) {
+  scenario::play_options how;
+  // Scenarios may let a year pass.
+  how.time_limit = std::chrono::hours{24 * 400};
+  if (verbose)
+    how.on_step = [](const scenario::step& x, const nlohmann::json& answer) {
+      fmt::print(stderr, "  line {}: {}: {}\n", x.at.line, scenario::title_of(x), answer.dump());
+    };
+  for (auto seed = first;; ++seed) {
+    auto on = make_simulated_stage(seed);
+    auto went = scenario::run(what, *on, how);
+    if (went.status != end::passed || seed == last)
+      return {std::move(went), seed};
+  }
+}
+
+void tell(const std::string& file, const scenario::story& what, const scenario::report& went, uint64_t seed,
+          tally& to) {
+  auto& count = went.status == end::passed ? to.passed : went.status == end::skipped ? to.skipped : to.failed;
+  ++count;
+  if (went.status == end::skipped)
+    return fmt::print("skipped - {}: {}\n", what.name, went.complaints.front().text);
+  fmt::print("{} - {}\n", went.status == end::passed ? "ok" : "not ok", what.name);
+  for (const auto& x : went.complaints)
+    fmt::print("  seed {}: {}:{}:{}: {}\n", seed, file, x.at.line, x.at.column, x.text);
+}
+
+int run(const std::vector<std::string>& files, uint64_t first, uint64_t last, bool verbose) {
+  tally all;
+  for (const auto& file : files) {
+    auto read = scenario::read_scenario(file);
+    if (const auto* why = std::get_if<scenario::wrong_file>(&read)) {
+      fmt::print("not ok - {}:{}:{}: {}\n", file, why->at.line, why->at.column, why->text);
+      ++all.failed;
+      continue;
+    }
+    const auto& what = std::get<scenario::story>(read);
+    auto [went, seed] = play(what, first, last, verbose);
+    tell(file, what, went, seed, all);
+  }
+  fmt::print("{} passed, {} failed, {} skipped\n", all.passed, all.failed, all.skipped);
+  return all.failed > 0 ? 1 : 0;
+}
+
+} // namespace
+
+} // namespace sluice::simulation
+
+int main(int argc, char** argv) {
+  CLI::App app{"Plays scenarios (docs/scenarios.md) on the simulation: a fake clock, and an order that a seed decides"};
+  std::vector<std::string> files;
+  uint64_t first = 1;
+  uint64_t seeds = 1;
+  bool verbose = false;
+  app.add_option("FILE", files, "Scenarios")->required()->check(CLI::ExistingFile);
+  app.add_option("--seed", first, "The seed, or the first of several [1]");
+  app.add_option("--count", seeds, "How many seeds to play each with [1]")->check(CLI::PositiveNumber);
+  app.add_flag("-v,--verbose", verbose, "Say on stderr what came of each step");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& x) {
+    return app.exit(x) == 0 ? 0 : 2;
+  }
+  return sluice::simulation::run(files, first, first + seeds - 1, verbose);
+}

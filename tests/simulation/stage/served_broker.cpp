@@ -1,0 +1,43 @@
+#include "tests/simulation/stage/served_broker.hpp"
+
+#include <unistd.h>
+
+namespace sluice::simulation {
+
+served_broker::served_broker(broker& leader) : actor_(leader.system(), loop_) {
+  self_.pid = getpid();
+  self_.version = "simulation";
+  service_ = std::make_unique<service>(leader, self_, loop_, *actor_.get(), [](std::string_view) {});
+}
+
+// The ports end before the service, and what that posts is dropped with the loop.
+served_broker::~served_broker() {
+  ports_.clear();
+  subscribers_.clear();
+  service_.reset();
+}
+
+void served_broker::call(const std::string& agent, const std::string& method, nlohmann::json params,
+                         rpc::answer_to done) {
+  port_of(agent).call(method, std::move(params), std::move(done));
+}
+
+void served_broker::subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done,
+                              subscriptions::pusher told) {
+  subscribers_.push_back(service_->open_port({{}, agent, std::move(told)}));
+  subscribers_.back()->call("subscribe", std::move(params), std::move(done));
+}
+
+bool served_broker::pump() {
+  // Its threads read files; meanwhile nothing else happens, so that it is the same each time.
+  return service_->at_work() ? loop_.run_one() > 0 : loop_.poll_one() > 0;
+}
+
+rpc::port& served_broker::port_of(const std::string& agent) {
+  auto& x = ports_[agent];
+  if (!x)
+    x = service_->open_port({{}, agent, {}});
+  return *x;
+}
+
+} // namespace sluice::simulation

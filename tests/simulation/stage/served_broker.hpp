@@ -1,0 +1,45 @@
+#pragma once
+
+#include "runtime/broker.hpp"
+#include "runtime/frontdoor/service.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace sluice::simulation {
+
+/// The front door's methods of one broker, without sockets: its loop runs in the thread of the simulation.
+class served_broker {
+public:
+  /// `leader` outlives this.
+  explicit served_broker(broker& leader);
+  served_broker(const served_broker&) = delete;
+  served_broker& operator=(const served_broker&) = delete;
+  ~served_broker();
+
+  /// Calls a method in the name of an agent; `done` is called from `pump`, or not any more.
+  void call(const std::string& agent, const std::string& method, nlohmann::json params, rpc::answer_to done);
+
+  /// The method `subscribe`, on a connection of its own; what is pushed goes to `told`.
+  void subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done, subscriptions::pusher told);
+
+  /// Hands out what has come; false when there was nothing. Waits for what threads of the service are at.
+  bool pump();
+
+private:
+  rpc::port& port_of(const std::string& agent);
+
+  boost::asio::io_context loop_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{loop_.get_executor()};
+  io_actor_handle actor_;
+  broker_info self_;
+  std::unique_ptr<service> service_;
+  std::map<std::string, std::unique_ptr<rpc::port>> ports_;
+  std::vector<std::unique_ptr<rpc::port>> subscribers_;
+};
+
+} // namespace sluice::simulation

@@ -1,0 +1,290 @@
+#include "tests/simulation/stage/simulated_stage.hpp"
+
+#include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/scenario/foreigner.hpp"
+#include "runtime/scenario/mishaps.hpp"
+#include "tests/simulation/stage/served_broker.hpp"
+#include "tests/simulation/world.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <list>
+#include <map>
+
+namespace sluice::simulation {
+
+namespace {
+
+using nlohmann::json;
+using scenario::scenery;
+using std::chrono::milliseconds;
+
+// Methods after whose repetition nobody can tell that there was one.
+constexpr std::array<std::string_view, 9> harmless{"read",         "ping",        "hello", "status",    "audit.list",
+                                                   "audit.verify", "logs.recent", "flush", "buffer.get"};
+
+constexpr std::chrono::seconds successor_limit{10};
+
+caf::error unknown_fate() {
+  failure x;
+  x.code = errc::unavailable;
+  x.outcome = sluice::outcome::unknown;
+  x.message = "the broker died before it answered";
+  return make_error(std::move(x));
+}
+
+class simulated_stage final : public scenario::stage {
+public:
+  explicit simulated_stage(uint64_t seed) : luck_(seed), world_(set_, luck_, told_) { set_.databases = 0; }
+
+  ~simulated_stage() override {
+    open_.clear();
+    foreign_.reset();
+    served_.reset();
+  }
+
+  std::string_view name() const override { return "the simulation"; }
+
+  std::optional<std::string> why_not(std::string_view) const override { return std::nullopt; }
+
+  caf::expected<void> prepare(const scenery& what) override {
+    std::ofstream{world_.file("sluice.toml")} << what.settings;
+    auto config = load_config(world_.file({}));
+    if (!config)
+      return std::move(config.error());
+    world_.configure(std::move(*config));
+    for (const auto& x : what.agents)
+      agents_[x.name] = x;
+    foreign_ = std::make_unique<scenario::foreigner>(world_.file({}));
+    for (const auto& [db, statements] : what.databases)
+      if (auto done = foreign_->obey({{"do", "execute"}, {"db", db}, {"sql", statements}}); !done)
+        return std::move(done.error());
+    return {};
+  }
+
+  milliseconds now() const override {
+    return std::chrono::duration_cast<milliseconds>(world_.time().now().time_since_epoch());
+  }
+
+  void after(milliseconds time, std::function<void()> done) override {
+    timers_.emplace(world_.time().now() + time, std::move(done));
+  }
+
+  void call(const std::string& agent, std::string_view method, json params, on_answer done) override {
+    if (method == "write" && adds_keys(agent) && params.is_object() && !params.contains("idempotency_key"))
+      params["idempotency_key"] = fmt::format("of-{}-{}", agent, ++keys_);
+    ask({agent, std::string{method}, std::move(params), std::move(done), {}});
+  }
+
+  void subscribe(const std::string& agent, json params, on_answer done, on_told told) override {
+    ask({agent, "subscribe", std::move(params), std::move(done), std::move(told)});
+  }
+
+  void act(std::string_view kind, json fields, on_answer done) override {
+    auto answer = act_now(kind, fields, done);
+    if (answer)
+      after(milliseconds{0}, [answer = std::move(*answer), done = std::move(done)] { done(answer); });
+  }
+
+  bool pump() override;
+
+private:
+  struct request {
+    std::string agent;
+    std::string method;
+    json params;
+    on_answer done;
+    on_told told;
+    bool sent = false;
+  };
+  using request_ptr = std::shared_ptr<request>;
+
+  void ask(request x) { open_.push_back(std::make_shared<request>(std::move(x))); }
+
+  bool adds_keys(const std::string& agent) const {
+    auto found = agents_.find(agent);
+    return found == agents_.end() || found->second.add_keys;
+  }
+
+  // Nothing if it answers later.
+  std::optional<caf::expected<json>> act_now(std::string_view kind, json fields, const on_answer& done);
+  caf::expected<json> act_abroad(std::string_view what, json fields);
+  std::optional<caf::expected<json>> kill(const json& fields, const on_answer& done);
+  void await_successor(std::function<bool()> is_there, clock::steady limit, on_answer done);
+  void end_subscriptions();
+
+  bool send_waiting();
+  void send(const request_ptr& x);
+  void answered(const request_ptr& x, rpc::answer what);
+  void process_gone();
+  bool run_due();
+
+  settings set_;
+  dice luck_;
+  trace told_{false};
+  world world_;
+  std::unique_ptr<served_broker> served_;
+  std::unique_ptr<scenario::foreigner> foreign_;
+  std::map<std::string, scenario::cast_member> agents_;
+  std::list<request_ptr> open_;
+  std::vector<on_told> listeners_;
+  std::multimap<clock::steady, std::function<void()>> timers_;
+  on_answer stopped_;
+  uint64_t keys_ = 0;
+};
+
+std::optional<caf::expected<json>> simulated_stage::act_now(std::string_view kind, json fields, const on_answer& done) {
+  if (kind.starts_with("foreign."))
+    return act_abroad(kind.substr(kind.find('.') + 1), std::move(fields));
+  if (kind == "clock.advance") {
+    world_.advance(milliseconds{fields.at("ms").get<int64_t>()});
+    return json::object();
+  }
+  if (kind == "kill")
+    return kill(fields, done);
+  if (kind == "stop") {
+    if (!served_)
+      return make_error(errc::unavailable, "no broker is running; the first request starts one");
+    stopped_ = done;
+    world_.close();
+    return std::nullopt;
+  }
+  fields["do"] = kind;
+  return scenario::break_disk(world_.faults(), fields);
+}
+
+caf::expected<json> simulated_stage::act_abroad(std::string_view what, json fields) {
+  auto db = fields.value("db", "");
+  json command{{"do", what}, {"db", db}};
+  if (what == "write")
+    command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
+  auto answer = foreign_->obey(command);
+  if (auto time = fields.value("for_ms", int64_t{0}); answer && time > 0)
+    after(milliseconds{time}, [this, db] { static_cast<void>(act_abroad("unlock", {{"db", db}})); });
+  return answer;
+}
+
+std::optional<caf::expected<json>> simulated_stage::kill(const json& fields, const on_answer& done) {
+  if (!served_)
+    return make_error(errc::unavailable, "no broker is running; the first request starts one");
+  if (fields.at("what") == "process") {
+    process_gone();
+    return json::object();
+  }
+  auto replaced = scenario::kill_actor(world_.front().actors(), fields);
+  if (!replaced)
+    return std::move(replaced.error());
+  await_successor(std::move(*replaced), world_.time().now() + successor_limit, done);
+  return std::nullopt;
+}
+
+void simulated_stage::await_successor(std::function<bool()> is_there, clock::steady limit, on_answer done) {
+  if (!served_ || is_there())
+    return done(json::object());
+  if (world_.time().now() >= limit)
+    return done(make_error(errc::internal, "nobody has taken the place of the actor that was killed"));
+  after(milliseconds{1}, [this, is_there, limit, done] { await_successor(is_there, limit, done); });
+}
+
+void simulated_stage::end_subscriptions() {
+  for (const auto& told : std::exchange(listeners_, {}))
+    after(milliseconds{0}, [told] { told({{"reason", "the connection was lost"}}); });
+}
+
+bool simulated_stage::send_waiting() {
+  auto next = std::find_if(open_.begin(), open_.end(), [](const auto& x) { return !x->sent; });
+  if (next == open_.end() || stopped_)
+    return false;
+  if (!served_) {
+    if (!world_.is_up())
+      world_.boot();
+    if (!world_.ready())
+      return false;
+    served_ = std::make_unique<served_broker>(world_.front());
+  }
+  send(*next);
+  return true;
+}
+
+void simulated_stage::send(const request_ptr& x) {
+  x->sent = true;
+  auto done = [this, x](rpc::answer what) { answered(x, std::move(what)); };
+  if (!x->told)
+    return served_->call(x->agent, x->method, x->params, done);
+  listeners_.push_back(x->told);
+  served_->subscribe(x->agent, x->params, done, [told = x->told](const std::string& line, bool) {
+    told(json::parse(line).at("params"));
+    return true;
+  });
+}
+
+void simulated_stage::answered(const request_ptr& x, rpc::answer what) {
+  // A broker that steps down says so; the next one is asked.
+  if (what.error && what.error->data.is_object() && what.error->data.value("draining", false)) {
+    x->sent = false;
+    return;
+  }
+  open_.remove(x);
+  if (!what.error)
+    return x->done(what.text.empty() ? std::move(what.result) : json::parse(what.text));
+  json error{{"code", what.error->code}, {"message", what.error->message}, {"data", what.error->data}};
+  x->done(make_error(rpc::failure_from_json(error)));
+}
+
+// Whoever waits asks the next broker, if that does no harm.
+void simulated_stage::process_gone() {
+  served_.reset();
+  world_.die(false);
+  end_subscriptions();
+  auto asked = std::exchange(open_, {});
+  for (auto& x : asked) {
+    auto repeatable = std::find(harmless.begin(), harmless.end(), x->method) != harmless.end()
+                      || (x->params.is_object() && x->params.contains("idempotency_key"));
+    if (!x->sent || repeatable) {
+      x->sent = false;
+      open_.push_back(std::move(x));
+    } else {
+      after(milliseconds{0}, [x] { x->done(unknown_fate()); });
+    }
+  }
+}
+
+bool simulated_stage::run_due() {
+  if (timers_.empty() || timers_.begin()->first > world_.time().now())
+    return false;
+  auto done = std::move(timers_.begin()->second);
+  timers_.erase(timers_.begin());
+  done();
+  return true;
+}
+
+bool simulated_stage::pump() {
+  if (world_.died()) {
+    process_gone();
+    return true;
+  }
+  if (stopped_ && world_.closed()) {
+    served_.reset();
+    world_.leave();
+    end_subscriptions();
+    for (auto& x : open_)
+      x->sent = false;
+    after(milliseconds{0}, [done = std::exchange(stopped_, {})] { done(json::object()); });
+    return true;
+  }
+  if ((served_ && served_->pump()) || run_due() || send_waiting() || (world_.is_up() && world_.step()))
+    return true;
+  if (timers_.empty())
+    return false;
+  world_.advance(milliseconds{1});
+  return true;
+}
+
+} // namespace
+
+std::unique_ptr<scenario::stage> make_simulated_stage(uint64_t seed) { return std::make_unique<simulated_stage>(seed); }
+
+} // namespace sluice::simulation

@@ -1,0 +1,291 @@
+#include "tests/simulation/world.hpp"
+
+#include <caf/atom.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <unistd.h>
+
+namespace sluice::simulation {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Nested no deeper than a machine has threads that could wait for the disk at the same time.
+constexpr uint32_t deepest = 4;
+
+broker_config make_config(const settings& set, const std::filesystem::path& root) {
+  broker_config x;
+  x.root = root;
+  x.synchronous = set.normal ? synchronous_mode::normal : synchronous_mode::full;
+  x.buffer_journal = set.journal;
+  x.cache = set.cache;
+  x.readers = set.readers;
+  x.group_max_requests = set.group;
+  x.checkpoint_wal_bytes = set.checkpoint_bytes;
+  x.queue_max_requests = set.queue;
+  x.buffer_max_pending = set.buffer_pending;
+  x.page_cache_bytes = 1ULL << 20;
+  return x;
+}
+
+std::string_view name_of(caf::resumable* job) {
+  auto* actor = dynamic_cast<caf::local_actor*>(job);
+  std::string_view name = actor ? actor->name() : "?";
+  // Those of the harness, one for each request, have none.
+  return name == "scheduled_actor" ? "messenger" : name;
+}
+
+std::string front_of_mailbox(caf::resumable* job) {
+  auto* actor = dynamic_cast<caf::scheduled_actor*>(job);
+  auto* message = actor ? actor->mailbox().peek() : nullptr;
+  return message ? to_string(message->content()).substr(0, 160) : std::string{};
+}
+
+} // namespace
+
+// The path is in the audit; what is on the disk must not depend on its length.
+run_folder::run_folder() {
+  constexpr size_t length = 120;
+  auto base = (std::filesystem::temp_directory_path() / "sluice-simulation-").string();
+  auto process = std::to_string(getpid());
+  base += std::string(length - std::min(length, base.size() + process.size()), '0') + process;
+  path_ = base;
+  std::filesystem::remove_all(path_);
+  std::filesystem::create_directories(path_);
+}
+
+run_folder::~run_folder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+world::config::config() {
+  set("scheduler.policy", caf::atom("testing"));
+  set("logger.verbosity", caf::atom("quiet"));
+  sluice::add_message_types(*this);
+}
+
+world::world(const settings& set, dice& luck, trace& told) : set_(set), luck_(luck), told_(told) {
+  system_.await_actors_before_shutdown(false);
+  auto wait_for = [this](auto by) { wait(std::chrono::duration_cast<std::chrono::microseconds>(by)); };
+  disk_ = std::make_unique<memory_disk>(luck.next(), wait_for);
+  sqlite::fault_hooks hooks;
+  hooks.sleep = wait_for;
+  hooks.kill = [this] {
+    if (std::exchange(died_, true))
+      return;
+    told_.note(*time_, "machine", lost_power_ ? "the power is cut" : "the process dies");
+    disk_->cut_power();
+  };
+  faults_ = std::make_unique<sqlite::fault_vfs>(std::move(hooks));
+}
+
+world::~world() { end(); }
+
+void world::end() {
+  if (core_)
+    die(true);
+}
+
+caf::scheduler::test_coordinator& world::sched() {
+  return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+}
+
+void world::boot() {
+  ++life_;
+  ready_ = closing_ = closed_ = died_ = lost_power_ = false;
+  told_.note(*time_, "machine", "a broker starts");
+  auto root = store_root::open(folder_.path());
+  if (!root)
+    throw std::runtime_error("the folder cannot be opened: " + describe(root.error()).message);
+  auto lock = store_lock::acquire(*root, 5s);
+  if (!lock)
+    throw std::runtime_error("the store cannot be led: " + describe(lock.error()).message);
+  surroundings around;
+  around.time = time_;
+  around.own_threads = false;
+  around.seed = [this] { return luck_.next(); };
+  auto chosen = configured_ ? *configured_ : make_config(set_, folder_.path());
+  core_ = std::make_shared<broker_core>(std::move(chosen), std::move(*root), std::move(*lock), around);
+  core_->spawn(&system_);
+  front_.emplace(core_);
+  auto left = std::make_shared<uint32_t>(set_.databases);
+  auto open = [this, life = life_, left](caf::ok_atom) {
+    if (life == life_ && --*left == 0)
+      ready_ = true;
+  };
+  system_.spawn([this, life = life_, open](caf::event_based_actor* self) {
+    self->request(core_->actors->supervisor(), caf::infinite, caf::ping_atom_v).then([=, this](caf::pong_atom) {
+      if (life != life_ || died_)
+        return;
+      core_->complete_audit();
+      ready_ = set_.databases == 0;
+      for (uint32_t i = 0; i < set_.databases; ++i)
+        front_->open_database(self, database_names[i]).then(open, [](const caf::error&) {});
+    });
+  });
+}
+
+void world::close() {
+  if (std::exchange(closing_, true))
+    return;
+  told_.note(*time_, "machine", "the broker is to close");
+  system_.spawn([this, life = life_](caf::event_based_actor* self) {
+    auto done = [this, life] { closed_ = closed_ || life == life_; };
+    self->request(core_->actors->supervisor(), caf::infinite, caf::close_atom_v)
+      .then([done](caf::ok_atom) { done(); }, [done](const caf::error&) { done(); });
+  });
+}
+
+void world::leave() {
+  told_.note(*time_, "machine", "the broker has closed");
+  core_->leave();
+  drain();
+  front_.reset();
+  core_.reset();
+  // A fault may have hit the very last of it.
+  if (died_) {
+    disk_->cut_power();
+    lost_power_ ? disk_->restart(luck_.engine()) : disk_->restart_after_kill();
+  }
+}
+
+std::vector<caf::actor> world::actors() const {
+  std::vector<caf::actor> result;
+  auto add = [&](const auto& x) {
+    if (x)
+      result.push_back(caf::actor_cast<caf::actor>(x));
+  };
+  auto& known = *core_->actors;
+  // First, so that it sees nobody end.
+  add(known.supervisor());
+  for (auto* slot : known.slots())
+    if (auto route = slot->last_route())
+      add(route->writer);
+  add(known.cache());
+  add(known.audit());
+  add(known.buffer());
+  add(known.log());
+  return result;
+}
+
+void world::die(bool power) {
+  told_.note(*time_, "machine", power ? "is off" : "has lost its process");
+  ready_ = false;
+  ++life_;
+  disk_->cut_power();
+  for (auto& x : actors())
+    caf::anon_send_exit(x, caf::exit_reason::kill);
+  drain();
+  core_->abandon();
+  drain();
+  front_.reset();
+  core_.reset();
+  if (auto open = disk_->open_files(); open > 0)
+    throw std::logic_error(std::to_string(open) + " files are still open after the process has ended");
+  power ? disk_->restart(luck_.engine()) : disk_->restart_after_kill();
+  died_ = false;
+}
+
+// Lets actors that have been told to end do so; time stands still, and nobody sees what they do.
+void world::drain() {
+  for (auto steps = 0; steps < 100'000; ++steps) {
+    sched().clock().cancel_all();
+    if (!sched().try_run_once())
+      return;
+  }
+  throw std::logic_error("the actors do not end");
+}
+
+caf::resumable* world::choose() {
+  auto& jobs = sched().jobs;
+  size_t i = 0;
+  switch (set_.by) {
+  case order::first_come: i = luck_.chance(90) ? 0 : luck_.pick(jobs.size()); break;
+  case order::last_come: i = luck_.chance(90) ? jobs.size() - 1 : luck_.pick(jobs.size()); break;
+  case order::one_waits:
+    if (waits_for_ == 0) {
+      waits_ = name_of(jobs[luck_.pick(jobs.size())]);
+      waits_for_ = luck_.pick(60);
+    } else {
+      --waits_for_;
+    }
+    i = luck_.pick(jobs.size());
+    for (size_t tries = 0; tries < jobs.size() && waits_ == name_of(jobs[i]); ++tries)
+      i = (i + 1) % jobs.size();
+    break;
+  case order::any: i = luck_.pick(jobs.size());
+  }
+  std::swap(jobs[0], jobs[i]);
+  return jobs[0];
+}
+
+bool world::step() {
+  if (died_ || sched().jobs.empty())
+    return false;
+  auto* job = choose();
+  told_.mix(name_of(job));
+  if (told_.keeps())
+    told_.say(*time_, name_of(job), "takes " + front_of_mailbox(job));
+  return sched().try_run_once();
+}
+
+void world::advance(std::chrono::milliseconds by) {
+  time_->advance(by);
+  sched().advance_time(by);
+}
+
+// Somebody waits for the disk, or for a lock. In the meantime others go on, as on threads of their own.
+void world::wait(std::chrono::microseconds by) {
+  if (died_)
+    return;
+  auto until = time_->now() + by;
+  if (depth_ < deepest) {
+    ++depth_;
+    meanwhile();
+    for (auto steps = luck_.pick(12); steps > 0 && !died_; --steps)
+      if (!step())
+        break;
+    --depth_;
+  }
+  auto left = until - time_->now();
+  if (left.count() > 0)
+    advance(std::chrono::ceil<std::chrono::milliseconds>(left));
+}
+
+void world::kill(incident::kind whom, uint32_t db) {
+  auto& known = *core_->actors;
+  auto end = [](const auto& x) {
+    if (x)
+      caf::anon_send_exit(x, caf::exit_reason::kill);
+  };
+  using kind = incident::kind;
+  switch (whom) {
+  case kind::kill_writer:
+    if (auto route = known.slot(database_names[db]).route())
+      end(route->writer);
+    break;
+  case kind::kill_cache: end(known.cache()); break;
+  case kind::kill_audit: end(known.audit()); break;
+  case kind::kill_buffer: end(known.buffer()); break;
+  case kind::kill_log: end(known.log()); break;
+  case kind::kill_reader:
+    // Nobody but the cache knows them; whoever has something to do can be found.
+    for (auto* job : sched().jobs)
+      if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job); actor && std::string_view{actor->name()} == "reader")
+        return end(caf::actor_cast<caf::actor>(static_cast<caf::abstract_actor*>(actor)));
+    break;
+  default: break;
+  }
+}
+
+void world::when_buffer_ends(std::function<void()> f) {
+  if (auto buffer = core_->actors->buffer())
+    caf::actor_cast<caf::actor>(buffer)->attach_functor([f = std::move(f)](const caf::error&) { f(); });
+}
+
+uint64_t world::digest() const { return disk_->digest(); }
+
+} // namespace sluice::simulation

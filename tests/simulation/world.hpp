@@ -1,0 +1,129 @@
+#pragma once
+
+#include "runtime/broker.hpp"
+#include "runtime/broker_core.hpp"
+#include "runtime/sqlite/fault_vfs.hpp"
+#include "tests/simulation/history.hpp"
+#include "tests/simulation/memory_disk.hpp"
+#include "tests/simulation/trace.hpp"
+#include "tests/support/fake_clock.hpp"
+
+#include <caf/scheduler/test_coordinator.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace sluice::simulation {
+
+/// A folder whose path is of the same length everywhere; gone with everything in it at the end.
+class run_folder {
+public:
+  run_folder();
+  ~run_folder();
+  run_folder(const run_folder&) = delete;
+  run_folder& operator=(const run_folder&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+private:
+  std::filesystem::path path_;
+};
+
+/// A machine with a disk, a clock and one process on it: the real broker, whose actors run one message at a time in the
+/// caller's thread, in an order that the dice decide.
+class world {
+public:
+  world(const settings& set, dice& luck, trace& told);
+  ~world();
+  world(const world&) = delete;
+  world& operator=(const world&) = delete;
+
+  /// From the next start on, instead of what the settings say; databases are then opened by whoever wants them.
+  void configure(broker_config x) { configured_ = std::move(x); }
+
+  /// Starts a broker on what the disk holds. It needs some steps to be ready.
+  void boot();
+  bool is_up() const noexcept { return core_ != nullptr; }
+  bool ready() const noexcept { return ready_; }
+
+  /// Asks the broker to close in order; it is `closed` some steps later, and then may be booted again after `leave`.
+  void close();
+  bool closing() const noexcept { return closing_; }
+  bool closed() const noexcept { return closed_; }
+  void leave();
+
+  /// The process is gone, from one moment to the next; with `power`, the machine as well. The disk is as after a
+  /// restart.
+  void die(bool power);
+
+  /// Dies if it lives; whoever destroys what answers go to does this first.
+  void end();
+  /// Whether the process died in the middle of a step, and whether for lack of power; `die` is to follow.
+  bool died() const noexcept { return died_; }
+  bool lost_power() const noexcept { return lost_power_; }
+
+  /// The process has no disk any more; `die` is to follow.
+  void cut() { disk_->cut_power(); }
+
+  /// Runs one message of an actor; false when there is none.
+  bool step();
+  void advance(std::chrono::milliseconds by);
+
+  /// Kills an actor of the broker; by name, as in `incident::kind`.
+  void kill(incident::kind whom, uint32_t db);
+  void when_buffer_ends(std::function<void()> f);
+
+  /// What the disk does to whoever uses it: from now on the process dies, or the power is cut, where a fault says so.
+  void next_death(bool power) noexcept { lost_power_ = power; }
+
+  database database_of(uint32_t db) const { return front_->opened(database_names[db]); }
+  const broker& front() const { return *front_; }
+  broker& front() { return *front_; }
+  caf::actor_system& system() { return system_; }
+  std::filesystem::path path_of(uint32_t db) const { return folder_ / database_names[db]; }
+  std::filesystem::path file(const std::string& name) const { return folder_ / name; }
+  sqlite::fault_vfs& faults() { return *faults_; }
+  const clock& time() const { return *time_; }
+  uint64_t digest() const;
+
+  /// Called when the disk makes somebody wait, in other words while another thread could do something.
+  std::function<void()> meanwhile = [] {};
+
+private:
+  struct config : caf::actor_system_config {
+    config();
+  };
+
+  caf::scheduler::test_coordinator& sched();
+  caf::resumable* choose();
+  std::vector<caf::actor> actors() const;
+  void wait(std::chrono::microseconds by);
+  void drain();
+
+  const settings& set_;
+  std::optional<broker_config> configured_;
+  dice& luck_;
+  trace& told_;
+  std::shared_ptr<test::fake_clock> time_ = std::make_shared<test::fake_clock>();
+  run_folder folder_;
+  std::unique_ptr<memory_disk> disk_;
+  std::unique_ptr<sqlite::fault_vfs> faults_;
+  config config_;
+  caf::actor_system system_{config_};
+  std::shared_ptr<broker_core> core_;
+  std::optional<broker> front_;
+  bool ready_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+  bool died_ = false;
+  bool lost_power_ = false;
+  uint32_t life_ = 0;
+  uint32_t depth_ = 0;
+  // With `order::one_waits`: who is not run for so many steps, unless there is nobody else.
+  std::string waits_;
+  uint64_t waits_for_ = 0;
+};
+
+} // namespace sluice::simulation
