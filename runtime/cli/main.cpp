@@ -32,9 +32,12 @@ constexpr command_entry commands[]{
   {"stop", "Ask the running broker to finish and go", declare_stop},
   {"top", "Watch a running broker", declare_top},
   {"doctor", "Examine a store: what is wrong with it, and what to do", declare_doctor},
+  {"scenario", "Play stories of agents, faults and expectations", declare_scenario},
   {"bench", "Measure this machine: the broker beside SQLite used directly", declare_bench},
-  // What `bench` starts; without a description it is left out of --help.
+  // What `bench` and `scenario` start; without a description they are left out of --help.
   {"bench-worker", "", declare_bench_worker},
+  {"scenario-broker", "", declare_scenario_broker},
+  {"scenario-foreigner", "", declare_scenario_foreigner},
 };
 
 // The command line could not be read as far as its options, so they are looked for here.

@@ -1,3 +1,4 @@
+#include "runtime/cli/serve.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/serve_log.hpp"
@@ -112,7 +113,7 @@ private:
 };
 
 // An exception ends the process at once, and with it the lock: half a broker could not even be taken down.
-caf::expected<std::string> serve(serve_options& options) noexcept {
+caf::expected<std::string> serve(serve_options& options, const serve_hooks& hooks) noexcept {
   auto config = load_config(options.root);
   if (!config)
     return std::move(config.error());
@@ -136,6 +137,8 @@ caf::expected<std::string> serve(serve_options& options) noexcept {
   auto door = front_door::open(*leader, shape);
   if (!door)
     return std::move(door.error());
+  if (hooks.leads)
+    hooks.leads(*leader);
   log_info(fmt::format("sluice {} serves {}{}", SLUICE_VERSION, root->path().string(),
                        (*door)->http_address().empty() ? "" : " and http://" + (*door)->http_address()));
   tell_starter(options.ready_fd, "ready\n");
@@ -147,6 +150,8 @@ caf::expected<std::string> serve(serve_options& options) noexcept {
     }};
   auto reason = stop.wait();
   log_info("stopping: " + reason);
+  if (hooks.stops)
+    hooks.stops();
   (*door)->stop();
   leader->shutdown();
   log_info("stopped");
@@ -158,16 +163,18 @@ caf::expected<std::string> serve(serve_options& options) noexcept {
   return reason;
 }
 
-int run(serve_options options) {
+int run(serve_options options, const serve_hooks& hooks) {
   if (options.transient)
     daemonize();
+  if (hooks.begins)
+    hooks.begins();
   raise_descriptor_limit();
   // A program of its own for stdio alone is a client like others: many may run side by side.
   if (options.stdio && options.http.empty() && options.idle_s == 0) {
     auto served = serve_stdio(options.root);
     return served ? done : fail(served.error(), false);
   }
-  auto stopped = serve(options);
+  auto stopped = serve(options, hooks);
   if (stopped)
     return done;
   auto why = describe(stopped.error());
@@ -177,7 +184,9 @@ int run(serve_options options) {
 
 } // namespace
 
-void declare_serve(CLI::App& command, action& chosen) {
+void declare_serve(CLI::App& command, action& chosen) { declare_serve(command, chosen, {}); }
+
+void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
   auto options = std::make_shared<serve_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
   command
@@ -193,7 +202,8 @@ void declare_serve(CLI::App& command, action& chosen) {
   command.add_option("--lock-fd", options->lock_fd)->group("");
   command.add_option("--root-fd", options->root_fd)->group("");
   command.add_option("--ready-fd", options->ready_fd)->group("");
-  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  command.final_callback(
+    [options, &chosen, hooks = std::move(hooks)] { chosen = [options, hooks] { return run(*options, hooks); }; });
 }
 
 } // namespace sluice::cli

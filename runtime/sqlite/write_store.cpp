@@ -82,6 +82,7 @@ private:
   caf::expected<void> open();
   void close() noexcept { session_.reset(); }
   caf::expected<void> enter_ledger(begun_transaction& found, bool replaced);
+  caf::expected<void> sync_log();
   caf::error failed(int code);
   caf::error failed(caf::error why);
   caf::error no_transaction() const { return make_error(errc::internal, "no transaction is open"); }
@@ -274,7 +275,27 @@ caf::expected<bool> sqlite_write_store::committed(uint64_t seq) {
   auto hash = find_commit(*db, seq);
   if (!hash)
     return std::move(hash.error());
-  return *hash && **hash == bytes_of(tried_hash_);
+  if (!*hash || **hash != bytes_of(tried_hash_))
+    return false;
+  // Being seen is not being safe: it may have been the sync that failed.
+  if (auto safe = sync_log(); !safe)
+    return std::move(safe.error());
+  return true;
+}
+
+// A checkpoint begins with a sync of the log, and says how much of it is safe by its end.
+caf::expected<void> sqlite_write_store::sync_log() {
+  if (!session_)
+    if (auto opened = open(); !opened)
+      return opened;
+  int frames = -1;
+  int moved = -1;
+  auto code = sqlite3_wal_checkpoint_v2(session_->db.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  if (code != SQLITE_OK)
+    return failed(code);
+  if (moved < frames)
+    return make_error(errc::io_error, "the commit is there, but may not be safe on the disk");
+  return caf::unit;
 }
 
 caf::expected<void> sqlite_write_store::checkpoint(checkpoint_mode mode) {

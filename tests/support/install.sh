@@ -19,6 +19,7 @@ build_packages=(
   "libboost1.81-dev|libboost1.74-dev"
   prometheus-cpp-dev
   libspdlog-dev
+  libyaml-cpp-dev
   libbenchmark-dev
   util-linux
   python3

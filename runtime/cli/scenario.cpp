@@ -1,0 +1,230 @@
+#include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
+#include "runtime/cli/serve.hpp"
+#include "runtime/cli/serve_log.hpp"
+#include "runtime/cli/terminal_text.hpp"
+#include "runtime/config.hpp"
+#include "runtime/json.hpp"
+#include "runtime/scenario/broker_control.hpp"
+#include "runtime/scenario/foreigner.hpp"
+#include "runtime/scenario/play.hpp"
+#include "runtime/scenario/real_stage.hpp"
+#include "runtime/scenario/schema.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace sluice::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ending = scenario::report::end;
+
+struct scenario_options {
+  std::vector<std::string> files;
+  double time_limit_s = 60;
+  bool json = false;
+  bool keep = false;
+  bool verbose = false;
+  bool check = false;
+  bool schema = false;
+};
+
+struct tally {
+  int passed = 0;
+  int failed = 0;
+  int skipped = 0;
+  int wrong = 0;
+  json documents = json::array();
+};
+
+std::string_view word_of(ending x) {
+  constexpr std::array<std::string_view, 4> words{"passed", "failed", "skipped", "wrong"};
+  return words[static_cast<size_t>(x)];
+}
+
+// What a shell has set for its stores is not for this one.
+void forget_environment() {
+  for (const auto& x : describe_settings())
+    unsetenv(x.environment.c_str());
+  for (const auto* name : {"SLUICE_AGENT", "SLUICE_ENDPOINT", "SLUICE_PROGRAM"})
+    unsetenv(name);
+}
+
+std::string at_text(const std::string& file, scenario::place at) {
+  return at.line == 0 ? file : fmt::format("{}:{}:{}", file, at.line, at.column);
+}
+
+json as_document(const std::string& file, const scenario::story& what, const scenario::report& went) {
+  auto complaints = json::array();
+  for (const auto& x : went.complaints)
+    complaints.push_back({{"line", x.at.line}, {"column", x.at.column}, {"message", x.text}});
+  return {{"file", file},
+          {"name", what.name},
+          {"status", word_of(went.status)},
+          {"took_ms", went.took.count()},
+          {"complaints", std::move(complaints)}};
+}
+
+std::string as_text(const std::string& file, const scenario::story& what, const scenario::report& went) {
+  if (went.status == ending::skipped)
+    return fmt::format("skipped - {}: {} ({})\n", printable(what.name), went.complaints.front().text,
+                       printable(at_text(file, went.complaints.front().at)));
+  auto result = fmt::format("{} - {}\n", went.status == ending::passed ? "ok" : "not ok", printable(what.name));
+  for (const auto& x : went.complaints)
+    result += fmt::format("  {}: {}\n", printable(at_text(file, x.at)), printable(x.text));
+  return result;
+}
+
+caf::expected<fs::path> make_folder() {
+  std::error_code unusable;
+  auto pattern = (fs::temp_directory_path(unusable) / "sluice-scenario-XXXXXX").string();
+  if (unusable || !mkdtemp(pattern.data()))
+    return make_error(errc::io_error, "no temporary folder can be made; set TMPDIR to one where that is possible");
+  return fs::path{pattern};
+}
+
+scenario::report play_in(const fs::path& folder, const scenario::story& what, const scenario_options& asked) {
+  std::error_code unreadable;
+  auto on = scenario::make_real_stage({fs::read_symlink("/proc/self/exe", unreadable), folder});
+  scenario::play_options how;
+  how.time_limit = std::chrono::milliseconds{static_cast<int64_t>(asked.time_limit_s * 1e3)};
+  if (asked.verbose)
+    how.on_step = [](const scenario::step& x, const json& answer) {
+      fmt::print(stderr, "  line {}: {}: {}\n", x.at.line, scenario::title_of(x), printable(dump(answer)));
+    };
+  return scenario::run(what, *on, how);
+}
+
+// Nothing when there is no place to play it in.
+bool play(const std::string& file, const scenario::story& what, const scenario_options& asked, tally& to) {
+  auto folder = make_folder();
+  if (!folder) {
+    fail(folder.error(), false);
+    return false;
+  }
+  auto went = play_in(*folder, what, asked);
+  auto document = as_document(file, what, went);
+  auto text = as_text(file, what, went);
+  if (asked.keep) {
+    document["folder"] = folder->string();
+    text += fmt::format("  kept in {}\n", folder->string());
+  } else {
+    std::error_code ignored;
+    fs::remove_all(*folder, ignored);
+  }
+  auto& count = went.status == ending::passed    ? to.passed
+                : went.status == ending::failed  ? to.failed
+                : went.status == ending::skipped ? to.skipped
+                                                 : to.wrong;
+  ++count;
+  to.documents.push_back(std::move(document));
+  if (!asked.json)
+    print(text);
+  return true;
+}
+
+void tell_wrong(const std::string& file, const scenario::wrong_file& why, tally& to) {
+  ++to.wrong;
+  fmt::print(stderr, "sluice: invalid_request: {}: {}\n", at_text(printable(file), why.at), printable(why.text));
+  to.documents.push_back({{"file", file},
+                          {"status", "wrong"},
+                          {"complaints", {{{"line", why.at.line}, {"column", why.at.column}, {"message", why.text}}}}});
+}
+
+std::string summary_of(const tally& x) {
+  auto result = fmt::format("{} passed, {} failed", x.passed, x.failed);
+  if (x.skipped > 0)
+    result += fmt::format(", {} skipped", x.skipped);
+  if (x.wrong > 0)
+    result += fmt::format(", {} of no use", x.wrong);
+  return result;
+}
+
+int run(const scenario_options& asked) {
+  if (asked.schema)
+    return finish(scenario::schema().dump(2) + "\n");
+  if (asked.files.empty())
+    return usage_error("which scenarios? Name their files; see sluice scenario --help", asked.json);
+  forget_environment();
+  tally all;
+  auto show_progress = isatty(STDERR_FILENO) != 0 && !asked.verbose;
+  for (size_t i = 0; i < asked.files.size(); ++i) {
+    auto read = scenario::read_scenario(asked.files[i]);
+    if (const auto* why = std::get_if<scenario::wrong_file>(&read)) {
+      tell_wrong(asked.files[i], *why, all);
+      continue;
+    }
+    const auto& what = std::get<scenario::story>(read);
+    if (asked.check) {
+      ++all.passed;
+      continue;
+    }
+    if (show_progress)
+      fmt::print(stderr, "\rplaying {} of {} ...", i + 1, asked.files.size());
+    auto played = play(asked.files[i], what, asked, all);
+    if (show_progress)
+      fmt::print(stderr, "\r{:40}\r", "");
+    if (!played)
+      return failed;
+  }
+  auto delivered = asked.json ? finish_json({{"scenarios", std::move(all.documents)},
+                                             {"passed", all.passed},
+                                             {"failed", all.failed},
+                                             {"skipped", all.skipped},
+                                             {"wrong", all.wrong}})
+                              : finish(asked.check ? "" : summary_of(all) + "\n");
+  if (all.wrong > 0)
+    return wrong_usage;
+  return all.failed > 0 ? failed : delivered;
+}
+
+} // namespace
+
+void declare_scenario(CLI::App& command, action& chosen) {
+  auto asked = std::make_shared<scenario_options>();
+  command.add_option("FILE", asked->files, "Scenarios (docs/scenarios.md); each is played in a folder of its own");
+  command.add_flag("--check", asked->check, "Read the files only");
+  command.add_flag("--json", asked->json, "Print one JSON document");
+  command.add_flag("--keep", asked->keep, "Leave the folders, and say where they are");
+  command.add_flag("-v,--verbose", asked->verbose, "Say on stderr what came of each step");
+  command.add_option("--time-limit", asked->time_limit_s, "When a scenario has failed that is not at its end [60]")
+    ->type_name("SECONDS")
+    ->check(CLI::Range(0.1, 86'400.0));
+  command.add_flag("--schema", asked->schema, "Print the JSON Schema of the format, for editors");
+  command.final_callback([asked, &chosen] { chosen = [asked] { return run(*asked); }; });
+}
+
+void declare_scenario_broker(CLI::App& command, action& chosen) {
+  auto director = std::make_shared<std::string>();
+  auto control = std::make_shared<std::optional<scenario::broker_control>>();
+  command.add_option("--director", *director)->required();
+  serve_hooks hooks;
+  hooks.begins = [control] { control->emplace(); };
+  hooks.leads = [control, director](broker& leader) {
+    if (auto good = (*control)->begin(*director, leader); !good)
+      log_warning(describe(good.error()).message);
+  };
+  hooks.stops = [control] { (*control)->end(); };
+  declare_serve(*command.add_subcommand("serve"), chosen, std::move(hooks));
+  command.require_subcommand(1);
+}
+
+void declare_scenario_foreigner(CLI::App& command, action& chosen) {
+  auto root = std::make_shared<std::string>();
+  command.add_option("ROOT", *root)->required();
+  command.final_callback([root, &chosen] {
+    chosen = [root] {
+      scenario::act_as_foreigner(*root);
+      return done;
+    };
+  });
+}
+
+} // namespace sluice::cli

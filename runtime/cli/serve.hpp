@@ -1,0 +1,28 @@
+#pragma once
+
+#include "runtime/cli/commands.hpp"
+
+#include <functional>
+
+namespace sluice {
+
+class broker;
+
+} // namespace sluice
+
+namespace sluice::cli {
+
+/// What accompanies a broker that `serve` runs; any of them may be empty.
+struct serve_hooks {
+  /// In the process that is going to serve, before it opens any file of the store.
+  std::function<void()> begins;
+  /// Clients can connect, and have not been told so.
+  std::function<void(broker&)> leads;
+  /// The broker is shut down next.
+  std::function<void()> stops;
+};
+
+/// Declares the options of `serve`.
+void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks);
+
+} // namespace sluice::cli

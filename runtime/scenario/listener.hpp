@@ -1,0 +1,36 @@
+#pragma once
+
+#include "runtime/scenario/line_link.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+namespace sluice::scenario {
+
+/// One subscription, on a connection of its own: clients of the library have none. Ends with its destruction.
+class listener {
+public:
+  using tell = std::function<void(nlohmann::json)>;
+
+  /// `told` is called by a thread of the listener, in the order of what comes.
+  listener(std::filesystem::path root, tell told) : root_(std::move(root)), told_(std::move(told)) {}
+  listener(const listener&) = delete;
+  listener& operator=(const listener&) = delete;
+  ~listener();
+
+  /// Calls `subscribe`; once. Blocks.
+  caf::expected<nlohmann::json> begin(const nlohmann::json& params);
+
+private:
+  void listen();
+
+  std::filesystem::path root_;
+  tell told_;
+  line_link link_;
+  descriptor stop_;
+  descriptor stopped_;
+  std::thread thread_;
+};
+
+} // namespace sluice::scenario

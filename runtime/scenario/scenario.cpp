@@ -1,0 +1,187 @@
+#include "runtime/scenario/scenario.hpp"
+
+#include "runtime/config.hpp"
+#include "runtime/scenario/parse_step.hpp"
+#include "runtime/scenario/words.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+
+namespace sluice::scenario {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> members{"name", "about", "databases", "settings", "agents", "steps"};
+constexpr uint64_t max_width = 512;
+
+std::vector<std::string> read_statements(const node& x, const std::string& db) {
+  if (x.is(node_kind::null))
+    return {};
+  if (x.is(node_kind::text))
+    return {x.text};
+  if (!x.is(node_kind::list))
+    throw mistake{x.at, fmt::format("{} must be a list of SQL statements, and is {}", db, to_string(x.kind))};
+  std::vector<std::string> result;
+  for (const auto& item : x.items) {
+    if (!item.is(node_kind::text))
+      throw mistake{item.at, fmt::format("a statement for {} must be a text, and is {}", db, to_string(item.kind))};
+    result.push_back(item.text);
+  }
+  return result;
+}
+
+void check_database_name(const std::string& name, place at) {
+  std::filesystem::path path{name};
+  auto leads_out = std::find(path.begin(), path.end(), "..") != path.end() || path.is_absolute();
+  auto is_ours = std::find(path.begin(), path.end(), ".sluice") != path.end();
+  if (name.empty() || leads_out || is_ours || !path.has_filename())
+    throw mistake{at, fmt::format("\"{}\" is no name of a database; it must be a file in the store's folder", name)};
+}
+
+void read_databases(const node& x, scenery& to) {
+  if (!x.is(node_kind::map))
+    throw mistake{x.at,
+                  fmt::format("databases must be a map of files and SQL, as in {{app.db: [\"CREATE TABLE ...\"]}}, "
+                              "and is {}",
+                              to_string(x.kind))};
+  for (const auto& member : x.members) {
+    check_database_name(member.name, member.at);
+    to.databases.emplace_back(member.name, read_statements(member.content, member.name));
+  }
+}
+
+// A value as sluice.toml has it.
+std::string toml_value(const node& x, std::string_view key) {
+  switch (x.kind) {
+  case node_kind::boolean:
+  case node_kind::integer:
+  case node_kind::real:
+  case node_kind::text: return to_json(x).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  default: throw mistake{x.at, fmt::format("{} must be a word or a number, and is {}", key, to_string(x.kind))};
+  }
+}
+
+void read_buffer_tables(const node& x, std::string& to) {
+  if (!x.is(node_kind::list))
+    throw mistake{x.at, fmt::format("buffer_table must be a list of maps, and is {}", to_string(x.kind))};
+  for (const auto& item : x.items) {
+    if (!item.is(node_kind::map))
+      throw mistake{item.at, fmt::format("each buffer_table must be a map, and is {}", to_string(item.kind))};
+    check_members(item, std::array<std::string_view, 4>{"db", "table", "interval_ms", "priority"}, "buffer_table");
+    to += "[[buffer_table]]\n";
+    for (const auto& member : item.members)
+      to += fmt::format("{} = {}\n", member.name, toml_value(member.content, member.name));
+  }
+}
+
+void read_settings(const node& x, scenery& to) {
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("settings must be a map of keys of sluice.toml, and is {}", to_string(x.kind))};
+  auto known = describe_settings();
+  std::vector<std::string_view> names{"buffer_table"};
+  for (const auto& setting : known)
+    names.push_back(setting.key);
+  check_members(x, names, "settings");
+  // Busy machines are slow; a scenario is about something else.
+  if (!x.find("lock_wait_ms"))
+    to.settings += "lock_wait_ms = 60000\n";
+  for (const auto& member : x.members)
+    if (member.name != "buffer_table")
+      to.settings += fmt::format("{} = {}\n", member.name, toml_value(member.content, member.name));
+  // In TOML, keys after a table belong to it.
+  if (const auto* tables = x.find("buffer_table"))
+    read_buffer_tables(*tables, to.settings);
+}
+
+void add_agent(const std::string& name, bool add_keys, place at, scenery& to) {
+  auto same = [&](const cast_member& known) { return known.name == name; };
+  if (std::any_of(to.agents.begin(), to.agents.end(), same))
+    throw mistake{at, fmt::format("the agent {} is declared twice", name)};
+  if (name.empty() || name.size() > 256)
+    throw mistake{at, "the name of an agent has 1 to 256 bytes"};
+  to.agents.push_back({name, add_keys});
+}
+
+void read_agents(const node& x, scenery& to) {
+  if (x.is(node_kind::list)) {
+    for (const auto& item : x.items) {
+      if (!item.is(node_kind::text))
+        throw mistake{item.at, fmt::format("the name of an agent must be a text, and is {}", to_string(item.kind))};
+      add_agent(item.text, true, item.at, to);
+    }
+    return;
+  }
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("agents must be a list of names, or a map, and is {}", to_string(x.kind))};
+  for (const auto& member : x.members) {
+    auto whose = "the agent " + member.name;
+    check_members(member.content, std::array<std::string_view, 1>{"add_keys"}, whose);
+    auto adds =
+      !member.content.find("add_keys") || require(member.content, "add_keys", node_kind::boolean, whose).boolean;
+    add_agent(member.name, adds, member.at, to);
+  }
+}
+
+story read(const node& x) {
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("a scenario must be a map with name and steps, and is {}", to_string(x.kind))};
+  check_members(x, members, "a scenario");
+  story result;
+  result.name = require(x, "name", node_kind::text, "a scenario").text;
+  if (result.name.empty() || result.name.find('\n') != std::string::npos)
+    throw mistake{x.find("name")->at, "the name of a scenario must be one line"};
+  if (x.find("about"))
+    result.about = require(x, "about", node_kind::text, "a scenario").text;
+  if (const auto* databases = x.find("databases"))
+    read_databases(*databases, result.stage);
+  if (const auto* settings = x.find("settings"))
+    read_settings(*settings, result.stage);
+  else
+    read_settings(node{node_kind::map, x.at, false, 0, 0, {}, {}, {}}, result.stage);
+  if (const auto* agents = x.find("agents"))
+    read_agents(*agents, result.stage);
+  const auto& steps = require(x, "steps", node_kind::list, "a scenario");
+  if (steps.items.empty())
+    throw mistake{steps.at, "a scenario without steps shows nothing"};
+  std::set<std::string> agents;
+  for (const auto& agent : result.stage.agents)
+    agents.insert(agent.name);
+  result.steps = step_parser{std::move(agents)}.parse_list(steps);
+  if (auto width = step_parser::width_of(result.steps); width > max_width)
+    throw mistake{steps.at, fmt::format("{} requests would be under way at once; at most {} may be", width, max_width)};
+  return result;
+}
+
+} // namespace
+
+std::variant<story, wrong_file> parse_scenario(const std::string& text) {
+  try {
+    return read(read_yaml(text));
+  } catch (const mistake& x) {
+    return wrong_file{x.where(), x.what()};
+  }
+}
+
+std::variant<story, wrong_file> read_scenario(const std::filesystem::path& file) {
+  std::error_code failed;
+  auto kind = std::filesystem::status(file, failed).type();
+  if (kind == std::filesystem::file_type::not_found)
+    return wrong_file{{}, "there is no such file"};
+  if (kind == std::filesystem::file_type::directory)
+    return wrong_file{{}, "this is a folder; name the files in it"};
+  std::ifstream in{file, std::ios::binary};
+  // One byte more than is allowed is enough to know, however long the file is.
+  constexpr size_t enough = (size_t{1} << 20) + 1;
+  std::string text(enough, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(enough));
+  text.resize(static_cast<size_t>(std::max<std::streamsize>(0, in.gcount())));
+  if (in.bad() || (!in.is_open()))
+    return wrong_file{{}, "the file cannot be read"};
+  return parse_scenario(text);
+}
+
+} // namespace sluice::scenario

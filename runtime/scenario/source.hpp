@@ -1,0 +1,70 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice::scenario {
+
+/// Where something stands in a file; both count from 1, and 0 means that nothing is known.
+struct place {
+  int line = 0;
+  int column = 0;
+};
+
+/// What is wrong with a scenario file, and where. Thrown while a file is read; `read_scenario` catches it.
+class mistake : public std::runtime_error {
+public:
+  mistake(place where, const std::string& what) : std::runtime_error(what), where_(where) {}
+
+  place where() const noexcept { return where_; }
+
+private:
+  place where_;
+};
+
+enum class node_kind : uint8_t { null, boolean, integer, real, text, list, map };
+
+/// With its article, for people: "a list".
+std::string_view to_string(node_kind x);
+
+/// A piece of a scenario file that knows where it stands. Plain data.
+struct node {
+  struct member;
+
+  node_kind kind = node_kind::null;
+  place at;
+  bool boolean = false;
+  int64_t integer = 0;
+  double real = 0;
+  std::string text;
+  std::vector<node> items;
+  std::vector<member> members;
+
+  bool is(node_kind x) const noexcept { return kind == x; }
+
+  /// The member of that name; null if there is none, or if this is no map.
+  const node* find(std::string_view name) const noexcept;
+};
+
+struct node::member {
+  std::string name;
+  place at;
+  node content;
+};
+
+/// The same without places.
+nlohmann::json to_json(const node& x);
+
+/// Reads one YAML document. Plain words are taken as JSON takes them: `null`, `~` and nothing are null, `true` and
+/// `false` booleans, `5` an integer, `1.5` and `1e3` reals; everything else is text, and so is all that is quoted.
+/// Throws `mistake` for what is no YAML, for nothing, for several documents, members given twice, integers beyond 64
+/// bits, aliases, tags, nesting beyond 64 levels and more than 1 MiB.
+node read_yaml(const std::string& text);
+
+} // namespace sluice::scenario
