@@ -273,12 +273,12 @@ def run_one(test, scratch, report):
     os.write(report, word.encode())
 
 
-def run_tests():
+def run_tests(group="processes"):
     """Runs every test of the script that was started, and prints how each went."""
     sys.stdout.reconfigure(line_buffering=True)
     raise_descriptor_limit()
     for name, test in list(vars(sys.modules["__main__"]).items()):
-        title = "processes: " + name.removeprefix("test_").replace("_", " ")
+        title = f"{group}: " + name.removeprefix("test_").replace("_", " ")
         if not name.startswith("test_") or not re.search(FILTER, title):
             continue
         scratch = os.path.realpath(tempfile.mkdtemp())

@@ -1,0 +1,170 @@
+// Runs a target on its kept corpus, and on a number of mutations of it that a seed decides; without libFuzzer, for CI.
+//
+//   fuzz_replay TARGET PATH... [--mutations N] [--seed S]      files, or folders of them
+
+#include "tests/fuzz/targets.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <random>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+// The sanitizers', where they are linked.
+extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__((weak));
+
+namespace sluice::test::fuzz {
+
+namespace {
+
+constexpr size_t longest = 4096;
+
+// What is being run, to be kept if it turns out to be the last.
+std::string current;
+constexpr const char* crash_file = "fuzz-crash";
+
+void keep_current() {
+  auto file = open(crash_file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  if (file < 0 || write(file, current.data(), current.size()) < 0)
+    return;
+  constexpr char text[] = "the input is in the file fuzz-crash\n";
+  [[maybe_unused]] auto ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+}
+
+void on_abort(int) { keep_current(); }
+
+std::vector<std::string> corpus_of(const std::vector<std::string>& paths) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files;
+  for (const auto& path : paths)
+    if (fs::is_directory(path))
+      for (const auto& entry : fs::directory_iterator{path})
+        files.push_back(entry.path());
+    else
+      files.emplace_back(path);
+  // The same everywhere, for the seed to mean the same.
+  std::sort(files.begin(), files.end());
+  std::vector<std::string> result;
+  for (const auto& file : files) {
+    std::ifstream in{file, std::ios::binary};
+    result.emplace_back(std::istreambuf_iterator<char>{in}, std::istreambuf_iterator<char>{});
+    if (!in.is_open())
+      throw std::runtime_error(file.string() + " cannot be read");
+  }
+  return result;
+}
+
+class mutator {
+public:
+  mutator(const std::vector<std::string>& corpus, uint64_t seed) : corpus_(corpus), random_(seed) {}
+
+  std::string next() {
+    auto result = any();
+    for (auto i = 1 + below(4); i > 0; --i)
+      change(result);
+    result.resize(std::min(result.size(), longest));
+    return result;
+  }
+
+private:
+  size_t below(size_t bound) { return bound ? random_() % bound : 0; }
+  const std::string& any() { return corpus_[below(corpus_.size())]; }
+
+  void change(std::string& x) {
+    static const std::string special{"\0\x01\x7f\x80\xff\"\\{}[]:,.-+eE0159\n\t #", 25};
+    auto at = below(x.size() + 1);
+    auto length = below(std::min<size_t>(x.size() - at, 32) + 1);
+    switch (below(7)) {
+    case 0:
+      if (at < x.size())
+        x[at] = static_cast<char>(x[at] ^ (1 << below(8)));
+      break;
+    case 1: x.insert(at, 1, special[below(special.size())]); break;
+    case 2:
+      if (at < x.size())
+        x[at] = special[below(special.size())];
+      break;
+    case 3: x.erase(at, length); break;
+    case 4: x.insert(at, x.substr(at, length)); break;
+    case 5: {
+      const auto& other = any();
+      auto from = below(other.size() + 1);
+      x.insert(at, other.substr(from, below(64)));
+      break;
+    }
+    default: {
+      const auto& other = any();
+      x = x.substr(0, at) + other.substr(below(other.size() + 1));
+    }
+    }
+  }
+
+  const std::vector<std::string>& corpus_;
+  std::mt19937_64 random_;
+};
+
+int run(const target& what, const std::vector<std::string>& paths, size_t mutations, uint64_t seed) {
+  auto corpus = corpus_of(paths);
+  if (corpus.empty()) {
+    std::cerr << "there is no corpus\n";
+    return 2;
+  }
+  auto run_one = [&](std::string input) {
+    current = std::move(input);
+    what.run(current);
+  };
+  for (const auto& x : corpus)
+    run_one(x);
+  mutator next{corpus, seed};
+  for (size_t i = 0; i < mutations; ++i)
+    run_one(next.next());
+  std::cout << what.name << ": " << corpus.size() << " kept inputs and " << mutations << " mutations (seed " << seed
+            << ")\n";
+  return 0;
+}
+
+int main_of(const std::vector<std::string>& words) {
+  std::vector<std::string> paths;
+  size_t mutations = 0;
+  uint64_t seed = 1;
+  for (size_t i = 1; i < words.size(); ++i)
+    if (words[i] == "--mutations" && i + 1 < words.size())
+      mutations = std::stoul(words[++i]);
+    else if (words[i] == "--seed" && i + 1 < words.size())
+      seed = std::stoull(words[++i]);
+    else
+      paths.push_back(words[i]);
+  auto what =
+    std::find_if(targets.begin(), targets.end(), [&](const target& x) { return !words.empty() && x.name == words[0]; });
+  if (what == targets.end() || paths.empty()) {
+    std::cerr << "usage: fuzz_replay TARGET PATH... [--mutations N] [--seed S]; the targets are";
+    for (const auto& x : targets)
+      std::cerr << " " << x.name;
+    std::cerr << "\n";
+    return 2;
+  }
+  if (__sanitizer_set_death_callback)
+    __sanitizer_set_death_callback(keep_current);
+  std::signal(SIGABRT, on_abort);
+  return run(*what, paths, mutations, seed);
+}
+
+} // namespace
+
+} // namespace sluice::test::fuzz
+
+int main(int argc, char** argv) {
+  try {
+    return sluice::test::fuzz::main_of({argv + 1, argv + argc});
+  } catch (const std::invalid_argument&) {
+    std::cerr << "--mutations and --seed take numbers\n";
+    return 2;
+  }
+}

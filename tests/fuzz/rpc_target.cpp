@@ -1,0 +1,96 @@
+#include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/frontdoor/rpc/dispatch.hpp"
+#include "runtime/frontdoor/rpc/failures.hpp"
+#include "runtime/frontdoor/rpc/mcp.hpp"
+#include "runtime/json.hpp"
+#include "tests/fuzz/targets.hpp"
+
+#include <memory>
+
+namespace sluice::test::fuzz {
+
+namespace {
+
+using nlohmann::json;
+
+// Reads requests as the front door does, and answers with what it has understood.
+class decoding_port : public sluice::rpc::port {
+public:
+  void call(const std::string& method, json params, sluice::rpc::answer_to done) override {
+    auto& p = params;
+    namespace r = sluice::rpc;
+    if (method == "write")
+      return understood(r::write_from_json, p, done);
+    if (method == "read")
+      return understood(r::read_from_json, p, done);
+    if (method == "audit.list")
+      return understood(r::audit_query_from_json, p, done);
+    if (method == "buffer.put")
+      return understood(r::buffer_put_from_json, p, done);
+    if (method == "buffer.get")
+      return understood(r::buffer_get_from_json, p, done);
+    if (method == "logs.recent")
+      return understood(r::log_query_from_json, p, done);
+    if (method == "cancel")
+      return decoded(r::cancel_from_json(p), done);
+    if (method == "subscribe")
+      return decoded(r::subscribe_from_json(p), done);
+    if (method == "hello")
+      return decoded(r::hello_from_json(p), done);
+    if (method == "log")
+      return decoded(r::log_entry_from_json(p), done);
+    if (method == "flush")
+      return decoded(r::flush_from_json(p), done);
+    if (method == "buffer.rejected")
+      return decoded(r::rejected_query_from_json(p), done);
+    if (method == "buffer.requeue")
+      return decoded(r::rejected_ids_from_json(p), done);
+    done({nullptr, sluice::rpc::unknown_method(method)});
+  }
+
+private:
+  // What was understood is sent on by clients and proxies, and has to be understood as the same again.
+  template <class Decode> void understood(Decode decode, const json& params, const sluice::rpc::answer_to& done) {
+    auto first = decode(params);
+    if (!first)
+      return decoded(first, done);
+    auto sent = sluice::rpc::params_of(*first);
+    auto second = decode(sent);
+    must(second.engaged(), "what was understood can be sent on");
+    must(sluice::rpc::params_of(*second) == sent, "what was sent on is understood as the same");
+    done({std::move(sent), {}});
+  }
+
+  template <class T> void decoded(const caf::expected<T>& x, const sluice::rpc::answer_to& done) {
+    if (x)
+      return done({true, {}});
+    auto why = describe(x.error());
+    must(!why.message.empty(), "a refusal has a reason");
+    done({nullptr, sluice::rpc::error_of(why)});
+  }
+};
+
+void ask(sluice::rpc::port& port, std::string_view document) {
+  auto answers = 0;
+  sluice::rpc::dispatch(document, port, [&](const std::string& answer) {
+    ++answers;
+    must(answer.empty() || json::accept(answer), "an answer is JSON");
+    must(answer.find('\n') == std::string::npos, "an answer is on one line");
+  });
+  must(answers == 1, "a document is answered once");
+}
+
+} // namespace
+
+void rpc(std::string_view input) {
+  decoding_port methods;
+  auto mcp = sluice::rpc::make_mcp(std::make_unique<decoding_port>(), {.version = "0", .pass_through = true});
+  while (!input.empty()) {
+    auto line = input.substr(0, input.find('\n'));
+    ask(methods, line);
+    ask(*mcp, line);
+    input.remove_prefix(std::min(input.size(), line.size() + 1));
+  }
+}
+
+} // namespace sluice::test::fuzz

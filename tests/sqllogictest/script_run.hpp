@@ -1,0 +1,52 @@
+#pragma once
+
+#include "runtime/broker.hpp"
+#include "tests/sqllogictest/script.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+/// What running a script came to.
+struct script_counts {
+  size_t statements = 0;
+  size_t queries = 0;
+  size_t skipped = 0;
+  size_t failed = 0;
+  /// Queries whose second answer came from the cache.
+  size_t hits = 0;
+};
+
+/// Runs records against a database of a broker: statements as writes, queries as reads through the cache. Each query is
+/// asked twice, and has to get the same answer twice.
+class script_run {
+public:
+  /// `complain` is given a line for whatever fails.
+  script_run(database db, std::string file, std::function<void(const std::string&)> complain)
+    : db_(std::move(db)), file_(std::move(file)), complain_(std::move(complain)) {}
+
+  void run(const std::vector<script_record>& records);
+
+  const script_counts& counts() const noexcept { return counts_; }
+
+private:
+  void statement(const script_record& x);
+  void query(const script_record& x);
+  caf::expected<read_result> ask(const script_record& x) const;
+  void compare(const script_record& x, const std::vector<std::string>& values);
+  void compare_values(const script_record& x, const std::vector<std::string>& values);
+  void compare_label(const script_record& x, const std::string& hash);
+  void fail(size_t line, const std::string& why);
+
+  database db_;
+  std::string file_;
+  std::function<void(const std::string&)> complain_;
+  script_counts counts_;
+  size_t threshold_ = 0;
+  std::map<std::string, std::string> labels_;
+};
+
+} // namespace sluice::test

@@ -1,0 +1,77 @@
+// Runs files in SQLite's sqllogictest format through a broker; docs/testing.md says more.
+//
+//   sqllogictest FILE...      each on a database of its own
+//
+// Exit status: 0 when everything is as the files say, 1 when not (FILE:LINE: why, on standard error), 2 for no files.
+
+#include "tests/sqllogictest/script_run.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <chrono>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace sluice::test {
+namespace {
+
+// The names by which a script may leave out, or keep for us, what others do otherwise.
+const std::vector<std::string> engines{"sqlite", "sluice"};
+
+std::string contents_of(const std::string& file) {
+  std::ifstream in{file, std::ios::binary};
+  std::string result{std::istreambuf_iterator<char>{in}, {}};
+  if (in.bad() || !in.is_open())
+    throw script_error{file + ": cannot be read"};
+  return result;
+}
+
+bool run(const std::string& file) {
+  auto began = std::chrono::steady_clock::now();
+  auto records = parse_script(file, contents_of(file), engines);
+  temp_dir folder;
+  broker_config config;
+  config.root = folder.path();
+  // A hit is to be a hit however slow the machine is.
+  config.cache_ttl = std::chrono::hours{1};
+  auto host = broker::open(config);
+  auto db = host ? host->open_database("test.db") : caf::expected<database>{host.error()};
+  if (!db)
+    throw script_error{file + ": " + describe(db.error()).message};
+  // So that there is a file: only writes make one, and a script may begin with a query.
+  if (auto made = db->write("sqllogictest", "SELECT 1"); !made)
+    throw script_error{file + ": " + describe(made.error()).message};
+  script_run script{*db, file, [](const std::string& line) { std::cerr << line << "\n"; }};
+  script.run(records);
+  auto x = script.counts();
+  std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  std::cout << file << ": " << x.statements << " statements, " << x.queries << " queries (" << x.hits
+            << " answered again from the cache), " << x.skipped << " skipped, " << x.failed << " failed, "
+            << took.count() << " s\n";
+  if (x.statements + x.queries == 0) {
+    std::cerr << file << ": nothing to do\n";
+    return false;
+  }
+  return x.failed == 0;
+}
+
+} // namespace
+} // namespace sluice::test
+
+int main(int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') {
+    std::cerr << "usage: sqllogictest FILE...\n";
+    return 2;
+  }
+  auto good = true;
+  for (int i = 1; i < argc; ++i) {
+    try {
+      good = sluice::test::run(argv[i]) && good;
+    } catch (const std::exception& why) {
+      std::cerr << why.what() << "\n";
+      good = false;
+    }
+  }
+  return good ? 0 : 1;
+}
