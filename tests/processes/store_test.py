@@ -71,7 +71,7 @@ def test_when_the_folder_of_a_broker_is_deleted_it_steps_down_and_the_next_clien
         is_equal(end.end().good().json()["commit_seq"], answer["commit_seq"] + 1)
     server.end().good()
     is_true(scene.leader() not in (None, server.pid), "another broker leads")
-    is_equal(count(scene), 1_000_001)
+    is_equal(count(scene), 300_001)
     is_equal(scene.sql("app.db", "PRAGMA integrity_check"), [("ok",)])
 
 
