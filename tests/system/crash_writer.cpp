@@ -18,6 +18,7 @@
 #include "runtime/sqlite/fault_vfs.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -212,8 +213,9 @@ private:
   }
 
   void wait_for_everybody() {
+    // With a pause: the status takes a lock that those who send need as well.
     while (db_->status().queued < requests_at_once)
-      std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
   }
 
   death death_;
