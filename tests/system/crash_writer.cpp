@@ -128,6 +128,12 @@ public:
     changed_.wait(guard, [this] { return under_way_ == 0; });
   }
 
+  // Returns when so many have been asked for and not answered.
+  void await_sent(uint64_t count) {
+    std::unique_lock guard{mutex_};
+    changed_.wait(guard, [&] { return static_cast<uint64_t>(under_way_) >= count; });
+  }
+
 private:
   static sluice::write_request request_of(int n) {
     sluice::write_request request;
@@ -148,6 +154,7 @@ private:
       return false;
     changed_.wait(guard, [this] { return !held_; });
     ++under_way_;
+    changed_.notify_all();
     say("sent " + std::to_string(n));
     return true;
   }
@@ -213,9 +220,10 @@ private:
   }
 
   void wait_for_everybody() {
-    // With a pause: the status takes a lock that those who send need as well.
+    agents_->await_sent(requests_at_once);
+    // Each is on its way to the queue, and none can leave it while this thread is here.
     while (db_->status().queued < requests_at_once)
-      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+      std::this_thread::yield();
   }
 
   death death_;
