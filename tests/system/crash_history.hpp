@@ -110,6 +110,15 @@ public:
     return result;
   }
 
+  /// The requests of which it has a record, whatever became of them.
+  std::set<std::string> recorded() const {
+    std::set<std::string> result;
+    if (std::filesystem::exists(audit_file()))
+      for (const auto& x : column_of(audit_file(), "SELECT request_id FROM audit"))
+        result.emplace(*x.text());
+    return result;
+  }
+
   /// What must be true of the database at any time, before anything is put in order.
   void check_database() const {
     if (!std::filesystem::exists(file()))

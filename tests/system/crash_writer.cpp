@@ -17,6 +17,7 @@
 #include "runtime/broker.hpp"
 #include "runtime/sqlite/fault_vfs.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -116,8 +117,17 @@ public:
         n = next();
         continue;
       }
-      end(under_way.front().first, under_way.front().second.get());
-      under_way.pop_front();
+      // A later one may be answered first. Who waited for the oldest alone would send nothing meanwhile, and a writer
+      // that waits for everybody's requests would wait for ever.
+      auto answered = std::find_if(under_way.begin(), under_way.end(), [](const auto& x) {
+        return x.second.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
+      });
+      if (answered == under_way.end()) {
+        under_way.front().second.wait_for(std::chrono::milliseconds{1});
+        continue;
+      }
+      end(answered->first, answered->second.get());
+      under_way.erase(answered);
     }
   }
 
