@@ -228,15 +228,20 @@ class Scene:
         return result
 
 
+def kill_if_there(pid):
+    """SIGKILL, unless the process has ended by itself meanwhile."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def end_all(pid):
     """Ends every process that descends from `pid`, and reaps what is left to us."""
     give_up = time.monotonic() + PATIENCE
     while left := descendants(pid):
         for x in left:
-            try:
-                os.kill(x, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill_if_there(x)
         reap()
         if time.monotonic() > give_up:
             raise AssertionError(f"processes that cannot be killed: {left}")

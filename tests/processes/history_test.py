@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from harness import SOAK, is_equal, is_true, run_tests, wait_until
+from harness import SOAK, is_equal, is_true, kill_if_there, run_tests, wait_until
 from kill_test import brokers
 from link import PATIENCE, Refused
 
@@ -295,7 +295,7 @@ def test_some_order_explains_what_was_seen_while_leaders_and_clients_were_killed
         until = time.monotonic() + random.uniform(0, 0.05)
         wait_until(lambda: time.monotonic() >= until and brokers(scene), "there is a broker to be killed")
         for pid in brokers(scene)[:1]:
-            os.kill(pid, signal.SIGKILL)
+            kill_if_there(pid)
         crowd.kill_one(random.choice(KINDS))
     crowd.wait_for_progress(100)
     print(f"{kills} kills; " + end(scene, founder, crowd))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from harness import SOAK, is_equal, is_true, run_tests, wait_until
+from harness import SOAK, is_equal, is_true, kill_if_there, run_tests, wait_until
 from link import PATIENCE
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "examples"))
@@ -126,7 +126,7 @@ def kill_at_random(scene, workers, kills):
         until = time.monotonic() + random.uniform(0, 0.1)
         wait_until(lambda: time.monotonic() >= until and brokers(scene), "there is a broker to be killed")
         for pid in brokers(scene)[:1]:
-            os.kill(pid, signal.SIGKILL)
+            kill_if_there(pid)
 
 
 def check(scene, seen):
