@@ -146,12 +146,12 @@ struct executed_read {
   uint32_t busy_us = 0;
 
   template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, executed_read& x) {
-    auto reads = x.reads ? *x.reads : read_set{};
+    auto seen = x.reads ? *x.reads : read_set{};
     auto load = [&]() -> caf::error {
-      x.reads = std::make_shared<const read_set>(std::move(reads));
+      x.reads = std::make_shared<const read_set>(std::move(seen));
       return caf::none;
     };
-    return f(caf::meta::type_name("executed_read"), x.result, reads, x.data_version, x.busy_us, caf::meta::load_callback(load));
+    return f(caf::meta::type_name("executed_read"), x.result, seen, x.data_version, x.busy_us, caf::meta::load_callback(load));
   }
 };
 

@@ -69,13 +69,13 @@ metrics::~metrics() = default;
 void metrics::observe(std::string_view method, std::string_view code, std::chrono::nanoseconds latency) {
   auto m = method_index(method);
   auto c = code_index(code);
-  auto& counter = state_->counters[m][c];
-  if (!counter)
-    counter = &state_->requests.Add({{"method", std::string{methods[m]}}, {"code", std::string{code_word(c)}}});
+  auto& answered = state_->counters[m][c];
+  if (!answered)
+    answered = &state_->requests.Add({{"method", std::string{methods[m]}}, {"code", std::string{code_word(c)}}});
   auto& histogram = state_->histograms[m];
   if (!histogram)
     histogram = &state_->latencies.Add({{"method", std::string{methods[m]}}}, latency_buckets);
-  counter->Increment();
+  answered->Increment();
   histogram->Observe(std::chrono::duration<double>{std::max(latency, std::chrono::nanoseconds{0})}.count());
 }
 

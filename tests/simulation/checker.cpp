@@ -11,18 +11,10 @@ namespace {
 
 using maybe = std::optional<violation>;
 
-// Known and open (docs/simulation.md, seed 1347): when a COMMIT fails because the disk does, its frames may lie
-// complete in the WAL, and whoever recovers that next takes them for committed.
-bool may_come_back(const history& seen, const write_attempt& x) {
-  return seen.disk_troubled && x.fate == fate::refused
-         && (x.why.code == errc::io_error || x.why.code == errc::disk_full);
-}
-
 // The requests of a ledger, executed one commit after the other.
 class replay {
 public:
-  replay(const settings& set, const history& seen, uint32_t db, const database_content& found)
-    : set_(set), seen_(seen), db_(db), found_(found) {
+  replay(const history& seen, uint32_t db, const database_content& found) : seen_(seen), db_(db), found_(found) {
     for (const auto& x : seen.writes)
       if (x.what.db == db)
         writes_.emplace(x.request_id, &x);
@@ -45,7 +37,6 @@ private:
   void satisfy_reads(uint64_t seq);
   bool satisfied(const read_attempt& x) const;
 
-  const settings& set_;
   const history& seen_;
   uint32_t db_;
   const database_content& found_;
@@ -97,7 +88,7 @@ maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_re
   if (found == writes_.end())
     return violation{"nothing is in the ledger that nobody asked for", where};
   const auto& x = *found->second;
-  if (x.fate == fate::refused && !may_come_back(seen_, x))
+  if (x.fate == fate::refused)
     return violation{"what was refused is absent",
                      where + " was refused: " + std::string{to_string(x.why.code)} + ", " + x.why.message};
   if (x.what.key > 0 && !by_key_.emplace(request.idempotency_key, &x).second)
@@ -248,8 +239,8 @@ std::string text_of(const std::optional<buffered_cells>& x) {
 
 } // namespace
 
-maybe check_database(const settings& set, const history& seen, uint32_t db, const database_content& found) {
-  return replay{set, seen, db, found}.run();
+maybe check_database(const history& seen, uint32_t db, const database_content& found) {
+  return replay{seen, db, found}.run();
 }
 
 maybe check_audit(const history& seen, uint32_t db, const database_content& found,
@@ -263,10 +254,7 @@ maybe check_audit(const history& seen, uint32_t db, const database_content& foun
   for (const auto& commit : found.commits)
     for (const auto& request : commit.requests) {
       auto recorded = count[{request.request_id, "committed"}];
-      auto comes_back = [&](const write_attempt& x) {
-        return x.request_id == request.request_id && may_come_back(seen, x);
-      };
-      if (recorded != 1 && std::none_of(seen.writes.begin(), seen.writes.end(), comes_back))
+      if (recorded != 1)
         return violation{"every commit is in the audit once", request.request_id + " of commit "
                                                                 + std::to_string(commit.seq) + " has "
                                                                 + std::to_string(recorded) + " records"};

@@ -11,8 +11,7 @@ namespace sluice::simulation {
 
 /// Whether what one database holds, and what clients were told of it, agree with a model that executes the ledger's
 /// requests in their order.
-std::optional<violation> check_database(const settings& set, const history& seen, uint32_t db,
-                                        const database_content& found);
+std::optional<violation> check_database(const history& seen, uint32_t db, const database_content& found);
 
 /// Whether every commit and every answer has its record.
 std::optional<violation> check_audit(const history& seen, uint32_t db, const database_content& found,

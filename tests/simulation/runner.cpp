@@ -383,7 +383,7 @@ std::optional<violation> runner::judge() {
       return violation{"no file is corrupt", name + (": " + found)};
   for (uint32_t db = 0; db < plan_.set.databases; ++db) {
     auto found = look_into(world_.path_of(db));
-    if (auto wrong = check_database(plan_.set, clients_.seen, db, found))
+    if (auto wrong = check_database(clients_.seen, db, found))
       return wrong;
     if (auto wrong = check_audit(clients_.seen, db, found, *records, *chain))
       return wrong;
