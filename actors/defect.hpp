@@ -9,6 +9,8 @@ namespace sluice {
 enum class defect : uint8_t {
   none,
   acknowledge_failed_commit,
+  deny_unknown,
+  leave_lost_commit,
   forget_stamps,
   forget_schema_change,
   reverse_ledger,

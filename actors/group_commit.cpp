@@ -97,9 +97,13 @@ group_commit::step group_commit::begin() {
   open_ = true;
   opened_at_ = now_;
   next_seq_ = begun->next_seq;
+  auto known = slot_.versions().last_commit();
   slot_.versions().start_at(next_seq_ - 1);
   if (begun->foreign_commit)
     note_foreign_commit();
+  else if (known != next_seq_ - 1)
+    // A commit whose fate was unknown has turned out to be one.
+    note_late_commit();
   auto whole = range{0, entries_.size()};
   if (!execute(whole, whole))
     return {action::settle};

@@ -156,6 +156,7 @@ private:
   audit_record record_of(entry& x, int64_t ts_us) const;
   slow_request timing_of(const entry& x, const audit_record& record) const;
   void note_foreign_commit();
+  void note_late_commit();
   void everything_may_have_changed();
 
   write_store& store_;

@@ -55,8 +55,9 @@ void group_commit::commit(range which) {
   window.close();
   if (!happened) {
     auto why = describe(done.error());
-    why.outcome = outcome::unknown;
-    why.message += "; whether the commit took effect could not be read back";
+    if (!has(defect::deny_unknown))
+      why.outcome = outcome::unknown;
+    why.message += "; whether the commit took effect, or will after a crash, is not known";
     everything_may_have_changed();
     return fail_live(which, why);
   }
@@ -182,6 +183,10 @@ audit_record group_commit::record_of(entry& x, int64_t ts_us) const {
 void group_commit::note_foreign_commit() {
   foreign_commit_ = true;
   slot_.counters().foreign_commits.fetch_add(1, std::memory_order_relaxed);
+  note_late_commit();
+}
+
+void group_commit::note_late_commit() {
   slot_.versions().raise_everything();
   everything_may_have_changed();
 }

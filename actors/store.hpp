@@ -84,7 +84,9 @@ public:
   /// Drops the open transaction, if any. Never fails: at worst it closes the connection.
   virtual void rollback() noexcept = 0;
 
-  /// Reads back on a new connection whether the last `commit` of this store took effect.
+  /// After a failed `commit`: whether it took effect, as read back on a new connection. Either answer is final, after
+  /// crashes as well: what took effect is safe on the disk, and what did not cannot come back. An error means that this
+  /// could not be brought about, so that the outcome is unknown.
   virtual caf::expected<bool> committed(uint64_t seq) = 0;
 
   /// Moves committed pages from the WAL into the database file. @pre no transaction is open

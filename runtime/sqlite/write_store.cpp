@@ -1,5 +1,7 @@
 #include "runtime/sqlite/write_store.hpp"
 
+#include "actors/defect.hpp"
+#include "runtime/sqlite/commit_fate.hpp"
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/leftovers.hpp"
 #include "runtime/sqlite/query_plan.hpp"
@@ -82,6 +84,7 @@ private:
   caf::expected<void> open();
   void close() noexcept { session_.reset(); }
   caf::expected<void> enter_ledger(begun_transaction& found, bool replaced);
+  caf::expected<bool> settle_unseen(uint64_t seq);
   caf::expected<void> sync_log();
   caf::error failed(int code);
   caf::error failed(caf::error why);
@@ -100,6 +103,8 @@ private:
   int64_t begun_us_ = 0;
   uint64_t tried_seq_ = 0;
   digest tried_hash_{};
+  // What was tried last may be in the log from its beginning to its end, seen or not.
+  bool tried_whole_ = false;
 };
 
 caf::expected<void> sqlite_write_store::open() {
@@ -215,6 +220,7 @@ caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std:
   tried_hash_ = *hash;
   auto code = s.commit.step_code();
   s.commit.reset();
+  tried_whole_ = code == SQLITE_DONE || may_be_whole(code);
   if (code != SQLITE_DONE) {
     auto why = failed(code);
     rollback();
@@ -267,17 +273,34 @@ caf::expected<bool> sqlite_write_store::committed(uint64_t seq) {
       return false;
     return std::move(db.error());
   }
-  auto present = has_ledger(*db);
-  if (!present)
-    return std::move(present.error());
-  if (!*present)
-    return false;
-  auto hash = find_commit(*db, seq);
-  if (!hash)
-    return std::move(hash.error());
-  if (!*hash || **hash != bytes_of(tried_hash_))
-    return false;
+  auto seen = sees_commit(*db, seq, tried_hash_);
+  if (!seen)
+    return seen;
+  // While `db` is open, nobody finds reason to recover the log.
+  if (!*seen)
+    return settle_unseen(seq);
   // Being seen is not being safe: it may have been the sync that failed.
+  if (auto safe = sync_log(); !safe)
+    return std::move(safe.error());
+  return true;
+}
+
+// Not being seen is not being gone, either.
+caf::expected<bool> sqlite_write_store::settle_unseen(uint64_t seq) {
+  // What is durable in a file that was moved is no concern of the one in its place.
+  if (!tried_whole_ || replaced_ || has(defect::leave_lost_commit))
+    return false;
+  if (!session_)
+    if (auto opened = open(); !opened)
+      return std::move(opened.error());
+  auto overwritten = overwrite_lost_commit(session_->db, seq, tried_hash_, options_.synchronous);
+  if (!overwritten) {
+    // With the transaction that may still be open.
+    close();
+    return std::move(overwritten.error());
+  }
+  if (*overwritten)
+    return false;
   if (auto safe = sync_log(); !safe)
     return std::move(safe.error());
   return true;

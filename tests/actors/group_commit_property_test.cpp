@@ -119,7 +119,7 @@ private:
     }
     auto why = bench_.why(x.agent);
     if (why.outcome == outcome::unknown) {
-      CHECK(why.message.find("could not be read back") != std::string::npos);
+      CHECK(why.message.find("is not known") != std::string::npos);
       return;
     }
     CHECK(!durable);

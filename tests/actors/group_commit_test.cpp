@@ -185,6 +185,27 @@ TEST_CASE("a COMMIT that cannot be read back leaves the outcome unknown, and a r
   CHECK(b.applied().size() == 1);
 }
 
+TEST_CASE("a commit that turns up after its outcome was unknown makes every answer so far invalid") {
+  auto turns_up = GENERATE(true, false);
+  group_bench b;
+  b.send("first", "put t 1 x");
+  b.end_group();
+  b.disk.commit_fates = {commit_fate::unreadable_and_undone};
+  b.send("lost", "put t 2 x");
+  b.end_group();
+  REQUIRE(b.why("lost").outcome == outcome::unknown);
+  auto version = b.slot.versions().now();
+  // As a recovery of the log does.
+  b.disk.last_seq += turns_up ? 1 : 0;
+  b.changes.clear();
+  b.send("next", "put u 1 x");
+  b.end_group();
+  REQUIRE(b.committed("next"));
+  CHECK((b.slot.versions().everything_changed_at() > version) == turns_up);
+  REQUIRE(b.changes.size() == (turns_up ? 2 : 1));
+  CHECK(b.changes[0].everything == turns_up);
+}
+
 TEST_CASE("a key is replayed within its own group and later, and applies once") {
   group_bench b;
   b.send("first", "put t 1 x", "k");

@@ -24,6 +24,9 @@ namespace {
 #ifdef SLUICE_DEFECTS
 constexpr std::array catalogue{
   known_defect{defect::acknowledge_failed_commit, "acknowledge_failed_commit", "a COMMIT that failed is acknowledged"},
+  known_defect{defect::deny_unknown, "deny_unknown", "a COMMIT whose outcome is not known is refused"},
+  known_defect{defect::leave_lost_commit, "leave_lost_commit",
+               "what a failed COMMIT leaves in the log is not overwritten"},
   known_defect{defect::forget_stamps, "forget_stamps", "the last table that a commit touched keeps its stamp"},
   known_defect{defect::forget_schema_change, "forget_schema_change", "a schema change invalidates nothing"},
   known_defect{defect::reverse_ledger, "reverse_ledger", "a commit record lists its requests backwards"},

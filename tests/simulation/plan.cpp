@@ -1,5 +1,7 @@
 #include "tests/simulation/plan.hpp"
 
+#include "runtime/sqlite/fault_rules.hpp"
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -170,6 +172,39 @@ incident make_incident(dice& luck, const std::vector<incident::kind>& from, cons
   return x;
 }
 
+// A log that cannot be synced, and soon after a crash. What a COMMIT leaves in the log then is seen by nobody before it
+// is recovered, unless another write has come in between; left to chance, that hardly ever meets.
+void add_failing_syncs(plan& x) {
+  // From dice of their own, so that other seeds remain what they are.
+  dice luck{x.seed * 0xd6e8feb86659fd93ULL + 3};
+  if (!luck.chance(8))
+    return;
+  incident fails;
+  fails.after = luck.pick(x.operations() + 1);
+  fails.steps = luck.pick(20);
+  fails.what = incident::kind::disk_error;
+  fails.db = static_cast<uint32_t>(luck.pick(x.set.databases));
+  fails.file = 0;
+  fails.disk = static_cast<uint32_t>(sqlite::disk_operation::sync);
+  fails.skip = luck.pick(3);
+  fails.times = 1 + luck.pick(4);
+  auto crash = fails;
+  if (luck.chance(50)) {
+    // Nor can it be opened again, to look what is there.
+    auto locked_out = fails;
+    locked_out.file = 1;
+    locked_out.disk = static_cast<uint32_t>(sqlite::disk_operation::open);
+    locked_out.skip = 0;
+    locked_out.times = 1 + luck.pick(2);
+    x.incidents.push_back(locked_out);
+    fails.steps = 0;
+  }
+  crash.what = luck.chance(50) ? incident::kind::kill_process : incident::kind::cut_power;
+  crash.steps = luck.pick(80);
+  x.incidents.push_back(fails);
+  x.incidents.push_back(crash);
+}
+
 std::string milliseconds(std::chrono::milliseconds x) { return std::to_string(x.count()) + " ms"; }
 
 } // namespace
@@ -199,6 +234,8 @@ plan make_plan(uint64_t seed, mischief allowed) {
   auto incidents = luck.chance(25) ? 0 : luck.pick(7);
   for (uint64_t i = 0; i < incidents; ++i)
     x.incidents.push_back(make_incident(luck, from, x.set, x.operations()));
+  if (allowed.disk && allowed.processes)
+    add_failing_syncs(x);
   std::stable_sort(x.incidents.begin(), x.incidents.end(),
                    [](const incident& a, const incident& b) { return a.after < b.after; });
   return x;

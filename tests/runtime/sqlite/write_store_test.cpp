@@ -137,6 +137,28 @@ TEST_CASE("a file that is deleted while it is written makes the commit fail, and
   CHECK(must(rig.store->begin()).foreign_commit);
 }
 
+TEST_CASE("a file that is replaced while it is written makes the commit fail, and the new one is left as it is") {
+  table_rig rig;
+  temp_dir elsewhere;
+  {
+    sqlite::connection_options options;
+    options.mode = sqlite::open_mode::read_write_create;
+    auto db = must(sqlite::connection::open(elsewhere / "new.db", options));
+    must(db.exec("CREATE TABLE n(a); PRAGMA journal_mode = DELETE"));
+  }
+  auto begun = must(rig.store->begin());
+  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
+  for (const auto* suffix : {"-wal", "-shm"})
+    std::filesystem::remove(rig.file.string() + suffix);
+  std::filesystem::rename(elsewhere / "new.db", rig.file);
+  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::io_error);
+  CHECK(!must(rig.store->committed(begun.next_seq)));
+  auto db = must(sqlite::connection::open(rig.file, {}));
+  auto mode = must(sqlite::prepared_statement::prepare(db, "PRAGMA journal_mode"));
+  REQUIRE(must(mode.step()));
+  CHECK(mode.text(0) == "delete");
+}
+
 TEST_CASE("whether a commit took effect is read back from the file") {
   table_rig rig;
   auto begun = must(rig.store->begin());
