@@ -12,7 +12,7 @@ namespace sluice {
 
 namespace {
 
-constexpr int64_t day_ms = 86'400'000;
+constexpr int64_t longest_interval_ms = 86'400'000;
 constexpr int64_t max_priority = 1'000;
 
 caf::error invalid(const toml::node& at, const std::string& why) {
@@ -61,7 +61,7 @@ std::optional<caf::error> take_entry(std::string_view key, const toml::node& x, 
   if (key != "interval_ms")
     return invalid(x, fmt::format("a buffer_table has no '{}'; there are db, table, interval_ms, priority", key));
   int64_t ms = 0;
-  auto why = take_number(key, x, 1, day_ms, ms);
+  auto why = take_number(key, x, 1, longest_interval_ms, ms);
   to.interval = std::chrono::milliseconds{ms};
   return why;
 }

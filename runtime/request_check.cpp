@@ -18,7 +18,7 @@ constexpr size_t max_columns = 2'000;
 constexpr size_t max_buffered_bytes = size_t{1} << 20;
 constexpr std::chrono::hours max_deadline{24};
 
-failure invalid(const std::string& field, const std::string& why) {
+failure refusal(const std::string& field, const std::string& why) {
   failure x;
   x.code = errc::invalid_request;
   x.message = field + " " + why;
@@ -28,12 +28,12 @@ failure invalid(const std::string& field, const std::string& why) {
 // Names end up in the audit and on terminals.
 std::optional<failure> check_name(const char* field, const std::string& name) {
   if (name.size() > max_name_bytes)
-    return invalid(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
+    return refusal(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
   auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   if (std::any_of(name.begin(), name.end(), is_control))
-    return invalid(field, "holds a control character");
+    return refusal(field, "holds a control character");
   if (!sqlite::is_utf8(name))
-    return invalid(field, "is not valid UTF-8");
+    return refusal(field, "is not valid UTF-8");
   return std::nullopt;
 }
 
@@ -53,7 +53,7 @@ template <class Request> std::optional<failure> check_names(Request& x) {
 
 std::optional<failure> check_duration(const char* field, std::chrono::milliseconds x) {
   if (x.count() < 0 || x > max_deadline)
-    return invalid(field, "must be between 0 (the default) and 86400000 milliseconds");
+    return refusal(field, "must be between 0 (the default) and 86400000 milliseconds");
   return std::nullopt;
 }
 
@@ -70,24 +70,24 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
                                      std::set<std::string>& names) {
   for (const auto& [name, content] : columns) {
     if (name.empty())
-      return invalid(field, "has a column without a name");
+      return refusal(field, "has a column without a name");
     if (auto why = check_name(field, name))
       return why;
     if (!names.insert(folded(name)).second)
-      return invalid(field, "names the column " + name + " again");
+      return refusal(field, "names the column " + name + " again");
   }
   if (names.size() > max_columns)
-    return invalid(field, "has more columns than the 2000 that a table may have");
+    return refusal(field, "has more columns than the 2000 that a table may have");
   return std::nullopt;
 }
 
 std::optional<failure> check_row(const row_key& x, std::set<std::string>& names) {
   if (x.table.empty())
-    return invalid("table", "is empty");
+    return refusal("table", "is empty");
   if (auto why = check_name("table", x.table))
     return why;
   if (x.columns.empty())
-    return invalid("key", "is empty; a row is known by at least one column");
+    return refusal("key", "is empty; a row is known by at least one column");
   return check_columns("key", x.columns, names);
 }
 
@@ -109,9 +109,9 @@ std::optional<failure> check(write_request& request) {
   if (auto why = check_duration("deadline_ms", request.deadline))
     return why;
   if (request.statements.empty())
-    return invalid("statements", "is empty; a write needs at least one");
+    return refusal("statements", "is empty; a write needs at least one");
   if (request.statements.size() > max_statements)
-    return invalid("statements", "has more than 10000 entries");
+    return refusal("statements", "has more than 10000 entries");
   return std::nullopt;
 }
 
@@ -130,9 +130,9 @@ std::optional<failure> check(buffer_put& request) {
   if (auto why = check_columns("values", request.values, names))
     return why;
   if (request.operation == buffer_operation::erase && !request.values.empty())
-    return invalid("values", "must be empty for a delete");
+    return refusal("values", "must be empty for a delete");
   if (request.operation == buffer_operation::update && request.values.empty())
-    return invalid("values", "is empty; an update needs at least one");
+    return refusal("values", "is empty; an update needs at least one");
   if (auto why = check_duration("wait_ms", request.wait))
     return why;
   if (footprint(request) <= max_buffered_bytes)

@@ -46,8 +46,7 @@ void broker_control::end() {
 }
 
 void broker_control::run() {
-  constexpr std::chrono::hours patience{24};
-  while (auto command = director_.receive(patience, stopped_.get()))
+  while (auto command = director_.receive(no_limit, stopped_.get()))
     if (!director_.send(answer_document(obey(*command))))
       return;
 }

@@ -16,7 +16,6 @@ using nlohmann::json;
 
 // SQLite itself is given no more than half a second.
 constexpr int lock_attempts = 60;
-constexpr std::chrono::hours patience{24};
 
 caf::expected<void> try_for_long(const std::function<caf::expected<void>()>& act) {
   for (int i = 1;; ++i) {
@@ -90,7 +89,7 @@ caf::expected<json> foreigner::unlock(const std::string& db) {
 void act_as_foreigner(const std::filesystem::path& root) {
   line_link director{descriptor{dup(STDIN_FILENO)}, descriptor{dup(STDOUT_FILENO)}};
   foreigner self{root};
-  while (auto command = director.receive(patience))
+  while (auto command = director.receive(no_limit))
     if (!director.send(answer_document(self.obey(*command))))
       return;
 }

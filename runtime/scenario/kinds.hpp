@@ -8,6 +8,11 @@
 /// The kinds of steps, by what they are about. Each function makes a part of the table.
 namespace sluice::scenario {
 
+/// The longest time that a step may be given.
+inline constexpr int64_t day_ms = 86'400'000;
+
+inline const field db_field{"db", field_type::text, "The database: a file in the store's folder", true};
+
 /// Requests of agents: the methods of the protocol.
 std::vector<step_kind> request_kinds();
 

@@ -18,7 +18,6 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using enum field_type;
 
-constexpr int64_t day_ms = 86'400'000;
 constexpr milliseconds first_pause{2};
 constexpr milliseconds longest_pause{50};
 
@@ -37,9 +36,9 @@ void check_wait(const node& fields) {
 }
 
 // Tries a step again and again, until it goes as expected.
-class patience : public std::enable_shared_from_this<patience> {
+class retrying : public std::enable_shared_from_this<retrying> {
 public:
-  patience(play& in, const step& what, counts at, on_verdict done)
+  retrying(play& in, const step& what, counts at, on_verdict done)
     : in_(in), what_(what), at_(std::move(at)), done_(std::move(done)), began_(in.on().now()),
       limit_(number_in(what.fields, "within_ms", 10'000)) {}
 
@@ -73,7 +72,7 @@ private:
 void wait(play& in, const step& what, const counts& at, on_verdict done) {
   if (what.steps.empty())
     return in.on().after(milliseconds{number_in(what.fields, "for_ms", 0)}, [done = std::move(done)] { done({}); });
-  std::make_shared<patience>(in, what, at, std::move(done))->attempt();
+  std::make_shared<retrying>(in, what, at, std::move(done))->attempt();
 }
 
 void in_sequence(play& in, const step& what, const counts& at, on_verdict done) {

@@ -9,10 +9,6 @@ namespace {
 using nlohmann::json;
 using enum field_type;
 
-constexpr int64_t day_ms = 86'400'000;
-
-const field db{"db", text, "The database: a file in the store's folder", true};
-
 // Has the stage do it.
 void act(play& in, const step& what, json fields, on_answer done) {
   in.on().act(what.kind->name, std::move(fields), std::move(done));
@@ -71,15 +67,15 @@ step_kind make_disk_room() {
 
 step_kind make_foreign_lock() {
   return fault("foreign.lock", "A process past the broker takes the database's write lock",
-               {db, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
+               {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
 }
 
 } // namespace
 
 std::vector<step_kind> fault_kinds() {
-  auto unlock = fault("foreign.unlock", "That process lets go of the lock", {db});
+  auto unlock = fault("foreign.unlock", "That process lets go of the lock", {db_field});
   auto write = fault("foreign.write", "A process past the broker writes to the database",
-                     {db, {"sql", text, "One statement", true}});
+                     {db_field, {"sql", text, "One statement", true}});
   auto advance = fault("clock.advance", "Lets time pass at once, on a stage with a clock of its own",
                        {{"ms", whole, "How much", true, 1, 366 * day_ms}});
   advance.short_for = "ms";

@@ -10,11 +10,8 @@ namespace {
 using nlohmann::json;
 using enum field_type;
 
-constexpr int64_t day_ms = 86'400'000;
-
-const field db{"db", text, "The database: a file in the store's folder", true};
-const field table{"table", text, "The table", true};
-const field key{"key", columns, "The columns of the primary key, or of a unique index", true};
+const field table_field{"table", text, "The table", true};
+const field key_field{"key", columns, "The columns of the primary key, or of a unique index", true};
 
 // The method has the name of the step.
 void call_method(play& in, const step& what, json fields, on_answer done) {
@@ -59,7 +56,7 @@ step_kind request(std::string_view name, std::string_view about, std::vector<fie
 
 step_kind make_write() {
   auto x = request("write", "One statement, or several that are applied as a whole",
-                   {db,
+                   {db_field,
                     {"sql", text, "The statement, if it is one"},
                     {"params", parameters, "Its parameters, by position or by name"},
                     {"statements", statements, "Several statements: each has sql and params"},
@@ -75,7 +72,7 @@ step_kind make_write() {
 
 step_kind make_read() {
   return request("read", "One statement that changes nothing",
-                 {db,
+                 {db_field,
                   {"sql", text, "The statement", true},
                   {"params", parameters, "Its parameters, by position or by name"},
                   {"freshness", choice, "Whether the cache may answer", false, 0, 0, {"cached", "fresh"}},
@@ -90,14 +87,14 @@ step_kind make_read() {
 
 std::vector<step_kind> make_buffer() {
   return {request("buffer.put", "Puts a row into the write-behind buffer",
-                  {db,
-                   table,
+                  {db_field,
+                   table_field,
                    {"operation", choice, "What to do with the row", true, 0, 0, {"upsert", "update", "delete"}},
-                   key,
+                   key_field,
                    {"values", columns, "The other columns"},
                    {"wait_ms", whole, "How long to wait for room", false, 0, day_ms}},
                   {"pending", "journaled"}, true),
-          request("buffer.get", "The row as it will be when the buffer is flushed", {db, table, key},
+          request("buffer.get", "The row as it will be when the buffer is flushed", {db_field, table_field, key_field},
                   {"found", "pending", "row"}, true),
           request("flush", "Has the buffer written now",
                   {{"db", text, "This database only"}, {"table", text, "This table only"}},
@@ -152,7 +149,7 @@ void start_listening(play& in, const step& what, json fields, on_answer done) {
 
 step_kind make_subscribe() {
   auto x = request("subscribe", "From now on the agent is told of commits; give it a name with as",
-                   {db,
+                   {db_field,
                     {"tables", texts, "Commits that touch one of these only"},
                     {"from_seq", whole, "Those after this commit, too"}},
                    {"subscription", "db", "as_of_seq"});

@@ -17,6 +17,9 @@
 
 namespace sluice::scenario {
 
+/// For those who wait until the other side ends.
+inline constexpr std::chrono::hours no_limit{24};
+
 /// JSON documents, one per line, to and from a process that helps with a scenario. One thread at a time.
 class line_link {
 public:

@@ -16,7 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::seconds answer_limit{30};
-constexpr std::chrono::hours patience{24};
 
 } // namespace
 
@@ -53,7 +52,7 @@ caf::expected<json> listener::begin(const json& params) {
 }
 
 void listener::listen() {
-  while (auto x = link_.receive(patience, stopped_.get()))
+  while (auto x = link_.receive(no_limit, stopped_.get()))
     if (auto params = x->find("params"); params != x->end())
       told_(*params);
   told_({{"reason", "the connection was lost"}});

@@ -10,7 +10,7 @@ namespace {
 
 // "slau", which `file` and others show as the application of a database.
 constexpr int64_t application_id = 0x736c6175;
-constexpr int64_t format = 1;
+constexpr int64_t audit_format = 1;
 
 // A row that is replaced (INSERT OR REPLACE) fires no DELETE trigger, hence the triggers on INSERT.
 constexpr const char* guards = R"(
@@ -39,7 +39,7 @@ std::string schema() {
            "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
            " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
            "PRAGMA application_id = "
-         + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(format) + ";";
+         + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(audit_format) + ";";
 }
 
 caf::error foreign() { return make_error(errc::corrupt, "this file is not an audit file"); }
@@ -72,9 +72,9 @@ caf::expected<void> check_audit_file(const connection& db) {
   auto version = read_number(db, "PRAGMA user_version");
   if (!version)
     return std::move(version.error());
-  if (*version != format)
+  if (*version != audit_format)
     return make_error(errc::protocol_mismatch, "the audit file has the format " + std::to_string(*version)
-                                                 + "; this program knows format " + std::to_string(format));
+                                                 + "; this program knows format " + std::to_string(audit_format));
   for (const auto& sql : {"SELECT " + audit_columns() + " FROM audit", std::string{"SELECT id, root FROM stores"},
                           std::string{"SELECT name, reconciled_seq, reconciled_hash, audit_seq FROM databases"}}) {
     auto stmt = prepared_statement::prepare(db, sql);

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t format = 1;
+constexpr int64_t row_format = 1;
 
 void encode(cbor_writer& to, const std::vector<named_value>& x) {
   to.array(2 * x.size());
@@ -34,7 +34,7 @@ std::optional<buffer_operation> operation_of(const std::string& word) {
   return std::nullopt;
 }
 
-bool is_ours(const json& x, size_t size) { return x.is_array() && x.size() == size && x[0] == format; }
+bool is_ours(const json& x, size_t size) { return x.is_array() && x.size() == size && x[0] == row_format; }
 
 } // namespace
 
@@ -42,7 +42,7 @@ std::string encode_put(const buffer_put& x) {
   std::string out;
   cbor_writer to{out};
   to.array(9);
-  to.integer(format);
+  to.integer(row_format);
   to.text(x.row.db);
   to.text(x.row.table);
   encode(to, x.row.columns);
@@ -81,7 +81,7 @@ std::string encode_request(const write_request& x) {
   std::string out;
   cbor_writer to{out};
   to.array(10);
-  to.integer(format);
+  to.integer(row_format);
   to.text(x.db);
   to.array(x.statements.size());
   for (const auto& each : x.statements)

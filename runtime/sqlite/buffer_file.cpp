@@ -13,7 +13,7 @@ namespace {
 
 // "slub", beside the audit's "slau".
 constexpr int64_t application_id = 0x736c7562;
-constexpr int64_t format = 1;
+constexpr int64_t buffer_format = 1;
 
 // Places are never given twice (AUTOINCREMENT): they tell operations apart for as long as anybody remembers one.
 constexpr const char* schema = R"(
@@ -26,7 +26,7 @@ constexpr const char* schema = R"(
   PRAGMA application_id = 1936487778;
   PRAGMA user_version = 1;
 )";
-static_assert(application_id == 1936487778 && format == 1);
+static_assert(application_id == 1936487778 && buffer_format == 1);
 
 caf::expected<void> prepare(const connection& db, buffer_file::statements& x) {
   return prepare_all(db,
@@ -64,9 +64,9 @@ caf::expected<void> check(const connection& db) {
     return caf::unit;
   if (*application != application_id)
     return foreign();
-  if (*version != format)
+  if (*version != buffer_format)
     return make_error(errc::protocol_mismatch, "the buffer file has the format " + std::to_string(*version)
-                                                 + "; this program knows format " + std::to_string(format));
+                                                 + "; this program knows format " + std::to_string(buffer_format));
   auto check = prepared_statement::prepare(db, "PRAGMA quick_check(1)");
   if (!check)
     return std::move(check.error());

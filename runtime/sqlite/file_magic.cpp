@@ -10,10 +10,6 @@ namespace sluice::sqlite {
 
 namespace {
 
-struct closer {
-  void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
-};
-
 // Where the file says how it is to be written: 1 with a rollback journal, 2 with a WAL.
 constexpr size_t write_version_at = 18;
 constexpr char wal_version = 2;
@@ -30,7 +26,7 @@ journal_kind journal_of(const std::filesystem::path& file) noexcept {
     return journal_kind::none;
   sqlite3* raw = nullptr;
   auto code = sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
-  std::unique_ptr<sqlite3, closer> db{raw};
+  std::unique_ptr<sqlite3, decltype(&sqlite3_close_v2)> db{raw, &sqlite3_close_v2};
   sqlite3_file* opened = nullptr;
   if (code != SQLITE_OK || sqlite3_file_control(raw, "main", SQLITE_FCNTL_FILE_POINTER, &opened) != SQLITE_OK
       || opened == nullptr || opened->pMethods == nullptr)

@@ -11,10 +11,6 @@ namespace sluice::sqlite {
 
 namespace {
 
-struct closer {
-  void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
-};
-
 bool exists(const std::string& file) noexcept { return access(file.c_str(), F_OK) == 0; }
 
 } // namespace
@@ -27,7 +23,7 @@ void remove_leftovers(const std::filesystem::path& path) noexcept {
     // Not as the writer's connection: it would make a WAL database of one that is not, and a file where there is none.
     sqlite3* raw = nullptr;
     auto code = sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
-    std::unique_ptr<sqlite3, closer> db{raw};
+    std::unique_ptr<sqlite3, decltype(&sqlite3_close_v2)> db{raw, &sqlite3_close_v2};
     if (code != SQLITE_OK)
       return;
     sqlite3_wal_autocheckpoint(raw, 0);

@@ -13,7 +13,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr int progress_interval = 1'000;
+constexpr int steps_between_checks = 1'000;
 // How often a statement is prepared anew before a schema that changes all the time counts as busy.
 constexpr int max_attempts = 5;
 
@@ -92,7 +92,7 @@ caf::expected<void> sqlite_read_store::open() {
                                          {&made->schema_version, "PRAGMA schema_version"}});
       !done)
     return done;
-  sqlite3_progress_handler(made->db.handle(), progress_interval, &sqlite_read_store::on_progress, this);
+  sqlite3_progress_handler(made->db.handle(), steps_between_checks, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
   ++opened_;
   return caf::unit;

@@ -1,7 +1,5 @@
 #include "runtime/sqlite/write_tracker.hpp"
 
-// The library has the hook; the header shows it only on request.
-#define SQLITE_ENABLE_PREUPDATE_HOOK
 #include <sqlite3.h>
 
 #include <algorithm>

@@ -73,10 +73,10 @@ void read_rows(sqlite3* db, database_content& x) {
     return;
   std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
   while (sqlite3_step(raw) == SQLITE_ROW) {
-    auto& row = x.rows[sqlite3_column_int64(raw, 0)];
+    auto& cells = x.rows[sqlite3_column_int64(raw, 0)];
     if (sqlite3_column_type(raw, 1) != SQLITE_NULL)
-      row.a = sqlite3_column_int64(raw, 1);
-    row.b = sqlite3_column_int64(raw, 2);
+      cells.a = sqlite3_column_int64(raw, 1);
+    cells.b = sqlite3_column_int64(raw, 2);
   }
 }
 
