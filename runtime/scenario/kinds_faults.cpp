@@ -66,8 +66,9 @@ step_kind make_disk_room() {
 }
 
 step_kind make_foreign_lock() {
-  return fault("foreign.lock", "A process past the broker takes the database's write lock",
-               {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
+  return fault(
+    "foreign.lock", "A process past the broker takes the database's write lock",
+    {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
 }
 
 } // namespace

@@ -9,9 +9,9 @@
 namespace sluice::sqlite {
 
 void make_private(const std::filesystem::path& path) noexcept {
-  auto fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  auto fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd >= 0)
-    close(fd);
+    ::close(fd);
   // An existing file is not opened: closing it would drop the locks of this process's connections to it.
   struct stat info {};
   if (fd < 0 && lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & 077) != 0)

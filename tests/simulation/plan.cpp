@@ -205,7 +205,7 @@ void add_failing_syncs(plan& x) {
   x.incidents.push_back(crash);
 }
 
-std::string milliseconds(std::chrono::milliseconds x) { return std::to_string(x.count()) + " ms"; }
+std::string in_ms(std::chrono::milliseconds x) { return std::to_string(x.count()) + " ms"; }
 
 } // namespace
 
@@ -254,7 +254,7 @@ std::string to_string(const operation& x) {
     if (x.key > 0)
       result += " under key " + std::to_string(x.key) + ", again " + std::to_string(x.retries) + " times";
     if (x.deadline.count() > 0)
-      result += " within " + milliseconds(x.deadline);
+      result += " within " + in_ms(x.deadline);
     break;
   case operation::kind::read:
     result += "read " + to_string(x.asked, x.argument) + (x.freshness == freshness::fresh ? ", fresh" : "")
@@ -282,7 +282,7 @@ std::string to_string(const incident& x) {
                 + " steps: " + std::string{words[static_cast<size_t>(x.what)]};
   return result + " (" + database_names[x.db] + ", file " + std::to_string(x.file) + ", disk operation "
          + std::to_string(x.disk) + ", skip " + std::to_string(x.skip) + ", times " + std::to_string(x.times) + ", "
-         + milliseconds(x.time) + ')';
+         + in_ms(x.time) + ')';
 }
 
 std::string to_string(const plan& x) {

@@ -135,7 +135,7 @@ struct one_database {
 
   template <class Change>
   explicit one_database(Change change)
-    : host(open_broker(folder.path(), change)), db(must(host.open_database("app.db"))) {}
+    : folder(), host(open_broker(folder.path(), change)), db(must(host.open_database("app.db"))) {}
 
   std::filesystem::path file() const { return folder.path() / "app.db"; }
 

@@ -80,7 +80,6 @@ TEST_CASE("a request and the greeting go out together, and the greeting once") {
 
 TEST_CASE("answers in any order reach whoever asked, over one connection") {
   rig r;
-  std::mutex mutex;
   std::vector<json> held;
   std::minstd_rand random{7};
   // Answers when a few have come, or when nobody else can be expected to ask, in an order of its own.

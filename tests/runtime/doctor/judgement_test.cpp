@@ -32,7 +32,7 @@ const finding& of(const findings& all, const std::string& check) {
 
 TEST_CASE("file systems without shared memory are a problem, others may need a word", "[doctor]") {
   auto how_bad = [](uint64_t magic) { return judge_file_system(magic).severity; };
-  for (uint64_t magic : {0x6969, 0x01021997, 0x517b})
+  for (uint64_t magic : {0x6969U, 0x01021997U, 0x517bU})
     CHECK(how_bad(magic) == severity::problem);
   CHECK(how_bad(0xff534d42) == severity::problem);
   // As statfs has it where its member is signed.
@@ -41,7 +41,7 @@ TEST_CASE("file systems without shared memory are a problem, others may need a w
   CHECK(how_bad(0x65735546) == severity::warning);
   CHECK(how_bad(0x794c7630) == severity::note);
   CHECK(how_bad(0x01021994) == severity::note);
-  for (uint64_t magic : {0xef53, 0x58465342, 0x2fc12fc1})
+  for (uint64_t magic : {0xef53U, 0x58465342U, 0x2fc12fc1U})
     CHECK(how_bad(magic) == severity::ok);
 }
 

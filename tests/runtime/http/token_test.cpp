@@ -72,7 +72,7 @@ TEST_CASE("those who make the token at the same time get the same", "[http]") {
 
 TEST_CASE("a token that others may read is refused and left as it is", "[http]") {
   temp_dir folder;
-  for (mode_t mode : {0640, 0604, 0620, 0602, 0601, 0777}) {
+  for (mode_t mode : {0640U, 0604U, 0620U, 0602U, 0601U, 0777U}) {
     put(folder / "token", std::string(64, 'a'), mode);
     CHECK(refused(folder / "token").code == errc::not_authorized);
     CHECK(mode_of(folder / "token") == mode);
