@@ -114,6 +114,7 @@ struct buffer_state {
   void show(const lookup_ptr& x, const read_result& stored);
   void decide(const rejected_decision& x, caf::typed_response_promise<uint64_t> done);
   caf::expected<uint64_t> take_back(const std::vector<uint64_t>& ids);
+  caf::expected<uint64_t> put_back(const std::vector<uint64_t>& ids, const std::vector<checked_operation>& again);
 
   read_request read_of(const std::string& db, statement query, const std::string& agent) const;
   caf::error refusal() const;

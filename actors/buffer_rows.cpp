@@ -139,29 +139,28 @@ void buffer_state::decide(const rejected_decision& x, caf::typed_response_promis
 }
 
 caf::expected<uint64_t> buffer_state::take_back(const std::vector<uint64_t>& ids) {
-  auto taken = shelf->take(ids);
-  if (!taken)
-    return std::move(taken.error());
+  rejected_query query;
+  query.limit = std::numeric_limits<int64_t>::max();
+  auto page = shelf->list(query);
+  if (!page)
+    return std::move(page.error());
+  std::vector<uint64_t> possible;
   std::vector<checked_operation> again;
-  for (auto& x : *taken) {
+  for (const auto& x : page->rows) {
+    if (std::find(ids.begin(), ids.end(), x.id) == ids.end())
+      continue;
+    // One that is as impossible as before stays where it is, with what is wrong with it.
     auto shape = shapes.find(x.operation.row.db, x.operation.row.table);
-    auto checked = shape ? check(*shape, x.operation) : caf::expected<checked_operation>{refusal()};
-    if (checked)
+    if (auto checked = shape ? check(*shape, x.operation) : caf::expected<checked_operation>{refusal()}) {
+      possible.push_back(x.id);
       again.push_back(std::move(*checked));
-    else
-      // It is as impossible as before; what is wrong with it is what was wrong at first, or is told when it is put.
-      shelf->reject(std::move(x));
+    }
   }
-  std::vector<buffer_put> puts;
-  for (const auto& x : again)
-    puts.push_back(x.put);
-  auto first = parts.journal && !puts.empty() ? shelf->append(puts) : caf::expected<uint64_t>{uint64_t{0}};
-  if (!first) {
-    for (auto& x : puts)
-      shelf->reject(
-        {0, std::move(x), describe(first.error()).code, describe(first.error()).message, wall_us(*parts.time)});
-    return std::move(first.error());
-  }
+  if (again.empty())
+    return uint64_t{0};
+  auto first = put_back(possible, again);
+  if (!first)
+    return first;
   for (size_t i = 0; i < again.size(); ++i) {
     again[i].seq = parts.journal ? *first + i : 0;
     rows->add(std::move(again[i]));
@@ -169,7 +168,19 @@ caf::expected<uint64_t> buffer_state::take_back(const std::vector<uint64_t>& ids
   pump_all();
   publish();
   arm();
-  return uint64_t{again.size()};
+  return uint64_t{possible.size()};
+}
+
+caf::expected<uint64_t> buffer_state::put_back(const std::vector<uint64_t>& ids,
+                                               const std::vector<checked_operation>& again) {
+  if (!parts.journal) {
+    auto taken = shelf->take(ids);
+    return taken ? caf::expected<uint64_t>{uint64_t{0}} : std::move(taken.error());
+  }
+  std::vector<buffer_put> puts;
+  for (const auto& x : again)
+    puts.push_back(x.put);
+  return shelf->requeue(ids, puts);
 }
 
 } // namespace sluice

@@ -3,6 +3,7 @@
 #include "messages/error.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace sluice {
 
@@ -10,6 +11,12 @@ namespace {
 
 // A number that no file reaches, and that still is exact in JSON.
 constexpr uint64_t first_unstored_id = uint64_t{1} << 52U;
+
+std::vector<uint64_t> stored_among(const std::vector<uint64_t>& ids) {
+  std::vector<uint64_t> result;
+  std::copy_if(ids.begin(), ids.end(), std::back_inserter(result), [](auto id) { return id < first_unstored_id; });
+  return result;
+}
 
 } // namespace
 
@@ -82,10 +89,7 @@ caf::expected<rejected_page> buffer_shelf::list(const rejected_query& query) {
 
 caf::expected<std::vector<rejected_row>> buffer_shelf::take(const std::vector<uint64_t>& ids) {
   static_cast<void>(catch_up());
-  std::vector<uint64_t> stored;
-  for (auto id : ids)
-    if (id < first_unstored_id)
-      stored.push_back(id);
+  auto stored = stored_among(ids);
   std::vector<rejected_row> result;
   if (ids.empty() || !stored.empty()) {
     auto taken = store_->take_rejected(stored);
@@ -102,6 +106,17 @@ caf::expected<std::vector<rejected_row>> buffer_shelf::take(const std::vector<ui
     return wanted;
   });
   return result;
+}
+
+caf::expected<uint64_t> buffer_shelf::requeue(const std::vector<uint64_t>& ids,
+                                              std::span<const buffer_put> operations) {
+  auto first = store_->requeue(stored_among(ids), operations);
+  if (!first)
+    return first;
+  recount();
+  for (auto id : ids)
+    unstored_.erase(id);
+  return first;
 }
 
 } // namespace sluice

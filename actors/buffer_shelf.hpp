@@ -34,6 +34,10 @@ public:
   /// Takes rows out; an empty list means all.
   caf::expected<std::vector<rejected_row>> take(const std::vector<uint64_t>& ids);
 
+  /// Moves rows from those that were set aside to the journal, all or none. Answers with the place of the first.
+  /// @pre `ids` are what `list` has just said
+  caf::expected<uint64_t> requeue(const std::vector<uint64_t>& ids, std::span<const buffer_put> operations);
+
   uint64_t count() const noexcept { return stored_ + unstored_.size(); }
 
   /// Tries again what the file has refused.

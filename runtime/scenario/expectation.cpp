@@ -129,7 +129,7 @@ std::optional<std::string> apply(std::string_view name, const node& x, const jso
   if (name == "$any_order" && got.size() != x.items.size())
     return fmt::format("{} items, in any order: {}", x.items.size(), shown(wanted));
   if (auto missing = pairing{x.items, got, known}.unpaired())
-    return "to find " + shown(resolve(x.items[*missing], known)) + " among them";
+    return "a list with " + shown(resolve(x.items[*missing], known));
   return std::nullopt;
 }
 

@@ -66,9 +66,11 @@ step_kind make_disk_room() {
 }
 
 step_kind make_foreign_lock() {
-  return fault(
-    "foreign.lock", "A process past the broker takes the database's write lock",
-    {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
+  auto x =
+    fault("foreign.lock", "A process past the broker takes the database's write lock",
+          {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
+  x.short_for = "db";
+  return x;
 }
 
 } // namespace

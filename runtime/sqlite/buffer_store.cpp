@@ -29,7 +29,7 @@ class buffer_file_store final : public buffer_store {
 public:
   buffer_file_store(std::filesystem::path path, synchronous_mode synchronous) : file_(std::move(path), synchronous) {}
 
-  caf::expected<uint64_t> append(std::span<const buffer_put> operations) override;
+  caf::expected<uint64_t> append(std::span<const buffer_put> operations) override { return requeue({}, operations); }
   caf::expected<void> begin_batch(const journal_batch& batch) override;
   caf::expected<void> end_batch(const std::string& idempotency_key) override;
   caf::expected<void> abandon_batch(const std::string& idempotency_key) override;
@@ -37,6 +37,7 @@ public:
   caf::expected<uint64_t> reject(const rejected_row& row) override;
   caf::expected<rejected_page> rejected(const rejected_query& query) override;
   caf::expected<std::vector<rejected_row>> take_rejected(std::span<const uint64_t> ids) override;
+  caf::expected<uint64_t> requeue(std::span<const uint64_t> ids, std::span<const buffer_put> operations) override;
   caf::expected<uint64_t> count_rejected() override;
 
 private:
@@ -46,9 +47,18 @@ private:
   buffer_file file_;
 };
 
-caf::expected<uint64_t> buffer_file_store::append(std::span<const buffer_put> operations) {
+caf::error forget_rejected(buffer_file::content& file, uint64_t id) {
+  file.sql.forget_rejected.bind(1, as_integer(id));
+  return run(file.sql.forget_rejected);
+}
+
+caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids,
+                                                   std::span<const buffer_put> operations) {
   uint64_t first = 0;
   auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
+    for (auto id : ids)
+      if (auto failed = forget_rejected(file, id))
+        return failed;
     auto seq = file_.last_place;
     first = static_cast<uint64_t>(seq) + 1;
     for (const auto& x : operations) {
@@ -227,8 +237,7 @@ caf::expected<std::vector<rejected_row>> buffer_file_store::take_rejected(std::s
     for (const auto& x : result) {
       if (failed)
         return failed;
-      file.sql.forget_rejected.bind(1, as_integer(x.id));
-      failed = run(file.sql.forget_rejected);
+      failed = forget_rejected(file, x.id);
     }
     return failed;
   });

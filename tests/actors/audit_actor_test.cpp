@@ -100,6 +100,51 @@ TEST_CASE("attaching a database fills in what its ledger holds and the audit doe
   CHECK(f.file.records[0].request_id == "0");
 }
 
+TEST_CASE(
+  "a write that was found in its ledger and is told of afterwards has one record, and its neighbours have theirs") {
+  fixture f;
+  auto committed = [](const std::string& id, uint64_t seq) {
+    audit_record x;
+    x.db = "app.db";
+    x.type = request_type::write;
+    x.status = "committed";
+    x.request_id = id;
+    x.commit_seq = seq;
+    return x;
+  };
+  f.file.missing["app.db"] = {committed("first", 1), committed("second", 2)};
+  f.ask<uint64_t>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  REQUIRE(f.file.records.size() == 2);
+  audit_batch late;
+  late.records = {committed("second", 2), committed("third", 3)};
+  auto elsewhere = committed("second", 2);
+  elsewhere.db = "other.db";
+  late.records.push_back(elsewhere);
+  auto refused = committed("second", 2);
+  refused.status = "refused";
+  late.records.push_back(refused);
+  caf::anon_send(f.aut, std::move(late));
+  f.run();
+  f.advance(20ms);
+  auto ids = [&f] {
+    std::vector<std::string> x;
+    for (const auto& each : f.file.records)
+      x.push_back(each.db + ' ' + each.request_id + ' ' + each.status);
+    return x;
+  };
+  CHECK(ids()
+        == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
+                                    "other.db second committed", "app.db second refused"});
+  // Once: who says it twice is recorded twice, so that a writer's mistake is seen.
+  audit_batch again;
+  again.records = {committed("second", 2)};
+  caf::anon_send(f.aut, std::move(again));
+  f.run();
+  f.advance(20ms);
+  CHECK(f.file.records.size() == 6);
+}
+
 TEST_CASE("what the file refuses is kept and written when it can be, nothing twice") {
   fixture f;
   f.file.refuses = true;

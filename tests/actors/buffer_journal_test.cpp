@@ -209,4 +209,23 @@ TEST_CASE_METHOD(journaled, "refused rows that are put again are in the journal"
   REQUIRE(disk.journal.size() == 1);
 }
 
+TEST_CASE_METHOD(journaled, "refused rows that cannot be put again stay where they are", "[buffer][journal]") {
+  upsert("poison", {});
+  flush();
+  REQUIRE(disk.rejects.size() == 1);
+  auto id = disk.rejects.begin()->first;
+
+  SECTION("because the file takes nothing") {
+    disk.refuses_appends = true;
+    REQUIRE(why(decide({id}, false)).code == errc::disk_full);
+    disk.refuses_appends = false;
+  }
+  SECTION("because no such row is meant") { REQUIRE(value_of(decide({id + 1}, false)) == 0); }
+  REQUIRE(status().pending == 0);
+  REQUIRE(disk.journal.empty());
+  REQUIRE(disk.rejects.size() == 1);
+  REQUIRE(disk.rejects.begin()->first == id);
+  REQUIRE(value_of(rejected()).rows.size() == 1);
+}
+
 } // namespace sluice::test::buffer_journal_test

@@ -24,6 +24,7 @@ struct fake_buffer_file {
   uint64_t last_place = 0;
   uint64_t last_id = 0;
   bool refuses = false;
+  bool refuses_appends = false;
   bool unreadable = false;
   uint64_t appends = 0;
   uint64_t begins = 0;
@@ -37,6 +38,8 @@ public:
   caf::expected<uint64_t> append(std::span<const buffer_put> operations) override {
     if (auto why = refusal())
       return why;
+    if (file_.refuses_appends)
+      return make_error(errc::disk_full, "no space for the journal");
     ++file_.appends;
     auto first = file_.last_place + 1;
     for (const auto& x : operations)
@@ -117,6 +120,14 @@ public:
       return wanted;
     });
     return result;
+  }
+
+  caf::expected<uint64_t> requeue(std::span<const uint64_t> ids, std::span<const buffer_put> operations) override {
+    auto first = append(operations);
+    for (auto id : ids)
+      if (first)
+        file_.rejects.erase(id);
+    return first;
   }
 
   caf::expected<uint64_t> count_rejected() override {

@@ -115,6 +115,7 @@ struct buffer_rig {
     agrees(store->reject(refused(1)));
     agrees(store->rejected({}));
     agrees(store->take_rejected({}));
+    agrees(store->requeue(std::vector<uint64_t>{1}, one));
     agrees(store->count_rejected());
     return code;
   }

@@ -151,6 +151,33 @@ TEST_CASE("rows that were set aside are listed by page and taken once") {
   CHECK(*r.store->reject(refused(6)) == 6);
 }
 
+TEST_CASE("rows that were set aside move to the journal all at once, or not at all") {
+  buffer_rig r;
+  REQUIRE(r.store->reject(refused(1)));
+  REQUIRE(r.store->reject(refused(2)));
+  REQUIRE(r.store->reject(refused(3)));
+  r.append({put(9)});
+  std::vector<buffer_put> again{put(1), put(3)};
+  std::vector<uint64_t> ids{1, 3};
+
+  SECTION("at once") {
+    CHECK(*r.store->requeue(ids, again) == 2);
+    r.reopen();
+    CHECK(r.pending() == std::vector<uint64_t>{1, 2, 3});
+    REQUIRE(r.rejected().size() == 1);
+    CHECK(r.rejected()[0].id == 2);
+  }
+  SECTION("not at all") {
+    r.meddle("CREATE TRIGGER full BEFORE INSERT ON journal WHEN (SELECT count(*) FROM journal) > 1"
+             " BEGIN SELECT raise(ABORT, 'full'); END");
+    REQUIRE_FALSE(r.store->requeue(ids, again));
+    r.meddle("DROP TRIGGER full");
+    r.reopen();
+    CHECK(r.pending() == std::vector<uint64_t>{1});
+    CHECK(r.rejected().size() == 3);
+  }
+}
+
 TEST_CASE("a record of the journal that cannot be read is set aside and holds up nothing") {
   buffer_rig r;
   r.append({put(1), put(2), put(3)});
