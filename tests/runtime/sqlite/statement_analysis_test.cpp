@@ -55,14 +55,14 @@ TEST_CASE("the tables that a statement reads are known, through joins, subquerie
   CHECK(rig.reads("SELECT 1").empty());
 }
 
-TEST_CASE("a table that is named only in a join by name is read, too") {
+TEST_CASE("a table of which only the column is used that a join compares is read, too") {
   analysis_rig rig;
-  // Of the right side's columns none is used, and the authorizer is told of none (simulation: seeds 164 and 320).
-  CHECK(rig.reads("SELECT count(*) FROM author JOIN book USING (id)") == names{"author", "book"});
-  CHECK(rig.reads("SELECT name FROM author NATURAL JOIN book") == names{"author", "book"});
-  CHECK(rig.reads("SELECT a.name FROM author a LEFT JOIN book b USING (id)") == names{"author", "book"});
-  CHECK(rig.reads("SELECT a.id FROM author a WHERE id IN (SELECT id FROM author JOIN book USING (id))")
-        == names{"author", "book"});
+  must(rig.db.exec("CREATE TABLE register(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE child(n, k TEXT)"));
+  // The authorizer is told of one of them, or of none (simulation: seeds 164 and 320).
+  CHECK(rig.reads("SELECT count(*) FROM child JOIN register USING (k)") == names{"child", "register"});
+  CHECK(rig.reads("SELECT count(*) FROM child NATURAL JOIN register") == names{"child", "register"});
+  CHECK(rig.reads("SELECT n, v FROM child LEFT JOIN register USING (k)") == names{"child", "register"});
+  CHECK(rig.reads("SELECT 1 WHERE EXISTS (SELECT 1 FROM child JOIN register USING (k))") == names{"child", "register"});
 }
 
 TEST_CASE("plain queries, aggregates, windows and full-text search answer the same on the same data") {
