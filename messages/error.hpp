@@ -98,7 +98,7 @@ constexpr std::string_view to_string(outcome x) {
 /// Everything that a caller learns about a failed request.
 struct failure {
   errc code = errc::internal;
-  /// `unknown` only where a COMMIT's fate could not be read back; repeat with the same idempotency key.
+  /// `unknown` only where nobody knows a COMMIT's fate; repeat with the same idempotency key.
   sluice::outcome outcome = outcome::not_committed;
   /// For people; holds no path outside the store root and no secret.
   std::string message;

@@ -20,8 +20,8 @@ struct invalidation {
   /// one can tell by the next, and find it in the ledger.
   ///
   /// 0 when it is not about a commit of the broker, and then `everything` is set: a foreign process committed or
-  /// replaced the file (whose commits may then be numbered from another place), a COMMIT's fate could not be read back,
-  /// or a writer failed and may have committed without telling.
+  /// replaced the file (whose commits may then be numbered from another place), a COMMIT's fate was not known or has
+  /// turned out, or a writer failed and may have committed without telling.
   uint64_t commit_seq = 0;
   /// Whose rows changed, triggers and cascades included; none for a commit that changed no row.
   std::vector<std::string> tables;
