@@ -203,6 +203,13 @@ template <class Meanwhile> void check_history(one_database& store, int operation
     x.join();
   stop = true;
   other.join();
+  // The last kill may not have been noticed by now; this request is behind it.
+  await([&store] {
+    read_request request;
+    request.query = {"SELECT 1", {}};
+    request.freshness = freshness::fresh;
+    return static_cast<bool>(store.db.read(std::move(request)));
+  });
   founder.look_at_list();
   founder.look_at_order();
   auto file = store.folder / "history.jsonl";
