@@ -22,6 +22,7 @@ enum class defect : uint8_t {
   forget_release,
   lose_journal,
   skip_fsync,
+  trust_found_log,
   skip_commit_number,
   ignore_payload,
   keep_failed_statements,

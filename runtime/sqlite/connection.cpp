@@ -123,11 +123,26 @@ caf::expected<void> connection::configure(const connection_options& options) {
   if (!writes) {
     // Closing must not checkpoint either.
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    return caf::unit;
+  } else {
+    if (auto done = use_wal(); !done)
+      return done;
+    sqlite3_wal_autocheckpoint(db, options.auto_checkpoint_pages);
   }
-  if (auto done = use_wal(); !done)
-    return done;
-  sqlite3_wal_autocheckpoint(db, options.auto_checkpoint_pages);
+  return options.synchronous == synchronous_mode::full && !options.immutable ? sync_found_log() : caf::unit;
+}
+
+// No checkpoint, which readers could prevent and may not do. That the log is open is due to the first look at the file.
+caf::expected<void> connection::sync_found_log() {
+  sqlite3_file* log = nullptr;
+  auto asked = sqlite3_file_control(handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
+  if (asked != SQLITE_OK || !log || !log->pMethods || has(defect::trust_found_log))
+    return caf::unit;
+  sqlite3_int64 size = 0;
+  auto code = log->pMethods->xFileSize(log, &size);
+  if (code == SQLITE_OK && size > 0)
+    code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  if (code != SQLITE_OK)
+    return make_error(errc::io_error, "what the log of this database holds cannot be made safe on the disk");
   return caf::unit;
 }
 

@@ -41,7 +41,10 @@ class connection {
 public:
   /// Opens `path`. `errc::unknown_database` when there is no such file (or, for writers, no such folder, or something
   /// that is not a file), `not_authorized` or `read_only` when the operating system refuses, `corrupt` when the file is
-  /// not a database, `busy` when a foreign process holds it exclusively.
+  /// not a database, `busy` when a foreign process holds it exclusively, `io_error` when the disk fails.
+  ///
+  /// With `synchronous_mode::full` it waits until all that it could read is on the disk: what a process that died in
+  /// its COMMIT left in the log is taken for committed by whoever opens the file next, and may not have been synced.
   static caf::expected<connection> open(const std::filesystem::path& path, const connection_options& options);
 
   sqlite3* handle() const noexcept { return handle_.get(); }
@@ -67,6 +70,7 @@ private:
 
   caf::expected<void> configure(const connection_options& options);
   caf::expected<void> use_wal();
+  caf::expected<void> sync_found_log();
 
   std::unique_ptr<sqlite3, closer> handle_;
 };

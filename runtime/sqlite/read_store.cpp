@@ -51,6 +51,7 @@ public:
   sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time)
     : path_(std::move(path)), time_(time) {
     options_.mode = open_mode::read_only;
+    options_.synchronous = config.synchronous;
     options_.busy_timeout = config.busy_timeout;
     options_.page_cache_bytes = config.page_cache_bytes;
   }

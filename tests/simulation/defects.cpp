@@ -38,6 +38,7 @@ constexpr std::array catalogue{
   known_defect{defect::forget_release, "forget_release", "a refused write stays in the admission's count"},
   known_defect{defect::lose_journal, "lose_journal", "what is in no batch is not recovered from the journal"},
   known_defect{defect::skip_fsync, "skip_fsync", "COMMIT does not wait for the disk"},
+  known_defect{defect::trust_found_log, "trust_found_log", "what is found in the log is not synced before it is used"},
   known_defect{defect::skip_commit_number, "skip_commit_number", "every other commit number is left out"},
   known_defect{defect::ignore_payload, "ignore_payload", "a key is recognized whatever its payload"},
   known_defect{defect::keep_failed_statements, "keep_failed_statements",

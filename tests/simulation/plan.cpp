@@ -205,6 +205,26 @@ void add_failing_syncs(plan& x) {
   x.incidents.push_back(crash);
 }
 
+// The process dies in a COMMIT, and soon after what found it in the log loses its power.
+void add_death_in_commit(plan& x) {
+  dice luck{x.seed * 0xa0761d6478bd642fULL + 5};
+  if (!luck.chance(8))
+    return;
+  incident dies;
+  dies.after = luck.pick(x.operations() + 1);
+  dies.steps = luck.pick(20);
+  dies.what = incident::kind::dies_at_disk;
+  dies.db = static_cast<uint32_t>(luck.pick(x.set.databases));
+  dies.file = 0;
+  dies.disk = static_cast<uint32_t>(sqlite::disk_operation::sync);
+  dies.skip = luck.pick(3);
+  auto power = dies;
+  power.what = incident::kind::cut_power;
+  power.steps += 10 + luck.pick(120);
+  x.incidents.push_back(dies);
+  x.incidents.push_back(power);
+}
+
 std::string in_ms(std::chrono::milliseconds x) { return std::to_string(x.count()) + " ms"; }
 
 } // namespace
@@ -234,8 +254,10 @@ plan make_plan(uint64_t seed, mischief allowed) {
   auto incidents = luck.chance(25) ? 0 : luck.pick(7);
   for (uint64_t i = 0; i < incidents; ++i)
     x.incidents.push_back(make_incident(luck, from, x.set, x.operations()));
-  if (allowed.disk && allowed.processes)
+  if (allowed.disk && allowed.processes) {
     add_failing_syncs(x);
+    add_death_in_commit(x);
+  }
   std::stable_sort(x.incidents.begin(), x.incidents.end(),
                    [](const incident& a, const incident& b) { return a.after < b.after; });
   return x;

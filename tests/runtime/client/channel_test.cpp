@@ -243,7 +243,7 @@ TEST_CASE("a call that is not answered in time is given up, and its answer goes 
                      }};
   auto x = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(5ms));
+  x->ask(call, "ping", "1", in(100ms));
   CHECK(call.became == fate::pending);
   CHECK(call.sent);
   leader.await_requests(1);

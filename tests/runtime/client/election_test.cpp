@@ -48,9 +48,11 @@ TEST_CASE("where nobody leads and nobody is to be started, the lock is the calle
 TEST_CASE("a leader without a socket is waited for, and then the store is busy") {
   election_rig r;
   std::optional<store_lock> lock = r.lock();
-  auto x = find_leader(r.how(), in(30ms));
+  auto limit = in(300ms);
+  auto x = find_leader(r.how(), limit);
+  CHECK(std::chrono::steady_clock::now() >= limit);
   CHECK(code(x) == errc::busy);
-  CHECK(describe(x.error()).waited_ms >= 30);
+  CHECK(describe(x.error()).waited_ms > 0);
   CHECK(describe(x.error()).attempts > 1);
   std::atomic<bool> stopped = true;
   CHECK(code(find_leader(r.how(), in(1min), &stopped)) == errc::busy);
@@ -180,10 +182,11 @@ TEST_CASE("with an endpoint nobody else is asked, unless it could not be reached
     write_request request;
     request.db = "app.db";
     request.statements.push_back({"DELETE FROM t", {}});
-    request.deadline = 10ms;
+    request.deadline = 10s;
     CHECK((*x)->write(request));
     CHECK(r.is_free());
     endpoint.reset();
+    request.deadline = 10ms;
     auto failed = (*x)->write(request);
     REQUIRE_FALSE(failed);
     CHECK(code_of(failed.error()) == errc::deadline_exceeded);

@@ -156,12 +156,12 @@ TEST_CASE("silence ends with the deadline and a second of grace, and leaves the 
   auto leader = r.lead([](const json&, fake_connection&) {});
   auto x = r.open();
   auto start = std::chrono::steady_clock::now();
-  auto failed = why(write_by(waiting, *x, insert(10ms)));
+  auto failed = why(write_by(waiting, *x, insert(200ms)));
   auto took = std::chrono::steady_clock::now() - start;
   CHECK(failed.code == errc::deadline_exceeded);
   CHECK(failed.outcome == outcome::unknown);
   CHECK(took >= 1s);
-  CHECK(took < 3s);
+  CHECK(took < 15s);
 }
 
 TEST_CASE("a write that was never sent in all its time was not committed") {

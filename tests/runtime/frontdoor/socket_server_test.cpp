@@ -144,7 +144,7 @@ TEST_CASE("a client that does not take its answers holds up nobody, and is cut o
 
 TEST_CASE("a client that says nothing is let go, one that waits for an answer is not", "[socket]") {
   broker_config config;
-  config.connection_idle = 100ms;
+  config.connection_idle = 500ms;
   socket_rig x{config};
   raw_client waiting{x.path()};
   waiting.send(request(1, "hold"));
