@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sluice {
@@ -82,6 +83,29 @@ public:
     quarantined_ = quarantined;
   }
 
+  /// Its readers, now: the supervisor adds and removes them.
+  std::vector<reader_actor> readers() const {
+    std::lock_guard guard{mutex_};
+    return readers_;
+  }
+
+  void add_reader(reader_actor x) {
+    std::lock_guard guard{mutex_};
+    readers_.push_back(std::move(x));
+  }
+
+  /// False when it is none of them.
+  bool remove_reader(const caf::actor_addr& x) {
+    std::lock_guard guard{mutex_};
+    return std::erase_if(readers_, [&](const reader_actor& reader) { return reader.address() == x; }) > 0;
+  }
+
+  /// All of them, and there are none.
+  std::vector<reader_actor> take_readers() {
+    std::lock_guard guard{mutex_};
+    return std::exchange(readers_, {});
+  }
+
   /// Whether requests are taken, for those who ask often.
   bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
 
@@ -126,6 +150,7 @@ private:
   write_timings timings_;
   mutable std::mutex mutex_;
   write_route route_;
+  std::vector<reader_actor> readers_;
   std::optional<failure> closed_;
   bool quarantined_ = false;
   std::atomic<bool> serving_{false};

@@ -37,6 +37,7 @@ public:
     set(supervisor_actor{});
     for (auto* x : slots()) {
       x->forget_route();
+      x->take_readers();
       x->forget_listeners();
     }
   }

@@ -69,8 +69,7 @@ void supervisor_state::open(const std::string& db, ok_promise done) {
       done.deliver(make_error(unavailable("the broker is shutting down")));
       return;
     }
-    auto [i, added] =
-      families.try_emplace(db, children{{}, {}, restart_window{parts.restart_limit, parts.restart_window}});
+    auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
     if (added) {
       start_writer(db, i->second);
       add_reader(db);
@@ -90,16 +89,13 @@ void supervisor_state::start_writer(const std::string& db, children& x) {
 }
 
 void supervisor_state::add_reader(const std::string& db) {
-  auto found = families.find(db);
-  if (closing || found == families.end() || found->second.readers.size() >= parts.readers_per_database)
-    return;
   auto& slot = parts.actors->slot(db);
-  if (slot.closed())
+  if (closing || slot.closed() || slot.readers().size() >= parts.readers_per_database)
     return;
   auto reader = parts.spawn.reader(slot);
   self->monitor(reader);
   living_readers.insert(reader.address());
-  found->second.readers.push_back(reader);
+  slot.add_reader(reader);
   self->send(parts.actors->cache(), caf::join_atom_v, db, std::move(reader));
 }
 
@@ -143,11 +139,10 @@ void supervisor_state::restart_shared() {
 }
 
 void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
-  auto is_lost = [&](const auto& child) { return child && child.address() == lost; };
-  auto writer_lost = is_lost(x.writer);
-  if (!writer_lost && std::erase_if(x.readers, is_lost) == 0)
-    return;
   auto& slot = parts.actors->slot(db);
+  auto writer_lost = x.writer && x.writer.address() == lost;
+  if (!writer_lost && !slot.remove_reader(lost))
+    return;
   slot.counters().restarts.fetch_add(1, std::memory_order_relaxed);
   if (!x.restarts.allow(parts.time->now()))
     return quarantine(db, x);
@@ -159,18 +154,18 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
 }
 
 void supervisor_state::quarantine(const std::string& db, children& x) {
-  parts.actors->slot(db).close(unavailable("this database is in quarantine: its actors failed "
-                                           + std::to_string(parts.restart_limit + 1) + " times within "
-                                           + std::to_string(parts.restart_window.count())
-                                           + " ms; look for the cause, then restart the broker"),
-                               true);
+  auto& slot = parts.actors->slot(db);
+  slot.close(unavailable("this database is in quarantine: its actors failed " + std::to_string(parts.restart_limit + 1)
+                         + " times within " + std::to_string(parts.restart_window.count())
+                         + " ms; look for the cause, then restart the broker"),
+             true);
   if (x.writer)
     self->send_exit(x.writer, caf::exit_reason::kill);
   x.writer = nullptr;
-  for (auto& reader : std::exchange(x.readers, {}))
+  for (auto& reader : slot.take_readers())
     self->send_exit(reader, caf::exit_reason::kill);
   invalidation anything{db, 0, {}, true};
-  parts.actors->slot(db).tell(anything);
+  slot.tell(anything);
   // Reads that wait for a reader would wait for ever.
   self->send(parts.actors->cache(), std::move(anything));
 }
@@ -180,7 +175,7 @@ void supervisor_state::start_cache() {
   self->monitor(cache);
   parts.actors->set(cache);
   for (auto& [db, own] : families)
-    for (auto& reader : own.readers)
+    for (auto& reader : parts.actors->slot(db).readers())
       self->send(cache, caf::join_atom_v, db, reader);
 }
 
@@ -239,7 +234,7 @@ void supervisor_state::close_cache() {
 
 void supervisor_state::end_readers() {
   for (auto& [db, own] : families)
-    for (auto& reader : std::exchange(own.readers, {}))
+    for (auto& reader : parts.actors->slot(db).take_readers())
       self->send_exit(reader, caf::exit_reason::user_shutdown);
   readers_told_to_end = true;
   if (living_readers.empty())

@@ -42,7 +42,6 @@ struct supervisor_state {
 
   struct children {
     writer_actor writer;
-    std::vector<reader_actor> readers;
     restart_window restarts;
   };
 

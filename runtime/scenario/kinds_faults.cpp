@@ -25,9 +25,10 @@ step_kind fault(std::string_view name, std::string_view about, std::vector<field
 }
 
 step_kind make_kill() {
-  auto x = fault("kill", "Kills an actor of the broker, or its whole process as kill -9 does",
-                 {{"what", choice, "Whom", true, 0, 0, {"process", "writer", "cache", "audit", "buffer", "log"}},
-                  {"db", text, "Of a writer: its database; needed if there are several"}});
+  auto x =
+    fault("kill", "Kills an actor of the broker, or its whole process as kill -9 does",
+          {{"what", choice, "Whom", true, 0, 0, {"process", "writer", "reader", "cache", "audit", "buffer", "log"}},
+           {"db", text, "Of a writer or reader: its database; needed if there are several"}});
   x.short_for = "what";
   return x;
 }

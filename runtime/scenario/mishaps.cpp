@@ -53,6 +53,18 @@ template <class Now> caf::expected<std::function<bool()>> kill(Now now) {
   return std::function<bool()>{[now, victim] { return now() != victim; }};
 }
 
+// Kills one of them. A database has as many readers as it has needed so far.
+caf::expected<std::function<bool()>> kill_reader(database_slot& slot) {
+  auto readers = slot.readers();
+  if (readers.empty())
+    return make_error(errc::unavailable, "there is no such actor now");
+  caf::anon_send_exit(readers.front(), caf::exit_reason::kill);
+  return std::function<bool()>{[&slot, victim = readers.front(), count = readers.size()] {
+    auto now = slot.readers();
+    return std::find(now.begin(), now.end(), victim) == now.end() && (now.size() >= count || !slot.serving());
+  }};
+}
+
 // The slot of the database; of the only one that is open if none is named.
 caf::expected<database_slot*> find_slot(directory& actors, const std::string& db) {
   database_slot* found = nullptr;
@@ -83,6 +95,8 @@ caf::expected<std::function<bool()>> kill_actor(directory& actors, const json& f
   auto slot = find_slot(actors, fields.value("db", ""));
   if (!slot)
     return std::move(slot.error());
+  if (whom == "reader")
+    return kill_reader(**slot);
   return kill([slot = *slot] {
     auto route = slot->route();
     return route ? route->writer : writer_actor{};

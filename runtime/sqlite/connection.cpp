@@ -154,7 +154,10 @@ caf::expected<void> connection::use_wal() {
     code = sqlite3_step(stmt);
   auto is_wal =
     code == SQLITE_ROW && sqlite3_stricmp(reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)), "wal") == 0;
-  auto why = code == SQLITE_ROW ? caf::error{} : to_error(db, code);
+  // It says what the mode is to be, and writes that only then.
+  if (code == SQLITE_ROW)
+    code = sqlite3_step(stmt);
+  auto why = code == SQLITE_DONE ? caf::error{} : to_error(db, code);
   sqlite3_finalize(stmt);
   if (why)
     return why;

@@ -272,10 +272,8 @@ void world::kill(incident::kind whom, uint32_t db) {
   case kind::kill_buffer: end(known.buffer()); break;
   case kind::kill_log: end(known.log()); break;
   case kind::kill_reader:
-    // Nobody but the cache knows them; whoever has something to do can be found.
-    for (auto* job : sched().jobs)
-      if (auto* actor = dynamic_cast<caf::scheduled_actor*>(job); actor && std::string_view{actor->name()} == "reader")
-        return end(caf::actor_cast<caf::actor>(static_cast<caf::abstract_actor*>(actor)));
+    if (auto readers = known.slot(database_names[db]).readers(); !readers.empty())
+      end(readers[luck_.pick(readers.size())]);
     break;
   default: break;
   }
