@@ -27,6 +27,18 @@ caf::expected<void> try_for_long(const std::function<caf::expected<void>()>& act
 
 } // namespace
 
+std::optional<flaw> make_databases(const scenery& what, const std::function<caf::expected<json>(const json&)>& obey) {
+  for (const auto& [db, statements] : what.databases) {
+    // Of a database without any, too, there is a file.
+    if (auto made = obey({{"do", "execute"}, {"db", db}, {"sql", json::array()}}); !made)
+      return flaw{std::move(made.error()), {}};
+    for (const auto& [sql, at] : statements)
+      if (auto done = obey({{"do", "execute"}, {"db", db}, {"sql", {sql}}}); !done)
+        return flaw{std::move(done.error()), at};
+  }
+  return std::nullopt;
+}
+
 caf::expected<json> foreigner::obey(const json& command) {
   auto what = command.value("do", "");
   auto db = command.value("db", "");

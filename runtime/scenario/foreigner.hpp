@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/scenario/stage.hpp"
 #include "runtime/sqlite/connection.hpp"
 
 #include <caf/expected.hpp>
@@ -7,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace sluice::scenario {
@@ -31,6 +34,10 @@ private:
   std::filesystem::path root_;
   std::map<std::string, sqlite::connection> locked_;
 };
+
+/// Has a foreigner, whom `obey` reaches, make the databases of a scenery. Nothing if that went well.
+std::optional<flaw> make_databases(const scenery& what,
+                                   const std::function<caf::expected<nlohmann::json>(const nlohmann::json&)>& obey);
 
 /// A process that is one: obeys what comes on its stdin, as `line_link::ask` has it, until that ends, and answers on
 /// its stdout.

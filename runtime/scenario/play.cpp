@@ -154,11 +154,11 @@ report run(const story& what, stage& on, const play_options& options) {
       {x->at, fmt::format("needs {}, which {} cannot do: {}", x->kind->name, on.name(), *on.why_not(x->kind->name))});
     return result;
   }
-  if (auto ready = on.prepare(what.stage); !ready) {
-    auto why = describe(ready.error());
+  if (auto wrong = on.prepare(what.stage)) {
+    auto why = describe(wrong->why);
     auto is_wrong = why.code == errc::invalid_request || why.code == errc::sql_error || why.code == errc::constraint;
     result.status = is_wrong ? report::end::unusable : report::end::failed;
-    result.complaints.push_back({{}, fmt::format("{}: {}", to_string(why.code), why.message)});
+    result.complaints.push_back({wrong->at, fmt::format("{}: {}", to_string(why.code), why.message)});
     return result;
   }
   auto began = on.now();

@@ -3,6 +3,7 @@
 #include "messages/error.hpp"
 #include "runtime/client.hpp"
 #include "runtime/scenario/events.hpp"
+#include "runtime/scenario/foreigner.hpp"
 #include "runtime/scenario/line_link.hpp"
 #include "runtime/scenario/listener.hpp"
 
@@ -104,32 +105,30 @@ public:
     return std::nullopt;
   }
 
-  caf::expected<void> prepare(const scenery& what) override {
+  std::optional<flaw> prepare(const scenery& what) override {
     std::error_code failed;
     fs::create_directory(store_, failed);
     std::ofstream{store_ / "sluice.toml"} << what.settings;
     auto meeting = meeting_point::open(folder_ / "director");
     if (!meeting)
-      return std::move(meeting.error());
+      return flaw{std::move(meeting.error()), {}};
     broker_ = std::make_unique<broker_in_hand>(std::move(*meeting));
     write_starter();
     for (const auto& x : what.agents)
       known(x.name).add_keys = x.add_keys;
     auto process = helper_process::start({program_.string(), "scenario-foreigner", store_.string()});
     if (!process)
-      return std::move(process.error());
+      return flaw{std::move(process.error()), {}};
     foreigner_ = std::move(*process);
-    for (const auto& [db, statements] : what.databases) {
-      json command{{"do", "execute"}, {"db", db}, {"sql", statements}};
-      if (auto done = foreigner_.link.ask(command, command_limit); !done)
-        return std::move(done.error());
-    }
+    if (auto wrong = make_databases(what, [this](const json& x) { return foreigner_.link.ask(x, command_limit); }))
+      return wrong;
     // A setting that cannot be used shows now; and what is to fail is there when it is told to.
     auto first = way_of(known("someone"));
     if (!first)
-      return std::move(first.error());
-    auto answer = (*first)->call("ping", json::object());
-    return answer ? caf::expected<void>{} : std::move(answer.error());
+      return flaw{std::move(first.error()), what.settings_at};
+    if (auto answer = (*first)->call("ping", json::object()); !answer)
+      return flaw{std::move(answer.error()), what.settings_at};
+    return std::nullopt;
   }
 
   milliseconds now() const override {

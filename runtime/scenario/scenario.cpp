@@ -18,18 +18,18 @@ namespace {
 constexpr std::array<std::string_view, 6> members{"name", "about", "databases", "settings", "agents", "steps"};
 constexpr uint64_t max_width = 512;
 
-std::vector<std::string> read_statements(const node& x, const std::string& db) {
+std::vector<setup_statement> read_statements(const node& x, const std::string& db) {
   if (x.is(node_kind::null))
     return {};
   if (x.is(node_kind::text))
-    return {x.text};
+    return {{x.text, x.at}};
   if (!x.is(node_kind::list))
     throw mistake{x.at, fmt::format("{} must be a list of SQL statements, and is {}", db, to_string(x.kind))};
-  std::vector<std::string> result;
+  std::vector<setup_statement> result;
   for (const auto& item : x.items) {
     if (!item.is(node_kind::text))
       throw mistake{item.at, fmt::format("a statement for {} must be a text, and is {}", db, to_string(item.kind))};
-    result.push_back(item.text);
+    result.push_back({item.text, item.at});
   }
   return result;
 }
@@ -86,6 +86,7 @@ void read_settings(const node& x, scenery& to) {
   for (const auto& setting : known)
     names.push_back(setting.key);
   check_members(x, names, "settings");
+  to.settings_at = x.at;
   // Busy machines are slow; a scenario is about something else.
   if (!x.find("lock_wait_ms"))
     to.settings += "lock_wait_ms = 60000\n";
@@ -138,10 +139,8 @@ story read(const node& x) {
     result.about = require(x, "about", node_kind::text, "a scenario").text;
   if (const auto* databases = x.find("databases"))
     read_databases(*databases, result.stage);
-  if (const auto* settings = x.find("settings"))
-    read_settings(*settings, result.stage);
-  else
-    read_settings(node{node_kind::map, x.at, false, 0, 0, {}, {}, {}}, result.stage);
+  const auto* settings = x.find("settings");
+  read_settings(settings ? *settings : node{node_kind::map, {}, false, 0, 0, {}, {}, {}}, result.stage);
   if (const auto* agents = x.find("agents"))
     read_agents(*agents, result.stage);
   const auto& steps = require(x, "steps", node_kind::list, "a scenario");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/scenario/source.hpp"
+
 #include <caf/expected.hpp>
 
 #include <nlohmann/json.hpp>
@@ -21,15 +23,29 @@ struct cast_member {
   bool add_keys = true;
 };
 
+/// An SQL statement, and where it stands.
+struct setup_statement {
+  std::string sql;
+  place at;
+};
+
 /// What is there when a scenario begins.
 struct scenery {
   /// SQL statements by the name of the database file, relative to the store root. They are executed before any broker
   /// starts, so they are in no ledger and no audit.
-  std::vector<std::pair<std::string, std::vector<std::string>>> databases;
-  /// The text of `sluice.toml`.
+  std::vector<std::pair<std::string, std::vector<setup_statement>>> databases;
+  /// The text of `sluice.toml`, and where the scenario has it.
   std::string settings;
+  place settings_at;
   /// Agents that are not as `cast_member` says by itself.
   std::vector<cast_member> agents;
+};
+
+/// Why a scenery cannot be put up: its statements or settings, where they stand, are `errc::invalid_request`,
+/// `sql_error` or `constraint`; anything else is a fault of the stage.
+struct flaw {
+  caf::error why;
+  place at;
 };
 
 /// Where a scenario is played: a store with its broker, its agents and its mishaps. Used by one thread, and all that
@@ -52,9 +68,8 @@ public:
 
   bool can(std::string_view kind) const { return !why_not(kind); }
 
-  /// Puts the scenery up; once, and first. What is wrong with it is `errc::invalid_request` or `sql_error`; anything
-  /// else is a fault of the stage.
-  virtual caf::expected<void> prepare(const scenery& what) = 0;
+  /// Puts the scenery up; once, and first. Nothing if that went well.
+  virtual std::optional<flaw> prepare(const scenery& what) = 0;
 
   /// The time of the scenario, since an arbitrary moment. Whoever runs on a stage has no other.
   virtual std::chrono::milliseconds now() const = 0;

@@ -68,11 +68,12 @@ test_a_file_that_is_no_scenario_is_a_wrong_usage() {
 }
 
 test_databases_and_settings_that_cannot_be_used_are_said_to_be_wrong() {
-  printf 'name: x\ndatabases: {app.db: [CREATE TBALE t (a)]}\nsteps: [ping: ]\n' >sql.yaml
+  printf 'name: x\ndatabases:\n  app.db:\n    - CREATE TABLE t (a)\n    - CREATE TBALE u (a)\nsteps: [ping: ]\n' >sql.yaml
   exits 2 sluice scenario sql.yaml
-  has "$out" "TBALE"
+  has "$out" "sql.yaml:5:7: sql_error: app.db: near \"TBALE\": syntax error"
   printf 'name: x\nsettings: {readers: 1000}\nsteps: [ping: ]\n' >setting.yaml
   exits 2 sluice scenario setting.yaml
+  has "$out" "setting.yaml:2:"
   has "$out" "readers = 1000 cannot be used"
 }
 

@@ -59,6 +59,10 @@ private:
   std::optional<violation> live();
   bool turn(bool everything);
   bool may_begin() const { return world_.ready() && !world_.closing() && tables_ == plan_.set.databases; }
+  void free_locks() {
+    for (auto& x : foreigners_)
+      x->let_go();
+  }
   void create_tables();
   void happen(const incident& x);
   void break_disk(const incident& x, sqlite::disk_effect effect);
@@ -104,7 +108,7 @@ bool runner::turn(bool everything) {
     // A broker that ends while its disk or its lock is not to be had gives up what waits for it.
     if (seen.troubled)
       seen.buffer_losses.push_back(++seen.event);
-    world_.leave();
+    world_.leave([this] { free_locks(); });
     world_.boot();
     return true;
   }
@@ -136,9 +140,7 @@ bool runner::turn(bool everything) {
   }
   if (may_begin() && luck_.chance(25) && clients_.begin_one())
     return true;
-  if (world_.step())
-    return true;
-  if (may_begin() && clients_.begin_one())
+  if (world_.step() || (may_begin() && clients_.begin_one()))
     return true;
   constexpr std::array<uint64_t, 5> pauses{1, 5, 25, 120, 1'000};
   world_.advance(std::chrono::milliseconds{pauses[luck_.pick(pauses.size())]});
@@ -229,8 +231,7 @@ void runner::survive() {
   seen.audit_troubled = true;
   auto power = world_.lost_power();
   world_.cut();
-  for (auto& x : foreigners_)
-    x->let_go();
+  free_locks();
   world_.die(power);
   if (power)
     seen.power_losses.push_back(seen.event + 1);
@@ -283,8 +284,7 @@ std::optional<violation> runner::live() {
 void runner::calm_down() {
   calm_ = true;
   world_.faults().heal();
-  for (auto& x : foreigners_)
-    x->let_go();
+  free_locks();
 }
 
 std::optional<violation> runner::come_to_rest() {

@@ -16,7 +16,7 @@ using namespace sluice::simulation;
 uint64_t seeds_of_a_test() {
   if (const auto* wanted = std::getenv("SLUICE_SEEDS"))
     return std::strtoull(wanted, nullptr, 10);
-  return known_defects().empty() ? 60 : 800;
+  return known_defects().empty() ? 60 : 1'300;
 }
 
 std::string told(const tally& x) {

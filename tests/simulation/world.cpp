@@ -139,7 +139,7 @@ void world::close() {
   });
 }
 
-void world::leave() {
+void world::leave(const std::function<void()>& on_death) {
   told_.note(*time_, "machine", "the broker has closed");
   core_->leave();
   drain();
@@ -148,6 +148,8 @@ void world::leave() {
   // A fault may have hit the very last of it.
   if (died_) {
     disk_->cut_power();
+    if (on_death)
+      on_death();
     lost_power_ ? disk_->restart(luck_.engine()) : disk_->restart_after_kill();
   }
 }

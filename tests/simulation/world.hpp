@@ -52,7 +52,8 @@ public:
   void close();
   bool closing() const noexcept { return closing_; }
   bool closed() const noexcept { return closed_; }
-  void leave();
+  /// Calls `on_death` when it has died in its last moment all the same, and what others hold of its disk has to go.
+  void leave(const std::function<void()>& on_death = {});
 
   /// The process is gone, from one moment to the next; with `power`, the machine as well. The disk is as after a
   /// restart.

@@ -28,6 +28,7 @@ using error = beast::http::error;
 constexpr auto json_type = "application/json";
 constexpr size_t read_ahead = size_t{64} << 10;
 constexpr size_t discard_bytes = size_t{64} << 10;
+constexpr std::chrono::milliseconds pause_between_stops{10};
 
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -75,8 +76,13 @@ template <class... Args> auto connection::then(void (connection::*next)(Args...)
 
 void connection::arm(std::chrono::milliseconds timeout) {
   expired_ = false;
-  timer_.expires_after(timeout);
-  timer_.async_wait([self = shared_from_this(), serial = ++timer_serial_](const error_code& stopped) {
+  ++timer_serial_;
+  wake_after(timeout);
+}
+
+void connection::wake_after(std::chrono::milliseconds time) {
+  timer_.expires_after(time);
+  timer_.async_wait([self = shared_from_this(), serial = timer_serial_](const error_code& stopped) {
     if (!stopped && serial == self->timer_serial_ && self->socket_.is_open())
       self->timed_out();
   });
@@ -87,11 +93,13 @@ void connection::disarm() {
   timer_.cancel();
 }
 
-// The operation that took too long ends with an error and says what follows.
+// The operation that took too long ends with an error and says what follows. One of several steps may be between two of
+// them, where nothing can be stopped, and would go on: so this is tried again until something follows.
 void connection::timed_out() {
   expired_ = true;
   error_code ignored;
   socket_.cancel(ignored);
+  wake_after(pause_between_stops);
 }
 
 void connection::start() { await_request(shared_.settings.header_timeout); }

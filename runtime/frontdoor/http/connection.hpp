@@ -61,6 +61,7 @@ private:
 
   template <class... Args> auto then(void (connection::*next)(Args...));
   void arm(std::chrono::milliseconds timeout);
+  void wake_after(std::chrono::milliseconds time);
   void disarm();
   void timed_out();
 

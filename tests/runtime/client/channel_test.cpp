@@ -69,7 +69,7 @@ TEST_CASE("a request and the greeting go out together, and the greeting once") {
   CHECK(leader.greetings() == 0);
   for (auto i = 0; i < 3; ++i) {
     channel::call call;
-    x->ask(call, "ping", std::to_string(i), in(10s));
+    x->ask(call, "ping", std::to_string(i), in(2min));
     REQUIRE(call.became == fate::answered);
     CHECK(call.sent);
     CHECK(result_of(call) == i);
@@ -101,13 +101,13 @@ TEST_CASE("answers in any order reach whoever asked, over one connection") {
       for (auto i = 0; i < 1'000; ++i) {
         channel::call call;
         auto question = t * 1'000 + i;
-        x->ask(call, "ping", std::to_string(question), in(20s));
+        x->ask(call, "ping", std::to_string(question), in(2min));
         right += call.became == fate::answered && result_of(call) == question;
       }
       // With fewer than three threads left their requests would be held for ever.
       for (--running; running > 0;) {
         channel::call call;
-        x->ask(call, "ping", "\"last\"", in(20s));
+        x->ask(call, "ping", "\"last\"", in(2min));
       }
     });
   for (auto& thread : threads)
@@ -125,7 +125,7 @@ TEST_CASE("what is posted is told of to the one that awaits it, whoever reads") 
   std::thread blocking{[&] {
     while (!over) {
       channel::call call;
-      x->ask(call, "ping", "1", in(20s));
+      x->ask(call, "ping", "1", in(2min));
     }
   }};
   std::thread posting{[&] {
@@ -134,7 +134,7 @@ TEST_CASE("what is posted is told of to the one that awaits it, whoever reads") 
   }};
   size_t settled = 0;
   while (settled < calls.size())
-    for (auto* call : x->await_posted(in(20s))) {
+    for (auto* call : x->await_posted(in(2min))) {
       ++settled;
       CHECK(result_of(*call) == call - calls.data());
     }
@@ -147,7 +147,7 @@ TEST_CASE("a wait for posted calls ends when it is poked") {
   rig r;
   fake_leader leader{r.path, [](const json&, fake_connection&) {}};
   auto x = r.open();
-  auto await_posted = [&] { return x->await_posted(in(20s)).size(); };
+  auto await_posted = [&] { return x->await_posted(in(2min)).size(); };
   auto begun = std::chrono::steady_clock::now();
   channel::call call;
   REQUIRE(x->post(call, "ping", "1"));
@@ -163,7 +163,7 @@ TEST_CASE("a wait for posted calls ends when it is poked") {
   SECTION("while another one reads") {
     auto reading = start_waiting([&] {
       channel::call other;
-      x->ask(other, "ping", "2", in(20s));
+      x->ask(other, "ping", "2", in(2min));
       return other.became;
     });
     auto waiting = start_waiting(await_posted);
@@ -172,7 +172,7 @@ TEST_CASE("a wait for posted calls ends when it is poked") {
     x->close();
     CHECK(reading.get() == fate::lost);
   }
-  CHECK(std::chrono::steady_clock::now() - begun < 10s);
+  CHECK(std::chrono::steady_clock::now() - begun < 1min);
 }
 
 TEST_CASE("what had no room goes out though the one that reads has nothing to read") {
@@ -189,11 +189,11 @@ TEST_CASE("what had no room goes out though the one that reads has nothing to re
   auto x = r.open();
   auto reading = start_waiting([&] {
     channel::call call;
-    x->ask(call, "ping", "1", in(20s));
+    x->ask(call, "ping", "1", in(2min));
     return call.became;
   });
   channel::call call;
-  x->ask(call, "ping", '"' + std::string(4'000'000, 'x') + '"', in(10s));
+  x->ask(call, "ping", '"' + std::string(4'000'000, 'x') + '"', in(2min));
   CHECK(call.became == fate::answered);
   CHECK(reading.get() == fate::answered);
 }
@@ -203,13 +203,13 @@ TEST_CASE("neither side waits for the other to read first") {
   // It reads nothing while its answer is not taken, and the answers are as long as the requests.
   fake_leader leader{r.path, echo};
   auto x = r.open();
-  auto text = '"' + std::string(400'000, 'x') + '"';
+  auto text = '"' + std::string(250'000, 'x') + '"';
   SECTION("with posted calls") {
     std::vector<channel::call> calls(40);
     for (auto& call : calls)
       REQUIRE(x->post(call, "ping", text));
     size_t settled = 0;
-    for (auto limit = in(20s); settled < calls.size() && std::chrono::steady_clock::now() < limit;)
+    for (auto limit = in(2min); settled < calls.size() && std::chrono::steady_clock::now() < limit;)
       settled += x->await_posted(limit).size();
     CHECK(settled == calls.size());
   }
@@ -220,7 +220,7 @@ TEST_CASE("neither side waits for the other to read first") {
       threads.emplace_back([&] {
         for (auto i = 0; i < 5; ++i) {
           channel::call call;
-          x->ask(call, "ping", text, in(20s));
+          x->ask(call, "ping", text, in(2min));
           answered += call.became == fate::answered && call.answer.size() > text.size();
         }
       });
@@ -247,7 +247,7 @@ TEST_CASE("a call that is not answered in time is given up, and its answer goes 
   CHECK(call.became == fate::pending);
   CHECK(call.sent);
   leader.await_requests(1);
-  x->ask(call, "ping", "2", in(10s));
+  x->ask(call, "ping", "2", in(2min));
   REQUIRE(call.became == fate::answered);
   CHECK(result_of(call) == "right");
 }
@@ -264,14 +264,14 @@ TEST_CASE("a connection that ends is lost for all, with what they had sent") {
   channel::call posted;
   REQUIRE(x->post(posted, "ping", "1"));
   channel::call call;
-  x->ask(call, "ping", "2", in(10s));
+  x->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::lost);
   CHECK(call.sent);
   CHECK(x->lost());
-  CHECK(x->await_posted(in(10s)) == std::vector<channel::call*>{&posted});
+  CHECK(x->await_posted(in(2min)) == std::vector<channel::call*>{&posted});
   CHECK(posted.became == fate::lost);
   CHECK(posted.sent);
-  x->ask(call, "ping", "3", in(10s));
+  x->ask(call, "ping", "3", in(2min));
   CHECK(call.became == fate::lost);
   CHECK_FALSE(call.sent);
   CHECK_FALSE(x->post(posted, "ping", "4"));
@@ -283,9 +283,9 @@ TEST_CASE("what is sent to a leader that has gone was not sent") {
   auto leader = std::make_unique<fake_leader>(r.path, echo);
   auto x = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(10s));
+  x->ask(call, "ping", "1", in(2min));
   leader.reset();
-  x->ask(call, "ping", "2", in(10s));
+  x->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::lost);
   CHECK_FALSE(call.sent);
 }
@@ -304,9 +304,9 @@ TEST_CASE("an answer that came before the end counts, even if it is found by sen
   // Nobody has read so far.
   leader.reset();
   channel::call call;
-  x->ask(call, "ping", "2", in(10s));
+  x->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::lost);
-  x->await_posted(in(10s));
+  x->await_posted(in(2min));
   CHECK(posted.became == fate::answered);
 }
 
@@ -321,7 +321,7 @@ TEST_CASE("a peer that talks nonsense is left") {
   fake_leader leader{r.path, [&](const json&, fake_connection& from) { from.send(nonsense); }};
   auto x = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(10s));
+  x->ask(call, "ping", "1", in(2min));
   CHECK(call.became == fate::lost);
 }
 
@@ -335,7 +335,7 @@ TEST_CASE("what nobody asked for is passed over") {
                      }};
   auto x = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(10s));
+  x->ask(call, "ping", "1", in(2min));
   REQUIRE(call.became == fate::answered);
   CHECK(result_of(call) == "mine");
 }
@@ -347,7 +347,7 @@ TEST_CASE("a leader that refuses the connection is heard") {
                      }};
   auto x = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(10s));
+  x->ask(call, "ping", "1", in(2min));
   CHECK(call.became == fate::lost);
   REQUIRE(x->refusal());
   CHECK(x->refusal()->code == errc::overloaded);
@@ -364,7 +364,7 @@ TEST_CASE("a leader of another version that stays ends the connection, one that 
                      }};
   auto x = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(10s));
+  x->ask(call, "ping", "1", in(2min));
   CHECK(x->lost() == !hands_over);
   CHECK(x->draining() == hands_over);
   if (!hands_over) {

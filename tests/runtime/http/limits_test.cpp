@@ -106,6 +106,21 @@ TEST_CASE("a client that drips its body is cut off", "[http]") {
   CHECK(client.receive().status == 408);
 }
 
+TEST_CASE("a client whose time is over while much of its body is there to be read is cut off", "[http]") {
+  running_server s{{.header_timeout = 1h, .body_timeout = 100ms}};
+  raw_client client{s.port};
+  client.send(request::post("/rpc", std::string(1'000'000, ' '), s.port).header());
+  while (s.run([&] { return s.server->connections(); }) == 0)
+    ;
+  s.run([&] {
+    // More than is read at once.
+    client.send(std::string(300'000, ' '));
+    for (auto over = std::chrono::steady_clock::now() + 200ms; std::chrono::steady_clock::now() < over;)
+      std::this_thread::yield();
+  });
+  CHECK(client.receive().status == 408);
+}
+
 TEST_CASE("a client that is idle between requests is sent away without a word", "[http]") {
   running_server s{{.header_timeout = 1h, .idle_timeout = 50ms}};
   raw_client client{s.port};

@@ -99,7 +99,7 @@ public:
       };
     });
     start();
-    if (happened.get_future().wait_for(std::chrono::seconds{20}) != std::future_status::ready)
+    if (happened.get_future().wait_for(std::chrono::seconds{60}) != std::future_status::ready)
       throw std::runtime_error("the event did not happen");
   }
 
@@ -131,13 +131,13 @@ struct reply {
   std::string code() const { return nlohmann::json::parse(body)["error"]["code"]; }
 };
 
-/// A client that sends what it is told, byte for byte. Nothing waits for longer than 20 seconds.
+/// A client that sends what it is told, byte for byte. Nothing waits for longer than a minute.
 class raw_client {
 public:
   explicit raw_client(uint16_t port, int receive_buffer = 0) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     if (receive_buffer > 0)
       setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    timeval longest{20, 0};
+    timeval longest{60, 0};
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
     int at_once = 1;
     setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
@@ -202,7 +202,7 @@ private:
     char bytes[4096];
     auto size = recv(fd_, bytes, sizeof bytes, 0);
     if (size < 0 && errno == EAGAIN)
-      throw std::runtime_error("nothing came for 20 seconds");
+      throw std::runtime_error("nothing came for a minute");
     if (size <= 0)
       return false;
     in_.append(bytes, static_cast<size_t>(size));

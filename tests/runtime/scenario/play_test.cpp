@@ -22,10 +22,10 @@ public:
     return kind == "kill" ? std::optional<std::string>{"nothing is alive"} : std::nullopt;
   }
 
-  caf::expected<void> prepare(const scenery&) override {
+  std::optional<flaw> prepare(const scenery&) override {
     if (broken)
-      return make_error(*broken, "no such column");
-    return {};
+      return flaw{make_error(*broken, "no such column"), {3, 7}};
+    return std::nullopt;
   }
 
   milliseconds now() const override { return now_; }
@@ -262,7 +262,10 @@ TEST_CASE("a scenario that needs what the stage cannot do is skipped, and says w
 TEST_CASE("a scenery that cannot be put up is told from a scenario that failed", "[scenario]") {
   scripted_stage stage;
   stage.broken = errc::sql_error;
-  CHECK(played("  - ping:\n", {}, &stage).status == report::end::unusable);
+  auto went = played("  - ping:\n", {}, &stage);
+  CHECK(went.status == report::end::unusable);
+  CHECK(went.complaints.at(0).at.line == 3);
+  CHECK(went.complaints.at(0).text == "sql_error: no such column");
   stage.broken = errc::io_error;
   CHECK(played("  - ping:\n", {}, &stage).status == report::end::failed);
 }

@@ -50,19 +50,16 @@ public:
 
   std::optional<std::string> why_not(std::string_view) const override { return std::nullopt; }
 
-  caf::expected<void> prepare(const scenery& what) override {
+  std::optional<scenario::flaw> prepare(const scenery& what) override {
     std::ofstream{world_.file("sluice.toml")} << what.settings;
     auto config = load_config(world_.file({}));
     if (!config)
-      return std::move(config.error());
+      return scenario::flaw{std::move(config.error()), what.settings_at};
     world_.configure(std::move(*config));
     for (const auto& x : what.agents)
       agents_[x.name] = x;
     foreign_ = std::make_unique<scenario::foreigner>(world_.file({}));
-    for (const auto& [db, statements] : what.databases)
-      if (auto done = foreign_->obey({{"do", "execute"}, {"db", db}, {"sql", statements}}); !done)
-        return std::move(done.error());
-    return {};
+    return scenario::make_databases(what, [this](const json& x) { return foreign_->obey(x); });
   }
 
   milliseconds now() const override {
