@@ -1,7 +1,10 @@
 #include "runtime/sqlite/buffer_file.hpp"
 
+#include "runtime/sqlite/commit_fate.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/result_code.hpp"
+
+#include <sqlite3.h>
 
 #include <algorithm>
 #include <chrono>
@@ -120,6 +123,9 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
 caf::expected<buffer_file::content*> buffer_file::open() {
   if (content_ && content_->db.file_moved())
     content_.reset();
+  if (unsettled_)
+    if (auto why = settle())
+      return why;
   if (!content_) {
     auto opened = open_anew();
     if (!opened)
@@ -136,9 +142,28 @@ caf::expected<buffer_file::content*> buffer_file::open() {
 caf::error buffer_file::give_up(caf::error why) {
   if (content_ && content_->db.in_transaction())
     static_cast<void>(content_->db.exec("ROLLBACK"));
-  if (spoils_connection(code_of(why)))
+  // As long as it is open, nobody takes what is in the log for committed.
+  if (!unsettled_ && spoils_connection(code_of(why)))
     content_.reset();
   return why;
+}
+
+caf::error buffer_file::commit_failed(caf::error why) {
+  unsettled_ = may_be_whole(sqlite3_extended_errcode(content_->db.handle()));
+  why = give_up(std::move(why));
+  if (!unsettled_ || !settle())
+    return why;
+  auto told = describe(why);
+  told.outcome = outcome::unknown;
+  return make_error(std::move(told));
+}
+
+caf::error buffer_file::settle() {
+  auto done = content_ ? overwrite_lost_commit(content_->db, synchronous_) : caf::expected<void>{caf::unit};
+  if (!done)
+    return give_up(std::move(done.error()));
+  unsettled_ = false;
+  return caf::none;
 }
 
 caf::error run(prepared_statement& x) {

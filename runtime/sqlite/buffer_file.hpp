@@ -35,7 +35,9 @@ public:
   /// The open file, made when it is missing. Valid until the next call.
   caf::expected<content*> open();
 
-  /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error.
+  /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error. When the commit
+  /// fails, the transaction has not happened, or nobody knows and the error's outcome is `unknown`; then nothing else
+  /// happens in this process before it is known.
   template <class F> caf::error atomically(F work) {
     auto file = open();
     if (!file)
@@ -46,7 +48,7 @@ public:
     if (caf::error why = work(**file))
       return give_up(std::move(why));
     if (auto done = sql.commit.run(); !done)
-      return give_up(std::move(done.error()));
+      return commit_failed(std::move(done.error()));
     return caf::none;
   }
 
@@ -58,10 +60,14 @@ public:
 
 private:
   caf::expected<content> open_anew() const;
+  caf::error commit_failed(caf::error why);
+  caf::error settle();
 
   std::filesystem::path path_;
   synchronous_mode synchronous_;
   std::optional<content> content_;
+  // A transaction that failed may lie whole in the log, where whoever opens the file next would find it.
+  bool unsettled_ = false;
 };
 
 /// Runs a statement that needs no answer.

@@ -23,6 +23,27 @@ caf::expected<void> rewrite_user_version(connection& db) {
   return db.exec(("PRAGMA user_version = " + version).c_str());
 }
 
+// Unless `seen` says that it is there after all, which it is asked within the transaction.
+template <class Seen> caf::expected<bool> overwrite_unless(Seen seen, connection& db, synchronous_mode synchronous) {
+  auto syncs = synchronous == synchronous_mode::full;
+  if (!syncs)
+    if (auto done = db.exec("PRAGMA synchronous = FULL"); !done)
+      return std::move(done.error());
+  if (auto done = db.exec("BEGIN IMMEDIATE"); !done)
+    return std::move(done.error());
+  caf::expected<bool> there = seen();
+  if (!there)
+    return there;
+  auto done = *there ? db.exec("ROLLBACK") : rewrite_user_version(db);
+  if (done && !*there)
+    done = db.exec("COMMIT");
+  if (done && !syncs)
+    done = db.exec("PRAGMA synchronous = NORMAL");
+  if (!done)
+    return std::move(done.error());
+  return !*there;
+}
+
 } // namespace
 
 bool may_be_whole(int code) noexcept { return (code & 0xff) != SQLITE_FULL && code != SQLITE_IOERR_WRITE; }
@@ -39,24 +60,15 @@ caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest
 
 caf::expected<bool> overwrite_lost_commit(connection& db, uint64_t seq, const digest& hash,
                                           synchronous_mode synchronous) {
-  auto syncs = synchronous == synchronous_mode::full;
-  if (!syncs)
-    if (auto done = db.exec("PRAGMA synchronous = FULL"); !done)
-      return std::move(done.error());
-  if (auto done = db.exec("BEGIN IMMEDIATE"); !done)
-    return std::move(done.error());
   // Somebody may have recovered the log in the meantime.
-  auto seen = sees_commit(db, seq, hash);
-  if (!seen)
-    return seen;
-  auto done = *seen ? db.exec("ROLLBACK") : rewrite_user_version(db);
-  if (done && !*seen)
-    done = db.exec("COMMIT");
-  if (done && !syncs)
-    done = db.exec("PRAGMA synchronous = NORMAL");
+  return overwrite_unless([&] { return sees_commit(db, seq, hash); }, db, synchronous);
+}
+
+caf::expected<void> overwrite_lost_commit(connection& db, synchronous_mode synchronous) {
+  auto done = overwrite_unless([] { return false; }, db, synchronous);
   if (!done)
     return std::move(done.error());
-  return !*seen;
+  return caf::unit;
 }
 
 } // namespace sluice::sqlite

@@ -26,4 +26,7 @@ caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest
 caf::expected<bool> overwrite_lost_commit(connection& db, uint64_t seq, const digest& hash,
                                           synchronous_mode synchronous);
 
+/// The same where nobody but `db` has the file open, so that it is not seen.
+caf::expected<void> overwrite_lost_commit(connection& db, synchronous_mode synchronous);
+
 } // namespace sluice::sqlite

@@ -1,0 +1,95 @@
+#include "runtime/sqlite/buffer_store.hpp"
+#include "tests/runtime/sqlite/buffer_rig.hpp"
+#include "tests/simulation/memory_machine.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::lost_journal_test {
+
+namespace {
+
+using memory_machine::machine;
+using sqlite::disk_effect;
+using sqlite::disk_operation;
+using sqlite::test::put;
+
+// The buffer's journal on a disk whose syncs fail.
+struct failing_journal {
+  explicit failing_journal(uint64_t seed, synchronous_mode synchronous = synchronous_mode::full)
+    : at(seed), synchronous_(synchronous) {
+    open();
+    REQUIRE(append(1));
+  }
+
+  void open() { store = sqlite::open_buffer_store(at.file(), synchronous_); }
+
+  caf::expected<uint64_t> append(int row) {
+    std::vector<buffer_put> rows{put(row)};
+    return store->append(rows);
+  }
+
+  void fail(disk_operation on, uint64_t times) {
+    sqlite::disk_fault fault;
+    fault.file = "app.db-wal";
+    fault.on = on;
+    fault.times = times;
+    at.faults.inject(fault);
+  }
+
+  // How many operations are there after a crash.
+  size_t after_crash(bool power) {
+    at.disk.cut_power();
+    store.reset();
+    at.faults.heal();
+    power ? at.disk.restart(at.random) : at.disk.restart_after_kill();
+    open();
+    auto found = store->recover();
+    REQUIRE(found);
+    return found->operations.size();
+  }
+
+  machine at;
+  std::unique_ptr<buffer_store> store;
+
+private:
+  synchronous_mode synchronous_;
+};
+
+outcome outcome_of(const caf::expected<uint64_t>& x) {
+  REQUIRE_FALSE(x);
+  return describe(x.error()).outcome;
+}
+
+} // namespace
+
+TEST_CASE("an operation whose journal could not be synced does not come back, whatever the crash") {
+  for (auto power : {false, true})
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+      INFO("power " << power << ", seed " << seed);
+      failing_journal x{seed};
+      x.fail(disk_operation::sync, 1);
+      CHECK(outcome_of(x.append(2)) == outcome::not_committed);
+      CHECK(x.after_crash(power) == 1);
+    }
+}
+
+TEST_CASE("an operation whose journal could not be written does not come back, whatever the crash") {
+  for (auto power : {false, true}) {
+    failing_journal x{1};
+    x.fail(disk_operation::write, 1);
+    CHECK(outcome_of(x.append(2)) == outcome::not_committed);
+    CHECK(x.after_crash(power) == 1);
+  }
+}
+
+TEST_CASE("as long as the disk does not sync, nobody knows of an operation, and none follows it into the journal") {
+  failing_journal x{1};
+  x.fail(disk_operation::sync, 0);
+  CHECK(outcome_of(x.append(2)) == outcome::unknown);
+  CHECK(outcome_of(x.append(3)) == outcome::not_committed);
+  x.at.faults.heal();
+  REQUIRE(x.append(4));
+  CHECK(x.after_crash(true) == 2);
+}
+
+} // namespace sluice::test::lost_journal_test
