@@ -91,7 +91,7 @@ TEST_CASE("whatever goes wrong while a file is made or taken over, nobody writes
                      disk_operation::truncate, disk_operation::remove, disk_operation::lock);
   int refused = 0;
   for (uint64_t skip = 0; skip < 12; ++skip)
-    for (uint64_t times : {1, 2, 1000}) {
+    for (auto times : {uint64_t{1}, uint64_t{2}, uint64_t{1'000}}) {
       INFO("operation " << static_cast<int>(on) << ", " << skip << " pass, " << times << " fail");
       machine at{1};
       if (existing)
