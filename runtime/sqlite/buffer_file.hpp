@@ -52,6 +52,21 @@ public:
     return caf::none;
   }
 
+  /// The same, and it waits for the disk even where others do not.
+  template <class F> caf::error durably(F work) {
+    auto file = open();
+    if (!file)
+      return std::move(file.error());
+    auto waits = synchronous_ == synchronous_mode::full;
+    if (auto done = waits ? caf::unit : (*file)->db.exec("PRAGMA synchronous = FULL"); !done)
+      return give_up(std::move(done.error()));
+    auto why = atomically(std::move(work));
+    // It cannot fail; and if it did, more would be waited for than need be.
+    if (content_ && !waits)
+      static_cast<void>(content_->db.exec("PRAGMA synchronous = NORMAL"));
+    return why;
+  }
+
   /// Ends what `why` broke, and returns it.
   caf::error give_up(caf::error why);
 

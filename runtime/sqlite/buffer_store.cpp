@@ -77,8 +77,10 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
   return first;
 }
 
+// Safe before the batch is written: a power cut that left the batch in its database, and took from the journal that it
+// had been, would have its operations executed again, after what came later.
 caf::expected<void> buffer_file_store::begin_batch(const journal_batch& batch) {
-  auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
+  auto why = file_.durably([&](buffer_file::content& file) -> caf::error {
     auto content = encode_request(batch.request);
     file.sql.add_batch.bind_text(1, batch.idempotency_key);
     file.sql.add_batch.bind_blob(2, content);

@@ -36,8 +36,8 @@ struct failing_journal {
     at.faults.inject(fault);
   }
 
-  // How many operations are there after a crash.
-  size_t after_crash(bool power) {
+  // What is there after a crash.
+  journal_content crash(bool power) {
     at.disk.cut_power();
     store.reset();
     at.faults.heal();
@@ -45,8 +45,10 @@ struct failing_journal {
     open();
     auto found = store->recover();
     REQUIRE(found);
-    return found->operations.size();
+    return std::move(*found);
   }
+
+  size_t after_crash(bool power) { return crash(power).operations.size(); }
 
   machine at;
   std::unique_ptr<buffer_store> store;
@@ -90,6 +92,20 @@ TEST_CASE("as long as the disk does not sync, nobody knows of an operation, and 
   x.at.faults.heal();
   REQUIRE(x.append(4));
   CHECK(x.after_crash(true) == 2);
+}
+
+TEST_CASE("a batch that has begun is known after a power cut, even where nothing else waits for the disk") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    failing_journal x{seed, synchronous_mode::normal};
+    REQUIRE(x.store->begin_batch(sqlite::test::batch("key", {1})));
+    auto syncs = x.at.faults.count("app.db-wal", disk_operation::sync);
+    REQUIRE(x.append(2));
+    CHECK(x.at.faults.count("app.db-wal", disk_operation::sync) == syncs);
+    auto found = x.crash(true);
+    REQUIRE(found.batches.size() == 1);
+    CHECK(found.batches[0].idempotency_key == "key");
+  }
 }
 
 } // namespace sluice::test::lost_journal_test
