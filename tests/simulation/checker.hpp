@@ -14,8 +14,9 @@ namespace sluice::simulation {
 std::optional<violation> check_database(const history& seen, uint32_t db, const database_content& found);
 
 /// Whether every commit and every answer has its record.
-std::optional<violation> check_audit(const history& seen, uint32_t db, const database_content& found,
-                                     const std::vector<audit_record>& records, const audit_verdict& chain);
+std::optional<violation> check_audit(const settings& set, const history& seen, uint32_t db,
+                                     const database_content& found, const std::vector<audit_record>& records,
+                                     const audit_verdict& chain);
 
 /// Whether the buffered rows are what the operations on them come to.
 std::optional<violation> check_buffer(const settings& set, const history& seen, uint32_t db,

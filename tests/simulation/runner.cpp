@@ -385,7 +385,7 @@ std::optional<violation> runner::judge() {
     auto found = look_into(world_.path_of(db));
     if (auto wrong = check_database(clients_.seen, db, found))
       return wrong;
-    if (auto wrong = check_audit(clients_.seen, db, found, *records, *chain))
+    if (auto wrong = check_audit(plan_.set, clients_.seen, db, found, *records, *chain))
       return wrong;
     if (auto wrong = check_buffer(plan_.set, clients_.seen, db, found))
       return wrong;
