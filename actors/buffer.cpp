@@ -275,10 +275,12 @@ void buffer_state::arm() {
 }
 
 void buffer_state::publish() {
-  parts.shown->buffer.change([&](buffer_view& view) {
-    rows->describe(view);
-    view.status.set_aside = shelf->count();
-  });
+  parts.shown->buffer.change([this](buffer_view& view) { show_pending(view); });
+}
+
+void buffer_state::show_pending(buffer_view& view) const {
+  rows->describe(view);
+  view.status.set_aside = shelf->count();
 }
 
 } // namespace sluice

@@ -94,6 +94,7 @@ struct buffer_state {
   void tick();
   void arm();
   void publish();
+  void show_pending(buffer_view& view) const;
 
   // buffer_flush.cpp: having them written.
   void pump(const std::string& db);

@@ -77,7 +77,9 @@ void buffer_state::follow(flush_outcome out) {
     shelf->abandon(out.key);
   else if (out.journaled && out.what != kind::kept)
     shelf->end(out.key);
+  // With what is pending now: whoever sees that a row was written, or set aside, sees it nowhere else.
   parts.shown->buffer.change([&](buffer_view& view) {
+    show_pending(view);
     auto& x = view.status;
     if (out.what == kind::written) {
       ++x.flushes;
