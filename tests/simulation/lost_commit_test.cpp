@@ -147,8 +147,11 @@ TEST_CASE("a COMMIT that could not be written as a whole is not committed, witho
       x.inject(disk_operation::write, effect, 0, skip);
       CHECK(x.fail_to_write(3).code == (effect == disk_effect::full ? errc::disk_full : errc::io_error));
       auto writes = x.wal(disk_operation::write);
+      auto syncs = x.wal(disk_operation::sync);
       CHECK(!must(x.rig->store->committed(x.tried)));
       CHECK(x.wal(disk_operation::write) == writes);
+      // To look, the file is opened.
+      CHECK(x.wal(disk_operation::sync) == syncs + 1);
       CHECK(!x.comes_back(what));
     }
 }

@@ -172,6 +172,19 @@ incident make_incident(dice& luck, const std::vector<incident::kind>& from, cons
   return x;
 }
 
+// What hits one of the next syncs of a database's log.
+incident at_a_sync(incident::kind what, const plan& x, dice& luck) {
+  incident result;
+  result.after = luck.pick(x.operations() + 1);
+  result.steps = luck.pick(20);
+  result.what = what;
+  result.db = static_cast<uint32_t>(luck.pick(x.set.databases));
+  result.file = 0;
+  result.disk = static_cast<uint32_t>(sqlite::disk_operation::sync);
+  result.skip = luck.pick(3);
+  return result;
+}
+
 // A log that cannot be synced, and soon after a crash. What a COMMIT leaves in the log then is seen by nobody before it
 // is recovered, unless another write has come in between; left to chance, that hardly ever meets.
 void add_failing_syncs(plan& x) {
@@ -179,14 +192,7 @@ void add_failing_syncs(plan& x) {
   dice luck{x.seed * 0xd6e8feb86659fd93ULL + 3};
   if (!luck.chance(8))
     return;
-  incident fails;
-  fails.after = luck.pick(x.operations() + 1);
-  fails.steps = luck.pick(20);
-  fails.what = incident::kind::disk_error;
-  fails.db = static_cast<uint32_t>(luck.pick(x.set.databases));
-  fails.file = 0;
-  fails.disk = static_cast<uint32_t>(sqlite::disk_operation::sync);
-  fails.skip = luck.pick(3);
+  auto fails = at_a_sync(incident::kind::disk_error, x, luck);
   fails.times = 1 + luck.pick(4);
   auto crash = fails;
   if (luck.chance(50)) {
@@ -210,14 +216,7 @@ void add_death_in_commit(plan& x) {
   dice luck{x.seed * 0xa0761d6478bd642fULL + 5};
   if (!luck.chance(8))
     return;
-  incident dies;
-  dies.after = luck.pick(x.operations() + 1);
-  dies.steps = luck.pick(20);
-  dies.what = incident::kind::dies_at_disk;
-  dies.db = static_cast<uint32_t>(luck.pick(x.set.databases));
-  dies.file = 0;
-  dies.disk = static_cast<uint32_t>(sqlite::disk_operation::sync);
-  dies.skip = luck.pick(3);
+  auto dies = at_a_sync(incident::kind::dies_at_disk, x, luck);
   auto power = dies;
   power.what = incident::kind::cut_power;
   power.steps += 10 + luck.pick(120);
