@@ -51,20 +51,27 @@ test_a_slow_request_is_in_the_log_with_its_agent_and_operation() {
 }
 
 test_the_wait_for_a_foreign_lock_is_told_apart() {
+  export SLUICE_RETRY_ATTEMPTS=100
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
-  python3 -u - <<'PYTHON' >"$scratch/held" &
-import sqlite3, sys, time
+  mkfifo "$scratch/free"
+  python3 -u - "$scratch/free" <<'PYTHON' >"$scratch/held" &
+import sqlite3, sys
 db = sqlite3.connect("app.db", isolation_level=None)
 db.execute("BEGIN IMMEDIATE")
 print("ready", flush=True)
-time.sleep(0.3)
+open(sys.argv[1]).close()
 db.execute("COMMIT")
 PYTHON
   until grep -q ready "$scratch/held"; do
     sleep 0.02
   done
-  exits 0 sluice exec app.db --agent patient "INSERT INTO t VALUES (1)"
+  sluice exec app.db --agent patient "INSERT INTO t VALUES (1)" >"$scratch/written" &
+  until exits 0 sluice status --json && (($(json '$.databases[0].retry.retries') > 1)); do
+    sleep 0.02
+  done
+  : >"$scratch/free"
   wait
+  has "$(cat "$scratch/written")" "1 row changed"
   exits 0 sluice status --json
   is "$(json '$.slow[0].agent')" patient
   (($(json '$.slow[0].lock_us') > 50000))

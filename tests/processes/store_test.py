@@ -110,6 +110,7 @@ def test_a_store_that_is_deleted_and_made_again_is_a_new_one(scene):
 def test_a_store_can_be_deleted_though_its_broker_runs(scene):
     for _ in range(10):
         server = scene.serve()
+        wait_until(lambda: scene.run("logs").good().out, "it has logged that it leads, and makes no file any more")
         end = subprocess.run(["rm", "-rf", scene.store], capture_output=True, text=True)
         is_equal((end.returncode, end.stderr), (0, ""))
         server.end().good()
