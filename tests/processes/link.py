@@ -4,7 +4,7 @@ import json
 import socket
 
 # Far beyond what anything here takes; sanitizers are slow, and machines are busy.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Refused(Exception):
