@@ -69,8 +69,8 @@ std::optional<buffer_put> decode_put(std::string_view bytes) {
     x.operation = *operation;
     x.values = decode_columns(all[5]);
     all[6].get_to(x.agent);
-    all[7].get_to(x.peer.uid);
-    all[8].get_to(x.peer.pid);
+    x.peer.uid = static_cast<uint32_t>(decode_integer(all[7]));
+    x.peer.pid = static_cast<uint32_t>(decode_integer(all[8]));
     return x;
   } catch (const json::exception&) {
     return std::nullopt;
@@ -109,9 +109,9 @@ std::optional<write_request> decode_request(std::string_view bytes) {
     all[4].get_to(x.request_id);
     all[5].get_to(x.idempotency_key);
     all[6].get_to(x.correlation_id);
-    x.deadline = std::chrono::milliseconds{all[7].get<int64_t>()};
-    all[8].get_to(x.peer.uid);
-    all[9].get_to(x.peer.pid);
+    x.deadline = std::chrono::milliseconds{decode_integer(all[7])};
+    x.peer.uid = static_cast<uint32_t>(decode_integer(all[8]));
+    x.peer.pid = static_cast<uint32_t>(decode_integer(all[9]));
     return x;
   } catch (const json::exception&) {
     return std::nullopt;

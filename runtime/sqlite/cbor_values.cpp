@@ -43,7 +43,7 @@ value decode_value(const json& x) {
   if (x.is_number_float())
     return x.get<double>();
   if (x.is_number_integer())
-    return x.get<int64_t>();
+    return decode_integer(x);
   if (x.is_binary()) {
     const auto& bytes = x.get_binary();
     return blob{std::string{bytes.begin(), bytes.end()}};
@@ -61,5 +61,8 @@ statement decode_statement(const json& x) {
     result.params.named.push_back({named.at(i).get<std::string>(), decode_value(named.at(i + 1))});
   return result;
 }
+
+// `get<int64_t>` would convert what is no integer, as if every real had one.
+int64_t decode_integer(const json& x) { return x.get_ref<const json::number_integer_t&>(); }
 
 } // namespace sluice::sqlite

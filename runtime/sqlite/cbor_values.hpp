@@ -5,6 +5,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <cstdint>
 #include <string_view>
 
 /// How values and statements look as CBOR in the broker's own records. Types and bits are kept exactly, and no two
@@ -23,5 +24,8 @@ nlohmann::json parse_cbor(std::string_view bytes);
 /// The reverse of `encode`; they throw `nlohmann::json::exception` where `x` is something else.
 value decode_value(const nlohmann::json& x);
 statement decode_statement(const nlohmann::json& x);
+
+/// An integer; a number with a fraction is something else.
+int64_t decode_integer(const nlohmann::json& x);
 
 } // namespace sluice::sqlite

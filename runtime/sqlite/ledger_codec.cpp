@@ -17,15 +17,15 @@ ledger_request decode_request(const json& x) {
   x.at(2).get_to(result.idempotency_key);
   x.at(3).get_to(result.correlation_id);
   x.at(4).get_to(result.tables);
-  x.at(5).get_to(result.peer.uid);
-  x.at(6).get_to(result.peer.pid);
+  result.peer.uid = static_cast<uint32_t>(decode_integer(x.at(5)));
+  result.peer.pid = static_cast<uint32_t>(decode_integer(x.at(6)));
   return result;
 }
 
 statement_result decode_result(const json& x) {
   statement_result result;
-  x.at(0).get_to(result.changes);
-  x.at(1).get_to(result.last_insert_rowid);
+  result.changes = decode_integer(x.at(0));
+  result.last_insert_rowid = decode_integer(x.at(1));
   auto columns = x.at(2).get<rowset::column_names>();
   if (columns.empty())
     return result;
