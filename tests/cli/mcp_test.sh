@@ -23,7 +23,7 @@ http_address() {
 }
 
 test_the_official_client_works_over_stdio() {
-  export SLUICE_LINGER_MS=1000
+  export SLUICE_LINGER_MS=3000
   node "$tests/mcp/client.mjs" stdio "$SLUICE" serve --stdio
   exits 0 sluice audit list --agent mcp-test --status replayed --json
   is "$(json '$.records[0].agent')" mcp-test
