@@ -15,16 +15,14 @@ namespace {
 constexpr int64_t longest_interval_ms = 86'400'000;
 constexpr int64_t max_priority = 1'000;
 
-caf::error invalid(const toml::node& at, const std::string& why) {
-  return make_error(errc::invalid_request, fmt::format("sluice.toml, line {}: {}", at.source().begin.line, why));
-}
+config_mistake invalid(const toml::node& at, std::string why) { return {at.source().begin.line, 0, std::move(why)}; }
 
-caf::error unusable(std::string_view key, const toml::node& x, const std::string& range) {
+config_mistake unusable(std::string_view key, const toml::node& x, const std::string& range) {
   return invalid(x, fmt::format("buffer_table: {} = {} cannot be used; it must be {}", key, as_written(x), range));
 }
 
-std::optional<caf::error> take_number(std::string_view key, const toml::node& x, int64_t min, int64_t max,
-                                      int64_t& to) {
+std::optional<config_mistake> take_number(std::string_view key, const toml::node& x, int64_t min, int64_t max,
+                                          int64_t& to) {
   auto* number = x.as_integer();
   if (!number || number->get() < min || number->get() > max)
     return unusable(key, x, fmt::format("a whole number from {} to {}", min, max));
@@ -32,7 +30,7 @@ std::optional<caf::error> take_number(std::string_view key, const toml::node& x,
   return std::nullopt;
 }
 
-std::optional<caf::error> take_text(std::string_view key, const toml::node& x, std::string& to) {
+std::optional<config_mistake> take_text(std::string_view key, const toml::node& x, std::string& to) {
   auto* text = x.as_string();
   if (!text || text->get().empty())
     return unusable(key, x, "a text that is not empty");
@@ -41,7 +39,7 @@ std::optional<caf::error> take_text(std::string_view key, const toml::node& x, s
 }
 
 // The store's root is not looked at here, so only spellings are evened out; links are the broker's to follow.
-std::optional<caf::error> take_database(std::string_view key, const toml::node& x, std::string& to) {
+std::optional<config_mistake> take_database(std::string_view key, const toml::node& x, std::string& to) {
   if (auto why = take_text(key, x, to))
     return why;
   auto path = std::filesystem::path{to}.lexically_normal();
@@ -51,7 +49,7 @@ std::optional<caf::error> take_database(std::string_view key, const toml::node& 
   return std::nullopt;
 }
 
-std::optional<caf::error> take_entry(std::string_view key, const toml::node& x, buffer_table_entry& to) {
+std::optional<config_mistake> take_entry(std::string_view key, const toml::node& x, buffer_table_entry& to) {
   if (key == "db")
     return take_database(key, x, to.table.db);
   if (key == "table")
@@ -72,7 +70,7 @@ bool same_name(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
-std::optional<caf::error> take_table(const toml::node& node, std::vector<buffer_table_entry>& to) {
+std::optional<config_mistake> take_table(const toml::node& node, std::vector<buffer_table_entry>& to) {
   buffer_table_entry entry;
   for (auto&& [key, x] : *node.as_table())
     if (auto why = take_entry(key.str(), x, entry))
@@ -100,7 +98,7 @@ std::string as_written(const toml::node& node) {
   return text.size() > 80 ? fmt::format("{:.80}...", text) : text;
 }
 
-std::optional<caf::error> read_buffer_tables(const toml::node& node, std::vector<buffer_table_entry>& to) {
+std::optional<config_mistake> read_buffer_tables(const toml::node& node, std::vector<buffer_table_entry>& to) {
   auto* tables = node.as_array();
   if (!tables || !tables->is_homogeneous(toml::node_type::table))
     return invalid(node, "buffer_table must be written as [[buffer_table]], once for each table");

@@ -27,8 +27,8 @@ struct buffer_table_entry {
   std::optional<std::chrono::milliseconds> interval;
 };
 
-/// Reads `[[buffer_table]]`; `to` gets its entries. `errc::invalid_request` names line and key for what is unknown,
-/// missing, out of range, of the wrong type, or said twice of one table.
-std::optional<caf::error> read_buffer_tables(const toml::node& node, std::vector<buffer_table_entry>& to);
+/// Reads `[[buffer_table]]`; `to` gets its entries. A mistake is what is unknown, missing, out of range, of the wrong
+/// type, or said twice of one table.
+std::optional<config_mistake> read_buffer_tables(const toml::node& node, std::vector<buffer_table_entry>& to);
 
 } // namespace sluice

@@ -222,12 +222,11 @@ raw_value read_text(const setting& s, std::string_view text) {
 
 caf::error invalid(std::string message) { return make_error(errc::invalid_request, std::move(message)); }
 
-caf::error unknown_key(std::string_view key, toml::source_position at) {
+std::string unknown_key(std::string_view key) {
   std::string known;
   for (const auto& s : settings)
     known += (known.empty() ? "" : ", ") + std::string{s.key};
-  return invalid(
-    fmt::format("sluice.toml, line {}: there is no setting '{}'; there are {}, buffer_table", at.line, key, known));
+  return fmt::format("there is no setting '{}'; there are {}, buffer_table", key, known);
 }
 
 std::optional<raw_value> read_node(const toml::node& node) {
@@ -242,15 +241,29 @@ std::optional<raw_value> read_node(const toml::node& node) {
   return std::nullopt;
 }
 
-std::optional<caf::error> apply_entry(broker_config& to, std::string_view key, const toml::node& node) {
+std::optional<config_mistake> apply_entry(broker_config& to, std::string_view key, const toml::node& node) {
+  auto line = node.source().begin.line;
   auto s = std::find_if(settings.begin(), settings.end(), [&](const setting& x) { return x.key == key; });
   if (s == settings.end())
-    return unknown_key(key, node.source().begin);
+    return config_mistake{line, 0, unknown_key(key)};
   auto raw = read_node(node);
   if (raw && assign(to, *s, *raw))
     return std::nullopt;
-  return invalid(fmt::format("sluice.toml, line {}: {} = {} cannot be used; it must be {}", node.source().begin.line,
-                             key, as_written(node), range_of(*s)));
+  return config_mistake{line, 0,
+                        fmt::format("{} = {} cannot be used; it must be {}", key, as_written(node), range_of(*s))};
+}
+
+std::optional<config_mistake> apply_text(broker_config& to, std::vector<buffer_table_entry>& tables,
+                                         std::string_view text) {
+  auto parsed = toml::parse(text);
+  if (!parsed) {
+    const auto& why = parsed.error();
+    return config_mistake{why.source().begin.line, why.source().begin.column, std::string{why.description()}};
+  }
+  for (auto&& [key, node] : parsed.table())
+    if (auto why = key.str() == "buffer_table" ? read_buffer_tables(node, tables) : apply_entry(to, key.str(), node))
+      return why;
+  return std::nullopt;
 }
 
 std::optional<caf::error> apply_file(broker_config& to, std::vector<buffer_table_entry>& tables,
@@ -266,16 +279,11 @@ std::optional<caf::error> apply_file(broker_config& to, std::vector<buffer_table
   std::string text{std::istreambuf_iterator<char>{in}, {}};
   if (!in)
     return make_error(errc::io_error, "sluice.toml cannot be read");
-  auto parsed = toml::parse(text);
-  if (!parsed) {
-    const auto& why = parsed.error();
-    return invalid(fmt::format("sluice.toml, line {}, column {}: {}", why.source().begin.line,
-                               why.source().begin.column, why.description()));
-  }
-  for (auto&& [key, node] : parsed.table())
-    if (auto why = key.str() == "buffer_table" ? read_buffer_tables(node, tables) : apply_entry(to, key.str(), node))
-      return why;
-  return std::nullopt;
+  auto wrong = apply_text(to, tables, text);
+  if (!wrong)
+    return std::nullopt;
+  auto column = wrong->column > 0 ? fmt::format(", column {}", wrong->column) : "";
+  return invalid(fmt::format("sluice.toml, line {}{}: {}", wrong->line, column, wrong->why));
 }
 
 std::optional<caf::error> apply_environment(broker_config& to) {
@@ -306,6 +314,12 @@ caf::expected<broker_config> load_config(const std::filesystem::path& root) {
     result.buffer_tables.push_back(std::move(x.table));
   }
   return result;
+}
+
+std::optional<config_mistake> check_config(std::string_view text) {
+  broker_config unused;
+  std::vector<buffer_table_entry> tables;
+  return apply_text(unused, tables, text);
 }
 
 std::vector<setting_info> describe_settings() {

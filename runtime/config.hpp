@@ -7,7 +7,9 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice {
@@ -113,6 +115,17 @@ struct broker_config {
 /// Defaults, then `ROOT/sluice.toml` if there is one, then the environment. `errc::invalid_request` names the key, the
 /// value and the range when something cannot be used, an unknown key included.
 caf::expected<broker_config> load_config(const std::filesystem::path& root);
+
+/// What is wrong in the text of a `sluice.toml`, and where: lines and columns count from 1, and column 0 is the whole
+/// line.
+struct config_mistake {
+  uint32_t line = 0;
+  uint32_t column = 0;
+  std::string why;
+};
+
+/// The first mistake in what `sluice.toml` is to hold; nothing when all of it can be used.
+std::optional<config_mistake> check_config(std::string_view text);
 
 /// One setting as documented: its key, its default as text, and its range for people.
 struct setting_info {

@@ -198,6 +198,7 @@ void declare_scenario(CLI::App& command, action& chosen) {
     ->type_name("SECONDS")
     ->check(CLI::Range(0.1, 86'400.0));
   command.add_flag("--schema", asked->schema, "Print the JSON Schema of the format, for editors");
+  command.footer("Exit status: 0 all passed or were skipped; 1 one failed; 2 a file is no scenario, or wrong usage.");
   command.final_callback([asked, &chosen] { chosen = [asked] { return run(*asked); }; });
 }
 

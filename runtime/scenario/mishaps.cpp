@@ -76,7 +76,8 @@ caf::expected<database_slot*> find_slot(directory& actors, const std::string& db
     found = slot;
   }
   if (!found)
-    return make_error(errc::invalid_request, db.empty() ? "no database is in use" : db + " is not in use");
+    return make_error(errc::invalid_request, (db.empty() ? std::string{"no database is in use"} : db + " is not in use")
+                                               + " yet; the first request to it opens it");
   return found;
 }
 

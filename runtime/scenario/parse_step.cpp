@@ -33,16 +33,42 @@ std::vector<std::string_view> kind_names() {
   return result;
 }
 
+bool has_field(const step_kind& kind, std::string_view name) {
+  return std::any_of(kind.fields.begin(), kind.fields.end(), [&](const field& x) { return x.name == name; });
+}
+
+// What an unknown member of a step may have been meant as.
+std::string advice_for(std::string_view name, const node& in) {
+  for (const auto& member : in.members)
+    if (const auto* kind = find_kind(member.name); kind && has_field(*kind, name))
+      return fmt::format("; if it is a member of {}, indent it below", kind->name);
+  auto names = kind_names();
+  names.insert(names.end(), common_members.begin(), common_members.end());
+  return advice(name, names);
+}
+
 bool holds_steps(const field& x) { return x.type == field_type::one_step || x.type == field_type::step_list; }
 
-void check_code(const node& x) {
+// An `error` or an `outcome` that no answer has could never come.
+void check_words(const node& x, std::string_view whose, std::span<const std::string_view> known) {
+  if (const auto* some = x.find("$one_of"))
+    for (const auto& one : some->items)
+      check_words(one, whose, known);
   if (!x.is(node_kind::text) || has_reference(x))
     return;
-  std::vector<std::string_view> words;
-  for (const auto& word : detail::errc_words)
-    words.push_back(word.word);
-  if (std::find(words.begin(), words.end(), x.text) == words.end())
-    throw mistake{x.at, fmt::format("there is no error {}{}", x.text, advice(x.text, words))};
+  if (std::find(known.begin(), known.end(), x.text) == known.end())
+    throw mistake{x.at, fmt::format("there is no {} {}{}", whose, x.text, advice(x.text, known))};
+}
+
+std::vector<std::string_view> error_words() {
+  std::vector<std::string_view> result;
+  for (const auto& x : detail::errc_words)
+    result.push_back(x.word);
+  return result;
+}
+
+std::vector<std::string_view> outcome_words() {
+  return {to_string(outcome::committed), to_string(outcome::not_committed), to_string(outcome::unknown)};
 }
 
 } // namespace
@@ -63,11 +89,8 @@ const node::member& step_parser::find_action(const node& x) const {
   for (const auto& member : x.members) {
     if (std::find(common_members.begin(), common_members.end(), member.name) != common_members.end())
       continue;
-    if (!find_kind(member.name)) {
-      auto names = kind_names();
-      names.insert(names.end(), common_members.begin(), common_members.end());
-      throw mistake{member.at, fmt::format("there is no step {}{}", member.name, advice(member.name, names))};
-    }
+    if (!find_kind(member.name))
+      throw mistake{member.at, fmt::format("there is no step {}{}", member.name, advice_for(member.name, x))};
     if (found)
       throw mistake{member.at, fmt::format("a step does one thing, and this one both {} and {}; make it two steps",
                                            found->name, member.name)};
@@ -125,7 +148,8 @@ void step_parser::parse_fields(const node& x, step& to) {
   else if (!kind.short_for.empty() && !x.is(node_kind::null))
     to.fields.members.push_back({std::string{kind.short_for}, x.at, x});
   else if (!x.is(node_kind::null) && !x.is(node_kind::map))
-    throw mistake{x.at, fmt::format("{} must be a map of its fields, and is {}", kind.name, to_string(x.kind))};
+    throw mistake{x.at, fmt::format("{} must be a map of its fields ({}), and is {}", kind.name,
+                                    enumerate(names_of(kind.fields)), to_string(x.kind))};
   check_members(to.fields, names_of(kind.fields), kind.name);
   for (const auto& known : kind.fields) {
     const auto* given = to.fields.find(known.name);
@@ -167,12 +191,10 @@ void step_parser::parse_expectation(const node& x, step& to) const {
   check_members(x, known, fmt::format("the answer to {}", kind.name));
   check_expectation(x);
   check_references(x);
-  if (const auto* code = x.find("error")) {
-    check_code(*code);
-    if (const auto* some = code->find("$one_of"))
-      for (const auto& one : some->items)
-        check_code(one);
-  }
+  if (const auto* code = x.find("error"))
+    check_words(*code, "error", error_words());
+  if (const auto* outcome = x.find("outcome"))
+    check_words(*outcome, "outcome", outcome_words());
   to.expect = x;
 }
 

@@ -65,16 +65,29 @@ std::string toml_value(const node& x, std::string_view key) {
   }
 }
 
-void read_buffer_tables(const node& x, std::string& to) {
+// What sluice.toml is to be, and where in the scenario each of its lines comes from.
+struct settings_text {
+  std::string toml;
+  std::vector<place> lines;
+
+  void add(std::string_view line, place at) {
+    toml += fmt::format("{}\n", line);
+    lines.push_back(at);
+  }
+
+  void add(const node::member& x) { add(fmt::format("{} = {}", x.name, toml_value(x.content, x.name)), x.content.at); }
+};
+
+void read_buffer_tables(const node& x, settings_text& to) {
   if (!x.is(node_kind::list))
     throw mistake{x.at, fmt::format("buffer_table must be a list of maps, and is {}", to_string(x.kind))};
   for (const auto& item : x.items) {
     if (!item.is(node_kind::map))
       throw mistake{item.at, fmt::format("each buffer_table must be a map, and is {}", to_string(item.kind))};
     check_members(item, std::array<std::string_view, 4>{"db", "table", "interval_ms", "priority"}, "buffer_table");
-    to += "[[buffer_table]]\n";
+    to.add("[[buffer_table]]", item.at);
     for (const auto& member : item.members)
-      to += fmt::format("{} = {}\n", member.name, toml_value(member.content, member.name));
+      to.add(member);
   }
 }
 
@@ -87,16 +100,21 @@ void read_settings(const node& x, scenery& to) {
     names.push_back(setting.key);
   check_members(x, names, "settings");
   to.settings_at = x.at;
-  // Busy machines are slow, and what a broker does when it has nothing to do could meet a fault that is meant for a step.
+  settings_text text;
+  // Busy machines are slow, and what a broker does when it has nothing to do could meet a fault that is meant for a
+  // step.
   for (auto calm : {"lock_wait_ms", "idle_after_ms"})
     if (!x.find(calm))
-      to.settings += fmt::format("{} = 60000\n", calm);
+      text.add(fmt::format("{} = 60000", calm), x.at);
   for (const auto& member : x.members)
     if (member.name != "buffer_table")
-      to.settings += fmt::format("{} = {}\n", member.name, toml_value(member.content, member.name));
+      text.add(member);
   // In TOML, keys after a table belong to it.
   if (const auto* tables = x.find("buffer_table"))
-    read_buffer_tables(*tables, to.settings);
+    read_buffer_tables(*tables, text);
+  if (auto wrong = check_config(text.toml))
+    throw mistake{wrong->line > 0 && wrong->line <= text.lines.size() ? text.lines[wrong->line - 1] : x.at, wrong->why};
+  to.settings = std::move(text.toml);
 }
 
 void add_agent(const std::string& name, bool add_keys, place at, scenery& to) {

@@ -219,6 +219,19 @@ nlohmann::json to_json(const node& x) {
   return nullptr;
 }
 
+namespace {
+
+// The parser says what it misses; most often this is why.
+std::string_view likely_cause(std::string_view what) {
+  if (what.find("flow not found") != what.npos)
+    return "; between { } and [ ], a text with a comma, a colon or brackets needs quotes";
+  if (what.find("not found") != what.npos)
+    return "; is this line indented as its neighbours are?";
+  return {};
+}
+
+} // namespace
+
 node read_yaml(const std::string& text) {
   if (text.size() > max_bytes)
     throw mistake{{1, 1}, fmt::format("the file has {} bytes; a scenario may have {}", text.size(), max_bytes)};
@@ -234,7 +247,7 @@ node read_yaml(const std::string& text) {
       throw mistake{more.take().at, "a file holds one scenario; this is a second document"};
     return result;
   } catch (const YAML::Exception& x) {
-    throw mistake{place_of(x.mark), "this is no YAML: " + x.msg};
+    throw mistake{place_of(x.mark), fmt::format("this is no YAML: {}{}", x.msg, likely_cause(x.msg))};
   }
 }
 

@@ -72,9 +72,8 @@ test_databases_and_settings_that_cannot_be_used_are_said_to_be_wrong() {
   exits 2 sluice scenario sql.yaml
   has "$out" "sql.yaml:5:7: sql_error: app.db: near \"TBALE\": syntax error"
   printf 'name: x\nsettings: {readers: 1000}\nsteps: [ping: ]\n' >setting.yaml
-  exits 2 sluice scenario setting.yaml
-  has "$out" "setting.yaml:2:"
-  has "$out" "readers = 1000 cannot be used"
+  exits 2 sluice scenario --check setting.yaml
+  has "$err" "setting.yaml:2:21: readers = 1000 cannot be used"
 }
 
 test_the_folder_is_kept_if_asked_for() {

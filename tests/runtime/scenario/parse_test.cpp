@@ -74,6 +74,11 @@ TEST_CASE("what is wrong with a scenario as a whole is said with its place", "[s
   is_refused("name: x\ndatabases: {../app.db: }\nsteps: [ping: ]", 2, 13, "is no name of a database");
   is_refused("name: x\nsettings: {cach: true}\nsteps: [ping: ]", 2, 12, "did you mean cache?");
   is_refused("name: x\nsettings: {cache: [true]}\nsteps: [ping: ]", 2, 19, "must be a word or a number, and is a list");
+  is_refused("name: x\nsettings: {readers: 1, busy_timeout_ms: 5s}\nsteps: [ping: ]", 2, 41,
+             "busy_timeout_ms = '5s' cannot be used; it must be a whole number from 0 to 500");
+  is_refused(
+    "name: x\nsettings:\n  buffer_table: [{db: a, table: t,\n    priority: 3000}]\n  readers: 1\nsteps: [ping: ]", 4,
+    15, "priority = 3000 cannot be used");
   is_refused("name: x\nagents: [a, a]\nsteps: [ping: ]", 2, 13, "the agent a is declared twice");
   is_refused("name: x\nagents: {a: {add_kes: 1}}\nsteps: [ping: ]", 2, 14, "did you mean add_keys?");
 }
@@ -82,6 +87,7 @@ TEST_CASE("what is wrong with a step is said with its place", "[scenario]") {
   step_is_refused("5", 5, "a step must be a map");
   step_is_refused("{}", 5, "this step does nothing; there are write, read");
   step_is_refused("wirte: {db: app.db}", 5, "there is no step wirte; did you mean write?");
+  step_is_refused("{write: , db: app.db}", 15, "there is no step db; if it is a member of write, indent it below");
   step_is_refused("{ping: , status: }", 14, "this one both ping and status");
   step_is_refused("write: {db: app.db}", 12, "write needs sql: a text, or statements");
   step_is_refused("write: {sql: x}", 12, "write needs db: a text");
@@ -98,13 +104,14 @@ TEST_CASE("what is wrong with a step is said with its place", "[scenario]") {
   step_is_refused("kill: wrter", 11, "what must be one of process, writer");
   step_is_refused("{agent: alice, kill: writer}", 13, "kill is nobody's request; leave agent out");
   step_is_refused("wait: {}", 11, "wait needs either for_ms");
-  step_is_refused("wait: 100", 11, "wait must be a map of its fields, and is a whole number");
+  step_is_refused("wait: 100", 11, "a map of its fields (until, within_ms and for_ms), and is a whole number");
   step_is_refused("wait: {for_ms: 1, within_ms: 1}", 34, "within_ms belongs to until");
   step_is_refused("disk.fault: {effect: delay, on: sync}", 26, "effect delay needs delay_ms");
   step_is_refused("{parallel: [ping: ], expect: {}}", 34, "nothing can be expected of parallel itself");
   step_is_refused("{ping: , expect: [pong]}", 22, "expect must be a map");
   step_is_refused("{ping: , expect: {pog: true}}", 23, "the answer to ping has no member pog; did you mean pong?");
   step_is_refused("{ping: , expect: {error: bussy}}", 30, "there is no error bussy; did you mean busy?");
+  step_is_refused("{ping: , expect: {outcome: {$one_of: [unknown, comitted]}}}", 52, "did you mean committed?");
   step_is_refused("{ping: , expect: {pid: {$mni: 1}}}", 29, "nothing is expected with $mni; did you mean $min?");
   step_is_refused("{ping: , expect: {pid: {$min: x}}}", 35, "$min takes a number, and is given a text");
   step_is_refused("{ping: , as: 'two words'}", 18, "a name has 1 to 64 letters");

@@ -56,6 +56,8 @@ TEST_CASE("what is no scenario file is refused with its place", "[scenario]") {
   is_refused("# nothing\n", 1, 1, "the file is empty");
   is_refused("a: [1, 2\nb: 3\n", 2, 2, "no YAML");
   is_refused("a: 1\n\tb: 2\n", 2, 1, "no YAML");
+  is_refused("a:\n  - b: 1\n   c: 2\n", 3, 4, "is this line indented as its neighbours are?");
+  is_refused("a: {b: x (1, 'y')}\n", 1, 17, "needs quotes");
   is_refused("a: 1\na: 2\n", 2, 1, "a is given twice; the first is in line 1");
   is_refused("a: 1\n---\nb: 2\n", 3, 1, "one scenario");
   is_refused("a: 9223372036854775808", 1, 4, "64 bits");
