@@ -217,4 +217,20 @@ TEST_CASE("the WAL is counted, and cut by a checkpoint that no reader hinders") 
   CHECK(rig.store->wal_bytes() == 0);
 }
 
+TEST_CASE("the tables that a write changes are told also where there are thousands") {
+  constexpr int many = 4'200;
+  store_rig rig;
+  std::vector<statement> creations, insertions;
+  for (auto i = 0; i < many; ++i) {
+    creations.push_back({"CREATE TABLE t" + std::to_string(i) + " (a)", {}});
+    insertions.push_back({"INSERT INTO t" + std::to_string(i) + " VALUES (1)", {}});
+  }
+  rig.write(request_of(std::move(creations)));
+  rig.write(request_of(std::move(insertions)));
+  CHECK(rig.last_done.tables->size() == many);
+  // More names than are kept from one request for the next.
+  rig.write(request_of({{"INSERT INTO t7 VALUES (2)", {}}, {"DELETE FROM t4199", {}}}));
+  CHECK(sorted(rig.last_done.tables) == std::vector<std::string>{"t4199", "t7"});
+}
+
 } // namespace sluice::test::write_store_test
