@@ -9,8 +9,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The place behind the literal, quoted name or comment that begins at `at`, or `at` when nothing of the kind does. SQLite
-// knows these, too, but would read all from the start for each semicolon in one.
+// The place behind the literal, quoted name or comment that begins at `at`, or `at` when nothing of the kind does.
+// SQLite knows these, too, but would read all from the start for each semicolon in one.
 size_t skip_opaque(std::string_view sql, size_t at) noexcept {
   auto behind = [&](std::string_view end, size_t from) {
     auto found = sql.find(end, from);

@@ -229,6 +229,8 @@ TEST_CASE("the tables that a write changes are told also where there are thousan
   rig.write(request_of(std::move(insertions)));
   CHECK(rig.last_done.tables->size() == many);
   // More names than are kept from one request for the next.
+  rig.write("INSERT INTO t9 VALUES (2)");
+  CHECK(sorted(rig.last_done.tables) == std::vector<std::string>{"t9"});
   rig.write(request_of({{"INSERT INTO t7 VALUES (2)", {}}, {"DELETE FROM t4199", {}}}));
   CHECK(sorted(rig.last_done.tables) == std::vector<std::string>{"t4199", "t7"});
 }
