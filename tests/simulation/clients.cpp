@@ -134,6 +134,7 @@ bool clients::sent(attempt& x, uint64_t life) {
   if (life != life_ || world_.died())
     return false;
   x.began = ++seen.event;
+  x.late = world_.closing();
   return true;
 }
 

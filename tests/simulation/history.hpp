@@ -24,6 +24,8 @@ struct attempt {
   uint64_t ended = 0;
   simulation::fate fate = simulation::fate::open;
   failure why;
+  /// Sent to a broker that was ending in order.
+  bool late = false;
 };
 
 struct write_attempt : attempt {
