@@ -65,6 +65,8 @@ public:
     /// One for each commit since the last settlement, in order, and for what others may have changed in between.
     std::vector<invalidation> changes;
     audit_batch records;
+    /// What operators should know of the database's files.
+    std::vector<std::string> warnings;
     std::chrono::nanoseconds busy{0};
     /// Requests that took notably long, with their statements, whose plan may be asked for. Nobody waits for that, so
     /// see to them last.
@@ -154,6 +156,7 @@ private:
 
   void settle_one(entry& x, int64_t ts_us, settlement& into);
   audit_record record_of(entry& x, int64_t ts_us) const;
+  audit_record record_of(request_type type, std::string_view status, int64_t ts_us) const;
   slow_request timing_of(const entry& x, const audit_record& record) const;
   void note_foreign_commit();
   void note_late_commit();

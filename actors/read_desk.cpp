@@ -188,7 +188,8 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
     return;
   desks_[x->slot].readers.finished(*x->reader, id);
   if (result) {
-    notice_foreign_commit(*x, result->data_version, out);
+    if (result->external_commit)
+      notice_external_commit(*x, out);
     if (!x->waiters.empty())
       answer(*x, *result, out);
   } else {
@@ -235,17 +236,10 @@ void read_desk::answer(flight& x, executed_read& result, outcome& out) {
   }
 }
 
-void read_desk::notice_foreign_commit(const flight& x, uint32_t data_version, outcome& out) const {
-  auto& versions = x.slot->versions();
-  auto& reader = *x.reader;
-  auto changed = reader.data_version && *reader.data_version != data_version;
-  // Our own commits change it as well; it tells something only when there was none since the reader's last query.
-  if (changed && !versions.committing() && versions.now() == reader.version) {
-    versions.raise_everything();
-    out.suspects.push_back(x.slot->name());
-  }
-  reader.data_version = data_version;
-  reader.version = x.version;
+// Before anybody hears of what the other program wrote, so that no kept answer from before follows.
+void read_desk::notice_external_commit(const flight& x, outcome& out) const {
+  x.slot->versions().raise_everything();
+  out.suspects.push_back(x.slot->name());
 }
 
 void read_desk::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {

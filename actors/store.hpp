@@ -27,6 +27,14 @@ struct begun_transaction {
   bool foreign_commit = false;
 };
 
+/// What another program did to the files of a database, and what became of it.
+struct file_event {
+  /// The word for it in the audit.
+  std::string_view what;
+  /// For people.
+  std::string text;
+};
+
 /// What executing one request did inside the open transaction.
 struct executed_write {
   std::vector<statement_result> results;
@@ -94,6 +102,13 @@ public:
 
   /// Bytes in the WAL file that no checkpoint has moved yet, as of the last commit.
   virtual uint64_t wal_bytes() const = 0;
+
+  /// Whether another program has committed since the last call, as the readers of the database saw it, too. Needs no
+  /// open connection.
+  virtual bool take_external_commit() = 0;
+
+  /// What was done to the files of the database since the last call, as the readers saw it, too.
+  virtual std::vector<file_event> take_file_events() = 0;
 
   /// Forgets idempotency keys kept since before `before_us` (Unix microseconds); returns how many.
   virtual caf::expected<uint64_t> prune_keys(int64_t before_us) = 0;

@@ -85,6 +85,8 @@ void supervisor_state::start_writer(const std::string& db, children& x) {
   auto queue = std::make_shared<admission>(parts.queue);
   x.writer = parts.spawn.writer(slot, queue);
   self->monitor(x.writer);
+  // What happened to the file while no writer looked.
+  self->send(x.writer, verify_atom{});
   slot.open({x.writer, std::move(queue)});
 }
 

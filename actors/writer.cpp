@@ -73,6 +73,9 @@ void writer_state::settle() {
   }
   if (!done.records.records.empty())
     self->send(parts.actors->audit(), std::move(done.records));
+  for (const auto& x : done.warnings)
+    if (parts.warn)
+      parts.warn(x);
   for (auto& x : done.writes) {
     if (!has(defect::forget_release) || x.result)
       parts.queue->release(x.agent, x.bytes);

@@ -31,6 +31,8 @@ struct writer_parts {
   const clock* time = nullptr;
   writer_settings settings;
   uint64_t seed = 0;
+  /// Tells operators what was done to the files of the database. Thread-safe; may be empty.
+  std::function<void(const std::string&)> warn{};
   std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 

@@ -3,6 +3,7 @@
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/leftovers.hpp"
 
 #include <algorithm>
@@ -104,6 +105,32 @@ void broker_core::remove_leftovers() const {
   sqlite::remove_leftovers(root.audit_path());
   sqlite::remove_leftovers(root.buffer_path());
   sqlite::remove_leftovers(root.logs_path());
+  for (const auto& [name, files] : files_)
+    files->note_closed();
+}
+
+std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db) {
+  std::lock_guard guard{mutex_};
+  if (!registry_)
+    registry_ = std::make_shared<file_registry>(root.folder() / "files.json");
+  auto& known = files_[db];
+  if (known)
+    return known;
+  sqlite::file_guard::settings x;
+  x.path = root.path_of(db);
+  x.name = db;
+  x.set_aside = root.folder() / "set-aside";
+  x.registry = registry_;
+  x.now_us = [this] { return wall_us(time); };
+  x.resolve = [this, db]() -> caf::error {
+    auto found = root.resolve(db);
+    if (!found)
+      return std::move(found.error());
+    if (*found != db)
+      return make_error(errc::invalid_request, "db '" + db + "' leads to another file than before");
+    return {};
+  };
+  return known = std::make_shared<sqlite::file_guard>(std::move(x));
 }
 
 bool broker_core::begin_to_close() {

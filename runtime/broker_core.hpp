@@ -6,6 +6,7 @@
 #include "actors/observations.hpp"
 #include "messages/refusal.hpp"
 #include "runtime/config.hpp"
+#include "runtime/file_registry.hpp"
 #include "runtime/machine_clock.hpp"
 #include "runtime/random_seed.hpp"
 #include "runtime/store_lock.hpp"
@@ -14,6 +15,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,6 +25,10 @@
 #include <vector>
 
 namespace sluice {
+
+namespace sqlite {
+class file_guard;
+}
 
 /// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
 struct surroundings {
@@ -78,6 +84,9 @@ struct broker_core {
   /// Forgets the actors, which have been killed, as if the process had been.
   void abandon();
 
+  /// What the connections to a database share; made on first use. Thread-safe.
+  std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
+
   /// `store_root::resolve` for those who ask often: a name means the same file from its first use on. `unavailable` for
   /// a new one when the store is not ours any more. Thread-safe.
   caf::expected<std::string> resolve(const std::string& name);
@@ -125,6 +134,8 @@ private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
   std::unordered_map<std::string, std::string> resolved_;
+  std::shared_ptr<file_registry> registry_;
+  std::map<std::string, std::shared_ptr<sqlite::file_guard>> files_;
   bool closed_ = false;
   // Databases whose ledgers the audit reads at the start.
   std::vector<std::string> audited_;

@@ -43,20 +43,25 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   if (auto seq = sqlite::last_commit_seq(path))
     slot.versions().start_at(*seq);
   auto parts = std::make_shared<writer_parts>();
-  parts->store = sqlite::make_write_store(path, core.config, core.time);
+  parts->store = sqlite::make_write_store(path, core.config, core.time, core.files_of(slot.name()));
   parts->slot = &slot;
   parts->queue = std::move(queue);
   parts->actors = core.actors;
   parts->time = &core.time;
   parts->settings = settings_of(core.config);
   parts->seed = core.around.seed();
+  parts->warn = [&core](const std::string& text) {
+    core.log->push(log_level::warning, "files", text, {});
+    core.warn(text);
+  };
   parts->shown = core.shown;
   return spawn_blocking(core, writer, std::move(parts));
 }
 
 reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   auto parts = std::make_shared<reader_parts>();
-  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config, core.time);
+  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config, core.time,
+                                         core.files_of(slot.name()));
   parts->time = &core.time;
   parts->shown = core.shown;
   return spawn_blocking(core, reader, std::move(parts));

@@ -19,6 +19,9 @@ std::vector<step_kind> request_kinds();
 /// What goes wrong: in the broker's process, on its disk, and by others who open the files.
 std::vector<step_kind> fault_kinds();
 
+/// Everyday events: files removed, restored and copied by other programs, clients that go away, a clock that is set.
+std::vector<step_kind> file_kinds();
+
 /// Waiting, repeating, doing several things at once; what is known of several answers together.
 std::vector<step_kind> control_kinds();
 

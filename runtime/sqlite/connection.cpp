@@ -36,11 +36,13 @@ caf::error check_parent(const std::filesystem::path& path) {
 caf::error check_file(const std::filesystem::path& path, open_mode mode) {
   struct stat info {};
   auto writes = mode == open_mode::read_write_create;
-  if (stat(path.c_str(), &info) != 0) {
+  if (lstat(path.c_str(), &info) != 0) {
     if (errno != ENOENT && errno != ENOTDIR)
       return quoted(errno == EACCES ? errc::not_authorized : errc::io_error, path, "cannot be looked up");
     return writes ? check_parent(path) : quoted(errc::unknown_database, path, "does not exist");
   }
+  if (S_ISLNK(info.st_mode))
+    return quoted(errc::invalid_request, path, "is a symbolic link, which is not followed when it is opened");
   if (!S_ISREG(info.st_mode))
     return quoted(errc::unknown_database, path, "is not a database file");
   if (access(path.c_str(), R_OK) != 0)
@@ -90,7 +92,7 @@ caf::expected<connection> connection::open(const std::filesystem::path& path, co
     return why;
   auto writes = options.mode == open_mode::read_write_create;
   auto flags = (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX
-               | SQLITE_OPEN_EXRESCODE;
+               | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
   sqlite3* raw = nullptr;
   auto code = options.immutable && !writes
                 ? sqlite3_open_v2(immutable_uri(file).c_str(), &raw, flags | SQLITE_OPEN_URI, nullptr)
@@ -122,7 +124,7 @@ caf::expected<void> connection::configure(const connection_options& options) {
     return done;
   if (!writes) {
     // Closing must not checkpoint either.
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    keep_log_on_close();
   } else {
     if (auto done = use_wal(); !done)
       return done;
@@ -178,6 +180,10 @@ bool connection::in_transaction() const noexcept { return handle_ && sqlite3_get
 bool connection::file_moved() const noexcept {
   int moved = 0;
   return sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+}
+
+void connection::keep_log_on_close() noexcept {
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 void connection::set_busy_timeout(milliseconds time) noexcept {

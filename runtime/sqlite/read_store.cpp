@@ -1,5 +1,6 @@
 #include "runtime/sqlite/read_store.hpp"
 
+#include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
 #include "runtime/sqlite/query_plan.hpp"
 #include "runtime/sqlite/result_code.hpp"
@@ -44,23 +45,38 @@ struct session {
   prepared_statement commit;
   prepared_statement touch_schema;
   prepared_statement schema_version;
+  // Without a write-ahead log, commits are told by this number, as the connection counts them.
+  bool has_log = false;
+  uint32_t data_version = 0;
 };
 
-class sqlite_read_store final : public read_store {
+class sqlite_read_store final : public read_store, private file_guard::user {
 public:
-  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time)
-    : path_(std::move(path)), time_(time) {
+  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                    std::shared_ptr<file_guard> files)
+    : path_(std::move(path)), time_(time), files_(std::move(files)) {
+    files_->join(*this);
     options_.mode = open_mode::read_only;
     options_.synchronous = config.synchronous;
     options_.busy_timeout = config.busy_timeout;
     options_.page_cache_bytes = config.page_cache_bytes;
   }
 
+  ~sqlite_read_store() override { files_->part(*this); }
+
   caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
   caf::expected<std::string> explain(const statement& query) override;
 
 private:
+  sqlite3* handle() const noexcept override { return session_ ? session_->db.handle() : nullptr; }
+  std::shared_ptr<void> release() noexcept override { return std::shared_ptr<session>{std::move(session_)}; }
+  bool is_writer() const noexcept override { return false; }
+
   caf::expected<void> open();
+  void close() noexcept;
+  caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
+  bool sees_external_commit();
+  bool has_log() const;
   caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
   caf::expected<cached_statement*> find(const sql_text& sql);
   caf::expected<cached_statement*> prepare(const sql_text& sql);
@@ -75,14 +91,17 @@ private:
   std::filesystem::path path_;
   const clock& time_;
   connection_options options_;
+  std::shared_ptr<file_guard> files_;
   std::unique_ptr<session> session_;
-  uint32_t opened_ = 0;
+  uint64_t external_commits_ = 0;
   // Of the read under way.
   clock::steady deadline_{};
   const cancel_token* cancel_ = nullptr;
 };
 
 caf::expected<void> sqlite_read_store::open() {
+  if (auto may = files_->before_open(); !may)
+    return may;
   auto db = connection::open(path_, options_);
   if (!db)
     return std::move(db.error());
@@ -95,8 +114,41 @@ caf::expected<void> sqlite_read_store::open() {
     return done;
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
-  ++opened_;
-  return caf::unit;
+  session_->has_log = has_log();
+  session_->data_version = data_version();
+  auto known = files_->opened(*this);
+  if (!known)
+    session_.reset();
+  return known;
+}
+
+void sqlite_read_store::close() noexcept {
+  session_.reset();
+  files_->closed(*this);
+}
+
+bool sqlite_read_store::has_log() const {
+  auto stmt = prepared_statement::prepare(session_->db, "PRAGMA journal_mode");
+  auto row = stmt ? stmt->step() : caf::expected<bool>{std::move(stmt.error())};
+  return row && *row && stmt->text(0) == "wal";
+}
+
+// Whether another program has committed since this reader has last said so, and the answer may show it. Each reader says
+// it, since nobody knows whose answer comes first.
+bool sqlite_read_store::sees_external_commit() {
+  auto& s = *session_;
+  if (s.has_log) {
+    auto seen = files_->see_commits(s.db.handle(), false);
+    return std::exchange(external_commits_, seen) != seen;
+  }
+  auto version = data_version();
+  if (std::exchange(s.data_version, version) == version)
+    return false;
+  // The writer may have given it a log.
+  s.has_log = has_log();
+  if (!s.has_log)
+    external_commits_ = files_->note_external_commit();
+  return !s.has_log;
 }
 
 int sqlite_read_store::on_progress(void* self) noexcept {
@@ -107,15 +159,10 @@ int sqlite_read_store::on_progress(void* self) noexcept {
 caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
   if (request.cancel.cancelled())
     return make_error(errc::cancelled, "the request was cancelled before it ran");
-  if (session_ && session_->db.file_moved())
-    session_.reset();
-  if (!session_)
-    if (auto opened = open(); !opened)
-      return std::move(opened.error());
   auto begin = time_.now();
   deadline_ = begin + limits.timeout;
   cancel_ = &request.cancel;
-  auto result = attempt(request, limits);
+  auto result = run_in_use(request, limits);
   cancel_ = nullptr;
   // What is interrupted before the query itself, while it is prepared, does not know why.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
@@ -123,9 +170,25 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   if (result)
     result->busy_us =
       static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - begin).count());
-  if (!result && spoils_connection(code_of(result.error())))
-    session_.reset();
   return result;
+}
+
+caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
+  for (auto i = 0;; ++i) {
+    if (auto may = files_->enter(*this); !may)
+      return std::move(may.error());
+    auto opened = session_ ? caf::expected<void>{caf::unit} : open();
+    auto result = opened ? attempt(request, limits) : caf::expected<executed_read>{std::move(opened.error())};
+    auto is_current = files_->is_current(*this);
+    if (result)
+      result->external_commit = sees_external_commit();
+    else if (session_ && spoils_connection(code_of(result.error())))
+      close();
+    files_->leave(*this);
+    // What other files answered, or what was interrupted because there are others, says nothing.
+    if (is_current || has(defect::use_old_connection) || i == max_attempts || time_.now() >= deadline_)
+      return result;
+  }
 }
 
 caf::expected<executed_read> sqlite_read_store::attempt(const read_request& request, const read_limits& limits) {
@@ -151,7 +214,6 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     if (!*valid)
       continue;
     result.reads = x.facts.reads;
-    result.data_version = data_version();
     return result;
   }
   return make_error(errc::busy, "the schema of this database keeps changing");
@@ -243,23 +305,27 @@ caf::error sqlite_read_store::failed(int code) {
 }
 
 caf::expected<std::string> sqlite_read_store::explain(const statement& query) {
-  if (!session_)
-    return make_error(errc::unavailable, "the database is not open");
-  return query_plan(session_->db, {&query, 1});
+  if (auto may = files_->enter(*this); !may)
+    return std::move(may.error());
+  auto plan = session_ ? query_plan(session_->db, {&query, 1})
+                       : caf::expected<std::string>{make_error(errc::unavailable, "the database is not open")};
+  files_->leave(*this);
+  return plan;
 }
 
 uint32_t sqlite_read_store::data_version() const noexcept {
   unsigned int version = 0;
   sqlite3_file_control(session_->db.handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
-  // Each connection counts from the same number; another one must not look like the same.
-  return version + (opened_ << 24U);
+  return version;
 }
 
 } // namespace
 
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
-                                            const clock& time) {
-  return std::make_unique<sqlite_read_store>(std::move(path), config, time);
+                                            const clock& time, std::shared_ptr<file_guard> files) {
+  if (!files)
+    files = std::make_shared<file_guard>(path);
+  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(files));
 }
 
 } // namespace sluice::sqlite

@@ -3,6 +3,7 @@
 #include "actors/store.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -15,8 +16,10 @@ namespace sluice::sqlite {
 ///
 /// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
 /// that passes them fails as `errc::too_large` and is undone. Pruning forgets at most 5,000 keys per call. `time`,
-/// which outlives the store, decides about deadlines and dates the keys.
+/// which outlives the store, decides about deadlines and dates the keys. The stores of one database share `files`; null
+/// makes an own one.
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
-                                              const clock& time = machine_time());
+                                              const clock& time = machine_time(),
+                                              std::shared_ptr<file_guard> files = nullptr);
 
 } // namespace sluice::sqlite

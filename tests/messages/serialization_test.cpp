@@ -185,14 +185,14 @@ TEST_CASE("a read's answer travels, for callers and from readers") {
   CHECK(copy.source == read_source::joined);
   CHECK(copy.as_of_seq == 8);
   auto reads = std::make_shared<const read_set>(read_set{{"t", "u"}, true});
-  auto done = n.travel_in_message(read_done{7, {x, reads, 3, 42}, {}});
+  auto done = n.travel_in_message(read_done{7, {x, reads, true, 42}, {}});
   const auto& from_reader = done.answer;
   CHECK(done.flight == 7);
   CHECK(from_reader.busy_us == 42);
   check_rows(*from_reader.result.rows);
   CHECK(from_reader.reads->tables == std::vector<std::string>{"t", "u"});
   CHECK(from_reader.reads->deterministic);
-  CHECK(from_reader.data_version == 3);
+  CHECK(from_reader.external_commit);
   CHECK(n.travel(read_result{}).rows->empty());
 }
 

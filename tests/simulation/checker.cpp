@@ -107,9 +107,10 @@ bool replay::satisfied(const read_attempt& x) const {
       return true;
   if (x.what.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
     return true;
-  // Noticed at the next query that reaches the database; until then a kept answer may be a little old.
+  // Noticed at the next query that reaches the database; until then a kept answer may be a little old, but never older
+  // than what anybody was shown.
   if (x.what.asked == question::foreign && x.what.freshness == freshness::cached) {
-    for (int64_t foreign = 0; foreign <= x.foreign_after; ++foreign)
+    for (auto foreign = x.foreign_shown; foreign <= x.foreign_after; ++foreign)
       if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
         return true;
   }

@@ -1,6 +1,7 @@
 #include "tests/simulation/files.hpp"
 
 #include "runtime/sqlite/ledger.hpp"
+#include "runtime/sqlite/vfs_file.hpp"
 
 #include <sqlite3.h>
 
@@ -90,6 +91,22 @@ void read_keys(sqlite3* db, database_content& x) {
 }
 
 } // namespace
+
+bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const auto* suffix : {"", "-wal"}) {
+    if (!is_there(from.string() + suffix))
+      continue;
+    auto content = sqlite::read_file(from.string() + suffix);
+    if (!content || !sqlite::write_file(to.string() + suffix, *content, false))
+      return false;
+  }
+  return is_there(to);
+}
+
+void remove_database(const std::filesystem::path& path) {
+  for (const auto* suffix : {"-wal", "-shm", ""})
+    sqlite::remove_file(path.string() + suffix);
+}
 
 std::string integrity_of(const std::filesystem::path& path) {
   if (!is_there(path))

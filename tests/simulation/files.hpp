@@ -43,6 +43,10 @@ caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::pa
 /// The newest commit in a file; 0 when there is none.
 uint64_t newest_commit(const std::filesystem::path& path);
 
+/// Copies a database and its log as they lie there, as `cp` does, or removes such a copy. False when that fails.
+bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
+void remove_database(const std::filesystem::path& path);
+
 /// A program that opens a database without asking the broker.
 class foreigner {
 public:

@@ -4,6 +4,8 @@
 #include "messages/write.hpp"
 #include "tests/simulation/plan.hpp"
 
+#include <caf/actor.hpp>
+
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -26,6 +28,8 @@ struct attempt {
   failure why;
   /// Sent to a broker that was ending in order.
   bool late = false;
+  /// What waits for the answer.
+  caf::actor messenger;
 };
 
 struct write_attempt : attempt {
@@ -43,6 +47,8 @@ struct read_attempt : attempt {
   /// Foreign commits before it began, and before it ended.
   int64_t foreign_before = 0;
   int64_t foreign_after = 0;
+  /// Foreign commits that anybody had been shown when it began.
+  int64_t foreign_shown = 0;
   read_source source = read_source::database;
   /// Looked at what a power cut has taken since.
   bool lost = false;
@@ -65,6 +71,10 @@ struct history {
     int64_t foreign = 0;
     /// Foreign commits that may have happened or not.
     int64_t foreign_failures = 0;
+    /// Those that an answer has shown.
+    int64_t foreign_shown = 0;
+    /// The log was removed, and nothing was acknowledged since: what lies in it is gone with the process.
+    bool exposed = false;
   };
 
   uint64_t event = 0;

@@ -33,7 +33,7 @@ public:
 
   ~runner() {
     // Messengers of requests that nobody has answered come home to nobody.
-    clients_.process_died(nullptr);
+    clients_.process_died({});
     world_.end();
   }
 
@@ -67,6 +67,8 @@ private:
   void happen(const incident& x);
   void break_disk(const incident& x, sqlite::disk_effect effect);
   void commit_foreign(uint32_t db);
+  void remove_log(const incident& x);
+  void copy_store();
   bool quarantined(uint32_t db) const;
   std::optional<violation> until_closed();
   std::optional<violation> open_again();
@@ -95,6 +97,8 @@ private:
   uint32_t tables_ = 0;
   uint64_t digest_ = 0;
   bool calm_ = false;
+  // Found while the broker was running.
+  std::optional<violation> broken_;
 };
 
 bool runner::turn(bool everything) {
@@ -169,7 +173,8 @@ void runner::happen(const incident& x) {
   using kind = incident::kind;
   told_.note(world_.time(), "plan", to_string(x));
   auto& seen = clients_.seen;
-  seen.troubled |= x.what != kind::passing_time && x.what != kind::reopen;
+  seen.troubled |= x.what != kind::passing_time && x.what != kind::reopen && x.what != kind::clock_jump
+                   && x.what != kind::client_leaves && x.what != kind::copy_store;
   switch (x.what) {
   case kind::kill_process:
   case kind::cut_power: world_.next_death(x.what == kind::cut_power); return survive();
@@ -194,11 +199,47 @@ void runner::happen(const incident& x) {
     }
     return;
   case kind::passing_time: return world_.advance(x.time);
+  case kind::remove_log: return remove_log(x);
+  case kind::clock_jump: return world_.set_wall(x.skip % 2 == 0 ? x.time : -x.time);
+  case kind::client_leaves: return static_cast<void>(clients_.leave_one());
+  case kind::copy_store: return copy_store();
+  case kind::take_backup:
+  case kind::restore_backup:
+  case kind::overwrite_with_backup: return;
   default:
     if (x.what == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
     seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
     return world_.kill(x.what, x.db);
+  }
+}
+
+// A script that tidies up removes the log, its index, or both.
+void runner::remove_log(const incident& x) {
+  // Another program that has them open loses what it writes into them; that is no matter of the broker's.
+  foreigners_[x.db]->let_go();
+  auto file = world_.path_of(x.db).string();
+  if (x.file != 1 && std::filesystem::remove(file + "-wal"))
+    clients_.seen.databases[x.db].exposed = true;
+  if (x.file != 0)
+    std::filesystem::remove(file + "-shm");
+}
+
+// What is copied at any moment holds what was acknowledged by then.
+void runner::copy_store() {
+  auto& seen = clients_.seen;
+  for (uint32_t db = 0; db < plan_.set.databases && !seen.disk_troubled; ++db) {
+    const auto& known = seen.databases[db];
+    auto copy = world_.file("copy-of-" + database_names[db]);
+    if (known.exposed || !copy_database(world_.path_of(db), copy))
+      continue;
+    auto found = look_into(copy);
+    remove_database(copy);
+    auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
+    if (found.integrity != "ok" || newest < known.acknowledged)
+      broken_ = violation{"a copy holds what was acknowledged",
+                          database_names[db] + ": " + found.integrity + ", commit " + std::to_string(newest) + " of "
+                            + std::to_string(known.acknowledged)};
   }
 }
 
@@ -234,11 +275,12 @@ void runner::survive() {
     seen.power_losses.push_back(seen.event + 1);
   // A new machine begins with a disk that is whole.
   world_.faults().heal();
-  std::vector<uint64_t> newest;
-  if (power && plan_.set.normal)
-    for (uint32_t i = 0; i < plan_.set.databases; ++i)
-      newest.push_back(newest_commit(world_.path_of(i)));
-  clients_.process_died(newest.empty() ? nullptr : &newest);
+  std::vector<std::optional<uint64_t>> newest;
+  for (uint32_t i = 0; i < plan_.set.databases; ++i)
+    newest.push_back((power && plan_.set.normal) || std::exchange(seen.databases[i].exposed, false)
+                       ? std::optional{newest_commit(world_.path_of(i))}
+                       : std::nullopt);
+  clients_.process_died(newest);
   for (tables_ = 0; tables_ < plan_.set.databases && clients_.created(tables_);)
     ++tables_;
   world_.boot();
@@ -249,6 +291,8 @@ std::optional<violation> runner::until(const std::function<bool()>& done, const 
   auto progress = clients_.seen.event;
   while (!done()) {
     turn(!calm_);
+    if (broken_)
+      return broken_;
     if (std::exchange(progress, clients_.seen.event) != clients_.seen.event)
       since = world_.time().now();
     if (world_.time().now() - since > patience || steps_ > steps_at_most_)

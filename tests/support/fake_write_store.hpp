@@ -65,6 +65,7 @@ struct fake_disk {
   /// Runs when a store is closed.
   std::function<void()> on_close = [] {};
   bool foreign_commit = false;
+  std::vector<file_event> file_events;
   bool checkpoint_throws = false;
 
   uint64_t begins = 0;
@@ -207,6 +208,10 @@ public:
   }
 
   uint64_t wal_bytes() const override { return disk_.wal_bytes; }
+
+  bool take_external_commit() override { return std::exchange(disk_.foreign_commit, false); }
+
+  std::vector<file_event> take_file_events() override { return std::exchange(disk_.file_events, {}); }
 
   caf::expected<uint64_t> prune_keys(int64_t before_us) override {
     disk_.prunes.push_back(before_us);
