@@ -2,6 +2,7 @@
 
 #include "actors/buffer.hpp"
 #include "actors/row_statement.hpp"
+#include "actors/utf8_text.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -93,6 +94,10 @@ void buffer_state::show(const lookup_ptr& x, const read_result& stored) {
     auto content = cell->second.pending ? as_stored(column, cell->second.content) : cell->second.content;
     if (!content)
       return look_after_flush(x);
+    if (!is_utf8(column.name))
+      return x->to.deliver(make_error(errc::invalid_request, "the table '" + row.table
+                                                               + "' has a column whose name is not UTF-8; read the row "
+                                                                 "with SELECT"));
     result.columns.push_back({column.name, std::move(*content)});
   }
   x->to.deliver(std::move(result));

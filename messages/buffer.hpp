@@ -73,6 +73,8 @@ struct buffer_get {
   row_key row;
   std::string agent;
   peer_identity peer;
+  /// As in `write_request`.
+  integer_form integers = integer_form::number;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffer_get& x) {
@@ -141,6 +143,8 @@ struct rejected_query {
   /// Rows after this id; for paging.
   uint64_t after_id = 0;
   uint64_t limit = 1'000;
+  /// As in `write_request`.
+  integer_form integers = integer_form::number;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rejected_query& x) {

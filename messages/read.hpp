@@ -96,6 +96,8 @@ struct read_request {
   read_limits limits;
   peer_identity peer;
   cancel_token cancel;
+  /// As in `write_request`; the cache holds the values, and so serves every form.
+  integer_form integers = integer_form::number;
   /// As in `write_request`.
   std::chrono::steady_clock::time_point received{};
 };

@@ -35,6 +35,9 @@ struct write_request {
   /// Counted from the call; zero means the configured default.
   std::chrono::milliseconds deadline{0};
   peer_identity peer;
+  /// How an answer in JSON writes large integers; the values themselves are the same in every form. Local to the
+  /// process.
+  integer_form integers = integer_form::number;
   /// When the front door took the request in; set by it, on this machine's steady clock, and local to the process.
   std::chrono::steady_clock::time_point received{};
 };

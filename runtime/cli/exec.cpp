@@ -65,7 +65,7 @@ int run(const exec_options& options) {
   auto result = (*store)->write(std::move(*request));
   if (!result)
     return fail(result.error(), options.json);
-  return options.json ? finish_json(as_json(*result)) : finish(as_text(*result));
+  return options.json ? finish_json(as_json(*result, wanted_integers(options))) : finish(as_text(*result));
 }
 
 } // namespace

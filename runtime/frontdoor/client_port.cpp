@@ -16,14 +16,15 @@ using nlohmann::json;
 
 rpc::answer refusal(const caf::error& why) { return {nullptr, rpc::error_of(describe(why)), {}}; }
 
-template <class Result> caf::expected<json> in_json(caf::expected<Result> x) {
-  return x ? caf::expected<json>{as_json(*x)} : std::move(x.error());
+template <class Result> caf::expected<json> in_json(caf::expected<Result> x, integer_form integers) {
+  return x ? caf::expected<json>{as_json(*x, integers)} : std::move(x.error());
 }
 
 // Makes a function that can be copied from a future that cannot.
-template <class Result> auto result_of(std::future<caf::expected<Result>> x) {
-  return
-    [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x))] { return in_json(future->get()); };
+template <class Result> auto result_of(std::future<caf::expected<Result>> x, integer_form integers) {
+  return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x)), integers] {
+    return in_json(future->get(), integers);
+  };
 }
 
 } // namespace
@@ -45,13 +46,17 @@ void client_port::call(const std::string& method, json params, rpc::answer_to do
     return done(refusal(make_error(errc::invalid_request, method + " is for connections to the socket itself")));
   if (method == "write") {
     auto request = rpc::write_from_json(params);
-    return request ? answer_later(result_of(to_.write_async(std::move(*request))), std::move(done))
-                   : done(refusal(request.error()));
+    if (!request)
+      return done(refusal(request.error()));
+    auto integers = request->integers;
+    return answer_later(result_of(to_.write_async(std::move(*request)), integers), std::move(done));
   }
   if (method == "read") {
     auto request = rpc::read_from_json(params);
-    return request ? answer_later(result_of(to_.read_async(std::move(*request))), std::move(done))
-                   : done(refusal(request.error()));
+    if (!request)
+      return done(refusal(request.error()));
+    auto integers = request->integers;
+    return answer_later(result_of(to_.read_async(std::move(*request)), integers), std::move(done));
   }
   if (params.is_null())
     params = json::object();

@@ -23,7 +23,7 @@ void service_port::get(const json& params, const call_ptr& call) {
   sign(*x, *call);
   service_.leader_.buffer()
     .get(&service_.actor_, std::move(*x))
-    .then([call](const buffered_row& row) { call->succeed(as_json(row)); },
+    .then([call](const buffered_row& row) { call->succeed(as_json(row, call->integers)); },
           [call](const caf::error& why) { call->fail(why); });
 }
 
@@ -44,6 +44,7 @@ void service_port::list_rejected(const json& params, const call_ptr& call) {
   auto query = rpc::rejected_query_from_json(params);
   if (!query)
     return call->fail(query.error());
+  call->integers = query->integers;
   service_.actor_.request(service_.leader_.actors().buffer(), caf::infinite, *query)
     .then([call](const rejected_page& page) { pending::succeed(call, page); },
           [call](const caf::error& why) { call->fail(why); });

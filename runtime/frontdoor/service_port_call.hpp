@@ -65,6 +65,8 @@ struct service_port::pending {
   std::string agent;
   steady::time_point start = steady::now();
   rpc::answer_to done;
+  // How the request wants integers.
+  integer_form integers = integer_form::number;
 
   // Bytes that are written out by another thread than the loop's.
   static constexpr size_t large_result = 32 * 1024;
@@ -83,9 +85,9 @@ struct service_port::pending {
   // Writing out a large result takes milliseconds, in which the loop could serve everybody else.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
-      return self->succeed(as_json(result));
+      return self->succeed(answer_as_json(result, self->integers));
     self->owner.in_background(
-      self->owner.rendering_, [result] { return dump(as_json(result)); },
+      self->owner.rendering_, [result, integers = self->integers] { return dump(answer_as_json(result, integers)); },
       [self](std::string text) {
         self->answer({nullptr, std::nullopt, std::move(text)});
       });
@@ -106,6 +108,7 @@ template <class Request> void service_port::sign(Request& x, pending& call) cons
   if (x.agent.empty())
     x.agent = link_.agent;
   call.agent = x.agent;
+  call.integers = integers_of(x);
 }
 
 } // namespace sluice

@@ -5,6 +5,7 @@
 #include "runtime/sqlite/query_plan.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/statement_cache.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
@@ -285,6 +286,8 @@ caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& li
     for (int i = 0; i < columns && !result.truncated; ++i) {
       // Looked at before it is copied: one value may be larger than everything that is wanted.
       result.truncated = rows.footprint() + x.stmt.column_footprint(i) > limits.max_bytes;
+      if (x.stmt.has_inexact_text())
+        return inexact_text((*x.columns)[static_cast<size_t>(i)]);
       if (result.truncated)
         rows.drop_last(static_cast<size_t>(i));
       else

@@ -3,6 +3,7 @@
 #include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
 #include "runtime/sqlite/result_code.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
@@ -177,6 +178,8 @@ caf::error request_runner::collect_row(cached_statement& x, attempt& now, statem
   auto count = static_cast<int>(x.columns->size());
   for (int i = 0; i < count; ++i)
     now.bytes += x.stmt.column_footprint(i);
+  if (x.stmt.has_inexact_text())
+    return inexact_text("RETURNING");
   if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
     return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows) + " rows or "
                                          + std::to_string(limits_.max_bytes) + " bytes; it was undone");

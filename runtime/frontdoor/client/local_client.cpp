@@ -99,13 +99,18 @@ private:
     return nlohmann::json{{"logged", true}};
   }
 
-  template <class Result> static caf::expected<nlohmann::json> in_json(const caf::expected<Result>& x) {
-    return x ? caf::expected<nlohmann::json>{as_json(*x)} : caf::expected<nlohmann::json>{x.error()};
+  template <class Result>
+  static caf::expected<nlohmann::json> in_json(const caf::expected<Result>& x,
+                                               integer_form integers = integer_form::number) {
+    return x ? caf::expected<nlohmann::json>{answer_as_json(*x, integers)} : caf::expected<nlohmann::json>{x.error()};
   }
 
   template <class Request, class Ask>
   static caf::expected<nlohmann::json> answer(caf::expected<Request> request, Ask ask) {
-    return request ? in_json(ask(*request)) : caf::expected<nlohmann::json>{std::move(request.error())};
+    if (!request)
+      return std::move(request.error());
+    auto integers = integers_of(*request);
+    return in_json(ask(*request), integers);
   }
 
   template <class Result> static std::future<caf::expected<Result>> failed(caf::error why) {

@@ -2,6 +2,7 @@
 
 #include "runtime/frontdoor/rpc/dispatch.hpp"
 #include "runtime/frontdoor/rpc/mcp.hpp"
+#include "runtime/json_text.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
@@ -230,8 +231,7 @@ void connection::answer_health(const health& x) {
   if (x.ready)
     return send(document(status::ok, json_type, "{\"status\":\"ready\"}\n"));
   nlohmann::json body{{"status", "unavailable"}, {"reason", x.reason}};
-  send(document(status::service_unavailable, json_type,
-                body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  send(document(status::service_unavailable, json_type, dump(body) + "\n"));
 }
 
 void connection::answer_metrics(const std::string& text) {

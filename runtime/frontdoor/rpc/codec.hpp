@@ -17,6 +17,7 @@
 
 /// How requests look as `params`, and how clients read results; runtime/json.hpp has the other half. Pure functions.
 /// Those that read report `errc::invalid_request` and name the field: what is missing, of the wrong type, or unknown.
+/// `params_of` leaves `integers` out: who decodes the answer with these functions gets values, which are exact.
 namespace sluice::rpc {
 
 /// `params` of `write`. `peer` and `received` are not touched.
@@ -65,14 +66,15 @@ nlohmann::json params_of(const log_query& x);
 caf::expected<buffer_put> buffer_put_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const buffer_put& x);
 
-/// `params` of `buffer.get`: {"db", "table", "key":{column: value}, "agent" (optional)}. `peer` is not touched.
+/// `params` of `buffer.get`: {"db", "table", "key":{column: value}}, and optional "agent" and "integers". `peer` is not
+/// touched.
 caf::expected<buffer_get> buffer_get_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const buffer_get& x);
 
 /// `params` of `flush`: {"db", "table", "agent"}, all optional.
 caf::expected<flush_request> flush_from_json(const nlohmann::json& params);
 
-/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000)}, both optional.
+/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000), "integers"}, all optional.
 caf::expected<rejected_query> rejected_query_from_json(const nlohmann::json& params);
 
 /// `params` of `buffer.requeue` and `buffer.discard`: {"ids":[...]}; left out, they are all of them.

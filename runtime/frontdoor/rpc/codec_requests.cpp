@@ -98,6 +98,8 @@ caf::expected<write_request> write_from_json(const json& params) {
       return rpc::take(x, name, result.idempotency_key);
     if (name == "deadline_ms")
       return take(x, name, result.deadline);
+    if (name == "integers")
+      return rpc::take(x, name, result.integers);
     if (name == "capsule")
       return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
     return unknown_member(name);
@@ -124,6 +126,8 @@ caf::expected<read_request> read_from_json(const json& params) {
       return rpc::take(x, name, result.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
     if (name == "timeout_ms")
       return take(x, name, result.limits.timeout);
+    if (name == "integers")
+      return rpc::take(x, name, result.integers);
     return unknown_member(name);
   });
   return result_or(std::move(why), result);

@@ -68,11 +68,13 @@ public:
   }
 
   value cell() {
-    switch (below(5)) {
+    switch (below(6)) {
     case 0: return {};
     case 1: return integer();
     case 2: return real();
     case 3: return text();
+    // Text that is not UTF-8, mostly.
+    case 4: return bytes();
     default: return blob{bytes()};
     }
   }
