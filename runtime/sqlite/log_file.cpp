@@ -3,14 +3,10 @@
 #include "runtime/sqlite/connection.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/statement.hpp"
-#include "runtime/system_error.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
 #include <limits>
 #include <optional>
 #include <sys/stat.h>
@@ -247,21 +243,6 @@ caf::expected<uint64_t> log_file::prune(int64_t before_us) {
 
 std::unique_ptr<log_store> make_log_store(std::filesystem::path path) {
   return std::make_unique<log_file>(std::move(path));
-}
-
-caf::expected<std::string> set_log_aside(const std::filesystem::path& path, int64_t now_us) {
-  auto seconds = static_cast<std::time_t>(now_us / 1'000'000);
-  auto name = fmt::format("{}.damaged-{:%Y%m%dT%H%M%SZ}", path.filename().string(), fmt::gmtime(seconds));
-  auto free_name = name;
-  for (auto i = 2; look_up(path.parent_path() / free_name); ++i)
-    free_name = fmt::format("{}-{}", name, i);
-  auto to = path.parent_path() / free_name;
-  if (rename(path.c_str(), to.c_str()) != 0)
-    return cannot_make("the new name of the damaged log file", errno);
-  // What is in the write-ahead log belongs to it; without one there is none.
-  for (const auto* suffix : {"-wal", "-shm"})
-    rename((path.string() + suffix).c_str(), (to.string() + suffix).c_str());
-  return free_name;
 }
 
 } // namespace sluice::sqlite

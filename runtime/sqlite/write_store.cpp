@@ -18,6 +18,9 @@ namespace {
 
 constexpr uint64_t wal_frame_header = 24;
 
+// Keys of one transaction: a write that comes meanwhile waits for a few milliseconds.
+constexpr uint64_t pruned_at_once = 1'000;
+
 // How much of the WAL no checkpoint has moved yet, in frames.
 struct wal_state {
   uint64_t frames = 0;
@@ -38,8 +41,8 @@ int on_commit(void* state, sqlite3*, const char*, int frames) noexcept {
 
 // Everything that lives and dies with one open file; members end in reverse order, the connection last.
 struct session {
-  session(connection opened, return_limits limits, const clock& time)
-    : db(std::move(opened)), runner(db, limits, time), book(db) {
+  session(connection opened, return_limits limits, const clock& time, ledger_settings settings, ledger_standing& known)
+    : db(std::move(opened)), runner(db, limits, time), book(db, time, settings, known) {
     // Also keeps SQLite from checkpointing by itself: there is one such hook.
     sqlite3_wal_hook(db.handle(), &on_commit, &wal);
   }
@@ -58,8 +61,9 @@ struct session {
 
 class sqlite_write_store final : public write_store {
 public:
-  sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time)
-    : path_(std::move(path)), time_(time), limits_{config.read_max_rows, config.read_max_bytes} {
+  sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time, ledger_standing known)
+    : path_(std::move(path)), time_(time), limits_{config.read_max_rows, config.read_max_bytes},
+      ledger_settings_{config.key_retention, config.synchronous != synchronous_mode::full}, known_(std::move(known)) {
     options_.mode = open_mode::read_write_create;
     options_.synchronous = config.synchronous;
     options_.busy_timeout = config.busy_timeout;
@@ -77,7 +81,7 @@ public:
   caf::expected<bool> committed(uint64_t seq) override;
   caf::expected<void> checkpoint(checkpoint_mode mode) override;
   uint64_t wal_bytes() const override;
-  caf::expected<uint64_t> prune_keys(int64_t before_us) override;
+  caf::expected<uint64_t> prune_keys() override;
   caf::expected<std::string> explain(std::span<const statement> statements) override;
 
 private:
@@ -94,13 +98,15 @@ private:
   const clock& time_;
   connection_options options_;
   return_limits limits_;
+  ledger_settings ledger_settings_;
+  // Outlives sessions: a file that takes the place of another one is measured by it.
+  ledger_standing known_;
   std::unique_ptr<session> session_;
   uint64_t page_size_ = 4'096;
   // The file was replaced, and no transaction has told so yet.
   bool replaced_ = false;
   // Whether the open transaction holds more than its ledger's tables is for its first request to tell.
   bool ledger_is_new_ = false;
-  int64_t begun_us_ = 0;
   uint64_t tried_seq_ = 0;
   digest tried_hash_{};
   // What was tried last may be in the log from its beginning to its end, seen or not.
@@ -112,7 +118,7 @@ caf::expected<void> sqlite_write_store::open() {
   auto db = connection::open(path_, options_);
   if (!db)
     return std::move(db.error());
-  auto made = std::make_unique<session>(std::move(*db), limits_, time_);
+  auto made = std::make_unique<session>(std::move(*db), limits_, time_, ledger_settings_, known_);
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN IMMEDIATE"},
                                          {&made->commit, "COMMIT"},
                                          {&made->rollback, "ROLLBACK"},
@@ -148,7 +154,6 @@ caf::expected<begun_transaction> sqlite_write_store::begin() {
     return failed(std::move(entered.error()));
   }
   replaced_ = false;
-  begun_us_ = 0;
   return found;
 }
 
@@ -167,6 +172,7 @@ caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found, b
   s.known_version = version;
   ledger_is_new_ = s.book.created();
   found.next_seq = s.book.next_seq();
+  found.new_epoch = s.book.begun_epoch();
   found.foreign_commit = foreign || replaced;
   return caf::unit;
 }
@@ -183,9 +189,7 @@ caf::expected<std::optional<write_result>> sqlite_write_store::recall(const writ
 caf::expected<void> sqlite_write_store::remember(const write_request& request, const write_result& result) {
   if (!in_transaction())
     return no_transaction();
-  if (begun_us_ == 0)
-    begun_us_ = wall_us(time_);
-  auto kept = session_->book.remember(request, result, begun_us_);
+  auto kept = session_->book.remember(request, result);
   if (!kept)
     return failed(std::move(kept.error()));
   return kept;
@@ -349,13 +353,30 @@ uint64_t sqlite_write_store::wal_bytes() const {
   return left * (page_size_ + wal_frame_header);
 }
 
-caf::expected<uint64_t> sqlite_write_store::prune_keys(int64_t before_us) {
-  if (!session_)
+caf::expected<uint64_t> sqlite_write_store::prune_keys() {
+  if (!session_ || in_transaction() || !session_->book.has_old_keys())
     return uint64_t{0};
-  auto forgotten = session_->book.prune(before_us);
-  if (!forgotten)
-    return failed(std::move(forgotten.error()));
-  return forgotten;
+  auto& s = *session_;
+  auto code = s.begin.step_code();
+  s.begin.reset();
+  if (code != SQLITE_DONE)
+    return failed(code);
+  // What others have committed meanwhile is for the next write to look at.
+  auto row = s.data_version.step();
+  auto unseen = !row || !*row || s.data_version.integer(0) != s.known_version;
+  s.data_version.reset();
+  auto forgotten = unseen ? caf::expected<uint64_t>{uint64_t{0}} : s.book.forget_old_keys(pruned_at_once);
+  if (!forgotten || *forgotten == 0) {
+    rollback();
+    return forgotten ? forgotten : failed(std::move(forgotten.error()));
+  }
+  code = s.commit.step_code();
+  s.commit.reset();
+  if (code == SQLITE_DONE)
+    return forgotten;
+  auto why = failed(code);
+  rollback();
+  return why;
 }
 
 caf::expected<std::string> sqlite_write_store::explain(std::span<const statement> statements) {
@@ -367,8 +388,8 @@ caf::expected<std::string> sqlite_write_store::explain(std::span<const statement
 } // namespace
 
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
-                                              const clock& time) {
-  return std::make_unique<sqlite_write_store>(std::move(path), config, time);
+                                              const clock& time, ledger_standing known) {
+  return std::make_unique<sqlite_write_store>(std::move(path), config, time, std::move(known));
 }
 
 } // namespace sluice::sqlite
