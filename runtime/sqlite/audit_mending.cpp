@@ -1,34 +1,22 @@
 #include "runtime/sqlite/audit_mending.hpp"
 
 #include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/file_watch.hpp"
 #include "runtime/sqlite/private_file.hpp"
 
+#include <iterator>
 #include <set>
-#include <sys/stat.h>
 #include <utility>
 
 namespace sluice::sqlite {
 
 namespace {
 
-// Which file is at a path; no file is one of its own.
-struct file_id {
-  dev_t device = 0;
-  ino_t inode = 0;
-
-  static file_id at(const std::string& path) noexcept {
-    struct stat x {};
-    return lstat(path.c_str(), &x) == 0 ? file_id{x.st_dev, x.st_ino} : file_id{};
-  }
-
-  bool exists() const noexcept { return inode != 0; }
-  friend bool operator==(const file_id&, const file_id&) = default;
-};
-
 class mended_store final : public audit_store {
 public:
   mended_store(const store_root& root, const broker_config& config, const clock& time, mending_report report)
-    : root_(root), config_(config), time_(time), report_(std::move(report)), path_(root.audit_path()) {}
+    : root_(root), config_(config), time_(time), report_(std::move(report)), path_(root.audit_path()),
+      files_(path_) {}
 
   caf::expected<void> start() {
     auto opened = open();
@@ -40,7 +28,7 @@ public:
       return there;
     auto done = store_->append(records);
     if (done)
-      note_files();
+      files_.note();
     if (done || code_of(done.error()) != errc::corrupt)
       return done;
     auto mended = begin_anew(done.error());
@@ -78,13 +66,8 @@ private:
     if (!opened)
       return std::move(opened.error());
     store_ = std::move(*opened);
-    note_files();
+    files_.note();
     return caf::unit;
-  }
-
-  void note_files() {
-    file_ = file_id::at(path_);
-    log_ = file_id::at(path_ + "-wal");
   }
 
   // The error may be of the database whose ledger is compared.
@@ -98,9 +81,8 @@ private:
   caf::expected<void> look_after_file() {
     if (!store_)
       return start();
-    auto moved = file_id::at(path_) != file_;
-    auto log_moved = log_.exists() && file_id::at(path_ + "-wal") != log_;
-    if (!moved && !log_moved)
+    auto moved = files_.moved();
+    if (!moved && !files_.log_moved())
       return caf::unit;
     auto opened = start();
     if (!opened)
@@ -148,7 +130,7 @@ private:
     }
     auto done = store_->append(records);
     if (done)
-      note_files();
+      files_.note();
     return done;
   }
 
@@ -156,12 +138,11 @@ private:
   const broker_config& config_;
   const clock& time_;
   mending_report report_;
-  const std::string path_;
+  const std::filesystem::path path_;
   std::unique_ptr<audit_store> store_;
   // Databases to complete a new file from.
   std::set<std::string> names_;
-  file_id file_;
-  file_id log_;
+  file_watch files_;
 };
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "runtime/sqlite/log_file.hpp"
 
 #include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/file_watch.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/statement.hpp"
 
@@ -49,7 +50,7 @@ std::optional<struct stat> look_up(const std::filesystem::path& path) {
 
 class log_file final : public log_store {
 public:
-  explicit log_file(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit log_file(std::filesystem::path path) : path_(std::move(path)), files_(path_) {}
 
   caf::expected<void> append(std::span<const log_entry> entries) override;
   caf::expected<log_page> list(const log_query& query) override;
@@ -80,6 +81,7 @@ private:
   }
 
   std::filesystem::path path_;
+  file_watch files_;
   std::optional<opened> file_;
 };
 
@@ -92,7 +94,7 @@ caf::expected<void> log_file::append(std::span<const log_entry> entries) {
 }
 
 caf::expected<bool> log_file::open(bool make) {
-  if (file_ && !file_->db.file_moved())
+  if (file_ && !file_->db.file_moved() && !files_.log_moved())
     return true;
   file_.reset();
   auto found = look_up(path_);
@@ -127,6 +129,7 @@ caf::expected<bool> log_file::open(bool make) {
     return code_of(ready.error()) == errc::sql_error ? make_error(errc::corrupt, "its tables are not those of a log")
                                                      : std::move(ready.error());
   file_ = std::move(result);
+  files_.note();
   return true;
 }
 

@@ -291,4 +291,13 @@ TEST_CASE("files are set aside with what belongs to them, under a name of their 
   CHECK_FALSE(sqlite::set_file_aside(f.path, 0));
 }
 
+TEST_CASE("entries in the log's write-ahead log are saved when that is deleted", "[log_file]") {
+  fixture f;
+  REQUIRE(f.append({entry("a")}));
+  REQUIRE(fs::remove(f.path.string() + "-wal"));
+  REQUIRE(f.append({entry("b")}));
+  f.aut = sqlite::make_log_store(f.path);
+  CHECK(f.list() == texts{"a", "b"});
+}
+
 } // namespace sluice::test::log_file_test
