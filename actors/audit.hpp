@@ -24,7 +24,7 @@ struct audit_state {
   void take(audit_batch& batch);
   /// Appends what has been taken; keeps it for another time if the file refuses it.
   caf::expected<void> write();
-  caf::expected<uint64_t> attach(const std::string& db);
+  caf::expected<attach_report> attach(const std::string& db);
   caf::expected<audit_page> list(const audit_query& query);
   caf::expected<audit_verdict> verify();
   void schedule(std::chrono::milliseconds delay);

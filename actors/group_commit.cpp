@@ -97,6 +97,7 @@ group_commit::step group_commit::begin() {
   open_ = true;
   opened_at_ = now_;
   next_seq_ = begun->next_seq;
+  new_epoch_ = std::move(begun->new_epoch);
   auto known = slot_.versions().last_commit();
   slot_.versions().start_at(next_seq_ - 1);
   if (begun->foreign_commit)
@@ -255,6 +256,7 @@ bool group_commit::begin_again(range which) {
   }
   open_ = true;
   next_seq_ = begun->next_seq;
+  new_epoch_ = std::move(begun->new_epoch);
   if (begun->foreign_commit)
     note_foreign_commit();
   return true;

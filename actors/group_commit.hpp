@@ -159,6 +159,7 @@ private:
   audit_record record_of(request_type type, std::string_view status, int64_t ts_us) const;
   slow_request timing_of(const entry& x, const audit_record& record) const;
   void note_foreign_commit();
+  void note_new_epoch();
   void note_late_commit();
   void everything_may_have_changed();
 
@@ -182,6 +183,9 @@ private:
   clock::steady locked_out_since_{};
   clock::steady locked_out_until_{};
   uint64_t next_seq_ = 0;
+  // The epoch that the open transaction begins, and the records about those that were begun.
+  std::string new_epoch_;
+  std::vector<audit_record> epochs_;
   uint64_t number_ = 1;
   bool foreign_commit_ = false;
   std::vector<invalidation> changes_;

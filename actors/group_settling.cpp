@@ -64,6 +64,8 @@ void group_commit::commit(range which) {
   if (!*happened && !has(defect::acknowledge_failed_commit))
     return commit_failed(which, describe(done.error()));
   slot_.counters().commits.fetch_add(1, std::memory_order_relaxed);
+  if (!new_epoch_.empty())
+    note_new_epoch();
   changes_.push_back({slot_.name(), next_seq_, std::move(tables), everything});
 }
 
@@ -101,6 +103,7 @@ group_commit::settlement group_commit::settle() {
   now_ = time_.now();
   auto ts = wall_us(time_);
   result.changes = std::exchange(changes_, {});
+  result.records.records = std::exchange(epochs_, {});
   if (std::exchange(foreign_commit_, false))
     result.records.records.push_back(record_of(request_type::foreign_commit, "ok", ts));
   for (auto& event : store_.take_file_events()) {
@@ -111,7 +114,7 @@ group_commit::settlement group_commit::settle() {
   if (opened_at_ != clock::steady{})
     result.busy = now_ - std::exchange(opened_at_, clock::steady{});
   result.writes.reserve(entries_.size());
-  result.records.records.reserve(entries_.size() + 1);
+  result.records.records.reserve(result.records.records.size() + entries_.size());
   std::vector<entry> waiting;
   for (auto& x : entries_)
     if (x.failed() || x.result)
@@ -186,6 +189,16 @@ audit_record group_commit::record_of(entry& x, int64_t ts_us) const {
   auto& counter = x.result->replayed ? counters.replayed_requests : counters.committed_requests;
   counter.fetch_add(1, std::memory_order_relaxed);
   return r;
+}
+
+void group_commit::note_new_epoch() {
+  auto& x = epochs_.emplace_back();
+  x.ts_us = wall_us(time_);
+  x.db = slot_.name();
+  x.type = request_type::ledger_epoch;
+  x.key = std::exchange(new_epoch_, {});
+  x.status = "ok";
+  x.commit_seq = next_seq_;
 }
 
 void group_commit::note_foreign_commit() {

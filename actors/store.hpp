@@ -4,6 +4,7 @@
 #include "messages/audit.hpp"
 #include "messages/buffer.hpp"
 #include "messages/invalidation.hpp"
+#include "messages/ledger.hpp"
 #include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
@@ -25,6 +26,8 @@ struct begun_transaction {
   uint64_t next_seq = 0;
   /// A connection outside the broker has committed since the last transaction.
   bool foreign_commit = false;
+  /// The ledger begins anew with this transaction, behind all numbers that were issued before: the id of the new epoch.
+  std::string new_epoch = {};
 };
 
 /// What another program did to the files of a database, and what became of it.
@@ -110,8 +113,10 @@ public:
   /// What was done to the files of the database since the last call, as the readers saw it, too.
   virtual std::vector<file_event> take_file_events() = 0;
 
-  /// Forgets idempotency keys kept since before `before_us` (Unix microseconds); returns how many.
-  virtual caf::expected<uint64_t> prune_keys(int64_t before_us) = 0;
+  /// Forgets some of the idempotency keys that are older than the retention; returns how many, and may find more when
+  /// it is called again. The clock of the keys runs with the time that has passed, whatever the wall clock does. The
+  /// transactions of commits forget old keys as well, more than they add. @pre no transaction is open
+  virtual caf::expected<uint64_t> prune_keys() = 0;
 
   /// How SQLite means to execute the statements (EXPLAIN QUERY PLAN), a line a step, steps of a step indented. Executes
   /// nothing. @pre no transaction is open
@@ -130,6 +135,13 @@ public:
   virtual caf::expected<std::string> explain(const statement& query) = 0;
 };
 
+/// What an audit and a ledger know of each other.
+struct ledger_comparison {
+  /// The writes that the ledger holds and the audit lacks, marked `recovered`, in commit order.
+  std::vector<audit_record> missing;
+  ledger_standing standing;
+};
+
 /// The audit actor's port: one append-only, hash-chained file. Used by one thread at a time.
 class audit_store {
 public:
@@ -143,9 +155,9 @@ public:
   /// Recomputes every hash; an error only when the file cannot be read at all.
   virtual caf::expected<audit_verdict> verify() = 0;
 
-  /// The writes that the ledger of `db` holds and this audit lacks, marked `recovered`, in commit order. Notes that
-  /// `db` exists, so that it is looked at again after the next start.
-  virtual caf::expected<std::vector<audit_record>> missing_from(const std::string& db) = 0;
+  /// Compares the ledger of `db` with this audit. Notes that `db` exists, so that it is looked at again after the next
+  /// start.
+  virtual caf::expected<ledger_comparison> compare(const std::string& db) = 0;
 };
 
 /// A batch of buffered operations on its way to a writer, as the journal remembers it: sent again under the same key,

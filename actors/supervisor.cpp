@@ -77,7 +77,12 @@ void supervisor_state::open(const std::string& db, ok_promise done) {
     done.deliver(caf::ok_atom_v);
   };
   self->request(parts.actors->audit(), caf::infinite, attach_atom{}, db)
-    .then([ready](uint64_t) mutable { ready(); }, [ready](const caf::error&) mutable { ready(); });
+    .then(
+      [this, db, ready](attach_report& found) mutable {
+        parts.actors->slot(db).know_ledger(std::move(found.ledger));
+        ready();
+      },
+      [ready](const caf::error&) mutable { ready(); });
 }
 
 void supervisor_state::start_writer(const std::string& db, children& x) {

@@ -4,12 +4,6 @@
 
 namespace sluice {
 
-namespace {
-
-constexpr std::chrono::seconds prune_interval{10};
-
-} // namespace
-
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
                                    std::shared_ptr<writer_parts> parts) {
   self->state.start(std::move(*parts));
@@ -43,7 +37,6 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
 
 void writer_state::start(writer_parts x) {
   parts = std::move(x);
-  pruned_at = parts.time->now();
   group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed,
                                          parts.shown->slow);
 }
@@ -84,9 +77,6 @@ void writer_state::settle() {
   if (!done.slow.empty())
     note_slow(done);
   checkpoint_if_grown();
-  // A writer that is never idle has to forget, too.
-  if (parts.time->now() - pruned_at >= prune_interval)
-    prune_keys();
   follow(group->after_settling());
 }
 
@@ -117,7 +107,11 @@ void writer_state::tidy(uint64_t group_number) {
     idle_armed = true;
     return self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
   }
-  prune_keys();
+  // Some at a time, so that a write that comes meanwhile does not wait for all. An error is left for another time.
+  if (auto forgotten = parts.store->prune_keys(); forgotten && *forgotten > 0) {
+    idle_armed = true;
+    return self->send(self, caf::idle_atom_v, group_number);
+  }
   truncate_wal();
   parts.slot->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
 }
@@ -126,14 +120,6 @@ void writer_state::truncate_wal() {
   // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
   commit_window window{parts.slot->versions(), {}, false};
   static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
-}
-
-void writer_state::prune_keys() {
-  pruned_at = parts.time->now();
-  auto keep_since = parts.time->wall_now() - parts.settings.key_retention;
-  auto keep_since_us = std::chrono::duration_cast<std::chrono::microseconds>(keep_since.time_since_epoch()).count();
-  // Tidying that fails is tried again another time; it owes nobody an answer.
-  static_cast<void>(parts.store->prune_keys(keep_since_us));
 }
 
 void writer_state::close() {

@@ -17,9 +17,8 @@ struct writer_settings {
   group_settings group;
   /// The WAL is moved into the file when it has grown past this many bytes.
   uint64_t checkpoint_wal_bytes = 4ULL << 20;
-  /// After this long without a write the WAL is truncated and old keys are forgotten.
+  /// After this long without a write old keys are forgotten, all of them, and the WAL is truncated.
   std::chrono::milliseconds idle_after{1'000};
-  std::chrono::hours key_retention{24};
 };
 
 /// What a writer works with; the store is its own, the rest outlives it.
@@ -46,7 +45,6 @@ struct writer_state {
   void checkpoint_if_grown();
   void tidy(uint64_t group_number);
   void truncate_wal();
-  void prune_keys();
   void close();
 
   writer_actor::pointer self;
@@ -55,7 +53,6 @@ struct writer_state {
   std::unique_ptr<group_commit> group;
   bool idle_armed = false;
   bool retry_armed = false;
-  clock::steady pruned_at{};
   static inline const char* name = "writer";
 };
 

@@ -12,14 +12,26 @@
 namespace sluice {
 
 /// What an audit record is about. A `cache_hit` record may stand for many hits of one agent on one key in one second;
-/// an `audit_gap` stands for `count` records that were lost while the audit file could not be written; a `buffered` one
-/// for `count` operations that an agent had put into the write-behind buffer, and that went into one commit. A `file_event`
-/// tells what another program did to the files of a database.
-enum class request_type : uint8_t { write, read, cache_hit, foreign_commit, audit_gap, buffered, file_event };
+/// an `audit_gap` stands for `count` records that were lost while the audit file could not be written, or with a `key`,
+/// for those in the damaged file of that name; a `buffered` one for `count` operations that an agent had put into the
+/// write-behind buffer, and that went into one commit. A `ledger_epoch` says that a ledger was begun anew: `key` is the
+/// epoch, `commit_seq` its first number; a `repair` says what `sluice doctor --repair` did. A `file_event` tells what
+/// another program did to the files of a database.
+enum class request_type : uint8_t {
+  write,
+  read,
+  cache_hit,
+  foreign_commit,
+  audit_gap,
+  buffered,
+  ledger_epoch,
+  repair,
+  file_event,
+};
 
 constexpr std::string_view to_string(request_type x) {
-  constexpr std::array<std::string_view, 7> words{"write",     "read",     "cache_hit", "foreign_commit",
-                                                  "audit_gap", "buffered", "file_event"};
+  constexpr std::array<std::string_view, 9> words{"write",    "read",         "cache_hit", "foreign_commit", "audit_gap",
+                                                  "buffered", "ledger_epoch", "repair",    "file_event"};
   return words[static_cast<size_t>(x)];
 }
 
@@ -106,12 +118,15 @@ struct audit_verdict {
   std::string reason;
   /// Hex of the last record's hash: what to write down elsewhere, to notice a chain cut short.
   std::string head;
+  /// What else is wrong, for people: ledgers that contradict the audit, damaged files that wait for a decision.
+  std::vector<std::string> problems;
 
-  bool intact() const noexcept { return broken == 0; }
+  bool intact() const noexcept { return broken == 0 && problems.empty(); }
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_verdict& x) {
-  return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head);
+  return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head,
+           x.problems);
 }
 
 } // namespace sluice

@@ -3,6 +3,7 @@
 #include "messages/audit.hpp"
 #include "messages/buffer.hpp"
 #include "messages/invalidation.hpp"
+#include "messages/ledger.hpp"
 #include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
@@ -68,8 +69,8 @@ using cache_actor = caf::typed_actor<
 using audit_actor = caf::typed_actor<
   // Takes records; they are on disk a moment later.
   caf::reacts_to<audit_batch>,
-  // Fills in what the named database's ledger holds and the audit does not; answers with how many that were.
-  caf::replies_to<attach_atom, std::string>::with<uint64_t>,
+  // Fills in what the named database's ledger holds and the audit does not; answers with what the audit knows of it.
+  caf::replies_to<attach_atom, std::string>::with<attach_report>,
   // Lists records, those still in memory included.
   caf::replies_to<audit_query>::with<audit_page>,
   // Recomputes the whole chain.

@@ -84,13 +84,16 @@ struct audit_status {
   /// Records rebuilt from ledgers, and records lost while the file could not be written.
   uint64_t recovered = 0;
   uint64_t lost = 0;
+  /// Files that were damaged or taken away, and replaced by a new one.
+  uint64_t files_set_aside = 0;
   /// The last attempt to write failed; `last_error` says why.
   bool failing = false;
   std::string last_error;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_status& x) {
-  return f(caf::meta::type_name("audit_status"), x.pending, x.written, x.recovered, x.lost, x.failing, x.last_error);
+  return f(caf::meta::type_name("audit_status"), x.pending, x.written, x.recovered, x.lost, x.files_set_aside, x.failing,
+           x.last_error);
 }
 
 /// One table that the write-behind buffer knows.

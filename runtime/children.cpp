@@ -6,10 +6,11 @@
 #include "actors/log.hpp"
 #include "actors/reader.hpp"
 #include "actors/writer.hpp"
-#include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/audit_mending.hpp"
 #include "runtime/sqlite/buffer_store.hpp"
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/log_file.hpp"
+#include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/read_store.hpp"
 #include "runtime/sqlite/write_store.hpp"
 
@@ -33,7 +34,6 @@ writer_settings settings_of(const broker_config& cfg) {
   x.group.retry = {cfg.retry_attempts, cfg.retry_base, cfg.retry_factor, cfg.retry_cap, cfg.retry_jitter};
   x.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
   x.idle_after = cfg.idle_after;
-  x.key_retention = cfg.key_retention;
   return x;
 }
 
@@ -43,7 +43,8 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   if (auto seq = sqlite::last_commit_seq(path))
     slot.versions().start_at(*seq);
   auto parts = std::make_shared<writer_parts>();
-  parts->store = sqlite::make_write_store(path, core.config, core.time, core.files_of(slot.name()));
+  parts->store =
+    sqlite::make_write_store(path, core.config, core.time, slot.known_ledger(), core.files_of(slot.name()));
   parts->slot = &slot;
   parts->queue = std::move(queue);
   parts->actors = core.actors;
@@ -81,7 +82,12 @@ cache_actor spawn_cache(broker_core& core) {
 }
 
 audit_actor spawn_audit(broker_core& core) {
-  auto open = [&core] { return sqlite::open_audit_store(core.root, core.config); };
+  auto report = [&core](const std::string& text) {
+    core.shown->audit.change([](audit_status& x) { ++x.files_set_aside; });
+    core.log->push(log_level::error, "audit", text);
+    core.warn(text);
+  };
+  auto open = [&core, report] { return sqlite::open_mended_audit_store(core.root, core.config, core.time, report); };
   return spawn_blocking(core, audit, audit_store_opener{open}, core.shown);
 }
 
@@ -111,7 +117,7 @@ log_actor spawn_log(broker_core& core) {
   auto parts = std::make_shared<log_parts>();
   parts->queue = core.log;
   parts->store = sqlite::make_log_store(path);
-  parts->set_aside = [&core, path] { return sqlite::set_log_aside(path, wall_us(core.time)); };
+  parts->set_aside = [&core, path] { return sqlite::set_file_aside(path, wall_us(core.time)); };
   parts->warn = [&core](std::string_view text) { core.warn(text); };
   parts->shown = core.shown;
   parts->time = &core.time;

@@ -112,10 +112,12 @@ json as_json(const audit_page& x) {
 
 json as_json(const audit_verdict& x) {
   json result{{"intact", x.intact()}, {"records", x.records}, {"broken", x.broken}, {"head", x.head}};
-  if (!x.intact()) {
+  if (x.broken > 0) {
     result["first_broken"] = x.first_broken;
     result["reason"] = x.reason;
   }
+  if (!x.problems.empty())
+    result["problems"] = x.problems;
   return result;
 }
 

@@ -111,8 +111,13 @@ json cache_json(const cache_status& x) {
 }
 
 json audit_json(const audit_status& x) {
-  return {{"pending", x.pending}, {"written", x.written}, {"recovered", x.recovered},
-          {"lost", x.lost},       {"failing", x.failing}, {"last_error", x.last_error}};
+  return {{"pending", x.pending},
+          {"written", x.written},
+          {"recovered", x.recovered},
+          {"lost", x.lost},
+          {"files_set_aside", x.files_set_aside},
+          {"failing", x.failing},
+          {"last_error", x.last_error}};
 }
 
 json buffer_json(const buffer_status& x) {

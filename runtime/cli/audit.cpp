@@ -117,8 +117,13 @@ int verify(client& store, const audit_options& options) {
                         : finish(fmt::format("intact: {} records, head {}\n", verdict->records, verdict->head));
   failure why;
   why.code = errc::corrupt;
-  why.message = fmt::format("audit record {} is broken: {} ({} of {} records are broken)", verdict->first_broken,
-                            verdict->reason, verdict->broken, verdict->records);
+  if (verdict->broken > 0)
+    why.message = fmt::format("audit record {} is broken: {} ({} of {} records are broken)", verdict->first_broken,
+                              verdict->reason, verdict->broken, verdict->records);
+  else
+    why.code = errc::ledger_damaged;
+  for (const auto& problem : verdict->problems)
+    why.message += (why.message.empty() ? "" : "; ") + problem;
   if (!options.json)
     return fail(why, false);
   auto document = as_json(*verdict);

@@ -1,6 +1,7 @@
 #include "runtime/doctor/databases.hpp"
 
-#include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/private_file.hpp"
 
 #include <fmt/format.h>
 
@@ -10,6 +11,9 @@ namespace {
 
 constexpr const char* restore = "restore it from a backup (docs/operations.md); the number of the newest commit in the "
                                 "backup's ledger says how far it goes";
+
+constexpr const char* repair = "sluice doctor ROOT --repair begins a new epoch of the ledger and removes what is not its "
+                               "own";
 
 finding judge_pages(const std::string& db, const sqlite::inspection& x) {
   if (!x.damage.empty())
@@ -22,6 +26,8 @@ finding judge_pages(const std::string& db, const sqlite::inspection& x) {
 
 finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
   constexpr const char* compare = "compare with a backup; somebody with write access changed it past the broker";
+  if (x.ledger_error && x.ledger_error->code == errc::ledger_damaged)
+    return {severity::problem, "ledger", db, x.ledger_error->message, repair};
   if (x.ledger_error)
     return {severity::problem, "ledger", db, "its ledger cannot be read: " + x.ledger_error->message,
             x.ledger_error->code == errc::protocol_mismatch ? "use a sluice of its version" : compare};
@@ -34,7 +40,7 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
     return {severity::problem, "ledger", db,
             fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
                         x.ledger->reason, x.ledger->broken, x.ledger->records),
-            compare};
+            std::string{compare} + "; " + repair};
   return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
 }
 
@@ -74,6 +80,32 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
            "see permissions; if those are good, check the disk"}};
 }
 
+findings judge_ledgers(const std::filesystem::path& root) {
+  auto file = root / ".sluice/audit.db";
+  caf::expected<std::vector<sqlite::ledger_problem>> found{caf::none};
+  auto source = sqlite::ledgers_without_traces(root);
+  sqlite::look_without_traces(file, [&](bool immutable) { found = sqlite::check_ledgers(file, source, immutable); });
+  // That the audit cannot be read is told by `check_audit`.
+  if (!found)
+    return {};
+  findings result;
+  for (const auto& x : *found)
+    // What is wrong with it alone its inspection tells.
+    if (!x.in_itself)
+      result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair});
+  return result;
+}
+
+findings judge_files_set_aside(const std::filesystem::path& audit) {
+  findings result;
+  for (const auto& name : sqlite::files_set_aside(audit))
+    result.push_back({severity::warning, "audit", ".sluice/" + name,
+                      "an audit file that was damaged; it has records, above all of reads and refusals, that the "
+                      "audit of today lacks",
+                      "keep a copy if you need the proof; sluice doctor ROOT --repair acknowledges it"});
+  return result;
+}
+
 finding judge_sqlite() {
   auto text = "SQLite " + sqlite::version();
   if (!sqlite::has_wal_reset_bug())
@@ -95,13 +127,13 @@ finding check_audit(const std::filesystem::path& file) {
   sqlite::look_without_traces(file, [&](bool immutable) { verdict = sqlite::verify_audit_file(file, immutable); });
   if (!verdict)
     return {severity::problem, "audit", subject, "it cannot be read: " + describe(verdict.error()).message,
-            "keep it as it is if you need the proof; then move it away: the next broker begins a new one and fills in "
-            "what the ledgers know"};
+            "keep a copy if you need the proof; sluice doctor ROOT --repair begins a new one and fills in what the ledgers "
+            "know"};
   if (!verdict->intact())
     return {severity::problem, "audit", subject,
             fmt::format("{} ({} of {} records are broken): it was changed past the broker, or is damaged",
                         verdict->reason, verdict->broken, verdict->records),
-            "compare with a backup; the other records are still good"};
+            "compare with a backup; the other records are still good; sluice doctor ROOT --repair begins a new file"};
   return {severity::ok, "audit", subject, fmt::format("the chain of its {} records is whole", verdict->records)};
 }
 

@@ -16,6 +16,12 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
 /// Whether its pages are in order, and its ledger.
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x);
 
+/// Those ledgers of the store `root` that contradict its audit.
+findings judge_ledgers(const std::filesystem::path& root);
+
+/// The damaged files that were set aside in the place of the audit file `audit`.
+findings judge_files_set_aside(const std::filesystem::path& audit);
+
 /// Whether SQLite itself has a bug that matters here.
 finding judge_sqlite();
 

@@ -132,6 +132,8 @@ private:
   void look_into_own_files() {
     auto folder = root_ / ".sluice";
     add(check_audit(folder / "audit.db"));
+    add(judge_files_set_aside(folder / "audit.db"));
+    add(judge_ledgers(root_));
     for (const auto* name : {"logs.db", "buffer.db"}) {
       std::error_code ignored;
       if (!fs::exists(folder / name, ignored))

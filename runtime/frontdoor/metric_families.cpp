@@ -54,6 +54,8 @@ const std::array broker_readings{
   reading{"/audit/written", "sluice_audit_written_records_total", "Audit records written."},
   reading{"/audit/recovered", "sluice_audit_recovered_records_total", "Audit records rebuilt from ledgers."},
   reading{"/audit/lost", "sluice_audit_lost_records_total", "Audit records lost while the file refused them."},
+  reading{"/audit/files_set_aside", "sluice_audit_files_set_aside_total",
+          "Damaged or removed audit files that were replaced by a new one."},
   reading{"/audit/failing", "sluice_audit_failing", "Whether the audit file refused the last records.", gauge},
   reading{"/buffer/pending", "sluice_buffer_pending_rows", "Rows that wait in the write-behind buffer.", gauge},
   reading{"/buffer/max_pending", "sluice_buffer_max_pending_rows", "Rows that the write-behind buffer may hold.",

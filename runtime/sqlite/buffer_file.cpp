@@ -121,7 +121,8 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
 }
 
 caf::expected<buffer_file::content*> buffer_file::open() {
-  if (content_ && content_->db.file_moved())
+  // Closing moves what is in a write-ahead log that was removed to the file.
+  if (content_ && (content_->db.file_moved() || (!unsettled_ && files_.log_moved())))
     content_.reset();
   if (unsettled_)
     if (auto why = settle())
@@ -135,6 +136,7 @@ caf::expected<buffer_file::content*> buffer_file::open() {
       return std::move(last.error());
     last_place = std::max(last_place, *last);
     content_.emplace(std::move(*opened));
+    files_.note();
   }
   return &*content_;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/file_watch.hpp"
 #include "runtime/sqlite/statement.hpp"
 
 #include <caf/expected.hpp>
@@ -27,7 +28,7 @@ public:
   };
 
   buffer_file(std::filesystem::path path, synchronous_mode synchronous)
-    : path_(std::move(path)), synchronous_(synchronous) {}
+    : path_(std::move(path)), synchronous_(synchronous), files_(path_) {}
 
   /// Whether there is no file, so that whoever only looks need not make one.
   bool is_missing() const;
@@ -80,6 +81,7 @@ private:
 
   std::filesystem::path path_;
   synchronous_mode synchronous_;
+  file_watch files_;
   std::optional<content> content_;
   // A transaction that failed may lie whole in the log, where whoever opens the file next would find it.
   bool unsettled_ = false;

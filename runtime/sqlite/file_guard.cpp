@@ -329,6 +329,11 @@ uint64_t file_guard::note_external_commit() noexcept {
   return external_commits_;
 }
 
+bool file_guard::has_external_commit() const noexcept {
+  std::lock_guard guard{mutex_};
+  return external_commit_;
+}
+
 bool file_guard::take_external_commit() noexcept {
   std::lock_guard guard{mutex_};
   return std::exchange(external_commit_, false);

@@ -134,6 +134,7 @@ public:
 
   /// Whether another program's commit was seen, and what was done to the files, since the last call.
   bool take_external_commit() noexcept;
+  bool has_external_commit() const noexcept;
   std::vector<file_event> take_events();
 
   /// The broker has closed the database in order: notes how the files look, for the next one.

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/statement_analysis.hpp"
 
+#include "runtime/sqlite/ledger_schema.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
 
 #include <sqlite3.h>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr const char* transaction_reason = "a request is a transaction of its own; send a list of statements to apply "
                                            "them together";
+constexpr const char* ledger_names_reason = "the name _sluice, and names that begin with _sluice_, belong to the ledger";
 constexpr const char* one_file_reason = "a broker serves one file per database";
 
 struct refused_keyword {
@@ -44,8 +46,6 @@ const char* reason_for(std::string_view keyword) {
   return found == refused_keywords.end() ? nullptr : found->reason;
 }
 
-bool belongs_to_ledger(std::string_view name) { return starts_with_folded(name, "_sluice_"); }
-
 void add(std::vector<std::string>& to, std::string_view name) {
   if (!name.empty() && std::find(to.begin(), to.end(), name) == to.end())
     to.emplace_back(name);
@@ -73,8 +73,8 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   if (!stmt)
     return seen.refusal ? std::move(seen.refusal) : std::move(stmt.error());
   // ALTER TABLE ... RENAME does not tell the authorizer the new name.
-  if (seen.schema_change && !seen.view_only && folded(sql).find("_sluice_") != std::string::npos)
-    return make_error(errc::not_authorized, "names that begin with _sluice_ belong to the ledger");
+  if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded(sql)))
+    return make_error(errc::not_authorized, ledger_names_reason);
   if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0)
     if (auto added = add_opened(sql, seen); !added)
       return std::move(added.error());
@@ -102,7 +102,7 @@ int statement_analyzer::record(int action, std::string_view first, std::string_v
   case SQLITE_INSERT:
   case SQLITE_UPDATE:
   case SQLITE_DELETE:
-    if (belongs_to_ledger(first))
+    if (is_ledger_name(first))
       return refuse(errc::not_authorized, "the tables of the ledger (_sluice_*) may be read only");
     add(seen.writes, first);
     seen.row_change |= direct;
@@ -146,8 +146,8 @@ int statement_analyzer::record_schema_change(int action, std::string_view first,
   if (database == "temp")
     return refuse(errc::invalid_request,
                   not_allowed("a temporary object", "requests of one agent share no connection, so it would be lost"));
-  if (belongs_to_ledger(first) || belongs_to_ledger(second))
-    return refuse(errc::not_authorized, "names that begin with _sluice_ belong to the ledger");
+  if (is_ledger_name(first) || is_ledger_name(second))
+    return refuse(errc::not_authorized, ledger_names_reason);
   return SQLITE_OK;
 }
 

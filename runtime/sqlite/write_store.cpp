@@ -18,6 +18,9 @@ namespace {
 
 constexpr uint64_t wal_frame_header = 24;
 
+// Keys of one transaction: a write that comes meanwhile waits for a few milliseconds.
+constexpr uint64_t pruned_at_once = 1'000;
+
 // How much of the WAL no checkpoint has moved yet, in frames.
 struct wal_state {
   uint64_t frames = 0;
@@ -38,8 +41,8 @@ int on_commit(void* state, sqlite3*, const char*, int frames) noexcept {
 
 // Everything that lives and dies with one open file; members end in reverse order, the connection last.
 struct session {
-  session(connection opened, return_limits limits, const clock& time)
-    : db(std::move(opened)), runner(db, limits, time), book(db) {}
+  session(connection opened, return_limits limits, const clock& time, ledger_settings settings, ledger_standing& known)
+    : db(std::move(opened)), runner(db, limits, time), book(db, time, settings, known) {}
 
   connection db;
   request_runner runner;
@@ -52,10 +55,11 @@ struct session {
 
 class sqlite_write_store final : public write_store, private file_guard::user {
 public:
-  sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time,
+  sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time, ledger_standing known,
                      std::shared_ptr<file_guard> files)
     : path_(std::move(path)), time_(time), limits_{config.read_max_rows, config.read_max_bytes},
-      files_(std::move(files)) {
+      files_(std::move(files)),
+      ledger_settings_{config.key_retention, config.synchronous != synchronous_mode::full}, known_(std::move(known)) {
     files_->join(*this);
     options_.mode = open_mode::read_write_create;
     options_.synchronous = config.synchronous;
@@ -78,7 +82,7 @@ public:
   uint64_t wal_bytes() const override;
   bool take_external_commit() override;
   std::vector<file_event> take_file_events() override { return files_->take_events(); }
-  caf::expected<uint64_t> prune_keys(int64_t before_us) override;
+  caf::expected<uint64_t> prune_keys() override;
   caf::expected<std::string> explain(std::span<const statement> statements) override;
 
 private:
@@ -97,7 +101,7 @@ private:
   caf::expected<bool> settle_unseen(uint64_t seq);
   caf::expected<void> sync_log();
   caf::expected<void> checkpoint_in_use(checkpoint_mode mode);
-  caf::expected<uint64_t> prune_in_use(int64_t before_us);
+  caf::expected<uint64_t> prune_in_use();
   caf::error failed(int code);
   caf::error failed(caf::error why);
   caf::error no_transaction() const { return make_error(errc::internal, "no transaction is open"); }
@@ -107,6 +111,9 @@ private:
   connection_options options_;
   return_limits limits_;
   std::shared_ptr<file_guard> files_;
+  ledger_settings ledger_settings_;
+  // Outlives sessions: a file that takes the place of another one is measured by it.
+  ledger_standing known_;
   std::unique_ptr<session> session_;
   // Between `use` and `end_use`; at any other time, others may close the session.
   bool in_use_ = false;
@@ -116,7 +123,6 @@ private:
   bool gone_ = false;
   // Whether the open transaction holds more than its ledger's tables is for its first request to tell.
   bool ledger_is_new_ = false;
-  int64_t begun_us_ = 0;
   uint64_t tried_seq_ = 0;
   digest tried_hash_{};
   // What was tried last may be in the log from its beginning to its end, seen or not.
@@ -139,7 +145,7 @@ caf::expected<void> sqlite_write_store::open() {
   auto db = connection::open(path_, options_);
   if (!db)
     return std::move(db.error());
-  auto made = std::make_unique<session>(std::move(*db), limits_, time_);
+  auto made = std::make_unique<session>(std::move(*db), limits_, time_, ledger_settings_, known_);
   wal_ = {};
   // Also keeps SQLite from checkpointing by itself: there is one such hook.
   sqlite3_wal_hook(made->db.handle(), &on_commit, &wal_);
@@ -211,7 +217,6 @@ caf::expected<begun_transaction> sqlite_write_store::begin_in_use() {
     rollback();
     return failed(std::move(entered.error()));
   }
-  begun_us_ = 0;
   return found;
 }
 
@@ -226,6 +231,7 @@ caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found) {
     return entered;
   ledger_is_new_ = s.book.created();
   found.next_seq = s.book.next_seq();
+  found.new_epoch = s.book.begun_epoch();
   found.foreign_commit = changed;
   gone_ = false;
   return caf::unit;
@@ -248,9 +254,7 @@ caf::expected<std::optional<write_result>> sqlite_write_store::recall(const writ
 caf::expected<void> sqlite_write_store::remember(const write_request& request, const write_result& result) {
   if (!in_transaction())
     return no_transaction();
-  if (begun_us_ == 0)
-    begun_us_ = wall_us(time_);
-  auto kept = session_->book.remember(request, result, begun_us_);
+  auto kept = session_->book.remember(request, result);
   if (!kept)
     return failed(std::move(kept.error()));
   return kept;
@@ -443,41 +447,41 @@ uint64_t sqlite_write_store::wal_bytes() const {
   return left * (page_size_ + wal_frame_header);
 }
 
-caf::expected<uint64_t> sqlite_write_store::prune_keys(int64_t before_us) {
+caf::expected<uint64_t> sqlite_write_store::prune_keys() {
+  if (in_transaction())
+    return uint64_t{0};
   if (auto may = use(); !may)
     return std::move(may.error());
-  auto forgotten = session_ ? prune_in_use(before_us) : caf::expected<uint64_t>{uint64_t{0}};
+  auto forgotten =
+    session_ && session_->book.has_old_keys() ? prune_in_use() : caf::expected<uint64_t>{uint64_t{0}};
   end_use();
   return forgotten;
 }
 
 // A transaction of its own, so that it is known for one of the broker's.
-caf::expected<uint64_t> sqlite_write_store::prune_in_use(int64_t before_us) {
+caf::expected<uint64_t> sqlite_write_store::prune_in_use() {
   auto& s = *session_;
   auto code = s.begin.step_code();
   s.begin.reset();
   if (code != SQLITE_DONE)
     return failed(code);
+  // What others have committed meanwhile is for the next write to look at.
   files_->see_commits(s.db.handle(), true);
-  auto forgotten = s.book.prune(before_us);
-  auto commits = forgotten && *forgotten > 0;
-  if (commits) {
-    files_->expect_commit(s.db.handle());
-    code = s.commit.step_code();
-    s.commit.reset();
+  auto forgotten = files_->has_external_commit() ? caf::expected<uint64_t>{uint64_t{0}}
+                                                 : s.book.forget_old_keys(pruned_at_once);
+  if (!forgotten || *forgotten == 0) {
+    rollback();
+    return forgotten ? forgotten : failed(std::move(forgotten.error()));
   }
-  if (commits && code == SQLITE_DONE)
+  files_->expect_commit(s.db.handle());
+  code = s.commit.step_code();
+  s.commit.reset();
+  if (code == SQLITE_DONE)
     return forgotten;
-  if (commits) {
-    files_->forget_commit();
-    forgotten = to_error(s.db.handle(), code);
-  }
-  s.rollback.step_code();
-  s.rollback.reset();
-  s.book.lost();
-  if (!forgotten)
-    return failed(std::move(forgotten.error()));
-  return forgotten;
+  files_->forget_commit();
+  auto why = failed(code);
+  rollback();
+  return why;
 }
 
 caf::expected<std::string> sqlite_write_store::explain(std::span<const statement> statements) {
@@ -492,10 +496,11 @@ caf::expected<std::string> sqlite_write_store::explain(std::span<const statement
 } // namespace
 
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
-                                              const clock& time, std::shared_ptr<file_guard> files) {
+                                              const clock& time, ledger_standing known,
+                                              std::shared_ptr<file_guard> files) {
   if (!files)
     files = std::make_shared<file_guard>(path);
-  return std::make_unique<sqlite_write_store>(std::move(path), config, time, std::move(files));
+  return std::make_unique<sqlite_write_store>(std::move(path), config, time, std::move(known), std::move(files));
 }
 
 } // namespace sluice::sqlite

@@ -306,14 +306,24 @@ TEST_CASE("an idle writer truncates the WAL and prunes keys, and then sleeps") {
   CHECK(f.disk.checkpoints.empty());
   f.advance(1s);
   CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate});
-  REQUIRE(f.disk.prunes.size() == 1);
-  CHECK(f.disk.prunes[0] == wall_us(f.time) - std::chrono::microseconds{24h}.count());
+  CHECK(f.disk.prunes == 1);
   CHECK(f.quiet());
   f.write("c", "put t 3 x");
   f.run();
   f.advance(2s);
   CHECK(f.disk.checkpoints.size() == 2);
-  CHECK(f.disk.prunes.size() == 2);
+  CHECK(f.disk.prunes == 2);
+  CHECK(f.quiet());
+}
+
+TEST_CASE("an idle writer prunes until no key is old, some at a time, and a write comes in between") {
+  fixture f;
+  f.disk.old_keys = {1'000, 1'000, 7};
+  f.write("a", "put t 1 x");
+  f.run();
+  f.advance(1s);
+  CHECK(f.disk.prunes == 4);
+  CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate});
   CHECK(f.quiet());
 }
 

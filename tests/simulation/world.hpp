@@ -72,7 +72,7 @@ public:
   bool step();
   void advance(std::chrono::milliseconds by);
   /// Somebody sets the wall clock.
-  void set_wall(std::chrono::milliseconds by) { time_->set_wall(by); }
+  void set_wall(std::chrono::milliseconds by) { time_->jump(by); }
 
   /// Kills an actor of the broker; by name, as in `incident::kind`.
   void kill(incident::kind whom, uint32_t db);

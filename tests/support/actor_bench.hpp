@@ -108,7 +108,7 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
 inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log) {
   return {
     [log](audit_batch& x) { std::move(x.records.begin(), x.records.end(), std::back_inserter(log->records)); },
-    [](attach_atom, const std::string&) -> caf::result<uint64_t> { return uint64_t{0}; },
+    [](attach_atom, const std::string&) -> caf::result<attach_report> { return attach_report{}; },
     [](const audit_query&) -> caf::result<audit_page> { return audit_page{}; },
     [](verify_atom) -> caf::result<audit_verdict> { return audit_verdict{}; },
     [](caf::flush_atom) {},

@@ -73,7 +73,9 @@ struct fake_disk {
   uint64_t explained = 0;
   std::map<std::string, uint64_t> executions;
   std::vector<checkpoint_mode> checkpoints;
-  std::vector<int64_t> prunes;
+  /// What each `prune_keys` is going to forget; none once they are used up.
+  std::deque<uint64_t> old_keys;
+  uint64_t prunes = 0;
   uint64_t wal_bytes = 0;
   uint64_t open_stores = 0;
 };
@@ -213,9 +215,14 @@ public:
 
   std::vector<file_event> take_file_events() override { return std::exchange(disk_.file_events, {}); }
 
-  caf::expected<uint64_t> prune_keys(int64_t before_us) override {
-    disk_.prunes.push_back(before_us);
-    return 0;
+  caf::expected<uint64_t> prune_keys() override {
+    must(!pending_, "no pruning inside a transaction");
+    ++disk_.prunes;
+    if (disk_.old_keys.empty())
+      return 0;
+    auto count = disk_.old_keys.front();
+    disk_.old_keys.pop_front();
+    return count;
   }
 
   caf::expected<std::string> explain(std::span<const statement> statements) override {

@@ -115,7 +115,7 @@ caf::error take(const json& x, audit_record& to) {
     if (name == "db")
       return rpc::take(content, name, to.db);
     if (name == "request_type")
-      return take_word(content, name, request_type::buffered, to.type);
+      return take_word(content, name, request_type::repair, to.type);
     if (name == "idempotency_key" || name == "read_key")
       return rpc::take(content, name, to.key);
     if (name == "status")
@@ -217,6 +217,8 @@ caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
         return rpc::take(x, name, to.first_broken);
       if (name == "reason")
         return rpc::take(x, name, to.reason);
+      if (name == "problems")
+        return rpc::take(x, name, to.problems);
       return pass_over();
     });
   return result_or_mismatch(why, to);

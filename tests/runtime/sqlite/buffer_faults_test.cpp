@@ -161,4 +161,13 @@ TEST_CASE("a killed process leaves behind what it was told is done, and every ba
   }
 }
 
+TEST_CASE("what was in the buffer's write-ahead log is saved when the log is deleted") {
+  buffer_rig r;
+  r.append({put(1)});
+  REQUIRE(fs::remove(r.path.string() + "-wal"));
+  r.append({put(2)});
+  r.reopen();
+  CHECK(r.pending() == std::vector<uint64_t>{1, 2});
+}
+
 } // namespace sluice::test::buffer_faults_test

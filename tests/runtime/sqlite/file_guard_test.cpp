@@ -226,7 +226,7 @@ TEST_CASE("a database is opened under the name that it was resolved from, or not
   x.path = folder / "app.db";
   x.name = "app.db";
   x.resolve = [] { return make_error(errc::invalid_request, "it leads out of the store"); };
-  auto store = sqlite::make_write_store(x.path, {}, machine_time(), std::make_shared<sqlite::file_guard>(x));
+  auto store = sqlite::make_write_store(x.path, {}, machine_time(), {}, std::make_shared<sqlite::file_guard>(x));
   CHECK(failure_of(store->begin()).code == errc::invalid_request);
   CHECK(!fs::exists(folder / "app.db"));
 }
@@ -254,7 +254,7 @@ struct lives {
     must(commit_of(store, begun, request_of("SELECT 1")));
   }
 
-  std::unique_ptr<write_store> store() { return sqlite::make_write_store(file, {}, machine_time(), guard()); }
+  std::unique_ptr<write_store> store() { return sqlite::make_write_store(file, {}, machine_time(), {}, guard()); }
 };
 
 } // namespace
@@ -263,7 +263,7 @@ TEST_CASE("a database that was changed while no broker ran is noticed when it is
   lives x;
   {
     auto files = x.guard();
-    auto store = sqlite::make_write_store(x.file, {}, machine_time(), files);
+    auto store = sqlite::make_write_store(x.file, {}, machine_time(), {}, files);
     x.write(*store, "CREATE TABLE t(body)");
     store.reset();
     files->note_closed();
@@ -271,7 +271,7 @@ TEST_CASE("a database that was changed while no broker ran is noticed when it is
   auto changes = GENERATE(true, false);
   if (changes)
     other_program{x.file}.run("INSERT INTO t VALUES (1)");
-  auto store = sqlite::make_write_store(x.file, {}, machine_time(), x.guard());
+  auto store = sqlite::make_write_store(x.file, {}, machine_time(), {}, x.guard());
   CHECK(store->take_external_commit() == changes);
   auto events = store->take_file_events();
   REQUIRE(events.size() == (changes ? 1 : 0));

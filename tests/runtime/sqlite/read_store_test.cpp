@@ -106,7 +106,7 @@ TEST_CASE("a read says when it may show an external commit, and none of the brok
   CHECK(!rig.read("SELECT count(*) FROM t").external_commit);
   must(rig.store->checkpoint(checkpoint_mode::passive));
   must(rig.store->checkpoint(checkpoint_mode::truncate));
-  must(rig.store->prune_keys(0));
+  must(rig.store->prune_keys());
   CHECK(!rig.read("SELECT count(*) FROM t").external_commit);
   rig.write("INSERT INTO t(body) VALUES ('b')");
   must(rig.foreigner().exec("DELETE FROM t"));

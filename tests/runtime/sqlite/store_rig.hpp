@@ -71,7 +71,7 @@ struct store_rig {
   explicit store_rig(broker_config cfg = {}) : config(std::move(cfg)) {
     config.busy_timeout = milliseconds{0};
     files = std::make_shared<sqlite::file_guard>(file);
-    store = sqlite::make_write_store(file, config, machine_time(), files);
+    store = sqlite::make_write_store(file, config, machine_time(), {}, files);
     reader = sqlite::make_read_store(file, config, machine_time(), files);
   }
 
