@@ -32,6 +32,8 @@ enum class defect : uint8_t {
   overlook_external_commit,
   use_old_connection,
   checkpoint_old_log,
+  age_keys_by_wall_clock,
+  accept_older_ledger,
 };
 
 #ifdef SLUICE_DEFECTS

@@ -3,6 +3,7 @@
 #include "runtime/config.hpp"
 #include "runtime/doctor/databases.hpp"
 #include "runtime/doctor/disk.hpp"
+#include "runtime/doctor/files.hpp"
 #include "runtime/doctor/leadership.hpp"
 #include "runtime/doctor/live_broker.hpp"
 #include "runtime/doctor/permissions.hpp"
@@ -53,6 +54,7 @@ public:
       ask_leader();
     leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
     add(check_disk(root_, largest_log()));
+    add(check_files(root_, databases_, leader_));
     look_into_databases();
     look_into_own_files();
     return std::move(out_);

@@ -14,6 +14,8 @@ bool passes(const failure& x) {
   case errc::overloaded:
   case errc::deadline_exceeded:
   case errc::io_error:
+  case errc::file_replaced:
+  case errc::ledger_damaged:
   case errc::disk_full: return true;
   default: return x.outcome == outcome::unknown;
   }
@@ -230,7 +232,11 @@ void clients::read(size_t who, const operation& what) {
 }
 
 void clients::read_answered(read_attempt& x, const caf::expected<read_result>& answer) {
-  x.foreign_after = seen.databases[x.what.db].foreign;
+  auto& known = seen.databases[x.what.db];
+  x.foreign_after = known.foreign;
+  // Noticed when the database is looked at next.
+  known.unnoticed = known.unnoticed && !(answer && answer->source == read_source::database && x.began > known.restores.back().event);
+  x.lost |= known.unnoticed;
   if (!answer)
     return refused(x, answer.error());
   x.fate = fate::done;
@@ -355,6 +361,8 @@ bool clients::leave_one() {
 void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
   ++life_;
   ++seen.event;
+  for (auto& known : seen.databases)
+    known.unnoticed = false;
   auto give_up = [&](auto& all) {
     for (auto& x : all)
       if (x.fate == fate::open) {
@@ -379,6 +387,15 @@ void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
   for (size_t db = 0; db < newest.size(); ++db)
     if (newest[db])
       forget_after(static_cast<uint32_t>(db), *newest[db]);
+}
+
+void clients::restored(uint32_t db, uint64_t seq, int64_t foreign) {
+  auto& known = seen.databases[db];
+  known.restores.push_back({++seen.event, seq});
+  known.unnoticed = true;
+  known.foreign = foreign;
+  known.foreign_shown = std::min(known.foreign_shown, foreign);
+  forget_after(db, seq);
 }
 
 // What was acknowledged without waiting for the disk, and is not there any more.

@@ -31,6 +31,9 @@ public:
   /// A client whose request is under way goes away; it will never know what became of it. False when there is none.
   bool leave_one();
 
+  /// A backup that ends with commit `seq`, when `foreign` others had been made, has taken the place of a database.
+  void restored(uint32_t db, uint64_t seq, int64_t foreign);
+
   /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.
   void flush();
   void ask(uint32_t db, question asked, int64_t key, freshness how);

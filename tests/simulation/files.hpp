@@ -47,6 +47,11 @@ uint64_t newest_commit(const std::filesystem::path& path);
 bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
 void remove_database(const std::filesystem::path& path);
 
+/// Makes a consistent copy of a database, as VACUUM INTO does; and puts one in the place of a database, renamed over it
+/// or copied over its content. False when that fails.
+bool back_up(const std::filesystem::path& from, const std::filesystem::path& to);
+bool put_in_place(const std::filesystem::path& from, const std::filesystem::path& to, bool overwrites);
+
 /// A program that opens a database without asking the broker.
 class foreigner {
 public:

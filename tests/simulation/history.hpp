@@ -11,6 +11,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sluice::simulation {
 
@@ -75,6 +76,15 @@ struct history {
     int64_t foreign_shown = 0;
     /// The log was removed, and nothing was acknowledged since: what lies in it is gone with the process.
     bool exposed = false;
+    /// Backups that were put in the place of the database.
+    struct restore {
+      /// The number of the event, and the newest commit in the backup.
+      uint64_t event = 0;
+      uint64_t seq = 0;
+    };
+    std::vector<restore> restores;
+    /// Nobody can have noticed the last one yet: a kept answer may still be given.
+    bool unnoticed = false;
   };
 
   uint64_t event = 0;
