@@ -59,7 +59,7 @@ constexpr std::array settings{
   setting{"group_max_time_ms", &config::group_max_time, 1, 10'000,
           "Time in a transaction after which a group is committed, though more writes are waiting."},
   setting{"key_retention_h", &config::key_retention, 1, 24 * 365,
-          "How long an idempotency key is remembered."},
+          "How long an idempotency key is remembered, by time that the machine has run."},
   setting{"cache", &config::cache, 0, 1,
           "Whether answers to reads are kept."},
   setting{"cache_ttl_ms", &config::cache_ttl, 1, day_ms,

@@ -122,7 +122,8 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
 
 caf::expected<buffer_file::content*> buffer_file::open() {
   // Closing moves what is in a write-ahead log that was removed to the file.
-  if (content_ && (content_->db.file_moved() || (!unsettled_ && files_.log_moved())))
+  replaced_ |= content_ && content_->db.file_moved();
+  if (content_ && (replaced_ || (!unsettled_ && files_.log_moved())))
     content_.reset();
   if (unsettled_)
     if (auto why = settle())
@@ -137,6 +138,10 @@ caf::expected<buffer_file::content*> buffer_file::open() {
     last_place = std::max(last_place, *last);
     content_.emplace(std::move(*opened));
     files_.note();
+    if (replaced_ && restore_)
+      if (auto why = restore_(*content_))
+        return give_up(std::move(why));
+    replaced_ = false;
   }
   return &*content_;
 }

@@ -392,7 +392,7 @@ void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
 void clients::restored(uint32_t db, uint64_t seq, int64_t foreign) {
   auto& known = seen.databases[db];
   known.restores.push_back({++seen.event, seq});
-  known.unnoticed = true;
+  known.unnoticed = known.replaced = true;
   known.foreign = foreign;
   known.foreign_shown = std::min(known.foreign_shown, foreign);
   forget_after(db, seq);

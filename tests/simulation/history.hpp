@@ -85,6 +85,8 @@ struct history {
     std::vector<restore> restores;
     /// Nobody can have noticed the last one yet: a kept answer may still be given.
     bool unnoticed = false;
+    /// Commits were lost with files that are not there any more.
+    bool replaced = false;
   };
 
   uint64_t event = 0;

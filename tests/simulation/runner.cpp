@@ -331,9 +331,14 @@ void runner::survive() {
   world_.faults().heal();
   std::vector<std::optional<uint64_t>> newest;
   for (uint32_t i = 0; i < plan_.set.databases; ++i)
-    newest.push_back((power && plan_.set.normal) || std::exchange(seen.databases[i].exposed, false)
+    newest.push_back((power && plan_.set.normal) || seen.databases[i].exposed
                        ? std::optional{newest_commit(world_.path_of(i))}
                        : std::nullopt);
+  for (auto& x : seen.databases)
+    if (std::exchange(x.exposed, false)) {
+      x.replaced = true;
+      repair_at_ = steps_ + luck_.pick(300);
+    }
   clients_.process_died(newest);
   for (tables_ = 0; tables_ < plan_.set.databases && clients_.created(tables_);)
     ++tables_;

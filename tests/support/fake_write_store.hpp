@@ -66,6 +66,8 @@ struct fake_disk {
   std::function<void()> on_close = [] {};
   bool foreign_commit = false;
   std::vector<file_event> file_events;
+  /// The epoch that transactions begin until one is committed.
+  std::string new_epoch;
   bool checkpoint_throws = false;
 
   uint64_t begins = 0;
@@ -110,7 +112,7 @@ public:
     open_ = true;
     pending_ = disk_.durable;
     poisoned_ = false;
-    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false)};
+    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false), disk_.new_epoch};
   }
 
   caf::expected<std::optional<write_result>> recall(const write_request& request) override {
@@ -175,6 +177,7 @@ public:
     unreadable_ = fate == commit_fate::unreadable_but_done || fate == commit_fate::unreadable_and_undone;
     if (takes_effect(fate)) {
       disk_.last_seq = seq;
+      disk_.new_epoch.clear();
       auto& record = disk_.commits.emplace_back();
       record.seq = seq;
       for (const auto& x : entries) {
