@@ -6,24 +6,7 @@ namespace sluice::scenario {
 
 namespace {
 
-using nlohmann::json;
 using enum field_type;
-
-void act(play& in, const step& what, json fields, on_answer done) {
-  in.on().act(what.kind->name, std::move(fields), std::move(done));
-}
-
-step_kind event(std::string_view name, std::string_view about, std::vector<field> fields,
-                std::vector<std::string_view> answers = {}) {
-  step_kind x;
-  x.name = name;
-  x.about = about;
-  x.fields = std::move(fields);
-  x.answers = std::move(answers);
-  x.needs_stage = true;
-  x.run = act;
-  return x;
-}
 
 void check_clock(const node& fields) {
   auto ahead = fields.find("ahead_ms") != nullptr;
