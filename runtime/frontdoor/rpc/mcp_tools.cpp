@@ -49,6 +49,11 @@ constexpr std::string_view write_tool = R"json({
         "maximum": 86400000,
         "description": "Milliseconds after which the write is given up and leaves no trace. 30000 if left out."
       },
+      "foreign_keys": {
+        "type": "string",
+        "enum": ["on", "off"],
+        "description": "off executes the statements without foreign keys and their ON DELETE actions, as rebuilding a table needs (create, copy, drop, rename); the keys are checked before the commit. on if left out."
+      },
       "agent": {
         "type": "string",
         "maxLength": 256,
