@@ -1,6 +1,7 @@
 #include "runtime/sqlite/write_store.hpp"
 
 #include "actors/defect.hpp"
+#include "runtime/sqlite/busy_error.hpp"
 #include "runtime/sqlite/commit_fate.hpp"
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/leftovers.hpp"
@@ -59,7 +60,8 @@ struct session {
 class sqlite_write_store final : public write_store {
 public:
   sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time)
-    : path_(std::move(path)), time_(time), limits_{config.read_max_rows, config.read_max_bytes} {
+    : path_(std::move(path)), time_(time), busy_timeout_(config.busy_timeout),
+      patience_(config.busy_timeout), limits_{config.read_max_rows, config.read_max_bytes} {
     options_.mode = open_mode::read_write_create;
     options_.synchronous = config.synchronous;
     options_.busy_timeout = config.busy_timeout;
@@ -67,6 +69,7 @@ public:
   }
 
   bool is_open() const override { return session_ != nullptr; }
+  void wait_at_most(std::chrono::milliseconds time) noexcept override { patience_ = std::min(time, busy_timeout_); }
   caf::expected<begun_transaction> begin() override;
   bool in_transaction() const override { return session_ && session_->db.in_transaction(); }
   caf::expected<std::optional<write_result>> recall(const write_request& request) override;
@@ -82,6 +85,7 @@ public:
 
 private:
   caf::expected<void> open();
+  caf::expected<void> take_lock();
   void close() noexcept { session_.reset(); }
   caf::expected<void> enter_ledger(begun_transaction& found, bool replaced);
   caf::expected<bool> settle_unseen(uint64_t seq);
@@ -93,6 +97,9 @@ private:
   std::filesystem::path path_;
   const clock& time_;
   connection_options options_;
+  std::chrono::milliseconds busy_timeout_;
+  // Of the next `begin`.
+  std::chrono::milliseconds patience_;
   return_limits limits_;
   std::unique_ptr<session> session_;
   uint64_t page_size_ = 4'096;
@@ -135,13 +142,8 @@ caf::expected<begun_transaction> sqlite_write_store::begin() {
     close();
     replaced_ = true;
   }
-  if (!session_)
-    if (auto opened = open(); !opened)
-      return std::move(opened.error());
-  auto code = session_->begin.step_code();
-  session_->begin.reset();
-  if (code != SQLITE_DONE)
-    return failed(code);
+  if (auto taken = take_lock(); !taken)
+    return code_of(taken.error()) == errc::busy ? busy_for(path_, taken.error()) : std::move(taken.error());
   begun_transaction found;
   if (auto entered = enter_ledger(found, replaced_); !entered) {
     rollback();
@@ -150,6 +152,27 @@ caf::expected<begun_transaction> sqlite_write_store::begin() {
   replaced_ = false;
   begun_us_ = 0;
   return found;
+}
+
+// Waits for it as long as the requests can, opening included.
+caf::expected<void> sqlite_write_store::take_lock() {
+  auto patience = std::exchange(patience_, busy_timeout_);
+  options_.busy_timeout = patience;
+  auto was_open = session_ != nullptr;
+  auto opened = was_open ? caf::expected<void>{caf::unit} : open();
+  options_.busy_timeout = busy_timeout_;
+  if (!opened)
+    return opened;
+  auto hurries = patience < busy_timeout_;
+  if (hurries && was_open)
+    session_->db.set_busy_timeout(patience);
+  auto code = session_->begin.step_code();
+  session_->begin.reset();
+  if (hurries)
+    session_->db.set_busy_timeout(busy_timeout_);
+  if (code != SQLITE_DONE)
+    return failed(code);
+  return caf::unit;
 }
 
 caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found, bool replaced) {
