@@ -13,12 +13,13 @@ namespace sluice {
 
 /// What an audit record is about. A `cache_hit` record may stand for many hits of one agent on one key in one second;
 /// an `audit_gap` stands for `count` records that were lost while the audit file could not be written; a `buffered` one
-/// for `count` operations that an agent had put into the write-behind buffer, and that went into one commit.
-enum class request_type : uint8_t { write, read, cache_hit, foreign_commit, audit_gap, buffered };
+/// for `count` operations that an agent had put into the write-behind buffer, and that went into one commit; a
+/// `journal_recovery` for the transaction of a killed program that was rolled back.
+enum class request_type : uint8_t { write, read, cache_hit, foreign_commit, audit_gap, buffered, journal_recovery };
 
 constexpr std::string_view to_string(request_type x) {
-  constexpr std::array<std::string_view, 6> words{"write",          "read",      "cache_hit",
-                                                  "foreign_commit", "audit_gap", "buffered"};
+  constexpr std::array<std::string_view, 7> words{"write",     "read",     "cache_hit",       "foreign_commit",
+                                                  "audit_gap", "buffered", "journal_recovery"};
   return words[static_cast<size_t>(x)];
 }
 

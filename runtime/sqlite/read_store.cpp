@@ -1,12 +1,17 @@
 #include "runtime/sqlite/read_store.hpp"
 
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/busy_error.hpp"
+#include "runtime/sqlite/double_quotes.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/query_plan.hpp"
+#include "runtime/sqlite/read_only_place.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/statement_cache.hpp"
 
 #include <sqlite3.h>
 
+#include <optional>
 #include <utility>
 
 namespace sluice::sqlite {
@@ -19,6 +24,11 @@ constexpr int max_attempts = 5;
 
 int prepared_anew(const prepared_statement& stmt) noexcept {
   return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
+}
+
+// A view that has changed may have text in double quotes now, which only preparing anew finds out.
+bool needs_prepare(const caf::error& why) {
+  return code_of(why) == errc::sql_error && !missing_column(describe(why).message).empty();
 }
 
 // Ends a statement's execution, and with it its snapshot, however the scope is left.
@@ -48,11 +58,12 @@ struct session {
 
 class sqlite_read_store final : public read_store {
 public:
-  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time)
-    : path_(std::move(path)), time_(time) {
+  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                    std::function<void()> on_recovery)
+    : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)) {
     options_.mode = open_mode::read_only;
     options_.synchronous = config.synchronous;
-    options_.busy_timeout = config.busy_timeout;
+    busy_timeout_ = config.busy_timeout;
     options_.page_cache_bytes = config.page_cache_bytes;
   }
 
@@ -61,6 +72,8 @@ public:
 
 private:
   caf::expected<void> open();
+  caf::expected<executed_read> run_unchanged(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_in_session(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
   caf::expected<cached_statement*> find(const sql_text& sql);
   caf::expected<cached_statement*> prepare(const sql_text& sql);
@@ -74,7 +87,13 @@ private:
 
   std::filesystem::path path_;
   const clock& time_;
+  const std::function<void()> on_recovery_;
   connection_options options_;
+  std::chrono::milliseconds busy_timeout_{0};
+  // Whether the session waits for locks for a shorter time than that.
+  bool hurried_ = false;
+  // Of a file that is read as one that nobody changes.
+  std::optional<file_stamp> unchanged_;
   std::unique_ptr<session> session_;
   uint32_t opened_ = 0;
   // Of the read under way.
@@ -83,9 +102,17 @@ private:
 };
 
 caf::expected<void> sqlite_read_store::open() {
+  file_stamp before{path_};
   auto db = connection::open(path_, options_);
+  auto is_immutable = !db && is_readable_as_immutable(path_, db.error());
+  if (is_immutable) {
+    auto options = options_;
+    options.immutable = true;
+    db = connection::open(path_, options);
+  }
   if (!db)
-    return std::move(db.error());
+    return unreadable_wal(path_, std::move(db.error()));
+  unchanged_ = is_immutable ? std::optional{before} : std::nullopt;
   auto made = std::make_unique<session>(std::move(*db));
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN"},
                                          {&made->commit, "COMMIT"},
@@ -107,11 +134,48 @@ int sqlite_read_store::on_progress(void* self) noexcept {
 caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
   if (request.cancel.cancelled())
     return make_error(errc::cancelled, "the request was cancelled before it ran");
+  auto result = run_unchanged(request, limits);
+  // What a read-only connection cannot do: roll back what a killed program left half written.
+  if (!result && (code_of(result.error()) == errc::read_only || code_of(result.error()) == errc::io_error)
+      && has_rollback_journal(path_)) {
+    session_.reset();
+    auto recovered = recover_journal(path_, options_.busy_timeout);
+    if (!recovered)
+      return std::move(recovered.error());
+    if (*recovered && on_recovery_)
+      on_recovery_();
+    result = run_unchanged(request, limits);
+  }
+  if (!result && code_of(result.error()) == errc::busy)
+    return busy_for(path_, result.error());
+  return result;
+}
+
+// Nothing keeps those who may write from changing what is read as immutable.
+caf::expected<executed_read> sqlite_read_store::run_unchanged(const read_request& request, const read_limits& limits) {
+  for (auto i = 0; i < max_attempts; ++i) {
+    if (unchanged_ && file_stamp{path_} != *unchanged_)
+      session_.reset();
+    auto result = run_in_session(request, limits);
+    if (!session_ || !unchanged_ || file_stamp{path_} == *unchanged_)
+      return result;
+  }
+  return make_error(errc::busy, "this database changes while it is read, and cannot be locked where it lies");
+}
+
+caf::expected<executed_read> sqlite_read_store::run_in_session(const read_request& request, const read_limits& limits) {
   if (session_ && session_->db.file_moved())
     session_.reset();
-  if (!session_)
+  // Neither opening nor waiting for a lock may outlast the time of the read.
+  auto hurries = limits.timeout < busy_timeout_;
+  options_.busy_timeout = hurries ? limits.timeout : busy_timeout_;
+  if (!session_) {
     if (auto opened = open(); !opened)
       return std::move(opened.error());
+  } else if (hurries || hurried_) {
+    session_->db.set_busy_timeout(options_.busy_timeout);
+  }
+  hurried_ = hurries;
   auto begin = time_.now();
   deadline_ = begin + limits.timeout;
   cancel_ = &request.cancel;
@@ -134,6 +198,7 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     if (!found)
       return std::move(found.error());
     auto& x = **found;
+    auto failed = false;
     if (!x.facts.read_only)
       return make_error(errc::invalid_request, "this statement writes; send it as a write");
     executed_read result;
@@ -142,8 +207,13 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
       auto why = bind_parameters(x, request.query.params);
       if (!why)
         why = collect(x, limits, result.result);
-      if (why)
+      if (why && (i > 0 || !needs_prepare(why)))
         return why;
+      failed = static_cast<bool>(why);
+    }
+    if (failed) {
+      session_->statements.erase(request.query.sql);
+      continue;
     }
     auto valid = still_valid(x);
     if (!valid)
@@ -257,9 +327,9 @@ uint32_t sqlite_read_store::data_version() const noexcept {
 
 } // namespace
 
-std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
-                                            const clock& time) {
-  return std::make_unique<sqlite_read_store>(std::move(path), config, time);
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                                            std::function<void()> on_recovery) {
+  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(on_recovery));
 }
 
 } // namespace sluice::sqlite

@@ -5,6 +5,7 @@
 #include "runtime/machine_clock.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 namespace sluice::sqlite {
@@ -17,7 +18,11 @@ namespace sluice::sqlite {
 /// bounds are returned, marked `truncated`. `executed_read::data_version` differs from that of the last read of this
 /// store if any other connection has committed in between, or has truncated the WAL; only the values of one store can
 /// be compared. `time`, by which queries are interrupted, outlives the store.
+///
+/// A hot rollback journal, which a killed program left, is rolled back first; `on_recovery`, which may be empty, is
+/// called when that was done, by the reader's thread. A WAL database in a place where nothing may be written is read as
+/// one that nobody changes, and anew when it has changed all the same.
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
-                                            const clock& time = machine_time());
+                                            const clock& time = machine_time(), std::function<void()> on_recovery = {});
 
 } // namespace sluice::sqlite
