@@ -50,7 +50,7 @@ group_commit::step group_commit::expire() {
   auto settled = false;
   for (auto& x : entries_)
     if (!x.failed() && !x.result && now_ >= x.deadline) {
-      give_up(x, {});
+      give_up(x, refusal_);
       settled = true;
     }
   return settled ? step{action::settle} : step{};
@@ -112,10 +112,20 @@ group_commit::step group_commit::begin() {
 }
 
 caf::expected<begun_transaction> group_commit::ask_for_lock() {
+  store_.wait_at_most(time_for_lock());
   auto begun = store_.begin();
   now_ = time_.now();
   slot_.retries().attempt(time_, !begun && code_of(begun.error()) == errc::busy);
   return begun;
+}
+
+// SQLite's own wait must not outlast the first deadline among those who need the lock.
+std::chrono::milliseconds group_commit::time_for_lock() const {
+  auto earliest = clock::steady::max();
+  for (const auto& x : entries_)
+    if (!x.failed() && !x.result)
+      earliest = std::min(earliest, x.deadline);
+  return std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(earliest - now_));
 }
 
 void group_commit::end_wait_for_lock(clock::steady until) {
@@ -135,13 +145,16 @@ void group_commit::end_wait(entry& x) const {
 group_commit::step group_commit::begin_refused(const failure& why) {
   if (waiting_since_ == clock::steady{})
     waiting_since_ = now_;
+  refusal_ = why;
+  // Those who have waited for so many pauses wait for equal ones.
   uint64_t least_refusals = settings_.retry.attempts;
   auto earliest = clock::steady::max();
   auto settled = false;
   for (auto& x : entries_) {
     if (x.failed() || x.result)
       continue;
-    if (++x.refusals > settings_.retry.attempts || now_ >= x.deadline) {
+    ++x.refusals;
+    if (settings_.retry.attempts == 0 || now_ >= x.deadline) {
       give_up(x, why);
       settled = true;
       continue;
@@ -168,8 +181,7 @@ void group_commit::give_up(entry& x, const failure& why) {
   x.error->code = errc::busy;
   x.error->attempts = static_cast<uint32_t>(x.refusals);
   x.error->waited_ms = static_cast<uint32_t>(std::max<int64_t>(waited.count(), 0));
-  x.error->message = "a process outside the broker holds the lock of this database; asked " + std::to_string(x.refusals)
-                     + " times in " + std::to_string(waited.count()) + " ms";
+  x.error->message += "; asked " + std::to_string(x.refusals) + " times in " + std::to_string(waited.count()) + " ms";
   slot_.retries().gave_up(waited);
 }
 

@@ -83,7 +83,7 @@ public:
   /// Asks again for the lock that a foreign process held.
   step retry();
 
-  /// Refuses what waits for the lock and whose deadline has passed.
+  /// Answers what waits for the lock and whose deadline has passed with `busy`.
   step expire();
 
   /// Refuses everything that waits for the lock, for the reason given.
@@ -133,6 +133,7 @@ private:
 
   step begin();
   caf::expected<begun_transaction> ask_for_lock();
+  std::chrono::milliseconds time_for_lock() const;
   void end_wait_for_lock(clock::steady until);
   void end_wait(entry& x) const;
   step begin_refused(const failure& why);
@@ -174,6 +175,8 @@ private:
   bool open_ = false;
   bool backing_off_ = false;
   std::chrono::milliseconds pause_{0};
+  // Why the lock was refused last.
+  failure refusal_;
   clock::steady retry_at_{};
   // The clock as it was last read: the end of one thing is the beginning of the next, and reading it costs.
   clock::steady now_{};

@@ -50,6 +50,7 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
       if (auto& other = flights_.at(i->second);
           other.slot == &slot && other.waiters.size() <= max_queued_ && may_join(other, x.request)) {
         ++joined_;
+        retry_before(x, other, out);
         other.waiters.push_back(std::move(x));
         return;
       }
@@ -183,10 +184,19 @@ void read_desk::give_up(waiter& x, const failure& why, clock::steady now, outcom
 }
 
 void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outcome& out) {
+  auto found = flights_.find(id);
+  if (found != flights_.end() && !result && code_of(result.error()) == errc::busy)
+    return lock_refused(id, found->second, describe(result.error()), out);
   auto x = take(id);
   if (!x)
     return;
   desks_[x->slot].readers.finished(*x->reader, id);
+  if (x->refusals > 0) {
+    auto& counters = x->slot->retries();
+    counters.attempt(time_, false);
+    counters.succeeded(x->waiters.size(),
+                       std::chrono::duration_cast<std::chrono::milliseconds>(time_.now() - x->locked_since));
+  }
   if (result) {
     if (result->external_commit)
       notice_external_commit(*x, out);
@@ -277,6 +287,7 @@ void read_desk::abandon(outcome& out) {
       fail(w, why, out);
   flights_.clear();
   joinable_.clear();
+  paused_.clear();
   for (auto& [slot, own] : desks_)
     own.queue.clear();
 }

@@ -71,8 +71,11 @@ public:
   /// Whether a connection to the file is open.
   virtual bool is_open() const = 0;
 
+  /// How long the next `begin` may wait for a lock, at most; it is not longer than the store's own bound.
+  virtual void wait_at_most(std::chrono::milliseconds) noexcept {}
+
   /// Opens the file if it is not open, makes it a WAL database with a ledger, and takes the write lock.
-  /// `errc::busy` when a foreign process kept the lock for the connection's busy time-out.
+  /// `errc::busy` when a foreign process kept the lock for that time; the message names the process if it can be found.
   virtual caf::expected<begun_transaction> begin() = 0;
 
   /// Whether a transaction is open.
@@ -129,6 +132,7 @@ public:
   virtual ~read_store() = default;
 
   /// Runs one bounded query on a snapshot of its own. `limits` are the effective ones: nothing in them is zero.
+  /// `errc::busy` as in `write_store::begin`; it does not wait past `limits.timeout`.
   virtual caf::expected<executed_read> run(const read_request& request, const read_limits& limits) = 0;
 
   /// As in `write_store`.

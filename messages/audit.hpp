@@ -16,7 +16,8 @@ namespace sluice {
 /// for those in the damaged file of that name; a `buffered` one for `count` operations that an agent had put into the
 /// write-behind buffer, and that went into one commit. A `ledger_epoch` says that a ledger was begun anew: `key` is the
 /// epoch, `commit_seq` its first number; a `repair` says what `sluice doctor --repair` did. A `file_event` tells what
-/// another program did to the files of a database.
+/// another program did to the files of a database, a `journal_recovery` that the transaction of a killed program was
+/// rolled back.
 enum class request_type : uint8_t {
   write,
   read,
@@ -27,11 +28,12 @@ enum class request_type : uint8_t {
   ledger_epoch,
   repair,
   file_event,
+  journal_recovery,
 };
 
 constexpr std::string_view to_string(request_type x) {
-  constexpr std::array<std::string_view, 9> words{"write",    "read",         "cache_hit", "foreign_commit", "audit_gap",
-                                                  "buffered", "ledger_epoch", "repair",    "file_event"};
+  constexpr std::array<std::string_view, 10> words{"write",     "read",     "cache_hit",    "foreign_commit", "audit_gap",
+                                                   "buffered",  "ledger_epoch", "repair", "file_event", "journal_recovery"};
   return words[static_cast<size_t>(x)];
 }
 

@@ -56,6 +56,8 @@ using cache_actor = caf::typed_actor<
   caf::replies_to<cancel_atom, std::string>::with<bool>,
   // Hands out what a reader has found, and the next query to it.
   caf::reacts_to<read_done>,
+  // Runs the reads again that found their database locked by a foreign process; it sends this to itself.
+  caf::reacts_to<retry_atom>,
   // Removes the entries that a commit made stale.
   caf::reacts_to<invalidation>,
   // Takes a reader into the pool of the named database.

@@ -110,7 +110,7 @@ std::optional<caf::error> make_folder(const fs::path& path) {
 
 } // namespace
 
-caf::expected<store_root> store_root::open(const fs::path& root) {
+caf::expected<store_root> store_root::look_up(const fs::path& root) {
   std::error_code failed;
   auto path = fs::canonical(root.empty() ? fs::path{"."} : root, failed);
   if (failed == std::errc::permission_denied)
@@ -121,9 +121,15 @@ caf::expected<store_root> store_root::open(const fs::path& root) {
     return make_error(errc::unknown_database, "the store root does not exist");
   if (!fs::is_directory(path, failed))
     return make_error(errc::invalid_request, "the store root is not a folder");
-  if (auto why = make_folder(path / ".sluice"))
-    return std::move(*why);
   return store_root{std::move(path)};
+}
+
+caf::expected<store_root> store_root::open(const fs::path& root) {
+  auto found = look_up(root);
+  if (found)
+    if (auto why = make_folder(found->folder()))
+      return std::move(*why);
+  return found;
 }
 
 caf::expected<std::string> store_root::resolve(std::string_view name) const {

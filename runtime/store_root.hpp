@@ -19,6 +19,10 @@ public:
   /// not, `read_only` when nothing may be created there, `not_authorized` when its `.sluice` belongs to another user.
   static caf::expected<store_root> open(const std::filesystem::path& root);
 
+  /// Looks the folder up and makes nothing: for those who only read, where nothing may be written. Errors as `open`,
+  /// but for those about `.sluice/`.
+  static caf::expected<store_root> look_up(const std::filesystem::path& root);
+
   /// Absolute, without links.
   const std::filesystem::path& path() const noexcept { return path_; }
 

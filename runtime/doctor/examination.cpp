@@ -10,6 +10,7 @@
 #include "runtime/doctor/processes.hpp"
 #include "runtime/doctor/wal_view.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/store_status.hpp"
 
 #include <algorithm>
@@ -127,7 +128,7 @@ private:
       }
       auto journal = sqlite::journal_of(root_ / name);
       add(judge_journal(name, journal, others));
-      add(judge_inspection(name, sqlite::inspect(root_ / name, how_)));
+      add(judge_inspection(name, sqlite::inspect(root_ / name, how_), sqlite::has_rollback_journal(root_ / name)));
     }
   }
 

@@ -14,10 +14,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array request_types{request_type::write, request_type::read, request_type::cache_hit,
-                                   request_type::foreign_commit, request_type::audit_gap,
-                                   request_type::buffered,       request_type::ledger_epoch,
-                                   request_type::repair,         request_type::file_event};
+constexpr std::array request_types{request_type::write,          request_type::read,         request_type::cache_hit,
+                                   request_type::foreign_commit, request_type::audit_gap,    request_type::buffered,
+                                   request_type::ledger_epoch,   request_type::repair,       request_type::file_event,
+                                   request_type::journal_recovery};
 
 template <class Field> constexpr bool is_number = std::is_same_v<std::remove_cv_t<Field>, int64_t>;
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <fcntl.h>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -52,6 +53,15 @@ caf::error check_file(const std::filesystem::path& path, open_mode mode) {
   return {};
 }
 
+// SQLite would make it as the umask has it; others could then read it, and hold up every write by a lock on -shm, which
+// has the mode of the database. Without a descriptor: closing one could drop the locks of other connections.
+void create_private(const std::filesystem::path& path) noexcept {
+  constexpr mode_t for_owner = 0600;
+  // The umask may take from it.
+  if (mknod(path.c_str(), S_IFREG | for_owner, 0) == 0)
+    static_cast<void>(fchmodat(AT_FDCWD, path.c_str(), for_owner, 0));
+}
+
 std::string immutable_uri(const std::filesystem::path& file) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string result = "file:";
@@ -90,6 +100,8 @@ caf::expected<connection> connection::open(const std::filesystem::path& path, co
     return make_error(errc::unknown_database, "a database needs a file name");
   if (auto why = check_file(file, options.mode))
     return why;
+  if (options.mode == open_mode::read_write_create)
+    create_private(file);
   auto writes = options.mode == open_mode::read_write_create;
   auto flags = (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX
                | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;

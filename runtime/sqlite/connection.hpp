@@ -16,7 +16,7 @@ namespace sluice::sqlite {
 enum class open_mode : uint8_t {
   /// Reads an existing file in whatever journal mode it has; never creates one, never checkpoints.
   read_only,
-  /// Reads and writes; creates the file when it is missing and makes it a WAL database.
+  /// Reads and writes; creates the file when it is missing, for its owner alone (0600), and makes it a WAL database.
   read_write_create,
 };
 

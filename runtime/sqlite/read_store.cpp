@@ -2,13 +2,18 @@
 
 #include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/busy_error.hpp"
+#include "runtime/sqlite/double_quotes.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/query_plan.hpp"
+#include "runtime/sqlite/read_only_place.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/statement_cache.hpp"
 #include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
+#include <optional>
 #include <utility>
 
 namespace sluice::sqlite {
@@ -21,6 +26,11 @@ constexpr int max_attempts = 5;
 
 int prepared_anew(const prepared_statement& stmt) noexcept {
   return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
+}
+
+// A view that has changed may have text in double quotes now, which only preparing anew finds out.
+bool needs_prepare(const caf::error& why) {
+  return code_of(why) == errc::sql_error && !missing_column(describe(why).message).empty();
 }
 
 // Ends a statement's execution, and with it its snapshot, however the scope is left.
@@ -54,12 +64,12 @@ struct session {
 class sqlite_read_store final : public read_store, private file_guard::user {
 public:
   sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
-                    std::shared_ptr<file_guard> files)
-    : path_(std::move(path)), time_(time), files_(std::move(files)) {
+                    std::function<void()> on_recovery, std::shared_ptr<file_guard> files)
+    : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)), files_(std::move(files)) {
     files_->join(*this);
     options_.mode = open_mode::read_only;
     options_.synchronous = config.synchronous;
-    options_.busy_timeout = config.busy_timeout;
+    busy_timeout_ = config.busy_timeout;
     options_.page_cache_bytes = config.page_cache_bytes;
   }
 
@@ -75,6 +85,8 @@ private:
 
   caf::expected<void> open();
   void close() noexcept;
+  caf::expected<executed_read> run_recovered(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
   bool sees_external_commit();
   bool has_log() const;
@@ -91,8 +103,14 @@ private:
 
   std::filesystem::path path_;
   const clock& time_;
+  const std::function<void()> on_recovery_;
   connection_options options_;
   std::shared_ptr<file_guard> files_;
+  std::chrono::milliseconds busy_timeout_{0};
+  // Whether the session waits for locks for a shorter time than that.
+  bool hurried_ = false;
+  // Of a file that is read as one that nobody changes.
+  std::optional<file_stamp> unchanged_;
   std::unique_ptr<session> session_;
   uint64_t external_commits_ = 0;
   // Of the read under way.
@@ -103,9 +121,17 @@ private:
 caf::expected<void> sqlite_read_store::open() {
   if (auto may = files_->before_open(); !may)
     return may;
+  file_stamp before{path_};
   auto db = connection::open(path_, options_);
+  auto is_immutable = !db && is_readable_as_immutable(path_, db.error());
+  if (is_immutable) {
+    auto options = options_;
+    options.immutable = true;
+    db = connection::open(path_, options);
+  }
   if (!db)
-    return std::move(db.error());
+    return unreadable_wal(path_, std::move(db.error()));
+  unchanged_ = is_immutable ? std::optional{before} : std::nullopt;
   auto made = std::make_unique<session>(std::move(*db));
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN"},
                                          {&made->commit, "COMMIT"},
@@ -115,7 +141,7 @@ caf::expected<void> sqlite_read_store::open() {
     return done;
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
-  session_->has_log = has_log();
+  session_->has_log = !unchanged_ && has_log();
   session_->data_version = data_version();
   auto known = files_->opened(*this);
   if (!known)
@@ -163,7 +189,7 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   auto begin = time_.now();
   deadline_ = begin + limits.timeout;
   cancel_ = &request.cancel;
-  auto result = run_in_use(request, limits);
+  auto result = run_recovered(request, limits);
   cancel_ = nullptr;
   // What is interrupted before the query itself, while it is prepared, does not know why.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
@@ -174,22 +200,59 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   return result;
 }
 
-caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
-  for (auto i = 0;; ++i) {
+caf::expected<executed_read> sqlite_read_store::run_recovered(const read_request& request, const read_limits& limits) {
+  auto result = run_current(request, limits);
+  // What a read-only connection cannot do: roll back what a killed program left half written.
+  if (!result && (code_of(result.error()) == errc::read_only || code_of(result.error()) == errc::io_error)
+      && has_rollback_journal(path_)) {
+    auto recovered = recover_journal(path_, options_.busy_timeout);
+    if (!recovered)
+      return std::move(recovered.error());
+    if (*recovered && on_recovery_)
+      on_recovery_();
+    result = run_current(request, limits);
+  }
+  if (!result && code_of(result.error()) == errc::busy)
+    return busy_for(path_, result.error());
+  return result;
+}
+
+// On the files that lie at the path, from the beginning to the end.
+caf::expected<executed_read> sqlite_read_store::run_current(const read_request& request, const read_limits& limits) {
+  for (auto i = 0; i < max_attempts; ++i) {
     if (auto may = files_->enter(*this); !may)
       return std::move(may.error());
-    auto opened = session_ ? caf::expected<void>{caf::unit} : open();
-    auto result = opened ? attempt(request, limits) : caf::expected<executed_read>{std::move(opened.error())};
-    auto is_current = files_->is_current(*this);
-    if (result)
-      result->external_commit = sees_external_commit();
-    else if (session_ && spoils_connection(code_of(result.error())))
+    auto result = run_in_use(request, limits);
+    // What other files answered, or what was interrupted because there are others, says nothing.
+    auto is_current = files_->is_current(*this) || has(defect::use_old_connection);
+    // Nothing keeps those who may write from changing what is read as immutable.
+    auto is_unchanged = !session_ || !unchanged_ || file_stamp{path_} == *unchanged_;
+    if (session_ && (!is_unchanged || (!result && spoils_connection(code_of(result.error())))))
       close();
     files_->leave(*this);
-    // What other files answered, or what was interrupted because there are others, says nothing.
-    if (is_current || has(defect::use_old_connection) || i == max_attempts || time_.now() >= deadline_)
+    if ((is_current && is_unchanged) || time_.now() >= deadline_)
       return result;
   }
+  return make_error(errc::busy, "the files of this database keep changing while it is read");
+}
+
+caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
+  if (session_ && unchanged_ && file_stamp{path_} != *unchanged_)
+    close();
+  // Neither opening nor waiting for a lock may outlast the time of the read.
+  auto hurries = limits.timeout < busy_timeout_;
+  options_.busy_timeout = hurries ? limits.timeout : busy_timeout_;
+  if (!session_) {
+    if (auto opened = open(); !opened)
+      return std::move(opened.error());
+  } else if (hurries || hurried_) {
+    session_->db.set_busy_timeout(options_.busy_timeout);
+  }
+  hurried_ = hurries;
+  auto result = attempt(request, limits);
+  if (result)
+    result->external_commit = sees_external_commit();
+  return result;
 }
 
 caf::expected<executed_read> sqlite_read_store::attempt(const read_request& request, const read_limits& limits) {
@@ -198,6 +261,7 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     if (!found)
       return std::move(found.error());
     auto& x = **found;
+    auto failed = false;
     if (!x.facts.read_only)
       return make_error(errc::invalid_request, "this statement writes; send it as a write");
     executed_read result;
@@ -206,8 +270,13 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
       auto why = bind_parameters(x, request.query.params);
       if (!why)
         why = collect(x, limits, result.result);
-      if (why)
+      if (why && (i > 0 || !needs_prepare(why)))
         return why;
+      failed = static_cast<bool>(why);
+    }
+    if (failed) {
+      session_->statements.erase(request.query.sql);
+      continue;
     }
     auto valid = still_valid(x);
     if (!valid)
@@ -324,11 +393,11 @@ uint32_t sqlite_read_store::data_version() const noexcept {
 
 } // namespace
 
-std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
-                                            const clock& time, std::shared_ptr<file_guard> files) {
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                                            std::function<void()> on_recovery, std::shared_ptr<file_guard> files) {
   if (!files)
     files = std::make_shared<file_guard>(path);
-  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(files));
+  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(on_recovery), std::move(files));
 }
 
 } // namespace sluice::sqlite

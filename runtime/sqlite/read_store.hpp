@@ -6,6 +6,7 @@
 #include "runtime/sqlite/file_guard.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 namespace sluice::sqlite {
@@ -17,8 +18,12 @@ namespace sluice::sqlite {
 /// `run` refuses statements that write (`errc::invalid_request`). Of a result that passes a bound, the rows within the
 /// bounds are returned, marked `truncated`. `time`, by which queries are interrupted, outlives the store. The stores of
 /// one database share `files`; null makes an own one.
+///
+/// A hot rollback journal, which a killed program left, is rolled back first; `on_recovery`, which may be empty, is
+/// called when that was done, by the reader's thread. A WAL database in a place where nothing may be written is read as
+/// one that nobody changes, and anew when it has changed all the same.
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
-                                            const clock& time = machine_time(),
+                                            const clock& time = machine_time(), std::function<void()> on_recovery = {},
                                             std::shared_ptr<file_guard> files = nullptr);
 
 } // namespace sluice::sqlite

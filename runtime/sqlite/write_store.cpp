@@ -1,6 +1,7 @@
 #include "runtime/sqlite/write_store.hpp"
 
 #include "actors/defect.hpp"
+#include "runtime/sqlite/busy_error.hpp"
 #include "runtime/sqlite/commit_fate.hpp"
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/leftovers.hpp"
@@ -57,8 +58,8 @@ class sqlite_write_store final : public write_store, private file_guard::user {
 public:
   sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time, ledger_standing known,
                      std::shared_ptr<file_guard> files)
-    : path_(std::move(path)), time_(time), limits_{config.read_max_rows, config.read_max_bytes},
-      files_(std::move(files)),
+    : path_(std::move(path)), time_(time), busy_timeout_(config.busy_timeout), patience_(config.busy_timeout),
+      limits_{config.read_max_rows, config.read_max_bytes}, files_(std::move(files)),
       ledger_settings_{config.key_retention, config.synchronous != synchronous_mode::full}, known_(std::move(known)) {
     files_->join(*this);
     options_.mode = open_mode::read_write_create;
@@ -70,6 +71,7 @@ public:
   ~sqlite_write_store() override;
 
   bool is_open() const override { return files_->is_open(*this); }
+  void wait_at_most(std::chrono::milliseconds time) noexcept override { patience_ = std::min(time, busy_timeout_); }
   caf::expected<begun_transaction> begin() override;
   bool in_transaction() const override { return in_use_ && session_ && session_->db.in_transaction(); }
   caf::expected<std::optional<write_result>> recall(const write_request& request) override;
@@ -95,6 +97,7 @@ private:
   caf::expected<void> use();
   void end_use() noexcept;
   caf::expected<begun_transaction> begin_in_use();
+  caf::expected<void> take_lock();
   caf::expected<void> enter_ledger(begun_transaction& found);
   caf::expected<void> check_files();
   caf::expected<bool> committed_in_use(uint64_t seq);
@@ -109,6 +112,9 @@ private:
   std::filesystem::path path_;
   const clock& time_;
   connection_options options_;
+  std::chrono::milliseconds busy_timeout_;
+  // Of the next `begin`.
+  std::chrono::milliseconds patience_;
   return_limits limits_;
   std::shared_ptr<file_guard> files_;
   ledger_settings ledger_settings_;
@@ -205,13 +211,8 @@ caf::expected<begun_transaction> sqlite_write_store::begin() {
 }
 
 caf::expected<begun_transaction> sqlite_write_store::begin_in_use() {
-  if (!session_)
-    if (auto opened = open(); !opened)
-      return std::move(opened.error());
-  auto code = session_->begin.step_code();
-  session_->begin.reset();
-  if (code != SQLITE_DONE)
-    return failed(code);
+  if (auto taken = take_lock(); !taken)
+    return code_of(taken.error()) == errc::busy ? busy_for(path_, taken.error()) : std::move(taken.error());
   begun_transaction found;
   if (auto entered = enter_ledger(found); !entered) {
     rollback();
@@ -220,15 +221,37 @@ caf::expected<begun_transaction> sqlite_write_store::begin_in_use() {
   return found;
 }
 
+// Waits for it as long as the requests can, opening included.
+caf::expected<void> sqlite_write_store::take_lock() {
+  auto patience = std::exchange(patience_, busy_timeout_);
+  options_.busy_timeout = patience;
+  auto was_open = session_ != nullptr;
+  auto opened = was_open ? caf::expected<void>{caf::unit} : open();
+  options_.busy_timeout = busy_timeout_;
+  if (!opened)
+    return opened;
+  auto hurries = patience < busy_timeout_;
+  if (hurries && was_open)
+    session_->db.set_busy_timeout(patience);
+  auto code = session_->begin.step_code();
+  session_->begin.reset();
+  if (hurries)
+    session_->db.set_busy_timeout(busy_timeout_);
+  if (code != SQLITE_DONE)
+    return failed(code);
+  return caf::unit;
+}
+
 caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found) {
   auto& s = *session_;
   files_->see_commits(s.db.handle(), true);
   // A reader may have seen it first.
-  auto changed = files_->take_external_commit();
+  auto changed = files_->has_external_commit();
   if (changed)
     s.runner.forget_statements();
   if (auto entered = s.book.enter(changed); !entered)
     return entered;
+  files_->take_external_commit();
   ledger_is_new_ = s.book.created();
   found.next_seq = s.book.next_seq();
   found.new_epoch = s.book.begun_epoch();

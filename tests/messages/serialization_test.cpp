@@ -119,6 +119,7 @@ TEST_CASE("a write request travels, but for the moment it was received, which is
   x.idempotency_key = "key";
   x.correlation_id = "trace";
   x.deadline = 1'234ms;
+  x.enforce_foreign_keys = false;
   x.peer = {1'000, 42};
   x.received = std::chrono::steady_clock::time_point{} + 1h;
   auto copy = n.travel_in_message(x);
@@ -130,6 +131,7 @@ TEST_CASE("a write request travels, but for the moment it was received, which is
   CHECK(copy.idempotency_key == x.idempotency_key);
   CHECK(copy.correlation_id == x.correlation_id);
   CHECK(copy.deadline == x.deadline);
+  CHECK(!copy.enforce_foreign_keys);
   CHECK(copy.peer.uid == 1'000);
   CHECK(copy.peer.pid == 42);
   CHECK(copy.received == std::chrono::steady_clock::time_point{});

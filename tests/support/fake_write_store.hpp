@@ -71,6 +71,7 @@ struct fake_disk {
   bool checkpoint_throws = false;
 
   uint64_t begins = 0;
+  std::vector<std::chrono::milliseconds> waits;
   uint64_t recalls = 0;
   uint64_t explained = 0;
   std::map<std::string, uint64_t> executions;
@@ -96,6 +97,8 @@ public:
 
   bool is_open() const override { return open_; }
   bool in_transaction() const override { return pending_.has_value(); }
+
+  void wait_at_most(std::chrono::milliseconds time) noexcept override { disk_.waits.push_back(time); }
 
   caf::expected<begun_transaction> begin() override {
     ++disk_.begins;

@@ -33,6 +33,13 @@ caf::error take(const json& x, std::string_view field, freshness& to) {
   return caf::none;
 }
 
+caf::error take_switch(const json& x, std::string_view field, bool& to) {
+  if (x != "on" && x != "off")
+    return invalid(field, "must be \"on\" or \"off\"");
+  to = x == "on";
+  return caf::none;
+}
+
 caf::error take(const json& x, std::string_view field, parameters& to) {
   auto params = parameters_from_json(x, field);
   if (!params)
@@ -100,6 +107,8 @@ caf::expected<write_request> write_from_json(const json& params) {
       return take(x, name, result.deadline);
     if (name == "integers")
       return rpc::take(x, name, result.integers);
+    if (name == "foreign_keys")
+      return take_switch(x, name, result.enforce_foreign_keys);
     if (name == "capsule")
       return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
     return unknown_member(name);

@@ -115,7 +115,7 @@ caf::error take(const json& x, audit_record& to) {
     if (name == "db")
       return rpc::take(content, name, to.db);
     if (name == "request_type")
-      return take_word(content, name, request_type::repair, to.type);
+      return take_word(content, name, request_type::journal_recovery, to.type);
     if (name == "idempotency_key" || name == "read_key")
       return rpc::take(content, name, to.key);
     if (name == "status")

@@ -54,6 +54,11 @@ constexpr std::string_view write_tool = R"json({
         "enum": ["number", "text", "tagged"],
         "description": "How integers beyond 2^53 come back, for clients whose numbers cannot hold them: as number, as a decimal text (integer_text is true then), or tagged as {\"$integer\":\"9007199254740993\"}."
       },
+      "foreign_keys": {
+        "type": "string",
+        "enum": ["on", "off"],
+        "description": "off executes the statements without foreign keys and their ON DELETE actions, as rebuilding a table needs (create, copy, drop, rename); the keys are checked before the commit. on if left out."
+      },
       "agent": {
         "type": "string",
         "maxLength": 256,

@@ -125,6 +125,16 @@ TEST_CASE("a write that is malformed is refused with the field named") {
   bad(R"({"db":"a","statements":[{"sql":"x"}],"sql":"x"})", "sql");
 }
 
+TEST_CASE("foreign keys are on or off, and nothing else") {
+  auto write = [](const std::string& keys) {
+    return R"({"db":"a","statements":[{"sql":"x"}],"foreign_keys":)" + keys + "}";
+  };
+  for (const auto* bad : {"true", "\"OFF\"", "null", "0"})
+    refuses(rpc::write_from_json, write(bad), "foreign_keys");
+  CHECK(!rpc::write_from_json(parsed(write("\"off\"")))->enforce_foreign_keys);
+  CHECK(rpc::write_from_json(parsed(write("\"on\"")))->enforce_foreign_keys);
+}
+
 TEST_CASE("times and bounds outside their ranges are refused") {
   auto write = [](const std::string& deadline) {
     return R"({"db":"a","statements":[{"sql":"x"}],"deadline_ms":)" + deadline + "}";
