@@ -136,8 +136,8 @@ void connection::on_header(error_code failed, size_t) {
   keep_ = head.keep_alive() && head.version() == 11;
   auto admitted = shared_.admission.admit(head);
   if (const auto* why = std::get_if<refusal>(&admitted)) {
-    // What follows may be a body that nobody reads.
-    keep_ = keep_ && parser_->is_done();
+    // What follows may be a body that nobody reads, even where the parser sees none.
+    keep_ = keep_ && parser_->is_done() && head.count(field::transfer_encoding) == 0;
     return send(answer_to_refused(*why));
   }
   route_ = std::get<route>(admitted);
