@@ -65,6 +65,13 @@ bool may_change_schema(const write_request& x) noexcept {
                      [](const statement& each) { return may_change_schema(std::string_view{each.sql.str()}); });
 }
 
+clock::steady schema_barrier::next_deadline() const {
+  auto result = clock::steady::max();
+  for (const auto& x : waiting_)
+    result = std::min(result, x.deadline);
+  return result;
+}
+
 std::vector<schema_barrier::waiting> schema_barrier::take_expired(clock::steady now) {
   std::vector<waiting> expired;
   std::vector<waiting> rest;

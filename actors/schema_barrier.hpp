@@ -32,6 +32,9 @@ public:
 
   void hold(waiting x) { waiting_.push_back(std::move(x)); }
 
+  /// The earliest deadline of what is held back; `max` when there is none.
+  clock::steady next_deadline() const;
+
   /// Those whose deadline has come, in order.
   std::vector<waiting> take_expired(clock::steady now);
 

@@ -56,6 +56,7 @@ struct writer_state {
   void quiesce_buffer();
   std::optional<failure> why_rows_wait(const caf::expected<flush_report>& answer) const;
   void quiesced(const caf::expected<flush_report>& answer);
+  void expire_at(clock::steady deadline);
   void expire_held();
   void resume_buffer();
   void refuse_held(const failure& why);
@@ -67,6 +68,8 @@ struct writer_state {
   schema_barrier barrier;
   // The buffer takes no operations until it is told of the schema change.
   bool resume_due = false;
+  // When the requests that are held back are looked at next.
+  clock::steady next_expiry = clock::steady::max();
   bool idle_armed = false;
   bool retry_armed = false;
   clock::steady pruned_at{};

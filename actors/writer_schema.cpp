@@ -38,7 +38,14 @@ void writer_state::hold(write_request request, reply<write_result> to) {
   auto deadline =
     request.received + (request.deadline.count() > 0 ? request.deadline : parts.settings.group.default_deadline);
   barrier.hold({std::move(request), std::move(to), deadline});
-  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
+  expire_at(deadline);
+}
+
+void writer_state::expire_at(clock::steady deadline) {
+  if (deadline >= next_expiry)
+    return;
+  next_expiry = deadline;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - parts.time->now());
   self->delayed_send(self, std::max(std::chrono::milliseconds{0}, left), caf::timeout_atom_v);
 }
 
@@ -76,13 +83,17 @@ void writer_state::quiesced(const caf::expected<flush_report>& answer) {
 
 // Executing what is too late refuses it.
 void writer_state::expire_held() {
-  for (auto& x : barrier.take_expired(parts.time->now()))
+  auto now = parts.time->now();
+  if (next_expiry <= now)
+    next_expiry = clock::steady::max();
+  for (auto& x : barrier.take_expired(now))
     follow(group->add(std::move(x.request), std::move(x.to)));
+  expire_at(barrier.next_deadline());
 }
 
 // Once the listeners, and so the buffer, have been told what the change was.
 void writer_state::resume_buffer() {
-  if (!resume_due || !group->empty())
+  if (!resume_due || barrier.is_up() || !group->empty())
     return;
   resume_due = false;
   if (auto buffer = parts.actors->buffer())

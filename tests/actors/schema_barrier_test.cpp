@@ -41,6 +41,7 @@ TEST_CASE("what is held back comes out in order, and what is too late before tha
     x.request_id = std::to_string(i);
     aut.hold({std::move(x), {}, start + (i % 2 ? 1s : 2s)});
   }
+  CHECK(aut.next_deadline() == start + 1s);
   CHECK(aut.take_expired(start).empty());
   auto late = aut.take_expired(start + 1s);
   REQUIRE(late.size() == 2);
@@ -53,6 +54,7 @@ TEST_CASE("what is held back comes out in order, and what is too late before tha
   CHECK(rest[1].request.request_id == "2");
   CHECK_FALSE(aut.is_up());
   CHECK(aut.lower().empty());
+  CHECK(aut.next_deadline() == clock::steady::max());
 }
 
 } // namespace sluice::test::schema_barrier_test
