@@ -103,7 +103,7 @@ void buffer_state::show(const lookup_ptr& x, const read_result& stored) {
   x->to.deliver(std::move(result));
 }
 
-void buffer_state::decide(const rejected_decision& x, caf::typed_response_promise<uint64_t> done) {
+void buffer_state::decide(const rejected_decision& x, reply<uint64_t> done) {
   auto to = std::make_shared<reply<uint64_t>>(std::move(done));
   if (closing)
     return to->deliver(refusal());
@@ -154,6 +154,8 @@ caf::expected<uint64_t> buffer_state::take_back(const std::vector<uint64_t>& ids
   for (const auto& x : page->rows) {
     if (std::find(ids.begin(), ids.end(), x.id) == ids.end())
       continue;
+    if (quiet.count(x.operation.row.db) > 0)
+      return busy("the schema of " + x.operation.row.db + " is being changed; try again");
     // One that is as impossible as before stays where it is, with what is wrong with it.
     auto shape = shapes.find(x.operation.row.db, x.operation.row.table);
     if (auto checked = shape ? check(*shape, x.operation) : caf::expected<checked_operation>{refusal()}) {

@@ -21,7 +21,7 @@ group_commit::group_commit(write_store& store, database_slot& slot, const clock&
   : store_(store), slot_(slot), time_(time), settings_(settings), slow_(slow), backoff_(settings.retry, seed),
     ids_(seed) {}
 
-group_commit::step group_commit::add(write_request request, reply<write_result> to) {
+group_commit::entry& group_commit::take_in(write_request request, reply<write_result> to) {
   now_ = time_.now();
   auto& x = entries_.emplace_back();
   x.bytes = footprint(request);
@@ -32,6 +32,11 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
   if (x.request.request_id.empty())
     x.request.request_id = ids_.next();
   x.deadline = x.request.received + (x.request.deadline.count() > 0 ? x.request.deadline : settings_.default_deadline);
+  return x;
+}
+
+group_commit::step group_commit::add(write_request request, reply<write_result> to) {
+  auto& x = take_in(std::move(request), std::move(to));
   if (backing_off_)
     // Its own time may be up before the lock is asked for again.
     return x.deadline < retry_at_ ? step{action::expire, milliseconds_until(x.deadline)} : step{};
@@ -41,6 +46,13 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
   if (!execute({last, last + 1}, {0, last + 1}))
     return {action::settle};
   return full_or(action::wait);
+}
+
+group_commit::step group_commit::refuse(write_request request, reply<write_result> to, const failure& why) {
+  auto& x = take_in(std::move(request), std::move(to));
+  end_wait(x);
+  x.error = why;
+  return {action::settle};
 }
 
 group_commit::step group_commit::expire() {

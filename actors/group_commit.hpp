@@ -80,6 +80,9 @@ public:
   /// Takes a request in, and executes it unless a foreign process holds the lock.
   step add(write_request request, reply<write_result> to);
 
+  /// Takes a request in that is not to be executed, for the reason given.
+  step refuse(write_request request, reply<write_result> to, const failure& why);
+
   /// Asks again for the lock that a foreign process held.
   step retry();
 
@@ -131,6 +134,7 @@ private:
 
   using range = std::pair<size_t, size_t>;
 
+  entry& take_in(write_request request, reply<write_result> to);
   step begin();
   caf::expected<begun_transaction> ask_for_lock();
   std::chrono::milliseconds time_for_lock() const;

@@ -1,5 +1,6 @@
 #include "runtime/broker.hpp"
 
+#include "actors/unrecorded_requests.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
 #include "runtime/sqlite/audit_store.hpp"
@@ -20,6 +21,7 @@ refusal_actor::behavior_type refuse(refusal_actor::pointer) {
     [](failure& why, const buffer_put&) -> caf::result<buffer_receipt> { return make_error(std::move(why)); },
     [](failure& why, const buffer_get&) -> caf::result<buffered_row> { return make_error(std::move(why)); },
     [](failure& why, const flush_request&) -> caf::result<flush_report> { return make_error(std::move(why)); },
+    [](failure& why, const rejected_decision&) -> caf::result<uint64_t> { return make_error(std::move(why)); },
   };
 }
 
@@ -173,6 +175,11 @@ void broker_core::forget_actors() {
   lock.reset();
 }
 
+void broker_core::record(const unrecorded_request& x, std::string_view status) {
+  if (auto audit = actors->audit())
+    caf::anon_send(audit, audit_batch{{record_of(x, status, wall_us(time))}, true});
+}
+
 void broker_core::warn(std::string_view text) {
   std::lock_guard guard{warning_mutex_};
   if (on_warning_)
@@ -268,8 +275,14 @@ broker::~broker() {
 
 caf::expected<database> broker::open_database(const std::string& name) {
   auto canonical = core_->root.resolve(name);
-  if (!canonical)
+  if (!canonical) {
+    unrecorded_request x;
+    x.type = request_type::open;
+    x.agent = "anonymous";
+    x.db = name;
+    record(x, to_string(code_of(canonical.error())));
     return canonical.error();
+  }
   auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::open_atom_v, *canonical);
   if (!answer)
     return answer.error();
@@ -312,6 +325,8 @@ broker_status broker::status() const {
 }
 
 logger broker::logs() const { return logger{core_->log}; }
+
+void broker::record(const unrecorded_request& x, std::string_view status) const { core_->record(x, status); }
 
 void broker::log(log_level level, std::string_view source, std::string_view message, std::string_view agent) const {
   core_->log->push(level, source, message, agent);

@@ -119,6 +119,9 @@ struct broker_core {
     return result;
   }
 
+  /// Has a request recorded that no actor keeps a record of. @param status "ok", or the word of an error. Thread-safe.
+  void record(const unrecorded_request& x, std::string_view status);
+
   /// Tells the host, in words, what its operator should know. Thread-safe.
   void warn(std::string_view text);
 

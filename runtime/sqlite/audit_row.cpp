@@ -14,11 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array request_types{request_type::write,          request_type::read,         request_type::cache_hit,
-                                   request_type::foreign_commit, request_type::audit_gap,    request_type::buffered,
-                                   request_type::ledger_epoch,   request_type::repair,       request_type::file_event,
-                                   request_type::journal_recovery};
-
 template <class Field> constexpr bool is_number = std::is_same_v<std::remove_cv_t<Field>, int64_t>;
 
 table_set read_tables(std::string_view text) {
@@ -66,10 +61,7 @@ audit_record to_record(const audit_row& x) {
   r.request_id = x.request_id;
   r.agent = x.agent;
   r.db = x.db;
-  auto type = std::find_if(request_types.begin(), request_types.end(),
-                           [&](request_type t) { return to_string(t) == x.request_type; });
-  // No record of ours has another word; verifying tells.
-  r.type = type == request_types.end() ? request_type::audit_gap : *type;
+  r.type = request_type_of(x.request_type);
   r.key = x.key;
   r.status = x.status;
   r.latency_us = static_cast<uint64_t>(x.latency_us);

@@ -258,7 +258,7 @@ TEST_CASE("audit questions and verdicts travel") {
   CHECK(query.after_seq == 2);
   CHECK(query.limit == 3);
   CHECK(query.newest);
-  auto verdict = n.travel_in_message(audit_verdict{10, 1, 7, "torn", "ab12"});
+  auto verdict = n.travel_in_message(audit_verdict{10, 1, 7, "torn", "ab12", {"a problem"}});
   CHECK(verdict.records == 10);
   CHECK(verdict.broken == 1);
   CHECK(verdict.first_broken == 7);

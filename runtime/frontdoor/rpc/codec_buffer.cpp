@@ -126,6 +126,9 @@ caf::expected<rejected_query> rejected_query_from_json(const json& params) {
 caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) {
   std::vector<uint64_t> result;
   auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return take(x, name, agent);
     if (name != "ids")
       return unknown_member(name);
     // An empty list means all of them to the buffer, and none to whoever has made it.

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace sluice::rpc {
 
 namespace {
@@ -167,10 +169,36 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
 caf::expected<std::string> cancel_from_json(const json& params) {
   std::string result;
   auto why = take_members(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return rpc::take(x, name, agent);
     return name == "request_id" ? rpc::take(x, name, result) : unknown_member(name);
   });
   if (!why && result.empty())
     why = invalid("request_id", "is empty");
+  return result_or(std::move(why), result);
+}
+
+caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const json& params) {
+  std::pair<unrecorded_request, std::string> result;
+  auto& [request, status] = result;
+  auto why = take_members(params, whole_request, {"status"}, [&](const std::string& name, const json& x) {
+    if (caf::error common; take_common(name, x, request, common))
+      return common;
+    if (name == "count")
+      return rpc::take(x, name, request.count, uint32_t{1});
+    if (name == "status")
+      return rpc::take(x, name, status);
+    if (name != "method")
+      return unknown_member(name);
+    std::string method;
+    auto wrong = rpc::take(x, name, method);
+    request.type = request_type_of(method);
+    return wrong;
+  });
+  auto is_error = [&](const auto& x) { return x.word == status; };
+  if (!why && std::none_of(detail::errc_words.begin(), detail::errc_words.end(), is_error))
+    why = invalid("status", "must be the word of an error");
   return result_or(std::move(why), result);
 }
 
