@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 namespace sluice::sqlite {
 
@@ -57,6 +58,9 @@ private:
   bool read_only_;
   judged_comparison result_;
   int64_t newest_us_ = 0;
+  // The ledger holds the commit last agreed on, if there is one: what contradicts the audit behind it is told by its
+  // requests alone.
+  bool holds_agreement_ = true;
 };
 
 caf::expected<void> reconciler::note() {
@@ -125,6 +129,7 @@ caf::expected<found_commits> reconciler::commits_after(agreement& from) {
   if (agreed != from.hash) {
     from.seq = 0;
     from.audit_seq = 0;
+    holds_agreement_ = false;
     return whole(std::move(agreed));
   }
   if (commits.size() == 1) {
@@ -201,7 +206,7 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
     missing.push_back(recovered(commit, request));
   }
   auto is_other = known != audited.end() && !in_both && !known->second.empty() && !known->second.front().empty();
-  if (is_other && commit.seq >= epoch.first && result_.known.standing.conflict.empty())
+  if (is_other && holds_agreement_ && commit.seq >= epoch.first && result_.known.standing.conflict.empty())
     result_.known.standing.conflict = "commit " + std::to_string(commit.seq)
                                       + " in it holds other requests than the audit has for that number";
 }
@@ -279,12 +284,19 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   reached.audit_seq = audit_seq;
   if (auto done = compare_all(std::move(found->page), *audited, reached); !done)
     return std::move(done.error());
-  result_.judgement = judge_ledger(epoch, reached.seq, found->agreed, standing);
-  if (result_.judgement.fault != ledger_fault::none) {
-    // Once they were in the audit, they would pass for what it had known.
-    result_.known.missing.clear();
-    return std::move(result_);
+  // One that the audit has a record of has come about in order.
+  if (epoch.id != standing.epoch && !standing.epoch.empty()) {
+    auto known = has_epoch(epoch);
+    if (!known)
+      return std::move(known.error());
+    if (*known)
+      standing.epoch = epoch.id;
   }
+  result_.judgement = judge_ledger(epoch, reached.seq, found->agreed, standing);
+  if (!standing.conflict.empty())
+    result_.withheld = std::exchange(result_.known.missing, {});
+  if (result_.judgement.fault != ledger_fault::none)
+    return std::move(result_);
   if (auto noted = note_epoch(epoch, before); !noted)
     return std::move(noted.error());
   standing.issued = std::max(standing.issued, reached.seq);
