@@ -179,7 +179,7 @@ struct audit_verdict {
   /// Hex of the last record's hash: what to write down elsewhere, to notice a chain cut short.
   std::string head;
   /// What else is wrong, for people: ledgers that contradict the audit, damaged files that wait for a decision.
-  std::vector<std::string> problems;
+  std::vector<std::string> problems{};
 
   bool intact() const noexcept { return broken == 0 && problems.empty(); }
 };

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -99,6 +100,7 @@ private:
       return;
     for (const auto& text : done->actions)
       did(name, text);
+    std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
     if (done->epoch.id.empty())
       return;
     note(request_type::ledger_epoch, name, done->epoch.id).commit_seq = done->epoch.first;

@@ -12,9 +12,10 @@ namespace {
 constexpr int64_t application_id = 0x736c6175;
 constexpr int64_t audit_format = 1;
 
-// The highest commit number that was ever issued for the name, and the epoch of its ledger. Files of earlier versions
-// have neither.
+// The highest commit number that was ever issued for the name, as of the audit's record `issued_at`, and the epoch of
+// its ledger. Files of earlier versions have none of these.
 constexpr const char* issued_column = "issued_seq INTEGER NOT NULL DEFAULT 0";
+constexpr const char* issued_at_column = "issued_at INTEGER NOT NULL DEFAULT 0";
 constexpr const char* epoch_column = "epoch TEXT NOT NULL DEFAULT ''";
 
 // A row that is replaced (INSERT OR REPLACE) fires no DELETE trigger, hence the triggers on INSERT.
@@ -43,7 +44,7 @@ std::string schema() {
            // `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
            "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
            " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0, "
-         + std::string{issued_column} + ", " + epoch_column
+         + std::string{issued_column} + ", " + issued_at_column + ", " + epoch_column
          + ") STRICT, WITHOUT ROWID;"
            "PRAGMA application_id = "
          + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(audit_format) + ";";
@@ -56,7 +57,8 @@ caf::expected<void> add_columns(connection& db) {
   if (*known)
     return caf::unit;
   auto sql = std::string{"ALTER TABLE databases ADD COLUMN "} + issued_column
-             + "; ALTER TABLE databases ADD COLUMN " + epoch_column;
+             + "; ALTER TABLE databases ADD COLUMN " + issued_at_column + "; ALTER TABLE databases ADD COLUMN "
+             + epoch_column;
   return exec_atomically(db, sql.c_str());
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 namespace sluice::sqlite {
 
@@ -17,7 +18,9 @@ struct agreement {
   uint64_t seq = 0;
   std::string hash;
   uint64_t audit_seq = 0;
+  /// The highest number issued, as of the record `issued_at`.
   uint64_t issued = 0;
+  uint64_t issued_at = 0;
   std::string epoch;
 };
 
@@ -43,6 +46,7 @@ private:
   caf::expected<void> note();
   caf::expected<agreement> last_agreement();
   caf::expected<void> keep(const agreement& x);
+  caf::expected<void> find_issued(agreement& from, uint64_t audit_seq);
   caf::expected<found_commits> commits_after(agreement& from);
   caf::expected<audited_requests> audited_after(uint64_t audit_seq);
   caf::expected<void> compare_all(ledger_page page, audited_requests& audited, agreement& reached);
@@ -57,6 +61,9 @@ private:
   bool read_only_;
   judged_comparison result_;
   int64_t newest_us_ = 0;
+  // The ledger holds the commit last agreed on, if there is one: what contradicts the audit behind it is told by its
+  // requests alone.
+  bool holds_agreement_ = true;
 };
 
 caf::expected<void> reconciler::note() {
@@ -72,7 +79,7 @@ caf::expected<agreement> reconciler::last_agreement() {
   auto epochs = knows_epochs(audit_);
   if (!epochs)
     return std::move(epochs.error());
-  auto columns = *epochs ? std::string{", issued_seq, epoch"} : std::string{", 0, ''"};
+  auto columns = *epochs ? std::string{", issued_seq, issued_at, epoch"} : std::string{", 0, 0, ''"};
   auto stmt = prepared_statement::prepare(audit_, "SELECT reconciled_seq, reconciled_hash, audit_seq" + columns
                                                     + " FROM databases WHERE name = ?1");
   if (!stmt)
@@ -85,7 +92,7 @@ caf::expected<agreement> reconciler::last_agreement() {
     return agreement{};
   agreement x{static_cast<uint64_t>(stmt->integer(0)), std::string{stmt->blob(1)},
               static_cast<uint64_t>(stmt->integer(2)), static_cast<uint64_t>(stmt->integer(3)),
-              std::string{stmt->text(4)}};
+              static_cast<uint64_t>(stmt->integer(4)), std::string{stmt->text(5)}};
   x.issued = std::max(x.issued, x.seq);
   return x;
 }
@@ -94,7 +101,8 @@ caf::expected<void> reconciler::keep(const agreement& x) {
   if (read_only_)
     return caf::unit;
   auto stmt = prepared_statement::prepare(audit_, "UPDATE databases SET reconciled_seq = ?2, reconciled_hash = ?3, "
-                                                  "audit_seq = ?4, issued_seq = ?5, epoch = ?6 WHERE name = ?1");
+                                                  "audit_seq = ?4, issued_seq = ?5, issued_at = ?6, epoch = ?7 "
+                                                  "WHERE name = ?1");
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind_text(1, db_);
@@ -102,8 +110,27 @@ caf::expected<void> reconciler::keep(const agreement& x) {
   stmt->bind_blob(3, x.hash);
   stmt->bind(4, static_cast<int64_t>(x.audit_seq));
   stmt->bind(5, static_cast<int64_t>(x.issued));
-  stmt->bind_text(6, x.epoch);
+  stmt->bind(6, static_cast<int64_t>(x.issued_at));
+  stmt->bind_text(7, x.epoch);
   return stmt->run();
+}
+
+// Looks at the records since the last time only: a database that has no ledger is compared as often as others.
+caf::expected<void> reconciler::find_issued(agreement& from, uint64_t audit_seq) {
+  auto stmt = prepared_statement::prepare(audit_, "SELECT coalesce(max(commit_seq), 0) FROM audit WHERE seq > ?1 "
+                                                  "AND db = ?2 AND request_type = 'write' AND status = 'committed'");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, static_cast<int64_t>(from.issued_at));
+  stmt->bind_text(2, db_);
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  from.issued = std::max(from.issued, static_cast<uint64_t>(stmt->integer(0)));
+  stmt->reset();
+  if (std::exchange(from.issued_at, audit_seq) == audit_seq)
+    return caf::unit;
+  return keep(from);
 }
 
 // The first commits behind the agreement. Resets it when this ledger is not the one that it is about.
@@ -125,6 +152,7 @@ caf::expected<found_commits> reconciler::commits_after(agreement& from) {
   if (agreed != from.hash) {
     from.seq = 0;
     from.audit_seq = 0;
+    holds_agreement_ = false;
     return whole(std::move(agreed));
   }
   if (commits.size() == 1) {
@@ -201,7 +229,7 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
     missing.push_back(recovered(commit, request));
   }
   auto is_other = known != audited.end() && !in_both && !known->second.empty() && !known->second.front().empty();
-  if (is_other && commit.seq >= epoch.first && result_.known.standing.conflict.empty())
+  if (is_other && holds_agreement_ && commit.seq >= epoch.first && result_.known.standing.conflict.empty())
     result_.known.standing.conflict = "commit " + std::to_string(commit.seq)
                                       + " in it holds other requests than the audit has for that number";
 }
@@ -261,34 +289,43 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   standing.agreed_seq = from->seq;
   standing.agreed_hash = from->hash;
   standing.epoch = from->epoch;
+  if (auto done = find_issued(*from, audit_seq); !done)
+    return std::move(done.error());
+  standing.issued = from->issued;
   auto before = *from;
   auto found = commits_after(*from);
-  auto audited = audited_after(from->audit_seq);
-  if (!audited)
-    return std::move(audited.error());
-  standing.issued = from->issued;
-  for (const auto& [seq, ids] : *audited)
-    standing.issued = std::max(standing.issued, seq);
   // Without a ledger that can be read there is nothing to compare; its writer finds that out as well.
   if (!found && (code_of(found.error()) == errc::unknown_database || code_of(found.error()) == errc::ledger_damaged))
     return std::move(result_);
   if (!found)
     return std::move(found.error());
   auto epoch = found->page.epoch;
+  auto audited =
+    found->page.commits.empty() ? caf::expected<audited_requests>{audited_requests{}} : audited_after(from->audit_seq);
+  if (!audited)
+    return std::move(audited.error());
   auto reached = *from;
   reached.audit_seq = audit_seq;
   if (auto done = compare_all(std::move(found->page), *audited, reached); !done)
     return std::move(done.error());
-  result_.judgement = judge_ledger(epoch, reached.seq, found->agreed, standing);
-  if (result_.judgement.fault != ledger_fault::none) {
-    // Once they were in the audit, they would pass for what it had known.
-    result_.known.missing.clear();
-    return std::move(result_);
+  // One that the audit has a record of has come about in order.
+  if (!epoch.id.empty() && !standing.epoch.empty() && epoch.id != standing.epoch) {
+    auto known = has_epoch(epoch);
+    if (!known)
+      return std::move(known.error());
+    if (*known)
+      standing.epoch = epoch.id;
   }
+  result_.judgement = judge_ledger(epoch, reached.seq, found->agreed, standing);
+  if (!standing.conflict.empty())
+    result_.withheld = std::exchange(result_.known.missing, {});
+  if (result_.judgement.fault != ledger_fault::none)
+    return std::move(result_);
   if (auto noted = note_epoch(epoch, before); !noted)
     return std::move(noted.error());
   standing.issued = std::max(standing.issued, reached.seq);
   reached.issued = standing.issued;
+  reached.issued_at = audit_seq;
   // A ledger without an id is given one by its next write.
   reached.epoch = epoch.id.empty() ? before.epoch : epoch.id;
   standing.agreed_seq = reached.seq;
@@ -303,7 +340,7 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
 caf::expected<void> reconciler::accept(const ledger_standing& now, uint64_t audit_seq) {
   if (auto noted = note(); !noted)
     return noted;
-  return keep({now.agreed_seq, now.agreed_hash, audit_seq, now.issued, now.epoch});
+  return keep({now.agreed_seq, now.agreed_hash, audit_seq, now.issued, audit_seq, now.epoch});
 }
 
 } // namespace

@@ -18,6 +18,9 @@ namespace sluice::sqlite {
 struct judged_comparison {
   ledger_comparison known;
   ledger_judgement judgement;
+  /// With a conflict, in the place of `known.missing`: once they were in the audit, they would pass for what it had
+  /// known.
+  std::vector<audit_record> withheld;
 };
 
 /// `audit_store::compare` for the audit `audit`, whose last record is `audit_seq`.

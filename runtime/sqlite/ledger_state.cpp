@@ -67,7 +67,8 @@ caf::expected<void> read_ends(const connection& db, ledger_state& to) {
   auto seq = key->integer(0);
   if (!is_plausible(seq) || !is_plausible(to.newest_key_us))
     return ledger_damaged("the newest row of _sluice_keys has numbers that the broker did not write");
-  if (static_cast<uint64_t>(seq) > to.head_seq)
+  // Keys of an earlier epoch may have outlived their commits.
+  if (static_cast<uint64_t>(seq) > to.head_seq && static_cast<uint64_t>(seq) >= to.epoch.first)
     return ledger_damaged("its newest key is of commit " + std::to_string(seq) + ", but its newest commit is "
                           + std::to_string(to.head_seq) + ": commit records were removed");
   return caf::unit;

@@ -31,6 +31,7 @@ inline ledger_commit commit(uint64_t seq, std::vector<std::string> ids, std::str
   ledger_commit x;
   x.seq = seq;
   x.ts_us = 1'600'000'000'000'000 + static_cast<int64_t>(seq);
+  x.prev_hash = "hash " + std::to_string(seq - 1);
   x.hash = hash.empty() ? "hash " + std::to_string(seq) : std::move(hash);
   for (auto& id : ids) {
     ledger_request r;
