@@ -14,9 +14,6 @@ void prepared_statement::finalizer::operator()(sqlite3_stmt* stmt) const noexcep
 caf::expected<prepared_statement> prepared_statement::prepare(const connection& db, std::string_view sql) {
   if (sql.find('\0') != std::string_view::npos || !is_utf8(sql))
     return make_error(errc::invalid_request, "the SQL is not UTF-8 text");
-  if (!fits_utf16(sql) && stores_utf16(db.handle()))
-    return make_error(errc::invalid_request, "the SQL holds U+FFFE or U+FFFF, which SQLite replaces in a UTF-16 "
-                                             "database; give the text as a blob");
   if (sql.size() > static_cast<size_t>(sqlite3_limit(db.handle(), SQLITE_LIMIT_SQL_LENGTH, -1)))
     return make_error(errc::too_large, "the SQL is longer than SQLite's limit");
   sqlite3_stmt* raw = nullptr;

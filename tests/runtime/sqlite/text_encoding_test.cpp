@@ -51,6 +51,14 @@ TEST_CASE("text comes back from a UTF-16 database as it went in, or is refused")
   }
 }
 
+TEST_CASE("a UTF-8 database keeps what UTF-16 cannot hold, from SQL and from parameters") {
+  table_rig rig;
+  rig.write("INSERT INTO t(a) VALUES ('\xef\xbf\xbe'), (?)", {"\xef\xbf\xbf \xed\xa0\x80"});
+  CHECK(rig.read_one("SELECT a FROM t WHERE id = 1") == value{"\xef\xbf\xbe"});
+  CHECK(rig.read_one("SELECT a || '\xef\xbf\xbe' FROM t WHERE id = 2")
+        == value{"\xef\xbf\xbf \xed\xa0\x80\xef\xbf\xbe"});
+}
+
 TEST_CASE("half a surrogate pair is refused with its column, and can be read as a blob") {
   struct half {
     const char* encoding;
