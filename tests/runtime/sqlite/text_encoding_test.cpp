@@ -75,6 +75,7 @@ TEST_CASE("half a surrogate pair is refused with its column, and can be read as 
     auto why = failure_of(rig.try_read("SELECT id, a FROM t"));
     CHECK(why.code == errc::invalid_request);
     CHECK_THAT(why.message, Contains("'a'") && Contains("AS BLOB"));
+    CHECK(failure_of(rig.try_read("SELECT 'constant', a FROM t ORDER BY id")).code == errc::invalid_request);
     CHECK(rig.read_one("SELECT CAST(a AS BLOB) FROM t WHERE id = 2") == value{blob{bytes}});
     CHECK(rig.read_one("SELECT a FROM t WHERE id = 1") == value{"fine"});
     CHECK(rig.refuse((insert + " RETURNING a").c_str()).code == errc::invalid_request);
