@@ -118,7 +118,7 @@ bool is_valid_utf8(std::string_view text) noexcept {
     text.remove_prefix(plain);
     if (text.empty())
       return true;
-    auto size = wide_character(text);
+    auto size = first_character(text).size;
     if (size == 0)
       return false;
     text.remove_prefix(size);
