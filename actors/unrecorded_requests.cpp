@@ -20,7 +20,7 @@ audit_record record_of(const unrecorded_request& x, std::string_view status, int
   result.type = x.type;
   result.status = status;
   result.agent = x.agent.empty() || why_no_agent(x.agent) ? name_or_nothing(x.link_agent) : x.agent;
-  if (x.db.size() <= max_db_bytes && !has_control_character(x.db) && is_valid_utf8(x.db))
+  if (x.db.size() <= max_db_bytes && !has_control(x.db) && is_utf8(x.db))
     result.db = x.db;
   result.request_id = name_or_nothing(x.request_id);
   result.correlation_id = name_or_nothing(x.correlation_id);

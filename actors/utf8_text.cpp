@@ -112,20 +112,6 @@ std::string escape_invalid_utf8(std::string_view text) {
   return result;
 }
 
-bool is_valid_utf8(std::string_view text) noexcept {
-  while (!text.empty()) {
-    auto plain = ascii_prefix(text);
-    text.remove_prefix(plain);
-    if (text.empty())
-      return true;
-    auto size = first_character(text).size;
-    if (size == 0)
-      return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
-
 cut_text take_characters(std::string_view text, size_t most) {
   if (!is_utf8(text))
     return take_characters(escape_invalid_utf8(text), most);

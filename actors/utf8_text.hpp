@@ -44,7 +44,4 @@ struct cut_text {
 /// people read, such as log messages; never for values of a database.
 cut_text take_characters(std::string_view text, size_t most);
 
-/// Whether `text` is well-formed UTF-8.
-bool is_valid_utf8(std::string_view text) noexcept;
-
 } // namespace sluice

@@ -1,7 +1,7 @@
 #include "runtime/store_root.hpp"
 
 #include "runtime/descriptor.hpp"
-#include "runtime/sqlite/utf8.hpp"
+#include "actors/utf8_text.hpp"
 #include "runtime/system_error.hpp"
 
 #include <algorithm>
@@ -29,7 +29,7 @@ caf::error refuse(std::string_view name, std::string_view why) {
 // Names end up in the audit, in JSON and on terminals.
 bool is_plain_text(std::string_view x) {
   auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-  return std::none_of(x.begin(), x.end(), is_control) && sqlite::is_utf8(x);
+  return std::none_of(x.begin(), x.end(), is_control) && is_utf8(x);
 }
 
 std::optional<caf::error> check_text(std::string_view name) {

@@ -9,14 +9,12 @@ namespace sluice::test::names_test {
 TEST_CASE("controls of terminals and of writing direction are no part of a name") {
   for (const auto* text : {"a\x01", "\n", "a\x7f", "\xc2\x80", "a\xc2\x9b", "\xc2\x9f", "\xd8\x9c", "\xe2\x80\x8e",
                            "a\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "b\xe2\x81\xa9"}) {
-    CHECK(has_control_character(text));
     CHECK(why_no_name(text) == "holds a control character");
     CHECK(why_no_agent(text));
   }
   // Their neighbours, and what people write.
-  for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90", "\xe2\x80\xa9",
-                           "\xe2\x80\xaf", "\xe2\x81\xa5", "\xe2\x81\xaa", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
-    CHECK_FALSE(has_control_character(text));
+  for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90",
+                           "\xe2\x80\xaf", "\xe2\x81\xa5", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
     CHECK_FALSE(why_no_agent(text));
   }
 }
@@ -41,7 +39,7 @@ TEST_CASE("what is left of a client's name is a name for an agent") {
   CHECK(usable_agent("sluice:sluice:buffer") == "buffer");
   // Removing one thing may make another.
   CHECK(usable_agent("slu\x01ice:buffer") == "buffer");
-  CHECK(usable_agent("\xff") == "\xef\xbf\xbd");
+  CHECK(usable_agent("\xff").empty());
   CHECK(usable_agent(std::string(255, 'x') + "\xc3\xbc") == std::string(255, 'x'));
 }
 
