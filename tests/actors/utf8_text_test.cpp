@@ -1,7 +1,8 @@
 #include "actors/utf8_text.hpp"
-#include "runtime/sqlite/utf8.hpp"
 
 #include <catch2/catch.hpp>
+
+#include <boost/locale/utf.hpp>
 
 #include <random>
 
@@ -12,6 +13,17 @@ namespace {
 const std::string mark = "\xef\xbf\xbd";
 
 std::string made_valid(std::string_view text) { return take_characters(text, 1'000'000).text; }
+
+bool valid_to_boost(std::string_view text) {
+  const auto* at = text.data();
+  const auto* end = at + text.size();
+  while (at != end) {
+    auto c = boost::locale::utf::utf_traits<char>::decode(at, end);
+    if (c == boost::locale::utf::illegal || c == boost::locale::utf::incomplete)
+      return false;
+  }
+  return true;
+}
 
 } // namespace
 
@@ -74,14 +86,38 @@ TEST_CASE("whatever goes in, valid UTF-8 of no more characters than allowed come
     auto most = random() % 12;
     auto x = take_characters(text, most);
     auto again = take_characters(x.text, most);
-    REQUIRE(sqlite::is_utf8(x.text));
+    REQUIRE(valid_to_boost(x.text));
     // Boost's opinion of the same bytes.
-    REQUIRE((made_valid(text) == text) == sqlite::is_utf8(text));
+    REQUIRE(is_utf8(text) == valid_to_boost(text));
+    REQUIRE((made_valid(text) == text) == valid_to_boost(text));
     REQUIRE(again.text == x.text);
     REQUIRE_FALSE(again.cut);
     if (!x.cut)
       REQUIRE(take_characters(text, most + 1).text == x.text);
   }
+}
+
+TEST_CASE("validity agrees with an independent decoder, whatever the bytes") {
+  for (std::string_view valid :
+       {"", "plain", "eight by eight by eight", "gr\xc3\xbc\xc3\x9f dich, long enough for a word",
+        "\xef\xbf\xbe \xef\xbb\xbf", "\xf4\x8f\xbf\xbf"})
+    CHECK(is_utf8(valid));
+  for (std::string_view wrong : {"\xff", "caf\xe9", "\xed\xa0\x80", "\xc0\x80", "12345678\x80", "\xc3", "\xf0\x9f\x98"})
+    CHECK_FALSE(is_utf8(wrong));
+  CHECK(is_utf8(std::string_view{"a\0b", 3}));
+  CHECK(first_character("\xe2\x82\xac").code_point == 0x20ac);
+  CHECK(first_character("\xf0\x9f\x98\x80z").code_point == 0x1f600);
+  CHECK(first_character("").size == 0);
+}
+
+TEST_CASE("what a terminal acts on is a control, and what it shows is not") {
+  for (std::string_view text : {"\x1b[2J", "a\tb", "\x7f", "\xc2\x9bm", "\x9bm", "\xe2\x80\xaeth", "\xe2\x81\xa6x",
+                                "\xd8\x9c", "\xe2\x80\xa8", "\xe2\x80\x8f", "\xef\xbb\xbf", "tail\n"})
+    CHECK(has_control(text));
+  CHECK(has_control(std::string_view{"a\0", 2}));
+  for (std::string_view text : {"", "plain", "gr\xc3\xbc\xc3\x9f", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb",
+                                "\xd7\xa9\xd7\x9c", "\xc2\xa0", "caf\xe9"})
+    CHECK_FALSE(has_control(text));
 }
 
 } // namespace sluice::test::utf8_text_test
