@@ -34,6 +34,7 @@ enum class errc : uint8_t {
   read_only,
   protocol_mismatch,
   route_required,
+  wrong_store,
   internal,
 };
 
@@ -66,6 +67,7 @@ inline constexpr std::array errc_words{
   errc_word{errc::read_only, "read_only"},
   errc_word{errc::protocol_mismatch, "protocol_mismatch"},
   errc_word{errc::route_required, "route_required"},
+  errc_word{errc::wrong_store, "wrong_store"},
   errc_word{errc::internal, "internal"},
 };
 
