@@ -68,8 +68,10 @@ void service_port::call(const std::string& name, json params, rpc::answer_to don
   auto call = std::make_shared<pending>(pending{service_, alive_, found->name, {}, steady::now(), std::move(done)});
   if (refused_) {
     failure why;
-    why.code = errc::protocol_mismatch;
-    why.message = "this connection was refused: its hello named another protocol version";
+    why.code = *refused_;
+    why.message = why.code == errc::wrong_store
+                    ? "this connection was refused: its hello named another store"
+                    : "this connection was refused: its hello named another protocol version";
     return call->fail(why);
   }
   (this->*found->run)(params, call);
@@ -79,10 +81,20 @@ void service_port::hello(const json& params, const call_ptr& call) {
   auto x = rpc::hello_from_json(params);
   if (!x)
     return call->fail(x.error());
+  // After a move of the folder the client may have come by its new path, and the broker has only the old one.
+  if (!service_.leader_.still_leads()) {
+    service_.stop("its folder was moved or deleted");
+    return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
+  }
+  if (x->root && *x->root != service_.leader_.root().identity()) {
+    // What was sent behind this hello was meant for another store.
+    refused_ = errc::wrong_store;
+    return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the one asked for"));
+  }
   if (x->protocol == protocol_version)
     return call->succeed(as_json(service_.self_));
   // What was sent behind this hello was meant for another protocol.
-  refused_ = true;
+  refused_ = errc::protocol_mismatch;
   failure why;
   why.code = errc::protocol_mismatch;
   why.message = fmt::format("this broker (sluice {}) speaks protocol {}, not {}", service_.self_.version,
