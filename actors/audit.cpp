@@ -20,7 +20,7 @@ audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self
   self->state.shown = std::move(shown);
   return {
     [self](audit_batch& batch) { self->state.take(batch); },
-    [self](attach_atom, const std::string& db) -> caf::result<uint64_t> { return self->state.attach(db); },
+    [self](attach_atom, const std::string& db) -> caf::result<attach_report> { return self->state.attach(db); },
     [self](const audit_query& query) -> caf::result<audit_page> { return self->state.list(query); },
     [self](verify_atom) -> caf::result<audit_verdict> { return self->state.verify(); },
     [self](caf::flush_atom) {
@@ -53,7 +53,10 @@ void audit_state::take(audit_batch& batch) {
   if (has(defect::drop_audit_record) && batch.records.size() > 1)
     batch.records.pop_back();
   drop_recovered(batch);
-  if (pending.empty())
+  if (batch.may_be_merged)
+    for (auto& x : batch.records)
+      merging.add(std::move(x), pending);
+  else if (pending.empty())
     pending = std::move(batch.records);
   else
     std::move(batch.records.begin(), batch.records.end(), std::back_inserter(pending));
@@ -108,6 +111,7 @@ caf::expected<void> audit_state::append() {
   }
   shown->audit.change([this](audit_status& x) { x.written += pending.size(); });
   pending.clear();
+  merging.forget();
   lost.count = 0;
   return caf::unit;
 }
@@ -119,27 +123,29 @@ void audit_state::drop_oldest() {
   lost.status = to_string(errc::unavailable);
   lost.count += static_cast<uint32_t>(count);
   pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
+  merging.forget();
   shown->audit.change([count](audit_status& x) { x.lost += count; });
 }
 
-caf::expected<uint64_t> audit_state::attach(const std::string& db) {
+caf::expected<attach_report> audit_state::attach(const std::string& db) {
   if (auto written = write(); !written)
     return written.error();
-  auto missing = store->missing_from(db);
-  if (!missing)
-    return missing.error();
-  auto count = static_cast<uint64_t>(missing->size());
+  auto found = store->compare(db);
+  if (!found)
+    return found.error();
+  auto& missing = found->missing;
+  auto count = static_cast<uint64_t>(missing.size());
   // After a restart these are few. What a former process left is never sent again.
   std::erase_if(recovered, [&](const auto& x) { return std::get<0>(x) == db; });
-  for (const auto& x : *missing)
+  for (const auto& x : missing)
     recovered.insert({x.db, x.commit_seq, x.request_id});
-  pending = std::move(*missing);
+  pending = std::move(missing);
   shown->audit.change([count](audit_status& x) { x.recovered += count; });
   if (auto written = write(); !written) {
     schedule(retry_after);
     return written.error();
   }
-  return count;
+  return attach_report{count, std::move(found->standing)};
 }
 
 caf::expected<audit_page> audit_state::list(const audit_query& query) {

@@ -2,6 +2,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/observations.hpp"
+#include "actors/refusal_merging.hpp"
 #include "actors/store.hpp"
 #include "messages/interfaces.hpp"
 
@@ -24,7 +25,7 @@ struct audit_state {
   void take(audit_batch& batch);
   /// Appends what has been taken; keeps it for another time if the file refuses it.
   caf::expected<void> write();
-  caf::expected<uint64_t> attach(const std::string& db);
+  caf::expected<attach_report> attach(const std::string& db);
   caf::expected<audit_page> list(const audit_query& query);
   caf::expected<audit_verdict> verify();
   void schedule(std::chrono::milliseconds delay);
@@ -34,6 +35,7 @@ struct audit_state {
   std::shared_ptr<observations> shown;
   std::unique_ptr<audit_store> store;
   std::vector<audit_record> pending;
+  refusal_merging merging;
   // What each ledger had and the audit had not when it was last read.
   std::set<std::tuple<std::string, uint64_t, std::string>> recovered;
   bool scheduled = false;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <string>
 
 namespace sluice {
 
@@ -17,6 +19,14 @@ public:
 
   /// What a calendar shows; for records only, it may step.
   virtual wall wall_now() const = 0;
+
+  /// Time that has passed since the machine was started, its sleep included.
+  virtual std::chrono::microseconds since_boot() const {
+    return std::chrono::duration_cast<std::chrono::microseconds>(now().time_since_epoch());
+  }
+
+  /// Which start of the machine `since_boot` counts from, the same for all processes; empty when that is not known.
+  virtual std::string boot() const { return {}; }
 };
 
 /// Microseconds since the Unix epoch.

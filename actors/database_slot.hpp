@@ -5,8 +5,10 @@
 #include "actors/retry_counters.hpp"
 #include "actors/table_versions.hpp"
 #include "messages/interfaces.hpp"
+#include "messages/ledger.hpp"
 #include "messages/status.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -30,6 +32,7 @@ struct database_counters {
   std::atomic<uint64_t> replayed_requests{0};
   std::atomic<uint64_t> failed_requests{0};
   std::atomic<uint64_t> foreign_commits{0};
+  std::atomic<uint64_t> file_events{0};
   std::atomic<uint64_t> restarts{0};
   std::atomic<uint64_t> wal_bytes{0};
 };
@@ -134,6 +137,20 @@ public:
       tell_listeners(x);
   }
 
+  /// What the audit knows of the ledger; for the writer that is started next.
+  void know_ledger(ledger_standing x) {
+    std::lock_guard guard{mutex_};
+    ledger_ = std::move(x);
+  }
+
+  /// The same, with the commits that agents have been told of since.
+  ledger_standing known_ledger() const {
+    std::lock_guard guard{mutex_};
+    auto x = ledger_;
+    x.issued = std::max(x.issued, versions_.last_commit());
+    return x;
+  }
+
   /// Lets go of all listeners.
   void forget_listeners();
 
@@ -152,6 +169,7 @@ private:
   write_route route_;
   std::vector<reader_actor> readers_;
   std::optional<failure> closed_;
+  ledger_standing ledger_;
   bool quarantined_ = false;
   std::atomic<bool> serving_{false};
   // By address: who listens does not live longer for it.

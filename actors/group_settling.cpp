@@ -64,6 +64,8 @@ void group_commit::commit(range which) {
   if (!*happened && !has(defect::acknowledge_failed_commit))
     return commit_failed(which, describe(done.error()));
   slot_.counters().commits.fetch_add(1, std::memory_order_relaxed);
+  if (!new_epoch_.empty())
+    note_new_epoch();
   changes_.push_back({slot_.name(), next_seq_, std::move(tables), everything});
 }
 
@@ -101,18 +103,18 @@ group_commit::settlement group_commit::settle() {
   now_ = time_.now();
   auto ts = wall_us(time_);
   result.changes = std::exchange(changes_, {});
-  if (std::exchange(foreign_commit_, false)) {
-    audit_record x;
-    x.ts_us = ts;
-    x.db = slot_.name();
-    x.type = request_type::foreign_commit;
-    x.status = "ok";
-    result.records.records.push_back(std::move(x));
+  result.records.records = std::exchange(epochs_, {});
+  if (std::exchange(foreign_commit_, false))
+    result.records.records.push_back(record_of(request_type::foreign_commit, "ok", ts));
+  for (auto& event : store_.take_file_events()) {
+    slot_.counters().file_events.fetch_add(1, std::memory_order_relaxed);
+    result.records.records.push_back(record_of(request_type::file_event, event.what, ts));
+    result.warnings.push_back(slot_.name() + ": " + std::move(event.text));
   }
   if (opened_at_ != clock::steady{})
     result.busy = now_ - std::exchange(opened_at_, clock::steady{});
   result.writes.reserve(entries_.size());
-  result.records.records.reserve(entries_.size() + 1);
+  result.records.records.reserve(result.records.records.size() + entries_.size());
   std::vector<entry> waiting;
   for (auto& x : entries_)
     if (x.failed() || x.result)
@@ -154,6 +156,15 @@ slow_request group_commit::timing_of(const entry& x, const audit_record& record)
   return r;
 }
 
+audit_record group_commit::record_of(request_type type, std::string_view status, int64_t ts_us) const {
+  audit_record r;
+  r.ts_us = ts_us;
+  r.db = slot_.name();
+  r.type = type;
+  r.status = status;
+  return r;
+}
+
 audit_record group_commit::record_of(entry& x, int64_t ts_us) const {
   audit_record r;
   r.ts_us = ts_us;
@@ -180,6 +191,16 @@ audit_record group_commit::record_of(entry& x, int64_t ts_us) const {
   return r;
 }
 
+void group_commit::note_new_epoch() {
+  auto& x = epochs_.emplace_back();
+  x.ts_us = wall_us(time_);
+  x.db = slot_.name();
+  x.type = request_type::ledger_epoch;
+  x.key = std::exchange(new_epoch_, {});
+  x.status = "ok";
+  x.commit_seq = next_seq_;
+}
+
 void group_commit::note_foreign_commit() {
   foreign_commit_ = true;
   slot_.counters().foreign_commits.fetch_add(1, std::memory_order_relaxed);
@@ -196,9 +217,11 @@ void group_commit::everything_may_have_changed() { changes_.push_back({slot_.nam
 void group_commit::look_for_foreign_commit() {
   if (open_ || backing_off_)
     return;
-  if (!store_.is_open())
-    // Without a writer's connection there are no commits but foreign ones.
-    return note_foreign_commit();
+  if (!store_.is_open()) {
+    if (store_.take_external_commit())
+      note_foreign_commit();
+    return;
+  }
   if (auto begun = store_.begin(); begun && begun->foreign_commit)
     note_foreign_commit();
   store_.rollback();

@@ -4,6 +4,7 @@
 #include "messages/audit.hpp"
 #include "messages/buffer.hpp"
 #include "messages/invalidation.hpp"
+#include "messages/ledger.hpp"
 #include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
@@ -25,6 +26,16 @@ struct begun_transaction {
   uint64_t next_seq = 0;
   /// A connection outside the broker has committed since the last transaction.
   bool foreign_commit = false;
+  /// The ledger begins anew with this transaction, behind all numbers that were issued before: the id of the new epoch.
+  std::string new_epoch = {};
+};
+
+/// What another program did to the files of a database, and what became of it.
+struct file_event {
+  /// The word for it in the audit.
+  std::string_view what;
+  /// For people.
+  std::string text;
 };
 
 /// What executing one request did inside the open transaction.
@@ -60,8 +71,11 @@ public:
   /// Whether a connection to the file is open.
   virtual bool is_open() const = 0;
 
+  /// How long the next `begin` may wait for a lock, at most; it is not longer than the store's own bound.
+  virtual void wait_at_most(std::chrono::milliseconds) noexcept {}
+
   /// Opens the file if it is not open, makes it a WAL database with a ledger, and takes the write lock.
-  /// `errc::busy` when a foreign process kept the lock for the connection's busy time-out.
+  /// `errc::busy` when a foreign process kept the lock for that time; the message names the process if it can be found.
   virtual caf::expected<begun_transaction> begin() = 0;
 
   /// Whether a transaction is open.
@@ -95,8 +109,17 @@ public:
   /// Bytes in the WAL file that no checkpoint has moved yet, as of the last commit.
   virtual uint64_t wal_bytes() const = 0;
 
-  /// Forgets idempotency keys kept since before `before_us` (Unix microseconds); returns how many.
-  virtual caf::expected<uint64_t> prune_keys(int64_t before_us) = 0;
+  /// Whether another program has committed since the last call, as the readers of the database saw it, too. Needs no
+  /// open connection.
+  virtual bool take_external_commit() = 0;
+
+  /// What was done to the files of the database since the last call, as the readers saw it, too.
+  virtual std::vector<file_event> take_file_events() = 0;
+
+  /// Forgets some of the idempotency keys that are older than the retention; returns how many, and may find more when
+  /// it is called again. The clock of the keys runs with the time that has passed, whatever the wall clock does. The
+  /// transactions of commits forget old keys as well, more than they add. @pre no transaction is open
+  virtual caf::expected<uint64_t> prune_keys() = 0;
 
   /// How SQLite means to execute the statements (EXPLAIN QUERY PLAN), a line a step, steps of a step indented. Executes
   /// nothing. @pre no transaction is open
@@ -109,10 +132,18 @@ public:
   virtual ~read_store() = default;
 
   /// Runs one bounded query on a snapshot of its own. `limits` are the effective ones: nothing in them is zero.
+  /// `errc::busy` as in `write_store::begin`; it does not wait past `limits.timeout`.
   virtual caf::expected<executed_read> run(const read_request& request, const read_limits& limits) = 0;
 
   /// As in `write_store`.
   virtual caf::expected<std::string> explain(const statement& query) = 0;
+};
+
+/// What an audit and a ledger know of each other.
+struct ledger_comparison {
+  /// The writes that the ledger holds and the audit lacks, marked `recovered`, in commit order.
+  std::vector<audit_record> missing;
+  ledger_standing standing;
 };
 
 /// The audit actor's port: one append-only, hash-chained file. Used by one thread at a time.
@@ -128,9 +159,9 @@ public:
   /// Recomputes every hash; an error only when the file cannot be read at all.
   virtual caf::expected<audit_verdict> verify() = 0;
 
-  /// The writes that the ledger of `db` holds and this audit lacks, marked `recovered`, in commit order. Notes that
-  /// `db` exists, so that it is looked at again after the next start.
-  virtual caf::expected<std::vector<audit_record>> missing_from(const std::string& db) = 0;
+  /// Compares the ledger of `db` with this audit. Notes that `db` exists, so that it is looked at again after the next
+  /// start.
+  virtual caf::expected<ledger_comparison> compare(const std::string& db) = 0;
 };
 
 /// A batch of buffered operations on its way to a writer, as the journal remembers it: sent again under the same key,

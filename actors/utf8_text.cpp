@@ -67,7 +67,7 @@ bool is_utf8(std::string_view text) noexcept {
 bool is_control(uint32_t code_point) noexcept {
   auto within = [&](uint32_t first, uint32_t last) { return code_point >= first && code_point <= last; };
   return code_point < 0x20 || within(0x7f, 0x9f) || code_point == 0x061c || within(0x200e, 0x200f)
-         || within(0x2028, 0x202e) || within(0x2066, 0x206f) || code_point == 0xfeff;
+         || within(0x2028, 0x202e) || within(0x2066, 0x206f) || code_point == 0xfeff || within(0xfffe, 0xffff);
 }
 
 bool has_control(std::string_view text) noexcept {
@@ -78,6 +78,23 @@ bool has_control(std::string_view text) noexcept {
     text.remove_prefix(std::max<size_t>(character.size, 1));
   }
   return false;
+}
+
+std::string escape_invalid_utf8(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string result;
+  while (!text.empty()) {
+    auto size = std::max(ascii_prefix(text), first_character(text).size);
+    if (size > 0) {
+      result.append(text, 0, size);
+    } else {
+      size = 1;
+      auto byte = static_cast<unsigned char>(text.front());
+      result += {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
+    }
+    text.remove_prefix(size);
+  }
+  return result;
 }
 
 cut_text take_characters(std::string_view text, size_t most) {

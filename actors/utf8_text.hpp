@@ -22,13 +22,16 @@ utf8_character first_character(std::string_view text) noexcept;
 bool is_utf8(std::string_view text) noexcept;
 
 /// Whether a terminal acts on the code point instead of showing it: C0, DEL, C1, marks, embeddings, overrides and
-/// isolates of writing direction, line and paragraph separators, the byte order mark.
+/// isolates of writing direction, line and paragraph separators, the byte order mark, U+FFFE and U+FFFF.
 bool is_control(uint32_t code_point) noexcept;
 
 /// Whether `text` holds a code point for which `is_control` is true, or, outside of valid UTF-8, a byte from 0x80 to
 /// 0x9f (a C1 control to a terminal of 8 bits). Names that hold one are to be refused, and output to a terminal is
 /// escaped.
 bool has_control(std::string_view text) noexcept;
+
+/// `text` with each byte that belongs to no character as `\xNN`, for people: nothing else is changed.
+std::string escape_invalid_utf8(std::string_view text);
 
 /// A text made fit to be kept.
 struct cut_text {

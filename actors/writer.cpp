@@ -4,20 +4,13 @@
 
 namespace sluice {
 
-namespace {
-
-constexpr std::chrono::seconds prune_interval{10};
-
-} // namespace
-
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
                                    std::shared_ptr<writer_parts> parts) {
   self->state.start(std::move(*parts));
   return {
     [self](write_request& request) -> caf::result<write_result> {
       auto promise = self->make_response_promise<write_result>();
-      auto& state = self->state;
-      state.follow(state.group->add(std::move(request), reply<write_result>{promise}));
+      self->state.take(std::move(request), reply<write_result>{promise});
       return promise;
     },
     [self](caf::flush_atom, uint64_t group_number) {
@@ -28,7 +21,10 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
       self->state.retry_armed = false;
       self->state.follow(self->state.group->retry());
     },
-    [self](caf::timeout_atom) { self->state.follow(self->state.group->expire()); },
+    [self](caf::timeout_atom) {
+      self->state.expire_held();
+      self->state.follow(self->state.group->expire());
+    },
     [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
     [self](verify_atom) {
       self->state.group->look_for_foreign_commit();
@@ -43,7 +39,6 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
 
 void writer_state::start(writer_parts x) {
   parts = std::move(x);
-  pruned_at = parts.time->now();
   group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed,
                                          parts.shown->slow);
 }
@@ -73,6 +68,9 @@ void writer_state::settle() {
   }
   if (!done.records.records.empty())
     self->send(parts.actors->audit(), std::move(done.records));
+  for (const auto& x : done.warnings)
+    if (parts.warn)
+      parts.warn(x);
   for (auto& x : done.writes) {
     if (!has(defect::forget_release) || x.result)
       parts.queue->release(x.agent, x.bytes);
@@ -81,9 +79,7 @@ void writer_state::settle() {
   if (!done.slow.empty())
     note_slow(done);
   checkpoint_if_grown();
-  // A writer that is never idle has to forget, too.
-  if (parts.time->now() - pruned_at >= prune_interval)
-    prune_keys();
+  resume_buffer();
   follow(group->after_settling());
 }
 
@@ -114,7 +110,11 @@ void writer_state::tidy(uint64_t group_number) {
     idle_armed = true;
     return self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
   }
-  prune_keys();
+  // Some at a time, so that a write that comes meanwhile does not wait for all. An error is left for another time.
+  if (auto forgotten = parts.store->prune_keys(); forgotten && *forgotten > 0) {
+    idle_armed = true;
+    return self->send(self, caf::idle_atom_v, group_number);
+  }
   truncate_wal();
   parts.slot->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
 }
@@ -125,20 +125,13 @@ void writer_state::truncate_wal() {
   static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
 }
 
-void writer_state::prune_keys() {
-  pruned_at = parts.time->now();
-  auto keep_since = parts.time->wall_now() - parts.settings.key_retention;
-  auto keep_since_us = std::chrono::duration_cast<std::chrono::microseconds>(keep_since.time_since_epoch()).count();
-  // Tidying that fails is tried again another time; it owes nobody an answer.
-  static_cast<void>(parts.store->prune_keys(keep_since_us));
-}
-
 void writer_state::close() {
   settle();
   failure why;
   why.code = errc::unavailable;
   why.message = "the broker is shutting down";
   group->refuse_waiting(why);
+  refuse_held(why);
   settle();
   truncate_wal();
   parts.store.reset();

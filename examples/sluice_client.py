@@ -7,10 +7,15 @@
 
 There is no set-up: the first client starts a broker, which goes away when nobody needs it. When the broker dies, a
 request is sent again under the same idempotency key, so it is applied exactly once.
+
+Values are Python's: None, int, float, str and bytes. SQLite keeps any bytes as text; bytes that are not UTF-8 are
+surrogate escapes in a str (PEP 383), and are sent back as the bytes that they were.
 """
 
+import base64
 import contextlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -37,6 +42,45 @@ class WrongStore(SluiceError):
         super().__init__({"message": message, "data": {"code": "wrong_store", "outcome": "not_committed"}})
 
 
+def to_json(x):
+    """A value as the broker takes it."""
+    if isinstance(x, (bytes, bytearray, memoryview)):
+        return {"$blob": base64.b64encode(x).decode()}
+    if isinstance(x, float) and math.isinf(x):
+        return {"$real": "inf" if x > 0 else "-inf"}
+    if isinstance(x, str):
+        try:
+            x.encode()
+        except UnicodeEncodeError:
+            return {"$text": base64.b64encode(x.encode("utf-8", "surrogateescape")).decode()}
+    return x
+
+
+def from_json(x):
+    """A value, or a name, as the broker gave it."""
+    if not isinstance(x, dict):
+        return x
+    (kind, content), = x.items()
+    if kind == "$blob":
+        return base64.b64decode(content)
+    if kind == "$text":
+        return base64.b64decode(content).decode("utf-8", "surrogateescape")
+    return {"$real": float, "$integer": int}[kind](content)
+
+
+def params_to_json(params):
+    if isinstance(params, dict):
+        return {name: to_json(x) for name, x in params.items()}
+    return [to_json(x) for x in params]
+
+
+def rows_from_json(result):
+    """In place, the columns and rows of an answer."""
+    result["columns"] = [from_json(x) for x in result["columns"]]
+    result["rows"] = [[from_json(x) for x in row] for row in result["rows"]]
+    return result
+
+
 class Store:
     """A folder of databases. Not for several threads at once: give each its own."""
 
@@ -57,15 +101,18 @@ class Store:
             if isinstance(x, str):
                 batch.append({"sql": x})
             else:
-                batch[-1]["params"] = x
+                batch[-1]["params"] = params_to_json(x)
         params = {"db": db, "statements": batch, "idempotency_key": key or str(uuid.uuid4())}
-        return self.call("write", **params, **({"agent": agent} if agent else {}))
+        result = self.call("write", **params, **({"agent": agent} if agent else {}))
+        for x in result["results"]:
+            rows_from_json(x)
+        return result
 
     def read(self, db, sql, params=(), **more):
-        return self.call("read", db=db, sql=sql, params=params, **more)
+        return rows_from_json(self.call("read", db=db, sql=sql, params=params_to_json(params), **more))
 
     def call(self, method, **params):
-        """Any method of docs/protocol.md. Sent again, as it is, when the broker is lost before it answered."""
+        """Any method of docs/protocol.md, with values as it has them. Sent again, as it is, when the broker is lost before it answered."""
         give_up = time.monotonic() + self.patience
         while True:
             try:

@@ -19,6 +19,8 @@ void add_message_types(caf::actor_system_config& cfg) {
     .add_message_type<audit_query>("sluice::audit_query")
     .add_message_type<audit_page>("sluice::audit_page")
     .add_message_type<audit_verdict>("sluice::audit_verdict")
+    .add_message_type<ledger_standing>("sluice::ledger_standing")
+    .add_message_type<attach_report>("sluice::attach_report")
     .add_message_type<buffer_put>("sluice::buffer_put")
     .add_message_type<buffer_receipt>("sluice::buffer_receipt")
     .add_message_type<buffer_get>("sluice::buffer_get")

@@ -45,6 +45,8 @@ struct database_status {
   uint64_t replayed_requests = 0;
   uint64_t failed_requests = 0;
   uint64_t foreign_commits = 0;
+  /// How often another program replaced, overwrote or removed files of the database.
+  uint64_t file_events = 0;
   uint64_t restarts = 0;
   uint64_t wal_bytes = 0;
   retry_status retry;
@@ -53,7 +55,7 @@ struct database_status {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, database_status& x) {
   return f(caf::meta::type_name("database_status"), x.name, x.quarantined, x.queued, x.queued_bytes, x.overloaded,
            x.last_commit_seq, x.commits, x.committed_requests, x.replayed_requests, x.failed_requests,
-           x.foreign_commits, x.restarts, x.wal_bytes, x.retry);
+           x.foreign_commits, x.file_events, x.restarts, x.wal_bytes, x.retry);
 }
 
 /// How the read cache stands, and what it has done since the broker started.
@@ -82,13 +84,16 @@ struct audit_status {
   /// Records rebuilt from ledgers, and records lost while the file could not be written.
   uint64_t recovered = 0;
   uint64_t lost = 0;
+  /// Files that were damaged or taken away, and replaced by a new one.
+  uint64_t files_set_aside = 0;
   /// The last attempt to write failed; `last_error` says why.
   bool failing = false;
   std::string last_error;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_status& x) {
-  return f(caf::meta::type_name("audit_status"), x.pending, x.written, x.recovered, x.lost, x.failing, x.last_error);
+  return f(caf::meta::type_name("audit_status"), x.pending, x.written, x.recovered, x.lost, x.files_set_aside, x.failing,
+           x.last_error);
 }
 
 /// One table that the write-behind buffer knows.

@@ -1,9 +1,11 @@
 #include "runtime/broker.hpp"
 
+#include "actors/unrecorded_requests.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
 #include "runtime/private_folder.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/leftovers.hpp"
 
 #include <algorithm>
@@ -20,6 +22,7 @@ refusal_actor::behavior_type refuse(refusal_actor::pointer) {
     [](failure& why, const buffer_put&) -> caf::result<buffer_receipt> { return make_error(std::move(why)); },
     [](failure& why, const buffer_get&) -> caf::result<buffered_row> { return make_error(std::move(why)); },
     [](failure& why, const flush_request&) -> caf::result<flush_report> { return make_error(std::move(why)); },
+    [](failure& why, const rejected_decision&) -> caf::result<uint64_t> { return make_error(std::move(why)); },
   };
 }
 
@@ -106,6 +109,32 @@ void broker_core::remove_leftovers() {
   sqlite::remove_leftovers(root.audit_path());
   sqlite::remove_leftovers(root.buffer_path());
   sqlite::remove_leftovers(root.logs_path());
+  for (const auto& [name, files] : files_)
+    files->note_closed();
+}
+
+std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db) {
+  std::lock_guard guard{mutex_};
+  if (!registry_)
+    registry_ = std::make_shared<file_registry>(root.folder() / "files.json");
+  auto& known = files_[db];
+  if (known)
+    return known;
+  sqlite::file_guard::settings x;
+  x.path = root.path_of(db);
+  x.name = db;
+  x.set_aside = root.folder() / "set-aside";
+  x.registry = registry_;
+  x.now_us = [this] { return wall_us(time); };
+  x.resolve = [this, db]() -> caf::error {
+    auto found = root.resolve(db);
+    if (!found)
+      return std::move(found.error());
+    if (*found != db)
+      return make_error(errc::invalid_request, "db '" + db + "' leads to another file than before");
+    return {};
+  };
+  return known = std::make_shared<sqlite::file_guard>(std::move(x));
 }
 
 bool broker_core::begin_to_close() {
@@ -148,6 +177,11 @@ void broker_core::forget_actors() {
   std::lock_guard guard{mutex_};
   claims_.clear();
   lock.reset();
+}
+
+void broker_core::record(const unrecorded_request& x, std::string_view status) {
+  if (auto audit = actors->audit())
+    caf::anon_send(audit, audit_batch{{record_of(x, status, wall_us(time))}, true});
 }
 
 void broker_core::warn(std::string_view text) {
@@ -276,8 +310,14 @@ broker::~broker() {
 
 caf::expected<database> broker::open_database(const std::string& name) {
   auto canonical = core_->root.resolve(name);
-  if (!canonical)
+  if (!canonical) {
+    unrecorded_request x;
+    x.type = request_type::open;
+    x.agent = "anonymous";
+    x.db = name;
+    record(x, to_string(code_of(canonical.error())));
     return canonical.error();
+  }
   auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::open_atom_v, *canonical);
   if (!answer)
     return answer.error();
@@ -320,6 +360,8 @@ broker_status broker::status() const {
 }
 
 logger broker::logs() const { return logger{core_->log}; }
+
+void broker::record(const unrecorded_request& x, std::string_view status) const { core_->record(x, status); }
 
 void broker::log(log_level level, std::string_view source, std::string_view message, std::string_view agent) const {
   core_->log->push(level, source, message, agent);

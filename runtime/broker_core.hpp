@@ -6,6 +6,7 @@
 #include "actors/observations.hpp"
 #include "messages/refusal.hpp"
 #include "runtime/config.hpp"
+#include "runtime/file_registry.hpp"
 #include "runtime/machine_clock.hpp"
 #include "runtime/random_seed.hpp"
 #include "runtime/store_lock.hpp"
@@ -24,6 +25,10 @@
 #include <vector>
 
 namespace sluice {
+
+namespace sqlite {
+class file_guard;
+}
 
 /// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
 struct surroundings {
@@ -79,6 +84,9 @@ struct broker_core {
   /// Forgets the actors, which have been killed, as if the process had been.
   void abandon();
 
+  /// What the connections to a database share; made on first use. Thread-safe.
+  std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
+
   /// `store_root::resolve` for those who ask often. Only names that are their own canonical name are remembered: a link
   /// may lead elsewhere the next time. `unavailable` for another one when the store is not ours any more. Thread-safe.
   caf::expected<std::string> resolve(const std::string& name);
@@ -116,6 +124,9 @@ struct broker_core {
     return result;
   }
 
+  /// Has a request recorded that no actor keeps a record of. @param status "ok", or the word of an error. Thread-safe.
+  void record(const unrecorded_request& x, std::string_view status);
+
   /// Tells the host, in words, what its operator should know. Thread-safe.
   void warn(std::string_view text);
 
@@ -133,6 +144,8 @@ private:
   std::unordered_set<std::string> resolved_;
   // Of the folders below the root.
   std::map<file_identity, folder_claim> claims_;
+  std::shared_ptr<file_registry> registry_;
+  std::map<std::string, std::shared_ptr<sqlite::file_guard>> files_;
   bool closed_ = false;
   // Databases whose ledgers the audit reads at the start.
   std::vector<std::string> audited_;

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 namespace sluice {
@@ -33,6 +34,13 @@ std::optional<file_identity> identity_of(const std::filesystem::path& path) noex
 std::optional<file_identity> identity_of(int fd) noexcept {
   struct stat info {};
   return identity_in(info, fstat(fd, &info) == 0);
+}
+
+int64_t birth_time_ns(const std::filesystem::path& path) noexcept {
+  struct statx info {};
+  if (statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BTIME, &info) != 0 || (info.stx_mask & STATX_BTIME) == 0)
+    return 0;
+  return info.stx_btime.tv_sec * 1'000'000'000 + info.stx_btime.tv_nsec;
 }
 
 nlohmann::json as_json(const file_identity& x) { return {{"device", x.device}, {"inode", x.inode}}; }

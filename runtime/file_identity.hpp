@@ -30,6 +30,10 @@ std::optional<file_identity> identity_of(const std::filesystem::path& path) noex
 /// The identity of the open file `fd`, whatever lies at its former path; nothing if `fd` is not open. One `fstat`.
 std::optional<file_identity> identity_of(int fd) noexcept;
 
+/// When the file at `path` was made, in nanoseconds since the Unix epoch; 0 if there is none, or its file system does not
+/// say. Unlike an inode it is not given again.
+int64_t birth_time_ns(const std::filesystem::path& path) noexcept;
+
 /// `{"device": N, "inode": N}`
 nlohmann::json as_json(const file_identity& x);
 

@@ -9,6 +9,8 @@ class machine_clock final : public clock {
 public:
   steady now() const override { return std::chrono::steady_clock::now(); }
   wall wall_now() const override { return std::chrono::system_clock::now(); }
+  std::chrono::microseconds since_boot() const override;
+  std::string boot() const override;
 };
 
 /// The one that is used where nobody hands in another.

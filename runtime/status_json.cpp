@@ -72,6 +72,7 @@ json database_json(const database_status& x, const database_file& file, const da
           {"replayed_requests", x.replayed_requests},
           {"failed_requests", x.failed_requests},
           {"foreign_commits", x.foreign_commits},
+          {"file_events", x.file_events},
           {"restarts", x.restarts},
           {"unmoved_wal_bytes", x.wal_bytes},
           {"file_bytes", file.bytes},
@@ -110,8 +111,13 @@ json cache_json(const cache_status& x) {
 }
 
 json audit_json(const audit_status& x) {
-  return {{"pending", x.pending}, {"written", x.written}, {"recovered", x.recovered},
-          {"lost", x.lost},       {"failing", x.failing}, {"last_error", x.last_error}};
+  return {{"pending", x.pending},
+          {"written", x.written},
+          {"recovered", x.recovered},
+          {"lost", x.lost},
+          {"files_set_aside", x.files_set_aside},
+          {"failing", x.failing},
+          {"last_error", x.last_error}};
 }
 
 json buffer_json(const buffer_status& x) {

@@ -122,7 +122,7 @@ std::optional<caf::error> check_folder(const fs::path& path) {
 
 } // namespace
 
-caf::expected<store_root> store_root::open(const fs::path& root) {
+caf::expected<store_root> store_root::look_up(const fs::path& root) {
   std::error_code failed;
   auto path = fs::canonical(root.empty() ? fs::path{"."} : root, failed);
   if (failed == std::errc::permission_denied)
@@ -136,8 +136,6 @@ caf::expected<store_root> store_root::open(const fs::path& root) {
   auto identity = identity_of(path);
   if (!identity)
     return make_error(errc::unknown_database, "the store root does not exist");
-  if (auto why = check_folder(path / ".sluice"))
-    return std::move(*why);
   return store_root{std::move(path), *identity};
 }
 
@@ -155,6 +153,14 @@ bool store_root::is_in_place() const noexcept { return identity_of(path_) == ide
 caf::error store_root::not_in_place() {
   return make_error(errc::wrong_store, "the folder of this store was moved, deleted or replaced by another one; open "
                                        "the store again where it is now");
+}
+
+caf::expected<store_root> store_root::open(const fs::path& root) {
+  auto found = look_up(root);
+  if (found)
+    if (auto why = check_folder(found->folder()))
+      return std::move(*why);
+  return found;
 }
 
 caf::expected<std::string> store_root::resolve(std::string_view name) const {

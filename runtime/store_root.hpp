@@ -24,6 +24,10 @@ public:
   /// (`folder_claim`). Errors as `open`, and `errc::read_only` when nothing may be created there.
   caf::expected<void> make_folder() const;
 
+  /// Looks the folder up and makes nothing: for those who only read, where nothing may be written. Errors as `open`,
+  /// but for those about `.sluice/`.
+  static caf::expected<store_root> look_up(const std::filesystem::path& root);
+
   /// Absolute, without links.
   const std::filesystem::path& path() const noexcept { return path_; }
 

@@ -61,7 +61,7 @@ double rows_per_commit(const database& db) {
 audit_actor::behavior_type forget(audit_actor::pointer self) {
   return {
     [](const audit_batch&) {},
-    [](attach_atom, const std::string&) { return uint64_t{0}; },
+    [](attach_atom, const std::string&) { return attach_report{}; },
     [](const audit_query&) { return audit_page{}; },
     [](verify_atom) { return audit_verdict{}; },
     [](caf::flush_atom) {},

@@ -3,6 +3,9 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/terminal_text.hpp"
 #include "runtime/doctor/examination.hpp"
+#include "runtime/doctor/repair.hpp"
+#include "runtime/frontdoor/client/takeover.hpp"
+#include "runtime/machine_clock.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,10 +14,14 @@ namespace sluice::cli {
 
 namespace {
 
+// A transient broker answers what it was asked before it goes.
+constexpr std::chrono::seconds handover{10};
+
 struct doctor_options {
   std::string root = ".";
   bool deep = false;
   bool json = false;
+  bool repair = false;
 };
 
 caf::expected<nlohmann::json> ask(const std::string& root) {
@@ -38,14 +45,49 @@ std::string as_text(const doctor::findings& all) {
   return result + fmt::format("\n{} of {} findings want something to be done\n", worse, all.size());
 }
 
+std::string as_text(const doctor::repair_actions& all) {
+  std::string result;
+  for (const auto& x : all)
+    result += fmt::format("{:<8} {}\n", x.failed ? "FAILED" : "repaired", printable(x.subject + ": " + x.text));
+  return (all.empty() ? "nothing to repair" : result) + "\n";
+}
+
+// Of a process that leads the store: a transient broker gives way, one that is to stay has to be stopped first.
+caf::expected<doctor::repair_actions> repair(const std::string& where) {
+  std::error_code unreadable;
+  if (!std::filesystem::exists(std::filesystem::path{where} / ".sluice", unreadable))
+    return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
+  auto root = store_root::open(where);
+  if (!root)
+    return std::move(root.error());
+  auto lock = take_over(*root, handover);
+  if (!lock && code_of(lock.error()) == errc::busy)
+    return make_error(errc::busy, "a repair has to lead the store itself, and a broker does; stop it first "
+                                  "(sluice stop ROOT), then repair");
+  if (!lock)
+    return std::move(lock.error());
+  return doctor::repair_store(*root, machine_time());
+}
+
 int run(const doctor_options& options) {
   doctor::examination_options how;
+  doctor::repair_actions repaired;
+  if (options.repair) {
+    auto done = repair(options.root);
+    if (!done)
+      return fail(done.error(), options.json);
+    repaired = std::move(*done);
+  }
   how.deep = options.deep;
   how.ask_leader = [&options] { return ask(options.root); };
   auto found = doctor::examine(options.root, how);
   if (!found)
     return fail(found.error(), options.json);
-  auto printed = options.json ? finish_json(doctor::as_json(*found)) : finish(as_text(*found));
+  auto document = options.json ? doctor::as_json(*found) : nlohmann::json{};
+  if (options.json && options.repair)
+    document["repairs"] = doctor::as_json(repaired);
+  auto printed =
+    options.json ? finish_json(document) : finish((options.repair ? as_text(repaired) + "\n" : "") + as_text(*found));
   return printed == done && !doctor::is_healthy(*found) ? failed : printed;
 }
 
@@ -55,6 +97,8 @@ void declare_doctor(CLI::App& command, action& chosen) {
   auto options = std::make_shared<doctor_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
   command.add_flag("--deep", options->deep, "Compare indexes with their tables, too, and take the time it needs");
+  command.add_flag("--repair", options->repair,
+                   "Repair damaged ledgers and audit files first; takes the lead from a transient broker");
   command.add_flag("--json", options->json, "Print one JSON document, on failure too");
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -20,9 +20,8 @@ void append_escaped(std::string& to, uint32_t c) {
   }
 }
 
-} // namespace
-
-std::string printable(std::string_view text) {
+// `escape` appends its spelling of a code point that a terminal would act on.
+template <class Escape> std::string escaped(std::string_view text, Escape escape) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
@@ -32,13 +31,30 @@ std::string printable(std::string_view text) {
       size = 1;
       fmt::format_to(std::back_inserter(result), "\\x{:02x}", static_cast<unsigned char>(text.front()));
     } else if (is_control(code_point)) {
-      append_escaped(result, code_point);
+      escape(result, code_point);
     } else {
       result.append(text, 0, size);
     }
     text.remove_prefix(size);
   }
   return result;
+}
+
+} // namespace
+
+std::string printable(std::string_view text) { return escaped(text, append_escaped); }
+
+std::string printable_lines(std::string_view text) {
+  return escaped(text, [](std::string& to, uint32_t c) { c == '\n' ? void(to += '\n') : append_escaped(to, c); });
+}
+
+std::string printable_json(std::string_view documents) {
+  return escaped(documents, [](std::string& to, uint32_t c) {
+    if (c == '\n')
+      to += '\n';
+    else
+      fmt::format_to(std::back_inserter(to), "\\u{:04x}", c);
+  });
 }
 
 size_t width(std::string_view text) noexcept {

@@ -1,6 +1,7 @@
 #include "runtime/doctor/databases.hpp"
 
-#include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/private_file.hpp"
 
 #include <fmt/format.h>
 
@@ -10,6 +11,9 @@ namespace {
 
 constexpr const char* restore = "restore it from a backup (docs/operations.md); the number of the newest commit in the "
                                 "backup's ledger says how far it goes";
+
+constexpr const char* repair = "sluice doctor ROOT --repair begins a new epoch of the ledger and removes what is not its "
+                               "own";
 
 finding judge_pages(const std::string& db, const sqlite::inspection& x) {
   if (!x.damage.empty())
@@ -22,6 +26,8 @@ finding judge_pages(const std::string& db, const sqlite::inspection& x) {
 
 finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
   constexpr const char* compare = "compare with a backup; somebody with write access changed it past the broker";
+  if (x.ledger_error && x.ledger_error->code == errc::ledger_damaged)
+    return {severity::problem, "ledger", db, x.ledger_error->message, repair};
   if (x.ledger_error)
     return {severity::problem, "ledger", db, "its ledger cannot be read: " + x.ledger_error->message,
             x.ledger_error->code == errc::protocol_mismatch ? "use a sluice of its version" : compare};
@@ -34,8 +40,19 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
     return {severity::problem, "ledger", db,
             fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
                         x.ledger->reason, x.ledger->broken, x.ledger->records),
-            compare};
+            std::string{compare} + "; " + repair};
   return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
+}
+
+findings judge_schema(const std::string& db, const sqlite::inspection& x) {
+  if (x.double_quoted.empty())
+    return {};
+  return {
+    {severity::note, "double_quotes", db,
+     fmt::format("its schema has text in double quotes, which SQLite takes for a column first: {}. It works as it "
+                 "did, but a column of that name would change what it means; requests are refused such text",
+                 fmt::join(x.double_quoted, ", ")),
+     "write the text in single quotes where you make these anew"}};
 }
 
 } // namespace
@@ -51,20 +68,33 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
   case sqlite::journal_kind::rollback: break;
   }
   if (others)
-    return {severity::warning, "journal_mode", db,
-            "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
-            "broker makes it a WAL database, but cannot while other processes have it open, and fails with busy",
-            "end them (see foreign_openers), or let one of them run PRAGMA journal_mode = WAL"};
+    return {
+      severity::warning, "journal_mode", db,
+      "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
+      "broker makes it a WAL database, but waits while other processes lock it, and fails with busy at its deadline",
+      "end them (see foreign_openers), or let one of them run PRAGMA journal_mode = WAL"};
   return {severity::note, "journal_mode", db,
           "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
           "broker makes it a WAL database, for good",
           ""};
 }
 
-findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x) {
-  if (x)
-    return {judge_pages(db, *x), judge_ledger(db, *x)};
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal) {
+  if (x) {
+    findings out{judge_pages(db, *x), judge_ledger(db, *x)};
+    for (auto& schema : judge_schema(db, *x))
+      out.push_back(std::move(schema));
+    return out;
+  }
   auto why = describe(x.error());
+  // Only such a journal keeps a read-only connection out.
+  if (has_journal && (why.code == errc::read_only || why.code == errc::io_error))
+    return {{severity::warning, "rollback_journal", db,
+             fmt::format("a program was killed while it wrote: {0}-journal is a hot rollback journal, and the database "
+                         "is half written until it is rolled back",
+                         db),
+             fmt::format("read or write it once through sluice, which rolls it back; never delete or rename {}-journal",
+                         db)}};
   if (why.code == errc::busy)
     return {{severity::warning, "integrity", db, "a process keeps it locked, so it could not be looked into",
              "see foreign_openers, and fuser"}};
@@ -72,6 +102,32 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
     return {{severity::problem, "integrity", db, "it is damaged: " + why.message, restore}};
   return {{severity::problem, "integrity", db, "it cannot be opened: " + why.message,
            "see permissions; if those are good, check the disk"}};
+}
+
+findings judge_ledgers(const std::filesystem::path& root) {
+  auto file = root / ".sluice/audit.db";
+  caf::expected<std::vector<sqlite::ledger_problem>> found{caf::none};
+  auto source = sqlite::ledgers_without_traces(root);
+  sqlite::look_without_traces(file, [&](bool immutable) { found = sqlite::check_ledgers(file, source, immutable); });
+  // That the audit cannot be read is told by `check_audit`.
+  if (!found)
+    return {};
+  findings result;
+  for (const auto& x : *found)
+    // What is wrong with it alone its inspection tells.
+    if (!x.in_itself)
+      result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair});
+  return result;
+}
+
+findings judge_files_set_aside(const std::filesystem::path& audit) {
+  findings result;
+  for (const auto& name : sqlite::files_set_aside(audit))
+    result.push_back({severity::warning, "audit", ".sluice/" + name,
+                      "an audit file that was damaged; it has records, above all of reads and refusals, that the "
+                      "audit of today lacks",
+                      "keep a copy if you need the proof; sluice doctor ROOT --repair acknowledges it"});
+  return result;
 }
 
 finding judge_sqlite() {
@@ -95,13 +151,13 @@ finding check_audit(const std::filesystem::path& file) {
   sqlite::look_without_traces(file, [&](bool immutable) { verdict = sqlite::verify_audit_file(file, immutable); });
   if (!verdict)
     return {severity::problem, "audit", subject, "it cannot be read: " + describe(verdict.error()).message,
-            "keep it as it is if you need the proof; then move it away: the next broker begins a new one and fills in "
-            "what the ledgers know"};
+            "keep a copy if you need the proof; sluice doctor ROOT --repair begins a new one and fills in what the ledgers "
+            "know"};
   if (!verdict->intact())
     return {severity::problem, "audit", subject,
             fmt::format("{} ({} of {} records are broken): it was changed past the broker, or is damaged",
                         verdict->reason, verdict->broken, verdict->records),
-            "compare with a backup; the other records are still good"};
+            "compare with a backup; the other records are still good; sluice doctor ROOT --repair begins a new file"};
   return {severity::ok, "audit", subject, fmt::format("the chain of its {} records is whole", verdict->records)};
 }
 

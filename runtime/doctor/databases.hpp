@@ -13,8 +13,15 @@ namespace sluice::doctor {
 /// it open
 finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others);
 
-/// Whether its pages are in order, and its ledger.
-findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x);
+/// Whether its pages are in order, and its ledger, and what its schema depends on. @param has_journal whether a
+/// rollback journal lies beside it, as `sqlite::has_rollback_journal` tells
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal = false);
+
+/// Those ledgers of the store `root` that contradict its audit.
+findings judge_ledgers(const std::filesystem::path& root);
+
+/// The damaged files that were set aside in the place of the audit file `audit`.
+findings judge_files_set_aside(const std::filesystem::path& audit);
 
 /// Whether SQLite itself has a bug that matters here.
 finding judge_sqlite();

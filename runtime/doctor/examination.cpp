@@ -3,6 +3,7 @@
 #include "runtime/config.hpp"
 #include "runtime/doctor/databases.hpp"
 #include "runtime/doctor/disk.hpp"
+#include "runtime/doctor/files.hpp"
 #include "runtime/doctor/leadership.hpp"
 #include "runtime/doctor/live_broker.hpp"
 #include "runtime/doctor/nesting.hpp"
@@ -10,6 +11,7 @@
 #include "runtime/doctor/processes.hpp"
 #include "runtime/doctor/wal_view.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/store_status.hpp"
 
 #include <algorithm>
@@ -55,6 +57,7 @@ public:
       ask_leader();
     leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
     add(check_disk(root_, largest_log()));
+    add(check_files(root_, databases_, leader_));
     look_into_databases();
     look_into_own_files();
     return std::move(out_);
@@ -129,13 +132,15 @@ private:
       }
       auto journal = sqlite::journal_of(root_ / name);
       add(judge_journal(name, journal, others));
-      add(judge_inspection(name, sqlite::inspect(root_ / name, how_)));
+      add(judge_inspection(name, sqlite::inspect(root_ / name, how_), sqlite::has_rollback_journal(root_ / name)));
     }
   }
 
   void look_into_own_files() {
     auto folder = root_ / ".sluice";
     add(check_audit(folder / "audit.db"));
+    add(judge_files_set_aside(folder / "audit.db"));
+    add(judge_ledgers(root_));
     for (const auto* name : {"logs.db", "buffer.db"}) {
       std::error_code ignored;
       if (!fs::exists(folder / name, ignored))

@@ -125,6 +125,34 @@ void check_database(const fs::path& root, const std::string& name, uid_t uid, fi
   }
 }
 
+// Others get to a file only through its folder.
+bool is_reachable(const fs::path& root, mode_t bits) {
+  auto x = look(root);
+  constexpr mode_t enter = 011;
+  return x && (x->st_mode & enter & bits) != 0;
+}
+
+void check_others(const fs::path& root, const std::string& name, findings& out) {
+  auto x = look(root / name);
+  if (!x || !S_ISREG(x->st_mode))
+    return;
+  constexpr mode_t group = 070;
+  constexpr mode_t others = 07;
+  mode_t open =
+    (is_reachable(root, group) ? x->st_mode & group : 0) | (is_reachable(root, others) ? x->st_mode & others : 0);
+  constexpr mode_t write = 022;
+  constexpr mode_t read = 044;
+  auto mode = fmt::format("{} has the mode {:o}", name, x->st_mode & 07777U);
+  auto advice = fmt::format("chmod 600 {0} (and {0}-wal, {0}-shm), unless others have to use it", name);
+  if ((open & write) != 0)
+    out.push_back(trouble(severity::warning, name,
+                          mode + ": other users may write it, past the broker, and keep every write waiting", advice));
+  else if ((open & read) != 0)
+    out.push_back(trouble(severity::note, name,
+                          mode + ": other users may read it, and by a lock on its -shm keep every write waiting",
+                          advice));
+}
+
 } // namespace
 
 findings check_permissions(const fs::path& root, const std::vector<std::string>& databases, uid_t uid) {
@@ -142,8 +170,10 @@ findings check_permissions(const fs::path& root, const std::vector<std::string>&
                     "the ledgers all the same",
                 "look at it, find out who could write in .sluice/, then delete it"));
   }
-  for (const auto& name : databases)
+  for (const auto& name : databases) {
     check_database(root, name, uid, out);
+    check_others(root, name, out);
+  }
   if (out.empty())
     out.push_back({severity::ok, "permissions", "store", "the user can write, and nobody else reads what is private"});
   return out;

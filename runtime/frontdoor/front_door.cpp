@@ -5,6 +5,7 @@
 #include "runtime/frontdoor/http/server.hpp"
 #include "runtime/frontdoor/http/token.hpp"
 #include "runtime/frontdoor/io_actor.hpp"
+#include "runtime/frontdoor/rpc/failures.hpp"
 #include "runtime/frontdoor/service.hpp"
 #include "runtime/frontdoor/socket_server.hpp"
 #include "runtime/user_name.hpp"
@@ -39,6 +40,10 @@ public:
   http_backend(service& methods, std::string agent) : service_(methods), agent_(std::move(agent)) {}
 
   std::unique_ptr<rpc::port> open_port() override { return service_.open_port({{}, agent_, {}}); }
+
+  void note_refusal(errc why) override {
+    open_port()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(why, "the request is too large"))));
+  }
 
   void check_health(std::function<void(http::health)> done) override {
     service_.check_health([done = std::move(done)](std::optional<std::string> why) {

@@ -46,7 +46,7 @@ service::service(broker& leader, const broker_info& self, asio::io_context& loop
       in_background(
         files_, [path, seq, db] { return sqlite::commits_after(path, seq, history_page, db); }, std::move(take));
     }),
-    ids_(random_seed()) {
+    ids_(random_seed()), health_([this](auto done) { look_at_health(std::move(done)); }) {
   actor_.become([this](const invalidation& x) { subscriptions_.publish(x); });
 }
 
@@ -123,6 +123,10 @@ void service::scrape(std::function<void(std::string)> done) {
 }
 
 void service::check_health(std::function<void(std::optional<std::string>)> done) {
+  health_.ask(std::chrono::steady_clock::now(), std::move(done));
+}
+
+void service::look_at_health(std::function<void(health_check::result)> done) {
   in_background(
     files_,
     [this]() -> std::optional<std::string> {

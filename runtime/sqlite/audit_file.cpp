@@ -12,6 +12,12 @@ namespace {
 constexpr int64_t application_id = 0x736c6175;
 constexpr int64_t audit_format = 1;
 
+// The highest commit number that was ever issued for the name, as of the audit's record `issued_at`, and the epoch of
+// its ledger. Files of earlier versions have none of these.
+constexpr const char* issued_column = "issued_seq INTEGER NOT NULL DEFAULT 0";
+constexpr const char* issued_at_column = "issued_at INTEGER NOT NULL DEFAULT 0";
+constexpr const char* epoch_column = "epoch TEXT NOT NULL DEFAULT ''";
+
 // A row that is replaced (INSERT OR REPLACE) fires no DELETE trigger, hence the triggers on INSERT.
 constexpr const char* guards = R"(
   CREATE TRIGGER IF NOT EXISTS audit_update BEFORE UPDATE ON audit
@@ -37,9 +43,23 @@ std::string schema() {
            // How far each ledger is known to be in the audit: up to the commit `reconciled_seq`, which has the hash
            // `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
            "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
-           " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+           " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0, "
+         + std::string{issued_column} + ", " + issued_at_column + ", " + epoch_column
+         + ") STRICT, WITHOUT ROWID;"
            "PRAGMA application_id = "
          + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(audit_format) + ";";
+}
+
+caf::expected<void> add_columns(connection& db) {
+  auto known = knows_epochs(db);
+  if (!known)
+    return std::move(known.error());
+  if (*known)
+    return caf::unit;
+  auto sql = std::string{"ALTER TABLE databases ADD COLUMN "} + issued_column
+             + "; ALTER TABLE databases ADD COLUMN " + issued_at_column + "; ALTER TABLE databases ADD COLUMN "
+             + epoch_column;
+  return exec_atomically(db, sql.c_str());
 }
 
 caf::error foreign() { return make_error(errc::corrupt, "this file is not an audit file"); }
@@ -84,6 +104,13 @@ caf::expected<void> check_audit_file(const connection& db) {
   return caf::unit;
 }
 
+caf::expected<bool> knows_epochs(const connection& db) {
+  auto columns = read_number(db, "SELECT count(*) FROM pragma_table_info('databases') WHERE name = 'epoch'");
+  if (!columns)
+    return std::move(columns.error());
+  return *columns > 0;
+}
+
 caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, const std::string& root_text,
                                           uint64_t page_cache_bytes) {
   make_private(path);
@@ -103,6 +130,8 @@ caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, con
       return std::move(made.error());
   if (auto known = check_audit_file(*db); !known)
     return std::move(known.error());
+  if (auto added = add_columns(*db); !added)
+    return std::move(added.error());
   if (auto guarded = db->exec(guards); !guarded)
     return std::move(guarded.error());
   auto store = find_store(*db, root_text);

@@ -32,6 +32,9 @@ caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, con
 /// `errc::corrupt` when `db` is no audit file, `protocol_mismatch` when it is of another format.
 caf::expected<void> check_audit_file(const connection& db);
 
+/// Whether the audit remembers the epochs of ledgers; files of earlier versions do not, until they are written.
+caf::expected<bool> knows_epochs(const connection& db);
+
 caf::expected<audit_head> read_head(const connection& db);
 
 } // namespace sluice::sqlite

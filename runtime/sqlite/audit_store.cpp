@@ -1,11 +1,19 @@
 #include "runtime/sqlite/audit_store.hpp"
 
+#include "runtime/sqlite/audit_check.hpp"
 #include "runtime/sqlite/audit_file.hpp"
+#include "runtime/sqlite/audit_gaps.hpp"
 #include "runtime/sqlite/audit_reconciler.hpp"
 #include "runtime/sqlite/audit_row.hpp"
+#include "runtime/sqlite/private_file.hpp"
+#include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/statement.hpp"
 
+#include <sqlite3.h>
+
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <limits>
 #include <unordered_map>
 
@@ -43,15 +51,20 @@ public:
 
   caf::expected<void> append(std::span<audit_record> records) override;
   caf::expected<audit_page> list(const audit_query& query) override;
-  caf::expected<audit_verdict> verify() override { return verify_audit_file(file_.path); }
-  caf::expected<std::vector<audit_record>> missing_from(const std::string& db) override {
-    return find_missing(file_.db, db, static_cast<uint64_t>(head_.seq), source_);
+  caf::expected<audit_verdict> verify() override;
+  caf::expected<ledger_comparison> compare(const std::string& db) override {
+    auto found = compare_ledger(file_.db, db, static_cast<uint64_t>(head_.seq), source_);
+    if (!found)
+      return std::move(found.error());
+    return std::move(found->known);
   }
 
 private:
   caf::expected<void> insert(std::span<audit_record> records, audit_head& head);
   caf::expected<void> commit(const audit_head& head);
   bool is_known(audit_record& x) const;
+  caf::expected<audit_page> select(const audit_query& query);
+  caf::expected<audit_page> select_readable(const audit_query& query);
 
   audit_file file_;
   std::string root_text_;
@@ -147,7 +160,59 @@ caf::expected<void> audit_file_store::commit(const audit_head& head) {
   return done;
 }
 
+caf::expected<audit_verdict> audit_file_store::verify() {
+  auto verdict = verify_audit_file(file_.path);
+  if (!verdict)
+    return verdict;
+  auto ledgers = check_ledgers(file_.db, source_, true);
+  if (!ledgers)
+    return std::move(ledgers.error());
+  for (const auto& x : *ledgers)
+    verdict->problems.push_back("the ledger of " + x.db + ": " + x.reason);
+  for (const auto& name : files_set_aside(file_.path))
+    verdict->problems.push_back(name + " was set aside because it was damaged; it has records that this audit lacks, "
+                                       "and `sluice doctor ROOT --repair` acknowledges it");
+  return verdict;
+}
+
 caf::expected<audit_page> audit_file_store::list(const audit_query& query) {
+  auto page = select(query);
+  return page || code_of(page.error()) != errc::corrupt ? std::move(page) : select_readable(query);
+}
+
+bool selects(const audit_query& query, const audit_record& x) {
+  return (query.agent.empty() || query.agent == x.agent) && (query.db.empty() || query.db == x.db)
+         && (query.status.empty() || query.status == x.status) && (query.since_us == 0 || x.ts_us >= query.since_us);
+}
+
+// Goes around pages that cannot be read, so without an order or a condition that SQLite would need them for.
+caf::expected<audit_page> audit_file_store::select_readable(const audit_query& query) {
+  auto stmt =
+    prepared_statement::prepare(file_.db, "SELECT " + audit_columns() + " FROM audit WHERE seq >= ?1 ORDER BY seq");
+  if (!stmt)
+    return std::move(stmt.error());
+  std::deque<audit_record> found;
+  auto next = std::optional{static_cast<int64_t>(
+    std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max() - 1) + 1)};
+  while (next) {
+    stmt->bind(1, *next);
+    auto seq = *next - 1;
+    auto code = stmt->step_code();
+    for (; code == SQLITE_ROW && (query.newest || found.size() < query.limit); code = stmt->step_code()) {
+      seq = stmt->integer(0);
+      auto record = to_record(read_row(*stmt).row);
+      if (selects(query, record))
+        found.push_back(std::move(record));
+      if (found.size() > query.limit)
+        found.pop_front();
+    }
+    stmt->reset();
+    next = code == SQLITE_DONE || code == SQLITE_ROW ? std::nullopt : readable_after(*stmt, seq + 1);
+  }
+  return audit_page{root_text_, {std::move_iterator{found.begin()}, std::move_iterator{found.end()}}};
+}
+
+caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
   std::string where;
   std::vector<value> bound;
   auto require = [&](const char* condition, value x) {
@@ -188,14 +253,21 @@ caf::expected<audit_page> audit_file_store::list(const audit_query& query) {
 
 } // namespace
 
-ledger_source ledgers_of(const store_root& root) {
-  constexpr uint64_t at_a_time = 10'000;
-  return [root](const std::string& db, uint64_t seq) -> caf::expected<std::vector<ledger_commit>> {
-    auto reader = ledger_reader::open(root.path_of(db));
+caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable) {
+    constexpr uint64_t at_a_time = 10'000;
+    auto reader = ledger_reader::open(path, immutable);
     if (!reader)
       return std::move(reader.error());
-    return reader->after(seq, at_a_time);
-  };
+    if (auto sound = reader->check(); !sound)
+      return std::move(sound.error());
+    auto commits = reader->after(seq, at_a_time);
+    if (!commits)
+      return std::move(commits.error());
+    return ledger_page{std::move(*commits), reader->epoch()};
+}
+
+ledger_source ledgers_of(const store_root& root) {
+  return [root](const std::string& db, uint64_t seq) { return read_ledger_page(root.path_of(db), seq); };
 }
 
 caf::expected<std::unique_ptr<audit_store>> open_audit_store(const std::filesystem::path& path, std::string root_text,

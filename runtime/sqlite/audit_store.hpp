@@ -16,9 +16,19 @@
 
 namespace sluice::sqlite {
 
+/// Some commits of a ledger, and the epoch that it is in.
+struct ledger_page {
+  std::vector<ledger_commit> commits;
+  ledger_epoch epoch;
+};
+
 /// Answers with the commits of the database `db` after the number `seq`, in order, all of them or only the first few;
 /// none when there are no more. `errc::unknown_database` when there is no such file.
-using ledger_source = std::function<caf::expected<std::vector<ledger_commit>>(const std::string& db, uint64_t seq)>;
+using ledger_source = std::function<caf::expected<ledger_page>(const std::string& db, uint64_t seq)>;
+
+/// Reads some thousand commits of the ledger in the file at `path`. Errors as `ledger_reader::open` and `check`.
+/// @param immutable as in `connection_options`
+caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable = false);
 
 /// Reads the ledgers of the databases in `root`, some thousand commits at a time.
 ledger_source ledgers_of(const store_root& root);
@@ -45,7 +55,7 @@ caf::expected<std::unique_ptr<audit_store>> open_audit_store(const store_root& r
 caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path, bool immutable = false);
 
 /// The databases that the audit file `path` knows; none when there is no such file. After a crash, look at the ledger
-/// of each (`missing_from`): what it holds may not be in the audit. @param immutable as in `connection_options`
+/// of each (`compare`): what it holds may not be in the audit. @param immutable as in `connection_options`
 caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path, bool immutable = false);
 
 } // namespace sluice::sqlite

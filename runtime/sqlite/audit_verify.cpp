@@ -1,4 +1,5 @@
 #include "runtime/sqlite/audit_file.hpp"
+#include "runtime/sqlite/audit_gaps.hpp"
 #include "runtime/sqlite/audit_row.hpp"
 #include "runtime/sqlite/audit_store.hpp"
 #include "runtime/sqlite/result_code.hpp"
@@ -13,8 +14,6 @@
 namespace sluice::sqlite {
 
 namespace {
-
-constexpr int64_t last_possible = std::numeric_limits<int64_t>::max();
 
 // The verdict on one record after another.
 class chain_check {
@@ -104,7 +103,7 @@ public:
     auto code = walk_from(std::numeric_limits<int64_t>::min());
     auto first = code;
     while (code != SQLITE_DONE) {
-      auto next = readable_after(check_.last_seq() + 1);
+      auto next = readable_after(select_, check_.last_seq() + 1);
       if (!next) {
         check_.skip_unreadable(check_.last_seq() + 2);
         break;
@@ -127,35 +126,6 @@ private:
       check_.next(read_row(select_));
     select_.reset();
     return code;
-  }
-
-  // The number of the first record from `seq` on, if it can be read; `last_possible` when there is none.
-  std::optional<int64_t> probe(int64_t seq) {
-    select_.bind(1, seq);
-    auto code = select_.step_code();
-    auto found = code == SQLITE_ROW ? std::optional{select_.integer(0)} : std::nullopt;
-    select_.reset();
-    return code == SQLITE_DONE ? last_possible : found;
-  }
-
-  // Where to go on when `bad` cannot be read: leaps ahead until something can be, then halves the way back.
-  std::optional<int64_t> readable_after(int64_t bad) {
-    for (int64_t leap = 1; leap < last_possible / 4 && bad < last_possible / 4; leap *= 2) {
-      auto good = bad + leap;
-      auto found = probe(good);
-      if (!found) {
-        bad = good;
-        continue;
-      }
-      while (good - bad > 1) {
-        auto middle = bad + (good - bad) / 2;
-        auto nearer = probe(middle);
-        (nearer ? good : bad) = middle;
-        found = nearer ? nearer : found;
-      }
-      return *found == last_possible ? std::nullopt : found;
-    }
-    return std::nullopt;
   }
 
   prepared_statement select_;

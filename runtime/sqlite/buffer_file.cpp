@@ -121,7 +121,9 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
 }
 
 caf::expected<buffer_file::content*> buffer_file::open() {
-  if (content_ && content_->db.file_moved())
+  // Closing moves what is in a write-ahead log that was removed to the file.
+  replaced_ |= content_ && content_->db.file_moved();
+  if (content_ && (replaced_ || (!unsettled_ && files_.log_moved())))
     content_.reset();
   if (unsettled_)
     if (auto why = settle())
@@ -135,6 +137,11 @@ caf::expected<buffer_file::content*> buffer_file::open() {
       return std::move(last.error());
     last_place = std::max(last_place, *last);
     content_.emplace(std::move(*opened));
+    files_.note();
+    if (replaced_ && restore_)
+      if (auto why = restore_(*content_))
+        return give_up(std::move(why));
+    replaced_ = false;
   }
   return &*content_;
 }

@@ -1,12 +1,14 @@
 #pragma once
 
 #include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/file_watch.hpp"
 #include "runtime/sqlite/statement.hpp"
 
 #include <caf/expected.hpp>
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -27,13 +29,17 @@ public:
   };
 
   buffer_file(std::filesystem::path path, synchronous_mode synchronous)
-    : path_(std::move(path)), synchronous_(synchronous) {}
+    : path_(std::move(path)), synchronous_(synchronous), files_(path_) {}
 
   /// Whether there is no file, so that whoever only looks need not make one.
   bool is_missing() const;
 
   /// The open file, made when it is missing. Valid until the next call.
   caf::expected<content*> open();
+
+  /// What to do with a file that takes the place of one that was open and has been moved or deleted, before anything
+  /// else is done with it.
+  void on_replaced(std::function<caf::error(content&)> restore) { restore_ = std::move(restore); }
 
   /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error. When the commit
   /// fails, the transaction has not happened, or nobody knows and the error's outcome is `unknown`; then nothing else
@@ -80,6 +86,9 @@ private:
 
   std::filesystem::path path_;
   synchronous_mode synchronous_;
+  file_watch files_;
+  std::function<caf::error(content&)> restore_;
+  bool replaced_ = false;
   std::optional<content> content_;
   // A transaction that failed may lie whole in the log, where whoever opens the file next would find it.
   bool unsettled_ = false;

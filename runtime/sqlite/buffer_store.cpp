@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -25,9 +26,28 @@ int64_t as_integer(uint64_t x) {
   return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
 }
 
+// In the open transaction.
+caf::error add_batch(buffer_file::content& file, const std::string& key, std::string_view request,
+                     std::span<const uint64_t> operations) {
+  file.sql.add_batch.bind_text(1, key);
+  file.sql.add_batch.bind_blob(2, request);
+  auto place = run_for_number(file.sql.add_batch);
+  if (!place)
+    return std::move(place.error());
+  for (auto seq : operations) {
+    file.sql.claim.bind(1, **place);
+    file.sql.claim.bind(2, as_integer(seq));
+    if (auto failed = run(file.sql.claim))
+      return failed;
+  }
+  return caf::none;
+}
+
 class buffer_file_store final : public buffer_store {
 public:
-  buffer_file_store(std::filesystem::path path, synchronous_mode synchronous) : file_(std::move(path), synchronous) {}
+  buffer_file_store(std::filesystem::path path, synchronous_mode synchronous) : file_(std::move(path), synchronous) {
+    file_.on_replaced([this](buffer_file::content& file) { return restore_journal(file); });
+  }
 
   caf::expected<uint64_t> append(std::span<const buffer_put> operations) override { return requeue({}, operations); }
   caf::expected<void> begin_batch(const journal_batch& batch) override;
@@ -44,8 +64,40 @@ private:
   caf::error leave_batch(const std::string& idempotency_key,
                          prepared_statement buffer_file::statements::*with_operations);
 
+  caf::error restore_journal(buffer_file::content& file);
+
+  // A batch as the file has it, and its operations.
+  struct kept_batch {
+    std::string request;
+    std::vector<uint64_t> operations;
+  };
+
   buffer_file file_;
+  // What the journal holds, for a file that has to be made anew because somebody deleted it.
+  std::map<uint64_t, std::string> operations_;
+  std::map<std::string, kept_batch> batches_;
 };
+
+// Another journal in its place stays as it is: its operations may have the same places.
+caf::error buffer_file_store::restore_journal(buffer_file::content& file) {
+  auto found = read_number(file.db, "SELECT (SELECT count(*) FROM journal) + (SELECT count(*) FROM batches)");
+  if (!found)
+    return std::move(found.error());
+  if (*found > 0 || operations_.empty())
+    return caf::none;
+  if (auto begun = file.sql.begin.run(); !begun)
+    return std::move(begun.error());
+  for (const auto& [seq, content] : operations_) {
+    file.sql.append.bind(1, as_integer(seq));
+    file.sql.append.bind_blob(2, content);
+    if (auto why = run(file.sql.append))
+      return why;
+  }
+  for (const auto& [key, batch] : batches_)
+    if (auto why = add_batch(file, key, batch.request, batch.operations))
+      return why;
+  return run(file.sql.commit);
+}
 
 caf::error forget_rejected(buffer_file::content& file, uint64_t id) {
   file.sql.forget_rejected.bind(1, as_integer(id));
@@ -55,14 +107,16 @@ caf::error forget_rejected(buffer_file::content& file, uint64_t id) {
 caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids,
                                                    std::span<const buffer_put> operations) {
   uint64_t first = 0;
+  std::vector<std::string> contents;
+  for (const auto& x : operations)
+    contents.push_back(encode_put(x));
   auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
     for (auto id : ids)
       if (auto failed = forget_rejected(file, id))
         return failed;
     auto seq = file_.last_place;
     first = static_cast<uint64_t>(seq) + 1;
-    for (const auto& x : operations) {
-      auto content = encode_put(x);
+    for (const auto& content : contents) {
       file.sql.append.bind(1, ++seq);
       file.sql.append.bind_blob(2, content);
       if (auto failed = run(file.sql.append))
@@ -74,29 +128,21 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
   });
   if (why)
     return why;
+  for (size_t i = 0; i < contents.size(); ++i)
+    operations_[first + i] = std::move(contents[i]);
   return first;
 }
 
 // Safe before the batch is written: a power cut that left the batch in its database, and took from the journal that it
 // had been, would have its operations executed again, after what came later.
 caf::expected<void> buffer_file_store::begin_batch(const journal_batch& batch) {
-  auto why = file_.durably([&](buffer_file::content& file) -> caf::error {
-    auto content = encode_request(batch.request);
-    file.sql.add_batch.bind_text(1, batch.idempotency_key);
-    file.sql.add_batch.bind_blob(2, content);
-    auto place = run_for_number(file.sql.add_batch);
-    if (!place)
-      return std::move(place.error());
-    for (auto seq : batch.operations) {
-      file.sql.claim.bind(1, **place);
-      file.sql.claim.bind(2, as_integer(seq));
-      if (auto failed = run(file.sql.claim))
-        return failed;
-    }
-    return caf::none;
+  auto content = encode_request(batch.request);
+  auto why = file_.durably([&](buffer_file::content& file) {
+    return add_batch(file, batch.idempotency_key, content, batch.operations);
   });
   if (why)
     return why;
+  batches_[batch.idempotency_key] = {std::move(content), batch.operations};
   return caf::unit;
 }
 
@@ -124,12 +170,16 @@ caf::error buffer_file_store::leave_batch(const std::string& idempotency_key,
 caf::expected<void> buffer_file_store::end_batch(const std::string& idempotency_key) {
   if (auto why = leave_batch(idempotency_key, &buffer_file::statements::forget_operations))
     return why;
+  if (auto batch = batches_.extract(idempotency_key))
+    for (auto seq : batch.mapped().operations)
+      operations_.erase(seq);
   return caf::unit;
 }
 
 caf::expected<void> buffer_file_store::abandon_batch(const std::string& idempotency_key) {
   if (auto why = leave_batch(idempotency_key, &buffer_file::statements::release))
     return why;
+  batches_.erase(idempotency_key);
   return caf::unit;
 }
 
@@ -140,6 +190,13 @@ caf::expected<journal_content> buffer_file_store::recover() {
   auto why = file_.atomically([&](buffer_file::content& file) -> caf::error { return recover_journal(file, result); });
   if (why)
     return why;
+  operations_.clear();
+  batches_.clear();
+  for (const auto* all : {&result.operations, &result.in_batches})
+    for (const auto& x : *all)
+      operations_.emplace(x.seq, encode_put(x.content));
+  for (const auto& x : result.batches)
+    batches_[x.idempotency_key] = {encode_request(x.request), x.operations};
   return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/audit.hpp"
+#include "runtime/sqlite/audit_store.hpp"
 #include "runtime/sqlite/connection.hpp"
 
 #include <caf/expected.hpp>
@@ -33,6 +34,8 @@ struct inspection {
   /// Why the ledger could not be read; nothing when it could, or there is none.
   std::optional<failure> ledger_error;
   bool ledger_checked = true;
+  /// What in the schema depends on text in double quotes, as "trigger t1".
+  std::vector<std::string> double_quoted;
 };
 
 /// Looks into the database at `path`, read-only: never writes, never checkpoints, and leaves no files behind that were
@@ -42,6 +45,9 @@ caf::expected<inspection> inspect(const std::filesystem::path& path, const inspe
 /// Calls `look` with the way to open the file at `path` so that nothing is left behind: as one that nobody changes,
 /// where it has no WAL; and again, in the usual way, if somebody came in between.
 void look_without_traces(const std::filesystem::path& path, const std::function<void(bool immutable)>& look);
+
+/// `ledgers_of` the folder `root`, read in this way.
+ledger_source ledgers_without_traces(const std::filesystem::path& root);
 
 /// How many rows the buffer file at `path` has set aside; 0 when there is no such file. Errors as `connection::open`.
 caf::expected<uint64_t> count_rejected_rows(const std::filesystem::path& path);

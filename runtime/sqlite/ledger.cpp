@@ -2,116 +2,17 @@
 
 #include "actors/defect.hpp"
 
-#include <sqlite3.h>
-
-#include <array>
+#include <algorithm>
 #include <utility>
 
 namespace sluice::sqlite {
 
 namespace {
 
-constexpr int64_t format = 1;
-
-struct table_definition {
-  std::string_view name;
-  std::string_view sql;
-};
-
-constexpr std::array definitions{
-  table_definition{"_sluice_commits",
-                   "CREATE TABLE _sluice_commits(commit_seq INTEGER PRIMARY KEY, ts_us INTEGER NOT NULL, "
-                   "prev_hash BLOB NOT NULL, hash BLOB NOT NULL, requests BLOB NOT NULL)"},
-  table_definition{"_sluice_keys",
-                   // By number and not by key, so that rows are appended, and the oldest are where they are found.
-                   "CREATE TABLE _sluice_keys(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, payload BLOB NOT NULL, "
-                   "commit_seq INTEGER NOT NULL, created_us INTEGER NOT NULL, outcome BLOB NOT NULL)"},
-  table_definition{"_sluice_meta", "CREATE TABLE _sluice_meta(name TEXT PRIMARY KEY, value)"},
-};
-
-caf::error misshapen() {
-  return make_error(errc::corrupt, "this database has _sluice_ tables that are not a ledger's; nothing was applied");
-}
-
-caf::expected<void> check_format(const connection& db) {
-  auto stmt = prepared_statement::prepare(db, "SELECT value FROM _sluice_meta WHERE name = 'format'");
-  if (!stmt)
-    return std::move(stmt.error());
-  auto row = stmt->step();
-  if (!row)
-    return std::move(row.error());
-  if (!*row)
-    return misshapen();
-  auto found = stmt->column(0);
-  if (found == value{format})
-    return caf::unit;
-  return make_error(errc::protocol_mismatch, "the ledger in this database has another format than "
-                                               + std::to_string(format)
-                                               + ", the one this broker knows; nothing was "
-                                                 "applied");
-}
-
-// What the schema says about a name: its definition, or that something hooks into it.
-struct found_tables {
-  std::array<std::string, definitions.size()> sql;
-  size_t tables = 0;
-  bool hooked = false;
-};
-
-caf::expected<found_tables> find_tables(const connection& db) {
-  auto stmt = prepared_statement::prepare(db, "SELECT type, tbl_name, sql FROM sqlite_schema WHERE tbl_name IN "
-                                              "('_sluice_commits', '_sluice_keys', '_sluice_meta')");
-  if (!stmt)
-    return std::move(stmt.error());
-  found_tables result;
-  for (;;) {
-    auto row = stmt->step();
-    if (!row)
-      return std::move(row.error());
-    if (!*row)
-      return result;
-    auto type = stmt->text(0);
-    result.hooked |= type == "trigger" || type == "view";
-    if (type != "table")
-      continue;
-    ++result.tables;
-    for (size_t i = 0; i < definitions.size(); ++i)
-      if (stmt->text(1) == definitions[i].name)
-        result.sql[i] = stmt->text(2);
-  }
-}
+// Old keys that each commit forgets besides twice as many as it adds.
+constexpr uint64_t spare_keys = 8;
 
 } // namespace
-
-caf::expected<bool> has_ledger(const connection& db) {
-  auto found = find_tables(db);
-  if (!found)
-    return std::move(found.error());
-  if (found->tables == 0 && !found->hooked)
-    return false;
-  // The format first: another one may well have other tables.
-  if (found->sql[2] != definitions[2].sql)
-    return misshapen();
-  if (auto known = check_format(db); !known)
-    return std::move(known.error());
-  for (size_t i = 0; i < definitions.size(); ++i)
-    if (found->sql[i] != definitions[i].sql)
-      return misshapen();
-  if (found->hooked)
-    return misshapen();
-  return true;
-}
-
-caf::expected<std::optional<std::string>> find_commit(const connection& db, uint64_t seq) {
-  auto stmt = prepared_statement::prepare(db, "SELECT hash FROM _sluice_commits WHERE commit_seq = ?1");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind(1, static_cast<int64_t>(seq));
-  auto row = stmt->step();
-  if (!row)
-    return std::move(row.error());
-  return *row ? std::optional{std::string{stmt->blob(0)}} : std::nullopt;
-}
 
 caf::expected<uint64_t> last_commit_seq(const std::filesystem::path& path) {
   auto db = connection::open(path, {});
@@ -122,27 +23,34 @@ caf::expected<uint64_t> last_commit_seq(const std::filesystem::path& path) {
     return std::move(present.error());
   if (!*present)
     return uint64_t{0};
-  auto stmt = prepared_statement::prepare(*db, "SELECT max(commit_seq) FROM _sluice_commits");
+  auto stmt = prepared_statement::prepare(*db, "SELECT coalesce(max(commit_seq), 0) FROM _sluice_commits");
   if (!stmt)
     return std::move(stmt.error());
   auto row = stmt->step();
   if (!row)
     return std::move(row.error());
-  return static_cast<uint64_t>(stmt->integer(0));
+  auto seq = stmt->integer(0);
+  if (seq < 0 || seq > last_plausible_number)
+    return ledger_damaged("_sluice_commits has a row numbered " + std::to_string(seq)
+                          + ", which the broker did not write");
+  return static_cast<uint64_t>(seq);
 }
 
 caf::expected<void> ledger::enter(bool reread) {
+  remembered_ = 0;
   if (reread) {
     lost();
     ready_ = false;
   }
   if (!ready_) {
     auto present = has_ledger(db_);
-    auto made = present && !*present ? create() : caf::expected<void>{caf::unit};
-    if (!present || !made)
-      return present ? std::move(made.error()) : std::move(present.error());
+    if (!present)
+      return std::move(present.error());
+    if (auto done = *present ? accept() : create(); !done)
+      return done;
     if (auto prepared = prepare(); !prepared)
       return prepared;
+    oldest_key_us_.reset();
     ready_ = true;
   }
   return head_known_ ? caf::expected<void>{caf::unit} : read_head();
@@ -153,33 +61,88 @@ caf::expected<void> ledger::create() {
     auto stmt = prepared_statement::prepare(db_, sql);
     return stmt ? stmt->run() : caf::expected<void>{std::move(stmt.error())};
   };
-  for (const auto& table : definitions)
+  created_ = true;
+  unsettled_ = true;
+  for (const auto& table : ledger_tables)
     if (auto done = run(table.sql); !done)
       return done;
-  created_ = true;
-  return run("INSERT INTO _sluice_meta(name, value) VALUES ('format', " + std::to_string(format) + ")");
+  if (auto done = run("INSERT INTO _sluice_meta(name, value) VALUES ('format', " + std::to_string(ledger_format) + ")");
+      !done)
+    return done;
+  head_hash_.assign(sizeof(digest), '\0');
+  epoch_ = {};
+  clock_.begin(0, 0);
+  if (auto done = write_key_time(db_, clock_.kept()); !done)
+    return done;
+  // Another file may have had this name, and its commits have been told of.
+  return begin_epoch(known_.issued + 1);
+}
+
+// The ledger that was found: is it the one that is known?
+caf::expected<void> ledger::accept() {
+  auto state = read_ledger_state(db_);
+  if (!state)
+    return std::move(state.error());
+  auto verdict = judge_ledger(db_, *state, known_);
+  if (!verdict)
+    return std::move(verdict.error());
+  auto lost_end = verdict->fault == ledger_fault::behind && settings_.may_lose_end;
+  if (verdict->fault != ledger_fault::none && !lost_end && !has(defect::accept_older_ledger))
+    return ledger_damaged(verdict->reason);
+  epoch_ = state->epoch;
+  head_hash_ = state->head_hash;
+  if (state->keys) {
+    clock_.go_on(*state->keys, state->newest_key_id, state->newest_key_us);
+  } else {
+    unsettled_ = true;
+    clock_.begin(state->newest_key_id, state->head_seq);
+    if (auto done = write_key_time(db_, clock_.kept()); !done)
+      return done;
+  }
+  if (lost_end)
+    return begin_epoch(known_.issued + 1);
+  // A ledger of an earlier version is given its id, and nothing else changes.
+  return epoch_.id.empty() ? begin_epoch(epoch_.first) : caf::expected<void>{caf::unit};
+}
+
+caf::expected<void> ledger::begin_epoch(uint64_t first) {
+  unsettled_ = true;
+  ++epoch_.number;
+  epoch_.first = first;
+  epoch_.id = new_epoch_id(time_, first, head_hash_);
+  if (known_.issued > 0 && first > known_.issued)
+    begun_epoch_ = epoch_.id;
+  return write_epoch(db_, epoch_);
 }
 
 caf::expected<void> ledger::prepare() {
-  return prepare_all(db_,
-                     {{&last_commit_, "SELECT commit_seq, hash FROM _sluice_commits ORDER BY commit_seq DESC LIMIT 1"},
-                      {&insert_commit_, "INSERT INTO _sluice_commits(commit_seq, ts_us, prev_hash, hash, requests) "
-                                        "VALUES (?1, ?2, ?3, ?4, ?5)"},
-                      {&find_key_, "SELECT payload, commit_seq, outcome FROM _sluice_keys WHERE key = ?1"},
-                      {&insert_key_, "INSERT INTO _sluice_keys(key, payload, commit_seq, created_us, outcome) "
-                                     "VALUES (?1, ?2, ?3, ?4, ?5)"}});
+  return prepare_all(
+    db_, {{&last_commit_, "SELECT commit_seq, hash FROM _sluice_commits ORDER BY commit_seq DESC LIMIT 1"},
+          {&insert_commit_, "INSERT INTO _sluice_commits(commit_seq, ts_us, prev_hash, hash, requests) "
+                            "VALUES (?1, ?2, ?3, ?4, ?5)"},
+          {&find_key_, "SELECT payload, commit_seq, outcome FROM _sluice_keys WHERE key = ?1"},
+          {&insert_key_, "INSERT INTO _sluice_keys(key, payload, commit_seq, created_us, outcome) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5)"},
+          {&oldest_key_, "SELECT id, created_us FROM _sluice_keys ORDER BY id LIMIT 1"},
+          {&forget_keys_, "DELETE FROM _sluice_keys WHERE id IN (SELECT id FROM _sluice_keys ORDER BY id LIMIT ?1) "
+                          "AND iif(id <= ?2, ?3, created_us) < ?4 RETURNING commit_seq"}});
 }
 
 caf::expected<void> ledger::read_head() {
   auto row = last_commit_.step();
-  if (row) {
-    head_seq_ = *row ? static_cast<uint64_t>(last_commit_.integer(0)) : 0;
+  auto seq = row && *row ? last_commit_.integer(0) : 0;
+  auto plausible = seq >= 0 && seq <= last_plausible_number;
+  if (row && plausible) {
+    head_seq_ = static_cast<uint64_t>(seq);
     head_hash_ = *row ? std::string{last_commit_.blob(1)} : std::string(sizeof(digest), '\0');
     head_known_ = true;
   }
   last_commit_.reset();
   if (!row)
     return std::move(row.error());
+  if (!plausible)
+    return ledger_damaged("_sluice_commits has a row numbered " + std::to_string(seq)
+                          + ", which the broker did not write");
   return caf::unit;
 }
 
@@ -206,13 +169,15 @@ caf::expected<std::optional<write_result>> ledger::recall(const write_request& r
   return result;
 }
 
-caf::expected<void> ledger::remember(const write_request& request, const write_result& result, int64_t now_us) {
+caf::expected<void> ledger::remember(const write_request& request, const write_result& result) {
+  if (std::exchange(remembered_, remembered_ + 1) == 0)
+    now_us_ = clock_.now_us();
   auto payload = payload_digest(hash_, request);
   auto outcome = encode_outcome(result);
   insert_key_.bind_text(1, request.idempotency_key);
   insert_key_.bind_blob(2, bytes_of(payload));
   insert_key_.bind(3, static_cast<int64_t>(next_seq()));
-  insert_key_.bind(4, now_us);
+  insert_key_.bind(4, now_us_);
   insert_key_.bind_blob(5, outcome);
   return insert_key_.run();
 }
@@ -220,6 +185,9 @@ caf::expected<void> ledger::remember(const write_request& request, const write_r
 caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries) {
   if (seq != next_seq())
     return make_error(errc::internal, "a commit record out of order");
+  // What keeps them from being forgotten is no reason to refuse the commit.
+  if (has_old_keys())
+    static_cast<void>(forget_old_keys(2 * remembered_ + spare_keys));
   encode_requests(entries, requests_);
   appended_seq_ = seq;
   appended_hash_ = commit_hash(hash_, head_hash_, seq, ts_us, requests_);
@@ -237,25 +205,61 @@ void ledger::committed() noexcept {
   head_seq_ = appended_seq_ + (has(defect::skip_commit_number) ? 1 : 0);
   head_hash_ = bytes_of(appended_hash_);
   created_ = false;
+  unsettled_ = false;
+  begun_epoch_.clear();
+  known_.issued = appended_seq_;
+  known_.agreed_seq = appended_seq_;
+  known_.agreed_hash = head_hash_;
+  if (known_.epoch != epoch_.id)
+    known_.epoch = epoch_.id;
 }
 
 void ledger::lost() noexcept {
-  ready_ = ready_ && !created_;
+  ready_ = ready_ && !unsettled_;
   created_ = false;
+  unsettled_ = false;
+  begun_epoch_.clear();
   head_known_ = false;
+  oldest_key_us_.reset();
 }
 
-caf::expected<uint64_t> ledger::prune(int64_t before_us) {
-  if (!ready_)
-    return uint64_t{0};
-  auto stmt = prepared_statement::prepare(db_, "DELETE FROM _sluice_keys WHERE created_us < ?1 AND id IN "
-                                               "(SELECT id FROM _sluice_keys ORDER BY id LIMIT 5000)");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind(1, before_us);
-  if (auto done = stmt->run(); !done)
-    return std::move(done.error());
-  return static_cast<uint64_t>(sqlite3_changes64(db_.handle()));
+caf::expected<void> ledger::read_oldest_key() {
+  auto row = oldest_key_.step();
+  if (row) {
+    auto dated = *row && oldest_key_.integer(0) > clock_.base().last_undated_id;
+    // Without a key, none will be older than now.
+    oldest_key_us_ = !*row ? clock_.now_us() : dated ? oldest_key_.integer(1) : clock_.base().begun_us;
+  }
+  oldest_key_.reset();
+  if (!row)
+    return std::move(row.error());
+  return caf::unit;
+}
+
+bool ledger::has_old_keys() {
+  if (!ready_ || (!oldest_key_us_ && !read_oldest_key()))
+    return false;
+  return *oldest_key_us_ < clock_.now_us() - settings_.key_retention.count();
+}
+
+caf::expected<uint64_t> ledger::forget_old_keys(uint64_t limit) {
+  uint64_t count = 0;
+  forget_keys_.bind(1, static_cast<int64_t>(limit));
+  forget_keys_.bind(2, clock_.base().last_undated_id);
+  forget_keys_.bind(3, clock_.base().begun_us);
+  forget_keys_.bind(4, clock_.now_us() - settings_.key_retention.count());
+  auto row = forget_keys_.step();
+  for (; row && *row; row = forget_keys_.step(), ++count)
+    clock_.pruned(static_cast<uint64_t>(std::max<int64_t>(forget_keys_.integer(0), 0)));
+  forget_keys_.reset();
+  if (!row)
+    return std::move(row.error());
+  if (count > 0)
+    if (auto kept = write_key_time(db_, clock_.kept()); !kept)
+      return std::move(kept.error());
+  if (auto read = read_oldest_key(); !read)
+    return std::move(read.error());
+  return count;
 }
 
 } // namespace sluice::sqlite

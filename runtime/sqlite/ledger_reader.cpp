@@ -4,6 +4,7 @@
 #include "runtime/sqlite/statement.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace sluice::sqlite {
 
@@ -16,41 +17,53 @@ constexpr std::string_view select_commits =
 // The verdict on one record after another.
 class chain_check {
 public:
+  explicit chain_check(const ledger_epoch& epoch) : epoch_(epoch) {}
+
   void next(const prepared_statement& row, chain_hash& hash) {
     auto seq = static_cast<uint64_t>(row.integer(0));
     auto own = commit_hash(hash, row.blob(2), seq, row.integer(1), row.blob(4));
     ++verdict_.records;
     if (row.blob(3) != bytes_of(own))
       broken(seq, "the record does not match its hash");
-    else if (seq != last_seq_ + 1)
+    else if (seq != last_seq_ + 1 && seq != epoch_.first)
       broken(seq, "records before it are missing");
-    else if (row.blob(2) != last_hash_)
+    else if (row.blob(2) != last_hash_ && seq != epoch_.first)
       broken(seq, "the record does not follow from the one before it");
     last_seq_ = seq;
     last_hash_ = row.blob(3);
   }
 
-  audit_verdict verdict() {
+  void broken(uint64_t seq, const char* reason) {
+    auto& to = seq < epoch_.first ? old_ : verdict_;
+    if (to.broken++ > 0)
+      return;
+    to.first_broken = seq;
+    to.reason = reason;
+  }
+
+  chain_verdict finish() {
     if (verdict_.records > 0)
       verdict_.head = to_hex(last_hash_);
-    return std::move(verdict_);
+    // What was repaired is counted once more only if it has become worse.
+    if (old_.broken > epoch_.broken_before) {
+      verdict_.broken += old_.broken;
+      verdict_.first_broken = old_.first_broken;
+      verdict_.reason = old_.reason;
+    }
+    return {std::move(verdict_), old_.broken};
   }
 
 private:
-  void broken(uint64_t seq, const char* reason) {
-    if (verdict_.broken++ > 0)
-      return;
-    verdict_.first_broken = seq;
-    verdict_.reason = reason;
-  }
-
+  const ledger_epoch& epoch_;
   audit_verdict verdict_;
+  // Of the epochs before.
+  audit_verdict old_;
   uint64_t last_seq_ = 0;
   std::string last_hash_ = std::string(sizeof(digest), '\0');
 };
 
-invalidation changes_of(const ledger_commit& commit, const std::string& name) {
-  invalidation x{name, commit.seq, {}, !commit.intact || commit.seq == 1};
+invalidation changes_of(const ledger_commit& commit, const std::string& name, const ledger_epoch& epoch) {
+  invalidation x{name, commit.seq, {}, !commit.intact || commit.seq == 1 || commit.seq == epoch.first};
   for (const auto& request : commit.requests)
     for (const auto& table : request.tables) {
       x.everything |= table == "sqlite_schema";
@@ -77,10 +90,11 @@ ledger_commit decode(const prepared_statement& row, chain_hash& hash) {
 
 } // namespace
 
-caf::expected<ledger_reader> ledger_reader::open(const std::filesystem::path& path) {
+caf::expected<ledger_reader> ledger_reader::open(const std::filesystem::path& path, bool immutable) {
   // It reads the ledger once through; the default cache would only be filled for nothing.
   connection_options options;
   options.page_cache_bytes = 1U << 20;
+  options.immutable = immutable;
   auto db = connection::open(path, options);
   if (!db)
     return std::move(db.error());
@@ -91,7 +105,19 @@ caf::expected<ledger_reader> ledger_reader::on(connection db) {
   auto present = has_ledger(db);
   if (!present)
     return std::move(present.error());
-  return ledger_reader{std::move(db), !*present};
+  auto epoch = *present ? read_epoch(db) : caf::expected<ledger_epoch>{ledger_epoch{}};
+  if (!epoch)
+    return std::move(epoch.error());
+  return ledger_reader{std::move(db), !*present, std::move(*epoch)};
+}
+
+caf::expected<void> ledger_reader::check() {
+  if (empty_)
+    return caf::unit;
+  auto state = read_ledger_state(db_);
+  if (!state)
+    return std::move(state.error());
+  return caf::unit;
 }
 
 caf::expected<std::vector<ledger_commit>> ledger_reader::after(uint64_t seq, uint64_t limit) {
@@ -114,21 +140,39 @@ caf::expected<std::vector<ledger_commit>> ledger_reader::after(uint64_t seq, uin
 }
 
 caf::expected<audit_verdict> ledger_reader::verify() {
-  chain_check check;
   if (empty_)
-    return check.verdict();
-  auto stmt = prepared_statement::prepare(db_, select_commits);
+    return audit_verdict{};
+  auto found = verify_chain(db_, epoch_);
+  if (!found)
+    return std::move(found.error());
+  return std::move(found->verdict);
+}
+
+caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch) {
+  auto keys = read_key_time(db);
+  if (!keys)
+    return std::move(keys.error());
+  auto stmt = prepared_statement::prepare(db, select_commits);
   if (!stmt)
     return std::move(stmt.error());
-  stmt->bind(1, int64_t{-1});
+  stmt->bind(1, std::numeric_limits<int64_t>::min());
   stmt->bind(2, int64_t{-1});
+  chain_check check{epoch};
+  chain_hash hash;
   for (;;) {
     auto row = stmt->step();
     if (!row)
       return std::move(row.error());
     if (!*row)
-      return check.verdict();
-    check.next(*stmt, hash_);
+      return check.finish();
+    check.next(*stmt, hash);
+    auto seq = static_cast<uint64_t>(stmt->integer(0));
+    if (!*keys || seq <= (*keys)->pruned_seq || seq < epoch.first)
+      continue;
+    if (auto kept = check_keys(db, seq, stmt->blob(4)); !kept && code_of(kept.error()) == errc::ledger_damaged)
+      check.broken(seq, "its idempotency keys are missing");
+    else if (!kept)
+      return std::move(kept.error());
   }
 }
 
@@ -142,7 +186,7 @@ caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::pa
     return std::move(commits.error());
   std::vector<invalidation> result;
   for (const auto& commit : *commits)
-    result.push_back(changes_of(commit, name));
+    result.push_back(changes_of(commit, name, ledger->epoch()));
   return result;
 }
 

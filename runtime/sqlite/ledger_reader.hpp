@@ -4,6 +4,7 @@
 #include "messages/invalidation.hpp"
 #include "runtime/sqlite/connection.hpp"
 #include "runtime/sqlite/ledger_codec.hpp"
+#include "runtime/sqlite/ledger_state.hpp"
 
 #include <caf/expected.hpp>
 
@@ -30,24 +31,47 @@ struct ledger_commit {
 class ledger_reader {
 public:
   /// Errors as `connection::open` and `has_ledger`; a database without a ledger opens and has no commits.
-  static caf::expected<ledger_reader> open(const std::filesystem::path& path);
+  /// @param immutable as in `connection_options`
+  static caf::expected<ledger_reader> open(const std::filesystem::path& path, bool immutable = false);
 
   /// The same on a connection that is open already. Errors as `has_ledger`.
   static caf::expected<ledger_reader> on(connection db);
 
+  /// Whether its numbers, its newest commits and their keys are in order, as a writer looks before it writes. Errors as
+  /// `read_ledger_state`.
+  caf::expected<void> check();
+
   /// The commits after `seq` in order, at most `limit`.
   caf::expected<std::vector<ledger_commit>> after(uint64_t seq, uint64_t limit);
 
-  /// Recomputes the whole chain; `records` are commits. A broken record does not stop it.
+  /// Recomputes the whole chain; `records` are commits. A broken record does not stop it. Those that were broken when
+  /// the epoch began are not counted again.
   caf::expected<audit_verdict> verify();
 
+  /// The epoch that the ledger is in.
+  const ledger_epoch& epoch() const noexcept { return epoch_; }
+
 private:
-  explicit ledger_reader(connection db, bool empty) : db_(std::move(db)), empty_(empty) {}
+  ledger_reader(connection db, bool empty, ledger_epoch epoch)
+    : db_(std::move(db)), empty_(empty), epoch_(std::move(epoch)) {}
 
   connection db_;
   bool empty_;
+  ledger_epoch epoch_;
   chain_hash hash_;
 };
+
+/// The verdict on the chain of a ledger.
+struct chain_verdict {
+  /// Records of earlier epochs that were broken when `epoch` began are not counted.
+  audit_verdict verdict;
+  /// How many records of earlier epochs are broken, known ones included.
+  uint64_t broken_before_epoch = 0;
+};
+
+/// Recomputes the whole chain of the ledger in `db`, and looks whether the keys of its commits are there as long as they
+/// are to be kept. @pre `db` has one
+caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch);
 
 /// What the commits after `seq` touched, in order, at most `limit` of them: what `database::listen` told or would have
 /// told of each, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a request

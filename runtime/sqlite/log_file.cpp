@@ -1,16 +1,13 @@
 #include "runtime/sqlite/log_file.hpp"
 
 #include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/file_watch.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/statement.hpp"
-#include "runtime/system_error.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
 #include <limits>
 #include <optional>
 #include <sys/stat.h>
@@ -53,7 +50,7 @@ std::optional<struct stat> look_up(const std::filesystem::path& path) {
 
 class log_file final : public log_store {
 public:
-  explicit log_file(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit log_file(std::filesystem::path path) : path_(std::move(path)), files_(path_) {}
 
   caf::expected<void> append(std::span<const log_entry> entries) override;
   caf::expected<log_page> list(const log_query& query) override;
@@ -84,6 +81,7 @@ private:
   }
 
   std::filesystem::path path_;
+  file_watch files_;
   std::optional<opened> file_;
 };
 
@@ -96,7 +94,7 @@ caf::expected<void> log_file::append(std::span<const log_entry> entries) {
 }
 
 caf::expected<bool> log_file::open(bool make) {
-  if (file_ && !file_->db.file_moved())
+  if (file_ && !file_->db.file_moved() && !files_.log_moved())
     return true;
   file_.reset();
   auto found = look_up(path_);
@@ -131,6 +129,7 @@ caf::expected<bool> log_file::open(bool make) {
     return code_of(ready.error()) == errc::sql_error ? make_error(errc::corrupt, "its tables are not those of a log")
                                                      : std::move(ready.error());
   file_ = std::move(result);
+  files_.note();
   return true;
 }
 
@@ -219,7 +218,8 @@ caf::expected<log_page> log_file::select(const log_query& query) {
     x.agent = stmt->text(4);
     x.message = stmt->text(5);
     bytes += footprint(x);
-    if (bytes > most_bytes && !result.entries.empty())
+    result.truncated = bytes > most_bytes && !result.entries.empty();
+    if (result.truncated)
       break;
     result.entries.push_back(std::move(x));
   }
@@ -247,21 +247,6 @@ caf::expected<uint64_t> log_file::prune(int64_t before_us) {
 
 std::unique_ptr<log_store> make_log_store(std::filesystem::path path) {
   return std::make_unique<log_file>(std::move(path));
-}
-
-caf::expected<std::string> set_log_aside(const std::filesystem::path& path, int64_t now_us) {
-  auto seconds = static_cast<std::time_t>(now_us / 1'000'000);
-  auto name = fmt::format("{}.damaged-{:%Y%m%dT%H%M%SZ}", path.filename().string(), fmt::gmtime(seconds));
-  auto free_name = name;
-  for (auto i = 2; look_up(path.parent_path() / free_name); ++i)
-    free_name = fmt::format("{}-{}", name, i);
-  auto to = path.parent_path() / free_name;
-  if (rename(path.c_str(), to.c_str()) != 0)
-    return cannot_make("the new name of the damaged log file", errno);
-  // What is in the write-ahead log belongs to it; without one there is none.
-  for (const auto* suffix : {"-wal", "-shm"})
-    rename((path.string() + suffix).c_str(), (to.string() + suffix).c_str());
-  return free_name;
 }
 
 } // namespace sluice::sqlite

@@ -4,10 +4,8 @@
 
 #include <caf/expected.hpp>
 
-#include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <string>
 
 namespace sluice::sqlite {
 
@@ -19,9 +17,5 @@ namespace sluice::sqlite {
 /// log database or no file at all, with `protocol_mismatch` when it is of another format; otherwise as
 /// `connection::open`.
 std::unique_ptr<log_store> make_log_store(std::filesystem::path path);
-
-/// Renames the log database `path`, its `-wal` and its `-shm`: `.damaged-` and the time `now_us` (UTC) come behind the
-/// name. Answers with the new name. @pre no connection to it is open
-caf::expected<std::string> set_log_aside(const std::filesystem::path& path, int64_t now_us);
 
 } // namespace sluice::sqlite

@@ -1,8 +1,9 @@
 #include "runtime/sqlite/statement.hpp"
 
+#include "actors/utf8_text.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
-#include "runtime/sqlite/utf8.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
@@ -13,6 +14,9 @@ void prepared_statement::finalizer::operator()(sqlite3_stmt* stmt) const noexcep
 caf::expected<prepared_statement> prepared_statement::prepare(const connection& db, std::string_view sql) {
   if (sql.find('\0') != std::string_view::npos || !is_utf8(sql))
     return make_error(errc::invalid_request, "the SQL is not UTF-8 text");
+  if (!fits_utf16(sql) && stores_utf16(db.handle()))
+    return make_error(errc::invalid_request, "the SQL holds U+FFFE or U+FFFF, which SQLite replaces in a UTF-16 "
+                                             "database; give the text as a blob");
   if (sql.size() > static_cast<size_t>(sqlite3_limit(db.handle(), SQLITE_LIMIT_SQL_LENGTH, -1)))
     return make_error(errc::too_large, "the SQL is longer than SQLite's limit");
   sqlite3_stmt* raw = nullptr;
@@ -91,6 +95,8 @@ void prepared_statement::reset() noexcept {
   if (borrows_)
     sqlite3_clear_bindings(handle());
   borrows_ = false;
+  in_utf8_ = false;
+  inexact_text_ = false;
   bind_error_ = SQLITE_OK;
 }
 
@@ -128,8 +134,10 @@ value prepared_statement::column(int column) const {
   }
 }
 
-size_t prepared_statement::column_footprint(int column) const noexcept {
+size_t prepared_statement::column_footprint(int column) noexcept {
   auto type = sqlite3_column_type(handle(), column);
+  if (type == SQLITE_TEXT && !in_utf8_ && has_lone_surrogate(handle(), column, in_utf8_))
+    inexact_text_ = true;
   auto sized = type == SQLITE_TEXT || type == SQLITE_BLOB;
   return sizeof(value) + (sized ? static_cast<size_t>(sqlite3_column_bytes(handle(), column)) : 0);
 }

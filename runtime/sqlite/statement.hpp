@@ -58,8 +58,12 @@ public:
   std::string_view blob(int column) const noexcept;
   bool is_null(int column) const noexcept;
   value column(int column) const;
-  /// Bytes that `column(i)` would account for, without copying anything.
-  size_t column_footprint(int column) const noexcept;
+  /// Bytes that `column(i)` would account for, without copying anything. To be asked before `text(i)` and `column(i)`,
+  /// which convert UTF-16.
+  size_t column_footprint(int column) noexcept;
+
+  /// Whether a text whose footprint was asked in this execution cannot be said in UTF-8: `column` would change it.
+  bool has_inexact_text() const noexcept { return inexact_text_; }
 
   /// The names of the columns, in order.
   rowset::column_names column_names() const;
@@ -74,6 +78,9 @@ private:
   std::unique_ptr<sqlite3_stmt, finalizer> handle_;
   int bind_error_ = 0;
   bool borrows_ = false;
+  // Of this execution: its text is known to be UTF-8, and need not be looked at.
+  bool in_utf8_ = false;
+  bool inexact_text_ = false;
 };
 
 /// A statement of our own and where it is kept.

@@ -1,22 +1,26 @@
 #pragma once
 
 #include "actors/store.hpp"
+#include "messages/ledger.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 
 #include <filesystem>
 #include <memory>
 
 namespace sluice::sqlite {
 
-/// The writer's store for the database file at `path`. Nothing is opened before the first `begin`, which creates the
+/// The writer's store for the database file at `path`, whose ledger is as `known` or is refused (`ledger_damaged`).
+/// Nothing is opened before the first `begin`, which creates the
 /// file if it is missing, and opens it anew when it was moved, replaced or deleted meanwhile (reported as a foreign
 /// commit) or when an error spoilt the connection.
 ///
 /// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
-/// that passes them fails as `errc::too_large` and is undone. Pruning forgets at most 5,000 keys per call. `time`,
-/// which outlives the store, decides about deadlines and dates the keys.
+/// that passes them fails as `errc::too_large` and is undone. `time`, which outlives the store, decides about deadlines
+/// and the age of keys. The stores of one database share `files`; null makes an own one.
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
-                                              const clock& time = machine_time());
+                                              const clock& time = machine_time(), ledger_standing known = {},
+                                              std::shared_ptr<file_guard> files = nullptr);
 
 } // namespace sluice::sqlite

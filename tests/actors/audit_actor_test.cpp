@@ -92,10 +92,10 @@ TEST_CASE("attaching a database fills in what its ledger holds and the audit doe
   fixture f;
   f.file.missing["app.db"].resize(3);
   f.send(0);
-  auto added = f.ask<uint64_t>(f.aut, attach_atom{}, std::string{"app.db"});
+  auto added = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
   REQUIRE(ok(added));
-  CHECK(***added == 3);
+  CHECK((**added)->recovered == 3);
   CHECK(f.file.records.size() == 4);
   CHECK(f.file.records[0].request_id == "0");
 }
@@ -113,7 +113,7 @@ TEST_CASE(
     return x;
   };
   f.file.missing["app.db"] = {committed("first", 1), committed("second", 2)};
-  f.ask<uint64_t>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
   REQUIRE(f.file.records.size() == 2);
   audit_batch late;
@@ -166,7 +166,7 @@ TEST_CASE("a file that cannot be opened is tried again") {
   fixture f;
   f.cannot_open = true;
   f.send(0);
-  auto attached = f.ask<uint64_t>(f.aut, attach_atom{}, std::string{"app.db"});
+  auto attached = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
   CHECK(why(attached).code == errc::io_error);
   f.advance(2s);
@@ -181,7 +181,7 @@ TEST_CASE("records that a failed attach has found are not forgotten") {
   f.send(0);
   f.advance(20ms);
   f.file.refuses = true;
-  auto attached = f.ask<uint64_t>(f.aut, attach_atom{}, std::string{"app.db"});
+  auto attached = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
   CHECK(why(attached).code == errc::disk_full);
   f.file.refuses = false;
@@ -268,7 +268,7 @@ TEST_CASE("the audit shows what waits, what is written, and why if it is not") {
 TEST_CASE("the audit shows what was recovered from ledgers, and what was lost") {
   fixture f;
   f.file.missing["app.db"].resize(3);
-  f.ask<uint64_t>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
   CHECK(f.shown->audit.get().recovered == 3);
   CHECK(f.shown->audit.get().written == 3);

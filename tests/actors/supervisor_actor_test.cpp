@@ -50,6 +50,18 @@ TEST_CASE("an audit that fails while a database is being opened does not keep th
   CHECK(f.works("a.db"));
 }
 
+TEST_CASE("what the audit knows of a ledger is there for its writer, and grows with what agents are told") {
+  fixture f;
+  f.file.standings["a.db"] = {7, 5, "hash", "epoch", ""};
+  f.open("a.db");
+  f.run();
+  auto& slot = f.actors->slot("a.db");
+  auto known = slot.known_ledger();
+  CHECK((known.issued == 7 && known.agreed_seq == 5 && known.agreed_hash == "hash" && known.epoch == "epoch"));
+  slot.versions().start_at(9);
+  CHECK(slot.known_ledger().issued == 9);
+}
+
 TEST_CASE("the audit of a database can be completed without opening it") {
   fixture f;
   f.file.missing["a.db"].resize(2);

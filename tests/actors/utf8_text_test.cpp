@@ -110,9 +110,16 @@ TEST_CASE("validity agrees with an independent decoder, whatever the bytes") {
   CHECK(first_character("").size == 0);
 }
 
+TEST_CASE("invalid bytes are escaped one by one, and nothing else is changed") {
+  CHECK(escape_invalid_utf8("caf\xe9") == "caf\\xe9");
+  CHECK(escape_invalid_utf8("\xe2\x82z\xff") == "\\xe2\\x82z\\xff");
+  for (std::string_view text : {"", "plain and long enough", "gr\xc3\xbc\xc3\x9f dich \xf0\x9f\x98\x80", "\x1b\n"})
+    CHECK(escape_invalid_utf8(text) == text);
+}
+
 TEST_CASE("what a terminal acts on is a control, and what it shows is not") {
   for (std::string_view text : {"\x1b[2J", "a\tb", "\x7f", "\xc2\x9bm", "\x9bm", "\xe2\x80\xaeth", "\xe2\x81\xa6x",
-                                "\xd8\x9c", "\xe2\x80\xa8", "\xe2\x80\x8f", "\xef\xbb\xbf", "tail\n"})
+                                "\xd8\x9c", "\xe2\x80\xa8", "\xe2\x80\x8f", "\xef\xbb\xbf", "\xef\xbf\xbe", "tail\n"})
     CHECK(has_control(text));
   CHECK(has_control(std::string_view{"a\0", 2}));
   for (std::string_view text : {"", "plain", "gr\xc3\xbc\xc3\x9f", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb",

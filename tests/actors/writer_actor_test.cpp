@@ -254,13 +254,16 @@ TEST_CASE("the writer waits for a foreign lock without blocking, then commits") 
 TEST_CASE("who gives up on the lock is answered while others go on waiting") {
   fixture f;
   f.disk.on_begin = [] { return errc::busy; };
-  auto early = f.write("early", "put t 1 x");
+  auto hasty = a_write("early", {"put t 1 x"});
+  hasty.deadline = 800ms;
+  auto early = f.write(hasty);
   f.run();
   f.advance(130ms);
   f.advance(260ms);
   auto late = f.write("late", "put t 2 x");
   f.run();
   f.advance(520ms);
+  CHECK(why(early).code == errc::busy);
   CHECK(why(early).attempts == 4);
   CHECK(!late->has_value());
   f.disk.on_begin = [] { return std::nullopt; };
@@ -295,6 +298,23 @@ TEST_CASE("a foreign commit that is looked for is counted, audited and told to t
   CHECK(f.log.records.back().type == request_type::foreign_commit);
 }
 
+TEST_CASE("a ledger that begins anew is recorded with the commit that makes it durable, once") {
+  fixture f;
+  f.disk.new_epoch = "epoch";
+  f.disk.last_seq = 7;
+  f.write("a", "fail");
+  f.run();
+  auto is_epoch = [](const audit_record& x) { return x.type == request_type::ledger_epoch; };
+  CHECK(std::none_of(f.log.records.begin(), f.log.records.end(), is_epoch));
+  f.write("b", "put t 1 x");
+  f.run();
+  f.write("c", "put t 2 x");
+  f.run();
+  REQUIRE(std::count_if(f.log.records.begin(), f.log.records.end(), is_epoch) == 1);
+  auto found = std::find_if(f.log.records.begin(), f.log.records.end(), is_epoch);
+  CHECK((found->key == "epoch" && found->commit_seq == 8 && found->db == f.slot.name()));
+}
+
 TEST_CASE("an idle writer truncates the WAL and prunes keys, and then sleeps") {
   fixture f;
   f.write("a", "put t 1 x");
@@ -306,14 +326,24 @@ TEST_CASE("an idle writer truncates the WAL and prunes keys, and then sleeps") {
   CHECK(f.disk.checkpoints.empty());
   f.advance(1s);
   CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate});
-  REQUIRE(f.disk.prunes.size() == 1);
-  CHECK(f.disk.prunes[0] == wall_us(f.time) - std::chrono::microseconds{24h}.count());
+  CHECK(f.disk.prunes == 1);
   CHECK(f.quiet());
   f.write("c", "put t 3 x");
   f.run();
   f.advance(2s);
   CHECK(f.disk.checkpoints.size() == 2);
-  CHECK(f.disk.prunes.size() == 2);
+  CHECK(f.disk.prunes == 2);
+  CHECK(f.quiet());
+}
+
+TEST_CASE("an idle writer prunes until no key is old, some at a time, and a write comes in between") {
+  fixture f;
+  f.disk.old_keys = {1'000, 1'000, 7};
+  f.write("a", "put t 1 x");
+  f.run();
+  f.advance(1s);
+  CHECK(f.disk.prunes == 4);
+  CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate});
   CHECK(f.quiet());
 }
 

@@ -99,6 +99,7 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
     [](cancel_atom, const std::string&) { return false; },
     [](read_done&) {},
     [log](const invalidation& x) { log->changes.push_back(x); },
+    [](retry_atom) {},
     [](caf::join_atom, const std::string&, const reader_actor&) {},
     [](caf::tick_atom) {},
     [](caf::close_atom) { return caf::ok_atom_v; },
@@ -108,7 +109,7 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
 inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log) {
   return {
     [log](audit_batch& x) { std::move(x.records.begin(), x.records.end(), std::back_inserter(log->records)); },
-    [](attach_atom, const std::string&) -> caf::result<uint64_t> { return uint64_t{0}; },
+    [](attach_atom, const std::string&) -> caf::result<attach_report> { return attach_report{}; },
     [](const audit_query&) -> caf::result<audit_page> { return audit_page{}; },
     [](verify_atom) -> caf::result<audit_verdict> { return audit_verdict{}; },
     [](caf::flush_atom) {},

@@ -12,8 +12,9 @@ namespace sluice::test {
 /// The file under a `fake_audit_store`, and its faults. Outlives the store.
 struct fake_audit_file {
   std::vector<audit_record> records;
-  /// What `missing_from` is going to find, once.
+  /// What `compare` is going to find, once.
   std::map<std::string, std::vector<audit_record>> missing;
+  std::map<std::string, ledger_standing> standings;
   std::vector<std::string> attached;
   bool refuses = false;
   bool throws = false;
@@ -48,11 +49,11 @@ public:
     return x;
   }
 
-  caf::expected<std::vector<audit_record>> missing_from(const std::string& db) override {
+  caf::expected<ledger_comparison> compare(const std::string& db) override {
     if (file_.attach_throws)
-      throw std::runtime_error("missing_from threw");
+      throw std::runtime_error("compare threw");
     file_.attached.push_back(db);
-    return std::exchange(file_.missing[db], {});
+    return ledger_comparison{std::exchange(file_.missing[db], {}), file_.standings[db]};
   }
 
 private:

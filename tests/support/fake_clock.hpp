@@ -3,23 +3,40 @@
 #include "actors/clock.hpp"
 
 #include <atomic>
+#include <string>
 
 namespace sluice::test {
 
-/// Time that stands still until a test moves it. Both clocks move together.
+/// Time that stands still until a test moves it. Both clocks move together, unless the wall clock jumps.
 class fake_clock : public clock {
 public:
   steady now() const override { return steady{} + std::chrono::hours{1} + elapsed(); }
-  wall wall_now() const override { return wall{} + std::chrono::seconds{1'700'000'000} + elapsed(); }
+  wall wall_now() const override { return wall{} + std::chrono::seconds{1'700'000'000} + elapsed() + jumped(); }
+  std::string boot() const override { return boot_; }
+
+  /// The machine is started anew.
+  void reboot() { boot_ += "again"; }
+
+  /// The wall clock alone jumps.
+  void jump(std::chrono::nanoseconds by) { jumped_ns_ += by.count(); }
 
   void advance(std::chrono::nanoseconds by) { elapsed_ns_ += by.count(); }
+
+  /// Sets the wall clock forward or back; no time passes.
+  void set_wall(std::chrono::microseconds by) { set_by_us_ += by.count(); }
 
 private:
   std::chrono::microseconds elapsed() const {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{elapsed_ns_.load()});
   }
 
+  std::chrono::microseconds jumped() const {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{jumped_ns_.load()});
+  }
+
   std::atomic<int64_t> elapsed_ns_{0};
+  std::atomic<int64_t> jumped_ns_{0};
+  std::string boot_ = "first";
 };
 
 } // namespace sluice::test

@@ -65,14 +65,20 @@ struct fake_disk {
   /// Runs when a store is closed.
   std::function<void()> on_close = [] {};
   bool foreign_commit = false;
+  std::vector<file_event> file_events;
+  /// The epoch that transactions begin until one is committed.
+  std::string new_epoch;
   bool checkpoint_throws = false;
 
   uint64_t begins = 0;
+  std::vector<std::chrono::milliseconds> waits;
   uint64_t recalls = 0;
   uint64_t explained = 0;
   std::map<std::string, uint64_t> executions;
   std::vector<checkpoint_mode> checkpoints;
-  std::vector<int64_t> prunes;
+  /// What each `prune_keys` is going to forget; none once they are used up.
+  std::deque<uint64_t> old_keys;
+  uint64_t prunes = 0;
   uint64_t wal_bytes = 0;
   uint64_t open_stores = 0;
 };
@@ -92,6 +98,8 @@ public:
   bool is_open() const override { return open_; }
   bool in_transaction() const override { return pending_.has_value(); }
 
+  void wait_at_most(std::chrono::milliseconds time) noexcept override { disk_.waits.push_back(time); }
+
   caf::expected<begun_transaction> begin() override {
     ++disk_.begins;
     must(!pending_, "begin inside a transaction");
@@ -107,7 +115,7 @@ public:
     open_ = true;
     pending_ = disk_.durable;
     poisoned_ = false;
-    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false)};
+    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false), disk_.new_epoch};
   }
 
   caf::expected<std::optional<write_result>> recall(const write_request& request) override {
@@ -172,6 +180,7 @@ public:
     unreadable_ = fate == commit_fate::unreadable_but_done || fate == commit_fate::unreadable_and_undone;
     if (takes_effect(fate)) {
       disk_.last_seq = seq;
+      disk_.new_epoch.clear();
       auto& record = disk_.commits.emplace_back();
       record.seq = seq;
       for (const auto& x : entries) {
@@ -208,9 +217,18 @@ public:
 
   uint64_t wal_bytes() const override { return disk_.wal_bytes; }
 
-  caf::expected<uint64_t> prune_keys(int64_t before_us) override {
-    disk_.prunes.push_back(before_us);
-    return 0;
+  bool take_external_commit() override { return std::exchange(disk_.foreign_commit, false); }
+
+  std::vector<file_event> take_file_events() override { return std::exchange(disk_.file_events, {}); }
+
+  caf::expected<uint64_t> prune_keys() override {
+    must(!pending_, "no pruning inside a transaction");
+    ++disk_.prunes;
+    if (disk_.old_keys.empty())
+      return 0;
+    auto count = disk_.old_keys.front();
+    disk_.old_keys.pop_front();
+    return count;
   }
 
   caf::expected<std::string> explain(std::span<const statement> statements) override {

@@ -1,10 +1,12 @@
 #include "runtime/client.hpp"
 #include "runtime/frontdoor/client/election.hpp"
 #include "runtime/frontdoor/client/local_client.hpp"
+#include "runtime/frontdoor/client/read_only_client.hpp"
 #include "runtime/frontdoor/client/remote_client.hpp"
 
 #include <algorithm>
 #include <cstdlib>
+#include <unistd.h>
 
 namespace sluice {
 
@@ -53,6 +55,29 @@ remote_settings settings_of(const broker_config& config, const client_options& o
   return x;
 }
 
+// Whether the store cannot be led because nothing may be written in its folder.
+bool is_read_only(const caf::error& why, const fs::path& root) {
+  auto code = code_of(why);
+  return code == errc::read_only || (code == errc::not_authorized && access(root.c_str(), W_OK) != 0);
+}
+
+// Without a broker, and without anything that it keeps, for those who only read.
+caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const broker_config& config,
+                                                 const client_options& options, const caf::error& why) {
+  if (!is_read_only(why, root))
+    return why;
+  if (options.require_broker)
+    return route_required(describe(why).message);
+  auto store = store_root::look_up(root);
+  if (!store)
+    return std::move(store.error());
+  if (options.warn)
+    options.warn(
+      "nothing may be written in this folder, so there is no broker: its databases are read in this process, "
+      "and reads are not in the audit");
+  return make_read_only_client(*store, config);
+}
+
 // The client of the endpoint; null when nobody answers there and the store may be reached in another way.
 caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const store_root& root,
                                                      const broker_config& config, const client_options& options) {
@@ -89,7 +114,7 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
     options.endpoint = named;
   auto store = store_root::open(root);
   if (!store)
-    return std::move(store.error());
+    return read_only(root, *config, options, store.error());
   if (!options.endpoint.empty()) {
     auto opened = open_endpoint(options.endpoint, *store, *config, options);
     if (!opened || *opened)
@@ -102,11 +127,13 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
   for (;;) {
     auto found = find_leader(how, limit);
     if (!found)
-      return std::move(found.error());
+      return read_only(root, *config, options, found.error());
     if (found->connection)
       return make_remote_client(std::move(how), std::move(found->connection), std::move(here),
                                 settings_of(*config, options));
     auto leader = here(std::move(*found));
+    if (!leader && code_of(leader.error()) == errc::read_only)
+      return read_only(root, *config, options, leader.error());
     if (leader || code_of(leader.error()) != errc::busy || steady_clock::now() >= limit)
       return leader;
   }

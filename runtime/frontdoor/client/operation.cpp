@@ -4,6 +4,7 @@
 #include "runtime/json.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 
@@ -33,7 +34,15 @@ bool passes_by_itself(errc x) { return x == errc::overloaded || x == errc::unava
 
 operation::operation(std::string method, nlohmann::json params, time_limit time, bool changes, bool repeatable)
   : method_(std::move(method)), params_(std::move(params)), time_(time), start_(steady_clock::now()),
-    limit_(start_ + time.length + grace), changes_(changes), repeatable_(repeatable) {}
+    limit_(start_ + time.length + grace), changes_(changes), repeatable_(repeatable) {
+  if (time_.field && time_.given)
+    params_[time_.field] = time_.length.count();
+  auto text = dump_exactly(params_);
+  if (text)
+    text_ = std::move(*text);
+  else
+    refusal_ = std::move(text.error());
+}
 
 milliseconds operation::left() const noexcept {
   auto spent = std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_);
@@ -41,10 +50,14 @@ milliseconds operation::left() const noexcept {
 }
 
 std::string operation::params() {
-  if (time_.field && (time_.given || tries_ > 0))
-    params_[time_.field] = left().count();
-  ++tries_;
-  auto text = dump(params_);
+  auto time = left();
+  auto is_late = time_.field && (time_.given ? time != time_.length : tries_ > 0);
+  if (tries_++ > 0 || is_late) {
+    if (time_.field)
+      params_[time_.field] = time.count();
+    text_ = dump(params_);
+  }
+  auto text = std::exchange(text_, {});
   bytes_ = text.size();
   return text;
 }

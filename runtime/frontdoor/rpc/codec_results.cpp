@@ -84,6 +84,15 @@ template <class Enum> caf::error take_word(const json& x, std::string_view field
   return invalid(field, "is no word of this version");
 }
 
+// A broker of another version may know requests that this one does not.
+caf::error take_type(const json& x, std::string_view field, request_type& to) {
+  std::string word;
+  if (auto why = rpc::take(x, field, word))
+    return why;
+  to = request_type_of(word);
+  return caf::none;
+}
+
 caf::error take_milliseconds(const json& x, std::string_view field, uint64_t& to_us) {
   constexpr double limit = 1e15;
   auto ms = x.is_number() ? x.get<double>() : -1;
@@ -115,7 +124,7 @@ caf::error take(const json& x, audit_record& to) {
     if (name == "db")
       return rpc::take(content, name, to.db);
     if (name == "request_type")
-      return take_word(content, name, request_type::buffered, to.type);
+      return take_type(content, name, to.type);
     if (name == "idempotency_key" || name == "read_key")
       return rpc::take(content, name, to.key);
     if (name == "status")
@@ -217,6 +226,8 @@ caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
         return rpc::take(x, name, to.first_broken);
       if (name == "reason")
         return rpc::take(x, name, to.reason);
+      if (name == "problems")
+        return rpc::take(x, name, to.problems);
       return pass_over();
     });
   return result_or_mismatch(why, to);

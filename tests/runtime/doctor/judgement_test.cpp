@@ -156,6 +156,9 @@ TEST_CASE("what an inspection found is put into words", "[doctor]") {
   CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
   CHECK(of(judge_inspection("a", make_error(errc::busy, "locked")), "integrity").severity == severity::warning);
   CHECK(of(judge_inspection("a", make_error(errc::corrupt, "malformed")), "integrity").severity == severity::problem);
+  auto hot = of(judge_inspection("a", make_error(errc::read_only, "no"), true), "rollback_journal");
+  CHECK(says(hot, "a-journal is a hot rollback journal"));
+  CHECK(hot.severity == severity::warning);
   CHECK(of(judge_inspection("a", make_error(errc::not_authorized, "no")), "integrity").severity == severity::problem);
 }
 

@@ -123,6 +123,8 @@ TEST_CASE("a record that comes late, after its commit was recovered, is not ther
   CHECK(late[0].seq == 1);
   CHECK(late[1].seq == 2);
   CHECK(r.list().size() == 2);
+  CHECK(r.verdict().broken == 0);
+  r.ledgers["a.db"].push_back(commit(2, {"b"}));
   CHECK(r.verdict().intact());
 }
 
@@ -130,7 +132,7 @@ TEST_CASE("a database that is gone misses nothing, one that cannot be read says 
   audit_rig r;
   CHECK(r.missing("gone.db").empty());
   r.ledger_error = make_error(errc::corrupt, "damaged");
-  auto x = r.store->missing_from("a.db");
+  auto x = r.store->compare("a.db");
   REQUIRE_FALSE(x);
   CHECK(code_of(x.error()) == errc::corrupt);
 }
@@ -143,6 +145,77 @@ TEST_CASE("the audit knows every database that it was asked about") {
   r.missing("a.db");
   CHECK(*audited_databases(r.path) == std::vector<std::string>{"a.db", "b.db"});
   CHECK(audited_databases(r.dir / "missing.db")->empty());
+}
+
+TEST_CASE("the audit tells the highest number that was ever issued, whatever becomes of the ledger") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
+  r.append(r.missing());
+  r.missing();
+  r.append({record("alice", 4, "d")});
+  auto with = [&](std::vector<ledger_commit> commits) {
+    r.ledgers["a.db"] = std::move(commits);
+    return r.compare();
+  };
+  for (const auto& found : {with({}), with({commit(1, {"a"})}), with({commit(1, {"x"}, "another")})}) {
+    CHECK(found.standing.issued == 4);
+    CHECK(found.standing.agreed_seq == 3);
+    CHECK(found.standing.agreed_hash == "hash 3");
+  }
+  r.ledgers.erase("a.db");
+  CHECK(r.compare().standing.issued == 4);
+  r.store = r.reopened();
+  CHECK(r.compare().standing.issued == 4);
+}
+
+TEST_CASE("a commit that holds other requests than the audit has for its number is a conflict, and stays one") {
+  audit_rig r;
+  r.append({record("alice", 1, "a"), record("alice", 2, "b")});
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"x"})};
+  for (int i = 0; i < 2; ++i) {
+    auto found = r.compare();
+    CHECK(found.standing.conflict.find("commit 2") != std::string::npos);
+    CHECK(found.missing.empty());
+  }
+}
+
+TEST_CASE("an epoch that begins behind everything that was issued is taken, and recorded once") {
+  audit_rig r;
+  r.epochs["a.db"] = {1, "first", 1, 0};
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"})};
+  r.append(r.missing());
+  r.missing();
+  CHECK(r.compare().standing.epoch == "first");
+  r.epochs["a.db"] = {1, "second", 3, 0};
+  r.ledgers["a.db"] = {commit(3, {"c"})};
+  auto found = r.missing();
+  REQUIRE(found.size() == 2);
+  auto epoch = std::find_if(found.begin(), found.end(), [](auto& x) { return x.type == request_type::ledger_epoch; });
+  REQUIRE(epoch != found.end());
+  CHECK((epoch->key == "second" && epoch->commit_seq == 3));
+  r.append(found);
+  CHECK(r.missing().empty());
+  auto standing = r.compare().standing;
+  CHECK((standing.epoch == "second" && standing.issued == 3 && standing.conflict.empty()));
+  // Another ledger that gives the same numbers again is no such thing.
+  r.epochs["a.db"] = {1, "third", 2, 0};
+  r.ledgers["a.db"] = {commit(2, {"x"}, "h"), commit(3, {"y"}, "i")};
+  CHECK(r.compare().standing.epoch == "second");
+  CHECK(!r.verdict().intact());
+}
+
+TEST_CASE("an audit file of an earlier version learns of epochs and keeps what it knows") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"})};
+  r.append(r.missing());
+  r.missing();
+  r.store.reset();
+  REQUIRE(r.meddle("ALTER TABLE databases DROP COLUMN epoch; ALTER TABLE databases DROP COLUMN issued_at;"
+                   "ALTER TABLE databases DROP COLUMN issued_seq") == "");
+  CHECK(verify_audit_file(r.path));
+  r.store = r.reopened();
+  auto standing = r.compare().standing;
+  CHECK((standing.issued == 1 && standing.agreed_seq == 1));
 }
 
 } // namespace sluice::test::audit_reconciler_test

@@ -31,6 +31,7 @@ inline ledger_commit commit(uint64_t seq, std::vector<std::string> ids, std::str
   ledger_commit x;
   x.seq = seq;
   x.ts_us = 1'600'000'000'000'000 + static_cast<int64_t>(seq);
+  x.prev_hash = "hash " + std::to_string(seq - 1);
   x.hash = hash.empty() ? "hash " + std::to_string(seq) : std::move(hash);
   for (auto& id : ids) {
     ledger_request r;
@@ -46,22 +47,24 @@ struct audit_rig {
   temp_dir dir;
   std::filesystem::path path = dir / "audit.db";
   std::map<std::string, std::vector<ledger_commit>> ledgers;
+  std::map<std::string, ledger_epoch> epochs;
   caf::error ledger_error;
   uint64_t page = 2;
   uint64_t lowest_asked = 0;
   std::unique_ptr<audit_store> store = reopened();
 
   std::unique_ptr<audit_store> reopened(const std::string& root = "/store") {
-    auto source = [this](const std::string& db, uint64_t after) -> caf::expected<std::vector<ledger_commit>> {
+    auto source = [this](const std::string& db, uint64_t after) -> caf::expected<ledger_page> {
       if (ledger_error)
         return ledger_error;
       if (!ledgers.count(db))
         return make_error(errc::unknown_database, "no such file");
       lowest_asked = std::min(lowest_asked, after);
-      std::vector<ledger_commit> result;
+      ledger_page result;
+      result.epoch = epochs[db];
       for (const auto& x : ledgers[db])
-        if (x.seq > after && result.size() < page)
-          result.push_back(x);
+        if (x.seq > after && result.commits.size() < page)
+          result.commits.push_back(x);
       return result;
     };
     auto x = open_audit_store(path, root, source);
@@ -98,8 +101,10 @@ struct audit_rig {
     return result;
   }
 
-  std::vector<audit_record> missing(const std::string& db = "a.db") {
-    auto x = store->missing_from(db);
+  std::vector<audit_record> missing(const std::string& db = "a.db") { return compare(db).missing; }
+
+  ledger_comparison compare(const std::string& db = "a.db") {
+    auto x = store->compare(db);
     INFO((x ? std::string{} : describe(x.error()).message));
     REQUIRE(x);
     return *x;

@@ -108,7 +108,7 @@ TEST_CASE("when the file vanishes, the next one goes on, and gives no place agai
     fs::remove(r.path.string() + suffix);
   CHECK(r.append({put(3)}) == 3);
   r.reopen();
-  CHECK(r.pending() == std::vector<uint64_t>{3});
+  CHECK(r.pending() == std::vector<uint64_t>{1, 2, 3});
 }
 
 TEST_CASE("a killed process leaves behind what it was told is done, and every batch whole") {
@@ -159,6 +159,32 @@ TEST_CASE("a killed process leaves behind what it was told is done, and every ba
     CHECK(all.back() == all.size());
     r.store.reset();
   }
+}
+
+TEST_CASE("what was in the buffer's write-ahead log is saved when the log is deleted") {
+  buffer_rig r;
+  r.append({put(1)});
+  REQUIRE(fs::remove(r.path.string() + "-wal"));
+  r.append({put(2)});
+  r.reopen();
+  CHECK(r.pending() == std::vector<uint64_t>{1, 2});
+}
+
+TEST_CASE("a journal that is deleted is made anew with all that is pending and on its way") {
+  buffer_rig r;
+  r.append({put(1), put(2), put(3), put(4)});
+  REQUIRE(r.store->begin_batch(batch("done", {1})));
+  REQUIRE(r.store->end_batch("done"));
+  REQUIRE(r.store->begin_batch(batch("on its way", {2})));
+  for (const auto* suffix : {"", "-wal", "-shm"})
+    fs::remove(r.path.string() + suffix);
+  CHECK(r.append({put(5)}) == 5);
+  r.reopen();
+  auto found = r.recover();
+  CHECK(r.pending() == std::vector<uint64_t>{3, 4, 5});
+  REQUIRE(found.batches.size() == 1);
+  CHECK(found.batches[0].idempotency_key == "on its way");
+  CHECK(found.batches[0].operations == std::vector<uint64_t>{2});
 }
 
 } // namespace sluice::test::buffer_faults_test

@@ -182,7 +182,7 @@ TEST_CASE("what is no log database is told so, and left alone", "[log_file]") {
   CHECK(code_of(f.aut->prune(0).error()) == errc::corrupt);
   CHECK_FALSE(fs::exists(f.dir / "elsewhere"));
   // Out of the way, whatever it was.
-  auto kept = sqlite::set_log_aside(f.path, 1'700'000'000'000'000);
+  auto kept = sqlite::set_file_aside(f.path, 1'700'000'000'000'000);
   REQUIRE(kept);
   CHECK(*kept == "logs.db.damaged-20231114T221320Z");
   CHECK(f.append({entry("x")}));
@@ -252,7 +252,7 @@ TEST_CASE("a log file in a folder that may not be written, or that is gone, is a
   f.aut = sqlite::make_log_store(f.path);
   fs::permissions(f.dir.path(), fs::perms{0500});
   CHECK_FALSE(f.append({entry("x")}));
-  CHECK_FALSE(sqlite::set_log_aside(f.path, 0));
+  CHECK_FALSE(sqlite::set_file_aside(f.path, 0));
   fs::permissions(f.dir.path(), fs::perms{0700});
   CHECK(f.append({entry("x")}));
 }
@@ -281,14 +281,23 @@ TEST_CASE("files are set aside with what belongs to them, under a name of their 
       std::ofstream{f.path.string() + suffix} << "x";
   };
   make();
-  CHECK(sqlite::set_log_aside(f.path, 0).value() == "logs.db.damaged-19700101T000000Z");
+  CHECK(sqlite::set_file_aside(f.path, 0).value() == "logs.db.damaged-19700101T000000Z");
   CHECK(f.files()
         == texts{"logs.db.damaged-19700101T000000Z", "logs.db.damaged-19700101T000000Z-shm",
                  "logs.db.damaged-19700101T000000Z-wal"});
   make();
-  CHECK(sqlite::set_log_aside(f.path, 0).value() == "logs.db.damaged-19700101T000000Z-2");
+  CHECK(sqlite::set_file_aside(f.path, 0).value() == "logs.db.damaged-19700101T000000Z-2");
   CHECK(f.files().size() == 6);
-  CHECK_FALSE(sqlite::set_log_aside(f.path, 0));
+  CHECK_FALSE(sqlite::set_file_aside(f.path, 0));
+}
+
+TEST_CASE("entries in the log's write-ahead log are saved when that is deleted", "[log_file]") {
+  fixture f;
+  REQUIRE(f.append({entry("a")}));
+  REQUIRE(fs::remove(f.path.string() + "-wal"));
+  REQUIRE(f.append({entry("b")}));
+  f.aut = sqlite::make_log_store(f.path);
+  CHECK(f.list() == texts{"a", "b"});
 }
 
 } // namespace sluice::test::log_file_test

@@ -1,0 +1,209 @@
+#include "runtime/doctor/repair.hpp"
+
+#include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/audit_file.hpp"
+#include "runtime/sqlite/audit_reconciler.hpp"
+#include "runtime/sqlite/inspection.hpp"
+#include "runtime/sqlite/ledger_repair.hpp"
+#include "runtime/sqlite/private_file.hpp"
+#include "runtime/store_status.hpp"
+#include "runtime/user_name.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unistd.h>
+
+namespace sluice::doctor {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+class repair {
+public:
+  repair(const store_root& root, const clock& time) : root_(root), time_(time), source_(sqlite::ledgers_of(root)) {}
+
+  repair_actions run() {
+    read_audit();
+    for (const auto& x : find_database_files(root_.path()))
+      names_.insert(x.name);
+    set_audit_aside();
+    for (const auto& name : names_)
+      repair_database(name);
+    complete_audit();
+    acknowledge();
+    for (const auto& path : {root_.logs_path(), root_.buffer_path()})
+      set_damaged_aside(path);
+    return std::move(out_);
+  }
+
+private:
+  static bool exists(const fs::path& path) {
+    std::error_code ignored;
+    return fs::exists(path, ignored);
+  }
+
+  void did(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
+  void could_not(const std::string& subject, const std::string& what, const caf::error& why) {
+    out_.push_back({subject, what + ": " + describe(why).message, true});
+  }
+
+  // What the audit knows of each ledger, before anything is done to either.
+  void read_audit() {
+    auto audit = sqlite::connection::open(root_.audit_path(), {});
+    auto names = audit ? sqlite::audited_names(*audit) : caf::expected<std::vector<std::string>>{audit.error()};
+    auto head = audit ? sqlite::read_head(*audit) : caf::expected<sqlite::audit_head>{audit.error()};
+    if (!names)
+      return;
+    for (const auto& name : *names) {
+      // The audit is a file that anybody may have changed.
+      if (auto resolved = root_.resolve(name); !resolved || *resolved != name)
+        continue;
+      names_.insert(name);
+      if (!head)
+        continue;
+      if (auto found = sqlite::compare_ledger(*audit, name, static_cast<uint64_t>(head->seq), source_, true))
+        known_.emplace(name, std::move(*found));
+    }
+  }
+
+  void set_audit_aside() {
+    if (!exists(root_.audit_path()))
+      return;
+    auto verdict = sqlite::verify_audit_file(root_.audit_path());
+    if (verdict ? verdict->broken == 0 : code_of(verdict.error()) != errc::corrupt)
+      return;
+    auto reason = verdict ? verdict->reason : describe(verdict.error()).message;
+    auto kept = sqlite::set_file_aside(root_.audit_path(), wall_us(time_));
+    if (!kept)
+      return could_not(".sluice/audit.db", "it is damaged, and cannot be renamed", kept.error());
+    did(".sluice/audit.db", "it was damaged (" + reason + "); a new one was begun");
+    note(request_type::audit_gap, {}, *kept);
+  }
+
+  void repair_database(const std::string& name) {
+    auto path = root_.path_of(name);
+    if (!exists(path))
+      return;
+    auto found = known_.find(name);
+    auto is_ours = found != known_.end();
+    const auto known = is_ours ? found->second : sqlite::judged_comparison{};
+    auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);
+    // What never was used through sluice is no matter of ours, whatever is wrong with it.
+    if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
+      could_not(name, "its ledger cannot be repaired", done.error());
+    if (!done)
+      return;
+    for (const auto& text : done->actions)
+      did(name, text);
+    std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
+    if (done->epoch.id.empty())
+      return;
+    note(request_type::ledger_epoch, name, done->epoch.id).commit_seq = done->epoch.first;
+    note(request_type::repair, name, fmt::format("{}", fmt::join(done->actions, "; ")));
+    standings_.emplace(name, std::move(done->standing));
+  }
+
+  audit_record& note(request_type type, const std::string& db, std::string key) {
+    constexpr size_t longest = 4'000;
+    auto& x = records_.emplace_back();
+    x.ts_us = wall_us(time_);
+    x.agent = user_name() + "@" + std::to_string(getpid());
+    x.db = db;
+    x.type = type;
+    key.resize(std::min(key.size(), longest));
+    x.key = std::move(key);
+    x.status = "ok";
+    x.peer = {static_cast<uint32_t>(getuid()), static_cast<uint32_t>(getpid())};
+    return x;
+  }
+
+  // The records of the repair, and with a new file those of all ledgers.
+  void complete_audit() {
+    if (records_.empty())
+      return;
+    auto done = append_records();
+    if (!done)
+      could_not(".sluice/audit.db", "the repair cannot be recorded in it", done.error());
+  }
+
+  caf::expected<void> append_records() {
+    {
+      auto store = sqlite::open_audit_store(root_.audit_path(), root_.path().string(), source_);
+      if (!store)
+        return std::move(store.error());
+      if (auto appended = (*store)->append(records_); !appended)
+        return appended;
+    }
+    if (auto accepted = accept_ledgers(); !accepted)
+      return accepted;
+    auto store = sqlite::open_audit_store(root_.audit_path(), root_.path().string(), source_);
+    if (!store)
+      return std::move(store.error());
+    for (const auto& name : names_)
+      if (auto found = (*store)->compare(name); found && !found->missing.empty())
+        if (auto appended = (*store)->append(found->missing); !appended)
+          return appended;
+    return caf::unit;
+  }
+
+  caf::expected<void> accept_ledgers() {
+    auto audit = sqlite::open_audit_file(root_.audit_path(), root_.path().string(), 1U << 20);
+    if (!audit)
+      return std::move(audit.error());
+    for (const auto& [name, standing] : standings_)
+      if (auto accepted = sqlite::accept_ledger(audit->db, name, standing); !accepted)
+        return accepted;
+    return caf::unit;
+  }
+
+  void acknowledge() {
+    for (const auto& name : sqlite::files_set_aside(root_.audit_path())) {
+      auto kept = sqlite::acknowledge_file(root_.folder() / name);
+      if (kept)
+        did(".sluice/" + name, "acknowledged; it is now .sluice/" + *kept);
+      else
+        could_not(".sluice/" + name, "it cannot be acknowledged", kept.error());
+    }
+  }
+
+  void set_damaged_aside(const fs::path& path) {
+    if (!exists(path))
+      return;
+    auto subject = ".sluice/" + path.filename().string();
+    auto found = sqlite::inspect(path, {});
+    if (found ? found->damage.empty() : code_of(found.error()) != errc::corrupt)
+      return;
+    auto kept = sqlite::set_file_aside(path, wall_us(time_));
+    if (kept)
+      did(subject, "it was damaged; it is kept as .sluice/" + *kept + ", and the broker begins a new one");
+    else
+      could_not(subject, "it is damaged, and cannot be renamed", kept.error());
+  }
+
+  const store_root& root_;
+  const clock& time_;
+  const sqlite::ledger_source source_;
+  std::set<std::string> names_;
+  std::map<std::string, sqlite::judged_comparison> known_;
+  std::map<std::string, ledger_standing> standings_;
+  std::vector<audit_record> records_;
+  repair_actions out_;
+};
+
+} // namespace
+
+repair_actions repair_store(const store_root& root, const clock& time) { return repair{root, time}.run(); }
+
+nlohmann::json as_json(const repair_actions& x) {
+  auto list = nlohmann::json::array();
+  for (const auto& action : x)
+    list.push_back({{"subject", action.subject}, {"text", action.text}, {"failed", action.failed}});
+  return list;
+}
+
+} // namespace sluice::doctor
