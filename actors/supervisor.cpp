@@ -68,6 +68,10 @@ void supervisor_state::open(const std::string& db, ok_promise done) {
     done.deliver(caf::ok_atom_v);
     return;
   }
+  if (auto why = parts.may_open ? parts.may_open(db) : caf::error{}) {
+    done.deliver(std::move(why));
+    return;
+  }
   prepare(db);
   // The audit looks at the ledger before anything new is written to it. If it cannot, the database is served all the
   // same: the ledger keeps what the audit lacks.

@@ -29,6 +29,8 @@ struct child_factories {
 
 struct supervisor_parts {
   child_factories spawn;
+  /// Why a database may not be opened now; no error when it may. May be empty: every one may.
+  std::function<caf::error(const std::string& db)> may_open{};
   std::shared_ptr<directory> actors;
   const clock* time = nullptr;
   admission_limits queue;

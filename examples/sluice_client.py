@@ -35,6 +35,13 @@ class SluiceError(Exception):
         super().__init__(f"{self.code}: {error.get('message', '')}")
 
 
+class WrongStore(SluiceError):
+    """The folder is not at its path any more; open the store again where it is now."""
+
+    def __init__(self, message):
+        super().__init__({"message": message, "data": {"code": "wrong_store", "outcome": "not_committed"}})
+
+
 def to_json(x):
     """A value as the broker takes it."""
     if isinstance(x, (bytes, bytearray, memoryview)):
@@ -79,6 +86,8 @@ class Store:
 
     def __init__(self, root=".", program=None, patience=30.0):
         self.root = os.path.realpath(root)
+        # A store is a folder, not a path: a copy of it, or what is put in its place later, is another store.
+        self.identity = self._root_identity()
         self.program = program or os.environ.get("SLUICE_PROGRAM", "sluice")
         self.patience = patience
         self.stream = None
@@ -149,12 +158,23 @@ class Store:
                 link = socket.socket(socket.AF_UNIX)
                 link.connect(self._socket_path())
                 self.stream = link.makefile("rwb")
-                self._call_once("hello", {"protocol": PROTOCOL, "client": "sluice_client.py"})
+                # Asked before anything else is sent: the socket may be that of another store's broker.
+                led = self._call_once("hello", {"protocol": PROTOCOL, "client": "sluice_client.py",
+                                                "root": self.identity})
+                if led.get("root", self.identity) != self.identity:
+                    raise ConnectionError("the broker at the socket leads another folder")
                 return
+            except SluiceError as refused:
+                self.close()
+                # Another store's broker is none of ours, and one that is leaving has a successor.
+                if refused.code not in ("wrong_store", "unavailable") or time.monotonic() > give_up:
+                    raise
             except OSError:
                 self.close()
                 if time.monotonic() > give_up:
                     raise
+            if self._root_identity() != self.identity:
+                raise WrongStore(f"the folder of this store was moved or replaced: {self.root}")
             if time.monotonic() - started_at > 1:
                 started_at = time.monotonic()
                 self._start_broker()
@@ -181,12 +201,24 @@ class Store:
                 raise RuntimeError(f"no broker can be started: {missing}") from None
         self.starter.log = log
 
+    def _root_identity(self):
+        try:
+            info = os.stat(self.root)
+        except OSError as missing:
+            raise WrongStore(f"the folder of this store is not there: {missing}") from None
+        return {"device": info.st_dev, "inode": info.st_ino}
+
     def _socket_path(self):
         try:
-            with open(os.path.join(self.root, ".sluice", "broker.json")) as info:
-                return json.load(info)["socket"]
+            with open(os.path.join(self.root, ".sluice", "broker.json")) as file:
+                info = json.load(file)
         except (FileNotFoundError, ValueError):
             raise ConnectionError("there is no broker") from None
+        own = os.path.join(self.root, ".sluice", "broker.sock")
+        # It may have come with a copy of another store; older brokers do not say whose it is.
+        if info.get("root", self.identity if info["socket"] == own else None) != self.identity:
+            raise ConnectionError("there is no broker of this store")
+        return info["socket"] if os.path.exists(info["socket"]) else own
 
 
 def main():

@@ -3,6 +3,7 @@
 #include "actors/unrecorded_requests.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
+#include "runtime/private_folder.hpp"
 #include "runtime/sqlite/audit_store.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/leftovers.hpp"
@@ -77,6 +78,7 @@ void broker_core::spawn(caf::actor_system* in) {
   });
   supervisor_parts parts;
   parts.spawn = real_children(*this);
+  parts.may_open = [this](const std::string& db) { return claim_folder_of(db); };
   parts.actors = actors;
   parts.time = &time;
   parts.queue = {config.queue_max_requests, config.queue_max_bytes};
@@ -96,13 +98,13 @@ void broker_core::complete_audit() {
   audited_ = std::move(*known);
 }
 
-void broker_core::remove_leftovers() const {
+void broker_core::remove_leftovers() {
   auto names = audited_;
   for (auto* slot : actors->slots())
     names.push_back(slot->name());
   for (const auto& name : names)
     // The name may lead elsewhere by now.
-    if (auto resolved = root.resolve(name); resolved && *resolved == name)
+    if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
       sqlite::remove_leftovers(root.path_of(name));
   sqlite::remove_leftovers(root.audit_path());
   sqlite::remove_leftovers(root.buffer_path());
@@ -172,6 +174,8 @@ void broker_core::forget_actors() {
   caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();
+  std::lock_guard guard{mutex_};
+  claims_.clear();
   lock.reset();
 }
 
@@ -196,8 +200,8 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
   constexpr size_t max_resolved = 1'024;
   {
     std::lock_guard guard{mutex_};
-    if (auto known = resolved_.find(name); known != resolved_.end())
-      return known->second;
+    if (resolved_.contains(name))
+      return name;
   }
   auto canonical = root.resolve(name);
   if (!canonical)
@@ -207,8 +211,36 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
     return make_error(errc::unavailable, "this broker does not lead the store any more");
   if (resolved_.size() >= max_resolved)
     resolved_.clear();
-  resolved_.emplace(name, *canonical);
+  if (*canonical == name)
+    resolved_.insert(name);
   return canonical;
+}
+
+caf::error broker_core::claim_folder_of(const std::string& canonical) {
+  auto folder = identity_of(root.path_of(canonical).parent_path());
+  // Without its folder SQLite cannot make the file either, and says so.
+  if (!folder || *folder == root.identity())
+    return {};
+  {
+    std::lock_guard guard{mutex_};
+    if (claims_.contains(*folder))
+      return {};
+    lock_conflict conflict{0, true};
+    auto claim = folder_claim::try_acquire(*folder, conflict.pid);
+    if (!claim)
+      return std::move(claim.error());
+    if (!*claim)
+      return busy_with(conflict, 1, std::chrono::milliseconds{0});
+    claims_.emplace(*folder, std::move(**claim));
+  }
+  // It may have become a store of its own before it was claimed.
+  auto still = root.resolve(canonical);
+  if (still && *still == canonical)
+    return {};
+  std::lock_guard guard{mutex_};
+  claims_.erase(*folder);
+  return still ? make_error(errc::invalid_request, "db '" + canonical + "' leads to another file by now")
+               : std::move(still.error());
 }
 
 broker_core::waiter::waiter(broker_core& core) : core_(core) {
@@ -254,7 +286,10 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
 }
 
 broker broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
+  auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
+  for (const auto& text : notices)
+    core->log->push(log_level::warning, "files", text);
   core->start(system);
   return broker{std::move(core)};
 }

@@ -6,6 +6,7 @@
 #include "runtime/doctor/files.hpp"
 #include "runtime/doctor/leadership.hpp"
 #include "runtime/doctor/live_broker.hpp"
+#include "runtime/doctor/nesting.hpp"
 #include "runtime/doctor/permissions.hpp"
 #include "runtime/doctor/processes.hpp"
 #include "runtime/doctor/wal_view.hpp"
@@ -49,6 +50,7 @@ public:
     add(std::move(modes));
     auto leaders = look_at_leadership(root_);
     add(judge_leadership(leaders));
+    add(check_nesting(root_, databases_));
     add(judge_sqlite());
     // Asking makes the folder private, as every client does; what is wrong with it is only told here.
     if (leaders.answers && modes_are_good && options_.ask_leader)
@@ -110,6 +112,8 @@ private:
   }
 
   void look_into_databases() {
+    // Those of an inner store are looked into there.
+    std::erase_if(databases_, [&](const std::string& name) { return inner_store_of(root_, name).has_value(); });
     auto open = find_openers(root_, databases_);
     add(judge_openers(open, leader_, sqlite::has_wal_reset_bug()));
     // All logs before any database is opened: closing an index would take the locks of our own connections with it.

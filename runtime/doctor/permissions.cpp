@@ -1,9 +1,14 @@
 #include "runtime/doctor/permissions.hpp"
 
+#include "runtime/private_folder.hpp"
+
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
+#include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace sluice::doctor {
 
@@ -58,26 +63,46 @@ void check_own_folder(const fs::path& folder, uid_t uid, findings& out) {
   if ((x->st_mode & 07777U) != 0700)
     out.push_back(trouble(severity::warning, ".sluice",
                           fmt::format(".sluice/ has the mode {:o}: others may see who did what, or cannot be kept from "
-                                      "the socket",
-                                      x->st_mode & 07777U),
+                                      "the socket{}",
+                                      x->st_mode & 07777U,
+                                      (x->st_mode & 022U) != 0 ? "; they may also have put files there, which the next "
+                                                                 "broker does not use"
+                                                               : ""),
                           "chmod 700 .sluice"));
 }
 
+std::vector<std::string> own_files(const fs::path& folder) {
+  std::vector<std::string> result;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator{folder, failed})
+    result.push_back(entry.path().filename().native());
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
 // What is the broker's alone: nobody else's, and nobody else may look.
-void check_private(const fs::path& folder, const char* name, uid_t uid, findings& out) {
-  auto subject = std::string{".sluice/"} + name;
+void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
+  auto subject = ".sluice/" + name;
   auto x = look(folder / name);
-  if (!x)
+  if (!x || S_ISSOCK(x->st_mode))
     return;
   if (!S_ISREG(x->st_mode))
     return out.push_back(trouble(severity::problem, subject, subject + " is no regular file", "remove it"));
   if (x->st_uid != uid)
     out.push_back(trouble(severity::problem, subject,
-                          fmt::format("{} belongs to uid {}, not to uid {}", subject, x->st_uid, uid),
-                          fmt::format("chown {} {}", uid, subject)));
+                          fmt::format("{} belongs to uid {}, not to uid {}: the next broker does not use it, and gives "
+                                      "it another name",
+                                      subject, x->st_uid, uid),
+                          "look at it, then delete it"));
+  if (x->st_nlink > 1)
+    out.push_back(trouble(severity::warning, subject,
+                          subject + " has another hard link, under which others may read or change it",
+                          "restart the broker, which replaces it by a copy"));
   if ((x->st_mode & 077U) != 0)
     out.push_back(trouble(severity::warning, subject,
-                          fmt::format("{} has the mode {:o}: others may read it", subject, x->st_mode & 07777U),
+                          fmt::format("{} has the mode {:o}: others may read it, and may have it open until the next "
+                                      "broker replaces it by a copy",
+                                      subject, x->st_mode & 07777U),
                           "chmod 600 " + subject));
   if (uid != 0 && x->st_uid == uid && (x->st_mode & 0600U) != 0600)
     out.push_back(trouble(severity::problem, subject, subject + " may not be read and written by its owner",
@@ -134,8 +159,17 @@ findings check_permissions(const fs::path& root, const std::vector<std::string>&
   findings out;
   check_folder(root, uid, out);
   check_own_folder(root / ".sluice", uid, out);
-  for (const auto* name : {"token", "broker.json", "broker.lock", "audit.db", "logs.db", "buffer.db"})
-    check_private(root / ".sluice", name, uid, out);
+  for (const auto& name : own_files(root / ".sluice")) {
+    if (name.find(untrusted_suffix) == std::string::npos)
+      check_private(root / ".sluice", name, uid, out);
+    else
+      out.push_back(
+        trouble(severity::warning, ".sluice/" + name,
+                ".sluice/" + name
+                  + " was in reach of other users, so a broker took it out of use; what it acknowledged is in "
+                    "the ledgers all the same",
+                "look at it, find out who could write in .sluice/, then delete it"));
+  }
   for (const auto& name : databases) {
     check_database(root, name, uid, out);
     check_others(root, name, out);

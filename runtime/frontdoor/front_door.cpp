@@ -65,6 +65,7 @@ struct front_door::parts {
   parts(broker& of, front_door_options wanted) : leader(of), options(std::move(wanted)) {
     info.pid = getpid();
     info.version = SLUICE_VERSION;
+    info.root = leader.root().identity();
     info.transient = options.transient;
     info.started_us = now_us();
   }
@@ -168,7 +169,7 @@ void front_door::parts::look_around() {
     return;
   // Without its lock file a broker is not the leader any more: whoever comes now makes a new one.
   if (!leader.still_leads())
-    return want_stop("its lock file is gone");
+    return want_stop("its lock file is gone, or its folder was moved");
   socket->renew();
   if (!published_info(leader.root()))
     static_cast<void>(publish(leader.root(), info));

@@ -104,7 +104,7 @@ private:
   // One each, so that nobody waits for large results but those who asked for some.
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
-  // Names as clients write them; a database stays open, so a name means the same one from then on.
+  // By their own names. Other names (links, `./a.db`) are resolved each time: they may mean another file by then.
   std::unordered_map<std::string, database> databases_;
   std::unordered_map<std::string, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;

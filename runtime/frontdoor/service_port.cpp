@@ -68,8 +68,10 @@ void service_port::call(const std::string& name, json params, rpc::answer_to don
   call->params = &params;
   if (refused_) {
     failure why;
-    why.code = errc::protocol_mismatch;
-    why.message = "this connection was refused: its hello named another protocol version";
+    why.code = *refused_;
+    why.message = why.code == errc::wrong_store
+                    ? "this connection was refused: its hello named another store"
+                    : "this connection was refused: its hello named another protocol version";
     return call->fail(why);
   }
   if (found->recorded == record::all)
@@ -94,11 +96,22 @@ void service_port::hello(const json& params, const call_ptr& call) {
   if (!x)
     return call->fail(x.error());
   auto& owner = call->owner;
+  // After a move of the folder the client may have come by its new path, and the broker has only the old one.
+  if (!owner.leader_.still_leads()) {
+    owner.stop("its folder was moved or deleted");
+    return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
+  }
+  if (x->root && *x->root != owner.leader_.root().identity()) {
+    // What was sent behind this hello was meant for another store.
+    if (auto port = call->port.lock())
+      port->refused_ = errc::wrong_store;
+    return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the one asked for"));
+  }
   if (x->protocol == protocol_version)
     return call->succeed(as_json(owner.self_));
   // What was sent behind this hello was meant for another protocol.
   if (auto port = call->port.lock())
-    port->refused_ = true;
+    port->refused_ = errc::protocol_mismatch;
   failure why;
   why.code = errc::protocol_mismatch;
   why.message = fmt::format("this broker (sluice {}) speaks protocol {}, not {}", owner.self_.version, protocol_version,

@@ -88,7 +88,8 @@ private:
   size_t reading_ = 0;
   std::set<std::string> to_cancel_;
   std::set<subscriptions::id> subscribed_;
-  bool refused_ = false;
+  // Why nothing is done for this connection.
+  std::optional<errc> refused_;
 };
 
 } // namespace sluice

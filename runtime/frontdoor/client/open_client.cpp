@@ -1,5 +1,4 @@
 #include "runtime/client.hpp"
-#include "runtime/frontdoor/client/connect.hpp"
 #include "runtime/frontdoor/client/election.hpp"
 #include "runtime/frontdoor/client/local_client.hpp"
 #include "runtime/frontdoor/client/read_only_client.hpp"
@@ -36,9 +35,13 @@ caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_ro
     return route_required(found.reason);
   if (!found.reason.empty() && warn)
     warn("this process leads the store itself, as there is no broker: " + found.reason);
-  config.lock_wait = milliseconds{0};
-  auto leader =
-    found.lock ? broker::open(std::move(config), root, std::move(*found.lock)) : broker::open(std::move(config));
+  if (!found.lock) {
+    auto lock = store_lock::acquire(root, milliseconds{0});
+    if (!lock)
+      return std::move(lock.error());
+    found.lock = std::move(*lock);
+  }
+  auto leader = broker::open(std::move(config), root, std::move(*found.lock));
   if (!leader)
     return std::move(leader.error());
   return make_local_client(std::move(*leader));
@@ -76,17 +79,22 @@ caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const bro
 }
 
 // The client of the endpoint; null when nobody answers there and the store may be reached in another way.
-caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const broker_config& config,
-                                                     const client_options& options) {
-  auto connection = connect_to(endpoint);
-  if (connection && *connection) {
-    election how;
-    how.endpoint = endpoint;
+caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const store_root& root,
+                                                     const broker_config& config, const client_options& options) {
+  election how;
+  how.root = root;
+  how.endpoint = endpoint;
+  // One try: with a time that is over already.
+  auto found = find_leader(how, steady_clock::now());
+  if (found) {
     // Requests that it was sent may have been done: nobody else can tell, so nobody else is asked from now on.
     auto nobody_else = [](route) { return route_required("the endpoint does not answer"); };
-    return make_remote_client(std::move(how), std::move(**connection), nobody_else, settings_of(config, options));
+    return make_remote_client(std::move(how), std::move(found->connection), nobody_else, settings_of(config, options));
   }
-  std::string why = connection ? "nobody answers at the endpoint" : describe(connection.error()).message;
+  // Somebody answers, and it is not the broker of this store: no reason to go on elsewhere in silence.
+  if (auto code = code_of(found.error()); code == errc::wrong_store || code == errc::protocol_mismatch)
+    return std::move(found.error());
+  auto why = describe(found.error()).message;
   if (options.require_broker)
     return route_required(why);
   if (options.warn)
@@ -104,14 +112,14 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
     return std::move(config.error());
   if (const auto* named = std::getenv("SLUICE_ENDPOINT"); named && options.endpoint.empty())
     options.endpoint = named;
-  if (!options.endpoint.empty()) {
-    auto opened = open_endpoint(options.endpoint, *config, options);
-    if (!opened || *opened)
-      return opened;
-  }
   auto store = store_root::open(root);
   if (!store)
     return read_only(root, *config, options, store.error());
+  if (!options.endpoint.empty()) {
+    auto opened = open_endpoint(options.endpoint, *store, *config, options);
+    if (!opened || *opened)
+      return opened;
+  }
   election how{*store, {}, options.start_broker, options.program};
   leader_link::leading here = [config = *config, root = *store, allowed = !options.require_broker, warn = options.warn](
                                 route found) { return lead(config, root, allowed, warn, std::move(found)); };

@@ -75,7 +75,7 @@ std::optional<caf::expected<nlohmann::json>> operation::judge(const channel::cal
     via.close();
   }
   auto refusal = via.refusal();
-  if (refusal && refusal->code == errc::protocol_mismatch)
+  if (refusal && (refusal->code == errc::protocol_mismatch || refusal->code == errc::wrong_store))
     return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
   // A connection that is refused as one too many is not served at all.
   maybe_done_ = maybe_done_ || (tried.sent && !(refusal && refusal->code == errc::overloaded));
@@ -123,6 +123,9 @@ std::optional<caf::error> operation::judge_blocked(const failure& why) {
   pause_ = longest_pause;
   if (steady_clock::now() >= limit_)
     return out_of_time();
+  // The store that was asked for will not come back to this path by waiting.
+  if (why.code == errc::wrong_store)
+    return with_outcome(why);
   if (maybe_done_ || why.code == errc::busy || why.code == errc::unavailable)
     return std::nullopt;
   return make_error(why);

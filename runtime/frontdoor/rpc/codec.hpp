@@ -5,6 +5,7 @@
 #include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
+#include "runtime/file_identity.hpp"
 
 #include <caf/expected.hpp>
 
@@ -51,10 +52,12 @@ struct subscribe_request {
 };
 caf::expected<subscribe_request> subscribe_from_json(const nlohmann::json& params);
 
-/// `params` of `hello`: {"protocol" (a whole number), "client" (optional, for the log)}.
+/// `params` of `hello`: {"protocol" (a whole number), "client" (optional, for the log), "root" (optional, the identity
+/// of the store that is meant)}.
 struct hello_request {
   int protocol = 0;
   std::string client;
+  std::optional<file_identity> root;
 };
 caf::expected<hello_request> hello_from_json(const nlohmann::json& params);
 

@@ -223,6 +223,13 @@ caf::expected<hello_request> hello_from_json(const json& params) {
       return rpc::take(x, name, result.protocol, 1);
     if (name == "client")
       return rpc::take(x, name, result.client);
+    if (name == "root") {
+      auto root = file_identity_from_json(x);
+      if (!root)
+        return make_error(errc::invalid_request, "root: " + describe(root.error()).message);
+      result.root = *root;
+      return caf::error{};
+    }
     // A later version may say more of itself before it learns whom it talks to.
     return caf::error{};
   });

@@ -73,7 +73,7 @@ std::string take_apart(json& x, request& to) {
   return {};
 }
 
-request read_request(json x) {
+request parse_request(json x) {
   request result;
   result.malformed = take_apart(x, result);
   return result;
@@ -126,7 +126,7 @@ struct pending {
 };
 
 void run(json document, port& to, const std::shared_ptr<reply>& answers) {
-  auto x = read_request(std::move(document));
+  auto x = parse_request(std::move(document));
   auto call = std::make_shared<pending>(pending{answers, std::move(x.id), x.notification});
   answers->begin();
   if (!x.malformed.empty()) {
