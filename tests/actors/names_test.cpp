@@ -48,13 +48,13 @@ TEST_CASE("a record of a refused request holds names only, and that of its conne
   x.type = request_type::cancel;
   x.agent = "sluice:buffer";
   x.link_agent = "user@1";
-  x.db = "../a.db";
+  x.db = "sub/..a/a.db";
   x.request_id = "r\n";
   x.correlation_id = "c";
   x.count = 3;
   auto record = record_of(x, "invalid_request", 7);
   CHECK(record.agent == "user@1");
-  CHECK(record.db == "../a.db");
+  CHECK(record.db == "sub/..a/a.db");
   CHECK(record.request_id.empty());
   CHECK(record.correlation_id == "c");
   CHECK(to_string(record.type) == "cancel");
@@ -62,9 +62,11 @@ TEST_CASE("a record of a refused request holds names only, and that of its conne
   CHECK(record.ts_us == 7);
   CHECK(record.count == 3);
   x.agent = "alice";
-  x.db = "a\x1b[2J.db";
   CHECK(record_of(x, "ok", 7).agent == "alice");
-  CHECK(record_of(x, "ok", 7).db.empty());
+  for (const auto* db : {"a\x1b[2J.db", "/etc/passwd", "../a.db", "sub/../../a.db", "..", "a/..", "\xff"}) {
+    x.db = db;
+    CHECK(record_of(x, "ok", 7).db.empty());
+  }
 }
 
 TEST_CASE("each type of request has a word of its own, and a word of another version is of none") {
