@@ -82,6 +82,9 @@ private:
     auto moved = files_.moved();
     if (!moved && !files_.log_moved())
       return caf::unit;
+    store_.reset();
+    if (moved)
+      files_.remove_stale_log();
     auto opened = start();
     if (!opened)
       return opened;

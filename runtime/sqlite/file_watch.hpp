@@ -24,6 +24,10 @@ public:
   /// the connection then moves what is in it to the database file.
   bool log_moved() noexcept;
 
+  /// After the path has come to lead elsewhere and the connection is closed: removes the log that it left there, which
+  /// SQLite would take for that of the file in its place.
+  void remove_stale_log();
+
 private:
   struct file_id {
     dev_t device = 0;
