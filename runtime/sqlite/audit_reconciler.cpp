@@ -230,8 +230,8 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
   }
   auto is_other = known != audited.end() && !in_both && !known->second.empty() && !known->second.front().empty();
   if (is_other && holds_agreement_ && commit.seq >= epoch.first && result_.known.standing.conflict.empty())
-    result_.known.standing.conflict = "commit " + std::to_string(commit.seq)
-                                      + " in it holds other requests than the audit has for that number";
+    result_.known.standing.conflict =
+      "commit " + std::to_string(commit.seq) + " in it holds other requests than the audit has for that number";
 }
 
 caf::expected<void> reconciler::compare_all(ledger_page page, audited_requests& audited, agreement& reached) {

@@ -6,8 +6,8 @@
 
 namespace sluice::sqlite {
 
-/// Remembers which files a path and its `-wal` led to while the database there is open, to notice that somebody moved or
-/// deleted them: what is written to such files is lost with their last descriptor. Looks, and opens nothing. Used by
+/// Remembers which files a path and its `-wal` led to while the database there is open, to notice that somebody moved
+/// or deleted them: what is written to such files is lost with their last descriptor. Looks, and opens nothing. Used by
 /// one thread at a time.
 class file_watch {
 public:

@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* transaction_reason = "a request is a transaction of its own; send a list of statements to apply "
                                            "them together";
-constexpr const char* ledger_names_reason = "the name _sluice, and names that begin with _sluice_, belong to the ledger";
+constexpr const char* ledger_names_reason =
+  "the name _sluice, and names that begin with _sluice_, belong to the ledger";
 constexpr const char* one_file_reason = "a broker serves one file per database";
 
 struct refused_keyword {
