@@ -10,7 +10,7 @@ namespace sluice::sqlite {
 namespace {
 
 // Old keys that each commit forgets besides twice as many as it adds.
-constexpr uint64_t spare_keys = 8;
+constexpr uint64_t spare_keys = 64;
 
 } // namespace
 
