@@ -111,7 +111,8 @@ public:
     open_ = true;
     pending_ = disk_.durable;
     poisoned_ = false;
-    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false), disk_.new_epoch};
+    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false), disk_.new_epoch,
+                             disk_.last_seq};
   }
 
   caf::expected<std::optional<write_result>> recall(const write_request& request) override {
