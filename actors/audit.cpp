@@ -53,7 +53,10 @@ void audit_state::take(audit_batch& batch) {
   if (has(defect::drop_audit_record) && batch.records.size() > 1)
     batch.records.pop_back();
   drop_recovered(batch);
-  if (pending.empty())
+  if (batch.may_be_merged)
+    for (auto& x : batch.records)
+      merging.add(std::move(x), pending);
+  else if (pending.empty())
     pending = std::move(batch.records);
   else
     std::move(batch.records.begin(), batch.records.end(), std::back_inserter(pending));
@@ -108,6 +111,7 @@ caf::expected<void> audit_state::append() {
   }
   shown->audit.change([this](audit_status& x) { x.written += pending.size(); });
   pending.clear();
+  merging.forget();
   lost.count = 0;
   return caf::unit;
 }
@@ -119,6 +123,7 @@ void audit_state::drop_oldest() {
   lost.status = to_string(errc::unavailable);
   lost.count += static_cast<uint32_t>(count);
   pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
+  merging.forget();
   shown->audit.change([count](audit_status& x) { x.lost += count; });
 }
 

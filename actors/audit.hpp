@@ -2,6 +2,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/observations.hpp"
+#include "actors/refusal_merging.hpp"
 #include "actors/store.hpp"
 #include "messages/interfaces.hpp"
 
@@ -34,6 +35,7 @@ struct audit_state {
   std::shared_ptr<observations> shown;
   std::unique_ptr<audit_store> store;
   std::vector<audit_record> pending;
+  refusal_merging merging;
   // What each ledger had and the audit had not when it was last read.
   std::set<std::tuple<std::string, uint64_t, std::string>> recovered;
   bool scheduled = false;

@@ -1,5 +1,7 @@
 #include "actors/buffer.hpp"
 
+#include "actors/unrecorded_requests.hpp"
+
 #include <algorithm>
 
 namespace sluice {
@@ -11,34 +13,58 @@ constexpr uint64_t share_of_one = 8;
 
 void deliver_error(reply<buffer_receipt>& to, const caf::error& why) { to.deliver(caf::error{why}); }
 
+template <class Request> unrecorded_request origin_of(request_type type, const std::string& db, const Request& x) {
+  unrecorded_request result;
+  result.type = type;
+  result.agent = x.agent;
+  result.db = db;
+  result.peer = x.peer;
+  return result;
+}
+
 } // namespace
 
 buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> self,
                                    std::shared_ptr<buffer_parts> parts) {
   self->state.start(std::move(*parts));
+  self->set_down_handler([self](const caf::down_msg& x) { self->state.writer_ended(x.source); });
   return {
     [self](buffer_put& x) -> caf::result<buffer_receipt> {
       auto promise = self->make_response_promise<buffer_receipt>();
-      self->state.put(std::move(x), reply<buffer_receipt>{promise});
+      auto& state = self->state;
+      auto to = state.recorded(promise, origin_of(request_type::buffer_put, x.row.db, x), false);
+      state.put(std::move(x), std::move(to));
       return promise;
     },
     [self](buffer_get& x) -> caf::result<buffered_row> {
       auto promise = self->make_response_promise<buffered_row>();
-      self->state.get(std::move(x), reply<buffered_row>{promise});
+      auto& state = self->state;
+      auto to = state.recorded(promise, origin_of(request_type::buffer_get, x.row.db, x), false);
+      state.get(std::move(x), std::move(to));
       return promise;
     },
     [self](const flush_request& x) -> caf::result<flush_report> {
       auto promise = self->make_response_promise<flush_report>();
-      auto to = std::make_shared<reply<flush_report>>(promise);
+      auto to = std::make_shared<reply<flush_report>>(
+        self->state.recorded(promise, origin_of(request_type::flush, x.db, x), true));
       self->state.flush(x, [to](const flush_report& report) { to->deliver(flush_report{report}); });
       return promise;
     },
     [self](const rejected_query& x) -> caf::result<rejected_page> { return self->state.shelf->list(x); },
     [self](const rejected_decision& x) -> caf::result<uint64_t> {
       auto promise = self->make_response_promise<uint64_t>();
-      self->state.decide(x, promise);
+      auto type = x.discard ? request_type::buffer_discard : request_type::buffer_requeue;
+      self->state.decide(x, self->state.recorded(promise, origin_of(type, {}, x), true));
       return promise;
     },
+    [self](quiesce_atom, const std::string& db) -> caf::result<flush_report> {
+      auto promise = self->make_response_promise<flush_report>();
+      auto to = std::make_shared<reply<flush_report>>(promise);
+      self->state.quiesce(db, self->current_sender(),
+                          [to](const flush_report& report) { to->deliver(flush_report{report}); });
+      return promise;
+    },
+    [self](resume_atom, const std::string& db) { self->state.resume(db); },
     [self](const invalidation& x) { self->state.invalidate(x); },
     [self](caf::tick_atom) { self->state.tick(); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
@@ -65,6 +91,16 @@ void buffer_state::start(buffer_parts x) {
   arm();
 }
 
+std::function<void(const caf::error*)> buffer_state::recorder(unrecorded_request x, bool always) const {
+  return [actors = parts.actors, time = parts.time, x = std::move(x), always](const caf::error* why) {
+    if (!why && !always)
+      return;
+    auto status = why ? to_string(code_of(*why)) : std::string_view{"ok"};
+    if (auto audit = actors->audit())
+      caf::anon_send(audit, audit_batch{{record_of(x, status, wall_us(*time))}, true});
+  };
+}
+
 // What a journal holds comes before anything new, so nothing is taken as long as it cannot be read.
 caf::error buffer_state::recover() {
   if (recovered)
@@ -88,36 +124,6 @@ read_request buffer_state::read_of(const std::string& db, statement query, const
   x.limits = parts.reads;
   x.received = parts.time->now();
   return x;
-}
-
-void buffer_state::with_shape(const std::string& db, const std::string& table, shape_shelf::then next) {
-  if (auto known = shapes.find(db, table))
-    return next(known);
-  if (shapes.await(db, table, std::move(next)))
-    ask_for_shape(db, table);
-}
-
-void buffer_state::ask_for_shape(const std::string& db, const std::string& table) {
-  auto answer = [this, db, table](caf::expected<table_shape> x) {
-    ahead = 0;
-    auto outdated = shapes.put(db, table, std::move(x));
-    ahead.reset();
-    if (outdated)
-      ask_for_shape(db, table);
-    let_in();
-  };
-  auto ask = [this, db, table, answer](caf::ok_atom) {
-    // Before it is read, so that no change is missed.
-    parts.actors->slot(db).listen(caf::actor_cast<invalidation_listener>(self));
-    auto request = read_of(db, table_shape::query(table), buffer_agent);
-    request.freshness = freshness::fresh;
-    self->request(parts.actors->cache(), caf::infinite, std::move(request))
-      .then([table, answer](const read_result& x) { answer(table_shape::read(table, *x.rows, x.truncated)); },
-            [answer](caf::error& why) { answer(std::move(why)); });
-  };
-  self->request(parts.actors->supervisor(), caf::infinite, caf::open_atom_v, db).then(ask, [answer](caf::error& why) {
-    answer(std::move(why));
-  });
 }
 
 void buffer_state::put(buffer_put x, reply<buffer_receipt> to) {
@@ -151,6 +157,8 @@ void buffer_state::admit(buffer_put x, reply<buffer_receipt> to) {
 }
 
 void buffer_state::take(const table_shape& shape, buffer_put x, reply<buffer_receipt> to) {
+  if (quiet.count(x.row.db) > 0)
+    return hold(std::move(x), std::move(to));
   if (auto most = parts.settings.max_bytes / share_of_one; footprint(x) > most)
     return to.deliver(make_error(errc::too_large, "the operation has " + std::to_string(footprint(x))
                                                     + " bytes; at most " + std::to_string(most) + " are buffered"));

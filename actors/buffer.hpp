@@ -80,8 +80,6 @@ struct buffer_state {
   // buffer.cpp: taking operations.
   void start(buffer_parts x);
   caf::error recover();
-  void with_shape(const std::string& db, const std::string& table, shape_shelf::then next);
-  void ask_for_shape(const std::string& db, const std::string& table);
   void put(buffer_put x, reply<buffer_receipt> to);
   void admit(buffer_put x, reply<buffer_receipt> to);
   void take(const table_shape& shape, buffer_put x, reply<buffer_receipt> to);
@@ -95,6 +93,15 @@ struct buffer_state {
   void arm();
   void publish();
   void show_pending(buffer_view& view) const;
+
+  template <class Result>
+  reply<Result> recorded(caf::typed_response_promise<Result> to, unrecorded_request x, bool always) const {
+    reply<Result> result{std::move(to)};
+    result.on_answer(recorder(std::move(x), always));
+    return result;
+  }
+  // Tells the audit when the request is refused, and if `always` also when it is done.
+  std::function<void(const caf::error*)> recorder(unrecorded_request x, bool always) const;
 
   // buffer_flush.cpp: having them written.
   void pump(const std::string& db);
@@ -113,9 +120,18 @@ struct buffer_state {
   void look(const lookup_ptr& x);
   void look_after_flush(const lookup_ptr& x);
   void show(const lookup_ptr& x, const read_result& stored);
-  void decide(const rejected_decision& x, caf::typed_response_promise<uint64_t> done);
+  void decide(const rejected_decision& x, reply<uint64_t> done);
   caf::expected<uint64_t> take_back(const std::vector<uint64_t>& ids);
   caf::expected<uint64_t> put_back(const std::vector<uint64_t>& ids, const std::vector<checked_operation>& again);
+
+  // buffer_schema.cpp: what tables look like; no row waits while that changes.
+  void with_shape(const std::string& db, const std::string& table, shape_shelf::then next);
+  void ask_for_shape(const std::string& db, const std::string& table);
+  void quiesce(const std::string& db, const caf::strong_actor_ptr& writer,
+               std::function<void(const flush_report&)> done);
+  void resume(const std::string& db);
+  void writer_ended(const caf::actor_addr& writer);
+  void hold(buffer_put x, reply<buffer_receipt> to);
 
   read_request read_of(const std::string& db, statement query, const std::string& agent) const;
   caf::error refusal() const;
@@ -135,6 +151,9 @@ struct buffer_state {
   // By database: to be looked at again when its request is answered.
   std::map<std::string, std::vector<lookup_ptr>> parked;
   std::map<std::string, clock::steady> sent_at;
+  // Databases whose schema is about to change, with the writer that changes it, and what was put for them meanwhile.
+  std::map<std::string, caf::actor_addr> quiet;
+  std::map<std::string, std::vector<waiting_put>> held_puts;
 
   clock::steady armed_for = clock::steady::max();
   bool closing = false;

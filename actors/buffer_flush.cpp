@@ -158,6 +158,9 @@ void buffer_state::close(ok_promise done) {
   close_by = parts.time->now() + parts.close_within;
   for (auto& x : std::exchange(waiting, {}))
     x.to.deliver(refusal());
+  for (auto& [db, puts] : std::exchange(held_puts, {}))
+    for (auto& x : puts)
+      x.to.deliver(refusal());
   rows->close();
   pump_all();
   arm();

@@ -2,6 +2,7 @@
 
 #include "actors/buffer.hpp"
 #include "actors/row_statement.hpp"
+#include "actors/utf8_text.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -93,12 +94,16 @@ void buffer_state::show(const lookup_ptr& x, const read_result& stored) {
     auto content = cell->second.pending ? as_stored(column, cell->second.content) : cell->second.content;
     if (!content)
       return look_after_flush(x);
+    if (!is_utf8(column.name))
+      return x->to.deliver(make_error(errc::invalid_request, "the table '" + row.table
+                                                               + "' has a column whose name is not UTF-8; read the row "
+                                                                 "with SELECT"));
     result.columns.push_back({column.name, std::move(*content)});
   }
   x->to.deliver(std::move(result));
 }
 
-void buffer_state::decide(const rejected_decision& x, caf::typed_response_promise<uint64_t> done) {
+void buffer_state::decide(const rejected_decision& x, reply<uint64_t> done) {
   auto to = std::make_shared<reply<uint64_t>>(std::move(done));
   if (closing)
     return to->deliver(refusal());
@@ -149,6 +154,8 @@ caf::expected<uint64_t> buffer_state::take_back(const std::vector<uint64_t>& ids
   for (const auto& x : page->rows) {
     if (std::find(ids.begin(), ids.end(), x.id) == ids.end())
       continue;
+    if (quiet.count(x.operation.row.db) > 0)
+      return busy("the schema of " + x.operation.row.db + " is being changed; try again");
     // One that is as impossible as before stays where it is, with what is wrong with it.
     auto shape = shapes.find(x.operation.row.db, x.operation.row.table);
     if (auto checked = shape ? check(*shape, x.operation) : caf::expected<checked_operation>{refusal()}) {

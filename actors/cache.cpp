@@ -36,6 +36,11 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       self->state.desk->finished(x.flight, std::move(answer), out);
       self->state.follow(std::move(out));
     },
+    [self](retry_atom) {
+      read_desk::outcome out;
+      self->state.desk->retry_locked(out);
+      self->state.follow(std::move(out));
+    },
     [self](const invalidation& x) { self->state.invalidate(x); },
     [self](caf::join_atom, const std::string& db, const reader_actor& reader) { self->state.add_reader(db, reader); },
     [self](caf::tick_atom) { self->state.tick(); },
@@ -48,7 +53,7 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
 
 void cache_state::start(cache_parts x) {
   parts = std::move(x);
-  desk = std::make_unique<read_desk>(*parts.hits, *parts.time, parts.max_queued, parts.seed);
+  desk = std::make_unique<read_desk>(*parts.hits, *parts.time, parts.max_queued, parts.seed, parts.retry);
   // A predecessor that failed may have left something half done.
   parts.hits->clear();
   schedule_tick();
@@ -100,6 +105,8 @@ void cache_state::follow(read_desk::outcome out) {
   for (const auto& db : out.suspects)
     if (auto route = parts.actors->slot(db).route())
       self->send(route->writer, verify_atom{});
+  if (out.retry_in)
+    self->delayed_send(self, *out.retry_in, retry_atom{});
   std::move(out.records.begin(), out.records.end(), std::back_inserter(records.records));
   if (records.records.size() >= records_per_batch)
     report();

@@ -20,6 +20,8 @@ struct cache_parts {
   /// Reads that may wait for a reader, per database.
   uint64_t max_queued = 10'000;
   uint64_t seed = 0;
+  /// The pauses of reads that find their database locked.
+  retry_policy retry;
   /// Shared with `status`: reads that ran a query, and reads that shared another's.
   std::shared_ptr<std::atomic<uint64_t>> misses;
   std::shared_ptr<std::atomic<uint64_t>> joined;

@@ -45,6 +45,7 @@ database_status database_slot::status(const clock& time) const {
   x.replayed_requests = counters_.replayed_requests;
   x.failed_requests = counters_.failed_requests;
   x.foreign_commits = counters_.foreign_commits;
+  x.file_events = counters_.file_events;
   x.restarts = counters_.restarts;
   x.wal_bytes = counters_.wal_bytes;
   x.retry = retries_.snapshot(time);

@@ -32,6 +32,7 @@ struct database_counters {
   std::atomic<uint64_t> replayed_requests{0};
   std::atomic<uint64_t> failed_requests{0};
   std::atomic<uint64_t> foreign_commits{0};
+  std::atomic<uint64_t> file_events{0};
   std::atomic<uint64_t> restarts{0};
   std::atomic<uint64_t> wal_bytes{0};
 };

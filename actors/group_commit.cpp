@@ -21,7 +21,7 @@ group_commit::group_commit(write_store& store, database_slot& slot, const clock&
   : store_(store), slot_(slot), time_(time), settings_(settings), slow_(slow), backoff_(settings.retry, seed),
     ids_(seed) {}
 
-group_commit::step group_commit::add(write_request request, reply<write_result> to) {
+group_commit::entry& group_commit::take_in(write_request request, reply<write_result> to) {
   now_ = time_.now();
   auto& x = entries_.emplace_back();
   x.bytes = footprint(request);
@@ -32,6 +32,11 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
   if (x.request.request_id.empty())
     x.request.request_id = ids_.next();
   x.deadline = x.request.received + (x.request.deadline.count() > 0 ? x.request.deadline : settings_.default_deadline);
+  return x;
+}
+
+group_commit::step group_commit::add(write_request request, reply<write_result> to) {
+  auto& x = take_in(std::move(request), std::move(to));
   if (backing_off_)
     // Its own time may be up before the lock is asked for again.
     return x.deadline < retry_at_ ? step{action::expire, milliseconds_until(x.deadline)} : step{};
@@ -43,6 +48,13 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
   return full_or(action::wait);
 }
 
+group_commit::step group_commit::refuse(write_request request, reply<write_result> to, const failure& why) {
+  auto& x = take_in(std::move(request), std::move(to));
+  end_wait(x);
+  x.error = why;
+  return {action::settle};
+}
+
 group_commit::step group_commit::expire() {
   if (!backing_off_)
     return {};
@@ -50,7 +62,7 @@ group_commit::step group_commit::expire() {
   auto settled = false;
   for (auto& x : entries_)
     if (!x.failed() && !x.result && now_ >= x.deadline) {
-      give_up(x, {});
+      give_up(x, refusal_);
       settled = true;
     }
   return settled ? step{action::settle} : step{};
@@ -114,10 +126,20 @@ group_commit::step group_commit::begin() {
 }
 
 caf::expected<begun_transaction> group_commit::ask_for_lock() {
+  store_.wait_at_most(time_for_lock());
   auto begun = store_.begin();
   now_ = time_.now();
   slot_.retries().attempt(time_, !begun && code_of(begun.error()) == errc::busy);
   return begun;
+}
+
+// SQLite's own wait must not outlast the first deadline among those who need the lock.
+std::chrono::milliseconds group_commit::time_for_lock() const {
+  auto earliest = clock::steady::max();
+  for (const auto& x : entries_)
+    if (!x.failed() && !x.result)
+      earliest = std::min(earliest, x.deadline);
+  return std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(earliest - now_));
 }
 
 void group_commit::end_wait_for_lock(clock::steady until) {
@@ -137,13 +159,16 @@ void group_commit::end_wait(entry& x) const {
 group_commit::step group_commit::begin_refused(const failure& why) {
   if (waiting_since_ == clock::steady{})
     waiting_since_ = now_;
+  refusal_ = why;
+  // Those who have waited for so many pauses wait for equal ones.
   uint64_t least_refusals = settings_.retry.attempts;
   auto earliest = clock::steady::max();
   auto settled = false;
   for (auto& x : entries_) {
     if (x.failed() || x.result)
       continue;
-    if (++x.refusals > settings_.retry.attempts || now_ >= x.deadline) {
+    ++x.refusals;
+    if (settings_.retry.attempts == 0 || now_ >= x.deadline) {
       give_up(x, why);
       settled = true;
       continue;
@@ -170,8 +195,7 @@ void group_commit::give_up(entry& x, const failure& why) {
   x.error->code = errc::busy;
   x.error->attempts = static_cast<uint32_t>(x.refusals);
   x.error->waited_ms = static_cast<uint32_t>(std::max<int64_t>(waited.count(), 0));
-  x.error->message = "a process outside the broker holds the lock of this database; asked " + std::to_string(x.refusals)
-                     + " times in " + std::to_string(waited.count()) + " ms";
+  x.error->message += "; asked " + std::to_string(x.refusals) + " times in " + std::to_string(waited.count()) + " ms";
   slot_.retries().gave_up(waited);
 }
 

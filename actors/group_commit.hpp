@@ -65,6 +65,8 @@ public:
     /// One for each commit since the last settlement, in order, and for what others may have changed in between.
     std::vector<invalidation> changes;
     audit_batch records;
+    /// What operators should know of the database's files.
+    std::vector<std::string> warnings;
     std::chrono::nanoseconds busy{0};
     /// Requests that took notably long, with their statements, whose plan may be asked for. Nobody waits for that, so
     /// see to them last.
@@ -78,10 +80,13 @@ public:
   /// Takes a request in, and executes it unless a foreign process holds the lock.
   step add(write_request request, reply<write_result> to);
 
+  /// Takes a request in that is not to be executed, for the reason given.
+  step refuse(write_request request, reply<write_result> to, const failure& why);
+
   /// Asks again for the lock that a foreign process held.
   step retry();
 
-  /// Refuses what waits for the lock and whose deadline has passed.
+  /// Answers what waits for the lock and whose deadline has passed with `busy`.
   step expire();
 
   /// Refuses everything that waits for the lock, for the reason given.
@@ -129,8 +134,10 @@ private:
 
   using range = std::pair<size_t, size_t>;
 
+  entry& take_in(write_request request, reply<write_result> to);
   step begin();
   caf::expected<begun_transaction> ask_for_lock();
+  std::chrono::milliseconds time_for_lock() const;
   void end_wait_for_lock(clock::steady until);
   void end_wait(entry& x) const;
   step begin_refused(const failure& why);
@@ -154,6 +161,7 @@ private:
 
   void settle_one(entry& x, int64_t ts_us, settlement& into);
   audit_record record_of(entry& x, int64_t ts_us) const;
+  audit_record record_of(request_type type, std::string_view status, int64_t ts_us) const;
   slow_request timing_of(const entry& x, const audit_record& record) const;
   void note_foreign_commit();
   void note_new_epoch();
@@ -171,6 +179,8 @@ private:
   bool open_ = false;
   bool backing_off_ = false;
   std::chrono::milliseconds pause_{0};
+  // Why the lock was refused last.
+  failure refusal_;
   clock::steady retry_at_{};
   // The clock as it was last read: the end of one thing is the beginning of the next, and reading it costs.
   clock::steady now_{};

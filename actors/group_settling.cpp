@@ -104,13 +104,12 @@ group_commit::settlement group_commit::settle() {
   auto ts = wall_us(time_);
   result.changes = std::exchange(changes_, {});
   result.records.records = std::exchange(epochs_, {});
-  if (std::exchange(foreign_commit_, false)) {
-    audit_record x;
-    x.ts_us = ts;
-    x.db = slot_.name();
-    x.type = request_type::foreign_commit;
-    x.status = "ok";
-    result.records.records.push_back(std::move(x));
+  if (std::exchange(foreign_commit_, false))
+    result.records.records.push_back(record_of(request_type::foreign_commit, "ok", ts));
+  for (auto& event : store_.take_file_events()) {
+    slot_.counters().file_events.fetch_add(1, std::memory_order_relaxed);
+    result.records.records.push_back(record_of(request_type::file_event, event.what, ts));
+    result.warnings.push_back(slot_.name() + ": " + std::move(event.text));
   }
   if (opened_at_ != clock::steady{})
     result.busy = now_ - std::exchange(opened_at_, clock::steady{});
@@ -154,6 +153,15 @@ slow_request group_commit::timing_of(const entry& x, const audit_record& record)
   r.execute_us = microseconds(x.executed);
   // What was never in a commit did not wait for one; what failed in between waited for the end of its group.
   r.commit_us = r.total_us - std::min(r.total_us, r.queue_us + r.lock_us + r.execute_us);
+  return r;
+}
+
+audit_record group_commit::record_of(request_type type, std::string_view status, int64_t ts_us) const {
+  audit_record r;
+  r.ts_us = ts_us;
+  r.db = slot_.name();
+  r.type = type;
+  r.status = status;
   return r;
 }
 
@@ -209,9 +217,11 @@ void group_commit::everything_may_have_changed() { changes_.push_back({slot_.nam
 void group_commit::look_for_foreign_commit() {
   if (open_ || backing_off_)
     return;
-  if (!store_.is_open())
-    // Without a writer's connection there are no commits but foreign ones.
-    return note_foreign_commit();
+  if (!store_.is_open()) {
+    if (store_.take_external_commit())
+      note_foreign_commit();
+    return;
+  }
   if (auto begun = store_.begin(); begun && begun->foreign_commit)
     note_foreign_commit();
   store_.rollback();

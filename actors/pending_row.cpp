@@ -6,15 +6,15 @@ namespace sluice {
 
 namespace {
 
-using columns = pending_row::columns;
+using named_values = std::vector<named_value>;
 
-auto place_of(columns& in, const std::string& name) {
+auto place_of(named_values& in, const std::string& name) {
   return std::lower_bound(in.begin(), in.end(), name,
                           [](const auto& x, const auto& wanted) { return x.name < wanted; });
 }
 
 // Both are sorted by name; what `from` has counts.
-void assign(columns& to, columns from) {
+void assign(named_values& to, named_values from) {
   for (auto& x : from) {
     auto at = place_of(to, x.name);
     if (at != to.end() && at->name == x.name)
@@ -24,13 +24,13 @@ void assign(columns& to, columns from) {
   }
 }
 
-void remove(columns& from, const columns& names) {
+void remove(named_values& from, const named_values& names) {
   std::erase_if(from, [&](const auto& x) {
     return std::any_of(names.begin(), names.end(), [&](const auto& y) { return y.name == x.name; });
   });
 }
 
-size_t weight_of(const columns& xs) noexcept {
+size_t weight_of(const named_values& xs) noexcept {
   size_t total = 0;
   for (const auto& x : xs)
     total += sizeof(named_value) + x.name.size() + x.content.footprint();

@@ -50,6 +50,7 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
       if (auto& other = flights_.at(i->second);
           other.slot == &slot && other.waiters.size() <= max_queued_ && may_join(other, x.request)) {
         ++joined_;
+        retry_before(x, other, out);
         other.waiters.push_back(std::move(x));
         return;
       }
@@ -183,12 +184,22 @@ void read_desk::give_up(waiter& x, const failure& why, clock::steady now, outcom
 }
 
 void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outcome& out) {
+  auto found = flights_.find(id);
+  if (found != flights_.end() && !result && code_of(result.error()) == errc::busy)
+    return lock_refused(id, found->second, describe(result.error()), out);
   auto x = take(id);
   if (!x)
     return;
   desks_[x->slot].readers.finished(*x->reader, id);
+  if (x->refusals > 0) {
+    auto& counters = x->slot->retries();
+    counters.attempt(time_, false);
+    counters.succeeded(x->waiters.size(),
+                       std::chrono::duration_cast<std::chrono::milliseconds>(time_.now() - x->locked_since));
+  }
   if (result) {
-    notice_foreign_commit(*x, result->data_version, out);
+    if (result->external_commit)
+      notice_external_commit(*x, out);
     if (!x->waiters.empty())
       answer(*x, *result, out);
   } else {
@@ -235,17 +246,10 @@ void read_desk::answer(flight& x, executed_read& result, outcome& out) {
   }
 }
 
-void read_desk::notice_foreign_commit(const flight& x, uint32_t data_version, outcome& out) const {
-  auto& versions = x.slot->versions();
-  auto& reader = *x.reader;
-  auto changed = reader.data_version && *reader.data_version != data_version;
-  // Our own commits change it as well; it tells something only when there was none since the reader's last query.
-  if (changed && !versions.committing() && versions.now() == reader.version) {
-    versions.raise_everything();
-    out.suspects.push_back(x.slot->name());
-  }
-  reader.data_version = data_version;
-  reader.version = x.version;
+// Before anybody hears of what the other program wrote, so that no kept answer from before follows.
+void read_desk::notice_external_commit(const flight& x, outcome& out) const {
+  x.slot->versions().raise_everything();
+  out.suspects.push_back(x.slot->name());
 }
 
 void read_desk::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {
@@ -283,6 +287,7 @@ void read_desk::abandon(outcome& out) {
       fail(w, why, out);
   flights_.clear();
   joinable_.clear();
+  paused_.clear();
   for (auto& [slot, own] : desks_)
     own.queue.clear();
 }

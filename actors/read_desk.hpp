@@ -6,6 +6,7 @@
 #include "actors/reader_pool.hpp"
 #include "actors/reply.hpp"
 #include "actors/request_ids.hpp"
+#include "actors/retry_policy.hpp"
 #include "actors/slow_requests.hpp"
 #include "messages/interfaces.hpp"
 
@@ -25,6 +26,9 @@ namespace sluice {
 /// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the hit table
 /// on the same condition. Readers are handed one query at a time, so a long one delays nobody but its own callers
 /// while another reader is idle.
+///
+/// A query that finds the database locked by another process runs again after a pause, until the time of its callers is
+/// over. Meanwhile it needs no reader.
 ///
 /// Owned and called by the cache actor; needs no CAF to be tested, but for handles, which may be empty.
 class read_desk {
@@ -52,10 +56,12 @@ public:
     std::vector<std::string> wants_readers;
     /// Databases that a foreign process seems to have written to.
     std::vector<std::string> suspects;
+    /// When to call `retry_locked`, from now; nothing if not on account of this call.
+    std::optional<std::chrono::milliseconds> retry_in;
   };
 
-  read_desk(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed)
-    : hits_(hits), time_(time), max_queued_(max_queued), ids_(seed) {}
+  read_desk(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed, retry_policy retry = {})
+    : hits_(hits), time_(time), max_queued_(max_queued), retry_(retry), backoff_(retry, seed), ids_(seed) {}
   read_desk(const read_desk&) = delete;
   read_desk& operator=(const read_desk&) = delete;
   /// Interrupts the queries that run, for nobody will hear of their answers.
@@ -70,6 +76,9 @@ public:
 
   /// A reader has answered, or refused the query.
   void finished(uint64_t flight, caf::expected<executed_read> answer, outcome& out);
+
+  /// Runs the queries again whose pause is over, and answers those with `busy` whose time is up.
+  void retry_locked(outcome& out);
 
   /// A reader is there for the database, or has ended; what it was running fails with `unavailable`.
   void reader_joined(database_slot& slot, reader_actor reader, outcome& out);
@@ -117,6 +126,12 @@ private:
     reader_pool::reader* reader = nullptr;
     // Interrupts the query.
     cancel_token interrupt;
+    // How often the database was found locked, why, since when, and when to try again.
+    uint64_t refusals = 0;
+    failure refusal;
+    clock::steady locked_since{};
+    clock::steady retry_at{};
+    bool is_paused = false;
 
     const read_request& request() const { return waiters.front().request; }
     /// Whether waiter `i` shares a query that another one asked for.
@@ -127,10 +142,14 @@ private:
   void start_queued(database_slot& slot, outcome& out);
   bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
   void interrupt_all() noexcept;
+  void lock_refused(uint64_t id, flight& x, failure why, outcome& out);
+  void pause(uint64_t id, flight& x, clock::steady now, outcome& out);
+  void fail_late(flight& x, clock::steady now, outcome& out);
+  void retry_before(const waiter& x, const flight& other, outcome& out) const;
   void leave(uint64_t id, flight& x);
   void unlist(uint64_t id, const flight& x);
   std::optional<flight> take(uint64_t id);
-  void notice_foreign_commit(const flight& x, uint32_t data_version, outcome& out) const;
+  void notice_external_commit(const flight& x, outcome& out) const;
   void answer(flight& x, executed_read& result, outcome& out);
   void answer(flight& x, const failure& why, outcome& out);
   void fail(waiter& x, const failure& why, outcome& out);
@@ -140,6 +159,8 @@ private:
   hit_table& hits_;
   const clock& time_;
   const uint64_t max_queued_;
+  const retry_policy retry_;
+  backoff backoff_;
   request_ids ids_;
   uint64_t next_flight_ = 1;
   uint64_t misses_ = 0;
@@ -148,6 +169,8 @@ private:
   // Joinable flights by the hash of their statement; candidates are compared in full.
   std::unordered_multimap<size_t, uint64_t> joinable_;
   std::map<const database_slot*, desk> desks_;
+  // Flights that are paused; some may be gone.
+  std::vector<uint64_t> paused_;
   known_statements statements_;
 };
 

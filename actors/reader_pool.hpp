@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <list>
-#include <optional>
 #include <vector>
 
 namespace sluice {
@@ -19,9 +18,6 @@ public:
     reader_actor handle;
     std::vector<uint64_t> running;
     bool only_short = true;
-    /// The last answer's data version, and the version of the database before that read began.
-    std::optional<uint32_t> data_version;
-    uint64_t version = 0;
   };
 
   void add(reader_actor handle) { readers_.emplace_back().handle = std::move(handle); }

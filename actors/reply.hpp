@@ -5,6 +5,7 @@
 #include <caf/expected.hpp>
 #include <caf/typed_response_promise.hpp>
 
+#include <functional>
 #include <utility>
 
 namespace sluice {
@@ -18,11 +19,13 @@ public:
   reply() = default;
   explicit reply(promise to) : to_(std::move(to)) {}
 
-  reply(reply&& other) noexcept : to_(std::exchange(other.to_, promise{})), if_lost_(other.if_lost_) {}
+  reply(reply&& other) noexcept
+    : to_(std::exchange(other.to_, promise{})), on_answer_(std::move(other.on_answer_)), if_lost_(other.if_lost_) {}
   reply& operator=(reply&& other) noexcept {
     if (this != &other) {
       abandon();
       to_ = std::exchange(other.to_, promise{});
+      on_answer_ = std::move(other.on_answer_);
       if_lost_ = other.if_lost_;
     }
     return *this;
@@ -30,14 +33,29 @@ public:
 
   ~reply() { abandon(); }
 
-  void deliver(Result x) { std::exchange(to_, promise{}).deliver(std::move(x)); }
-  void deliver(caf::error x) { std::exchange(to_, promise{}).deliver(std::move(x)); }
+  /// Calls `f` just before the answer is given, with the error if it is one, else null; in place of what was set
+  /// before. It may be called when the actor's state is gone already, so it owns what it uses.
+  void on_answer(std::function<void(const caf::error*)> f) { on_answer_ = std::move(f); }
+
+  void deliver(Result x) {
+    tell(nullptr);
+    std::exchange(to_, promise{}).deliver(std::move(x));
+  }
+  void deliver(caf::error x) {
+    tell(&x);
+    std::exchange(to_, promise{}).deliver(std::move(x));
+  }
   void deliver(caf::expected<Result> x) { x ? deliver(std::move(*x)) : deliver(std::move(x.error())); }
 
   /// From now on, if this actor fails, nobody here knows what became of the request.
   void now_in_doubt() noexcept { if_lost_ = outcome::unknown; }
 
 private:
+  void tell(const caf::error* why) {
+    if (auto f = std::exchange(on_answer_, nullptr))
+      f(why);
+  }
+
   void abandon() noexcept {
     if (!to_.pending())
       return;
@@ -50,6 +68,7 @@ private:
   }
 
   promise to_;
+  std::function<void(const caf::error*)> on_answer_;
   outcome if_lost_ = outcome::not_committed;
 };
 

@@ -8,7 +8,8 @@ namespace sluice {
 
 /// How often and after which pauses something is tried again: exponential back-off with jitter.
 struct retry_policy {
-  /// Tries after the first; 0 means never again.
+  /// Tries after the first; 0 means never again. The broker waits until a request's deadline all the same: it is then
+  /// the number of pauses that grow, and 0 means that it does not wait.
   uint64_t attempts = 3;
   std::chrono::milliseconds base{100};
   double factor = 2.0;

@@ -1,11 +1,9 @@
 #include "actors/row_rules.hpp"
 
-#include "actors/utf8_text.hpp"
 #include "messages/error.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 
 namespace sluice {
@@ -15,11 +13,6 @@ namespace {
 using places = std::set<size_t>;
 
 caf::error invalid(std::string why) { return make_error(errc::invalid_request, std::move(why)); }
-
-bool is_text(const std::string& x) {
-  auto is_ascii = std::all_of(x.begin(), x.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-  return is_ascii || take_characters(x, std::numeric_limits<size_t>::max()).text == x;
-}
 
 std::string list_of(const table_shape& shape, const std::vector<size_t>& columns) {
   std::string result;
@@ -39,8 +32,6 @@ caf::error resolve(const table_shape& shape, std::vector<named_value>& columns, 
     name = shape.columns()[*place].name;
     if (content.real() && std::isnan(*content.real()))
       return invalid("the column '" + name + "' is given NaN, which SQLite cannot store");
-    if (content.text() && !is_text(*content.text()))
-      return invalid("the column '" + name + "' is given text that is not UTF-8; send it as a blob");
   }
   std::sort(columns.begin(), columns.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return {};

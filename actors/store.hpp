@@ -32,6 +32,14 @@ struct begun_transaction {
   uint64_t last_seq = 0;
 };
 
+/// What another program did to the files of a database, and what became of it.
+struct file_event {
+  /// The word for it in the audit.
+  std::string_view what;
+  /// For people.
+  std::string text;
+};
+
 /// What executing one request did inside the open transaction.
 struct executed_write {
   std::vector<statement_result> results;
@@ -65,8 +73,11 @@ public:
   /// Whether a connection to the file is open.
   virtual bool is_open() const = 0;
 
+  /// How long the next `begin` may wait for a lock, at most; it is not longer than the store's own bound.
+  virtual void wait_at_most(std::chrono::milliseconds) noexcept {}
+
   /// Opens the file if it is not open, makes it a WAL database with a ledger, and takes the write lock.
-  /// `errc::busy` when a foreign process kept the lock for the connection's busy time-out.
+  /// `errc::busy` when a foreign process kept the lock for that time; the message names the process if it can be found.
   virtual caf::expected<begun_transaction> begin() = 0;
 
   /// Whether a transaction is open.
@@ -100,6 +111,13 @@ public:
   /// Bytes in the WAL file that no checkpoint has moved yet, as of the last commit.
   virtual uint64_t wal_bytes() const = 0;
 
+  /// Whether another program has committed since the last call, as the readers of the database saw it, too. Needs no
+  /// open connection.
+  virtual bool take_external_commit() = 0;
+
+  /// What was done to the files of the database since the last call, as the readers saw it, too.
+  virtual std::vector<file_event> take_file_events() = 0;
+
   /// Forgets some of the idempotency keys that are older than the retention; returns how many, and may find more when
   /// it is called again. The clock of the keys runs with the time that has passed, whatever the wall clock does. The
   /// transactions of commits forget old keys as well, more than they add. @pre no transaction is open
@@ -116,6 +134,7 @@ public:
   virtual ~read_store() = default;
 
   /// Runs one bounded query on a snapshot of its own. `limits` are the effective ones: nothing in them is zero.
+  /// `errc::busy` as in `write_store::begin`; it does not wait past `limits.timeout`.
   virtual caf::expected<executed_read> run(const read_request& request, const read_limits& limits) = 0;
 
   /// As in `write_store`.

@@ -28,6 +28,7 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
       return promise;
     },
     [self](attach_atom, const std::string& db) {
+      self->state.prepare(db);
       caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
     },
     [](caf::ping_atom) { return caf::pong_atom_v; },
@@ -53,6 +54,11 @@ void supervisor_state::start(supervisor_parts x) {
   start_buffer();
 }
 
+void supervisor_state::prepare(const std::string& db) {
+  if (parts.spawn.prepare)
+    parts.spawn.prepare(db);
+}
+
 void supervisor_state::open(const std::string& db, ok_promise done) {
   if (closing) {
     done.deliver(make_error(unavailable("the broker is shutting down")));
@@ -62,6 +68,11 @@ void supervisor_state::open(const std::string& db, ok_promise done) {
     done.deliver(caf::ok_atom_v);
     return;
   }
+  if (auto why = parts.may_open ? parts.may_open(db) : caf::error{}) {
+    done.deliver(std::move(why));
+    return;
+  }
+  prepare(db);
   // The audit looks at the ledger before anything new is written to it. If it cannot, the database is served all the
   // same: the ledger keeps what the audit lacks.
   auto ready = [this, db, done]() mutable {
@@ -90,6 +101,8 @@ void supervisor_state::start_writer(const std::string& db, children& x) {
   auto queue = std::make_shared<admission>(parts.queue);
   x.writer = parts.spawn.writer(slot, queue);
   self->monitor(x.writer);
+  // What happened to the file while no writer looked.
+  self->send(x.writer, verify_atom{});
   slot.open({x.writer, std::move(queue)});
 }
 

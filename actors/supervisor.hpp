@@ -23,10 +23,14 @@ struct child_factories {
   /// May be empty: there is no such actor then.
   std::function<buffer_actor()> buffer{};
   std::function<log_actor()> log{};
+  /// Called before a database is looked at for the first time; may be empty.
+  std::function<void(const std::string& db)> prepare{};
 };
 
 struct supervisor_parts {
   child_factories spawn;
+  /// Why a database may not be opened now; no error when it may. May be empty: every one may.
+  std::function<caf::error(const std::string& db)> may_open{};
   std::shared_ptr<directory> actors;
   const clock* time = nullptr;
   admission_limits queue;
@@ -47,6 +51,7 @@ struct supervisor_state {
 
   void start(supervisor_parts x);
   void open(const std::string& db, ok_promise done);
+  void prepare(const std::string& db);
   void start_writer(const std::string& db, children& x);
   void add_reader(const std::string& db);
   void child_down(const caf::down_msg& x);

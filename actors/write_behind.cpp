@@ -25,6 +25,8 @@ bool is_pause(errc code) {
   case errc::disk_full:
   case errc::io_error:
   case errc::corrupt:
+  case errc::file_replaced:
+  case errc::ledger_damaged:
   case errc::read_only: return true;
   default: return false;
   }

@@ -10,8 +10,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
   return {
     [self](write_request& request) -> caf::result<write_result> {
       auto promise = self->make_response_promise<write_result>();
-      auto& state = self->state;
-      state.follow(state.group->add(std::move(request), reply<write_result>{promise}));
+      self->state.take(std::move(request), reply<write_result>{promise});
       return promise;
     },
     [self](caf::flush_atom, uint64_t group_number) {
@@ -22,7 +21,10 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
       self->state.retry_armed = false;
       self->state.follow(self->state.group->retry());
     },
-    [self](caf::timeout_atom) { self->state.follow(self->state.group->expire()); },
+    [self](caf::timeout_atom) {
+      self->state.expire_held();
+      self->state.follow(self->state.group->expire());
+    },
     [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
     [self](verify_atom) {
       self->state.group->look_for_foreign_commit();
@@ -66,6 +68,9 @@ void writer_state::settle() {
   }
   if (!done.records.records.empty())
     self->send(parts.actors->audit(), std::move(done.records));
+  for (const auto& x : done.warnings)
+    if (parts.warn)
+      parts.warn(x);
   for (auto& x : done.writes) {
     if (!has(defect::forget_release) || x.result)
       parts.queue->release(x.agent, x.bytes);
@@ -74,6 +79,7 @@ void writer_state::settle() {
   if (!done.slow.empty())
     note_slow(done);
   checkpoint_if_grown();
+  resume_buffer();
   follow(group->after_settling());
 }
 
@@ -125,6 +131,7 @@ void writer_state::close() {
   why.code = errc::unavailable;
   why.message = "the broker is shutting down";
   group->refuse_waiting(why);
+  refuse_held(why);
   settle();
   truncate_wal();
   parts.store.reset();

@@ -4,12 +4,14 @@
 #include "actors/directory.hpp"
 #include "actors/group_commit.hpp"
 #include "actors/observations.hpp"
+#include "actors/schema_barrier.hpp"
 #include "actors/store.hpp"
 #include "messages/interfaces.hpp"
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace sluice {
 
@@ -30,12 +32,15 @@ struct writer_parts {
   const clock* time = nullptr;
   writer_settings settings;
   uint64_t seed = 0;
+  /// Tells operators what was done to the files of the database. Thread-safe; may be empty.
+  std::function<void(const std::string&)> warn{};
   std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 
 struct writer_state {
   explicit writer_state(writer_actor::pointer me) : self(me) {}
 
+  // writer.cpp: group commits.
   void start(writer_parts x);
   void follow(group_commit::step next);
   void settle();
@@ -45,10 +50,26 @@ struct writer_state {
   void truncate_wal();
   void close();
 
+  // writer_schema.cpp: schema changes wait for the rows of the write-behind buffer, and the requests behind them too.
+  void take(write_request request, reply<write_result> to);
+  void hold(write_request request, reply<write_result> to);
+  void quiesce_buffer();
+  std::optional<failure> why_rows_wait(const caf::expected<flush_report>& answer) const;
+  void quiesced(const caf::expected<flush_report>& answer);
+  void expire_at(clock::steady deadline);
+  void expire_held();
+  void resume_buffer();
+  void refuse_held(const failure& why);
+
   writer_actor::pointer self;
   writer_parts parts;
   // After the parts, so that what still waits is answered while the store is there.
   std::unique_ptr<group_commit> group;
+  schema_barrier barrier;
+  // The buffer takes no operations until it is told of the schema change.
+  bool resume_due = false;
+  // When the requests that are held back are looked at next.
+  clock::steady next_expiry = clock::steady::max();
   bool idle_armed = false;
   bool retry_armed = false;
   static inline const char* name = "writer";

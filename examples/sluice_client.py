@@ -7,10 +7,15 @@
 
 There is no set-up: the first client starts a broker, which goes away when nobody needs it. When the broker dies, a
 request is sent again under the same idempotency key, so it is applied exactly once.
+
+Values are Python's: None, int, float, str and bytes. SQLite keeps any bytes as text; bytes that are not UTF-8 are
+surrogate escapes in a str (PEP 383), and are sent back as the bytes that they were.
 """
 
+import base64
 import contextlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -30,11 +35,59 @@ class SluiceError(Exception):
         super().__init__(f"{self.code}: {error.get('message', '')}")
 
 
+class WrongStore(SluiceError):
+    """The folder is not at its path any more; open the store again where it is now."""
+
+    def __init__(self, message):
+        super().__init__({"message": message, "data": {"code": "wrong_store", "outcome": "not_committed"}})
+
+
+def to_json(x):
+    """A value as the broker takes it."""
+    if isinstance(x, (bytes, bytearray, memoryview)):
+        return {"$blob": base64.b64encode(x).decode()}
+    if isinstance(x, float) and math.isinf(x):
+        return {"$real": "inf" if x > 0 else "-inf"}
+    if isinstance(x, str):
+        try:
+            x.encode()
+        except UnicodeEncodeError:
+            return {"$text": base64.b64encode(x.encode("utf-8", "surrogateescape")).decode()}
+    return x
+
+
+def from_json(x):
+    """A value, or a name, as the broker gave it."""
+    if not isinstance(x, dict):
+        return x
+    (kind, content), = x.items()
+    if kind == "$blob":
+        return base64.b64decode(content)
+    if kind == "$text":
+        return base64.b64decode(content).decode("utf-8", "surrogateescape")
+    return {"$real": float, "$integer": int}[kind](content)
+
+
+def params_to_json(params):
+    if isinstance(params, dict):
+        return {name: to_json(x) for name, x in params.items()}
+    return [to_json(x) for x in params]
+
+
+def rows_from_json(result):
+    """In place, the columns and rows of an answer."""
+    result["columns"] = [from_json(x) for x in result["columns"]]
+    result["rows"] = [[from_json(x) for x in row] for row in result["rows"]]
+    return result
+
+
 class Store:
     """A folder of databases. Not for several threads at once: give each its own."""
 
     def __init__(self, root=".", program=None, patience=30.0):
         self.root = os.path.realpath(root)
+        # A store is a folder, not a path: a copy of it, or what is put in its place later, is another store.
+        self.identity = self._root_identity()
         self.program = program or os.environ.get("SLUICE_PROGRAM", "sluice")
         self.patience = patience
         self.stream = None
@@ -48,15 +101,18 @@ class Store:
             if isinstance(x, str):
                 batch.append({"sql": x})
             else:
-                batch[-1]["params"] = x
+                batch[-1]["params"] = params_to_json(x)
         params = {"db": db, "statements": batch, "idempotency_key": key or str(uuid.uuid4())}
-        return self.call("write", **params, **({"agent": agent} if agent else {}))
+        result = self.call("write", **params, **({"agent": agent} if agent else {}))
+        for x in result["results"]:
+            rows_from_json(x)
+        return result
 
     def read(self, db, sql, params=(), **more):
-        return self.call("read", db=db, sql=sql, params=params, **more)
+        return rows_from_json(self.call("read", db=db, sql=sql, params=params_to_json(params), **more))
 
     def call(self, method, **params):
-        """Any method of docs/protocol.md. Sent again, as it is, when the broker is lost before it answered."""
+        """Any method of docs/protocol.md, with values as it has them. Sent again, as it is, when the broker is lost before it answered."""
         give_up = time.monotonic() + self.patience
         while True:
             try:
@@ -102,12 +158,23 @@ class Store:
                 link = socket.socket(socket.AF_UNIX)
                 link.connect(self._socket_path())
                 self.stream = link.makefile("rwb")
-                self._call_once("hello", {"protocol": PROTOCOL, "client": "sluice_client.py"})
+                # Asked before anything else is sent: the socket may be that of another store's broker.
+                led = self._call_once("hello", {"protocol": PROTOCOL, "client": "sluice_client.py",
+                                                "root": self.identity})
+                if led.get("root", self.identity) != self.identity:
+                    raise ConnectionError("the broker at the socket leads another folder")
                 return
+            except SluiceError as refused:
+                self.close()
+                # Another store's broker is none of ours, and one that is leaving has a successor.
+                if refused.code not in ("wrong_store", "unavailable") or time.monotonic() > give_up:
+                    raise
             except OSError:
                 self.close()
                 if time.monotonic() > give_up:
                     raise
+            if self._root_identity() != self.identity:
+                raise WrongStore(f"the folder of this store was moved or replaced: {self.root}")
             if time.monotonic() - started_at > 1:
                 started_at = time.monotonic()
                 self._start_broker()
@@ -134,12 +201,24 @@ class Store:
                 raise RuntimeError(f"no broker can be started: {missing}") from None
         self.starter.log = log
 
+    def _root_identity(self):
+        try:
+            info = os.stat(self.root)
+        except OSError as missing:
+            raise WrongStore(f"the folder of this store is not there: {missing}") from None
+        return {"device": info.st_dev, "inode": info.st_ino}
+
     def _socket_path(self):
         try:
-            with open(os.path.join(self.root, ".sluice", "broker.json")) as info:
-                return json.load(info)["socket"]
+            with open(os.path.join(self.root, ".sluice", "broker.json")) as file:
+                info = json.load(file)
         except (FileNotFoundError, ValueError):
             raise ConnectionError("there is no broker") from None
+        own = os.path.join(self.root, ".sluice", "broker.sock")
+        # It may have come with a copy of another store; older brokers do not say whose it is.
+        if info.get("root", self.identity if info["socket"] == own else None) != self.identity:
+            raise ConnectionError("there is no broker of this store")
+        return info["socket"] if os.path.exists(info["socket"]) else own
 
 
 def main():

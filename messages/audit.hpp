@@ -15,13 +15,66 @@ namespace sluice {
 /// an `audit_gap` stands for `count` records that were lost while the audit file could not be written, or with a `key`,
 /// for those in the damaged file of that name; a `buffered` one for `count` operations that an agent had put into the
 /// write-behind buffer, and that went into one commit. A `ledger_epoch` says that a ledger was begun anew: `key` is the
-/// epoch, `commit_seq` its first number; a `repair` says what `sluice doctor --repair` did.
-enum class request_type : uint8_t { write, read, cache_hit, foreign_commit, audit_gap, buffered, ledger_epoch, repair };
+/// epoch, `commit_seq` its first number; a `repair` says what `sluice doctor --repair` did. A `file_event` tells what
+/// another program did to the files of a database, a `journal_recovery` that the transaction of a killed program was
+/// rolled back. Those from `buffer_put` on are methods of the protocol: they are recorded when they are refused, and
+/// those that change something also when they are done. `other` is no request that this version knows.
+enum class request_type : uint8_t {
+  write,
+  read,
+  cache_hit,
+  foreign_commit,
+  audit_gap,
+  buffered,
+  ledger_epoch,
+  repair,
+  file_event,
+  journal_recovery,
+  buffer_put,
+  buffer_get,
+  buffer_rejected,
+  buffer_requeue,
+  buffer_discard,
+  flush,
+  cancel,
+  shutdown,
+  subscribe,
+  unsubscribe,
+  hello,
+  ping,
+  status,
+  audit_list,
+  audit_verify,
+  audit_refused,
+  log,
+  logs_recent,
+  retry_reset,
+  open,
+  other
+};
 
-constexpr std::string_view to_string(request_type x) {
-  constexpr std::array<std::string_view, 8> words{"write",     "read",     "cache_hit",    "foreign_commit",
-                                                  "audit_gap", "buffered", "ledger_epoch", "repair"};
-  return words[static_cast<size_t>(x)];
+namespace detail {
+
+inline constexpr std::array<std::string_view, 31> request_words{
+  "write",           "read",           "cache_hit",      "foreign_commit", "audit_gap",   "buffered",
+  "ledger_epoch",    "repair",         "file_event",     "journal_recovery", "buffer.put", "buffer.get",
+  "buffer.rejected", "buffer.requeue", "buffer.discard", "flush",          "cancel",      "shutdown",
+  "subscribe",       "unsubscribe",    "hello",          "ping",           "status",      "audit.list",
+  "audit.verify",    "audit.refused",  "log",            "logs.recent",    "retry.reset", "open",
+  "other"};
+static_assert(request_words.size() == static_cast<size_t>(request_type::other) + 1);
+
+} // namespace detail
+
+/// The method's name for what is a method.
+constexpr std::string_view to_string(request_type x) { return detail::request_words[static_cast<size_t>(x)]; }
+
+/// The inverse; `other` for a word of another version.
+constexpr request_type request_type_of(std::string_view word) {
+  for (size_t i = 0; i < detail::request_words.size(); ++i)
+    if (detail::request_words[i] == word)
+      return static_cast<request_type>(i);
+  return request_type::other;
 }
 
 /// One line of the audit: who asked what of which database, and what became of it.
@@ -63,11 +116,28 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 /// Records on their way to the audit actor.
 struct audit_batch {
   std::vector<audit_record> records;
+  /// Whether they are refusals of which many alike may become one with a `count`, because a client can cause any number
+  /// of them at no cost.
+  bool may_be_merged = false;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_batch& x) {
-  return f(caf::meta::type_name("audit_batch"), x.records);
+  return f(caf::meta::type_name("audit_batch"), x.records, x.may_be_merged);
 }
+
+/// A request of which no actor keeps a record, as far as it could be read: one that was refused too early, or one that
+/// changed something without being a write. The names are as the client wrote them.
+struct unrecorded_request {
+  request_type type = request_type::other;
+  std::string agent;
+  /// In whose name it is recorded when `agent` is no usable name: that of the connection.
+  std::string link_agent;
+  std::string db;
+  std::string request_id;
+  std::string correlation_id;
+  peer_identity peer;
+  uint32_t count = 1;
+};
 
 /// Which records to list; empty fields select everything.
 struct audit_query {

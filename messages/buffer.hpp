@@ -73,6 +73,8 @@ struct buffer_get {
   row_key row;
   std::string agent;
   peer_identity peer;
+  /// As in `write_request`.
+  integer_form integers = integer_form::number;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffer_get& x) {
@@ -99,10 +101,11 @@ struct flush_request {
   std::string db;
   std::string table;
   std::string agent;
+  peer_identity peer{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, flush_request& x) {
-  return f(caf::meta::type_name("flush_request"), x.db, x.table, x.agent);
+  return f(caf::meta::type_name("flush_request"), x.db, x.table, x.agent, x.peer);
 }
 
 /// What a flush came to.
@@ -141,6 +144,8 @@ struct rejected_query {
   /// Rows after this id; for paging.
   uint64_t after_id = 0;
   uint64_t limit = 1'000;
+  /// As in `write_request`.
+  integer_form integers = integer_form::number;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rejected_query& x) {
@@ -160,10 +165,13 @@ struct rejected_decision {
   /// Empty means all of them.
   std::vector<uint64_t> ids;
   bool discard = false;
+  /// Who decides.
+  std::string agent{};
+  peer_identity peer{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rejected_decision& x) {
-  return f(caf::meta::type_name("rejected_decision"), x.ids, x.discard);
+  return f(caf::meta::type_name("rejected_decision"), x.ids, x.discard, x.agent, x.peer);
 }
 
 } // namespace sluice

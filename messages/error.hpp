@@ -34,6 +34,8 @@ enum class errc : uint8_t {
   read_only,
   protocol_mismatch,
   route_required,
+  wrong_store,
+  file_replaced,
   ledger_damaged,
   internal,
 };
@@ -67,6 +69,8 @@ inline constexpr std::array errc_words{
   errc_word{errc::read_only, "read_only"},
   errc_word{errc::protocol_mismatch, "protocol_mismatch"},
   errc_word{errc::route_required, "route_required"},
+  errc_word{errc::wrong_store, "wrong_store"},
+  errc_word{errc::file_replaced, "file_replaced"},
   errc_word{errc::ledger_damaged, "ledger_damaged"},
   errc_word{errc::internal, "internal"},
 };

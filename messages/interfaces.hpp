@@ -18,6 +18,8 @@ using verify_atom = caf::atom_constant<caf::atom("verify")>;
 using attach_atom = caf::atom_constant<caf::atom("attach")>;
 using cancel_atom = caf::atom_constant<caf::atom("cancel")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
+using quiesce_atom = caf::atom_constant<caf::atom("quiesce")>;
+using resume_atom = caf::atom_constant<caf::atom("resume")>;
 
 /// The one actor that writes to a database. Agents reach it through `database::write`, which bounds its queue.
 using writer_actor = caf::typed_actor<
@@ -56,6 +58,8 @@ using cache_actor = caf::typed_actor<
   caf::replies_to<cancel_atom, std::string>::with<bool>,
   // Hands out what a reader has found, and the next query to it.
   caf::reacts_to<read_done>,
+  // Runs the reads again that found their database locked by a foreign process; it sends this to itself.
+  caf::reacts_to<retry_atom>,
   // Removes the entries that a commit made stale.
   caf::reacts_to<invalidation>,
   // Takes a reader into the pool of the named database.
@@ -94,6 +98,11 @@ using buffer_actor = caf::typed_actor<
   caf::replies_to<rejected_query>::with<rejected_page>,
   // Takes such rows back into the buffer, or forgets them; answers with how many.
   caf::replies_to<rejected_decision>::with<uint64_t>,
+  // From the writer of the named database, which is about to change a schema: has everything pending for the database
+  // written, answers as for a flush, and takes no operation for it until the writer says `resume` or ends.
+  caf::replies_to<quiesce_atom, std::string>::with<flush_report>,
+  // The schema is changed, or stays as it was: takes operations for the database again.
+  caf::reacts_to<resume_atom, std::string>,
   // Forgets what it knows of tables whose schema may have changed.
   caf::reacts_to<invalidation>,
   // Has the tables written whose time has come; it sends this to itself.

@@ -71,10 +71,12 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 
 struct log_page {
   std::vector<log_entry> entries;
+  /// Whether there are fewer entries than there might be, because they have many bytes.
+  bool truncated = false;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, log_page& x) {
-  return f(caf::meta::type_name("log_page"), x.entries);
+  return f(caf::meta::type_name("log_page"), x.entries, x.truncated);
 }
 
 } // namespace sluice

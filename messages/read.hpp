@@ -96,6 +96,8 @@ struct read_request {
   read_limits limits;
   peer_identity peer;
   cancel_token cancel;
+  /// As in `write_request`; the cache holds the values, and so serves every form.
+  integer_form integers = integer_form::number;
   /// As in `write_request`.
   std::chrono::steady_clock::time_point received{};
 };
@@ -140,8 +142,8 @@ struct read_set {
 struct executed_read {
   read_result result;
   std::shared_ptr<const read_set> reads;
-  /// Changes whenever another connection has committed, as this reader's connection counts it.
-  uint32_t data_version = 0;
+  /// Whether the rows may show a commit of another program that no read has shown before.
+  bool external_commit = false;
   /// How long the reader was busy with it, in microseconds.
   uint32_t busy_us = 0;
 
@@ -151,7 +153,8 @@ struct executed_read {
       x.reads = std::make_shared<const read_set>(std::move(seen));
       return caf::none;
     };
-    return f(caf::meta::type_name("executed_read"), x.result, seen, x.data_version, x.busy_us, caf::meta::load_callback(load));
+    return f(caf::meta::type_name("executed_read"), x.result, seen, x.external_commit, x.busy_us,
+             caf::meta::load_callback(load));
   }
 };
 

@@ -12,8 +12,8 @@ using refusal_actor = caf::typed_actor<
   // Refuses a read.
   caf::replies_to<failure, read_request>::with<read_result>,
   // Refuses what the write-behind buffer is asked.
-  caf::replies_to<failure, buffer_put>::with<buffer_receipt>,
-  caf::replies_to<failure, buffer_get>::with<buffered_row>,
-  caf::replies_to<failure, flush_request>::with<flush_report>>;
+  caf::replies_to<failure, buffer_put>::with<buffer_receipt>, caf::replies_to<failure, buffer_get>::with<buffered_row>,
+  caf::replies_to<failure, flush_request>::with<flush_report>,
+  caf::replies_to<failure, rejected_decision>::with<uint64_t>>;
 
 } // namespace sluice

@@ -45,6 +45,8 @@ struct database_status {
   uint64_t replayed_requests = 0;
   uint64_t failed_requests = 0;
   uint64_t foreign_commits = 0;
+  /// How often another program replaced, overwrote or removed files of the database.
+  uint64_t file_events = 0;
   uint64_t restarts = 0;
   uint64_t wal_bytes = 0;
   retry_status retry;
@@ -53,7 +55,7 @@ struct database_status {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, database_status& x) {
   return f(caf::meta::type_name("database_status"), x.name, x.quarantined, x.queued, x.queued_bytes, x.overloaded,
            x.last_commit_seq, x.commits, x.committed_requests, x.replayed_requests, x.failed_requests,
-           x.foreign_commits, x.restarts, x.wal_bytes, x.retry);
+           x.foreign_commits, x.file_events, x.restarts, x.wal_bytes, x.retry);
 }
 
 /// How the read cache stands, and what it has done since the broker started.

@@ -29,7 +29,12 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 /// The five storage classes of SQLite, in the order of `value`'s alternatives.
 enum class value_kind : uint8_t { null, integer, real, text, blob };
 
-/// One SQLite value: NULL, 64-bit integer, double, UTF-8 text or blob. Regular; not synchronized.
+/// How JSON answers write integers beyond 2^53, which many programs cannot hold as a number: as a number all the same,
+/// as a decimal text, or as `{"$integer":"9007199254740993"}`.
+enum class integer_form : uint8_t { number, text, tagged };
+
+/// One SQLite value: NULL, 64-bit integer, double, text or blob. Text is UTF-8 by intent, but holds any bytes, as
+/// SQLite keeps them. Regular; not synchronized.
 class value {
 public:
   using storage = std::variant<std::monostate, int64_t, double, std::string, blob>;

@@ -34,7 +34,13 @@ struct write_request {
   std::string correlation_id;
   /// Counted from the call; zero means the configured default.
   std::chrono::milliseconds deadline{0};
+  /// False: executed without foreign keys, and so without their ON DELETE and ON UPDATE actions. Rows that refer to no
+  /// parent row, and did not before, are refused (`errc::constraint`) before the request is committed.
+  bool enforce_foreign_keys = true;
   peer_identity peer;
+  /// How an answer in JSON writes large integers; the values themselves are the same in every form. Local to the
+  /// process.
+  integer_form integers = integer_form::number;
   /// When the front door took the request in; set by it, on this machine's steady clock, and local to the process.
   std::chrono::steady_clock::time_point received{};
 };
@@ -46,7 +52,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
     return caf::none;
   };
   return f(caf::meta::type_name("write_request"), x.db, x.statements, x.agent, x.request_id, x.idempotency_key,
-           x.correlation_id, deadline, x.peer, caf::meta::load_callback(load));
+           x.correlation_id, deadline, x.enforce_foreign_keys, x.peer, caf::meta::load_callback(load));
 }
 
 /// Bytes that a request accounts for in the queue bounds.

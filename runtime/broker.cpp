@@ -1,8 +1,11 @@
 #include "runtime/broker.hpp"
 
+#include "actors/unrecorded_requests.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
+#include "runtime/private_folder.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/leftovers.hpp"
 
 #include <algorithm>
@@ -19,6 +22,7 @@ refusal_actor::behavior_type refuse(refusal_actor::pointer) {
     [](failure& why, const buffer_put&) -> caf::result<buffer_receipt> { return make_error(std::move(why)); },
     [](failure& why, const buffer_get&) -> caf::result<buffered_row> { return make_error(std::move(why)); },
     [](failure& why, const flush_request&) -> caf::result<flush_report> { return make_error(std::move(why)); },
+    [](failure& why, const rejected_decision&) -> caf::result<uint64_t> { return make_error(std::move(why)); },
   };
 }
 
@@ -74,6 +78,7 @@ void broker_core::spawn(caf::actor_system* in) {
   });
   supervisor_parts parts;
   parts.spawn = real_children(*this);
+  parts.may_open = [this](const std::string& db) { return claim_folder_of(db); };
   parts.actors = actors;
   parts.time = &time;
   parts.queue = {config.queue_max_requests, config.queue_max_bytes};
@@ -93,17 +98,43 @@ void broker_core::complete_audit() {
   audited_ = std::move(*known);
 }
 
-void broker_core::remove_leftovers() const {
+void broker_core::remove_leftovers() {
   auto names = audited_;
   for (auto* slot : actors->slots())
     names.push_back(slot->name());
   for (const auto& name : names)
     // The name may lead elsewhere by now.
-    if (auto resolved = root.resolve(name); resolved && *resolved == name)
+    if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
       sqlite::remove_leftovers(root.path_of(name));
   sqlite::remove_leftovers(root.audit_path());
   sqlite::remove_leftovers(root.buffer_path());
   sqlite::remove_leftovers(root.logs_path());
+  for (const auto& [name, files] : files_)
+    files->note_closed();
+}
+
+std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db) {
+  std::lock_guard guard{mutex_};
+  if (!registry_)
+    registry_ = std::make_shared<file_registry>(root.folder() / "files.json");
+  auto& known = files_[db];
+  if (known)
+    return known;
+  sqlite::file_guard::settings x;
+  x.path = root.path_of(db);
+  x.name = db;
+  x.set_aside = root.folder() / "set-aside";
+  x.registry = registry_;
+  x.now_us = [this] { return wall_us(time); };
+  x.resolve = [this, db]() -> caf::error {
+    auto found = root.resolve(db);
+    if (!found)
+      return std::move(found.error());
+    if (*found != db)
+      return make_error(errc::invalid_request, "db '" + db + "' leads to another file than before");
+    return {};
+  };
+  return known = std::make_shared<sqlite::file_guard>(std::move(x));
 }
 
 bool broker_core::begin_to_close() {
@@ -143,7 +174,14 @@ void broker_core::forget_actors() {
   caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();
+  std::lock_guard guard{mutex_};
+  claims_.clear();
   lock.reset();
+}
+
+void broker_core::record(const unrecorded_request& x, std::string_view status) {
+  if (auto audit = actors->audit())
+    caf::anon_send(audit, audit_batch{{record_of(x, status, wall_us(time))}, true});
 }
 
 void broker_core::warn(std::string_view text) {
@@ -162,8 +200,8 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
   constexpr size_t max_resolved = 1'024;
   {
     std::lock_guard guard{mutex_};
-    if (auto known = resolved_.find(name); known != resolved_.end())
-      return known->second;
+    if (resolved_.contains(name))
+      return name;
   }
   auto canonical = root.resolve(name);
   if (!canonical)
@@ -173,8 +211,36 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
     return make_error(errc::unavailable, "this broker does not lead the store any more");
   if (resolved_.size() >= max_resolved)
     resolved_.clear();
-  resolved_.emplace(name, *canonical);
+  if (*canonical == name)
+    resolved_.insert(name);
   return canonical;
+}
+
+caf::error broker_core::claim_folder_of(const std::string& canonical) {
+  auto folder = identity_of(root.path_of(canonical).parent_path());
+  // Without its folder SQLite cannot make the file either, and says so.
+  if (!folder || *folder == root.identity())
+    return {};
+  {
+    std::lock_guard guard{mutex_};
+    if (claims_.contains(*folder))
+      return {};
+    lock_conflict conflict{0, true};
+    auto claim = folder_claim::try_acquire(*folder, conflict.pid);
+    if (!claim)
+      return std::move(claim.error());
+    if (!*claim)
+      return busy_with(conflict, 1, std::chrono::milliseconds{0});
+    claims_.emplace(*folder, std::move(**claim));
+  }
+  // It may have become a store of its own before it was claimed.
+  auto still = root.resolve(canonical);
+  if (still && *still == canonical)
+    return {};
+  std::lock_guard guard{mutex_};
+  claims_.erase(*folder);
+  return still ? make_error(errc::invalid_request, "db '" + canonical + "' leads to another file by now")
+               : std::move(still.error());
 }
 
 broker_core::waiter::waiter(broker_core& core) : core_(core) {
@@ -220,7 +286,10 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
 }
 
 broker broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
+  auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
+  for (const auto& text : notices)
+    core->log->push(log_level::warning, "files", text);
   core->start(system);
   return broker{std::move(core)};
 }
@@ -241,8 +310,14 @@ broker::~broker() {
 
 caf::expected<database> broker::open_database(const std::string& name) {
   auto canonical = core_->root.resolve(name);
-  if (!canonical)
+  if (!canonical) {
+    unrecorded_request x;
+    x.type = request_type::open;
+    x.agent = "anonymous";
+    x.db = name;
+    record(x, to_string(code_of(canonical.error())));
     return canonical.error();
+  }
   auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::open_atom_v, *canonical);
   if (!answer)
     return answer.error();
@@ -285,6 +360,8 @@ broker_status broker::status() const {
 }
 
 logger broker::logs() const { return logger{core_->log}; }
+
+void broker::record(const unrecorded_request& x, std::string_view status) const { core_->record(x, status); }
 
 void broker::log(log_level level, std::string_view source, std::string_view message, std::string_view agent) const {
   core_->log->push(level, source, message, agent);

@@ -141,6 +141,10 @@ public:
   caf::expected<audit_page> audit(const audit_query& query) const;
   caf::expected<audit_verdict> verify_audit() const;
 
+  /// For front doors: has a request recorded that was refused before a database or the buffer had it, or that changed
+  /// something without being a write. @param status "ok", or the word of an error
+  void record(const unrecorded_request& x, std::string_view status) const;
+
   /// Takes an entry for the log database; as `logger::log`.
   void log(log_level level, std::string_view source, std::string_view message, std::string_view agent = {}) const;
 

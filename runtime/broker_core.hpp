@@ -6,6 +6,7 @@
 #include "actors/observations.hpp"
 #include "messages/refusal.hpp"
 #include "runtime/config.hpp"
+#include "runtime/file_registry.hpp"
 #include "runtime/machine_clock.hpp"
 #include "runtime/random_seed.hpp"
 #include "runtime/store_lock.hpp"
@@ -14,15 +15,20 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace sluice {
+
+namespace sqlite {
+class file_guard;
+}
 
 /// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
 struct surroundings {
@@ -78,9 +84,17 @@ struct broker_core {
   /// Forgets the actors, which have been killed, as if the process had been.
   void abandon();
 
-  /// `store_root::resolve` for those who ask often: a name means the same file from its first use on. `unavailable` for
-  /// a new one when the store is not ours any more. Thread-safe.
+  /// What the connections to a database share; made on first use. Thread-safe.
+  std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
+
+  /// `store_root::resolve` for those who ask often. Only names that are their own canonical name are remembered: a link
+  /// may lead elsewhere the next time. `unavailable` for another one when the store is not ours any more. Thread-safe.
   caf::expected<std::string> resolve(const std::string& name);
+
+  /// Claims the folder of the database, which no other broker then opens databases in; the root is claimed by `lock`.
+  /// Nothing when it is ours, else why the database cannot be opened: `errc::busy` when another broker works in that
+  /// folder, or as `store_root::resolve`. @param canonical what `resolve` answered. Thread-safe.
+  caf::error claim_folder_of(const std::string& canonical);
 
   /// A blocking actor for a plain thread to wait with; several threads wait at once, each with its own.
   class waiter {
@@ -110,6 +124,9 @@ struct broker_core {
     return result;
   }
 
+  /// Has a request recorded that no actor keeps a record of. @param status "ok", or the word of an error. Thread-safe.
+  void record(const unrecorded_request& x, std::string_view status);
+
   /// Tells the host, in words, what its operator should know. Thread-safe.
   void warn(std::string_view text);
 
@@ -120,11 +137,15 @@ private:
   bool begin_to_close();
   void forget_actors();
   // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
-  void remove_leftovers() const;
+  void remove_leftovers();
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
-  std::unordered_map<std::string, std::string> resolved_;
+  std::unordered_set<std::string> resolved_;
+  // Of the folders below the root.
+  std::map<file_identity, folder_claim> claims_;
+  std::shared_ptr<file_registry> registry_;
+  std::map<std::string, std::shared_ptr<sqlite::file_guard>> files_;
   bool closed_ = false;
   // Databases whose ledgers the audit reads at the start.
   std::vector<std::string> audited_;

@@ -8,6 +8,7 @@
 #include "actors/writer.hpp"
 #include "runtime/sqlite/audit_mending.hpp"
 #include "runtime/sqlite/buffer_store.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/log_file.hpp"
 #include "runtime/sqlite/private_file.hpp"
@@ -26,12 +27,16 @@ template <class Behavior, class... Parts> auto spawn_blocking(broker_core& core,
                                  : core.system->spawn(behavior, std::forward<Parts>(parts)...);
 }
 
+retry_policy pauses_of(const broker_config& cfg) {
+  return {cfg.retry_attempts, cfg.retry_base, cfg.retry_factor, cfg.retry_cap, cfg.retry_jitter};
+}
+
 writer_settings settings_of(const broker_config& cfg) {
   writer_settings x;
   x.group.max_requests = cfg.group_max_requests;
   x.group.max_time = cfg.group_max_time;
   x.group.default_deadline = cfg.write_deadline;
-  x.group.retry = {cfg.retry_attempts, cfg.retry_base, cfg.retry_factor, cfg.retry_cap, cfg.retry_jitter};
+  x.group.retry = pauses_of(cfg);
   x.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
   x.idle_after = cfg.idle_after;
   return x;
@@ -43,20 +48,46 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   if (auto seq = sqlite::last_commit_seq(path))
     slot.versions().start_at(*seq);
   auto parts = std::make_shared<writer_parts>();
-  parts->store = sqlite::make_write_store(path, core.config, core.time, slot.known_ledger());
+  parts->store =
+    sqlite::make_write_store(path, core.config, core.time, slot.known_ledger(), core.files_of(slot.name()));
   parts->slot = &slot;
   parts->queue = std::move(queue);
   parts->actors = core.actors;
   parts->time = &core.time;
   parts->settings = settings_of(core.config);
   parts->seed = core.around.seed();
+  parts->warn = [&core](const std::string& text) {
+    core.log->push(log_level::warning, "files", text, {});
+    core.warn(text);
+  };
   parts->shown = core.shown;
   return spawn_blocking(core, writer, std::move(parts));
 }
 
+void note_recovery(broker_core& core, const std::string& db) {
+  core.warn("a program was killed while it wrote " + db + "; its unfinished transaction was rolled back");
+  audit_batch batch;
+  auto& record = batch.records.emplace_back();
+  record.ts_us = wall_us(core.time);
+  record.db = db;
+  record.type = request_type::journal_recovery;
+  record.status = "ok";
+  caf::anon_send(core.actors->audit(), std::move(batch));
+}
+
+// Before the ledger is read, which a read-only connection cannot while there is such a journal. Nobody is waited for:
+// readers try again.
+void recover(broker_core& core, const std::string& db) {
+  auto recovered = sqlite::recover_journal(core.root.path_of(db), std::chrono::milliseconds{0});
+  if (recovered && *recovered)
+    note_recovery(core, db);
+}
+
 reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   auto parts = std::make_shared<reader_parts>();
-  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config, core.time);
+  auto on_recovery = [&core, db = slot.name()] { note_recovery(core, db); };
+  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config, core.time, on_recovery,
+                                         core.files_of(slot.name()));
   parts->time = &core.time;
   parts->shown = core.shown;
   return spawn_blocking(core, reader, std::move(parts));
@@ -69,6 +100,7 @@ cache_actor spawn_cache(broker_core& core) {
   parts.time = &core.time;
   parts.max_queued = core.config.queue_max_requests;
   parts.seed = core.around.seed();
+  parts.retry = pauses_of(core.config);
   parts.misses = core.misses;
   parts.joined = core.joined;
   parts.shown = core.shown;
@@ -131,6 +163,7 @@ child_factories real_children(broker_core& core) {
     [&core] { return spawn_audit(core); },
   };
   result.buffer = [&core] { return spawn_buffer(core); };
+  result.prepare = [&core](const std::string& db) { recover(core, db); };
   result.log = [&core] { return spawn_log(core); };
   return result;
 }

@@ -85,7 +85,8 @@ constexpr std::array settings{
   setting{"idle_after_ms", &config::idle_after, 10, day_ms,
           "Time without a write after which the write-ahead log is emptied and old keys are dropped."},
   setting{"retry_attempts", &config::retry_attempts, 0, 100,
-          "How often a lock that a foreign process holds is asked for again."},
+          "Pauses that grow, of a request that waits for a lock of a foreign process; later ones stay as they are. It waits "
+          "until its deadline; with 0, not at all."},
   setting{"retry_base_ms", &config::retry_base, 1, 60'000,
           "The pause before the first retry."},
   setting{"retry_factor", &config::retry_factor, 1, 10,

@@ -65,20 +65,15 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
 }
 
 template <class Request> caf::error database::refuse(const Request& request, request_type type, failure why) const {
-  // What is refused before it reaches an actor is accounted for as well; names that are no names are left out.
-  audit_record record;
-  record.ts_us = wall_us(core_->time);
-  record.db = slot_->name();
-  record.type = type;
-  record.status = to_string(why.code);
-  if (why.code != errc::invalid_request) {
-    record.request_id = request.request_id;
-    record.agent = request.agent;
-    record.correlation_id = request.correlation_id;
-  }
-  record.peer = request.peer;
-  if (auto audit = core_->actors->audit())
-    caf::anon_send(audit, audit_batch{{std::move(record)}});
+  // What is refused before it reaches an actor is accounted for as well.
+  unrecorded_request x;
+  x.type = type;
+  x.agent = request.agent;
+  x.db = slot_->name();
+  x.request_id = request.request_id;
+  x.correlation_id = request.correlation_id;
+  x.peer = request.peer;
+  core_->record(x, to_string(why.code));
   why.request_id = request.request_id;
   return make_error(std::move(why));
 }

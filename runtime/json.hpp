@@ -5,9 +5,9 @@
 #include "messages/error.hpp"
 #include "messages/log.hpp"
 #include "messages/read.hpp"
-#include "messages/statement.hpp"
-#include "messages/value.hpp"
 #include "messages/write.hpp"
+#include "runtime/json_text.hpp"
+#include "runtime/json_values.hpp"
 
 #include <caf/expected.hpp>
 
@@ -20,38 +20,15 @@
 /// How our types look as JSON in the outside contract (docs/protocol.md). Pure functions, safe from any thread.
 namespace sluice {
 
-/// One document on one line. Never throws: bytes that are no UTF-8 come out as U+FFFD, one for each.
-std::string dump(const nlohmann::json& document);
-
-/// The same over several lines, for people.
-std::string dump_pretty(const nlohmann::json& document);
-
-/// null, integer, real and text as themselves, a blob as `{"$blob":"BASE64"}`. JSON has no infinite numbers:
-/// `{"$real":"inf"}`, `"-inf"` or `"nan"`.
-nlohmann::json as_json(const value& x);
-
-/// Reads what `as_json` writes. `errc::invalid_request` naming `field` for anything else: a boolean, an array, a number
-/// that does not fit in 64 bits, bad Base64.
-caf::expected<value> value_from_json(const nlohmann::json& x, std::string_view field);
-
-/// Reads an array (by position), an object (by name, without the prefix) or null (none). `errc::invalid_request` names
-/// the entry, as `params[2]` or `params.id` where `field` is `params`.
-caf::expected<parameters> parameters_from_json(const nlohmann::json& x, std::string_view field = "params");
-
-/// Reads the VALUE of `-p`: `null`, `5` (integer), `1.5` (real), `text:...`, `blob:BASE64`; anything else is text, so
-/// what is not written as a number in JSON is (`007`, `+49`, `1e5`). `errc::invalid_request` for an integer beyond 64
-/// bits and for bad Base64.
-caf::expected<value> parse_cli_value(std::string_view text);
-
 /// `{"columns":[...], "rows":[[...]]}`
-nlohmann::json as_json(const rowset& x);
+nlohmann::json as_json(const rowset& x, integer_form integers = integer_form::number);
 
 /// `{"outcome":"committed", "replayed", "commit_seq", "request_id", "results":[{"changes", "last_insert_rowid",
-/// "columns", "rows"}]}`
-nlohmann::json as_json(const write_result& x);
+/// "columns", "rows"}]}`, and `"integer_text":true` for `integer_form::text`.
+nlohmann::json as_json(const write_result& x, integer_form integers = integer_form::number);
 
-/// `{"columns", "rows", "truncated", "source", "as_of_seq"}`
-nlohmann::json as_json(const read_result& x);
+/// `{"columns", "rows", "truncated", "source", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
+nlohmann::json as_json(const read_result& x, integer_form integers = integer_form::number);
 
 /// `{"code", "message", "outcome"}`, and of `retry_after_ms`, `attempts`, `waited_ms` and `request_id` what there is.
 /// `data` of a JSON-RPC error.
@@ -74,30 +51,46 @@ nlohmann::json as_json(const audit_verdict& x);
 /// `{"id", "ts", "ts_us", "level", "source", "agent", "message"}`: `ts` in ISO 8601 (UTC, microseconds).
 nlohmann::json as_json(const log_entry& x);
 
-/// `{"entries":[...]}`
+/// `{"entries":[...], "truncated"}`
 nlohmann::json as_json(const log_page& x);
 
 /// `{column: value}`
-nlohmann::json as_json(const std::vector<named_value>& columns);
+nlohmann::json as_json(const std::vector<named_value>& columns, integer_form integers = integer_form::number);
 
 /// `{"pending", "journaled"}`
 nlohmann::json as_json(const buffer_receipt& x);
 
-/// `{"found", "pending", "row":{column: value}}`; the row only if there is one.
-nlohmann::json as_json(const buffered_row& x);
+/// `{"found", "pending", "row":{column: value}}`; the row only if there is one. `"integer_text"` as for a read.
+nlohmann::json as_json(const buffered_row& x, integer_form integers = integer_form::number);
 
 /// `{"flushed", "set_aside", "kept"}`, and `reason` if rows were kept.
 nlohmann::json as_json(const flush_report& x);
 
 /// `{"id", "ts", "ts_us", "code", "message", "db", "table", "operation", "key", "values", "agent"}`; of a row that cannot
 /// be read only the first five.
-nlohmann::json as_json(const rejected_row& x);
+nlohmann::json as_json(const rejected_row& x, integer_form integers = integer_form::number);
 
-/// `{"rows":[...]}`
-nlohmann::json as_json(const rejected_page& x);
+/// `{"rows":[...]}`, and `"integer_text":true` for `integer_form::text`.
+nlohmann::json as_json(const rejected_page& x, integer_form integers = integer_form::number);
 
 /// A time of the audit in ISO 8601, UTC, with microseconds: `2024-02-29T12:00:00.000001Z`; held to the years 0000 to
 /// 9999.
 std::string iso_time(int64_t unix_us);
+
+/// The form in which a request wants integers; of one that cannot say, numbers.
+template <class Request> integer_form integers_of(const Request& x) {
+  if constexpr (requires { x.integers; })
+    return x.integers;
+  else
+    return integer_form::number;
+}
+
+/// `as_json` for an answer whose integers may have another form, and for one that has none.
+template <class Result> auto answer_as_json(const Result& x, integer_form integers) {
+  if constexpr (requires { as_json(x, integers); })
+    return as_json(x, integers);
+  else
+    return as_json(x);
+}
 
 } // namespace sluice

@@ -1,6 +1,7 @@
 #include "runtime/request_check.hpp"
 
-#include "runtime/sqlite/utf8.hpp"
+#include "actors/names.hpp"
+#include "actors/utf8_text.hpp"
 
 #include <algorithm>
 #include <set>
@@ -11,7 +12,6 @@ namespace sluice {
 
 namespace {
 
-constexpr size_t max_name_bytes = 256;
 constexpr size_t max_statements = 10'000;
 // SQLite's own bound.
 constexpr size_t max_columns = 2'000;
@@ -27,12 +27,19 @@ failure refusal(const std::string& field, const std::string& why) {
 
 // Names end up in the audit and on terminals.
 std::optional<failure> check_name(const char* field, const std::string& name) {
+  if (auto why = why_no_name(name))
+    return refusal(field, *why);
+  return std::nullopt;
+}
+
+// What an application or a schema may have chosen before it met us: more is allowed than in a name of ours.
+std::optional<failure> check_text(const char* field, const std::string& name) {
   if (name.size() > max_name_bytes)
     return refusal(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
   auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   if (std::any_of(name.begin(), name.end(), is_control))
     return refusal(field, "holds a control character");
-  if (!sqlite::is_utf8(name))
+  if (!is_utf8(name))
     return refusal(field, "is not valid UTF-8");
   return std::nullopt;
 }
@@ -40,7 +47,9 @@ std::optional<failure> check_name(const char* field, const std::string& name) {
 std::optional<failure> check_agent(std::string& agent) {
   if (agent.empty())
     agent = "anonymous";
-  return check_name("agent", agent);
+  if (auto why = why_no_agent(agent))
+    return refusal("agent", *why);
+  return std::nullopt;
 }
 
 template <class Request> std::optional<failure> check_names(Request& x) {
@@ -71,7 +80,7 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
   for (const auto& [name, content] : columns) {
     if (name.empty())
       return refusal(field, "has a column without a name");
-    if (auto why = check_name(field, name))
+    if (auto why = check_text(field, name))
       return why;
     if (!names.insert(folded(name)).second)
       return refusal(field, "names the column " + name + " again");
@@ -84,7 +93,7 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
 std::optional<failure> check_row(const row_key& x, std::set<std::string>& names) {
   if (x.table.empty())
     return refusal("table", "is empty");
-  if (auto why = check_name("table", x.table))
+  if (auto why = check_text("table", x.table))
     return why;
   if (x.columns.empty())
     return refusal("key", "is empty; a row is known by at least one column");
@@ -104,7 +113,7 @@ size_t footprint(const buffer_put& x) {
 std::optional<failure> check(write_request& request) {
   if (auto why = check_names(request))
     return why;
-  if (auto why = check_name("idempotency_key", request.idempotency_key))
+  if (auto why = check_text("idempotency_key", request.idempotency_key))
     return why;
   if (auto why = check_duration("deadline_ms", request.deadline))
     return why;
@@ -153,7 +162,9 @@ std::optional<failure> check(buffer_get& request) {
 std::optional<failure> check(flush_request& request) {
   if (auto why = check_agent(request.agent))
     return why;
-  return check_name("table", request.table);
+  return check_text("table", request.table);
 }
+
+std::optional<failure> check(rejected_decision& request) { return check_agent(request.agent); }
 
 } // namespace sluice

@@ -72,6 +72,7 @@ json database_json(const database_status& x, const database_file& file, const da
           {"replayed_requests", x.replayed_requests},
           {"failed_requests", x.failed_requests},
           {"foreign_commits", x.foreign_commits},
+          {"file_events", x.file_events},
           {"restarts", x.restarts},
           {"unmoved_wal_bytes", x.wal_bytes},
           {"file_bytes", file.bytes},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/descriptor.hpp"
+#include "runtime/folder_claim.hpp"
 #include "runtime/store_root.hpp"
 
 #include <caf/expected.hpp>
@@ -11,15 +12,29 @@
 
 namespace sluice {
 
-/// Holds the leadership of a store: locks that the system takes back when the process ends, however it ends.
-/// Move-only.
+/// Why a store cannot be led at the moment.
+struct lock_conflict {
+  /// The process that is in the way; 0 when it is not known.
+  pid_t pid = 0;
+  /// That process has a claim of the folder, but not the lock in `.sluice/`: it leads a store that this folder is a
+  /// part of, or led this one when `.sluice/` was deleted.
+  bool by_claim = false;
+};
+
+/// What clients are told: `errc::busy`, with the process and what to do about it.
+caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chrono::milliseconds waited);
+
+/// Holds the leadership of a store: the lock of `.sluice/broker.lock` and the claim of the folder, which the system
+/// takes back when the process ends, however it ends. Move-only.
 ///
 /// A child that is forked without `exec` shares the locks and keeps them until it ends or closes its descriptors.
 class store_lock {
 public:
-  /// Takes the lock if it is free; nothing when another has it. `errc::read_only` or `not_authorized` when the lock
-  /// file cannot be made.
-  static caf::expected<std::optional<store_lock>> try_acquire(const store_root& root);
+  /// Takes the lock if it is free; nothing when another has it, and which one in `conflict`. Makes `.sluice/` if it is
+  /// missing. `errc::read_only` or `not_authorized` when the lock file cannot be made, `wrong_store` when the root is
+  /// not in its place any more.
+  static caf::expected<std::optional<store_lock>> try_acquire(const store_root& root,
+                                                              lock_conflict* conflict = nullptr);
 
   /// Takes the lock, asking again with growing pauses (40 ms or so) until `budget` is over; blocks the calling thread
   /// for no longer. `errc::busy` when another holds it all that time, with the number of tries and the time spent; else
@@ -27,9 +42,9 @@ public:
   static caf::expected<store_lock> acquire(const store_root& root, std::chrono::milliseconds budget);
 
   /// Takes over, in the process that is to lead from now on, the descriptors that it was started with: what `file_fd`
-  /// and `folder_fd` were where the lock was taken. They are closed on `exec` from now on. `errc::invalid_request` when
+  /// and `claim_fd` were where the lock was taken. They are closed on `exec` from now on. `errc::invalid_request` when
   /// they are not those of `root`, `busy` when another holds the lock; the descriptors stay the caller's then.
-  static caf::expected<store_lock> adopt(const store_root& root, int file_fd, int folder_fd);
+  static caf::expected<store_lock> adopt(const store_root& root, int file_fd, int claim_fd);
 
   store_lock(store_lock&& other) noexcept;
   store_lock& operator=(store_lock&& other) noexcept;
@@ -38,7 +53,7 @@ public:
 
   /// What a child is to inherit; closed on `exec` as they are, so give it copies (`dup2`).
   int file_fd() const noexcept { return file_.get(); }
-  int folder_fd() const noexcept { return folder_.get(); }
+  int claim_fd() const noexcept { return claim_.fd(); }
 
   /// Leaves the leadership to the process that was given the descriptors: closes ours and unlocks nothing. If nobody
   /// else has them, the lock is free.
@@ -49,13 +64,14 @@ public:
   bool still_ours() const noexcept;
 
 private:
-  store_lock(std::filesystem::path path, descriptor file, descriptor folder);
+  store_lock(std::filesystem::path path, descriptor file, folder_claim claim, descriptor folder);
 
-  static caf::expected<std::optional<store_lock>> attempt(const store_root& root, pid_t& holder);
   void release() noexcept;
 
   std::filesystem::path path_;
   descriptor file_;
+  folder_claim claim_;
+  // Keeps the inode of the root from being given to another folder.
   descriptor folder_;
   pid_t owner_;
 };

@@ -1,7 +1,7 @@
 #include "runtime/store_root.hpp"
 
+#include "actors/utf8_text.hpp"
 #include "runtime/descriptor.hpp"
-#include "runtime/sqlite/utf8.hpp"
 #include "runtime/system_error.hpp"
 
 #include <algorithm>
@@ -27,10 +27,7 @@ caf::error refuse(std::string_view name, std::string_view why) {
 }
 
 // Names end up in the audit, in JSON and on terminals.
-bool is_plain_text(std::string_view x) {
-  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-  return std::none_of(x.begin(), x.end(), is_control) && sqlite::is_utf8(x);
-}
+bool is_plain_text(std::string_view x) { return is_utf8(x) && !has_control(x); }
 
 std::optional<caf::error> check_text(std::string_view name) {
   if (name.empty())
@@ -61,8 +58,9 @@ std::optional<caf::error> check_place(std::string_view name, const fs::path& rel
     return refuse(name, relative == "." ? "names a folder, not a file" : "leads out of the store root");
   if (std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".sluice"; }))
     return refuse(name, "lies in .sluice/, which belongs to the broker");
-  if (relative == "sluice.toml")
-    return refuse(name, "is the broker's configuration");
+  // In a subfolder it would be that of a later root.
+  if (relative.filename() == "sluice.toml")
+    return refuse(name, "is a broker's configuration");
   const auto& text = relative.native();
   for (std::string_view suffix : {"-wal", "-shm", "-journal"})
     if (text.ends_with(suffix))
@@ -89,11 +87,25 @@ std::optional<caf::error> check_file(std::string_view name, const fs::path& file
   return std::nullopt;
 }
 
+// A folder with a `.sluice/` of its own is a store of its own. A second broker would be a second writer.
+std::optional<caf::error> check_nesting(std::string_view name, const fs::path& root, const fs::path& relative) {
+  fs::path inner;
+  for (const auto& part : relative.parent_path()) {
+    inner /= part;
+    struct stat info {};
+    if (lstat((root / inner / ".sluice").c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+      return make_error(errc::wrong_store, "db '" + std::string{name} + "' lies in " + inner.native()
+                                             + "/, a store of its own (it has a .sluice/); use that folder as the "
+                                               "store root");
+  }
+  return std::nullopt;
+}
+
 // A link in its place could lead our files anywhere, so it is not followed; and what is looked at is what is changed.
-std::optional<caf::error> make_folder(const fs::path& path) {
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return cannot_make(".sluice/", errno);
+std::optional<caf::error> check_folder(const fs::path& path) {
   descriptor folder{open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  if (!folder && errno == ENOENT)
+    return std::nullopt;
   if (!folder && (errno == ENOTDIR || errno == ELOOP))
     return make_error(errc::invalid_request, ".sluice in the store root is not a folder");
   if (!folder && errno == EACCES)
@@ -110,7 +122,7 @@ std::optional<caf::error> make_folder(const fs::path& path) {
 
 } // namespace
 
-caf::expected<store_root> store_root::open(const fs::path& root) {
+caf::expected<store_root> store_root::look_up(const fs::path& root) {
   std::error_code failed;
   auto path = fs::canonical(root.empty() ? fs::path{"."} : root, failed);
   if (failed == std::errc::permission_denied)
@@ -121,14 +133,41 @@ caf::expected<store_root> store_root::open(const fs::path& root) {
     return make_error(errc::unknown_database, "the store root does not exist");
   if (!fs::is_directory(path, failed))
     return make_error(errc::invalid_request, "the store root is not a folder");
-  if (auto why = make_folder(path / ".sluice"))
+  auto identity = identity_of(path);
+  if (!identity)
+    return make_error(errc::unknown_database, "the store root does not exist");
+  return store_root{std::move(path), *identity};
+}
+
+caf::expected<void> store_root::make_folder() const {
+  auto path = folder();
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return cannot_make(".sluice/", errno);
+  if (auto why = check_folder(path))
     return std::move(*why);
-  return store_root{std::move(path)};
+  return caf::unit;
+}
+
+bool store_root::is_in_place() const noexcept { return identity_of(path_) == identity_; }
+
+caf::error store_root::not_in_place() {
+  return make_error(errc::wrong_store, "the folder of this store was moved, deleted or replaced by another one; open "
+                                       "the store again where it is now");
+}
+
+caf::expected<store_root> store_root::open(const fs::path& root) {
+  auto found = look_up(root);
+  if (found)
+    if (auto why = check_folder(found->folder()))
+      return std::move(*why);
+  return found;
 }
 
 caf::expected<std::string> store_root::resolve(std::string_view name) const {
   if (auto why = check_text(name))
     return std::move(*why);
+  if (!is_in_place())
+    return not_in_place();
   std::error_code failed;
   auto target = fs::weakly_canonical(path_ / fs::path{name}, failed);
   if (failed)
@@ -139,6 +178,8 @@ caf::expected<std::string> store_root::resolve(std::string_view name) const {
     return std::move(*why);
   if (has_dangling_link(path_, relative))
     return refuse(name, "goes through a link that leads nowhere");
+  if (auto why = check_nesting(name, path_, relative))
+    return std::move(*why);
   if (auto why = check_file(name, target))
     return std::move(*why);
   return relative.native();

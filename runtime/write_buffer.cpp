@@ -43,19 +43,14 @@ caf::expected<buffer_actor> write_buffer::route() const {
 
 const refusal_actor& write_buffer::refusals() const { return core_->refusals; }
 
-caf::error write_buffer::refuse(const buffer_put& x, failure why) const {
-  audit_record record;
-  record.ts_us = wall_us(core_->time);
-  record.type = request_type::buffered;
-  record.status = to_string(why.code);
-  // Names that are no names are left out.
-  if (why.code != errc::invalid_request) {
-    record.agent = x.agent;
-    record.db = x.row.db;
-  }
+template <class Request>
+caf::error write_buffer::refuse(request_type type, const std::string& db, const Request& x, failure why) const {
+  unrecorded_request record;
+  record.type = type;
+  record.agent = x.agent;
+  record.db = db;
   record.peer = x.peer;
-  if (auto audit = core_->actors->audit())
-    caf::anon_send(audit, audit_batch{{std::move(record)}});
+  core_->record(record, to_string(why.code));
   return make_error(std::move(why));
 }
 
@@ -63,27 +58,27 @@ caf::expected<buffer_actor> write_buffer::admit(buffer_put& x) const {
   auto why = check(x);
   if (!why)
     why = settle_name(*core_, x.row.db);
-  if (why)
-    return refuse(x, std::move(*why));
-  return route();
+  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_put, x.row.db, x, std::move(*why))} : route();
 }
 
 caf::expected<buffer_actor> write_buffer::admit(buffer_get& x) const {
   auto why = check(x);
   if (!why)
     why = settle_name(*core_, x.row.db);
-  if (why)
-    return make_error(std::move(*why));
-  return route();
+  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_get, x.row.db, x, std::move(*why))} : route();
 }
 
 caf::expected<buffer_actor> write_buffer::admit(flush_request& x) const {
   auto why = check(x);
   if (!why && !x.db.empty())
     why = settle_name(*core_, x.db);
-  if (why)
-    return make_error(std::move(*why));
-  return route();
+  return why ? caf::expected<buffer_actor>{refuse(request_type::flush, x.db, x, std::move(*why))} : route();
+}
+
+caf::expected<buffer_actor> write_buffer::admit(rejected_decision& x) const {
+  auto type = x.discard ? request_type::buffer_discard : request_type::buffer_requeue;
+  auto why = check(x);
+  return why ? caf::expected<buffer_actor>{refuse(type, {}, x, std::move(*why))} : route();
 }
 
 template <class Result, class Request> caf::expected<Result> write_buffer::ask(Request x) const {
@@ -113,12 +108,12 @@ caf::expected<rejected_page> write_buffer::rejected(const rejected_query& query)
   return core_->ask<rejected_page>(core_->actors->buffer(), query);
 }
 
-caf::expected<uint64_t> write_buffer::requeue(std::vector<uint64_t> ids) const {
-  return core_->ask<uint64_t>(core_->actors->buffer(), rejected_decision{std::move(ids), false});
+caf::expected<uint64_t> write_buffer::requeue(std::vector<uint64_t> ids, std::string agent) const {
+  return ask<uint64_t>(rejected_decision{std::move(ids), false, std::move(agent)});
 }
 
-caf::expected<uint64_t> write_buffer::discard(std::vector<uint64_t> ids) const {
-  return core_->ask<uint64_t>(core_->actors->buffer(), rejected_decision{std::move(ids), true});
+caf::expected<uint64_t> write_buffer::discard(std::vector<uint64_t> ids, std::string agent) const {
+  return ask<uint64_t>(rejected_decision{std::move(ids), true, std::move(agent)});
 }
 
 } // namespace sluice

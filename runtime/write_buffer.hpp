@@ -50,8 +50,12 @@ public:
   caf::expected<rejected_page> rejected(const rejected_query& query = {}) const;
 
   /// Puts such rows back into the buffer, where they are tried again, or forgets them; no ids mean all. How many.
-  caf::expected<uint64_t> requeue(std::vector<uint64_t> ids = {}) const;
-  caf::expected<uint64_t> discard(std::vector<uint64_t> ids = {}) const;
+  /// @param agent who is recorded to have decided so
+  caf::expected<uint64_t> requeue(std::vector<uint64_t> ids = {}, std::string agent = {}) const;
+  caf::expected<uint64_t> discard(std::vector<uint64_t> ids = {}, std::string agent = {}) const;
+
+  /// For actors: what of the two it is says `x`; continue with `.then(...)`.
+  template <class Self> auto decide(Self* self, rejected_decision x) const { return send(self, std::move(x)); }
 
 private:
   friend class broker;
@@ -61,7 +65,9 @@ private:
   caf::expected<buffer_actor> admit(buffer_put& x) const;
   caf::expected<buffer_actor> admit(buffer_get& x) const;
   caf::expected<buffer_actor> admit(flush_request& x) const;
-  caf::error refuse(const buffer_put& x, failure why) const;
+  caf::expected<buffer_actor> admit(rejected_decision& x) const;
+  template <class Request>
+  caf::error refuse(request_type type, const std::string& db, const Request& x, failure why) const;
   caf::expected<buffer_actor> route() const;
   const refusal_actor& refusals() const;
 

@@ -100,7 +100,7 @@ int list(client& store, const audit_query& query, const audit_options& options) 
   if (cut)
     note(fmt::format("truncated: only the newest {} records are shown; --limit shows more, export all", options.limit));
   if (options.jsonl)
-    return finish(as_lines(*page));
+    return status_of(print_json(as_lines(*page)));
   if (!options.json)
     return finish(as_text(*page));
   auto document = as_json(*page);
@@ -175,7 +175,7 @@ template <class Take> caf::error for_each_page(client& store, audit_query query,
 int export_lines(client& store, const audit_query& query) {
   int status = done;
   auto failed = for_each_page(store, query, [&](const audit_page& page) {
-    auto sent = print(as_lines(page));
+    auto sent = print_json(as_lines(page));
     status = status_of(sent);
     return sent == delivery::complete;
   });

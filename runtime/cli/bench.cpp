@@ -2,6 +2,7 @@
 #include "runtime/bench/worker.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/json_text.hpp"
 
 #include <fmt/core.h>
 
@@ -57,7 +58,8 @@ int run(const bench_command& asked) {
     all.push_back(bench::to_json(report));
   }
   if (asked.json)
-    fmt::print("{}\n", nlohmann::json{{"folder", options.folder.string()}, {"cases", std::move(all)}}.dump(2));
+    return status_of(
+      print_json(dump_pretty(nlohmann::json{{"folder", options.folder.string()}, {"cases", std::move(all)}}) + "\n"));
   return done;
 }
 

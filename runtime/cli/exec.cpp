@@ -15,6 +15,7 @@ namespace {
 struct exec_options : request_options {
   std::string key;
   int64_t deadline_ms = 0;
+  std::string foreign_keys = "on";
 };
 
 std::string as_text(const write_result& x) {
@@ -47,6 +48,7 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   request.agent = agent_name(options.agent);
   request.idempotency_key = options.key;
   request.deadline = std::chrono::milliseconds{options.deadline_ms};
+  request.enforce_foreign_keys = options.foreign_keys == "on";
   for (auto each : statements)
     request.statements.push_back({each, *params});
   return request;
@@ -65,7 +67,7 @@ int run(const exec_options& options) {
   auto result = (*store)->write(std::move(*request));
   if (!result)
     return fail(result.error(), options.json);
-  return options.json ? finish_json(as_json(*result)) : finish(as_text(*result));
+  return options.json ? finish_json(as_json(*result, wanted_integers(options))) : finish(as_text(*result));
 }
 
 } // namespace
@@ -77,6 +79,11 @@ void declare_exec(CLI::App& command, action& chosen) {
   command.add_option("--deadline", options->deadline_ms, "Milliseconds after which the request is given up")
     ->type_name("MS")
     ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));
+  command
+    .add_option("--foreign-keys", options->foreign_keys,
+                "off: execute without foreign keys and their ON DELETE actions, and check them before the commit")
+    ->type_name("on|off")
+    ->check(CLI::IsMember({"on", "off"}));
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

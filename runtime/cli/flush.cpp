@@ -1,6 +1,7 @@
 #include "runtime/cli/buffered_store.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 #include "runtime/json.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +19,7 @@ struct flush_options {
 };
 
 nlohmann::json as_params(const flush_options& options) {
-  auto result = nlohmann::json::object();
+  nlohmann::json result{{"agent", agent_name({})}};
   if (!options.db.empty())
     result["db"] = options.db;
   if (!options.table.empty())

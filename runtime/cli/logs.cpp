@@ -71,13 +71,22 @@ std::string as_lines(const log_page& page, bool jsonl) {
   return result;
 }
 
+delivery show(const log_page& page, bool jsonl) {
+  if (jsonl)
+    return print_json(as_lines(page, true));
+  return print(page.entries.empty() ? "no entries\n" : as_lines(page, false));
+}
+
 int list(client& store, const log_query& query, const logs_options& options) {
   auto page = ask(store, query);
   if (!page)
     return fail(page.error(), options.json);
-  if (options.json)
-    return finish_json(as_json(*page));
-  return finish(page->entries.empty() && !options.jsonl ? "no entries\n" : as_lines(*page, options.jsonl));
+  auto status = options.json ? finish_json(as_json(*page)) : status_of(show(*page, options.jsonl));
+  if (!page->truncated)
+    return status;
+  return finish_cut(status, fmt::format("truncated: {} entries have more than 8 MiB; only the newest {} are shown; ask "
+                                        "for fewer, or for some with --contains, --source or --level",
+                                        query.limit, page->entries.size()));
 }
 
 // Ctrl-C ends the command as if it had come to its end; a second one ends the process.
@@ -127,7 +136,7 @@ int follow(client& store, log_query query, const logs_options& options) {
     if (!page)
       return signals.came() ? done : fail(page.error(), false);
     if (!page->entries.empty())
-      if (auto sent = print(as_lines(*page, options.jsonl)); sent != delivery::complete)
+      if (auto sent = show(*page, options.jsonl); sent != delivery::complete)
         return status_of(sent);
     auto last = page->entries.empty() ? 0 : page->entries.back().id;
     // There may be more of them than fit into one answer.

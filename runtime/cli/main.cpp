@@ -57,7 +57,8 @@ int run(int argc, char** argv) {
                "sluice"};
   app.set_version_flag("--version", "sluice " SLUICE_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit status: 0 done; 1 the request failed; 2 wrong usage; 3 no broker where one was required.");
+  app.footer("Exit status: 0 done; 1 the request failed; 2 wrong usage; 3 no broker where one was required; "
+             "4 the output is incomplete, because a bound cut it.");
   action chosen;
   for (const auto& x : commands)
     x.declare(*app.add_subcommand(x.name, x.description)->group(*x.description ? "Subcommands" : ""), chosen);

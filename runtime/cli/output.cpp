@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace sluice::cli {
 
@@ -16,13 +17,26 @@ namespace {
 int complain(const failure& why, bool json, int status) {
   fmt::print(stderr, "sluice: {}: {}\n", to_string(why.code), printable(why.message));
   if (json)
-    print(dump(error_document(why)) + "\n");
+    print_json(dump(error_document(why)) + "\n");
   return status;
 }
 
 } // namespace
 
+bool is_read_by_terminal() noexcept {
+  static const auto result = isatty(STDOUT_FILENO) != 0;
+  return result;
+}
+
 delivery print(std::string_view text) {
+  return is_read_by_terminal() ? print_raw(printable_lines(text)) : print_raw(text);
+}
+
+delivery print_json(std::string_view documents) {
+  return is_read_by_terminal() ? print_raw(printable_json(documents)) : print_raw(documents);
+}
+
+delivery print_raw(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
     return delivery::complete;
   auto reason = errno;
@@ -36,7 +50,12 @@ int status_of(delivery x) noexcept { return x == delivery::failed ? failed : don
 
 int finish(std::string_view text) { return status_of(print(text)); }
 
-int finish_json(const nlohmann::json& document) { return finish(dump(document) + "\n"); }
+int finish_json(const nlohmann::json& document) { return status_of(print_json(dump(document) + "\n")); }
+
+int finish_cut(int status, std::string_view what) {
+  note(what);
+  return status == done ? incomplete : status;
+}
 
 void note(std::string_view text) { fmt::print(stderr, "sluice: {}\n", printable(text)); }
 

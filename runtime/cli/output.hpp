@@ -11,12 +11,22 @@
 namespace sluice::cli {
 
 /// Exit statuses of the outside contract.
-enum exit_status : int { done = 0, failed = 1, wrong_usage = 2, no_broker = 3 };
+enum exit_status : int { done = 0, failed = 1, wrong_usage = 2, no_broker = 3, incomplete = 4 };
 
 enum class delivery : uint8_t { complete, reader_gone, failed };
 
-/// Writes to stdout at once; says on stderr if stdout does not take it, but not if its reader has gone.
+/// Whether a terminal reads stdout, and would act on control characters.
+bool is_read_by_terminal() noexcept;
+
+/// Writes to stdout at once; says on stderr if stdout does not take it, but not if its reader has gone. For a terminal
+/// it escapes everything but line feeds that is not to be shown; anybody else gets the bytes as they are.
 delivery print(std::string_view text);
+
+/// The same for lines of JSON, which stay the same documents.
+delivery print_json(std::string_view documents);
+
+/// The same as it is, for what holds control sequences of our own.
+delivery print_raw(std::string_view text);
 
 /// The exit status of a command that did its work and printed it: a reader who has seen enough is no failure.
 int status_of(delivery x) noexcept;
@@ -26,6 +36,10 @@ int finish(std::string_view text);
 
 /// `finish` with one JSON document.
 int finish_json(const nlohmann::json& document);
+
+/// The exit status of a command whose output ended with `status` and lacks something because a bound cut it; `what`
+/// says on stderr what is missing and how to get it.
+int finish_cut(int status, std::string_view what);
 
 /// A remark for people, on stderr.
 void note(std::string_view text);

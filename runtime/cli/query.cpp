@@ -16,6 +16,7 @@ struct query_options : request_options {
   bool fresh = false;
   uint64_t min_seq = 0;
   uint64_t max_rows = 0;
+  uint64_t max_bytes = 0;
   bool csv = false;
 };
 
@@ -33,16 +34,18 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   request.freshness = options.fresh ? freshness::fresh : freshness::cached;
   request.min_seq = options.min_seq;
   request.limits.max_rows = options.max_rows;
+  request.limits.max_bytes = options.max_bytes;
   return request;
 }
 
 int show(const read_result& x, const query_options& options) {
-  if (options.json)
-    return finish_json(as_json(x));
-  auto status = finish(options.csv ? as_csv(*x.rows) : as_table(*x.rows));
-  if (x.truncated)
-    note(fmt::format("truncated: only the first {} rows are shown", x.rows->size()));
-  return status;
+  auto status = options.json ? finish_json(as_json(x, wanted_integers(options)))
+                             : finish(options.csv ? as_csv(*x.rows, is_read_by_terminal()) : as_table(*x.rows));
+  if (!x.truncated)
+    return status;
+  return finish_cut(status, fmt::format("truncated: only the first {} rows are shown; for the rest raise --max-rows or "
+                                        "--max-bytes, or read in parts with LIMIT",
+                                        x.rows->size()));
 }
 
 int run(const query_options& options) {
@@ -74,9 +77,13 @@ void declare_query(CLI::App& command, action& chosen) {
   command.add_option("--min-seq", options->min_seq, "Answer at least as new as this commit")
     ->type_name("N")
     ->excludes(fresh);
-  command.add_option("--max-rows", options->max_rows, "At most this many rows; more are cut off, and it says so")
+  command
+    .add_option("--max-rows", options->max_rows, "At most this many rows [10000]; more are cut off (exit status 4)")
     ->type_name("N")
     ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}));
+  command.add_option("--max-bytes", options->max_bytes, "At most this many bytes of rows [8388608], likewise")
+    ->type_name("N")
+    ->check(CLI::Range(uint64_t{1} << 10, uint64_t{2} << 30));
   auto* json = command.get_option("--json");
   command.add_flag("--csv", options->csv, "Print CSV (RFC 4180)")->excludes(json);
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });

@@ -43,6 +43,16 @@ void declare(CLI::App& command, request_options& to) {
                  "blob:BASE64 a blob, anything else text")
     ->type_name("VALUE");
   declare_way(command, to);
+  command.add_option("--integers", to.integers, "Integers beyond 2^53 as number, text or tagged [number]")
+    ->type_name("FORM")
+    ->check(CLI::IsMember({"number", "text", "tagged"}))
+    ->needs("--json");
+}
+
+integer_form wanted_integers(const request_options& options) noexcept {
+  if (options.integers == "text")
+    return integer_form::text;
+  return options.integers == "tagged" ? integer_form::tagged : integer_form::number;
 }
 
 CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<std::string>& to,

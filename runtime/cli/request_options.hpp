@@ -21,7 +21,11 @@ struct request_options {
   std::string endpoint;
   bool require_broker = false;
   bool json = false;
+  std::string integers;
 };
+
+/// How `--json` is to write large integers.
+integer_form wanted_integers(const request_options& options) noexcept;
 
 /// The way to the store that the options ask for. Working without a broker is said on stderr.
 caf::expected<std::unique_ptr<client>> open_store(const request_options& options, const std::filesystem::path& root);

@@ -1,6 +1,7 @@
 #include "runtime/cli/rowset_text.hpp"
 
 #include "runtime/cli/table.hpp"
+#include "runtime/cli/terminal_text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -48,9 +49,15 @@ bool is_numeric_column(const rowset& rows, size_t column) {
   return numbers;
 }
 
-std::string quoted_if_needed(const std::string& text) {
-  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos)
-    return text;
+// Readers drop spaces at the ends of what has no quotes, and x'...' without quotes is a blob.
+bool needs_quotes(std::string_view text) {
+  return text.empty() || text.front() == ' ' || text.back() == ' ' || text.starts_with("x'")
+         || text.find_first_of(",\"\r\n") != std::string_view::npos;
+}
+
+std::string quoted_if_needed(std::string_view text) {
+  if (!needs_quotes(text))
+    return std::string{text};
   std::string result = "\"";
   for (auto c : text) {
     if (c == '"')
@@ -60,10 +67,14 @@ std::string quoted_if_needed(const std::string& text) {
   return result + "\"";
 }
 
-std::string csv_field(const value& x) {
+std::string csv_text(const std::string& text, bool for_terminal) {
+  return quoted_if_needed(for_terminal ? printable(text) : text);
+}
+
+std::string csv_field(const value& x, bool for_terminal) {
   switch (x.kind()) {
   case value_kind::null: return {};
-  case value_kind::text: return quoted_if_needed(*x.text());
+  case value_kind::text: return csv_text(*x.text(), for_terminal);
   case value_kind::blob: return blob_text(*x.blob_bytes(), x.blob_bytes()->size());
   default: return cell_text(x);
   }
@@ -85,19 +96,20 @@ std::string as_table(const rowset& rows) {
   return result.text();
 }
 
-std::string as_csv(const rowset& rows) {
+std::string as_csv(const rowset& rows, bool for_terminal) {
+  const std::string_view line_end = for_terminal ? "\n" : "\r\n";
   std::string result;
   const auto& names = rows.columns();
   for (size_t i = 0; i < names.size(); ++i)
-    result += (i > 0 ? "," : "") + quoted_if_needed(names[i]);
-  result += "\r\n";
+    result += (i > 0 ? "," : "") + csv_text(names[i], for_terminal);
+  result += line_end;
   for (size_t i = 0; i < rows.size(); ++i) {
     for (size_t j = 0; j < names.size(); ++j) {
       if (j > 0)
         result += ',';
-      result += csv_field(rows.at(i, j));
+      result += csv_field(rows.at(i, j), for_terminal);
     }
-    result += "\r\n";
+    result += line_end;
   }
   return result;
 }

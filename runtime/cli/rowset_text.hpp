@@ -10,7 +10,9 @@ namespace sluice::cli {
 /// `x'...'`, shortened.
 std::string as_table(const rowset& rows);
 
-/// Rows as CSV (RFC 4180) with a header line: NULL as nothing, an empty text as `""`, blobs as `x'...'` in full.
-std::string as_csv(const rowset& rows);
+/// Rows as CSV (RFC 4180) with a header line: NULL as nothing, an empty text as `""`, blobs as `x'...'` in full and
+/// without quotes, text byte by byte, in quotes where it could be taken for something else. With `for_terminal` text is
+/// escaped as in a table, and lines end as a terminal's do.
+std::string as_csv(const rowset& rows, bool for_terminal);
 
 } // namespace sluice::cli

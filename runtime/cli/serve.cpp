@@ -33,7 +33,7 @@ struct serve_options {
   // How a client starts a transient broker: what it inherits from the client.
   bool transient = false;
   int lock_fd = -1;
-  int root_fd = -1;
+  int claim_fd = -1;
   int ready_fd = -1;
 };
 
@@ -64,7 +64,7 @@ void daemonize() {
 
 caf::expected<store_lock> lead(serve_options& options, const store_root& root, const broker_config& config) {
   if (options.lock_fd >= 0) {
-    auto lock = store_lock::adopt(root, options.lock_fd, options.root_fd);
+    auto lock = store_lock::adopt(root, options.lock_fd, options.claim_fd);
     // The folder was deleted meanwhile; without a word the starter looks again, as after any sudden end.
     if (!lock)
       close(std::exchange(options.ready_fd, -1));
@@ -200,7 +200,7 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
   // For clients that start a broker; an empty group keeps them out of --help.
   command.add_flag("--transient", options->transient)->group("");
   command.add_option("--lock-fd", options->lock_fd)->group("");
-  command.add_option("--root-fd", options->root_fd)->group("");
+  command.add_option("--claim-fd", options->claim_fd)->group("");
   command.add_option("--ready-fd", options->ready_fd)->group("");
   command.final_callback(
     [options, &chosen, hooks = std::move(hooks)] { chosen = [options, hooks] { return run(*options, hooks); }; });

@@ -1,7 +1,8 @@
 #include "runtime/cli/terminal_text.hpp"
 
+#include "actors/utf8_text.hpp"
+
 #include <algorithm>
-#include <boost/locale/utf.hpp>
 #include <cstdint>
 #include <fmt/format.h>
 #include <iterator>
@@ -9,16 +10,6 @@
 namespace sluice::cli {
 
 namespace {
-
-using utf8 = boost::locale::utf::utf_traits<char>;
-
-bool is_unsafe(uint32_t c) noexcept {
-  return c < 0x20 || (c >= 0x7f && c <= 0x9f)    // controls
-         || c == 0x061c || c == 0x200e || c == 0x200f // marks of direction
-         || (c >= 0x2028 && c <= 0x202e)         // line and paragraph separators, embeddings, overrides
-         || (c >= 0x2066 && c <= 0x2069)         // isolates
-         || c == 0xfeff;                         // nothing to be seen
-}
 
 void append_escaped(std::string& to, uint32_t c) {
   switch (c) {
@@ -29,26 +20,41 @@ void append_escaped(std::string& to, uint32_t c) {
   }
 }
 
-} // namespace
-
-std::string printable(std::string_view text) {
+// `escape` appends its spelling of a code point that a terminal would act on.
+template <class Escape> std::string escaped(std::string_view text, Escape escape) {
   std::string result;
   result.reserve(text.size());
-  const auto* end = text.data() + text.size();
-  for (const auto* at = text.data(); at != end;) {
-    const auto* start = at;
-    auto c = utf8::decode(at, end);
-    if (c == boost::locale::utf::illegal || c == boost::locale::utf::incomplete) {
+  while (!text.empty()) {
+    auto [code_point, size] = first_character(text);
+    if (size == 0) {
       // A byte at a time, so that a valid character behind it is seen.
-      at = start + 1;
-      fmt::format_to(std::back_inserter(result), "\\x{:02x}", static_cast<unsigned char>(*start));
-    } else if (is_unsafe(c)) {
-      append_escaped(result, c);
+      size = 1;
+      fmt::format_to(std::back_inserter(result), "\\x{:02x}", static_cast<unsigned char>(text.front()));
+    } else if (is_control(code_point)) {
+      escape(result, code_point);
     } else {
-      result.append(start, at);
+      result.append(text, 0, size);
     }
+    text.remove_prefix(size);
   }
   return result;
+}
+
+} // namespace
+
+std::string printable(std::string_view text) { return escaped(text, append_escaped); }
+
+std::string printable_lines(std::string_view text) {
+  return escaped(text, [](std::string& to, uint32_t c) { c == '\n' ? void(to += '\n') : append_escaped(to, c); });
+}
+
+std::string printable_json(std::string_view documents) {
+  return escaped(documents, [](std::string& to, uint32_t c) {
+    if (c == '\n')
+      to += '\n';
+    else
+      fmt::format_to(std::back_inserter(to), "\\u{:04x}", c);
+  });
 }
 
 size_t width(std::string_view text) noexcept {

@@ -10,6 +10,13 @@ namespace sluice::cli {
 /// direction of writing, and bytes that are no UTF-8.
 std::string printable(std::string_view text);
 
+/// The same for text of several lines: line feeds stay.
+std::string printable_lines(std::string_view text);
+
+/// The same for JSON, in which line feeds are no content: the document stays what it is, for what is escaped in its
+/// strings is escaped as JSON does.
+std::string printable_json(std::string_view documents);
+
 /// Number of code points in valid UTF-8.
 size_t width(std::string_view text) noexcept;
 

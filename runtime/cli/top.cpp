@@ -151,7 +151,8 @@ int run(const top_options& options) {
     rates rate{before, *now, seconds};
     auto frame =
       head(*now, rate) + background(*now, rate) + databases(before, *now, seconds) + latencies(*now) + agents(*now);
-    if (print(terminal.is_one() ? terminal.frame(frame + "\nq to quit\n") : frame + "\n") != delivery::complete)
+    auto sent = terminal.is_one() ? print_raw(terminal.frame(frame + "\nq to quit\n")) : print(frame + "\n");
+    if (sent != delivery::complete)
       return done;
     before = std::move(*now);
     looked_at = at;

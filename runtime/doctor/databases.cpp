@@ -45,6 +45,17 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
   return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
 }
 
+findings judge_schema(const std::string& db, const sqlite::inspection& x) {
+  if (x.double_quoted.empty())
+    return {};
+  return {
+    {severity::note, "double_quotes", db,
+     fmt::format("its schema has text in double quotes, which SQLite takes for a column first: {}. It works as it "
+                 "did, but a column of that name would change what it means; requests are refused such text",
+                 fmt::join(x.double_quoted, ", ")),
+     "write the text in single quotes where you make these anew"}};
+}
+
 } // namespace
 
 finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others) {
@@ -58,20 +69,33 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
   case sqlite::journal_kind::rollback: break;
   }
   if (others)
-    return {severity::warning, "journal_mode", db,
-            "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
-            "broker makes it a WAL database, but cannot while other processes have it open, and fails with busy",
-            "end them (see foreign_openers), or let one of them run PRAGMA journal_mode = WAL"};
+    return {
+      severity::warning, "journal_mode", db,
+      "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
+      "broker makes it a WAL database, but waits while other processes lock it, and fails with busy at its deadline",
+      "end them (see foreign_openers), or let one of them run PRAGMA journal_mode = WAL"};
   return {severity::note, "journal_mode", db,
           "it has a rollback journal, in which readers and writers lock each other out; the first write through the "
           "broker makes it a WAL database, for good",
           ""};
 }
 
-findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x) {
-  if (x)
-    return {judge_pages(db, *x), judge_ledger(db, *x)};
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal) {
+  if (x) {
+    findings out{judge_pages(db, *x), judge_ledger(db, *x)};
+    for (auto& schema : judge_schema(db, *x))
+      out.push_back(std::move(schema));
+    return out;
+  }
   auto why = describe(x.error());
+  // Only such a journal keeps a read-only connection out.
+  if (has_journal && (why.code == errc::read_only || why.code == errc::io_error))
+    return {{severity::warning, "rollback_journal", db,
+             fmt::format("a program was killed while it wrote: {0}-journal is a hot rollback journal, and the database "
+                         "is half written until it is rolled back",
+                         db),
+             fmt::format("read or write it once through sluice, which rolls it back; never delete or rename {}-journal",
+                         db)}};
   if (why.code == errc::busy)
     return {{severity::warning, "integrity", db, "a process keeps it locked, so it could not be looked into",
              "see foreign_openers, and fuser"}};

@@ -13,8 +13,9 @@ namespace sluice::doctor {
 /// it open
 finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others);
 
-/// Whether its pages are in order, and its ledger.
-findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x);
+/// Whether its pages are in order, and its ledger, and what its schema depends on. @param has_journal whether a
+/// rollback journal lies beside it, as `sqlite::has_rollback_journal` tells
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal = false);
 
 /// Those ledgers of the store `root` that contradict its audit.
 findings judge_ledgers(const std::filesystem::path& root);

@@ -3,12 +3,15 @@
 #include "runtime/config.hpp"
 #include "runtime/doctor/databases.hpp"
 #include "runtime/doctor/disk.hpp"
+#include "runtime/doctor/files.hpp"
 #include "runtime/doctor/leadership.hpp"
 #include "runtime/doctor/live_broker.hpp"
+#include "runtime/doctor/nesting.hpp"
 #include "runtime/doctor/permissions.hpp"
 #include "runtime/doctor/processes.hpp"
 #include "runtime/doctor/wal_view.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/store_status.hpp"
 
 #include <algorithm>
@@ -47,12 +50,14 @@ public:
     add(std::move(modes));
     auto leaders = look_at_leadership(root_);
     add(judge_leadership(leaders));
+    add(check_nesting(root_, databases_));
     add(judge_sqlite());
     // Asking makes the folder private, as every client does; what is wrong with it is only told here.
     if (leaders.answers && modes_are_good && options_.ask_leader)
       ask_leader();
     leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
     add(check_disk(root_, largest_log()));
+    add(check_files(root_, databases_, leader_));
     look_into_databases();
     look_into_own_files();
     return std::move(out_);
@@ -107,6 +112,8 @@ private:
   }
 
   void look_into_databases() {
+    // Those of an inner store are looked into there.
+    std::erase_if(databases_, [&](const std::string& name) { return inner_store_of(root_, name).has_value(); });
     auto open = find_openers(root_, databases_);
     add(judge_openers(open, leader_, sqlite::has_wal_reset_bug()));
     // All logs before any database is opened: closing an index would take the locks of our own connections with it.
@@ -125,7 +132,7 @@ private:
       }
       auto journal = sqlite::journal_of(root_ / name);
       add(judge_journal(name, journal, others));
-      add(judge_inspection(name, sqlite::inspect(root_ / name, how_)));
+      add(judge_inspection(name, sqlite::inspect(root_ / name, how_), sqlite::has_rollback_journal(root_ / name)));
     }
   }
 

@@ -13,8 +13,11 @@
 #include <fstream>
 #include <initializer_list>
 #include <iterator>
+#include <optional>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <vector>
 
 namespace sluice::doctor {
@@ -42,9 +45,22 @@ bool answers(const fs::path& socket_path) {
 
 std::string who(pid_t pid) { return fmt::format("process {} ({})", pid, command_of(pid)); }
 
-} // namespace
+// Root looks for the claim of the store's owner.
+uid_t owner_of(const fs::path& folder) {
+  struct stat info {};
+  return lstat(folder.c_str(), &info) == 0 ? info.st_uid : geteuid();
+}
 
-namespace {
+void look_at_claims(leadership& x, const fs::path& folder, const std::optional<file_identity>& root) {
+  if (!root)
+    return;
+  auto uid = owner_of(folder);
+  for (auto& holder : claim_holders(*root, uid))
+    if (holder.uid == uid)
+      x.claim_holder = holder.pid;
+    else
+      x.strangers.push_back(holder);
+}
 
 // The lock may be held by several: whoever starts a broker has it, too, until the broker is there.
 pid_t choose(const std::vector<pid_t>& holders, std::initializer_list<pid_t> preferred) {
@@ -62,14 +78,19 @@ leadership look_at_leadership(const fs::path& root) {
   std::error_code failed;
   x.has_lock_file = fs::exists(folder / "broker.lock", failed);
   auto socket_path = folder / "broker.sock";
+  auto identity = identity_of(root);
   auto info = nlohmann::json::parse(content_of(folder / "broker.json"), nullptr, false);
-  if (info.is_object() && info.contains("pid") && info["pid"].is_number_integer())
-    x.named = info["pid"].get<pid_t>();
-  if (info.is_object() && info.contains("socket") && info["socket"].is_string())
-    socket_path = info["socket"].get<std::string>();
-  auto holders = find_lock_holders({folder / "broker.lock", root});
-  x.lock_holder = choose(holders[0], {x.named});
-  x.folder_holder = choose(holders[1], {x.lock_holder, x.named});
+  if (info.is_object() && info.contains("root"))
+    if (auto led = file_identity_from_json(info["root"]); led)
+      x.is_copied = *led != identity;
+  if (info.is_object() && !x.is_copied) {
+    if (info.contains("pid") && info["pid"].is_number_integer())
+      x.named = info["pid"].get<pid_t>();
+    if (info.contains("socket") && info["socket"].is_string())
+      socket_path = info["socket"].get<std::string>();
+  }
+  look_at_claims(x, folder, identity);
+  x.lock_holder = choose(find_lock_holders({folder / "broker.lock"})[0], {x.named, x.claim_holder});
   x.has_socket = fs::is_socket(socket_path, failed);
   x.answers = x.has_socket && answers(socket_path);
   return x;
@@ -81,11 +102,18 @@ findings judge_leadership(const leadership& x) {
     out.push_back({how_bad, "leader", "store", std::move(text), std::move(advice)});
   };
   auto leader = x.leader();
-  auto locked = x.lock_holder != 0 || x.folder_holder != 0;
-  if (x.lock_holder > 0 && x.folder_holder > 0 && x.lock_holder != x.folder_holder)
+  auto locked = x.lock_holder != 0 || x.claim_holder != 0;
+  if (x.lock_holder > 0 && x.claim_holder > 0 && x.lock_holder != x.claim_holder)
     add(severity::problem,
-        fmt::format("two processes hold the locks of this store: {} and {}", who(x.lock_holder), who(x.folder_holder)),
+        fmt::format("two processes hold the lock and the claim of this store: {} and {}", who(x.lock_holder),
+                    who(x.claim_holder)),
         "stop both; the next use through sluice begins cleanly");
+  else if (x.claim_holder > 0 && x.lock_holder == 0 && x.has_lock_file)
+    add(severity::warning,
+        who(leader)
+          + " works in this folder without the lock of this store: it has databases in it open as part of a store "
+            "further up, so nobody can lead this one",
+        "use the root of that store, or stop its broker");
   else if (locked && !x.has_lock_file)
     add(severity::warning, who(leader) + " leads the store, but its lock file was removed, so nobody finds it",
         "it stops by itself once it notices; else stop it");
@@ -107,6 +135,17 @@ findings judge_leadership(const leadership& x) {
         "nothing: the next leader replaces them");
   else
     add(severity::ok, "nobody leads the store at the moment; the next use starts a broker", "");
+  if (x.is_copied)
+    add(severity::note,
+        ".sluice/broker.json is that of another folder: this store is a copy, made while a broker led the original; "
+        "nobody is sent there",
+        "nothing: the next leader replaces it");
+  for (const auto& stranger : x.strangers)
+    add(severity::warning,
+        fmt::format("process {} of uid {} occupies a name by which brokers claim this folder: it keeps nobody out, but "
+                    "with every name gone only the lock file keeps two brokers apart",
+                    stranger.pid, static_cast<int64_t>(static_cast<int32_t>(stranger.uid))),
+        "end that process, or ask its user why");
   return out;
 }
 

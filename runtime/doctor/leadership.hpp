@@ -1,27 +1,34 @@
 #pragma once
 
 #include "runtime/doctor/finding.hpp"
+#include "runtime/folder_claim.hpp"
 
 #include <filesystem>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace sluice::doctor {
 
 /// Who leads a store, as far as files and locks tell.
 struct leadership {
-  /// The processes that hold the lock of `broker.lock` and of the folder; 0 when nobody does that can be seen.
+  /// The processes that hold the lock of `broker.lock` and the claim of the folder; 0 when nobody does that can be
+  /// seen.
   pid_t lock_holder = 0;
-  pid_t folder_holder = 0;
+  pid_t claim_holder = 0;
   bool has_lock_file = false;
   bool has_socket = false;
   /// Whether anybody answers there.
   bool answers = false;
   /// The one that `broker.json` names; 0 when there is none.
   pid_t named = 0;
+  /// `broker.json` is of another folder: it came with a copy of that. Then `named` is 0.
+  bool is_copied = false;
+  /// Other users' processes that occupy names by which this folder is claimed.
+  std::vector<sluice::claim_holder> strangers{};
 
   /// The leader; 0 when there is none or it is hidden.
-  pid_t leader() const noexcept { return lock_holder > 0 ? lock_holder : folder_holder; }
+  pid_t leader() const noexcept { return lock_holder > 0 ? lock_holder : claim_holder; }
 };
 
 /// Looks at the locks and files of the store in `root`. Takes no lock, and connects to the socket for a moment.

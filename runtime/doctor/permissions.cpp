@@ -1,9 +1,14 @@
 #include "runtime/doctor/permissions.hpp"
 
+#include "runtime/private_folder.hpp"
+
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
+#include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace sluice::doctor {
 
@@ -58,26 +63,46 @@ void check_own_folder(const fs::path& folder, uid_t uid, findings& out) {
   if ((x->st_mode & 07777U) != 0700)
     out.push_back(trouble(severity::warning, ".sluice",
                           fmt::format(".sluice/ has the mode {:o}: others may see who did what, or cannot be kept from "
-                                      "the socket",
-                                      x->st_mode & 07777U),
+                                      "the socket{}",
+                                      x->st_mode & 07777U,
+                                      (x->st_mode & 022U) != 0 ? "; they may also have put files there, which the next "
+                                                                 "broker does not use"
+                                                               : ""),
                           "chmod 700 .sluice"));
 }
 
+std::vector<std::string> own_files(const fs::path& folder) {
+  std::vector<std::string> result;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator{folder, failed})
+    result.push_back(entry.path().filename().native());
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
 // What is the broker's alone: nobody else's, and nobody else may look.
-void check_private(const fs::path& folder, const char* name, uid_t uid, findings& out) {
-  auto subject = std::string{".sluice/"} + name;
+void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
+  auto subject = ".sluice/" + name;
   auto x = look(folder / name);
-  if (!x)
+  if (!x || S_ISSOCK(x->st_mode))
     return;
   if (!S_ISREG(x->st_mode))
     return out.push_back(trouble(severity::problem, subject, subject + " is no regular file", "remove it"));
   if (x->st_uid != uid)
     out.push_back(trouble(severity::problem, subject,
-                          fmt::format("{} belongs to uid {}, not to uid {}", subject, x->st_uid, uid),
-                          fmt::format("chown {} {}", uid, subject)));
+                          fmt::format("{} belongs to uid {}, not to uid {}: the next broker does not use it, and gives "
+                                      "it another name",
+                                      subject, x->st_uid, uid),
+                          "look at it, then delete it"));
+  if (x->st_nlink > 1)
+    out.push_back(trouble(severity::warning, subject,
+                          subject + " has another hard link, under which others may read or change it",
+                          "restart the broker, which replaces it by a copy"));
   if ((x->st_mode & 077U) != 0)
     out.push_back(trouble(severity::warning, subject,
-                          fmt::format("{} has the mode {:o}: others may read it", subject, x->st_mode & 07777U),
+                          fmt::format("{} has the mode {:o}: others may read it, and may have it open until the next "
+                                      "broker replaces it by a copy",
+                                      subject, x->st_mode & 07777U),
                           "chmod 600 " + subject));
   if (uid != 0 && x->st_uid == uid && (x->st_mode & 0600U) != 0600)
     out.push_back(trouble(severity::problem, subject, subject + " may not be read and written by its owner",
@@ -100,16 +125,55 @@ void check_database(const fs::path& root, const std::string& name, uid_t uid, fi
   }
 }
 
+// Others get to a file only through its folder.
+bool is_reachable(const fs::path& root, mode_t bits) {
+  auto x = look(root);
+  constexpr mode_t enter = 011;
+  return x && (x->st_mode & enter & bits) != 0;
+}
+
+void check_others(const fs::path& root, const std::string& name, findings& out) {
+  auto x = look(root / name);
+  if (!x || !S_ISREG(x->st_mode))
+    return;
+  constexpr mode_t group = 070;
+  constexpr mode_t others = 07;
+  mode_t open =
+    (is_reachable(root, group) ? x->st_mode & group : 0) | (is_reachable(root, others) ? x->st_mode & others : 0);
+  constexpr mode_t write = 022;
+  constexpr mode_t read = 044;
+  auto mode = fmt::format("{} has the mode {:o}", name, x->st_mode & 07777U);
+  auto advice = fmt::format("chmod 600 {0} (and {0}-wal, {0}-shm), unless others have to use it", name);
+  if ((open & write) != 0)
+    out.push_back(trouble(severity::warning, name,
+                          mode + ": other users may write it, past the broker, and keep every write waiting", advice));
+  else if ((open & read) != 0)
+    out.push_back(trouble(severity::note, name,
+                          mode + ": other users may read it, and by a lock on its -shm keep every write waiting",
+                          advice));
+}
+
 } // namespace
 
 findings check_permissions(const fs::path& root, const std::vector<std::string>& databases, uid_t uid) {
   findings out;
   check_folder(root, uid, out);
   check_own_folder(root / ".sluice", uid, out);
-  for (const auto* name : {"token", "broker.json", "broker.lock", "audit.db", "logs.db", "buffer.db"})
-    check_private(root / ".sluice", name, uid, out);
-  for (const auto& name : databases)
+  for (const auto& name : own_files(root / ".sluice")) {
+    if (name.find(untrusted_suffix) == std::string::npos)
+      check_private(root / ".sluice", name, uid, out);
+    else
+      out.push_back(
+        trouble(severity::warning, ".sluice/" + name,
+                ".sluice/" + name
+                  + " was in reach of other users, so a broker took it out of use; what it acknowledged is in "
+                    "the ledgers all the same",
+                "look at it, find out who could write in .sluice/, then delete it"));
+  }
+  for (const auto& name : databases) {
     check_database(root, name, uid, out);
+    check_others(root, name, out);
+  }
   if (out.empty())
     out.push_back({severity::ok, "permissions", "store", "the user can write, and nobody else reads what is private"});
   return out;

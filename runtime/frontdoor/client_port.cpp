@@ -8,6 +8,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
+#include <utility>
+
 namespace sluice {
 
 namespace {
@@ -16,14 +18,15 @@ using nlohmann::json;
 
 rpc::answer refusal(const caf::error& why) { return {nullptr, rpc::error_of(describe(why)), {}}; }
 
-template <class Result> caf::expected<json> in_json(caf::expected<Result> x) {
-  return x ? caf::expected<json>{as_json(*x)} : std::move(x.error());
+template <class Result> caf::expected<json> in_json(caf::expected<Result> x, integer_form integers) {
+  return x ? caf::expected<json>{as_json(*x, integers)} : std::move(x.error());
 }
 
 // Makes a function that can be copied from a future that cannot.
-template <class Result> auto result_of(std::future<caf::expected<Result>> x) {
-  return
-    [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x))] { return in_json(future->get()); };
+template <class Result> auto result_of(std::future<caf::expected<Result>> x, integer_form integers) {
+  return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x)), integers] {
+    return in_json(future->get(), integers);
+  };
 }
 
 } // namespace
@@ -40,22 +43,56 @@ template <class Wait> void client_port::answer_later(Wait wait, rpc::answer_to d
 
 void client_port::call(const std::string& method, json params, rpc::answer_to done) {
   if (!service_port::knows(method))
-    return done({nullptr, rpc::unknown_method(method), {}});
+    return refuse(method, params, rpc::unknown_method(method), done);
   if (method == "subscribe" || method == "unsubscribe" || method == "hello")
-    return done(refusal(make_error(errc::invalid_request, method + " is for connections to the socket itself")));
+    return refuse(method, params,
+                  make_error(errc::invalid_request, method + " is for connections to the socket itself"), done);
+  // The client library would put its own deadline in the place of one that is wrong.
   if (method == "write") {
     auto request = rpc::write_from_json(params);
-    return request ? answer_later(result_of(to_.write_async(std::move(*request))), std::move(done))
-                   : done(refusal(request.error()));
+    if (!request)
+      return refuse(method, params, request.error(), done);
+    auto integers = request->integers;
+    return answer_later(result_of(to_.write_async(std::move(*request)), integers), std::move(done));
   }
   if (method == "read") {
     auto request = rpc::read_from_json(params);
-    return request ? answer_later(result_of(to_.read_async(std::move(*request))), std::move(done))
-                   : done(refusal(request.error()));
+    if (!request)
+      return refuse(method, params, request.error(), done);
+    auto integers = request->integers;
+    return answer_later(result_of(to_.read_async(std::move(*request)), integers), std::move(done));
   }
   if (params.is_null())
     params = json::object();
+  // Of these, one that is malformed is refused by the leader, who also records it.
   answer_later([this, method, params = std::move(params)] { return to_.call(method, params); }, std::move(done));
+}
+
+void client_port::refuse(const std::string& method, const json& params, const caf::error& why,
+                         const rpc::answer_to& done) {
+  refuse(method, params, rpc::error_of(describe(why)), done);
+}
+
+void client_port::refuse(const std::string& method, const json& params, rpc::error why, const rpc::answer_to& done) {
+  note_refusal(method, params, why);
+  done({nullptr, std::move(why), {}});
+}
+
+// The leader knows only what it is told. A client that is refused faster than that is told of is counted.
+void client_port::note_refusal(std::string_view method, const json& params, const rpc::error& why) {
+  if (notes_ >= max_notes) {
+    ++unnoted_;
+    return;
+  }
+  json note{{"method", method}, {"status", why.data.value("code", "invalid_request")}};
+  note["count"] = 1 + std::exchange(unnoted_, 0);
+  if (params.is_object())
+    for (const auto* name : {"agent", "db", "request_id", "correlation_id"})
+      if (auto at = params.find(name); at != params.end() && at->is_string())
+        note[name] = *at;
+  ++notes_;
+  answer_later([this, note = std::move(note)] { return to_.call("audit.refused", note); },
+               [this](const rpc::answer&) { --notes_; });
 }
 
 } // namespace sluice

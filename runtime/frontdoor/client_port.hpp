@@ -17,14 +17,24 @@ public:
     : to_(to), loop_(loop), waiting_(waiting) {}
 
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
 
 private:
+  static constexpr size_t max_notes = 4;
+
+  void refuse(const std::string& method, const nlohmann::json& params, rpc::error why, const rpc::answer_to& done);
+  void refuse(const std::string& method, const nlohmann::json& params, const caf::error& why,
+              const rpc::answer_to& done);
+
   // Gives what `wait` comes back with.
   template <class Wait> void answer_later(Wait wait, rpc::answer_to done);
 
   client& to_;
   boost::asio::io_context& loop_;
   boost::asio::thread_pool& waiting_;
+  // Refusals that the leader is being told of, and those that it is to be told of with the next one.
+  size_t notes_ = 0;
+  uint32_t unnoted_ = 0;
 };
 
 } // namespace sluice

@@ -58,7 +58,9 @@ fs::path folder_outside(size_t name_bytes) {
 std::optional<std::string> read_small_file(const fs::path& path) {
   descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   struct stat info {};
-  if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode))
+  // What others can write may name a socket of theirs.
+  if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid()
+      || (info.st_mode & 022) != 0)
     return std::nullopt;
   std::string text(max_info_bytes + 1, '\0');
   auto size = read(file.get(), text.data(), text.size());
@@ -105,16 +107,26 @@ caf::expected<fs::path> socket_path_of(const store_root& root, bool make_folder)
   return folder / name;
 }
 
-caf::expected<fs::path> leader_socket(const store_root& root) {
+bool is_own_socket(const store_root& root, const fs::path& socket) {
+  auto own = socket_path_of(root, false);
+  return socket == root.socket_path() || (own && socket == *own);
+}
+
+std::vector<leader_socket> leader_sockets(const store_root& root) {
+  std::vector<leader_socket> result;
+  auto own = socket_path_of(root, false);
   if (auto info = published_info(root); info && is_private_folder(info->socket.parent_path()))
-    return std::move(info->socket);
-  return socket_path_of(root, false);
+    result.push_back({info->socket, is_own_socket(root, info->socket)});
+  if (own && (result.empty() || result.front().path != *own))
+    result.push_back({std::move(*own), true});
+  return result;
 }
 
 caf::expected<void> publish(const store_root& root, const broker_info& info) {
   auto text = dump({{"pid", info.pid},
                     {"protocol", info.protocol},
                     {"version", info.version},
+                    {"root", as_json(info.root.value_or(root.identity()))},
                     {"socket", info.socket.native()},
                     {"http", info.http},
                     {"transient", info.transient},
@@ -123,7 +135,8 @@ caf::expected<void> publish(const store_root& root, const broker_info& info) {
   // Only the leader writes it, so one name for the unfinished file is enough.
   auto unfinished = path;
   unfinished += ".new";
-  descriptor file{open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  unlink(unfinished.c_str());
+  descriptor file{open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (file && write_all(file.get(), text + '\n') && rename(unfinished.c_str(), path.c_str()) == 0)
     return caf::unit;
   auto code = errno;
@@ -138,20 +151,28 @@ void unpublish(const store_root& root, const broker_info& info) {
     unlink(root.info_path().c_str());
 }
 
-std::optional<broker_info> published_info(const store_root& root) {
+namespace {
+
+std::optional<broker_info> read_info(const store_root& root) {
   auto text = read_small_file(root.info_path());
   if (!text)
     return std::nullopt;
   try {
-    auto json = nlohmann::json::parse(*text);
+    auto document = nlohmann::json::parse(*text);
     broker_info x;
-    x.pid = json.at("pid").get<pid_t>();
-    x.protocol = json.at("protocol").get<int>();
-    x.version = json.at("version").get<std::string>();
-    auto socket = json.at("socket").get<std::string>();
-    x.http = json.at("http").get<std::string>();
-    x.transient = json.at("transient").get<bool>();
-    x.started_us = json.at("started_us").get<int64_t>();
+    x.pid = document.at("pid").get<pid_t>();
+    x.protocol = document.at("protocol").get<int>();
+    x.version = document.at("version").get<std::string>();
+    auto socket = document.at("socket").get<std::string>();
+    x.http = document.at("http").get<std::string>();
+    x.transient = document.at("transient").get<bool>();
+    x.started_us = document.at("started_us").get<int64_t>();
+    if (document.contains("root")) {
+      auto identity = file_identity_from_json(document["root"]);
+      if (!identity)
+        return std::nullopt;
+      x.root = *identity;
+    }
     if (x.pid <= 0 || !is_socket_name(socket))
       return std::nullopt;
     x.socket = std::move(socket);
@@ -159,6 +180,23 @@ std::optional<broker_info> published_info(const store_root& root) {
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
+}
+
+} // namespace
+
+std::optional<broker_info> published_info(const store_root& root) {
+  auto x = read_info(root);
+  if (x && x->root && *x->root != root.identity())
+    return std::nullopt;
+  // Without an identity the place of the socket has to tell: a copied file names that of the original.
+  if (x && !x->root && !is_own_socket(root, x->socket))
+    return std::nullopt;
+  return x;
+}
+
+std::optional<file_identity> published_root(const store_root& root) {
+  auto x = read_info(root);
+  return x ? x->root : std::nullopt;
 }
 
 } // namespace sluice

@@ -2,6 +2,7 @@
 
 #include <boost/asio/buffer.hpp>
 
+#include <cstring>
 #include <sys/inotify.h>
 
 namespace sluice {
@@ -20,19 +21,34 @@ folder_watch::folder_watch(boost::asio::io_context& loop, const std::filesystem:
     return;
   events_.assign(fd);
   constexpr uint32_t itself = IN_DELETE_SELF | IN_MOVE_SELF;
-  inotify_add_watch(fd, folder.parent_path().c_str(), itself);
+  // Of those that this user may not read it is not told.
+  for (auto above = folder.parent_path(); above.has_relative_path(); above = above.parent_path())
+    inotify_add_watch(fd, above.c_str(), itself);
   if (inotify_add_watch(fd, folder.c_str(), IN_DELETE | IN_MOVED_FROM | itself) >= 0)
     await();
 }
 
 void folder_watch::await() {
-  auto take = [this, here = std::weak_ptr{alive_}](const boost::system::error_code& failed, size_t) {
+  auto take = [this, here = std::weak_ptr{alive_}](const boost::system::error_code& failed, size_t bytes) {
     if (failed || here.expired())
       return;
+    if (has_move(bytes))
+      something_gone_();
     settle();
     await();
   };
   events_.async_read_some(boost::asio::buffer(buffer_), take);
+}
+
+bool folder_watch::has_move(size_t bytes) const {
+  for (size_t at = 0; at + sizeof(inotify_event) <= bytes;) {
+    inotify_event event{};
+    std::memcpy(&event, buffer_.data() + at, sizeof event);
+    if ((event.mask & IN_MOVE_SELF) != 0)
+      return true;
+    at += sizeof event + event.len;
+  }
+  return false;
 }
 
 void folder_watch::settle() {

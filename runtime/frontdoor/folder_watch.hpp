@@ -12,8 +12,9 @@
 namespace sluice {
 
 /// Calls back when something was deleted from a folder, or moved out of it, or the folder itself or the one that it
-/// lies in was; a moment after the last such event, so that whoever deletes all of it is not interfered with. Costs
-/// nothing until then (inotify). Does nothing where the system refuses to watch. Used by the loop's thread.
+/// lies in was; a moment after the last such event, so that whoever deletes all of it is not interfered with. When the
+/// folder or one above it was moved, it calls back at once. Costs nothing until then (inotify). Does nothing where the
+/// system refuses to watch. Used by the loop's thread.
 class folder_watch {
 public:
   folder_watch(boost::asio::io_context& loop, const std::filesystem::path& folder,
@@ -22,6 +23,7 @@ public:
 private:
   void await();
   void settle();
+  bool has_move(size_t bytes) const;
 
   boost::asio::posix::stream_descriptor events_;
   boost::asio::steady_timer quiet_;

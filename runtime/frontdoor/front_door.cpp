@@ -5,6 +5,7 @@
 #include "runtime/frontdoor/http/server.hpp"
 #include "runtime/frontdoor/http/token.hpp"
 #include "runtime/frontdoor/io_actor.hpp"
+#include "runtime/frontdoor/rpc/failures.hpp"
 #include "runtime/frontdoor/service.hpp"
 #include "runtime/frontdoor/socket_server.hpp"
 #include "runtime/user_name.hpp"
@@ -40,6 +41,10 @@ public:
 
   std::unique_ptr<rpc::port> open_port() override { return service_.open_port({{}, agent_, {}}); }
 
+  void note_refusal(errc why) override {
+    open_port()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(why, "the request is too large"))));
+  }
+
   void check_health(std::function<void(http::health)> done) override {
     service_.check_health([done = std::move(done)](std::optional<std::string> why) {
       done({!why, why.value_or(std::string{})});
@@ -60,6 +65,7 @@ struct front_door::parts {
   parts(broker& of, front_door_options wanted) : leader(of), options(std::move(wanted)) {
     info.pid = getpid();
     info.version = SLUICE_VERSION;
+    info.root = leader.root().identity();
     info.transient = options.transient;
     info.started_us = now_us();
   }
@@ -163,7 +169,7 @@ void front_door::parts::look_around() {
     return;
   // Without its lock file a broker is not the leader any more: whoever comes now makes a new one.
   if (!leader.still_leads())
-    return want_stop("its lock file is gone");
+    return want_stop("its lock file is gone, or its folder was moved");
   socket->renew();
   if (!published_info(leader.root()))
     static_cast<void>(publish(leader.root(), info));

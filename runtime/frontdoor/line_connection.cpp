@@ -36,11 +36,22 @@ failure refusal(errc code, std::string message) {
 // Takes the place of the methods when there is no room for more requests.
 class refusing_port final : public rpc::port {
 public:
-  void call(const std::string&, nlohmann::json, rpc::answer_to done) override {
+  explicit refusing_port(rpc::port& methods) : methods_(methods) {}
+
+  void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override {
     auto why = refusal(errc::overloaded, "too many bytes of requests are under way");
     why.retry_after_ms = 100;
-    done({nullptr, rpc::error_of(why), {}});
+    auto error = rpc::error_of(why);
+    methods_.note_refusal(method, params, error);
+    done({nullptr, std::move(error), {}});
   }
+
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override {
+    methods_.note_refusal(method, params, why);
+  }
+
+private:
+  rpc::port& methods_;
 };
 
 bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
@@ -161,9 +172,12 @@ bool line_connection::drop_if_too_large() {
     in_.size() > fair_share && shared_.inflight_bytes + shared_.unhandled_bytes > limits.max_inflight_bytes;
   if (!too_large && !no_room)
     return false;
-  refuse(too_large ? refusal(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
-                                                + " bytes (max_request_bytes)")
-                   : refusal(errc::overloaded, "too many bytes of requests are under way"));
+  auto why = too_large ? refusal(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
+                                                    + " bytes (max_request_bytes)")
+                       : refusal(errc::overloaded, "too many bytes of requests are under way");
+  if (methods_)
+    methods_->note_refusal({}, nullptr, rpc::error_of(why));
+  refuse(why);
   return true;
 }
 
@@ -179,7 +193,7 @@ void line_connection::handle(std::string_view line) {
       self->answered(bytes, text);
   };
   if (shared_.inflight_bytes > shared_.config.max_inflight_bytes) {
-    refusing_port no_room;
+    refusing_port no_room{*methods_};
     rpc::dispatch(line, no_room, done);
   } else {
     rpc::dispatch(line, *methods_, done);

@@ -108,6 +108,8 @@ const std::array database_readings{
           "Repeated writes that were answered with their first outcome."},
   reading{"/failed_requests", "sluice_database_failed_requests_total", "Writes that failed."},
   reading{"/foreign_commits", "sluice_database_foreign_commits_total", "Commits made past the broker."},
+  reading{"/file_events", "sluice_database_file_events_total",
+          "Times that other programs replaced, overwrote or removed files of the database."},
   reading{"/restarts", "sluice_database_restarts_total", "Restarts of the database's actors."},
   reading{"/unmoved_wal_bytes", "sluice_database_wal_unmoved_bytes",
           "Part of the write-ahead log that is not in the database file yet.", gauge},

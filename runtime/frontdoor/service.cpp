@@ -46,7 +46,7 @@ service::service(broker& leader, const broker_info& self, asio::io_context& loop
       in_background(
         files_, [path, seq, db] { return sqlite::commits_after(path, seq, history_page, db); }, std::move(take));
     }),
-    ids_(random_seed()) {
+    ids_(random_seed()), health_([this](auto done) { look_at_health(std::move(done)); }) {
   actor_.become([this](const invalidation& x) { subscriptions_.publish(x); });
 }
 
@@ -63,13 +63,17 @@ void service::with_database(const std::string& name, with_opened then) {
   if (auto known = databases_.find(name); known != databases_.end())
     return then(known->second);
   auto canonical = leader_.resolve(name);
-  if (!canonical)
+  auto leads = leader_.still_leads();
+  if (!canonical && leads)
     return then(std::move(canonical.error()));
   // Another folder may lie at the root's path by now, and be led by another broker.
-  if (!leader_.still_leads()) {
+  if (!leads) {
     stop("its folder is gone");
     return then(make_error(errc::unavailable, "this broker does not lead the store any more"));
   }
+  // Another name of one that is open.
+  if (auto known = databases_.find(*canonical); known != databases_.end())
+    return then(known->second);
   // Requests that come meanwhile go on in their order.
   auto& waiting = opening_[name];
   waiting.push_back(std::move(then));
@@ -78,7 +82,7 @@ void service::with_database(const std::string& name, with_opened then) {
   leader_.open_database(&actor_, *canonical)
     .then(
       [this, name, canonical = *canonical](caf::ok_atom) {
-        databases_.insert_or_assign(name, leader_.opened(canonical));
+        databases_.insert_or_assign(canonical, leader_.opened(canonical));
         opened(name, leader_.opened(canonical));
       },
       [this, name](caf::error& why) { opened(name, std::move(why)); });
@@ -119,6 +123,10 @@ void service::scrape(std::function<void(std::string)> done) {
 }
 
 void service::check_health(std::function<void(std::optional<std::string>)> done) {
+  health_.ask(std::chrono::steady_clock::now(), std::move(done));
+}
+
+void service::look_at_health(std::function<void(health_check::result)> done) {
   in_background(
     files_,
     [this]() -> std::optional<std::string> {
@@ -139,6 +147,8 @@ json as_json(const broker_info& x) {
               {"in_process", false}};
   if (!x.http.empty())
     result["http"] = x.http;
+  if (x.root)
+    result["root"] = as_json(*x.root);
   return result;
 }
 

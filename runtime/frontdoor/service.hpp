@@ -3,6 +3,7 @@
 #include "actors/request_ids.hpp"
 #include "runtime/broker.hpp"
 #include "runtime/frontdoor/endpoint.hpp"
+#include "runtime/frontdoor/health_check.hpp"
 #include "runtime/frontdoor/io_actor.hpp"
 #include "runtime/frontdoor/metrics.hpp"
 #include "runtime/frontdoor/rpc/port.hpp"
@@ -54,8 +55,8 @@ public:
   /// What monitoring systems scrape.
   void scrape(std::function<void(std::string)> done);
 
-  /// Whether a write could be done now: the lock is ours, a file can be made, nothing is in quarantine. The reason if
-  /// not, else nothing.
+  /// Whether a write could be done, now or at most a second ago: a file can be made, nothing is in quarantine. The
+  /// reason if not, else nothing.
   void check_health(std::function<void(std::optional<std::string>)> done);
 
   /// The broker is about to go: who is refused for that reason is told to ask the next leader.
@@ -84,6 +85,7 @@ private:
   using with_opened = std::function<void(caf::expected<database>)>;
   void with_database(const std::string& name, with_opened then);
   void opened(const std::string& name, const caf::expected<database>& db);
+  void look_at_health(std::function<void(health_check::result)> done);
   void cancel_read(const std::string& request_id, std::function<void(bool)> done);
   // The newest commit of the database; those after it will be published.
   uint64_t listen(const database& db);
@@ -102,12 +104,13 @@ private:
   // One each, so that nobody waits for large results but those who asked for some.
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
-  // Names as clients write them; a database stays open, so a name means the same one from then on.
+  // By their own names. Other names (links, `./a.db`) are resolved each time: they may mean another file by then.
   std::unordered_map<std::string, database> databases_;
   std::unordered_map<std::string, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
   subscriptions subscriptions_;
   request_ids ids_;
+  health_check health_;
   traffic traffic_;
   metrics metrics_;
 };

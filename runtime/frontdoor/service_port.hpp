@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/audit.hpp"
 #include "runtime/frontdoor/service.hpp"
 
 #include <memory>
@@ -9,7 +10,8 @@
 
 namespace sluice {
 
-/// The methods of the protocol for one client. Destroying it cancels the client's reads and ends its subscriptions.
+/// The methods of the protocol for one client. Destroying it cancels the client's reads and ends its subscriptions; a
+/// write that was asked for is executed and recorded all the same.
 class service_port final : public rpc::port {
 public:
   service_port(service& owner, client_link link);
@@ -21,59 +23,73 @@ public:
   static bool knows(std::string_view name);
 
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
 
   bool busy() const override { return reading_ >= max_reading; }
   bool engaged() const override { return !subscribed_.empty(); }
 
 private:
-  // One call under way: who asked, since when, and where the answer goes.
+  // One call under way. It owns or outlives whatever its method needs later, so that a continuation keeps the call and
+  // nothing else: its client, and the port with it, may be gone by then.
   struct pending;
   using call_ptr = std::shared_ptr<pending>;
 
+  // What the audit gets of a call.
+  enum class record : uint8_t {
+    /// Refusals.
+    refusals,
+    /// That it was done, too.
+    all,
+    /// Refusals until a database or the buffer has the request, whose actors keep the record from then on.
+    until_handed_on,
+  };
+
+  // Methods are static, so that none of them can leave this port's address in a continuation.
   struct method {
     std::string_view name;
-    void (service_port::*run)(const nlohmann::json& params, const call_ptr& call);
+    request_type type;
+    sluice::service_port::record recorded;
+    void (*run)(const nlohmann::json& params, const call_ptr& call);
   };
   static const method methods[];
   static const method* find(std::string_view name);
 
-  void hello(const nlohmann::json& params, const call_ptr& call);
-  void ping(const nlohmann::json& params, const call_ptr& call);
-  void write(const nlohmann::json& params, const call_ptr& call);
-  void read(const nlohmann::json& params, const call_ptr& call);
-  void cancel(const nlohmann::json& params, const call_ptr& call);
-  void status(const nlohmann::json& params, const call_ptr& call);
-  void list_audit(const nlohmann::json& params, const call_ptr& call);
-  void verify_audit(const nlohmann::json& params, const call_ptr& call);
-  void subscribe(const nlohmann::json& params, const call_ptr& call);
-  void unsubscribe(const nlohmann::json& params, const call_ptr& call);
-  void shutdown(const nlohmann::json& params, const call_ptr& call);
-  void log(const nlohmann::json& params, const call_ptr& call);
-  void recent_logs(const nlohmann::json& params, const call_ptr& call);
-  void reset_retries(const nlohmann::json& params, const call_ptr& call);
-  void put(const nlohmann::json& params, const call_ptr& call);
-  void get(const nlohmann::json& params, const call_ptr& call);
-  void flush(const nlohmann::json& params, const call_ptr& call);
-  void list_rejected(const nlohmann::json& params, const call_ptr& call);
-  void requeue(const nlohmann::json& params, const call_ptr& call);
-  void discard(const nlohmann::json& params, const call_ptr& call);
+  static void hello(const nlohmann::json& params, const call_ptr& call);
+  static void ping(const nlohmann::json& params, const call_ptr& call);
+  static void write(const nlohmann::json& params, const call_ptr& call);
+  static void read(const nlohmann::json& params, const call_ptr& call);
+  static void cancel(const nlohmann::json& params, const call_ptr& call);
+  static void status(const nlohmann::json& params, const call_ptr& call);
+  static void list_audit(const nlohmann::json& params, const call_ptr& call);
+  static void verify_audit(const nlohmann::json& params, const call_ptr& call);
+  static void note_refused(const nlohmann::json& params, const call_ptr& call);
+  static void subscribe(const nlohmann::json& params, const call_ptr& call);
+  static void unsubscribe(const nlohmann::json& params, const call_ptr& call);
+  static void shutdown(const nlohmann::json& params, const call_ptr& call);
+  static void log(const nlohmann::json& params, const call_ptr& call);
+  static void recent_logs(const nlohmann::json& params, const call_ptr& call);
+  static void reset_retries(const nlohmann::json& params, const call_ptr& call);
+  static void put(const nlohmann::json& params, const call_ptr& call);
+  static void get(const nlohmann::json& params, const call_ptr& call);
+  static void flush(const nlohmann::json& params, const call_ptr& call);
+  static void list_rejected(const nlohmann::json& params, const call_ptr& call);
+  static void requeue(const nlohmann::json& params, const call_ptr& call);
+  static void discard(const nlohmann::json& params, const call_ptr& call);
+  static void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
 
-  template <class Request>
-  void refuse(const call_ptr& call, const Request& x, request_type type, const caf::error& why) const;
-  template <class Request> void sign(Request& x, pending& call) const;
-  void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
   void run_read(const database& db, read_request request, const call_ptr& call);
 
   service& service_;
-  client_link link_;
-  // Answers that come when the port is gone are dropped.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  const std::shared_ptr<const client_link> link_;
+  // Calls know this port by it, as long as there is one.
+  std::shared_ptr<service_port> here_{this, [](service_port*) {}};
   // Answers to reads may be large, and nobody knows how large before they are there.
   static constexpr size_t max_reading = 8;
   size_t reading_ = 0;
   std::set<std::string> to_cancel_;
   std::set<subscriptions::id> subscribed_;
-  bool refused_ = false;
+  // Why nothing is done for this connection.
+  std::optional<errc> refused_;
 };
 
 } // namespace sluice

@@ -9,9 +9,12 @@ void service_port::put(const json& params, const call_ptr& call) {
   auto x = rpc::buffer_put_from_json(params);
   if (!x)
     return call->fail(x.error());
-  sign(*x, *call);
-  service_.leader_.buffer()
-    .put(&service_.actor_, std::move(*x))
+  if (!call->sign(*x))
+    return;
+  call->recorded = true;
+  auto& owner = call->owner;
+  owner.leader_.buffer()
+    .put(&owner.actor_, std::move(*x))
     .then([call](const buffer_receipt& receipt) { call->succeed(as_json(receipt)); },
           [call](const caf::error& why) { call->fail(why); });
 }
@@ -20,10 +23,13 @@ void service_port::get(const json& params, const call_ptr& call) {
   auto x = rpc::buffer_get_from_json(params);
   if (!x)
     return call->fail(x.error());
-  sign(*x, *call);
-  service_.leader_.buffer()
-    .get(&service_.actor_, std::move(*x))
-    .then([call](const buffered_row& row) { call->succeed(as_json(row)); },
+  if (!call->sign(*x))
+    return;
+  call->recorded = true;
+  auto& owner = call->owner;
+  owner.leader_.buffer()
+    .get(&owner.actor_, std::move(*x))
+    .then([call](const buffered_row& row) { call->succeed(as_json(row, call->integers)); },
           [call](const caf::error& why) { call->fail(why); });
 }
 
@@ -31,11 +37,12 @@ void service_port::flush(const json& params, const call_ptr& call) {
   auto x = rpc::flush_from_json(params);
   if (!x)
     return call->fail(x.error());
-  if (x->agent.empty())
-    x->agent = link_.agent;
-  call->agent = x->agent;
-  service_.leader_.buffer()
-    .flush(&service_.actor_, std::move(*x))
+  if (!call->sign(*x))
+    return;
+  call->recorded = true;
+  auto& owner = call->owner;
+  owner.leader_.buffer()
+    .flush(&owner.actor_, std::move(*x))
     .then([call](const flush_report& report) { call->succeed(as_json(report)); },
           [call](const caf::error& why) { call->fail(why); });
 }
@@ -44,7 +51,9 @@ void service_port::list_rejected(const json& params, const call_ptr& call) {
   auto query = rpc::rejected_query_from_json(params);
   if (!query)
     return call->fail(query.error());
-  service_.actor_.request(service_.leader_.actors().buffer(), caf::infinite, *query)
+  call->integers = query->integers;
+  auto& owner = call->owner;
+  owner.actor_.request(owner.leader_.actors().buffer(), caf::infinite, *query)
     .then([call](const rejected_page& page) { pending::succeed(call, page); },
           [call](const caf::error& why) { call->fail(why); });
 }
@@ -61,8 +70,15 @@ void service_port::decide_on_rejected(const json& params, const call_ptr& call, 
   auto ids = rpc::rejected_ids_from_json(params);
   if (!ids)
     return call->fail(ids.error());
-  service_.actor_
-    .request(service_.leader_.actors().buffer(), caf::infinite, rejected_decision{std::move(*ids), discard})
+  unrecorded_request names;
+  rpc::read_names(params, names);
+  rejected_decision x{std::move(*ids), discard, std::move(names.agent)};
+  if (!call->sign(x))
+    return;
+  call->recorded = true;
+  auto& owner = call->owner;
+  owner.leader_.buffer()
+    .decide(&owner.actor_, std::move(x))
     .then(
       [call, done](uint64_t count) {
         call->succeed({{done, count}});

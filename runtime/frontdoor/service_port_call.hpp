@@ -1,6 +1,8 @@
 #pragma once
 
+#include "actors/names.hpp"
 #include "runtime/frontdoor/rpc/failures.hpp"
+#include "runtime/frontdoor/rpc/request_names.hpp"
 #include "runtime/frontdoor/service_port.hpp"
 #include "runtime/json.hpp"
 
@@ -60,11 +62,19 @@ struct service_port::pending {
   using steady = std::chrono::steady_clock;
 
   service& owner;
-  std::weak_ptr<bool> port;
-  std::string_view method;
-  std::string agent;
-  steady::time_point start = steady::now();
+  std::weak_ptr<service_port> port;
+  std::shared_ptr<const client_link> link;
+  const method& what;
   rpc::answer_to done;
+  /// Who asks and what about, for the audit; of `params`, as long as those are there, if it does not say.
+  unrecorded_request names{};
+  const nlohmann::json* params = nullptr;
+  /// Whether others have seen to the audit.
+  bool recorded = false;
+  std::string agent{};
+  steady::time_point start = steady::now();
+  // How the request wants integers.
+  integer_form integers = integer_form::number;
 
   // Bytes that are written out by another thread than the loop's.
   static constexpr size_t large_result = 32 * 1024;
@@ -72,8 +82,10 @@ struct service_port::pending {
   void answer(rpc::answer x) {
     auto now = steady::now();
     auto code = word_of(x);
-    owner.metrics_.observe(method, code, now - start);
-    owner.traffic_.answered(method, agent, x.error.has_value(), now - start, now);
+    owner.metrics_.observe(what.name, code, now - start);
+    owner.traffic_.answered(what.name, agent, x.error.has_value(), now - start, now);
+    if (!recorded && (x.error || what.recorded == record::all))
+      enter(code);
     if (!port.expired())
       done(std::move(x));
   }
@@ -83,9 +95,9 @@ struct service_port::pending {
   // Writing out a large result takes milliseconds, in which the loop could serve everybody else.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
-      return self->succeed(as_json(result));
+      return self->succeed(answer_as_json(result, self->integers));
     self->owner.in_background(
-      self->owner.rendering_, [result] { return dump(as_json(result)); },
+      self->owner.rendering_, [result, integers = self->integers] { return dump(answer_as_json(result, integers)); },
       [self](std::string text) {
         self->answer({nullptr, std::nullopt, std::move(text)});
       });
@@ -98,14 +110,43 @@ struct service_port::pending {
     answer({nullptr, std::move(error), {}});
   }
   void fail(const caf::error& why) { fail(describe(why)); }
-};
 
-// Says who asks.
-template <class Request> void service_port::sign(Request& x, pending& call) const {
-  x.peer = link_.peer;
-  if (x.agent.empty())
-    x.agent = link_.agent;
-  call.agent = x.agent;
-}
+  // Refuses a request that was read, but reached nobody who would record that.
+  template <class Request> void refuse(const Request& x, const caf::error& why) {
+    names.agent = x.agent;
+    names.db = x.db;
+    names.request_id = x.request_id;
+    names.correlation_id = x.correlation_id;
+    fail(why);
+  }
+
+  // Says who asks. False when that is nobody who may; the call is answered then.
+  template <class Request> bool sign(Request& x) {
+    x.peer = link->peer;
+    integers = integers_of(x);
+    return sign(x.agent);
+  }
+
+  bool sign(std::string& name) {
+    if (name.empty())
+      name = link->agent;
+    else if (auto why = why_no_agent(name)) {
+      fail(make_error(errc::invalid_request, "agent " + *why));
+      return false;
+    }
+    agent = name;
+    return true;
+  }
+
+private:
+  void enter(std::string_view status) {
+    names.type = what.type;
+    names.link_agent = link->agent;
+    names.peer = link->peer;
+    if (params)
+      rpc::read_names(*params, names);
+    owner.leader_.record(names, status);
+  }
+};
 
 } // namespace sluice

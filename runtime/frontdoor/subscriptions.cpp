@@ -96,7 +96,8 @@ void subscriptions::catch_up(id who) {
 bool subscriptions::tell(id who, subscriber& to, const invalidation& what) {
   auto tables = to.wants.tables.empty() || what.everything ? what.tables : in_both(what.tables, to.wants.tables);
   if (!tables.empty() || what.everything) {
-    json params{{"subscription", who}, {"db", what.db}, {"tables", tables}, {"everything", what.everything}};
+    json params{
+      {"subscription", who}, {"db", what.db}, {"tables", texts_as_json(tables)}, {"everything", what.everything}};
     if (what.commit_seq > 0)
       params["commit_seq"] = what.commit_seq;
     if (!to.wants.push(notification("invalidation", std::move(params)), false)) {

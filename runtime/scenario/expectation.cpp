@@ -1,6 +1,7 @@
 #include "runtime/scenario/expectation.hpp"
 
 #include "runtime/json.hpp"
+#include "runtime/scenario/fields.hpp"
 #include "runtime/scenario/words.hpp"
 
 #include <fmt/format.h>
@@ -34,10 +35,10 @@ constexpr std::array all_matchers{
   matcher{"$exists", "true or false", "a member that is there, whatever it is; or that is not"},
 };
 
-// Blobs and reals that YAML cannot say are values that begin with the same sign.
+// Values that YAML cannot say begin with the same sign.
 bool is_matcher(const node& x) {
   return x.is(node_kind::map) && !x.members.empty() && x.members[0].name.starts_with('$')
-         && x.members[0].name != "$blob" && x.members[0].name != "$real";
+         && !is_value_tag(x.members[0].name);
 }
 
 bool takes(std::string_view name, const node& x) {

@@ -13,8 +13,7 @@ namespace {
 
 bool is_value(const node& x) {
   if (x.is(node_kind::map))
-    return x.members.size() == 1 && (x.members[0].name == "$blob" || x.members[0].name == "$real")
-           && x.members[0].content.is(node_kind::text);
+    return x.members.size() == 1 && is_value_tag(x.members[0].name) && x.members[0].content.is(node_kind::text);
   return !x.is(node_kind::list) && !x.is(node_kind::boolean);
 }
 
@@ -73,6 +72,10 @@ std::string got_instead(const node& x) {
 }
 
 } // namespace
+
+bool is_value_tag(std::string_view name) noexcept {
+  return name == "$blob" || name == "$text" || name == "$integer" || name == "$real";
+}
 
 std::string requirement_of(const field& x) {
   switch (x.type) {

@@ -27,6 +27,9 @@ enum class field_type : uint8_t {
   step_list,
 };
 
+/// Whether a map with this one member is a value that YAML cannot say: `$blob`, `$text`, `$integer` or `$real`.
+bool is_value_tag(std::string_view name) noexcept;
+
 /// A member that a step of some kind may have. The parser, the schema for editors and the documentation follow from it.
 struct field {
   std::string_view name;

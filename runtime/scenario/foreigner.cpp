@@ -1,6 +1,7 @@
 #include "runtime/scenario/foreigner.hpp"
 
 #include "messages/error.hpp"
+#include "runtime/scenario/file_events.hpp"
 #include "runtime/scenario/line_link.hpp"
 
 #include <chrono>
@@ -48,7 +49,7 @@ caf::expected<json> foreigner::obey(const json& command) {
     return lock(db);
   if (what == "unlock")
     return unlock(db);
-  return make_error(errc::internal, "nothing is known of " + what);
+  return change_files(root_, command);
 }
 
 caf::expected<sqlite::connection> foreigner::open(const std::string& db) const {

@@ -21,8 +21,8 @@ public:
   /// @param root the folder of the store
   explicit foreigner(std::filesystem::path root) : root_(std::move(root)) {}
 
-  /// Does `{"do":"execute","db","sql":[...]}`, `{"do":"lock","db"}` or `{"do":"unlock","db"}`. Waits for a lock for
-  /// half a minute.
+  /// Does `{"do":"execute","db","sql":[...]}`, `{"do":"lock","db"}` or `{"do":"unlock","db"}`, waiting for
+  /// a lock for half a minute; or what `change_files` takes.
   caf::expected<nlohmann::json> obey(const nlohmann::json& command);
 
 private:

@@ -8,7 +8,7 @@ namespace sluice::scenario {
 std::span<const step_kind> step_kinds() {
   static const std::vector<step_kind> all = [] {
     std::vector<step_kind> result;
-    for (auto make : {request_kinds, fault_kinds, control_kinds})
+    for (auto make : {request_kinds, fault_kinds, file_kinds, control_kinds})
       for (auto& x : make())
         result.push_back(std::move(x));
     return result;

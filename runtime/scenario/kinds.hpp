@@ -13,11 +13,18 @@ inline constexpr int64_t day_ms = 86'400'000;
 
 inline const field db_field{"db", field_type::text, "The database: a file in the store's folder", true};
 
+/// A kind of step that the stage does, and that is no request.
+step_kind event(std::string_view name, std::string_view about, std::vector<field> fields,
+                std::vector<std::string_view> answers = {});
+
 /// Requests of agents: the methods of the protocol.
 std::vector<step_kind> request_kinds();
 
 /// What goes wrong: in the broker's process, on its disk, and by others who open the files.
 std::vector<step_kind> fault_kinds();
+
+/// Everyday events: files removed, restored and copied by other programs, clients that go away, a clock that is set.
+std::vector<step_kind> file_kinds();
 
 /// Waiting, repeating, doing several things at once; what is known of several answers together.
 std::vector<step_kind> control_kinds();

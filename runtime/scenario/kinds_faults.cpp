@@ -9,24 +9,9 @@ namespace {
 using nlohmann::json;
 using enum field_type;
 
-// Has the stage do it.
-void act(play& in, const step& what, json fields, on_answer done) {
-  in.on().act(what.kind->name, std::move(fields), std::move(done));
-}
-
-step_kind fault(std::string_view name, std::string_view about, std::vector<field> fields) {
-  step_kind x;
-  x.name = name;
-  x.about = about;
-  x.fields = std::move(fields);
-  x.needs_stage = true;
-  x.run = act;
-  return x;
-}
-
 step_kind make_kill() {
   auto x =
-    fault("kill", "Kills an actor of the broker, or its whole process as kill -9 does",
+    event("kill", "Kills an actor of the broker, or its whole process as kill -9 does",
           {{"what", choice, "Whom", true, 0, 0, {"process", "writer", "reader", "cache", "audit", "buffer", "log"}},
            {"db", text, "Of a writer or reader: its database; needed if there are several"}});
   x.short_for = "what";
@@ -34,7 +19,7 @@ step_kind make_kill() {
 }
 
 step_kind make_stop() {
-  return fault("stop", "Ends the broker in order, as sluice stop does; the next request starts another one", {});
+  return event("stop", "Ends the broker in order, as sluice stop does; the next request starts another one", {});
 }
 
 void check_disk_fault(const node& fields) {
@@ -47,7 +32,7 @@ void check_disk_fault(const node& fields) {
 }
 
 step_kind make_disk_fault() {
-  auto x = fault(
+  auto x = event(
     "disk.fault", "From now on, operations of the broker's disk go wrong",
     {{"effect", choice, "What becomes of them", true, 0, 0, {"io_error", "full", "delay", "kill_before", "kill_after"}},
      {"on", choice, "Which operations", true, 0, 0, {"open", "read", "write", "sync", "truncate", "remove", "lock"}},
@@ -60,7 +45,7 @@ step_kind make_disk_fault() {
 }
 
 step_kind make_disk_room() {
-  auto x = fault("disk.room", "From now on, so many bytes more may be written past the ends of files",
+  auto x = event("disk.room", "From now on, so many bytes more may be written past the ends of files",
                  {{"bytes", whole, "0 is a full disk", true, 0}});
   x.short_for = "bytes";
   return x;
@@ -68,7 +53,7 @@ step_kind make_disk_room() {
 
 step_kind make_foreign_lock() {
   auto x =
-    fault("foreign.lock", "A process past the broker takes the database's write lock",
+    event("foreign.lock", "A process past the broker takes the database's write lock",
           {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
   x.short_for = "db";
   return x;
@@ -76,11 +61,25 @@ step_kind make_foreign_lock() {
 
 } // namespace
 
+step_kind event(std::string_view name, std::string_view about, std::vector<field> fields,
+                std::vector<std::string_view> answers) {
+  step_kind x;
+  x.name = name;
+  x.about = about;
+  x.fields = std::move(fields);
+  x.answers = std::move(answers);
+  x.needs_stage = true;
+  x.run = [](play& in, const step& what, json parameters, on_answer done) {
+    in.on().act(what.kind->name, std::move(parameters), std::move(done));
+  };
+  return x;
+}
+
 std::vector<step_kind> fault_kinds() {
-  auto unlock = fault("foreign.unlock", "That process lets go of the lock", {db_field});
-  auto write = fault("foreign.write", "A process past the broker writes to the database",
+  auto unlock = event("foreign.unlock", "That process lets go of the lock", {db_field});
+  auto write = event("foreign.write", "A process past the broker writes to the database",
                      {db_field, {"sql", text, "One statement", true}});
-  auto advance = fault("clock.advance", "Lets time pass at once, on a stage with a clock of its own",
+  auto advance = event("clock.advance", "Lets time pass at once, on a stage with a clock of its own",
                        {{"ms", whole, "How much", true, 1, 366 * day_ms}});
   advance.short_for = "ms";
   unlock.short_for = "db";
@@ -88,7 +87,7 @@ std::vector<step_kind> fault_kinds() {
           make_stop(),
           make_disk_fault(),
           make_disk_room(),
-          fault("disk.heal", "The disk is as good as new", {}),
+          event("disk.heal", "The disk is as good as new", {}),
           make_foreign_lock(),
           std::move(unlock),
           std::move(write),

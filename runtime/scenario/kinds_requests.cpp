@@ -62,6 +62,7 @@ step_kind make_write() {
                     {"statements", statements, "Several statements: each has sql and params"},
                     {"idempotency_key", text, "The same key and statements are applied once"},
                     {"deadline_ms", whole, "When to give it up", false, 1, day_ms},
+                    {"foreign_keys", choice, "off: checked before the commit only", false, 0, 0, {"on", "off"}},
                     {"request_id", text, "Its name in the audit"},
                     {"correlation_id", text, "What it belongs to"}},
                    {"outcome", "replayed", "commit_seq", "request_id", "results"}, true);

@@ -29,10 +29,10 @@ caf::expected<json> listener::begin(const json& params) {
   auto root = store_root::open(root_);
   if (!root)
     return std::move(root.error());
-  auto socket = leader_socket(*root);
-  if (!socket)
-    return std::move(socket.error());
-  auto connection = connect_to(*socket);
+  caf::expected<std::optional<descriptor>> connection{std::nullopt};
+  for (const auto& socket : leader_sockets(*root))
+    if (connection && !*connection)
+      connection = connect_to(socket.path);
   if (!connection)
     return std::move(connection.error());
   std::array<int, 2> ends{-1, -1};

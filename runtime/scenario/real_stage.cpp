@@ -2,7 +2,10 @@
 
 #include "messages/error.hpp"
 #include "runtime/client.hpp"
+#include "runtime/frontdoor/client/connect.hpp"
+#include "runtime/frontdoor/endpoint.hpp"
 #include "runtime/scenario/events.hpp"
+#include "runtime/scenario/file_events.hpp"
 #include "runtime/scenario/foreigner.hpp"
 #include "runtime/scenario/line_link.hpp"
 #include "runtime/scenario/listener.hpp"
@@ -100,7 +103,7 @@ public:
   std::string_view name() const override { return "the real runtime"; }
 
   std::optional<std::string> why_not(std::string_view kind) const override {
-    if (kind == "clock.advance")
+    if (kind == "clock.advance" || kind == "clock.set")
       return "its clock is the machine's";
     return std::nullopt;
   }
@@ -167,7 +170,9 @@ public:
   }
 
   void act(std::string_view kind, json fields, on_answer done) override {
-    if (kind.starts_with("foreign."))
+    if (kind == "client.leave")
+      return in_background([this, fields] { return leave(fields); }, std::move(done));
+    if (kind.starts_with("foreign.") || kind.starts_with("files.") || kind.starts_with("store."))
       return act_abroad(kind.substr(kind.find('.') + 1), std::move(fields), std::move(done));
     in_background(
       [this, kind = std::string{kind}, fields = std::move(fields)]() mutable -> caf::expected<json> {
@@ -226,7 +231,8 @@ private:
   void act_abroad(std::string_view what, json fields, on_answer done) {
     auto time = fields.value("for_ms", int64_t{0});
     auto db = fields.value("db", "");
-    json command{{"do", what}, {"db", db}};
+    auto command = fields;
+    command["do"] = what;
     if (what == "write")
       command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
     in_background([this, command] { return ask_foreigner(command); },
@@ -235,6 +241,24 @@ private:
                       after(milliseconds{time}, [this, db] { act_abroad("unlock", json{{"db", db}}, [](auto&&) {}); });
                     done(std::move(answer));
                   });
+  }
+
+  // On a connection of its own, which is closed as soon as the request is on its way.
+  caf::expected<json> leave(const json& fields) {
+    if (auto way = way_of(known("someone")); !way)
+      return std::move(way.error());
+    else if (auto there = (*way)->call("ping", json::object()); !there)
+      return there;
+    auto root = store_root::open(store_);
+    auto socket = root ? leader_socket(*root) : caf::expected<fs::path>{std::move(root.error())};
+    auto connection = socket ? connect_to(*socket) : caf::expected<std::optional<descriptor>>{socket.error()};
+    if (!connection)
+      return std::move(connection.error());
+    if (!*connection)
+      return make_error(errc::unavailable, "nobody answers at the broker's socket");
+    line_link{std::move(**connection), descriptor{}}.send(
+      {{"jsonrpc", "2.0"}, {"id", 1}, {"method", "write"}, {"params", as_write(fields)}});
+    return json::object();
   }
 
   caf::expected<json> ask_foreigner(const json& command) {

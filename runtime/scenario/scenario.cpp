@@ -1,6 +1,7 @@
 #include "runtime/scenario/scenario.hpp"
 
 #include "runtime/config.hpp"
+#include "runtime/json_text.hpp"
 #include "runtime/scenario/parse_step.hpp"
 #include "runtime/scenario/words.hpp"
 
@@ -60,7 +61,7 @@ std::string toml_value(const node& x, std::string_view key) {
   case node_kind::boolean:
   case node_kind::integer:
   case node_kind::real:
-  case node_kind::text: return to_json(x).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  case node_kind::text: return dump(to_json(x));
   default: throw mistake{x.at, fmt::format("{} must be a word or a number, and is {}", key, to_string(x.kind))};
   }
 }

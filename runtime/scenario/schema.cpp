@@ -120,7 +120,8 @@ json step_type() {
 
 json value_type() {
   auto one = [](const char* name) { return object({{name, {{"type", "string"}}}}, json::array({name})); };
-  return either({{{"type", json::array({"null", "number", "string"})}}, one("$blob"), one("$real")});
+  return either(
+    {{{"type", json::array({"null", "number", "string"})}}, one("$blob"), one("$text"), one("$integer"), one("$real")});
 }
 
 json settings_type() {

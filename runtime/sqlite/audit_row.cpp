@@ -1,5 +1,7 @@
 #include "runtime/sqlite/audit_row.hpp"
 
+#include "runtime/json_text.hpp"
+
 #include <nlohmann/json.hpp>
 #include <sqlite3.h>
 
@@ -12,11 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array request_types{request_type::write, request_type::read, request_type::cache_hit,
-                                   request_type::foreign_commit, request_type::audit_gap,
-                                   request_type::buffered,       request_type::ledger_epoch,
-                                   request_type::repair};
-
 template <class Field> constexpr bool is_number = std::is_same_v<std::remove_cv_t<Field>, int64_t>;
 
 table_set read_tables(std::string_view text) {
@@ -24,10 +21,12 @@ table_set read_tables(std::string_view text) {
     return nullptr;
   auto parsed = json::parse(text, nullptr, false);
   std::vector<std::string> result;
-  if (parsed.is_array() && std::all_of(parsed.begin(), parsed.end(), [](const json& x) { return x.is_string(); }))
-    result = parsed.get<std::vector<std::string>>();
-  else
-    result.emplace_back(text);
+  for (const auto& x : parsed.is_array() ? parsed : json::array())
+    if (auto name = text_from_json(x))
+      result.push_back(std::move(*name));
+  // None of ours is anything but a list of names.
+  if (!parsed.is_array() || result.size() != parsed.size())
+    result.assign(1, std::string{text});
   return std::make_shared<const std::vector<std::string>>(std::move(result));
 }
 
@@ -62,10 +61,7 @@ audit_record to_record(const audit_row& x) {
   r.request_id = x.request_id;
   r.agent = x.agent;
   r.db = x.db;
-  auto type = std::find_if(request_types.begin(), request_types.end(),
-                           [&](request_type t) { return to_string(t) == x.request_type; });
-  // No record of ours has another word; verifying tells.
-  r.type = type == request_types.end() ? request_type::audit_gap : *type;
+  r.type = request_type_of(x.request_type);
   r.key = x.key;
   r.status = x.status;
   r.latency_us = static_cast<uint64_t>(x.latency_us);
@@ -82,7 +78,7 @@ audit_record to_record(const audit_row& x) {
 std::string tables_text(const table_set& tables) {
   if (!tables || tables->empty())
     return {};
-  return json(*tables).dump(-1, ' ', false, json::error_handler_t::replace);
+  return dump(texts_as_json(*tables));
 }
 
 void bind_row(prepared_statement& to, const audit_row& x, std::string_view prev_hash, std::string_view hash) {

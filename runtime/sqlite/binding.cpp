@@ -1,6 +1,8 @@
 #include "runtime/sqlite/binding.hpp"
 
-#include "runtime/sqlite/utf8.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
+
+#include <sqlite3.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,11 +13,11 @@ namespace {
 
 caf::error invalid(std::string why) { return make_error(errc::invalid_request, std::move(why)); }
 
-const char* objection(const value& x) noexcept {
+const char* objection(const cached_statement& to, const value& x) noexcept {
   if (const auto* real = x.real(); real && std::isnan(*real))
     return " is not a number (NaN), which SQLite cannot store";
-  if (const auto* text = x.text(); text && !is_utf8(*text))
-    return " is not UTF-8 text; send it as a blob";
+  if (const auto* text = x.text(); text && !fits_utf16(*text) && stores_utf16(sqlite3_db_handle(to.stmt.handle())))
+    return " is not UTF-8, or holds U+FFFE or U+FFFF, which SQLite replaces in a UTF-16 database; send it as a blob";
   return nullptr;
 }
 
@@ -34,7 +36,7 @@ caf::error bind_positional(cached_statement& x, const std::vector<value>& values
     return wrong_count(x, values.size());
   int index = 0;
   for (const auto& content : values) {
-    if (const auto* why = objection(content))
+    if (const auto* why = objection(x, content))
       return invalid("value " + std::to_string(index + 1) + why);
     x.stmt.bind(++index, content);
   }
@@ -43,11 +45,11 @@ caf::error bind_positional(cached_statement& x, const std::vector<value>& values
 
 using by_name = std::vector<const named_value*>;
 
-caf::error sort_names(const std::vector<named_value>& values, by_name& sorted) {
+caf::error sort_names(const cached_statement& to, const std::vector<named_value>& values, by_name& sorted) {
   for (const auto& x : values) {
     if (x.name.empty())
       return invalid("a value was given without a name");
-    if (const auto* why = objection(x.content))
+    if (const auto* why = objection(to, x.content))
       return invalid("parameter '" + x.name + "'" + why);
     sorted.push_back(&x);
   }
@@ -58,7 +60,7 @@ caf::error sort_names(const std::vector<named_value>& values, by_name& sorted) {
 
 caf::error bind_named(cached_statement& x, const std::vector<named_value>& values) {
   by_name sorted;
-  if (auto why = sort_names(values, sorted))
+  if (auto why = sort_names(x, values, sorted))
     return why;
   std::vector<bool> used(sorted.size());
   int index = 0;

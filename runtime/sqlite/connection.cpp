@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <fcntl.h>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -36,11 +37,13 @@ caf::error check_parent(const std::filesystem::path& path) {
 caf::error check_file(const std::filesystem::path& path, open_mode mode) {
   struct stat info {};
   auto writes = mode == open_mode::read_write_create;
-  if (stat(path.c_str(), &info) != 0) {
+  if (lstat(path.c_str(), &info) != 0) {
     if (errno != ENOENT && errno != ENOTDIR)
       return quoted(errno == EACCES ? errc::not_authorized : errc::io_error, path, "cannot be looked up");
     return writes ? check_parent(path) : quoted(errc::unknown_database, path, "does not exist");
   }
+  if (S_ISLNK(info.st_mode))
+    return quoted(errc::invalid_request, path, "is a symbolic link, which is not followed when it is opened");
   if (!S_ISREG(info.st_mode))
     return quoted(errc::unknown_database, path, "is not a database file");
   if (access(path.c_str(), R_OK) != 0)
@@ -48,6 +51,15 @@ caf::error check_file(const std::filesystem::path& path, open_mode mode) {
   if (writes && access(path.c_str(), W_OK) != 0)
     return quoted(errc::read_only, path, "may not be written");
   return {};
+}
+
+// SQLite would make it as the umask has it; others could then read it, and hold up every write by a lock on -shm, which
+// has the mode of the database. Without a descriptor: closing one could drop the locks of other connections.
+void create_private(const std::filesystem::path& path) noexcept {
+  constexpr mode_t for_owner = 0600;
+  // The umask may take from it.
+  if (mknod(path.c_str(), S_IFREG | for_owner, 0) == 0)
+    static_cast<void>(fchmodat(AT_FDCWD, path.c_str(), for_owner, 0));
 }
 
 std::string immutable_uri(const std::filesystem::path& file) {
@@ -88,9 +100,11 @@ caf::expected<connection> connection::open(const std::filesystem::path& path, co
     return make_error(errc::unknown_database, "a database needs a file name");
   if (auto why = check_file(file, options.mode))
     return why;
+  if (options.mode == open_mode::read_write_create)
+    create_private(file);
   auto writes = options.mode == open_mode::read_write_create;
   auto flags = (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX
-               | SQLITE_OPEN_EXRESCODE;
+               | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
   sqlite3* raw = nullptr;
   auto code = options.immutable && !writes
                 ? sqlite3_open_v2(immutable_uri(file).c_str(), &raw, flags | SQLITE_OPEN_URI, nullptr)
@@ -122,7 +136,7 @@ caf::expected<void> connection::configure(const connection_options& options) {
     return done;
   if (!writes) {
     // Closing must not checkpoint either.
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    keep_log_on_close();
   } else {
     if (auto done = use_wal(); !done)
       return done;
@@ -178,6 +192,19 @@ bool connection::in_transaction() const noexcept { return handle_ && sqlite3_get
 bool connection::file_moved() const noexcept {
   int moved = 0;
   return sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+}
+
+bool connection::has_log() const {
+  sqlite3_stmt* stmt = nullptr;
+  auto is_wal = sqlite3_prepare_v2(handle(), "PRAGMA journal_mode", -1, &stmt, nullptr) == SQLITE_OK
+                && sqlite3_step(stmt) == SQLITE_ROW
+                && sqlite3_stricmp(reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)), "wal") == 0;
+  sqlite3_finalize(stmt);
+  return is_wal;
+}
+
+void connection::keep_log_on_close() noexcept {
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 void connection::set_busy_timeout(milliseconds time) noexcept {

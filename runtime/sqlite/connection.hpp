@@ -16,7 +16,7 @@ namespace sluice::sqlite {
 enum class open_mode : uint8_t {
   /// Reads an existing file in whatever journal mode it has; never creates one, never checkpoints.
   read_only,
-  /// Reads and writes; creates the file when it is missing and makes it a WAL database.
+  /// Reads and writes; creates the file when it is missing, for its owner alone (0600), and makes it a WAL database.
   read_write_create,
 };
 
@@ -39,7 +39,7 @@ struct connection_options {
 /// before it is.
 class connection {
 public:
-  /// Opens `path`. `errc::unknown_database` when there is no such file (or, for writers, no such folder, or something
+  /// Opens `path`, through no symbolic link. `errc::invalid_request` when there is one, `unknown_database` when there is no such file (or, for writers, no such folder, or something
   /// that is not a file), `not_authorized` or `read_only` when the operating system refuses, `corrupt` when the file is
   /// not a database, `busy` when a foreign process holds it exclusively, `io_error` when the disk fails.
   ///
@@ -57,6 +57,12 @@ public:
 
   /// Whether the path no longer leads to the open file, because someone moved, replaced or deleted it. One `stat`.
   bool file_moved() const noexcept;
+
+  /// Whether the database is in WAL mode.
+  bool has_log() const;
+
+  /// Closing will leave the write-ahead log as it is: for files that were replaced.
+  void keep_log_on_close() noexcept;
 
   /// As in `connection_options`, from now on.
   void set_busy_timeout(std::chrono::milliseconds time) noexcept;

@@ -1,12 +1,12 @@
 #include "runtime/sqlite/inspection.hpp"
 
+#include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/file_magic.hpp"
 #include "runtime/sqlite/ledger_reader.hpp"
+#include "runtime/sqlite/read_only_place.hpp"
 #include "runtime/sqlite/statement.hpp"
 
 #include <sqlite3.h>
-
-#include <sys/stat.h>
 
 namespace sluice::sqlite {
 
@@ -32,26 +32,6 @@ private:
 
   sqlite3* db_;
   steady::time_point end_;
-};
-
-struct file_state {
-  timespec changed{};
-  off_t size = -1;
-  ino_t inode = 0;
-
-  explicit file_state(const std::filesystem::path& path) {
-    struct stat x {};
-    if (stat(path.c_str(), &x) != 0)
-      return;
-    changed = x.st_mtim;
-    size = x.st_size;
-    inode = x.st_ino;
-  }
-
-  bool operator==(const file_state& x) const noexcept {
-    return changed.tv_sec == x.changed.tv_sec && changed.tv_nsec == x.changed.tv_nsec && size == x.size
-           && inode == x.inode;
-  }
 };
 
 bool has_companion(const std::filesystem::path& path) {
@@ -116,6 +96,9 @@ caf::expected<inspection> inspect(const std::filesystem::path& path, const inspe
     return std::move(db.error());
   inspection out;
   check_pages(*db, options, out);
+  // What cannot be read has been told of.
+  if (auto objects = find_double_quoted_text(*db))
+    out.double_quoted = std::move(*objects);
   check_ledger(std::move(*db), options, out);
   return out;
 }
@@ -124,9 +107,9 @@ caf::expected<inspection> inspect(const std::filesystem::path& path, const inspe
 
 void look_without_traces(const std::filesystem::path& path, const std::function<void(bool immutable)>& look) {
   if (!has_companion(path) && journal_of(path) == journal_kind::wal) {
-    file_state before{path};
+    file_stamp before{path};
     look(true);
-    if (!has_companion(path) && file_state{path} == before)
+    if (!has_companion(path) && file_stamp{path} == before)
       return;
   }
   look(false);

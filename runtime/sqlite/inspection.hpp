@@ -34,6 +34,8 @@ struct inspection {
   /// Why the ledger could not be read; nothing when it could, or there is none.
   std::optional<failure> ledger_error;
   bool ledger_checked = true;
+  /// What in the schema depends on text in double quotes, as "trigger t1".
+  std::vector<std::string> double_quoted;
 };
 
 /// Looks into the database at `path`, read-only: never writes, never checkpoints, and leaves no files behind that were

@@ -88,7 +88,7 @@ caf::expected<void> ledger::accept() {
   if (!verdict)
     return std::move(verdict.error());
   auto lost_end = verdict->fault == ledger_fault::behind && settings_.may_lose_end;
-  if (verdict->fault != ledger_fault::none && !lost_end)
+  if (verdict->fault != ledger_fault::none && !lost_end && !has(defect::accept_older_ledger))
     return ledger_damaged(verdict->reason);
   epoch_ = state->epoch;
   head_hash_ = state->head_hash;

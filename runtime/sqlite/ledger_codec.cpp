@@ -115,6 +115,9 @@ digest payload_digest(chain_hash& hash, const write_request& request) {
   to.array(request.statements.size());
   for (const auto& x : request.statements)
     encode(to, x);
+  // Only where it is not the default: keys that are kept already stay valid.
+  if (!request.enforce_foreign_keys)
+    to.text("foreign_keys off");
   return hash.add(canonical).finish();
 }
 

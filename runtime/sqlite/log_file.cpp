@@ -221,7 +221,8 @@ caf::expected<log_page> log_file::select(const log_query& query) {
     x.agent = stmt->text(4);
     x.message = stmt->text(5);
     bytes += footprint(x);
-    if (bytes > most_bytes && !result.entries.empty())
+    result.truncated = bytes > most_bytes && !result.entries.empty();
+    if (result.truncated)
       break;
     result.entries.push_back(std::move(x));
   }

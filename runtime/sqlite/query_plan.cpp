@@ -1,5 +1,6 @@
 #include "runtime/sqlite/query_plan.hpp"
 
+#include "runtime/sqlite/sql_scan.hpp"
 #include "runtime/sqlite/statement.hpp"
 
 #include <map>
@@ -37,7 +38,10 @@ caf::expected<void> append_plan(const connection& db, const statement& x, std::s
 caf::expected<std::string> query_plan(const connection& db, std::span<const statement> statements) {
   std::string result;
   for (const auto& x : statements)
-    if (auto done = append_plan(db, x, result); !done)
+    // A PRAGMA has no plan, and acts when it is prepared.
+    if (leading_keyword(x.sql.str()) == "PRAGMA")
+      continue;
+    else if (auto done = append_plan(db, x, result); !done)
       return std::move(done.error());
   return result;
 }

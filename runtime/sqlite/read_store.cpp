@@ -1,12 +1,19 @@
 #include "runtime/sqlite/read_store.hpp"
 
+#include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/busy_error.hpp"
+#include "runtime/sqlite/double_quotes.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/query_plan.hpp"
+#include "runtime/sqlite/read_only_place.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/statement_cache.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
+#include <optional>
 #include <utility>
 
 namespace sluice::sqlite {
@@ -19,6 +26,11 @@ constexpr int max_attempts = 5;
 
 int prepared_anew(const prepared_statement& stmt) noexcept {
   return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
+}
+
+// A view that has changed may have text in double quotes now, which only preparing anew finds out.
+bool needs_prepare(const caf::error& why) {
+  return code_of(why) == errc::sql_error && !missing_column(describe(why).message).empty();
 }
 
 // Ends a statement's execution, and with it its snapshot, however the scope is left.
@@ -44,23 +56,39 @@ struct session {
   prepared_statement commit;
   prepared_statement touch_schema;
   prepared_statement schema_version;
+  // Without a write-ahead log, commits are told by this number, as the connection counts them.
+  bool has_log = false;
+  uint32_t data_version = 0;
 };
 
-class sqlite_read_store final : public read_store {
+class sqlite_read_store final : public read_store, private file_guard::user {
 public:
-  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time)
-    : path_(std::move(path)), time_(time) {
+  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                    std::function<void()> on_recovery, std::shared_ptr<file_guard> files)
+    : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)), files_(std::move(files)) {
+    files_->join(*this);
     options_.mode = open_mode::read_only;
     options_.synchronous = config.synchronous;
-    options_.busy_timeout = config.busy_timeout;
+    busy_timeout_ = config.busy_timeout;
     options_.page_cache_bytes = config.page_cache_bytes;
   }
+
+  ~sqlite_read_store() override { files_->part(*this); }
 
   caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
   caf::expected<std::string> explain(const statement& query) override;
 
 private:
+  sqlite3* handle() const noexcept override { return session_ ? session_->db.handle() : nullptr; }
+  std::shared_ptr<void> release() noexcept override { return std::shared_ptr<session>{std::move(session_)}; }
+  bool is_writer() const noexcept override { return false; }
+
   caf::expected<void> open();
+  void close() noexcept;
+  caf::expected<executed_read> run_recovered(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
+  bool sees_external_commit();
   caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
   caf::expected<cached_statement*> find(const sql_text& sql);
   caf::expected<cached_statement*> prepare(const sql_text& sql);
@@ -74,18 +102,35 @@ private:
 
   std::filesystem::path path_;
   const clock& time_;
+  const std::function<void()> on_recovery_;
   connection_options options_;
+  std::shared_ptr<file_guard> files_;
+  std::chrono::milliseconds busy_timeout_{0};
+  // Whether the session waits for locks for a shorter time than that.
+  bool hurried_ = false;
+  // Of a file that is read as one that nobody changes.
+  std::optional<file_stamp> unchanged_;
   std::unique_ptr<session> session_;
-  uint32_t opened_ = 0;
+  uint64_t external_commits_ = 0;
   // Of the read under way.
   clock::steady deadline_{};
   const cancel_token* cancel_ = nullptr;
 };
 
 caf::expected<void> sqlite_read_store::open() {
+  if (auto may = files_->before_open(); !may)
+    return may;
+  file_stamp before{path_};
   auto db = connection::open(path_, options_);
+  auto is_immutable = !db && is_readable_as_immutable(path_, db.error());
+  if (is_immutable) {
+    auto options = options_;
+    options.immutable = true;
+    db = connection::open(path_, options);
+  }
   if (!db)
-    return std::move(db.error());
+    return unreadable_wal(path_, std::move(db.error()));
+  unchanged_ = is_immutable ? std::optional{before} : std::nullopt;
   auto made = std::make_unique<session>(std::move(*db));
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN"},
                                          {&made->commit, "COMMIT"},
@@ -95,8 +140,35 @@ caf::expected<void> sqlite_read_store::open() {
     return done;
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
-  ++opened_;
-  return caf::unit;
+  session_->has_log = !unchanged_ && session_->db.has_log();
+  session_->data_version = data_version();
+  auto known = files_->opened(*this);
+  if (!known)
+    session_.reset();
+  return known;
+}
+
+void sqlite_read_store::close() noexcept {
+  session_.reset();
+  files_->closed(*this);
+}
+
+// Whether another program has committed since this reader has last said so, and the answer may show it. Each reader says
+// it, since nobody knows whose answer comes first.
+bool sqlite_read_store::sees_external_commit() {
+  auto& s = *session_;
+  if (s.has_log) {
+    auto seen = files_->see_commits(s.db.handle(), false);
+    return std::exchange(external_commits_, seen) != seen;
+  }
+  auto version = data_version();
+  if (std::exchange(s.data_version, version) == version)
+    return false;
+  // The writer may have given it a log.
+  s.has_log = s.db.has_log();
+  if (!s.has_log)
+    external_commits_ = files_->note_external_commit();
+  return !s.has_log;
 }
 
 int sqlite_read_store::on_progress(void* self) noexcept {
@@ -107,15 +179,10 @@ int sqlite_read_store::on_progress(void* self) noexcept {
 caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
   if (request.cancel.cancelled())
     return make_error(errc::cancelled, "the request was cancelled before it ran");
-  if (session_ && session_->db.file_moved())
-    session_.reset();
-  if (!session_)
-    if (auto opened = open(); !opened)
-      return std::move(opened.error());
   auto begin = time_.now();
   deadline_ = begin + limits.timeout;
   cancel_ = &request.cancel;
-  auto result = attempt(request, limits);
+  auto result = run_recovered(request, limits);
   cancel_ = nullptr;
   // What is interrupted before the query itself, while it is prepared, does not know why.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
@@ -123,8 +190,61 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   if (result)
     result->busy_us =
       static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - begin).count());
-  if (!result && spoils_connection(code_of(result.error())))
-    session_.reset();
+  return result;
+}
+
+caf::expected<executed_read> sqlite_read_store::run_recovered(const read_request& request, const read_limits& limits) {
+  auto result = run_current(request, limits);
+  // What a read-only connection cannot do: roll back what a killed program left half written.
+  if (!result && (code_of(result.error()) == errc::read_only || code_of(result.error()) == errc::io_error)
+      && has_rollback_journal(path_)) {
+    auto recovered = recover_journal(path_, options_.busy_timeout);
+    if (!recovered)
+      return std::move(recovered.error());
+    if (*recovered && on_recovery_)
+      on_recovery_();
+    result = run_current(request, limits);
+  }
+  if (!result && code_of(result.error()) == errc::busy)
+    return busy_for(path_, result.error());
+  return result;
+}
+
+// On the files that lie at the path, from the beginning to the end.
+caf::expected<executed_read> sqlite_read_store::run_current(const read_request& request, const read_limits& limits) {
+  for (auto i = 0; i < max_attempts; ++i) {
+    if (auto may = files_->enter(*this); !may)
+      return std::move(may.error());
+    auto result = run_in_use(request, limits);
+    // What other files answered, or what was interrupted because there are others, says nothing.
+    auto is_current = files_->is_current(*this) || has(defect::use_old_connection);
+    // Nothing keeps those who may write from changing what is read as immutable.
+    auto is_unchanged = !session_ || !unchanged_ || file_stamp{path_} == *unchanged_;
+    if (session_ && (!is_unchanged || (!result && spoils_connection(code_of(result.error())))))
+      close();
+    files_->leave(*this);
+    if ((is_current && is_unchanged) || time_.now() >= deadline_)
+      return result;
+  }
+  return make_error(errc::busy, "the files of this database keep changing while it is read");
+}
+
+caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
+  if (session_ && unchanged_ && file_stamp{path_} != *unchanged_)
+    close();
+  // Neither opening nor waiting for a lock may outlast the time of the read.
+  auto hurries = limits.timeout < busy_timeout_;
+  options_.busy_timeout = hurries ? limits.timeout : busy_timeout_;
+  if (!session_) {
+    if (auto opened = open(); !opened)
+      return std::move(opened.error());
+  } else if (hurries || hurried_) {
+    session_->db.set_busy_timeout(options_.busy_timeout);
+  }
+  hurried_ = hurries;
+  auto result = attempt(request, limits);
+  if (result)
+    result->external_commit = sees_external_commit();
   return result;
 }
 
@@ -134,6 +254,7 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     if (!found)
       return std::move(found.error());
     auto& x = **found;
+    auto failed = false;
     if (!x.facts.read_only)
       return make_error(errc::invalid_request, "this statement writes; send it as a write");
     executed_read result;
@@ -142,8 +263,13 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
       auto why = bind_parameters(x, request.query.params);
       if (!why)
         why = collect(x, limits, result.result);
-      if (why)
+      if (why && (i > 0 || !needs_prepare(why)))
         return why;
+      failed = static_cast<bool>(why);
+    }
+    if (failed) {
+      session_->statements.erase(request.query.sql);
+      continue;
     }
     auto valid = still_valid(x);
     if (!valid)
@@ -151,7 +277,6 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     if (!*valid)
       continue;
     result.reads = x.facts.reads;
-    result.data_version = data_version();
     return result;
   }
   return make_error(errc::busy, "the schema of this database keeps changing");
@@ -223,6 +348,8 @@ caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& li
     for (int i = 0; i < columns && !result.truncated; ++i) {
       // Looked at before it is copied: one value may be larger than everything that is wanted.
       result.truncated = rows.footprint() + x.stmt.column_footprint(i) > limits.max_bytes;
+      if (x.stmt.has_inexact_text())
+        return inexact_text((*x.columns)[static_cast<size_t>(i)]);
       if (result.truncated)
         rows.drop_last(static_cast<size_t>(i));
       else
@@ -243,23 +370,27 @@ caf::error sqlite_read_store::failed(int code) {
 }
 
 caf::expected<std::string> sqlite_read_store::explain(const statement& query) {
-  if (!session_)
-    return make_error(errc::unavailable, "the database is not open");
-  return query_plan(session_->db, {&query, 1});
+  if (auto may = files_->enter(*this); !may)
+    return std::move(may.error());
+  auto plan = session_ ? query_plan(session_->db, {&query, 1})
+                       : caf::expected<std::string>{make_error(errc::unavailable, "the database is not open")};
+  files_->leave(*this);
+  return plan;
 }
 
 uint32_t sqlite_read_store::data_version() const noexcept {
   unsigned int version = 0;
   sqlite3_file_control(session_->db.handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
-  // Each connection counts from the same number; another one must not look like the same.
-  return version + (opened_ << 24U);
+  return version;
 }
 
 } // namespace
 
-std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
-                                            const clock& time) {
-  return std::make_unique<sqlite_read_store>(std::move(path), config, time);
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                                            std::function<void()> on_recovery, std::shared_ptr<file_guard> files) {
+  if (!files)
+    files = std::make_shared<file_guard>(path);
+  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(on_recovery), std::move(files));
 }
 
 } // namespace sluice::sqlite

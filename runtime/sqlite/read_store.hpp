@@ -3,8 +3,10 @@
 #include "actors/store.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 namespace sluice::sqlite {
@@ -14,10 +16,14 @@ namespace sluice::sqlite {
 /// mode.
 ///
 /// `run` refuses statements that write (`errc::invalid_request`). Of a result that passes a bound, the rows within the
-/// bounds are returned, marked `truncated`. `executed_read::data_version` differs from that of the last read of this
-/// store if any other connection has committed in between, or has truncated the WAL; only the values of one store can
-/// be compared. `time`, by which queries are interrupted, outlives the store.
+/// bounds are returned, marked `truncated`. `time`, by which queries are interrupted, outlives the store. The stores of
+/// one database share `files`; null makes an own one.
+///
+/// A hot rollback journal, which a killed program left, is rolled back first; `on_recovery`, which may be empty, is
+/// called when that was done, by the reader's thread. A WAL database in a place where nothing may be written is read as
+/// one that nobody changes, and anew when it has changed all the same.
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
-                                            const clock& time = machine_time());
+                                            const clock& time = machine_time(), std::function<void()> on_recovery = {},
+                                            std::shared_ptr<file_guard> files = nullptr);
 
 } // namespace sluice::sqlite

@@ -2,10 +2,13 @@
 
 #include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/foreign_keys.hpp"
 #include "runtime/sqlite/result_code.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
+#include <optional>
 #include <string>
 
 namespace sluice::sqlite {
@@ -52,6 +55,10 @@ private:
 struct request_runner::attempt {
   bool several = false;
   bool in_savepoint = false;
+  // With foreign keys off: what violated them before. Has a savepoint, for it is checked when everything has run.
+  std::optional<foreign_key_violations> violations;
+  // Something of it has set the connection up for itself.
+  bool used_pragma = false;
   int64_t changes_before = 0;
   // The only statement of the request, to be run in a savepoint from now on if it turns out to need one.
   cached_statement* single = nullptr;
@@ -91,12 +98,18 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   // What another agent inserted is nobody else's business.
   sqlite3_set_last_insert_rowid(db_.handle(), 0);
   deadline_ = deadline;
-  auto why = run_all(request, now);
+  auto why = request.enforce_foreign_keys ? run_all(request, now) : run_unenforced(request, now);
   deadline_ = clock::steady::max();
-  if (why) {
+  if (why)
     undo(now);
+  if (now.violations)
+    enforce_keys(true);
+  // It would go on until the end of the transaction, for the requests of others. Nothing is counted that it would
+  // forget.
+  if (now.used_pragma)
+    static_cast<void>(db_.exec("PRAGMA defer_foreign_keys = OFF"));
+  if (why)
     return why;
-  }
   // SQLite's hook misses most of what it does to the schema itself; the ledger has only names of tables to tell it by.
   if (now.result.schema_changed)
     tracker_.touch("sqlite_schema");
@@ -104,8 +117,23 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   return std::move(now.result);
 }
 
+caf::error request_runner::run_unenforced(const write_request& request, attempt& now) {
+  auto before = foreign_key_violations::find(db_);
+  if (!before)
+    return std::move(before.error());
+  now.violations = std::move(*before);
+  enforce_keys(false);
+  return run_all(request, now);
+}
+
+void request_runner::enforce_keys(bool enforces) noexcept {
+  enforce_foreign_keys(db_, enforces);
+  // What they write depends on it.
+  forget_statements();
+}
+
 caf::error request_runner::run_all(const write_request& request, attempt& now) {
-  if (now.several && !(now.in_savepoint = command(savepoint_)))
+  if ((now.several || now.violations) && !(now.in_savepoint = command(savepoint_)))
     return failed(sqlite3_extended_errcode(db_.handle()));
   size_t number = 0;
   for (const auto& what : request.statements) {
@@ -130,18 +158,26 @@ caf::error request_runner::run_one(const statement& what, attempt& now) {
   auto& x = **found;
   if (!now.several) {
     now.single = &x;
-    if (x.needs_savepoint && !(now.in_savepoint = command(savepoint_)))
+    auto needs_savepoint = x.needs_savepoint || !x.facts.dropped_table.empty();
+    if (needs_savepoint && !now.in_savepoint && !(now.in_savepoint = command(savepoint_)))
       return failed(sqlite3_extended_errcode(db_.handle()));
   }
+  // It has acted already.
+  now.used_pragma |= x.facts.single_use;
   auto version = x.facts.changes_schema ? schema_version() : 0;
   auto total = x.facts.written_virtual.empty() ? 0 : total_changes(db_);
   auto& out = now.result.results.emplace_back();
   auto why = bind_parameters(x, what.params);
   if (!why)
-    why = execute(x, now, out);
+    why = x.facts.dropped_table.empty() ? execute(x, now, out) : execute_drop(x, now, out);
   x.stmt.reset();
-  if (why)
+  if (x.facts.single_use)
+    now.single = nullptr;
+  if (why) {
+    if (x.facts.single_use)
+      statements_.erase(what.sql);
     return why;
+  }
   if (!x.facts.written_virtual.empty() && total_changes(db_) != total)
     for (const auto& table : x.facts.written_virtual)
       tracker_.touch(table);
@@ -150,8 +186,20 @@ caf::error request_runner::run_one(const statement& what, attempt& now) {
     schema_in_doubt_ = true;
     now.single = nullptr;
     forget_statements();
+  } else if (x.facts.single_use) {
+    statements_.erase(what.sql);
   }
   return {};
+}
+
+// SQLite deletes the rows of a table that it drops, with all that their deletion brings about in other tables.
+caf::error request_runner::execute_drop(cached_statement& x, attempt& now, statement_result& out) {
+  tracker_.watch();
+  auto why = execute(x, now, out);
+  auto others = other_tables(tracker_.watched(), x.facts.dropped_table);
+  if (why)
+    return code_of(why) == errc::constraint ? drop_violates(x.facts.dropped_table) : why;
+  return others.empty() ? caf::error{} : drop_would_cascade(x.facts.dropped_table, others);
 }
 
 caf::error request_runner::execute(cached_statement& x, attempt& now, statement_result& out) {
@@ -177,6 +225,8 @@ caf::error request_runner::collect_row(cached_statement& x, attempt& now, statem
   auto count = static_cast<int>(x.columns->size());
   for (int i = 0; i < count; ++i)
     now.bytes += x.stmt.column_footprint(i);
+  if (x.stmt.has_inexact_text())
+    return inexact_text("RETURNING");
   if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
     return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows) + " rows or "
                                          + std::to_string(limits_.max_bytes) + " bytes; it was undone");
@@ -187,12 +237,16 @@ caf::error request_runner::collect_row(cached_statement& x, attempt& now, statem
 
 caf::error request_runner::finish(attempt& now) {
   // Whoever leaves a deferred foreign key open fails alone; left to COMMIT, it would fail everyone in the group.
-  int open_keys = 0;
-  int unused = 0;
-  sqlite3_db_status(db_.handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &open_keys, &unused, 0);
-  if (open_keys != 0)
+  if (has_open_foreign_keys(db_))
     return make_error(errc::constraint, "FOREIGN KEY constraint failed: a deferred foreign key is not satisfied at the "
                                         "end of the request");
+  if (now.violations) {
+    auto after = foreign_key_violations::find(db_);
+    if (!after)
+      return std::move(after.error());
+    if (auto violated = now.violations->first_new(*after))
+      return make_error(errc::constraint, std::move(*violated));
+  }
   if (now.in_savepoint && !command(release_))
     return failed(sqlite3_extended_errcode(db_.handle()));
   now.in_savepoint = false;

@@ -49,10 +49,13 @@ private:
   static int on_progress(void* self) noexcept;
 
   caf::error run_all(const write_request& request, attempt& now);
+  caf::error run_unenforced(const write_request& request, attempt& now);
   caf::error run_one(const statement& what, attempt& now);
   caf::error execute(cached_statement& x, attempt& now, statement_result& out);
   caf::error collect_row(cached_statement& x, attempt& now, statement_result& out);
+  caf::error execute_drop(cached_statement& x, attempt& now, statement_result& out);
   caf::error finish(attempt& now);
+  void enforce_keys(bool enforces) noexcept;
   caf::error failed(int code);
   void undo(attempt& now) noexcept;
   bool command(prepared_statement& stmt) noexcept;

@@ -24,7 +24,7 @@ const char* own_words(int code, errc as) noexcept {
   switch (primary(code)) {
   case SQLITE_BUSY:
   case SQLITE_LOCKED:
-  case SQLITE_PROTOCOL: return "another process holds the lock of this database";
+  case SQLITE_PROTOCOL: return "a process outside the broker holds the lock of this database";
   case SQLITE_SCHEMA: return "the schema of this database keeps changing";
   case SQLITE_FULL: return "the disk is full";
   case SQLITE_IOERR:

@@ -47,6 +47,36 @@ std::string_view skip_to_token(std::string_view sql) noexcept {
   }
 }
 
+bool creates_from_select(std::string_view sql) {
+  auto word = [&] { return folded(take_word(sql)); };
+  auto skip_name = [&] {
+    sql = skip_to_token(sql);
+    auto quote = sql.empty() ? '\0' : sql.front();
+    if (quote == '"' || quote == '`' || quote == '[' || quote == '\'') {
+      auto end = sql.find(quote == '[' ? ']' : quote, 1);
+      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 1);
+    } else {
+      sql.remove_prefix(std::min(sql.size(), sql.find_first_of(" \t\n\f\r;.(/-")));
+    }
+  };
+  if (word() != "create")
+    return false;
+  auto next = word();
+  if (next == "temp" || next == "temporary")
+    next = word();
+  if (next != "table")
+    return false;
+  if (auto after_if = sql; folded(take_word(after_if)) == "if" && folded(take_word(after_if)) == "not"
+                           && folded(take_word(after_if)) == "exists")
+    sql = after_if;
+  skip_name();
+  if (sql = skip_to_token(sql); sql.starts_with('.')) {
+    sql.remove_prefix(1);
+    skip_name();
+  }
+  return word() == "as";
+}
+
 std::string folded(std::string_view text) {
   std::string result{text};
   std::transform(result.begin(), result.end(), result.begin(), fold);

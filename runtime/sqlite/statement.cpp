@@ -1,8 +1,9 @@
 #include "runtime/sqlite/statement.hpp"
 
+#include "actors/utf8_text.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
-#include "runtime/sqlite/utf8.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
@@ -91,6 +92,8 @@ void prepared_statement::reset() noexcept {
   if (borrows_)
     sqlite3_clear_bindings(handle());
   borrows_ = false;
+  encoding_ = encoding::unknown;
+  inexact_text_ = false;
   bind_error_ = SQLITE_OK;
 }
 
@@ -128,8 +131,18 @@ value prepared_statement::column(int column) const {
   }
 }
 
-size_t prepared_statement::column_footprint(int column) const noexcept {
+// A constant stays converted in the rows that follow, so that its encoding then says nothing of the others.
+void prepared_statement::look_at_text(int column) noexcept {
+  auto in_utf16 = is_in_utf16(handle(), column);
+  if (encoding_ == encoding::unknown)
+    encoding_ = in_utf16 ? encoding::utf16 : encoding::utf8;
+  inexact_text_ = inexact_text_ || (in_utf16 && has_lone_surrogate(handle(), column));
+}
+
+size_t prepared_statement::column_footprint(int column) noexcept {
   auto type = sqlite3_column_type(handle(), column);
+  if (type == SQLITE_TEXT && encoding_ != encoding::utf8)
+    look_at_text(column);
   auto sized = type == SQLITE_TEXT || type == SQLITE_BLOB;
   return sizeof(value) + (sized ? static_cast<size_t>(sqlite3_column_bytes(handle(), column)) : 0);
 }

@@ -58,8 +58,12 @@ public:
   std::string_view blob(int column) const noexcept;
   bool is_null(int column) const noexcept;
   value column(int column) const;
-  /// Bytes that `column(i)` would account for, without copying anything.
-  size_t column_footprint(int column) const noexcept;
+  /// Bytes that `column(i)` would account for, without copying anything. To be asked before `text(i)` and `column(i)`,
+  /// which convert UTF-16.
+  size_t column_footprint(int column) noexcept;
+
+  /// Whether a text whose footprint was asked in this execution cannot be said in UTF-8: `column` would change it.
+  bool has_inexact_text() const noexcept { return inexact_text_; }
 
   /// The names of the columns, in order.
   rowset::column_names column_names() const;
@@ -70,10 +74,15 @@ private:
   };
 
   void note(int code) noexcept;
+  void look_at_text(int column) noexcept;
 
   std::unique_ptr<sqlite3_stmt, finalizer> handle_;
   int bind_error_ = 0;
   bool borrows_ = false;
+  // Of this execution: how the database keeps text, as the first one was before anything converted it.
+  enum class encoding : uint8_t { unknown, utf8, utf16 };
+  encoding encoding_ = encoding::unknown;
+  bool inexact_text_ = false;
 };
 
 /// A statement of our own and where it is kept.

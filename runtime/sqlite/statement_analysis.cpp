@@ -1,7 +1,10 @@
 #include "runtime/sqlite/statement_analysis.hpp"
 
+#include "actors/utf8_text.hpp"
+#include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/ledger_schema.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
@@ -18,6 +21,8 @@ constexpr const char* transaction_reason = "a request is a transaction of its ow
 constexpr const char* ledger_names_reason =
   "the name _sluice, and names that begin with _sluice_, belong to the ledger";
 constexpr const char* one_file_reason = "a broker serves one file per database";
+constexpr const char* pragma_reason = "the broker sets its connections up itself; read pragma_table_info() and its "
+                                      "like instead. PRAGMA user_version and defer_foreign_keys = ON are allowed";
 
 struct refused_keyword {
   std::string_view word;
@@ -27,7 +32,6 @@ struct refused_keyword {
 constexpr std::array refused_keywords{
   refused_keyword{"ATTACH", one_file_reason},
   refused_keyword{"DETACH", one_file_reason},
-  refused_keyword{"PRAGMA", "the broker sets its connections up itself; read pragma_table_info() and its like instead"},
   refused_keyword{"BEGIN", transaction_reason},
   refused_keyword{"COMMIT", transaction_reason},
   refused_keyword{"END", transaction_reason},
@@ -67,22 +71,83 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   auto keyword = leading_keyword(sql);
   if (const auto* reason = reason_for(keyword))
     return make_error(errc::invalid_request, not_allowed(keyword, reason));
+  // Not while recording: it asks by a pragma. SQL that is not UTF-8 is refused below.
+  if (is_utf8(sql) && !fits_utf16(sql) && stores_utf16(db_.handle()))
+    return make_error(errc::invalid_request, "the SQL holds U+FFFE or U+FFFF, which SQLite replaces in a UTF-16 "
+                                             "database; give the text as a blob");
   recording seen;
+  seen.pragma = keyword == "PRAGMA";
+  // It would act all the same.
+  if (seen.pragma && starts_with_folded(skip_to_token(sql), "explain"))
+    return make_error(errc::invalid_request, not_allowed("EXPLAIN PRAGMA", pragma_reason));
+  if (auto done = prepare_for(keyword); !done)
+    return std::move(done.error());
+  auto text = text_of(sql, keyword);
   recording_ = &seen;
-  auto stmt = prepared_statement::prepare(db_, sql);
+  auto stmt = prepared_statement::prepare(db_, text);
   recording_ = nullptr;
+  if (!stmt && !seen.refusal) {
+    auto accepts = accepts_text_for(stmt.error());
+    if (!accepts)
+      return std::move(accepts.error());
+    if (*accepts)
+      return prepare(sql);
+  }
   if (!stmt)
     return seen.refusal ? std::move(seen.refusal) : std::move(stmt.error());
   // ALTER TABLE ... RENAME does not tell the authorizer the new name.
   if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded(sql)))
     return make_error(errc::not_authorized, ledger_names_reason);
-  if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0)
-    if (auto added = add_opened(sql, seen); !added)
+  if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0 && !seen.pragma)
+    if (auto added = add_opened(text, seen); !added)
       return std::move(added.error());
   auto facts = derive(seen, *stmt);
   if (!facts)
     return std::move(facts.error());
-  return analyzed_statement{std::move(*stmt), std::move(*facts)};
+  facts->single_use |= text_in_definitions_;
+  return analyzed_statement{std::move(*stmt), std::move(*facts), text != sql};
+}
+
+// Renaming parses the schema again as if it came from a request.
+caf::expected<void> statement_analyzer::prepare_for(std::string_view keyword) {
+  auto alters = keyword == "ALTER";
+  if (alters && !text_in_definitions_) {
+    auto objects = find_double_quoted_text(db_);
+    if (!objects)
+      return std::move(objects.error());
+    alters = !objects->empty();
+  }
+  if (alters != text_in_definitions_)
+    set_up_text(text_in_statements_ || alters, alters);
+  return caf::unit;
+}
+
+// The text of definitions is kept as it is sent; what they select, or have in a CHECK, is not looked up by this
+// setting.
+std::string statement_analyzer::text_of(std::string_view sql, std::string_view keyword) const {
+  auto is_kept = keyword == "CREATE" && !creates_from_select(sql);
+  return text_in_statements_ && !is_kept ? with_backticks(sql) : std::string{sql};
+}
+
+caf::expected<bool> statement_analyzer::accepts_text_for(const caf::error& why) {
+  if (text_in_statements_ || code_of(why) != errc::sql_error)
+    return false;
+  auto message = describe(why).message;
+  auto column = missing_column(message);
+  if (column.empty())
+    return false;
+  auto quoted = is_quoted_in_schema(db_, column);
+  if (quoted && *quoted)
+    set_up_text(true, false);
+  return quoted;
+}
+
+// Whatever is prepared is then prepared anew by SQLite when it runs next.
+void statement_analyzer::set_up_text(bool in_statements, bool in_definitions) noexcept {
+  text_in_statements_ = in_statements;
+  text_in_definitions_ = in_definitions;
+  sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_DQS_DML, in_statements ? 1 : 0, nullptr);
+  sqlite3_db_config(db_.handle(), SQLITE_DBCONFIG_DQS_DDL, in_definitions ? 1 : 0, nullptr);
 }
 
 int statement_analyzer::on_action(void* self, int action, const char* first, const char* second, const char* database,
@@ -117,6 +182,8 @@ int statement_analyzer::record(int action, std::string_view first, std::string_v
   case SQLITE_ANALYZE:
   case SQLITE_REINDEX: seen.maintenance = true; return SQLITE_OK;
   case SQLITE_PRAGMA:
+    if (seen.pragma)
+      return record_pragma(first, second, database);
     // Not ours, see `prepare`; full-text search asks for these when it first opens a table.
     return first == "page_size" || first == "data_version" ? SQLITE_OK
                                                            : refuse(errc::invalid_request, "PRAGMA is not allowed");
@@ -132,6 +199,8 @@ int statement_analyzer::record_schema_change(int action, std::string_view first,
                                              std::string_view database) {
   auto& seen = *recording_;
   seen.schema_change = true;
+  if (action == SQLITE_DROP_TABLE)
+    seen.dropped_table = first;
   seen.view_only &= action == SQLITE_CREATE_VIEW || action == SQLITE_DROP_VIEW;
   switch (action) {
   case SQLITE_CREATE_TEMP_INDEX:
@@ -149,6 +218,19 @@ int statement_analyzer::record_schema_change(int action, std::string_view first,
                   not_allowed("a temporary object", "requests of one agent share no connection, so it would be lost"));
   if (is_ledger_name(first) || is_ledger_name(second))
     return refuse(errc::not_authorized, ledger_names_reason);
+  return SQLITE_OK;
+}
+
+int statement_analyzer::record_pragma(std::string_view name, std::string_view argument, std::string_view database) {
+  auto own_file = database.empty() || database == "main";
+  auto word = folded(name);
+  auto value = folded(argument);
+  // Switching the deferral off makes SQLite forget the violations that it has counted.
+  auto defers = word == "defer_foreign_keys"
+                && (value.empty() || value == "on" || value == "true" || value == "yes" || value == "1");
+  if (!own_file || (word != "user_version" && !defers))
+    return refuse(errc::invalid_request, not_allowed("PRAGMA", pragma_reason));
+  recording_->pragma_sets = !argument.empty();
   return SQLITE_OK;
 }
 
@@ -204,8 +286,10 @@ caf::expected<statement_facts> statement_analyzer::derive(const recording& seen,
   if (!reads)
     return std::move(reads.error());
   facts.reads = std::move(*reads);
-  facts.read_only = explains || (sqlite3_stmt_readonly(stmt.handle()) != 0 && !seen.schema_change);
+  facts.read_only = explains || (sqlite3_stmt_readonly(stmt.handle()) != 0 && !seen.schema_change && !seen.pragma_sets);
   facts.changes_schema = seen.schema_change && !explains;
+  facts.dropped_table = seen.dropped_table;
+  facts.single_use = seen.pragma;
   if (explains)
     return facts;
   facts.changes_rows = seen.row_change && !seen.schema_change && !seen.maintenance;
@@ -228,7 +312,7 @@ caf::expected<statement_facts> statement_analyzer::derive(const recording& seen,
 
 caf::expected<std::shared_ptr<const read_set>> statement_analyzer::derive_reads(const recording& seen, bool explains) {
   read_set result;
-  result.deterministic = !explains && seen.all_known;
+  result.deterministic = !explains && !seen.pragma && seen.all_known;
   for (const auto& name : seen.reads) {
     auto kind = schema_.classify(name);
     if (!kind)

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+
 namespace sluice::sqlite {
 
 namespace {
@@ -12,6 +14,15 @@ std::vector<std::string> parameter_names(sqlite3_stmt* stmt) {
   for (size_t i = 0; i < result.size(); ++i)
     if (const auto* name = sqlite3_bind_parameter_name(stmt, static_cast<int>(i) + 1); name && *name != '?')
       result[i] = name + 1;
+  return result;
+}
+
+// A column without a name of its own is called as the request spells it.
+rowset::column_names column_names(const prepared_statement& stmt, const std::string& sql, bool has_backticks) {
+  auto result = stmt.column_names();
+  if (has_backticks && sql.find('`') == std::string::npos)
+    for (auto& name : result)
+      std::replace(name.begin(), name.end(), '`', '"');
   return result;
 }
 
@@ -38,7 +49,7 @@ caf::expected<cached_statement*> statement_cache::find_or_prepare(const sql_text
   x.sql = sql;
   x.stmt = std::move(made->stmt);
   x.facts = std::move(made->facts);
-  x.columns = std::make_shared<const rowset::column_names>(x.stmt.column_names());
+  x.columns = std::make_shared<const rowset::column_names>(column_names(x.stmt, sql.str(), made->has_backticks));
   x.parameters = parameter_names(x.stmt.handle());
   by_sql_.emplace(sql, statements_.begin());
   return &x;

@@ -4,6 +4,7 @@
 #include "messages/ledger.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -17,8 +18,9 @@ namespace sluice::sqlite {
 ///
 /// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
 /// that passes them fails as `errc::too_large` and is undone. `time`, which outlives the store, decides about deadlines
-/// and the age of keys.
+/// and the age of keys. The stores of one database share `files`; null makes an own one.
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
-                                              const clock& time = machine_time(), ledger_standing known = {});
+                                              const clock& time = machine_time(), ledger_standing known = {},
+                                              std::shared_ptr<file_guard> files = nullptr);
 
 } // namespace sluice::sqlite

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sluice::sqlite {
 
@@ -21,6 +22,7 @@ write_tracker::~write_tracker() { sqlite3_preupdate_hook(db_.handle(), nullptr, 
 
 void write_tracker::start() noexcept {
   noted_.clear();
+  noted_before_.clear();
   last_noted_ = false;
   if (names_.size() < max_remembered && sets_.size() < max_remembered)
     return;
@@ -53,6 +55,21 @@ void write_tracker::touch(std::string_view table) {
     names_.push_back(last_name_);
   if (std::find(noted_.begin(), noted_.end(), found->second) == noted_.end())
     noted_.push_back(found->second);
+}
+
+void write_tracker::watch() {
+  noted_before_ = std::exchange(noted_, {});
+  last_noted_ = false;
+}
+
+std::vector<std::string> write_tracker::watched() {
+  std::vector<std::string> result;
+  for (auto id : noted_)
+    result.push_back(names_[id]);
+  for (auto id : std::exchange(noted_before_, {}))
+    if (std::find(noted_.begin(), noted_.end(), id) == noted_.end())
+      noted_.push_back(id);
+  return result;
 }
 
 table_set write_tracker::touched() {

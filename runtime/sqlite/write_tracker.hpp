@@ -29,6 +29,12 @@ public:
   /// Forgets what was noted.
   void start() noexcept;
 
+  /// From now on, also the tables touched since this call can be told.
+  void watch();
+
+  /// The tables touched since `watch`, which ends with this.
+  std::vector<std::string> watched();
+
   void touch(std::string_view table);
 
   /// What was noted since `start`; null when nothing was.
@@ -44,6 +50,8 @@ private:
   std::string last_name_;
   bool last_noted_ = false;
   ids noted_;
+  // What was noted before `watch`.
+  ids noted_before_;
   std::unordered_map<std::string, uint32_t> id_by_name_;
   std::vector<std::string> names_;
   std::map<ids, table_set> sets_;

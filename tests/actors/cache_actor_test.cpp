@@ -210,12 +210,12 @@ TEST_CASE("when reads wait the supervisor is asked for another reader") {
   CHECK(f.log.wanted_readers == std::vector<std::string>{"app.db"});
 }
 
-TEST_CASE("a suspicion of a foreign commit goes to the writer") {
+TEST_CASE("an external commit that a reader has seen is reported to the writer") {
   fixture f;
   f.add_reader();
   f.read("a", "t");
   f.run();
-  f.view.data_version = 2;
+  f.view.external_commit = true;
   f.read("b", "u");
   f.run();
   CHECK(f.log.verifies == 1);

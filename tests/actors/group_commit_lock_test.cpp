@@ -38,21 +38,37 @@ TEST_CASE("a lock held by a foreign process is asked for again after growing, ji
   CHECK(counted.total_wait_ms == static_cast<uint64_t>((b.pauses[0] + b.pauses[1] + b.pauses[2]).count()));
 }
 
-TEST_CASE("who has used up the retries is answered at once, with attempts and the time waited") {
+TEST_CASE("a lock that is not free is waited for until the deadline, and busy tells how often it was asked for") {
   group_bench b;
-  b.disk.begin_errors = busy(4);
+  b.disk.on_begin = [] { return errc::busy; };
   b.send("a", "put t 1 x");
   while (b.retry_due)
     b.retry();
   auto why = b.why("a");
   CHECK(why.code == errc::busy);
   CHECK(why.outcome == outcome::not_committed);
-  CHECK(why.attempts == 4);
-  CHECK(why.waited_ms == static_cast<uint64_t>((b.pauses[0] + b.pauses[1] + b.pauses[2]).count()));
+  CHECK(why.attempts == b.disk.begins);
+  CHECK((why.waited_ms >= 30'000 && why.waited_ms <= 30'002));
+  CHECK_THAT(why.message, Catch::Contains("begin refused; asked"));
   CHECK(!why.request_id.empty());
-  CHECK(b.disk.begins == 4);
   CHECK(b.records.at(0).status == "busy");
   CHECK(b.slot.retries().snapshot(b.time).failures == 1);
+  // After three pauses that grow they stay as they are.
+  for (size_t i = 3; i + 1 < b.pauses.size(); ++i)
+    CHECK((b.pauses[i] >= 300ms && b.pauses[i] <= 500ms));
+}
+
+TEST_CASE("SQLite's own wait for the lock ends with the first deadline") {
+  group_bench b;
+  b.disk.begin_errors = busy(2);
+  auto hasty = a_write("hasty", {"put t 1 x"});
+  hasty.deadline = 70ms;
+  b.send("patient", "put t 2 x");
+  b.send(hasty);
+  b.retry();
+  REQUIRE(b.disk.waits.size() == 2);
+  CHECK(b.disk.waits[0] == 30'000ms);
+  CHECK(b.disk.waits[1] == 0ms);
 }
 
 TEST_CASE("requests that arrive during the pause are not executed before it ends and keep their order") {
@@ -68,15 +84,17 @@ TEST_CASE("requests that arrive during the pause are not executed before it ends
   CHECK(b.disk.commits.size() == 1);
 }
 
-TEST_CASE("a request that arrives during the pause has a budget of its own") {
+TEST_CASE("a request that arrives during the pause has a deadline of its own") {
   group_bench b;
   b.disk.begin_errors = busy(6);
-  b.send("early", "put t 1 x");
-  b.retry();
+  auto early = a_write("early", {"put t 1 x"});
+  early.deadline = 300ms;
+  b.send(early);
   b.retry();
   b.send("late", "put t 2 x");
-  b.retry();
-  CHECK(b.why("early").attempts == 4);
+  while (b.retry_due && !b.answered("early"))
+    b.retry();
+  CHECK(b.why("early").code == errc::busy);
   CHECK(!b.answered("late"));
   REQUIRE(b.retry_due);
   while (b.retry_due)

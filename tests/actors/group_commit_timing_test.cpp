@@ -139,7 +139,7 @@ TEST_CASE("opening the file is no wait for a lock") {
 
 TEST_CASE("a request that gives up on the lock has waited for nothing else") {
   fixture b;
-  b.disk.begin_errors = {errc::busy, errc::busy, errc::busy, errc::busy};
+  b.disk.on_begin = [] { return errc::busy; };
   b.send_after(3ms, "a", "put t 1 x");
   while (b.retry_due && !b.answered("a"))
     b.retry();

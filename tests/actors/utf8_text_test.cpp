@@ -1,7 +1,8 @@
 #include "actors/utf8_text.hpp"
-#include "runtime/sqlite/utf8.hpp"
 
 #include <catch2/catch.hpp>
+
+#include <boost/locale/utf.hpp>
 
 #include <random>
 
@@ -9,9 +10,18 @@ namespace sluice::test::utf8_text_test {
 
 namespace {
 
-const std::string mark = "\xef\xbf\xbd";
-
 std::string made_valid(std::string_view text) { return take_characters(text, 1'000'000).text; }
+
+bool valid_to_boost(std::string_view text) {
+  const auto* at = text.data();
+  const auto* end = at + text.size();
+  while (at != end) {
+    auto c = boost::locale::utf::utf_traits<char>::decode(at, end);
+    if (c == boost::locale::utf::illegal || c == boost::locale::utf::incomplete)
+      return false;
+  }
+  return true;
+}
 
 } // namespace
 
@@ -27,25 +37,24 @@ TEST_CASE("valid text comes out as it is") {
   CHECK(made_valid(with_zero) == with_zero);
 }
 
-TEST_CASE("each byte that belongs to no character is replaced by one mark") {
-  CHECK(made_valid("\xff") == mark);
-  CHECK(made_valid("a\x80z") == "a" + mark + "z");
+TEST_CASE("each byte that belongs to no character is escaped, and what follows it is seen") {
+  CHECK(made_valid("\xff") == "\\xff");
+  CHECK(made_valid("a\x80z") == "a\\x80z");
   // Cut off in the middle of a character.
-  CHECK(made_valid("\xc3") == mark);
-  CHECK(made_valid("\xe2\x82") == mark + mark);
-  CHECK(made_valid("\xf0\x9f\x98") == mark + mark + mark);
-  CHECK(made_valid("\xe2\x82z") == mark + mark + "z");
-  CHECK(made_valid("\xc3(") == mark + "(");
+  CHECK(made_valid("\xc3") == "\\xc3");
+  CHECK(made_valid("\xe2\x82") == "\\xe2\\x82");
+  CHECK(made_valid("\xf0\x9f\x98") == "\\xf0\\x9f\\x98");
+  CHECK(made_valid("\xe2\x82z") == "\\xe2\\x82z");
+  CHECK(made_valid("\xc3(") == "\\xc3(");
   // Overlong forms, surrogates, and what is beyond Unicode.
-  CHECK(made_valid("\xc0\xaf") == mark + mark);
-  CHECK(made_valid("\xc1\xbf") == mark + mark);
-  CHECK(made_valid("\xe0\x9f\xbf") == mark + mark + mark);
-  CHECK(made_valid("\xed\xa0\x80") == mark + mark + mark);
-  CHECK(made_valid("\xf0\x8f\xbf\xbf") == mark + mark + mark + mark);
-  CHECK(made_valid("\xf4\x90\x80\x80") == mark + mark + mark + mark);
-  CHECK(made_valid("\xf5\x80\x80\x80") == mark + mark + mark + mark);
-  // What follows a bad byte is seen.
-  CHECK(made_valid("\xe2\xc3\xbc") == mark + "\xc3\xbc");
+  CHECK(made_valid("\xc0\xaf") == "\\xc0\\xaf");
+  CHECK(made_valid("\xc1\xbf") == "\\xc1\\xbf");
+  CHECK(made_valid("\xe0\x9f\xbf") == "\\xe0\\x9f\\xbf");
+  CHECK(made_valid("\xed\xa0\x80") == "\\xed\\xa0\\x80");
+  CHECK(made_valid("\xf0\x8f\xbf\xbf") == "\\xf0\\x8f\\xbf\\xbf");
+  CHECK(made_valid("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
+  CHECK(made_valid("\xf5\x80\x80\x80") == "\\xf5\\x80\\x80\\x80");
+  CHECK(made_valid("\xe2\xc3\xbc") == "\\xe2\xc3\xbc");
 }
 
 TEST_CASE("a text is cut between characters, and what fits exactly is not cut") {
@@ -56,8 +65,9 @@ TEST_CASE("a text is cut between characters, and what fits exactly is not cut") 
   CHECK(take_characters("a\xe2\x82\xac\xe2\x82\xac", 2).text == "a\xe2\x82\xac");
   CHECK(take_characters("a\xe2\x82\xac\xe2\x82\xac", 2).cut);
   CHECK_FALSE(take_characters("a\xe2\x82\xac\xe2\x82\xac", 3).cut);
-  CHECK(take_characters("\xff\xff", 1).text == mark);
-  CHECK(take_characters("\xff\xff", 1).cut);
+  CHECK(take_characters("\xff\xff", 4).text == "\\xff");
+  CHECK(take_characters("\xff\xff", 4).cut);
+  CHECK_FALSE(take_characters("\xff\xff", 8).cut);
   CHECK(take_characters("a long text with a sharp s: \xc3\x9f", 28).text == "a long text with a sharp s: ");
   CHECK(take_characters("x", 0).cut);
   CHECK_FALSE(take_characters("", 0).cut);
@@ -74,14 +84,45 @@ TEST_CASE("whatever goes in, valid UTF-8 of no more characters than allowed come
     auto most = random() % 12;
     auto x = take_characters(text, most);
     auto again = take_characters(x.text, most);
-    REQUIRE(sqlite::is_utf8(x.text));
+    REQUIRE(valid_to_boost(x.text));
     // Boost's opinion of the same bytes.
-    REQUIRE((made_valid(text) == text) == sqlite::is_utf8(text));
+    REQUIRE(is_utf8(text) == valid_to_boost(text));
+    REQUIRE((made_valid(text) == text) == valid_to_boost(text));
     REQUIRE(again.text == x.text);
     REQUIRE_FALSE(again.cut);
     if (!x.cut)
       REQUIRE(take_characters(text, most + 1).text == x.text);
   }
+}
+
+TEST_CASE("validity agrees with an independent decoder, whatever the bytes") {
+  for (std::string_view valid :
+       {"", "plain", "eight by eight by eight", "gr\xc3\xbc\xc3\x9f dich, long enough for a word",
+        "\xef\xbf\xbe \xef\xbb\xbf", "\xf4\x8f\xbf\xbf"})
+    CHECK(is_utf8(valid));
+  for (std::string_view wrong : {"\xff", "caf\xe9", "\xed\xa0\x80", "\xc0\x80", "12345678\x80", "\xc3", "\xf0\x9f\x98"})
+    CHECK_FALSE(is_utf8(wrong));
+  CHECK(is_utf8(std::string_view{"a\0b", 3}));
+  CHECK(first_character("\xe2\x82\xac").code_point == 0x20ac);
+  CHECK(first_character("\xf0\x9f\x98\x80z").code_point == 0x1f600);
+  CHECK(first_character("").size == 0);
+}
+
+TEST_CASE("invalid bytes are escaped one by one, and nothing else is changed") {
+  CHECK(escape_invalid_utf8("caf\xe9") == "caf\\xe9");
+  CHECK(escape_invalid_utf8("\xe2\x82z\xff") == "\\xe2\\x82z\\xff");
+  for (std::string_view text : {"", "plain and long enough", "gr\xc3\xbc\xc3\x9f dich \xf0\x9f\x98\x80", "\x1b\n"})
+    CHECK(escape_invalid_utf8(text) == text);
+}
+
+TEST_CASE("what a terminal acts on is a control, and what it shows is not") {
+  for (std::string_view text : {"\x1b[2J", "a\tb", "\x7f", "\xc2\x9bm", "\x9bm", "\xe2\x80\xaeth", "\xe2\x81\xa6x",
+                                "\xd8\x9c", "\xe2\x80\xa8", "\xe2\x80\x8f", "\xef\xbb\xbf", "\xef\xbf\xbe", "tail\n"})
+    CHECK(has_control(text));
+  CHECK(has_control(std::string_view{"a\0", 2}));
+  for (std::string_view text : {"", "plain", "gr\xc3\xbc\xc3\x9f", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb",
+                                "\xd7\xa9\xd7\x9c", "\xc2\xa0", "caf\xe9"})
+    CHECK_FALSE(has_control(text));
 }
 
 } // namespace sluice::test::utf8_text_test

@@ -254,13 +254,16 @@ TEST_CASE("the writer waits for a foreign lock without blocking, then commits") 
 TEST_CASE("who gives up on the lock is answered while others go on waiting") {
   fixture f;
   f.disk.on_begin = [] { return errc::busy; };
-  auto early = f.write("early", "put t 1 x");
+  auto hasty = a_write("early", {"put t 1 x"});
+  hasty.deadline = 800ms;
+  auto early = f.write(hasty);
   f.run();
   f.advance(130ms);
   f.advance(260ms);
   auto late = f.write("late", "put t 2 x");
   f.run();
   f.advance(520ms);
+  CHECK(why(early).code == errc::busy);
   CHECK(why(early).attempts == 4);
   CHECK(!late->has_value());
   f.disk.on_begin = [] { return std::nullopt; };

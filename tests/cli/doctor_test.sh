@@ -35,6 +35,25 @@ PYTHON
   done
 }
 
+# A process that claims the folder as a broker does, and stays; its pid is in $holder.
+claims_folder() {
+  python3 -u - <<'PYTHON' >"$scratch/held" &
+import os, socket, time
+folder = os.stat(".")
+claim = socket.socket(socket.AF_UNIX)
+claim.bind(f"\0sluice/{os.geteuid()}/{folder.st_dev}/{folder.st_ino}/0")
+claim.listen()
+print("ready", flush=True)
+time.sleep(600)
+PYTHON
+  holder=$!
+  touch "$scratch/held"
+  until grep -q ready "$scratch/held"; do
+    kill -0 "$holder"
+    sleep 0.02
+  done
+}
+
 lets_go() {
   kill "$holder"
   wait "$holder" || true
@@ -229,8 +248,10 @@ test_a_leader_that_does_not_answer_is_a_problem() {
 import fcntl, os, socket, time
 fd = os.open(".sluice/broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
 fcntl.flock(fd, fcntl.LOCK_EX)
-folder = os.open(".", os.O_RDONLY)
-fcntl.flock(folder, fcntl.LOCK_EX)
+folder = os.stat(".")
+claim = socket.socket(socket.AF_UNIX)
+claim.bind(f"\0sluice/{os.geteuid()}/{folder.st_dev}/{folder.st_ino}/0")
+claim.listen()
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(".sluice/broker.sock")
 print("ready", flush=True)
@@ -254,14 +275,55 @@ test_two_leaders_are_a_problem() {
   chmod 600 .sluice/broker.lock
   flock .sluice/broker.lock sleep 600 &
   local first=$!
-  flock . sleep 600 &
-  local second=$!
-  until [[ $(grep -c FLOCK /proc/locks) -ge 2 ]] && ! flock -n . true && ! flock -n .sluice/broker.lock true; do
+  claims_folder
+  until ! flock -n .sluice/broker.lock true; do
     sleep 0.02
   done
+  local second=$holder
   exits 1 sluice doctor --json
-  finds leader problem "two processes hold the locks"
+  finds leader problem "two processes hold the lock and the claim"
   kill "$first" "$second"
+}
+
+test_a_broker_of_a_store_further_up_is_named() {
+  prepare
+  sluice stop >/dev/null
+  touch .sluice/broker.lock
+  chmod 600 .sluice/broker.lock
+  claims_folder
+  exits 1 sluice doctor --json
+  finds leader warning "process $holder ("
+  finds leader warning "as part of a store further up"
+  lets_go
+}
+
+test_stores_in_one_another_are_told() {
+  prepare
+  mkdir -p sub/deep
+  exits 0 sluice exec sub/deep/b.db "CREATE TABLE t (x)"
+  exits 0 sluice doctor --json
+  finds nested_stores note "a store of its own"
+  exits 0 sluice doctor sub/deep --json
+  finds nested_stores note "a folder above it is a store"
+  sluice stop sub/deep >/dev/null
+}
+
+test_a_database_that_lies_in_an_inner_store_by_now_is_told() {
+  prepare
+  mkdir inner
+  python3 - <<'PYTHON'
+import json, socket
+link = socket.socket(socket.AF_UNIX)
+link.connect(".sluice/broker.sock")
+link.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "write",
+                         "params": {"db": "inner/c.db", "statements": [{"sql": "CREATE TABLE t (x)"}]}}).encode() + b"\n")
+assert b"committed" in link.recv(65536)
+PYTHON
+  sluice stop >/dev/null
+  exits 0 sluice exec inner/c.db "INSERT INTO t VALUES (1)"
+  sluice stop inner >/dev/null
+  exits 1 sluice doctor --json
+  finds nested_stores warning "a store of its own: requests for it are refused here"
 }
 
 test_strange_names_of_processes_break_no_terminal() {

@@ -31,6 +31,24 @@ END
   gives "[[20, 20]]" python3 killed.py
 }
 
+test_the_client_in_python_gives_back_every_value_as_it_was() {
+  cat >values.py <<END
+import math, sys
+sys.path.insert(0, "$examples")
+from sluice_client import Store
+raw = b"caf\xe9".decode("utf-8", "surrogateescape")
+values = [None, 1, 2**63 - 1, 0.5, math.inf, -math.inf, "x", raw, b"caf\xe9", b"", "", "a\0b"]
+with Store(".") as store:
+    store.write("a.db", "CREATE TABLE t (x)")
+    for x in values:
+        result = store.write("a.db", "INSERT INTO t VALUES (?) RETURNING x, :x IS x".replace(":x", "?"), [x, x])
+        assert result["results"][0]["rows"] == [[x, 1]], result
+        assert store.read("a.db", "SELECT x FROM t WHERE x IS :x", {"x": x})["rows"] == [[x]], x
+    print([row[0] for row in store.read("a.db", "SELECT x FROM t ORDER BY rowid")["rows"]] == values)
+END
+  gives "True" python3 values.py
+}
+
 test_the_client_in_shell_uses_the_program_the_socket_and_http() {
   exits 0 bash "$examples/shell_client.sh"
   has "$out" '"rows":[["from the shell"]]'

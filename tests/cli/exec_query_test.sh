@@ -84,9 +84,10 @@ test_csv_is_quoted_where_needed() {
 test_a_cut_answer_says_so() {
   create
   exits 0 sluice exec app.db "INSERT INTO t (name) VALUES ('a'), ('b'), ('c')"
-  exits 0 sluice query app.db "SELECT name FROM t" --max-rows 2
-  has "$err" "truncated"
-  exits 0 sluice query app.db "SELECT name FROM t" --max-rows 2 --json
+  exits 4 sluice query app.db "SELECT name FROM t" --max-rows 2
+  has "$err" "truncated: only the first 2 rows"
+  has "$err" "--max-rows"
+  exits 4 sluice query app.db "SELECT name FROM t" --max-rows 2 --json
   is "$(json '$.truncated')" 1
   exits 0 sluice query app.db "SELECT name FROM t" --max-rows 3
   is "$err" ""
@@ -157,6 +158,36 @@ test_the_deadline_is_kept() {
     (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) INSERT INTO t SELECT NULL, max(i) FROM n"
   exits 2 sluice exec app.db "SELECT 1" --deadline 0
   exits 2 sluice exec app.db "SELECT 1" --deadline soon
+}
+
+test_a_table_is_rebuilt_and_its_children_stay() {
+  exits 0 sluice exec app.db "CREATE TABLE parent (id INTEGER PRIMARY KEY, n TEXT);
+    CREATE TABLE child (pid INT REFERENCES parent (id) ON DELETE CASCADE);
+    INSERT INTO parent VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (1), (2)"
+  local rebuild="CREATE TABLE p2 (id INTEGER PRIMARY KEY, n TEXT NOT NULL); INSERT INTO p2 SELECT * FROM parent;
+    DROP TABLE parent; ALTER TABLE p2 RENAME TO parent"
+  fails_with constraint sluice exec app.db "$rebuild"
+  has "$err" "statement 3: DROP TABLE parent deletes its rows first"
+  has "$err" "rows of child"
+  has "$err" "--foreign-keys off"
+  exits 0 sluice exec app.db "$rebuild" --foreign-keys off
+  gives $'n\n-\n2' sluice query app.db "SELECT count(*) AS n FROM child"
+  fails_with constraint sluice exec app.db "DELETE FROM parent WHERE id = 1" --foreign-keys off
+  has "$err" "row 1 of table child refers to no row of parent"
+  exits 2 sluice exec app.db "SELECT 1" --foreign-keys maybe
+}
+
+test_the_user_version_is_set_and_read() {
+  exits 0 sluice exec app.db "CREATE TABLE t (a); PRAGMA user_version = 3"
+  gives $'user_version\n------------\n           3' sluice query app.db "PRAGMA user_version"
+  fails_with invalid_request sluice query app.db "PRAGMA user_version = 4"
+  fails_with invalid_request sluice exec app.db "PRAGMA journal_mode = DELETE"
+}
+
+test_databases_are_for_their_owner_alone() {
+  umask 0
+  create
+  is "$(stat -c %a app.db)" 600
 }
 
 run_tests

@@ -119,6 +119,7 @@ TEST_CASE("a write request travels, but for the moment it was received, which is
   x.idempotency_key = "key";
   x.correlation_id = "trace";
   x.deadline = 1'234ms;
+  x.enforce_foreign_keys = false;
   x.peer = {1'000, 42};
   x.received = std::chrono::steady_clock::time_point{} + 1h;
   auto copy = n.travel_in_message(x);
@@ -130,6 +131,7 @@ TEST_CASE("a write request travels, but for the moment it was received, which is
   CHECK(copy.idempotency_key == x.idempotency_key);
   CHECK(copy.correlation_id == x.correlation_id);
   CHECK(copy.deadline == x.deadline);
+  CHECK(!copy.enforce_foreign_keys);
   CHECK(copy.peer.uid == 1'000);
   CHECK(copy.peer.pid == 42);
   CHECK(copy.received == std::chrono::steady_clock::time_point{});
@@ -185,14 +187,14 @@ TEST_CASE("a read's answer travels, for callers and from readers") {
   CHECK(copy.source == read_source::joined);
   CHECK(copy.as_of_seq == 8);
   auto reads = std::make_shared<const read_set>(read_set{{"t", "u"}, true});
-  auto done = n.travel_in_message(read_done{7, {x, reads, 3, 42}, {}});
+  auto done = n.travel_in_message(read_done{7, {x, reads, true, 42}, {}});
   const auto& from_reader = done.answer;
   CHECK(done.flight == 7);
   CHECK(from_reader.busy_us == 42);
   check_rows(*from_reader.result.rows);
   CHECK(from_reader.reads->tables == std::vector<std::string>{"t", "u"});
   CHECK(from_reader.reads->deterministic);
-  CHECK(from_reader.data_version == 3);
+  CHECK(from_reader.external_commit);
   CHECK(n.travel(read_result{}).rows->empty());
 }
 
@@ -256,7 +258,7 @@ TEST_CASE("audit questions and verdicts travel") {
   CHECK(query.after_seq == 2);
   CHECK(query.limit == 3);
   CHECK(query.newest);
-  auto verdict = n.travel_in_message(audit_verdict{10, 1, 7, "torn", "ab12"});
+  auto verdict = n.travel_in_message(audit_verdict{10, 1, 7, "torn", "ab12", {"a problem"}});
   CHECK(verdict.records == 10);
   CHECK(verdict.broken == 1);
   CHECK(verdict.first_broken == 7);

@@ -11,16 +11,19 @@ import sys
 import time
 
 from harness import LOCK_TEXTS, is_equal, is_running, is_true, run_tests, wait_until
-from rig import TABLE, Writers, count, make_table, nobody_is_left
+from rig import TABLE, Writers, claims, count, make_table, nobody_is_left
 
 # Takes the lock as a leader would, says so, and waits to be killed.
 LOCK_HOLDER = """
-import fcntl, os, sys, time
+import fcntl, os, socket, sys, time
 os.makedirs(sys.argv[1] + "/.sluice", 0o700, exist_ok=True)
+os.umask(0o077)
 held = open(sys.argv[1] + "/.sluice/broker.lock", "w")
 fcntl.flock(held, fcntl.LOCK_EX)
-folder = os.open(sys.argv[1], os.O_RDONLY)
-fcntl.flock(folder, fcntl.LOCK_EX)
+folder = os.stat(sys.argv[1])
+claim = socket.socket(socket.AF_UNIX)
+claim.bind(f"\\0sluice/{os.geteuid()}/{folder.st_dev}/{folder.st_ino}/0")
+claim.listen()
 held.write(f"{os.getpid()}\\n")
 held.flush()
 print("held", flush=True)
@@ -36,17 +39,18 @@ def hold_lock(scene):
 
 def is_locked(scene):
     """Whether anybody leads."""
-    for path in (scene.path(".sluice", "broker.lock"), scene.store):
-        try:
-            fd = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
+    if claims(scene.store):
+        return True
+    try:
+        fd = os.open(scene.path(".sluice", "broker.lock"), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
     return False
 
 

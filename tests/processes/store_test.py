@@ -7,7 +7,7 @@ import subprocess
 
 from harness import NOBODY, is_equal, is_true, run_tests, wait_until
 from link import Refused
-from rig import TABLE, Writers, count, make_table, nobody_is_left, under_way
+from rig import TABLE, Writers, claims, count, make_table, nobody_is_left, under_way
 
 
 def use_long_root(scene):
@@ -75,15 +75,6 @@ def test_when_the_folder_of_a_broker_is_deleted_it_steps_down_and_the_next_clien
     is_equal(scene.sql("app.db", "PRAGMA integrity_check"), [("ok",)])
 
 
-def leaders(scene):
-    """Which of our processes hold the lock of the store's folder, as the kernel has it."""
-    inode = str(os.stat(scene.store).st_ino)
-    # One call lists them as they are at one moment; over several, a lock that changes hands may be listed twice.
-    with open("/proc/locks", "rb", buffering=0) as x:
-        lines = x.read(1 << 20).decode().splitlines()
-    return [line for line in lines if "FLOCK" in line and line.split()[5].endswith(f":{inode}") and "->" not in line]
-
-
 def delete(path):
     """A broker may put a file back while it is at it."""
     def gone():
@@ -140,7 +131,7 @@ def test_deleting_the_folder_again_and_again_under_writers_loses_nothing(scene):
     for _ in range(8):
         seen = count(scene)
         wait_until(lambda: count(scene) > seen + 4, "the writers go on")
-        is_true(len(leaders(scene)) <= 1, "two leaders")
+        is_true(len(claims(scene.store)) <= 1, "two leaders")
         delete(scene.path(".sluice"))
     written = writers.stop()
     is_equal(count(scene), written)

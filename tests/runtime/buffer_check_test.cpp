@@ -62,6 +62,32 @@ TEST_CASE("names in a buffered operation are names") {
   CHECK_THAT(complaint(named), Contains("agent holds a control character"));
 }
 
+TEST_CASE("nobody buffers in the broker's own name, or asks for a row or a flush in it") {
+  auto x = put({{"id", 1}}, {});
+  x.agent = "sluice:buffer";
+  CHECK_THAT(complaint(x), Contains("agent begins with \"sluice:\""));
+  CHECK_THAT(complaint(buffer_get{{"a.db", "t", {{"id", 1}}}, "Sluice:x", {}}), Contains("agent begins with"));
+  CHECK_THAT(complaint(flush_request{"", "", "sluice:"}), Contains("agent begins with"));
+  CHECK_THAT(complaint(rejected_decision{{}, true, "sluice:"}), Contains("agent begins with"));
+}
+
+TEST_CASE("names of requests hold no control of a terminal, while keys and columns may hold what they like") {
+  write_request x;
+  x.statements = {{"SELECT 1", {}}};
+  x.idempotency_key = "\xe2\x80\xae";
+  CHECK_FALSE(check(x));
+  x.correlation_id = "\xc2\x9b";
+  CHECK_THAT(complaint(x), Contains("correlation_id holds a control character"));
+  x.correlation_id.clear();
+  x.request_id = "\xe2\x81\xa6";
+  CHECK_THAT(complaint(x), Contains("request_id holds a control character"));
+  read_request y;
+  y.agent = "\xd8\x9c";
+  CHECK_THAT(complaint(y), Contains("agent holds a control character"));
+  auto z = put({{"id\xe2\x80\x8e", 1}}, {});
+  CHECK_FALSE(check(z));
+}
+
 TEST_CASE("a buffered operation is 1 MiB at most") {
   auto fits = put({{"id", 1}}, {{"a", std::string((1 << 20) - 1'000, 'x')}});
   CHECK_FALSE(check(fits));

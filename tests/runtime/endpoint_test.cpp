@@ -42,6 +42,7 @@ store_root open_root(const fs::path& path) {
   fs::create_directories(path);
   auto x = store_root::open(path);
   REQUIRE(x);
+  REQUIRE(x->make_folder());
   return std::move(*x);
 }
 
@@ -248,11 +249,54 @@ TEST_CASE("the leader is looked for where it says that it is, if that is a priva
   info.socket = path_of(socket_path_of(f.root, true));
   REQUIRE(publish(f.root, info));
   f.runtime.set(nullptr);
-  CHECK(path_of(leader_socket(f.root)) == info.socket);
+  auto places = leader_sockets(f.root);
+  REQUIRE(places.size() == 2);
+  CHECK(places[0].path == info.socket);
+  // Its broker is asked which store it leads: with another environment it could be anybody's.
+  CHECK_FALSE(places[0].is_own);
+  CHECK(places[1].path.parent_path() == f.in_temporary());
+  CHECK(places[1].is_own);
   fs::permissions(info.socket.parent_path(), fs::perms::all);
-  CHECK(path_of(leader_socket(f.root)).parent_path() == f.in_temporary());
+  CHECK(leader_sockets(f.root).at(0).path.parent_path() == f.in_temporary());
   fs::remove(f.root.info_path());
-  CHECK(path_of(leader_socket(f.root)).parent_path() == f.in_temporary());
+  CHECK(leader_sockets(f.root).at(0).path.parent_path() == f.in_temporary());
+}
+
+TEST_CASE("a broker.json that came with a copy of another store says nothing") {
+  test::temp_dir dir;
+  auto one = open_root(dir / "one");
+  auto two = open_root(dir / "two");
+  REQUIRE(publish(one, example(one)));
+  REQUIRE(published_info(one));
+  CHECK(published_info(one)->root == one.identity());
+  fs::copy_file(one.info_path(), two.info_path());
+  CHECK_FALSE(published_info(two));
+  CHECK(published_root(two) == one.identity());
+  auto places = leader_sockets(two);
+  REQUIRE(places.size() == 1);
+  CHECK(places[0].path == two.socket_path());
+}
+
+TEST_CASE("a broker.json without a root is believed about the store's own socket only") {
+  test::temp_dir dir;
+  auto one = open_root(dir / "one");
+  auto two = open_root(dir / "two");
+  auto of = [&](const store_root& root) {
+    return R"({"http":"","pid":4711,"protocol":1,"socket":")" + root.socket_path().string()
+           + R"(","started_us":1,"transient":true,"version":"0.1.0"})";
+  };
+  say(one, of(one));
+  CHECK(published_info(one));
+  say(two, of(one));
+  CHECK_FALSE(published_info(two));
+}
+
+TEST_CASE("a broker.json that others can write says nothing") {
+  test::temp_dir dir;
+  auto root = open_root(dir / "root");
+  REQUIRE(publish(root, example(root)));
+  fs::permissions(root.info_path(), fs::perms{0620});
+  CHECK_FALSE(published_info(root));
 }
 
 } // namespace sluice::test::endpoint_test

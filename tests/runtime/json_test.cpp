@@ -47,9 +47,28 @@ rowset sample_rows() {
 
 TEST_CASE("every value survives the way through JSON text") {
   using namespace std::string_literals;
-  for (const auto& x : {value{}, value{0}, value{largest}, value{smallest}, value{1.5}, value{5.0}, value{-0.0},
-                        value{1e300}, value{infinite}, value{-infinite}, value{""}, value{"gr\u00f6\u00dfe \"\n"},
-                        value{"a\0b"s}, value{blob{}}, value{blob{"\0\xff\x80"s}}, value{"{\"$blob\":\"AA==\"}"}}) {
+  for (const auto& x : {value{},
+                        value{0},
+                        value{largest},
+                        value{smallest},
+                        value{1.5},
+                        value{5.0},
+                        value{-0.0},
+                        value{1e300},
+                        value{infinite},
+                        value{-infinite},
+                        value{""},
+                        value{"gr\u00f6\u00dfe \"\n"},
+                        value{"a\0b"s},
+                        value{"caf\xe9"},
+                        value{"\xed\xa0\x80"},
+                        value{"\xc0\xaf\0"s},
+                        value{"\ufeffx"},
+                        value{"\ufffe \uffff \ufffd"},
+                        value{"\xff"s + std::string(3'000, 'x')},
+                        value{blob{}},
+                        value{blob{"\0\xff\x80"s}},
+                        value{"{\"$blob\":\"AA==\"}"}}) {
     auto text = dump(as_json(x));
     INFO(text);
     auto back = value_from_json(json::parse(text), "x");
@@ -68,11 +87,69 @@ TEST_CASE("values look as the protocol has them") {
   CHECK(dump(as_json(value{std::nan("")})) == R"({"$real":"nan"})");
 }
 
-TEST_CASE("text that is not UTF-8 is written with replacement characters") {
-  CHECK(dump(as_json(value{"a\xff!"})) == "\"a\ufffd!\"");
+TEST_CASE("text that is not UTF-8 is written as its bytes, and is no blob") {
+  CHECK(dump(as_json(value{"caf\xe9"})) == R"({"$text":"Y2Fm6Q=="})");
+  CHECK(read(R"({"$text":"Y2Fm6Q=="})") == value{"caf\xe9"});
+  CHECK(read(R"({"$text":"Y2Fm"})") == value{"caf"});
+  CHECK(read(R"({"$text":""})") == value{""});
+  CHECK(dump(text_as_json("caf\xe9")) == R"({"$text":"Y2Fm6Q=="})");
+  CHECK(text_from_json(text_as_json("caf\xe9")) == "caf\xe9");
+  CHECK_FALSE(text_from_json(json::parse(R"({"$blob":"Y2Fm"})")));
+}
+
+TEST_CASE("a diagnostic that is not UTF-8 shows its bytes, and no two of them look alike") {
   failure x;
-  x.message = "\xc3";
-  CHECK_NOTHROW(dump_pretty(error_document(x)));
+  x.message = "no such column: caf\xe9";
+  CHECK(json::parse(dump(error_document(x)))["error"]["message"] == "no such column: caf\\xe9");
+  CHECK(json::parse(dump_pretty(json{{"\xff", {1, "ok", "\xc3"}}})) == json{{"\\xff", {1, "ok", "\\xc3"}}});
+}
+
+TEST_CASE("a request that is not UTF-8 outside of its values is refused instead of changed") {
+  CHECK(*dump_exactly({{"sql", "SELECT 1"}}) == R"({"sql":"SELECT 1"})");
+  for (const auto& [request, where] :
+       {std::pair{json{{"statements", json::array({{{"sql", "'caf\xe9'"}}})}}, "statements[0].sql "},
+        {json{{"agent", "\xff"}}, "agent "},
+        {json{{"params", {{"\xff", 1}}}}, "params.\\xff "}}) {
+    auto x = dump_exactly(request);
+    REQUIRE_FALSE(x);
+    CHECK(code_of(x.error()) == errc::invalid_request);
+    CHECK_THAT(describe(x.error()).message, Catch::StartsWith(where) && Contains("UTF-8"));
+  }
+}
+
+TEST_CASE("integers beyond 2^53 have the form that was asked for, smaller ones stay numbers") {
+  constexpr auto exact = int64_t{1} << 53;
+  for (auto x : {int64_t{0}, int64_t{-1}, exact, -exact})
+    for (auto form : {integer_form::number, integer_form::text, integer_form::tagged})
+      CHECK(as_json(value{x}, form) == json(x));
+  CHECK(dump(as_json(value{exact + 1}, integer_form::text)) == R"("9007199254740993")");
+  CHECK(dump(as_json(value{-exact - 1}, integer_form::text)) == R"("-9007199254740993")");
+  CHECK(dump(as_json(value{smallest}, integer_form::tagged)) == R"({"$integer":"-9223372036854775808"})");
+  CHECK(as_json(value{largest}) == json(largest));
+  CHECK(read(R"({"$integer":"9007199254740993"})") == value{exact + 1});
+  CHECK(read(R"({"$integer":"-9223372036854775808"})") == value{smallest});
+  CHECK(read(R"("9007199254740993")") == value{"9007199254740993"});
+}
+
+TEST_CASE("an answer whose integers are texts says so, and its other numbers stay numbers") {
+  rowset rows{std::make_shared<const rowset::column_names>(rowset::column_names{"a", "caf\xe9"})};
+  rows.append(largest);
+  rows.append(5);
+  read_result x;
+  x.as_of_seq = 3;
+  x.rows = std::make_shared<const rowset>(rows);
+  CHECK(as_json(x, integer_form::text) == json::parse(R"({"columns":["a",{"$text":"Y2Fm6Q=="}],
+    "rows":[["9223372036854775807",5]],"truncated":false,"source":"database","as_of_seq":3,"integer_text":true})"));
+  CHECK_FALSE(as_json(x).contains("integer_text"));
+  CHECK_FALSE(as_json(x, integer_form::tagged).contains("integer_text"));
+  write_result y;
+  y.results.push_back({1, largest, rows});
+  auto written = as_json(y, integer_form::text);
+  CHECK(written["integer_text"] == true);
+  CHECK(written["results"][0]["last_insert_rowid"] == "9223372036854775807");
+  CHECK(written["results"][0]["changes"] == 1);
+  CHECK(as_json(y, integer_form::tagged)["results"][0]["rows"][0][0]
+        == json::parse(R"({"$integer":"9223372036854775807"})"));
 }
 
 TEST_CASE("JSON that is no value is refused with the name of its field") {
@@ -87,6 +164,10 @@ TEST_CASE("JSON that is no value is refused with the name of its field") {
   CHECK_THAT(refused("9223372036854775808"), Contains("64 bits"));
   for (const auto* bad : {R"({"$blob":"A"})", R"({"$blob":"AA"})", R"({"$blob":"A A="})", R"({"$blob":"AA==x"})"})
     CHECK_THAT(refused(bad), Contains("Base64"));
+  CHECK_THAT(refused(R"({"$text":"A"})"), Contains("Base64"));
+  for (const auto* bad : {R"({"$integer":"9223372036854775808"})", R"({"$integer":"1.5"})", R"({"$integer":""})",
+                          R"({"$integer":" 1"})", R"({"$integer":"+1"})"})
+    CHECK_THAT(refused(bad), Contains("$integer"));
   CHECK(read(R"({"$blob":""})") == value{blob{}});
 }
 
@@ -133,6 +214,8 @@ TEST_CASE("a value on the command line is what it looks like") {
   CHECK(cli("text:null") == value{"null"});
   CHECK(cli("blob:aGVsbG8=") == value{blob{"hello"}});
   CHECK(cli("blob:") == value{blob{}});
+  CHECK(cli("caf\xe9") == value{"caf\xe9"});
+  CHECK(cli("text:\xff") == value{"\xff"});
 }
 
 TEST_CASE("what would not read back as it was typed stays text") {

@@ -53,9 +53,9 @@ struct rig {
 
 // What a child that was started with the lock has of it, in this process.
 struct inherited {
-  explicit inherited(const store_lock& from) : file(dup(from.file_fd())), folder(dup(from.folder_fd())) {}
+  explicit inherited(const store_lock& from) : file(dup(from.file_fd())), claim(dup(from.claim_fd())) {}
   descriptor file;
-  descriptor folder;
+  descriptor claim;
 };
 
 // A process of its own that takes the lock, says so, and keeps it until told to end.
@@ -110,7 +110,7 @@ public:
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, lock.file_fd(), 8);
-    posix_spawn_file_actions_adddup2(&actions, lock.folder_fd(), 9);
+    posix_spawn_file_actions_adddup2(&actions, lock.claim_fd(), 9);
     std::string program = "sleep";
     std::string time = "1000";
     char* arguments[] = {program.data(), time.data(), nullptr};
@@ -271,7 +271,7 @@ TEST_CASE("a program that was not given them does not have them") {
   {
     auto lock = r.lock();
     CHECK((fcntl(lock.file_fd(), F_GETFD) & FD_CLOEXEC) != 0);
-    CHECK((fcntl(lock.folder_fd(), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((fcntl(lock.claim_fd(), F_GETFD) & FD_CLOEXEC) != 0);
   }
   CHECK(r.is_free());
 }
@@ -296,11 +296,11 @@ TEST_CASE("the lock is adopted with its descriptors, and let go by its new owner
   inherited copies{lock};
   lock.forget();
   {
-    auto adopted = store_lock::adopt(r.root, copies.file.release(), copies.folder.release());
+    auto adopted = store_lock::adopt(r.root, copies.file.release(), copies.claim.release());
     REQUIRE(adopted);
     CHECK(adopted->still_ours());
     CHECK((fcntl(adopted->file_fd(), F_GETFD) & FD_CLOEXEC) != 0);
-    CHECK((fcntl(adopted->folder_fd(), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((fcntl(adopted->claim_fd(), F_GETFD) & FD_CLOEXEC) != 0);
     CHECK_FALSE(r.is_free());
   }
   CHECK_FALSE(fs::exists(r.root.lock_path()));
@@ -312,23 +312,74 @@ TEST_CASE("descriptors that are not those of the store's lock are not adopted") 
   rig other;
   auto lock = r.lock();
   auto others = other.lock();
-  auto refusal = [&](int file, int folder) {
-    auto x = store_lock::adopt(r.root, file, folder);
+  auto refusal = [&](int file, int claim) {
+    auto x = store_lock::adopt(r.root, file, claim);
     REQUIRE_FALSE(x);
     return code_of(x.error());
   };
-  CHECK(refusal(lock.file_fd(), others.folder_fd()) == errc::invalid_request);
-  CHECK(refusal(others.file_fd(), lock.folder_fd()) == errc::invalid_request);
-  CHECK(refusal(lock.folder_fd(), lock.file_fd()) == errc::invalid_request);
+  CHECK(refusal(lock.file_fd(), others.claim_fd()) == errc::invalid_request);
+  CHECK(refusal(others.file_fd(), lock.claim_fd()) == errc::invalid_request);
+  CHECK(refusal(lock.claim_fd(), lock.file_fd()) == errc::invalid_request);
   CHECK(refusal(lock.file_fd(), lock.file_fd()) == errc::invalid_request);
   CHECK(refusal(-1, -1) == errc::invalid_request);
   // Opened by itself, so that the lock is another's.
   descriptor file{open(r.root.lock_path().c_str(), O_RDWR | O_CLOEXEC)};
-  descriptor folder{open(r.root.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  CHECK(refusal(file.get(), folder.get()) == errc::busy);
-  CHECK(refusal(lock.file_fd(), folder.get()) == errc::busy);
+  CHECK(refusal(file.get(), lock.claim_fd()) == errc::busy);
   fs::remove_all(r.root.folder());
-  CHECK(refusal(lock.file_fd(), lock.folder_fd()) == errc::invalid_request);
+  CHECK(refusal(lock.file_fd(), lock.claim_fd()) == errc::invalid_request);
+}
+
+TEST_CASE("a lock of flock on the folder itself keeps nobody from leading") {
+  rig r;
+  descriptor folder{open(r.root.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  REQUIRE(flock(folder.get(), LOCK_EX | LOCK_NB) == 0);
+  CHECK(r.is_free());
+}
+
+TEST_CASE("a folder in which a broker of another store works cannot be led, and is not made a store") {
+  test::temp_dir dir;
+  auto root = store_root::open(dir.path());
+  REQUIRE(root);
+  pid_t holder = 0;
+  auto claim = folder_claim::try_acquire(root->identity(), holder);
+  REQUIRE((claim && *claim));
+  auto refused = store_lock::acquire(*root, now);
+  REQUIRE_FALSE(refused);
+  auto why = describe(refused.error());
+  CHECK(why.code == errc::busy);
+  CHECK_THAT(why.message, Contains("as part of another store"));
+  CHECK_FALSE(fs::exists(root->folder()));
+  claim = std::nullopt;
+  CHECK(store_lock::acquire(*root, now));
+}
+
+TEST_CASE("a folder that was put in the place of a store is not locked as that store") {
+  test::temp_dir dir;
+  fs::create_directory(dir / "root");
+  auto root = store_root::open(dir / "root");
+  REQUIRE(root);
+  fs::rename(dir / "root", dir / "moved");
+  fs::create_directory(dir / "root");
+  auto refused = store_lock::try_acquire(*root);
+  REQUIRE_FALSE(refused);
+  CHECK(code_of(refused.error()) == errc::wrong_store);
+  CHECK_FALSE(fs::exists(dir / "root/.sluice"));
+}
+
+TEST_CASE("a lock file that others could open is set aside, whoever holds a lock of it") {
+  rig r;
+  REQUIRE(r.root.make_folder());
+  std::ofstream{r.root.lock_path()} << "planted";
+  fs::permissions(r.root.lock_path(), fs::perms{0644});
+  descriptor theirs{open(r.root.lock_path().c_str(), O_RDONLY | O_CLOEXEC)};
+  REQUIRE(flock(theirs.get(), LOCK_EX | LOCK_NB) == 0);
+  auto lock = r.lock();
+  CHECK(lock.still_ours());
+  CHECK(fs::status(r.root.lock_path()).permissions() == fs::perms{0600});
+  size_t aside = 0;
+  for (const auto& entry : fs::directory_iterator{r.root.folder()})
+    aside += entry.path().filename().native().starts_with("broker.lock.untrusted-") ? 1 : 0;
+  CHECK(aside == 1);
 }
 
 } // namespace sluice::test::store_lock_test

@@ -33,6 +33,7 @@ struct rig {
 
   rig()
     : root((fs::create_directories(dir / "root/sub"), fs::create_directory(dir / "outside"), open_root(dir / "root"))) {
+    REQUIRE(root.make_folder());
   }
 
   fs::path at(const std::string& name) const { return dir.path() / "root" / name; }
@@ -65,9 +66,12 @@ mode_t mode_of(const fs::path& path) {
 
 } // namespace
 
-TEST_CASE("opening a root makes its folder, for its owner only") {
+TEST_CASE("a root's folder is made on request, for its owner only") {
   test::temp_dir dir;
   auto root = open_root(dir.path());
+  CHECK_FALSE(fs::exists(dir / ".sluice"));
+  REQUIRE(root.make_folder());
+  REQUIRE(root.make_folder());
   CHECK(mode_of(dir / ".sluice") == 0700);
   CHECK(root.audit_path() == fs::canonical(dir.path()) / ".sluice/audit.db");
   CHECK(root.logs_path().filename() == "logs.db");
@@ -105,7 +109,8 @@ TEST_CASE("a root that may not be written is read-only") {
   auto was_root = geteuid() == 0;
   if (was_root)
     REQUIRE(seteuid(65534) == 0);
-  auto code = code_of_opening(dir / "root");
+  auto made = open_root(dir / "root").make_folder();
+  auto code = made ? errc{} : code_of(made.error());
   if (was_root)
     REQUIRE(seteuid(0) == 0);
   CHECK(code == errc::read_only);
@@ -163,7 +168,7 @@ TEST_CASE("the broker's own files are refused, however they are reached") {
   rig r;
   fs::create_directory_symlink(".sluice", r.at("mine"));
   for (const auto* name : {".sluice/audit.db", "./.sluice/new.db", "mine/audit.db", ".sluice", "sub/../.sluice/x",
-                           "sub/.sluice/audit.db", "sluice.toml", "./sluice.toml"})
+                           "sub/.sluice/audit.db", "sluice.toml", "./sluice.toml", "sub/sluice.toml"})
     CHECK_THAT(r.refusal(name), Contains("belongs to the broker") || Contains("configuration"));
 }
 
@@ -192,9 +197,56 @@ TEST_CASE("names that are too long or no plain text are refused") {
   CHECK_THAT(r.refusal(std::string(1025, 'a')), Contains("1025 bytes"));
   CHECK_THAT(r.refusal(std::string(300, 'a')), Contains("cannot be looked up"));
   using namespace std::string_literals;
-  for (const auto& name : {"a\0b.db"s, "a\nb.db"s, "a\x1b[31m.db"s, "a\xff.db"s})
+  for (const auto& name : {"a\0b.db"s, "a\nb.db"s, "a\x1b[31m.db"s, "a\xff.db"s, "a\xc2\x9b.db"s,
+                           "a\xe2\x80\xae"
+                           "bd.db"s,
+                           "sub/\xe2\x81\xa6.db"s})
     CHECK_THAT(r.refusal(name), Contains("control character"));
   CHECK(r.resolved("größe.db") == "größe.db");
+}
+
+TEST_CASE("a name in a folder that is a store of its own is refused, and says which folder that is") {
+  rig r;
+  fs::create_directories(r.at("sub/deep/er"));
+  fs::create_directory_symlink("sub", r.at("alias"));
+  CHECK(r.resolved("sub/deep/a.db") == "sub/deep/a.db");
+  fs::create_directory(r.at("sub/.sluice"));
+  for (const auto* name : {"sub/a.db", "sub/deep/a.db", "sub/deep/er/a.db", "alias/a.db", "./sub/../sub/new.db"}) {
+    auto x = r.root.resolve(name);
+    REQUIRE_FALSE(x);
+    CHECK(code_of(x.error()) == errc::wrong_store);
+    CHECK_THAT(describe(x.error()).message, Contains("lies in sub/, a store of its own"));
+  }
+  CHECK(r.resolved("a.db") == "a.db");
+  // A file of that name is nobody's store.
+  fs::remove(r.at("sub/.sluice"));
+  r.touch("sub/.sluice");
+  CHECK(r.resolved("sub/a.db") == "sub/a.db");
+}
+
+TEST_CASE("a root is a folder, not a path: nothing is resolved in one that took its place") {
+  rig r;
+  CHECK(r.root.is_in_place());
+  fs::rename(r.dir / "root", r.dir / "moved");
+  CHECK_FALSE(r.root.is_in_place());
+  auto refused = [&] {
+    auto x = r.root.resolve("a.db");
+    return x ? errc{} : code_of(x.error());
+  };
+  CHECK(refused() == errc::wrong_store);
+  fs::create_directory(r.dir / "root");
+  CHECK(refused() == errc::wrong_store);
+  fs::remove(r.dir / "root");
+  fs::rename(r.dir / "moved", r.dir / "root");
+  CHECK(r.resolved("a.db") == "a.db");
+}
+
+TEST_CASE("a copy of a root is another root, and a link to it the same one") {
+  rig r;
+  fs::copy(r.dir / "root", r.dir / "copy", fs::copy_options::recursive);
+  fs::create_directory_symlink(r.dir / "root", r.dir / "link");
+  CHECK(open_root(r.dir / "copy").identity() != r.root.identity());
+  CHECK(open_root(r.dir / "link").identity() == r.root.identity());
 }
 
 } // namespace sluice::test::store_root_test

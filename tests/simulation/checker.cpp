@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -29,6 +30,8 @@ private:
   maybe check_chain() const;
   maybe apply(const sqlite::ledger_commit& commit, const sqlite::ledger_request& request);
   maybe check_order(const write_attempt& x);
+  bool went_with_restore(const write_attempt& x) const;
+  maybe check_numbers() const;
   maybe check_effects(const write_attempt& x, const std::vector<model::effect>& effects) const;
   maybe check_answers() const;
   maybe check_final() const;
@@ -45,6 +48,7 @@ private:
   model state_;
   // Where each request and each key is.
   std::unordered_map<std::string, uint64_t> places_;
+  std::set<uint64_t> numbers_;
   std::unordered_map<std::string, const write_attempt*> by_key_;
   std::unordered_map<std::string, std::vector<model::effect>> effects_;
   uint64_t latest_start_ = 0;
@@ -58,15 +62,25 @@ maybe replay::check_chain() const {
     return violation{"no file is corrupt", database_names[db_] + ": " + found_.integrity};
   if (found_.chain && !found_.chain->intact())
     return violation{"the ledger's chain is whole", found_.chain->reason};
-  // A power cut may take commits that the audit has; their numbers are not given again. Else the chain allows no gap.
+  // A power cut, or a backup that was put in place, may take commits that the audit has; their numbers are not given
+  // again. Else the chain allows no gap.
+  auto may_be_lost = !seen_.power_losses.empty() || seen_.databases[db_].replaced;
   uint64_t last = 0;
   for (const auto& x : found_.commits) {
-    if (x.seq != last + 1 && (seen_.power_losses.empty() || x.seq <= last))
+    if (x.seq != last + 1 && (!may_be_lost || x.seq <= last))
       return violation{"commits are numbered without gaps",
                        "commit " + std::to_string(x.seq) + " stands where " + std::to_string(last + 1) + " should"};
     last = x.seq;
   }
   return {};
+}
+
+// Whether an acknowledged commit went with a database in whose place a backup was put.
+bool replay::went_with_restore(const write_attempt& x) const {
+  const auto& all = seen_.databases[db_].restores;
+  return std::any_of(all.begin(), all.end(), [&](const auto& r) {
+    return x.began < r.event && x.result.commit_seq > r.seq && !numbers_.contains(x.result.commit_seq);
+  });
 }
 
 maybe replay::check_order(const write_attempt& x) {
@@ -110,9 +124,10 @@ bool replay::satisfied(const read_attempt& x) const {
       return true;
   if (x.what.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
     return true;
-  // Noticed at the next query that reaches the database; until then a kept answer may be a little old.
+  // Noticed at the next query that reaches the database; until then a kept answer may be a little old, but never older
+  // than what anybody was shown.
   if (x.what.asked == question::foreign && x.what.freshness == freshness::cached) {
-    for (int64_t foreign = 0; foreign <= x.foreign_after; ++foreign)
+    for (auto foreign = x.foreign_shown; foreign <= x.foreign_after; ++foreign)
       if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
         return true;
   }
@@ -161,7 +176,7 @@ maybe replay::check_effects(const write_attempt& x, const std::vector<model::eff
 // What clients were told of their writes.
 maybe replay::check_answers() const {
   for (const auto& x : seen_.writes) {
-    if (x.what.db != db_ || x.fate != fate::done || x.lost)
+    if (x.what.db != db_ || x.fate != fate::done || x.lost || went_with_restore(x))
       continue;
     auto own = places_.find(x.request_id);
     if (!x.result.replayed) {
@@ -189,6 +204,17 @@ maybe replay::check_answers() const {
     if (auto wrong = check_effects(x, effects_.at(first->second->request_id)))
       return wrong;
   }
+  return {};
+}
+
+// Also of commits that are not there any more.
+maybe replay::check_numbers() const {
+  for (const auto& x : seen_.writes)
+    if (x.what.db == db_ && x.fate == fate::done && !x.result.replayed && x.lost
+        && numbers_.contains(x.result.commit_seq) && !places_.contains(x.request_id))
+      return violation{"a commit number is issued once", x.request_id + " was acknowledged as commit "
+                                                           + std::to_string(x.result.commit_seq)
+                                                           + ", which is another one now"};
   return {};
 }
 
@@ -224,13 +250,15 @@ maybe replay::run() {
   if (auto wrong = check_chain())
     return wrong;
   satisfy_reads(0);
+  for (const auto& commit : found_.commits)
+    numbers_.insert(commit.seq);
   for (const auto& commit : found_.commits) {
     for (const auto& request : commit.requests)
       if (auto wrong = apply(commit, request))
         return wrong;
     satisfy_reads(commit.seq);
   }
-  for (auto check : {&replay::check_answers, &replay::check_keys, &replay::check_unread, &replay::check_final})
+  for (auto check : {&replay::check_numbers, &replay::check_answers, &replay::check_keys, &replay::check_unread, &replay::check_final})
     if (auto wrong = (this->*check)())
       return wrong;
   return {};
@@ -332,7 +360,10 @@ bool was_saved(const history& seen, const put_attempt& x, uint64_t loss) {
 }
 
 bool may_be_lost(const settings& set, const history& seen, const put_attempt& x) {
-  if (x.fate != fate::done)
+  const auto& restores = seen.databases[x.what.db].restores;
+  if (x.fate != fate::done || std::any_of(restores.begin(), restores.end(), [&](const auto& r) {
+        return r.event > x.began;
+      }))
     return true;
   auto loses = [&](uint64_t loss) { return loss > x.began && !was_saved(seen, x, loss); };
   auto takes = [&](uint64_t loss) { return loss > x.began; };

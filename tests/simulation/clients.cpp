@@ -14,6 +14,8 @@ bool passes(const failure& x) {
   case errc::overloaded:
   case errc::deadline_exceeded:
   case errc::io_error:
+  case errc::file_replaced:
+  case errc::ledger_damaged:
   case errc::disk_full: return true;
   default: return x.outcome == outcome::unknown;
   }
@@ -131,7 +133,7 @@ void clients::tell(const attempt& x, std::string_view what, std::string_view mor
 
 // What is true of a request from the moment on that it is in somebody's mailbox.
 bool clients::sent(attempt& x, uint64_t life) {
-  if (life != life_ || world_.died())
+  if (life != life_ || world_.died() || x.fate != fate::open)
     return false;
   x.began = ++seen.event;
   x.late = world_.closing();
@@ -142,11 +144,12 @@ void clients::note_newest(read_attempt& x) const {
   const auto& db = seen.databases[x.what.db];
   x.acknowledged = db.acknowledged;
   x.foreign_before = db.foreign;
+  x.foreign_shown = db.foreign_shown;
 }
 
 // Whether an answer still reaches anybody.
 bool clients::end(attempt& x, uint64_t life) {
-  if (life != life_ || world_.died())
+  if (life != life_ || world_.died() || x.fate != fate::open)
     return false;
   x.ended = ++seen.event;
   --open_;
@@ -165,7 +168,7 @@ void clients::refused(attempt& x, const caf::error& why) {
 void clients::write(size_t who, const operation& what) {
   auto& x = note(seen.writes, who, what);
   auto request = request_of(what, x.request_id, "client-" + std::to_string(who + 1));
-  world_.system().spawn(
+  x.messenger = world_.system().spawn(
     [this, &x, request, db = world_.database_of(what.db), life = life_](caf::event_based_actor* self) {
       if (!sent(x, life))
         return;
@@ -182,7 +185,9 @@ void clients::write_answered(write_attempt& x, const caf::expected<write_result>
   if (answer) {
     x.fate = fate::done;
     x.result = *answer;
-    auto& newest = seen.databases[x.what.db].acknowledged;
+    auto& known = seen.databases[x.what.db];
+    known.exposed = known.exposed && answer->replayed;
+    auto& newest = known.acknowledged;
     newest = std::max(newest, answer->commit_seq);
     if (x.client < clients_.size())
       clients_[x.client].known[x.what.db] = std::max(clients_[x.client].known[x.what.db], answer->commit_seq);
@@ -213,7 +218,7 @@ void clients::read(size_t who, const operation& what) {
       read_answered(x, std::move(*hit));
     return;
   }
-  world_.system().spawn([this, &x, request, door, life = life_](caf::event_based_actor* self) {
+  x.messenger = world_.system().spawn([this, &x, request, door, life = life_](caf::event_based_actor* self) {
     if (!sent(x, life))
       return;
     note_newest(x);
@@ -227,11 +232,19 @@ void clients::read(size_t who, const operation& what) {
 }
 
 void clients::read_answered(read_attempt& x, const caf::expected<read_result>& answer) {
-  x.foreign_after = seen.databases[x.what.db].foreign;
+  auto& known = seen.databases[x.what.db];
+  x.foreign_after = known.foreign;
+  // Noticed when the database is looked at next.
+  known.unnoticed = known.unnoticed && !(answer && answer->source == read_source::database && x.began > known.restores.back().event);
+  x.lost |= known.unnoticed;
   if (!answer)
     return refused(x, answer.error());
   x.fate = fate::done;
   x.rows = text_of(*answer->rows);
+  if (x.what.asked == question::foreign && !x.rows.empty()) {
+    auto& shown = seen.databases[x.what.db].foreign_shown;
+    shown = std::max<int64_t>(shown, std::stoll(x.rows));
+  }
   x.as_of_seq = answer->as_of_seq;
   x.source = answer->source;
   if (x.client < clients_.size())
@@ -325,9 +338,31 @@ void clients::create(uint32_t db) {
   write(clients_.size(), x);
 }
 
-void clients::process_died(const std::vector<uint64_t>* newest) {
+bool clients::leave_one() {
+  std::vector<attempt*> open;
+  for (auto& x : seen.writes)
+    if (x.fate == fate::open && x.client < clients_.size())
+      open.push_back(&x);
+  for (auto& x : seen.reads)
+    if (x.fate == fate::open && x.client < clients_.size())
+      open.push_back(&x);
+  if (open.empty())
+    return false;
+  auto& x = *open[luck_.pick(open.size())];
+  caf::anon_send_exit(x.messenger, caf::exit_reason::kill);
+  x.fate = fate::unknown;
+  x.ended = ++seen.event;
+  --open_;
+  --clients_[x.client].open;
+  tell(x, "is given up: its client has gone");
+  return true;
+}
+
+void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
   ++life_;
   ++seen.event;
+  for (auto& known : seen.databases)
+    known.unnoticed = false;
   auto give_up = [&](auto& all) {
     for (auto& x : all)
       if (x.fate == fate::open) {
@@ -349,9 +384,18 @@ void clients::process_died(const std::vector<uint64_t>* newest) {
   for (auto& x : clients_)
     x.open = 0;
   seen.buffer_losses.push_back(seen.event);
-  if (newest)
-    for (size_t db = 0; db < newest->size(); ++db)
-      forget_after(static_cast<uint32_t>(db), (*newest)[db]);
+  for (size_t db = 0; db < newest.size(); ++db)
+    if (newest[db])
+      forget_after(static_cast<uint32_t>(db), *newest[db]);
+}
+
+void clients::restored(uint32_t db, uint64_t seq, int64_t foreign) {
+  auto& known = seen.databases[db];
+  known.restores.push_back({++seen.event, seq});
+  known.unnoticed = known.replaced = true;
+  known.foreign = foreign;
+  known.foreign_shown = std::min(known.foreign_shown, foreign);
+  forget_after(db, seq);
 }
 
 // What was acknowledged without waiting for the disk, and is not there any more.

@@ -24,9 +24,15 @@ public:
   uint64_t open() const noexcept { return open_; }
   uint64_t begun() const noexcept { return begun_; }
 
-  /// The process is gone: nobody will be answered any more. With `newest`, what each database has kept, when it may
-  /// have lost what was acknowledged.
-  void process_died(const std::vector<uint64_t>* newest);
+  /// The process is gone: nobody will be answered any more. `newest` has what is left of each database that may have
+  /// lost what was acknowledged.
+  void process_died(const std::vector<std::optional<uint64_t>>& newest);
+
+  /// A client whose request is under way goes away; it will never know what became of it. False when there is none.
+  bool leave_one();
+
+  /// A backup that ends with commit `seq`, when `foreign` others had been made, has taken the place of a database.
+  void restored(uint32_t db, uint64_t seq, int64_t foreign);
 
   /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.
   void flush();

@@ -43,6 +43,16 @@ constexpr std::array catalogue{
   known_defect{defect::ignore_payload, "ignore_payload", "a key is recognized whatever its payload"},
   known_defect{defect::keep_failed_statements, "keep_failed_statements",
                "what precedes a failed statement in its request is not undone"},
+  known_defect{defect::skip_file_check, "skip_file_check", "a commit is acknowledged without a look at its files"},
+  known_defect{defect::forget_removed_log, "forget_removed_log", "a log that was removed is not written again"},
+  known_defect{defect::keep_old_log, "keep_old_log", "the log of a file that was replaced stays beside the new one"},
+  known_defect{defect::overlook_external_commit, "overlook_external_commit", "external commits are not noticed"},
+  known_defect{defect::use_old_connection, "use_old_connection", "a read of files that were replaced is answered"},
+  known_defect{defect::checkpoint_old_log, "checkpoint_old_log",
+               "the log is moved into whatever file lies at the path"},
+  known_defect{defect::age_keys_by_wall_clock, "age_keys_by_wall_clock", "keys are aged by the wall clock"},
+  known_defect{defect::accept_older_ledger, "accept_older_ledger",
+               "a ledger that ends before the newest commit is written on"},
 };
 #else
 constexpr std::array<known_defect, 0> catalogue{};

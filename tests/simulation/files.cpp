@@ -1,6 +1,7 @@
 #include "tests/simulation/files.hpp"
 
 #include "runtime/sqlite/ledger.hpp"
+#include "runtime/sqlite/vfs_file.hpp"
 
 #include <sqlite3.h>
 
@@ -90,6 +91,46 @@ void read_keys(sqlite3* db, database_content& x) {
 }
 
 } // namespace
+
+bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const auto* suffix : {"", "-wal"}) {
+    if (!is_there(from.string() + suffix))
+      continue;
+    auto content = sqlite::read_file(from.string() + suffix);
+    if (!content || !sqlite::write_file(to.string() + suffix, *content, false))
+      return false;
+  }
+  return is_there(to);
+}
+
+void remove_database(const std::filesystem::path& path) {
+  for (const auto* suffix : {"-wal", "-shm", ""})
+    sqlite::remove_file(path.string() + suffix);
+}
+
+bool back_up(const std::filesystem::path& from, const std::filesystem::path& to) {
+  auto db = is_there(from) ? open(from) : nullptr;
+  if (!db)
+    return false;
+  sqlite3_wal_autocheckpoint(db.get(), 0);
+  // The others are there, and leave the log to them.
+  sqlite3_db_config(db.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  return sqlite3_exec(db.get(), ("VACUUM INTO '" + to.string() + "'").c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
+}
+
+bool put_in_place(const std::filesystem::path& from, const std::filesystem::path& to, bool overwrites) {
+  std::error_code failed;
+  if (!overwrites) {
+    std::filesystem::rename(from, to, failed);
+    return !failed;
+  }
+  auto content = sqlite::read_file(from);
+  if (!content || !is_there(to) || !sqlite::write_file(to, *content, true))
+    return false;
+  // What stands for the file in the real file system has changed as well.
+  std::filesystem::last_write_time(to, std::filesystem::last_write_time(to) + std::chrono::seconds{1}, failed);
+  return !failed;
+}
 
 std::string integrity_of(const std::filesystem::path& path) {
   if (!is_there(path))

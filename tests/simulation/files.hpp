@@ -43,6 +43,15 @@ caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::pa
 /// The newest commit in a file; 0 when there is none.
 uint64_t newest_commit(const std::filesystem::path& path);
 
+/// Copies a database and its log as they lie there, as `cp` does, or removes such a copy. False when that fails.
+bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
+void remove_database(const std::filesystem::path& path);
+
+/// Makes a consistent copy of a database, as VACUUM INTO does; and puts one in the place of a database, renamed over it
+/// or copied over its content. False when that fails.
+bool back_up(const std::filesystem::path& from, const std::filesystem::path& to);
+bool put_in_place(const std::filesystem::path& from, const std::filesystem::path& to, bool overwrites);
+
 /// A program that opens a database without asking the broker.
 class foreigner {
 public:

@@ -4,11 +4,14 @@
 #include "messages/write.hpp"
 #include "tests/simulation/plan.hpp"
 
+#include <caf/actor.hpp>
+
 #include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sluice::simulation {
 
@@ -26,6 +29,8 @@ struct attempt {
   failure why;
   /// Sent to a broker that was ending in order.
   bool late = false;
+  /// What waits for the answer.
+  caf::actor messenger;
 };
 
 struct write_attempt : attempt {
@@ -43,6 +48,8 @@ struct read_attempt : attempt {
   /// Foreign commits before it began, and before it ended.
   int64_t foreign_before = 0;
   int64_t foreign_after = 0;
+  /// Foreign commits that anybody had been shown when it began.
+  int64_t foreign_shown = 0;
   read_source source = read_source::database;
   /// Looked at what a power cut has taken since.
   bool lost = false;
@@ -65,6 +72,21 @@ struct history {
     int64_t foreign = 0;
     /// Foreign commits that may have happened or not.
     int64_t foreign_failures = 0;
+    /// Those that an answer has shown.
+    int64_t foreign_shown = 0;
+    /// The log was removed, and nothing was acknowledged since: what lies in it is gone with the process.
+    bool exposed = false;
+    /// Backups that were put in the place of the database.
+    struct restore {
+      /// The number of the event, and the newest commit in the backup.
+      uint64_t event = 0;
+      uint64_t seq = 0;
+    };
+    std::vector<restore> restores;
+    /// Nobody can have noticed the last one yet: a kept answer may still be given.
+    bool unnoticed = false;
+    /// Commits were lost with files that are not there any more.
+    bool replaced = false;
   };
 
   uint64_t event = 0;

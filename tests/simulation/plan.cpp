@@ -224,6 +224,29 @@ void add_death_in_commit(plan& x) {
   x.incidents.push_back(power);
 }
 
+// What happens to files, clocks and clients on any day.
+void add_everyday_events(plan& x) {
+  dice luck{x.seed * 0xe7037ed1a0b428dbULL + 7};
+  if (!luck.chance(30))
+    return;
+  using kind = incident::kind;
+  constexpr std::array kinds{kind::remove_log, kind::remove_log, kind::clock_jump, kind::client_leaves,
+                             kind::client_leaves, kind::copy_store, kind::take_backup};
+  for (auto count = 1 + luck.pick(4); count > 0; --count) {
+    auto one = at_a_sync(kinds[luck.pick(kinds.size())], x, luck);
+    one.steps = luck.pick(60);
+    one.file = static_cast<uint32_t>(luck.pick(3));
+    one.time = std::chrono::hours{1 + luck.pick(72)};
+    x.incidents.push_back(one);
+    if (one.what != kind::take_backup)
+      continue;
+    one.what = luck.chance(50) ? kind::restore_backup : kind::overwrite_with_backup;
+    one.after += luck.pick(x.operations() + 1 - std::min(x.operations(), one.after));
+    one.steps += luck.pick(60);
+    x.incidents.push_back(one);
+  }
+}
+
 std::string in_ms(std::chrono::milliseconds x) { return std::to_string(x.count()) + " ms"; }
 
 } // namespace
@@ -257,6 +280,8 @@ plan make_plan(uint64_t seed, mischief allowed) {
     add_failing_syncs(x);
     add_death_in_commit(x);
   }
+  if (allowed.everyday)
+    add_everyday_events(x);
   std::stable_sort(x.incidents.begin(), x.incidents.end(),
                    [](const incident& a, const incident& b) { return a.after < b.after; });
   return x;
@@ -293,12 +318,14 @@ std::string to_string(const operation& x) {
 }
 
 std::string to_string(const incident& x) {
-  constexpr std::array<std::string_view, 18> words{
+  constexpr std::array<std::string_view, 25> words{
     "the writer is killed", "a reader is killed", "the cache is killed",   "the audit is killed",
     "the buffer is killed", "the log is killed",  "the process is killed", "the power is cut",
     "orderly restart",      "the disk fails",     "the disk is full",      "the disk is slow",
     "process dies at disk", "power cut at disk",  "the disk is healed",    "a foreigner holds the lock",
-    "a foreigner commits",  "time passes"};
+    "a foreigner commits",  "time passes",        "the log is removed",    "the wall clock jumps",
+    "a client leaves",      "the store is copied", "a backup is taken",    "a backup is put in place",
+    "a backup is copied over"};
   auto result = "after operation " + std::to_string(x.after) + " and " + std::to_string(x.steps)
                 + " steps: " + std::string{words[static_cast<size_t>(x.what)]};
   return result + " (" + database_names[x.db] + ", file " + std::to_string(x.file) + ", disk operation "

@@ -77,6 +77,13 @@ struct incident {
     foreign_lock,
     foreign_commit,
     passing_time,
+    remove_log,
+    clock_jump,
+    client_leaves,
+    copy_store,
+    take_backup,
+    restore_backup,
+    overwrite_with_backup,
   };
 
   /// After how many operations have begun, and how many steps later.
@@ -127,6 +134,8 @@ struct mischief {
   bool processes = true;
   bool disk = true;
   bool foreigners = true;
+  /// Files removed, replaced and copied, the wall clock set, clients that go away.
+  bool everyday = true;
 };
 
 plan make_plan(uint64_t seed, mischief allowed = {});

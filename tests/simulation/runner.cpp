@@ -1,5 +1,6 @@
 #include "tests/simulation/runner.hpp"
 
+#include "runtime/doctor/repair.hpp"
 #include "runtime/sqlite/audit_store.hpp"
 #include "tests/simulation/checker.hpp"
 
@@ -33,7 +34,7 @@ public:
 
   ~runner() {
     // Messengers of requests that nobody has answered come home to nobody.
-    clients_.process_died(nullptr);
+    clients_.process_died({});
     world_.end();
   }
 
@@ -67,6 +68,11 @@ private:
   void happen(const incident& x);
   void break_disk(const incident& x, sqlite::disk_effect effect);
   void commit_foreign(uint32_t db);
+  void remove_log(const incident& x);
+  void copy_store();
+  void take_backup(uint32_t db);
+  void restore_backup(uint32_t db, bool overwrites);
+  void repair_if_wanted();
   bool quarantined(uint32_t db) const;
   std::optional<violation> until_closed();
   std::optional<violation> open_again();
@@ -95,6 +101,15 @@ private:
   uint32_t tables_ = 0;
   uint64_t digest_ = 0;
   bool calm_ = false;
+  struct backup {
+    uint64_t seq = 0;
+    int64_t foreign = 0;
+  };
+  std::vector<std::optional<backup>> backups_ = std::vector<std::optional<backup>>(2);
+  // The step from which on somebody repairs the store; 0 when nothing is to be repaired.
+  uint64_t repair_at_ = 0;
+  // Found while the broker was running.
+  std::optional<violation> broken_;
 };
 
 bool runner::turn(bool everything) {
@@ -109,9 +124,12 @@ bool runner::turn(bool everything) {
     if (seen.troubled)
       seen.buffer_losses.push_back(++seen.event);
     world_.leave([this] { free_locks(); });
+    repair_if_wanted();
     world_.boot();
     return true;
   }
+  if (repair_at_ != 0 && steps_ >= repair_at_ && world_.ready() && !world_.closing())
+    world_.close();
   for (uint32_t i = 0; i < foreigners_.size(); ++i)
     if (foreigners_[i]->locks() && world_.time().now() >= foreign_until_[i])
       foreign_commits_[i] ? commit_foreign(i) : foreigners_[i]->let_go();
@@ -169,7 +187,8 @@ void runner::happen(const incident& x) {
   using kind = incident::kind;
   told_.note(world_.time(), "plan", to_string(x));
   auto& seen = clients_.seen;
-  seen.troubled |= x.what != kind::passing_time && x.what != kind::reopen;
+  seen.troubled |= x.what != kind::passing_time && x.what != kind::reopen && x.what != kind::clock_jump
+                   && x.what != kind::client_leaves && x.what != kind::copy_store && x.what != kind::take_backup;
   switch (x.what) {
   case kind::kill_process:
   case kind::cut_power: world_.next_death(x.what == kind::cut_power); return survive();
@@ -194,12 +213,88 @@ void runner::happen(const incident& x) {
     }
     return;
   case kind::passing_time: return world_.advance(x.time);
+  case kind::remove_log: return remove_log(x);
+  case kind::clock_jump: return world_.set_wall(x.skip % 2 == 0 ? x.time : -x.time);
+  case kind::client_leaves: return static_cast<void>(clients_.leave_one());
+  case kind::copy_store: return copy_store();
+  case kind::take_backup: return take_backup(x.db);
+  case kind::restore_backup:
+  case kind::overwrite_with_backup: return restore_backup(x.db, x.what == kind::overwrite_with_backup);
   default:
     if (x.what == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
     seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
     return world_.kill(x.what, x.db);
   }
+}
+
+// A script that tidies up removes the log, its index, or both.
+void runner::remove_log(const incident& x) {
+  // Another program that has them open loses what it writes into them; that is no matter of the broker's.
+  foreigners_[x.db]->let_go();
+  auto file = world_.path_of(x.db).string();
+  if (x.file != 1 && std::filesystem::remove(file + "-wal"))
+    clients_.seen.databases[x.db].exposed = true;
+  if (x.file != 0)
+    std::filesystem::remove(file + "-shm");
+}
+
+// What is copied at any moment holds what was acknowledged by then.
+void runner::copy_store() {
+  auto& seen = clients_.seen;
+  for (uint32_t db = 0; db < plan_.set.databases && !seen.disk_troubled; ++db) {
+    const auto& known = seen.databases[db];
+    auto copy = world_.file("copy-of-" + database_names[db]);
+    if (known.exposed || !copy_database(world_.path_of(db), copy))
+      continue;
+    auto found = look_into(copy);
+    remove_database(copy);
+    auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
+    if (found.integrity != "ok" || newest < known.acknowledged)
+      broken_ = violation{"a copy holds what was acknowledged",
+                          database_names[db] + ": " + found.integrity + ", commit " + std::to_string(newest) + " of "
+                            + std::to_string(known.acknowledged)};
+  }
+}
+
+void runner::take_backup(uint32_t db) {
+  foreigners_[db]->let_go();
+  auto to = world_.file("backup-of-" + database_names[db]);
+  remove_database(to);
+  backups_[db].reset();
+  if (!back_up(world_.path_of(db), to))
+    return;
+  auto found = look_into(to);
+  if (found.integrity == "ok" && !found.commits.empty())
+    backups_[db] = backup{found.commits.back().seq, found.foreign};
+}
+
+void runner::restore_backup(uint32_t db, bool overwrites) {
+  if (!backups_[db])
+    return;
+  foreigners_[db]->let_go();
+  auto from = world_.file("backup-of-" + database_names[db]);
+  auto kept = std::exchange(backups_[db], std::nullopt);
+  if (!put_in_place(from, world_.path_of(db), overwrites))
+    return;
+  told_.note(world_.time(), "machine", "commit " + std::to_string(kept->seq) + " is the newest again");
+  clients_.seen.audit_troubled = true;
+  clients_.restored(db, kept->seq, kept->foreign);
+  // A person looks after it some time later.
+  repair_at_ = steps_ + luck_.pick(400);
+}
+
+// As `sluice doctor --repair`, while no broker runs.
+void runner::repair_if_wanted() {
+  if (repair_at_ == 0 || steps_ < repair_at_)
+    return;
+  auto root = store_root::open(world_.file({}));
+  auto failed = !root;
+  if (root)
+    for (const auto& x : doctor::repair_store(*root, world_.time()))
+      failed = failed || x.failed;
+  repair_at_ = failed ? steps_ + 50 : 0;
+  told_.note(world_.time(), "doctor", failed ? "could not repair the store" : "has repaired the store");
 }
 
 void runner::break_disk(const incident& x, sqlite::disk_effect effect) {
@@ -234,11 +329,17 @@ void runner::survive() {
     seen.power_losses.push_back(seen.event + 1);
   // A new machine begins with a disk that is whole.
   world_.faults().heal();
-  std::vector<uint64_t> newest;
-  if (power && plan_.set.normal)
-    for (uint32_t i = 0; i < plan_.set.databases; ++i)
-      newest.push_back(newest_commit(world_.path_of(i)));
-  clients_.process_died(newest.empty() ? nullptr : &newest);
+  std::vector<std::optional<uint64_t>> newest;
+  for (uint32_t i = 0; i < plan_.set.databases; ++i)
+    newest.push_back((power && plan_.set.normal) || seen.databases[i].exposed
+                       ? std::optional{newest_commit(world_.path_of(i))}
+                       : std::nullopt);
+  for (auto& x : seen.databases)
+    if (std::exchange(x.exposed, false)) {
+      x.replaced = true;
+      repair_at_ = steps_ + luck_.pick(300);
+    }
+  clients_.process_died(newest);
   for (tables_ = 0; tables_ < plan_.set.databases && clients_.created(tables_);)
     ++tables_;
   world_.boot();
@@ -249,6 +350,8 @@ std::optional<violation> runner::until(const std::function<bool()>& done, const 
   auto progress = clients_.seen.event;
   while (!done()) {
     turn(!calm_);
+    if (broken_)
+      return broken_;
     if (std::exchange(progress, clients_.seen.event) != clients_.seen.event)
       since = world_.time().now();
     if (world_.time().now() - since > patience || steps_ > steps_at_most_)
@@ -290,6 +393,9 @@ std::optional<violation> runner::come_to_rest() {
     return wrong;
   // What was done to the broker last may still lie in a mailbox.
   come_to_an_end();
+  repair_at_ = std::min(repair_at_, steps_);
+  if (auto wrong = until([this] { return repair_at_ == 0; }, "the store cannot be repaired"))
+    return wrong;
   if (auto wrong = until([this] { return !world_.died() && may_begin(); }, "the broker does not come back"))
     return wrong;
   for (auto tries = 0; tries < 20; ++tries) {

@@ -71,6 +71,8 @@ public:
   /// Runs one message of an actor; false when there is none.
   bool step();
   void advance(std::chrono::milliseconds by);
+  /// Somebody sets the wall clock.
+  void set_wall(std::chrono::milliseconds by) { time_->jump(by); }
 
   /// Kills an actor of the broker; by name, as in `incident::kind`.
   void kill(incident::kind whom, uint32_t db);

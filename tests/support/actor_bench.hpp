@@ -99,6 +99,7 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
     [](cancel_atom, const std::string&) { return false; },
     [](read_done&) {},
     [log](const invalidation& x) { log->changes.push_back(x); },
+    [](retry_atom) {},
     [](caf::join_atom, const std::string&, const reader_actor&) {},
     [](caf::tick_atom) {},
     [](caf::close_atom) { return caf::ok_atom_v; },

@@ -132,6 +132,7 @@ inline cache_actor::behavior_type scripted_cache(cache_actor::stateful_pointer<s
     [](cancel_atom, const std::string&) { return false; },
     [](read_done&) {},
     [](const invalidation&) {},
+    [](retry_atom) {},
     [](caf::join_atom, const std::string&, const reader_actor&) {},
     // Answers what is held back.
     [self](caf::tick_atom) {

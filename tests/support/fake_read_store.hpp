@@ -15,7 +15,7 @@ struct fake_view {
   std::function<read_set(const std::string&)> reads_of = [](const std::string& sql) { return read_set{{sql}, true}; };
   /// The one cell that a statement answers with.
   std::function<value(const std::string&)> cell_of = [](const std::string& sql) { return value{sql}; };
-  uint32_t data_version = 1;
+  bool external_commit = false;
   uint64_t runs = 0;
   bool throws = false;
   uint64_t open_stores = 0;
@@ -40,7 +40,7 @@ public:
     executed_read x;
     x.result.rows = one_cell(view_.cell_of(sql));
     x.reads = std::make_shared<const read_set>(view_.reads_of(sql));
-    x.data_version = view_.data_version;
+    x.external_commit = view_.external_commit;
     return x;
   }
 

@@ -65,11 +65,13 @@ struct fake_disk {
   /// Runs when a store is closed.
   std::function<void()> on_close = [] {};
   bool foreign_commit = false;
+  std::vector<file_event> file_events;
   /// The epoch that transactions begin until one is committed.
   std::string new_epoch;
   bool checkpoint_throws = false;
 
   uint64_t begins = 0;
+  std::vector<std::chrono::milliseconds> waits;
   uint64_t recalls = 0;
   uint64_t explained = 0;
   std::map<std::string, uint64_t> executions;
@@ -95,6 +97,8 @@ public:
 
   bool is_open() const override { return open_; }
   bool in_transaction() const override { return pending_.has_value(); }
+
+  void wait_at_most(std::chrono::milliseconds time) noexcept override { disk_.waits.push_back(time); }
 
   caf::expected<begun_transaction> begin() override {
     ++disk_.begins;
@@ -213,6 +217,10 @@ public:
   }
 
   uint64_t wal_bytes() const override { return disk_.wal_bytes; }
+
+  bool take_external_commit() override { return std::exchange(disk_.foreign_commit, false); }
+
+  std::vector<file_event> take_file_events() override { return std::exchange(disk_.file_events, {}); }
 
   caf::expected<uint64_t> prune_keys() override {
     must(!pending_, "no pruning inside a transaction");

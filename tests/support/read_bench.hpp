@@ -81,11 +81,11 @@ struct read_bench {
   }
 
   executed_read answer_of(value cell, std::vector<std::string> tables, bool deterministic = true,
-                          uint32_t data_version = 1) {
+                          bool external_commit = false) {
     executed_read x;
     x.result.rows = one_cell(std::move(cell));
     x.reads = std::make_shared<const read_set>(read_set{std::move(tables), deterministic});
-    x.data_version = data_version;
+    x.external_commit = external_commit;
     return x;
   }
 

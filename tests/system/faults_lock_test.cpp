@@ -81,17 +81,16 @@ TEST_CASE("a foreign process's lock that outlasts the deadline is busy, with wha
   x.require_serving();
 }
 
-TEST_CASE("a lock that outlasts the retries is busy after as many as configured", "[system]") {
+TEST_CASE("with no retries configured a lock is not waited for", "[system]") {
   one_database x{[](broker_config& cfg) {
-    cfg.retry_attempts = 2;
+    cfg.retry_attempts = 0;
     cfg.busy_timeout = 10ms;
-    cfg.retry_base = 10ms;
   }};
   must(x.db.write("host", make_log));
   lock_holder other{x.file()};
   auto why = refused(x.db.write("agent", add, {1}));
   CHECK(why.code == errc::busy);
-  CHECK(why.attempts == 3);
+  CHECK(why.attempts == 1);
   other.release();
   other.wait();
   must(x.db.write("agent", add, {1}));
@@ -124,19 +123,51 @@ TEST_CASE("a short deadline is kept though the next try for the lock is far off"
 
 TEST_CASE("a file that is locked before it has a ledger is busy to readers and writers", "[system]") {
   one_database x{[](broker_config& cfg) {
-    cfg.retry_attempts = 1;
     cfg.busy_timeout = 20ms;
     cfg.retry_base = 10ms;
   }};
   { foreigner{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
   lock_holder other{x.file(), {"DELETE"}};
-  CHECK(refused(x.db.write("agent", add, {1})).code == errc::busy);
-  CHECK(refused(x.db.read("agent", count)).code == errc::busy);
+  auto write = write_of("agent", {{add, {1}}});
+  write.deadline = 300ms;
+  auto read = read_of("agent", count);
+  read.limits.timeout = 300ms;
+  for (const auto& why : {refused(x.db.write(write)), refused(x.db.read(read))}) {
+    CHECK(why.code == errc::busy);
+    CHECK(why.attempts >= 3);
+    CHECK(why.waited_ms >= 300);
+    CHECK_THAT(why.message,
+               Catch::Contains("process " + std::to_string(other.pid()) + " (lock_holder) holds the lock"));
+  }
   other.release();
   CHECK(other.wait() == 0);
   CHECK(x.number("SELECT count(*) FROM log") == 0);
   must(x.db.write("agent", add, {1}));
   x.require_serving();
+}
+
+TEST_CASE("a file that is locked before it has a ledger is waited for, by its first write and its first read",
+          "[system]") {
+  for (auto reads : {false, true}) {
+    one_database x{[](broker_config& cfg) { cfg.busy_timeout = 20ms; }};
+    { foreigner{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
+    lock_holder other{x.file(), {"DELETE"}};
+    std::future<caf::expected<write_result>> written;
+    std::future<caf::expected<read_result>> answer;
+    if (reads)
+      answer = x.db.read_async(read_of("agent", count));
+    else
+      written = x.db.write_async(write_of("agent", {{add, {1}}}));
+    await([&] { return x.db.status().retry.lock_errors >= 2; });
+    other.release();
+    CHECK(other.wait() == 0);
+    if (reads)
+      must(answer_of(answer));
+    else
+      must(answer_of(written));
+    CHECK(x.number("SELECT count(*) FROM log") == (reads ? 0 : 1));
+    x.require_serving();
+  }
 }
 
 TEST_CASE("a foreign commit is noticed by the next write, counted and audited", "[system]") {

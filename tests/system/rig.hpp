@@ -209,6 +209,8 @@ public:
       ::kill(pid_, SIGKILL);
   }
 
+  pid_t pid() const noexcept { return pid_; }
+
   /// Ends its input.
   void release() {
     if (in_ >= 0)

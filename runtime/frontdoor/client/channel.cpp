@@ -1,6 +1,6 @@
 #include "runtime/frontdoor/client/channel.hpp"
 
-#include "runtime/frontdoor/endpoint.hpp"
+#include "runtime/frontdoor/client/greeting.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 
 #include <fmt/format.h>
@@ -42,11 +42,6 @@ std::optional<uint64_t> leading_id(std::string_view line) {
   return id;
 }
 
-bool is_true(const nlohmann::json& object, const char* name) {
-  auto at = object.find(name);
-  return at != object.end() && at->is_boolean() && at->get<bool>();
-}
-
 } // namespace
 
 // A thread that waits for something: that it is woken, for its turn to read, or for the end of its time.
@@ -55,12 +50,10 @@ struct channel::waiter {
   bool woken = false;
 };
 
-channel::channel(descriptor socket)
+channel::channel(descriptor socket, const std::optional<file_identity>& root)
   : socket_(std::move(socket)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), posting_(std::make_unique<waiter>()) {
   // It goes out with the first request, and costs no round trip of its own.
-  out_ = fmt::format(R"({{"jsonrpc":"2.0","id":0,"method":"hello","params":{{"protocol":{},"client":"sluice {}"}}}})"
-                     "\n",
-                     protocol_version, SLUICE_VERSION);
+  out_ = greeting(root);
   appended_ = out_.size();
   lost_ = !wake_;
 }
@@ -262,13 +255,13 @@ void channel::greeted(const nlohmann::json& answer) {
   auto error = answer.find("error");
   if (error == answer.end())
     return;
-  auto data = error->is_object() ? error->find("data") : error->end();
-  if (data != error->end() && data->is_object() && (is_true(*data, "hands_over") || is_true(*data, "draining"))) {
+  if (is_stepping_down(*error)) {
     draining_ = true;
     return;
   }
   refusal_ = rpc::failure_from_json(*error);
-  refusal_->code = errc::protocol_mismatch;
+  if (refusal_->code != errc::wrong_store)
+    refusal_->code = errc::protocol_mismatch;
   lose();
 }
 

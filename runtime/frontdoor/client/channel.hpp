@@ -2,6 +2,7 @@
 
 #include "messages/error.hpp"
 #include "runtime/descriptor.hpp"
+#include "runtime/file_identity.hpp"
 #include "runtime/frontdoor/client/line_buffer.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -57,8 +58,9 @@ public:
     waiter* owner = nullptr;
   };
 
-  /// Takes a connected socket that does not block.
-  explicit channel(descriptor socket);
+  /// Takes a connected socket that does not block. `root` is the store that is meant; a leader of another one refuses
+  /// the connection.
+  explicit channel(descriptor socket, const std::optional<file_identity>& root = std::nullopt);
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
   ~channel();
@@ -91,8 +93,8 @@ public:
 
   bool lost() const noexcept { return lost_; }
 
-  /// What the leader said of why it does not serve this connection: `protocol_mismatch` or, of one that is too busy,
-  /// `overloaded`.
+  /// What the leader said of why it does not serve this connection: `protocol_mismatch`, `wrong_store` or, of one that
+  /// is too busy, `overloaded`.
   std::optional<failure> refusal() const;
 
 private:

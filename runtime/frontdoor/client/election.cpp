@@ -2,6 +2,7 @@
 
 #include "actors/retry_policy.hpp"
 #include "runtime/frontdoor/client/connect.hpp"
+#include "runtime/frontdoor/client/greeting.hpp"
 #include "runtime/frontdoor/client/start_broker.hpp"
 #include "runtime/frontdoor/endpoint.hpp"
 
@@ -18,6 +19,7 @@ using std::chrono::steady_clock;
 
 constexpr retry_policy pauses{.base = milliseconds{2}, .cap = milliseconds{40}};
 constexpr int max_deaths = 3;
+constexpr milliseconds longest_silence{3'000};
 
 // One search; each step finds a route, fails, or says that it is worth going on.
 class search {
@@ -26,25 +28,24 @@ public:
 
   // Nothing when nobody answers.
   caf::expected<std::optional<route>> connect() {
-    auto path = how_.endpoint;
-    if (path.empty()) {
-      auto socket = leader_socket(*how_.root);
-      // Then a broker cannot have a socket, and is going to say so.
-      if (!socket)
-        return std::optional<route>{};
-      path = std::move(*socket);
+    if (how_.root && !how_.root->is_in_place())
+      return store_root::not_in_place();
+    if (!how_.endpoint.empty())
+      return connect({how_.endpoint, how_.root && is_own_socket(*how_.root, how_.endpoint)});
+    for (const auto& socket : leader_sockets(*how_.root)) {
+      auto found = connect(socket);
+      if (!found && code_of(found.error()) == errc::wrong_store)
+        continue;
+      if (!found || *found)
+        return found;
     }
-    auto connection = connect_to(path);
-    if (!connection)
-      return std::move(connection.error());
-    if (!*connection)
-      return std::optional<route>{};
-    return std::optional<route>{route{std::move(**connection), {}, {}}};
+    return std::optional<route>{};
   }
 
   // Nobody answered. Nothing when somebody leads all the same, or leads by now; then connect again.
   caf::expected<std::optional<route>> elect() {
-    auto lock = store_lock::try_acquire(*how_.root);
+    conflict_ = {};
+    auto lock = store_lock::try_acquire(*how_.root, &conflict_);
     if (!lock)
       return std::move(lock.error());
     started_ = false;
@@ -64,7 +65,39 @@ public:
   // Whether a broker has just been started, so that it can be asked at once.
   bool started() const noexcept { return started_; }
 
+  caf::error nobody_found(uint32_t tries, steady_clock::duration spent) const {
+    auto waited = std::chrono::duration_cast<milliseconds>(spent);
+    if (how_.endpoint.empty() && conflict_.by_claim)
+      return busy_with(conflict_, tries, waited);
+    failure x;
+    x.attempts = tries;
+    x.waited_ms = static_cast<uint32_t>(waited.count());
+    x.code = how_.endpoint.empty() ? errc::busy : errc::unavailable;
+    x.message = how_.endpoint.empty() ? "another process leads this store, and does not serve others"
+                                      : "no broker answers at the endpoint";
+    return make_error(std::move(x));
+  }
+
 private:
+  // A broker at the store's own socket is told with the first request which store is meant; at any other it is asked
+  // first, for older ones would not listen.
+  caf::expected<std::optional<route>> connect(const leader_socket& socket) const {
+    auto connection = connect_to(socket.path);
+    if (!connection)
+      return std::move(connection.error());
+    if (!*connection)
+      return std::optional<route>{};
+    if (how_.root && (!socket.is_own || !how_.endpoint.empty())) {
+      auto is_right =
+        confirm_root((*connection)->get(), how_.root->identity(), socket.is_own, steady_clock::now() + longest_silence);
+      if (!is_right && code_of(is_right.error()) == errc::unavailable)
+        return std::optional<route>{};
+      if (!is_right)
+        return std::move(is_right.error());
+    }
+    return std::optional<route>{route{std::move(**connection), {}, {}}};
+  }
+
   caf::expected<std::optional<route>> judge(broker_start start, std::optional<store_lock> lock) {
     using fate = broker_start::fate;
     started_ = start.became == fate::ready;
@@ -74,19 +107,10 @@ private:
   }
 
   const election& how_;
+  lock_conflict conflict_;
   bool started_ = false;
   int deaths_ = 0;
 };
-
-caf::error nobody_found(const election& how, uint32_t tries, steady_clock::duration spent) {
-  failure x;
-  x.attempts = tries;
-  x.waited_ms = static_cast<uint32_t>(std::chrono::duration_cast<milliseconds>(spent).count());
-  x.code = how.endpoint.empty() ? errc::busy : errc::unavailable;
-  x.message = how.endpoint.empty() ? "another process leads this store, and does not serve others"
-                                   : "no broker answers at the endpoint";
-  return make_error(std::move(x));
-}
 
 } // namespace
 
@@ -107,7 +131,7 @@ caf::expected<route> find_leader(const election& how, steady_clock::time_point l
       continue;
     auto now = steady_clock::now();
     if (now >= limit || (stopped && *stopped))
-      return nobody_found(how, tries, now - start);
+      return x.nobody_found(tries, now - start);
     if (!pause)
       pause.emplace(pauses, std::random_device{}());
     std::this_thread::sleep_for(std::min<steady_clock::duration>(pause->pause(tries), limit - now));

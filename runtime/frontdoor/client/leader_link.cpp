@@ -8,7 +8,7 @@ using std::chrono::steady_clock;
 
 leader_link::leader_link(election how, descriptor connection, leading lead)
   : how_(std::move(how)), lead_(std::move(lead)),
-    owner_(getpid()), place_{std::make_shared<channel>(std::move(connection)), nullptr} {}
+    owner_(getpid()), place_{std::make_shared<channel>(std::move(connection), meant_root()), nullptr} {}
 
 caf::expected<leader_link::place> leader_link::get(time_point limit) {
   // The connection would be shared with the parent, and both would take the other's answers.
@@ -78,13 +78,17 @@ caf::expected<leader_link::place> leader_link::find(time_point limit) {
     if (!found)
       return std::move(found.error());
     if (found->connection)
-      return place{std::make_shared<channel>(std::move(found->connection)), nullptr};
+      return place{std::make_shared<channel>(std::move(found->connection), meant_root()), nullptr};
     auto here = lead_(std::move(*found));
     if (here)
       return place{nullptr, std::move(*here)};
     if (code_of(here.error()) != errc::busy || steady_clock::now() >= limit || stopped_)
       return std::move(here.error());
   }
+}
+
+std::optional<file_identity> leader_link::meant_root() const {
+  return how_.root ? std::optional{how_.root->identity()} : std::nullopt;
 }
 
 bool leader_link::is_forked() const noexcept { return getpid() != owner_; }

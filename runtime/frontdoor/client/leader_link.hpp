@@ -52,6 +52,7 @@ private:
   };
 
   caf::expected<place> find(time_point limit);
+  std::optional<file_identity> meant_root() const;
   bool is_forked() const noexcept;
 
   election how_;

@@ -1,6 +1,8 @@
 #include "runtime/frontdoor/client/local_client.hpp"
 
+#include "actors/names.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/frontdoor/rpc/request_names.hpp"
 #include "runtime/json.hpp"
 #include "runtime/store_status.hpp"
 
@@ -15,22 +17,22 @@ public:
   explicit local_client(broker leader) : broker_(std::move(leader)) {}
 
   caf::expected<write_result> write(write_request request) override {
-    auto db = broker_.open_database(request.db);
+    auto db = open(request_type::write, request);
     return db ? db->write(std::move(request)) : std::move(db.error());
   }
 
   caf::expected<read_result> read(read_request request) override {
-    auto db = broker_.open_database(request.db);
+    auto db = open(request_type::read, request);
     return db ? db->read(std::move(request)) : std::move(db.error());
   }
 
   std::future<caf::expected<write_result>> write_async(write_request request) override {
-    auto db = broker_.open_database(request.db);
+    auto db = open(request_type::write, request);
     return db ? db->write_async(std::move(request)) : failed<write_result>(std::move(db.error()));
   }
 
   std::future<caf::expected<read_result>> read_async(read_request request) override {
-    auto db = broker_.open_database(request.db);
+    auto db = open(request_type::read, request);
     return db ? db->read_async(std::move(request)) : failed<read_result>(std::move(db.error()));
   }
 
@@ -45,67 +47,122 @@ public:
   }
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
+    asked_call x{method, params};
     if (method == "write")
-      return answer(rpc::write_from_json(params), [&](auto& x) { return write(std::move(x)); });
+      return answer(x, rpc::write_from_json(params), [&](auto& request) { return write(std::move(request)); });
     if (method == "read")
-      return answer(rpc::read_from_json(params), [&](auto& x) { return read(std::move(x)); });
+      return answer(x, rpc::read_from_json(params), [&](auto& request) { return read(std::move(request)); });
     if (method == "audit.list")
-      return answer(rpc::audit_query_from_json(params), [&](auto& x) { return audit(x); });
+      return answer(x, rpc::audit_query_from_json(params), [&](auto& query) { return audit(query); });
     if (method == "audit.verify")
       return in_json(verify_audit());
     if (method == "status")
       return status();
     if (method == "logs.recent")
-      return answer(rpc::log_query_from_json(params), [&](auto& x) { return broker_.recent_logs(x); });
+      return answer(x, rpc::log_query_from_json(params), [&](auto& query) { return broker_.recent_logs(query); });
     if (method == "log")
-      return log(rpc::log_entry_from_json(params));
+      return log(x, rpc::log_entry_from_json(params));
     if (method == "retry.reset") {
       broker_.reset_retries();
+      record(x, "ok");
       return nlohmann::json{{"reset", true}};
     }
+    if (method == "audit.refused")
+      return note_refused(x, rpc::refused_from_json(params));
     if (method == "flush" || method.starts_with("buffer."))
-      return buffer(method, params);
-    return make_error(errc::route_required, std::string{method} + " needs a broker, and none is running");
+      return buffer(x);
+    return refuse(x, make_error(errc::route_required, std::string{method} + " needs a broker, and none is running"));
   }
 
 private:
-  caf::expected<nlohmann::json> buffer(std::string_view method, const nlohmann::json& params) {
-    auto to = broker_.buffer();
-    auto count = [](const char* done, const caf::expected<uint64_t>& x) {
-      return x ? caf::expected<nlohmann::json>{nlohmann::json{{done, *x}}} : caf::expected<nlohmann::json>{x.error()};
-    };
-    if (method == "flush")
-      return answer(rpc::flush_from_json(params), [&](auto& x) { return to.flush(std::move(x)); });
-    if (method == "buffer.put")
-      return answer(rpc::buffer_put_from_json(params), [&](auto& x) { return to.put(std::move(x)); });
-    if (method == "buffer.get")
-      return answer(rpc::buffer_get_from_json(params), [&](auto& x) { return to.get(std::move(x)); });
-    if (method == "buffer.rejected")
-      return answer(rpc::rejected_query_from_json(params), [&](auto& x) { return to.rejected(x); });
-    auto ids = rpc::rejected_ids_from_json(params);
-    if (!ids)
-      return std::move(ids.error());
-    if (method == "buffer.requeue")
-      return count("requeued", to.requeue(std::move(*ids)));
-    if (method == "buffer.discard")
-      return count("discarded", to.discard(std::move(*ids)));
-    return make_error(errc::invalid_request, "there is no method " + std::string{method});
+  struct asked_call {
+    std::string_view method;
+    const nlohmann::json& params;
+  };
+
+  // Refuses what no database and no buffer gets to see, and so would not be on record.
+  template <class Request> caf::expected<database> open(request_type type, const Request& request) {
+    auto canonical = broker_.resolve(request.db);
+    if (canonical)
+      return broker_.open_database(*canonical);
+    unrecorded_request x;
+    x.type = type;
+    x.agent = request.agent;
+    x.link_agent = "anonymous";
+    x.db = request.db;
+    x.request_id = request.request_id;
+    x.correlation_id = request.correlation_id;
+    broker_.record(x, to_string(code_of(canonical.error())));
+    return std::move(canonical.error());
   }
 
-  caf::expected<nlohmann::json> log(const caf::expected<log_entry>& x) {
+  void record(const asked_call& x, std::string_view status) const {
+    unrecorded_request names;
+    names.type = request_type_of(x.method);
+    names.link_agent = "anonymous";
+    rpc::read_names(x.params, names);
+    broker_.record(names, status);
+  }
+
+  caf::error refuse(const asked_call& x, caf::error why) const {
+    record(x, to_string(code_of(why)));
+    return why;
+  }
+
+  caf::expected<nlohmann::json> buffer(const asked_call& x) {
+    auto to = broker_.buffer();
+    const auto& params = x.params;
+    if (x.method == "flush")
+      return answer(x, rpc::flush_from_json(params), [&](auto& request) { return to.flush(std::move(request)); });
+    if (x.method == "buffer.put")
+      return answer(x, rpc::buffer_put_from_json(params), [&](auto& request) { return to.put(std::move(request)); });
+    if (x.method == "buffer.get")
+      return answer(x, rpc::buffer_get_from_json(params), [&](auto& request) { return to.get(std::move(request)); });
+    if (x.method == "buffer.rejected")
+      return answer(x, rpc::rejected_query_from_json(params), [&](auto& query) { return to.rejected(query); });
+    auto requeues = x.method == "buffer.requeue";
+    if (!requeues && x.method != "buffer.discard")
+      return refuse(x, make_error(errc::invalid_request, "there is no method " + std::string{x.method}));
+    auto ids = rpc::rejected_ids_from_json(params);
+    if (!ids)
+      return refuse(x, std::move(ids.error()));
+    unrecorded_request names;
+    rpc::read_names(params, names);
+    auto count = requeues ? to.requeue(std::move(*ids), names.agent) : to.discard(std::move(*ids), names.agent);
+    if (!count)
+      return std::move(count.error());
+    return nlohmann::json{{requeues ? "requeued" : "discarded", *count}};
+  }
+
+  caf::expected<nlohmann::json> log(const asked_call& asked, const caf::expected<log_entry>& x) {
     if (!x)
-      return x.error();
+      return refuse(asked, x.error());
+    if (auto why = why_no_agent(x->agent))
+      return refuse(asked, make_error(errc::invalid_request, "agent " + *why));
     broker_.log(x->level, x->source, x->message, x->agent);
     return nlohmann::json{{"logged", true}};
   }
 
-  template <class Result> static caf::expected<nlohmann::json> in_json(const caf::expected<Result>& x) {
-    return x ? caf::expected<nlohmann::json>{as_json(*x)} : caf::expected<nlohmann::json>{x.error()};
+  caf::expected<nlohmann::json> note_refused(const asked_call& asked,
+                                             const caf::expected<std::pair<unrecorded_request, std::string>>& x) {
+    if (!x)
+      return refuse(asked, x.error());
+    broker_.record(x->first, x->second);
+    return nlohmann::json{{"recorded", true}};
+  }
+
+  template <class Result>
+  static caf::expected<nlohmann::json> in_json(const caf::expected<Result>& x,
+                                               integer_form integers = integer_form::number) {
+    return x ? caf::expected<nlohmann::json>{answer_as_json(*x, integers)} : caf::expected<nlohmann::json>{x.error()};
   }
 
   template <class Request, class Ask>
-  static caf::expected<nlohmann::json> answer(caf::expected<Request> request, Ask ask) {
-    return request ? in_json(ask(*request)) : caf::expected<nlohmann::json>{std::move(request.error())};
+  caf::expected<nlohmann::json> answer(const asked_call& x, caf::expected<Request> request, Ask ask) {
+    if (!request)
+      return refuse(x, std::move(request.error()));
+    auto integers = integers_of(*request);
+    return in_json(ask(*request), integers);
   }
 
   template <class Result> static std::future<caf::expected<Result>> failed(caf::error why) {

@@ -1,11 +1,12 @@
 #include "runtime/client.hpp"
-#include "runtime/frontdoor/client/connect.hpp"
 #include "runtime/frontdoor/client/election.hpp"
 #include "runtime/frontdoor/client/local_client.hpp"
+#include "runtime/frontdoor/client/read_only_client.hpp"
 #include "runtime/frontdoor/client/remote_client.hpp"
 
 #include <algorithm>
 #include <cstdlib>
+#include <unistd.h>
 
 namespace sluice {
 
@@ -34,9 +35,13 @@ caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_ro
     return route_required(found.reason);
   if (!found.reason.empty() && warn)
     warn("this process leads the store itself, as there is no broker: " + found.reason);
-  config.lock_wait = milliseconds{0};
-  auto leader =
-    found.lock ? broker::open(std::move(config), root, std::move(*found.lock)) : broker::open(std::move(config));
+  if (!found.lock) {
+    auto lock = store_lock::acquire(root, milliseconds{0});
+    if (!lock)
+      return std::move(lock.error());
+    found.lock = std::move(*lock);
+  }
+  auto leader = broker::open(std::move(config), root, std::move(*found.lock));
   if (!leader)
     return std::move(leader.error());
   return make_local_client(std::move(*leader));
@@ -50,18 +55,46 @@ remote_settings settings_of(const broker_config& config, const client_options& o
   return x;
 }
 
+// Whether the store cannot be led because nothing may be written in its folder.
+bool is_read_only(const caf::error& why, const fs::path& root) {
+  auto code = code_of(why);
+  return code == errc::read_only || (code == errc::not_authorized && access(root.c_str(), W_OK) != 0);
+}
+
+// Without a broker, and without anything that it keeps, for those who only read.
+caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const broker_config& config,
+                                                 const client_options& options, const caf::error& why) {
+  if (!is_read_only(why, root))
+    return why;
+  if (options.require_broker)
+    return route_required(describe(why).message);
+  auto store = store_root::look_up(root);
+  if (!store)
+    return std::move(store.error());
+  if (options.warn)
+    options.warn(
+      "nothing may be written in this folder, so there is no broker: its databases are read in this process, "
+      "and reads are not in the audit");
+  return make_read_only_client(*store, config);
+}
+
 // The client of the endpoint; null when nobody answers there and the store may be reached in another way.
-caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const broker_config& config,
-                                                     const client_options& options) {
-  auto connection = connect_to(endpoint);
-  if (connection && *connection) {
-    election how;
-    how.endpoint = endpoint;
+caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const store_root& root,
+                                                     const broker_config& config, const client_options& options) {
+  election how;
+  how.root = root;
+  how.endpoint = endpoint;
+  // One try: with a time that is over already.
+  auto found = find_leader(how, steady_clock::now());
+  if (found) {
     // Requests that it was sent may have been done: nobody else can tell, so nobody else is asked from now on.
     auto nobody_else = [](route) { return route_required("the endpoint does not answer"); };
-    return make_remote_client(std::move(how), std::move(**connection), nobody_else, settings_of(config, options));
+    return make_remote_client(std::move(how), std::move(found->connection), nobody_else, settings_of(config, options));
   }
-  std::string why = connection ? "nobody answers at the endpoint" : describe(connection.error()).message;
+  // Somebody answers, and it is not the broker of this store: no reason to go on elsewhere in silence.
+  if (auto code = code_of(found.error()); code == errc::wrong_store || code == errc::protocol_mismatch)
+    return std::move(found.error());
+  auto why = describe(found.error()).message;
   if (options.require_broker)
     return route_required(why);
   if (options.warn)
@@ -79,14 +112,14 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
     return std::move(config.error());
   if (const auto* named = std::getenv("SLUICE_ENDPOINT"); named && options.endpoint.empty())
     options.endpoint = named;
+  auto store = store_root::open(root);
+  if (!store)
+    return read_only(root, *config, options, store.error());
   if (!options.endpoint.empty()) {
-    auto opened = open_endpoint(options.endpoint, *config, options);
+    auto opened = open_endpoint(options.endpoint, *store, *config, options);
     if (!opened || *opened)
       return opened;
   }
-  auto store = store_root::open(root);
-  if (!store)
-    return std::move(store.error());
   election how{*store, {}, options.start_broker, options.program};
   leader_link::leading here = [config = *config, root = *store, allowed = !options.require_broker, warn = options.warn](
                                 route found) { return lead(config, root, allowed, warn, std::move(found)); };
@@ -94,11 +127,13 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
   for (;;) {
     auto found = find_leader(how, limit);
     if (!found)
-      return std::move(found.error());
+      return read_only(root, *config, options, found.error());
     if (found->connection)
       return make_remote_client(std::move(how), std::move(found->connection), std::move(here),
                                 settings_of(*config, options));
     auto leader = here(std::move(*found));
+    if (!leader && code_of(leader.error()) == errc::read_only)
+      return read_only(root, *config, options, leader.error());
     if (leader || code_of(leader.error()) != errc::busy || steady_clock::now() >= limit)
       return leader;
   }

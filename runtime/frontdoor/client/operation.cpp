@@ -4,6 +4,7 @@
 #include "runtime/json.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 
@@ -33,7 +34,15 @@ bool passes_by_itself(errc x) { return x == errc::overloaded || x == errc::unava
 
 operation::operation(std::string method, nlohmann::json params, time_limit time, bool changes, bool repeatable)
   : method_(std::move(method)), params_(std::move(params)), time_(time), start_(steady_clock::now()),
-    limit_(start_ + time.length + grace), changes_(changes), repeatable_(repeatable) {}
+    limit_(start_ + time.length + grace), changes_(changes), repeatable_(repeatable) {
+  if (time_.field && time_.given)
+    params_[time_.field] = time_.length.count();
+  auto text = dump_exactly(params_);
+  if (text)
+    text_ = std::move(*text);
+  else
+    refusal_ = std::move(text.error());
+}
 
 milliseconds operation::left() const noexcept {
   auto spent = std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_);
@@ -41,10 +50,14 @@ milliseconds operation::left() const noexcept {
 }
 
 std::string operation::params() {
-  if (time_.field && (time_.given || tries_ > 0))
-    params_[time_.field] = left().count();
-  ++tries_;
-  auto text = dump(params_);
+  auto time = left();
+  auto is_late = time_.field && (time_.given ? time != time_.length : tries_ > 0);
+  if (tries_++ > 0 || is_late) {
+    if (time_.field)
+      params_[time_.field] = time.count();
+    text_ = dump(params_);
+  }
+  auto text = std::exchange(text_, {});
   bytes_ = text.size();
   return text;
 }
@@ -62,7 +75,7 @@ std::optional<caf::expected<nlohmann::json>> operation::judge(const channel::cal
     via.close();
   }
   auto refusal = via.refusal();
-  if (refusal && refusal->code == errc::protocol_mismatch)
+  if (refusal && (refusal->code == errc::protocol_mismatch || refusal->code == errc::wrong_store))
     return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
   // A connection that is refused as one too many is not served at all.
   maybe_done_ = maybe_done_ || (tried.sent && !(refusal && refusal->code == errc::overloaded));
@@ -110,6 +123,9 @@ std::optional<caf::error> operation::judge_blocked(const failure& why) {
   pause_ = longest_pause;
   if (steady_clock::now() >= limit_)
     return out_of_time();
+  // The store that was asked for will not come back to this path by waiting.
+  if (why.code == errc::wrong_store)
+    return with_outcome(why);
   if (maybe_done_ || why.code == errc::busy || why.code == errc::unavailable)
     return std::nullopt;
   return make_error(why);

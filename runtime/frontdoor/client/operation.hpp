@@ -36,7 +36,10 @@ public:
   /// What is left of its time, a millisecond at least.
   std::chrono::milliseconds left() const noexcept;
 
-  /// The parameters to send now.
+  /// `errc::invalid_request` if the parameters hold text that is not UTF-8 and no value, so that they cannot be sent.
+  const std::optional<caf::error>& refusal() const noexcept { return refusal_; }
+
+  /// The parameters to send now. @pre there is no `refusal`
   std::string params();
 
   /// What the end of a try means for the call: its answer, or nothing if it is to be made again on a connection that
@@ -67,6 +70,9 @@ private:
   time_point limit_;
   bool changes_;
   bool repeatable_;
+  // The parameters as text, until the first try takes it.
+  std::string text_;
+  std::optional<caf::error> refusal_;
   uint32_t tries_ = 0;
   size_t bytes_ = 0;
   // A try was sent in full, and its answer lost.

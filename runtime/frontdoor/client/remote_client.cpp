@@ -203,11 +203,16 @@ private:
     auto op = operation_of(request);
     auto x = std::make_unique<typed_call<Request, Result>>(std::move(op), std::move(request));
     auto result = x->future();
-    calls_.start(std::move(x));
+    if (x->op.refusal())
+      x->finish(*x->op.refusal());
+    else
+      calls_.start(std::move(x));
     return result;
   }
 
   end run(operation& op) {
+    if (op.refusal())
+      return {*op.refusal(), nullptr};
     channel::call tried;
     for (;;) {
       auto place = link_.get(op.limit());

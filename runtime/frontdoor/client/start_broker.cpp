@@ -1,6 +1,7 @@
 #include "runtime/frontdoor/client/start_broker.hpp"
 
 #include "runtime/descriptor.hpp"
+#include "runtime/private_folder.hpp"
 
 #include <array>
 #include <cerrno>
@@ -31,7 +32,7 @@ constexpr milliseconds longest_goodbye{500};
 
 // The descriptors of the child, behind its standard ones.
 constexpr int child_lock = 3;
-constexpr int child_folder = 4;
+constexpr int child_claim = 4;
 constexpr int child_ready = 5;
 constexpr int child_end = 6;
 
@@ -57,8 +58,15 @@ descriptor above(int fd) { return descriptor{fcntl(fd, F_DUPFD_CLOEXEC, child_en
 
 descriptor open_log(const store_root& root) {
   auto path = root.folder() / "broker.log";
-  descriptor log{open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)};
+  auto open_file = [&] {
+    return descriptor{open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)};
+  };
+  auto log = open_file();
   struct stat info {};
+  // Others may have made it, or have it open, from a time when the folder was not private.
+  if (log && fstat(log.get(), &info) == 0 && (info.st_uid != geteuid() || (info.st_mode & 077) != 0)
+      && set_untrusted_aside(path))
+    log = open_file();
   if (!log || fstat(log.get(), &info) != 0 || !S_ISREG(info.st_mode))
     return descriptor{open("/dev/null", O_WRONLY | O_CLOEXEC)};
   if (info.st_size > max_log_bytes && ftruncate(log.get(), 0) != 0)
@@ -105,7 +113,7 @@ private:
 // 0, or why not.
 int spawn(const fs::path& program, const store_root& root, const store_lock& lock, int ready, pid_t& child) {
   auto log = open_log(root);
-  std::array copies{above(log.get()), above(lock.file_fd()), above(lock.folder_fd()), above(ready)};
+  std::array copies{above(log.get()), above(lock.file_fd()), above(lock.claim_fd()), above(ready)};
   for (const auto& x : copies)
     if (!x)
       return errno;
@@ -114,13 +122,13 @@ int spawn(const fs::path& program, const store_root& root, const store_lock& loc
   posix_spawn_file_actions_addopen(actions.get(), STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(actions.get(), copies[0].get(), STDERR_FILENO);
   posix_spawn_file_actions_adddup2(actions.get(), copies[1].get(), child_lock);
-  posix_spawn_file_actions_adddup2(actions.get(), copies[2].get(), child_folder);
+  posix_spawn_file_actions_adddup2(actions.get(), copies[2].get(), child_claim);
   posix_spawn_file_actions_adddup2(actions.get(), copies[3].get(), child_ready);
   posix_spawn_file_actions_addclosefrom_np(actions.get(), child_end);
   posix_spawn_file_actions_addchdir_np(actions.get(), "/");
   std::vector<std::string> words{
-    program.native(),           "serve",     root.path().native(),         "--transient", "--lock-fd",
-    std::to_string(child_lock), "--root-fd", std::to_string(child_folder), "--ready-fd",  std::to_string(child_ready)};
+    program.native(),           "serve",      root.path().native(),        "--transient", "--lock-fd",
+    std::to_string(child_lock), "--claim-fd", std::to_string(child_claim), "--ready-fd",  std::to_string(child_ready)};
   std::vector<char*> arguments;
   for (auto& x : words)
     arguments.push_back(x.data());

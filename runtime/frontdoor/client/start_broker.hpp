@@ -36,7 +36,7 @@ struct broker_start {
 /// could not be started at all, `lock` is given away. Waits until it serves. What it says on its standard error is
 /// appended to `.sluice/broker.log`.
 ///
-/// The program is run as `serve ROOT --transient --lock-fd N --root-fd N --ready-fd N`, goes to the background by
+/// The program is run as `serve ROOT --transient --lock-fd N --claim-fd N --ready-fd N`, goes to the background by
 /// itself, and writes `ready` or `error CODE MESSAGE`, a line, to the last of these.
 broker_start start_broker(const std::filesystem::path& program, const store_root& root, store_lock& lock,
                           std::chrono::milliseconds patience);

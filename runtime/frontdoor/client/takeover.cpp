@@ -18,12 +18,20 @@ constexpr std::chrono::milliseconds pause{1};
 
 bool is_same(const broker_info& a, const broker_info& b) { return a.pid == b.pid && a.started_us == b.started_us; }
 
-caf::expected<nlohmann::json> ask_to_go(const store_root& root, const broker_info& leader) {
-  client_options options;
-  options.endpoint = leader.socket;
-  options.require_broker = true;
-  auto way = open_client(root.path(), std::move(options));
-  return way ? (*way)->call("shutdown", nlohmann::json::object()) : std::move(way.error());
+// `errc::route_required` when no broker of this store answers, at any place where it could.
+caf::expected<nlohmann::json> ask_to_go(const store_root& root) {
+  caf::error why = make_error(errc::route_required, "no broker of this store answers");
+  for (const auto& socket : leader_sockets(root)) {
+    client_options options;
+    options.endpoint = socket.path;
+    options.require_broker = true;
+    auto way = open_client(root.path(), std::move(options));
+    if (way)
+      return (*way)->call("shutdown", nlohmann::json::object());
+    if (auto code = code_of(way.error()); code != errc::route_required && code != errc::wrong_store)
+      why = std::move(way.error());
+  }
+  return why;
 }
 
 } // namespace
@@ -40,7 +48,7 @@ caf::expected<store_lock> take_over(const store_root& root, std::chrono::millise
     if (!leader || !leader->transient || is_same(*leader, asked))
       continue;
     // If it has gone by itself, all the better.
-    static_cast<void>(ask_to_go(root, *leader));
+    static_cast<void>(ask_to_go(root));
     asked = std::move(*leader);
   }
   return store_lock::acquire(root, std::chrono::milliseconds{0});
@@ -50,7 +58,7 @@ caf::expected<bool> stop_leader(const store_root& root, std::chrono::millisecond
   auto leader = published_info(root);
   if (!leader)
     return false;
-  if (auto asked = ask_to_go(root, *leader); !asked) {
+  if (auto asked = ask_to_go(root); !asked) {
     if (code_of(asked.error()) == errc::route_required)
       return false;
     return std::move(asked.error());

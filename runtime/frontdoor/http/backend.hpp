@@ -23,6 +23,9 @@ public:
   /// The methods of one request's sender.
   virtual std::unique_ptr<rpc::port> open_port() = 0;
 
+  /// Told of a request that was refused for its size after it had shown the token.
+  virtual void note_refusal([[maybe_unused]] errc why) {}
+
   /// Says whether a write could be done now; `done` is called once, on the server's thread.
   virtual void check_health(std::function<void(health)> done) = 0;
 

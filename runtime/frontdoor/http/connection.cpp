@@ -2,6 +2,7 @@
 
 #include "runtime/frontdoor/rpc/dispatch.hpp"
 #include "runtime/frontdoor/rpc/mcp.hpp"
+#include "runtime/json_text.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
@@ -136,8 +137,8 @@ void connection::on_header(error_code failed, size_t) {
   keep_ = head.keep_alive() && head.version() == 11;
   auto admitted = shared_.admission.admit(head);
   if (const auto* why = std::get_if<refusal>(&admitted)) {
-    // What follows may be a body that nobody reads.
-    keep_ = keep_ && parser_->is_done();
+    // What follows may be a body that nobody reads, even where the parser sees none.
+    keep_ = keep_ && parser_->is_done() && head.count(field::transfer_encoding) == 0;
     return send(answer_to_refused(*why));
   }
   route_ = std::get<route>(admitted);
@@ -157,6 +158,7 @@ bool connection::reserve_body() {
   shared_.inflight_bytes += reserved_;
   if (shared_.inflight_bytes <= shared_.settings.max_inflight_bytes)
     return true;
+  shared_.behind.note_refusal(errc::overloaded);
   refuse({status::service_unavailable,
           errc::overloaded,
           "too many bytes of requests are under way",
@@ -178,8 +180,12 @@ void connection::on_request(error_code failed, size_t) {
 void connection::on_malformed(error_code failed) {
   if (expired_)
     return refuse(too_slow("the request did not come in time"));
-  if (failed == error::body_limit)
+  if (failed == error::body_limit) {
+    // The length may be refused together with the header, before anybody has looked for the token.
+    if (std::holds_alternative<route>(shared_.admission.admit(parser_->get())))
+      shared_.behind.note_refusal(errc::too_large);
     return refuse({status::payload_too_large, errc::too_large, "the body is too large", {}});
+  }
   if (failed == error::header_limit || failed == error::buffer_overflow)
     return refuse({status::request_header_fields_too_large, errc::too_large, "the header is too large", {}});
   if (failed == error::end_of_stream || failed == error::partial_message
@@ -230,8 +236,7 @@ void connection::answer_health(const health& x) {
   if (x.ready)
     return send(document(status::ok, json_type, "{\"status\":\"ready\"}\n"));
   nlohmann::json body{{"status", "unavailable"}, {"reason", x.reason}};
-  send(document(status::service_unavailable, json_type,
-                body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  send(document(status::service_unavailable, json_type, dump(body) + "\n"));
 }
 
 void connection::answer_metrics(const std::string& text) {

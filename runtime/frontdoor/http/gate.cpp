@@ -88,6 +88,20 @@ bool has_body(const gate::header& head) {
   return !length.empty() && length != "0";
 }
 
+// Where one server sees the end of a body and another does not, a request can be smuggled past the first (RFC 9112, 6).
+std::optional<refusal> check_framing(const gate::header& head) {
+  auto count = head.count(field::transfer_encoding);
+  if (count == 0)
+    return std::nullopt;
+  if (head.count(field::content_length) > 0)
+    return bad_request("Transfer-Encoding and Content-Length do not go together");
+  if (count > 1 || head.version() < 11)
+    return bad_request("Transfer-Encoding is given more than once, or in a version of HTTP without it");
+  if (!beast::iequals(head[field::transfer_encoding], "chunked"))
+    return refusal{status::not_implemented, errc::invalid_request, "the only Transfer-Encoding here is chunked", {}};
+  return std::nullopt;
+}
+
 std::optional<refusal> check_method(const gate::header& head, const endpoint& to) {
   auto method = head.method();
   if (to.is_posted ? method == verb::post : method == verb::get || method == verb::head)
@@ -162,6 +176,8 @@ bool gate::has_token(const header& head) const {
 }
 
 std::variant<route, refusal> gate::admit(const header& head) const {
+  if (auto why = check_framing(head))
+    return std::move(*why);
   if (auto why = check_sender(head))
     return std::move(*why);
   auto target = view(head.target());

@@ -5,6 +5,7 @@
 #include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
+#include "runtime/file_identity.hpp"
 
 #include <caf/expected.hpp>
 
@@ -13,10 +14,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// How requests look as `params`, and how clients read results; runtime/json.hpp has the other half. Pure functions.
 /// Those that read report `errc::invalid_request` and name the field: what is missing, of the wrong type, or unknown.
+/// `params_of` leaves `integers` out: who decodes the answer with these functions gets values, which are exact.
 namespace sluice::rpc {
 
 /// `params` of `write`. `peer` and `received` are not touched.
@@ -32,8 +35,13 @@ nlohmann::json params_of(const read_request& x);
 caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const audit_query& x);
 
-/// `params` of `cancel`: {"request_id"}.
+/// `params` of `cancel`: {"request_id", "agent" (optional)}.
 caf::expected<std::string> cancel_from_json(const nlohmann::json& params);
+
+/// `params` of `audit.refused`, with which a bridge tells of a request that it refused itself: {"status" (the word of
+/// an error), "method" (optional), "agent", "db", "request_id", "correlation_id", "count" (from 1)}, all but the first
+/// optional. The request, and the status.
+caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const nlohmann::json& params);
 
 /// `params` of `subscribe`: {"db", "tables":[...] (optional; none means all), "from_seq" (optional)}.
 struct subscribe_request {
@@ -44,10 +52,12 @@ struct subscribe_request {
 };
 caf::expected<subscribe_request> subscribe_from_json(const nlohmann::json& params);
 
-/// `params` of `hello`: {"protocol" (a whole number), "client" (optional, for the log)}.
+/// `params` of `hello`: {"protocol" (a whole number), "client" (optional, for the log), "root" (optional, the identity
+/// of the store that is meant)}.
 struct hello_request {
   int protocol = 0;
   std::string client;
+  std::optional<file_identity> root;
 };
 caf::expected<hello_request> hello_from_json(const nlohmann::json& params);
 
@@ -65,17 +75,19 @@ nlohmann::json params_of(const log_query& x);
 caf::expected<buffer_put> buffer_put_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const buffer_put& x);
 
-/// `params` of `buffer.get`: {"db", "table", "key":{column: value}, "agent" (optional)}. `peer` is not touched.
+/// `params` of `buffer.get`: {"db", "table", "key":{column: value}}, and optional "agent" and "integers". `peer` is not
+/// touched.
 caf::expected<buffer_get> buffer_get_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const buffer_get& x);
 
 /// `params` of `flush`: {"db", "table", "agent"}, all optional.
 caf::expected<flush_request> flush_from_json(const nlohmann::json& params);
 
-/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000)}, both optional.
+/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000), "integers"}, all optional.
 caf::expected<rejected_query> rejected_query_from_json(const nlohmann::json& params);
 
-/// `params` of `buffer.requeue` and `buffer.discard`: {"ids":[...]}; left out, they are all of them.
+/// `params` of `buffer.requeue` and `buffer.discard`: {"ids":[...], "agent"}, both optional; no ids are all of them.
+/// The agent is not returned.
 caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const nlohmann::json& params);
 
 /// The inverse of `as_json` in runtime/json.hpp: exact for every value. An answer of another shape is

@@ -90,6 +90,8 @@ caf::expected<buffer_get> buffer_get_from_json(const json& params) {
   auto why = take_members(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& x) {
     if (caf::error row; take_row(name, x, result.row, row))
       return row;
+    if (name == "integers")
+      return take(x, name, result.integers);
     return name == "agent" ? take(x, name, result.agent) : unknown_member(name);
   });
   return result_or(std::move(why), result);
@@ -114,6 +116,8 @@ caf::expected<rejected_query> rejected_query_from_json(const json& params) {
   auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
     if (name == "after_id")
       return take(x, name, result.after_id);
+    if (name == "integers")
+      return take(x, name, result.integers);
     return name == "limit" ? take(x, name, result.limit, uint64_t{1}, uint64_t{10'000}) : unknown_member(name);
   });
   return result_or(std::move(why), result);
@@ -122,6 +126,9 @@ caf::expected<rejected_query> rejected_query_from_json(const json& params) {
 caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) {
   std::vector<uint64_t> result;
   auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return take(x, name, agent);
     if (name != "ids")
       return unknown_member(name);
     // An empty list means all of them to the buffer, and none to whoever has made it.

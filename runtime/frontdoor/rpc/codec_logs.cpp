@@ -127,6 +127,8 @@ json params_of(const log_query& x) {
 caf::expected<log_page> log_page_from_json(const json& result) {
   log_page page;
   auto why = take_members(result, "result", {"entries"}, [&](const std::string& name, const json& x) {
+    if (name == "truncated")
+      return take(x, name, page.truncated);
     return name == "entries" ? take_entries(x, page.entries) : caf::error{};
   });
   if (!why)

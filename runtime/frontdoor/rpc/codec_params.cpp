@@ -53,6 +53,8 @@ json params_of(const write_request& x) {
   say(result, "idempotency_key", x.idempotency_key);
   say(result, "correlation_id", x.correlation_id);
   say(result, "deadline_ms", x.deadline.count());
+  if (!x.enforce_foreign_keys)
+    result["foreign_keys"] = "off";
   return result;
 }
 

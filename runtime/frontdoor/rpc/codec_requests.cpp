@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace sluice::rpc {
 
 namespace {
@@ -30,6 +32,13 @@ caf::error take(const json& x, std::string_view field, freshness& to) {
     to = freshness::fresh;
   else
     return invalid(field, "must be \"cached\" or \"fresh\"");
+  return caf::none;
+}
+
+caf::error take_switch(const json& x, std::string_view field, bool& to) {
+  if (x != "on" && x != "off")
+    return invalid(field, "must be \"on\" or \"off\"");
+  to = x == "on";
   return caf::none;
 }
 
@@ -98,6 +107,10 @@ caf::expected<write_request> write_from_json(const json& params) {
       return rpc::take(x, name, result.idempotency_key);
     if (name == "deadline_ms")
       return take(x, name, result.deadline);
+    if (name == "integers")
+      return rpc::take(x, name, result.integers);
+    if (name == "foreign_keys")
+      return take_switch(x, name, result.enforce_foreign_keys);
     if (name == "capsule")
       return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
     return unknown_member(name);
@@ -124,6 +137,8 @@ caf::expected<read_request> read_from_json(const json& params) {
       return rpc::take(x, name, result.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
     if (name == "timeout_ms")
       return take(x, name, result.limits.timeout);
+    if (name == "integers")
+      return rpc::take(x, name, result.integers);
     return unknown_member(name);
   });
   return result_or(std::move(why), result);
@@ -154,10 +169,36 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
 caf::expected<std::string> cancel_from_json(const json& params) {
   std::string result;
   auto why = take_members(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return rpc::take(x, name, agent);
     return name == "request_id" ? rpc::take(x, name, result) : unknown_member(name);
   });
   if (!why && result.empty())
     why = invalid("request_id", "is empty");
+  return result_or(std::move(why), result);
+}
+
+caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const json& params) {
+  std::pair<unrecorded_request, std::string> result;
+  auto& [request, status] = result;
+  auto why = take_members(params, whole_request, {"status"}, [&](const std::string& name, const json& x) {
+    if (caf::error common; take_common(name, x, request, common))
+      return common;
+    if (name == "count")
+      return rpc::take(x, name, request.count, uint32_t{1});
+    if (name == "status")
+      return rpc::take(x, name, status);
+    if (name != "method")
+      return unknown_member(name);
+    std::string method;
+    auto wrong = rpc::take(x, name, method);
+    request.type = request_type_of(method);
+    return wrong;
+  });
+  auto is_error = [&](const auto& x) { return x.word == status; };
+  if (!why && std::none_of(detail::errc_words.begin(), detail::errc_words.end(), is_error))
+    why = invalid("status", "must be the word of an error");
   return result_or(std::move(why), result);
 }
 
@@ -182,6 +223,13 @@ caf::expected<hello_request> hello_from_json(const json& params) {
       return rpc::take(x, name, result.protocol, 1);
     if (name == "client")
       return rpc::take(x, name, result.client);
+    if (name == "root") {
+      auto root = file_identity_from_json(x);
+      if (!root)
+        return make_error(errc::invalid_request, "root: " + describe(root.error()).message);
+      result.root = *root;
+      return caf::error{};
+    }
     // A later version may say more of itself before it learns whom it talks to.
     return caf::error{};
   });

@@ -84,6 +84,15 @@ template <class Enum> caf::error take_word(const json& x, std::string_view field
   return invalid(field, "is no word of this version");
 }
 
+// A broker of another version may know requests that this one does not.
+caf::error take_type(const json& x, std::string_view field, request_type& to) {
+  std::string word;
+  if (auto why = rpc::take(x, field, word))
+    return why;
+  to = request_type_of(word);
+  return caf::none;
+}
+
 caf::error take_milliseconds(const json& x, std::string_view field, uint64_t& to_us) {
   constexpr double limit = 1e15;
   auto ms = x.is_number() ? x.get<double>() : -1;
@@ -115,7 +124,7 @@ caf::error take(const json& x, audit_record& to) {
     if (name == "db")
       return rpc::take(content, name, to.db);
     if (name == "request_type")
-      return take_word(content, name, request_type::repair, to.type);
+      return take_type(content, name, to.type);
     if (name == "idempotency_key" || name == "read_key")
       return rpc::take(content, name, to.key);
     if (name == "status")

@@ -73,7 +73,7 @@ std::string take_apart(json& x, request& to) {
   return {};
 }
 
-request read_request(json x) {
+request parse_request(json x) {
   request result;
   result.malformed = take_apart(x, result);
   return result;
@@ -126,11 +126,13 @@ struct pending {
 };
 
 void run(json document, port& to, const std::shared_ptr<reply>& answers) {
-  auto x = read_request(std::move(document));
+  auto x = parse_request(std::move(document));
   auto call = std::make_shared<pending>(pending{answers, std::move(x.id), x.notification});
   answers->begin();
   if (!x.malformed.empty()) {
-    call->take(refused(invalid_request, std::move(x.malformed)));
+    auto why = own_error(invalid_request, std::move(x.malformed));
+    to.note_refusal(x.method, x.params, why);
+    call->take({nullptr, std::move(why), {}});
     return;
   }
   try {
@@ -141,8 +143,10 @@ void run(json document, port& to, const std::shared_ptr<reply>& answers) {
   }
 }
 
-void refuse(error_code code, std::string why, const std::function<void(std::string)>& done) {
-  done(envelope(nullptr, refused(code, std::move(why))));
+void refuse(error_code code, std::string why, port& to, const std::function<void(std::string)>& done) {
+  auto x = own_error(code, std::move(why));
+  to.note_refusal({}, nullptr, x);
+  done(envelope(nullptr, {nullptr, std::move(x), {}}));
 }
 
 } // namespace
@@ -150,14 +154,14 @@ void refuse(error_code code, std::string why, const std::function<void(std::stri
 void dispatch(std::string_view document, port& to, std::function<void(std::string)> done) {
   auto x = parse_strictly(document);
   if (!x)
-    return refuse(parse_error, describe(x.error()).message, done);
+    return refuse(parse_error, describe(x.error()).message, to, done);
   if (!x->is_array())
     return run(std::move(*x), to, std::make_shared<reply>(std::move(done), false));
   if (x->empty())
-    return refuse(invalid_request, "the batch is empty", done);
+    return refuse(invalid_request, "the batch is empty", to, done);
   if (x->size() > max_batch)
     return refuse(invalid_request, fmt::format("the batch has {} calls; at most {} are allowed", x->size(), max_batch),
-                  done);
+                  to, done);
   auto answers = std::make_shared<reply>(std::move(done), true);
   answers->begin();
   for (auto& member : *x)

@@ -1,5 +1,6 @@
 #include "runtime/frontdoor/rpc/mcp.hpp"
 
+#include "actors/names.hpp"
 #include "actors/request_ids.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 #include "runtime/frontdoor/rpc/failures.hpp"
@@ -22,8 +23,6 @@ using nlohmann::json;
 // Newest first. Of what they differ in, we use nothing that the older ones forbid.
 constexpr std::array<std::string_view, 4> versions{"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
 
-constexpr size_t max_agent_bytes = 256;
-
 answer failed_tool(const failure& x) {
   json text{{"type", "text"}, {"text", advice_on(x)}};
   return {json{{"content", json::array({std::move(text)})}, {"isError", true}}, {}};
@@ -40,18 +39,6 @@ answer tool_answer(answer x) {
   return {
     json{{"content", json::array({std::move(text)})}, {"structuredContent", std::move(x.result)}, {"isError", false}},
     {}};
-}
-
-// Names go to the audit, which takes no control characters.
-std::string as_agent(std::string name) {
-  std::erase_if(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (name.size() > max_agent_bytes) {
-    auto end = max_agent_bytes;
-    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80)
-      --end;
-    name.resize(end);
-  }
-  return name;
 }
 
 // The member, or null.
@@ -72,27 +59,38 @@ public:
 
   void call(const std::string& method, json params, answer_to done) override {
     if (method == "initialize")
-      return done(initialize(params));
+      return give(method, params, initialize(params), done);
     if (method == "ping")
       return done({json::object(), {}});
     if (method == "tools/list")
-      return done(list_tools(params));
+      return give(method, params, list_tools(params), done);
     if (method == "tools/call")
       return call_tool(std::move(params), std::move(done));
     if (method.starts_with("notifications/"))
       return notified(method, params, done);
     if (settings_.pass_through)
       return methods_->call(method, std::move(params), std::move(done));
-    done({nullptr, unknown_method(method), {}});
+    give(method, params, {nullptr, unknown_method(method), {}}, done);
+  }
+
+  void note_refusal(std::string_view method, const json& params, const error& why) override {
+    methods_->note_refusal(method, params, why);
   }
 
 private:
+  // What the methods behind never see is still a request of this client.
+  void give(std::string_view method, const json& params, answer x, const answer_to& done) {
+    if (x.error)
+      methods_->note_refusal(method, params, *x.error);
+    done(std::move(x));
+  }
+
   answer initialize(const json& params) {
     auto wanted = member(params, "protocolVersion");
     if (!wanted.is_string())
       return refused(invalid_params, "protocolVersion must be a text");
     auto name = member(member(params, "clientInfo"), "name");
-    if (auto agent = as_agent(name.is_string() ? name.get<std::string>() : std::string{}); !agent.empty())
+    if (auto agent = usable_agent(name.is_string() ? name.get<std::string>() : std::string{}); !agent.empty())
       settings_.agent = std::move(agent);
     const auto& version = wanted.get_ref<const std::string&>();
     return {json{{"protocolVersion", speaks_mcp(version) ? version : std::string{versions.front()}},
@@ -113,18 +111,27 @@ private:
 
   void call_tool(json params, answer_to done) {
     auto name = member(params, "name");
+    auto arguments = member(params, "arguments");
+    if (arguments.is_null() && !params.contains("arguments"))
+      arguments = json::object();
+    auto named = arguments.is_object() ? arguments : json::object();
+    named.emplace("agent", settings_.agent);
     if (!name.is_string())
-      return done(refused(invalid_params, "name must be a text"));
+      return give({}, named, refused(invalid_params, "name must be a text"), done);
     auto* tool = find_mcp_tool(name.get_ref<const std::string&>());
     if (!tool)
-      return done(
-        refused(invalid_params, fmt::format("Unknown tool: {}", name.get_ref<const std::string&>().substr(0, 100))));
-    auto arguments = params.value("arguments", json::object());
+      return give(
+        {}, named,
+        refused(invalid_params, fmt::format("Unknown tool: {}", name.get_ref<const std::string&>().substr(0, 100))),
+        done);
     if (!arguments.is_object())
-      return done(refused(invalid_params, "arguments must be an object"));
+      return give(tool->method, named, refused(invalid_params, "arguments must be an object"), done);
     for (const auto& [argument, content] : arguments.items())
-      if (!tool->takes(argument))
-        return done(failed_tool(no_argument(*tool, argument)));
+      if (!tool->takes(argument)) {
+        auto why = no_argument(*tool, argument);
+        methods_->note_refusal(tool->method, named, error_of(why));
+        return done(failed_tool(why));
+      }
     run(*tool, std::move(arguments), std::move(done));
   }
 

@@ -31,7 +31,7 @@ constexpr std::string_view write_tool = R"json({
             "sql": {"type": "string", "description": "One SQL statement, with ? or :name where values go."},
             "params": {
               "anyOf": [{"type": "array", "items": {}}, {"type": "object"}],
-              "description": "The values, as an array for ? or as an object for :name (without the colon): null, numbers, texts, or {\"$blob\":\"BASE64\"}. Booleans do not exist; use 1 and 0."
+              "description": "The values, as an array for ? or as an object for :name (without the colon): null, numbers, texts, {\"$blob\":\"BASE64\"}, {\"$text\":\"BASE64\"} for text that is not UTF-8, or {\"$integer\":\"9007199254740993\"} for an integer beyond 2^53. Booleans do not exist; use 1 and 0."
             }
           },
           "required": ["sql"],
@@ -49,6 +49,16 @@ constexpr std::string_view write_tool = R"json({
         "maximum": 86400000,
         "description": "Milliseconds after which the write is given up and leaves no trace. 30000 if left out."
       },
+      "integers": {
+        "type": "string",
+        "enum": ["number", "text", "tagged"],
+        "description": "How integers beyond 2^53 come back, for clients whose numbers cannot hold them: as number, as a decimal text (integer_text is true then), or tagged as {\"$integer\":\"9007199254740993\"}."
+      },
+      "foreign_keys": {
+        "type": "string",
+        "enum": ["on", "off"],
+        "description": "off executes the statements without foreign keys and their ON DELETE actions, as rebuilding a table needs (create, copy, drop, rename); the keys are checked before the commit. on if left out."
+      },
       "agent": {
         "type": "string",
         "maxLength": 256,
@@ -65,6 +75,7 @@ constexpr std::string_view write_tool = R"json({
       "replayed": {"type": "boolean", "description": "Whether an earlier call with the same key had been applied; this is its outcome."},
       "commit_seq": {"type": "integer", "description": "The commit that holds the write; later ones have larger numbers."},
       "request_id": {"type": "string"},
+      "integer_text": {"type": "boolean", "description": "True when integers beyond 2^53 are given as texts, as asked."},
       "results": {
         "type": "array",
         "description": "One entry for each statement.",
@@ -72,8 +83,8 @@ constexpr std::string_view write_tool = R"json({
           "type": "object",
           "properties": {
             "changes": {"type": "integer", "description": "Rows inserted, updated or deleted."},
-            "last_insert_rowid": {"type": "integer"},
-            "columns": {"type": "array", "items": {"type": "string"}},
+            "last_insert_rowid": {},
+            "columns": {"type": "array", "items": {}},
             "rows": {"type": "array", "items": {"type": "array", "items": {}}, "description": "What RETURNING gave."}
           },
           "required": ["changes", "last_insert_rowid", "columns", "rows"]
@@ -105,7 +116,7 @@ constexpr std::string_view read_tool = R"json({
       "sql": {"type": "string", "description": "One SELECT statement, with ? or :name where values go."},
       "params": {
         "anyOf": [{"type": "array", "items": {}}, {"type": "object"}],
-        "description": "The values, as an array for ? or as an object for :name (without the colon): null, numbers, texts, or {\"$blob\":\"BASE64\"}. Booleans do not exist; use 1 and 0."
+        "description": "The values, as an array for ? or as an object for :name (without the colon): null, numbers, texts, {\"$blob\":\"BASE64\"}, {\"$text\":\"BASE64\"} for text that is not UTF-8, or {\"$integer\":\"9007199254740993\"} for an integer beyond 2^53. Booleans do not exist; use 1 and 0."
       },
       "max_rows": {
         "type": "integer",
@@ -135,6 +146,11 @@ constexpr std::string_view read_tool = R"json({
         "minimum": 0,
         "description": "The commit_seq of a write that the answer must include, for instance one that another agent told you of."
       },
+      "integers": {
+        "type": "string",
+        "enum": ["number", "text", "tagged"],
+        "description": "How integers beyond 2^53 come back, for clients whose numbers cannot hold them: as number, as a decimal text (integer_text is true then), or tagged as {\"$integer\":\"9007199254740993\"}."
+      },
       "agent": {
         "type": "string",
         "maxLength": 256,
@@ -147,12 +163,13 @@ constexpr std::string_view read_tool = R"json({
   "outputSchema": {
     "type": "object",
     "properties": {
-      "columns": {"type": "array", "items": {"type": "string"}},
+      "columns": {"type": "array", "items": {}},
       "rows": {
         "type": "array",
         "items": {"type": "array", "items": {}},
-        "description": "The values of each row in the order of columns; a blob is {\"$blob\":\"BASE64\"}."
+        "description": "The values of each row in the order of columns; a blob is {\"$blob\":\"BASE64\"}, text that is not UTF-8 {\"$text\":\"BASE64\"}."
       },
+      "integer_text": {"type": "boolean", "description": "True when integers beyond 2^53 are given as texts, as asked."},
       "truncated": {"type": "boolean", "description": "Whether a bound cut the rows short."},
       "source": {"type": "string", "enum": ["cache", "joined", "database"]},
       "as_of_seq": {"type": "integer", "description": "A commit that the rows include, with all before it."}

@@ -1,5 +1,7 @@
 #include "runtime/frontdoor/rpc/members.hpp"
 
+#include "runtime/json_text.hpp"
+
 #include <fmt/format.h>
 
 namespace sluice::rpc {
@@ -39,10 +41,22 @@ caf::error take(const json& x, std::string_view field, std::vector<std::string>&
     return invalid(field, "must be an array of texts");
   to.resize(x.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto* text = x[i].get_ptr<const std::string*>())
-      to[i] = *text;
+    if (auto text = text_from_json(x[i]))
+      to[i] = std::move(*text);
     else
       return invalid(fmt::format("{}[{}]", field, i), "must be a text");
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, integer_form& to) {
+  if (x == "number")
+    to = integer_form::number;
+  else if (x == "text")
+    to = integer_form::text;
+  else if (x == "tagged")
+    to = integer_form::tagged;
+  else
+    return invalid(field, R"(must be "number", "text" or "tagged")");
   return caf::none;
 }
 

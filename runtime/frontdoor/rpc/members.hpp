@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/error.hpp"
+#include "messages/value.hpp"
 
 #include <caf/expected.hpp>
 
@@ -28,7 +29,7 @@ caf::error unknown_member(std::string_view field);
 caf::error take(const nlohmann::json& x, std::string_view field, std::string& to);
 caf::error take(const nlohmann::json& x, std::string_view field, bool& to);
 
-/// An array of texts.
+/// An array of texts, each a string or, where it is not UTF-8, `{"$text":"BASE64"}`.
 caf::error take(const nlohmann::json& x, std::string_view field, std::vector<std::string>& to);
 
 caf::error not_whole(std::string_view field, std::string_view min, std::string_view max);
@@ -47,6 +48,9 @@ requires(!std::same_as<Int, bool>) caf::error
     return not_whole(field, std::to_string(min), std::to_string(max));
   return caf::none;
 }
+
+/// `"number"`, `"text"` or `"tagged"`.
+caf::error take(const nlohmann::json& x, std::string_view field, integer_form& to);
 
 /// Reports what is no object, and the first of `required` that it lacks; null is an object without members.
 caf::error check_object(const nlohmann::json& x, std::string_view field,

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 /// JSON-RPC 2.0 as data and plain functions; nothing here knows a transport.
 namespace sluice::rpc {
@@ -52,6 +53,11 @@ public:
   /// Calls `done` exactly once, at once or later; never if the port is destroyed before. `params` is an object, an
   /// array or null.
   virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
+
+  /// Told of what was refused before it came to a call: a document that is none, or a call that a port in front of this
+  /// one refused. `method` is empty where there was none to be read; `params` is what was read of them, or null.
+  virtual void note_refusal([[maybe_unused]] std::string_view method, [[maybe_unused]] const nlohmann::json& params,
+                            [[maybe_unused]] const error& why) {}
 
   /// Whether as much is under way for the client as may be: nothing more should be asked until an answer has come.
   virtual bool busy() const { return false; }

@@ -30,6 +30,7 @@ struct election_rig {
     fs::create_directory(dir / "root");
     auto x = store_root::open(dir / "root");
     REQUIRE(x);
+    REQUIRE(x->make_folder());
     return std::move(*x);
   }
 

@@ -82,7 +82,8 @@ private:
 };
 
 /// Something that answers at a socket as a leader would, or as none should: each request goes to `script`, in a thread
-/// of its connection. Greetings are answered in a friendly way unless `greet` is given.
+/// of its connection. Greetings are answered in a friendly way, as by the leader of whatever store is meant, unless
+/// `greet` is given.
 class fake_leader {
 public:
   using script = std::function<void(const nlohmann::json& request, fake_connection& from)>;
@@ -140,12 +141,19 @@ private:
     }
   }
 
+  static nlohmann::json friendly(const nlohmann::json& request) {
+    nlohmann::json result{{"protocol", 1}};
+    if (request.at("params").contains("root"))
+      result["root"] = request["params"]["root"];
+    return result;
+  }
+
   void serve(fake_connection& x) {
     for (std::string line; x.next(line);) {
       auto request = nlohmann::json::parse(line);
       if (request.at("method") == "hello") {
         ++greetings_;
-        greet_ ? greet_(request, x) : x.answer(request, {{"protocol", 1}});
+        greet_ ? greet_(request, x) : x.answer(request, friendly(request));
         continue;
       }
       {

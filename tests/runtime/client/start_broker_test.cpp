@@ -23,7 +23,8 @@ TEST_CASE("a program is started as a broker: in the background of nobody, with t
   std::istringstream words{r.said("out")};
   std::string line;
   std::getline(words, line);
-  CHECK(line == "serve " + fs::canonical(r.root.path()).string() + " --transient --lock-fd 3 --root-fd 4 --ready-fd 5");
+  CHECK(line
+        == "serve " + fs::canonical(r.root.path()).string() + " --transient --lock-fd 3 --claim-fd 4 --ready-fd 5");
   std::getline(words, line);
   CHECK(line == "/");
   std::vector<int> numbers;

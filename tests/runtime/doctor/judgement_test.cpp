@@ -113,6 +113,14 @@ TEST_CASE("who leads, and whether it can be found, is judged by locks, files and
   CHECK(says(how({0, 0, true, true, false, 10}), "left over"));
   CHECK(how({0, 0, true, true, false, 10}).severity == severity::note);
   CHECK(how({0, 0, false, true, true, 10}).severity == severity::warning);
+  CHECK(how({0, 10, true, true, false, 0}).severity == severity::warning);
+  CHECK(says(how({0, 10, true, true, false, 0}), "part of a store further up"));
+  leadership copied{.has_socket = true, .is_copied = true};
+  CHECK(is_healthy(judge_leadership(copied)));
+  CHECK(says(judge_leadership(copied).at(1), "that of another folder"));
+  leadership occupied{.strangers = {{7, 60'001}}};
+  CHECK(judge_leadership(occupied).at(1).severity == severity::warning);
+  CHECK(says(judge_leadership(occupied).at(1), "process 7 of uid 60001"));
 }
 
 TEST_CASE("journal modes are judged by whether they can be changed", "[doctor]") {
@@ -148,6 +156,9 @@ TEST_CASE("what an inspection found is put into words", "[doctor]") {
   CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
   CHECK(of(judge_inspection("a", make_error(errc::busy, "locked")), "integrity").severity == severity::warning);
   CHECK(of(judge_inspection("a", make_error(errc::corrupt, "malformed")), "integrity").severity == severity::problem);
+  auto hot = of(judge_inspection("a", make_error(errc::read_only, "no"), true), "rollback_journal");
+  CHECK(says(hot, "a-journal is a hot rollback journal"));
+  CHECK(hot.severity == severity::warning);
   CHECK(of(judge_inspection("a", make_error(errc::not_authorized, "no")), "integrity").severity == severity::problem);
 }
 

@@ -63,6 +63,19 @@ TEST_CASE("what others may read of the broker's own is told, with the command th
   CHECK(all[1].advice == "chmod 600 .sluice/token");
 }
 
+TEST_CASE("a database that other users may read or write is told, if they may enter its folder", "[doctor]") {
+  fixture f;
+  chmod(f.root.path().c_str(), 0711);
+  CHECK(f.has(f.check(), severity::note, "app.db has the mode 644: other users may read it"));
+  chmod((f.root / "app.db").c_str(), 0660);
+  CHECK(f.has(f.check(), severity::warning, "app.db has the mode 660: other users may write it"));
+  chmod((f.root / "app.db").c_str(), 0600);
+  CHECK(f.check().at(0).severity == severity::ok);
+  chmod(f.root.path().c_str(), 0700);
+  chmod((f.root / "app.db").c_str(), 0666);
+  CHECK(f.check().at(0).severity == severity::ok);
+}
+
 TEST_CASE("another user is told that the store is not its own", "[doctor]") {
   fixture f;
   chmod(f.root.path().c_str(), 0755);

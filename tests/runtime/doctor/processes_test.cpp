@@ -117,14 +117,19 @@ TEST_CASE("who leads is found by locks and files", "[doctor]") {
   write_file(root / ".sluice/broker.json", "{\"pid\": 4711, \"socket\": 5}");
   child leader{[&] {
     flock(open((root / ".sluice/broker.lock").c_str(), O_RDWR), LOCK_EX);
-    flock(open(root.path().c_str(), O_RDONLY), LOCK_EX);
+    pid_t nobody = 0;
+    static auto claim = folder_claim::try_acquire(*identity_of(root.path()), nobody);
   }};
   auto x = look_at_leadership(root.path());
   CHECK(x.lock_holder == leader.pid());
-  CHECK(x.folder_holder == leader.pid());
+  CHECK(x.claim_holder == leader.pid());
   CHECK(x.named == 4711);
   write_file(root / ".sluice/broker.json", "no json");
   CHECK(look_at_leadership(root.path()).named == 0);
+  write_file(root / ".sluice/broker.json", R"({"pid": 4711, "root": {"device": 1, "inode": 2}})");
+  auto copied = look_at_leadership(root.path());
+  CHECK(copied.named == 0);
+  CHECK(copied.is_copied);
 }
 
 TEST_CASE("who pins a log is found in its index", "[doctor]") {

@@ -79,6 +79,15 @@ TEST_CASE("a subscriber is told of the commits that touch its tables, whatever t
   CHECK_FALSE(x.sent[0].contains("id"));
 }
 
+TEST_CASE("a table whose name is not UTF-8 is told by its bytes", "[subscriptions]") {
+  rig x;
+  x.subscribe({"caf\xe9"}, 0);
+  x.subject.publish(x.commit({"caf\xe8"}));
+  x.subject.publish(x.commit({"caf\xe9"}));
+  REQUIRE(x.seqs() == std::vector<uint64_t>{2});
+  CHECK(x.sent[0].at("params").at("tables") == json::parse(R"([{"$text":"Y2Fm6Q=="}])"));
+}
+
 TEST_CASE("a subscriber to no table in particular is told of all", "[subscriptions]") {
   rig x;
   x.subscribe({}, 0);

@@ -89,6 +89,42 @@ TEST_CASE("HTTP that is malformed or smuggled is refused and the connection ende
   }
 }
 
+TEST_CASE("a body is framed by its length or in chunks, and by nothing else", "[http]") {
+  running_server s;
+  auto head = "POST /rpc HTTP/1.1\r\nHost: localhost:" + std::to_string(s.port) + "\r\nAuthorization: Bearer " + token
+              + "\r\nContent-Type: application/json\r\n";
+  const std::string call = R"({"jsonrpc":"2.0","id":1,"method":"echo","params":[1]})";
+  auto length = "Content-Length: " + std::to_string(call.size()) + "\r\n";
+  struct attempt {
+    std::string fields;
+    int status;
+  };
+  for (const auto& x : std::vector<attempt>{{"Transfer-Encoding: xchunked\r\n" + length, 400},
+                                            {"Transfer-Encoding: chunked, identity\r\n" + length, 400},
+                                            {length + "Transfer-Encoding: identity\r\n", 400},
+                                            {"Transfer-Encoding: xchunked\r\n", 501},
+                                            {"Transfer-Encoding: identity\r\n", 501},
+                                            {"Transfer-Encoding: gzip, chunked\r\n", 501},
+                                            {"Transfer-Encoding: chunked, identity\r\n", 501}}) {
+    INFO(x.fields);
+    raw_client client{s.port};
+    // What follows must not be taken for a request of its own.
+    client.send(head + x.fields + "\r\n" + call + request::get("/healthz", s.port).text());
+    auto answer = client.receive();
+    CHECK(answer.status == x.status);
+    CHECK(answer.code() == "invalid_request");
+    CHECK(client.ended());
+  }
+  // Before anybody has shown a token, and where a body is none of a request's parts.
+  raw_client other{s.port};
+  other.send("GET /healthz HTTP/1.1\r\nHost: localhost:" + std::to_string(s.port) + "\r\nTransfer-Encoding: x\r\n\r\n");
+  CHECK(other.receive().status == 501);
+  CHECK(other.ended());
+  raw_client good{s.port};
+  good.send(head + "Transfer-Encoding: Chunked\r\n\r\n" + "1\r\n{\r\n" + "34\r\n" + call.substr(1) + "\r\n0\r\n\r\n");
+  CHECK(good.receive().status == 200);
+}
+
 TEST_CASE("the server listens on loopback addresses only, and not without a token", "[http]") {
   boost::asio::io_context loop;
   fake_backend behind;

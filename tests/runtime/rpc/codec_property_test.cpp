@@ -68,11 +68,13 @@ public:
   }
 
   value cell() {
-    switch (below(5)) {
+    switch (below(6)) {
     case 0: return {};
     case 1: return integer();
     case 2: return real();
     case 3: return text();
+    // Text that is not UTF-8, mostly.
+    case 4: return bytes();
     default: return blob{bytes()};
     }
   }
@@ -98,6 +100,7 @@ public:
     x.idempotency_key = text();
     x.correlation_id = text();
     x.deadline = milliseconds{below(86'400'001)};
+    x.enforce_foreign_keys = below(2) == 0;
     return x;
   }
 
@@ -204,8 +207,10 @@ TEST_CASE("any write is understood as it was meant") {
     REQUIRE(x.statements.size() == y->statements.size());
     for (size_t n = 0; n < x.statements.size(); ++n)
       REQUIRE(same(x.statements[n], y->statements[n]));
-    REQUIRE(std::tie(x.db, x.agent, x.request_id, x.idempotency_key, x.correlation_id, x.deadline)
-            == std::tie(y->db, y->agent, y->request_id, y->idempotency_key, y->correlation_id, y->deadline));
+    REQUIRE(
+      std::tie(x.db, x.agent, x.request_id, x.idempotency_key, x.correlation_id, x.deadline, x.enforce_foreign_keys)
+      == std::tie(y->db, y->agent, y->request_id, y->idempotency_key, y->correlation_id, y->deadline,
+                  y->enforce_foreign_keys));
   }
 }
 

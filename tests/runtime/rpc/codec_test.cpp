@@ -77,6 +77,20 @@ TEST_CASE("a read is read with all its fields") {
   CHECK(x->limits == read_limits{10, 8'388'608, milliseconds{5'000}});
 }
 
+TEST_CASE("a request says how it wants integers, and the client library does not, for it has values") {
+  auto w = rpc::write_from_json(parsed(R"({"db":"a","statements":[{"sql":"x"}],"integers":"tagged"})"));
+  REQUIRE(w);
+  CHECK(w->integers == integer_form::tagged);
+  CHECK_FALSE(rpc::params_of(*w).contains("integers"));
+  auto r = rpc::read_from_json(parsed(R"({"db":"a","sql":"x","integers":"text"})"));
+  REQUIRE(r);
+  CHECK(r->integers == integer_form::text);
+  CHECK_FALSE(rpc::params_of(*r).contains("integers"));
+  CHECK(rpc::read_from_json(parsed(R"({"db":"a","sql":"x"})"))->integers == integer_form::number);
+  refuses(rpc::read_from_json, R"({"db":"a","sql":"x","integers":"bigint"})", "integers");
+  refuses(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"integers":1})", "integers");
+}
+
 TEST_CASE("what only must be said is enough, and leaves the defaults") {
   auto w = rpc::write_from_json(parsed(R"({"db":"app.db","statements":[{"sql":"DELETE FROM t"}]})"));
   REQUIRE(w);
@@ -109,6 +123,16 @@ TEST_CASE("a write that is malformed is refused with the field named") {
     bad(R"({"db":"a","statements":[{"sql":"x"}],")" + std::string{field} + "\":1}", field);
   bad(R"({"db":"a","statements":[{"sql":"x"}],"colour of it":1})", "colour of it");
   bad(R"({"db":"a","statements":[{"sql":"x"}],"sql":"x"})", "sql");
+}
+
+TEST_CASE("foreign keys are on or off, and nothing else") {
+  auto write = [](const std::string& keys) {
+    return R"({"db":"a","statements":[{"sql":"x"}],"foreign_keys":)" + keys + "}";
+  };
+  for (const auto* bad : {"true", "\"OFF\"", "null", "0"})
+    refuses(rpc::write_from_json, write(bad), "foreign_keys");
+  CHECK(!rpc::write_from_json(parsed(write("\"off\"")))->enforce_foreign_keys);
+  CHECK(rpc::write_from_json(parsed(write("\"on\"")))->enforce_foreign_keys);
 }
 
 TEST_CASE("times and bounds outside their ranges are refused") {

@@ -260,10 +260,10 @@ TEST_CASE("a failure of ours is answered with everything it says") {
              "message":"the queue is full","outcome":"not_committed","retry_after_ms":250,"request_id":"r1"}})"));
 }
 
-TEST_CASE("a result that is no UTF-8 is answered with replacement characters") {
+TEST_CASE("a diagnostic that is no UTF-8 is answered with its bytes escaped") {
   client aut;
   aut.port.always = rpc::answer{"a\xff", {}};
-  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"read","id":1})")["result"] == "a\ufffd");
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"read","id":1})")["result"] == "a\\xff");
 }
 
 TEST_CASE("a port is told the id of each call before it is made, and that a notification has none") {

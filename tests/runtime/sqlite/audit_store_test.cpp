@@ -32,7 +32,7 @@ TEST_CASE("a record is read back as it was appended") {
   x.status = "ok";
   x.latency_us = 34;
   x.commit_seq = 56;
-  x.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"a", "b\"c", ""});
+  x.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"a", "b\"c", "", "caf\xe9"});
   x.correlation_id = "c";
   x.peer = {4'294'967'295, 7};
   x.count = 4'294'967'295;

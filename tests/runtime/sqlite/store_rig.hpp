@@ -64,13 +64,15 @@ struct store_rig {
   temp_dir folder;
   std::filesystem::path file = folder / "app.db";
   broker_config config;
+  std::shared_ptr<sqlite::file_guard> files;
   std::unique_ptr<write_store> store;
   std::unique_ptr<read_store> reader;
 
   explicit store_rig(broker_config cfg = {}) : config(std::move(cfg)) {
     config.busy_timeout = milliseconds{0};
-    store = sqlite::make_write_store(file, config);
-    reader = sqlite::make_read_store(file, config);
+    files = std::make_shared<sqlite::file_guard>(file);
+    store = sqlite::make_write_store(file, config, machine_time(), {}, files);
+    reader = sqlite::make_read_store(file, config, machine_time(), files);
   }
 
   /// Commits one request by itself.

@@ -14,6 +14,7 @@ served_broker::served_broker(broker& leader) : actor_(leader.system(), loop_) {
 served_broker::~served_broker() {
   ports_.clear();
   subscribers_.clear();
+  abandoned_.clear();
   service_.reset();
 }
 
@@ -28,7 +29,19 @@ void served_broker::subscribe(const std::string& agent, nlohmann::json params, r
   subscribers_.back()->call("subscribe", std::move(params), std::move(done));
 }
 
+void served_broker::abandon(const std::string& method, nlohmann::json params, uint64_t pumps) {
+  auto port = service_->open_port({{}, "gone", {}});
+  port->call(method, std::move(params), [](rpc::answer) {});
+  if (pumps > 0)
+    abandoned_.emplace_back(std::move(port), pumps);
+}
+
+void served_broker::close_abandoned() {
+  std::erase_if(abandoned_, [](auto& x) { return --x.second == 0; });
+}
+
 bool served_broker::pump() {
+  close_abandoned();
   // Its threads read files; meanwhile nothing else happens, so that it is the same each time.
   return service_->at_work() ? loop_.run_one() > 0 : loop_.poll_one() > 0;
 }

@@ -24,6 +24,9 @@ public:
   /// Calls a method in the name of an agent; `done` is called from `pump`, or not any more.
   void call(const std::string& agent, const std::string& method, nlohmann::json params, rpc::answer_to done);
 
+  /// Calls a method on a connection of its own, which is closed after so many calls of `pump`, answered or not.
+  void abandon(const std::string& method, nlohmann::json params, uint64_t pumps);
+
   /// The method `subscribe`, on a connection of its own; what is pushed goes to `told`.
   void subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done, subscriptions::pusher told);
 
@@ -32,6 +35,7 @@ public:
 
 private:
   rpc::port& port_of(const std::string& agent);
+  void close_abandoned();
 
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{loop_.get_executor()};
@@ -40,6 +44,8 @@ private:
   std::unique_ptr<service> service_;
   std::map<std::string, std::unique_ptr<rpc::port>> ports_;
   std::vector<std::unique_ptr<rpc::port>> subscribers_;
+  // And how many calls of `pump` they have left.
+  std::vector<std::pair<std::unique_ptr<rpc::port>, uint64_t>> abandoned_;
 };
 
 } // namespace sluice::simulation

@@ -1,6 +1,7 @@
 #include "tests/simulation/stage/simulated_stage.hpp"
 
 #include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/scenario/file_events.hpp"
 #include "runtime/scenario/foreigner.hpp"
 #include "runtime/scenario/mishaps.hpp"
 #include "tests/simulation/stage/served_broker.hpp"
@@ -109,6 +110,7 @@ private:
   // Nothing if it answers later.
   std::optional<caf::expected<json>> act_now(std::string_view kind, json fields, const on_answer& done);
   caf::expected<json> act_abroad(std::string_view what, json fields);
+  caf::expected<json> leave(const json& fields);
   std::optional<caf::expected<json>> kill(const json& fields, const on_answer& done);
   void await_successor(std::function<bool()> is_there, clock::steady limit, on_answer done);
   void end_subscriptions();
@@ -134,10 +136,16 @@ private:
 };
 
 std::optional<caf::expected<json>> simulated_stage::act_now(std::string_view kind, json fields, const on_answer& done) {
-  if (kind.starts_with("foreign."))
+  if (kind == "client.leave")
+    return leave(fields);
+  if (kind.starts_with("foreign.") || kind.starts_with("files.") || kind.starts_with("store."))
     return act_abroad(kind.substr(kind.find('.') + 1), std::move(fields));
   if (kind == "clock.advance") {
     world_.advance(milliseconds{fields.at("ms").get<int64_t>()});
+    return json::object();
+  }
+  if (kind == "clock.set") {
+    world_.set_wall(milliseconds{fields.value("ahead_ms", int64_t{0}) - fields.value("back_ms", int64_t{0})});
     return json::object();
   }
   if (kind == "kill")
@@ -155,13 +163,22 @@ std::optional<caf::expected<json>> simulated_stage::act_now(std::string_view kin
 
 caf::expected<json> simulated_stage::act_abroad(std::string_view what, json fields) {
   auto db = fields.value("db", "");
-  json command{{"do", what}, {"db", db}};
+  auto command = fields;
+  command["do"] = what;
   if (what == "write")
     command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
   auto answer = foreign_->obey(command);
   if (auto time = fields.value("for_ms", int64_t{0}); answer && time > 0)
     after(milliseconds{time}, [this, db] { static_cast<void>(act_abroad("unlock", {{"db", db}})); });
   return answer;
+}
+
+caf::expected<json> simulated_stage::leave(const json& fields) {
+  if (!served_)
+    return make_error(errc::unavailable, "no broker is running; the first request starts one");
+  // At any moment of what follows.
+  served_->abandon("write", scenario::as_write(fields), luck_.pick(6));
+  return json::object();
 }
 
 std::optional<caf::expected<json>> simulated_stage::kill(const json& fields, const on_answer& done) {

@@ -1,0 +1,90 @@
+#include "runtime/doctor/files.hpp"
+
+#include "runtime/file_registry.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace sluice::doctor {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* files_page = "see docs/files.md";
+
+// The files of a process that have no name any more, or another one, as /proc calls them.
+std::vector<std::string> nameless_files_of(pid_t pid) {
+  constexpr std::string_view mark = " (deleted)";
+  std::vector<std::string> result;
+  std::error_code hidden;
+  for (const auto& entry : fs::directory_iterator{"/proc/" + std::to_string(pid) + "/fd", hidden}) {
+    std::error_code gone;
+    auto name = fs::read_symlink(entry.path(), gone).string();
+    if (name.ends_with(mark))
+      result.push_back(name.substr(0, name.size() - mark.size()));
+  }
+  return result;
+}
+
+void check_open_files(const fs::path& root, const std::vector<std::string>& databases, pid_t leader, findings& out) {
+  auto nameless = nameless_files_of(leader);
+  for (const auto& db : databases)
+    for (const auto* suffix : {"", "-wal", "-shm"}) {
+      auto file = (root / db).string() + suffix;
+      if (std::find(nameless.begin(), nameless.end(), file) == nameless.end())
+        continue;
+      out.push_back({severity::problem, "files", db,
+                     fmt::format("{}{} was removed or replaced while the broker (process {}) has it open; the broker "
+                                 "notices with its next request to this database",
+                                 db, suffix, leader),
+                     fmt::format("send a request to {} before anything else happens to the broker; {}", db,
+                                 files_page)});
+      break;
+    }
+}
+
+// What the last broker has left beside a file that is another one now.
+void check_record(const fs::path& root, const std::string& db, const file_registry& registry, findings& out) {
+  auto record = registry.find(db);
+  auto now = identity_of(root / db);
+  if (!record || !now || *now == record->database)
+    return;
+  auto log = (root / db).string() + "-wal";
+  auto is_old_log = record->log && identity_of(log) == record->log && record->log_born_ns != 0
+                    && record->log_born_ns == birth_time_ns(log);
+  if (is_old_log)
+    out.push_back({severity::problem, "files", db,
+                   fmt::format("{} was replaced, and the write-ahead log of the old file still lies beside it", db),
+                   fmt::format("use it through sluice, which moves the log to .sluice/set-aside/ first; opened by "
+                               "another program, the file would be damaged; {}",
+                               files_page)});
+}
+
+void check_set_aside(const fs::path& root, findings& out) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator{root / ".sluice/set-aside", none})
+    out.push_back({severity::warning, "files", ".sluice/set-aside/" + entry.path().filename().string(),
+                   "a write-ahead log that belongs to a file which was replaced or overwritten; it may hold commits "
+                   "that are nowhere else",
+                   fmt::format("remove it when you do not need it; {}", files_page)});
+}
+
+} // namespace
+
+findings check_files(const fs::path& root, const std::vector<std::string>& databases, pid_t leader) {
+  findings out;
+  if (leader > 0) {
+    check_open_files(root, databases, leader, out);
+  } else {
+    file_registry registry{root / ".sluice/files.json"};
+    for (const auto& db : databases)
+      check_record(root, db, registry, out);
+  }
+  check_set_aside(root, out);
+  if (out.empty())
+    out.push_back({severity::ok, "files", "store", "the databases lie where the broker has put them"});
+  return out;
+}
+
+} // namespace sluice::doctor

@@ -1,0 +1,93 @@
+#include "runtime/file_registry.hpp"
+
+#include "runtime/descriptor.hpp"
+#include "runtime/json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+
+json to_json(const file_record& x) {
+  json result{{"database", as_json(x.database)},
+              {"closed", x.closed},
+              {"size", x.size},
+              {"changed_ns", x.changed_ns}};
+  if (x.log) {
+    result["log"] = as_json(*x.log);
+    result["log_born_ns"] = x.log_born_ns;
+  }
+  return result;
+}
+
+std::optional<file_record> from_json(const json& x) {
+  try {
+    file_record result;
+    auto database = file_identity_from_json(x.at("database"));
+    if (!database)
+      return std::nullopt;
+    result.database = *database;
+    if (auto log = x.find("log"); log != x.end())
+      if (auto identity = file_identity_from_json(*log))
+        result.log = *identity;
+    result.log_born_ns = x.value("log_born_ns", int64_t{0});
+    result.closed = x.at("closed").get<bool>();
+    result.size = x.at("size").get<uint64_t>();
+    result.changed_ns = x.at("changed_ns").get<int64_t>();
+    return result;
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+} // namespace
+
+file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)) {
+  std::ifstream in{file_};
+  std::stringstream text;
+  text << in.rdbuf();
+  auto all = json::parse(text.str(), nullptr, false);
+  if (!all.is_object())
+    return;
+  for (auto i = all.begin(); i != all.end(); ++i)
+    if (auto record = from_json(*i))
+      records_[i.key()] = *record;
+}
+
+std::optional<file_record> file_registry::find(const std::string& db) const {
+  std::lock_guard guard{mutex_};
+  auto found = records_.find(db);
+  return found == records_.end() ? std::nullopt : std::optional{found->second};
+}
+
+void file_registry::put(const std::string& db, const file_record& x) {
+  std::lock_guard guard{mutex_};
+  auto [i, added] = records_.try_emplace(db, x);
+  if (!added && i->second == x)
+    return;
+  i->second = x;
+  save();
+}
+
+void file_registry::save() const {
+  auto all = json::object();
+  for (const auto& [db, record] : records_)
+    all[db] = to_json(record);
+  auto text = dump(all) + '\n';
+  auto unfinished = file_;
+  unfinished += ".new";
+  descriptor file{open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  auto written = file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (!written || rename(unfinished.c_str(), file_.c_str()) != 0)
+    unlink(unfinished.c_str());
+}
+
+} // namespace sluice

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "runtime/file_identity.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace sluice {
+
+/// Which files a broker worked with last, by the name of their database.
+struct file_record {
+  file_identity database;
+  /// The write-ahead log; nothing when there was none.
+  std::optional<file_identity> log;
+  /// When the log was made, in nanoseconds since the Unix epoch; 0 where the file system does not say.
+  int64_t log_born_ns = 0;
+  /// Whether the broker has closed the database in order. Then nobody but other programs has changed it since, and
+  /// size and time of its last change were these.
+  bool closed = false;
+  uint64_t size = 0;
+  int64_t changed_ns = 0;
+
+  friend bool operator==(const file_record&, const file_record&) = default;
+};
+
+/// The file `.sluice/files.json`: lets the next broker tell a write-ahead log of the database from one that belongs to a
+/// file which was replaced, and see what changed while no broker ran. A file that is missing or damaged counts as empty;
+/// one that cannot be written is done without. Thread-safe.
+class file_registry {
+public:
+  explicit file_registry(std::filesystem::path file);
+
+  std::optional<file_record> find(const std::string& db) const;
+
+  /// Replaces the record of `db`; writes the file unless nothing has changed.
+  void put(const std::string& db, const file_record& x);
+
+private:
+  void save() const;
+
+  const std::filesystem::path file_;
+  mutable std::mutex mutex_;
+  std::map<std::string, file_record> records_;
+};
+
+} // namespace sluice

@@ -1,0 +1,112 @@
+#include "runtime/frontdoor/client/read_only_client.hpp"
+
+#include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/json.hpp"
+#include "runtime/request_check.hpp"
+#include "runtime/retry.hpp"
+#include "runtime/sqlite/read_store.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <mutex>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+caf::error nothing_but_reading() {
+  return make_error(errc::read_only, "nothing may be written in this folder, so its databases can only be read: use a "
+                                     "folder that may be written, or run as a user who may write this one");
+}
+
+template <class Result> std::future<caf::expected<Result>> ready(caf::expected<Result> x) {
+  std::promise<caf::expected<Result>> answer;
+  answer.set_value(std::move(x));
+  return answer.get_future();
+}
+
+class read_only_client final : public client {
+public:
+  read_only_client(store_root root, broker_config config) : root_(std::move(root)), config_(std::move(config)) {}
+
+  caf::expected<write_result> write(write_request) override { return nothing_but_reading(); }
+
+  caf::expected<read_result> read(read_request request) override {
+    auto& limits = request.limits;
+    if (auto why = check(request))
+      return make_error(std::move(*why));
+    if (request.min_seq > 0)
+      return make_error(errc::invalid_request, "min_seq cannot be told without a broker; leave it out");
+    auto name = root_.resolve(request.db);
+    if (!name)
+      return std::move(name.error());
+    limits.max_rows = limits.max_rows > 0 ? limits.max_rows : config_.read_max_rows;
+    limits.max_bytes = limits.max_bytes > 0 ? limits.max_bytes : config_.read_max_bytes;
+    limits.timeout = limits.timeout.count() > 0 ? limits.timeout : config_.read_timeout;
+    auto& own = store_of(*name);
+    std::lock_guard guard{own.mutex};
+    retry_policy patient{.attempts = std::numeric_limits<uint64_t>::max(), .deadline = limits.timeout};
+    auto end = steady_clock::now() + limits.timeout;
+    auto done = retry(patient, [&] {
+      auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
+      limits.timeout = std::max(left, milliseconds{1});
+      return own.store->run(request, limits);
+    });
+    return done ? caf::expected<read_result>{std::move(done->result)} : std::move(done.error());
+  }
+
+  std::future<caf::expected<write_result>> write_async(write_request x) override {
+    return ready<write_result>(write(std::move(x)));
+  }
+
+  std::future<caf::expected<read_result>> read_async(read_request x) override {
+    return ready<read_result>(read(std::move(x)));
+  }
+
+  caf::expected<audit_page> audit(const audit_query&) override { return nothing_but_reading(); }
+  caf::expected<audit_verdict> verify_audit() override { return nothing_but_reading(); }
+  caf::expected<nlohmann::json> status() override { return nothing_but_reading(); }
+
+  caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
+    if (method != "read")
+      return nothing_but_reading();
+    auto request = rpc::read_from_json(params);
+    if (!request)
+      return std::move(request.error());
+    auto result = read(std::move(*request));
+    return result ? caf::expected<nlohmann::json>{as_json(*result)} : std::move(result.error());
+  }
+
+private:
+  struct database {
+    std::mutex mutex;
+    std::unique_ptr<read_store> store;
+  };
+
+  database& store_of(const std::string& name) {
+    std::lock_guard guard{mutex_};
+    auto& own = databases_[name];
+    if (!own.store)
+      own.store = sqlite::make_read_store(root_.path_of(name), config_);
+    return own;
+  }
+
+  const store_root root_;
+  const broker_config config_;
+  std::mutex mutex_;
+  std::map<std::string, database> databases_;
+};
+
+} // namespace
+
+std::unique_ptr<client> make_read_only_client(store_root root, broker_config config) {
+  return std::make_unique<read_only_client>(std::move(root), std::move(config));
+}
+
+} // namespace sluice

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Bytes as JSON text and back. JSON has only text that is UTF-8; SQLite keeps any bytes as TEXT and as names. Pure
+/// functions, safe from any thread.
+namespace sluice {
+
+/// One document on one line. Never throws. Text that is not UTF-8 is escaped for people, each byte as `\xNN`; what has
+/// to come back as it went in has its form from `text_as_json`, and what is sent to a broker from `dump_exactly`.
+std::string dump(const nlohmann::json& document);
+
+/// The same over several lines, for people.
+std::string dump_pretty(const nlohmann::json& document);
+
+/// `dump`, but `errc::invalid_request` naming the first member (`statements[0].sql`) that is not UTF-8: another text
+/// would arrive than was meant.
+caf::expected<std::string> dump_exactly(const nlohmann::json& document);
+
+/// A text (or a name of a table or column) as a JSON string, or as `{"$text":"BASE64"}` if it is not UTF-8.
+nlohmann::json text_as_json(std::string_view text);
+
+/// An array of `text_as_json`.
+nlohmann::json texts_as_json(const std::vector<std::string>& texts);
+
+/// Reads what `text_as_json` writes, and `{"$text"}` of UTF-8 too; nothing if `x` is something else.
+std::optional<std::string> text_from_json(const nlohmann::json& x);
+
+/// Base64 with padding (RFC 4648, section 4).
+std::string to_base64(std::string_view bytes);
+
+/// The reverse; nothing if `text` is something else.
+std::optional<std::string> from_base64(std::string_view text);
+
+} // namespace sluice

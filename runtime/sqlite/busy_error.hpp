@@ -1,0 +1,13 @@
+#pragma once
+
+#include <caf/error.hpp>
+
+#include <filesystem>
+
+namespace sluice::sqlite {
+
+/// `why`, which says that the database at `path` is locked, with the process named that holds the lock, if it can be
+/// found.
+caf::error busy_for(const std::filesystem::path& path, const caf::error& why);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,347 @@
+#include "runtime/sqlite/file_guard.hpp"
+
+#include "actors/defect.hpp"
+#include "messages/error.hpp"
+#include "runtime/sqlite/wal_index.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sluice::sqlite {
+
+namespace {
+
+constexpr size_t head_bytes = 100;
+
+std::optional<file_identity> identity_in(const struct stat& x) {
+  return file_identity{static_cast<uint64_t>(x.st_dev), static_cast<uint64_t>(x.st_ino)};
+}
+
+uint32_t number_at(const std::string& head, size_t at) {
+  uint32_t result = 0;
+  for (size_t i = 0; i < 4; ++i)
+    result = (result << 8U) | static_cast<unsigned char>(head[at + i]);
+  return result;
+}
+
+std::optional<uint32_t> pragma(sqlite3* db, const char* sql) {
+  sqlite3_stmt* stmt = nullptr;
+  std::optional<uint32_t> result;
+  if (sqlite3_prepare_v2(db, sql, -1, &stmt, nullptr) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+    result = static_cast<uint32_t>(sqlite3_column_int64(stmt, 0));
+  sqlite3_finalize(stmt);
+  return result;
+}
+
+// Whether the header in the file is the one that the connection sees: a checkpoint that was interrupted has put it
+// there. https://sqlite.org/fileformat.html#the_database_header
+bool is_header_seen(sqlite3* db, const std::string& head) {
+  struct field {
+    const char* sql;
+    size_t at;
+  };
+  constexpr std::array fields{field{"PRAGMA page_count", 28}, field{"PRAGMA freelist_count", 36},
+                              field{"PRAGMA schema_version", 40}, field{"PRAGMA user_version", 60},
+                              field{"PRAGMA application_id", 68}};
+  return std::all_of(fields.begin(), fields.end(), [&](const field& x) {
+    auto seen = pragma(db, x.sql);
+    return !seen || *seen == number_at(head, x.at);
+  });
+}
+
+} // namespace
+
+std::string_view to_string(file_change x) noexcept {
+  constexpr std::array<std::string_view, 6> words{"replaced",     "overwritten", "deleted",
+                                                  "log_restored", "log_lost",    "changed_while_closed"};
+  return words[static_cast<size_t>(x)];
+}
+
+caf::error file_guard::busy() const {
+  return make_error(errc::busy, "the files of '" + set_.name + "' were replaced, and are just being closed; try again");
+}
+
+file_guard::file_guard(settings x) : set_(std::move(x)) {}
+
+file_guard::settings file_guard::of(std::filesystem::path path) {
+  settings x;
+  x.name = path.filename().string();
+  x.path = std::move(path);
+  return x;
+}
+
+file_guard::look file_guard::look_at_files() const noexcept {
+  look result;
+  struct stat info {};
+  if (lstat(set_.path.c_str(), &info) == 0) {
+    result.database = identity_in(info);
+    result.size = static_cast<uint64_t>(info.st_size);
+    result.changed_ns = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  }
+  if (lstat(log_path().c_str(), &info) == 0) {
+    result.log = identity_in(info);
+    result.log_size = static_cast<uint64_t>(info.st_size);
+  }
+  if (lstat(index_path().c_str(), &info) == 0)
+    result.index = identity_in(info);
+  return result;
+}
+
+file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
+  state result;
+  sqlite3_file* file = nullptr;
+  std::string head(head_bytes, '\0');
+  if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) == SQLITE_OK && file
+      && file->pMethods && file->pMethods->xRead(file, head.data(), static_cast<int>(head.size()), 0) == SQLITE_OK)
+    result.head = std::move(head);
+  if (auto index = has_log ? read_wal_index(db) : std::nullopt) {
+    result.moved = index->moved;
+    result.salt = index->salt;
+  }
+  return result;
+}
+
+void file_guard::join(user& x) {
+  std::lock_guard guard{mutex_};
+  users_.push_back(&x);
+}
+
+void file_guard::part(user& x) noexcept {
+  std::lock_guard guard{mutex_};
+  std::erase(users_, &x);
+}
+
+void file_guard::closed(user& x) noexcept {
+  std::lock_guard guard{mutex_};
+  x.is_open_ = false;
+}
+
+bool file_guard::is_open(const user& x) const noexcept {
+  std::lock_guard guard{mutex_};
+  return x.is_open_;
+}
+
+std::optional<file_change> file_guard::compare(const look& now) const noexcept {
+  if (!known_)
+    return std::nullopt;
+  if (!now.database)
+    return file_change::deleted;
+  if (now.database != known_->database)
+    return file_change::replaced;
+  if ((known_->log && now.log != known_->log) || (known_->index && now.index != known_->index))
+    return file_change::log_restored;
+  return std::nullopt;
+}
+
+bool file_guard::looks_written(const look& now) const noexcept {
+  return known_ && known_->log && (now.size != known_->size || now.changed_ns != known_->changed_ns);
+}
+
+// Lets `x` be used. Its connection is closed if it is to files of an earlier time, which nobody may use any more before
+// those of today are.
+caf::expected<void> file_guard::admit(user& x, std::unique_lock<std::mutex>& lock) {
+  auto is_old = [&](const user* other) {
+    return other != &x && other->in_use_ && other->generation_ != generation_;
+  };
+  auto waits = std::any_of(users_.begin(), users_.end(), is_old);
+  auto drops = x.is_open_ && x.generation_ != generation_;
+  x.in_use_ = !waits;
+  if (!waits)
+    x.generation_ = generation_;
+  x.is_open_ = x.is_open_ && !drops;
+  auto old = drops ? x.release() : nullptr;
+  lock.unlock();
+  if (waits)
+    return busy();
+  return caf::unit;
+}
+
+caf::expected<void> file_guard::enter(user& x) {
+  auto now = look_at_files();
+  std::unique_lock lock{mutex_};
+  if (changing_)
+    return busy();
+  auto opened_by_one = std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->is_open_; });
+  if (!opened_by_one && !holder_) {
+    // Whoever closes a database last removes its log, and that is in order.
+    known_.reset();
+    own_changes_.reset();
+  }
+  auto db = x.is_open_ && x.generation_ == generation_ ? x.handle() : nullptr;
+  auto what = diagnose(now, db, lock);
+  if (!what)
+    return admit(x, lock);
+  auto done = change(*what, now, x, lock);
+  if (!done)
+    return std::move(done.error());
+  if (*done == file_change::overwritten)
+    return make_error(errc::file_replaced, "'" + set_.name
+                                             + "' was overwritten by another program; nothing was done. Send the "
+                                               "request again when the program has finished");
+  return admit(x, lock);
+}
+
+void file_guard::leave(user& x) noexcept {
+  std::unique_lock lock{mutex_};
+  x.in_use_ = false;
+  if (!x.is_open_ || x.generation_ == generation_)
+    return;
+  x.is_open_ = false;
+  auto old = x.release();
+  lock.unlock();
+}
+
+std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
+  auto what = compare(now);
+  if (what || !db || !looks_written(now))
+    return what;
+  changing_ = true;
+  lock.unlock();
+  auto overwritten = is_overwritten(db);
+  auto again = look_at_files();
+  auto seen = state_of(db, true);
+  lock.lock();
+  changing_ = false;
+  if (overwritten)
+    return file_change::overwritten;
+  remember(again, std::move(seen));
+  return std::nullopt;
+}
+
+// In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run, a
+// file that was written, with an index that has not changed, was not written by SQLite.
+bool file_guard::is_overwritten(sqlite3* db) {
+  checkpoint_lock no_checkpoint{db};
+  auto now = look_at_files();
+  if (!no_checkpoint.held() || !looks_written(now))
+    return false;
+  auto seen = state_of(db, true);
+  if (seen.moved != state_.moved || seen.salt != state_.salt || seen.head.empty())
+    return false;
+  if (now.size < known_->size || now.changed_ns < known_->changed_ns)
+    return true;
+  // A checkpoint that was interrupted has written pages without saying so.
+  return seen.head != state_.head && !is_header_seen(db, seen.head);
+}
+
+void file_guard::remember(const look& now, state x) noexcept {
+  if (!known_)
+    return;
+  known_->size = now.size;
+  known_->changed_ns = now.changed_ns;
+  state_ = std::move(x);
+}
+
+caf::expected<void> file_guard::before_open() {
+  if (set_.resolve)
+    if (auto why = set_.resolve())
+      return why;
+  auto now = look_at_files();
+  std::unique_lock lock{mutex_};
+  if (!std::exchange(compared_with_record_, true))
+    compare_with_record(now);
+  return caf::unit;
+}
+
+caf::expected<void> file_guard::opened(user& x) {
+  auto* db = x.handle();
+  int moved = 0;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  auto now = look_at_files();
+  auto seen = state_of(db, now.log.has_value());
+  std::unique_lock lock{mutex_};
+  if (moved != 0 || !now.database || changing_ || x.generation_ != generation_ || compare(now))
+    return busy();
+  if (!known_) {
+    known_ = now;
+    state_ = std::move(seen);
+  } else {
+    known_->log = now.log;
+    known_->index = now.index;
+  }
+  x.is_open_ = true;
+  lock.unlock();
+  note_files(false, now);
+  return caf::unit;
+}
+
+file_guard::verdict file_guard::verify(user& x) {
+  auto now = look_at_files();
+  std::unique_lock lock{mutex_};
+  if (has(defect::skip_file_check))
+    return verdict::intact;
+  if (x.generation_ != generation_ || changing_)
+    return verdict::gone;
+  auto what = diagnose(now, x.handle(), lock);
+  if (!what)
+    return verdict::intact;
+  auto done = change(*what, now, x, lock);
+  return done && *done == file_change::log_restored ? verdict::log_restored : verdict::gone;
+}
+
+bool file_guard::is_current(const user& x) const noexcept {
+  std::lock_guard guard{mutex_};
+  return x.generation_ == generation_;
+}
+
+void file_guard::checkpointed(user& x) noexcept {
+  auto now = look_at_files();
+  auto seen = state_of(x.handle(), true);
+  std::lock_guard guard{mutex_};
+  if (x.generation_ == generation_)
+    remember(now, std::move(seen));
+}
+
+void file_guard::add_own_changes(int by) noexcept {
+  std::lock_guard guard{mutex_};
+  if (own_changes_)
+    *own_changes_ += static_cast<uint32_t>(by);
+}
+
+void file_guard::expect_commit(sqlite3* db) noexcept {
+  auto index = read_wal_index(db);
+  std::lock_guard guard{mutex_};
+  if (index)
+    own_changes_ = index->changes + 1;
+}
+
+uint64_t file_guard::see_commits(sqlite3* db, bool has_write_lock) noexcept {
+  auto index = read_wal_index(db);
+  std::lock_guard guard{mutex_};
+  if (!index || has(defect::overlook_external_commit))
+    return external_commits_;
+  auto before = own_changes_.value_or(index->changes);
+  auto ahead = static_cast<int32_t>(index->changes - before) > 0;
+  if (has_write_lock || ahead || !own_changes_)
+    own_changes_ = index->changes;
+  if (ahead)
+    count_external_commit();
+  return external_commits_;
+}
+
+uint64_t file_guard::note_external_commit() noexcept {
+  std::lock_guard guard{mutex_};
+  count_external_commit();
+  return external_commits_;
+}
+
+bool file_guard::has_external_commit() const noexcept {
+  std::lock_guard guard{mutex_};
+  return external_commit_;
+}
+
+bool file_guard::take_external_commit() noexcept {
+  std::lock_guard guard{mutex_};
+  return std::exchange(external_commit_, false);
+}
+
+std::vector<file_event> file_guard::take_events() {
+  std::lock_guard guard{mutex_};
+  return std::exchange(events_, {});
+}
+
+} // namespace sluice::sqlite

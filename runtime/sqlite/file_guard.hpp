@@ -1,0 +1,206 @@
+#pragma once
+
+#include "actors/store.hpp"
+#include "runtime/file_registry.hpp"
+
+#include <caf/expected.hpp>
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct sqlite3;
+
+namespace sluice::sqlite {
+
+/// What another program did to the files of a database.
+enum class file_change : uint8_t {
+  /// Another file lies at the path (rename, restore, checkout).
+  replaced,
+  /// The same file has other content, which no SQLite connection has written (`cp` over it).
+  overwritten,
+  /// Nothing lies at the path.
+  deleted,
+  /// The write-ahead log or its index was removed or replaced; the log's content was saved and put back.
+  log_restored,
+  /// The same, but another program has begun a new log; the content of the old one lies in `.sluice/set-aside/`.
+  log_lost,
+  /// The database or its write-ahead log was changed while no broker ran.
+  changed_while_closed,
+};
+
+std::string_view to_string(file_change x) noexcept;
+
+/// Knows which files the connections of this process to one database work with (database, write-ahead log, its index),
+/// and is asked before each transaction and query, and before a commit is acknowledged. When the files at the path are
+/// not those any more, all connections are closed, what belongs to the old files is kept away from the new ones, and
+/// the connections are opened anew.
+///
+/// It also tells commits of other programs from the broker's own, by the count of transactions in the log's index.
+///
+/// Shared by the writer and the readers of a database; thread-safe. Opens no file that a connection of this process has
+/// open, but through that connection.
+class file_guard {
+public:
+  /// Something that has a connection, and uses it between `enter` and `leave` only. At other times the guard may take it.
+  class user {
+  public:
+    user() = default;
+    user(const user&) = delete;
+    user& operator=(const user&) = delete;
+    virtual ~user() = default;
+
+    /// The connection; null while there is none.
+    virtual sqlite3* handle() const noexcept = 0;
+    /// Gives the connection away, with all that depends on it. Whoever destroys it closes it, without a checkpoint.
+    /// Called under a lock: does not wait for the disk.
+    virtual std::shared_ptr<void> release() noexcept = 0;
+    /// The writer may checkpoint. It is left alone while it is in use; others are interrupted, and begin again.
+    virtual bool is_writer() const noexcept = 0;
+
+  private:
+    friend class file_guard;
+    bool in_use_ = false;
+    bool is_open_ = false;
+    uint64_t generation_ = 0;
+  };
+
+  struct settings {
+    /// The database.
+    std::filesystem::path path;
+    /// Its name in the store.
+    std::string name;
+    /// Where files are put that are not to be used any more; may be missing. Empty: beside the database.
+    std::filesystem::path set_aside;
+    /// Asked before the database is opened: whether its name still leads to `path`. May be empty.
+    std::function<caf::error()> resolve;
+    /// May be null.
+    std::shared_ptr<file_registry> registry;
+    /// Of the log files' names. May be empty.
+    std::function<int64_t()> now_us;
+  };
+
+  explicit file_guard(settings x);
+  explicit file_guard(std::filesystem::path path) : file_guard(of(std::move(path))) {}
+
+  void join(user& x);
+  /// @pre the connection of `x` is closed
+  void part(user& x) noexcept;
+
+  /// Before `x` is used: takes its connection if it is one to files that have been replaced. `errc::file_replaced` when
+  /// the database was overwritten in place, which may still go on; `busy` while other connections to the old files are
+  /// in use; `io_error` when the content of a log that was removed cannot be saved. On success, `leave` is to follow.
+  caf::expected<void> enter(user& x);
+  void leave(user& x) noexcept;
+
+  /// Before a file is opened: whether the name still leads to it, and nothing lies there that belongs to another file.
+  caf::expected<void> before_open();
+  /// `x` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
+  caf::expected<void> opened(user& x);
+
+  /// `x` has closed its connection.
+  void closed(user& x) noexcept;
+  bool is_open(const user& x) const noexcept;
+
+  /// Whether the connection of `x`, which is in use, still leads to the files at the path. Otherwise it is not to be used
+  /// any more, but to be closed without a checkpoint; as in `file_change`, the log may have been saved.
+  enum class verdict : uint8_t { intact, log_restored, gone };
+  verdict verify(user& x);
+
+  /// `x` has moved the log into the database.
+  void checkpointed(user& x) noexcept;
+
+  /// Whether the connection of `x` is to the files of today. @pre in use
+  bool is_current(const user& x) const noexcept;
+
+  /// The writer is about to commit, with the write lock held: one transaction more will be its own.
+  void expect_commit(sqlite3* db) noexcept;
+  /// That COMMIT has failed. / One that seemed to have failed took effect, or another one was made.
+  void forget_commit() noexcept { add_own_changes(-1); }
+  void add_commit() noexcept { add_own_changes(1); }
+  /// Looks at the index: how many times another program was seen to have committed since the broker began. The first look
+  /// finds nothing. With the write lock held the look is exact; without, a commit of the broker's own may be under way.
+  /// @pre `db` is in WAL mode, and has read
+  uint64_t see_commits(sqlite3* db, bool has_write_lock) noexcept;
+  /// A program that shares a database with a rollback journal has committed; returns the number as above.
+  uint64_t note_external_commit() noexcept;
+
+  /// Whether another program's commit was seen, and what was done to the files, since the last call.
+  bool take_external_commit() noexcept;
+  bool has_external_commit() const noexcept;
+  std::vector<file_event> take_events();
+
+  /// The broker has closed the database in order: notes how the files look, for the next one.
+  void note_closed() const;
+
+private:
+  struct look {
+    std::optional<file_identity> database;
+    std::optional<file_identity> log;
+    std::optional<file_identity> index;
+    uint64_t size = 0;
+    int64_t changed_ns = 0;
+    uint64_t log_size = 0;
+  };
+
+  // What a connection shows of the database file, to tell a checkpoint from a file that was overwritten.
+  struct state {
+    std::string head;
+    uint32_t moved = 0;
+    std::array<uint32_t, 2> salt{};
+  };
+
+  static settings of(std::filesystem::path path);
+  std::filesystem::path log_path() const { return set_.path.native() + "-wal"; }
+  std::filesystem::path index_path() const { return set_.path.native() + "-shm"; }
+  look look_at_files() const noexcept;
+  caf::error busy() const;
+  static state state_of(sqlite3* db, bool has_log) noexcept;
+  std::optional<file_change> compare(const look& now) const noexcept;
+  bool looks_written(const look& now) const noexcept;
+  caf::expected<void> admit(user& x, std::unique_lock<std::mutex>& lock);
+  std::optional<file_change> diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
+  bool is_overwritten(sqlite3* db);
+  void remember(const look& now, state x) noexcept;
+  caf::expected<file_change> change(file_change what, const look& now, user& self, std::unique_lock<std::mutex>& lock);
+  caf::expected<file_change> rescue_log(const look& now, sqlite3* db);
+  sqlite3* find_holder(const user& self, bool writer_only) noexcept;
+  std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
+  std::string remove_companions(const look& now, const look& was, bool is_log_moved);
+  std::filesystem::path place_aside(const std::filesystem::path& file) const;
+  void compare_with_record(const look& now);
+  void note_files(bool closed, const look& x) const;
+  void tell(file_change what, std::string text);
+  void add_own_changes(int by) noexcept;
+  void count_external_commit() noexcept {
+    ++external_commits_;
+    external_commit_ = true;
+  }
+
+  const settings set_;
+  mutable std::mutex mutex_;
+  std::vector<user*> users_;
+  // Connections to files of an earlier time have a smaller number.
+  uint64_t generation_ = 1;
+  // Somebody closes connections and moves files, without the mutex.
+  bool changing_ = false;
+  // A connection to files that are not at the path any more, until what they hold is saved.
+  std::shared_ptr<void> holder_;
+  sqlite3* holder_db_ = nullptr;
+  std::optional<look> known_;
+  state state_;
+  bool compared_with_record_ = false;
+  std::optional<uint32_t> own_changes_;
+  uint64_t external_commits_ = 0;
+  bool external_commit_ = false;
+  std::vector<file_event> events_;
+};
+
+} // namespace sluice::sqlite

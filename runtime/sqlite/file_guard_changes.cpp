@@ -1,0 +1,219 @@
+#include "actors/defect.hpp"
+#include "messages/error.hpp"
+#include "runtime/sqlite/file_guard.hpp"
+#include "runtime/sqlite/vfs_file.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <unistd.h>
+
+// What a `file_guard` does when the files at the path are not those that its connections are to.
+namespace sluice::sqlite {
+
+namespace {
+
+// Completes a file that was moved away: it holds every commit then, wherever it lies. False when something keeps a part
+// of the log from being moved.
+bool move_log(sqlite3* db) {
+  int frames = -1;
+  int moved = -1;
+  auto code = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  return code == SQLITE_OK && frames == moved;
+}
+
+} // namespace
+
+// Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
+// files. Returns with the lock held.
+caf::expected<file_change> file_guard::change(file_change what, const look& now, user& self,
+                                              std::unique_lock<std::mutex>& lock) {
+  auto others_write = std::any_of(users_.begin(), users_.end(), [&](const user* u) {
+    return u != &self && u->in_use_ && u->is_writer();
+  });
+  // It looks at the files itself, before it acknowledges.
+  if (others_write)
+    return busy();
+  auto is_log = what == file_change::log_restored;
+  auto* db = what == file_change::overwritten ? nullptr : find_holder(self, !is_log);
+  changing_ = true;
+  auto was = *known_;
+  lock.unlock();
+  caf::expected<file_change> done = what;
+  std::string kept;
+  if (is_log)
+    done = rescue_log(now, db);
+  else
+    kept = remove_companions(now, was, db && move_log(db));
+  lock.lock();
+  changing_ = false;
+  if (!done)
+    return done;
+  ++generation_;
+  known_.reset();
+  own_changes_.reset();
+  if (*done != file_change::log_restored)
+    count_external_commit();
+  if (!is_log)
+    tell(what, kept);
+  auto old = take_others(self);
+  old.push_back(std::exchange(holder_, nullptr));
+  holder_db_ = nullptr;
+  changing_ = true;
+  lock.unlock();
+  old.clear();
+  lock.lock();
+  changing_ = false;
+  return done;
+}
+
+// A connection to the files that are not at the path any more. That of another user is kept until they are settled.
+sqlite3* file_guard::find_holder(const user& self, bool writer_only) noexcept {
+  auto is_able = [&](const user* x) {
+    return x->is_open_ && x->generation_ == generation_ && (!writer_only || x->is_writer());
+  };
+  if (is_able(&self))
+    return self.handle();
+  auto found = std::find_if(users_.begin(), users_.end(), [&](const user* x) { return is_able(x) && !x->in_use_; });
+  if (holder_ || found == users_.end())
+    return holder_db_;
+  holder_db_ = (*found)->handle();
+  (*found)->is_open_ = false;
+  holder_ = (*found)->release();
+  return holder_db_;
+}
+
+std::vector<std::shared_ptr<void>> file_guard::take_others(const user& self) noexcept {
+  std::vector<std::shared_ptr<void>> result;
+  for (auto* x : users_) {
+    if (x == &self || !x->is_open_)
+      continue;
+    if (!x->in_use_) {
+      x->is_open_ = false;
+      result.push_back(x->release());
+    } else if (!x->is_writer()) {
+      sqlite3_interrupt(x->handle());
+    }
+  }
+  return result;
+}
+
+caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) {
+  auto has_old_log = known_->log && now.log == known_->log;
+  auto content = has_old_log ? std::optional<std::string>{""} : std::optional<std::string>{};
+  if (!has_old_log && db)
+    content = read_log(db);
+  if (!content)
+    return make_error(errc::io_error, "the write-ahead log of '" + set_.name
+                                        + "' was removed, and what it held cannot be read");
+  auto result = file_change::log_restored;
+  std::string text = "its write-ahead log, or the index of that, was removed by another program; ";
+  if (has(defect::forget_removed_log))
+    content->clear();
+  if (content->empty()) {
+    text += has_old_log ? "the log was read anew" : "the log was empty";
+  } else if (now.log && now.log_size > 0) {
+    auto place = place_aside(log_path());
+    if (!write_file(place, *content, true))
+      return make_error(errc::io_error, "the write-ahead log of '" + set_.name
+                                          + "' was removed, and what it held cannot be saved");
+    result = file_change::log_lost;
+    text += "another program has begun a new one. Commits since the last checkpoint may be missing from the database; "
+            "the old log is kept as "
+            + place.filename().string();
+  } else {
+    if (!write_file(log_path(), *content, true))
+      return make_error(errc::io_error, "the write-ahead log of '" + set_.name
+                                          + "' was removed, and what it held cannot be written again");
+    text += "its content was written again (" + std::to_string(content->size()) + " bytes)";
+  }
+  // An index that others have made does not know what the log holds.
+  if (result == file_change::log_restored)
+    unlink(index_path().c_str());
+  std::lock_guard guard{mutex_};
+  tell(result, std::move(text));
+  return result;
+}
+
+// Moves away the log and the index that belong to files which are not at the path any more; says where to.
+std::string file_guard::remove_companions(const look& now, const look& was, bool is_log_moved) {
+  if (has(defect::keep_old_log))
+    return {};
+  std::string kept;
+  if (was.log && now.log == was.log) {
+    auto place = place_aside(log_path());
+    if (now.log_size == 0 || is_log_moved)
+      unlink(log_path().c_str());
+    else if (rename(log_path().c_str(), place.c_str()) == 0)
+      kept = "; the write-ahead log of the old file is kept as " + place.filename().string();
+  }
+  if (was.index && now.index == was.index)
+    unlink(index_path().c_str());
+  return kept;
+}
+
+std::filesystem::path file_guard::place_aside(const std::filesystem::path& file) const {
+  auto folder = set_.set_aside.empty() ? file.parent_path() : set_.set_aside;
+  std::error_code ignored;
+  if (std::filesystem::create_directory(folder, ignored))
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
+  auto name = set_.name + "-wal.";
+  std::replace(name.begin(), name.end(), '/', '%');
+  auto time = set_.now_us ? set_.now_us() : 0;
+  while (std::filesystem::exists(folder / (name + std::to_string(time)), ignored))
+    ++time;
+  return folder / (name + std::to_string(time));
+}
+
+void file_guard::compare_with_record(const look& now) {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (!record || !now.database)
+    return;
+  auto replaced = *now.database != record->database;
+  // The system gives the number of a file that is gone to a new one, but not the time when it was made.
+  auto has_old_log = replaced && record->log && now.log && *now.log == *record->log && record->log_born_ns != 0
+                     && record->log_born_ns == birth_time_ns(log_path());
+  std::string kept;
+  if (has_old_log) {
+    look was;
+    was.log = record->log;
+    was.index = now.index;
+    kept = remove_companions(now, was, false);
+  }
+  auto changed = replaced || now.size != record->size || now.changed_ns != record->changed_ns;
+  if (!has_old_log && !(record->closed && changed))
+    return;
+  count_external_commit();
+  tell(file_change::changed_while_closed, kept);
+}
+
+void file_guard::note_files(bool closed, const look& x) const {
+  if (!set_.registry || !x.database)
+    return;
+  file_record record;
+  record.database = *x.database;
+  record.log = x.log;
+  record.log_born_ns = x.log ? birth_time_ns(log_path()) : 0;
+  record.closed = closed;
+  if (closed) {
+    record.size = x.size;
+    record.changed_ns = x.changed_ns;
+  }
+  set_.registry->put(set_.name, record);
+}
+
+void file_guard::note_closed() const { note_files(true, look_at_files()); }
+
+void file_guard::tell(file_change what, std::string text) {
+  std::string words;
+  switch (what) {
+  case file_change::replaced: words = "another file was put in its place"; break;
+  case file_change::overwritten: words = "it was overwritten in place by another program"; break;
+  case file_change::deleted: words = "it was moved away or deleted"; break;
+  case file_change::changed_while_closed: words = "it was changed by another program while no broker ran"; break;
+  default: break;
+  }
+  events_.push_back({to_string(what), words + std::move(text)});
+}
+
+} // namespace sluice::sqlite

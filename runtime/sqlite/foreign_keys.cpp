@@ -1,0 +1,129 @@
+#include "runtime/sqlite/foreign_keys.hpp"
+
+#include "messages/error.hpp"
+#include "runtime/sqlite/sql_scan.hpp"
+#include "runtime/sqlite/statement.hpp"
+
+#include <sqlite3.h>
+
+namespace sluice::sqlite {
+
+namespace {
+
+constexpr uint64_t max_violations = 100'000;
+
+constexpr const char* tables_with_keys =
+  "SELECT m.name FROM sqlite_schema AS m WHERE m.type = 'table' AND EXISTS (SELECT 1 FROM "
+  "pragma_foreign_key_list(m.name)) ORDER BY m.name";
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string result;
+  for (const auto& name : names)
+    result += (result.empty() ? "" : ", ") + name;
+  return result;
+}
+
+caf::expected<std::vector<std::string>> list_tables_with_keys(const connection& db) {
+  auto stmt = prepared_statement::prepare(db, tables_with_keys);
+  if (!stmt)
+    return std::move(stmt.error());
+  std::vector<std::string> result;
+  for (;;) {
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      return result;
+    result.emplace_back(stmt->text(0));
+  }
+}
+
+} // namespace
+
+// SQLite refuses the PRAGMA within a transaction for the sake of violations that are counted already; there are none.
+void enforce_foreign_keys(connection& db, bool enforces) noexcept {
+  sqlite3_db_config(db.handle(), SQLITE_DBCONFIG_ENABLE_FKEY, enforces ? 1 : 0, nullptr);
+}
+
+bool has_open_foreign_keys(const connection& db) noexcept {
+  int open_keys = 0;
+  int unused = 0;
+  sqlite3_db_status(db.handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &open_keys, &unused, 0);
+  return open_keys != 0;
+}
+
+caf::expected<foreign_key_violations> foreign_key_violations::find(const connection& db) {
+  auto tables = list_tables_with_keys(db);
+  if (!tables)
+    return std::move(tables.error());
+  foreign_key_violations result;
+  for (const auto& table : *tables)
+    if (auto done = result.check(db, table); !done)
+      return std::move(done.error());
+  return result;
+}
+
+caf::expected<void> foreign_key_violations::check(const connection& db, const std::string& table) {
+  auto stmt = prepared_statement::prepare(db, "SELECT rowid, parent FROM pragma_foreign_key_check(?1)");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind_text(1, table);
+  for (;;) {
+    auto row = stmt->step();
+    if (!row && code_of(row.error()) == errc::sql_error) {
+      // The parent's columns are not unique, for one: that is not for this request to answer for, if it was so before.
+      ++counts_[{table, std::nullopt, {}, sluice::describe(row.error()).message}];
+      return caf::unit;
+    }
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      return caf::unit;
+    if (++total_ > max_violations)
+      return make_error(errc::too_large, "more than 100000 rows of this database violate a foreign key; a request "
+                                         "with foreign_keys off cannot be checked");
+    auto rowid = stmt->is_null(0) ? std::nullopt : std::optional{stmt->integer(0)};
+    ++counts_[{table, rowid, std::string{stmt->text(1)}, {}}];
+  }
+}
+
+std::optional<std::string> foreign_key_violations::first_new(const foreign_key_violations& later) const {
+  for (const auto& [x, count] : later.counts_)
+    if (auto known = counts_.find(x); known == counts_.end() || known->second < count)
+      return describe(x);
+  return std::nullopt;
+}
+
+std::string foreign_key_violations::describe(const violation& x) {
+  if (!x.reason.empty())
+    return "the foreign keys of table " + x.table + " cannot be checked: " + x.reason;
+  auto row = x.rowid ? "row " + std::to_string(*x.rowid) + " of table " + x.table : "a row of table " + x.table;
+  return "FOREIGN KEY constraint failed: " + row + " refers to no row of " + x.parent;
+}
+
+caf::error drop_would_cascade(const std::string& table, const std::vector<std::string>& others) {
+  return make_error(errc::constraint,
+                    "DROP TABLE " + table
+                      + " deletes its rows first, and the foreign keys that refer to it would "
+                        "delete or change rows of "
+                      + joined(others)
+                      + ": to keep them, send the request with foreign_keys off (--foreign-keys off); to lose them, "
+                        "delete the rows of "
+                      + table + " in a statement before");
+}
+
+caf::error drop_violates(const std::string& table) {
+  return make_error(errc::constraint, "FOREIGN KEY constraint failed: DROP TABLE " + table
+                                        + " deletes its rows first, and rows of other tables refer to them; to rebuild "
+                                          "the table, send the request with foreign_keys off (--foreign-keys off)");
+}
+
+std::vector<std::string> other_tables(std::vector<std::string> touched, const std::string& dropped) {
+  std::erase_if(touched, [name = folded(dropped)](const std::string& x) {
+    auto lower = folded(x);
+    return lower == name || lower.starts_with("sqlite_");
+  });
+  return touched;
+}
+
+} // namespace sluice::sqlite

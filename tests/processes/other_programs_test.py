@@ -1,0 +1,197 @@
+"""Databases that other programs have made, left behind or locked, and places where nothing may be written."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+from harness import NOBODY, is_equal, is_true, run_tests
+from link import Refused
+from machine_test import make_read_only, put_on_small_disk
+
+ROWS = 2_000
+HALF = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size = 5")
+db.execute("BEGIN")
+db.execute("UPDATE t SET v = 'HALF' || v")
+print("half", flush=True)
+sys.stdin.read()
+"""
+
+
+def run_sql(path, *statements):
+    db = sqlite3.connect(path, isolation_level=None)
+    for sql in statements:
+        db.execute(sql)
+    db.close()
+
+
+def leave_half_written(path):
+    """A program with a rollback journal is killed in the middle of a write."""
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    db.executemany("INSERT INTO t (v) VALUES (?)", [("x" * 200,)] * ROWS)
+    db.commit()
+    db.close()
+    program = subprocess.Popen([sys.executable, "-c", HALF, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    program.stdout.readline()
+    program.kill()
+    program.communicate()
+    is_true(os.path.exists(path + "-journal"), "there is a journal")
+
+
+def rows_of(end):
+    return json.loads(end.good().out)["rows"]
+
+
+COUNT = "SELECT count(*), sum(v LIKE 'HALF%') FROM t"
+
+
+def test_what_a_killed_program_left_half_written_is_rolled_back_by_the_first_read(scene):
+    leave_half_written(scene.path("app.db"))
+    doctor = scene.run("exec", "other.db", "CREATE TABLE t (a)") and scene.run("doctor")
+    is_true("app.db-journal is a hot rollback journal" in doctor.out, doctor.out)
+    is_equal(rows_of(scene.run("query", "app.db", COUNT, "--json")), [[ROWS, 0]])
+    records = scene.run("audit", ".", "list", "--json").good().out
+    is_true("journal_recovery" in records, records)
+
+
+def test_a_half_written_database_is_readable_in_every_way(scene):
+    server = scene.serve()
+    for name, ask in (("a.db", lambda link, db: link.call("read", db=db, sql=COUNT)["rows"]),
+                      ("b.db", lambda link, db: link.call("read", db=db, sql=COUNT, freshness="fresh")["rows"]),
+                      ("c.db", lambda link, db: link.write(db, "INSERT INTO t (v) VALUES ('y')") and
+                       link.call("read", db=db, sql=COUNT + " WHERE v <> 'y'")["rows"])):
+        leave_half_written(scene.path(name))
+        with scene.connect() as link:
+            is_equal(ask(link, name), [[ROWS, 0]], name)
+    is_true(not server.ended(), "the broker is there")
+
+
+def test_a_journal_that_may_not_be_read_is_named(scene):
+    scene.as_nobody()
+    leave_half_written(scene.path("app.db"))
+    os.chown(scene.path("app.db"), NOBODY, NOBODY)
+    os.chmod(scene.path("app.db-journal"), 0o600)
+    end = scene.run("query", "app.db", COUNT, "--json")
+    is_equal(end.status, 1, str(end))
+    is_true("app.db-journal" in end.out and "not_authorized" in end.out, str(end))
+    is_true(os.path.exists(scene.path("app.db-journal")), "the journal is left alone")
+
+
+def make_databases(folder):
+    run_sql(os.path.join(folder, "plain.db"), "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    run_sql(os.path.join(folder, "wal.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)", "INSERT INTO t VALUES (2)")
+    # With a log that nobody has moved into the database: as after a crash.
+    run_sql(os.path.join(folder, "crashed.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)")
+    db = sqlite3.connect(os.path.join(folder, "crashed.db"))
+    db.execute("INSERT INTO t VALUES (3)")
+    db.commit()
+    copy = os.path.join(folder, "copy.db")
+    for suffix in ("", "-wal"):
+        shutil.copy(os.path.join(folder, "crashed.db") + suffix, copy + suffix)
+    db.close()
+
+
+def reads_where_nothing_may_be_written(scene):
+    for name, value in (("plain.db", 1), ("wal.db", 2)):
+        end = scene.run("query", name, "SELECT a FROM t", "--json")
+        is_equal(rows_of(end), [[value]], name)
+        is_true("nothing may be written" in end.err, f"no warning: {end.err!r}")
+        end = scene.run("exec", name, "INSERT INTO t VALUES (9)")
+        end.failed_with("read_only")
+        is_true(scene.store not in end.err, "it tells the path")
+    end = scene.run("query", "copy.db", "SELECT a FROM t")
+    end.failed_with("read_only")
+    is_true("copy.db-wal" in end.err, str(end))
+    scene.run("query", "missing.db", "SELECT 1").failed_with("unknown_database")
+    scene.run("query", "plain.db", "DELETE FROM t").failed_with("invalid_request")
+    end = scene.run("query", "plain.db", "SELECT a FROM t", "--require-broker")
+    is_equal(end.status, 3, str(end))
+    is_true(not os.path.exists(scene.path(".sluice")), "a folder was made")
+
+
+def test_databases_on_read_only_media_are_read_without_a_broker(scene):
+    put_on_small_disk(scene, "4m")
+    make_databases(scene.store)
+    make_read_only(scene, True)
+    reads_where_nothing_may_be_written(scene)
+
+
+def test_databases_in_a_folder_of_somebody_else_are_read_without_a_broker(scene):
+    scene.as_nobody()
+    make_databases(scene.store)
+    os.chown(scene.store, 0, 0)
+    os.chmod(scene.store, 0o555)
+    for name in os.listdir(scene.store):
+        os.chmod(scene.path(name), 0o444)
+    reads_where_nothing_may_be_written(scene)
+
+
+def test_a_store_on_read_only_media_is_read_without_a_broker(scene):
+    put_on_small_disk(scene, "4m")
+    scene.run("exec", "app.db", "CREATE TABLE t (a)", env={"SLUICE_LINGER_MS": "200"}).good()
+    make_read_only(scene, True)
+    is_equal(rows_of(scene.run("query", "app.db", "SELECT count(*) FROM t", "--json")), [[0]])
+
+
+def test_a_wal_database_in_a_subfolder_that_may_not_be_written_is_read_by_the_broker(scene):
+    scene.as_nobody()
+    os.mkdir(scene.path("kept"))
+    make_databases(scene.path("kept"))
+    os.chmod(scene.path("kept"), 0o555)
+    for name in os.listdir(scene.path("kept")):
+        os.chmod(scene.path("kept", name), 0o444)
+    scene.serve()
+    with scene.connect() as link:
+        for name, value in (("kept/plain.db", 1), ("kept/wal.db", 2)):
+            is_equal(link.call("read", db=name, sql="SELECT a FROM t")["rows"], [[value]])
+            is_equal(link.call("read", db=name, sql="SELECT a FROM t", freshness="fresh")["rows"], [[value]])
+        status = link.call("status")
+        is_equal([x["foreign_commits"] for x in status["databases"]], [0, 0], "commits that there were not")
+
+
+def test_a_lock_of_another_program_is_waited_for_and_named(scene):
+    run_sql(scene.path("app.db"), "CREATE TABLE t (v)")
+    scene.serve()
+    other = sqlite3.connect(scene.path("app.db"), isolation_level=None)
+    with scene.connect() as link:
+        other.execute("BEGIN EXCLUSIVE")
+        read = link.post("read", db="app.db", sql="SELECT count(*) FROM t", timeout_ms=60_000)
+        write = link.post("write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (1)"}], deadline_ms=60_000)
+        try:
+            link.call("read", db="app.db", sql="SELECT 1 FROM t", timeout_ms=300)
+            raise AssertionError("the lock was not kept")
+        except Refused as refused:
+            is_equal(refused.code, "busy")
+            is_true(f"process {os.getpid()} (python" in str(refused), str(refused))
+        try:
+            link.write("app.db", "INSERT INTO t VALUES (2)", deadline_ms=300)
+            raise AssertionError("the lock was not kept")
+        except Refused as refused:
+            is_equal((refused.code, refused.outcome), ("busy", "not_committed"))
+            is_true(f"process {os.getpid()} (python" in str(refused), str(refused))
+        other.execute("ROLLBACK")
+        is_true(link.answer(read)["rows"][0][0] in (0, 1), "the read is answered")
+        is_equal(link.answer(write)["outcome"], "committed")
+
+
+def test_a_schema_with_text_in_double_quotes_works_as_it_did(scene):
+    run_sql(scene.path("old.db"), "CREATE TABLE job (id INTEGER PRIMARY KEY, state TEXT)", "CREATE TABLE log (id, what)",
+            'CREATE TRIGGER finished AFTER UPDATE ON job WHEN NEW.state = "done" BEGIN '
+            'INSERT INTO log VALUES (NEW.id, "finished"); END',
+            'CREATE VIEW ended AS SELECT id, "ended" AS kind FROM job', "INSERT INTO job (state) VALUES ('new')")
+    scene.run("exec", "old.db", "UPDATE job SET state = 'done' WHERE id = 1").good()
+    is_equal(scene.sql("old.db", "SELECT * FROM log"), [(1, "finished")])
+    is_equal(rows_of(scene.run("query", "old.db", "SELECT kind FROM ended", "--json")), [["ended"]])
+    scene.run("exec", "old.db", 'UPDATE job SET state = "done"').failed_with("sql_error")
+    doctor = scene.run("doctor").out
+    is_true("text in double quotes" in doctor and "trigger finished" in doctor and "view ended" in doctor, doctor)
+
+
+if __name__ == "__main__":
+    run_tests()

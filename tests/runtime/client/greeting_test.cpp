@@ -1,0 +1,106 @@
+#include "runtime/frontdoor/client/greeting.hpp"
+
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/client/connect.hpp"
+#include "runtime/frontdoor/endpoint.hpp"
+#include "tests/runtime/client/election_rig.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::greeting_test {
+
+namespace {
+
+constexpr file_identity asked{1, 2};
+
+// What comes of asking a leader that answers a `hello` like this.
+errc ask(const fake_leader::script& greet, bool trust_silence = false, std::chrono::milliseconds patience = 2min) {
+  temp_dir dir;
+  fake_leader leader{dir / "s", answer_nothing, greet};
+  auto connection = connect_to(dir / "s");
+  REQUIRE((connection && *connection));
+  auto x = confirm_root((*connection)->get(), asked, trust_silence, in(patience));
+  return x ? errc{} : code_of(x.error());
+}
+
+fake_leader::script leads(const json& root) {
+  return [root](const json& request, fake_connection& from) {
+    CHECK(request["params"]["root"] == as_json(asked));
+    from.answer(request, root.is_null() ? json{{"protocol", 1}} : json{{"protocol", 1}, {"root", root}});
+  };
+}
+
+fake_leader::script refuses(std::string_view code, const json& data = json::object()) {
+  return [code, data](const json& request, fake_connection& from) { from.fail(request, code, data); };
+}
+
+} // namespace
+
+TEST_CASE("a leader is right if it leads the folder that was asked for") {
+  CHECK(ask(leads(as_json(asked))) == errc{});
+  CHECK(ask(leads(as_json(file_identity{1, 3}))) == errc::wrong_store);
+  CHECK(ask(leads(as_json(file_identity{2, 2}))) == errc::wrong_store);
+  CHECK(ask(leads("1:2"), true) == errc::wrong_store);
+  CHECK(ask(refuses("wrong_store")) == errc::wrong_store);
+}
+
+TEST_CASE("a leader that does not say what it leads is believed at the store's own socket only") {
+  CHECK(ask(leads(nullptr), true) == errc{});
+  CHECK(ask(leads(nullptr), false) == errc::protocol_mismatch);
+}
+
+TEST_CASE("a leader that is about to go, or silent, is none") {
+  CHECK(ask(refuses("protocol_mismatch", {{"hands_over", true}})) == errc::unavailable);
+  CHECK(ask(refuses("unavailable", {{"draining", true}})) == errc::unavailable);
+  CHECK(ask(refuses("protocol_mismatch")) == errc::protocol_mismatch);
+  CHECK(ask(answer_nothing, false, 20ms) == errc::unavailable);
+  CHECK(ask([](const json&, fake_connection& from) { from.hang_up(); }) == errc::unavailable);
+  CHECK(ask([](const json&, fake_connection& from) { from.send("no JSON\n"); }) == errc::protocol_mismatch);
+}
+
+TEST_CASE("an endpoint of another store is refused, and nothing is sent to it") {
+  election_rig r;
+  auto greet = [](const json& request, fake_connection& from) {
+    from.answer(request, {{"protocol", 1}, {"root", as_json(asked)}});
+  };
+  fake_leader elsewhere{r.dir / "e", answer_nothing, greet};
+  client_options options;
+  options.endpoint = r.dir / "e";
+  auto x = open_client(r.root.path(), options);
+  REQUIRE_FALSE(x);
+  CHECK(code_of(x.error()) == errc::wrong_store);
+  CHECK(elsewhere.requests().empty());
+  CHECK(r.is_free());
+}
+
+TEST_CASE("the broker of another store is taken for none, wherever broker.json leads") {
+  election_rig r;
+  fs::create_directory(r.dir / "private");
+  fs::permissions(r.dir / "private", fs::perms::owner_all);
+  auto greet = [](const json& request, fake_connection& from) {
+    from.answer(request, {{"protocol", 1}, {"root", as_json(asked)}});
+  };
+  fake_leader elsewhere{r.dir / "private/s", answer_nothing, greet};
+  broker_info info;
+  info.pid = getpid();
+  info.version = "0.1.0";
+  info.socket = r.dir / "private/s";
+  info.root = r.root.identity();
+  REQUIRE(publish(r.root, info));
+  auto x = found(find_leader(r.how({}, false), in(10s)));
+  CHECK_FALSE(x.connection);
+  CHECK(x.lock);
+  CHECK(elsewhere.greetings() == 1);
+  CHECK(elsewhere.requests().empty());
+}
+
+TEST_CASE("a leader is not looked for in a folder that was put in the place of the store") {
+  election_rig r;
+  fake_leader leader{r.root.socket_path(), answer_nothing};
+  fs::rename(r.dir / "root", r.dir / "moved");
+  fs::create_directory(r.dir / "root");
+  CHECK(code(find_leader(r.how(), in(10s))) == errc::wrong_store);
+  CHECK_FALSE(fs::exists(r.dir / "root/.sluice"));
+}
+
+} // namespace sluice::test::greeting_test

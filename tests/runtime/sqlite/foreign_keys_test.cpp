@@ -1,0 +1,192 @@
+#include "tests/runtime/sqlite/store_rig.hpp"
+
+namespace sluice::test::foreign_keys_test {
+
+namespace {
+
+write_request unenforced(std::vector<statement> statements) {
+  auto x = request_of(std::move(statements));
+  x.enforce_foreign_keys = false;
+  return x;
+}
+
+write_request unenforced(const char* sql) { return unenforced({{sql, {}}}); }
+
+// What SQLite's documentation tells people to do who change a table.
+std::vector<statement> rebuild() {
+  return {{"CREATE TABLE p2(id INTEGER PRIMARY KEY, n TEXT NOT NULL DEFAULT '')", {}},
+          {"INSERT INTO p2 SELECT * FROM parent", {}},
+          {"DROP TABLE parent", {}},
+          {"ALTER TABLE p2 RENAME TO parent", {}}};
+}
+
+struct family_rig : store_rig {
+  explicit family_rig(const std::string& action = "ON DELETE CASCADE") {
+    write("CREATE TABLE parent(id INTEGER PRIMARY KEY, n TEXT)");
+    write(("CREATE TABLE child(id INTEGER PRIMARY KEY, pid INT DEFAULT 2 REFERENCES parent " + action + ")").c_str());
+    write("INSERT INTO parent VALUES (1, 'a'), (2, 'b')");
+    write("INSERT INTO child(pid) VALUES (1), (2)");
+  }
+
+  int64_t count(const char* table) {
+    return *read_one((std::string{"SELECT count(*) FROM "} + table).c_str()).integer();
+  }
+};
+
+} // namespace
+
+TEST_CASE("a DROP TABLE that would change rows of other tables is refused, and names them") {
+  for (const auto* action : {"ON DELETE CASCADE", "ON DELETE SET NULL", "ON DELETE SET DEFAULT"}) {
+    INFO(action);
+    family_rig rig{action};
+    for (const auto& request : {request_of(rebuild()), request_of("DROP TABLE parent")}) {
+      auto why = rig.refuse(request);
+      CHECK(why.code == errc::constraint);
+      CHECK_THAT(why.message, Catch::Contains("DROP TABLE parent") && Catch::Contains("foreign_keys off"));
+      CHECK(rig.survived);
+    }
+    CHECK((rig.count("parent") == 2 && rig.count("child") == 2));
+    CHECK(rig.read_one("SELECT count(*) FROM child WHERE id = pid") == value{2});
+  }
+}
+
+TEST_CASE("a DROP TABLE that would delete along a chain names each table of it") {
+  family_rig rig;
+  rig.write("CREATE TABLE grandchild(cid INT REFERENCES child ON DELETE CASCADE)");
+  rig.write("INSERT INTO grandchild SELECT id FROM child");
+  auto why = rig.refuse("DROP TABLE \"Parent\"");
+  CHECK_THAT(why.message, Catch::Contains("child") && Catch::Contains("grandchild"));
+}
+
+TEST_CASE("a DROP TABLE whose rows nobody loses is done") {
+  family_rig rig;
+  rig.write("CREATE TABLE tree(id INTEGER PRIMARY KEY, up INT REFERENCES tree ON DELETE CASCADE)");
+  rig.write("INSERT INTO tree VALUES (1, NULL), (2, 1)");
+  rig.write("DROP TABLE tree");
+  rig.write(request_of({{"DELETE FROM parent", {}}, {"DROP TABLE parent", {}}}));
+  rig.write("DROP TABLE child");
+  CHECK(rig.read_one("SELECT count(*) FROM sqlite_schema WHERE name IN ('tree', 'parent', 'child')") == value{0});
+}
+
+TEST_CASE("a DROP TABLE that violates a foreign key says how to rebuild the table") {
+  family_rig rig{""};
+  auto why = rig.refuse(request_of(rebuild()));
+  CHECK(why.code == errc::constraint);
+  CHECK_THAT(why.message,
+             Catch::Contains("DROP TABLE parent deletes its rows first") && Catch::Contains("foreign_keys off"));
+  CHECK(rig.survived);
+}
+
+TEST_CASE("with foreign keys off a table is rebuilt and its children stay") {
+  for (const auto* action : {"ON DELETE CASCADE", "ON DELETE SET NULL", ""}) {
+    INFO(action);
+    family_rig rig{action};
+    rig.write(unenforced(rebuild()));
+    CHECK((rig.count("parent") == 2 && rig.count("child") == 2));
+    CHECK(rig.read_one("SELECT count(*) FROM child WHERE id = pid") == value{2});
+    CHECK_THAT(*rig.read_one("SELECT sql FROM sqlite_schema WHERE name = 'child'").text(),
+               Catch::Contains("REFERENCES parent"));
+  }
+}
+
+TEST_CASE("with foreign keys off a request that leaves an orphan is undone alone, and the row is named") {
+  family_rig rig;
+  rig.write("SELECT 1");
+  auto begun = must(rig.store->begin());
+  must(rig.store->execute(request_of("INSERT INTO parent VALUES (7, 'kept')"), no_deadline));
+  auto why = failure_of(rig.store->execute(unenforced("DELETE FROM parent WHERE id = 1"), no_deadline));
+  CHECK(why.code == errc::constraint);
+  CHECK_THAT(why.message, Catch::Contains("row 1 of table child") && Catch::Contains("parent"));
+  CHECK(rig.store->in_transaction());
+  must(commit_of(*rig.store, begun, request_of("")));
+  CHECK(rig.count("parent") == 3);
+  CHECK(rig.count("child") == 2);
+}
+
+TEST_CASE("foreign keys are on again for the next request of the same transaction") {
+  family_rig rig;
+  auto begun = must(rig.store->begin());
+  must(rig.store->execute(unenforced("INSERT INTO parent VALUES (3, 'c')"), no_deadline));
+  CHECK(failure_of(rig.store->execute(request_of("INSERT INTO child(pid) VALUES (99)"), no_deadline)).code
+        == errc::constraint);
+  must(rig.store->execute(request_of("DELETE FROM parent WHERE id = 1"), no_deadline));
+  must(commit_of(*rig.store, begun, request_of("")));
+  CHECK((rig.count("parent") == 2 && rig.count("child") == 1));
+}
+
+TEST_CASE("with foreign keys off, violations that the file had before count for nothing") {
+  family_rig rig;
+  must(rig.foreigner().exec("PRAGMA foreign_keys = OFF; INSERT INTO child(pid) VALUES (99), (99)"));
+  rig.write(unenforced(rebuild()));
+  rig.write(unenforced("DELETE FROM child WHERE id = 3"));
+  auto why = rig.refuse(unenforced("INSERT INTO child(id, pid) VALUES (9, 99)"));
+  CHECK_THAT(why.message, Catch::Contains("row 9 of table child"));
+}
+
+TEST_CASE("with foreign keys off, a key that could not be checked before is no hindrance, and a new one is") {
+  family_rig rig;
+  rig.write("CREATE TABLE loose(a REFERENCES parent(n))");
+  rig.write(unenforced("INSERT INTO parent VALUES (4, 'd')"));
+  auto why = rig.refuse(unenforced("CREATE TABLE looser(a REFERENCES parent(n))"));
+  CHECK(why.code == errc::constraint);
+  CHECK_THAT(why.message, Catch::Contains("looser"));
+}
+
+TEST_CASE("the tables that a request with foreign keys off touched are known") {
+  family_rig rig;
+  rig.write(unenforced("UPDATE parent SET n = 'z'"));
+  CHECK(sorted(rig.last_done.tables) == std::vector<std::string>{"parent"});
+  rig.write("DELETE FROM parent WHERE id = 1");
+  CHECK(sorted(rig.last_done.tables) == std::vector<std::string>{"child", "parent"});
+}
+
+TEST_CASE("the user version is set and read, and undone with its request") {
+  store_rig rig;
+  rig.write("CREATE TABLE t(a UNIQUE)");
+  rig.write(request_of({{"INSERT INTO t VALUES (1)", {}}, {"PRAGMA user_version = 7", {}}}));
+  CHECK(rig.read_one("PRAGMA user_version") == value{7});
+  rig.refuse(request_of({{"PRAGMA user_version = 8", {}}, {"INSERT INTO t VALUES (1)", {}}}));
+  CHECK(rig.write("PRAGMA user_version").results.at(0).rows.at(0, 0) == value{7});
+  rig.write("PRAGMA main.user_version(9)");
+  CHECK(rig.read_one("PRAGMA user_version") == value{9});
+  CHECK(failure_of(rig.try_read("PRAGMA user_version = 1")).code == errc::invalid_request);
+  CHECK(rig.read_one("PRAGMA user_version") == value{9});
+  CHECK(!rig.read("PRAGMA user_version").reads->deterministic);
+}
+
+TEST_CASE("foreign keys are deferred to the end of the request that asks for it, each time, and no further") {
+  family_rig rig{""};
+  for (int i = 10; i < 12; ++i) {
+    auto number = std::to_string(i);
+    auto child = "INSERT INTO child(pid) VALUES (" + number + ")";
+    auto parent = "INSERT INTO parent VALUES (" + number + ", 'late')";
+    auto begun = must(rig.store->begin());
+    must(rig.store->execute(
+      request_of({{"PRAGMA defer_foreign_keys = ON", {}}, {child.c_str(), {}}, {parent.c_str(), {}}}), no_deadline));
+    // The next request of the transaction is as strict as ever.
+    CHECK(failure_of(rig.store->execute(request_of({{"INSERT INTO child(pid) VALUES (77)", {}},
+                                                    {"INSERT INTO parent VALUES (77, 'late')", {}}}),
+                                        no_deadline))
+            .code
+          == errc::constraint);
+    must(commit_of(*rig.store, begun, request_of("")));
+  }
+  CHECK(rig.count("child") == 4);
+  auto why =
+    rig.refuse(request_of({{"PRAGMA defer_foreign_keys = ON", {}}, {"INSERT INTO child(pid) VALUES (55)", {}}}));
+  CHECK(why.code == errc::constraint);
+}
+
+TEST_CASE("a key is of its foreign_keys, too") {
+  family_rig rig;
+  auto request = request_of({{"INSERT INTO parent VALUES (5, 'e')", {}}}, "key-1");
+  rig.write(request);
+  auto begun = must(rig.store->begin());
+  CHECK(must(rig.store->recall(request)).has_value());
+  request.enforce_foreign_keys = false;
+  CHECK(failure_of(rig.store->recall(request)).code == errc::payload_mismatch);
+  rig.store->rollback();
+  CHECK(begun.next_seq > 1);
+}
+
+} // namespace sluice::test::foreign_keys_test

@@ -1,0 +1,269 @@
+#include "actors/row_statement.hpp"
+#include "tests/support/plain_database.hpp"
+#include "tests/system/rig.hpp"
+
+#include <atomic>
+#include <random>
+
+namespace sluice::test::buffer_schema_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct buffered : one_database {
+  template <class Change> explicit buffered(Change change) : one_database(change) {
+    must(db.write("tester", "CREATE TABLE t(k INTEGER PRIMARY KEY, a)"));
+  }
+  // Nothing is written by time.
+  buffered() : buffered([](broker_config& c) { c.buffer_interval = 3'600s; }) {}
+
+  static buffer_put a_put(int64_t key, value a, const std::string& column = "a", const std::string& table = "t") {
+    buffer_put x;
+    x.row = {"app.db", table, {{"k", key}}};
+    x.values = {{column, std::move(a)}};
+    x.agent = "alice";
+    return x;
+  }
+
+  void put(int64_t from, int64_t to) {
+    for (auto i = from; i < to; ++i)
+      must(host.buffer().put(a_put(i, i * 10)));
+  }
+
+  void require_nothing_set_aside() const { REQUIRE(must(host.buffer().rejected()).rows.empty()); }
+};
+
+} // namespace
+
+TEST_CASE("rows that wait are in their table before its columns or it are renamed", "[system][buffer]") {
+  buffered x;
+  x.put(0, 5);
+  must(x.db.write("tester", "ALTER TABLE t RENAME COLUMN a TO b"));
+  CHECK(x.number("SELECT sum(b) FROM t") == 100);
+  must(x.host.buffer().put(buffered::a_put(5, 50, "b")));
+  must(x.db.write("tester", "ALTER TABLE t RENAME TO u"));
+  CHECK(x.number("SELECT sum(b) FROM u") == 150);
+  CHECK(refused(x.host.buffer().put(buffered::a_put(6, 60))).code == errc::sql_error);
+  // And back.
+  must(x.host.buffer().put(buffered::a_put(6, 60, "b", "u")));
+  must(x.db.write("tester", "ALTER TABLE u RENAME TO t"));
+  must(x.host.buffer().put(buffered::a_put(7, 70, "b")));
+  CHECK(must(x.host.buffer().flush()).flushed == 1);
+  CHECK(x.number("SELECT sum(b) FROM t") == 280);
+  x.require_nothing_set_aside();
+  x.require_serving();
+}
+
+TEST_CASE("a column that is dropped is dropped with what waited for it, and the other columns are there",
+          "[system][buffer]") {
+  buffered x;
+  must(x.db.write("tester", "ALTER TABLE t ADD COLUMN b"));
+  auto both = buffered::a_put(1, 10);
+  both.values.push_back({"b", 20});
+  must(x.host.buffer().put(both));
+  must(x.db.write("tester", "ALTER TABLE t DROP COLUMN a"));
+  CHECK(x.number("SELECT b FROM t WHERE k = 1") == 20);
+  x.require_nothing_set_aside();
+}
+
+TEST_CASE("a table that is dropped takes its waiting rows along, and its successor gets none of them",
+          "[system][buffer]") {
+  buffered x;
+  x.put(0, 5);
+  must(x.db.write("tester", "DROP TABLE t"));
+  must(x.db.write("tester", "CREATE TABLE t(k INTEGER PRIMARY KEY, a)"));
+  CHECK(must(x.host.buffer().flush()).set_aside == 0);
+  CHECK(x.number("SELECT count(*) FROM t") == 0);
+  x.put(5, 6);
+  // All in one request.
+  must(x.db.write(write_of("tester", {{"INSERT INTO t VALUES(7, 70)", {}},
+                                      {"ALTER TABLE t RENAME TO old", {}},
+                                      {"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", {}},
+                                      {"INSERT INTO t SELECT * FROM old", {}},
+                                      {"DROP TABLE old", {}}})));
+  CHECK(x.number("SELECT sum(a) FROM t") == 120);
+  CHECK(x.host.status().buffer.pending == 0);
+  x.require_nothing_set_aside();
+}
+
+TEST_CASE("a trigger or a unique index that is new sees no row that was put before", "[system][buffer]") {
+  buffered x;
+  must(x.db.write("tester", "CREATE TABLE log(k)"));
+  x.put(0, 5);
+  must(x.db.write("tester", "CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(new.k); END"));
+  CHECK(x.number("SELECT count(*) FROM t") == 5);
+  x.put(5, 6);
+  must(x.host.buffer().flush());
+  CHECK(x.number("SELECT count(*) FROM log") == 1);
+  must(x.host.buffer().put(buffered::a_put(6, 50)));
+  // Which it would have been refused for.
+  CHECK(refused(x.db.write("tester", "CREATE UNIQUE INDEX i ON t(a)")).code == errc::constraint);
+  x.require_nothing_set_aside();
+}
+
+TEST_CASE("rows that cannot be written refuse a schema change by name, and those behind it are served",
+          "[system][buffer]") {
+  buffered x{[](broker_config& c) {
+    c.busy_timeout = 1ms;
+    c.retry_attempts = 0;
+    c.buffer_interval = 3'600s;
+  }};
+  x.put(0, 5);
+  foreigner other{x.file()};
+  other.run("BEGIN IMMEDIATE");
+  auto why = refused(x.db.write("tester", "ALTER TABLE t RENAME COLUMN a TO b"));
+  CHECK(why.code == errc::busy);
+  CHECK(why.outcome == outcome::not_committed);
+  CHECK(why.message.find("5 rows that wait in the write-behind buffer for app.db") == 0);
+  other.run("ROLLBACK");
+  must(x.db.write("tester", "ALTER TABLE t RENAME COLUMN a TO b"));
+  CHECK(x.number("SELECT sum(b) FROM t") == 100);
+  x.require_nothing_set_aside();
+  x.require_serving();
+}
+
+TEST_CASE("a schema change that waits for rows keeps its deadline and its place", "[system][buffer]") {
+  buffered x{[](broker_config& c) {
+    c.busy_timeout = 1ms;
+    c.retry_base = 10ms;
+    c.retry_cap = 10ms;
+    c.retry_attempts = 1'000'000;
+    c.buffer_interval = 3'600s;
+  }};
+  x.put(0, 5);
+  foreigner other{x.file()};
+  other.run("BEGIN IMMEDIATE");
+  auto late = write_of("tester", {{"ALTER TABLE t RENAME COLUMN a TO late", {}}});
+  late.deadline = 50ms;
+  auto too_late = refused(x.db.write(late));
+  CHECK((too_late.code == errc::busy || too_late.code == errc::deadline_exceeded));
+  CHECK(too_late.outcome == outcome::not_committed);
+  auto rename = x.db.write_async(write_of("tester", {{"ALTER TABLE t RENAME COLUMN a TO b", {}}}));
+  // A request of the same agent, behind it.
+  auto insert = x.db.write_async(write_of("tester", {{"INSERT INTO t(k, b) VALUES(100, 1)", {}}}));
+  other.run("ROLLBACK");
+  auto first = must(answer_of(rename));
+  auto second = must(answer_of(insert));
+  CHECK(first.commit_seq <= second.commit_seq);
+  CHECK(x.number("SELECT sum(b) FROM t") == 101);
+  x.require_nothing_set_aside();
+}
+
+TEST_CASE("rows that others put while a schema changes are taken before it or checked after it", "[system][buffer]") {
+  buffered x{[](broker_config& c) {
+    c.buffer_interval = 1ms;
+    c.buffer_max_pending = 10'000;
+    c.synchronous = synchronous_mode::normal;
+  }};
+  std::atomic<bool> done = false;
+  std::atomic<int64_t> taken = 0;
+  std::vector<std::thread> agents;
+  for (int64_t n = 0; n < 3; ++n)
+    agents.emplace_back([&, n] {
+      for (int64_t i = 0; !done; ++i)
+        for (const auto* column : {"a", "b"})
+          if (x.host.buffer().put(buffered::a_put(n * 1'000'000 + i, i, column)))
+            ++taken;
+    });
+  for (auto i = 0; i < 20; ++i)
+    must(
+      x.db.write("tester", i % 2 == 0 ? "ALTER TABLE t RENAME COLUMN a TO b" : "ALTER TABLE t RENAME COLUMN b TO a"));
+  done = true;
+  for (auto& agent : agents)
+    agent.join();
+  must(x.host.buffer().flush());
+  CHECK(taken > 0);
+  x.require_nothing_set_aside();
+  CHECK(x.host.status().buffer.pending == 0);
+  x.require_serving();
+}
+
+TEST_CASE("a writer that fails while it changes a schema does not keep the buffer closed", "[system][buffer]") {
+  buffered x{[](broker_config& c) {
+    c.busy_timeout = 1ms;
+    c.buffer_interval = 3'600s;
+  }};
+  x.put(0, 5);
+  foreigner other{x.file()};
+  other.run("BEGIN IMMEDIATE");
+  auto rename = x.db.write_async(write_of("tester", {{"ALTER TABLE t RENAME COLUMN a TO b", {}}}));
+  await([&] { return x.db.status().retry.lock_errors > 0; });
+  caf::anon_send_exit(x.host.actors().slot("app.db").route()->writer, caf::exit_reason::kill);
+  CHECK(refused(answer_of(rename)).code == errc::unavailable);
+  other.run("ROLLBACK");
+  await([&] { return x.host.status().restarts > 0; });
+  auto again = buffered::a_put(5, 50);
+  again.wait = 60s;
+  must(x.host.buffer().put(again));
+  await([&] { return must(x.host.buffer().flush()).kept == 0 && x.host.status().buffer.pending == 0; });
+  CHECK(x.number("SELECT sum(a) FROM t") == 150);
+}
+
+TEST_CASE("whatever becomes of schemas, buffered rows end as if each had been executed at once",
+          "[system][buffer][property]") {
+  const std::vector<std::string> schema{"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", "CREATE TABLE log(k)"};
+  for (uint32_t seed = 1; seed <= 8; ++seed) {
+    INFO(seed);
+    one_database x{[](broker_config& c) {
+      c.synchronous = synchronous_mode::normal;
+      c.buffer_interval = 3'600s;
+      c.buffer_batch = 7;
+    }};
+    plain_database model{schema};
+    for (const auto& sql : schema)
+      must(x.db.write("tester", sql));
+    std::mt19937 dice{seed};
+    std::string table = "t";
+    std::string column = "a";
+    auto has_trigger = false;
+    auto change = [&](const std::string& sql) {
+      must(x.db.write("tester", sql));
+      REQUIRE_FALSE(model.execute({statement{sql, {}}}));
+    };
+    for (auto i = 0; i < 80; ++i) {
+      auto what = dice() % 16;
+      if (what == 0) {
+        auto next = column == "a" ? "b" : "a";
+        change("ALTER TABLE " + table + " RENAME COLUMN " + column + " TO " + next);
+        column = next;
+      } else if (what == 1) {
+        auto next = table == "t" ? "u" : "t";
+        change("ALTER TABLE " + table + " RENAME TO " + next);
+        table = next;
+      } else if (what == 2) {
+        change("DROP TABLE " + table);
+        has_trigger = false;
+        change("CREATE TABLE " + table + "(k INTEGER PRIMARY KEY, " + column + ")");
+      } else if (what == 3) {
+        change(has_trigger ? "DROP TRIGGER w"
+                           : "CREATE TRIGGER w AFTER INSERT ON " + table + " BEGIN INSERT INTO log VALUES(new.k); END");
+        has_trigger = !has_trigger;
+      } else {
+        auto key = static_cast<int64_t>(dice() % 10);
+        buffer_put put;
+        put.row = {"app.db", table, {{"k", key}}};
+        put.agent = "alice";
+        if (what < 6)
+          put.operation = buffer_operation::erase;
+        else
+          put.values = {{column, int64_t{i}}};
+        REQUIRE_FALSE(model.execute({statement_of(put)}));
+        must(x.host.buffer().put(put));
+      }
+    }
+    must(x.host.buffer().flush());
+    REQUIRE(must(x.host.buffer().rejected()).rows.empty());
+    for (const auto& query :
+         {"SELECT k, " + column + " FROM " + table + " ORDER BY k", std::string{"SELECT k FROM log ORDER BY rowid"}}) {
+      auto rows = must(x.db.read("tester", query)).rows;
+      auto expected = model.query({query, {}});
+      REQUIRE(rows->size() == expected.size());
+      for (size_t i = 0; i < rows->size(); ++i)
+        for (size_t j = 0; j < rows->columns().size(); ++j)
+          REQUIRE(rows->at(i, j) == expected.at(i, j));
+    }
+  }
+}
+
+} // namespace sluice::test::buffer_schema_test

@@ -1,0 +1,204 @@
+#include "runtime/frontdoor/rpc/mcp.hpp"
+#include "runtime/frontdoor/service.hpp"
+#include "tests/system/rig.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <nlohmann/json.hpp>
+
+#include <malloc.h>
+
+namespace sluice::test::leaving_client_test {
+
+namespace {
+
+using nlohmann::json;
+
+// The methods of a broker, on a loop that the test runs, one event at a time.
+struct stepped_service {
+  // Memory that is used after it was given back then shows, without a sanitizer too.
+  stepped_service() { mallopt(M_PERTURB, 0xdb); }
+  ~stepped_service() { mallopt(M_PERTURB, 0); }
+
+  std::unique_ptr<rpc::port> open_port() {
+    return methods.open_port({{1, 2}, "guest", [](const std::string&, bool) { return true; }});
+  }
+
+  std::unique_ptr<rpc::port> open_mcp() { return rpc::make_mcp(open_port(), {.version = "1"}); }
+
+  // Makes the call, and destroys the port after so many events. Whether it had been answered before that.
+  bool leave(std::unique_ptr<rpc::port> port, size_t events, const std::string& method, const json& params) {
+    auto answered = std::make_shared<bool>(false);
+    auto gone = std::make_shared<bool>(false);
+    port->call(method, params, [answered, gone](const rpc::answer&) {
+      CHECK_FALSE(*gone);
+      *answered = true;
+    });
+    for (size_t i = 0; i < events && !*answered; ++i)
+      loop.run_one();
+    *gone = true;
+    port.reset();
+    return *answered;
+  }
+
+  json ask(const std::string& method, const json& params) {
+    auto port = open_port();
+    std::optional<rpc::answer> result;
+    port->call(method, params, [&](rpc::answer x) { result = std::move(x); });
+    while (!result)
+      loop.run_one();
+    if (result->error)
+      FAIL(method + ": " + result->error->message);
+    return result->text.empty() ? result->result : json::parse(result->text);
+  }
+
+  // Runs the loop meanwhile.
+  template <class Event> void await_event(Event has_come) {
+    await([&] {
+      loop.poll();
+      return has_come();
+    });
+  }
+
+  bool is_recorded(const std::string& request_id, std::string_view status) const {
+    for (const auto& x : must(host.audit({})).records)
+      if (x.request_id == request_id && x.status == status)
+        return true;
+    return false;
+  }
+
+  void make_table(const std::string& db) {
+    ask("write", {{"db", db},
+                  {"statements",
+                   {{{"sql", "CREATE TABLE t(k INTEGER PRIMARY KEY, a)"}},
+                    {{"sql", "INSERT INTO t VALUES(1, printf('%.*c', 100000, 'x'))"}}}}});
+  }
+
+  temp_dir folder;
+  broker host = open_broker(folder.path());
+  broker_info info;
+  boost::asio::io_context loop{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{loop.get_executor()};
+  io_actor_handle actor{host.system(), loop};
+  service methods{host, info, loop, *actor.get(), [](std::string_view) {}};
+};
+
+json write_params(const std::string& db, const std::string& request_id) {
+  return {{"db", db},
+          {"statements", {{{"sql", "CREATE TABLE IF NOT EXISTS u(a)"}}, {{"sql", "INSERT INTO u VALUES(1)"}}}},
+          {"request_id", request_id}};
+}
+
+} // namespace
+
+TEST_CASE("a client may leave at every event of its write, which is done and recorded all the same",
+          "[system][leaving]") {
+  stepped_service x;
+  auto answered = false;
+  for (size_t events = 0; !answered; ++events) {
+    // Its database is opened by the first write.
+    auto name = std::to_string(events);
+    answered = x.leave(x.open_port(), events, "write", write_params(name + ".db", "write-" + name));
+    x.await_event([&] { return x.is_recorded("write-" + name, "committed"); });
+    CHECK(x.ask("read", {{"db", name + ".db"}, {"sql", "SELECT count(*) FROM u"}}).at("rows") == json{{1}});
+  }
+  auto through_mcp = false;
+  for (size_t events = 0; !through_mcp; ++events) {
+    auto params = write_params("mcp" + std::to_string(events) + ".db", "");
+    params.erase("request_id");
+    through_mcp = x.leave(x.open_mcp(), events, "tools/call", {{"name", "sluice_write"}, {"arguments", params}});
+    x.await_event([&] {
+      audit_query query;
+      query.agent = "mcp";
+      query.status = "committed";
+      return must(x.host.audit(query)).records.size() == events + 1;
+    });
+  }
+}
+
+TEST_CASE("a client may leave at every event of every method, and nobody else notices", "[system][leaving]") {
+  stepped_service x;
+  x.make_table("app.db");
+  json row{{"db", "app.db"}, {"table", "t"}, {"key", {{"k", 2}}}};
+  auto put = row;
+  put["operation"] = "upsert";
+  put["values"] = {{"a", 1}};
+  auto put_nowhere = put;
+  put_nowhere["table"] = "nowhere";
+  auto put_outside = put;
+  put_outside["db"] = "../app.db";
+  auto endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+  const std::vector<std::pair<std::string, json>> calls{
+    {"hello", {{"protocol", 1}}},
+    {"hello", {{"protocol", 999}}},
+    {"ping", json::object()},
+    {"status", json::object()},
+    {"write", write_params("app.db", "")},
+    {"write", write_params("../app.db", "")},
+    {"write", {{"db", "app.db"}, {"statements", {{{"sql", "NONSENSE"}}}}}},
+    {"write", {{"db", "app.db"}, {"statements", {{{"sql", "ALTER TABLE u ADD COLUMN b%"}}}}}},
+    {"read", {{"db", "app.db"}, {"sql", "SELECT a FROM t"}, {"freshness", "fresh"}}},
+    {"read", {{"db", "app.db"}, {"sql", endless}, {"timeout_ms", 50}}},
+    {"read", {{"db", "absent%.db"}, {"sql", "SELECT 1"}}},
+    {"read", {{"db", "../app.db"}, {"sql", "SELECT 1"}}},
+    {"cancel", {{"request_id", "none"}}},
+    {"audit.list", json::object()},
+    {"audit.verify", json::object()},
+    {"audit.refused", {{"status", "busy"}}},
+    {"subscribe", {{"db", "app.db"}, {"from_seq", 0}}},
+    {"subscribe", {{"db", "sub%.db"}}},
+    {"subscribe", {{"db", "../app.db"}}},
+    {"unsubscribe", {{"subscription", 1}}},
+    {"shutdown", json::object()},
+    {"log", {{"level", "info"}, {"message", "m"}}},
+    {"logs.recent", json::object()},
+    {"retry.reset", json::object()},
+    {"buffer.put", put},
+    {"buffer.put", put_nowhere},
+    {"buffer.put", put_outside},
+    {"buffer.get", row},
+    {"flush", json::object()},
+    {"buffer.rejected", json::object()},
+    {"buffer.requeue", json::object()},
+    {"buffer.discard", json::object()},
+    {"nonsense", json::object()},
+  };
+  auto number = 0;
+  for (const auto& [method, params] : calls) {
+    INFO(method);
+    auto answered = false;
+    for (size_t events = 0; !answered; ++events) {
+      // A name that is opened is new each time.
+      auto text = params.dump();
+      if (auto at = text.find('%'); at != std::string::npos)
+        text.replace(at, 1, std::to_string(++number));
+      answered = x.leave(x.open_port(), events, method, json::parse(text));
+      CHECK(x.ask("ping", json::object()).at("pong") == true);
+    }
+  }
+  // What they left behind has come to its end by then.
+  x.ask("flush", json::object());
+  CHECK(x.ask("read", {{"db", "app.db"}, {"sql", "SELECT count(*) FROM t"}}).at("rows") == json{{2}});
+}
+
+TEST_CASE("a client that leaves with calls under way costs its broker nothing but their answers", "[system][leaving]") {
+  stepped_service x;
+  for (auto i = 0; i < 20; ++i) {
+    auto name = std::to_string(i);
+    auto port = x.open_port();
+    auto gone = std::make_shared<bool>(false);
+    for (auto j = 0; j < 5; ++j)
+      port->call("write", write_params(name + ".db", name + "-" + std::to_string(j)),
+                 [gone](const rpc::answer&) { CHECK_FALSE(*gone); });
+    port->call("read", {{"db", name + ".db"}, {"sql", "SELECT 1"}}, [](const rpc::answer&) {});
+    port->call("subscribe", {{"db", name + ".db"}}, [](const rpc::answer&) {});
+    for (auto events = 0; events < i / 7; ++events)
+      x.loop.run_one();
+    *gone = true;
+  }
+  x.await_event([&] { return x.is_recorded("19-4", "committed"); });
+  for (auto i = 0; i < 20; ++i)
+    CHECK(x.ask("read", {{"db", std::to_string(i) + ".db"}, {"sql", "SELECT count(*) FROM u"}}).at("rows")
+          == json{{5}});
+}
+
+} // namespace sluice::test::leaving_client_test

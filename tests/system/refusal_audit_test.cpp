@@ -1,0 +1,265 @@
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/front_door.hpp"
+#include "runtime/frontdoor/rpc/dispatch.hpp"
+#include "runtime/frontdoor/rpc/mcp.hpp"
+#include "runtime/frontdoor/service.hpp"
+#include "tests/runtime/frontdoor/socket_rig.hpp"
+#include "tests/system/rig.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace sluice::test::refusal_audit_test {
+
+namespace {
+
+using nlohmann::json;
+
+const json one_row = json::array({{{"sql", "INSERT INTO t VALUES(1)"}}});
+
+struct attempt {
+  std::string method;
+  json params;
+  std::string status;
+  // In the audit.
+  std::string db;
+};
+
+// By the agent that asks.
+std::map<std::string, attempt> attempts() {
+  json row{{"db", "app.db"}, {"table", "nowhere"}, {"operation", "upsert"}, {"key", {{"k", 1}}}};
+  auto outside = row;
+  outside["db"] = "../app.db";
+  auto values = row;
+  values["values"] = 1;
+  return {
+    {"capsule", {"write", {{"db", "app.db"}, {"statements", one_row}, {"capsule", "x"}}, "capsule_invalid", "app.db"}},
+    {"unknown", {"write", {{"db", "app.db"}, {"statements", one_row}, {"x", 1}}, "invalid_request", "app.db"}},
+    {"no-statements", {"write", {{"db", "app.db"}}, "invalid_request", "app.db"}},
+    {"deadline",
+     {"write", {{"db", "app.db"}, {"statements", one_row}, {"deadline_ms", 0}}, "invalid_request", "app.db"}},
+    {"outside", {"write", {{"db", "../app.db"}, {"statements", one_row}}, "invalid_request", ""}},
+    {"inside", {"write", {{"db", ".sluice/audit.db"}, {"statements", one_row}}, "invalid_request", ".sluice/audit.db"}},
+    {"terminal", {"write", {{"db", "a\x1b[2J"}, {"statements", one_row}}, "invalid_request", ""}},
+    {"pragma",
+     {"write",
+      {{"db", "app.db"}, {"statements", {{{"sql", "PRAGMA journal_mode = DELETE"}}}}},
+      "not_authorized",
+      "app.db"}},
+    {"freshness",
+     {"read", {{"db", "app.db"}, {"sql", "SELECT 1"}, {"freshness", "stale"}}, "invalid_request", "app.db"}},
+    {"read-outside", {"read", {{"db", "/etc/passwd"}, {"sql", "SELECT 1"}}, "invalid_request", ""}},
+    {"put-nowhere", {"buffer.put", row, "sql_error", "app.db"}},
+    {"put-outside", {"buffer.put", outside, "invalid_request", ""}},
+    {"put-values", {"buffer.put", values, "invalid_request", "app.db"}},
+    {"get-nowhere",
+     {"buffer.get", {{"db", "app.db"}, {"table", "nowhere"}, {"key", {{"k", 1}}}}, "sql_error", "app.db"}},
+    {"get-outside", {"buffer.get", {{"db", "../a"}, {"table", "t"}, {"key", {{"k", 1}}}}, "invalid_request", ""}},
+    {"flush-outside", {"flush", {{"db", "../app.db"}}, "invalid_request", ""}},
+    {"flush-unknown", {"flush", {{"table", 1}}, "invalid_request", ""}},
+    {"requeue", {"buffer.requeue", {{"ids", "all"}}, "invalid_request", ""}},
+    {"discard", {"buffer.discard", {{"ids", json::array()}}, "invalid_request", ""}},
+    {"rejected", {"buffer.rejected", {{"limit", 0}}, "invalid_request", ""}},
+    {"cancel", {"cancel", {{"request_id", ""}}, "invalid_request", ""}},
+    {"subscribe", {"subscribe", {{"db", "../app.db"}}, "invalid_request", ""}},
+    {"unsubscribe", {"unsubscribe", json::object(), "invalid_request", ""}},
+    {"hello", {"hello", json::object(), "invalid_request", ""}},
+    {"log", {"log", {{"level", "loud"}, {"message", "x"}}, "invalid_request", ""}},
+    {"nonsense", {"nonsense", {{"db", "app.db"}}, "invalid_request", "app.db"}},
+  };
+}
+
+std::vector<audit_record> records_of(const broker& host, const std::string& agent) {
+  audit_query query;
+  query.agent = agent;
+  return must(host.audit(query)).records;
+}
+
+struct shared_store {
+  shared_store() { must(must(host.open_database("app.db")).write("tester", "CREATE TABLE t(k INTEGER PRIMARY KEY)")); }
+
+  std::filesystem::path socket() const { return folder.path() / ".sluice" / "broker.sock"; }
+
+  void require_recorded(const std::string& agent, const attempt& x) const {
+    INFO(agent);
+    await([&] { return !records_of(host, agent).empty(); });
+    auto records = records_of(host, agent);
+    REQUIRE(records.size() == 1);
+    auto type = request_type_of(x.method);
+    CHECK(records[0].type == type);
+    CHECK(records[0].status == x.status);
+    CHECK(records[0].db == x.db);
+    CHECK(records[0].count == 1);
+  }
+
+  temp_dir folder;
+  broker host = open_broker(folder.path());
+  std::unique_ptr<front_door> door = must(front_door::open(host, {}));
+};
+
+} // namespace
+
+TEST_CASE("every request that is refused is on record, with its agent, method, database and reason",
+          "[system][audit]") {
+  shared_store x;
+  raw_client guest{x.socket()};
+  auto id = 0;
+  for (const auto& [agent, what] : attempts()) {
+    auto params = what.params;
+    params["agent"] = agent;
+    guest.send(request(++id, what.method, params));
+    REQUIRE(guest.answer().contains("error"));
+  }
+  for (const auto& [agent, what] : attempts())
+    x.require_recorded(agent, what);
+}
+
+TEST_CASE("a request that is refused with no usable name is on record under its connection's", "[system][audit]") {
+  shared_store x;
+  raw_client guest{x.socket()};
+  guest.send(request(1, "write", {{"db", "app.db"}, {"statements", one_row}, {"agent", "sluice:buffer"}}));
+  auto refused = guest.answer();
+  CHECK(refused.at("error").at("data").at("field") == "agent");
+  guest.send(request(2, "flush", {{"agent", "a\x1b"}}));
+  CHECK(guest.answer().contains("error"));
+  guest.send(request(3, "cancel", {{"request_id", "x"}, {"agent", "SLUICE:x"}}));
+  CHECK(guest.answer().contains("error"));
+  guest.send(request(4, "log", {{"level", "info"}, {"message", "x"}, {"agent", "sluice:x"}}));
+  CHECK(guest.answer().contains("error"));
+  guest.send("{\n");
+  CHECK(guest.answer().contains("error"));
+  guest.send("[]\n");
+  CHECK(guest.answer().contains("error"));
+  guest.send("{\"jsonrpc\":\"2.0\",\"id\":1}\n");
+  CHECK(guest.answer().contains("error"));
+  audit_query query;
+  query.status = "invalid_request";
+  await([&] { return must(x.host.audit(query)).records.size() == 7; });
+  std::vector<std::string_view> types;
+  for (const auto& record : must(x.host.audit(query)).records) {
+    CHECK(record.agent.ends_with("@" + std::to_string(getpid())));
+    CHECK(record.peer.pid == static_cast<uint32_t>(getpid()));
+    types.push_back(to_string(record.type));
+  }
+  CHECK(types == std::vector<std::string_view>{"write", "flush", "cancel", "log", "other", "other", "other"});
+}
+
+TEST_CASE("what changes something without being a write is on record when it is done", "[system][audit]") {
+  shared_store x;
+  raw_client guest{x.socket()};
+  auto id = 0;
+  for (const auto& [method, params] :
+       std::vector<std::pair<std::string, json>>{{"flush", {{"agent", "flush"}}},
+                                                 {"buffer.requeue", {{"agent", "requeue"}}},
+                                                 {"buffer.discard", {{"agent", "discard"}}},
+                                                 {"cancel", {{"request_id", "r"}, {"agent", "cancel"}}},
+                                                 {"retry.reset", {{"agent", "reset"}}},
+                                                 {"shutdown", {{"agent", "shutdown"}}}}) {
+    guest.send(request(++id, method, params));
+    REQUIRE(guest.answer().contains("result"));
+    auto agent = params.at("agent").get<std::string>();
+    await([&] { return !records_of(x.host, agent).empty(); });
+    auto records = records_of(x.host, agent);
+    REQUIRE(records.size() == 1);
+    CHECK(to_string(records[0].type) == method);
+    CHECK(records[0].status == "ok");
+  }
+  CHECK(records_of(x.host, "cancel")[0].request_id == "r");
+}
+
+TEST_CASE("a tool call that is refused before it is a request is on record", "[system][audit]") {
+  shared_store x;
+  boost::asio::io_context loop{1};
+  io_actor_handle actor{x.host.system(), loop};
+  broker_info info;
+  service methods{x.host, info, loop, *actor.get(), [](std::string_view) {}};
+  auto mcp = rpc::make_mcp(methods.open_port({{}, "user@http", {}}), {.version = "1"});
+  auto refused = 0;
+  auto call = [&](const json& params) {
+    rpc::dispatch(request(1, "tools/call", params), *mcp, [&](const std::string& text) {
+      auto answer = json::parse(text);
+      refused += answer.contains("error") || answer["result"]["isError"] == true;
+    });
+  };
+  call({{"name", "sluice_write"},
+        {"arguments", {{"db", "app.db"}, {"statements", one_row}, {"x", 1}, {"agent", "extra"}}}});
+  call({{"name", "sluice_nothing"}, {"arguments", {{"agent", "no-tool"}}}});
+  call({{"name", "sluice_read"}, {"arguments", {{"db", "app.db"}, {"agent", "no-sql"}}}});
+  call({{"name", "sluice_read"}, {"arguments", 1}});
+  CHECK(refused == 4);
+  for (const auto* agent : {"extra", "no-tool", "no-sql", "mcp"}) {
+    INFO(agent);
+    await([&] { return records_of(x.host, agent).size() == 1; });
+  }
+  CHECK(records_of(x.host, "extra")[0].db == "app.db");
+  CHECK(records_of(x.host, "extra")[0].type == request_type::write);
+  CHECK(records_of(x.host, "no-tool")[0].type == request_type::other);
+}
+
+TEST_CASE("a host's own requests that are refused are on record", "[system][audit]") {
+  shared_store x;
+  auto db = must(x.host.open_database("app.db"));
+  CHECK(refused(db.write("sluice:buffer", "INSERT INTO t VALUES(1)")).code == errc::invalid_request);
+  CHECK(refused(x.host.open_database("../app.db")).code == errc::invalid_request);
+  CHECK(refused(x.host.buffer().requeue({}, "sluice:x")).code == errc::invalid_request);
+  must(x.host.buffer().discard({}, "host"));
+  flush_request flush;
+  flush.db = "../app.db";
+  flush.agent = "host";
+  CHECK(refused(x.host.buffer().flush(flush)).code == errc::invalid_request);
+  std::vector<std::string_view> types;
+  await([&] {
+    types.clear();
+    for (const auto& record : must(x.host.audit({})).records)
+      if (record.status == "invalid_request" || record.agent == "host")
+        types.push_back(to_string(record.type));
+    return types.size() == 5;
+  });
+  CHECK(types == std::vector<std::string_view>{"write", "open", "buffer.requeue", "buffer.discard", "flush"});
+}
+
+TEST_CASE("a client that leads by itself has its refused requests on record", "[system][audit]") {
+  temp_dir folder;
+  client_options options;
+  options.start_broker = false;
+  options.warn = [](std::string_view) {};
+  auto store = must(open_client(folder.path(), std::move(options)));
+  auto sent = 0;
+  for (const auto& [agent, what] : attempts()) {
+    if (what.status == "sql_error" || what.status == "not_authorized")
+      continue;
+    auto params = what.params;
+    params["agent"] = agent;
+    REQUIRE_FALSE(store->call(what.method, params));
+    ++sent;
+  }
+  CHECK(must(store->call("audit.refused", {{"agent", "bridge"}, {"status", "busy"}, {"method", "read"}}))
+          .contains("recorded"));
+  await([&] { return must(store->audit({})).records.size() == static_cast<size_t>(sent) + 1; });
+  for (const auto& record : must(store->audit({})).records)
+    CHECK((record.agent == "bridge" || attempts().count(record.agent) == 1));
+}
+
+TEST_CASE("a flood of refused requests is counted in few records", "[system][audit]") {
+  shared_store x;
+  raw_client guest{x.socket()};
+  constexpr auto size = 20'000;
+  std::thread flood{[&] {
+    for (auto i = 0; i < size; ++i)
+      guest.send(request(i, "write", {{"db", "app.db"}, {"agent", "flood"}}));
+  }};
+  for (auto i = 0; i < size; ++i)
+    REQUIRE(guest.answer().contains("error"));
+  flood.join();
+  auto counted = [&] {
+    uint64_t sum = 0;
+    audit_query query;
+    query.agent = "flood";
+    query.limit = 10'000;
+    for (const auto& record : must(x.host.audit(query)).records)
+      sum += record.count;
+    return sum;
+  };
+  await([&] { return counted() == size; });
+}
+
+} // namespace sluice::test::refusal_audit_test
