@@ -143,7 +143,13 @@ public:
     ledger_ = std::move(x);
   }
 
-  /// The same, with the commits that agents have been told of since.
+  /// Agents have been told of the commit `seq`, though the file that is there now may not hold it.
+  void know_issued(uint64_t seq) {
+    std::lock_guard guard{mutex_};
+    ledger_.issued = std::max(ledger_.issued, seq);
+  }
+
+  /// What is known of the ledger, with the commits that agents have been told of since.
   ledger_standing known_ledger() const {
     std::lock_guard guard{mutex_};
     auto x = ledger_;

@@ -111,10 +111,12 @@ group_commit::step group_commit::begin() {
   next_seq_ = begun->next_seq;
   new_epoch_ = std::move(begun->new_epoch);
   auto known = slot_.versions().last_commit();
-  slot_.versions().start_at(next_seq_ - 1);
+  if (known > begun->last_seq)
+    slot_.know_issued(known);
+  slot_.versions().start_at(begun->last_seq);
   if (begun->foreign_commit)
     note_foreign_commit();
-  else if (known != next_seq_ - 1)
+  else if (known != begun->last_seq)
     // A commit whose fate was unknown has turned out to be one.
     note_late_commit();
   auto whole = range{0, entries_.size()};

@@ -28,6 +28,8 @@ struct begun_transaction {
   bool foreign_commit = false;
   /// The ledger begins anew with this transaction, behind all numbers that were issued before: the id of the new epoch.
   std::string new_epoch = {};
+  /// The newest commit in the ledger: `next_seq` less one, unless an epoch begins with the next.
+  uint64_t last_seq = 0;
 };
 
 /// What another program did to the files of a database, and what became of it.

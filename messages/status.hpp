@@ -92,8 +92,8 @@ struct audit_status {
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_status& x) {
-  return f(caf::meta::type_name("audit_status"), x.pending, x.written, x.recovered, x.lost, x.files_set_aside, x.failing,
-           x.last_error);
+  return f(caf::meta::type_name("audit_status"), x.pending, x.written, x.recovered, x.lost, x.files_set_aside,
+           x.failing, x.last_error);
 }
 
 /// One table that the write-behind buffer knows.

@@ -49,7 +49,7 @@ std::string as_text(const doctor::repair_actions& all) {
   std::string result;
   for (const auto& x : all)
     result += fmt::format("{:<8} {}\n", x.failed ? "FAILED" : "repaired", printable(x.subject + ": " + x.text));
-  return (all.empty() ? "nothing to repair" : result) + "\n";
+  return (all.empty() ? "nothing to repair\n" : result) + "\n";
 }
 
 // Of a process that leads the store: a transient broker gives way, one that is to stay has to be stopped first.
@@ -87,7 +87,7 @@ int run(const doctor_options& options) {
   if (options.json && options.repair)
     document["repairs"] = doctor::as_json(repaired);
   auto printed =
-    options.json ? finish_json(document) : finish((options.repair ? as_text(repaired) + "\n" : "") + as_text(*found));
+    options.json ? finish_json(document) : finish((options.repair ? as_text(repaired) : "") + as_text(*found));
   return printed == done && !doctor::is_healthy(*found) ? failed : printed;
 }
 

@@ -12,8 +12,9 @@ namespace {
 constexpr const char* restore = "restore it from a backup (docs/operations.md); the number of the newest commit in the "
                                 "backup's ledger says how far it goes";
 
-constexpr const char* repair = "sluice doctor ROOT --repair begins a new epoch of the ledger and removes what is not its "
-                               "own";
+constexpr const char* repair =
+  "sluice doctor ROOT --repair begins a new epoch of the ledger and removes what is not its "
+  "own";
 
 finding judge_pages(const std::string& db, const sqlite::inspection& x) {
   if (!x.damage.empty())
@@ -150,9 +151,10 @@ finding check_audit(const std::filesystem::path& file) {
   caf::expected<audit_verdict> verdict{caf::none};
   sqlite::look_without_traces(file, [&](bool immutable) { verdict = sqlite::verify_audit_file(file, immutable); });
   if (!verdict)
-    return {severity::problem, "audit", subject, "it cannot be read: " + describe(verdict.error()).message,
-            "keep a copy if you need the proof; sluice doctor ROOT --repair begins a new one and fills in what the ledgers "
-            "know"};
+    return {
+      severity::problem, "audit", subject, "it cannot be read: " + describe(verdict.error()).message,
+      "keep a copy if you need the proof; sluice doctor ROOT --repair begins a new one and fills in what the ledgers "
+      "know"};
   if (!verdict->intact())
     return {severity::problem, "audit", subject,
             fmt::format("{} ({} of {} records are broken): it was changed past the broker, or is damaged",

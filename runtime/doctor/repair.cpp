@@ -5,6 +5,7 @@
 #include "runtime/sqlite/audit_reconciler.hpp"
 #include "runtime/sqlite/inspection.hpp"
 #include "runtime/sqlite/ledger_repair.hpp"
+#include "runtime/sqlite/leftovers.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/store_status.hpp"
 #include "runtime/user_name.hpp"
@@ -38,6 +39,7 @@ public:
     acknowledge();
     for (const auto& path : {root_.logs_path(), root_.buffer_path()})
       set_damaged_aside(path);
+    remove_leftovers();
     return std::move(out_);
   }
 
@@ -183,6 +185,13 @@ private:
       did(subject, "it was damaged; it is kept as .sluice/" + *kept + ", and the broker begins a new one");
     else
       could_not(subject, "it is damaged, and cannot be renamed", kept.error());
+  }
+
+  // Connections that only read leave their indexes behind.
+  void remove_leftovers() const {
+    for (const auto& [name, known] : known_)
+      sqlite::remove_leftovers(root_.path_of(name));
+    sqlite::remove_leftovers(root_.audit_path());
   }
 
   const store_root& root_;

@@ -56,9 +56,8 @@ caf::expected<void> add_columns(connection& db) {
     return std::move(known.error());
   if (*known)
     return caf::unit;
-  auto sql = std::string{"ALTER TABLE databases ADD COLUMN "} + issued_column
-             + "; ALTER TABLE databases ADD COLUMN " + issued_at_column + "; ALTER TABLE databases ADD COLUMN "
-             + epoch_column;
+  auto sql = std::string{"ALTER TABLE databases ADD COLUMN "} + issued_column + "; ALTER TABLE databases ADD COLUMN "
+             + issued_at_column + "; ALTER TABLE databases ADD COLUMN " + epoch_column;
   return exec_atomically(db, sql.c_str());
 }
 

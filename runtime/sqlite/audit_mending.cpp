@@ -15,8 +15,7 @@ namespace {
 class mended_store final : public audit_store {
 public:
   mended_store(const store_root& root, const broker_config& config, const clock& time, mending_report report)
-    : root_(root), config_(config), time_(time), report_(std::move(report)), path_(root.audit_path()),
-      files_(path_) {}
+    : root_(root), config_(config), time_(time), report_(std::move(report)), path_(root.audit_path()), files_(path_) {}
 
   caf::expected<void> start() {
     auto opened = open();
@@ -82,6 +81,9 @@ private:
     auto moved = files_.moved();
     if (!moved && !files_.log_moved())
       return caf::unit;
+    store_.reset();
+    if (moved)
+      files_.remove_stale_log();
     auto opened = start();
     if (!opened)
       return opened;

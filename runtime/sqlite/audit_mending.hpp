@@ -14,11 +14,11 @@ using mending_report = std::function<void(const std::string& text)>;
 
 /// Opens the audit of `root` so that auditing goes on whatever becomes of the file.
 ///
-/// A file that is damaged or no audit gets the name `audit.db.damaged-TIME`; a new one begins with an `audit_gap` record
-/// whose `key` is that name, and is completed from the ledgers of the databases that either file or this process knows
-/// of. The same where the file was moved or deleted while it was open. Where only its `-wal` was, the file is closed,
-/// which moves what was in it to the file, and opened again. Calls fail with what remains: a full disk, a file that
-/// cannot be renamed, another format. `time`, `report` and the store are used by one thread at a time.
+/// A file that is damaged or no audit gets the name `audit.db.damaged-TIME`; a new one begins with an `audit_gap`
+/// record whose `key` is that name, and is completed from the ledgers of the databases that either file or this process
+/// knows of. The same where the file was moved or deleted while it was open. Where only its `-wal` was, the file is
+/// closed, which moves what was in it to the file, and opened again. Calls fail with what remains: a full disk, a file
+/// that cannot be renamed, another format. `time`, `report` and the store are used by one thread at a time.
 caf::expected<std::unique_ptr<audit_store>> open_mended_audit_store(const store_root& root, const broker_config& config,
                                                                     const clock& time, mending_report report);
 

@@ -53,6 +53,8 @@ private:
   void compare(const ledger_commit& commit, audited_requests& audited, const ledger_epoch& epoch);
   caf::expected<void> note_epoch(const ledger_epoch& epoch, const agreement& from);
   caf::expected<bool> has_epoch(const ledger_epoch& epoch);
+  caf::expected<void> judge(const ledger_epoch& epoch, const std::optional<std::string>& agreed,
+                            const agreement& before, agreement reached);
   audit_record recovered(const ledger_commit& commit, ledger_request request) const;
 
   const connection& audit_;
@@ -230,8 +232,8 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
   }
   auto is_other = known != audited.end() && !in_both && !known->second.empty() && !known->second.front().empty();
   if (is_other && holds_agreement_ && commit.seq >= epoch.first && result_.known.standing.conflict.empty())
-    result_.known.standing.conflict = "commit " + std::to_string(commit.seq)
-                                      + " in it holds other requests than the audit has for that number";
+    result_.known.standing.conflict =
+      "commit " + std::to_string(commit.seq) + " in it holds other requests than the audit has for that number";
 }
 
 caf::expected<void> reconciler::compare_all(ledger_page page, audited_requests& audited, agreement& reached) {
@@ -285,13 +287,9 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   auto from = last_agreement();
   if (!from)
     return std::move(from.error());
-  auto& standing = result_.known.standing;
-  standing.agreed_seq = from->seq;
-  standing.agreed_hash = from->hash;
-  standing.epoch = from->epoch;
   if (auto done = find_issued(*from, audit_seq); !done)
     return std::move(done.error());
-  standing.issued = from->issued;
+  result_.known.standing = {from->issued, from->seq, from->hash, from->epoch, {}};
   auto before = *from;
   auto found = commits_after(*from);
   // Without a ledger that can be read there is nothing to compare; its writer finds that out as well.
@@ -305,9 +303,17 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   if (!audited)
     return std::move(audited.error());
   auto reached = *from;
-  reached.audit_seq = audit_seq;
+  reached.audit_seq = reached.issued_at = audit_seq;
   if (auto done = compare_all(std::move(found->page), *audited, reached); !done)
     return std::move(done.error());
+  if (auto done = judge(epoch, found->agreed, before, std::move(reached)); !done)
+    return std::move(done.error());
+  return std::move(result_);
+}
+
+caf::expected<void> reconciler::judge(const ledger_epoch& epoch, const std::optional<std::string>& agreed,
+                                      const agreement& before, agreement reached) {
+  auto& [missing, standing] = result_.known;
   // One that the audit has a record of has come about in order.
   if (!epoch.id.empty() && !standing.epoch.empty() && epoch.id != standing.epoch) {
     auto known = has_epoch(epoch);
@@ -316,25 +322,18 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
     if (*known)
       standing.epoch = epoch.id;
   }
-  result_.judgement = judge_ledger(epoch, reached.seq, found->agreed, standing);
+  result_.judgement = judge_ledger(epoch, reached.seq, agreed, standing);
   if (!standing.conflict.empty())
-    result_.withheld = std::exchange(result_.known.missing, {});
+    result_.withheld = std::exchange(missing, {});
   if (result_.judgement.fault != ledger_fault::none)
-    return std::move(result_);
+    return caf::unit;
   if (auto noted = note_epoch(epoch, before); !noted)
-    return std::move(noted.error());
-  standing.issued = std::max(standing.issued, reached.seq);
-  reached.issued = standing.issued;
-  reached.issued_at = audit_seq;
+    return noted;
+  reached.issued = std::max(standing.issued, reached.seq);
   // A ledger without an id is given one by its next write.
   reached.epoch = epoch.id.empty() ? before.epoch : epoch.id;
-  standing.agreed_seq = reached.seq;
-  standing.agreed_hash = reached.hash;
-  standing.epoch = reached.epoch;
-  if (result_.known.missing.empty())
-    if (auto kept = keep(reached); !kept)
-      return std::move(kept.error());
-  return std::move(result_);
+  standing = {reached.issued, reached.seq, reached.hash, reached.epoch, {}};
+  return missing.empty() ? keep(reached) : caf::expected<void>{caf::unit};
 }
 
 caf::expected<void> reconciler::accept(const ledger_standing& now, uint64_t audit_seq) {

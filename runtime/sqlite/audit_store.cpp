@@ -170,8 +170,9 @@ caf::expected<audit_verdict> audit_file_store::verify() {
   for (const auto& x : *ledgers)
     verdict->problems.push_back("the ledger of " + x.db + ": " + x.reason);
   for (const auto& name : files_set_aside(file_.path))
-    verdict->problems.push_back(name + " was set aside because it was damaged; it has records that this audit lacks, "
-                                       "and `sluice doctor ROOT --repair` acknowledges it");
+    verdict->problems.push_back(name
+                                + " was set aside because it was damaged; it has records that this audit lacks, "
+                                  "and `sluice doctor ROOT --repair` acknowledges it");
   return verdict;
 }
 
@@ -192,8 +193,8 @@ caf::expected<audit_page> audit_file_store::select_readable(const audit_query& q
   if (!stmt)
     return std::move(stmt.error());
   std::deque<audit_record> found;
-  auto next = std::optional{static_cast<int64_t>(
-    std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max() - 1) + 1)};
+  auto next = std::optional{
+    static_cast<int64_t>(std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max() - 1) + 1)};
   while (next) {
     stmt->bind(1, *next);
     auto seq = *next - 1;
@@ -254,16 +255,16 @@ caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
 } // namespace
 
 caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable) {
-    constexpr uint64_t at_a_time = 10'000;
-    auto reader = ledger_reader::open(path, immutable);
-    if (!reader)
-      return std::move(reader.error());
-    if (auto sound = reader->check(); !sound)
-      return std::move(sound.error());
-    auto commits = reader->after(seq, at_a_time);
-    if (!commits)
-      return std::move(commits.error());
-    return ledger_page{std::move(*commits), reader->epoch()};
+  constexpr uint64_t at_a_time = 10'000;
+  auto reader = ledger_reader::open(path, immutable);
+  if (!reader)
+    return std::move(reader.error());
+  if (auto sound = reader->check(); !sound)
+    return std::move(sound.error());
+  auto commits = reader->after(seq, at_a_time);
+  if (!commits)
+    return std::move(commits.error());
+  return ledger_page{std::move(*commits), reader->epoch()};
 }
 
 ledger_source ledgers_of(const store_root& root) {

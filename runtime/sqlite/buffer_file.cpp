@@ -125,6 +125,8 @@ caf::expected<buffer_file::content*> buffer_file::open() {
   replaced_ |= content_ && content_->db.file_moved();
   if (content_ && (replaced_ || (!unsettled_ && files_.log_moved())))
     content_.reset();
+  if (replaced_)
+    files_.remove_stale_log();
   if (unsettled_)
     if (auto why = settle())
       return why;

@@ -137,9 +137,8 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
 // had been, would have its operations executed again, after what came later.
 caf::expected<void> buffer_file_store::begin_batch(const journal_batch& batch) {
   auto content = encode_request(batch.request);
-  auto why = file_.durably([&](buffer_file::content& file) {
-    return add_batch(file, batch.idempotency_key, content, batch.operations);
-  });
+  auto why = file_.durably(
+    [&](buffer_file::content& file) { return add_batch(file, batch.idempotency_key, content, batch.operations); });
   if (why)
     return why;
   batches_[batch.idempotency_key] = {std::move(content), batch.operations};

@@ -11,7 +11,8 @@ namespace sluice::sqlite {
 
 /// The write-behind buffer's file at `path`. Opens nothing yet: the file is made (0600, WAL) by the first call that
 /// keeps something, and opened again after a failure that spoiled the connection. To calls that only look, a missing
-/// file is an empty one.
+/// file is an empty one. Where the file was moved or deleted while it was open, the journal is written anew with all
+/// that it held; what is in its `-wal` is saved when that alone was.
 ///
 /// What a call says is done survives the death of the process; with `synchronous_mode::full` the loss of power as well,
 /// at the price of an fsync for each call.

@@ -1,6 +1,7 @@
 #include "runtime/sqlite/file_watch.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace sluice::sqlite {
 
@@ -22,6 +23,13 @@ bool file_watch::log_moved() noexcept {
   if (log_ == file_id{})
     log_ = now;
   return now != log_;
+}
+
+void file_watch::remove_stale_log() {
+  if (log_ == file_id{} || look_up(log_path_) != log_)
+    return;
+  unlink(log_path_.c_str());
+  unlink((path_ + "-shm").c_str());
 }
 
 } // namespace sluice::sqlite

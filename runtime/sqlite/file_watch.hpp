@@ -6,8 +6,8 @@
 
 namespace sluice::sqlite {
 
-/// Remembers which files a path and its `-wal` led to while the database there is open, to notice that somebody moved or
-/// deleted them: what is written to such files is lost with their last descriptor. Looks, and opens nothing. Used by
+/// Remembers which files a path and its `-wal` led to while the database there is open, to notice that somebody moved
+/// or deleted them: what is written to such files is lost with their last descriptor. Looks, and opens nothing. Used by
 /// one thread at a time.
 class file_watch {
 public:
@@ -23,6 +23,10 @@ public:
   /// Whether the write-ahead log that was there at `note`, or when this was asked first, is not there any more. Closing
   /// the connection then moves what is in it to the database file.
   bool log_moved() noexcept;
+
+  /// After the path has come to lead elsewhere and the connection is closed: removes the log that it left there, which
+  /// SQLite would take for that of the file in its place.
+  void remove_stale_log();
 
 private:
   struct file_id {

@@ -10,7 +10,7 @@ namespace sluice::sqlite {
 namespace {
 
 // Old keys that each commit forgets besides twice as many as it adds.
-constexpr uint64_t spare_keys = 8;
+constexpr uint64_t spare_keys = 64;
 
 } // namespace
 
@@ -69,6 +69,7 @@ caf::expected<void> ledger::create() {
   if (auto done = run("INSERT INTO _sluice_meta(name, value) VALUES ('format', " + std::to_string(ledger_format) + ")");
       !done)
     return done;
+  head_seq_ = 0;
   head_hash_.assign(sizeof(digest), '\0');
   epoch_ = {};
   clock_.begin(0, 0);

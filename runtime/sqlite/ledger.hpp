@@ -54,6 +54,9 @@ public:
   /// The id of the epoch that the open transaction began although commits had been issued before; empty for none.
   const std::string& begun_epoch() const noexcept { return begun_epoch_; }
 
+  /// The newest commit in it.
+  uint64_t last_seq() const noexcept { return head_seq_; }
+
   uint64_t next_seq() const noexcept { return std::max(head_seq_ + 1, epoch_.first); }
 
   /// As in `write_store`.

@@ -69,8 +69,8 @@ struct chain_verdict {
   uint64_t broken_before_epoch = 0;
 };
 
-/// Recomputes the whole chain of the ledger in `db`, and looks whether the keys of its commits are there as long as they
-/// are to be kept. @pre `db` has one
+/// Recomputes the whole chain of the ledger in `db`, and looks whether the keys of its commits are there as long as
+/// they are to be kept. @pre `db` has one
 caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch);
 
 /// What the commits after `seq` touched, in order, at most `limit` of them: what `database::listen` told or would have

@@ -48,7 +48,8 @@ public:
   repair(connection& db, const ledger_standing& known, const clock& time) : db_(db), known_(known), time_(time) {}
 
   caf::expected<ledger_repair> run() {
-    for (auto step : {&repair::clear_names, &repair::make_tables, &repair::remove_impossible_rows, &repair::begin_epoch})
+    for (auto step :
+         {&repair::clear_names, &repair::make_tables, &repair::remove_impossible_rows, &repair::begin_epoch})
       if (auto done = (this->*step)(); !done)
         return std::move(done.error());
     return std::move(out_);
@@ -76,8 +77,7 @@ private:
     auto rank = [](const foreign_object& x) {
       return x.type != "table" ? 0 : x.sql.starts_with("CREATE VIRTUAL") ? 1 : 2;
     };
-    return *std::min_element(from.begin(), from.end(),
-                             [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+    return *std::min_element(from.begin(), from.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   }
 
   caf::expected<void> clear(const foreign_object& x) {

@@ -183,14 +183,16 @@ caf::expected<ledger_state> read_ledger_state(const connection& db) {
 }
 
 caf::expected<void> write_epoch(const connection& db, const ledger_epoch& x) {
-  return write_meta(db, "epoch", std::to_string(x.number) + ' ' + x.id + ' ' + std::to_string(x.first) + ' '
-                                   + std::to_string(x.broken_before));
+  return write_meta(db, "epoch",
+                    std::to_string(x.number) + ' ' + x.id + ' ' + std::to_string(x.first) + ' '
+                      + std::to_string(x.broken_before));
 }
 
 caf::expected<void> write_key_time(const connection& db, const key_time& x) {
-  return write_meta(db, "key_clock", std::to_string(x.begun_us) + ' ' + std::to_string(x.last_undated_id) + ' '
-                                       + std::to_string(x.seen_us) + ' ' + std::to_string(x.since_boot_us) + ' '
-                                       + std::to_string(x.pruned_seq) + ' ' + x.boot);
+  return write_meta(db, "key_clock",
+                    std::to_string(x.begun_us) + ' ' + std::to_string(x.last_undated_id) + ' '
+                      + std::to_string(x.seen_us) + ' ' + std::to_string(x.since_boot_us) + ' '
+                      + std::to_string(x.pruned_seq) + ' ' + x.boot);
 }
 
 std::string new_epoch_id(const clock& time, uint64_t first, std::string_view head_hash) {

@@ -94,9 +94,12 @@ caf::expected<void> log_file::append(std::span<const log_entry> entries) {
 }
 
 caf::expected<bool> log_file::open(bool make) {
-  if (file_ && !file_->db.file_moved() && !files_.log_moved())
+  auto moved = file_ && file_->db.file_moved();
+  if (file_ && !moved && !files_.log_moved())
     return true;
   file_.reset();
+  if (moved)
+    files_.remove_stale_log();
   auto found = look_up(path_);
   if (!found && !make)
     return false;

@@ -59,7 +59,8 @@ std::vector<std::string> files_set_aside(const std::filesystem::path& path) {
   std::vector<std::string> result;
   std::error_code failed;
   auto prefix = path.filename().string() + ".damaged-";
-  for (std::filesystem::directory_iterator i{path.parent_path(), failed}, end; !failed && i != end; i.increment(failed)) {
+  for (std::filesystem::directory_iterator i{path.parent_path(), failed}, end; !failed && i != end;
+       i.increment(failed)) {
     auto name = i->path().filename().string();
     if (name.starts_with(prefix) && !name.ends_with("-wal") && !name.ends_with("-shm"))
       result.push_back(std::move(name));

@@ -18,7 +18,8 @@ namespace {
 
 constexpr const char* transaction_reason = "a request is a transaction of its own; send a list of statements to apply "
                                            "them together";
-constexpr const char* ledger_names_reason = "the name _sluice, and names that begin with _sluice_, belong to the ledger";
+constexpr const char* ledger_names_reason =
+  "the name _sluice, and names that begin with _sluice_, belong to the ledger";
 constexpr const char* one_file_reason = "a broker serves one file per database";
 constexpr const char* pragma_reason = "the broker sets its connections up itself; read pragma_table_info() and its "
                                       "like instead. PRAGMA user_version and defer_foreign_keys = ON are allowed";

@@ -140,6 +140,7 @@ caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found) {
   ledger_is_new_ = s.book.created();
   found.next_seq = s.book.next_seq();
   found.new_epoch = s.book.begun_epoch();
+  found.last_seq = s.book.last_seq();
   found.foreign_commit = changed;
   gone_ = false;
   return caf::unit;

@@ -349,4 +349,20 @@ TEST_CASE("a ledger that begins anew is recorded with the commit that makes it d
   CHECK((found->key == "epoch" && found->commit_seq == 8 && found->db == "app.db"));
 }
 
+TEST_CASE("behind a gap between epochs readers are told of the commit that is there, and writers of the next number") {
+  group_bench b;
+  b.slot.versions().start_at(9);
+  b.disk.last_seq = 3;
+  b.disk.epoch_first = 10;
+  b.send("a", "put t 1 x");
+  CHECK(b.slot.versions().last_commit() == 3);
+  CHECK(b.slot.known_ledger().issued == 9);
+  b.end_group();
+  CHECK(b.seq_of("a") == 10);
+  CHECK(b.slot.versions().last_commit() == 10);
+  b.send("b", "put t 2 x");
+  b.end_group();
+  CHECK(b.seq_of("b") == 11);
+}
+
 } // namespace sluice::test::group_commit_test

@@ -17,6 +17,7 @@ repairs() {
   exits 0 sluice doctor --repair
   has "$out" "began epoch"
   has "$out" "healthy"
+  [[ ! -e app.db-wal && ! -e .sluice/audit.db-wal ]]
   exits 0 sluice exec app.db "INSERT INTO t VALUES (9)" --json
   [[ "$(json '$.commit_seq')" -ge 5 ]] || give_up "given twice: $out"
   exits 0 sluice audit verify

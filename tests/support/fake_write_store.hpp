@@ -3,6 +3,7 @@
 #include "actors/store.hpp"
 #include "tests/support/fake_clock.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -68,6 +69,9 @@ struct fake_disk {
   std::vector<file_event> file_events;
   /// The epoch that transactions begin until one is committed.
   std::string new_epoch;
+  /// The first number of the epoch; commits before it may be missing.
+  uint64_t epoch_first = 1;
+  uint64_t next_seq() const { return std::max(last_seq + 1, epoch_first); }
   bool checkpoint_throws = false;
 
   uint64_t begins = 0;
@@ -115,7 +119,8 @@ public:
     open_ = true;
     pending_ = disk_.durable;
     poisoned_ = false;
-    return begun_transaction{disk_.last_seq + 1, std::exchange(disk_.foreign_commit, false), disk_.new_epoch};
+    return begun_transaction{disk_.next_seq(), std::exchange(disk_.foreign_commit, false), disk_.new_epoch,
+                             disk_.last_seq};
   }
 
   caf::expected<std::optional<write_result>> recall(const write_request& request) override {
@@ -165,7 +170,7 @@ public:
 
   caf::expected<void> commit(uint64_t seq, int64_t, std::span<const ledger_entry> entries) override {
     must(pending_.has_value(), "commit outside a transaction");
-    must(seq == disk_.last_seq + 1, "commit numbers have no gaps");
+    must(seq == disk_.next_seq(), "commit numbers have no gaps");
     must(!entries.empty(), "a commit holds something");
     auto fate = commit_fate::works;
     if (poisoned_)

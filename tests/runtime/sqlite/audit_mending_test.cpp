@@ -143,6 +143,7 @@ TEST_CASE("an audit file that is deleted or moved while it is open is begun anew
     for (const auto* suffix : {"", "-wal", "-shm"})
       std::filesystem::remove(r.root.audit_path().string() + suffix);
   }
+  SECTION("deleted without its log") { std::filesystem::remove(r.root.audit_path()); }
   SECTION("moved") { std::filesystem::rename(r.root.audit_path(), r.dir / "elsewhere.db"); }
   r.append({record("after")});
   CHECK(r.reports.size() == 1);

@@ -211,7 +211,8 @@ TEST_CASE("an audit file of an earlier version learns of epochs and keeps what i
   r.missing();
   r.store.reset();
   REQUIRE(r.meddle("ALTER TABLE databases DROP COLUMN epoch; ALTER TABLE databases DROP COLUMN issued_at;"
-                   "ALTER TABLE databases DROP COLUMN issued_seq") == "");
+                   "ALTER TABLE databases DROP COLUMN issued_seq")
+          == "");
   CHECK(verify_audit_file(r.path));
   r.store = r.reopened();
   auto standing = r.compare().standing;

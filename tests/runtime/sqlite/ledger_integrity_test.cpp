@@ -103,24 +103,23 @@ TEST_CASE("names that only look similar are nobody's business but their owner's"
 
 TEST_CASE("requests cannot make the names of the ledger, spelt in whatever way") {
   ledger_rig rig;
-  const auto* sql =
-    GENERATE("CREATE VIRTUAL TABLE \"_sluice\" USING fts5(a)", "CREATE TABLE [_SLUICE](a)", "CREATE VIEW _sluice AS SELECT 1",
-             "ALTER TABLE t RENAME TO _sluice", "ALTER TABLE t RENAME TO \"_Sluice_x\"", "CREATE TABLE `_sluice_x`(a)",
-             "CREATE TRIGGER x AFTER INSERT ON _SLUICE_KEYS BEGIN SELECT 1; END",
-             "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM _SLUICE_KEYS; END");
+  const auto* sql = GENERATE("CREATE VIRTUAL TABLE \"_sluice\" USING fts5(a)", "CREATE TABLE [_SLUICE](a)",
+                             "CREATE VIEW _sluice AS SELECT 1", "ALTER TABLE t RENAME TO _sluice",
+                             "ALTER TABLE t RENAME TO \"_Sluice_x\"", "CREATE TABLE `_sluice_x`(a)",
+                             "CREATE TRIGGER x AFTER INSERT ON _SLUICE_KEYS BEGIN SELECT 1; END",
+                             "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM _SLUICE_KEYS; END");
   CHECK(rig.refuse(sql).code == errc::not_authorized);
 }
 
 TEST_CASE("rows whose numbers no broker has issued are refused and removed by a repair") {
-  const auto* sql = GENERATE(
-    "INSERT INTO _sluice_commits VALUES (9223372036854775807, 1, x'', x'', x'80')",
-    "INSERT INTO _sluice_commits VALUES (-3, 1, x'', x'', x'80')",
-    "INSERT INTO _sluice_commits VALUES (0, 1, x'', x'', x'80')",
-    "INSERT INTO _sluice_keys VALUES (9223372036854775807, 'x', x'', 1, 1, x'')",
-    "INSERT INTO _sluice_keys VALUES (-1, 'x', x'', 1, 1, x'')",
-    "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 1, 9223372036854775807, x'')",
-    "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 9223372036854775807, 1, x'')",
-    "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 'many', 1, x'')");
+  const auto* sql = GENERATE("INSERT INTO _sluice_commits VALUES (9223372036854775807, 1, x'', x'', x'80')",
+                             "INSERT INTO _sluice_commits VALUES (-3, 1, x'', x'', x'80')",
+                             "INSERT INTO _sluice_commits VALUES (0, 1, x'', x'', x'80')",
+                             "INSERT INTO _sluice_keys VALUES (9223372036854775807, 'x', x'', 1, 1, x'')",
+                             "INSERT INTO _sluice_keys VALUES (-1, 'x', x'', 1, 1, x'')",
+                             "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 1, 9223372036854775807, x'')",
+                             "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 9223372036854775807, 1, x'')",
+                             "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 'many', 1, x'')");
   ledger_rig rig;
   rig.meddle(sql);
   CHECK(rig.refused().code == errc::ledger_damaged);
@@ -130,15 +129,15 @@ TEST_CASE("rows whose numbers no broker has issued are refused and removed by a 
 }
 
 TEST_CASE("tables that were emptied, dropped in part or cut are refused, and repaired without a number given twice") {
-  const auto* sql = GENERATE(
-    "DELETE FROM _sluice_commits; DELETE FROM _sluice_keys; DELETE FROM _sluice_meta",
-    "DELETE FROM _sluice_commits", "DELETE FROM _sluice_meta WHERE name = 'format'", "DROP TABLE _sluice_keys",
-    "DROP TABLE _sluice_commits", "DROP TABLE _sluice_meta", "DELETE FROM _sluice_commits WHERE commit_seq > 2",
-    "DELETE FROM _sluice_commits WHERE commit_seq = 3", "DELETE FROM _sluice_keys",
-    "UPDATE _sluice_meta SET value = 'x' WHERE name = 'epoch'",
-    "UPDATE _sluice_meta SET value = '1 2' WHERE name = 'key_clock'",
-    "UPDATE _sluice_commits SET hash = zeroblob(32) WHERE commit_seq = 5",
-    "UPDATE _sluice_commits SET commit_seq = 4 + 10 WHERE commit_seq = 5");
+  const auto* sql =
+    GENERATE("DELETE FROM _sluice_commits; DELETE FROM _sluice_keys; DELETE FROM _sluice_meta",
+             "DELETE FROM _sluice_commits", "DELETE FROM _sluice_meta WHERE name = 'format'", "DROP TABLE _sluice_keys",
+             "DROP TABLE _sluice_commits", "DROP TABLE _sluice_meta",
+             "DELETE FROM _sluice_commits WHERE commit_seq > 2", "DELETE FROM _sluice_commits WHERE commit_seq = 3",
+             "DELETE FROM _sluice_keys", "UPDATE _sluice_meta SET value = 'x' WHERE name = 'epoch'",
+             "UPDATE _sluice_meta SET value = '1 2' WHERE name = 'key_clock'",
+             "UPDATE _sluice_commits SET hash = zeroblob(32) WHERE commit_seq = 5",
+             "UPDATE _sluice_commits SET commit_seq = 4 + 10 WHERE commit_seq = 5");
   ledger_rig rig;
   rig.meddle(sql);
   // At once, by the broker that has it open, and when it is opened.

@@ -21,9 +21,7 @@ struct key_rig : store_rig {
     store = sqlite::make_write_store(file, config, time);
   }
 
-  static write_request keyed(const std::string& key) {
-    return request_of({{"INSERT INTO t VALUES (1)", {}}}, key);
-  }
+  static write_request keyed(const std::string& key) { return request_of({{"INSERT INTO t VALUES (1)", {}}}, key); }
 
   void write_keyed(const std::string& key) { write(keyed(key)); }
 
