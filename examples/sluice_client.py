@@ -215,10 +215,11 @@ class Store:
         except (FileNotFoundError, ValueError):
             raise ConnectionError("there is no broker") from None
         own = os.path.join(self.root, ".sluice", "broker.sock")
+        published = from_json(info["socket"])
         # It may have come with a copy of another store; older brokers do not say whose it is.
-        if info.get("root", self.identity if info["socket"] == own else None) != self.identity:
+        if info.get("root", self.identity if published == own else None) != self.identity:
             raise ConnectionError("there is no broker of this store")
-        return info["socket"] if os.path.exists(info["socket"]) else own
+        return published if os.path.exists(published) else own
 
 
 def main():

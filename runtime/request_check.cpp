@@ -36,8 +36,8 @@ std::optional<failure> check_name(const char* field, const std::string& name) {
 std::optional<failure> check_text(const char* field, const std::string& name) {
   if (name.size() > max_name_bytes)
     return refusal(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
-  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-  if (std::any_of(name.begin(), name.end(), is_control))
+  auto is_c0_or_del = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::any_of(name.begin(), name.end(), is_c0_or_del))
     return refusal(field, "holds a control character");
   if (!is_utf8(name))
     return refusal(field, "is not valid UTF-8");

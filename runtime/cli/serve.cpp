@@ -145,7 +145,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   std::thread talk;
   if (options.stdio)
     talk = std::thread{[&] {
-      serve_stdio(options.root);
+      serve_stdio(options.root, note);
       stop.set("end of stdin");
     }};
   auto reason = stop.wait();
@@ -171,7 +171,7 @@ int run(serve_options options, const serve_hooks& hooks) {
   raise_descriptor_limit();
   // A program of its own for stdio alone is a client like others: many may run side by side.
   if (options.stdio && options.http.empty() && options.idle_s == 0) {
-    auto served = serve_stdio(options.root);
+    auto served = serve_stdio(options.root, note);
     return served ? done : fail(served.error(), false);
   }
   auto stopped = serve(options, hooks);

@@ -2,6 +2,7 @@
 
 #include "runtime/descriptor.hpp"
 #include "runtime/doctor/processes.hpp"
+#include "runtime/json_text.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -86,8 +87,8 @@ leadership look_at_leadership(const fs::path& root) {
   if (info.is_object() && !x.is_copied) {
     if (info.contains("pid") && info["pid"].is_number_integer())
       x.named = info["pid"].get<pid_t>();
-    if (info.contains("socket") && info["socket"].is_string())
-      socket_path = info["socket"].get<std::string>();
+    if (auto path = text_from_json(info.value("socket", nlohmann::json{})))
+      socket_path = *path;
   }
   look_at_claims(x, folder, identity);
   x.lock_holder = choose(find_lock_holders({folder / "broker.lock"})[0], {x.named, x.claim_holder});

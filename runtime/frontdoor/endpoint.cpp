@@ -127,7 +127,7 @@ caf::expected<void> publish(const store_root& root, const broker_info& info) {
                     {"protocol", info.protocol},
                     {"version", info.version},
                     {"root", as_json(info.root.value_or(root.identity()))},
-                    {"socket", info.socket.native()},
+                    {"socket", text_as_json(info.socket.native())},
                     {"http", info.http},
                     {"transient", info.transient},
                     {"started_us", info.started_us}});
@@ -163,7 +163,7 @@ std::optional<broker_info> read_info(const store_root& root) {
     x.pid = document.at("pid").get<pid_t>();
     x.protocol = document.at("protocol").get<int>();
     x.version = document.at("version").get<std::string>();
-    auto socket = document.at("socket").get<std::string>();
+    auto socket = text_from_json(document.at("socket"));
     x.http = document.at("http").get<std::string>();
     x.transient = document.at("transient").get<bool>();
     x.started_us = document.at("started_us").get<int64_t>();
@@ -173,9 +173,9 @@ std::optional<broker_info> read_info(const store_root& root) {
         return std::nullopt;
       x.root = *identity;
     }
-    if (x.pid <= 0 || !is_socket_name(socket))
+    if (x.pid <= 0 || !socket || !is_socket_name(*socket))
       return std::nullopt;
-    x.socket = std::move(socket);
+    x.socket = std::move(*socket);
     return x;
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;

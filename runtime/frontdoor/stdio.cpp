@@ -36,9 +36,9 @@ void print_line(const std::string& line) {
 
 } // namespace
 
-caf::expected<void> serve_stdio(const std::filesystem::path& root) {
+caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function<void(std::string_view)> warn) {
   client_options options;
-  options.warn = [](std::string_view text) { std::cerr << "sluice: " << text << '\n'; };
+  options.warn = std::move(warn);
   auto store = open_client(root, std::move(options));
   if (!store)
     return std::move(store.error());

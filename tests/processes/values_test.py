@@ -236,6 +236,24 @@ def test_what_is_no_value_and_not_utf8_is_refused_and_not_changed(scene):
     is_equal(sorted(x for x in os.listdir(scene.store) if not x.startswith((".", "app.db"))), [])
 
 
+def test_a_folder_whose_name_is_not_utf8_is_a_store_like_any_other(scene):
+    store = os.path.join(os.fsencode(scene.store), b"caf\xe9")
+    os.mkdir(store)
+    for i in range(2):
+        status, _, err = run_bytes(scene, "exec", store + b"/app.db", "CREATE TABLE IF NOT EXISTS t (a)")
+        is_equal((status, err), (0, b""))
+    with open(store + b"/.sluice/broker.json") as file:
+        is_equal(json.load(file)["socket"], as_json(store + b"/.sluice/broker.sock"))
+    with Store(os.fsdecode(store)) as client:
+        client.write("app.db", "INSERT INTO t VALUES (?)", [1])
+    status, out, _ = run_bytes(scene, "query", store + b"/app.db", "SELECT a FROM t", "--csv")
+    is_equal((status, out), (0, b"a\r\n1\r\n"))
+    status, out, _ = run_bytes(scene, "status", store)
+    is_true(status == 0 and b"caf\\xe9" in out, str(out))
+    is_equal(run_bytes(scene, "doctor", store)[0], 0)
+    is_equal(run_bytes(scene, "stop", store)[0], 0)
+
+
 def test_large_integers_come_as_texts_or_tagged_and_go_back(scene):
     scene.serve("--http", "127.0.0.1:0")
     rows = [[x] for x in LARGE + [2**53, 5]]
@@ -276,6 +294,11 @@ def test_large_integers_come_as_texts_or_tagged_and_go_back(scene):
     pipe.close()
     is_equal(scene.run("query", "app.db", ask["sql"], "--json", "--integers", "text").good().json()["rows"], texts)
     is_equal(scene.run("query", "app.db", ask["sql"], "--json").good().json()["rows"], rows)
+    written = scene.run("exec", "app.db", f"INSERT INTO t VALUES ({2**63 - 2}, 1) RETURNING id", "--json", "--integers",
+                        "tagged").good().json()["results"][0]
+    is_equal((written["rows"], written["last_insert_rowid"]), ([[{"$integer": str(2**63 - 2)}]],
+                                                               {"$integer": str(2**63 - 2)}))
+    is_equal(scene.run("query", "app.db", "SELECT 1", "--integers", "text").status, 2)
 
 
 def test_a_cut_answer_has_an_exit_status_of_its_own(scene):

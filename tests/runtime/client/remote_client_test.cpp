@@ -34,6 +34,28 @@ TEST_CASE("writes and reads travel as they were given, and come back as they wer
   CHECK(leader->greetings() == 1);
 }
 
+TEST_CASE("values of any bytes travel, and what else is not UTF-8 is refused without being sent") {
+  client_rig r;
+  auto waiting = GENERATE(true, false);
+  auto leader = r.lead(after(0, {}));
+  auto x = r.open();
+  auto fine = insert();
+  fine.statements[0].params = {"caf\xe9"};
+  CHECK(write_by(waiting, *x, fine));
+  CHECK(params(leader->requests().back()).at("statements")[0].at("params") == json::parse(R"([{"$text":"Y2Fm6Q=="}])"));
+  auto changed_sql = insert();
+  changed_sql.statements[0].sql = "INSERT INTO t VALUES ('caf\xe9')";
+  auto changed_agent = insert();
+  changed_agent.agent = "\xff";
+  for (const auto& [request, field] : {std::pair{changed_sql, "statements[0].sql"}, {changed_agent, "agent"}}) {
+    auto refused = why(write_by(waiting, *x, request));
+    CHECK(refused.code == errc::invalid_request);
+    CHECK(refused.outcome == outcome::not_committed);
+    CHECK_THAT(refused.message, Catch::StartsWith(field) && Contains("UTF-8"));
+  }
+  CHECK(leader->requests().size() == 1);
+}
+
 TEST_CASE("writes without a key get one of their own, if that is wanted") {
   client_rig r;
   auto leader = r.lead(after(0, {}));
