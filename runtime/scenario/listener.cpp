@@ -29,10 +29,7 @@ caf::expected<json> listener::begin(const json& params) {
   auto root = store_root::open(root_);
   if (!root)
     return std::move(root.error());
-  caf::expected<std::optional<descriptor>> connection{std::nullopt};
-  for (const auto& socket : leader_sockets(*root))
-    if (connection && !*connection)
-      connection = connect_to(socket.path);
+  auto connection = connect_to_leader(*root);
   if (!connection)
     return std::move(connection.error());
   std::array<int, 2> ends{-1, -1};

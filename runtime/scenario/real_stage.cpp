@@ -250,8 +250,9 @@ private:
     else if (auto there = (*way)->call("ping", json::object()); !there)
       return there;
     auto root = store_root::open(store_);
-    auto socket = root ? leader_socket(*root) : caf::expected<fs::path>{std::move(root.error())};
-    auto connection = socket ? connect_to(*socket) : caf::expected<std::optional<descriptor>>{socket.error()};
+    if (!root)
+      return std::move(root.error());
+    auto connection = connect_to_leader(*root);
     if (!connection)
       return std::move(connection.error());
     if (!*connection)
