@@ -48,8 +48,9 @@ public:
   void set_waker(waker wake);
 
   /// Takes an entry with the time of now. Never fails, and waits for nobody but other threads in the same place.
-  /// What is no UTF-8 is replaced, messages are cut at their limit, names at 256 characters. The first entry into an
-  /// empty queue has it flushed after the interval, a full batch at once; as long as nobody logs nobody is woken.
+  /// Bytes that are not UTF-8 are escaped (`\xNN`), messages are cut at their limit, names at 256 characters. The first
+  /// entry into an empty queue has it flushed after the interval, a full batch at once; as long as nobody logs nobody
+  /// is woken.
   void push(log_level level, std::string_view source, std::string_view message, std::string_view agent = {}) noexcept;
 
   /// Up to `most` of the oldest, which count as waiting until `written` or `put_back` is told.

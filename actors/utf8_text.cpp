@@ -8,8 +8,6 @@ namespace sluice {
 
 namespace {
 
-constexpr std::string_view replacement = "\xef\xbf\xbd";
-
 // Bytes at the front that are ASCII, each a character; told eight at a time.
 size_t ascii_prefix(std::string_view text) {
   size_t size = 0;
@@ -53,6 +51,23 @@ utf8_character first_character(std::string_view text) noexcept {
 }
 
 bool is_utf8(std::string_view text) noexcept {
+  // Most text is ASCII; without a way out of the loop, the compiler looks at many bytes at once.
+  constexpr uint64_t high_bits = 0x8080808080808080ULL;
+  uint64_t seen = 0;
+  uint64_t chunk = 0;
+  for (size_t at = 0; at + 8 <= text.size(); at += 8) {
+    std::memcpy(&chunk, text.data() + at, 8);
+    seen |= chunk;
+  }
+  if (text.size() >= 8) {
+    std::memcpy(&chunk, text.data() + text.size() - 8, 8);
+    seen |= chunk;
+  } else {
+    for (auto c : text)
+      seen |= static_cast<unsigned char>(c);
+  }
+  if ((seen & high_bits) == 0)
+    return true;
   for (;;) {
     text.remove_prefix(ascii_prefix(text));
     if (text.empty())
@@ -98,28 +113,16 @@ std::string escape_invalid_utf8(std::string_view text) {
 }
 
 cut_text take_characters(std::string_view text, size_t most) {
-  cut_text result;
-  // What has been looked at, and how much of it has been taken over.
+  if (!is_utf8(text))
+    return take_characters(escape_invalid_utf8(text), most);
   size_t at = 0;
-  size_t taken = 0;
   while (at < text.size() && most > 0) {
     auto rest = text.substr(at);
-    if (auto plain = ascii_prefix(rest.substr(0, most)); plain > 0) {
-      at += plain;
-      most -= plain;
-      continue;
-    }
-    auto size = first_character(rest).size;
-    if (size == 0) {
-      result.text.append(text, taken, at - taken).append(replacement);
-      taken = at + 1;
-    }
-    at += std::max<size_t>(size, 1);
-    --most;
+    auto plain = ascii_prefix(rest.substr(0, most));
+    at += plain > 0 ? plain : first_character(rest).size;
+    most -= std::max<size_t>(plain, 1);
   }
-  result.text.append(text, taken, at - taken);
-  result.cut = at < text.size();
-  return result;
+  return {std::string{text.substr(0, at)}, at < text.size()};
 }
 
 } // namespace sluice

@@ -40,8 +40,8 @@ struct cut_text {
   bool cut = false;
 };
 
-/// The first `most` characters (code points) of `text`, as valid UTF-8: each byte that belongs to no character becomes
-/// U+FFFD, and counts as one. For texts that people read, such as log messages; never for values of a database.
+/// The first `most` characters (code points) of `text` after `escape_invalid_utf8`, so valid UTF-8. For texts that
+/// people read, such as log messages; never for values of a database.
 cut_text take_characters(std::string_view text, size_t most);
 
 } // namespace sluice

@@ -14,9 +14,6 @@ void prepared_statement::finalizer::operator()(sqlite3_stmt* stmt) const noexcep
 caf::expected<prepared_statement> prepared_statement::prepare(const connection& db, std::string_view sql) {
   if (sql.find('\0') != std::string_view::npos || !is_utf8(sql))
     return make_error(errc::invalid_request, "the SQL is not UTF-8 text");
-  if (!fits_utf16(sql) && stores_utf16(db.handle()))
-    return make_error(errc::invalid_request, "the SQL holds U+FFFE or U+FFFF, which SQLite replaces in a UTF-16 "
-                                             "database; give the text as a blob");
   if (sql.size() > static_cast<size_t>(sqlite3_limit(db.handle(), SQLITE_LIMIT_SQL_LENGTH, -1)))
     return make_error(errc::too_large, "the SQL is longer than SQLite's limit");
   sqlite3_stmt* raw = nullptr;
@@ -95,7 +92,7 @@ void prepared_statement::reset() noexcept {
   if (borrows_)
     sqlite3_clear_bindings(handle());
   borrows_ = false;
-  in_utf8_ = false;
+  encoding_ = encoding::unknown;
   inexact_text_ = false;
   bind_error_ = SQLITE_OK;
 }
@@ -134,10 +131,18 @@ value prepared_statement::column(int column) const {
   }
 }
 
+// A constant stays converted in the rows that follow, so that its encoding then says nothing of the others.
+void prepared_statement::look_at_text(int column) noexcept {
+  auto in_utf16 = is_in_utf16(handle(), column);
+  if (encoding_ == encoding::unknown)
+    encoding_ = in_utf16 ? encoding::utf16 : encoding::utf8;
+  inexact_text_ = inexact_text_ || (in_utf16 && has_lone_surrogate(handle(), column));
+}
+
 size_t prepared_statement::column_footprint(int column) noexcept {
   auto type = sqlite3_column_type(handle(), column);
-  if (type == SQLITE_TEXT && !in_utf8_ && has_lone_surrogate(handle(), column, in_utf8_))
-    inexact_text_ = true;
+  if (type == SQLITE_TEXT && encoding_ != encoding::utf8)
+    look_at_text(column);
   auto sized = type == SQLITE_TEXT || type == SQLITE_BLOB;
   return sizeof(value) + (sized ? static_cast<size_t>(sqlite3_column_bytes(handle(), column)) : 0);
 }

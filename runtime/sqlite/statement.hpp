@@ -74,12 +74,14 @@ private:
   };
 
   void note(int code) noexcept;
+  void look_at_text(int column) noexcept;
 
   std::unique_ptr<sqlite3_stmt, finalizer> handle_;
   int bind_error_ = 0;
   bool borrows_ = false;
-  // Of this execution: its text is known to be UTF-8, and need not be looked at.
-  bool in_utf8_ = false;
+  // Of this execution: how the database keeps text, as the first one was before anything converted it.
+  enum class encoding : uint8_t { unknown, utf8, utf16 };
+  encoding encoding_ = encoding::unknown;
   bool inexact_text_ = false;
 };
 

@@ -1,8 +1,10 @@
 #include "runtime/sqlite/statement_analysis.hpp"
 
+#include "actors/utf8_text.hpp"
 #include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/ledger_schema.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
+#include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
@@ -68,6 +70,10 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   auto keyword = leading_keyword(sql);
   if (const auto* reason = reason_for(keyword))
     return make_error(errc::invalid_request, not_allowed(keyword, reason));
+  // Not while recording: it asks by a pragma. SQL that is not UTF-8 is refused below.
+  if (is_utf8(sql) && !fits_utf16(sql) && stores_utf16(db_.handle()))
+    return make_error(errc::invalid_request, "the SQL holds U+FFFE or U+FFFF, which SQLite replaces in a UTF-16 "
+                                             "database; give the text as a blob");
   recording seen;
   seen.pragma = keyword == "PRAGMA";
   // It would act all the same.

@@ -55,15 +55,16 @@ bool stores_utf16(sqlite3* db) noexcept {
   return result;
 }
 
-bool has_lone_surrogate(sqlite3_stmt* stmt, int column, bool& in_utf8) noexcept {
-  auto encoding = sqlite3_value_encoding(sqlite3_column_value(stmt, column));
-  in_utf8 = encoding == SQLITE_UTF8;
-  if (in_utf8)
-    return false;
+bool is_in_utf16(sqlite3_stmt* stmt, int column) noexcept {
+  return sqlite3_value_encoding(sqlite3_column_value(stmt, column)) != SQLITE_UTF8;
+}
+
+bool has_lone_surrogate(sqlite3_stmt* stmt, int column) noexcept {
+  auto little_endian = sqlite3_value_encoding(sqlite3_column_value(stmt, column)) == SQLITE_UTF16LE;
   // The bytes as they are, and their number without a conversion.
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(stmt, column));
   auto size = static_cast<size_t>(sqlite3_column_bytes16(stmt, column));
-  return bytes && !is_well_formed({bytes, size}, encoding == SQLITE_UTF16LE);
+  return bytes && !is_well_formed({bytes, size}, little_endian);
 }
 
 caf::error inexact_text(std::string_view name) {

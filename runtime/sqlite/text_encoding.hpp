@@ -17,10 +17,11 @@ bool fits_utf16(std::string_view text) noexcept;
 /// Whether the database keeps text as UTF-16. Asks SQLite: not for every value.
 bool stores_utf16(sqlite3* db) noexcept;
 
-/// Whether the current row's value of `column`, which is TEXT, is UTF-16 that UTF-8 cannot say: a surrogate without its
-/// other half, or half a unit. To be asked before anything converts the value. Sets `in_utf8` when the value, and so
-/// every text of this execution, is in UTF-8.
-bool has_lone_surrogate(sqlite3_stmt* stmt, int column, bool& in_utf8) noexcept;
+/// Whether the current row's value of `column`, which is TEXT, is in UTF-16: false once something has converted it.
+bool is_in_utf16(sqlite3_stmt* stmt, int column) noexcept;
+
+/// Whether such a value cannot be said in UTF-8: a surrogate without its other half, or half a unit. @pre `is_in_utf16`
+bool has_lone_surrogate(sqlite3_stmt* stmt, int column) noexcept;
 
 /// `errc::invalid_request` for such a value of the column `name`.
 caf::error inexact_text(std::string_view name);

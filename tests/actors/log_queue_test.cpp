@@ -170,8 +170,8 @@ TEST_CASE("of entries put back without room the oldest are lost, and missing is 
   CHECK(batch.entries[0].message == "2");
 }
 
-TEST_CASE("messages are cut at their limit, names at 256 characters, and bad bytes replaced") {
-  fixture f{{10, 10, 2s, 5}};
+TEST_CASE("messages are cut at their limit, names at 256 characters, and bad bytes escaped") {
+  fixture f{{10, 10, 2s, 8}};
   f.aut.push(log_level::info, std::string(300, 's'),
              "ab\xff\xe2\x82\xac"
              "def",
@@ -179,7 +179,7 @@ TEST_CASE("messages are cut at their limit, names at 256 characters, and bad byt
   f.aut.push(log_level::info, "s", "12345");
   auto batch = f.aut.take(2);
   CHECK(batch.entries[0].message
-        == "ab\xef\xbf\xbd\xe2\x82\xac"
+        == "ab\\xff\xe2\x82\xac"
            "d");
   CHECK(batch.entries[0].source == std::string(256, 's'));
   CHECK(batch.entries[0].agent == std::string(256, 'a'));

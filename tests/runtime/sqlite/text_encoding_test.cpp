@@ -51,6 +51,14 @@ TEST_CASE("text comes back from a UTF-16 database as it went in, or is refused")
   }
 }
 
+TEST_CASE("a UTF-8 database keeps what UTF-16 cannot hold, from SQL and from parameters") {
+  table_rig rig;
+  rig.write("INSERT INTO t(a) VALUES ('\xef\xbf\xbe'), (?)", {"\xef\xbf\xbf \xed\xa0\x80"});
+  CHECK(rig.read_one("SELECT a FROM t WHERE id = 1") == value{"\xef\xbf\xbe"});
+  CHECK(rig.read_one("SELECT a || '\xef\xbf\xbe' FROM t WHERE id = 2")
+        == value{"\xef\xbf\xbf \xed\xa0\x80\xef\xbf\xbe"});
+}
+
 TEST_CASE("half a surrogate pair is refused with its column, and can be read as a blob") {
   struct half {
     const char* encoding;
@@ -67,6 +75,7 @@ TEST_CASE("half a surrogate pair is refused with its column, and can be read as 
     auto why = failure_of(rig.try_read("SELECT id, a FROM t"));
     CHECK(why.code == errc::invalid_request);
     CHECK_THAT(why.message, Contains("'a'") && Contains("AS BLOB"));
+    CHECK(failure_of(rig.try_read("SELECT 'constant', a FROM t ORDER BY id")).code == errc::invalid_request);
     CHECK(rig.read_one("SELECT CAST(a AS BLOB) FROM t WHERE id = 2") == value{blob{bytes}});
     CHECK(rig.read_one("SELECT a FROM t WHERE id = 1") == value{"fine"});
     CHECK(rig.refuse((insert + " RETURNING a").c_str()).code == errc::invalid_request);
