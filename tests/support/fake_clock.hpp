@@ -23,7 +23,7 @@ public:
   void advance(std::chrono::nanoseconds by) { elapsed_ns_ += by.count(); }
 
   /// Sets the wall clock forward or back; no time passes.
-  void set_wall(std::chrono::microseconds by) { set_by_us_ += by.count(); }
+  void set_wall(std::chrono::microseconds by) { jump(by); }
 
 private:
   std::chrono::microseconds elapsed() const {
