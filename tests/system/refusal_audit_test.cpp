@@ -101,7 +101,7 @@ struct shared_store {
 TEST_CASE("every request that is refused is on record, with its agent, method, database and reason",
           "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
+  raw_line_client guest{x.socket()};
   auto id = 0;
   for (const auto& [agent, what] : attempts()) {
     auto params = what.params;
@@ -115,7 +115,7 @@ TEST_CASE("every request that is refused is on record, with its agent, method, d
 
 TEST_CASE("a request that is refused with no usable name is on record under its connection's", "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
+  raw_line_client guest{x.socket()};
   guest.send(request(1, "write", {{"db", "app.db"}, {"statements", one_row}, {"agent", "sluice:buffer"}}));
   auto refused = guest.answer();
   CHECK(refused.at("error").at("data").at("field") == "agent");
@@ -145,7 +145,7 @@ TEST_CASE("a request that is refused with no usable name is on record under its 
 
 TEST_CASE("what changes something without being a write is on record when it is done", "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
+  raw_line_client guest{x.socket()};
   auto id = 0;
   for (const auto& [method, params] :
        std::vector<std::pair<std::string, json>>{{"flush", {{"agent", "flush"}}},
@@ -241,7 +241,7 @@ TEST_CASE("a client that leads by itself has its refused requests on record", "[
 
 TEST_CASE("a flood of refused requests is counted in few records", "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
+  raw_line_client guest{x.socket()};
   constexpr auto size = 20'000;
   std::thread flood{[&] {
     for (auto i = 0; i < size; ++i)
