@@ -107,7 +107,7 @@ TEST_CASE("requests that wait for their database to open keep their order", "[sy
   std::string all;
   for (int i = 0; i < 200; ++i) {
     auto sql = i == 0 ? std::string{"CREATE TABLE t (x)"} : "INSERT INTO t VALUES (" + std::to_string(i) + ")";
-    all += request(i, "write", {{"db", "app.db"}, {"statements", {{{"sql", sql}}}}});
+    all += request_line(i, "write", {{"db", "app.db"}, {"statements", {{{"sql", sql}}}}});
   }
   guest.send(all);
   for (int i = 0; i < 200; ++i)
@@ -124,7 +124,7 @@ TEST_CASE("a subscriber hears what the host itself writes", "[system]") {
   auto db = must(x.leader.open_database("app.db"));
   must(db.write("host", "CREATE TABLE t (x)"));
   raw_line_client guest{folder.path() / ".sluice" / "broker.sock"};
-  guest.send(request(1, "subscribe", {{"db", "app.db"}, {"tables", {"t"}}}));
+  guest.send(request_line(1, "subscribe", {{"db", "app.db"}, {"tables", {"t"}}}));
   auto as_of = guest.answer().at("result").at("as_of_seq").get<uint64_t>();
   auto written = must(db.write("host", "INSERT INTO t VALUES (1)"));
   auto told = guest.answer();

@@ -138,7 +138,8 @@ private:
   std::string buffer_;
 };
 
-inline std::string request(int id, const std::string& method, const nlohmann::json& params = nlohmann::json::array()) {
+inline std::string request_line(int id, const std::string& method,
+                                const nlohmann::json& params = nlohmann::json::array()) {
   return nlohmann::json{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}.dump() + "\n";
 }
 
