@@ -14,11 +14,6 @@ inline constexpr size_t max_name_bytes = 256;
 /// Agents whose names begin with this, in any letter case, are parts of the broker.
 inline constexpr std::string_view reserved_agents = "sluice:";
 
-/// Whether UTF-8 text holds a character that acts on a terminal or on the text around it instead of being shown: C0,
-/// DEL and C1 controls (up to U+009F), and the controls of writing direction (U+061C, U+200E, U+200F, U+202A to U+202E,
-/// U+2066 to U+2069).
-bool has_control_character(std::string_view text) noexcept;
-
 /// Why `name` is none for a request, as "holds a control character"; nothing if it is one. Empty is a name.
 std::optional<std::string> why_no_name(std::string_view name);
 

@@ -56,13 +56,12 @@ enum class request_type : uint8_t {
 namespace detail {
 
 inline constexpr std::array<std::string_view, 31> request_words{
-  "write",          "read",          "cache_hit",  "foreign_commit",  "audit_gap",
-  "buffered",       "ledger_epoch",  "repair",     "file_event",      "journal_recovery",
-  "buffer.put",     "buffer.get",    "buffer.rejected", "buffer.requeue",
-  "buffer.discard", "flush",         "cancel",     "shutdown",        "subscribe",
-  "unsubscribe",    "hello",         "ping",       "status",          "audit.list",
-  "audit.verify",   "audit.refused", "log",        "logs.recent",     "retry.reset",
-  "open",           "other"};
+  "write",           "read",           "cache_hit",      "foreign_commit", "audit_gap",   "buffered",
+  "ledger_epoch",    "repair",         "file_event",     "journal_recovery", "buffer.put", "buffer.get",
+  "buffer.rejected", "buffer.requeue", "buffer.discard", "flush",          "cancel",      "shutdown",
+  "subscribe",       "unsubscribe",    "hello",          "ping",           "status",      "audit.list",
+  "audit.verify",    "audit.refused",  "log",            "logs.recent",    "retry.reset", "open",
+  "other"};
 static_assert(request_words.size() == static_cast<size_t>(request_type::other) + 1);
 
 } // namespace detail

@@ -14,9 +14,12 @@ std::chrono::microseconds machine_clock::since_boot() const {
 }
 
 std::string machine_clock::boot() const {
-  std::ifstream in{"/proc/sys/kernel/random/boot_id"};
-  std::string id;
-  in >> id;
+  static const auto id = [] {
+    std::ifstream in{"/proc/sys/kernel/random/boot_id"};
+    std::string result;
+    in >> result;
+    return result;
+  }();
   return id;
 }
 

@@ -1,7 +1,7 @@
 #include "runtime/request_check.hpp"
 
 #include "actors/names.hpp"
-#include "runtime/sqlite/utf8.hpp"
+#include "actors/utf8_text.hpp"
 
 #include <algorithm>
 #include <set>
@@ -39,7 +39,7 @@ std::optional<failure> check_text(const char* field, const std::string& name) {
   auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   if (std::any_of(name.begin(), name.end(), is_control))
     return refusal(field, "holds a control character");
-  if (!sqlite::is_utf8(name))
+  if (!is_utf8(name))
     return refusal(field, "is not valid UTF-8");
   return std::nullopt;
 }

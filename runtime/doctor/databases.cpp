@@ -26,6 +26,11 @@ finding judge_pages(const std::string& db, const sqlite::inspection& x) {
 
 finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
   constexpr const char* compare = "compare with a backup; somebody with write access changed it past the broker";
+  if (x.ledger && !x.ledger->intact())
+    return {severity::problem, "ledger", db,
+            fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
+                        x.ledger->reason, x.ledger->broken, x.ledger->records),
+            std::string{compare} + "; " + repair};
   if (x.ledger_error && x.ledger_error->code == errc::ledger_damaged)
     return {severity::problem, "ledger", db, x.ledger_error->message, repair};
   if (x.ledger_error)
@@ -36,11 +41,6 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
             "sluice doctor --deep takes the time it needs"};
   if (!x.ledger)
     return {severity::ok, "ledger", db, "it has no ledger yet; the first write makes one"};
-  if (!x.ledger->intact())
-    return {severity::problem, "ledger", db,
-            fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
-                        x.ledger->reason, x.ledger->broken, x.ledger->records),
-            std::string{compare} + "; " + repair};
   return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
 }
 

@@ -45,24 +45,32 @@ void client_port::call(const std::string& method, json params, rpc::answer_to do
   if (!service_port::knows(method))
     return refuse(method, params, rpc::unknown_method(method), done);
   if (method == "subscribe" || method == "unsubscribe" || method == "hello")
-    return refuse(
-      method, params,
-      rpc::error_of(describe(make_error(errc::invalid_request, method + " is for connections to the socket itself"))),
-      done);
-  if (method == "write")
-    if (auto request = rpc::write_from_json(params)) {
-      auto integers = request->integers;
-      return answer_later(result_of(to_.write_async(std::move(*request)), integers), std::move(done));
-    }
-  if (method == "read")
-    if (auto request = rpc::read_from_json(params)) {
-      auto integers = request->integers;
-      return answer_later(result_of(to_.read_async(std::move(*request)), integers), std::move(done));
-    }
+    return refuse(method, params,
+                  make_error(errc::invalid_request, method + " is for connections to the socket itself"), done);
+  // The client library would put its own deadline in the place of one that is wrong.
+  if (method == "write") {
+    auto request = rpc::write_from_json(params);
+    if (!request)
+      return refuse(method, params, request.error(), done);
+    auto integers = request->integers;
+    return answer_later(result_of(to_.write_async(std::move(*request)), integers), std::move(done));
+  }
+  if (method == "read") {
+    auto request = rpc::read_from_json(params);
+    if (!request)
+      return refuse(method, params, request.error(), done);
+    auto integers = request->integers;
+    return answer_later(result_of(to_.read_async(std::move(*request)), integers), std::move(done));
+  }
   if (params.is_null())
     params = json::object();
   // Of these, one that is malformed is refused by the leader, who also records it.
   answer_later([this, method, params = std::move(params)] { return to_.call(method, params); }, std::move(done));
+}
+
+void client_port::refuse(const std::string& method, const json& params, const caf::error& why,
+                         const rpc::answer_to& done) {
+  refuse(method, params, rpc::error_of(describe(why)), done);
 }
 
 void client_port::refuse(const std::string& method, const json& params, rpc::error why, const rpc::answer_to& done) {

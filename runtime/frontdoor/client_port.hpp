@@ -23,6 +23,8 @@ private:
   static constexpr size_t max_notes = 4;
 
   void refuse(const std::string& method, const nlohmann::json& params, rpc::error why, const rpc::answer_to& done);
+  void refuse(const std::string& method, const nlohmann::json& params, const caf::error& why,
+              const rpc::answer_to& done);
 
   // Gives what `wait` comes back with.
   template <class Wait> void answer_later(Wait wait, rpc::answer_to done);

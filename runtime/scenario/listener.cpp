@@ -25,19 +25,30 @@ listener::~listener() {
     thread_.join();
 }
 
-caf::expected<json> listener::begin(const json& params) {
-  auto root = store_root::open(root_);
+caf::expected<descriptor> connect_to_broker(const std::filesystem::path& store) {
+  auto root = store_root::open(store);
   if (!root)
     return std::move(root.error());
-  auto connection = connect_to_leader(*root);
+  for (const auto& socket : leader_sockets(*root)) {
+    auto connection = connect_to(socket.path);
+    if (!connection)
+      return std::move(connection.error());
+    if (*connection)
+      return std::move(**connection);
+  }
+  return make_error(errc::unavailable, "nobody answers at the broker's socket");
+}
+
+caf::expected<json> listener::begin(const json& params) {
+  auto connection = connect_to_broker(root_);
   if (!connection)
     return std::move(connection.error());
   std::array<int, 2> ends{-1, -1};
-  if (!*connection || pipe2(ends.data(), O_CLOEXEC) != 0)
-    return make_error(errc::unavailable, "nobody answers at the broker's socket");
+  if (pipe2(ends.data(), O_CLOEXEC) != 0)
+    return make_error(errc::unavailable, "there are no more descriptors");
   stopped_ = descriptor{ends[0]};
   stop_ = descriptor{ends[1]};
-  link_ = line_link{std::move(**connection), descriptor{}};
+  link_ = line_link{std::move(*connection), descriptor{}};
   link_.send({{"jsonrpc", "2.0"}, {"id", 1}, {"method", "subscribe"}, {"params", params}});
   auto answer = link_.receive(answer_limit);
   if (!answer)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/descriptor.hpp"
 #include "runtime/scenario/line_link.hpp"
 
 #include <filesystem>
@@ -7,6 +8,10 @@
 #include <thread>
 
 namespace sluice::scenario {
+
+/// A connection to the socket of the broker that serves the store. `errc::unavailable` when nobody answers; does not
+/// block.
+caf::expected<descriptor> connect_to_broker(const std::filesystem::path& store);
 
 /// One subscription, on a connection of its own: clients of the library have none. Ends with its destruction.
 class listener {

@@ -2,8 +2,6 @@
 
 #include "messages/error.hpp"
 #include "runtime/client.hpp"
-#include "runtime/frontdoor/client/connect.hpp"
-#include "runtime/frontdoor/endpoint.hpp"
 #include "runtime/scenario/events.hpp"
 #include "runtime/scenario/file_events.hpp"
 #include "runtime/scenario/foreigner.hpp"
@@ -249,15 +247,10 @@ private:
       return std::move(way.error());
     else if (auto there = (*way)->call("ping", json::object()); !there)
       return there;
-    auto root = store_root::open(store_);
-    if (!root)
-      return std::move(root.error());
-    auto connection = connect_to_leader(*root);
+    auto connection = connect_to_broker(store_);
     if (!connection)
       return std::move(connection.error());
-    if (!*connection)
-      return make_error(errc::unavailable, "nobody answers at the broker's socket");
-    line_link{std::move(**connection), descriptor{}}.send(
+    line_link{std::move(*connection), descriptor{}}.send(
       {{"jsonrpc", "2.0"}, {"id", 1}, {"method", "write"}, {"params", as_write(fields)}});
     return json::object();
   }

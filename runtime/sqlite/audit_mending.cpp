@@ -27,8 +27,6 @@ public:
     if (auto there = look_after_file(); !there)
       return there;
     auto done = store_->append(records);
-    if (done)
-      files_.note();
     if (done || code_of(done.error()) != errc::corrupt)
       return done;
     auto mended = begin_anew(done.error());
@@ -128,10 +126,7 @@ private:
       if (found)
         std::move(found->missing.begin(), found->missing.end(), std::back_inserter(records));
     }
-    auto done = store_->append(records);
-    if (done)
-      files_.note();
-    return done;
+    return store_->append(records);
   }
 
   const store_root root_;

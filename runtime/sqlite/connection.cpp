@@ -194,6 +194,15 @@ bool connection::file_moved() const noexcept {
   return sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
+bool connection::has_log() const {
+  sqlite3_stmt* stmt = nullptr;
+  auto is_wal = sqlite3_prepare_v2(handle(), "PRAGMA journal_mode", -1, &stmt, nullptr) == SQLITE_OK
+                && sqlite3_step(stmt) == SQLITE_ROW
+                && sqlite3_stricmp(reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)), "wal") == 0;
+  sqlite3_finalize(stmt);
+  return is_wal;
+}
+
 void connection::keep_log_on_close() noexcept {
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }

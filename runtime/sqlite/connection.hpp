@@ -58,6 +58,9 @@ public:
   /// Whether the path no longer leads to the open file, because someone moved, replaced or deleted it. One `stat`.
   bool file_moved() const noexcept;
 
+  /// Whether the database is in WAL mode.
+  bool has_log() const;
+
   /// Closing will leave the write-ahead log as it is: for files that were replaced.
   void keep_log_on_close() noexcept;
 

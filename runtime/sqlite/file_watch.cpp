@@ -16,6 +16,12 @@ void file_watch::note() noexcept {
 
 bool file_watch::moved() const noexcept { return look_up(path_) != file_; }
 
-bool file_watch::log_moved() const noexcept { return log_ != file_id{} && look_up(log_path_) != log_; }
+bool file_watch::log_moved() noexcept {
+  auto now = look_up(log_path_);
+  // A connection that has not read yet has no log.
+  if (log_ == file_id{})
+    log_ = now;
+  return now != log_;
+}
 
 } // namespace sluice::sqlite

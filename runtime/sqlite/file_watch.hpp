@@ -13,15 +13,16 @@ class file_watch {
 public:
   explicit file_watch(const std::filesystem::path& path) : path_(path.string()), log_path_(path_ + "-wal") {}
 
-  /// The files are now those of the open connection.
+  /// The files are now those of the connection, which was just opened. Not to be said again of the same one: somebody
+  /// may have come in between.
   void note() noexcept;
 
   /// Whether the path leads to another file since `note`, or to none.
   bool moved() const noexcept;
 
-  /// Whether the write-ahead log that was there at `note` is not there any more. Closing the connection then moves what
-  /// is in it to the database file.
-  bool log_moved() const noexcept;
+  /// Whether the write-ahead log that was there at `note`, or when this was asked first, is not there any more. Closing
+  /// the connection then moves what is in it to the database file.
+  bool log_moved() noexcept;
 
 private:
   struct file_id {

@@ -89,7 +89,6 @@ private:
   caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
   bool sees_external_commit();
-  bool has_log() const;
   caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
   caf::expected<cached_statement*> find(const sql_text& sql);
   caf::expected<cached_statement*> prepare(const sql_text& sql);
@@ -141,7 +140,7 @@ caf::expected<void> sqlite_read_store::open() {
     return done;
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
-  session_->has_log = !unchanged_ && has_log();
+  session_->has_log = !unchanged_ && session_->db.has_log();
   session_->data_version = data_version();
   auto known = files_->opened(*this);
   if (!known)
@@ -152,12 +151,6 @@ caf::expected<void> sqlite_read_store::open() {
 void sqlite_read_store::close() noexcept {
   session_.reset();
   files_->closed(*this);
-}
-
-bool sqlite_read_store::has_log() const {
-  auto stmt = prepared_statement::prepare(session_->db, "PRAGMA journal_mode");
-  auto row = stmt ? stmt->step() : caf::expected<bool>{std::move(stmt.error())};
-  return row && *row && stmt->text(0) == "wal";
 }
 
 // Whether another program has committed since this reader has last said so, and the answer may show it. Each reader says
@@ -172,7 +165,7 @@ bool sqlite_read_store::sees_external_commit() {
   if (std::exchange(s.data_version, version) == version)
     return false;
   // The writer may have given it a log.
-  s.has_log = has_log();
+  s.has_log = s.db.has_log();
   if (!s.has_log)
     external_commits_ = files_->note_external_commit();
   return !s.has_log;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <set>
 
 namespace sluice::test::group_commit_test {
@@ -325,6 +326,27 @@ TEST_CASE("a database that cannot be opened fails every request with its reason"
   b.send("b", "put t 1 x");
   b.end_group();
   CHECK(b.committed("b"));
+}
+
+TEST_CASE("a ledger that begins anew is recorded with the commit that makes it durable, once") {
+  group_bench b;
+  b.disk.new_epoch = "epoch";
+  b.disk.last_seq = 7;
+  auto epochs = [&] {
+    return std::count_if(b.records.begin(), b.records.end(),
+                         [](const auto& x) { return x.type == request_type::ledger_epoch; });
+  };
+  b.send("a", "fail");
+  b.end_group();
+  CHECK(epochs() == 0);
+  b.send("b", "put t 1 x");
+  b.end_group();
+  b.send("c", "put t 2 x");
+  b.end_group();
+  REQUIRE(epochs() == 1);
+  auto found = std::find_if(b.records.begin(), b.records.end(),
+                            [](const auto& x) { return x.type == request_type::ledger_epoch; });
+  CHECK((found->key == "epoch" && found->commit_seq == 8 && found->db == "app.db"));
 }
 
 } // namespace sluice::test::group_commit_test

@@ -9,14 +9,12 @@ namespace sluice::test::names_test {
 TEST_CASE("controls of terminals and of writing direction are no part of a name") {
   for (const auto* text : {"a\x01", "\n", "a\x7f", "\xc2\x80", "a\xc2\x9b", "\xc2\x9f", "\xd8\x9c", "\xe2\x80\x8e",
                            "a\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "b\xe2\x81\xa9"}) {
-    CHECK(has_control_character(text));
     CHECK(why_no_name(text) == "holds a control character");
     CHECK(why_no_agent(text));
   }
   // Their neighbours, and what people write.
-  for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90", "\xe2\x80\xa9",
-                           "\xe2\x80\xaf", "\xe2\x81\xa5", "\xe2\x81\xaa", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
-    CHECK_FALSE(has_control_character(text));
+  for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90",
+                           "\xe2\x80\xaf", "\xe2\x81\xa5", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
     CHECK_FALSE(why_no_agent(text));
   }
 }
@@ -41,7 +39,7 @@ TEST_CASE("what is left of a client's name is a name for an agent") {
   CHECK(usable_agent("sluice:sluice:buffer") == "buffer");
   // Removing one thing may make another.
   CHECK(usable_agent("slu\x01ice:buffer") == "buffer");
-  CHECK(usable_agent("\xff") == "\xef\xbf\xbd");
+  CHECK(usable_agent("\xff").empty());
   CHECK(usable_agent(std::string(255, 'x') + "\xc3\xbc") == std::string(255, 'x'));
 }
 
@@ -50,13 +48,13 @@ TEST_CASE("a record of a refused request holds names only, and that of its conne
   x.type = request_type::cancel;
   x.agent = "sluice:buffer";
   x.link_agent = "user@1";
-  x.db = "../a.db";
+  x.db = "sub/..a/a.db";
   x.request_id = "r\n";
   x.correlation_id = "c";
   x.count = 3;
   auto record = record_of(x, "invalid_request", 7);
   CHECK(record.agent == "user@1");
-  CHECK(record.db == "../a.db");
+  CHECK(record.db == "sub/..a/a.db");
   CHECK(record.request_id.empty());
   CHECK(record.correlation_id == "c");
   CHECK(to_string(record.type) == "cancel");
@@ -64,9 +62,11 @@ TEST_CASE("a record of a refused request holds names only, and that of its conne
   CHECK(record.ts_us == 7);
   CHECK(record.count == 3);
   x.agent = "alice";
-  x.db = "a\x1b[2J.db";
   CHECK(record_of(x, "ok", 7).agent == "alice");
-  CHECK(record_of(x, "ok", 7).db.empty());
+  for (const auto* db : {"a\x1b[2J.db", "/etc/passwd", "../a.db", "sub/../../a.db", "..", "a/..", "\xff"}) {
+    x.db = db;
+    CHECK(record_of(x, "ok", 7).db.empty());
+  }
 }
 
 TEST_CASE("each type of request has a word of its own, and a word of another version is of none") {

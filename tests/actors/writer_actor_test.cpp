@@ -298,23 +298,6 @@ TEST_CASE("a foreign commit that is looked for is counted, audited and told to t
   CHECK(f.log.records.back().type == request_type::foreign_commit);
 }
 
-TEST_CASE("a ledger that begins anew is recorded with the commit that makes it durable, once") {
-  fixture f;
-  f.disk.new_epoch = "epoch";
-  f.disk.last_seq = 7;
-  f.write("a", "fail");
-  f.run();
-  auto is_epoch = [](const audit_record& x) { return x.type == request_type::ledger_epoch; };
-  CHECK(std::none_of(f.log.records.begin(), f.log.records.end(), is_epoch));
-  f.write("b", "put t 1 x");
-  f.run();
-  f.write("c", "put t 2 x");
-  f.run();
-  REQUIRE(std::count_if(f.log.records.begin(), f.log.records.end(), is_epoch) == 1);
-  auto found = std::find_if(f.log.records.begin(), f.log.records.end(), is_epoch);
-  CHECK((found->key == "epoch" && found->commit_seq == 8 && found->db == f.slot.name()));
-}
-
 TEST_CASE("an idle writer truncates the WAL and prunes keys, and then sleeps") {
   fixture f;
   f.write("a", "put t 1 x");

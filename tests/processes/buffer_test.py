@@ -405,8 +405,8 @@ def test_what_is_refused_is_refused_by_name_and_audited(scene):
         refused = link.refusal("buffer.put", **{**base, **change, "agent": "mallory"})
         is_equal((refused.code, refused.outcome), (code, "not_committed"), str(refused))
     is_equal(link.call("flush")["flushed"], 0)
-    refused = [x for x in scene.audit() if x["request_type"] == "buffered"]
-    is_true({"invalid_request", "too_large"} <= {x["status"] for x in refused}, json.dumps(refused))
+    refused = [x for x in scene.audit() if x["request_type"] == "buffer.put"]
+    is_true({"invalid_request", "too_large", "sql_error"} <= {x["status"] for x in refused}, json.dumps(refused))
 
 
 if __name__ == "__main__":

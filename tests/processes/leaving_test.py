@@ -56,7 +56,8 @@ def test_a_broker_that_stays_refuses_a_newer_client_by_name(scene):
         is_equal(newer.refusal("shutdown").code, "protocol_mismatch")
         is_equal(same.read("app.db", "SELECT count(*) FROM t"), [[1]])
     is_equal(scene.leader(), server.pid)
-    is_equal([x["status"] for x in scene.audit() if x["request_type"] == "write"], ["committed"] * 2)
+    is_equal([x["status"] for x in scene.audit() if x["request_type"] == "write"],
+             ["committed"] * 2 + ["protocol_mismatch"] * 2)
 
 
 def test_an_older_client_does_not_send_a_transient_broker_away(scene):

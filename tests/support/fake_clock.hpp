@@ -22,9 +22,6 @@ public:
 
   void advance(std::chrono::nanoseconds by) { elapsed_ns_ += by.count(); }
 
-  /// Sets the wall clock forward or back; no time passes.
-  void set_wall(std::chrono::microseconds by) { jump(by); }
-
 private:
   std::chrono::microseconds elapsed() const {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{elapsed_ns_.load()});

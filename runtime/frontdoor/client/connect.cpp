@@ -1,7 +1,6 @@
 #include "runtime/frontdoor/client/connect.hpp"
 
 #include "messages/error.hpp"
-#include "runtime/frontdoor/endpoint.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -52,14 +51,6 @@ caf::expected<std::optional<descriptor>> connect_to(const std::filesystem::path&
   if (peer.uid != geteuid())
     return make_error(errc::not_authorized, "the broker's socket is another user's");
   return std::optional<descriptor>{std::move(result)};
-}
-
-caf::expected<std::optional<descriptor>> connect_to_leader(const store_root& root) {
-  caf::expected<std::optional<descriptor>> connection{std::nullopt};
-  for (const auto& socket : leader_sockets(root))
-    if (connection && !*connection)
-      connection = connect_to(socket.path);
-  return connection;
 }
 
 } // namespace sluice

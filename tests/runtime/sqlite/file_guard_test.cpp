@@ -201,7 +201,7 @@ TEST_CASE("closing after the files were replaced leaves the new ones alone") {
   busy_rig rig;
   SECTION("renamed over") { fs::rename(rig.another(), rig.file); }
   SECTION("overwritten") { fs::copy_file(rig.another(), rig.file, fs::copy_options::overwrite_existing); }
-  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  static_cast<void>(rig.store->checkpoint(checkpoint_mode::truncate));
   rig.reader.reset();
   rig.store.reset();
   other_program db{rig.file};
