@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 namespace sluice {
@@ -27,6 +29,7 @@ namespace fs = std::filesystem;
 // Then the next name is taken. Each broker looks at all of them, so that two never hold different ones.
 constexpr int name_count = 4;
 constexpr int backlog = 64;
+constexpr int patience = 5;
 
 struct address {
   sockaddr_un value{};
@@ -173,11 +176,18 @@ caf::expected<std::optional<folder_claim>> folder_claim::try_acquire(const file_
   if (taken >= 0 && listen(socket.get(), backlog) != 0)
     return cannot_claim(errno);
   // After listening: of two that do this at once, at least one sees the other.
-  for (auto number = 0; number < name_count; ++number)
-    if (auto other = number == taken ? std::nullopt : own_holder(folder, number)) {
+  for (auto number = 0; number < name_count; ++number) {
+    auto other = number == taken ? std::nullopt : own_holder(folder, number);
+    // One with a later name that came after us is about to see us, and gives way.
+    for (auto tries = 0; other && number > taken && taken >= 0 && tries < patience; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+      other = own_holder(folder, number);
+    }
+    if (other) {
       holder = other->pid;
       return std::optional<folder_claim>{};
     }
+  }
   return std::optional<folder_claim>{folder_claim{std::move(socket)}};
 }
 

@@ -92,7 +92,8 @@ private:
     if (!S_ISREG(info->st_mode) || ((info->st_mode & 077) == 0 && info->st_nlink <= 1))
       return;
     std::string why = info->st_nlink > 1 ? "has another hard link" : "could be opened by others";
-    if (name == "token")
+    // Our databases have write-ahead logs. SQLite would roll a journal of whatever origin back into one.
+    if (name == "token" || name.ends_with("-journal"))
       return set_aside(path, why);
     if (name.ends_with("-shm") || path == root_.info_path())
       return remove(path, why);

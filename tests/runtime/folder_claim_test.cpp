@@ -242,7 +242,7 @@ TEST_CASE("of many that claim at once, one at a time has the folder", "[folder_c
   std::atomic<int> won = 0;
   std::atomic<int> overlaps = 0;
   auto contend = [&] {
-    while (won < 500) {
+    while (won < 200) {
       pid_t ignored = 0;
       auto x = folder_claim::try_acquire(r.folder, ignored);
       if (!x || !*x)

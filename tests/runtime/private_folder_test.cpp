@@ -109,6 +109,17 @@ TEST_CASE("a token that others could read is not used any more", "[private_folde
   CHECK_THAT(r.names()[0], Catch::StartsWith("token.untrusted-"));
 }
 
+TEST_CASE("a journal that others could write is not rolled back into a database of ours", "[private_folder]") {
+  rig r;
+  r.make("audit.db", 0600);
+  r.make("audit.db-journal", 0666, "planted");
+  CHECK(secure_own_files(r.root).size() == 1);
+  auto names = r.names();
+  REQUIRE(names.size() == 2);
+  CHECK(names[0] == "audit.db");
+  CHECK_THAT(names[1], Catch::StartsWith("audit.db-journal.untrusted-"));
+}
+
 TEST_CASE("what belongs to another user gets another name, a database with its companions", "[private_folder]") {
   if (geteuid() != 0)
     return;

@@ -103,11 +103,11 @@ TEST_CASE("futures of many requests over one connection are all fulfilled", "[sy
 TEST_CASE("requests that wait for their database to open keep their order", "[system]") {
   temp_dir folder;
   host x{folder.path()};
-  raw_client guest{folder.path() / ".sluice" / "broker.sock"};
+  raw_line_client guest{folder.path() / ".sluice" / "broker.sock"};
   std::string all;
   for (int i = 0; i < 200; ++i) {
     auto sql = i == 0 ? std::string{"CREATE TABLE t (x)"} : "INSERT INTO t VALUES (" + std::to_string(i) + ")";
-    all += request(i, "write", {{"db", "app.db"}, {"statements", {{{"sql", sql}}}}});
+    all += request_line(i, "write", {{"db", "app.db"}, {"statements", {{{"sql", sql}}}}});
   }
   guest.send(all);
   for (int i = 0; i < 200; ++i)
@@ -123,8 +123,8 @@ TEST_CASE("a subscriber hears what the host itself writes", "[system]") {
   host x{folder.path()};
   auto db = must(x.leader.open_database("app.db"));
   must(db.write("host", "CREATE TABLE t (x)"));
-  raw_client guest{folder.path() / ".sluice" / "broker.sock"};
-  guest.send(request(1, "subscribe", {{"db", "app.db"}, {"tables", {"t"}}}));
+  raw_line_client guest{folder.path() / ".sluice" / "broker.sock"};
+  guest.send(request_line(1, "subscribe", {{"db", "app.db"}, {"tables", {"t"}}}));
   auto as_of = guest.answer().at("result").at("as_of_seq").get<uint64_t>();
   auto written = must(db.write("host", "INSERT INTO t VALUES (1)"));
   auto told = guest.answer();

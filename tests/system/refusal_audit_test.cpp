@@ -101,12 +101,12 @@ struct shared_store {
 TEST_CASE("every request that is refused is on record, with its agent, method, database and reason",
           "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
+  raw_line_client guest{x.socket()};
   auto id = 0;
   for (const auto& [agent, what] : attempts()) {
     auto params = what.params;
     params["agent"] = agent;
-    guest.send(request(++id, what.method, params));
+    guest.send(request_line(++id, what.method, params));
     REQUIRE(guest.answer().contains("error"));
   }
   for (const auto& [agent, what] : attempts())
@@ -115,15 +115,15 @@ TEST_CASE("every request that is refused is on record, with its agent, method, d
 
 TEST_CASE("a request that is refused with no usable name is on record under its connection's", "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
-  guest.send(request(1, "write", {{"db", "app.db"}, {"statements", one_row}, {"agent", "sluice:buffer"}}));
+  raw_line_client guest{x.socket()};
+  guest.send(request_line(1, "write", {{"db", "app.db"}, {"statements", one_row}, {"agent", "sluice:buffer"}}));
   auto refused = guest.answer();
   CHECK(refused.at("error").at("data").at("field") == "agent");
-  guest.send(request(2, "flush", {{"agent", "a\x1b"}}));
+  guest.send(request_line(2, "flush", {{"agent", "a\x1b"}}));
   CHECK(guest.answer().contains("error"));
-  guest.send(request(3, "cancel", {{"request_id", "x"}, {"agent", "SLUICE:x"}}));
+  guest.send(request_line(3, "cancel", {{"request_id", "x"}, {"agent", "SLUICE:x"}}));
   CHECK(guest.answer().contains("error"));
-  guest.send(request(4, "log", {{"level", "info"}, {"message", "x"}, {"agent", "sluice:x"}}));
+  guest.send(request_line(4, "log", {{"level", "info"}, {"message", "x"}, {"agent", "sluice:x"}}));
   CHECK(guest.answer().contains("error"));
   guest.send("{\n");
   CHECK(guest.answer().contains("error"));
@@ -145,7 +145,7 @@ TEST_CASE("a request that is refused with no usable name is on record under its 
 
 TEST_CASE("what changes something without being a write is on record when it is done", "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
+  raw_line_client guest{x.socket()};
   auto id = 0;
   for (const auto& [method, params] :
        std::vector<std::pair<std::string, json>>{{"flush", {{"agent", "flush"}}},
@@ -154,7 +154,7 @@ TEST_CASE("what changes something without being a write is on record when it is 
                                                  {"cancel", {{"request_id", "r"}, {"agent", "cancel"}}},
                                                  {"retry.reset", {{"agent", "reset"}}},
                                                  {"shutdown", {{"agent", "shutdown"}}}}) {
-    guest.send(request(++id, method, params));
+    guest.send(request_line(++id, method, params));
     REQUIRE(guest.answer().contains("result"));
     auto agent = params.at("agent").get<std::string>();
     await([&] { return !records_of(x.host, agent).empty(); });
@@ -175,7 +175,7 @@ TEST_CASE("a tool call that is refused before it is a request is on record", "[s
   auto mcp = rpc::make_mcp(methods.open_port({{}, "user@http", {}}), {.version = "1"});
   auto refused = 0;
   auto call = [&](const json& params) {
-    rpc::dispatch(request(1, "tools/call", params), *mcp, [&](const std::string& text) {
+    rpc::dispatch(request_line(1, "tools/call", params), *mcp, [&](const std::string& text) {
       auto answer = json::parse(text);
       refused += answer.contains("error") || answer["result"]["isError"] == true;
     });
@@ -241,11 +241,11 @@ TEST_CASE("a client that leads by itself has its refused requests on record", "[
 
 TEST_CASE("a flood of refused requests is counted in few records", "[system][audit]") {
   shared_store x;
-  raw_client guest{x.socket()};
+  raw_line_client guest{x.socket()};
   constexpr auto size = 20'000;
   std::thread flood{[&] {
     for (auto i = 0; i < size; ++i)
-      guest.send(request(i, "write", {{"db", "app.db"}, {"agent", "flood"}}));
+      guest.send(request_line(i, "write", {{"db", "app.db"}, {"agent", "flood"}}));
   }};
   for (auto i = 0; i < size; ++i)
     REQUIRE(guest.answer().contains("error"));

@@ -81,17 +81,17 @@ public:
 };
 
 /// A client that is as rude as the test wants it to be.
-class raw_client {
+class raw_line_client {
 public:
-  explicit raw_client(const std::filesystem::path& path) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit raw_line_client(const std::filesystem::path& path) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_un at{};
     at.sun_family = AF_UNIX;
     std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
     connected_ = connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
   }
-  raw_client(const raw_client&) = delete;
-  raw_client& operator=(const raw_client&) = delete;
-  ~raw_client() { close(fd_); }
+  raw_line_client(const raw_line_client&) = delete;
+  raw_line_client& operator=(const raw_line_client&) = delete;
+  ~raw_line_client() { close(fd_); }
 
   bool connected() const noexcept { return connected_; }
 
@@ -138,7 +138,8 @@ private:
   std::string buffer_;
 };
 
-inline std::string request(int id, const std::string& method, const nlohmann::json& params = nlohmann::json::array()) {
+inline std::string request_line(int id, const std::string& method,
+                                const nlohmann::json& params = nlohmann::json::array()) {
   return nlohmann::json{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}.dump() + "\n";
 }
 

@@ -8,8 +8,8 @@ using namespace std::chrono_literals;
 
 TEST_CASE("answers come as they are ready, each under its request's id", "[socket]") {
   socket_rig x;
-  raw_client client{x.path()};
-  client.send(request(1, "hold") + request(2, "echo", {"a"}) + request(3, "echo", {"b"}));
+  raw_line_client client{x.path()};
+  client.send(request_line(1, "hold") + request_line(2, "echo", {"a"}) + request_line(3, "echo", {"b"}));
   CHECK(client.answer().at("id") == 2);
   CHECK(client.answer().at("id") == 3);
   x.on_loop([&] { x.held.at(0)({"late", std::nullopt}); });
@@ -20,14 +20,14 @@ TEST_CASE("answers come as they are ready, each under its request's id", "[socke
 
 TEST_CASE("a document may come in pieces, and several at once", "[socket]") {
   socket_rig x;
-  raw_client client{x.path()};
-  auto text = request(1, "echo", {"pieces"});
+  raw_line_client client{x.path()};
+  auto text = request_line(1, "echo", {"pieces"});
   for (auto c : text)
     client.send({&c, 1});
   CHECK(client.answer().at("result") == nlohmann::json{"pieces"});
   std::string many;
   for (int i = 0; i < 5'000; ++i)
-    many += request(i, "echo") + "\n \r\n";
+    many += request_line(i, "echo") + "\n \r\n";
   client.send(many);
   for (int i = 0; i < 5'000; ++i)
     REQUIRE(client.answer().at("id") == i);
@@ -35,8 +35,8 @@ TEST_CASE("a document may come in pieces, and several at once", "[socket]") {
 
 TEST_CASE("who only closes its sending side still gets its answers, and then the end", "[socket]") {
   socket_rig x;
-  raw_client client{x.path()};
-  auto text = request(1, "hold") + request(2, "echo");
+  raw_line_client client{x.path()};
+  auto text = request_line(1, "hold") + request_line(2, "echo");
   // The last document ends with the stream.
   client.send(std::string_view{text}.substr(0, text.size() - 1));
   client.half_close();
@@ -48,7 +48,7 @@ TEST_CASE("who only closes its sending side still gets its answers, and then the
 
 TEST_CASE("half a document is answered as what it is when the stream ends", "[socket]") {
   socket_rig x;
-  raw_client client{x.path()};
+  raw_line_client client{x.path()};
   client.send(R"({"jsonrpc":"2.0","id":1,"meth)");
   client.half_close();
   CHECK(client.answer().at("error").at("code") == -32700);
@@ -59,8 +59,8 @@ TEST_CASE("a line beyond the bound is refused, and costs only its connection", "
   broker_config config;
   config.max_request_bytes = 4'096;
   socket_rig x{config};
-  raw_client other{x.path()};
-  raw_client client{x.path()};
+  raw_line_client other{x.path()};
+  raw_line_client client{x.path()};
   // However much is sent, no more of it is taken.
   while (client.send(std::string(64 * 1024, 'a')))
     continue;
@@ -68,7 +68,7 @@ TEST_CASE("a line beyond the bound is refused, and costs only its connection", "
   CHECK(refused.at("error").at("data").at("code") == "too_large");
   CHECK(refused.at("id").is_null());
   CHECK(client.line().empty());
-  other.send(request(1, "echo"));
+  other.send(request_line(1, "echo"));
   CHECK(other.answer().at("id") == 1);
 }
 
@@ -76,16 +76,16 @@ TEST_CASE("requests beyond the bytes under way are refused, and taken again when
   broker_config config;
   config.max_inflight_bytes = 2'000;
   socket_rig x{config};
-  raw_client client{x.path()};
-  client.send(request(1, "hold", {std::string(1'500, 'a')}));
-  client.send(request(2, "echo", {std::string(1'500, 'a')}));
+  raw_line_client client{x.path()};
+  client.send(request_line(1, "hold", {std::string(1'500, 'a')}));
+  client.send(request_line(2, "echo", {std::string(1'500, 'a')}));
   auto refused = client.answer();
   CHECK(refused.at("id") == 2);
   CHECK(refused.at("error").at("data").at("code") == "overloaded");
   CHECK(refused.at("error").at("data").at("retry_after_ms") > 0);
   x.on_loop([&] { x.held.at(0)({nullptr, std::nullopt}); });
   CHECK(client.answer().at("id") == 1);
-  client.send(request(3, "echo", {std::string(1'500, 'a')}));
+  client.send(request_line(3, "echo", {std::string(1'500, 'a')}));
   CHECK(client.answer().contains("result"));
 }
 
@@ -94,15 +94,15 @@ TEST_CASE("bytes under way are free again when their connection ends", "[socket]
   config.max_inflight_bytes = 2'000;
   socket_rig x{config};
   {
-    raw_client client{x.path()};
-    client.send(request(1, "hold", {std::string(1'500, 'a')}) + request(2, "echo"));
+    raw_line_client client{x.path()};
+    client.send(request_line(1, "hold", {std::string(1'500, 'a')}) + request_line(2, "echo"));
     CHECK(client.answer().at("id") == 2);
     client.half_close();
     x.on_loop([&] { x.held.at(0)({nullptr, std::nullopt}); });
     CHECK(client.answer().at("id") == 1);
   }
-  raw_client next{x.path()};
-  next.send(request(3, "echo", {std::string(1'500, 'a')}));
+  raw_line_client next{x.path()};
+  next.send(request_line(3, "echo", {std::string(1'500, 'a')}));
   CHECK(next.answer().contains("result"));
 }
 
@@ -110,10 +110,10 @@ TEST_CASE("a connection with too many requests under way is not read from until 
   broker_config config;
   config.max_pipelined = 2;
   socket_rig x{config};
-  raw_client client{x.path()};
-  client.send(request(1, "hold") + request(2, "hold") + request(3, "echo"));
-  raw_client other{x.path()};
-  other.send(request(9, "echo"));
+  raw_line_client client{x.path()};
+  client.send(request_line(1, "hold") + request_line(2, "hold") + request_line(3, "echo"));
+  raw_line_client other{x.path()};
+  other.send(request_line(9, "echo"));
   CHECK(other.answer().at("id") == 9);
   CHECK(x.on_loop([&] { return x.held.size(); }) == 2);
   x.on_loop([&] { x.held.at(0)({nullptr, std::nullopt}); });
@@ -125,12 +125,12 @@ TEST_CASE("a client that does not take its answers holds up nobody, and is cut o
   broker_config config;
   config.send_timeout = 100ms;
   socket_rig x{config};
-  raw_client greedy{x.path()};
+  raw_line_client greedy{x.path()};
   for (int i = 0; i < 20; ++i)
-    greedy.send(request(i, "big", {1 << 20}));
-  raw_client other{x.path()};
+    greedy.send(request_line(i, "big", {1 << 20}));
+  raw_line_client other{x.path()};
   for (int i = 0; i < 100; ++i) {
-    other.send(request(i, "echo"));
+    other.send(request_line(i, "echo"));
     REQUIRE(other.answer().at("id") == i);
   }
   while (x.on_loop([&] { return x.server->connections(); }) > 1)
@@ -146,11 +146,11 @@ TEST_CASE("a client that says nothing is let go, one that waits for an answer is
   broker_config config;
   config.connection_idle = 500ms;
   socket_rig x{config};
-  raw_client waiting{x.path()};
-  waiting.send(request(1, "hold"));
-  raw_client silent{x.path()};
+  raw_line_client waiting{x.path()};
+  waiting.send(request_line(1, "hold"));
+  raw_line_client silent{x.path()};
   CHECK(silent.line().empty());
-  raw_client silent_again{x.path()};
+  raw_line_client silent_again{x.path()};
   CHECK(silent_again.line().empty());
   x.on_loop([&] { x.held.at(0)({nullptr, std::nullopt}); });
   CHECK(waiting.answer().at("id") == 1);
@@ -161,13 +161,13 @@ TEST_CASE("connections beyond the bound are told so", "[socket]") {
   broker_config config;
   config.max_connections = 1;
   socket_rig x{config};
-  raw_client first{x.path()};
-  first.send(request(1, "echo"));
+  raw_line_client first{x.path()};
+  first.send(request_line(1, "echo"));
   first.answer();
-  raw_client second{x.path()};
+  raw_line_client second{x.path()};
   CHECK(second.answer().at("error").at("data").at("code") == "overloaded");
   CHECK(second.line().empty());
-  first.send(request(2, "echo"));
+  first.send(request_line(2, "echo"));
   CHECK(first.answer().at("id") == 2);
 }
 
@@ -176,8 +176,8 @@ TEST_CASE("the socket is its user's alone, and knows who is at the other end", "
   struct stat info {};
   REQUIRE(stat(x.path().c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
-  raw_client client{x.path()};
-  client.send(request(1, "echo"));
+  raw_line_client client{x.path()};
+  client.send(request_line(1, "echo"));
   client.answer();
   auto peer = x.on_loop([&] { return x.peers.at(0); });
   CHECK(peer.uid == geteuid());
@@ -188,24 +188,24 @@ TEST_CASE("a stale socket is replaced, and one that was deleted comes back", "[s
   socket_rig x;
   std::filesystem::remove(x.path());
   x.on_loop([&] { x.server->renew(); });
-  raw_client client{x.path()};
+  raw_line_client client{x.path()};
   REQUIRE(client.connected());
-  client.send(request(1, "echo"));
+  client.send(request_line(1, "echo"));
   CHECK(client.answer().at("id") == 1);
 }
 
 TEST_CASE("a server that drains answers what is under way, takes nothing more, and leaves no file", "[socket]") {
   socket_rig x;
-  raw_client idle{x.path()};
-  raw_client client{x.path()};
-  client.send(request(1, "hold") + request(2, "echo"));
+  raw_line_client idle{x.path()};
+  raw_line_client client{x.path()};
+  client.send(request_line(1, "hold") + request_line(2, "echo"));
   CHECK(client.answer().at("id") == 2);
   std::promise<void> drained;
   x.on_loop([&] { x.server->drain([&] { drained.set_value(); }); });
   CHECK_FALSE(std::filesystem::exists(x.path()));
-  CHECK_FALSE(raw_client{x.path()}.connected());
+  CHECK_FALSE(raw_line_client{x.path()}.connected());
   CHECK(idle.line().empty());
-  client.send(request(3, "echo"));
+  client.send(request_line(3, "echo"));
   x.on_loop([&] { x.held.at(0)({nullptr, std::nullopt}); });
   CHECK(client.answer().at("id") == 1);
   CHECK(client.line().empty());
@@ -214,8 +214,8 @@ TEST_CASE("a server that drains answers what is under way, takes nothing more, a
 
 TEST_CASE("what a server sends of its own accord waits for nobody", "[socket]") {
   socket_rig x;
-  raw_client client{x.path()};
-  client.send(request(1, "echo"));
+  raw_line_client client{x.path()};
+  client.send(request_line(1, "echo"));
   client.answer();
   auto pushed = x.on_loop([&] {
     size_t count = 0;

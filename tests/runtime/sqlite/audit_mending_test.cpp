@@ -14,10 +14,15 @@ using sqlite::test::record;
 
 namespace {
 
+store_root with_folder(store_root root) {
+  must(root.make_folder());
+  return root;
+}
+
 // A store with a database of three commits, and its audit.
 struct mending_rig {
   temp_dir dir;
-  store_root root = must(store_root::open(dir.path()));
+  store_root root = with_folder(must(store_root::open(dir.path())));
   broker_config config;
   fake_clock time;
   std::vector<std::string> reports;
