@@ -58,10 +58,11 @@ buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> 
       return promise;
     },
     [self](quiesce_atom, const std::string& db) -> caf::result<flush_report> {
+      // The promise takes it.
+      auto writer = self->current_sender();
       auto promise = self->make_response_promise<flush_report>();
       auto to = std::make_shared<reply<flush_report>>(promise);
-      self->state.quiesce(db, self->current_sender(),
-                          [to](const flush_report& report) { to->deliver(flush_report{report}); });
+      self->state.quiesce(db, writer, [to](const flush_report& report) { to->deliver(flush_report{report}); });
       return promise;
     },
     [self](resume_atom, const std::string& db) { self->state.resume(db); },

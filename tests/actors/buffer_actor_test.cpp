@@ -242,18 +242,19 @@ TEST_CASE_METHOD(started, "the audit tells who put how much into a commit, and w
   bob.peer = {7, 8};
   put(bob);
   flush();
-  REQUIRE(log.records.size() == 2);
-  CHECK(log.records[0].agent == "alice");
-  CHECK(log.records[0].count == 2);
-  CHECK(log.records[0].status == "committed");
-  CHECK(log.records[0].commit_seq == 1);
-  CHECK(log.records[0].correlation_id == db.requests[0].request_id);
-  CHECK(log.records[0].tables->at(0) == "t");
-  CHECK(log.records[1].agent == "bob");
-  CHECK(log.records[1].peer.pid == 8);
+  auto records = buffered_records();
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].agent == "alice");
+  CHECK(records[0].count == 2);
+  CHECK(records[0].status == "committed");
+  CHECK(records[0].commit_seq == 1);
+  CHECK(records[0].correlation_id == db.requests[0].request_id);
+  CHECK(records[0].tables->at(0) == "t");
+  CHECK(records[1].agent == "bob");
+  CHECK(records[1].peer.pid == 8);
   upsert("poison", {});
   flush();
-  CHECK(log.records.back().status == "sql_error");
+  CHECK(buffered_records().back().status == "sql_error");
 }
 
 TEST_CASE_METHOD(started, "closing writes everything, also what the slots do not let in any more", "[buffer]") {
@@ -277,9 +278,10 @@ TEST_CASE_METHOD(started, "closing gives up after a while, and the audit tells w
   REQUIRE(!closed->has_value());
   advance(1ms);
   REQUIRE(why(closed).code == errc::unavailable);
-  REQUIRE(log.records.size() == 1);
-  CHECK(log.records[0].count == 2);
-  CHECK(log.records[0].status == "unavailable");
+  auto records = buffered_records();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].count == 2);
+  CHECK(records[0].status == "unavailable");
   CHECK(status().last_error.find("2 buffered rows were lost") == 0);
 }
 

@@ -263,6 +263,15 @@ struct buffer_bench : actor_bench {
     open_writer();
   }
 
+  /// What the audit was told of operations, calls aside.
+  std::vector<audit_record> buffered_records() const {
+    std::vector<audit_record> result;
+    for (const auto& x : log.records)
+      if (x.type == request_type::buffered)
+        result.push_back(x);
+    return result;
+  }
+
   int64_t count(const std::string& where = "1") {
     return *db.file.query({"SELECT count(*) FROM t WHERE " + where, {}}).at(0, 0).integer();
   }

@@ -98,7 +98,7 @@ TEST_CASE("what is no request does not reach the buffer, and is audited") {
   refusals.status = "too_large";
   auto page = must(r.leader.audit(refusals));
   REQUIRE(page.records.size() == 1);
-  CHECK(page.records[0].type == request_type::buffered);
+  CHECK(page.records[0].type == request_type::buffer_put);
   CHECK(page.records[0].agent == "alice");
 }
 

@@ -1,0 +1,128 @@
+#include "tests/support/buffer_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::buffer_schema_actor_test {
+
+namespace {
+
+template <class T> const T& value_of(const actor_bench::answer<T>& x) {
+  REQUIRE(ok(x));
+  return **(*x);
+}
+
+struct started : buffer_bench {
+  started() { start(); }
+
+  // As a writer that is about to change the schema, and stays.
+  void quiesce() {
+    changer = sys.spawn([this](caf::event_based_actor* self) -> caf::behavior {
+      self->request(aut, caf::infinite, quiesce_atom{}, std::string{"app.db"}).then([this](const flush_report& x) {
+        report = x;
+      });
+      return {[](caf::tick_atom) {}};
+    });
+    run();
+  }
+
+  void resume() {
+    caf::anon_send(aut, resume_atom{}, std::string{"app.db"});
+    run();
+  }
+
+  ~started() { kill(changer); }
+
+  caf::actor changer;
+  std::optional<flush_report> report;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(started, "the audit tells what is refused, flushed, requeued and discarded, and by whom", "[buffer]") {
+  auto nowhere = a_put(buffer_operation::upsert, 1, {}, "nowhere");
+  nowhere.peer = {7, 8};
+  CHECK(why(put(nowhere)).code == errc::sql_error);
+  REQUIRE(log.records.size() == 1);
+  CHECK(log.records[0].type == request_type::buffer_put);
+  CHECK(log.records[0].agent == "alice");
+  CHECK(log.records[0].db == "app.db");
+  CHECK(log.records[0].status == "sql_error");
+  CHECK(log.records[0].peer.pid == 8);
+  CHECK(why(get(1, "nowhere")).code == errc::sql_error);
+  CHECK(ok(flush()));
+  CHECK(ok(decide({}, false)));
+  CHECK(ok(decide({}, true)));
+  REQUIRE(log.records.size() == 5);
+  CHECK(log.records[1].type == request_type::buffer_get);
+  CHECK(log.records[2].type == request_type::flush);
+  CHECK(log.records[2].status == "ok");
+  CHECK(log.records[3].type == request_type::buffer_requeue);
+  CHECK(log.records[4].type == request_type::buffer_discard);
+  // What was taken is in the record of its flush.
+  CHECK(ok(upsert(1, {})));
+  CHECK(log.records.size() == 5);
+  // Whoever waits for an answer of an actor that fails is on record, too.
+  db.holds = true;
+  auto waits = flush();
+  kill(aut);
+  CHECK(why(waits).code == errc::unavailable);
+  CHECK(log.records.back().type == request_type::flush);
+  CHECK(log.records.back().status == "unavailable");
+}
+
+TEST_CASE_METHOD(started, "a database whose schema changes has its rows written, and takes others when that is done",
+                 "[buffer]") {
+  upsert(1, {{"a", 1}});
+  quiesce();
+  REQUIRE(report);
+  CHECK(report->flushed == 1);
+  auto first = upsert(2, {{"a", 2}});
+  auto second = upsert(2, {{"a", 3}});
+  CHECK_FALSE(first->has_value());
+  CHECK(status().pending == 0);
+  static_cast<void>(db.file.execute({{"ALTER TABLE t RENAME COLUMN a TO c", {}}}));
+  caf::anon_send(aut, invalidation{"app.db", 2, {"t", "sqlite_schema"}, true});
+  resume();
+  // They are checked against what the table is now.
+  CHECK(why(first).code == errc::invalid_request);
+  CHECK(why(second).code == errc::invalid_request);
+  REQUIRE(ok(upsert(2, {{"c", 2}})));
+  CHECK(value_of(flush()).flushed == 1);
+}
+
+TEST_CASE_METHOD(started, "operations that wait for a schema change are taken in order, and refused at the end",
+                 "[buffer]") {
+  quiesce();
+  auto first = upsert(2, {{"a", 2}});
+  auto second = upsert(2, {{"a", 3}});
+  resume();
+  REQUIRE(ok(first));
+  REQUIRE(ok(second));
+  CHECK(value_of(flush()).flushed == 1);
+  CHECK(cell("SELECT a FROM t WHERE k = 2") == value{3});
+  quiesce();
+  auto late = upsert(3, {});
+  CHECK_FALSE(late->has_value());
+  REQUIRE(ok(close()));
+  CHECK(why(late).code == errc::unavailable);
+}
+
+TEST_CASE_METHOD(started, "a writer that ends during a schema change does not keep the buffer from taking operations",
+                 "[buffer]") {
+  quiesce();
+  auto waits = upsert(1, {{"a", 1}});
+  CHECK_FALSE(waits->has_value());
+  kill(changer);
+  CHECK(ok(waits));
+}
+
+TEST_CASE_METHOD(started, "rows that cannot be written are told to whoever is about to change a schema", "[buffer]") {
+  upsert(1, {{"a", 1}});
+  db.fail(errc::busy);
+  quiesce();
+  REQUIRE(report);
+  CHECK(report->kept == 1);
+  CHECK(report->reason == "scripted");
+}
+
+} // namespace sluice::test::buffer_schema_actor_test
