@@ -72,7 +72,7 @@ struct store_rig {
     config.busy_timeout = milliseconds{0};
     files = std::make_shared<sqlite::file_guard>(file);
     store = sqlite::make_write_store(file, config, machine_time(), {}, files);
-    reader = sqlite::make_read_store(file, config, machine_time(), files);
+    reader = sqlite::make_read_store(file, config, machine_time(), {}, files);
   }
 
   /// Commits one request by itself.
