@@ -2,12 +2,14 @@
 
 #include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/foreign_keys.hpp"
 #include "runtime/sqlite/result_code.hpp"
 #include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -158,7 +160,7 @@ caf::error request_runner::run_one(const statement& what, attempt& now) {
   auto& x = **found;
   if (!now.several) {
     now.single = &x;
-    auto needs_savepoint = x.needs_savepoint || !x.facts.dropped_table.empty();
+    auto needs_savepoint = x.needs_savepoint || !x.facts.dropped_table.empty() || !x.facts.created.empty();
     if (needs_savepoint && !now.in_savepoint && !(now.in_savepoint = command(savepoint_)))
       return failed(sqlite3_extended_errcode(db_.handle()));
   }
@@ -185,11 +187,26 @@ caf::error request_runner::run_one(const statement& what, attempt& now) {
     now.result.schema_changed = true;
     schema_in_doubt_ = true;
     now.single = nullptr;
+    auto created = x.facts.created;
     forget_statements();
+    if (!created.empty())
+      return check_created(created);
   } else if (x.facts.single_use) {
     statements_.erase(what.sql);
   }
   return {};
+}
+
+// What a view or trigger selects is looked up when it is used; a request is refused text in double quotes all the same.
+caf::error request_runner::check_created(const std::string& object) {
+  auto dependent = find_double_quoted_text(db_);
+  if (!dependent)
+    return std::move(dependent.error());
+  if (std::find(dependent->begin(), dependent->end(), object) == dependent->end())
+    return {};
+  return make_error(errc::sql_error, "the " + object
+                                       + " has a name in double quotes that is no column: write text in "
+                                         "single quotes");
 }
 
 // SQLite deletes the rows of a table that it drops, with all that their deletion brings about in other tables.

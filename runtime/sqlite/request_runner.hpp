@@ -8,6 +8,7 @@
 #include <caf/expected.hpp>
 
 #include <cstdint>
+#include <string>
 
 namespace sluice::sqlite {
 
@@ -54,6 +55,7 @@ private:
   caf::error execute(cached_statement& x, attempt& now, statement_result& out);
   caf::error collect_row(cached_statement& x, attempt& now, statement_result& out);
   caf::error execute_drop(cached_statement& x, attempt& now, statement_result& out);
+  caf::error check_created(const std::string& object);
   caf::error finish(attempt& now);
   void enforce_keys(bool enforces) noexcept;
   caf::error failed(int code);

@@ -105,6 +105,8 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   if (!facts)
     return std::move(facts.error());
   facts->single_use |= text_in_definitions_;
+  if (sql.find('"') != std::string_view::npos)
+    facts->created = std::move(seen.created);
   return analyzed_statement{std::move(*stmt), std::move(*facts), text != sql};
 }
 
@@ -201,6 +203,8 @@ int statement_analyzer::record_schema_change(int action, std::string_view first,
   seen.schema_change = true;
   if (action == SQLITE_DROP_TABLE)
     seen.dropped_table = first;
+  if (action == SQLITE_CREATE_VIEW || action == SQLITE_CREATE_TRIGGER)
+    seen.created = (action == SQLITE_CREATE_VIEW ? "view " : "trigger ") + std::string{first};
   seen.view_only &= action == SQLITE_CREATE_VIEW || action == SQLITE_DROP_VIEW;
   switch (action) {
   case SQLITE_CREATE_TEMP_INDEX:

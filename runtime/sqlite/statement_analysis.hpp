@@ -30,6 +30,9 @@ struct statement_facts {
   bool changes_schema = false;
   /// What it drops, if that is a table; SQLite deletes the rows first where foreign keys refer to it.
   std::string dropped_table;
+  /// What it creates, as "view v1", if that is a view or trigger whose text has double quotes. SQLite does not look
+  /// columns up before such an object is used.
+  std::string created;
   /// It depends on how the connection was set up when it was prepared, or sets it up: to be prepared for each
   /// execution.
   bool single_use = false;
@@ -80,6 +83,7 @@ private:
     bool pragma = false;
     bool pragma_sets = false;
     std::string dropped_table;
+    std::string created;
     // Whether everything that is read is in `reads`.
     bool all_known = true;
     caf::error refusal;

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import types
 
 from harness import NOBODY, is_equal, is_true, run_tests
 from link import Refused
@@ -140,12 +141,11 @@ def test_a_store_on_read_only_media_is_read_without_a_broker(scene):
 
 
 def test_a_wal_database_in_a_subfolder_that_may_not_be_written_is_read_by_the_broker(scene):
-    scene.as_nobody()
     os.mkdir(scene.path("kept"))
-    make_databases(scene.path("kept"))
-    os.chmod(scene.path("kept"), 0o555)
-    for name in os.listdir(scene.path("kept")):
-        os.chmod(scene.path("kept", name), 0o444)
+    medium = types.SimpleNamespace(store=scene.path("kept"))
+    put_on_small_disk(medium, "4m")
+    make_databases(medium.store)
+    make_read_only(medium, True)
     scene.serve()
     with scene.connect() as link:
         for name, value in (("kept/plain.db", 1), ("kept/wal.db", 2)):

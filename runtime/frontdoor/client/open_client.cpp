@@ -71,11 +71,7 @@ caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const bro
   auto store = store_root::look_up(root);
   if (!store)
     return std::move(store.error());
-  if (options.warn)
-    options.warn(
-      "nothing may be written in this folder, so there is no broker: its databases are read in this process, "
-      "and reads are not in the audit");
-  return make_read_only_client(*store, config);
+  return make_read_only_client(*store, config, options.warn);
 }
 
 // The client of the endpoint; null when nobody answers there and the store may be reached in another way.

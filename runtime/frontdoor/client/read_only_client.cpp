@@ -33,7 +33,8 @@ template <class Result> std::future<caf::expected<Result>> ready(caf::expected<R
 
 class read_only_client final : public client {
 public:
-  read_only_client(store_root root, broker_config config) : root_(std::move(root)), config_(std::move(config)) {}
+  read_only_client(store_root root, broker_config config, std::function<void(std::string_view)> warn)
+    : root_(std::move(root)), config_(std::move(config)), warn_(std::move(warn)) {}
 
   caf::expected<write_result> write(write_request) override { return nothing_but_reading(); }
 
@@ -43,6 +44,12 @@ public:
       return make_error(std::move(*why));
     if (request.min_seq > 0)
       return make_error(errc::invalid_request, "min_seq cannot be told without a broker; leave it out");
+    std::call_once(warned_, [this] {
+      if (warn_)
+        warn_(
+          "nothing may be written in this folder, so there is no broker: its databases are read in this process, and "
+          "reads are not in the audit");
+    });
     auto name = root_.resolve(request.db);
     if (!name)
       return std::move(name.error());
@@ -99,14 +106,17 @@ private:
 
   const store_root root_;
   const broker_config config_;
+  const std::function<void(std::string_view)> warn_;
+  std::once_flag warned_;
   std::mutex mutex_;
   std::map<std::string, database> databases_;
 };
 
 } // namespace
 
-std::unique_ptr<client> make_read_only_client(store_root root, broker_config config) {
-  return std::make_unique<read_only_client>(std::move(root), std::move(config));
+std::unique_ptr<client> make_read_only_client(store_root root, broker_config config,
+                                              std::function<void(std::string_view)> warn) {
+  return std::make_unique<read_only_client>(std::move(root), std::move(config), std::move(warn));
 }
 
 } // namespace sluice

@@ -79,6 +79,24 @@ TEST_CASE("text in double quotes in a request is refused, whatever the schema ha
   CHECK(failure_of(rig.try_read(R"(SELECT "finished" FROM ended)")).code == errc::sql_error);
 }
 
+TEST_CASE("a view or trigger of a request that has text in double quotes is refused, and leaves nothing") {
+  table_rig rig;
+  for (const auto* sql : {R"(CREATE VIEW v AS SELECT "wrong" FROM t)",
+                          R"(CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = "wrong" WHERE id = 0; END)"}) {
+    INFO(sql);
+    auto why = rig.refuse(sql);
+    CHECK(why.code == errc::sql_error);
+    CHECK_THAT(why.message, Catch::Contains("double quotes"));
+    CHECK(rig.survived);
+  }
+  rig.write(R"(CREATE VIEW v AS SELECT "id" FROM "t")");
+  rig.write(R"(CREATE TRIGGER g AFTER INSERT ON "t" BEGIN UPDATE "t" SET "a" = 'right' WHERE "id" = 0; END)");
+  CHECK(rig.read_one("SELECT group_concat(name) FROM sqlite_schema WHERE type IN ('view', 'trigger')") == value{"v,g"});
+  legacy_rig old;
+  old.write(R"(CREATE VIEW IF NOT EXISTS ended AS SELECT "wrong")");
+  old.write(R"(CREATE VIEW more AS SELECT "kind" FROM ended)");
+}
+
 TEST_CASE("names in double quotes are names beside such a schema, too") {
   legacy_rig rig;
   rig.write(R"(UPDATE "job" SET "state" = 'done' WHERE "id" = 1)");

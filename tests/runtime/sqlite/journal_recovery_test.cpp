@@ -51,7 +51,8 @@ TEST_CASE("a read rolls back what a killed program left half written, and leaves
   half_written_rig rig;
   REQUIRE(has_rollback_journal(rig.file));
   auto recovered = 0;
-  rig.reader = sqlite::make_read_store(rig.file, rig.config, machine_time(), [&] { ++recovered; });
+  rig.reader = sqlite::make_read_store(
+    rig.file, rig.config, machine_time(), [&] { ++recovered; }, rig.files);
   CHECK(rig.half_rows() == 0);
   CHECK(rig.read_one("SELECT count(*) FROM t") == value{2'000});
   CHECK(recovered == 1);
