@@ -15,49 +15,15 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr size_t head_bytes = 100;
-
 std::optional<file_identity> identity_in(const struct stat& x) {
   return file_identity{static_cast<uint64_t>(x.st_dev), static_cast<uint64_t>(x.st_ino)};
-}
-
-uint32_t number_at(const std::string& head, size_t at) {
-  uint32_t result = 0;
-  for (size_t i = 0; i < 4; ++i)
-    result = (result << 8U) | static_cast<unsigned char>(head[at + i]);
-  return result;
-}
-
-std::optional<uint32_t> pragma(sqlite3* db, const char* sql) {
-  sqlite3_stmt* stmt = nullptr;
-  std::optional<uint32_t> result;
-  if (sqlite3_prepare_v2(db, sql, -1, &stmt, nullptr) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-    result = static_cast<uint32_t>(sqlite3_column_int64(stmt, 0));
-  sqlite3_finalize(stmt);
-  return result;
-}
-
-// Whether the header in the file is the one that the connection sees: a checkpoint that was interrupted has put it
-// there. https://sqlite.org/fileformat.html#the_database_header
-bool is_header_seen(sqlite3* db, const std::string& head) {
-  struct field {
-    const char* sql;
-    size_t at;
-  };
-  constexpr std::array fields{field{"PRAGMA page_count", 28}, field{"PRAGMA freelist_count", 36},
-                              field{"PRAGMA schema_version", 40}, field{"PRAGMA user_version", 60},
-                              field{"PRAGMA application_id", 68}};
-  return std::all_of(fields.begin(), fields.end(), [&](const field& x) {
-    auto seen = pragma(db, x.sql);
-    return !seen || *seen == number_at(head, x.at);
-  });
 }
 
 } // namespace
 
 std::string_view to_string(file_change x) noexcept {
-  constexpr std::array<std::string_view, 6> words{"replaced",     "overwritten", "deleted",
-                                                  "log_restored", "log_lost",    "changed_while_closed"};
+  constexpr std::array<std::string_view, 7> words{"replaced", "overwritten", "deleted", "log_restored", "log_lost",
+                                                  "changed_while_closed", "touched"};
   return words[static_cast<size_t>(x)];
 }
 
@@ -94,7 +60,7 @@ file_guard::look file_guard::look_at_files() const noexcept {
 file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
   state result;
   sqlite3_file* file = nullptr;
-  std::string head(head_bytes, '\0');
+  std::string head(database_header_bytes, '\0');
   if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) == SQLITE_OK && file
       && file->pMethods && file->pMethods->xRead(file, head.data(), static_cast<int>(head.size()), 0) == SQLITE_OK)
     result.head = std::move(head);
@@ -201,31 +167,36 @@ std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, st
     return what;
   changing_ = true;
   lock.unlock();
-  auto overwritten = is_overwritten(db);
+  auto found = look_for_foreign_content(db);
   auto again = look_at_files();
   auto seen = state_of(db, true);
   lock.lock();
   changing_ = false;
-  if (overwritten)
-    return file_change::overwritten;
+  if (found)
+    return found;
   remember(again, std::move(seen));
   return std::nullopt;
 }
 
 // In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run, a
-// file that was written, with an index that has not changed, was not written by SQLite.
-bool file_guard::is_overwritten(sqlite3* db) {
+// file that was written, with an index that has not changed, was not written by SQLite; unless by a checkpoint that was
+// interrupted, which has put pages of the log there.
+std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
   checkpoint_lock no_checkpoint{db};
   auto now = look_at_files();
   if (!no_checkpoint.held() || !looks_written(now))
-    return false;
+    return std::nullopt;
   auto seen = state_of(db, true);
-  if (seen.moved != state_.moved || seen.salt != state_.salt || seen.head.empty())
-    return false;
-  if (now.size < known_->size || now.changed_ns < known_->changed_ns)
-    return true;
-  // A checkpoint that was interrupted has written pages without saying so.
-  return seen.head != state_.head && !is_header_seen(db, seen.head);
+  auto index = read_wal_index(db);
+  if (!index || seen.moved != state_.moved || seen.salt != state_.salt || seen.head.empty())
+    return std::nullopt;
+  auto is_moved = index->frames == index->moved;
+  if (seen.head == state_.head)
+    return is_moved ? std::optional{file_change::touched} : std::nullopt;
+  auto in_log = is_moved ? std::vector<std::string>{} : database_headers_in_log(db, index->frames);
+  if (std::find(in_log.begin(), in_log.end(), seen.head) != in_log.end())
+    return std::nullopt;
+  return file_change::overwritten;
 }
 
 void file_guard::remember(const look& now, state x) noexcept {

@@ -34,6 +34,8 @@ enum class file_change : uint8_t {
   log_lost,
   /// The database or its write-ahead log was changed while no broker ran.
   changed_while_closed,
+  /// The file was written, but its header is the same and nothing lies in the log: connections are made anew.
+  touched,
 };
 
 std::string_view to_string(file_change x) noexcept;
@@ -167,7 +169,7 @@ private:
   bool looks_written(const look& now) const noexcept;
   caf::expected<void> admit(user& x, std::unique_lock<std::mutex>& lock);
   std::optional<file_change> diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
-  bool is_overwritten(sqlite3* db);
+  std::optional<file_change> look_for_foreign_content(sqlite3* db);
   void remember(const look& now, state x) noexcept;
   caf::expected<file_change> change(file_change what, const look& now, user& self, std::unique_lock<std::mutex>& lock);
   caf::expected<file_change> rescue_log(const look& now, sqlite3* db);

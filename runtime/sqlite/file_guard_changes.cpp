@@ -2,6 +2,7 @@
 #include "messages/error.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/vfs_file.hpp"
+#include "runtime/sqlite/wal_index.hpp"
 
 #include <sqlite3.h>
 
@@ -22,6 +23,12 @@ bool move_log(sqlite3* db) {
   return code == SQLITE_OK && frames == moved;
 }
 
+// Whether the log holds nothing that is not in the database as well.
+bool is_log_moved(sqlite3* db) {
+  auto index = read_wal_index(db);
+  return index && index->frames == index->moved;
+}
+
 } // namespace
 
 // Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
@@ -35,7 +42,8 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   if (others_write)
     return busy();
   auto is_log = what == file_change::log_restored;
-  auto* db = what == file_change::overwritten ? nullptr : find_holder(self, !is_log);
+  auto is_same_file = what == file_change::overwritten || what == file_change::touched;
+  auto* db = find_holder(self, !is_log && !is_same_file);
   changing_ = true;
   auto was = *known_;
   lock.unlock();
@@ -44,7 +52,7 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   if (is_log)
     done = rescue_log(now, db);
   else
-    kept = remove_companions(now, was, db && move_log(db));
+    kept = remove_companions(now, was, db && (is_same_file ? is_log_moved(db) : move_log(db)));
   lock.lock();
   changing_ = false;
   if (!done)
@@ -53,6 +61,7 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   known_.reset();
   own_changes_.reset();
   if (*done != file_change::log_restored)
+    // A file that was touched may have been changed.
     count_external_commit();
   if (!is_log)
     tell(what, kept);

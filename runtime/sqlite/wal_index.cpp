@@ -50,6 +50,31 @@ std::optional<wal_index> read_wal_index(sqlite3* db) noexcept {
   return std::nullopt;
 }
 
+// https://sqlite.org/fileformat.html#the_write_ahead_log
+std::vector<std::string> database_headers_in_log(sqlite3* db, uint32_t frames) {
+  constexpr sqlite3_int64 log_header = 32;
+  constexpr sqlite3_int64 frame_header = 24;
+  std::vector<std::string> result;
+  sqlite3_file* log = nullptr;
+  auto code = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
+  if (code != SQLITE_OK || !log || !log->pMethods)
+    return result;
+  auto number = [&](sqlite3_int64 at) -> uint32_t {
+    std::array<unsigned char, 4> x{};
+    log->pMethods->xRead(log, x.data(), static_cast<int>(x.size()), at);
+    return uint32_t{x[0]} << 24U | uint32_t{x[1]} << 16U | uint32_t{x[2]} << 8U | uint32_t{x[3]};
+  };
+  auto step = frame_header + number(8);
+  for (uint32_t i = 0; i < frames; ++i) {
+    auto at = log_header + i * step;
+    std::string head(database_header_bytes, '\0');
+    if (number(at) == 1
+        && log->pMethods->xRead(log, head.data(), static_cast<int>(head.size()), at + frame_header) == SQLITE_OK)
+      result.push_back(std::move(head));
+  }
+  return result;
+}
+
 checkpoint_lock::checkpoint_lock(sqlite3* db) noexcept : db_(db) {
   auto* file = file_of(db);
   held_ =

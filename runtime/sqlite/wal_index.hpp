@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 struct sqlite3;
 
@@ -26,6 +28,12 @@ struct wal_index {
 /// it cannot be read in a consistent state. Some tens of nanoseconds. @pre the database is in WAL mode, and the
 /// connection has read from it
 std::optional<wal_index> read_wal_index(sqlite3* db) noexcept;
+
+inline constexpr size_t database_header_bytes = 100;
+
+/// The headers of the database (the beginnings of its first page) in the first `frames` frames of the log, oldest first.
+/// Reads a part of each frame. @pre as above
+std::vector<std::string> database_headers_in_log(sqlite3* db, uint32_t frames);
 
 /// Keeps every other connection, in whatever process, from checkpointing for as long as it lives.
 class checkpoint_lock {

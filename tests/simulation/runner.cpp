@@ -1,8 +1,7 @@
 #include "tests/simulation/runner.hpp"
 
-#include "runtime/doctor/repair.hpp"
-#include "runtime/sqlite/audit_store.hpp"
-#include "tests/simulation/checker.hpp"
+#include "tests/simulation/file_events.hpp"
+#include "tests/simulation/judge.hpp"
 
 #include <algorithm>
 
@@ -68,11 +67,6 @@ private:
   void happen(const incident& x);
   void break_disk(const incident& x, sqlite::disk_effect effect);
   void commit_foreign(uint32_t db);
-  void remove_log(const incident& x);
-  void copy_store();
-  void take_backup(uint32_t db);
-  void restore_backup(uint32_t db, bool overwrites);
-  void repair_if_wanted();
   bool quarantined(uint32_t db) const;
   std::optional<violation> until_closed();
   std::optional<violation> open_again();
@@ -82,7 +76,6 @@ private:
   std::optional<violation> until(const std::function<bool()>& done, const char* what);
   std::optional<violation> come_to_rest();
   std::optional<violation> at_rest();
-  std::optional<violation> judge();
 
   const plan& plan_;
   trace told_;
@@ -101,13 +94,7 @@ private:
   uint32_t tables_ = 0;
   uint64_t digest_ = 0;
   bool calm_ = false;
-  struct backup {
-    uint64_t seq = 0;
-    int64_t foreign = 0;
-  };
-  std::vector<std::optional<backup>> backups_ = std::vector<std::optional<backup>>(2);
-  // The step from which on somebody repairs the store; 0 when nothing is to be repaired.
-  uint64_t repair_at_ = 0;
+  file_events files_{plan_, world_, clients_, foreigners_, luck_, told_};
   // Found while the broker was running.
   std::optional<violation> broken_;
 };
@@ -124,11 +111,11 @@ bool runner::turn(bool everything) {
     if (seen.troubled)
       seen.buffer_losses.push_back(++seen.event);
     world_.leave([this] { free_locks(); });
-    repair_if_wanted();
+    files_.repair(steps_);
     world_.boot();
     return true;
   }
-  if (repair_at_ != 0 && steps_ >= repair_at_ && world_.ready() && !world_.closing())
+  if (files_.wants_repair(steps_) && world_.ready() && !world_.closing())
     world_.close();
   for (uint32_t i = 0; i < foreigners_.size(); ++i)
     if (foreigners_[i]->locks() && world_.time().now() >= foreign_until_[i])
@@ -213,88 +200,20 @@ void runner::happen(const incident& x) {
     }
     return;
   case kind::passing_time: return world_.advance(x.time);
-  case kind::remove_log: return remove_log(x);
+  case kind::remove_log: return files_.remove_log(x);
   case kind::clock_jump: return world_.set_wall(x.skip % 2 == 0 ? x.time : -x.time);
   case kind::client_leaves: return static_cast<void>(clients_.leave_one());
-  case kind::copy_store: return copy_store();
-  case kind::take_backup: return take_backup(x.db);
+  case kind::copy_store: broken_ = files_.copy_store(); return;
+  case kind::take_backup: return files_.take_backup(x.db);
   case kind::restore_backup:
-  case kind::overwrite_with_backup: return restore_backup(x.db, x.what == kind::overwrite_with_backup);
+  case kind::overwrite_with_backup:
+    return files_.restore_backup(x.db, x.what == kind::overwrite_with_backup, steps_);
   default:
     if (x.what == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
     seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
     return world_.kill(x.what, x.db);
   }
-}
-
-// A script that tidies up removes the log, its index, or both.
-void runner::remove_log(const incident& x) {
-  // Another program that has them open loses what it writes into them; that is no matter of the broker's.
-  foreigners_[x.db]->let_go();
-  auto file = world_.path_of(x.db).string();
-  if (x.file != 1 && std::filesystem::remove(file + "-wal"))
-    clients_.seen.databases[x.db].exposed = true;
-  if (x.file != 0)
-    std::filesystem::remove(file + "-shm");
-}
-
-// What is copied at any moment holds what was acknowledged by then.
-void runner::copy_store() {
-  auto& seen = clients_.seen;
-  for (uint32_t db = 0; db < plan_.set.databases && !seen.disk_troubled; ++db) {
-    const auto& known = seen.databases[db];
-    auto copy = world_.file("copy-of-" + database_names[db]);
-    if (known.exposed || !copy_database(world_.path_of(db), copy))
-      continue;
-    auto found = look_into(copy);
-    remove_database(copy);
-    auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
-    if (found.integrity != "ok" || newest < known.acknowledged)
-      broken_ = violation{"a copy holds what was acknowledged",
-                          database_names[db] + ": " + found.integrity + ", commit " + std::to_string(newest) + " of "
-                            + std::to_string(known.acknowledged)};
-  }
-}
-
-void runner::take_backup(uint32_t db) {
-  foreigners_[db]->let_go();
-  auto to = world_.file("backup-of-" + database_names[db]);
-  remove_database(to);
-  backups_[db].reset();
-  if (!back_up(world_.path_of(db), to))
-    return;
-  auto found = look_into(to);
-  if (found.integrity == "ok" && !found.commits.empty())
-    backups_[db] = backup{found.commits.back().seq, found.foreign};
-}
-
-void runner::restore_backup(uint32_t db, bool overwrites) {
-  if (!backups_[db])
-    return;
-  foreigners_[db]->let_go();
-  auto from = world_.file("backup-of-" + database_names[db]);
-  auto kept = std::exchange(backups_[db], std::nullopt);
-  if (!put_in_place(from, world_.path_of(db), overwrites))
-    return;
-  told_.note(world_.time(), "machine", "commit " + std::to_string(kept->seq) + " is the newest again");
-  clients_.seen.audit_troubled = true;
-  clients_.restored(db, kept->seq, kept->foreign);
-  // A person looks after it some time later.
-  repair_at_ = steps_ + luck_.pick(400);
-}
-
-// As `sluice doctor --repair`, while no broker runs.
-void runner::repair_if_wanted() {
-  if (repair_at_ == 0 || steps_ < repair_at_)
-    return;
-  auto root = store_root::open(world_.file({}));
-  auto failed = !root;
-  if (root)
-    for (const auto& x : doctor::repair_store(*root, world_.time()))
-      failed = failed || x.failed;
-  repair_at_ = failed ? steps_ + 50 : 0;
-  told_.note(world_.time(), "doctor", failed ? "could not repair the store" : "has repaired the store");
 }
 
 void runner::break_disk(const incident& x, sqlite::disk_effect effect) {
@@ -334,11 +253,7 @@ void runner::survive() {
     newest.push_back((power && plan_.set.normal) || seen.databases[i].exposed
                        ? std::optional{newest_commit(world_.path_of(i))}
                        : std::nullopt);
-  for (auto& x : seen.databases)
-    if (std::exchange(x.exposed, false)) {
-      x.replaced = true;
-      repair_at_ = steps_ + luck_.pick(300);
-    }
+  files_.process_died(steps_);
   clients_.process_died(newest);
   for (tables_ = 0; tables_ < plan_.set.databases && clients_.created(tables_);)
     ++tables_;
@@ -377,7 +292,8 @@ std::optional<violation> runner::live() {
       return wrong;
   if (auto wrong = at_rest())
     return wrong;
-  return judge();
+  digest_ = world_.digest();
+  return judge(plan_.set, clients_.seen, world_);
 }
 
 // From here on nothing goes wrong any more.
@@ -393,8 +309,7 @@ std::optional<violation> runner::come_to_rest() {
     return wrong;
   // What was done to the broker last may still lie in a mailbox.
   come_to_an_end();
-  repair_at_ = std::min(repair_at_, steps_);
-  if (auto wrong = until([this] { return repair_at_ == 0; }, "the store cannot be repaired"))
+  if (auto wrong = until([this] { return !files_.wants_repair(UINT64_MAX); }, "the store cannot be repaired"))
     return wrong;
   if (auto wrong = until([this] { return !world_.died() && may_begin(); }, "the broker does not come back"))
     return wrong;
@@ -470,29 +385,6 @@ std::optional<violation> runner::until_closed() {
       return violation{"the broker closes when it is asked to", "it does not"};
   }
   world_.leave();
-  return {};
-}
-
-std::optional<violation> runner::judge() {
-  digest_ = world_.digest();
-  auto audit = world_.file(".sluice/audit.db");
-  auto records = audit_records(audit);
-  auto chain = sqlite::verify_audit_file(audit);
-  if (!records || !chain)
-    return violation{"every file can be read",
-                     "the audit: " + describe(records ? chain.error() : records.error()).message};
-  for (auto* name : {".sluice/audit.db", ".sluice/buffer.db", ".sluice/logs.db"})
-    if (auto found = integrity_of(world_.file(name)); found != "ok")
-      return violation{"no file is corrupt", name + (": " + found)};
-  for (uint32_t db = 0; db < plan_.set.databases; ++db) {
-    auto found = look_into(world_.path_of(db));
-    if (auto wrong = check_database(clients_.seen, db, found))
-      return wrong;
-    if (auto wrong = check_audit(plan_.set, clients_.seen, db, found, *records, *chain))
-      return wrong;
-    if (auto wrong = check_buffer(plan_.set, clients_.seen, db, found))
-      return wrong;
-  }
   return {};
 }
 

@@ -41,7 +41,7 @@ TEST_CASE("a commit that the disk refuses did not happen, and the store recovers
   must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (zeroblob(1000000))"), no_deadline));
   {
     file_size_limit small{300'000};
-    CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::io_error);
+    CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
   }
   CHECK(!rig.store->is_open());
   CHECK(!rig.store->in_transaction());
@@ -132,7 +132,7 @@ TEST_CASE("a file that is deleted while it is written makes the commit fail, and
   must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
   for (const auto* suffix : {"", "-wal", "-shm"})
     std::filesystem::remove(rig.file.string() + suffix);
-  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::io_error);
+  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
   CHECK(!rig.store->in_transaction());
   CHECK(!must(rig.store->committed(begun.next_seq)));
   CHECK(must(rig.store->begin()).foreign_commit);
@@ -152,7 +152,7 @@ TEST_CASE("a file that is replaced while it is written makes the commit fail, an
   for (const auto* suffix : {"-wal", "-shm"})
     std::filesystem::remove(rig.file.string() + suffix);
   std::filesystem::rename(elsewhere / "new.db", rig.file);
-  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::io_error);
+  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
   CHECK(!must(rig.store->committed(begun.next_seq)));
   auto db = must(sqlite::connection::open(rig.file, {}));
   auto mode = must(sqlite::prepared_statement::prepare(db, "PRAGMA journal_mode"));

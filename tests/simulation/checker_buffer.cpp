@@ -1,0 +1,92 @@
+#include "tests/simulation/checker.hpp"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+namespace sluice::simulation {
+
+namespace {
+
+using maybe = std::optional<violation>;
+using row = std::optional<buffered_cells>;
+
+std::string text_of(const std::optional<buffered_cells>& x) {
+  return x ? "a=" + (x->a ? std::to_string(*x->a) : "NULL") + " b=" + std::to_string(x->b) : "no row";
+}
+
+// What one operation makes of a row, as if it were executed at once.
+row executed(const operation& x, row before) {
+  if (x.erases)
+    return std::nullopt;
+  if (x.b && *x.b < 0)
+    return before;
+  auto after = before.value_or(buffered_cells{});
+  if (x.a)
+    after.a = x.a;
+  if (x.b)
+    after.b = *x.b;
+  return after;
+}
+
+void add(std::vector<row>& to, const row& x) {
+  if (std::find(to.begin(), to.end(), x) == to.end())
+    to.push_back(x);
+}
+
+// Whether a flush that began after this operation was taken, and before it could be lost, has saved it.
+bool was_saved(const history& seen, const put_attempt& x, uint64_t loss) {
+  return std::any_of(seen.flushes.begin(), seen.flushes.end(), [&](const flush_attempt& y) {
+    return y.fate == fate::done && y.report.kept == 0 && y.began > x.ended && y.ended < loss;
+  });
+}
+
+bool may_be_lost(const settings& set, const history& seen, const put_attempt& x) {
+  const auto& restores = seen.databases[x.what.db].restores;
+  if (x.fate != fate::done || std::any_of(restores.begin(), restores.end(), [&](const auto& r) {
+        return r.event > x.began;
+      }))
+    return true;
+  auto loses = [&](uint64_t loss) { return loss > x.began && !was_saved(seen, x, loss); };
+  auto takes = [&](uint64_t loss) { return loss > x.began; };
+  const auto& cuts = seen.power_losses;
+  // Without waiting for the disk, what has been written may be lost as well.
+  if (set.normal ? std::any_of(cuts.begin(), cuts.end(), takes) : std::any_of(cuts.begin(), cuts.end(), loses))
+    return true;
+  return !set.journal && std::any_of(seen.buffer_losses.begin(), seen.buffer_losses.end(), loses);
+}
+
+} // namespace
+
+maybe check_buffer(const settings& set, const history& seen, uint32_t db, const database_content& found) {
+  std::map<int64_t, std::vector<const put_attempt*>> by_row;
+  for (const auto& x : seen.puts)
+    if (x.what.db == db && x.fate != fate::refused)
+      by_row[x.what.argument].push_back(&x);
+  for (auto& [id, puts] : by_row) {
+    std::sort(puts.begin(), puts.end(), [](auto* a, auto* b) { return a->began < b->began; });
+    std::vector<row> possible{std::nullopt};
+    for (const auto* x : puts) {
+      std::vector<row> next;
+      for (const auto& before : possible) {
+        add(next, executed(x->what, before));
+        if (may_be_lost(set, seen, *x))
+          add(next, before);
+      }
+      possible = std::move(next);
+    }
+    auto stored = found.rows.find(id);
+    auto now = stored == found.rows.end() ? row{} : row{stored->second};
+    if (std::find(possible.begin(), possible.end(), now) == possible.end())
+      return violation{"buffered rows are what their operations come to",
+                       "row " + std::to_string(id) + " of " + database_names[db] + " has " + text_of(now) + ", and not "
+                         + text_of(possible.front())};
+  }
+  for (const auto& [id, cells] : found.rows)
+    if (by_row.count(id) == 0)
+      return violation{"buffered rows are what their operations come to",
+                       "row " + std::to_string(id) + " is there, and nobody has put it"};
+  return {};
+}
+
+} // namespace sluice::simulation

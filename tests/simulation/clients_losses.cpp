@@ -1,0 +1,82 @@
+#include "tests/simulation/clients.hpp"
+
+#include <algorithm>
+
+// What clients lose: themselves, their broker, and what was acknowledged.
+namespace sluice::simulation {
+
+bool clients::leave_one() {
+  std::vector<attempt*> open;
+  for (auto& x : seen.writes)
+    if (x.fate == fate::open && x.client < clients_.size())
+      open.push_back(&x);
+  for (auto& x : seen.reads)
+    if (x.fate == fate::open && x.client < clients_.size())
+      open.push_back(&x);
+  if (open.empty())
+    return false;
+  auto& x = *open[luck_.pick(open.size())];
+  caf::anon_send_exit(x.messenger, caf::exit_reason::kill);
+  x.fate = fate::unknown;
+  x.ended = ++seen.event;
+  --open_;
+  --clients_[x.client].open;
+  tell(x, "is given up: its client has gone");
+  return true;
+}
+
+void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
+  ++life_;
+  ++seen.event;
+  for (auto& known : seen.databases)
+    known.unnoticed = false;
+  auto give_up = [&](auto& all) {
+    for (auto& x : all)
+      if (x.fate == fate::open) {
+        x.fate = fate::unknown;
+        x.ended = seen.event;
+      }
+  };
+  for (auto& x : seen.writes)
+    if (x.fate == fate::open && x.what.key > 0 && x.what.retries > 0 && x.client < clients_.size()) {
+      clients_[x.client].again.push_back(x.what);
+      --clients_[x.client].again.back().retries;
+    }
+  give_up(seen.writes);
+  give_up(seen.reads);
+  give_up(seen.puts);
+  give_up(seen.gets);
+  give_up(seen.flushes);
+  open_ = 0;
+  for (auto& x : clients_)
+    x.open = 0;
+  seen.buffer_losses.push_back(seen.event);
+  for (size_t db = 0; db < newest.size(); ++db)
+    if (newest[db])
+      forget_after(static_cast<uint32_t>(db), *newest[db]);
+}
+
+void clients::restored(uint32_t db, uint64_t seq, int64_t foreign) {
+  auto& known = seen.databases[db];
+  known.restores.push_back({++seen.event, seq});
+  known.unnoticed = known.replaced = true;
+  known.foreign = foreign;
+  known.foreign_shown = std::min(known.foreign_shown, foreign);
+  forget_after(db, seq);
+}
+
+// What was acknowledged without waiting for the disk, and is not there any more.
+void clients::forget_after(uint32_t db, uint64_t newest) {
+  for (auto& x : seen.writes)
+    if (x.what.db == db && x.fate == fate::done && x.result.commit_seq > newest)
+      x.lost = true;
+  // They may have seen what was never acknowledged, and is gone.
+  for (auto& x : seen.reads)
+    x.lost |= x.what.db == db;
+  auto& known = seen.databases[db].acknowledged;
+  known = std::min(known, newest);
+  for (auto& x : clients_)
+    x.known[db] = std::min(x.known[db], newest);
+}
+
+} // namespace sluice::simulation

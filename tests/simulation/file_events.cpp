@@ -1,0 +1,83 @@
+#include "tests/simulation/file_events.hpp"
+
+#include "runtime/doctor/repair.hpp"
+
+#include <utility>
+
+namespace sluice::simulation {
+
+void file_events::remove_log(const incident& x) {
+  // Another program that has them open loses what it writes into them; that is no matter of the broker's.
+  others_[x.db]->let_go();
+  auto file = world_.path_of(x.db).string();
+  if (x.file != 1 && std::filesystem::remove(file + "-wal"))
+    clients_.seen.databases[x.db].exposed = true;
+  if (x.file != 0)
+    std::filesystem::remove(file + "-shm");
+}
+
+std::optional<violation> file_events::copy_store() {
+  auto& seen = clients_.seen;
+  for (uint32_t db = 0; db < plan_.set.databases && !seen.disk_troubled; ++db) {
+    const auto& known = seen.databases[db];
+    auto copy = world_.file("copy-of-" + database_names[db]);
+    if (known.exposed || known.unnoticed || !copy_database(world_.path_of(db), copy))
+      continue;
+    auto found = look_into(copy);
+    remove_database(copy);
+    auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
+    if (found.integrity != "ok" || newest < known.acknowledged)
+      return violation{"a copy holds what was acknowledged",
+                       database_names[db] + ": " + found.integrity + ", commit " + std::to_string(newest) + " of "
+                         + std::to_string(known.acknowledged)};
+  }
+  return {};
+}
+
+void file_events::take_backup(uint32_t db) {
+  others_[db]->let_go();
+  auto to = world_.file("backup-of-" + database_names[db]);
+  remove_database(to);
+  backups_[db].reset();
+  if (!back_up(world_.path_of(db), to))
+    return;
+  auto found = look_into(to);
+  if (found.integrity == "ok" && !found.commits.empty())
+    backups_[db] = backup{found.commits.back().seq, found.foreign};
+}
+
+void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
+  if (!backups_[db])
+    return;
+  others_[db]->let_go();
+  auto from = world_.file("backup-of-" + database_names[db]);
+  auto kept = *std::exchange(backups_[db], std::nullopt);
+  if (!put_in_place(from, world_.path_of(db), overwrites))
+    return;
+  told_.note(world_.time(), "machine", "commit " + std::to_string(kept.seq) + " is the newest again");
+  clients_.seen.audit_troubled = true;
+  clients_.restored(db, kept.seq, kept.foreign);
+  repair_at_ = step + 1 + luck_.pick(400);
+}
+
+void file_events::process_died(uint64_t step) {
+  for (auto& x : clients_.seen.databases)
+    if (std::exchange(x.exposed, false)) {
+      x.replaced = true;
+      repair_at_ = step + 1 + luck_.pick(300);
+    }
+}
+
+void file_events::repair(uint64_t step) {
+  if (!wants_repair(step))
+    return;
+  auto root = store_root::open(world_.file({}));
+  auto failed = !root;
+  if (root)
+    for (const auto& x : doctor::repair_store(*root, world_.time()))
+      failed = failed || x.failed;
+  repair_at_ = failed ? step + 50 : 0;
+  told_.note(world_.time(), "doctor", failed ? "could not repair the store" : "has repaired the store");
+}
+
+} // namespace sluice::simulation

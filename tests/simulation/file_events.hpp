@@ -1,0 +1,54 @@
+#pragma once
+
+#include "tests/simulation/clients.hpp"
+#include "tests/simulation/files.hpp"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace sluice::simulation {
+
+/// What other programs and people do to the files of the store, and what they do about it afterwards.
+class file_events {
+public:
+  /// Everything given outlives this.
+  file_events(const plan& what, world& where, clients& who, std::vector<std::unique_ptr<foreigner>>& others, dice& luck,
+              trace& told)
+    : plan_(what), world_(where), clients_(who), others_(others), luck_(luck), told_(told) {}
+
+  /// A script that tidies up removes the log, its index, or both.
+  void remove_log(const incident& x);
+
+  /// What is copied at any moment holds what was acknowledged by then.
+  std::optional<violation> copy_store();
+
+  void take_backup(uint32_t db);
+  /// Puts the backup in the place of the database; a person looks after the store some time after `step`.
+  void restore_backup(uint32_t db, bool overwrites, uint64_t step);
+
+  /// What lay in a log without a name has gone with the process.
+  void process_died(uint64_t step);
+
+  bool wants_repair(uint64_t step) const noexcept { return repair_at_ != 0 && step >= repair_at_; }
+  /// As `sluice doctor --repair`, while no broker runs; does nothing before somebody wants it.
+  void repair(uint64_t step);
+
+private:
+  struct backup {
+    uint64_t seq = 0;
+    int64_t foreign = 0;
+  };
+
+  const plan& plan_;
+  world& world_;
+  clients& clients_;
+  std::vector<std::unique_ptr<foreigner>>& others_;
+  dice& luck_;
+  trace& told_;
+  std::vector<std::optional<backup>> backups_ = std::vector<std::optional<backup>>(2);
+  // The step from which on somebody repairs the store; 0 when nothing is to be repaired.
+  uint64_t repair_at_ = 0;
+};
+
+} // namespace sluice::simulation
