@@ -10,7 +10,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr sqlite3_int64 chunk = 1 << 20;
+// SQLite's VFS for Unix takes no more than 128 KiB at once.
+constexpr sqlite3_int64 chunk = 1 << 16;
 
 std::optional<std::string> content_of(sqlite3_file* file) {
   sqlite3_int64 size = 0;
@@ -28,7 +29,7 @@ public:
   // Opened as a log, so that the VFS looks for no parameters in the name.
   explicit vfs_file(const std::filesystem::path& path, int flags)
     : vfs_(sqlite3_vfs_find(nullptr)), memory_(static_cast<size_t>(vfs_->szOsFile) / sizeof(std::max_align_t) + 1),
-      name_(sqlite3_create_filename("", "", path.c_str(), 0, nullptr)),
+      name_(sqlite3_create_filename(path.c_str(), "", path.c_str(), 0, nullptr)),
       file_(reinterpret_cast<sqlite3_file*>(memory_.data())) {
     open_ =
       name_ && vfs_->xOpen(vfs_, sqlite3_filename_wal(name_), file_, flags | SQLITE_OPEN_WAL, nullptr) == SQLITE_OK;

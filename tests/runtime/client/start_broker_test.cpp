@@ -118,6 +118,8 @@ TEST_CASE("a long log is begun anew, and what is no file is left alone") {
   }
   SECTION("a shorter one") {
     std::ofstream{path} << "before\n";
+    // One that others may read would be made anew.
+    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
     CHECK(start(r, program, lock).became == fate::ready);
     CHECK(fs::file_size(path) == 13);
   }
