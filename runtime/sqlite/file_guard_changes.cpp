@@ -149,12 +149,13 @@ std::string file_guard::remove_companions(const look& now, const look& was, bool
   if (has(defect::keep_old_log))
     return {};
   std::string kept;
+  // Durable, before the new file is opened: a name that came back after a power cut would be taken for the new one's.
   if (was.log && now.log == was.log) {
     auto place = place_aside(log_path());
-    if (now.log_size == 0 || is_log_moved)
-      unlink(log_path().c_str());
-    else if (rename(log_path().c_str(), place.c_str()) == 0)
+    auto content = now.log_size == 0 || is_log_moved ? std::nullopt : read_file(log_path());
+    if (content && write_file(place, *content, true))
       kept = "; the write-ahead log of the old file is kept as " + place.filename().string();
+    remove_file(log_path());
   }
   if (was.index && now.index == was.index)
     unlink(index_path().c_str());

@@ -120,12 +120,13 @@ bool back_up(const std::filesystem::path& from, const std::filesystem::path& to)
 
 bool put_in_place(const std::filesystem::path& from, const std::filesystem::path& to, bool overwrites) {
   std::error_code failed;
-  if (!overwrites) {
-    std::filesystem::rename(from, to, failed);
-    return !failed;
-  }
   auto content = sqlite::read_file(from);
-  if (!content || !is_there(to) || !sqlite::write_file(to, *content, true))
+  if (!content || !is_there(to))
+    return false;
+  if (!overwrites)
+    std::filesystem::rename(from, to, failed);
+  // Durable in either case: what a power cut would leave of it is no matter of the broker's.
+  if (failed || !sqlite::write_file(to, *content, true))
     return false;
   // What stands for the file in the real file system has changed as well.
   std::filesystem::last_write_time(to, std::filesystem::last_write_time(to) + std::chrono::seconds{1}, failed);
