@@ -199,7 +199,7 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
   }
   if (result) {
     if (result->external_commit)
-      notice_external_commit(*x, out);
+      notice_external_commit(*x, result->files_replaced, out);
     if (!x->waiters.empty())
       answer(*x, *result, out);
   } else {
@@ -247,9 +247,15 @@ void read_desk::answer(flight& x, executed_read& result, outcome& out) {
 }
 
 // Before anybody hears of what the other program wrote, so that no kept answer from before follows.
-void read_desk::notice_external_commit(const flight& x, outcome& out) const {
+void read_desk::notice_external_commit(flight& x, bool files_replaced, outcome& out) const {
   x.slot->versions().raise_everything();
   out.suspects.push_back(x.slot->name());
+  if (!files_replaced)
+    return;
+  // Which commit those files end with is for the writer to find out.
+  x.slot->versions().start_at(x.as_of_seq = 0);
+  for (auto& w : x.waiters)
+    w.newest_seq = 0;
 }
 
 void read_desk::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {

@@ -149,7 +149,7 @@ private:
   void leave(uint64_t id, flight& x);
   void unlist(uint64_t id, const flight& x);
   std::optional<flight> take(uint64_t id);
-  void notice_external_commit(const flight& x, outcome& out) const;
+  void notice_external_commit(flight& x, bool files_replaced, outcome& out) const;
   void answer(flight& x, executed_read& result, outcome& out);
   void answer(flight& x, const failure& why, outcome& out);
   void fail(waiter& x, const failure& why, outcome& out);

@@ -144,6 +144,8 @@ struct executed_read {
   std::shared_ptr<const read_set> reads;
   /// Whether the rows may show a commit of another program that no read has shown before.
   bool external_commit = false;
+  /// Whether the rows may be the first from other files than before, whose commits are other ones.
+  bool files_replaced = false;
   /// How long the reader was busy with it, in microseconds.
   uint32_t busy_us = 0;
 
@@ -153,7 +155,7 @@ struct executed_read {
       x.reads = std::make_shared<const read_set>(std::move(seen));
       return caf::none;
     };
-    return f(caf::meta::type_name("executed_read"), x.result, seen, x.external_commit, x.busy_us,
+    return f(caf::meta::type_name("executed_read"), x.result, seen, x.external_commit, x.files_replaced, x.busy_us,
              caf::meta::load_callback(load));
   }
 };

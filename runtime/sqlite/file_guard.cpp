@@ -300,6 +300,11 @@ uint64_t file_guard::note_external_commit() noexcept {
   return external_commits_;
 }
 
+bool file_guard::take_replaced() noexcept {
+  std::lock_guard guard{mutex_};
+  return std::exchange(replaced_, false);
+}
+
 bool file_guard::has_external_commit() const noexcept {
   std::lock_guard guard{mutex_};
   return external_commit_;

@@ -134,6 +134,9 @@ public:
   /// A program that shares a database with a rollback journal has committed; returns the number as above.
   uint64_t note_external_commit() noexcept;
 
+  /// Whether the database is another one, since the last call: somebody has to find out with which commit it ends.
+  bool take_replaced() noexcept;
+
   /// Whether another program's commit was seen, and what was done to the files, since the last call.
   bool take_external_commit() noexcept;
   bool has_external_commit() const noexcept;
@@ -201,6 +204,7 @@ private:
   bool compared_with_record_ = false;
   std::optional<uint32_t> own_changes_;
   uint64_t external_commits_ = 0;
+  bool replaced_ = false;
   bool external_commit_ = false;
   std::vector<file_event> events_;
 };

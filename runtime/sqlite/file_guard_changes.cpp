@@ -60,9 +60,11 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   ++generation_;
   known_.reset();
   own_changes_.reset();
-  if (*done != file_change::log_restored)
+  if (*done != file_change::log_restored) {
     // A file that was touched may have been changed.
     count_external_commit();
+    replaced_ = true;
+  }
   if (!is_log)
     tell(what, kept);
   auto old = take_others(self);

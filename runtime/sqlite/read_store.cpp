@@ -89,6 +89,10 @@ private:
   caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
   bool sees_external_commit();
+  void tell_changes(executed_read& x) {
+    x.files_replaced = files_->take_replaced();
+    x.external_commit = sees_external_commit() || x.files_replaced;
+  }
   caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
   caf::expected<cached_statement*> find(const sql_text& sql);
   caf::expected<cached_statement*> prepare(const sql_text& sql);
@@ -244,7 +248,7 @@ caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& r
   hurried_ = hurries;
   auto result = attempt(request, limits);
   if (result)
-    result->external_commit = sees_external_commit();
+    tell_changes(*result);
   return result;
 }
 

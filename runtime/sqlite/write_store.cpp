@@ -137,6 +137,7 @@ caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found) {
   if (auto entered = s.book.enter(changed); !entered)
     return entered;
   files_->take_external_commit();
+  files_->take_replaced();
   ledger_is_new_ = s.book.created();
   found.next_seq = s.book.next_seq();
   found.new_epoch = s.book.begun_epoch();

@@ -187,7 +187,7 @@ TEST_CASE("a read's answer travels, for callers and from readers") {
   CHECK(copy.source == read_source::joined);
   CHECK(copy.as_of_seq == 8);
   auto reads = std::make_shared<const read_set>(read_set{{"t", "u"}, true});
-  auto done = n.travel_in_message(read_done{7, {x, reads, true, 42}, {}});
+  auto done = n.travel_in_message(read_done{7, {x, reads, true, true, 42}, {}});
   const auto& from_reader = done.answer;
   CHECK(done.flight == 7);
   CHECK(from_reader.busy_us == 42);
@@ -195,6 +195,7 @@ TEST_CASE("a read's answer travels, for callers and from readers") {
   CHECK(from_reader.reads->tables == std::vector<std::string>{"t", "u"});
   CHECK(from_reader.reads->deterministic);
   CHECK(from_reader.external_commit);
+  CHECK(from_reader.files_replaced);
   CHECK(n.travel(read_result{}).rows->empty());
 }
 

@@ -71,6 +71,8 @@ void file_events::process_died(uint64_t step) {
 void file_events::repair(uint64_t step) {
   if (!wants_repair(step))
     return;
+  // Nobody repairs a store on a disk that fails.
+  world_.faults().heal();
   auto root = store_root::open(world_.file({}));
   auto failed = !root;
   if (root)

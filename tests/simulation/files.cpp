@@ -128,6 +128,11 @@ bool put_in_place(const std::filesystem::path& from, const std::filesystem::path
   // Durable in either case: what a power cut would leave of it is no matter of the broker's.
   if (failed || !sqlite::write_file(to, *content, true))
     return false;
+  // With all names in the folder; the disk looks for a name that is gone only when it is asked.
+  sqlite::remove_file(from);
+  auto passing = to.string() + "-passing";
+  sqlite::write_file(passing, "x", false);
+  sqlite::remove_file(passing);
   // What stands for the file in the real file system has changed as well.
   std::filesystem::last_write_time(to, std::filesystem::last_write_time(to) + std::chrono::seconds{1}, failed);
   return !failed;
