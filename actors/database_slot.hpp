@@ -153,7 +153,7 @@ public:
   ledger_standing known_ledger() const {
     std::lock_guard guard{mutex_};
     auto x = ledger_;
-    x.issued = std::max(x.issued, versions_.last_commit());
+    x.issued = std::max(x.issued, versions_.highest_commit());
     return x;
   }
 

@@ -37,7 +37,7 @@ void table_versions::end_commit(std::span<const std::string> tables, bool everyt
   if (everything)
     everything_.store(version, std::memory_order_release);
   if (commit_seq > 0)
-    last_commit_.store(commit_seq, std::memory_order_release);
+    set_last_commit(commit_seq);
   committing_.store(false, std::memory_order_release);
 }
 
@@ -49,8 +49,13 @@ void table_versions::raise_everything() {
   }
 }
 
-void table_versions::start_at(uint64_t commit_seq) noexcept {
+void table_versions::start_at(uint64_t commit_seq) noexcept { set_last_commit(commit_seq); }
+
+void table_versions::set_last_commit(uint64_t commit_seq) noexcept {
   last_commit_.store(commit_seq, std::memory_order_release);
+  auto highest = highest_commit_.load(std::memory_order_acquire);
+  while (highest < commit_seq && !highest_commit_.compare_exchange_weak(highest, commit_seq)) {
+  }
 }
 
 table_versions::stamp& table_versions::find_or_add(std::string_view table) {

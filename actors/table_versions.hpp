@@ -40,6 +40,9 @@ public:
   /// The newest commit of which agents may have been told.
   uint64_t last_commit() const noexcept { return last_commit_.load(std::memory_order_acquire); }
 
+  /// The highest number of a commit of which agents have ever been told, or that a file of this name has held.
+  uint64_t highest_commit() const noexcept { return highest_commit_.load(std::memory_order_acquire); }
+
   /// Says which commit the file holds when it is opened.
   void start_at(uint64_t commit_seq) noexcept;
 
@@ -51,7 +54,10 @@ private:
   stamp& find_or_add(std::string_view table);
 
   std::atomic<uint64_t> version_{1};
+  void set_last_commit(uint64_t commit_seq) noexcept;
+
   std::atomic<uint64_t> last_commit_{0};
+  std::atomic<uint64_t> highest_commit_{0};
   std::atomic<bool> committing_{false};
   stamp everything_{0};
   std::mutex mutex_;

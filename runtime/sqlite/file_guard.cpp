@@ -251,7 +251,9 @@ file_guard::verdict file_guard::verify(user& x) {
   if (!what)
     return verdict::intact;
   auto done = change(*what, now, x, lock);
-  return done && *done == file_change::log_restored ? verdict::log_restored : verdict::gone;
+  if (!done)
+    return verdict::unsaved;
+  return *done == file_change::log_restored ? verdict::log_restored : verdict::gone;
 }
 
 bool file_guard::is_current(const user& x) const noexcept {
@@ -280,8 +282,28 @@ void file_guard::expect_commit(sqlite3* db) noexcept {
     own_changes_ = index->changes + 1;
 }
 
+// A write that begins the log anew changes the index, too. What is remembered of that goes with the file as it was
+// remembered, which has to be the same still.
+void file_guard::note_restarted_log(sqlite3* db, const wal_index& index) noexcept {
+  {
+    std::lock_guard guard{mutex_};
+    if (!known_ || state_.salt == index.salt)
+      return;
+  }
+  checkpoint_lock no_checkpoint{db};
+  auto now = look_at_files();
+  auto again = read_wal_index(db);
+  std::lock_guard guard{mutex_};
+  if (!no_checkpoint.held() || !again || compare(now) || looks_written(now))
+    return;
+  state_.moved = again->moved;
+  state_.salt = again->salt;
+}
+
 uint64_t file_guard::see_commits(sqlite3* db, bool has_write_lock) noexcept {
   auto index = read_wal_index(db);
+  if (index)
+    note_restarted_log(db, *index);
   std::lock_guard guard{mutex_};
   if (!index || has(defect::overlook_external_commit))
     return external_commits_;

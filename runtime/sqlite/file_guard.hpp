@@ -20,6 +20,8 @@ struct sqlite3;
 
 namespace sluice::sqlite {
 
+struct wal_index;
+
 /// What another program did to the files of a database.
 enum class file_change : uint8_t {
   /// Another file lies at the path (rename, restore, checkout).
@@ -113,7 +115,8 @@ public:
 
   /// Whether the connection of `x`, which is in use, still leads to the files at the path. Otherwise it is not to be used
   /// any more, but to be closed without a checkpoint; as in `file_change`, the log may have been saved.
-  enum class verdict : uint8_t { intact, log_restored, gone };
+  /// With `unsaved` it is kept: it alone has the log, whose content could not be saved yet.
+  enum class verdict : uint8_t { intact, log_restored, unsaved, gone };
   verdict verify(user& x);
 
   /// `x` has moved the log into the database.
@@ -183,6 +186,7 @@ private:
   void compare_with_record(const look& now);
   void note_files(bool closed, const look& x) const;
   void tell(file_change what, std::string text);
+  void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;
   void add_own_changes(int by) noexcept;
   void count_external_commit() noexcept {
     ++external_commits_;

@@ -48,6 +48,10 @@ caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std:
 caf::expected<void> sqlite_write_store::check_files() {
   switch (files_->verify(*this)) {
   case file_guard::verdict::intact: return caf::unit;
+  case file_guard::verdict::unsaved:
+    // Whether it can be saved decides what becomes of the commit; `committed` tries again.
+    return make_error(errc::io_error, "the write-ahead log of this database was removed, and what it held cannot be "
+                                      "saved");
   case file_guard::verdict::gone: gone_ = true; break;
   case file_guard::verdict::log_restored: break;
   }

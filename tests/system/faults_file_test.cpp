@@ -39,8 +39,8 @@ TEST_CASE("a folder is no database, whether it is there first or comes later", "
   CHECK(refused(x.host.open_database("folder.db")).code == errc::invalid_request);
   auto late = must(x.host.open_database("late.db"));
   std::filesystem::create_directory(x.folder / "late.db");
-  CHECK(code_of_write(late, make_notes) == errc::unknown_database);
-  CHECK(code_of_fresh_read(late, count_notes) == errc::unknown_database);
+  CHECK(code_of_write(late, make_notes) == errc::invalid_request);
+  CHECK(code_of_fresh_read(late, count_notes) == errc::invalid_request);
   // Once it is out of the way, all is well.
   std::filesystem::remove(x.folder / "late.db");
   must(late.write("tester", make_notes));

@@ -124,7 +124,7 @@ TEST_CASE("statements that are the broker's business are refused by name, with t
          forbidden{"ATTACH 'other.db' AS other", "ATTACH"},
          forbidden{"DETACH main", "DETACH"},
          forbidden{"PRAGMA journal_mode = DELETE", "PRAGMA"},
-         forbidden{"PRAGMA user_version", "PRAGMA"},
+         forbidden{"PRAGMA cache_size", "PRAGMA"},
          forbidden{"BEGIN", "BEGIN"},
          forbidden{"/* a */ -- b\n beGIN IMMEDIATE", "BEGIN"},
          forbidden{";; BEGIN", "BEGIN"},
@@ -135,7 +135,7 @@ TEST_CASE("statements that are the broker's business are refused by name, with t
          forbidden{"RELEASE a", "RELEASE"},
          forbidden{"VACUUM", "VACUUM"},
          forbidden{"VACUUM INTO 'copy.db'", "VACUUM"},
-         forbidden{"EXPLAIN PRAGMA user_version = 7", "PRAGMA"},
+         forbidden{"EXPLAIN PRAGMA cache_size = 7", "PRAGMA"},
          forbidden{"CREATE TEMP TABLE scratch (n)", "temporary"},
          forbidden{"CREATE TEMP VIEW scratch AS SELECT 1", "temporary"},
        }) {

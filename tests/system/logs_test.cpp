@@ -113,6 +113,9 @@ TEST_CASE("a damaged log file costs no entry, and the host is told", "[system]")
   temp_dir folder;
   std::filesystem::create_directory(folder / ".sluice");
   std::ofstream{log_file_of(folder.path())} << std::string(10'000, 'x');
+  // One that others may read would be made anew before.
+  std::filesystem::permissions(log_file_of(folder.path()),
+                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   auto host = open_broker(folder.path());
   std::promise<std::string> told;
   host.on_warning([&](std::string_view text) { told.set_value(std::string{text}); });
