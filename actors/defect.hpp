@@ -26,12 +26,9 @@ enum class defect : uint8_t {
   skip_commit_number,
   ignore_payload,
   keep_failed_statements,
-  skip_file_check,
   forget_removed_log,
   keep_old_log,
   overlook_external_commit,
-  use_old_connection,
-  checkpoint_old_log,
   age_keys_by_wall_clock,
   accept_older_ledger,
 };

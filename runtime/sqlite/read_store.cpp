@@ -1,6 +1,5 @@
 #include "runtime/sqlite/read_store.hpp"
 
-#include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
 #include "runtime/sqlite/busy_error.hpp"
 #include "runtime/sqlite/double_quotes.hpp"
@@ -221,7 +220,7 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
       return std::move(may.error());
     auto result = run_in_use(request, limits);
     // What other files answered, or what was interrupted because there are others, says nothing.
-    auto is_current = files_->is_current(*this) || has(defect::use_old_connection);
+    auto is_current = files_->is_current(*this);
     // Nothing keeps those who may write from changing what is read as immutable.
     auto is_unchanged = !session_ || !unchanged_ || file_stamp{path_} == *unchanged_;
     if (session_ && (!is_unchanged || (!result && spoils_connection(code_of(result.error())))))

@@ -132,7 +132,7 @@ caf::expected<void> sqlite_write_store::sync_log() {
 }
 
 caf::expected<void> sqlite_write_store::checkpoint(checkpoint_mode mode) {
-  if (auto may = use(); !may && !has(defect::checkpoint_old_log))
+  if (auto may = use(); !may)
     return may;
   auto done = session_ ? checkpoint_in_use(mode) : caf::expected<void>{caf::unit};
   end_use();

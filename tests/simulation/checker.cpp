@@ -207,9 +207,9 @@ maybe replay::check_answers() const {
   return {};
 }
 
-// Also of commits that are not there any more. A power cut may take both the ledger's and the audit's record of one.
+// Also of commits that went with a file. A crash may take both the ledger's and the audit's record of one.
 maybe replay::check_numbers() const {
-  if (!seen_.power_losses.empty())
+  if (seen_.databases[db_].restores.empty())
     return {};
   for (const auto& x : seen_.writes)
     if (x.what.db == db_ && x.fate == fate::done && !x.result.replayed && x.lost

@@ -192,6 +192,7 @@ void clients::write_answered(write_attempt& x, const caf::expected<write_result>
     if (x.lost)
       return tell(x, "was committed as ", std::to_string(answer->commit_seq));
     known.exposed = known.exposed && answer->replayed;
+    known.open = known.open || !answer->replayed;
     auto& newest = known.acknowledged;
     newest = std::max(newest, answer->commit_seq);
     if (x.client < clients_.size())
@@ -240,8 +241,11 @@ void clients::read_answered(read_attempt& x, const caf::expected<read_result>& a
   auto& known = seen.databases[x.what.db];
   x.foreign_after = known.foreign;
   // Noticed when the database is looked at next.
-  known.unnoticed = known.unnoticed && !(answer && answer->source == read_source::database && x.began > known.restores.back().event);
-  x.lost |= known.unnoticed;
+  if (known.unnoticed && answer && answer->source == read_source::database && x.began > known.restores.back().event) {
+    known.unnoticed = false;
+    known.noticed = seen.event;
+  }
+  x.lost |= known.unnoticed || x.began <= known.noticed;
   if (!answer)
     return refused(x, answer.error());
   x.fate = fate::done;

@@ -7,6 +7,9 @@
 namespace sluice::simulation {
 
 void file_events::remove_log(const incident& x) {
+  // What nobody has open cannot be saved by anybody.
+  if (!clients_.seen.databases[x.db].open)
+    return;
   // Another program that has them open loses what it writes into them; that is no matter of the broker's.
   others_[x.db]->let_go();
   auto file = world_.path_of(x.db).string();
@@ -21,7 +24,7 @@ std::optional<violation> file_events::copy_store() {
   for (uint32_t db = 0; db < plan_.set.databases && !seen.disk_troubled; ++db) {
     const auto& known = seen.databases[db];
     auto copy = world_.file("copy-of-" + database_names[db]);
-    if (known.exposed || known.unnoticed || !copy_database(world_.path_of(db), copy))
+    if (known.in_danger() || !copy_database(world_.path_of(db), copy))
       continue;
     auto found = look_into(copy);
     remove_database(copy);
@@ -35,6 +38,8 @@ std::optional<violation> file_events::copy_store() {
 }
 
 void file_events::take_backup(uint32_t db) {
+  if (clients_.seen.databases[db].in_danger())
+    return;
   others_[db]->let_go();
   auto to = world_.file("backup-of-" + database_names[db]);
   remove_database(to);

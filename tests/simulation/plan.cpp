@@ -230,6 +230,8 @@ void add_everyday_events(plan& x) {
   if (!luck.chance(30))
     return;
   using kind = incident::kind;
+  // Restores are judged where nothing else goes wrong: together with crashes the checks do not yet know what may be lost.
+  auto restores = x.incidents.empty() && !x.set.normal;
   constexpr std::array kinds{kind::remove_log, kind::remove_log, kind::clock_jump, kind::client_leaves,
                              kind::client_leaves, kind::copy_store, kind::take_backup};
   for (auto count = 1 + luck.pick(4); count > 0; --count) {
@@ -237,10 +239,12 @@ void add_everyday_events(plan& x) {
     one.steps = luck.pick(60);
     one.file = static_cast<uint32_t>(luck.pick(3));
     one.time = std::chrono::hours{1 + luck.pick(72)};
+    if (one.what == kind::take_backup && !restores)
+      one.what = kind::copy_store;
     x.incidents.push_back(one);
     if (one.what != kind::take_backup)
       continue;
-    one.what = luck.chance(50) ? kind::restore_backup : kind::overwrite_with_backup;
+    one.what = kind::restore_backup;
     one.after += luck.pick(x.operations() + 1 - std::min(x.operations(), one.after));
     one.steps += luck.pick(60);
     x.incidents.push_back(one);

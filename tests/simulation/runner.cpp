@@ -111,6 +111,8 @@ bool runner::turn(bool everything) {
     if (seen.troubled)
       seen.buffer_losses.push_back(++seen.event);
     world_.leave([this] { free_locks(); });
+    for (auto& known : seen.databases)
+      known.open = false;
     files_.repair(steps_);
     world_.boot();
     return true;
@@ -193,7 +195,9 @@ void runner::happen(const incident& x) {
   case kind::heal: return world_.faults().heal();
   case kind::foreign_lock:
   case kind::foreign_commit:
-    if (foreigners_[x.db]->lock()) {
+    // Whoever opens a file whose log was taken or left behind, before the broker has seen to that, does damage that no
+    // broker can prevent.
+    if (!seen.databases[x.db].in_danger() && foreigners_[x.db]->lock()) {
       told_.note(world_.time(), "foreigner", "holds the lock");
       foreign_commits_[x.db] = x.what == kind::foreign_commit;
       foreign_until_[x.db] = world_.time().now() + (luck_.chance(50) ? 0ms : x.time);
@@ -212,6 +216,8 @@ void runner::happen(const incident& x) {
     if (x.what == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
     seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
+    if (x.what == kind::kill_writer)
+      seen.databases[x.db].open = false;
     return world_.kill(x.what, x.db);
   }
 }
