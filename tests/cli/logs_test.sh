@@ -177,6 +177,8 @@ test_retry_counters_can_be_reset_by_rpc() {
 test_a_damaged_log_is_set_aside_and_begun_anew_and_said_once() {
   mkdir -m 700 .sluice
   printf 'not a database, whatever else it may be: %0100d' 0 >.sluice/logs.db
+  # One that others may read is made anew before anybody looks into it.
+  chmod 600 .sluice/logs.db
   start_broker
   say info disk alice "after the damage"
   exits 0 sluice logs

@@ -18,7 +18,7 @@ test_the_library_of_scenarios_is_true() {
   exits 0 sluice scenario "$library"/*.yaml
   has_not "$out" "not ok"
   has "$out" "skipped - A key is forgotten after a day: needs clock.advance"
-  is "$(grep -c '^ok - ' <<<"$out")" "$(($(ls "$library"/*.yaml | wc -l) - 1))"
+  is "$(grep -c '^ok - ' <<<"$out")" "$(($(ls "$library"/*.yaml | wc -l) - $(grep -l 'clock\.' "$library"/*.yaml | wc -l)))"
   is "$(find "$scratch" -maxdepth 1 -name 'sluice-scenario-*')" ""
   nobody_is_left
 }

@@ -25,7 +25,7 @@ test_top_and_stop_say_when_there_is_no_broker() {
 test_a_stopped_broker_leaves_nothing_but_the_audit_and_its_logs() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   gives "stopped" sluice stop
-  is "$(ls -A .sluice | tr '\n' ' ')" "audit.db broker.log logs.db "
+  is "$(ls -A .sluice | tr '\n' ' ')" "audit.db broker.log files.json logs.db "
   is "$(ls)" "app.db"
 }
 
