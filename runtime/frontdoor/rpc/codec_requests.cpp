@@ -181,7 +181,9 @@ caf::expected<std::string> cancel_from_json(const json& params) {
 
 caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const json& params) {
   std::pair<unrecorded_request, std::string> result;
-  auto& [request, status] = result;
+  // Not by a structured binding, which a lambda may not use.
+  auto& request = result.first;
+  auto& status = result.second;
   auto why = take_members(params, whole_request, {"status"}, [&](const std::string& name, const json& x) {
     if (caf::error common; take_common(name, x, request, common))
       return common;
