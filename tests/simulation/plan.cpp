@@ -230,9 +230,10 @@ void add_everyday_events(plan& x) {
   if (!luck.chance(30))
     return;
   using kind = incident::kind;
-  // Restores are judged where nothing else goes wrong: together with crashes the checks do not yet know what may be lost.
+  // Restores are judged where nothing else goes wrong: together with crashes the checks do not yet know what may be
+  // lost.
   auto restores = x.incidents.empty() && !x.set.normal;
-  constexpr std::array kinds{kind::remove_log, kind::remove_log, kind::clock_jump, kind::client_leaves,
+  constexpr std::array kinds{kind::remove_log,    kind::remove_log, kind::clock_jump, kind::client_leaves,
                              kind::client_leaves, kind::copy_store, kind::take_backup};
   for (auto count = 1 + luck.pick(4); count > 0; --count) {
     auto one = at_a_sync(kinds[luck.pick(kinds.size())], x, luck);
@@ -321,14 +322,21 @@ std::string to_string(const operation& x) {
   return result + (x.waits ? "" : ", at once");
 }
 
+bool is_harmless(incident::kind x) noexcept {
+  using kind = incident::kind;
+  constexpr std::array harmless{kind::passing_time,  kind::reopen,     kind::clock_jump,
+                                kind::client_leaves, kind::copy_store, kind::take_backup};
+  return std::find(harmless.begin(), harmless.end(), x) != harmless.end();
+}
+
 std::string to_string(const incident& x) {
   constexpr std::array<std::string_view, 25> words{
-    "the writer is killed", "a reader is killed", "the cache is killed",   "the audit is killed",
-    "the buffer is killed", "the log is killed",  "the process is killed", "the power is cut",
-    "orderly restart",      "the disk fails",     "the disk is full",      "the disk is slow",
-    "process dies at disk", "power cut at disk",  "the disk is healed",    "a foreigner holds the lock",
-    "a foreigner commits",  "time passes",        "the log is removed",    "the wall clock jumps",
-    "a client leaves",      "the store is copied", "a backup is taken",    "a backup is put in place",
+    "the writer is killed",   "a reader is killed",  "the cache is killed",   "the audit is killed",
+    "the buffer is killed",   "the log is killed",   "the process is killed", "the power is cut",
+    "orderly restart",        "the disk fails",      "the disk is full",      "the disk is slow",
+    "process dies at disk",   "power cut at disk",   "the disk is healed",    "a foreigner holds the lock",
+    "a foreigner commits",    "time passes",         "the log is removed",    "the wall clock jumps",
+    "a client leaves",        "the store is copied", "a backup is taken",     "a backup is put in place",
     "a backup is copied over"};
   auto result = "after operation " + std::to_string(x.after) + " and " + std::to_string(x.steps)
                 + " steps: " + std::string{words[static_cast<size_t>(x.what)]};

@@ -99,6 +99,9 @@ struct incident {
   std::chrono::milliseconds time{0};
 };
 
+/// Whether it gives the broker no reason to refuse anything.
+bool is_harmless(incident::kind x) noexcept;
+
 std::string to_string(const incident& x);
 
 /// In which order actors with something to do are run.

@@ -176,8 +176,7 @@ void runner::happen(const incident& x) {
   using kind = incident::kind;
   told_.note(world_.time(), "plan", to_string(x));
   auto& seen = clients_.seen;
-  seen.troubled |= x.what != kind::passing_time && x.what != kind::reopen && x.what != kind::clock_jump
-                   && x.what != kind::client_leaves && x.what != kind::copy_store && x.what != kind::take_backup;
+  seen.troubled |= !is_harmless(x.what);
   switch (x.what) {
   case kind::kill_process:
   case kind::cut_power: world_.next_death(x.what == kind::cut_power); return survive();
