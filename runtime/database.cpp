@@ -19,20 +19,29 @@ read_limits effective(read_limits x, const broker_config& cfg) {
   return x;
 }
 
-// An actor lives for one request, so that a plain thread need not wait.
+// An actor lives for one request, so that a plain thread need not wait. It sends while it is made, in the thread that
+// asks: the requests of a thread arrive in the order in which it has asked. Until it is launched, an answer lies in its
+// mailbox.
+template <class Result, class Request> class messenger : public caf::event_based_actor {
+public:
+  using promise = std::promise<caf::expected<Result>>;
+
+  messenger(caf::actor_config& cfg, const database& db, Request request, std::shared_ptr<promise> to)
+    : caf::event_based_actor(cfg) {
+    auto answer = [to](Result& result) { to->set_value(std::move(result)); };
+    auto fail = [to](caf::error& why) { to->set_value(std::move(why)); };
+    if constexpr (std::is_same_v<Request, write_request>)
+      db.write(this, std::move(request)).then(answer, fail);
+    else
+      db.read(this, std::move(request)).then(answer, fail);
+  }
+};
+
 template <class Result, class Request>
 std::future<caf::expected<Result>> in_background(caf::actor_system& system, const database& db, Request request) {
   auto promise = std::make_shared<std::promise<caf::expected<Result>>>();
   auto future = promise->get_future();
-  auto send = [promise, db](caf::event_based_actor* self, Request& x) {
-    auto answer = [promise](Result& result) { promise->set_value(std::move(result)); };
-    auto fail = [promise](caf::error& why) { promise->set_value(std::move(why)); };
-    if constexpr (std::is_same_v<Request, write_request>)
-      db.write(self, std::move(x)).then(answer, fail);
-    else
-      db.read(self, std::move(x)).then(answer, fail);
-  };
-  system.spawn<caf::hidden>([send, x = std::move(request)](caf::event_based_actor* self) mutable { send(self, x); });
+  system.spawn<messenger<Result, Request>, caf::hidden>(db, std::move(request), std::move(promise));
   return future;
 }
 

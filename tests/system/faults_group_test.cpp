@@ -90,6 +90,18 @@ write_request numbered(int n, size_t which) {
 
 } // namespace
 
+TEST_CASE("what one thread sends without waiting is executed in that order", "[system]") {
+  one_database x;
+  must(x.db.write("agent", "CREATE TABLE n(k INTEGER PRIMARY KEY, v)"));
+  constexpr int count = 300;
+  std::vector<future_write> answers;
+  for (int64_t n = 1; n <= count; ++n)
+    answers.push_back(x.db.write_async(write_of("agent", {{"INSERT INTO n(v) VALUES(?)", {n}}})));
+  for (auto& answer : answers)
+    must(answer_of(answer));
+  CHECK(x.number("SELECT count(*) FROM n WHERE k = v") == count);
+}
+
 TEST_CASE("requests that fail in a group fail alone, and their neighbours commit exactly once", "[system]") {
   one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   make_schema(x.db);
