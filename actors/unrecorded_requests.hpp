@@ -6,8 +6,8 @@
 
 namespace sluice {
 
-/// The audit record of such a request. Names that are none are left out, so that a record holds nothing that acts on
-/// the terminal of whoever reads it, and no database outside the root.
+/// The audit record of such a request. The record leaves out invalid names, so that it holds no terminal control
+/// sequence and no database outside the root.
 /// @param status "ok", or the word of an error
 /// @param ts_us microseconds since the Unix epoch
 audit_record record_of(const unrecorded_request& x, std::string_view status, int64_t ts_us);

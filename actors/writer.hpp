@@ -66,7 +66,7 @@ struct writer_state {
   // After the parts, so that what still waits is answered while the store is there.
   std::unique_ptr<group_commit> group;
   schema_barrier barrier;
-  // The buffer takes no operations until it is told of the schema change.
+  // The buffer takes no operations until the writer has sent it the schema change.
   bool resume_due = false;
   // When the requests that are held back are looked at next.
   clock::steady next_expiry = clock::steady::max();

@@ -110,7 +110,7 @@ findings judge_ledgers(const std::filesystem::path& root) {
   caf::expected<std::vector<sqlite::ledger_problem>> found{caf::none};
   auto source = sqlite::ledgers_without_traces(root);
   sqlite::look_without_traces(file, [&](bool immutable) { found = sqlite::check_ledgers(file, source, immutable); });
-  // That the audit cannot be read is told by `check_audit`.
+  // `check_audit` reports an audit that cannot be read.
   if (!found)
     return {};
   findings result;

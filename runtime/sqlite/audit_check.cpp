@@ -3,6 +3,7 @@
 #include "runtime/sqlite/audit_file.hpp"
 #include "runtime/sqlite/audit_reconciler.hpp"
 #include "runtime/sqlite/statement.hpp"
+#include "runtime/sqlite/text_column.hpp"
 
 namespace sluice::sqlite {
 
@@ -49,18 +50,7 @@ caf::expected<std::string> find_problem(const connection& audit, const std::stri
 } // namespace
 
 caf::expected<std::vector<std::string>> audited_names(const connection& db) {
-  auto stmt = prepared_statement::prepare(db, "SELECT name FROM databases ORDER BY name");
-  if (!stmt)
-    return std::move(stmt.error());
-  std::vector<std::string> result;
-  for (;;) {
-    auto row = stmt->step();
-    if (!row)
-      return std::move(row.error());
-    if (!*row)
-      return result;
-    result.emplace_back(stmt->text(0));
-  }
+  return read_text_column(db, "SELECT name FROM databases ORDER BY name");
 }
 
 caf::expected<std::vector<ledger_problem>> check_ledgers(const connection& audit, const ledger_source& source,

@@ -3,6 +3,7 @@
 #include "messages/error.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
 #include "runtime/sqlite/statement.hpp"
+#include "runtime/sqlite/text_column.hpp"
 
 #include <sqlite3.h>
 
@@ -23,21 +24,6 @@ std::string joined(const std::vector<std::string>& names) {
   return result;
 }
 
-caf::expected<std::vector<std::string>> list_tables_with_keys(const connection& db) {
-  auto stmt = prepared_statement::prepare(db, tables_with_keys);
-  if (!stmt)
-    return std::move(stmt.error());
-  std::vector<std::string> result;
-  for (;;) {
-    auto row = stmt->step();
-    if (!row)
-      return std::move(row.error());
-    if (!*row)
-      return result;
-    result.emplace_back(stmt->text(0));
-  }
-}
-
 } // namespace
 
 // SQLite refuses the PRAGMA within a transaction for the sake of violations that are counted already; there are none.
@@ -53,7 +39,7 @@ bool has_open_foreign_keys(const connection& db) noexcept {
 }
 
 caf::expected<foreign_key_violations> foreign_key_violations::find(const connection& db) {
-  auto tables = list_tables_with_keys(db);
+  auto tables = read_text_column(db, tables_with_keys);
   if (!tables)
     return std::move(tables.error());
   foreign_key_violations result;
