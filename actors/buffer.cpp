@@ -139,6 +139,9 @@ void buffer_state::put(buffer_put x, reply<buffer_receipt> to) {
 void buffer_state::admit(buffer_put x, reply<buffer_receipt> to) {
   if (closing)
     return to.deliver(refusal());
+  // Before its table is looked at, so that nothing overtakes what came while the schema was being changed.
+  if (quiet.count(x.row.db) > 0)
+    return hold(std::move(x), std::move(to));
   if (auto known = shapes.find(x.row.db, x.row.table))
     return take(*known, std::move(x), std::move(to));
   if (shapes.waiting() >= parts.settings.max_pending)

@@ -69,6 +69,7 @@ void buffer_state::resume(const std::string& db) {
   for (auto& x : puts)
     admit(std::move(x.put), std::move(x.to));
   ahead.reset();
+  let_in();
 }
 
 void buffer_state::writer_ended(const caf::actor_addr& writer) {
@@ -82,9 +83,12 @@ void buffer_state::writer_ended(const caf::actor_addr& writer) {
 
 void buffer_state::hold(buffer_put x, reply<buffer_receipt> to) {
   auto& puts = held_puts[x.row.db];
-  if (puts.size() >= parts.settings.max_pending)
+  if (!ahead && puts.size() >= parts.settings.max_pending)
     return wait_for_room(std::move(x), std::move(to));
-  puts.push_back({std::move(x), std::move(to), {}});
+  // Those who waited for the table came before the schema change began, and so before those who are held already. They
+  // have been counted.
+  puts.insert(ahead ? puts.begin() + static_cast<std::ptrdiff_t>((*ahead)++) : puts.end(),
+              waiting_put{std::move(x), std::move(to), {}});
 }
 
 } // namespace sluice

@@ -44,12 +44,13 @@ writer_settings settings_of(const broker_config& cfg) {
 
 writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_ptr<admission> queue) {
   auto path = core.root.path_of(slot.name());
+  auto files = core.files_of(slot.name());
+  files->expect_file();
   // Until the first write, the file tells which commit is the newest.
   if (auto seq = sqlite::last_commit_seq(path))
     slot.versions().start_at(*seq);
   auto parts = std::make_shared<writer_parts>();
-  parts->store =
-    sqlite::make_write_store(path, core.config, core.time, slot.known_ledger(), core.files_of(slot.name()));
+  parts->store = sqlite::make_write_store(path, core.config, core.time, slot.known_ledger(), std::move(files));
   parts->slot = &slot;
   parts->queue = std::move(queue);
   parts->actors = core.actors;

@@ -71,6 +71,12 @@ file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
   return result;
 }
 
+void file_guard::expect_file() noexcept {
+  auto now = look_at_files();
+  std::lock_guard guard{mutex_};
+  expected_ = now.database;
+}
+
 void file_guard::join(user& x) {
   std::lock_guard guard{mutex_};
   users_.push_back(&x);
@@ -234,6 +240,11 @@ caf::expected<void> file_guard::opened(user& x) {
     known_->log = now.log;
     known_->index = now.index;
   }
+  if (expected_ && expected_ != now.database) {
+    note_replaced();
+    tell(file_change::replaced, {});
+  }
+  expected_ = now.database;
   x.is_open_ = true;
   lock.unlock();
   note_files(false, now);
@@ -323,6 +334,11 @@ uint64_t file_guard::note_external_commit() noexcept {
 bool file_guard::take_replaced() noexcept {
   std::lock_guard guard{mutex_};
   return std::exchange(replaced_, false);
+}
+
+bool file_guard::is_replaced() const noexcept {
+  std::lock_guard guard{mutex_};
+  return replaced_;
 }
 
 bool file_guard::has_external_commit() const noexcept {

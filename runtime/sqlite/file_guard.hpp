@@ -94,6 +94,10 @@ public:
   explicit file_guard(settings x);
   explicit file_guard(std::filesystem::path path) : file_guard(of(std::move(path))) {}
 
+  /// Before somebody reads, without a connection of the users', which commit the file ends with: another file that is
+  /// found later is a replaced one.
+  void expect_file() noexcept;
+
   void join(user& x);
   /// @pre the connection of `x` is closed
   void part(user& x) noexcept;
@@ -139,6 +143,7 @@ public:
 
   /// Whether the database is another one, since the last call: somebody has to find out with which commit it ends.
   bool take_replaced() noexcept;
+  bool is_replaced() const noexcept;
 
   /// Whether another program's commit was seen, and what was done to the files, since the last call.
   bool take_external_commit() noexcept;
@@ -185,6 +190,7 @@ private:
   std::filesystem::path place_aside(const std::filesystem::path& file) const;
   void compare_with_record(const look& now);
   void note_files(bool closed, const look& x) const;
+  void note_replaced() noexcept;
   void tell(file_change what, std::string text);
   void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;
   void add_own_changes(int by) noexcept;
@@ -204,6 +210,8 @@ private:
   std::shared_ptr<void> holder_;
   sqlite3* holder_db_ = nullptr;
   std::optional<look> known_;
+  // The file whose newest commit is known, also while there is no connection.
+  std::optional<file_identity> expected_;
   state state_;
   bool compared_with_record_ = false;
   std::optional<uint32_t> own_changes_;

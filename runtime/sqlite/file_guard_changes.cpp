@@ -60,11 +60,8 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   ++generation_;
   known_.reset();
   own_changes_.reset();
-  if (*done != file_change::log_restored) {
-    // A file that was touched may have been changed.
-    count_external_commit();
-    replaced_ = true;
-  }
+  if (*done != file_change::log_restored)
+    note_replaced();
   if (!is_log)
     tell(what, kept);
   auto old = take_others(self);
@@ -76,6 +73,13 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   lock.lock();
   changing_ = false;
   return done;
+}
+
+// A file that was only touched may have been changed, too.
+void file_guard::note_replaced() noexcept {
+  count_external_commit();
+  replaced_ = true;
+  expected_.reset();
 }
 
 // A connection to the files that are not at the path any more. That of another user is kept until they are settled.

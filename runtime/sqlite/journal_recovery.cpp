@@ -1,11 +1,11 @@
 #include "runtime/sqlite/journal_recovery.hpp"
 
-#include "runtime/descriptor.hpp"
 #include "runtime/sqlite/result_code.hpp"
+#include "runtime/sqlite/vfs_file.hpp"
 
 #include <sqlite3.h>
 
-#include <fcntl.h>
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ std::string quoted_name(const std::filesystem::path& path) { return "'" + path.f
 caf::error look_at_access(const std::filesystem::path& path) {
   auto journal = journal_path(path);
   auto hint = quoted_name(path) + " has a rollback journal that a killed program left, and it cannot be rolled back: ";
-  if (access(journal.c_str(), R_OK | W_OK) != 0)
+  if (access(journal.c_str(), R_OK | W_OK) != 0 && errno != ENOENT)
     return make_error(errc::not_authorized,
                       hint + quoted_name(journal) + " may not be read and written by this user; chown or chmod it");
   if (access(path.c_str(), W_OK) != 0 || access(path.parent_path().c_str(), W_OK) != 0)
@@ -39,13 +39,11 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept {
   try {
     auto journal = journal_path(path);
     struct stat info {};
-    if (lstat(journal.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
+    if (!has_content(journal) || (lstat(journal.c_str(), &info) == 0 && !S_ISREG(info.st_mode)))
       return false;
-    // No lock is ever taken on a journal, so none is lost by closing it.
-    descriptor file{::open(journal.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
-    char first = 1;
-    // journal_mode = PERSIST marks one that is done with by zeroes; one that cannot be read may be hot.
-    return !file || pread(file.get(), &first, 1, 0) != 1 || first != 0;
+    // No lock is ever taken on a journal, so none is lost by closing it. journal_mode = PERSIST marks one that is done
+    // with by zeroes; one that cannot be read may be hot.
+    return first_byte(journal).value_or(1) != 0;
   } catch (const std::exception&) {
     return false;
   }

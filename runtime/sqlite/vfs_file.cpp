@@ -36,7 +36,8 @@ public:
   }
 
   ~vfs_file() {
-    if (open_)
+    // Also what could not be opened, when it has methods: so SQLite's VFS interface demands.
+    if (file_->pMethods)
       file_->pMethods->xClose(file_);
     sqlite3_free_filename(name_);
   }
@@ -64,6 +65,20 @@ std::optional<std::string> read_log(sqlite3* db) {
 
 std::optional<std::string> read_file(const std::filesystem::path& file) {
   return content_of(vfs_file{file, SQLITE_OPEN_READONLY}.get());
+}
+
+bool has_content(const std::filesystem::path& file) {
+  auto* vfs = sqlite3_vfs_find(nullptr);
+  int yes = 0;
+  // SQLite's VFS for Unix takes an empty file for none.
+  return vfs->xAccess(vfs, file.c_str(), SQLITE_ACCESS_EXISTS, &yes) == SQLITE_OK && yes != 0;
+}
+
+std::optional<char> first_byte(const std::filesystem::path& file) {
+  vfs_file opened{file, SQLITE_OPEN_READONLY};
+  char result = 0;
+  auto* from = opened.get();
+  return from && from->pMethods->xRead(from, &result, 1, 0) == SQLITE_OK ? std::optional{result} : std::nullopt;
 }
 
 bool write_file(const std::filesystem::path& file, const std::string& content, bool sync) {

@@ -215,8 +215,13 @@ void sqlite_write_store::rollback() noexcept {
 caf::expected<uint64_t> sqlite_write_store::prune_keys() {
   if (in_transaction())
     return uint64_t{0};
+  auto was_open = session_ != nullptr;
   if (auto may = use(); !may)
     return std::move(may.error());
+  // A log that was removed and has just been written again is in nobody's hands, and could not be saved once more.
+  if (was_open && !session_ && !files_->is_replaced())
+    if (auto opened = open(); !opened)
+      return failed(std::move(opened.error()));
   auto forgotten =
     session_ && session_->book.has_old_keys() ? prune_in_use() : caf::expected<uint64_t>{uint64_t{0}};
   end_use();

@@ -107,6 +107,23 @@ TEST_CASE_METHOD(started, "operations that wait for a schema change are taken in
   CHECK(why(late).code == errc::unavailable);
 }
 
+TEST_CASE_METHOD(started, "nothing overtakes what waited for its table when a schema change began", "[buffer]") {
+  db.holds_reads = true;
+  auto first = upsert(2, {{"a", 2}});
+  quiesce();
+  release_reads();
+  caf::anon_send(aut, invalidation{"app.db", 2, {"sqlite_schema"}, true});
+  run();
+  db.holds_reads = true;
+  auto second = upsert(2, {{"a", 3}});
+  resume();
+  release_reads();
+  REQUIRE(ok(first));
+  REQUIRE(ok(second));
+  CHECK(value_of(flush()).flushed == 1);
+  CHECK(cell("SELECT a FROM t WHERE k = 2") == value{3});
+}
+
 TEST_CASE_METHOD(started, "a writer that ends during a schema change does not keep the buffer from taking operations",
                  "[buffer]") {
   quiesce();

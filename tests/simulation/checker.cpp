@@ -78,9 +78,7 @@ maybe replay::check_chain() const {
 // Whether an acknowledged commit went with a database in whose place a backup was put.
 bool replay::went_with_restore(const write_attempt& x) const {
   const auto& all = seen_.databases[db_].restores;
-  return std::any_of(all.begin(), all.end(), [&](const auto& r) {
-    return x.began < r.event && x.result.commit_seq > r.seq && !numbers_.contains(x.result.commit_seq);
-  });
+  return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.took(x) && x.ended > r.event; });
 }
 
 maybe replay::check_order(const write_attempt& x) {
@@ -207,12 +205,12 @@ maybe replay::check_answers() const {
   return {};
 }
 
-// Also of commits that went with a file. A crash may take both the ledger's and the audit's record of one.
+// Also of commits that went with a file. A crash may take the audit's record of one, when the file has taken the
+// ledger's.
 maybe replay::check_numbers() const {
-  if (seen_.databases[db_].restores.empty())
-    return {};
+  const auto& losses = seen_.audit_losses;
   for (const auto& x : seen_.writes)
-    if (x.what.db == db_ && x.fate == fate::done && !x.result.replayed && x.lost
+    if (x.what.db == db_ && x.taken > 0 && !x.result.replayed && (losses.empty() || losses.back() < x.ended)
         && numbers_.contains(x.result.commit_seq) && !places_.contains(x.request_id))
       return violation{"a commit number is issued once", x.request_id + " was acknowledged as commit "
                                                            + std::to_string(x.result.commit_seq)

@@ -187,10 +187,11 @@ void clients::write_answered(write_attempt& x, const caf::expected<write_result>
     x.result = *answer;
     auto& known = seen.databases[x.what.db];
     // It may have gone into a file that has been replaced since.
-    x.lost = !known.restores.empty() && x.began < known.restores.back().event
-             && answer->commit_seq > known.restores.back().seq;
-    if (x.lost)
+    x.lost = !known.restores.empty() && known.restores.back().took(x);
+    if (x.lost) {
+      x.taken = known.restores.back().event;
       return tell(x, "was committed as ", std::to_string(answer->commit_seq));
+    }
     known.exposed = known.exposed && answer->replayed;
     known.open = known.open || !answer->replayed;
     auto& newest = known.acknowledged;

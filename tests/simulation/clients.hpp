@@ -32,7 +32,7 @@ public:
   bool leave_one();
 
   /// A backup that ends with commit `seq`, when `foreign` others had been made, has taken the place of a database.
-  void restored(uint32_t db, uint64_t seq, int64_t foreign);
+  void restored(uint32_t db, backup what);
 
   /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.
   void flush();

@@ -56,12 +56,19 @@ void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
       forget_after(static_cast<uint32_t>(db), *newest[db]);
 }
 
-void clients::restored(uint32_t db, uint64_t seq, int64_t foreign) {
+void clients::restored(uint32_t db, backup what) {
   auto& known = seen.databases[db];
-  known.restores.push_back({++seen.event, seq});
   known.unnoticed = known.replaced = true;
-  known.foreign = foreign;
-  known.foreign_shown = std::min(known.foreign_shown, foreign);
+  known.foreign = what.foreign;
+  known.foreign_shown = std::min(known.foreign_shown, what.foreign);
+  auto seq = what.seq;
+  known.restores.push_back({++seen.event, std::move(what)});
+  const auto& restore = known.restores.back();
+  for (auto& x : seen.writes)
+    if (x.what.db == db && x.fate == fate::done && !x.lost && restore.took(x)) {
+      x.lost = true;
+      x.taken = restore.event;
+    }
   forget_after(db, seq);
 }
 

@@ -47,8 +47,15 @@ void file_events::take_backup(uint32_t db) {
   if (!back_up(world_.path_of(db), to))
     return;
   auto found = look_into(to);
-  if (found.integrity == "ok" && !found.commits.empty())
-    backups_[db] = backup{found.commits.back().seq, found.foreign};
+  if (found.integrity != "ok" || found.commits.empty())
+    return;
+  auto& x = backups_[db].emplace();
+  x.seq = found.commits.back().seq;
+  x.foreign = found.foreign;
+  x.keys.insert(found.keys.begin(), found.keys.end());
+  for (const auto& commit : found.commits)
+    for (const auto& request : commit.requests)
+      x.requests.insert(request.request_id);
 }
 
 void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
@@ -57,11 +64,13 @@ void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
   others_[db]->let_go();
   auto from = world_.file("backup-of-" + database_names[db]);
   auto kept = *std::exchange(backups_[db], std::nullopt);
+  // Half of a backup is no matter of the broker's.
+  world_.faults().heal();
   if (!put_in_place(from, world_.path_of(db), overwrites))
     return;
   told_.note(world_.time(), "machine", "commit " + std::to_string(kept.seq) + " is the newest again");
   clients_.seen.audit_troubled = true;
-  clients_.restored(db, kept.seq, kept.foreign);
+  clients_.restored(db, std::move(kept));
   repair_at_ = step + 1 + luck_.pick(400);
 }
 

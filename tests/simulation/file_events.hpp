@@ -35,11 +35,6 @@ public:
   void repair(uint64_t step);
 
 private:
-  struct backup {
-    uint64_t seq = 0;
-    int64_t foreign = 0;
-  };
-
   const plan& plan_;
   world& world_;
   clients& clients_;

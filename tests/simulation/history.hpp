@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,8 +36,10 @@ struct attempt {
 
 struct write_attempt : attempt {
   write_result result;
-  /// Acknowledged without fsync, and taken by a power cut.
+  /// Acknowledged, and taken by a power cut (without fsync) or with the file that held it.
   bool lost = false;
+  /// The event of the restore that took it; 0 for none.
+  uint64_t taken = 0;
 };
 
 struct read_attempt : attempt {
@@ -65,6 +68,15 @@ struct get_attempt : attempt {
   buffered_row row;
 };
 
+/// What a copy of a database holds.
+struct backup {
+  /// The newest commit.
+  uint64_t seq = 0;
+  int64_t foreign = 0;
+  std::set<std::string> requests;
+  std::set<std::string> keys;
+};
+
 /// What happened that the invariants look at, in order.
 struct history {
   struct per_database {
@@ -78,9 +90,15 @@ struct history {
     bool exposed = false;
     /// Backups that were put in the place of the database.
     struct restore {
-      /// The number of the event, and the newest commit in the backup.
+      /// The number of the event.
       uint64_t event = 0;
-      uint64_t seq = 0;
+      backup what;
+      /// Whether it took what this write did, or what the first under its key did.
+      bool took(const write_attempt& x) const {
+        return x.began < event
+               && !(x.result.replayed ? what.keys.contains("key-" + std::to_string(x.what.key))
+                                      : what.requests.contains(x.request_id));
+      }
     };
     std::vector<restore> restores;
     /// Nobody can have noticed the last one yet: a kept answer may still be given.
@@ -105,6 +123,8 @@ struct history {
   std::deque<flush_attempt> flushes;
   /// Events that may have taken what waited in the buffer.
   std::vector<uint64_t> buffer_losses;
+  /// Those that may have taken from the audit what it had not written.
+  std::vector<uint64_t> audit_losses;
   /// Those that a journal does not survive, either.
   std::vector<uint64_t> power_losses;
   /// Whether anything failed that was not a client's own fault.

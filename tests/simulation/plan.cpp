@@ -232,7 +232,7 @@ void add_everyday_events(plan& x) {
   using kind = incident::kind;
   // Restores are judged where nothing else goes wrong: together with crashes the checks do not yet know what may be
   // lost.
-  auto restores = x.incidents.empty() && !x.set.normal;
+  auto restores = true;
   constexpr std::array kinds{kind::remove_log,    kind::remove_log, kind::clock_jump, kind::client_leaves,
                              kind::client_leaves, kind::copy_store, kind::take_backup};
   for (auto count = 1 + luck.pick(4); count > 0; --count) {

@@ -110,6 +110,8 @@ bool runner::turn(bool everything) {
     // A broker that ends while its disk or its lock is not to be had gives up what waits for it.
     if (seen.troubled)
       seen.buffer_losses.push_back(++seen.event);
+    if (seen.disk_troubled)
+      seen.audit_losses.push_back(++seen.event);
     world_.leave([this] { free_locks(); });
     for (auto& known : seen.databases)
       known.open = false;
@@ -215,6 +217,8 @@ void runner::happen(const incident& x) {
     if (x.what == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
     seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
+    if (x.what == kind::kill_audit)
+      seen.audit_losses.push_back(++seen.event);
     if (x.what == kind::kill_writer)
       seen.databases[x.db].open = false;
     return world_.kill(x.what, x.db);
@@ -245,6 +249,7 @@ void runner::survive() {
   ++crashes_;
   auto& seen = clients_.seen;
   seen.audit_troubled = true;
+  seen.audit_losses.push_back(++seen.event);
   auto power = world_.lost_power();
   world_.cut();
   free_locks();
