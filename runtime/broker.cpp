@@ -105,7 +105,8 @@ void broker_core::remove_leftovers() {
   for (const auto& name : names)
     // The name may lead elsewhere by now.
     if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
-      sqlite::remove_leftovers(root.path_of(name));
+      if (files_of(name)->before_open())
+        sqlite::remove_leftovers(root.path_of(name));
   sqlite::remove_leftovers(root.audit_path());
   sqlite::remove_leftovers(root.buffer_path());
   sqlite::remove_leftovers(root.logs_path());

@@ -15,6 +15,7 @@
 #include "runtime/sqlite/read_store.hpp"
 #include "runtime/sqlite/write_store.hpp"
 
+#include <filesystem>
 #include <utility>
 
 namespace sluice {
@@ -76,10 +77,13 @@ void note_recovery(broker_core& core, const std::string& db) {
   caf::anon_send(core.actors->audit(), std::move(batch));
 }
 
-// Before the ledger is read, which a read-only connection cannot while there is such a journal. Nobody is waited for:
-// readers try again.
-void recover(broker_core& core, const std::string& db) {
-  auto recovered = sqlite::recover_journal(core.root.path_of(db), std::chrono::milliseconds{0});
+// Before the ledger is read, which is not to be done with the log of another file that lay here, and which a read-only
+// connection cannot while there is a rollback journal. Nobody is waited for: readers try again.
+void prepare(broker_core& core, const std::string& db) {
+  auto path = core.root.path_of(db);
+  if (std::error_code ignored; !std::filesystem::exists(path, ignored) || !core.files_of(db)->before_open())
+    return;
+  auto recovered = sqlite::recover_journal(path, std::chrono::milliseconds{0});
   if (recovered && *recovered)
     note_recovery(core, db);
 }
@@ -164,7 +168,7 @@ child_factories real_children(broker_core& core) {
     [&core] { return spawn_audit(core); },
   };
   result.buffer = [&core] { return spawn_buffer(core); };
-  result.prepare = [&core](const std::string& db) { recover(core, db); };
+  result.prepare = [&core](const std::string& db) { prepare(core, db); };
   result.log = [&core] { return spawn_log(core); };
   return result;
 }

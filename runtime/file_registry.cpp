@@ -50,6 +50,16 @@ std::optional<file_record> from_json(const json& x) {
 
 } // namespace
 
+bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept {
+  auto now = identity_of(path);
+  if (!now || *now == x.database || !x.log || x.log_born_ns == 0)
+    return false;
+  auto log = path;
+  log += "-wal";
+  // The system gives the number of a file that is gone to a new one, but not the time when it was made.
+  return identity_of(log) == x.log && birth_time_ns(log) == x.log_born_ns;
+}
+
 file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)) {
   std::ifstream in{file_};
   std::stringstream text;

@@ -27,6 +27,10 @@ struct file_record {
   friend bool operator==(const file_record&, const file_record&) = default;
 };
 
+/// Whether the write-ahead log beside the database at `path` was written for another file, as `x` has it, than lies there
+/// now. Opens nothing. Opened together, the two are one damaged database.
+bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept;
+
 /// The file `.sluice/files.json`: lets the next broker tell a write-ahead log of the database from one that belongs to a
 /// file which was replaced, and see what changed while no broker ran. A file that is missing or damaged counts as empty;
 /// one that cannot be written is done without. Thread-safe.

@@ -10,6 +10,7 @@
 #include "runtime/doctor/permissions.hpp"
 #include "runtime/doctor/processes.hpp"
 #include "runtime/doctor/wal_view.hpp"
+#include "runtime/file_registry.hpp"
 #include "runtime/sqlite/audit_store.hpp"
 #include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/store_status.hpp"
@@ -114,6 +115,7 @@ private:
   void look_into_databases() {
     // Those of an inner store are looked into there.
     std::erase_if(databases_, [&](const std::string& name) { return inner_store_of(root_, name).has_value(); });
+    file_registry registry{root_ / ".sluice/files.json"};
     auto open = find_openers(root_, databases_);
     add(judge_openers(open, leader_, sqlite::has_wal_reset_bug()));
     // All logs before any database is opened: closing an index would take the locks of our own connections with it.
@@ -130,6 +132,9 @@ private:
                     ""});
         continue;
       }
+      // With that log it would be another database.
+      if (auto record = registry.find(name); record && has_log_of_another_file(*record, root_ / name))
+        continue;
       auto journal = sqlite::journal_of(root_ / name);
       add(judge_journal(name, journal, others));
       add(judge_inspection(name, sqlite::inspect(root_ / name, how_), sqlite::has_rollback_journal(root_ / name)));

@@ -47,13 +47,7 @@ void check_open_files(const fs::path& root, const std::vector<std::string>& data
 // What the last broker has left beside a file that is another one now.
 void check_record(const fs::path& root, const std::string& db, const file_registry& registry, findings& out) {
   auto record = registry.find(db);
-  auto now = identity_of(root / db);
-  if (!record || !now || *now == record->database)
-    return;
-  auto log = (root / db).string() + "-wal";
-  auto is_old_log = record->log && identity_of(log) == record->log && record->log_born_ns != 0
-                    && record->log_born_ns == birth_time_ns(log);
-  if (is_old_log)
+  if (record && has_log_of_another_file(*record, root / db))
     out.push_back({severity::problem, "files", db,
                    fmt::format("{} was replaced, and the write-ahead log of the old file still lies beside it", db),
                    fmt::format("use it through sluice, which moves the log to .sluice/set-aside/ first; opened by "

@@ -3,6 +3,7 @@
 #include "runtime/sqlite/audit_check.hpp"
 #include "runtime/sqlite/audit_file.hpp"
 #include "runtime/sqlite/audit_reconciler.hpp"
+#include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/inspection.hpp"
 #include "runtime/sqlite/ledger_repair.hpp"
 #include "runtime/sqlite/leftovers.hpp"
@@ -14,6 +15,7 @@
 #include <fmt/format.h>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <unistd.h>
@@ -29,9 +31,9 @@ public:
   repair(const store_root& root, const clock& time) : root_(root), time_(time), source_(sqlite::ledgers_of(root)) {}
 
   repair_actions run() {
-    read_audit();
     for (const auto& x : find_database_files(root_.path()))
-      names_.insert(x.name);
+      know(x.name);
+    read_audit();
     set_audit_aside();
     for (const auto& name : names_)
       repair_database(name);
@@ -54,6 +56,26 @@ private:
     out_.push_back({subject, what + ": " + describe(why).message, true});
   }
 
+  // Before it is opened for the first time: a log that belongs to another file is moved away.
+  void know(const std::string& name) {
+    auto record = registry_->find(name);
+    if (!names_.insert(name).second || !record || !has_log_of_another_file(*record, root_.path_of(name)))
+      return;
+    sqlite::file_guard::settings x;
+    x.path = root_.path_of(name);
+    x.name = name;
+    x.set_aside = root_.folder() / "set-aside";
+    x.registry = registry_;
+    x.now_us = [this] { return wall_us(time_); };
+    sqlite::file_guard files{std::move(x)};
+    if (!files.before_open())
+      return;
+    for (const auto& event : files.take_events()) {
+      did(name, event.text);
+      note(request_type::file_event, name, {}).status = event.what;
+    }
+  }
+
   // What the audit knows of each ledger, before anything is done to either.
   void read_audit() {
     auto audit = sqlite::connection::open(root_.audit_path(), {});
@@ -65,7 +87,7 @@ private:
       // The audit is a file that anybody may have changed.
       if (auto resolved = root_.resolve(name); !resolved || *resolved != name)
         continue;
-      names_.insert(name);
+      know(name);
       if (!head)
         continue;
       if (auto found = sqlite::compare_ledger(*audit, name, static_cast<uint64_t>(head->seq), source_, true))
@@ -197,6 +219,7 @@ private:
   const store_root& root_;
   const clock& time_;
   const sqlite::ledger_source source_;
+  const std::shared_ptr<file_registry> registry_ = std::make_shared<file_registry>(root_.folder() / "files.json");
   std::set<std::string> names_;
   std::map<std::string, sqlite::judged_comparison> known_;
   std::map<std::string, ledger_standing> standings_;

@@ -77,6 +77,11 @@ void file_guard::expect_file() noexcept {
   expected_ = now.database;
 }
 
+bool file_guard::has_log_of_another() const {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  return record && has_log_of_another_file(*record, set_.path);
+}
+
 void file_guard::join(user& x) {
   std::lock_guard guard{mutex_};
   users_.push_back(&x);
@@ -219,7 +224,7 @@ caf::expected<void> file_guard::before_open() {
       return why;
   auto now = look_at_files();
   std::unique_lock lock{mutex_};
-  if (!std::exchange(compared_with_record_, true))
+  if (!known_)
     compare_with_record(now);
   return caf::unit;
 }
@@ -231,7 +236,8 @@ caf::expected<void> file_guard::opened(user& x) {
   auto now = look_at_files();
   auto seen = state_of(db, now.log.has_value());
   std::unique_lock lock{mutex_};
-  if (moved != 0 || !now.database || changing_ || x.generation_ != generation_ || compare(now))
+  if (moved != 0 || !now.database || changing_ || x.generation_ != generation_ || compare(now)
+      || (!known_ && has_log_of_another()))
     return busy();
   if (!known_) {
     known_ = now;

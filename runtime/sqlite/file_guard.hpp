@@ -151,7 +151,7 @@ public:
   std::vector<file_event> take_events();
 
   /// The broker has closed the database in order: notes how the files look, for the next one.
-  void note_closed() const;
+  void note_closed();
 
 private:
   struct look {
@@ -188,6 +188,7 @@ private:
   std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
   std::string remove_companions(const look& now, const look& was, bool is_log_moved);
   std::filesystem::path place_aside(const std::filesystem::path& file) const;
+  bool has_log_of_another() const;
   void compare_with_record(const look& now);
   void note_files(bool closed, const look& x) const;
   void note_replaced() noexcept;

@@ -181,23 +181,23 @@ std::filesystem::path file_guard::place_aside(const std::filesystem::path& file)
   return folder / (name + std::to_string(time));
 }
 
+// While there is no connection, the files are compared with what the last one noted.
 void file_guard::compare_with_record(const look& now) {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record || !now.database)
     return;
-  auto replaced = *now.database != record->database;
-  // The system gives the number of a file that is gone to a new one, but not the time when it was made.
-  auto has_old_log = replaced && record->log && now.log && *now.log == *record->log && record->log_born_ns != 0
-                     && record->log_born_ns == birth_time_ns(log_path());
+  auto has_old_log = has_log_of_another_file(*record, set_.path);
   std::string kept;
   if (has_old_log) {
     look was;
-    was.log = record->log;
+    was.log = now.log;
     was.index = now.index;
     kept = remove_companions(now, was, false);
   }
-  auto changed = replaced || now.size != record->size || now.changed_ns != record->changed_ns;
-  if (!has_old_log && !(record->closed && changed))
+  auto changed =
+    *now.database != record->database || now.size != record->size || now.changed_ns != record->changed_ns;
+  auto changed_while_closed = !std::exchange(compared_with_record_, true) && record->closed && changed;
+  if (!has_old_log && !changed_while_closed)
     return;
   count_external_commit();
   tell(file_change::changed_while_closed, kept);
@@ -218,7 +218,19 @@ void file_guard::note_files(bool closed, const look& x) const {
   set_.registry->put(set_.name, record);
 }
 
-void file_guard::note_closed() const { note_files(true, look_at_files()); }
+void file_guard::note_closed() {
+  auto now = look_at_files();
+  std::lock_guard guard{mutex_};
+  if (!known_)
+    compare_with_record(now);
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (events_.empty() || !record)
+    return note_files(true, now);
+  // Nobody has been told of it: it is left for the next broker to find.
+  record->closed = true;
+  record->log.reset();
+  set_.registry->put(set_.name, *record);
+}
 
 void file_guard::tell(file_change what, std::string text) {
   std::string words;

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/inspection.hpp"
 
+#include "runtime/file_registry.hpp"
 #include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/file_magic.hpp"
 #include "runtime/sqlite/ledger_reader.hpp"
@@ -7,6 +8,8 @@
 #include "runtime/sqlite/statement.hpp"
 
 #include <sqlite3.h>
+
+#include <memory>
 
 namespace sluice::sqlite {
 
@@ -116,7 +119,8 @@ void look_without_traces(const std::filesystem::path& path, const std::function<
 }
 
 ledger_source ledgers_without_traces(const std::filesystem::path& root) {
-  return [root](const std::string& db, uint64_t seq) {
+  auto registry = std::make_shared<file_registry>(root / ".sluice/files.json");
+  return [root, registry](const std::string& db, uint64_t seq) {
     caf::expected<ledger_page> page{caf::none};
     // The audit is a file that anybody may have changed.
     auto name = std::filesystem::path{db}.lexically_normal();
@@ -124,6 +128,10 @@ ledger_source ledgers_without_traces(const std::filesystem::path& root) {
       page = make_error(errc::unknown_database, "this name leads out of the store");
       return page;
     }
+    auto record = registry->find(db);
+    // Without a log that is another file's.
+    if (record && has_log_of_another_file(*record, root / db))
+      return read_ledger_page(root / db, seq, true);
     look_without_traces(root / db, [&](bool immutable) { page = read_ledger_page(root / db, seq, immutable); });
     return page;
   };

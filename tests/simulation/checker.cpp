@@ -209,9 +209,17 @@ maybe replay::check_answers() const {
 // ledger's.
 maybe replay::check_numbers() const {
   const auto& losses = seen_.audit_losses;
+  auto is_issued_again = [&](const write_attempt& x) {
+    return std::any_of(places_.begin(), places_.end(), [&](const auto& place) {
+      const auto& backups = seen_.databases[db_].restores;
+      return place.second == x.result.commit_seq && std::none_of(backups.begin(), backups.end(), [&](const auto& r) {
+               return r.what.requests.contains(place.first);
+             });
+    });
+  };
   for (const auto& x : seen_.writes)
     if (x.what.db == db_ && x.taken > 0 && !x.result.replayed && (losses.empty() || losses.back() < x.ended)
-        && numbers_.contains(x.result.commit_seq) && !places_.contains(x.request_id))
+        && !places_.contains(x.request_id) && is_issued_again(x))
       return violation{"a commit number is issued once", x.request_id + " was acknowledged as commit "
                                                            + std::to_string(x.result.commit_seq)
                                                            + ", which is another one now"};

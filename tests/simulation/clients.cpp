@@ -193,7 +193,6 @@ void clients::write_answered(write_attempt& x, const caf::expected<write_result>
       return tell(x, "was committed as ", std::to_string(answer->commit_seq));
     }
     known.exposed = known.exposed && answer->replayed;
-    known.open = known.open || !answer->replayed;
     auto& newest = known.acknowledged;
     newest = std::max(newest, answer->commit_seq);
     if (x.client < clients_.size())

@@ -29,7 +29,7 @@ void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
   ++life_;
   ++seen.event;
   for (auto& known : seen.databases)
-    known.unnoticed = known.open = false;
+    known.unnoticed = false;
   auto give_up = [&](auto& all) {
     for (auto& x : all)
       if (x.fate == fate::open) {

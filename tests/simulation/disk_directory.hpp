@@ -18,6 +18,8 @@ struct disk_file {
   disk_content content;
   level_locks locks;
   shared_index index;
+  /// How many have it open.
+  uint32_t openings = 0;
   /// The empty file that stands for it in the real file system; kept open, so that no other gets its number.
   descriptor placeholder;
 };

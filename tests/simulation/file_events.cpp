@@ -7,12 +7,12 @@
 namespace sluice::simulation {
 
 void file_events::remove_log(const incident& x) {
-  // What nobody has open cannot be saved by anybody.
-  if (!clients_.seen.databases[x.db].open)
-    return;
   // Another program that has them open loses what it writes into them; that is no matter of the broker's.
   others_[x.db]->let_go();
   auto file = world_.path_of(x.db).string();
+  // What nobody has open cannot be saved by anybody.
+  if (!world_.is_open(file + "-wal"))
+    return;
   if (x.file != 1 && std::filesystem::remove(file + "-wal"))
     clients_.seen.databases[x.db].exposed = true;
   if (x.file != 0)

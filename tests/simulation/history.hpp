@@ -105,8 +105,6 @@ struct history {
     bool unnoticed = false;
     /// The event at which it was noticed: what began before may still have to do with the old files.
     uint64_t noticed = 0;
-    /// A write was acknowledged since the broker started, so that it has the files open.
-    bool open = false;
     /// Whether the files at the path are not what the broker left there, and it has not seen to that yet.
     bool in_danger() const noexcept { return exposed || unnoticed; }
     /// Commits were lost with files that are not there any more.

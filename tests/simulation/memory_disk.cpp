@@ -68,6 +68,7 @@ int close_file(sqlite3_file* file) {
   x.file->locks.lower(&x, SQLITE_LOCK_NONE);
   if (x.goes_when_closed && !x.path.empty() && x.disk->power)
     x.disk->names.remove(x.path);
+  --x.file->openings;
   --x.disk->open_files;
   x.~open_file();
   return SQLITE_OK;
@@ -204,6 +205,7 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* to, int flags, int* o
   // As SQLite's own VFS for Unix: with the first sync of a journal or WAL that was opened to be made.
   constexpr auto journals = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
   x.syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & journals) != 0;
+  ++x.file->openings;
   ++state.open_files;
   if (out_flags)
     *out_flags = flags;
@@ -337,6 +339,11 @@ void memory_disk::restart(std::mt19937_64& random) {
 void memory_disk::restart_after_kill() { impl_->start(); }
 
 uint64_t memory_disk::open_files() const { return impl_->state.open_files; }
+
+bool memory_disk::is_open(const std::string& path) const {
+  auto found = impl_->state.names.find(path);
+  return found && found->openings > 0;
+}
 
 uint64_t memory_disk::digest() const { return impl_->state.names.digest(); }
 

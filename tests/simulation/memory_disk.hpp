@@ -48,6 +48,9 @@ public:
   /// Open files that a crash of the simulated process has left behind; 0 is what `restart` wants.
   uint64_t open_files() const;
 
+  /// Whether anybody has the file at this path open.
+  bool is_open(const std::string& path) const;
+
   /// A number for all that is on the disk, wherever the folder lies that its files are in.
   uint64_t digest() const;
 

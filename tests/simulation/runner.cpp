@@ -113,8 +113,6 @@ bool runner::turn(bool everything) {
     if (seen.disk_troubled)
       seen.audit_losses.push_back(++seen.event);
     world_.leave([this] { free_locks(); });
-    for (auto& known : seen.databases)
-      known.open = false;
     files_.repair(steps_);
     world_.boot();
     return true;
@@ -219,8 +217,6 @@ void runner::happen(const incident& x) {
     seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
     if (x.what == kind::kill_audit)
       seen.audit_losses.push_back(++seen.event);
-    if (x.what == kind::kill_writer)
-      seen.databases[x.db].open = false;
     return world_.kill(x.what, x.db);
   }
 }

@@ -67,6 +67,7 @@ public:
 
   /// The process has no disk any more; `die` is to follow.
   void cut() { disk_->cut_power(); }
+  bool is_open(const std::filesystem::path& file) const { return disk_->is_open(file.string()); }
 
   /// Runs one message of an actor; false when there is none.
   bool step();
