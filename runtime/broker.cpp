@@ -110,8 +110,11 @@ void broker_core::remove_leftovers() {
   sqlite::remove_leftovers(root.audit_path());
   sqlite::remove_leftovers(root.buffer_path());
   sqlite::remove_leftovers(root.logs_path());
-  for (const auto& [name, files] : files_)
+  for (const auto& [name, files] : files_) {
     files->note_closed();
+    for (const auto& event : files->take_events())
+      warn(name + ": " + event.text);
+  }
 }
 
 std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db) {

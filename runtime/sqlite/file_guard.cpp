@@ -88,8 +88,15 @@ void file_guard::join(user& x) {
 }
 
 void file_guard::part(user& x) noexcept {
+  auto now = look_at_files();
   std::lock_guard guard{mutex_};
   std::erase(users_, &x);
+  auto is_last_hold = x.is_open_ && x.generation_ == generation_ && !holder_;
+  if (!is_last_hold || compare(now) != file_change::log_restored)
+    return;
+  holder_db_ = x.handle();
+  x.is_open_ = false;
+  holder_ = x.release();
 }
 
 void file_guard::closed(user& x) noexcept {

@@ -99,7 +99,7 @@ public:
   void expect_file() noexcept;
 
   void join(user& x);
-  /// @pre the connection of `x` is closed
+  /// Takes the connection of `x` when it is to a log that was removed, and could not be saved yet. @pre `x` is not in use
   void part(user& x) noexcept;
 
   /// Before `x` is used: takes its connection if it is one to files that have been replaced. `errc::file_replaced` when
@@ -171,6 +171,7 @@ private:
   };
 
   static settings of(std::filesystem::path path);
+  void save_held_log();
   std::filesystem::path log_path() const { return set_.path.native() + "-wal"; }
   std::filesystem::path index_path() const { return set_.path.native() + "-shm"; }
   look look_at_files() const noexcept;

@@ -137,9 +137,13 @@ caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) 
             "the old log is kept as "
             + place.filename().string();
   } else {
-    if (!write_file(log_path(), *content, true))
+    if (!write_file(log_path(), *content, true)) {
+      // A beginning of it would be taken for the log of another program. It is not moved into the database instead: what
+      // does not let it be written would interrupt that, too, and leave half of it there.
+      remove_file(log_path());
       return make_error(errc::io_error, "the write-ahead log of '" + set_.name
                                           + "' was removed, and what it held cannot be written again");
+    }
     text += "its content was written again (" + std::to_string(content->size()) + " bytes)";
   }
   // An index that others have made does not know what the log holds.
@@ -218,7 +222,25 @@ void file_guard::note_files(bool closed, const look& x) const {
   set_.registry->put(set_.name, record);
 }
 
+void file_guard::save_held_log() {
+  auto now = look_at_files();
+  std::unique_lock lock{mutex_};
+  if (!holder_)
+    return;
+  if (compare(now) == file_change::log_restored) {
+    lock.unlock();
+    auto saved = rescue_log(now, holder_db_);
+    lock.lock();
+    if (!saved)
+      tell(file_change::log_lost, describe(saved.error()).message + "; commits since the last checkpoint are lost");
+  }
+  holder_ = nullptr;
+  holder_db_ = nullptr;
+  known_.reset();
+}
+
 void file_guard::note_closed() {
+  save_held_log();
   auto now = look_at_files();
   std::lock_guard guard{mutex_};
   if (!known_)

@@ -33,6 +33,8 @@ public:
 
   /// A backup that ends with commit `seq`, when `foreign` others had been made, has taken the place of a database.
   void restored(uint32_t db, backup what);
+  /// What was acknowledged after commit `newest` of a database is gone.
+  void forget_after(uint32_t db, uint64_t newest);
 
   /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.
   void flush();
@@ -58,7 +60,6 @@ private:
   void flush(size_t who, const operation& what);
   void write_answered(write_attempt& x, const caf::expected<write_result>& answer);
   void read_answered(read_attempt& x, const caf::expected<read_result>& answer);
-  void forget_after(uint32_t db, uint64_t newest);
   void refused(attempt& x, const caf::error& why);
   template <class Attempt> Attempt& note(std::deque<Attempt>& in, size_t who, const operation& what);
   bool sent(attempt& x, uint64_t life);

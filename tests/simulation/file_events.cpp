@@ -78,8 +78,23 @@ void file_events::process_died(uint64_t step) {
   for (auto& x : clients_.seen.databases)
     if (std::exchange(x.exposed, false)) {
       x.replaced = true;
+      // Those of other programs may have gone as well.
+      ++x.foreign_failures;
       repair_at_ = step + 1 + luck_.pick(300);
     }
+}
+
+void file_events::broker_closed(uint64_t step) {
+  for (uint32_t db = 0; db < plan_.set.databases; ++db) {
+    auto& known = clients_.seen.databases[db];
+    auto was_exposed = std::exchange(known.exposed, false);
+    auto newest = was_exposed && clients_.seen.disk_troubled ? newest_commit(world_.path_of(db)) : UINT64_MAX;
+    if (newest >= known.acknowledged)
+      continue;
+    known.exposed = true;
+    process_died(step);
+    clients_.forget_after(db, newest);
+  }
 }
 
 void file_events::repair(uint64_t step) {

@@ -29,6 +29,8 @@ public:
 
   /// What lay in a log without a name has gone with the process.
   void process_died(uint64_t step);
+  /// The same, where the disk did not let the broker save it.
+  void broker_closed(uint64_t step);
 
   bool wants_repair(uint64_t step) const noexcept { return repair_at_ != 0 && step >= repair_at_; }
   /// As `sluice doctor --repair`, while no broker runs; does nothing before somebody wants it.

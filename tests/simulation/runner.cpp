@@ -113,6 +113,7 @@ bool runner::turn(bool everything) {
     if (seen.disk_troubled)
       seen.audit_losses.push_back(++seen.event);
     world_.leave([this] { free_locks(); });
+    files_.broker_closed(steps_);
     files_.repair(steps_);
     world_.boot();
     return true;
