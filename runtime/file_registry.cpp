@@ -2,6 +2,7 @@
 
 #include "runtime/descriptor.hpp"
 #include "runtime/json.hpp"
+#include "runtime/json_text.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -21,7 +22,13 @@ json to_json(const file_record& x) {
               {"closed", x.closed},
               {"size", x.size},
               {"changed_ns", x.changed_ns}};
+  if (!x.head.empty()) {
+    result["head"] = to_base64(x.head);
+    result["round"] = x.round;
+  }
   if (x.log) {
+    result["log_size"] = x.log_size;
+    result["log_changed_ns"] = x.log_changed_ns;
     result["log"] = as_json(*x.log);
     result["log_born_ns"] = x.log_born_ns;
   }
@@ -42,6 +49,10 @@ std::optional<file_record> from_json(const json& x) {
     result.closed = x.at("closed").get<bool>();
     result.size = x.at("size").get<uint64_t>();
     result.changed_ns = x.at("changed_ns").get<int64_t>();
+    result.log_size = x.value("log_size", uint64_t{0});
+    result.log_changed_ns = x.value("log_changed_ns", int64_t{0});
+    result.head = from_base64(x.value("head", std::string{})).value_or("");
+    result.round = x.value("round", uint32_t{0});
     return result;
   } catch (const json::exception&) {
     return std::nullopt;

@@ -19,10 +19,16 @@ struct file_record {
   /// When the log was made, in nanoseconds since the Unix epoch; 0 where the file system does not say.
   int64_t log_born_ns = 0;
   /// Whether the broker has closed the database in order. Then nobody but other programs has changed it since, and
-  /// size and time of its last change were these.
+  /// sizes and times of the last change were these.
   bool closed = false;
   uint64_t size = 0;
   int64_t changed_ns = 0;
+  uint64_t log_size = 0;
+  int64_t log_changed_ns = 0;
+  /// While the broker works with it: the first 100 bytes of the database when a checkpoint last changed them, and the
+  /// number of the log's round then. Empty when unknown.
+  std::string head;
+  uint32_t round = 0;
 
   friend bool operator==(const file_record&, const file_record&) = default;
 };

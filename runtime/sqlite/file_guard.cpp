@@ -19,6 +19,8 @@ std::optional<file_identity> identity_in(const struct stat& x) {
   return file_identity{static_cast<uint64_t>(x.st_dev), static_cast<uint64_t>(x.st_ino)};
 }
 
+int64_t changed_ns_of(const struct stat& x) { return x.st_mtim.tv_sec * 1'000'000'000 + x.st_mtim.tv_nsec; }
+
 } // namespace
 
 std::string_view to_string(file_change x) noexcept {
@@ -31,7 +33,17 @@ caf::error file_guard::busy() const {
   return make_error(errc::busy, "the files of '" + set_.name + "' were replaced, and are just being closed; try again");
 }
 
-file_guard::file_guard(settings x) : set_(std::move(x)) {}
+caf::error file_guard::overwritten_error(const std::string& name) {
+  return make_error(errc::file_replaced, "'" + name
+                                           + "' was overwritten by another program; nothing was done. Send the request "
+                                             "again when the program has finished");
+}
+
+file_guard::file_guard(settings x) : set_(std::move(x)) {
+  auto folder = set_.path.parent_path();
+  for (auto deep = std::count(set_.name.begin(), set_.name.end(), '/'); deep > 0; --deep, folder = folder.parent_path())
+    folders_.push_back(folder);
+}
 
 file_guard::settings file_guard::of(std::filesystem::path path) {
   settings x;
@@ -40,17 +52,26 @@ file_guard::settings file_guard::of(std::filesystem::path path) {
   return x;
 }
 
+// Whether each folder of the database's name still is one, and no link to another.
+bool file_guard::lies_in_folders() const noexcept {
+  return std::all_of(folders_.begin(), folders_.end(), [](const std::filesystem::path& folder) {
+    struct stat info {};
+    return lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  });
+}
+
 file_guard::look file_guard::look_at_files() const noexcept {
   look result;
   struct stat info {};
-  if (lstat(set_.path.c_str(), &info) == 0) {
+  if (lies_in_folders() && lstat(set_.path.c_str(), &info) == 0) {
     result.database = identity_in(info);
     result.size = static_cast<uint64_t>(info.st_size);
-    result.changed_ns = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+    result.changed_ns = changed_ns_of(info);
   }
   if (lstat(log_path().c_str(), &info) == 0) {
     result.log = identity_in(info);
     result.log_size = static_cast<uint64_t>(info.st_size);
+    result.log_changed_ns = changed_ns_of(info);
   }
   if (lstat(index_path().c_str(), &info) == 0)
     result.index = identity_in(info);
@@ -66,7 +87,9 @@ file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
     result.head = std::move(head);
   if (auto index = has_log ? read_wal_index(db) : std::nullopt) {
     result.moved = index->moved;
+    result.attempted = index->attempted;
     result.salt = index->salt;
+    result.round = index->round();
   }
   return result;
 }
@@ -163,9 +186,7 @@ caf::expected<void> file_guard::enter(user& x) {
   if (!done)
     return std::move(done.error());
   if (*done == file_change::overwritten)
-    return make_error(errc::file_replaced, "'" + set_.name
-                                             + "' was overwritten by another program; nothing was done. Send the "
-                                               "request again when the program has finished");
+    return overwritten_error(set_.name);
   return admit(x, lock);
 }
 
@@ -181,6 +202,11 @@ void file_guard::leave(user& x) noexcept {
 
 std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
   auto what = compare(now);
+  if (!what && db && known_) {
+    if (now.log_size < known_->log_size && is_log_cut_short(db))
+      return file_change::log_lost;
+    known_->log_size = now.log_size;
+  }
   if (what || !db || !looks_written(now))
     return what;
   changing_ = true;
@@ -192,8 +218,18 @@ std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, st
   changing_ = false;
   if (found)
     return found;
-  remember(again, std::move(seen));
+  remember(again, seen);
+  note_files(false, again, seen);
   return std::nullopt;
+}
+
+// The index says first what a checkpoint does to the log.
+bool file_guard::is_log_cut_short(sqlite3* db) const noexcept {
+  auto index = read_wal_index(db);
+  struct stat info {};
+  if (!index || lstat(log_path().c_str(), &info) != 0)
+    return false;
+  return static_cast<uint64_t>(info.st_size) < index->log_bytes() && read_wal_index(db) == index;
 }
 
 // In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run, a
@@ -206,11 +242,16 @@ std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
     return std::nullopt;
   auto seen = state_of(db, true);
   auto index = read_wal_index(db);
-  if (!index || seen.moved != state_.moved || seen.salt != state_.salt || seen.head.empty())
+  if (!index || seen.moved != state_.moved || seen.salt != state_.salt)
     return std::nullopt;
+  if (seen.head.empty())
+    return now.size < database_header_bytes ? std::optional{file_change::overwritten} : std::nullopt;
   auto is_moved = index->frames == index->moved;
+  auto was_tried = seen.attempted != state_.attempted;
   if (seen.head == state_.head)
-    return is_moved ? std::optional{file_change::touched} : std::nullopt;
+    return is_moved || !was_tried ? std::optional{file_change::touched} : std::nullopt;
+  if (!was_tried)
+    return file_change::overwritten;
   auto in_log = is_moved ? std::vector<std::string>{} : database_headers_in_log(db, index->frames);
   if (std::find(in_log.begin(), in_log.end(), seen.head) != in_log.end())
     return std::nullopt;
@@ -243,12 +284,17 @@ caf::expected<void> file_guard::opened(user& x) {
   auto now = look_at_files();
   auto seen = state_of(db, now.log.has_value());
   std::unique_lock lock{mutex_};
+  // A file that was overwritten has nobody told yet, if nobody has entered since.
+  if (auto what = known_ && !changing_ && x.generation_ == generation_ ? diagnose(now, db, lock) : std::nullopt) {
+    auto done = change(*what, now, x, lock);
+    return done && *done == file_change::overwritten ? overwritten_error(set_.name) : busy();
+  }
   if (moved != 0 || !now.database || changing_ || x.generation_ != generation_ || compare(now)
       || (!known_ && has_log_of_another()))
     return busy();
   if (!known_) {
     known_ = now;
-    state_ = std::move(seen);
+    state_ = seen;
   } else {
     known_->log = now.log;
     known_->index = now.index;
@@ -259,8 +305,9 @@ caf::expected<void> file_guard::opened(user& x) {
   }
   expected_ = now.database;
   x.is_open_ = true;
+  seen = state_;
   lock.unlock();
-  note_files(false, now);
+  note_files(false, now, seen);
   return caf::unit;
 }
 
@@ -270,12 +317,25 @@ file_guard::verdict file_guard::verify(user& x) {
   if (x.generation_ != generation_ || changing_)
     return verdict::gone;
   auto what = diagnose(now, x.handle(), lock);
-  if (!what)
+  if (!what) {
+    note_round(now, x.handle(), lock);
     return verdict::intact;
+  }
   auto done = change(*what, now, x, lock);
   if (!done)
     return verdict::unsaved;
   return *done == file_change::log_restored ? verdict::log_restored : verdict::gone;
+}
+
+// The first commit behind a checkpoint begins the log anew.
+void file_guard::note_round(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
+  auto index = read_wal_index(db);
+  if (!index || index->round() == state_.round)
+    return;
+  state_.round = index->round();
+  auto seen = state_;
+  lock.unlock();
+  note_files(false, now, seen);
 }
 
 bool file_guard::is_current(const user& x) const noexcept {
@@ -286,9 +346,13 @@ bool file_guard::is_current(const user& x) const noexcept {
 void file_guard::checkpointed(user& x) noexcept {
   auto now = look_at_files();
   auto seen = state_of(x.handle(), true);
-  std::lock_guard guard{mutex_};
-  if (x.generation_ == generation_)
-    remember(now, std::move(seen));
+  {
+    std::lock_guard guard{mutex_};
+    if (x.generation_ != generation_)
+      return;
+    remember(now, seen);
+  }
+  note_files(false, now, seen);
 }
 
 void file_guard::add_own_changes(int by) noexcept {

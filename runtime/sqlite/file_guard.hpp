@@ -32,7 +32,8 @@ enum class file_change : uint8_t {
   deleted,
   /// The write-ahead log or its index was removed or replaced; the log's content was saved and put back.
   log_restored,
-  /// The same, but another program has begun a new log; the content of the old one lies in `.sluice/set-aside/`.
+  /// The same, but another program has begun a new log, and the content of the old one lies in `.sluice/set-aside/`; or
+  /// the log was cut short.
   log_lost,
   /// The database or its write-ahead log was changed while no broker ran.
   changed_while_closed,
@@ -161,13 +162,16 @@ private:
     uint64_t size = 0;
     int64_t changed_ns = 0;
     uint64_t log_size = 0;
+    int64_t log_changed_ns = 0;
   };
 
   // What a connection shows of the database file, to tell a checkpoint from a file that was overwritten.
   struct state {
     std::string head;
     uint32_t moved = 0;
+    uint32_t attempted = 0;
     std::array<uint32_t, 2> salt{};
+    uint32_t round = 0;
   };
 
   static settings of(std::filesystem::path path);
@@ -175,6 +179,9 @@ private:
   std::filesystem::path log_path() const { return set_.path.native() + "-wal"; }
   std::filesystem::path index_path() const { return set_.path.native() + "-shm"; }
   look look_at_files() const noexcept;
+  bool lies_in_folders() const noexcept;
+  bool is_log_cut_short(sqlite3* db) const noexcept;
+  static caf::error overwritten_error(const std::string& name);
   caf::error busy() const;
   static state state_of(sqlite3* db, bool has_log) noexcept;
   std::optional<file_change> compare(const look& now) const noexcept;
@@ -183,15 +190,18 @@ private:
   std::optional<file_change> diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
   std::optional<file_change> look_for_foreign_content(sqlite3* db);
   void remember(const look& now, state x) noexcept;
+  void note_round(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
   caf::expected<file_change> change(file_change what, const look& now, user& self, std::unique_lock<std::mutex>& lock);
   caf::expected<file_change> rescue_log(const look& now, sqlite3* db);
   sqlite3* find_holder(const user& self, bool writer_only) noexcept;
   std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
+  std::string put_companions_away(file_change what, const look& now, const look& was, sqlite3* db);
   std::string remove_companions(const look& now, const look& was, bool is_log_moved);
   std::filesystem::path place_aside(const std::filesystem::path& file) const;
   bool has_log_of_another() const;
   void compare_with_record(const look& now);
-  void note_files(bool closed, const look& x) const;
+  void note_files(bool closed, const look& x, const state& seen) const;
+  bool was_overwritten(const file_record& record, const look& now) const;
   void note_replaced() noexcept;
   void tell(file_change what, std::string text);
   void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;
@@ -211,6 +221,8 @@ private:
   // A connection to files that are not at the path any more, until what they hold is saved.
   std::shared_ptr<void> holder_;
   sqlite3* holder_db_ = nullptr;
+  // Those of the name, from the inner one outwards.
+  std::vector<std::filesystem::path> folders_;
   std::optional<look> known_;
   // The file whose newest commit is known, also while there is no connection.
   std::optional<file_identity> expected_;

@@ -23,12 +23,6 @@ bool move_log(sqlite3* db) {
   return code == SQLITE_OK && frames == moved;
 }
 
-// Whether the log holds nothing that is not in the database as well.
-bool is_log_moved(sqlite3* db) {
-  auto index = read_wal_index(db);
-  return index && index->frames == index->moved;
-}
-
 } // namespace
 
 // Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
@@ -42,7 +36,7 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   if (others_write)
     return busy();
   auto is_log = what == file_change::log_restored;
-  auto is_same_file = what == file_change::overwritten || what == file_change::touched;
+  auto is_same_file = what != file_change::replaced && what != file_change::deleted;
   auto* db = find_holder(self, !is_log && !is_same_file);
   changing_ = true;
   auto was = *known_;
@@ -52,7 +46,7 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   if (is_log)
     done = rescue_log(now, db);
   else
-    kept = remove_companions(now, was, db && (is_same_file ? is_log_moved(db) : move_log(db)));
+    kept = put_companions_away(what, now, was, db);
   lock.lock();
   changing_ = false;
   if (!done)
@@ -73,6 +67,25 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
   lock.lock();
   changing_ = false;
   return done;
+}
+
+// Nothing is moved into a file that has other content than the log was written for.
+std::string file_guard::put_companions_away(file_change what, const look& now, const look& was, sqlite3* db) {
+  auto index = db ? read_wal_index(db) : std::nullopt;
+  auto is_moved = index && index->frames == index->moved;
+  switch (what) {
+  case file_change::touched:
+    // What was committed lies in the log.
+    return is_moved ? remove_companions(now, was, true) : std::string{};
+  case file_change::log_lost: {
+    // What was moved and is still in the log would be put over what was moved after it.
+    auto left = index && now.log_size > 0 ? index->frames_in(now.log_size) : 0;
+    auto kept = index && left <= index->moved ? remove_companions(now, was, false) : std::string{};
+    return "its write-ahead log was cut short by another program; commits since the last checkpoint may be lost" + kept;
+  }
+  case file_change::overwritten: return remove_companions(now, was, is_moved);
+  default: return remove_companions(now, was, db && move_log(db));
+  }
 }
 
 // A file that was only touched may have been changed, too.
@@ -198,26 +211,58 @@ void file_guard::compare_with_record(const look& now) {
     was.index = now.index;
     kept = remove_companions(now, was, false);
   }
-  auto changed =
-    *now.database != record->database || now.size != record->size || now.changed_ns != record->changed_ns;
-  auto changed_while_closed = !std::exchange(compared_with_record_, true) && record->closed && changed;
-  if (!has_old_log && !changed_while_closed)
+  auto is_first = !std::exchange(compared_with_record_, true);
+  if (is_first && !record->closed && was_overwritten(*record, now)) {
+    look was;
+    was.log = now.log;
+    was.index = now.index;
+    count_external_commit();
+    return tell(file_change::overwritten, remove_companions(now, was, false));
+  }
+  auto changed = *now.database != record->database || now.size != record->size || now.changed_ns != record->changed_ns;
+  auto is_log_changed = now.log && now.log_size > 0
+                        && (now.log != record->log || now.log_size != record->log_size
+                            || now.log_changed_ns != record->log_changed_ns);
+  if (!has_old_log && !(is_first && record->closed && (changed || is_log_changed)))
     return;
   count_external_commit();
   tell(file_change::changed_while_closed, kept);
 }
 
-void file_guard::note_files(bool closed, const look& x) const {
+// After a broker that was killed: whether the database, beside the log that the broker has left, has other content than
+// SQLite gave it. Its header is the one that the last checkpoint left, or lies in the log.
+bool file_guard::was_overwritten(const file_record& record, const look& now) const {
+  auto is_same_log = now.log && now.log == record.log && now.log_size > 0;
+  if (record.head.empty() || now.database != record.database || !is_same_log
+      || (now.size == record.size && now.changed_ns == record.changed_ns))
+    return false;
+  auto head = read_beginning(set_.path, database_header_bytes);
+  if (!head || *head == record.head)
+    return false;
+  auto log = read_file(log_path());
+  auto content = log ? read_log_content(*log) : std::nullopt;
+  // Other programs that went on have begun the log anew.
+  if (!content || content->round != record.round)
+    return false;
+  return std::find(content->headers.begin(), content->headers.end(), *head) == content->headers.end();
+}
+
+void file_guard::note_files(bool closed, const look& x, const state& seen) const {
   if (!set_.registry || !x.database)
     return;
   file_record record;
+  record.size = x.size;
+  record.changed_ns = x.changed_ns;
   record.database = *x.database;
   record.log = x.log;
   record.log_born_ns = x.log ? birth_time_ns(log_path()) : 0;
   record.closed = closed;
   if (closed) {
-    record.size = x.size;
-    record.changed_ns = x.changed_ns;
+    record.log_size = x.log_size;
+    record.log_changed_ns = x.log_changed_ns;
+  } else {
+    record.head = seen.head;
+    record.round = seen.round;
   }
   set_.registry->put(set_.name, record);
 }
@@ -247,7 +292,7 @@ void file_guard::note_closed() {
     compare_with_record(now);
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (events_.empty() || !record)
-    return note_files(true, now);
+    return note_files(true, now, {});
   // Nobody has been told of it: it is left for the next broker to find.
   record->closed = true;
   record->log.reset();
@@ -260,6 +305,7 @@ void file_guard::tell(file_change what, std::string text) {
   case file_change::replaced: words = "another file was put in its place"; break;
   case file_change::overwritten: words = "it was overwritten in place by another program"; break;
   case file_change::deleted: words = "it was moved away or deleted"; break;
+  case file_change::touched: words = "it was written by another program; its header is the same"; break;
   case file_change::changed_while_closed: words = "it was changed by another program while no broker ran"; break;
   default: break;
   }

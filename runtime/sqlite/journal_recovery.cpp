@@ -43,7 +43,8 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept {
       return false;
     // No lock is ever taken on a journal, so none is lost by closing it. journal_mode = PERSIST marks one that is done
     // with by zeroes; one that cannot be read may be hot.
-    return first_byte(journal).value_or(1) != 0;
+    auto first = read_beginning(journal, 1);
+    return !first || first->front() != 0;
   } catch (const std::exception&) {
     return false;
   }

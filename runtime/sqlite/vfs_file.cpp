@@ -74,11 +74,13 @@ bool has_content(const std::filesystem::path& file) {
   return vfs->xAccess(vfs, file.c_str(), SQLITE_ACCESS_EXISTS, &yes) == SQLITE_OK && yes != 0;
 }
 
-std::optional<char> first_byte(const std::filesystem::path& file) {
+std::optional<std::string> read_beginning(const std::filesystem::path& file, size_t size) {
   vfs_file opened{file, SQLITE_OPEN_READONLY};
-  char result = 0;
+  std::string result(size, '\0');
   auto* from = opened.get();
-  return from && from->pMethods->xRead(from, &result, 1, 0) == SQLITE_OK ? std::optional{result} : std::nullopt;
+  if (!from || from->pMethods->xRead(from, result.data(), static_cast<int>(size), 0) != SQLITE_OK)
+    return std::nullopt;
+  return result;
 }
 
 bool write_file(const std::filesystem::path& file, const std::string& content, bool sync) {

@@ -20,8 +20,8 @@ std::optional<std::string> read_file(const std::filesystem::path& file);
 /// Whether there is such a file, and it is not empty.
 bool has_content(const std::filesystem::path& file);
 
-/// The first byte of a file; nothing when there is none, or it cannot be read. @pre as `read_file`
-std::optional<char> first_byte(const std::filesystem::path& file);
+/// The first `size` bytes of a file; nothing when it has fewer, or cannot be read. @pre as `read_file`
+std::optional<std::string> read_beginning(const std::filesystem::path& file, size_t size);
 
 /// Gives the file this content; makes it when it is missing. With `sync`, waits until it is on the disk. False when that
 /// fails; the file may then hold a beginning. @pre as `read_file`
