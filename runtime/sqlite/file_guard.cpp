@@ -8,18 +8,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace sluice::sqlite {
-
-namespace {
-
-std::optional<file_identity> identity_in(const struct stat& x) {
-  return file_identity{static_cast<uint64_t>(x.st_dev), static_cast<uint64_t>(x.st_ino)};
-}
-
-} // namespace
 
 std::string_view to_string(file_change x) noexcept {
   constexpr std::array<std::string_view, 7> words{"replaced", "overwritten", "deleted", "log_restored", "log_lost",
@@ -31,30 +21,13 @@ caf::error file_guard::busy() const {
   return make_error(errc::busy, "the files of '" + set_.name + "' were replaced, and are just being closed; try again");
 }
 
-file_guard::file_guard(settings x) : set_(std::move(x)) {}
+file_guard::file_guard(settings x) : set_(std::move(x)), at_path_(set_.path, set_.quiet_time) {}
 
 file_guard::settings file_guard::of(std::filesystem::path path) {
   settings x;
   x.name = path.filename().string();
   x.path = std::move(path);
   return x;
-}
-
-file_guard::look file_guard::look_at_files() const noexcept {
-  look result;
-  struct stat info {};
-  if (lstat(set_.path.c_str(), &info) == 0) {
-    result.database = identity_in(info);
-    result.size = static_cast<uint64_t>(info.st_size);
-    result.changed_ns = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
-  }
-  if (lstat(log_path().c_str(), &info) == 0) {
-    result.log = identity_in(info);
-    result.log_size = static_cast<uint64_t>(info.st_size);
-  }
-  if (lstat(index_path().c_str(), &info) == 0)
-    result.index = identity_in(info);
-  return result;
 }
 
 file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
@@ -79,6 +52,8 @@ void file_guard::join(user& x) {
 void file_guard::part(user& x) noexcept {
   std::lock_guard guard{mutex_};
   std::erase(users_, &x);
+  if (users_.empty())
+    at_path_.forget();
 }
 
 void file_guard::closed(user& x) noexcept {
@@ -91,7 +66,7 @@ bool file_guard::is_open(const user& x) const noexcept {
   return x.is_open_;
 }
 
-std::optional<file_change> file_guard::compare(const look& now) const noexcept {
+std::optional<file_change> file_guard::compare(const found_files& now) const noexcept {
   if (!known_)
     return std::nullopt;
   if (!now.database)
@@ -103,7 +78,7 @@ std::optional<file_change> file_guard::compare(const look& now) const noexcept {
   return std::nullopt;
 }
 
-bool file_guard::looks_written(const look& now) const noexcept {
+bool file_guard::looks_written(const found_files& now) const noexcept {
   return known_ && known_->log && (now.size != known_->size || now.changed_ns != known_->changed_ns);
 }
 
@@ -127,7 +102,7 @@ caf::expected<void> file_guard::admit(user& x, std::unique_lock<std::mutex>& loc
 }
 
 caf::expected<void> file_guard::enter(user& x) {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (changing_)
     return busy();
@@ -161,14 +136,14 @@ void file_guard::leave(user& x) noexcept {
   lock.unlock();
 }
 
-std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
+std::optional<file_change> file_guard::diagnose(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
   auto what = compare(now);
   if (what || !db || !looks_written(now))
     return what;
   changing_ = true;
   lock.unlock();
   auto found = look_for_foreign_content(db);
-  auto again = look_at_files();
+  auto again = at_path_.find();
   auto seen = state_of(db, true);
   lock.lock();
   changing_ = false;
@@ -183,7 +158,7 @@ std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, st
 // interrupted, which has put pages of the log there.
 std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
   checkpoint_lock no_checkpoint{db};
-  auto now = look_at_files();
+  auto now = at_path_.find();
   if (!no_checkpoint.held() || !looks_written(now))
     return std::nullopt;
   auto seen = state_of(db, true);
@@ -199,7 +174,7 @@ std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
   return file_change::overwritten;
 }
 
-void file_guard::remember(const look& now, state x) noexcept {
+void file_guard::remember(const found_files& now, state x) noexcept {
   if (!known_)
     return;
   known_->size = now.size;
@@ -211,7 +186,7 @@ caf::expected<void> file_guard::before_open() {
   if (set_.resolve)
     if (auto why = set_.resolve())
       return why;
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (!std::exchange(compared_with_record_, true))
     compare_with_record(now);
@@ -222,7 +197,7 @@ caf::expected<void> file_guard::opened(user& x) {
   auto* db = x.handle();
   int moved = 0;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  auto now = look_at_files();
+  auto now = at_path_.find();
   auto seen = state_of(db, now.log.has_value());
   std::unique_lock lock{mutex_};
   if (moved != 0 || !now.database || changing_ || x.generation_ != generation_ || compare(now))
@@ -241,7 +216,7 @@ caf::expected<void> file_guard::opened(user& x) {
 }
 
 file_guard::verdict file_guard::verify(user& x) {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (x.generation_ != generation_ || changing_)
     return verdict::gone;
@@ -260,7 +235,7 @@ bool file_guard::is_current(const user& x) const noexcept {
 }
 
 void file_guard::checkpointed(user& x) noexcept {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   auto seen = state_of(x.handle(), true);
   std::lock_guard guard{mutex_};
   if (x.generation_ == generation_)
@@ -289,7 +264,7 @@ void file_guard::note_restarted_log(sqlite3* db, const wal_index& index) noexcep
       return;
   }
   checkpoint_lock no_checkpoint{db};
-  auto now = look_at_files();
+  auto now = at_path_.find();
   auto again = read_wal_index(db);
   std::lock_guard guard{mutex_};
   if (!no_checkpoint.held() || !again || compare(now) || looks_written(now))

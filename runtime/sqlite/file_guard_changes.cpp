@@ -33,7 +33,7 @@ bool is_log_moved(sqlite3* db) {
 
 // Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
 // files. Returns with the lock held.
-caf::expected<file_change> file_guard::change(file_change what, const look& now, user& self,
+caf::expected<file_change> file_guard::change(file_change what, const found_files& now, user& self,
                                               std::unique_lock<std::mutex>& lock) {
   auto others_write = std::any_of(users_.begin(), users_.end(), [&](const user* u) {
     return u != &self && u->in_use_ && u->is_writer();
@@ -109,7 +109,7 @@ std::vector<std::shared_ptr<void>> file_guard::take_others(const user& self) noe
   return result;
 }
 
-caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) {
+caf::expected<file_change> file_guard::rescue_log(const found_files& now, sqlite3* db) {
   auto has_old_log = known_->log && now.log == known_->log;
   auto content = has_old_log ? std::optional<std::string>{""} : std::optional<std::string>{};
   if (!has_old_log && db)
@@ -123,7 +123,7 @@ caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) 
     content->clear();
   if (content->empty()) {
     text += has_old_log ? "the log was read anew" : "the log was empty";
-  } else if (now.log && now.log_size > 0) {
+  } else if (now.log && at_path_.log_size() > 0) {
     auto place = place_aside(log_path());
     if (!write_file(place, *content, true))
       return make_error(errc::io_error, "the write-ahead log of '" + set_.name
@@ -147,14 +147,14 @@ caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) 
 }
 
 // Moves away the log and the index that belong to files which are not at the path any more; says where to.
-std::string file_guard::remove_companions(const look& now, const look& was, bool is_log_moved) {
+std::string file_guard::remove_companions(const found_files& now, const found_files& was, bool is_log_moved) {
   if (has(defect::keep_old_log))
     return {};
   std::string kept;
   // Durable, before the new file is opened: a name that came back after a power cut would be taken for the new one's.
   if (was.log && now.log == was.log) {
     auto place = place_aside(log_path());
-    auto content = now.log_size == 0 || is_log_moved ? std::nullopt : read_file(log_path());
+    auto content = at_path_.log_size() == 0 || is_log_moved ? std::nullopt : read_file(log_path());
     if (content && write_file(place, *content, true))
       kept = "; the write-ahead log of the old file is kept as " + place.filename().string();
     remove_file(log_path());
@@ -177,7 +177,7 @@ std::filesystem::path file_guard::place_aside(const std::filesystem::path& file)
   return folder / (name + std::to_string(time));
 }
 
-void file_guard::compare_with_record(const look& now) {
+void file_guard::compare_with_record(const found_files& now) {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record || !now.database)
     return;
@@ -187,7 +187,7 @@ void file_guard::compare_with_record(const look& now) {
                      && record->log_born_ns == birth_time_ns(log_path());
   std::string kept;
   if (has_old_log) {
-    look was;
+    found_files was;
     was.log = record->log;
     was.index = now.index;
     kept = remove_companions(now, was, false);
@@ -199,7 +199,7 @@ void file_guard::compare_with_record(const look& now) {
   tell(file_change::changed_while_closed, kept);
 }
 
-void file_guard::note_files(bool closed, const look& x) const {
+void file_guard::note_files(bool closed, const found_files& x) const {
   if (!set_.registry || !x.database)
     return;
   file_record record;
@@ -214,7 +214,7 @@ void file_guard::note_files(bool closed, const look& x) const {
   set_.registry->put(set_.name, record);
 }
 
-void file_guard::note_closed() const { note_files(true, look_at_files()); }
+void file_guard::note_closed() const { note_files(true, at_path_.find()); }
 
 void file_guard::tell(file_change what, std::string text) {
   std::string words;
