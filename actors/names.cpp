@@ -9,8 +9,19 @@ namespace sluice {
 
 namespace {
 
+// Nearly every name. Without a way out of the loop, the compiler looks at many bytes at once.
+bool is_printable_ascii(std::string_view name) noexcept {
+  auto has_other = false;
+  for (auto c : name) {
+    auto byte = static_cast<unsigned char>(c);
+    has_other |= byte < 0x20 || byte >= 0x7f;
+  }
+  return !has_other;
+}
+
 bool is_reserved(std::string_view name) {
-  return folded_name(name.substr(0, reserved_agents.size())) == reserved_agents;
+  return name.size() >= reserved_agents.size()
+         && folded_name(name.substr(0, reserved_agents.size())) == reserved_agents;
 }
 
 } // namespace
@@ -18,6 +29,8 @@ bool is_reserved(std::string_view name) {
 std::optional<std::string> why_no_name(std::string_view name) {
   if (name.size() > max_name_bytes)
     return "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed";
+  if (is_printable_ascii(name))
+    return std::nullopt;
   if (!is_utf8(name))
     return "is not valid UTF-8";
   if (has_control(name))

@@ -6,16 +6,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 namespace sluice {
 
 namespace {
-
-std::optional<file_identity> identity_in(const struct stat& info, bool is_found) noexcept {
-  if (!is_found)
-    return std::nullopt;
-  return file_identity{static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
-}
 
 std::optional<uint64_t> whole_number(const nlohmann::json& object, const char* name) {
   auto at = object.find(name);
@@ -27,13 +22,19 @@ std::optional<uint64_t> whole_number(const nlohmann::json& object, const char* n
 } // namespace
 
 std::optional<file_identity> identity_of(const std::filesystem::path& path) noexcept {
-  struct stat info {};
-  return identity_in(info, lstat(path.c_str(), &info) == 0);
+  // Since Linux 6.13, asking for the times of a file makes its next write note a time of its own: a change to the inode
+  // with each write, where there is one in a few milliseconds else. So this asks for none.
+  struct statx info {};
+  if (statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_INO, &info) != 0)
+    return std::nullopt;
+  return file_identity{makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino};
 }
 
 std::optional<file_identity> identity_of(int fd) noexcept {
   struct stat info {};
-  return identity_in(info, fstat(fd, &info) == 0);
+  if (fstat(fd, &info) != 0)
+    return std::nullopt;
+  return file_identity{static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
 }
 
 int64_t birth_time_ns(const std::filesystem::path& path) noexcept {

@@ -24,7 +24,8 @@ struct file_identity {
 };
 
 /// The identity of what lies at `path`, of a symbolic link itself; nothing if `path` does not exist or cannot be looked
-/// up. One `lstat`; opens nothing, so it takes no lock away from a database that this process has open.
+/// up. One `statx`; opens nothing, so it takes no lock away from a database that this process has open, and asks for no
+/// times, so that writes to the file stay cheap.
 std::optional<file_identity> identity_of(const std::filesystem::path& path) noexcept;
 
 /// The identity of the open file `fd`, whatever lies at its former path; nothing if `fd` is not open. One `fstat`.

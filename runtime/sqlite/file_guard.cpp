@@ -8,20 +8,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace sluice::sqlite {
-
-namespace {
-
-std::optional<file_identity> identity_in(const struct stat& x) {
-  return file_identity{static_cast<uint64_t>(x.st_dev), static_cast<uint64_t>(x.st_ino)};
-}
-
-int64_t changed_ns_of(const struct stat& x) { return x.st_mtim.tv_sec * 1'000'000'000 + x.st_mtim.tv_nsec; }
-
-} // namespace
 
 std::string_view to_string(file_change x) noexcept {
   constexpr std::array<std::string_view, 7> words{"replaced", "overwritten", "deleted", "log_restored", "log_lost",
@@ -39,43 +27,15 @@ caf::error file_guard::overwritten_error(const std::string& name) {
                                              "again when the program has finished");
 }
 
-file_guard::file_guard(settings x) : set_(std::move(x)) {
-  auto folder = set_.path.parent_path();
-  for (auto deep = std::count(set_.name.begin(), set_.name.end(), '/'); deep > 0; --deep, folder = folder.parent_path())
-    folders_.push_back(folder);
-}
+file_guard::file_guard(settings x)
+  : set_(std::move(x)), at_path_(set_.path, static_cast<size_t>(std::count(set_.name.begin(), set_.name.end(), '/')),
+                                 set_.quiet_time) {}
 
 file_guard::settings file_guard::of(std::filesystem::path path) {
   settings x;
   x.name = path.filename().string();
   x.path = std::move(path);
   return x;
-}
-
-// Whether each folder of the database's name still is one, and no link to another.
-bool file_guard::lies_in_folders() const noexcept {
-  return std::all_of(folders_.begin(), folders_.end(), [](const std::filesystem::path& folder) {
-    struct stat info {};
-    return lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-  });
-}
-
-file_guard::look file_guard::look_at_files() const noexcept {
-  look result;
-  struct stat info {};
-  if (lies_in_folders() && lstat(set_.path.c_str(), &info) == 0) {
-    result.database = identity_in(info);
-    result.size = static_cast<uint64_t>(info.st_size);
-    result.changed_ns = changed_ns_of(info);
-  }
-  if (lstat(log_path().c_str(), &info) == 0) {
-    result.log = identity_in(info);
-    result.log_size = static_cast<uint64_t>(info.st_size);
-    result.log_changed_ns = changed_ns_of(info);
-  }
-  if (lstat(index_path().c_str(), &info) == 0)
-    result.index = identity_in(info);
-  return result;
 }
 
 file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
@@ -95,14 +55,9 @@ file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
 }
 
 void file_guard::expect_file() noexcept {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::lock_guard guard{mutex_};
   expected_ = now.database;
-}
-
-bool file_guard::has_log_of_another() const {
-  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
-  return record && has_log_of_another_file(*record, set_.path);
 }
 
 void file_guard::join(user& x) {
@@ -111,9 +66,11 @@ void file_guard::join(user& x) {
 }
 
 void file_guard::part(user& x) noexcept {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::lock_guard guard{mutex_};
   std::erase(users_, &x);
+  if (users_.empty())
+    at_path_.forget();
   auto is_last_hold = x.is_open_ && x.generation_ == generation_ && !holder_;
   if (!is_last_hold || compare(now) != file_change::log_restored)
     return;
@@ -132,7 +89,7 @@ bool file_guard::is_open(const user& x) const noexcept {
   return x.is_open_;
 }
 
-std::optional<file_change> file_guard::compare(const look& now) const noexcept {
+std::optional<file_change> file_guard::compare(const found_files& now) const noexcept {
   if (!known_)
     return std::nullopt;
   if (!now.database)
@@ -144,7 +101,7 @@ std::optional<file_change> file_guard::compare(const look& now) const noexcept {
   return std::nullopt;
 }
 
-bool file_guard::looks_written(const look& now) const noexcept {
+bool file_guard::looks_written(const found_files& now) const noexcept {
   return known_ && known_->log && (now.size != known_->size || now.changed_ns != known_->changed_ns);
 }
 
@@ -168,7 +125,7 @@ caf::expected<void> file_guard::admit(user& x, std::unique_lock<std::mutex>& loc
 }
 
 caf::expected<void> file_guard::enter(user& x) {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (changing_)
     return busy();
@@ -179,7 +136,7 @@ caf::expected<void> file_guard::enter(user& x) {
     own_changes_.reset();
   }
   auto db = x.is_open_ && x.generation_ == generation_ ? x.handle() : nullptr;
-  auto what = diagnose(now, db, lock);
+  auto what = diagnose(now, x, db, lock);
   if (!what)
     return admit(x, lock);
   auto done = change(*what, now, x, lock);
@@ -200,19 +157,21 @@ void file_guard::leave(user& x) noexcept {
   lock.unlock();
 }
 
-std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
+std::optional<file_change> file_guard::diagnose(const found_files& now, const user& x, sqlite3* db,
+                                                std::unique_lock<std::mutex>& lock) {
   auto what = compare(now);
-  if (!what && db && known_) {
-    if (now.log_size < known_->log_size && is_log_cut_short(db))
+  // A log that is too short for readers gives them an error.
+  if (!what && db && x.is_writer() && known_->log) {
+    auto before = std::exchange(log_bytes_, at_path_.log_size());
+    if (log_bytes_ < before && is_log_cut_short(db))
       return file_change::log_lost;
-    known_->log_size = now.log_size;
   }
   if (what || !db || !looks_written(now))
     return what;
   changing_ = true;
   lock.unlock();
   auto found = look_for_foreign_content(db);
-  auto again = look_at_files();
+  auto again = at_path_.find();
   auto seen = state_of(db, true);
   lock.lock();
   changing_ = false;
@@ -226,10 +185,7 @@ std::optional<file_change> file_guard::diagnose(const look& now, sqlite3* db, st
 // The index says first what a checkpoint does to the log.
 bool file_guard::is_log_cut_short(sqlite3* db) const noexcept {
   auto index = read_wal_index(db);
-  struct stat info {};
-  if (!index || lstat(log_path().c_str(), &info) != 0)
-    return false;
-  return static_cast<uint64_t>(info.st_size) < index->log_bytes() && read_wal_index(db) == index;
+  return index && at_path_.log_size() < index->log_bytes() && read_wal_index(db) == index;
 }
 
 // In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run, a
@@ -237,7 +193,7 @@ bool file_guard::is_log_cut_short(sqlite3* db) const noexcept {
 // interrupted, which has put pages of the log there.
 std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
   checkpoint_lock no_checkpoint{db};
-  auto now = look_at_files();
+  auto now = at_path_.find();
   if (!no_checkpoint.held() || !looks_written(now))
     return std::nullopt;
   auto seen = state_of(db, true);
@@ -258,7 +214,7 @@ std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
   return file_change::overwritten;
 }
 
-void file_guard::remember(const look& now, state x) noexcept {
+void file_guard::remember(const found_files& now, state x) noexcept {
   if (!known_)
     return;
   known_->size = now.size;
@@ -270,7 +226,7 @@ caf::expected<void> file_guard::before_open() {
   if (set_.resolve)
     if (auto why = set_.resolve())
       return why;
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (!known_)
     compare_with_record(now);
@@ -281,11 +237,11 @@ caf::expected<void> file_guard::opened(user& x) {
   auto* db = x.handle();
   int moved = 0;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  auto now = look_at_files();
+  auto now = at_path_.find();
   auto seen = state_of(db, now.log.has_value());
   std::unique_lock lock{mutex_};
   // A file that was overwritten has nobody told yet, if nobody has entered since.
-  if (auto what = known_ && !changing_ && x.generation_ == generation_ ? diagnose(now, db, lock) : std::nullopt) {
+  if (auto what = known_ && !changing_ && x.generation_ == generation_ ? diagnose(now, x, db, lock) : std::nullopt) {
     auto done = change(*what, now, x, lock);
     return done && *done == file_change::overwritten ? overwritten_error(set_.name) : busy();
   }
@@ -312,11 +268,11 @@ caf::expected<void> file_guard::opened(user& x) {
 }
 
 file_guard::verdict file_guard::verify(user& x) {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (x.generation_ != generation_ || changing_)
     return verdict::gone;
-  auto what = diagnose(now, x.handle(), lock);
+  auto what = diagnose(now, x, x.handle(), lock);
   if (!what) {
     note_round(now, x.handle(), lock);
     return verdict::intact;
@@ -327,24 +283,13 @@ file_guard::verdict file_guard::verify(user& x) {
   return *done == file_change::log_restored ? verdict::log_restored : verdict::gone;
 }
 
-// The first commit behind a checkpoint begins the log anew.
-void file_guard::note_round(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
-  auto index = read_wal_index(db);
-  if (!index || index->round() == state_.round)
-    return;
-  state_.round = index->round();
-  auto seen = state_;
-  lock.unlock();
-  note_files(false, now, seen);
-}
-
 bool file_guard::is_current(const user& x) const noexcept {
   std::lock_guard guard{mutex_};
   return x.generation_ == generation_;
 }
 
 void file_guard::checkpointed(user& x) noexcept {
-  auto now = look_at_files();
+  auto now = at_path_.find();
   auto seen = state_of(x.handle(), true);
   {
     std::lock_guard guard{mutex_};
@@ -377,7 +322,7 @@ void file_guard::note_restarted_log(sqlite3* db, const wal_index& index) noexcep
       return;
   }
   checkpoint_lock no_checkpoint{db};
-  auto now = look_at_files();
+  auto now = at_path_.find();
   auto again = read_wal_index(db);
   std::lock_guard guard{mutex_};
   if (!no_checkpoint.held() || !again || compare(now) || looks_written(now))

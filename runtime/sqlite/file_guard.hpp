@@ -2,10 +2,12 @@
 
 #include "actors/store.hpp"
 #include "runtime/file_registry.hpp"
+#include "runtime/sqlite/database_files.hpp"
 
 #include <caf/expected.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -90,6 +92,8 @@ public:
     std::shared_ptr<file_registry> registry;
     /// Of the log files' names. May be empty.
     std::function<int64_t()> now_us;
+    /// As in `database_files`.
+    std::chrono::nanoseconds quiet_time = std::chrono::seconds{2};
   };
 
   explicit file_guard(settings x);
@@ -151,20 +155,13 @@ public:
   bool has_external_commit() const noexcept;
   std::vector<file_event> take_events();
 
+  /// As in `database_files`.
+  bool relies_on_folder() const noexcept { return at_path_.relies_on_folder(); }
+
   /// The broker has closed the database in order: notes how the files look, for the next one.
   void note_closed();
 
 private:
-  struct look {
-    std::optional<file_identity> database;
-    std::optional<file_identity> log;
-    std::optional<file_identity> index;
-    uint64_t size = 0;
-    int64_t changed_ns = 0;
-    uint64_t log_size = 0;
-    int64_t log_changed_ns = 0;
-  };
-
   // What a connection shows of the database file, to tell a checkpoint from a file that was overwritten.
   struct state {
     std::string head;
@@ -178,30 +175,29 @@ private:
   void save_held_log();
   std::filesystem::path log_path() const { return set_.path.native() + "-wal"; }
   std::filesystem::path index_path() const { return set_.path.native() + "-shm"; }
-  look look_at_files() const noexcept;
-  bool lies_in_folders() const noexcept;
   bool is_log_cut_short(sqlite3* db) const noexcept;
   static caf::error overwritten_error(const std::string& name);
   caf::error busy() const;
   static state state_of(sqlite3* db, bool has_log) noexcept;
-  std::optional<file_change> compare(const look& now) const noexcept;
-  bool looks_written(const look& now) const noexcept;
+  std::optional<file_change> compare(const found_files& now) const noexcept;
+  bool looks_written(const found_files& now) const noexcept;
   caf::expected<void> admit(user& x, std::unique_lock<std::mutex>& lock);
-  std::optional<file_change> diagnose(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
+  std::optional<file_change> diagnose(const found_files& now, const user& x, sqlite3* db,
+                                      std::unique_lock<std::mutex>& lock);
   std::optional<file_change> look_for_foreign_content(sqlite3* db);
-  void remember(const look& now, state x) noexcept;
-  void note_round(const look& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
-  caf::expected<file_change> change(file_change what, const look& now, user& self, std::unique_lock<std::mutex>& lock);
-  caf::expected<file_change> rescue_log(const look& now, sqlite3* db);
+  void remember(const found_files& now, state x) noexcept;
+  void note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
+  caf::expected<file_change> change(file_change what, const found_files& now, user& self, std::unique_lock<std::mutex>& lock);
+  caf::expected<file_change> rescue_log(const found_files& now, sqlite3* db);
   sqlite3* find_holder(const user& self, bool writer_only) noexcept;
   std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
-  std::string put_companions_away(file_change what, const look& now, const look& was, sqlite3* db);
-  std::string remove_companions(const look& now, const look& was, bool is_log_moved);
+  std::string put_companions_away(file_change what, const found_files& now, const found_files& was, sqlite3* db);
+  std::string remove_companions(const found_files& now, const found_files& was, bool is_log_moved);
   std::filesystem::path place_aside(const std::filesystem::path& file) const;
   bool has_log_of_another() const;
-  void compare_with_record(const look& now);
-  void note_files(bool closed, const look& x, const state& seen) const;
-  bool was_overwritten(const file_record& record, const look& now) const;
+  void compare_with_record(const found_files& now);
+  void note_files(bool closed, const found_files& x, const state& seen) const;
+  bool was_overwritten(const file_record& record, const found_files& now) const;
   void note_replaced() noexcept;
   void tell(file_change what, std::string text);
   void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;
@@ -212,6 +208,7 @@ private:
   }
 
   const settings set_;
+  mutable database_files at_path_;
   mutable std::mutex mutex_;
   std::vector<user*> users_;
   // Connections to files of an earlier time have a smaller number.
@@ -221,9 +218,9 @@ private:
   // A connection to files that are not at the path any more, until what they hold is saved.
   std::shared_ptr<void> holder_;
   sqlite3* holder_db_ = nullptr;
-  // Those of the name, from the inner one outwards.
-  std::vector<std::filesystem::path> folders_;
-  std::optional<look> known_;
+  std::optional<found_files> known_;
+  // In the log, when the writer looked last.
+  uint64_t log_bytes_ = 0;
   // The file whose newest commit is known, also while there is no connection.
   std::optional<file_identity> expected_;
   state state_;

@@ -27,7 +27,7 @@ bool move_log(sqlite3* db) {
 
 // Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
 // files. Returns with the lock held.
-caf::expected<file_change> file_guard::change(file_change what, const look& now, user& self,
+caf::expected<file_change> file_guard::change(file_change what, const found_files& now, user& self,
                                               std::unique_lock<std::mutex>& lock) {
   auto others_write = std::any_of(users_.begin(), users_.end(), [&](const user* u) {
     return u != &self && u->in_use_ && u->is_writer();
@@ -70,7 +70,7 @@ caf::expected<file_change> file_guard::change(file_change what, const look& now,
 }
 
 // Nothing is moved into a file that has other content than the log was written for.
-std::string file_guard::put_companions_away(file_change what, const look& now, const look& was, sqlite3* db) {
+std::string file_guard::put_companions_away(file_change what, const found_files& now, const found_files& was, sqlite3* db) {
   auto index = db ? read_wal_index(db) : std::nullopt;
   auto is_moved = index && index->frames == index->moved;
   switch (what) {
@@ -79,7 +79,7 @@ std::string file_guard::put_companions_away(file_change what, const look& now, c
     return is_moved ? remove_companions(now, was, true) : std::string{};
   case file_change::log_lost: {
     // What was moved and is still in the log would be put over what was moved after it.
-    auto left = index && now.log_size > 0 ? index->frames_in(now.log_size) : 0;
+    auto left = index ? index->frames_in(at_path_.log_size()) : 0;
     auto kept = index && left <= index->moved ? remove_companions(now, was, false) : std::string{};
     return "its write-ahead log was cut short by another program; commits since the last checkpoint may be lost" + kept;
   }
@@ -126,7 +126,7 @@ std::vector<std::shared_ptr<void>> file_guard::take_others(const user& self) noe
   return result;
 }
 
-caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) {
+caf::expected<file_change> file_guard::rescue_log(const found_files& now, sqlite3* db) {
   auto has_old_log = known_->log && now.log == known_->log;
   auto content = has_old_log ? std::optional<std::string>{""} : std::optional<std::string>{};
   if (!has_old_log && db)
@@ -140,7 +140,7 @@ caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) 
     content->clear();
   if (content->empty()) {
     text += has_old_log ? "the log was read anew" : "the log was empty";
-  } else if (now.log && now.log_size > 0) {
+  } else if (now.log && at_path_.log_size() > 0) {
     auto place = place_aside(log_path());
     if (!write_file(place, *content, true))
       return make_error(errc::io_error, "the write-ahead log of '" + set_.name
@@ -168,14 +168,14 @@ caf::expected<file_change> file_guard::rescue_log(const look& now, sqlite3* db) 
 }
 
 // Moves away the log and the index that belong to files which are not at the path any more; says where to.
-std::string file_guard::remove_companions(const look& now, const look& was, bool is_log_moved) {
+std::string file_guard::remove_companions(const found_files& now, const found_files& was, bool is_log_moved) {
   if (has(defect::keep_old_log))
     return {};
   std::string kept;
   // Durable, before the new file is opened: a name that came back after a power cut would be taken for the new one's.
   if (was.log && now.log == was.log) {
     auto place = place_aside(log_path());
-    auto content = now.log_size == 0 || is_log_moved ? std::nullopt : read_file(log_path());
+    auto content = at_path_.log_size() == 0 || is_log_moved ? std::nullopt : read_file(log_path());
     if (content && write_file(place, *content, true))
       kept = "; the write-ahead log of the old file is kept as " + place.filename().string();
     remove_file(log_path());
@@ -196,107 +196,6 @@ std::filesystem::path file_guard::place_aside(const std::filesystem::path& file)
   while (std::filesystem::exists(folder / (name + std::to_string(time)), ignored))
     ++time;
   return folder / (name + std::to_string(time));
-}
-
-// While there is no connection, the files are compared with what the last one noted.
-void file_guard::compare_with_record(const look& now) {
-  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
-  if (!record || !now.database)
-    return;
-  auto has_old_log = has_log_of_another_file(*record, set_.path);
-  std::string kept;
-  if (has_old_log) {
-    look was;
-    was.log = now.log;
-    was.index = now.index;
-    kept = remove_companions(now, was, false);
-  }
-  auto is_first = !std::exchange(compared_with_record_, true);
-  if (is_first && !record->closed && was_overwritten(*record, now)) {
-    look was;
-    was.log = now.log;
-    was.index = now.index;
-    count_external_commit();
-    return tell(file_change::overwritten, remove_companions(now, was, false));
-  }
-  auto changed = *now.database != record->database || now.size != record->size || now.changed_ns != record->changed_ns;
-  auto is_log_changed = now.log && now.log_size > 0
-                        && (now.log != record->log || now.log_size != record->log_size
-                            || now.log_changed_ns != record->log_changed_ns);
-  if (!has_old_log && !(is_first && record->closed && (changed || is_log_changed)))
-    return;
-  count_external_commit();
-  tell(file_change::changed_while_closed, kept);
-}
-
-// After a broker that was killed: whether the database, beside the log that the broker has left, has other content than
-// SQLite gave it. Its header is the one that the last checkpoint left, or lies in the log.
-bool file_guard::was_overwritten(const file_record& record, const look& now) const {
-  auto is_same_log = now.log && now.log == record.log && now.log_size > 0;
-  if (record.head.empty() || now.database != record.database || !is_same_log
-      || (now.size == record.size && now.changed_ns == record.changed_ns))
-    return false;
-  auto head = read_beginning(set_.path, database_header_bytes);
-  if (!head || *head == record.head)
-    return false;
-  auto log = read_file(log_path());
-  auto content = log ? read_log_content(*log) : std::nullopt;
-  // Other programs that went on have begun the log anew.
-  if (!content || content->round != record.round)
-    return false;
-  return std::find(content->headers.begin(), content->headers.end(), *head) == content->headers.end();
-}
-
-void file_guard::note_files(bool closed, const look& x, const state& seen) const {
-  if (!set_.registry || !x.database)
-    return;
-  file_record record;
-  record.size = x.size;
-  record.changed_ns = x.changed_ns;
-  record.database = *x.database;
-  record.log = x.log;
-  record.log_born_ns = x.log ? birth_time_ns(log_path()) : 0;
-  record.closed = closed;
-  if (closed) {
-    record.log_size = x.log_size;
-    record.log_changed_ns = x.log_changed_ns;
-  } else {
-    record.head = seen.head;
-    record.round = seen.round;
-  }
-  set_.registry->put(set_.name, record);
-}
-
-void file_guard::save_held_log() {
-  auto now = look_at_files();
-  std::unique_lock lock{mutex_};
-  if (!holder_)
-    return;
-  if (compare(now) == file_change::log_restored) {
-    lock.unlock();
-    auto saved = rescue_log(now, holder_db_);
-    lock.lock();
-    if (!saved)
-      tell(file_change::log_lost, describe(saved.error()).message + "; commits since the last checkpoint are lost");
-  }
-  holder_ = nullptr;
-  holder_db_ = nullptr;
-  known_.reset();
-}
-
-void file_guard::note_closed() {
-  save_held_log();
-  auto now = look_at_files();
-  std::lock_guard guard{mutex_};
-  if (!known_)
-    compare_with_record(now);
-  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
-  if (events_.empty() || !record)
-    return note_files(true, now, {});
-  // Nobody has been told of it: it is left for the next broker to find.
-  record->closed = true;
-  record->log.reset();
-  set_.registry->put(set_.name, *record);
 }
 
 void file_guard::tell(file_change what, std::string text) {

@@ -1,35 +1,29 @@
 #include "runtime/sqlite/file_watch.hpp"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace sluice::sqlite {
 
-file_watch::file_id file_watch::look_up(const std::string& path) noexcept {
-  struct stat x {};
-  return lstat(path.c_str(), &x) == 0 ? file_id{x.st_dev, x.st_ino} : file_id{};
-}
-
 void file_watch::note() noexcept {
-  file_ = look_up(path_);
-  log_ = look_up(log_path_);
+  file_ = identity_of(path_);
+  log_ = identity_of(log_path_);
 }
 
-bool file_watch::moved() const noexcept { return look_up(path_) != file_; }
+bool file_watch::moved() const noexcept { return identity_of(path_) != file_; }
 
 bool file_watch::log_moved() noexcept {
-  auto now = look_up(log_path_);
+  auto now = identity_of(log_path_);
   // A connection that has not read yet has no log.
-  if (log_ == file_id{})
+  if (!log_)
     log_ = now;
   return now != log_;
 }
 
 void file_watch::remove_stale_log() {
-  if (log_ == file_id{} || look_up(log_path_) != log_)
+  if (!log_ || identity_of(log_path_) != log_)
     return;
   unlink(log_path_.c_str());
-  unlink((path_ + "-shm").c_str());
+  unlink((path_.native() + "-shm").c_str());
 }
 
 } // namespace sluice::sqlite

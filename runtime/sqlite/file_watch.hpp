@@ -1,8 +1,10 @@
 #pragma once
 
+#include "runtime/file_identity.hpp"
+
 #include <filesystem>
-#include <string>
-#include <sys/types.h>
+#include <optional>
+#include <utility>
 
 namespace sluice::sqlite {
 
@@ -11,7 +13,7 @@ namespace sluice::sqlite {
 /// one thread at a time.
 class file_watch {
 public:
-  explicit file_watch(const std::filesystem::path& path) : path_(path.string()), log_path_(path_ + "-wal") {}
+  explicit file_watch(std::filesystem::path path) : path_(std::move(path)), log_path_(path_.native() + "-wal") {}
 
   /// The files are now those of the connection, which was just opened. Not to be said again of the same one: somebody
   /// may have come in between.
@@ -29,18 +31,10 @@ public:
   void remove_stale_log();
 
 private:
-  struct file_id {
-    dev_t device = 0;
-    ino_t inode = 0;
-    friend bool operator==(const file_id&, const file_id&) = default;
-  };
-
-  static file_id look_up(const std::string& path) noexcept;
-
-  std::string path_;
-  std::string log_path_;
-  file_id file_;
-  file_id log_;
+  std::filesystem::path path_;
+  std::filesystem::path log_path_;
+  std::optional<file_identity> file_;
+  std::optional<file_identity> log_;
 };
 
 } // namespace sluice::sqlite

@@ -68,9 +68,14 @@ struct store_rig {
   std::unique_ptr<write_store> store;
   std::unique_ptr<read_store> reader;
 
-  explicit store_rig(broker_config cfg = {}) : config(std::move(cfg)) {
+  explicit store_rig(broker_config cfg = {}, std::chrono::nanoseconds quiet_time = std::chrono::seconds{2})
+    : config(std::move(cfg)) {
     config.busy_timeout = milliseconds{0};
-    files = std::make_shared<sqlite::file_guard>(file);
+    sqlite::file_guard::settings x;
+    x.path = file;
+    x.name = file.filename().string();
+    x.quiet_time = quiet_time;
+    files = std::make_shared<sqlite::file_guard>(std::move(x));
     store = sqlite::make_write_store(file, config, machine_time(), {}, files);
     reader = sqlite::make_read_store(file, config, machine_time(), {}, files);
   }

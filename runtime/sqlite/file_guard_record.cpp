@@ -1,0 +1,130 @@
+#include "messages/error.hpp"
+#include "runtime/sqlite/file_guard.hpp"
+#include "runtime/sqlite/vfs_file.hpp"
+#include "runtime/sqlite/wal_index.hpp"
+
+#include <algorithm>
+#include <utility>
+
+// What a `file_guard` notes of its files for the next broker, and what it finds there.
+namespace sluice::sqlite {
+
+bool file_guard::has_log_of_another() const {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  return record && has_log_of_another_file(*record, set_.path);
+}
+
+// While there is no connection, the files are compared with what the last one noted.
+void file_guard::compare_with_record(const found_files& now) {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (!record || !now.database)
+    return;
+  auto has_old_log = has_log_of_another_file(*record, set_.path);
+  std::string kept;
+  if (has_old_log) {
+    found_files was;
+    was.log = now.log;
+    was.index = now.index;
+    kept = remove_companions(now, was, false);
+  }
+  auto is_first = !std::exchange(compared_with_record_, true);
+  if (is_first && !record->closed && was_overwritten(*record, now)) {
+    found_files was;
+    was.log = now.log;
+    was.index = now.index;
+    count_external_commit();
+    return tell(file_change::overwritten, remove_companions(now, was, false));
+  }
+  auto changed = *now.database != record->database || now.size != record->size || now.changed_ns != record->changed_ns;
+  auto log_bytes = at_path_.log_size();
+  auto is_log_changed = log_bytes > 0
+                        && (now.log != record->log || log_bytes != record->log_size
+                            || at_path_.log_changed_ns() != record->log_changed_ns);
+  if (!has_old_log && !(is_first && record->closed && (changed || is_log_changed)))
+    return;
+  count_external_commit();
+  tell(file_change::changed_while_closed, kept);
+}
+
+// After a broker that was killed: whether the database, beside the log that the broker has left, has other content than
+// SQLite gave it. Its header is the one that the last checkpoint left, or lies in the log.
+bool file_guard::was_overwritten(const file_record& record, const found_files& now) const {
+  auto is_same_log = now.log && now.log == record.log && at_path_.log_size() > 0;
+  if (record.head.empty() || now.database != record.database || !is_same_log
+      || (now.size == record.size && now.changed_ns == record.changed_ns))
+    return false;
+  auto head = read_beginning(set_.path, database_header_bytes);
+  if (!head || *head == record.head)
+    return false;
+  auto log = read_file(log_path());
+  auto content = log ? read_log_content(*log) : std::nullopt;
+  // Other programs that went on have begun the log anew.
+  if (!content || content->round != record.round)
+    return false;
+  return std::find(content->headers.begin(), content->headers.end(), *head) == content->headers.end();
+}
+
+void file_guard::note_files(bool closed, const found_files& x, const state& seen) const {
+  if (!set_.registry || !x.database)
+    return;
+  file_record record;
+  record.size = x.size;
+  record.changed_ns = x.changed_ns;
+  record.database = *x.database;
+  record.log = x.log;
+  record.log_born_ns = x.log ? birth_time_ns(log_path()) : 0;
+  record.closed = closed;
+  if (closed) {
+    record.log_size = at_path_.log_size();
+    record.log_changed_ns = at_path_.log_changed_ns();
+  } else {
+    record.head = seen.head;
+    record.round = seen.round;
+  }
+  set_.registry->put(set_.name, record);
+}
+
+void file_guard::save_held_log() {
+  auto now = at_path_.find();
+  std::unique_lock lock{mutex_};
+  if (!holder_)
+    return;
+  if (compare(now) == file_change::log_restored) {
+    lock.unlock();
+    auto saved = rescue_log(now, holder_db_);
+    lock.lock();
+    if (!saved)
+      tell(file_change::log_lost, describe(saved.error()).message + "; commits since the last checkpoint are lost");
+  }
+  holder_ = nullptr;
+  holder_db_ = nullptr;
+  known_.reset();
+}
+
+void file_guard::note_closed() {
+  save_held_log();
+  auto now = at_path_.find();
+  std::lock_guard guard{mutex_};
+  if (!known_)
+    compare_with_record(now);
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (events_.empty() || !record)
+    return note_files(true, now, {});
+  // Nobody has been told of it: it is left for the next broker to find.
+  record->closed = true;
+  record->log.reset();
+  set_.registry->put(set_.name, *record);
+}
+
+// The first commit behind a checkpoint begins the log anew.
+void file_guard::note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
+  auto index = read_wal_index(db);
+  if (!index || index->round() == state_.round)
+    return;
+  state_.round = index->round();
+  auto seen = state_;
+  lock.unlock();
+  note_files(false, now, seen);
+}
+
+} // namespace sluice::sqlite
