@@ -142,9 +142,12 @@ caf::expected<void> file_guard::enter(user& x) {
   auto done = change(*what, now, x, lock);
   if (!done)
     return std::move(done.error());
-  if (*done == file_change::overwritten)
-    return overwritten_error(set_.name);
-  return admit(x, lock);
+  if (*done != file_change::overwritten)
+    return admit(x, lock);
+  // It would keep others from what is no WAL database any more.
+  auto old = std::exchange(x.is_open_, false) ? x.release() : nullptr;
+  lock.unlock();
+  return overwritten_error(set_.name);
 }
 
 void file_guard::leave(user& x) noexcept {
