@@ -1,6 +1,7 @@
 #include "runtime/sqlite/buffer_file.hpp"
 
 #include "runtime/sqlite/commit_fate.hpp"
+#include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/result_code.hpp"
 
@@ -93,6 +94,9 @@ bool buffer_file::is_missing() const {
 caf::expected<buffer_file::content> buffer_file::open_anew() const {
   connection_options options;
   if (!is_missing()) {
+    // A process that was killed while it made the file leaves a rollback journal, which nobody else rolls back.
+    if (auto recovered = recover_journal(path_, options.busy_timeout); !recovered)
+      return std::move(recovered.error());
     auto looked = connection::open(path_, options);
     if (!looked)
       return std::move(looked.error());

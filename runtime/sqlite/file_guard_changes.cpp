@@ -204,7 +204,10 @@ void file_guard::tell(file_change what, std::string text) {
   case file_change::replaced: words = "another file was put in its place"; break;
   case file_change::overwritten: words = "it was overwritten in place by another program"; break;
   case file_change::deleted: words = "it was moved away or deleted"; break;
-  case file_change::touched: words = "it was written by another program; its header is the same"; break;
+  case file_change::touched: 
+    words = "it was written by another program; its header is the same. If a copy was put over it, sluice doctor finds "
+            "what does not fit";
+    break;
   case file_change::changed_while_closed: words = "it was changed by another program while no broker ran"; break;
   default: break;
   }
