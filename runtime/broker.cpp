@@ -5,6 +5,7 @@
 #include "runtime/children.hpp"
 #include "runtime/private_folder.hpp"
 #include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/leftovers.hpp"
 
@@ -105,7 +106,7 @@ void broker_core::remove_leftovers() {
   for (const auto& name : names)
     // The name may lead elsewhere by now.
     if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
-      if (files_of(name)->before_open())
+      if (files_of(name)->check_place())
         sqlite::remove_leftovers(root.path_of(name));
   sqlite::remove_leftovers(root.audit_path());
   sqlite::remove_leftovers(root.buffer_path());
@@ -121,6 +122,8 @@ std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db)
   std::lock_guard guard{mutex_};
   if (!registry_)
     registry_ = std::make_shared<file_registry>(root.folder() / "files.json");
+  if (!file_claims_)
+    file_claims_ = std::make_shared<sqlite::file_claims>();
   auto& known = files_[db];
   if (known)
     return known;
@@ -129,6 +132,7 @@ std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db)
   x.name = db;
   x.set_aside = root.folder() / "set-aside";
   x.registry = registry_;
+  x.claims = file_claims_;
   x.now_us = [this] { return wall_us(time); };
   x.resolve = [this, db]() -> caf::error {
     auto found = root.resolve(db);
@@ -180,6 +184,8 @@ void broker_core::forget_actors() {
   hits->clear();
   std::lock_guard guard{mutex_};
   claims_.clear();
+  if (file_claims_)
+    file_claims_->clear();
   lock.reset();
 }
 

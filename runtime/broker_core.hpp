@@ -27,6 +27,7 @@
 namespace sluice {
 
 namespace sqlite {
+class file_claims;
 class file_guard;
 }
 
@@ -145,6 +146,7 @@ private:
   // Of the folders below the root.
   std::map<file_identity, folder_claim> claims_;
   std::shared_ptr<file_registry> registry_;
+  std::shared_ptr<sqlite::file_claims> file_claims_;
   std::map<std::string, std::shared_ptr<sqlite::file_guard>> files_;
   bool closed_ = false;
   // Databases whose ledgers the audit reads at the start.

@@ -81,7 +81,7 @@ void note_recovery(broker_core& core, const std::string& db) {
 // connection cannot while there is a rollback journal. Nobody is waited for: readers try again.
 void prepare(broker_core& core, const std::string& db) {
   auto path = core.root.path_of(db);
-  if (std::error_code ignored; !std::filesystem::exists(path, ignored) || !core.files_of(db)->before_open())
+  if (std::error_code ignored; !std::filesystem::exists(path, ignored) || !core.files_of(db)->check_place())
     return;
   auto recovered = sqlite::recover_journal(path, std::chrono::milliseconds{0});
   if (recovered && *recovered)

@@ -68,7 +68,7 @@ private:
     x.registry = registry_;
     x.now_us = [this] { return wall_us(time_); };
     sqlite::file_guard files{std::move(x)};
-    if (!files.before_open())
+    if (!files.check_place())
       return;
     for (const auto& event : files.take_events()) {
       did(name, event.text);

@@ -2,6 +2,7 @@
 
 #include "actors/defect.hpp"
 #include "messages/error.hpp"
+#include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/wal_index.hpp"
 
 #include <sqlite3.h>
@@ -52,6 +53,15 @@ file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
     result.round = index->round();
   }
   return result;
+}
+
+file_guard::~file_guard() {
+  if (set_.claims)
+    set_.claims->release(*this);
+}
+
+caf::error file_guard::claim(const found_files& now) {
+  return set_.claims && now.database ? set_.claims->acquire(*now.database, *this) : caf::error{};
 }
 
 void file_guard::expect_file() noexcept {
@@ -185,38 +195,6 @@ std::optional<file_change> file_guard::diagnose(const found_files& now, const us
   return std::nullopt;
 }
 
-// The index says first what a checkpoint does to the log.
-bool file_guard::is_log_cut_short(sqlite3* db) const noexcept {
-  auto index = read_wal_index(db);
-  return index && at_path_.log_size() < index->log_bytes() && read_wal_index(db) == index;
-}
-
-// In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run, a
-// file that was written, with an index that has not changed, was not written by SQLite; unless by a checkpoint that was
-// interrupted, which has put pages of the log there.
-std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
-  checkpoint_lock no_checkpoint{db};
-  auto now = at_path_.find();
-  if (!no_checkpoint.held() || !looks_written(now))
-    return std::nullopt;
-  auto seen = state_of(db, true);
-  auto index = read_wal_index(db);
-  if (!index || seen.moved != state_.moved || seen.salt != state_.salt)
-    return std::nullopt;
-  if (seen.head.empty())
-    return now.size < database_header_bytes ? std::optional{file_change::overwritten} : std::nullopt;
-  auto is_moved = index->frames == index->moved;
-  auto was_tried = seen.attempted != state_.attempted;
-  if (seen.head == state_.head)
-    return is_moved || !was_tried ? std::optional{file_change::touched} : std::nullopt;
-  if (!was_tried)
-    return file_change::overwritten;
-  auto in_log = is_moved ? std::vector<std::string>{} : database_headers_in_log(db, index->frames);
-  if (std::find(in_log.begin(), in_log.end(), seen.head) != in_log.end())
-    return std::nullopt;
-  return file_change::overwritten;
-}
-
 void file_guard::remember(const found_files& now, state x) noexcept {
   if (!known_)
     return;
@@ -225,7 +203,7 @@ void file_guard::remember(const found_files& now, state x) noexcept {
   state_ = std::move(x);
 }
 
-caf::expected<void> file_guard::before_open() {
+caf::expected<void> file_guard::check_place() {
   if (set_.resolve)
     if (auto why = set_.resolve())
       return why;
@@ -236,12 +214,23 @@ caf::expected<void> file_guard::before_open() {
   return caf::unit;
 }
 
+caf::expected<void> file_guard::before_open() {
+  if (auto checked = check_place(); !checked)
+    return checked;
+  if (auto why = claim(at_path_.find()))
+    return why;
+  return caf::unit;
+}
+
 caf::expected<void> file_guard::opened(user& x) {
   auto* db = x.handle();
   int moved = 0;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   auto now = at_path_.find();
   auto seen = state_of(db, now.log.has_value());
+  // It was made by being opened, or put there since.
+  if (auto why = claim(now))
+    return why;
   std::unique_lock lock{mutex_};
   // A file that was overwritten has nobody told yet, if nobody has entered since.
   if (auto what = known_ && !changing_ && x.generation_ == generation_ ? diagnose(now, x, db, lock) : std::nullopt) {

@@ -22,6 +22,7 @@ struct sqlite3;
 
 namespace sluice::sqlite {
 
+class file_claims;
 struct wal_index;
 
 /// What another program did to the files of a database.
@@ -90,6 +91,8 @@ public:
     std::function<caf::error()> resolve;
     /// May be null.
     std::shared_ptr<file_registry> registry;
+    /// May be null.
+    std::shared_ptr<file_claims> claims;
     /// Of the log files' names. May be empty.
     std::function<int64_t()> now_us;
     /// As in `database_files`.
@@ -98,6 +101,14 @@ public:
 
   explicit file_guard(settings x);
   explicit file_guard(std::filesystem::path path) : file_guard(of(std::move(path))) {}
+  file_guard(const file_guard&) = delete;
+  file_guard& operator=(const file_guard&) = delete;
+  ~file_guard();
+
+  const std::string& name() const noexcept { return set_.name; }
+
+  /// Closes the connections to files that are not at the path any more, as far as nobody uses them.
+  void close_moved_files();
 
   /// Before somebody reads, without a connection of the users', which commit the file ends with: another file that is
   /// found later is a replaced one.
@@ -114,6 +125,9 @@ public:
   void leave(user& x) noexcept;
 
   /// Before a file is opened: whether the name still leads to it, and nothing lies there that belongs to another file.
+  caf::expected<void> check_place();
+  /// The same, by somebody who is to open a connection for longer: nobody else has the file open then, in the sense of
+  /// `file_claims`.
   caf::expected<void> before_open();
   /// `x` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
   caf::expected<void> opened(user& x);
@@ -178,6 +192,7 @@ private:
   bool is_log_cut_short(sqlite3* db) const noexcept;
   static caf::error overwritten_error(const std::string& name);
   caf::error busy() const;
+  caf::error claim(const found_files& now);
   static state state_of(sqlite3* db, bool has_log) noexcept;
   std::optional<file_change> compare(const found_files& now) const noexcept;
   bool looks_written(const found_files& now) const noexcept;

@@ -1,5 +1,6 @@
 #include "actors/defect.hpp"
 #include "messages/error.hpp"
+#include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/vfs_file.hpp"
 #include "runtime/sqlite/wal_index.hpp"
@@ -9,7 +10,7 @@
 #include <algorithm>
 #include <unistd.h>
 
-// What a `file_guard` does when the files at the path are not those that its connections are to.
+// How a `file_guard` tells what was done to its files, and what it does then.
 namespace sluice::sqlite {
 
 namespace {
@@ -24,6 +25,38 @@ bool move_log(sqlite3* db) {
 }
 
 } // namespace
+
+// The index says first what a checkpoint does to the log.
+bool file_guard::is_log_cut_short(sqlite3* db) const noexcept {
+  auto index = read_wal_index(db);
+  return index && at_path_.log_size() < index->log_bytes() && read_wal_index(db) == index;
+}
+
+// In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run, a
+// file that was written, with an index that has not changed, was not written by SQLite; unless by a checkpoint that was
+// interrupted, which has put pages of the log there.
+std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
+  checkpoint_lock no_checkpoint{db};
+  auto now = at_path_.find();
+  if (!no_checkpoint.held() || !looks_written(now))
+    return std::nullopt;
+  auto seen = state_of(db, true);
+  auto index = read_wal_index(db);
+  if (!index || seen.moved != state_.moved || seen.salt != state_.salt)
+    return std::nullopt;
+  if (seen.head.empty())
+    return now.size < database_header_bytes ? std::optional{file_change::overwritten} : std::nullopt;
+  auto is_moved = index->frames == index->moved;
+  auto was_tried = seen.attempted != state_.attempted;
+  if (seen.head == state_.head)
+    return is_moved || !was_tried ? std::optional{file_change::touched} : std::nullopt;
+  if (!was_tried)
+    return file_change::overwritten;
+  auto in_log = is_moved ? std::vector<std::string>{} : database_headers_in_log(db, index->frames);
+  if (std::find(in_log.begin(), in_log.end(), seen.head) != in_log.end())
+    return std::nullopt;
+  return file_change::overwritten;
+}
 
 // Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
 // files. Returns with the lock held.
@@ -64,9 +97,31 @@ caf::expected<file_change> file_guard::change(file_change what, const found_file
   changing_ = true;
   lock.unlock();
   old.clear();
+  if (set_.claims && !is_log && !is_same_file)
+    set_.claims->release(*this);
   lock.lock();
   changing_ = false;
   return done;
+}
+
+namespace {
+
+// Closes what others have open, and has nothing open itself.
+class nobody : public file_guard::user {
+  sqlite3* handle() const noexcept override { return nullptr; }
+  std::shared_ptr<void> release() noexcept override { return nullptr; }
+  bool is_writer() const noexcept override { return false; }
+};
+
+} // namespace
+
+void file_guard::close_moved_files() {
+  auto now = at_path_.find();
+  std::unique_lock lock{mutex_};
+  auto what = changing_ ? std::nullopt : compare(now);
+  nobody self;
+  if (what == file_change::replaced || what == file_change::deleted)
+    static_cast<void>(change(*what, now, self, lock));
 }
 
 // Nothing is moved into a file that has other content than the log was written for.

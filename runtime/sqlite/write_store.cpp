@@ -148,7 +148,7 @@ caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found) {
 }
 
 bool sqlite_write_store::take_external_commit() {
-  static_cast<void>(files_->before_open());
+  static_cast<void>(files_->check_place());
   return files_->take_external_commit();
 }
 

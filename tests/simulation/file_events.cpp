@@ -23,16 +23,18 @@ std::optional<violation> file_events::copy_store() {
   auto& seen = clients_.seen;
   for (uint32_t db = 0; db < plan_.set.databases && !seen.disk_troubled; ++db) {
     const auto& known = seen.databases[db];
+    // While the copy is made and looked at, others may hear of commits that came later.
+    auto acknowledged = known.acknowledged;
     auto copy = world_.file("copy-of-" + database_names[db]);
     if (known.in_danger() || !copy_database(world_.path_of(db), copy))
       continue;
     auto found = look_into(copy);
     remove_database(copy);
     auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
-    if (found.integrity != "ok" || newest < known.acknowledged)
+    if (found.integrity != "ok" || newest < acknowledged)
       return violation{"a copy holds what was acknowledged",
                        database_names[db] + ": " + found.integrity + ", commit " + std::to_string(newest) + " of "
-                         + std::to_string(known.acknowledged)};
+                         + std::to_string(acknowledged)};
   }
   return {};
 }
