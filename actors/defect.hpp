@@ -31,6 +31,10 @@ enum class defect : uint8_t {
   overlook_external_commit,
   age_keys_by_wall_clock,
   accept_older_ledger,
+  skip_file_check,
+  keep_commit_number,
+  drop_held_log,
+  trust_left_log,
 };
 
 #ifdef SLUICE_DEFECTS

@@ -250,7 +250,7 @@ void read_desk::answer(flight& x, executed_read& result, outcome& out) {
 void read_desk::notice_external_commit(flight& x, bool files_replaced, outcome& out) const {
   x.slot->versions().raise_everything();
   out.suspects.push_back(x.slot->name());
-  if (!files_replaced)
+  if (!files_replaced || has(defect::keep_commit_number))
     return;
   // Which commit those files end with is for the writer to find out.
   x.slot->versions().start_at(x.as_of_seq = 0);

@@ -82,7 +82,7 @@ void file_guard::part(user& x) noexcept {
   if (users_.empty())
     at_path_.forget();
   auto is_last_hold = x.is_open_ && x.generation_ == generation_ && !holder_;
-  if (!is_last_hold || compare(now) != file_change::log_restored)
+  if (!is_last_hold || compare(now) != file_change::log_restored || has(defect::drop_held_log))
     return;
   holder_db_ = x.handle();
   x.is_open_ = false;
@@ -100,7 +100,7 @@ bool file_guard::is_open(const user& x) const noexcept {
 }
 
 std::optional<file_change> file_guard::compare(const found_files& now) const noexcept {
-  if (!known_)
+  if (!known_ || has(defect::skip_file_check))
     return std::nullopt;
   if (!now.database)
     return file_change::deleted;

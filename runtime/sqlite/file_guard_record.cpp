@@ -1,3 +1,4 @@
+#include "actors/defect.hpp"
 #include "messages/error.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/vfs_file.hpp"
@@ -11,7 +12,7 @@ namespace sluice::sqlite {
 
 bool file_guard::has_log_of_another() const {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
-  return record && has_log_of_another_file(*record, set_.path);
+  return record && !has(defect::trust_left_log) && has_log_of_another_file(*record, set_.path);
 }
 
 // While there is no connection, the files are compared with what the last one noted.
@@ -19,7 +20,7 @@ void file_guard::compare_with_record(const found_files& now) {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record || !now.database)
     return;
-  auto has_old_log = has_log_of_another_file(*record, set_.path);
+  auto has_old_log = !has(defect::trust_left_log) && has_log_of_another_file(*record, set_.path);
   std::string kept;
   if (has_old_log) {
     found_files was;

@@ -224,15 +224,20 @@ void add_death_in_commit(plan& x) {
   x.incidents.push_back(power);
 }
 
+// What a process leaves that dies just before, or just behind, that.
+void add_death_at(const incident& one, plan& x, dice& luck) {
+  auto dies = one;
+  dies.what = incident::kind::kill_process;
+  dies.steps = luck.pick(one.steps + 4);
+  x.incidents.push_back(dies);
+}
+
 // What happens to files, clocks and clients on any day.
 void add_everyday_events(plan& x) {
   dice luck{x.seed * 0xe7037ed1a0b428dbULL + 7};
   if (!luck.chance(30))
     return;
   using kind = incident::kind;
-  // Restores are judged where nothing else goes wrong: together with crashes the checks do not yet know what may be
-  // lost.
-  auto restores = true;
   constexpr std::array kinds{kind::remove_log,    kind::remove_log, kind::clock_jump, kind::client_leaves,
                              kind::client_leaves, kind::copy_store, kind::take_backup};
   for (auto count = 1 + luck.pick(4); count > 0; --count) {
@@ -240,14 +245,14 @@ void add_everyday_events(plan& x) {
     one.steps = luck.pick(60);
     one.file = static_cast<uint32_t>(luck.pick(3));
     one.time = std::chrono::hours{1 + luck.pick(72)};
-    if (one.what == kind::take_backup && !restores)
-      one.what = kind::copy_store;
     x.incidents.push_back(one);
     if (one.what != kind::take_backup)
       continue;
     one.what = kind::restore_backup;
     one.after += luck.pick(x.operations() + 1 - std::min(x.operations(), one.after));
     one.steps += luck.pick(60);
+    if (luck.chance(40))
+      add_death_at(one, x, luck);
     x.incidents.push_back(one);
   }
 }
