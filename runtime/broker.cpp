@@ -146,15 +146,17 @@ bool broker_core::begin_to_close() {
   return !std::exchange(closed_, true);
 }
 
-void broker_core::shutdown() {
+caf::error broker_core::shutdown() {
   if (!begin_to_close())
-    return;
+    return {};
+  caf::error lost;
   {
     waiter self{*this};
     self->request(actors->supervisor(), caf::infinite, caf::close_atom_v)
-      .receive([](caf::ok_atom) {}, [](const caf::error&) {});
+      .receive([](caf::ok_atom) {}, [&lost](caf::error& why) { lost = std::move(why); });
   }
   leave();
+  return lost;
 }
 
 void broker_core::leave() {
@@ -395,6 +397,6 @@ caf::actor_system& broker::system() const noexcept { return *core_->system; }
 
 directory& broker::actors() const noexcept { return *core_->actors; }
 
-void broker::shutdown() { core_->shutdown(); }
+caf::error broker::shutdown() { return core_->shutdown(); }
 
 } // namespace sluice
