@@ -25,7 +25,9 @@ uint64_t cost_while_closing(errc code) {
   }
 }
 
-std::string rows_text(uint64_t count) { return std::to_string(count) + (count == 1 ? " buffered row" : " buffered rows"); }
+std::string rows_text(uint64_t count) {
+  return std::to_string(count) + (count == 1 ? " buffered row" : " buffered rows");
+}
 
 // For `sluice buffer list`.
 rejected_row as_rejected(unwritten_operation x, int64_t ts_us) {
@@ -221,7 +223,8 @@ void buffer_state::give_up() {
   for (const auto& x : left)
     if (reason.empty() && !x.why.message.empty())
       reason = ": " + x.why.message;
-  auto kept = std::stable_partition(left.begin(), left.end(), [](const auto& x) { return x.operation.journal.empty(); });
+  auto kept =
+    std::stable_partition(left.begin(), left.end(), [](const auto& x) { return x.operation.journal.empty(); });
   left.erase(kept, left.end());
   auto in_journal = left.empty();
   set_aside(std::move(left));

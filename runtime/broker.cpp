@@ -149,14 +149,9 @@ bool broker_core::begin_to_close() {
 caf::error broker_core::shutdown() {
   if (!begin_to_close())
     return {};
-  caf::error lost;
-  {
-    waiter self{*this};
-    self->request(actors->supervisor(), caf::infinite, caf::close_atom_v)
-      .receive([](caf::ok_atom) {}, [&lost](caf::error& why) { lost = std::move(why); });
-  }
+  auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
   leave();
-  return lost;
+  return closed ? caf::error{} : std::move(closed.error());
 }
 
 void broker_core::leave() {
