@@ -154,6 +154,39 @@ TEST_CASE("the user version is set and read, and undone with its request") {
   CHECK(!rig.read("PRAGMA user_version").reads->deterministic);
 }
 
+TEST_CASE(
+  "a user version that SQLite would store as another number is refused, and nothing of its request is applied") {
+  store_rig rig;
+  rig.write("CREATE TABLE t(a)");
+  rig.write("PRAGMA user_version = 7");
+  for (const auto* number : {"99999999999", "2147483648", "-2147483649", "abc", "1.5", "'1x'", "''", "'+-1'", "1e3",
+                             "0x80000000", "'-0x1'", "'0x'", "ON"}) {
+    INFO(number);
+    auto sql = "PRAGMA user_version = " + std::string{number};
+    auto why = rig.refuse(request_of({{"INSERT INTO t VALUES (1)", {}}, {sql.c_str(), {}}}));
+    CHECK(why.code == errc::invalid_request);
+    CHECK_THAT(why.message, Catch::Contains("from -2147483648 to 2147483647"));
+  }
+  CHECK(rig.read_one("PRAGMA user_version") == value{7});
+  for (auto [sql, number] :
+       std::vector<std::pair<const char*, int64_t>>{{"PRAGMA user_version = 2147483647", 2147483647},
+                                                    {"PRAGMA user_version = -2147483648", -2147483648},
+                                                    {"PRAGMA user_version = +5", 5},
+                                                    {"PRAGMA user_version = '6'", 6},
+                                                    {"PRAGMA user_version = 0X1F", 31},
+                                                    {"PRAGMA user_version = 007", 7}}) {
+    INFO(sql);
+    rig.write(sql);
+    CHECK(rig.read_one("PRAGMA user_version") == value{number});
+  }
+}
+
+TEST_CASE("deferring foreign keys is not switched off by an empty text") {
+  store_rig rig;
+  rig.write("CREATE TABLE t(a)");
+  CHECK(rig.refuse("PRAGMA defer_foreign_keys = ''").code == errc::invalid_request);
+}
+
 TEST_CASE("foreign keys are deferred to the end of the request that asks for it, each time, and no further") {
   family_rig rig{""};
   for (int i = 10; i < 12; ++i) {
