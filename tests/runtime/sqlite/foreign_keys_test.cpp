@@ -1,3 +1,4 @@
+#include "runtime/sqlite/foreign_keys.hpp"
 #include "tests/runtime/sqlite/store_rig.hpp"
 
 namespace sluice::test::foreign_keys_test {
@@ -121,6 +122,52 @@ TEST_CASE("with foreign keys off, violations that the file had before count for 
   rig.write(unenforced("DELETE FROM child WHERE id = 3"));
   auto why = rig.refuse(unenforced("INSERT INTO child(id, pid) VALUES (9, 99)"));
   CHECK_THAT(why.message, Catch::Contains("row 9 of table child"));
+}
+
+TEST_CASE("with foreign keys off, a row WITHOUT ROWID that violates a key is told from one that did before") {
+  family_rig rig;
+  rig.write("CREATE TABLE pair(a TEXT, b INT, pid TEXT REFERENCES parent, again INT REFERENCES parent(id), "
+            "PRIMARY KEY (b, a)) WITHOUT ROWID");
+  must(rig.foreigner().exec("PRAGMA foreign_keys = OFF; INSERT INTO pair VALUES ('old', 1, '99', NULL)"));
+  auto swap = unenforced({{"DELETE FROM pair", {}}, {"INSERT INTO pair VALUES ('new', 1, '99', NULL)", {}}});
+  auto why = rig.refuse(swap);
+  CHECK(why.code == errc::constraint);
+  CHECK_THAT(why.message, Catch::Contains("the row with 'new', 1, '99' of table pair") && Catch::Contains("parent"));
+  // Another parent, or the other key.
+  rig.refuse(unenforced("UPDATE pair SET pid = '98'"));
+  rig.refuse(unenforced("UPDATE pair SET pid = NULL, again = 99"));
+  // The row that was there may stay, go and come back, and what refers to a parent may come.
+  rig.write(unenforced({{"DELETE FROM pair", {}}, {"INSERT INTO pair VALUES ('old', 1, '99', NULL)", {}}}));
+  rig.write(unenforced("INSERT INTO pair VALUES ('good', 2, '1', 2), ('none', 3, NULL, NULL)"));
+  rig.write(
+    unenforced({{"CREATE TABLE next(a TEXT, b INT, pid TEXT REFERENCES parent, again INT REFERENCES parent(id), "
+                 "PRIMARY KEY (b, a)) WITHOUT ROWID",
+                 {}},
+                {"INSERT INTO next SELECT * FROM pair", {}},
+                {"DROP TABLE pair", {}},
+                {"ALTER TABLE next RENAME TO pair", {}}}));
+  rig.write(unenforced("DELETE FROM pair WHERE a = 'old'"));
+  rig.refuse(unenforced("INSERT INTO pair VALUES ('old', 1, '99', NULL)"));
+}
+
+TEST_CASE("the rows WITHOUT ROWID that violate a key are found as SQLite finds them") {
+  store_rig rig;
+  for (const auto* sql :
+       {"CREATE TABLE \"p \"\"1\"(\"k \"\"1\" TEXT COLLATE NOCASE, n INT, PRIMARY KEY (\"k \"\"1\", n))",
+        "CREATE TABLE \"c \"\"1\"(\"x \"\"1\" INT, y TEXT, z BLOB PRIMARY KEY, "
+        "FOREIGN KEY (\"x \"\"1\", y) REFERENCES \"p \"\"1\", FOREIGN KEY (y) REFERENCES gone(a)) WITHOUT ROWID",
+        "INSERT INTO \"p \"\"1\" VALUES ('5', 1), ('Abc', 2)"})
+    rig.write(sql);
+  // Right but for the parent that is gone, and wrong: the parent's column is TEXT, so 5 is '5', and 05 is not.
+  must(rig.foreigner().exec("PRAGMA foreign_keys = OFF; INSERT INTO \"c \"\"1\" VALUES (5, '1', 1), ('aBC', '2', 2), "
+                            "(6, '1', 3), ('05', '1', zeroblob(500))"));
+  auto found = must(sqlite::foreign_key_violations::find(rig.foreigner()));
+  CHECK(!found.first_new(found));
+  must(rig.foreigner().exec("PRAGMA foreign_keys = OFF; DELETE FROM \"c \"\"1\" WHERE z = 3; "
+                            "INSERT INTO \"c \"\"1\" VALUES (7, '1', 4)"));
+  auto later = must(sqlite::foreign_key_violations::find(rig.foreigner()));
+  REQUIRE(found.first_new(later));
+  CHECK_THAT(*found.first_new(later), Catch::Contains("the row with 4, "));
 }
 
 TEST_CASE("with foreign keys off, a key that could not be checked before is no hindrance, and a new one is") {
