@@ -153,7 +153,13 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   if (hooks.stops)
     hooks.stops();
   (*door)->stop();
+  auto leads = leader->still_leads();
   auto lost = leader->shutdown();
+  // Where the folder was deleted or moved, nothing could be kept in it, and nobody expects that.
+  if (lost && !leads) {
+    log_warning(describe(lost).message);
+    lost = {};
+  }
   log_info("stopped");
   // Reading stdin cannot be interrupted, but it is no reason to stay.
   if (talk.joinable() && reason != "end of stdin")
