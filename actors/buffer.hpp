@@ -36,6 +36,8 @@ struct buffer_parts {
   /// How long it tries to write what is left when it is closed.
   std::chrono::milliseconds close_within{10'000};
   uint64_t seed = 0;
+  /// Tells operators, in words, what has become of rows that could not be written. Thread-safe; may be empty.
+  std::function<void(log_level, const std::string&)> tell{};
 };
 
 struct buffer_state {
@@ -114,6 +116,8 @@ struct buffer_state {
   void close(ok_promise done);
   void end_if_done();
   void give_up();
+  void set_aside(std::vector<unwritten_operation> operations);
+  caf::error why_rows_are_lost();
 
   // buffer_rows.cpp: rows that somebody asks for.
   void get(buffer_get x, reply<buffered_row> to);
@@ -158,8 +162,8 @@ struct buffer_state {
   clock::steady armed_for = clock::steady::max();
   bool closing = false;
   clock::steady close_by{};
-  // Databases that could not be reached while closing, and how often.
-  std::map<std::string, uint64_t> unreachable;
+  // By database: how often it has refused to be written while closing.
+  std::map<std::string, uint64_t> refusals_while_closing;
   std::vector<ok_promise> awaiting_close;
   static inline const char* name = "buffer";
 };

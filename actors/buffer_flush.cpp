@@ -10,8 +10,35 @@ namespace sluice {
 
 namespace {
 
-// With the pause between them, half a second.
+// With the pauses between them, a second and a half.
 constexpr uint64_t attempts_while_closing = 5;
+
+// How many of these attempts a refusal costs. Some pass by themselves within the time that closing has; a database that
+// somebody has to repair is not going to be written by this broker.
+uint64_t cost_while_closing(errc code) {
+  switch (code) {
+  case errc::ledger_damaged:
+  case errc::corrupt:
+  case errc::read_only: return attempts_while_closing;
+  case errc::unavailable: return 1;
+  default: return 0;
+  }
+}
+
+std::string rows_text(uint64_t count) {
+  return std::to_string(count) + (count == 1 ? " buffered row" : " buffered rows");
+}
+
+// For `sluice buffer list`.
+rejected_row as_rejected(unwritten_operation x, int64_t ts_us) {
+  auto named = !x.why.message.empty();
+  std::string message = "the broker ended before it was written";
+  if (x.in_doubt)
+    message = "the broker ended while it was being written; it may be in the database";
+  if (named)
+    message += ": " + x.why.message;
+  return {0, std::move(x.operation.put), named ? x.why.code : errc::unavailable, std::move(message), ts_us};
+}
 
 // @param table by folded name; empty means all
 uint64_t rows_in(const flush_outcome& out, const std::string& table, uint64_t number) {
@@ -70,9 +97,12 @@ void buffer_state::follow(flush_outcome out) {
   using kind = flush_outcome::kind;
   auto ts_us = wall_us(*parts.time);
   auto took = parts.time->now() - sent_at[out.db];
-  if (out.what == kind::set_aside)
+  if (out.what == kind::set_aside) {
+    std::vector<rejected_row> refused;
     for (const auto& x : out.settled)
-      shelf->reject({0, x.put, out.why.code, out.why.message, ts_us});
+      refused.push_back({0, x.put, out.why.code, out.why.message, ts_us});
+    shelf->reject(std::move(refused));
+  }
   if (out.journaled && (out.what == kind::halved || (out.what == kind::set_aside && out.settled.empty())))
     shelf->abandon(out.key);
   else if (out.journaled && out.what != kind::kept)
@@ -97,8 +127,8 @@ void buffer_state::follow(flush_outcome out) {
     auto status = out.what == kind::written ? std::string_view{"committed"} : to_string(out.why.code);
     self->send(parts.actors->audit(), audit_batch{records_of(out, status, ts_us)});
   }
-  if (closing && out.what == kind::kept && out.why.code == errc::unavailable)
-    ++unreachable[out.db];
+  if (closing && out.what == kind::kept)
+    refusals_while_closing[out.db] += cost_while_closing(out.why.code);
   tell_waiting(out);
   for (const auto& x : std::exchange(parked[out.db], {}))
     look(x);
@@ -171,37 +201,73 @@ void buffer_state::end_if_done() {
   if (awaiting_close.empty())
     return;
   auto may_be_written = [this](const std::string& db) {
-    return rows->pending(db, {}, rows->number()) > 0 && unreachable[db] < attempts_while_closing;
+    return rows->pending(db, {}, rows->number()) > 0 && refusals_while_closing[db] < attempts_while_closing;
   };
   auto databases = rows->databases();
   auto working = std::any_of(databases.begin(), databases.end(), may_be_written);
   if (working && parts.time->now() < close_by)
     return;
   if (rows->pending() > 0)
-    return give_up();
+    give_up();
+  auto lost = why_rows_are_lost();
   for (auto& x : std::exchange(awaiting_close, {}))
-    x.deliver(caf::ok_atom_v);
+    lost ? x.deliver(lost) : x.deliver(caf::ok_atom_v);
   self->quit();
 }
 
+// The journal still has what came by it; the rest is kept with the rows that were refused.
 void buffer_state::give_up() {
   auto count = rows->pending();
-  // The journal still has what came by it; the rest is gone, and the audit has to tell.
-  std::map<std::string, flush_outcome> lost;
-  for (auto& x : rows->give_up())
-    if (x.journal.empty()) {
-      auto& out = lost[x.put.row.db];
-      out.db = x.put.row.db;
-      out.settled.push_back(std::move(x));
-    }
-  for (const auto& [db, out] : lost)
-    self->send(parts.actors->audit(), audit_batch{records_of(out, to_string(errc::unavailable), wall_us(*parts.time))});
-  auto why = std::to_string(count) + (lost.empty() ? " rows stay in the journal" : " buffered rows were lost")
-             + ": they could not be written before the broker ended";
-  parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = why; });
-  for (auto& x : std::exchange(awaiting_close, {}))
-    x.deliver(make_error(errc::unavailable, why));
-  self->quit();
+  auto left = rows->give_up();
+  std::string reason;
+  for (const auto& x : left)
+    if (reason.empty() && !x.why.message.empty())
+      reason = ": " + x.why.message;
+  auto kept =
+    std::stable_partition(left.begin(), left.end(), [](const auto& x) { return x.operation.journal.empty(); });
+  left.erase(kept, left.end());
+  auto in_journal = left.empty();
+  set_aside(std::move(left));
+  auto text = rows_text(count) + " could not be written before the broker ended"
+              + (in_journal ? "; the next broker writes what stays in the journal"
+                            : "; `sluice buffer list` shows what was set aside, `sluice buffer requeue` puts it back")
+              + reason;
+  parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
+  if (parts.tell && shelf->unstored() == 0)
+    parts.tell(log_level::warning, text);
+}
+
+void buffer_state::set_aside(std::vector<unwritten_operation> operations) {
+  if (operations.empty())
+    return;
+  auto ts_us = wall_us(*parts.time);
+  std::map<std::pair<std::string, errc>, flush_outcome> by_reason;
+  std::vector<rejected_row> rejected;
+  for (auto& x : operations) {
+    auto row = as_rejected(x, ts_us);
+    auto& out = by_reason[{row.operation.row.db, row.code}];
+    out.db = row.operation.row.db;
+    out.settled.push_back(std::move(x.operation));
+    rejected.push_back(std::move(row));
+  }
+  for (const auto& [key, out] : by_reason)
+    self->send(parts.actors->audit(), audit_batch{records_of(out, to_string(key.second), ts_us)});
+  parts.shown->buffer.change([&](buffer_view& view) { view.status.rejected += rejected.size(); });
+  shelf->reject(std::move(rejected));
+  publish();
+}
+
+// Nothing, or what the file does not take, which nobody will have when this buffer has ended.
+caf::error buffer_state::why_rows_are_lost() {
+  if (shelf->unstored() == 0 || !shelf->catch_up())
+    return {};
+  auto count = shelf->unstored();
+  auto text = rows_text(count) + (count == 1 ? " was lost" : " were lost")
+              + ": not written, and not set aside either: " + shelf->trouble();
+  parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
+  if (parts.tell)
+    parts.tell(log_level::error, text);
+  return make_error(errc::unavailable, text);
 }
 
 } // namespace sluice

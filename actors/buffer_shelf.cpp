@@ -35,12 +35,14 @@ caf::error buffer_shelf::catch_up() {
     trouble_ = describe(why).message;
     return why;
   };
-  while (!unstored_.empty()) {
-    auto id = store_->reject(unstored_.begin()->second);
-    if (!id)
-      return refused(std::move(id.error()));
-    unstored_.erase(unstored_.begin());
-    ++stored_;
+  if (!unstored_.empty()) {
+    std::vector<rejected_row> rows;
+    for (const auto& [id, row] : unstored_)
+      rows.push_back(row);
+    if (auto first = store_->reject(rows); !first)
+      return refused(std::move(first.error()));
+    stored_ += rows.size();
+    unstored_.clear();
   }
   // After them: the journal knows an operation until it is known elsewhere.
   while (!to_forget_.empty()) {
@@ -70,9 +72,11 @@ void buffer_shelf::abandon(const std::string& key) {
   static_cast<void>(catch_up());
 }
 
-void buffer_shelf::reject(rejected_row row) {
-  row.id = next_id_++;
-  unstored_.emplace(row.id, std::move(row));
+void buffer_shelf::reject(std::vector<rejected_row> rows) {
+  for (auto& row : rows) {
+    row.id = next_id_++;
+    unstored_.emplace(row.id, std::move(row));
+  }
   static_cast<void>(catch_up());
 }
 

@@ -26,8 +26,11 @@ public:
   /// The batch had no effect; its operations are going to be in others.
   void abandon(const std::string& key);
 
-  /// Keeps a row, at least in memory.
-  void reject(rejected_row row);
+  /// Keeps rows, at least in memory.
+  void reject(std::vector<rejected_row> rows);
+
+  /// Rows that are in memory alone.
+  uint64_t unstored() const noexcept { return unstored_.size(); }
 
   caf::expected<rejected_page> list(const rejected_query& query);
 

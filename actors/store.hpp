@@ -208,8 +208,9 @@ public:
 
   virtual caf::expected<journal_content> recover() = 0;
 
-  /// Keeps a row that the database refused; answers with its id.
-  virtual caf::expected<uint64_t> reject(const rejected_row& row) = 0;
+  /// Keeps rows that were not written, all or none. Answers with the id of the first, the others follow.
+  /// @pre not empty
+  virtual caf::expected<uint64_t> reject(std::span<const rejected_row> rows) = 0;
 
   virtual caf::expected<rejected_page> rejected(const rejected_query& query) = 0;
 

@@ -241,7 +241,11 @@ void supervisor_state::close_buffer() {
   if (!buffer)
     return close_cache();
   self->request(buffer, caf::infinite, caf::close_atom_v)
-    .then([this](caf::ok_atom) { close_cache(); }, [this](const caf::error&) { close_cache(); });
+    .then([this](caf::ok_atom) { close_cache(); },
+          [this](caf::error& why) {
+            buffer_closed = std::move(why);
+            close_cache();
+          });
 }
 
 void supervisor_state::close_cache() {
@@ -290,7 +294,8 @@ void supervisor_state::close_log(const caf::expected<caf::ok_atom>& audit_closed
           [this, audit_closed](const caf::error&) { closed(audit_closed); });
 }
 
-void supervisor_state::closed(const caf::expected<caf::ok_atom>& result) {
+void supervisor_state::closed(const caf::expected<caf::ok_atom>& audit_closed) {
+  auto result = buffer_closed ? caf::expected<caf::ok_atom>{buffer_closed} : audit_closed;
   for (auto& done : std::exchange(awaiting_close, {}))
     result ? done.deliver(*result) : done.deliver(result.error());
   self->quit();

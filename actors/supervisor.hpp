@@ -83,6 +83,8 @@ struct supervisor_state {
   std::set<caf::actor_addr> living_readers;
   bool closing = false;
   bool readers_told_to_end = false;
+  // Why rows of the buffer were lost.
+  caf::error buffer_closed;
   std::vector<ok_promise> awaiting_close;
   static inline const char* name = "supervisor";
 };

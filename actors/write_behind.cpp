@@ -9,7 +9,9 @@ namespace sluice {
 
 namespace {
 
+// Doubled up to 1.6 s: each try of what fails at once is a record in the audit.
 constexpr std::chrono::milliseconds pause_while_closing{100};
+constexpr uint64_t doublings_while_closing = 4;
 // However rarely rows are written by themselves, those who wait for room are not to wait for that.
 constexpr std::chrono::milliseconds longest_pause{5'000};
 // An operation that alone runs into the deadline so often is never going to be done in time.
@@ -145,7 +147,7 @@ bool write_behind::is_transient(const failure& why, attempt& x) {
 
 std::chrono::milliseconds write_behind::pause_after(const failure& why, const attempt& x) const {
   if (closing_)
-    return pause_while_closing;
+    return pause_while_closing * (1U << std::min(x.failures, doublings_while_closing));
   auto longest = std::min(settings_.interval, longest_pause);
   if (why.retry_after_ms == 0)
     return longest;
@@ -181,6 +183,7 @@ flush_outcome write_behind::outcome_for(const std::string& name, attempt& x) con
 void write_behind::keep(attempt& x, flush_outcome& out) const {
   out.what = flush_outcome::kind::kept;
   x.in_doubt |= out.why.outcome == outcome::unknown;
+  x.why = out.why;
   x.retry_at = time_.now() + pause_after(out.why, x);
   ++x.failures;
 }
@@ -218,6 +221,15 @@ flush_outcome write_behind::finish(const std::string& name, const caf::expected<
   out.what = flush_outcome::kind::set_aside;
   settle(db, out);
   return out;
+}
+
+void write_behind::close() noexcept {
+  closing_ = true;
+  for (auto& [name, db] : databases_)
+    if (db.now) {
+      db.now->retry_at = {};
+      db.now->failures = 0;
+    }
 }
 
 void write_behind::want(const std::string& name, const std::string& table) {

@@ -52,6 +52,15 @@ struct flush_outcome {
   uint64_t commit_seq = 0;
 };
 
+/// An operation that this buffer is not going to write.
+struct unwritten_operation {
+  outgoing_operation operation;
+  /// Why the last request to its database failed; without a message when none has.
+  failure why;
+  /// Whether it may be in the database all the same.
+  bool in_doubt = false;
+};
+
 /// The rows of all databases that wait to be written, and the requests that write them: what is due, in which order, in
 /// which portions, and what comes next when one fails. One request is under way per database.
 ///
@@ -89,8 +98,8 @@ public:
   /// Everything put so far is due from now on, or that of one table.
   void want(const std::string& db, const std::string& table);
 
-  /// From now on everything is due at once.
-  void close() noexcept { closing_ = true; }
+  /// From now on everything is due at once, also what waits for another try.
+  void close() noexcept;
 
   /// When `next` may have something for a database by itself; `max` when never.
   clock::steady next_due() const;
@@ -117,7 +126,7 @@ public:
   uint64_t generation(const std::string& db, const std::string& table) const;
 
   /// Forgets everything that waits, and says what it was.
-  std::vector<outgoing_operation> give_up();
+  std::vector<unwritten_operation> give_up();
 
   void describe(buffer_view& to) const;
 
@@ -127,6 +136,7 @@ private:
     bool under_way = false;
     /// The last answer left open whether it is written.
     bool in_doubt = false;
+    failure why{};
     uint64_t failures = 0;
     uint64_t timeouts = 0;
     clock::steady retry_at{};

@@ -105,17 +105,25 @@ uint64_t write_behind::generation(const std::string& name, const std::string& ta
   return known == found->second.generations.end() ? 0 : known->second;
 }
 
-std::vector<outgoing_operation> write_behind::give_up() {
-  std::vector<outgoing_operation> result;
-  auto take = [&](flush_batch& batch) { result.insert(result.end(), batch.rest().begin(), batch.rest().end()); };
+std::vector<unwritten_operation> write_behind::give_up() {
+  std::vector<unwritten_operation> result;
   for (auto& [name, db] : databases_) {
-    if (db.now)
-      take(db.now->batch);
+    auto why = db.now ? db.now->why : failure{};
+    auto take = [&](std::span<const outgoing_operation> operations, bool in_doubt) {
+      for (const auto& x : operations)
+        result.push_back({x, why, in_doubt});
+    };
+    if (db.now) {
+      // Of its operations only those in the request may have been written.
+      auto sent = db.now->under_way || db.now->in_doubt ? db.now->batch.window().size() : size_t{0};
+      take(db.now->batch.rest().first(sent), true);
+      take(db.now->batch.rest().subspan(sent), false);
+    }
     for (auto& batch : db.recovered)
-      take(batch);
+      take(batch.rest(), true);
     buffered_database::demand all{time_.now(), true, pending(), settings_.max_bytes};
     for (auto some = db.rows.take(all); !some.empty(); some = db.rows.take(all))
-      std::move(some.begin(), some.end(), std::back_inserter(result));
+      take(some, false);
   }
   databases_.clear();
   return result;

@@ -133,6 +133,9 @@ void writer_state::close() {
   group->refuse_waiting(why);
   refuse_held(why);
   settle();
+  // Nobody looks again before the next broker, which takes the file as it finds it.
+  group->look_for_foreign_commit();
+  settle();
   truncate_wal();
   parts.store.reset();
   self->quit();

@@ -150,15 +150,12 @@ bool broker_core::begin_to_close() {
   return !std::exchange(closed_, true);
 }
 
-void broker_core::shutdown() {
+caf::error broker_core::shutdown() {
   if (!begin_to_close())
-    return;
-  {
-    waiter self{*this};
-    self->request(actors->supervisor(), caf::infinite, caf::close_atom_v)
-      .receive([](caf::ok_atom) {}, [](const caf::error&) {});
-  }
+    return {};
+  auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
   leave();
+  return closed ? caf::error{} : std::move(closed.error());
 }
 
 void broker_core::leave() {
@@ -401,6 +398,6 @@ caf::actor_system& broker::system() const noexcept { return *core_->system; }
 
 directory& broker::actors() const noexcept { return *core_->actors; }
 
-void broker::shutdown() { core_->shutdown(); }
+caf::error broker::shutdown() { return core_->shutdown(); }
 
 } // namespace sluice

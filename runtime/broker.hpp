@@ -178,8 +178,10 @@ public:
   /// The actors as they are now, for tools that look at them or make them fail.
   directory& actors() const noexcept;
 
-  /// Stops taking requests, drains, commits, writes the audit, checkpoints and closes. Idempotent.
-  void shutdown();
+  /// Stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing, or `errc::unavailable`
+  /// and why something was lost: buffered rows that could neither be written nor set aside, records of the audit. Only
+  /// the first call tells. Idempotent.
+  caf::error shutdown();
 
 private:
   static caf::expected<broker> lead(caf::actor_system* system, broker_config config);

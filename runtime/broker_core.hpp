@@ -72,8 +72,8 @@ struct broker_core {
   /// Spawns the actors in `in`, or in a system of its own when null, and waits until they are there.
   void start(caf::actor_system* in);
 
-  /// Ends the actors in order. Idempotent, thread-safe.
-  void shutdown();
+  /// Ends the actors in order. Nothing, or what was lost by it, the first time. Idempotent, thread-safe.
+  caf::error shutdown();
 
   /// The two halves of `start`, and the second of `shutdown`, for whoever runs the actors in its own thread and so
   /// cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes what

@@ -138,6 +138,10 @@ buffer_actor spawn_buffer(broker_core& core) {
   parts->journal = config.buffer_journal;
   parts->reads = {config.read_max_rows, config.read_max_bytes, config.read_timeout};
   parts->seed = core.around.seed();
+  parts->tell = [&core](log_level level, const std::string& text) {
+    core.log->push(level, "buffer", text);
+    core.warn(text);
+  };
   // Without a journal it does not wait for the disk, but for a row that is set aside.
   return config.buffer_journal ? spawn_blocking(core, buffer, std::move(parts))
                                : core.system->spawn(buffer, std::move(parts));

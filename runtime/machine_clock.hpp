@@ -2,7 +2,16 @@
 
 #include "actors/clock.hpp"
 
+#include <string>
+
 namespace sluice {
+
+/// Which clock `since_boot` reads: the start of the machine, and the time namespace where that is not the initial one,
+/// since the clock there is set off by any amount. One word without spaces; empty when the start is not known.
+/// @param boot_id of /proc/sys/kernel/random
+/// @param time_namespace what the link /proc/self/ns/time says; empty where there are none
+/// @param offsets the content of /proc/self/timens_offsets: numbers of namespaces that are gone are given again
+std::string clock_identity(const std::string& boot_id, const std::string& time_namespace, const std::string& offsets);
 
 /// The machine's own time.
 class machine_clock final : public clock {

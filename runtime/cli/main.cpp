@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <span>
+#include <sstream>
 #include <string_view>
 #include <unistd.h>
 
@@ -65,9 +66,12 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help, std::cout, std::cerr);
+    std::ostringstream text;
+    app.exit(help, text, std::cerr);
+    return finish(text.str());
   } catch (const CLI::ParseError& wrong) {
-    return usage_error(std::string{wrong.what()} + "; see sluice --help", wants_json({argv, static_cast<size_t>(argc)}));
+    return usage_error(std::string{wrong.what()} + "; see sluice --help",
+                       wants_json({argv, static_cast<size_t>(argc)}));
   }
   return chosen();
 }

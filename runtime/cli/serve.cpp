@@ -141,7 +141,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
     hooks.leads(*leader);
   log_info(fmt::format("sluice {} serves {}{}", SLUICE_VERSION, root->path().string(),
                        (*door)->http_address().empty() ? "" : " and http://" + (*door)->http_address()));
-  tell_starter(options.ready_fd, "ready\n");
+  tell_starter(std::exchange(options.ready_fd, -1), "ready\n");
   std::thread talk;
   if (options.stdio)
     talk = std::thread{[&] {
@@ -153,13 +153,21 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   if (hooks.stops)
     hooks.stops();
   (*door)->stop();
-  leader->shutdown();
+  auto leads = leader->still_leads();
+  auto lost = leader->shutdown();
+  // Where the folder was deleted or moved, nothing could be kept in it, and nobody expects that.
+  if (lost && !leads) {
+    log_warning(describe(lost).message);
+    lost = {};
+  }
   log_info("stopped");
   // Reading stdin cannot be interrupted, but it is no reason to stay.
   if (talk.joinable() && reason != "end of stdin")
-    _exit(done);
+    _exit(lost ? fail(lost, false) : done);
   if (talk.joinable())
     talk.join();
+  if (lost)
+    return lost;
   return reason;
 }
 

@@ -153,7 +153,7 @@ int run(const top_options& options) {
       head(*now, rate) + background(*now, rate) + databases(before, *now, seconds) + latencies(*now) + agents(*now);
     auto sent = terminal.is_one() ? print_raw(terminal.frame(frame + "\nq to quit\n")) : print(frame + "\n");
     if (sent != delivery::complete)
-      return done;
+      return status_of(sent);
     before = std::move(*now);
     looked_at = at;
     if (shown + 1 != options.count && terminal.wait_for_quit(interval))

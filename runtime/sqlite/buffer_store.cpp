@@ -54,7 +54,7 @@ public:
   caf::expected<void> end_batch(const std::string& idempotency_key) override;
   caf::expected<void> abandon_batch(const std::string& idempotency_key) override;
   caf::expected<journal_content> recover() override;
-  caf::expected<uint64_t> reject(const rejected_row& row) override;
+  caf::expected<uint64_t> reject(std::span<const rejected_row> rows) override;
   caf::expected<rejected_page> rejected(const rejected_query& query) override;
   caf::expected<std::vector<rejected_row>> take_rejected(std::span<const uint64_t> ids) override;
   caf::expected<uint64_t> requeue(std::span<const uint64_t> ids, std::span<const buffer_put> operations) override;
@@ -199,24 +199,35 @@ caf::expected<journal_content> buffer_file_store::recover() {
   return result;
 }
 
-caf::expected<uint64_t> buffer_file_store::reject(const rejected_row& row) {
-  uint64_t id = 0;
+// In the open transaction. Answers with its id.
+caf::expected<uint64_t> keep_rejected(buffer_file::content& file, const rejected_row& row) {
+  auto content = encode_put(row.operation);
+  auto& keep = file.sql.keep;
+  keep.bind(1, row.ts_us);
+  keep.bind_text(2, to_string(row.code));
+  keep.bind_text(3, row.message);
+  keep.bind_blob(4, content);
+  auto given = run_for_number(keep);
+  if (!given)
+    return std::move(given.error());
+  return static_cast<uint64_t>(**given);
+}
+
+caf::expected<uint64_t> buffer_file_store::reject(std::span<const rejected_row> rows) {
+  uint64_t first = 0;
   auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
-    auto content = encode_put(row.operation);
-    auto& keep = file.sql.keep;
-    keep.bind(1, row.ts_us);
-    keep.bind_text(2, to_string(row.code));
-    keep.bind_text(3, row.message);
-    keep.bind_blob(4, content);
-    auto given = run_for_number(keep);
-    if (!given)
-      return std::move(given.error());
-    id = static_cast<uint64_t>(**given);
+    for (const auto& row : rows) {
+      auto id = keep_rejected(file, row);
+      if (!id)
+        return std::move(id.error());
+      if (&row == &rows.front())
+        first = *id;
+    }
     return caf::none;
   });
   if (why)
     return why;
-  return id;
+  return first;
 }
 
 caf::expected<prepared_statement> select_rejected(const buffer_file::content& file, const std::string& rest) {

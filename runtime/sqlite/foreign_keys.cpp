@@ -1,11 +1,15 @@
 #include "runtime/sqlite/foreign_keys.hpp"
 
 #include "messages/error.hpp"
+#include "runtime/sqlite/chain_hash.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
 #include "runtime/sqlite/statement.hpp"
 #include "runtime/sqlite/text_column.hpp"
 
 #include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
 
 namespace sluice::sqlite {
 
@@ -16,6 +20,37 @@ constexpr uint64_t max_violations = 100'000;
 constexpr const char* tables_with_keys =
   "SELECT m.name FROM sqlite_schema AS m WHERE m.type = 'table' AND EXISTS (SELECT 1 FROM "
   "pragma_foreign_key_list(m.name)) ORDER BY m.name";
+
+// The query for the rows of a table (?1) that violate one of its foreign keys (?2), by their primary keys and the
+// columns of the foreign key. `+` takes the affinity from the child's column, so that the parent's alone applies, as it
+// does when SQLite checks the key; the parent's column comes first for the sake of its collation.
+constexpr const char* query_of_violations = R"(
+  WITH pairs AS (
+    SELECT "from" AS child, "table" AS parent,
+      coalesce("to", (SELECT name FROM pragma_table_info("table") WHERE pk = seq + 1)) AS referred
+    FROM pragma_foreign_key_list(?1) WHERE id = ?2),
+  shown AS (
+    SELECT name FROM pragma_table_info(?1) WHERE pk > 0 UNION ALL SELECT child FROM pairs)
+  SELECT 'SELECT ' || (SELECT group_concat(printf('quote(c."%w")', name), ' || '', '' || ') FROM shown)
+    || printf(' FROM "%w" AS c WHERE ', ?1)
+    || (SELECT group_concat(printf('c."%w" IS NOT NULL', child), ' AND ') FROM pairs)
+    || coalesce((SELECT printf(' AND NOT EXISTS (SELECT 1 FROM "%w" AS p WHERE ', parent)
+        || group_concat(printf('p."%w" = +c."%w"', referred, child), ' AND ') || ')'
+      FROM pairs WHERE EXISTS (SELECT 1 FROM pragma_table_info(parent)) GROUP BY parent), ''))";
+
+constexpr size_t max_key_bytes = 200;
+
+caf::expected<std::string> violations_of(const connection& db, const std::string& table, int64_t foreign_key) {
+  auto stmt = prepared_statement::prepare(db, query_of_violations);
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind_text(1, table);
+  stmt->bind(2, foreign_key);
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return std::string{stmt->text(0)};
+}
 
 std::string joined(const std::vector<std::string>& names) {
   std::string result;
@@ -50,27 +85,64 @@ caf::expected<foreign_key_violations> foreign_key_violations::find(const connect
 }
 
 caf::expected<void> foreign_key_violations::check(const connection& db, const std::string& table) {
-  auto stmt = prepared_statement::prepare(db, "SELECT rowid, parent FROM pragma_foreign_key_check(?1)");
+  auto stmt = prepared_statement::prepare(db, "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?1)");
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind_text(1, table);
+  std::map<std::pair<std::string, int64_t>, uint64_t> without_rowid;
   for (;;) {
     auto row = stmt->step();
     if (!row && code_of(row.error()) == errc::sql_error) {
       // The parent's columns are not unique, for one: that is not for this request to answer for, if it was so before.
-      ++counts_[{table, std::nullopt, {}, sluice::describe(row.error()).message}];
+      ++counts_[{table, std::nullopt, {}, {}, sluice::describe(row.error()).message}];
       return caf::unit;
     }
     if (!row)
       return std::move(row.error());
     if (!*row)
-      return caf::unit;
+      break;
     if (++total_ > max_violations)
       return make_error(errc::too_large, "more than 100000 rows of this database violate a foreign key; a request "
                                          "with foreign_keys off cannot be checked");
-    auto rowid = stmt->is_null(0) ? std::nullopt : std::optional{stmt->integer(0)};
-    ++counts_[{table, rowid, std::string{stmt->text(1)}, {}}];
+    std::string parent{stmt->text(1)};
+    if (stmt->is_null(0))
+      ++without_rowid[{std::move(parent), stmt->integer(2)}];
+    else
+      ++counts_[{table, stmt->integer(0), {}, std::move(parent), {}}];
   }
+  for (const auto& [key, count] : without_rowid)
+    if (auto done = tell_apart(db, {table, std::nullopt, {}, key.first, {}}, key.second, count); !done)
+      return done;
+  return caf::unit;
+}
+
+// `foreign_key_check` says of such a table how many rows violate a key, and not which.
+caf::expected<void> foreign_key_violations::tell_apart(const connection& db, const violation& like, int64_t foreign_key,
+                                                       uint64_t count) {
+  auto sql = violations_of(db, like.table, foreign_key);
+  if (!sql)
+    return std::move(sql.error());
+  auto stmt = prepared_statement::prepare(db, *sql);
+  if (!stmt)
+    return std::move(stmt.error());
+  chain_hash hash;
+  for (;;) {
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      break;
+    auto x = like;
+    x.key = stmt->text(0);
+    if (x.key.size() > max_key_bytes)
+      x.key = to_hex(bytes_of(hash.add(x.key).finish()));
+    ++counts_[std::move(x)];
+    count -= std::min<uint64_t>(count, 1);
+  }
+  // Should SQLite count rows that this query does not find, they are told by their number, as its own answer is.
+  if (count > 0)
+    counts_[like] += count;
+  return caf::unit;
 }
 
 std::optional<std::string> foreign_key_violations::first_new(const foreign_key_violations& later) const {
@@ -83,7 +155,10 @@ std::optional<std::string> foreign_key_violations::first_new(const foreign_key_v
 std::string foreign_key_violations::describe(const violation& x) {
   if (!x.reason.empty())
     return "the foreign keys of table " + x.table + " cannot be checked: " + x.reason;
-  auto row = x.rowid ? "row " + std::to_string(*x.rowid) + " of table " + x.table : "a row of table " + x.table;
+  auto row = x.rowid         ? "row " + std::to_string(*x.rowid)
+             : x.key.empty() ? std::string{"a row"}
+                             : "the row with " + x.key;
+  row += " of table " + x.table;
   return "FOREIGN KEY constraint failed: " + row + " refers to no row of " + x.parent;
 }
 

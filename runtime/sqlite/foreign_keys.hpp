@@ -36,6 +36,9 @@ private:
     std::string table;
     /// Nothing in a table WITHOUT ROWID, and for a key that cannot be checked.
     std::optional<int64_t> rowid;
+    /// In a table WITHOUT ROWID the primary key and the columns of the foreign key, as SQL literals; the hash of these
+    /// when they are long.
+    std::string key;
     std::string parent;
     /// Why the table's keys cannot be checked; empty for a row.
     std::string reason;
@@ -45,6 +48,7 @@ private:
 
   static std::string describe(const violation& x);
   caf::expected<void> check(const connection& db, const std::string& table);
+  caf::expected<void> tell_apart(const connection& db, const violation& like, int64_t foreign_key, uint64_t count);
 
   std::map<violation, uint64_t> counts_;
   uint64_t total_ = 0;

@@ -110,9 +110,9 @@ caf::expected<inspection> inspect(const std::filesystem::path& path, const inspe
 
 void look_without_traces(const std::filesystem::path& path, const std::function<void(bool immutable)>& look) {
   if (!has_companion(path) && journal_of(path) == journal_kind::wal) {
-    file_stamp before{path};
+    database_stamp before{path};
     look(true);
-    if (!has_companion(path) && file_stamp{path} == before)
+    if (!has_companion(path) && database_stamp{path} == before)
       return;
   }
   look(false);

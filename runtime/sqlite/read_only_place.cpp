@@ -27,7 +27,7 @@ bool is_read_only_place(const std::filesystem::path& path) noexcept {
   struct statvfs info {};
   if (statvfs(path.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0)
     return true;
-  return access(path.c_str(), W_OK) != 0 && access(path.parent_path().c_str(), W_OK) != 0;
+  return access(path.parent_path().c_str(), W_OK) != 0;
 }
 
 bool is_readable_as_immutable(const std::filesystem::path& path, const caf::error& why) noexcept {
@@ -45,18 +45,17 @@ caf::error unreadable_wal(const std::filesystem::path& path, caf::error why) {
                                        + name + "-wal to a folder that may be written, and read it there");
 }
 
-file_stamp::file_stamp(const std::filesystem::path& path) noexcept {
+database_stamp::file::file(const std::string& path) noexcept {
   struct stat x {};
   if (stat(path.c_str(), &x) != 0)
     return;
-  changed_ = x.st_mtim;
-  size_ = x.st_size;
-  inode_ = x.st_ino;
+  changed_s = x.st_mtim.tv_sec;
+  changed_ns = x.st_mtim.tv_nsec;
+  size = x.st_size;
+  inode = x.st_ino;
 }
 
-bool file_stamp::operator==(const file_stamp& x) const noexcept {
-  return changed_.tv_sec == x.changed_.tv_sec && changed_.tv_nsec == x.changed_.tv_nsec && size_ == x.size_
-         && inode_ == x.inode_;
-}
+database_stamp::database_stamp(const std::filesystem::path& path)
+  : main_(path.native()), log_(path.native() + "-wal") {}
 
 } // namespace sluice::sqlite

@@ -4,13 +4,16 @@
 
 #include <ctime>
 #include <filesystem>
+#include <string>
 #include <sys/types.h>
 
-/// Databases that lie where this process may write nothing: on read-only media, or in a folder of another user. SQLite
-/// needs files beside a WAL database even to read it, unless it is told that nobody changes the file.
+/// Databases that lie where this process may make no files: on read-only media, or in a folder that it may not write.
+/// SQLite needs files beside a WAL database even to read it, unless it is told that nobody changes the file.
 namespace sluice::sqlite {
 
-/// Whether the file system of `path` is mounted read-only, or neither the file nor its folder may be written.
+/// Whether the file system of `path` is mounted read-only, or its folder may not be written. The file itself may be
+/// writable all the same: a WAL database is not written without a log beside it, and nobody with the rights of this
+/// process can make one there. Others can, and the owner of the folder can change its mode: see `database_stamp`.
 bool is_read_only_place(const std::filesystem::path& path) noexcept;
 
 /// Whether the WAL database at `path`, which could not be opened for `why`, can be read as one that nobody changes: it
@@ -20,17 +23,26 @@ bool is_readable_as_immutable(const std::filesystem::path& path, const caf::erro
 /// `why`, with the advice that belongs to it when the WAL of the database at `path` cannot be read where it lies.
 caf::error unreadable_wal(const std::filesystem::path& path, caf::error why);
 
-/// What changes of a file when somebody writes it.
-class file_stamp {
+/// What changes of a database's file, or of its log, when somebody begins to write it.
+class database_stamp {
 public:
-  explicit file_stamp(const std::filesystem::path& path) noexcept;
+  explicit database_stamp(const std::filesystem::path& path);
 
-  bool operator==(const file_stamp& x) const noexcept;
+  bool operator==(const database_stamp&) const noexcept = default;
 
 private:
-  timespec changed_{};
-  off_t size_ = -1;
-  ino_t inode_ = 0;
+  struct file {
+    explicit file(const std::string& path) noexcept;
+    bool operator==(const file&) const noexcept = default;
+
+    time_t changed_s = 0;
+    long changed_ns = 0;
+    off_t size = -1;
+    ino_t inode = 0;
+  };
+
+  file main_;
+  file log_;
 };
 
 } // namespace sluice::sqlite

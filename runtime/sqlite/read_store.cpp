@@ -112,7 +112,7 @@ private:
   // Whether the session waits for locks for a shorter time than that.
   bool hurried_ = false;
   // Of a file that is read as one that nobody changes.
-  std::optional<file_stamp> unchanged_;
+  std::optional<database_stamp> unchanged_;
   std::unique_ptr<session> session_;
   uint64_t external_commits_ = 0;
   // Of the read under way.
@@ -123,7 +123,7 @@ private:
 caf::expected<void> sqlite_read_store::open() {
   if (auto may = files_->before_open(); !may)
     return may;
-  file_stamp before{path_};
+  database_stamp before{path_};
   auto db = connection::open(path_, options_);
   auto is_immutable = !db && is_readable_as_immutable(path_, db.error());
   if (is_immutable) {
@@ -156,8 +156,8 @@ void sqlite_read_store::close() noexcept {
   files_->closed(*this);
 }
 
-// Whether another program has committed since this reader has last said so, and the answer may show it. Each reader says
-// it, since nobody knows whose answer comes first.
+// Whether another program has committed since this reader has last said so, and the answer may show it. Each reader
+// says it, since nobody knows whose answer comes first.
 bool sqlite_read_store::sees_external_commit() {
   auto& s = *session_;
   if (s.has_log) {
@@ -222,7 +222,7 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
     // What other files answered, or what was interrupted because there are others, says nothing.
     auto is_current = files_->is_current(*this);
     // Nothing keeps those who may write from changing what is read as immutable.
-    auto is_unchanged = !session_ || !unchanged_ || file_stamp{path_} == *unchanged_;
+    auto is_unchanged = !session_ || !unchanged_ || database_stamp{path_} == *unchanged_;
     if (session_ && (!is_unchanged || (!result && spoils_connection(code_of(result.error())))))
       close();
     files_->leave(*this);
@@ -233,7 +233,7 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
 }
 
 caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
-  if (session_ && unchanged_ && file_stamp{path_} != *unchanged_)
+  if (session_ && unchanged_ && database_stamp{path_} != *unchanged_)
     close();
   // Neither opening nor waiting for a lock may outlast the time of the read.
   auto hurries = limits.timeout < busy_timeout_;

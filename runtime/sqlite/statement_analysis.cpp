@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 namespace sluice::sqlite {
@@ -54,6 +55,19 @@ const char* reason_for(std::string_view keyword) {
 void add(std::vector<std::string>& to, std::string_view name) {
   if (!name.empty() && std::find(to.begin(), to.end(), name) == to.end())
     to.emplace_back(name);
+}
+
+// As SQLite reads a number: decimal with a sign or without, or hexadecimal.
+bool is_32_bit_integer(std::string_view text) noexcept {
+  auto is_hexadecimal = text.starts_with("0x");
+  auto prefix = is_hexadecimal ? size_t{2} : text.starts_with("+") ? size_t{1} : size_t{0};
+  text.remove_prefix(prefix);
+  if (prefix > 0 && text.starts_with("-"))
+    return false;
+  int32_t number = 0;
+  const auto* end = text.data() + text.size();
+  auto read = std::from_chars(text.data(), end, number, is_hexadecimal ? 16 : 10);
+  return read.ec == std::errc{} && read.ptr == end;
 }
 
 std::string_view view_of(const char* text) { return text ? std::string_view{text} : std::string_view{}; }
@@ -230,11 +244,16 @@ int statement_analyzer::record_pragma(std::string_view name, std::string_view ar
   auto word = folded(name);
   auto value = folded(argument);
   // Switching the deferral off makes SQLite forget the violations that it has counted.
-  auto defers = word == "defer_foreign_keys"
-                && (value.empty() || value == "on" || value == "true" || value == "yes" || value == "1");
+  auto sets = argument.data() != nullptr;
+  auto defers =
+    word == "defer_foreign_keys" && (!sets || value == "on" || value == "true" || value == "yes" || value == "1");
   if (!own_file || (word != "user_version" && !defers))
     return refuse(errc::invalid_request, not_allowed("PRAGMA", pragma_reason));
-  recording_->pragma_sets = !argument.empty();
+  if (sets && word == "user_version" && !is_32_bit_integer(value))
+    return refuse(errc::invalid_request,
+                  "PRAGMA user_version takes an integer from -2147483648 to 2147483647, and not '"
+                    + std::string{argument} + "', which SQLite would store as another number");
+  recording_->pragma_sets = sets;
   return SQLITE_OK;
 }
 

@@ -257,34 +257,6 @@ TEST_CASE_METHOD(started, "the audit tells who put how much into a commit, and w
   CHECK(buffered_records().back().status == "sql_error");
 }
 
-TEST_CASE_METHOD(started, "closing writes everything, also what the slots do not let in any more", "[buffer]") {
-  for (auto i = 0; i < 5; ++i)
-    upsert(i, {});
-  failure closed;
-  closed.code = errc::unavailable;
-  actors->slot("app.db").close(closed, false);
-  REQUIRE(ok(close()));
-  REQUIRE(count() == 5);
-  REQUIRE(status().pending == 0);
-}
-
-TEST_CASE_METHOD(started, "closing gives up after a while, and the audit tells what was lost", "[buffer]") {
-  upsert(1, {});
-  upsert(2, {});
-  db.holds = true;
-  auto closed = close();
-  CHECK(why(upsert(3, {})).code == errc::unavailable);
-  advance(9'999ms);
-  REQUIRE(!closed->has_value());
-  advance(1ms);
-  REQUIRE(why(closed).code == errc::unavailable);
-  auto records = buffered_records();
-  REQUIRE(records.size() == 1);
-  CHECK(records[0].count == 2);
-  CHECK(records[0].status == "unavailable");
-  CHECK(status().last_error.find("2 buffered rows were lost") == 0);
-}
-
 TEST_CASE_METHOD(started, "who waits for a buffer that fails is told so, and its successor serves", "[buffer]") {
   upsert(1, {});
   auto waits = send(a_put(buffer_operation::upsert, 2));

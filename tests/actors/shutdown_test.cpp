@@ -38,6 +38,20 @@ TEST_CASE("shutdown commits what is queued, writes the audit, closes every file,
   CHECK(f.writers == 2);
 }
 
+TEST_CASE("shutdown looks for a foreign commit before it closes a database") {
+  fixture f;
+  f.open("a.db");
+  f.run();
+  f.write("a.db", "a");
+  f.run();
+  f.disks["a.db"].foreign_commit = true;
+  auto closed = f.close();
+  f.run();
+  CHECK(ok(closed));
+  CHECK(f.actors->slot("a.db").counters().foreign_commits == 1);
+  CHECK(f.file.records.back().type == request_type::foreign_commit);
+}
+
 TEST_CASE("shutdown closes readers first, then writers, and the audit last") {
   fixture f;
   f.open("a.db");

@@ -172,4 +172,36 @@ test_rows_set_aside_are_listed_without_a_broker() {
   [[ ! -e .sluice/buffer.db-wal ]]
 }
 
+test_rows_that_a_broker_cannot_write_before_it_ends_are_kept_or_it_fails() {
+  exits 0 sluice exec app.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"
+  gives "stopped" sluice stop
+  for kept in yes no; do
+    "$SLUICE" serve 2>"$scratch/served" &
+    until [[ -e .sluice/broker.json ]]; do
+      sleep 0.02
+    done
+    exits 0 sluice buffer put app.db t -k id=7 -v v=1
+    sqlite3 app.db "CREATE TRIGGER evil AFTER INSERT ON _sluice_keys BEGIN SELECT 1; END"
+    [[ $kept == yes ]] || { mv .sluice/buffer.db "$scratch" && mkdir .sluice/buffer.db; }
+    gives "stopped" sluice stop
+    status=0
+    wait $! || status=$?
+    if [[ $kept == yes ]]; then
+      is "$status" 0
+      has "$(<"$scratch/served")" "1 buffered row could not be written before the broker ended"
+      exits 0 sluice buffer list
+      has "$out" "ledger_damaged"
+    else
+      is "$status" 1
+      has "$(<"$scratch/served")" "sluice: unavailable: 1 buffered row was lost"
+    fi
+    sqlite3 app.db "DROP TRIGGER evil"
+  done
+  rmdir .sluice/buffer.db
+  mv "$scratch/buffer.db" .sluice
+  gives "1 row requeued" sluice buffer requeue
+  exits 0 sluice flush
+  is "$(sqlite3 app.db "SELECT count(*) FROM t")" 1
+}
+
 run_tests

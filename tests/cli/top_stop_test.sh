@@ -12,6 +12,18 @@ test_top_shows_what_a_broker_does() {
   is "$(grep -c '^sluice ' <<<"$out")" 2
 }
 
+test_a_command_whose_output_cannot_be_written_fails() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  for command in "top --count 1" "status" "logs" "audit list" "buffer list" "doctor" "--help" "--version" \
+    "scenario --schema"; do
+    # shellcheck disable=SC2086
+    exits 1 to_a_full_disk sluice $command
+    has "$err" "sluice: io_error: cannot write the output"
+  done
+}
+
+to_a_full_disk() { "$@" >/dev/full; }
+
 test_top_and_stop_say_when_there_is_no_broker() {
   exits 1 sluice top
   gives "no broker is running" sluice stop

@@ -117,6 +117,23 @@ def make_read_only(scene, wanted):
     wait_until(lambda: mount(b"tmpfs", scene.store.encode(), b"tmpfs", flags, None) == 0, "the disk is mounted anew")
 
 
+def test_a_clock_that_a_time_namespace_sets_forward_forgets_no_key(scene):
+    ahead = ["unshare", "--time", "--boottime", "90000", "--monotonic", "90000"]
+    if subprocess.run([*ahead, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skipped("a time namespace needs root")
+    make_table(scene)
+    for prefix in ([], ahead, [], ahead):
+        server = scene.serve(prefix=prefix)
+        with scene.connect() as link:
+            # More of them than one commit forgets.
+            for i in range(20):
+                link.write("app.db", "INSERT INTO t VALUES (1)", idempotency_key=f"key-{i}")
+            link.write("app.db", "INSERT INTO t VALUES (2)")
+        server.signal(signal.SIGTERM)
+        server.end().good()
+    is_equal(scene.sql("app.db", "SELECT count(*) FROM t WHERE a = 1"), [(20,)])
+
+
 def test_everything_works_without_a_network(scene):
     scene.prefix = ["unshare", "-n"]
     if subprocess.run([*scene.prefix, "true"], stderr=subprocess.DEVNULL).returncode != 0:

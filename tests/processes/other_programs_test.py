@@ -133,6 +133,47 @@ def test_databases_in_a_folder_of_somebody_else_are_read_without_a_broker(scene)
     reads_where_nothing_may_be_written(scene)
 
 
+def test_ones_own_databases_in_a_folder_that_may_not_be_written_are_read_and_once_it_may_be_written_again(scene):
+    scene.as_nobody()
+    end_at_once = {"SLUICE_LINGER_MS": "200"}
+    for name in ("app.db", "sub/kept.db"):
+        os.makedirs(os.path.dirname(scene.path(name)), exist_ok=True)
+        os.chown(os.path.dirname(scene.path(name)), NOBODY, NOBODY)
+        scene.run("exec", name, "CREATE TABLE t (a)", env=end_at_once).good()
+        scene.run("exec", name, "INSERT INTO t VALUES (1)", env=end_at_once).good()
+        scene.run("stop", os.path.dirname(scene.path(name))).good()
+    # The root and a folder below it, read by the broker of the root.
+    shutil.rmtree(scene.path("sub", ".sluice"))
+    for folder in (scene.path("sub"), scene.store):
+        os.chmod(folder, 0o555)
+    scene.serve()
+    for name in ("sub/kept.db", "app.db"):
+        is_equal(count_by_stdio(scene, name), [[1]], name)
+    end = scene.run("exec", "app.db", "INSERT INTO t VALUES (9)")
+    is_equal(end.status, 1, str(end))
+    is_equal(count_by_stdio(scene, "app.db"), [[1]])
+    # Nobody reads what it was, once it may be written again.
+    os.chmod(scene.store, 0o755)
+    scene.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
+    is_equal(count_by_stdio(scene, "app.db"), [[2]])
+    scene.run("stop").good()
+    is_equal(rows_of(scene.run("query", "sub/kept.db", "SELECT count(*) FROM t", "--json")), [[1]])
+    # Without a broker.
+    shutil.rmtree(scene.path(".sluice"))
+    os.chmod(scene.store, 0o555)
+    is_equal(rows_of(scene.run("query", "app.db", "SELECT count(*) FROM t", "--json")), [[2]])
+
+
+def count_by_stdio(scene, db):
+    """Asked by the broker's own user, past the cache."""
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "read",
+                       "params": {"db": db, "sql": "SELECT count(*) FROM t", "freshness": "fresh"}})
+    out, err = scene.start("serve", "--stdio", stdin=subprocess.PIPE).popen.communicate(line + "\n", timeout=60)
+    answer = json.loads(out)
+    is_true("result" in answer, out + err)
+    return answer["result"]["rows"]
+
+
 def test_a_store_on_read_only_media_is_read_without_a_broker(scene):
     put_on_small_disk(scene, "4m")
     scene.run("exec", "app.db", "CREATE TABLE t (a)", env={"SLUICE_LINGER_MS": "200"}).good()

@@ -177,6 +177,7 @@ struct buffer_bench : actor_bench {
     parts->journal = journal;
     parts->reads = {10'000, 8U << 20U, std::chrono::milliseconds{5'000}};
     parts->seed = ++starts * 1'000;
+    parts->tell = [this](log_level level, const std::string& text) { told_operators.emplace_back(level, text); };
     aut = sys.spawn(buffer, parts);
     actors->set(aut);
     run();
@@ -285,6 +286,7 @@ struct buffer_bench : actor_bench {
   write_behind_settings settings;
   bool journal = false;
   uint64_t starts = 0;
+  std::vector<std::pair<log_level, std::string>> told_operators;
   std::shared_ptr<observations> shown = std::make_shared<observations>();
   writer_actor writer;
   buffer_actor aut;

@@ -90,13 +90,16 @@ public:
     return result;
   }
 
-  caf::expected<uint64_t> reject(const rejected_row& row) override {
+  caf::expected<uint64_t> reject(std::span<const rejected_row> rows) override {
     if (auto why = refusal())
       return why;
-    auto id = ++file_.last_id;
-    file_.rejects[id] = row;
-    file_.rejects[id].id = id;
-    return id;
+    auto first = file_.last_id + 1;
+    for (const auto& row : rows) {
+      auto id = ++file_.last_id;
+      file_.rejects[id] = row;
+      file_.rejects[id].id = id;
+    }
+    return first;
   }
 
   caf::expected<rejected_page> rejected(const rejected_query& query) override {

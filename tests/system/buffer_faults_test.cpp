@@ -4,6 +4,7 @@
 #include "tests/system/rig.hpp"
 
 #include <csignal>
+#include <mutex>
 #include <random>
 #include <sys/resource.h>
 
@@ -129,6 +130,42 @@ TEST_CASE("a broker that ends writes everything first", "[system][buffer]") {
   REQUIRE(integer_of(x.file(), "SELECT count(*) FROM t") == 700);
   CHECK(integer_of(x.folder / ".sluice/audit.db", "SELECT count FROM audit WHERE agent = 'alice'") == 700);
   require_sound(x.file());
+}
+
+TEST_CASE("rows that a damaged ledger keeps from being written outlive an orderly end", "[system][buffer]") {
+  buffered x{[](broker_config& c) { c.buffer_interval = 3'600s; }};
+  std::mutex mutex;
+  std::vector<std::string> warnings;
+  x.host.on_warning([&](std::string_view text) {
+    std::lock_guard guard{mutex};
+    warnings.emplace_back(text);
+  });
+  x.put(0, 3);
+  foreigner{x.file()}.run("CREATE TRIGGER evil AFTER INSERT ON _sluice_keys BEGIN SELECT 1; END");
+  SECTION("with the rows that were refused, and can be put back") {
+    auto before = std::chrono::steady_clock::now();
+    REQUIRE(!x.host.shutdown());
+    CHECK(std::chrono::steady_clock::now() - before < 5s);
+    REQUIRE(warnings.size() == 1);
+    CHECK(warnings[0].find("3 buffered rows could not be written") == 0);
+    CHECK(warnings[0].find("evil") != std::string::npos);
+    CHECK(integer_of(x.folder / ".sluice/audit.db",
+                     "SELECT count(*) FROM audit WHERE request_type = 'write' AND status = 'ledger_damaged'")
+          == 1);
+    foreigner{x.file()}.run("DROP TRIGGER evil");
+    auto next = open_broker(x.folder.path());
+    CHECK(must(next.buffer().rejected()).rows.at(0).code == errc::ledger_damaged);
+    REQUIRE(must(next.buffer().requeue({})) == 3);
+    REQUIRE(must(next.buffer().flush()).flushed == 3);
+  }
+  SECTION("or the broker says that they were lost") {
+    std::filesystem::create_directory(x.folder / ".sluice/buffer.db");
+    auto lost = describe(x.host.shutdown());
+    CHECK(lost.code == errc::unavailable);
+    CHECK(lost.message.find("3 buffered rows were lost") == 0);
+    REQUIRE(warnings.size() == 1);
+    CHECK(warnings[0] == lost.message);
+  }
 }
 
 TEST_CASE("a poison row in the middle of a batch is set aside, and can be put right", "[system][buffer]") {

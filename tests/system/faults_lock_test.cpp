@@ -209,6 +209,26 @@ TEST_CASE("a foreign commit is noticed by the next query, counted and audited", 
   x.require_serving();
 }
 
+TEST_CASE("a foreign commit just before the broker ends is counted and audited, once", "[system]") {
+  temp_dir folder;
+  auto audited = [&] {
+    return integer_of(folder / ".sluice/audit.db", "SELECT count(*) FROM audit WHERE request_type = 'foreign_commit'");
+  };
+  for (auto commits : {false, true}) {
+    auto host = open_broker(folder.path());
+    auto db = must(host.open_database("app.db"));
+    must(db.write("host", "CREATE TABLE IF NOT EXISTS log (n)"));
+    if (commits)
+      foreigner{folder / "app.db"}.run("INSERT INTO log (n) VALUES (1)");
+    host.shutdown();
+    CHECK(audited() == (commits ? 1 : 0));
+  }
+  auto next = open_broker(folder.path());
+  auto db = must(next.open_database("app.db"));
+  must(db.write("host", "INSERT INTO log (n) VALUES (2)"));
+  CHECK(db.status().foreign_commits == 0);
+}
+
 TEST_CASE("a foreign change of the schema is noticed by both paths", "[system]") {
   one_database x;
   must(x.db.write("host", make_log));

@@ -112,7 +112,7 @@ struct buffer_rig {
     agrees(store->end_batch("k"));
     agrees(store->abandon_batch("k"));
     agrees(store->recover());
-    agrees(store->reject(refused(1)));
+    agrees(store->reject(std::vector{refused(1)}));
     agrees(store->rejected({}));
     agrees(store->take_rejected({}));
     agrees(store->requeue(std::vector<uint64_t>{1}, one));

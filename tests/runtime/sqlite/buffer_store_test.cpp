@@ -134,7 +134,7 @@ TEST_CASE("a batch under a key that is in use is refused, and changes nothing") 
 TEST_CASE("rows that were set aside are listed by page and taken once") {
   buffer_rig r;
   for (int64_t i = 1; i <= 5; ++i)
-    CHECK(*r.store->reject(refused(i)) == static_cast<uint64_t>(i));
+    CHECK(*r.store->reject(std::vector{refused(i)}) == static_cast<uint64_t>(i));
   r.reopen();
   CHECK(*r.store->count_rejected() == 5);
   auto page = r.rejected(1, 2);
@@ -148,14 +148,14 @@ TEST_CASE("rows that were set aside are listed by page and taken once") {
   r.reopen();
   CHECK(r.take({}) == std::vector<uint64_t>{1, 3, 5});
   CHECK(*r.store->count_rejected() == 0);
-  CHECK(*r.store->reject(refused(6)) == 6);
+  CHECK(*r.store->reject(std::vector{refused(6)}) == 6);
 }
 
 TEST_CASE("rows that were set aside move to the journal all at once, or not at all") {
   buffer_rig r;
-  REQUIRE(r.store->reject(refused(1)));
-  REQUIRE(r.store->reject(refused(2)));
-  REQUIRE(r.store->reject(refused(3)));
+  REQUIRE(r.store->reject(std::vector{refused(1)}));
+  REQUIRE(r.store->reject(std::vector{refused(2)}));
+  REQUIRE(r.store->reject(std::vector{refused(3)}));
   r.append({put(9)});
   std::vector<buffer_put> again{put(1), put(3)};
   std::vector<uint64_t> ids{1, 3};
@@ -191,7 +191,7 @@ TEST_CASE("a record of the journal that cannot be read is set aside and holds up
   CHECK(rows[0].ts_us > 1'600'000'000'000'000);
 
   SECTION("is not taken with the others, nor when it is named") {
-    REQUIRE(r.store->reject(refused(9)));
+    REQUIRE(r.store->reject(std::vector{refused(9)}));
     CHECK(r.take({}) == std::vector<uint64_t>{2});
     auto named = r.store->take_rejected(std::vector<uint64_t>{1});
     REQUIRE_FALSE(named);

@@ -1,3 +1,4 @@
+#include "runtime/sqlite/foreign_keys.hpp"
 #include "tests/runtime/sqlite/store_rig.hpp"
 
 namespace sluice::test::foreign_keys_test {
@@ -123,6 +124,52 @@ TEST_CASE("with foreign keys off, violations that the file had before count for 
   CHECK_THAT(why.message, Catch::Contains("row 9 of table child"));
 }
 
+TEST_CASE("with foreign keys off, a row WITHOUT ROWID that violates a key is told from one that did before") {
+  family_rig rig;
+  rig.write("CREATE TABLE pair(a TEXT, b INT, pid TEXT REFERENCES parent, again INT REFERENCES parent(id), "
+            "PRIMARY KEY (b, a)) WITHOUT ROWID");
+  must(rig.foreigner().exec("PRAGMA foreign_keys = OFF; INSERT INTO pair VALUES ('old', 1, '99', NULL)"));
+  auto swap = unenforced({{"DELETE FROM pair", {}}, {"INSERT INTO pair VALUES ('new', 1, '99', NULL)", {}}});
+  auto why = rig.refuse(swap);
+  CHECK(why.code == errc::constraint);
+  CHECK_THAT(why.message, Catch::Contains("the row with 'new', 1, '99' of table pair") && Catch::Contains("parent"));
+  // Another parent, or the other key.
+  rig.refuse(unenforced("UPDATE pair SET pid = '98'"));
+  rig.refuse(unenforced("UPDATE pair SET pid = NULL, again = 99"));
+  // The row that was there may stay, go and come back, and what refers to a parent may come.
+  rig.write(unenforced({{"DELETE FROM pair", {}}, {"INSERT INTO pair VALUES ('old', 1, '99', NULL)", {}}}));
+  rig.write(unenforced("INSERT INTO pair VALUES ('good', 2, '1', 2), ('none', 3, NULL, NULL)"));
+  rig.write(
+    unenforced({{"CREATE TABLE next(a TEXT, b INT, pid TEXT REFERENCES parent, again INT REFERENCES parent(id), "
+                 "PRIMARY KEY (b, a)) WITHOUT ROWID",
+                 {}},
+                {"INSERT INTO next SELECT * FROM pair", {}},
+                {"DROP TABLE pair", {}},
+                {"ALTER TABLE next RENAME TO pair", {}}}));
+  rig.write(unenforced("DELETE FROM pair WHERE a = 'old'"));
+  rig.refuse(unenforced("INSERT INTO pair VALUES ('old', 1, '99', NULL)"));
+}
+
+TEST_CASE("the rows WITHOUT ROWID that violate a key are found as SQLite finds them") {
+  store_rig rig;
+  for (const auto* sql :
+       {"CREATE TABLE \"p \"\"1\"(\"k \"\"1\" TEXT COLLATE NOCASE, n INT, PRIMARY KEY (\"k \"\"1\", n))",
+        "CREATE TABLE \"c \"\"1\"(\"x \"\"1\" INT, y TEXT, z BLOB PRIMARY KEY, "
+        "FOREIGN KEY (\"x \"\"1\", y) REFERENCES \"p \"\"1\", FOREIGN KEY (y) REFERENCES gone(a)) WITHOUT ROWID",
+        "INSERT INTO \"p \"\"1\" VALUES ('5', 1), ('Abc', 2)"})
+    rig.write(sql);
+  // Right but for the parent that is gone, and wrong: the parent's column is TEXT, so 5 is '5', and 05 is not.
+  must(rig.foreigner().exec("PRAGMA foreign_keys = OFF; INSERT INTO \"c \"\"1\" VALUES (5, '1', 1), ('aBC', '2', 2), "
+                            "(6, '1', 3), ('05', '1', zeroblob(500))"));
+  auto found = must(sqlite::foreign_key_violations::find(rig.foreigner()));
+  CHECK(!found.first_new(found));
+  must(rig.foreigner().exec("PRAGMA foreign_keys = OFF; DELETE FROM \"c \"\"1\" WHERE z = 3; "
+                            "INSERT INTO \"c \"\"1\" VALUES (7, '1', 4)"));
+  auto later = must(sqlite::foreign_key_violations::find(rig.foreigner()));
+  REQUIRE(found.first_new(later));
+  CHECK_THAT(*found.first_new(later), Catch::Contains("the row with 4, "));
+}
+
 TEST_CASE("with foreign keys off, a key that could not be checked before is no hindrance, and a new one is") {
   family_rig rig;
   rig.write("CREATE TABLE loose(a REFERENCES parent(n))");
@@ -152,6 +199,39 @@ TEST_CASE("the user version is set and read, and undone with its request") {
   CHECK(failure_of(rig.try_read("PRAGMA user_version = 1")).code == errc::invalid_request);
   CHECK(rig.read_one("PRAGMA user_version") == value{9});
   CHECK(!rig.read("PRAGMA user_version").reads->deterministic);
+}
+
+TEST_CASE(
+  "a user version that SQLite would store as another number is refused, and nothing of its request is applied") {
+  store_rig rig;
+  rig.write("CREATE TABLE t(a)");
+  rig.write("PRAGMA user_version = 7");
+  for (const auto* number : {"99999999999", "2147483648", "-2147483649", "abc", "1.5", "'1x'", "''", "'+-1'", "1e3",
+                             "0x80000000", "'-0x1'", "'0x'", "ON"}) {
+    INFO(number);
+    auto sql = "PRAGMA user_version = " + std::string{number};
+    auto why = rig.refuse(request_of({{"INSERT INTO t VALUES (1)", {}}, {sql.c_str(), {}}}));
+    CHECK(why.code == errc::invalid_request);
+    CHECK_THAT(why.message, Catch::Contains("from -2147483648 to 2147483647"));
+  }
+  CHECK(rig.read_one("PRAGMA user_version") == value{7});
+  for (auto [sql, number] :
+       std::vector<std::pair<const char*, int64_t>>{{"PRAGMA user_version = 2147483647", 2147483647},
+                                                    {"PRAGMA user_version = -2147483648", -2147483648},
+                                                    {"PRAGMA user_version = +5", 5},
+                                                    {"PRAGMA user_version = '6'", 6},
+                                                    {"PRAGMA user_version = 0X1F", 31},
+                                                    {"PRAGMA user_version = 007", 7}}) {
+    INFO(sql);
+    rig.write(sql);
+    CHECK(rig.read_one("PRAGMA user_version") == value{number});
+  }
+}
+
+TEST_CASE("deferring foreign keys is not switched off by an empty text") {
+  store_rig rig;
+  rig.write("CREATE TABLE t(a)");
+  CHECK(rig.refuse("PRAGMA defer_foreign_keys = ''").code == errc::invalid_request);
 }
 
 TEST_CASE("foreign keys are deferred to the end of the request that asks for it, each time, and no further") {
