@@ -80,12 +80,35 @@ std::vector<std::string> own_files(const fs::path& folder) {
   return result;
 }
 
+// Logs that were kept lie in it (runtime/sqlite/file_guard_changes.cpp).
+constexpr std::string_view kept_logs = "set-aside";
+
+void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid, findings& out) {
+  if (x.st_uid != uid)
+    out.push_back(trouble(severity::problem, subject,
+                          fmt::format("{} belongs to uid {}, not to uid {}: the next broker gives it another name, and "
+                                      "the logs in it with it",
+                                      subject, x.st_uid, uid),
+                          "look at what is in it, then move or delete it"));
+  if ((x.st_mode & 077U) != 0)
+    out.push_back(trouble(severity::warning, subject,
+                          fmt::format("{} has the mode {:o}: others may read the logs in it", subject,
+                                      x.st_mode & 07777U),
+                          "chmod 700 " + subject));
+  if (uid != 0 && x.st_uid == uid && (x.st_mode & 0700U) != 0700)
+    out.push_back(trouble(severity::problem, subject,
+                          subject + " may not be entered and written by its owner: no log can be kept there",
+                          "chmod 700 " + subject));
+}
+
 // What is the broker's alone: nobody else's, and nobody else may look.
 void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
   auto subject = ".sluice/" + name;
   auto x = look(folder / name);
   if (!x || S_ISSOCK(x->st_mode))
     return;
+  if (S_ISDIR(x->st_mode) && name == kept_logs)
+    return check_kept_logs(subject, *x, uid, out);
   if (!S_ISREG(x->st_mode))
     return out.push_back(trouble(severity::problem, subject, subject + " is no regular file", "remove it"));
   if (x->st_uid != uid)

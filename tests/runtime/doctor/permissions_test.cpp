@@ -106,6 +106,21 @@ TEST_CASE("a folder that is a file, or the other way round, is told", "[doctor]"
   CHECK(g.has(g.check(), severity::problem, ".sluice/token is no regular file"));
 }
 
+TEST_CASE("the folder of kept logs is in order as a private folder, and told when it is not", "[doctor]") {
+  fixture f;
+  std::filesystem::create_directory(f.root / ".sluice/set-aside");
+  chmod((f.root / ".sluice/set-aside").c_str(), 0700);
+  CHECK(f.check().at(0).severity == severity::ok);
+  chmod((f.root / ".sluice/set-aside").c_str(), 0750);
+  CHECK(f.has(f.check(), severity::warning, ".sluice/set-aside has the mode 750"));
+  CHECK(f.check().at(0).advice == "chmod 700 .sluice/set-aside");
+  chmod((f.root / ".sluice/set-aside").c_str(), 0500);
+  // Root may do so all the same.
+  CHECK(f.has(f.check(), severity::problem, ".sluice/set-aside may not be entered and written") == (f.me != 0));
+  chmod((f.root / ".sluice/set-aside").c_str(), 0700);
+  CHECK(f.has(f.check(f.me + 12'345), severity::problem, ".sluice/set-aside belongs to uid"));
+}
+
 TEST_CASE("root may do everything", "[doctor]") {
   fixture f;
   f.make("app.db", 0);
