@@ -57,6 +57,8 @@ void broker_core::start(caf::actor_system* in) {
   // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
   static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
   complete_audit();
+  // Then the audit has been asked to read every ledger, before anybody can ask what is in it.
+  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
 }
 
 void broker_core::spawn(caf::actor_system* in) {

@@ -68,7 +68,8 @@ struct broker_core {
   broker_core& operator=(const broker_core&) = delete;
   ~broker_core();
 
-  /// Spawns the actors in `in`, or in a system of its own when null, and waits until they are there.
+  /// Spawns the actors in `in`, or in a system of its own when null. Waits until they are there, and until the audit has
+  /// been asked to read the ledgers: what is listed of it then includes what a killed broker left in these alone.
   void start(caf::actor_system* in);
 
   /// Ends the actors in order. Idempotent, thread-safe.
