@@ -85,6 +85,9 @@ struct broker_core {
   /// Forgets the actors, which have been killed, as if the process had been.
   void abandon();
 
+  /// What is known of the files; made on first use. Thread-safe.
+  std::shared_ptr<file_registry> registry();
+
   /// What the connections to a database share; made on first use. Thread-safe.
   std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
 

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 #include <unistd.h>
+#include <utility>
 
 namespace sluice {
 
@@ -16,11 +17,11 @@ namespace {
 
 using nlohmann::json;
 
+// No database has this name: those that lead into `.sluice/` are refused.
+constexpr const char* audit_name = ".sluice/audit.db";
+
 json to_json(const file_record& x) {
-  json result{{"database", as_json(x.database)},
-              {"closed", x.closed},
-              {"size", x.size},
-              {"changed_ns", x.changed_ns}};
+  json result{{"database", as_json(x.database)}, {"closed", x.closed}, {"size", x.size}, {"changed_ns", x.changed_ns}};
   if (x.log) {
     result["log"] = as_json(*x.log);
     result["log_born_ns"] = x.log_born_ns;
@@ -48,6 +49,14 @@ std::optional<file_record> from_json(const json& x) {
   }
 }
 
+std::optional<audit_end> end_from_json(const json& x) {
+  try {
+    return audit_end{x.at("seq").get<uint64_t>(), x.at("hash").get<std::string>()};
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
 } // namespace
 
 bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept {
@@ -68,7 +77,9 @@ file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)
   if (!all.is_object())
     return;
   for (auto i = all.begin(); i != all.end(); ++i)
-    if (auto record = from_json(*i))
+    if (i.key() == audit_name)
+      kept_end_ = end_from_json(*i);
+    else if (auto record = from_json(*i))
       records_[i.key()] = *record;
 }
 
@@ -87,8 +98,35 @@ void file_registry::put(const std::string& db, const file_record& x) {
   save();
 }
 
+std::vector<std::string> file_registry::names() const {
+  std::lock_guard guard{mutex_};
+  std::vector<std::string> result;
+  for (const auto& [db, record] : records_)
+    result.push_back(db);
+  return result;
+}
+
+std::optional<audit_end> file_registry::known_audit_end() const {
+  std::lock_guard guard{mutex_};
+  return expected_end_ ? expected_end_ : kept_end_;
+}
+
+void file_registry::expect_audit_end(const audit_end& x) {
+  std::lock_guard guard{mutex_};
+  expected_end_ = x;
+}
+
+void file_registry::keep_audit_end(const audit_end& x) {
+  std::lock_guard guard{mutex_};
+  expected_end_ = x;
+  if (std::exchange(kept_end_, x) != x)
+    save();
+}
+
 void file_registry::save() const {
   auto all = json::object();
+  if (kept_end_)
+    all[audit_name] = {{"seq", kept_end_->seq}, {"hash", kept_end_->hash}};
   for (const auto& [db, record] : records_)
     all[db] = to_json(record);
   auto text = dump(all) + '\n';

@@ -1,6 +1,8 @@
 #include "runtime/doctor/databases.hpp"
 
+#include "runtime/file_registry.hpp"
 #include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/audit_end.hpp"
 #include "runtime/sqlite/private_file.hpp"
 
 #include <fmt/format.h>
@@ -125,8 +127,8 @@ findings judge_files_set_aside(const std::filesystem::path& audit) {
   findings result;
   for (const auto& name : sqlite::files_set_aside(audit))
     result.push_back({severity::warning, "audit", ".sluice/" + name,
-                      "an audit file that was damaged; it has records, above all of reads and refusals, that the "
-                      "audit of today lacks",
+                      "an audit file that was damaged, emptied or exchanged; its records, above all of reads and "
+                      "refusals, are missing in the audit of today",
                       "keep a copy if you need the proof; sluice doctor ROOT --repair acknowledges it"});
   return result;
 }
@@ -143,8 +145,19 @@ finding judge_sqlite() {
           "nothing, unless foreign_openers names somebody"};
 }
 
-finding check_audit(const std::filesystem::path& file) {
+finding check_audit(const std::filesystem::path& root) {
   const std::string subject = ".sluice/audit.db";
+  auto file = root / subject;
+  // Before the audit: a broker that writes meanwhile only adds to it.
+  file_registry registry{root / ".sluice/files.json"};
+  caf::expected<std::string> missing{caf::none};
+  auto source = sqlite::ledgers_without_traces(root);
+  sqlite::look_without_traces(
+    file, [&](bool immutable) { missing = sqlite::find_missing_records(file, registry, source, immutable); });
+  if (missing && !missing->empty())
+    return {severity::problem, "audit", subject, *missing,
+            "if you moved it, stop the broker and move it back; otherwise the next broker, or sluice doctor ROOT "
+            "--repair, begins a new one and fills in what the ledgers know"};
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored))
     return {severity::ok, "audit", subject, "there is no audit yet"};

@@ -26,7 +26,7 @@ findings judge_files_set_aside(const std::filesystem::path& audit);
 /// Whether SQLite itself has a bug that matters here.
 finding judge_sqlite();
 
-/// Whether the chain of the audit file is whole.
-finding check_audit(const std::filesystem::path& file);
+/// Whether the chain of the audit of the store `root` is whole, and has what a broker has written last.
+finding check_audit(const std::filesystem::path& root);
 
 } // namespace sluice::doctor

@@ -143,7 +143,7 @@ private:
 
   void look_into_own_files() {
     auto folder = root_ / ".sluice";
-    add(check_audit(folder / "audit.db"));
+    add(check_audit(root_));
     add(judge_files_set_aside(folder / "audit.db"));
     add(judge_ledgers(root_));
     for (const auto* name : {"logs.db", "buffer.db"}) {

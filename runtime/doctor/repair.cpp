@@ -1,6 +1,7 @@
 #include "runtime/doctor/repair.hpp"
 
 #include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/audit_end.hpp"
 #include "runtime/sqlite/audit_file.hpp"
 #include "runtime/sqlite/audit_reconciler.hpp"
 #include "runtime/sqlite/file_guard.hpp"
@@ -33,6 +34,9 @@ public:
   repair_actions run() {
     for (const auto& x : find_database_files(root_.path()))
       know(x.name);
+    for (const auto& name : registry_->names())
+      if (is_canonical(name))
+        know(name);
     read_audit();
     set_audit_aside();
     for (const auto& name : names_)
@@ -49,6 +53,11 @@ private:
   static bool exists(const fs::path& path) {
     std::error_code ignored;
     return fs::exists(path, ignored);
+  }
+
+  bool is_canonical(const std::string& name) const {
+    auto resolved = root_.resolve(name);
+    return resolved && *resolved == name;
   }
 
   void did(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
@@ -85,7 +94,7 @@ private:
       return;
     for (const auto& name : *names) {
       // The audit is a file that anybody may have changed.
-      if (auto resolved = root_.resolve(name); !resolved || *resolved != name)
+      if (!is_canonical(name))
         continue;
       know(name);
       if (!head)
@@ -95,13 +104,28 @@ private:
     }
   }
 
+  // Why the audit file cannot be gone on with; empty when it can.
+  std::string find_audit_damage() const {
+    if (exists(root_.audit_path())) {
+      auto verdict = sqlite::verify_audit_file(root_.audit_path());
+      if (!verdict)
+        return code_of(verdict.error()) == errc::corrupt ? describe(verdict.error()).message : std::string{};
+      if (verdict->broken > 0)
+        return verdict->reason;
+    }
+    auto missing = sqlite::find_missing_records(root_.audit_path(), *registry_, source_);
+    return missing ? *missing : std::string{};
+  }
+
   void set_audit_aside() {
-    if (!exists(root_.audit_path()))
+    auto reason = find_audit_damage();
+    if (reason.empty())
       return;
-    auto verdict = sqlite::verify_audit_file(root_.audit_path());
-    if (verdict ? verdict->broken == 0 : code_of(verdict.error()) != errc::corrupt)
+    if (!exists(root_.audit_path())) {
+      did(".sluice/audit.db", "it was missing (" + reason + "); a new one was begun");
+      note(request_type::audit_gap, {}, {});
       return;
-    auto reason = verdict ? verdict->reason : describe(verdict.error()).message;
+    }
     auto kept = sqlite::set_file_aside(root_.audit_path(), wall_us(time_));
     if (!kept)
       return could_not(".sluice/audit.db", "it is damaged, and cannot be renamed", kept.error());
@@ -172,6 +196,7 @@ private:
       if (auto found = (*store)->compare(name); found && !found->missing.empty())
         if (auto appended = (*store)->append(found->missing); !appended)
           return appended;
+    registry_->keep_audit_end((*store)->sync() ? (*store)->end() : audit_end{});
     return caf::unit;
   }
 
