@@ -107,7 +107,7 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
            "see permissions; if those are good, check the disk"}};
 }
 
-findings judge_ledgers(const std::filesystem::path& root) {
+findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped) {
   auto file = root / ".sluice/audit.db";
   caf::expected<std::vector<sqlite::ledger_problem>> found{caf::none};
   auto source = sqlite::ledgers_without_traces(root);
@@ -118,7 +118,7 @@ findings judge_ledgers(const std::filesystem::path& root) {
   findings result;
   for (const auto& x : *found)
     // What is wrong with it alone its inspection tells.
-    if (!x.in_itself)
+    if (!x.in_itself && !skipped.contains(x.db))
       result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair});
   return result;
 }

@@ -5,6 +5,7 @@
 #include "runtime/sqlite/inspection.hpp"
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 namespace sluice::doctor {
@@ -17,8 +18,9 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
 /// rollback journal lies beside it, as `sqlite::has_rollback_journal` tells
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal = false);
 
-/// Those ledgers of the store `root` that contradict its audit.
-findings judge_ledgers(const std::filesystem::path& root);
+/// Those ledgers of the store `root` that contradict its audit. @param skipped databases at whose paths other files lie
+/// than those that the broker works with
+findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped = {});
 
 /// The damaged files that were set aside in the place of the audit file `audit`.
 findings judge_files_set_aside(const std::filesystem::path& audit);

@@ -91,10 +91,10 @@ void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid
                                       subject, x.st_uid, uid),
                           "look at what is in it, then move or delete it"));
   if ((x.st_mode & 077U) != 0)
-    out.push_back(trouble(severity::warning, subject,
-                          fmt::format("{} has the mode {:o}: others may read the logs in it", subject,
-                                      x.st_mode & 07777U),
-                          "chmod 700 " + subject));
+    out.push_back(
+      trouble(severity::warning, subject,
+              fmt::format("{} has the mode {:o}: others may read the logs in it", subject, x.st_mode & 07777U),
+              "chmod 700 " + subject));
   if (uid != 0 && x.st_uid == uid && (x.st_mode & 0700U) != 0700)
     out.push_back(trouble(severity::problem, subject,
                           subject + " may not be entered and written by its owner: no log can be kept there",

@@ -46,6 +46,8 @@ public:
     for (const auto& path : {root_.logs_path(), root_.buffer_path()})
       set_damaged_aside(path);
     remove_leftovers();
+    for (const auto& files : written_)
+      files->note_closed();
     return std::move(out_);
   }
 
@@ -70,15 +72,22 @@ private:
     auto record = registry_->find(name);
     if (!names_.insert(name).second || !record || !has_log_of_another_file(*record, root_.path_of(name)))
       return;
+    auto files = files_of(name);
+    if (files->before_open())
+      tell_events(name, *files);
+  }
+
+  std::unique_ptr<sqlite::file_guard> files_of(const std::string& name) {
     sqlite::file_guard::settings x;
     x.path = root_.path_of(name);
     x.name = name;
     x.set_aside = root_.folder() / "set-aside";
     x.registry = registry_;
     x.now_us = [this] { return wall_us(time_); };
-    sqlite::file_guard files{std::move(x)};
-    if (!files.before_open())
-      return;
+    return std::make_unique<sqlite::file_guard>(std::move(x));
+  }
+
+  void tell_events(const std::string& name, sqlite::file_guard& files) {
     for (const auto& event : files.take_events()) {
       did(name, event.text);
       note(request_type::file_event, name, {}).status = event.what;
@@ -140,6 +149,9 @@ private:
     auto found = known_.find(name);
     auto is_ours = found != known_.end();
     const auto known = is_ours ? found->second : sqlite::judged_comparison{};
+    // What others did before is told here. Of the rest the next broker is not to think that others did it.
+    auto files = files_of(name);
+    auto is_noted = registry_->find(name) && files->before_open();
     auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);
     // What never was used through sluice is no matter of ours, whatever is wrong with it.
     if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
@@ -151,6 +163,10 @@ private:
     std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
     if (done->epoch.id.empty())
       return;
+    if (is_noted) {
+      tell_events(name, *files);
+      written_.push_back(std::move(files));
+    }
     note(request_type::ledger_epoch, name, done->epoch.id).commit_seq = done->epoch.first;
     note(request_type::repair, name, fmt::format("{}", fmt::join(done->actions, "; ")));
     standings_.emplace(name, std::move(done->standing));
@@ -249,6 +265,8 @@ private:
   std::map<std::string, sqlite::judged_comparison> known_;
   std::map<std::string, ledger_standing> standings_;
   std::vector<audit_record> records_;
+  // Of databases that the repair has written to.
+  std::vector<std::unique_ptr<sqlite::file_guard>> written_;
   repair_actions out_;
 };
 

@@ -82,6 +82,22 @@ test_a_healthy_store_is_called_so_with_and_without_a_broker() {
   finds integrity ok "in order"
 }
 
+test_a_log_that_was_moved_away_under_the_broker_is_told_and_not_taken_for_a_lost_ledger() {
+  sluice serve >"$scratch/served" 2>&1 &
+  holder=$!
+  until [[ -e .sluice/broker.json ]]; do sleep 0.02; done
+  prepare
+  mv app.db-wal elsewhere
+  exits 1 sluice doctor --json
+  finds files problem "app.db-wal was removed, moved or replaced while the broker"
+  has_not "$out" "compared with the audit"
+  has_not "$out" "--repair"
+  exits 0 sluice query app.db "SELECT count(*) FROM t" --csv
+  has "$out" 1
+  exits 0 sluice doctor
+  lets_go
+}
+
 test_a_look_leaves_no_trace() {
   prepare
   sluice stop >/dev/null
