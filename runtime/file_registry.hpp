@@ -2,12 +2,15 @@
 
 #include "runtime/file_identity.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice {
@@ -57,22 +60,31 @@ public:
   /// The names of all records, in order.
   std::vector<std::string> names() const;
 
-  /// The audit has this record, and maybe later ones; nothing when it is not known.
-  std::optional<audit_end> known_audit_end() const;
+  /// The audit has this record, and maybe later ones; nothing when it is not known. @param boot this start of the
+  /// machine, as `clock::boot`
+  std::optional<audit_end> known_audit_end(std::string_view boot) const;
 
-  /// What this process has written, which a power cut may take back. Not written to the file.
+  /// What this process has written. Not written to the file.
   void expect_audit_end(const audit_end& x);
 
-  /// The same, of a record that is safe on the disk; writes the file unless nothing has changed.
+  /// The same, written to the file for as long as the machine is not started anew: a power cut may take the record
+  /// back.
+  void note_audit_end(const audit_end& x, std::string_view boot);
+
+  /// The same, of a record that is safe on the disk.
   void keep_audit_end(const audit_end& x);
 
 private:
+  void read_audit_end(const nlohmann::json& x);
   void save() const;
 
   const std::filesystem::path file_;
   mutable std::mutex mutex_;
   std::map<std::string, file_record> records_;
   std::optional<audit_end> kept_end_;
+  std::optional<audit_end> noted_end_;
+  // When the machine had this id.
+  std::string noted_boot_;
   std::optional<audit_end> expected_end_;
 };
 

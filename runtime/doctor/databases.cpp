@@ -1,6 +1,7 @@
 #include "runtime/doctor/databases.hpp"
 
 #include "runtime/file_registry.hpp"
+#include "runtime/machine_clock.hpp"
 #include "runtime/sqlite/audit_check.hpp"
 #include "runtime/sqlite/audit_end.hpp"
 #include "runtime/sqlite/private_file.hpp"
@@ -152,8 +153,9 @@ finding check_audit(const std::filesystem::path& root) {
   file_registry registry{root / ".sluice/files.json"};
   caf::expected<std::string> missing{caf::none};
   auto source = sqlite::ledgers_without_traces(root);
-  sqlite::look_without_traces(
-    file, [&](bool immutable) { missing = sqlite::find_missing_records(file, registry, source, immutable); });
+  sqlite::look_without_traces(file, [&](bool immutable) {
+    missing = sqlite::find_missing_records(file, registry, machine_time().boot(), source, immutable);
+  });
   if (missing && !missing->empty())
     return {severity::problem, "audit", subject, *missing,
             "if you moved it, stop the broker and move it back; otherwise the next broker, or sluice doctor ROOT "

@@ -122,7 +122,7 @@ private:
       if (verdict->broken > 0)
         return verdict->reason;
     }
-    auto missing = sqlite::find_missing_records(root_.audit_path(), *registry_, source_);
+    auto missing = sqlite::find_missing_records(root_.audit_path(), *registry_, time_.boot(), source_);
     return missing ? *missing : std::string{};
   }
 

@@ -52,8 +52,8 @@ std::string find_unaudited_ledger(const file_registry& registry, const ledger_so
 } // namespace
 
 caf::expected<std::string> find_missing_records(const std::filesystem::path& path, const file_registry& registry,
-                                                const ledger_source& source, bool immutable) {
-  auto noted = registry.known_audit_end();
+                                                std::string_view boot, const ledger_source& source, bool immutable) {
+  auto noted = registry.known_audit_end(boot);
   auto known = noted.value_or(audit_end{});
   auto found = read_end(path, known.seq, immutable);
   if (!found)

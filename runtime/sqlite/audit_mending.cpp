@@ -13,8 +13,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-// How many records of a killed broker can be removed without a trace. Each note waits for the disk.
-constexpr uint64_t records_between_notes = 10'000;
+// How many records of a killed broker can be removed without a trace.
+constexpr uint64_t records_between_notes = 1'000;
 
 class mended_store final : public audit_store {
 public:
@@ -25,8 +25,8 @@ public:
 
   ~mended_store() override {
     try {
-      if (store_)
-        keep_end(false);
+      if (store_ && store_->sync())
+        registry_->keep_audit_end(store_->end());
     } catch (...) {
       // What was known before is still true.
     }
@@ -37,10 +37,10 @@ public:
   caf::expected<void> start() {
     if (auto opened = open_any(); !opened)
       return opened;
-    auto missing = sqlite::find_missing_records(path_, *registry_, ledgers_of(root_));
+    auto missing = sqlite::find_missing_records(path_, *registry_, time_.boot(), ledgers_of(root_));
     if (missing && !missing->empty())
       return begin_anew(make_error(errc::corrupt, *missing));
-    keep_end(false);
+    note_end();
     return caf::unit;
   }
 
@@ -55,8 +55,8 @@ public:
     if (!done)
       return done;
     registry_->expect_audit_end(store_->end());
-    if (store_->end().seq >= keep_at_)
-      keep_end(false);
+    if (store_->end().seq >= note_at_)
+      note_end();
     return caf::unit;
   }
 
@@ -90,16 +90,10 @@ private:
     return opened || code_of(opened.error()) != errc::corrupt ? std::move(opened) : begin_anew(opened.error());
   }
 
-  // In the place of a file that has gone, less than was known before is true.
-  void keep_end(bool is_another_file) {
+  void note_end() {
     auto end = store_->end();
-    auto is_safe = store_->sync();
-    if (is_safe)
-      registry_->keep_audit_end(end);
-    else if (is_another_file)
-      registry_->keep_audit_end({});
-    registry_->expect_audit_end(end);
-    keep_at_ = end.seq == 0 ? 1 : end.seq + records_between_notes;
+    registry_->note_audit_end(end, time_.boot());
+    note_at_ = end.seq == 0 ? 1 : end.seq + records_between_notes;
   }
 
   caf::expected<void> open() {
@@ -190,7 +184,9 @@ private:
         std::move(found->missing.begin(), found->missing.end(), std::back_inserter(records));
     }
     auto done = store_->append(records);
-    keep_end(true);
+    // In the place of a file that has gone, less than was known before is true.
+    registry_->keep_audit_end({});
+    note_end();
     return done;
   }
 
@@ -205,7 +201,7 @@ private:
   std::set<std::string> names_;
   file_watch files_;
   // The record at which the end is noted next.
-  uint64_t keep_at_ = 1;
+  uint64_t note_at_ = 1;
 };
 
 } // namespace

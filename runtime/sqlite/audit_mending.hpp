@@ -20,9 +20,9 @@ using mending_report = std::function<void(const std::string& text)>;
 /// knows of. The same where records are missing that `registry` knows of (`find_missing_records`), because the file was
 /// emptied, deleted, cut short or replaced by an older copy; and where it was moved or deleted while it was open. Where
 /// only its `-wal` was, the file is closed, which moves what was in it to the file, and opened again. Calls fail with
-/// what remains: a full disk, a file that cannot be renamed, another format. `registry` is told where the audit ends,
-/// and outlives a power cut: only of records that are safe on the disk, when the file is opened and closed, with its
-/// first record, and after some thousand. `time`, `report` and the store are used by one thread at a time.
+/// what remains: a full disk, a file that cannot be renamed, another format. `registry` is told where the audit ends:
+/// when the file is opened and closed, with the first record and after each thousand. `time`, `report` and the store
+/// are used by one thread at a time.
 caf::expected<std::unique_ptr<audit_store>> open_mended_audit_store(const store_root& root, const broker_config& config,
                                                                     const clock& time,
                                                                     std::shared_ptr<file_registry> registry,
