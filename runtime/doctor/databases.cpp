@@ -48,6 +48,22 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
   return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
 }
 
+findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection& x) {
+  findings result;
+  if (!x.early_keys.empty())
+    result.push_back(
+      {severity::problem, "ledger", db, x.early_keys + "; another program changed _sluice_keys or _sluice_meta",
+       "compare with a backup; do not repeat a write of before the change, but look whether it was applied"});
+  for (const auto& trigger : x.triggers_into_ledger)
+    result.push_back(
+      {severity::warning, "ledger", db,
+       "the " + trigger
+         + " has a table of the ledger in its text: the broker refuses statements that would write there, "
+           "and another program's statements would change the ledger",
+       "look at it in sqlite_schema, and drop it"});
+  return result;
+}
+
 findings judge_schema(const std::string& db, const sqlite::inspection& x) {
   if (x.double_quoted.empty())
     return {};
@@ -86,6 +102,8 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal) {
   if (x) {
     findings out{judge_pages(db, *x), judge_ledger(db, *x)};
+    for (auto& found : judge_keys_and_triggers(db, *x))
+      out.push_back(std::move(found));
     for (auto& schema : judge_schema(db, *x))
       out.push_back(std::move(schema));
     return out;

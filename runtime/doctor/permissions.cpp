@@ -45,6 +45,19 @@ void check_folder(const fs::path& root, uid_t uid, findings& out) {
                           "written in it, not even one that may be written itself, because "
                           "its write-ahead log lies beside it",
                           "chown or chmod the folder, or run as its owner"));
+  if (x && (x->st_mode & 02U) != 0)
+    out.push_back(
+      trouble(severity::warning, "store",
+              fmt::format("the folder has the mode {:o}: every user may {}put files there, which would be "
+                          "taken for databases or their write-ahead logs",
+                          x->st_mode & 07777U, (x->st_mode & 01000U) != 0 ? "" : "replace or delete databases, and "),
+              "chmod o-w the folder"));
+  else if (x && (x->st_mode & 020U) != 0)
+    out.push_back(
+      trouble(severity::note, "store",
+              fmt::format("the folder has the mode {:o}: users of its group may replace or delete databases",
+                          x->st_mode & 07777U),
+              "chmod g-w the folder, unless they have to"));
 }
 
 void check_own_folder(const fs::path& folder, uid_t uid, findings& out) {
@@ -136,6 +149,15 @@ void check_database(const fs::path& root, const std::string& name, uid_t uid, fi
   for (const auto* suffix : {"", "-wal", "-shm"}) {
     auto subject = name + suffix;
     auto x = look(root / subject);
+    if (x && S_ISREG(x->st_mode) && x->st_nlink > 1)
+      out.push_back(trouble(
+        severity::problem, name,
+        fmt::format("{} has another hard link, under which another program would use it with "
+                    "another write-ahead log{}",
+                    subject, *suffix == '\0' ? ": requests to this database are refused as invalid_request" : ""),
+        fmt::format("find the other name (find / -xdev -inum {}) and remove the one that is not "
+                    "wanted",
+                    x->st_ino)));
     if (!x || S_ISLNK(x->st_mode) || (bits_for(*x, uid) & read_write) == read_write)
       continue;
     out.push_back(trouble(severity::problem, name,
