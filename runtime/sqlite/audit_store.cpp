@@ -292,6 +292,8 @@ caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, u
   auto commits = reader->after(seq, at_a_time);
   if (!commits)
     return std::move(commits.error());
+  if (auto looked = reader->find_missing_keys(*commits); !looked)
+    return std::move(looked.error());
   return ledger_page{std::move(*commits), reader->epoch()};
 }
 

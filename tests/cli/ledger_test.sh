@@ -87,6 +87,20 @@ test_a_ledger_without_an_older_commit_is_told_by_doctor_and_verify_and_repaired(
   repairs
 }
 
+test_keys_that_are_missing_far_back_are_told_by_doctor_and_verify_and_repaired() {
+  prepare
+  for ((x = 0; x < 20; x++)); do
+    exits 0 sluice exec app.db "INSERT INTO t VALUES (0)"
+  done
+  exits 0 sluice audit verify
+  sluice stop >/dev/null
+  sqlite3 app.db "DELETE FROM _sluice_keys WHERE key = 'k1'"
+  exits 1 sluice audit verify
+  has "$err" "app.db: commit 2 in it is broken: its idempotency keys are missing"
+  sluice stop >/dev/null
+  repairs
+}
+
 test_an_older_copy_is_refused_and_repaired_and_its_numbers_are_not_given_again() {
   prepare
   cp app.db copy
