@@ -4,10 +4,8 @@
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
 #include "runtime/private_folder.hpp"
-#include "runtime/sqlite/audit_store.hpp"
 #include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
-#include "runtime/sqlite/leftovers.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -58,6 +56,8 @@ void broker_core::start(caf::actor_system* in) {
   // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
   static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
   complete_audit();
+  // Then the audit has been asked to read every ledger, before anybody can ask what is in it.
+  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
 }
 
 void broker_core::spawn(caf::actor_system* in) {
@@ -87,62 +87,6 @@ void broker_core::spawn(caf::actor_system* in) {
   parts.restart_limit = config.restart_limit;
   parts.restart_window = config.restart_window;
   actors->set(system->spawn(supervisor, std::move(parts)));
-}
-
-void broker_core::complete_audit() {
-  // A crash may have kept records from the audit of databases that nobody opens this time.
-  auto known = sqlite::audited_databases(root.audit_path());
-  if (!known)
-    return;
-  for (const auto& db : *known)
-    caf::anon_send(actors->supervisor(), attach_atom{}, db);
-  audited_ = std::move(*known);
-}
-
-void broker_core::remove_leftovers() {
-  auto names = audited_;
-  for (auto* slot : actors->slots())
-    names.push_back(slot->name());
-  for (const auto& name : names)
-    // The name may lead elsewhere by now.
-    if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
-      if (files_of(name)->check_place())
-        sqlite::remove_leftovers(root.path_of(name));
-  sqlite::remove_leftovers(root.audit_path());
-  sqlite::remove_leftovers(root.buffer_path());
-  sqlite::remove_leftovers(root.logs_path());
-  for (const auto& [name, files] : files_) {
-    files->note_closed();
-    for (const auto& event : files->take_events())
-      warn(name + ": " + event.text);
-  }
-}
-
-std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db) {
-  std::lock_guard guard{mutex_};
-  if (!registry_)
-    registry_ = std::make_shared<file_registry>(root.folder() / "files.json");
-  if (!file_claims_)
-    file_claims_ = std::make_shared<sqlite::file_claims>();
-  auto& known = files_[db];
-  if (known)
-    return known;
-  sqlite::file_guard::settings x;
-  x.path = root.path_of(db);
-  x.name = db;
-  x.set_aside = root.folder() / "set-aside";
-  x.registry = registry_;
-  x.claims = file_claims_;
-  x.now_us = [this] { return wall_us(time); };
-  x.resolve = [this, db]() -> caf::error {
-    auto found = root.resolve(db);
-    if (!found)
-      return std::move(found.error());
-    if (*found != db)
-      return make_error(errc::invalid_request, "db '" + db + "' leads to another file than before");
-    return {};
-  };
-  return known = std::make_shared<sqlite::file_guard>(std::move(x));
 }
 
 bool broker_core::begin_to_close() {

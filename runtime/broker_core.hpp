@@ -69,7 +69,8 @@ struct broker_core {
   broker_core& operator=(const broker_core&) = delete;
   ~broker_core();
 
-  /// Spawns the actors in `in`, or in a system of its own when null, and waits until they are there.
+  /// Spawns the actors in `in`, or in a system of its own when null. Waits until they are there, and until the audit has
+  /// been asked to read the ledgers: what is listed of it then includes what a killed broker left in these alone.
   void start(caf::actor_system* in);
 
   /// Ends the actors in order. Nothing, or what was lost by it, the first time. Idempotent, thread-safe.
@@ -84,6 +85,9 @@ struct broker_core {
 
   /// Forgets the actors, which have been killed, as if the process had been.
   void abandon();
+
+  /// What is known of the files; made on first use. Thread-safe.
+  std::shared_ptr<file_registry> registry();
 
   /// What the connections to a database share; made on first use. Thread-safe.
   std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);

@@ -118,7 +118,9 @@ audit_actor spawn_audit(broker_core& core) {
     core.log->push(log_level::error, "audit", text);
     core.warn(text);
   };
-  auto open = [&core, report] { return sqlite::open_mended_audit_store(core.root, core.config, core.time, report); };
+  auto open = [&core, report] {
+    return sqlite::open_mended_audit_store(core.root, core.config, core.time, core.registry(), report);
+  };
   return spawn_blocking(core, audit, audit_store_opener{open}, core.shown);
 }
 

@@ -10,12 +10,16 @@
 #include <fstream>
 #include <sstream>
 #include <unistd.h>
+#include <utility>
 
 namespace sluice {
 
 namespace {
 
 using nlohmann::json;
+
+// No database has this name: those that lead into `.sluice/` are refused.
+constexpr const char* audit_name = ".sluice/audit.db";
 
 json to_json(const file_record& x) {
   json result{{"database", as_json(x.database)},
@@ -59,6 +63,17 @@ std::optional<file_record> from_json(const json& x) {
   }
 }
 
+json to_json(const audit_end& x) { return {{"seq", x.seq}, {"hash", x.hash}}; }
+
+std::optional<audit_end> end_from_json(const json& all, const char* name) {
+  try {
+    const auto& x = all.at(name);
+    return audit_end{x.at("seq").get<uint64_t>(), x.at("hash").get<std::string>()};
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
 } // namespace
 
 bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept {
@@ -79,8 +94,17 @@ file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)
   if (!all.is_object())
     return;
   for (auto i = all.begin(); i != all.end(); ++i)
-    if (auto record = from_json(*i))
+    if (i.key() == audit_name)
+      read_audit_end(*i);
+    else if (auto record = from_json(*i))
       records_[i.key()] = *record;
+}
+
+void file_registry::read_audit_end(const json& x) {
+  kept_end_ = end_from_json(x, "kept");
+  noted_end_ = end_from_json(x, "noted");
+  auto boot = x.find("boot");
+  noted_boot_ = boot != x.end() && boot->is_string() ? boot->get<std::string>() : std::string{};
 }
 
 std::optional<file_record> file_registry::find(const std::string& db) const {
@@ -98,8 +122,52 @@ void file_registry::put(const std::string& db, const file_record& x) {
   save();
 }
 
+std::vector<std::string> file_registry::names() const {
+  std::lock_guard guard{mutex_};
+  std::vector<std::string> result;
+  for (const auto& [db, record] : records_)
+    result.push_back(db);
+  return result;
+}
+
+std::optional<audit_end> file_registry::known_audit_end(std::string_view boot) const {
+  std::lock_guard guard{mutex_};
+  if (expected_end_)
+    return expected_end_;
+  return noted_end_ && !boot.empty() && boot == noted_boot_ ? noted_end_ : kept_end_;
+}
+
+void file_registry::expect_audit_end(const audit_end& x) {
+  std::lock_guard guard{mutex_};
+  expected_end_ = x;
+}
+
+void file_registry::note_audit_end(const audit_end& x, std::string_view boot) {
+  std::lock_guard guard{mutex_};
+  expected_end_ = x;
+  auto is_known = noted_end_ == x && noted_boot_ == boot;
+  noted_end_ = x;
+  noted_boot_ = boot;
+  if (!is_known)
+    save();
+}
+
+void file_registry::keep_audit_end(const audit_end& x) {
+  std::lock_guard guard{mutex_};
+  expected_end_ = x;
+  auto had_note = std::exchange(noted_end_, std::nullopt).has_value();
+  if (std::exchange(kept_end_, x) != x || had_note)
+    save();
+}
+
 void file_registry::save() const {
   auto all = json::object();
+  if (kept_end_)
+    all[audit_name]["kept"] = to_json(*kept_end_);
+  if (noted_end_) {
+    all[audit_name]["noted"] = to_json(*noted_end_);
+    all[audit_name]["boot"] = noted_boot_;
+  }
   for (const auto& [db, record] : records_)
     all[db] = to_json(record);
   auto text = dump(all) + '\n';

@@ -2,12 +2,16 @@
 
 #include "runtime/file_identity.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace sluice {
 
@@ -33,13 +37,23 @@ struct file_record {
   friend bool operator==(const file_record&, const file_record&) = default;
 };
 
-/// Whether the write-ahead log beside the database at `path` was written for another file, as `x` has it, than lies there
-/// now. Opens nothing. Opened together, the two are one damaged database.
+/// The last record of the audit.
+struct audit_end {
+  /// 0 before the first record.
+  uint64_t seq = 0;
+  /// Its hash, in hex.
+  std::string hash;
+
+  friend bool operator==(const audit_end&, const audit_end&) = default;
+};
+
+/// Whether the write-ahead log beside the database at `path` was written for another file, as `x` has it, than lies
+/// there now. Opens nothing. Opened together, the two are one damaged database.
 bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept;
 
-/// The file `.sluice/files.json`: lets the next broker tell a write-ahead log of the database from one that belongs to a
-/// file which was replaced, and see what changed while no broker ran. A file that is missing or damaged counts as empty;
-/// one that cannot be written is done without. Thread-safe.
+/// The file `.sluice/files.json`: lets the next broker tell a write-ahead log of the database from one that belongs to
+/// a file which was replaced, and see what changed while no broker ran, and that the audit does not end where it did. A
+/// file that is missing or damaged counts as empty; one that cannot be written is done without. Thread-safe.
 class file_registry {
 public:
   explicit file_registry(std::filesystem::path file);
@@ -49,12 +63,35 @@ public:
   /// Replaces the record of `db`; writes the file unless nothing has changed.
   void put(const std::string& db, const file_record& x);
 
+  /// The names of all records, in order.
+  std::vector<std::string> names() const;
+
+  /// The audit has this record, and maybe later ones; nothing when it is not known. @param boot this start of the
+  /// machine, as `clock::boot`
+  std::optional<audit_end> known_audit_end(std::string_view boot) const;
+
+  /// What this process has written. Not written to the file.
+  void expect_audit_end(const audit_end& x);
+
+  /// The same, written to the file for as long as the machine is not started anew: a power cut may take the record
+  /// back.
+  void note_audit_end(const audit_end& x, std::string_view boot);
+
+  /// The same, of a record that is safe on the disk.
+  void keep_audit_end(const audit_end& x);
+
 private:
+  void read_audit_end(const nlohmann::json& x);
   void save() const;
 
   const std::filesystem::path file_;
   mutable std::mutex mutex_;
   std::map<std::string, file_record> records_;
+  std::optional<audit_end> kept_end_;
+  std::optional<audit_end> noted_end_;
+  // When the machine had this id.
+  std::string noted_boot_;
+  std::optional<audit_end> expected_end_;
 };
 
 } // namespace sluice

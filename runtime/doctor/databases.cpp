@@ -1,6 +1,9 @@
 #include "runtime/doctor/databases.hpp"
 
+#include "runtime/file_registry.hpp"
+#include "runtime/machine_clock.hpp"
 #include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/audit_end.hpp"
 #include "runtime/sqlite/private_file.hpp"
 
 #include <fmt/format.h>
@@ -45,6 +48,22 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
   return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
 }
 
+findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection& x) {
+  findings result;
+  if (!x.early_keys.empty())
+    result.push_back(
+      {severity::problem, "ledger", db, x.early_keys + "; another program changed _sluice_keys or _sluice_meta",
+       "compare with a backup; do not repeat a write of before the change, but look whether it was applied"});
+  for (const auto& trigger : x.triggers_into_ledger)
+    result.push_back(
+      {severity::warning, "ledger", db,
+       "the " + trigger
+         + " has a table of the ledger in its text: the broker refuses statements that would write there, "
+           "and another program's statements would change the ledger",
+       "look at it in sqlite_schema, and drop it"});
+  return result;
+}
+
 findings judge_schema(const std::string& db, const sqlite::inspection& x) {
   if (x.double_quoted.empty())
     return {};
@@ -83,6 +102,8 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal) {
   if (x) {
     findings out{judge_pages(db, *x), judge_ledger(db, *x)};
+    for (auto& found : judge_keys_and_triggers(db, *x))
+      out.push_back(std::move(found));
     for (auto& schema : judge_schema(db, *x))
       out.push_back(std::move(schema));
     return out;
@@ -105,7 +126,7 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
            "see permissions; if those are good, check the disk"}};
 }
 
-findings judge_ledgers(const std::filesystem::path& root) {
+findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped) {
   auto file = root / ".sluice/audit.db";
   caf::expected<std::vector<sqlite::ledger_problem>> found{caf::none};
   auto source = sqlite::ledgers_without_traces(root);
@@ -116,7 +137,7 @@ findings judge_ledgers(const std::filesystem::path& root) {
   findings result;
   for (const auto& x : *found)
     // What is wrong with it alone its inspection tells.
-    if (!x.in_itself)
+    if (!x.in_itself && !skipped.contains(x.db))
       result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair});
   return result;
 }
@@ -125,8 +146,8 @@ findings judge_files_set_aside(const std::filesystem::path& audit) {
   findings result;
   for (const auto& name : sqlite::files_set_aside(audit))
     result.push_back({severity::warning, "audit", ".sluice/" + name,
-                      "an audit file that was damaged; it has records, above all of reads and refusals, that the "
-                      "audit of today lacks",
+                      "an audit file that was damaged, emptied or exchanged; its records, above all of reads and "
+                      "refusals, are missing in the audit of today",
                       "keep a copy if you need the proof; sluice doctor ROOT --repair acknowledges it"});
   return result;
 }
@@ -143,8 +164,20 @@ finding judge_sqlite() {
           "nothing, unless foreign_openers names somebody"};
 }
 
-finding check_audit(const std::filesystem::path& file) {
+finding check_audit(const std::filesystem::path& root) {
   const std::string subject = ".sluice/audit.db";
+  auto file = root / subject;
+  // Before the audit: a broker that writes meanwhile only adds to it.
+  file_registry registry{root / ".sluice/files.json"};
+  caf::expected<std::string> missing{caf::none};
+  auto source = sqlite::ledgers_without_traces(root);
+  sqlite::look_without_traces(file, [&](bool immutable) {
+    missing = sqlite::find_missing_records(file, registry, machine_time().boot(), source, immutable);
+  });
+  if (missing && !missing->empty())
+    return {severity::problem, "audit", subject, *missing,
+            "if you moved it, stop the broker and move it back; otherwise the next broker, or sluice doctor ROOT "
+            "--repair, begins a new one and fills in what the ledgers know"};
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored))
     return {severity::ok, "audit", subject, "there is no audit yet"};

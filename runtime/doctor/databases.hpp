@@ -5,6 +5,7 @@
 #include "runtime/sqlite/inspection.hpp"
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 namespace sluice::doctor {
@@ -17,8 +18,9 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
 /// rollback journal lies beside it, as `sqlite::has_rollback_journal` tells
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal = false);
 
-/// Those ledgers of the store `root` that contradict its audit.
-findings judge_ledgers(const std::filesystem::path& root);
+/// Those ledgers of the store `root` that contradict its audit. @param skipped databases at whose paths other files lie
+/// than those that the broker works with
+findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped = {});
 
 /// The damaged files that were set aside in the place of the audit file `audit`.
 findings judge_files_set_aside(const std::filesystem::path& audit);
@@ -26,7 +28,7 @@ findings judge_files_set_aside(const std::filesystem::path& audit);
 /// Whether SQLite itself has a bug that matters here.
 finding judge_sqlite();
 
-/// Whether the chain of the audit file is whole.
-finding check_audit(const std::filesystem::path& file);
+/// Whether the chain of the audit of the store `root` is whole, and has what a broker has written last.
+finding check_audit(const std::filesystem::path& root);
 
 } // namespace sluice::doctor

@@ -13,12 +13,14 @@
 #include "runtime/file_registry.hpp"
 #include "runtime/sqlite/audit_store.hpp"
 #include "runtime/sqlite/journal_recovery.hpp"
+#include "runtime/sqlite/left_log.hpp"
 #include "runtime/store_status.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,7 +60,11 @@ public:
       ask_leader();
     leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
     add(check_disk(root_, largest_log()));
-    add(check_files(root_, databases_, leader_));
+    auto files = check_files(root_, databases_, leader_);
+    for (const auto& x : files)
+      if (x.severity == severity::problem)
+        exchanged_.insert(x.subject);
+    add(std::move(files));
     look_into_databases();
     look_into_own_files();
     return std::move(out_);
@@ -132,8 +138,9 @@ private:
                     ""});
         continue;
       }
-      // With that log it would be another database.
-      if (auto record = registry.find(name); record && has_log_of_another_file(*record, root_ / name))
+      // With another log, or without its own, it would be another database.
+      auto record = registry.find(name);
+      if (exchanged_.contains(name) || (record && sqlite::has_foreign_log(*record, root_ / name)))
         continue;
       auto journal = sqlite::journal_of(root_ / name);
       add(judge_journal(name, journal, others));
@@ -143,9 +150,9 @@ private:
 
   void look_into_own_files() {
     auto folder = root_ / ".sluice";
-    add(check_audit(folder / "audit.db"));
+    add(check_audit(root_));
     add(judge_files_set_aside(folder / "audit.db"));
-    add(judge_ledgers(root_));
+    add(judge_ledgers(root_, exchanged_));
     for (const auto* name : {"logs.db", "buffer.db"}) {
       std::error_code ignored;
       if (!fs::exists(folder / name, ignored))
@@ -168,6 +175,8 @@ private:
   sqlite::inspection_options how_{options_.deep,
                                   options_.deep ? std::chrono::milliseconds{0} : sqlite::inspection_options{}.budget};
   std::vector<std::string> databases_;
+  // At their paths lie other files than those that the broker works with.
+  std::set<std::string> exchanged_;
   pid_t leader_ = 0;
   findings out_;
 };

@@ -1,9 +1,12 @@
 #include "runtime/doctor/files.hpp"
 
 #include "runtime/file_registry.hpp"
+#include "runtime/sqlite/left_log.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <optional>
+#include <set>
+#include <sys/stat.h>
 
 namespace sluice::doctor {
 
@@ -13,33 +16,53 @@ namespace fs = std::filesystem;
 
 constexpr const char* files_page = "see docs/files.md";
 
-// The files of a process that have no name any more, or another one, as /proc calls them.
-std::vector<std::string> nameless_files_of(pid_t pid) {
+// What a process has open.
+struct held_files {
+  // Of those that have no name any more, the last one, as /proc has it.
+  std::set<std::string> nameless;
+  std::set<file_identity> all;
+};
+
+held_files files_held_by(pid_t pid) {
   constexpr std::string_view mark = " (deleted)";
-  std::vector<std::string> result;
+  held_files result;
   std::error_code hidden;
   for (const auto& entry : fs::directory_iterator{"/proc/" + std::to_string(pid) + "/fd", hidden}) {
     std::error_code gone;
     auto name = fs::read_symlink(entry.path(), gone).string();
     if (name.ends_with(mark))
-      result.push_back(name.substr(0, name.size() - mark.size()));
+      result.nameless.insert(name.substr(0, name.size() - mark.size()));
+    struct stat info {};
+    if (stat(entry.path().c_str(), &info) == 0 && S_ISREG(info.st_mode))
+      result.all.insert({static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)});
   }
   return result;
 }
 
+// The file that the broker opened under this name; nothing where it has noted none.
+std::optional<file_identity> noted_file(const std::optional<file_record>& record, std::string_view suffix) {
+  if (!record || suffix == "-shm")
+    return std::nullopt;
+  return suffix.empty() ? std::optional{record->database} : record->log;
+}
+
 void check_open_files(const fs::path& root, const std::vector<std::string>& databases, pid_t leader, findings& out) {
-  auto nameless = nameless_files_of(leader);
+  auto held = files_held_by(leader);
+  file_registry registry{root / ".sluice/files.json"};
   for (const auto& db : databases)
     for (const auto* suffix : {"", "-wal", "-shm"}) {
       auto file = (root / db).string() + suffix;
-      if (std::find(nameless.begin(), nameless.end(), file) == nameless.end())
+      auto noted = noted_file(registry.find(db), suffix);
+      // One that was moved has a name still.
+      auto is_elsewhere = noted && held.all.contains(*noted) && identity_of(file) != noted;
+      if (!is_elsewhere && !held.nameless.contains(file))
         continue;
-      out.push_back({severity::problem, "files", db,
-                     fmt::format("{}{} was removed or replaced while the broker (process {}) has it open; the broker "
-                                 "notices with its next request to this database",
-                                 db, suffix, leader),
-                     fmt::format("send a request to {} before anything else happens to the broker; {}", db,
-                                 files_page)});
+      out.push_back(
+        {severity::problem, "files", db,
+         fmt::format("{}{} was removed, moved or replaced while the broker (process {}) has it open; the broker "
+                     "notices with its next request to this database",
+                     db, suffix, leader),
+         fmt::format("send a request to {} before anything else happens to the broker; {}", db, files_page)});
       break;
     }
 }
@@ -47,9 +70,9 @@ void check_open_files(const fs::path& root, const std::vector<std::string>& data
 // What the last broker has left beside a file that is another one now.
 void check_record(const fs::path& root, const std::string& db, const file_registry& registry, findings& out) {
   auto record = registry.find(db);
-  if (record && has_log_of_another_file(*record, root / db))
+  if (record && sqlite::has_foreign_log(*record, root / db))
     out.push_back({severity::problem, "files", db,
-                   fmt::format("{} was replaced, and the write-ahead log of the old file still lies beside it", db),
+                   fmt::format("{} was replaced or overwritten, and the write-ahead log of the old file still lies beside it", db),
                    fmt::format("use it through sluice, which moves the log to .sluice/set-aside/ first; opened by "
                                "another program, the file would be damaged; {}",
                                files_page)});

@@ -45,6 +45,19 @@ void check_folder(const fs::path& root, uid_t uid, findings& out) {
                           "written in it, not even one that may be written itself, because "
                           "its write-ahead log lies beside it",
                           "chown or chmod the folder, or run as its owner"));
+  if (x && (x->st_mode & 02U) != 0)
+    out.push_back(
+      trouble(severity::warning, "store",
+              fmt::format("the folder has the mode {:o}: every user may {}put files there, which would be "
+                          "taken for databases or their write-ahead logs",
+                          x->st_mode & 07777U, (x->st_mode & 01000U) != 0 ? "" : "replace or delete databases, and "),
+              "chmod o-w the folder"));
+  else if (x && (x->st_mode & 020U) != 0)
+    out.push_back(
+      trouble(severity::note, "store",
+              fmt::format("the folder has the mode {:o}: users of its group may replace or delete databases",
+                          x->st_mode & 07777U),
+              "chmod g-w the folder, unless they have to"));
 }
 
 void check_own_folder(const fs::path& folder, uid_t uid, findings& out) {
@@ -80,12 +93,35 @@ std::vector<std::string> own_files(const fs::path& folder) {
   return result;
 }
 
+// Logs that were kept lie in it (runtime/sqlite/file_guard_changes.cpp).
+constexpr std::string_view kept_logs = "set-aside";
+
+void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid, findings& out) {
+  if (x.st_uid != uid)
+    out.push_back(trouble(severity::problem, subject,
+                          fmt::format("{} belongs to uid {}, not to uid {}: the next broker gives it another name, and "
+                                      "the logs in it with it",
+                                      subject, x.st_uid, uid),
+                          "look at what is in it, then move or delete it"));
+  if ((x.st_mode & 077U) != 0)
+    out.push_back(
+      trouble(severity::warning, subject,
+              fmt::format("{} has the mode {:o}: others may read the logs in it", subject, x.st_mode & 07777U),
+              "chmod 700 " + subject));
+  if (uid != 0 && x.st_uid == uid && (x.st_mode & 0700U) != 0700)
+    out.push_back(trouble(severity::problem, subject,
+                          subject + " may not be entered and written by its owner: no log can be kept there",
+                          "chmod 700 " + subject));
+}
+
 // What is the broker's alone: nobody else's, and nobody else may look.
 void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
   auto subject = ".sluice/" + name;
   auto x = look(folder / name);
   if (!x || S_ISSOCK(x->st_mode))
     return;
+  if (S_ISDIR(x->st_mode) && name == kept_logs)
+    return check_kept_logs(subject, *x, uid, out);
   if (!S_ISREG(x->st_mode))
     return out.push_back(trouble(severity::problem, subject, subject + " is no regular file", "remove it"));
   if (x->st_uid != uid)
@@ -113,6 +149,15 @@ void check_database(const fs::path& root, const std::string& name, uid_t uid, fi
   for (const auto* suffix : {"", "-wal", "-shm"}) {
     auto subject = name + suffix;
     auto x = look(root / subject);
+    if (x && S_ISREG(x->st_mode) && x->st_nlink > 1)
+      out.push_back(trouble(
+        severity::problem, name,
+        fmt::format("{} has another hard link, under which another program would use it with "
+                    "another write-ahead log{}",
+                    subject, *suffix == '\0' ? ": requests to this database are refused as invalid_request" : ""),
+        fmt::format("find the other name (find / -xdev -inum {}) and remove the one that is not "
+                    "wanted",
+                    x->st_ino)));
     if (!x || S_ISLNK(x->st_mode) || (bits_for(*x, uid) & read_write) == read_write)
       continue;
     out.push_back(trouble(severity::problem, name,

@@ -1,11 +1,13 @@
 #include "runtime/doctor/repair.hpp"
 
 #include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/audit_end.hpp"
 #include "runtime/sqlite/audit_file.hpp"
 #include "runtime/sqlite/audit_reconciler.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/inspection.hpp"
 #include "runtime/sqlite/ledger_repair.hpp"
+#include "runtime/sqlite/left_log.hpp"
 #include "runtime/sqlite/leftovers.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/store_status.hpp"
@@ -33,6 +35,9 @@ public:
   repair_actions run() {
     for (const auto& x : find_database_files(root_.path()))
       know(x.name);
+    for (const auto& name : registry_->names())
+      if (is_canonical(name))
+        know(name);
     read_audit();
     set_audit_aside();
     for (const auto& name : names_)
@@ -42,6 +47,8 @@ public:
     for (const auto& path : {root_.logs_path(), root_.buffer_path()})
       set_damaged_aside(path);
     remove_leftovers();
+    for (const auto& files : written_)
+      files->note_closed();
     return std::move(out_);
   }
 
@@ -49,6 +56,11 @@ private:
   static bool exists(const fs::path& path) {
     std::error_code ignored;
     return fs::exists(path, ignored);
+  }
+
+  bool is_canonical(const std::string& name) const {
+    auto resolved = root_.resolve(name);
+    return resolved && *resolved == name;
   }
 
   void did(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
@@ -59,17 +71,24 @@ private:
   // Before it is opened for the first time: a log that belongs to another file is moved away.
   void know(const std::string& name) {
     auto record = registry_->find(name);
-    if (!names_.insert(name).second || !record || !has_log_of_another_file(*record, root_.path_of(name)))
+    if (!names_.insert(name).second || !record || !sqlite::has_foreign_log(*record, root_.path_of(name)))
       return;
+    auto files = files_of(name);
+    if (files->check_place())
+      tell_events(name, *files);
+  }
+
+  std::unique_ptr<sqlite::file_guard> files_of(const std::string& name) {
     sqlite::file_guard::settings x;
     x.path = root_.path_of(name);
     x.name = name;
     x.set_aside = root_.folder() / "set-aside";
     x.registry = registry_;
     x.now_us = [this] { return wall_us(time_); };
-    sqlite::file_guard files{std::move(x)};
-    if (!files.check_place())
-      return;
+    return std::make_unique<sqlite::file_guard>(std::move(x));
+  }
+
+  void tell_events(const std::string& name, sqlite::file_guard& files) {
     for (const auto& event : files.take_events()) {
       did(name, event.text);
       note(request_type::file_event, name, {}).status = event.what;
@@ -85,7 +104,7 @@ private:
       return;
     for (const auto& name : *names) {
       // The audit is a file that anybody may have changed.
-      if (auto resolved = root_.resolve(name); !resolved || *resolved != name)
+      if (!is_canonical(name))
         continue;
       know(name);
       if (!head)
@@ -95,13 +114,28 @@ private:
     }
   }
 
+  // Why the audit file cannot be gone on with; empty when it can.
+  std::string find_audit_damage() const {
+    if (exists(root_.audit_path())) {
+      auto verdict = sqlite::verify_audit_file(root_.audit_path());
+      if (!verdict)
+        return code_of(verdict.error()) == errc::corrupt ? describe(verdict.error()).message : std::string{};
+      if (verdict->broken > 0)
+        return verdict->reason;
+    }
+    auto missing = sqlite::find_missing_records(root_.audit_path(), *registry_, time_.boot(), source_);
+    return missing ? *missing : std::string{};
+  }
+
   void set_audit_aside() {
-    if (!exists(root_.audit_path()))
+    auto reason = find_audit_damage();
+    if (reason.empty())
       return;
-    auto verdict = sqlite::verify_audit_file(root_.audit_path());
-    if (verdict ? verdict->broken == 0 : code_of(verdict.error()) != errc::corrupt)
+    if (!exists(root_.audit_path())) {
+      did(".sluice/audit.db", "it was missing (" + reason + "); a new one was begun");
+      note(request_type::audit_gap, {}, {});
       return;
-    auto reason = verdict ? verdict->reason : describe(verdict.error()).message;
+    }
     auto kept = sqlite::set_file_aside(root_.audit_path(), wall_us(time_));
     if (!kept)
       return could_not(".sluice/audit.db", "it is damaged, and cannot be renamed", kept.error());
@@ -116,6 +150,9 @@ private:
     auto found = known_.find(name);
     auto is_ours = found != known_.end();
     const auto known = is_ours ? found->second : sqlite::judged_comparison{};
+    // What others did before is told here. Of the rest the next broker is not to think that others did it.
+    auto files = files_of(name);
+    auto is_noted = registry_->find(name) && files->before_open();
     auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);
     // What never was used through sluice is no matter of ours, whatever is wrong with it.
     if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
@@ -127,6 +164,10 @@ private:
     std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
     if (done->epoch.id.empty())
       return;
+    if (is_noted) {
+      tell_events(name, *files);
+      written_.push_back(std::move(files));
+    }
     note(request_type::ledger_epoch, name, done->epoch.id).commit_seq = done->epoch.first;
     note(request_type::repair, name, fmt::format("{}", fmt::join(done->actions, "; ")));
     standings_.emplace(name, std::move(done->standing));
@@ -172,6 +213,7 @@ private:
       if (auto found = (*store)->compare(name); found && !found->missing.empty())
         if (auto appended = (*store)->append(found->missing); !appended)
           return appended;
+    registry_->keep_audit_end((*store)->sync() ? (*store)->end() : audit_end{});
     return caf::unit;
   }
 
@@ -224,6 +266,8 @@ private:
   std::map<std::string, sqlite::judged_comparison> known_;
   std::map<std::string, ledger_standing> standings_;
   std::vector<audit_record> records_;
+  // Of databases that the repair has written to.
+  std::vector<std::unique_ptr<sqlite::file_guard>> written_;
   repair_actions out_;
 };
 

@@ -24,6 +24,8 @@ caf::expected<std::string> find_break(const std::string& db, const ledger_source
       auto number = std::to_string(x.seq);
       if (in_epoch && !x.intact)
         return "commit " + number + " in it is broken: the record does not match its hash";
+      if (in_epoch && !x.has_keys)
+        return "commit " + number + " in it is broken: its idempotency keys are missing";
       if (x.seq > page->epoch.first && x.seq != last + 1)
         return "commit " + number + " in it is broken: records before it are missing";
       if (x.seq > page->epoch.first && x.prev_hash != hash)

@@ -1,6 +1,7 @@
 #include "runtime/sqlite/audit_mending.hpp"
 
 #include "runtime/sqlite/audit_check.hpp"
+#include "runtime/sqlite/audit_end.hpp"
 #include "runtime/sqlite/file_watch.hpp"
 #include "runtime/sqlite/private_file.hpp"
 
@@ -12,24 +13,51 @@ namespace sluice::sqlite {
 
 namespace {
 
+// How many records of a killed broker can be removed without a trace.
+constexpr uint64_t records_between_notes = 1'000;
+
 class mended_store final : public audit_store {
 public:
-  mended_store(const store_root& root, const broker_config& config, const clock& time, mending_report report)
-    : root_(root), config_(config), time_(time), report_(std::move(report)), path_(root.audit_path()), files_(path_) {}
+  mended_store(const store_root& root, const broker_config& config, const clock& time,
+               std::shared_ptr<file_registry> registry, mending_report report)
+    : root_(root), config_(config), time_(time), registry_(std::move(registry)), report_(std::move(report)),
+      path_(root.audit_path()), files_(path_) {}
+
+  ~mended_store() override {
+    try {
+      if (store_ && store_->sync())
+        registry_->keep_audit_end(store_->end());
+    } catch (...) {
+      // What was known before is still true.
+    }
+  }
+  mended_store(const mended_store&) = delete;
+  mended_store& operator=(const mended_store&) = delete;
 
   caf::expected<void> start() {
-    auto opened = open();
-    return opened || code_of(opened.error()) != errc::corrupt ? std::move(opened) : begin_anew(opened.error());
+    if (auto opened = open_any(); !opened)
+      return opened;
+    auto missing = sqlite::find_missing_records(path_, *registry_, time_.boot(), ledgers_of(root_));
+    if (missing && !missing->empty())
+      return begin_anew(make_error(errc::corrupt, *missing));
+    note_end();
+    return caf::unit;
   }
 
   caf::expected<void> append(std::span<audit_record> records) override {
     if (auto there = look_after_file(); !there)
       return there;
     auto done = store_->append(records);
-    if (done || code_of(done.error()) != errc::corrupt)
+    if (!done && code_of(done.error()) == errc::corrupt) {
+      auto mended = begin_anew(done.error());
+      done = mended ? store_->append(records) : std::move(mended);
+    }
+    if (!done)
       return done;
-    auto mended = begin_anew(done.error());
-    return mended ? store_->append(records) : std::move(mended);
+    registry_->expect_audit_end(store_->end());
+    if (store_->end().seq >= note_at_)
+      note_end();
+    return caf::unit;
   }
 
   caf::expected<ledger_comparison> compare(const std::string& db) override {
@@ -57,6 +85,17 @@ public:
   }
 
 private:
+  caf::expected<void> open_any() {
+    auto opened = open();
+    return opened || code_of(opened.error()) != errc::corrupt ? std::move(opened) : begin_anew(opened.error());
+  }
+
+  void note_end() {
+    auto end = store_->end();
+    registry_->note_audit_end(end, time_.boot());
+    note_at_ = end.seq == 0 ? 1 : end.seq + records_between_notes;
+  }
+
   caf::expected<void> open() {
     store_.reset();
     auto opened = open_audit_store(root_, config_);
@@ -79,12 +118,15 @@ private:
     if (!store_)
       return start();
     auto moved = files_.moved();
-    if (!moved && !files_.log_moved())
-      return caf::unit;
+    if (!moved && !files_.log_moved()) {
+      auto same = store_->check_end();
+      return same ? std::move(same) : begin_anew(same.error());
+    }
     store_.reset();
     if (moved)
       files_.remove_stale_log();
-    auto opened = start();
+    // What the file lacks that is in the place of a moved one is told in any case.
+    auto opened = moved ? open_any() : start();
     if (!opened)
       return opened;
     if (!moved) {
@@ -98,6 +140,8 @@ private:
   caf::expected<void> begin_anew(const caf::error& why) {
     store_.reset();
     for (auto& name : salvaged_names())
+      names_.insert(std::move(name));
+    for (auto& name : registered_names())
       names_.insert(std::move(name));
     auto kept = set_file_aside(path_, wall_us(time_));
     if (!kept)
@@ -115,6 +159,17 @@ private:
     return names ? std::move(*names) : std::vector<std::string>{};
   }
 
+  // Those whose files may be opened: not with the log of another one.
+  std::vector<std::string> registered_names() const {
+    auto names = registry_->names();
+    std::erase_if(names, [&](const std::string& name) {
+      auto resolved = root_.resolve(name);
+      auto record = registry_->find(name);
+      return !resolved || *resolved != name || (record && has_log_of_another_file(*record, root_.path_of(name)));
+    });
+    return names;
+  }
+
   caf::expected<void> complete(const std::string& kept, const std::string& text) {
     report_(text);
     std::vector<audit_record> records(1);
@@ -128,25 +183,34 @@ private:
       if (found)
         std::move(found->missing.begin(), found->missing.end(), std::back_inserter(records));
     }
-    return store_->append(records);
+    auto done = store_->append(records);
+    // In the place of a file that has gone, less than was known before is true.
+    registry_->keep_audit_end({});
+    note_end();
+    return done;
   }
 
   const store_root root_;
   const broker_config& config_;
   const clock& time_;
+  const std::shared_ptr<file_registry> registry_;
   mending_report report_;
   const std::filesystem::path path_;
-  std::unique_ptr<audit_store> store_;
+  std::unique_ptr<audit_file_port> store_;
   // Databases to complete a new file from.
   std::set<std::string> names_;
   file_watch files_;
+  // The record at which the end is noted next.
+  uint64_t note_at_ = 1;
 };
 
 } // namespace
 
 caf::expected<std::unique_ptr<audit_store>> open_mended_audit_store(const store_root& root, const broker_config& config,
-                                                                    const clock& time, mending_report report) {
-  auto store = std::make_unique<mended_store>(root, config, time, std::move(report));
+                                                                    const clock& time,
+                                                                    std::shared_ptr<file_registry> registry,
+                                                                    mending_report report) {
+  auto store = std::make_unique<mended_store>(root, config, time, std::move(registry), std::move(report));
   if (auto started = store->start(); !started)
     return std::move(started.error());
   return std::unique_ptr<audit_store>{std::move(store)};

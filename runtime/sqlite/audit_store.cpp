@@ -42,7 +42,7 @@ private:
   std::string text_;
 };
 
-class audit_file_store final : public audit_store {
+class audit_file_store final : public audit_file_port {
 public:
   audit_file_store(audit_file file, std::string root_text, ledger_source source)
     : file_(std::move(file)), root_text_(std::move(root_text)), source_(std::move(source)) {}
@@ -58,6 +58,9 @@ public:
       return std::move(found.error());
     return std::move(found->known);
   }
+  audit_end end() const override { return {static_cast<uint64_t>(head_.seq), to_hex(head_.hash)}; }
+  caf::expected<void> check_end() override;
+  bool sync() override;
 
 private:
   caf::expected<void> insert(std::span<audit_record> records, audit_head& head);
@@ -74,6 +77,7 @@ private:
   tables_cache tables_;
   // Commits that the ledger told of before their writer did: they are not to be there twice.
   std::unordered_map<std::string, uint64_t> recovered_;
+  prepared_statement last_;
   prepared_statement begin_;
   prepared_statement insert_;
   prepared_statement commit_;
@@ -89,7 +93,10 @@ caf::expected<void> audit_file_store::prepare() {
   for_each_field(row, [&](const char*, const auto&) { values += "?, "; });
   auto insert = "INSERT INTO audit(" + audit_columns() + ") VALUES (" + values + "?, ?)";
   const std::pair<prepared_statement*, std::string> statements[] = {
-    {&begin_, "BEGIN IMMEDIATE"}, {&insert_, insert}, {&commit_, "COMMIT"}};
+    {&last_, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"},
+    {&begin_, "BEGIN IMMEDIATE"},
+    {&insert_, insert},
+    {&commit_, "COMMIT"}};
   for (auto& [to, sql] : statements) {
     auto stmt = prepared_statement::prepare(file_.db, sql);
     if (!stmt)
@@ -97,6 +104,27 @@ caf::expected<void> audit_file_store::prepare() {
     *to = std::move(*stmt);
   }
   return caf::unit;
+}
+
+caf::expected<void> audit_file_store::check_end() {
+  auto row = last_.step();
+  auto seq = row && *row ? last_.integer(0) : 0;
+  auto is_same = row && seq == head_.seq && (!*row || last_.blob(1) == head_.hash);
+  last_.reset();
+  if (!row && code_of(row.error()) == errc::sql_error)
+    return make_error(errc::corrupt, "its tables were dropped by another program");
+  if (!row || is_same)
+    return caf::unit;
+  return make_error(errc::corrupt, "it ends with another record " + std::to_string(seq)
+                                     + " than the broker wrote, whose last one was " + std::to_string(head_.seq)
+                                     + ": another program changed it");
+}
+
+bool audit_file_store::sync() {
+  int frames = -1;
+  int moved = -1;
+  auto code = sqlite3_wal_checkpoint_v2(file_.db.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  return code == SQLITE_OK && frames == moved;
 }
 
 caf::expected<void> audit_file_store::append(std::span<audit_record> records) {
@@ -171,8 +199,8 @@ caf::expected<audit_verdict> audit_file_store::verify() {
     verdict->problems.push_back("the ledger of " + x.db + ": " + x.reason);
   for (const auto& name : files_set_aside(file_.path))
     verdict->problems.push_back(name
-                                + " was set aside because it was damaged; it has records that this audit lacks, "
-                                  "and `sluice doctor ROOT --repair` acknowledges it");
+                                + " was set aside because it was damaged, emptied or exchanged; its records are "
+                                  "missing in this audit, and `sluice doctor ROOT --repair` acknowledges it");
   return verdict;
 }
 
@@ -264,6 +292,8 @@ caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, u
   auto commits = reader->after(seq, at_a_time);
   if (!commits)
     return std::move(commits.error());
+  if (auto looked = reader->find_missing_keys(*commits); !looked)
+    return std::move(looked.error());
   return ledger_page{std::move(*commits), reader->epoch()};
 }
 
@@ -271,18 +301,19 @@ ledger_source ledgers_of(const store_root& root) {
   return [root](const std::string& db, uint64_t seq) { return read_ledger_page(root.path_of(db), seq); };
 }
 
-caf::expected<std::unique_ptr<audit_store>> open_audit_store(const std::filesystem::path& path, std::string root_text,
-                                                             ledger_source source, uint64_t page_cache_bytes) {
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::filesystem::path& path,
+                                                                 std::string root_text, ledger_source source,
+                                                                 uint64_t page_cache_bytes) {
   auto file = open_audit_file(path, root_text, page_cache_bytes);
   if (!file)
     return std::move(file.error());
   auto result = std::make_unique<audit_file_store>(std::move(*file), std::move(root_text), std::move(source));
   if (auto ready = result->prepare(); !ready)
     return std::move(ready.error());
-  return std::unique_ptr<audit_store>{std::move(result)};
+  return std::unique_ptr<audit_file_port>{std::move(result)};
 }
 
-caf::expected<std::unique_ptr<audit_store>> open_audit_store(const store_root& root, const broker_config& config) {
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_root& root, const broker_config& config) {
   return open_audit_store(root.audit_path(), root.path().string(), ledgers_of(root), config.page_cache_bytes);
 }
 

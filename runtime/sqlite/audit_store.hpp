@@ -2,6 +2,7 @@
 
 #include "actors/store.hpp"
 #include "runtime/config.hpp"
+#include "runtime/file_registry.hpp"
 #include "runtime/sqlite/ledger_reader.hpp"
 #include "runtime/store_root.hpp"
 
@@ -33,18 +34,32 @@ caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, u
 /// Reads the ledgers of the databases in `root`, some thousand commits at a time.
 ledger_source ledgers_of(const store_root& root);
 
+/// An audit on a file, which others may change.
+class audit_file_port : public audit_store {
+public:
+  /// The last record that was found or written.
+  virtual audit_end end() const = 0;
+
+  /// `errc::corrupt` when the file does not end with that record any more. Nothing is said of a file that cannot be
+  /// read.
+  virtual caf::expected<void> check_end() = 0;
+
+  /// Moves the write-ahead log to the file. Whether all records are safe on the disk now.
+  virtual bool sync() = 0;
+};
+
 /// Opens the audit file `path`, made (0600) when it is missing; one writer at a time. Its records belong to the store
 /// whose root reads `root_text`.
 ///
 /// It waits for no disk at each append: the loss of power may cost the last records, and the ledgers fill them in.
 /// `errc::corrupt` when the file is damaged or is no audit file, `protocol_mismatch` when it is of another format;
 /// otherwise as `connection::open`.
-caf::expected<std::unique_ptr<audit_store>> open_audit_store(const std::filesystem::path& path, std::string root_text,
-                                                             ledger_source source,
-                                                             uint64_t page_cache_bytes = 64ULL << 20);
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::filesystem::path& path,
+                                                                 std::string root_text, ledger_source source,
+                                                                 uint64_t page_cache_bytes = 64ULL << 20);
 
 /// The same for the audit and the ledgers of `root`.
-caf::expected<std::unique_ptr<audit_store>> open_audit_store(const store_root& root, const broker_config& config);
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_root& root, const broker_config& config);
 
 /// Recomputes the chain of the audit file `path` through a read-only connection of its own, whoever writes to it.
 ///

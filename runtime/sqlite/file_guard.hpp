@@ -212,7 +212,6 @@ private:
   bool has_log_of_another() const;
   void compare_with_record(const found_files& now);
   void note_files(bool closed, const found_files& x, const state& seen) const;
-  bool was_overwritten(const file_record& record, const found_files& now) const;
   void note_replaced() noexcept;
   void tell(file_change what, std::string text);
   void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;

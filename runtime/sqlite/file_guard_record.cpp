@@ -1,6 +1,7 @@
 #include "actors/defect.hpp"
 #include "messages/error.hpp"
 #include "runtime/sqlite/file_guard.hpp"
+#include "runtime/sqlite/left_log.hpp"
 #include "runtime/sqlite/vfs_file.hpp"
 #include "runtime/sqlite/wal_index.hpp"
 
@@ -29,7 +30,7 @@ void file_guard::compare_with_record(const found_files& now) {
     kept = remove_companions(now, was, false);
   }
   auto is_first = !std::exchange(compared_with_record_, true);
-  if (is_first && !record->closed && was_overwritten(*record, now)) {
+  if (is_first && !record->closed && was_overwritten(*record, set_.path)) {
     found_files was;
     was.log = now.log;
     was.index = now.index;
@@ -45,24 +46,6 @@ void file_guard::compare_with_record(const found_files& now) {
     return;
   count_external_commit();
   tell(file_change::changed_while_closed, kept);
-}
-
-// After a broker that was killed: whether the database, beside the log that the broker has left, has other content than
-// SQLite gave it. Its header is the one that the last checkpoint left, or lies in the log.
-bool file_guard::was_overwritten(const file_record& record, const found_files& now) const {
-  auto is_same_log = now.log && now.log == record.log && at_path_.log_size() > 0;
-  if (record.head.empty() || now.database != record.database || !is_same_log
-      || (now.size == record.size && now.changed_ns == record.changed_ns))
-    return false;
-  auto head = read_beginning(set_.path, database_header_bytes);
-  if (!head || *head == record.head)
-    return false;
-  auto log = read_file(log_path());
-  auto content = log ? read_log_content(*log) : std::nullopt;
-  // Other programs that went on have begun the log anew.
-  if (!content || content->round != record.round)
-    return false;
-  return std::find(content->headers.begin(), content->headers.end(), *head) == content->headers.end();
 }
 
 void file_guard::note_files(bool closed, const found_files& x, const state& seen) const {

@@ -1,9 +1,13 @@
 #include "runtime/sqlite/inspection.hpp"
 
 #include "runtime/file_registry.hpp"
+#include "runtime/machine_clock.hpp"
 #include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/file_magic.hpp"
+#include "runtime/sqlite/key_ages.hpp"
 #include "runtime/sqlite/ledger_reader.hpp"
+#include "runtime/sqlite/ledger_schema.hpp"
+#include "runtime/sqlite/left_log.hpp"
 #include "runtime/sqlite/read_only_place.hpp"
 #include "runtime/sqlite/statement.hpp"
 
@@ -70,6 +74,18 @@ void check_pages(connection& db, const inspection_options& options, inspection& 
   }
 }
 
+// What cannot be read, or takes too long, is told by the check of the ledger.
+void check_keys_and_triggers(const connection& db, const inspection_options& options, inspection& out) {
+  if (auto found = find_triggers_into_ledger(db))
+    out.triggers_into_ledger = std::move(*found);
+  auto present = has_ledger(db);
+  if (!present || !*present)
+    return;
+  time_limit limit{db.handle(), options.budget};
+  if (auto found = find_early_keys(db, machine_time()))
+    out.early_keys = std::move(*found);
+}
+
 void check_ledger(connection db, const inspection_options& options, inspection& out) {
   auto* handle = db.handle();
   auto ledger = ledger_reader::on(std::move(db));
@@ -102,6 +118,7 @@ caf::expected<inspection> inspect(const std::filesystem::path& path, const inspe
   // What cannot be read has been told of.
   if (auto objects = find_double_quoted_text(*db))
     out.double_quoted = std::move(*objects);
+  check_keys_and_triggers(*db, options, out);
   check_ledger(std::move(*db), options, out);
   return out;
 }
@@ -130,7 +147,7 @@ ledger_source ledgers_without_traces(const std::filesystem::path& root) {
     }
     auto record = registry->find(db);
     // Without a log that is another file's.
-    if (record && has_log_of_another_file(*record, root / db))
+    if (record && has_foreign_log(*record, root / db))
       return read_ledger_page(root / db, seq, true);
     look_without_traces(root / db, [&](bool immutable) { page = read_ledger_page(root / db, seq, immutable); });
     return page;

@@ -34,6 +34,10 @@ struct inspection {
   /// Why the ledger could not be read; nothing when it could, or there is none.
   std::optional<failure> ledger_error;
   bool ledger_checked = true;
+  /// Idempotency keys that would be forgotten early, for people; empty when there are none.
+  std::string early_keys;
+  /// Triggers on other tables that have names of the ledger in them, as "trigger t on users".
+  std::vector<std::string> triggers_into_ledger;
   /// What in the schema depends on text in double quotes, as "trigger t1".
   std::vector<std::string> double_quoted;
 };

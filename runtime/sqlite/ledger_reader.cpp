@@ -139,6 +139,36 @@ caf::expected<std::vector<ledger_commit>> ledger_reader::after(uint64_t seq, uin
   }
 }
 
+caf::expected<void> ledger_reader::find_missing_keys(std::vector<ledger_commit>& commits) {
+  if (empty_)
+    return caf::unit;
+  auto find = prepared_statement::prepare(db_, "SELECT 1 FROM _sluice_keys WHERE key = ?1");
+  if (!find)
+    return std::move(find.error());
+  auto is_any_missing = false;
+  for (auto& commit : commits)
+    for (const auto& request : commit.requests) {
+      if (request.idempotency_key.empty() || commit.seq < epoch_.first)
+        continue;
+      find->bind_text(1, request.idempotency_key);
+      auto row = find->step();
+      if (!row)
+        return std::move(row.error());
+      commit.has_keys &= *row;
+      is_any_missing |= !*row;
+      find->reset();
+    }
+  if (!is_any_missing)
+    return caf::unit;
+  // A writer forgets keys and notes that in one transaction. Read afterwards, the note covers what was missing before.
+  auto time = read_key_time(db_);
+  if (!time)
+    return std::move(time.error());
+  for (auto& commit : commits)
+    commit.has_keys |= !*time || commit.seq <= (*time)->pruned_seq;
+  return caf::unit;
+}
+
 caf::expected<audit_verdict> ledger_reader::verify() {
   if (empty_)
     return audit_verdict{};

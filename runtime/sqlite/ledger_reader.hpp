@@ -25,6 +25,8 @@ struct ledger_commit {
   /// False when the record does not match its own hash or cannot be read; `requests` may then be wrong or missing.
   bool intact = true;
   std::vector<ledger_request> requests;
+  /// False when `find_missing_keys` has looked, and the ledger has not kept all their keys as long as it should.
+  bool has_keys = true;
 };
 
 /// Reads a database's ledger through a read-only connection of its own. Move-only; used by one thread at a time.
@@ -43,6 +45,9 @@ public:
 
   /// The commits after `seq` in order, at most `limit`.
   caf::expected<std::vector<ledger_commit>> after(uint64_t seq, uint64_t limit);
+
+  /// Looks whether the idempotency keys of `commits` are there, and sets `has_keys`. Earlier epochs are left out.
+  caf::expected<void> find_missing_keys(std::vector<ledger_commit>& commits);
 
   /// Recomputes the whole chain; `records` are commits. A broken record does not stop it. Those that were broken when
   /// the epoch began are not counted again.

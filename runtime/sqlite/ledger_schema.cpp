@@ -92,6 +92,26 @@ caf::expected<ledger_objects> find_ledger_objects(const connection& db) {
   }
 }
 
+caf::expected<std::vector<std::string>> find_triggers_into_ledger(const connection& db) {
+  auto stmt = prepared_statement::prepare(
+    db, "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%\\_sluice%' ESCAPE '\\' "
+        "ORDER BY name");
+  if (!stmt)
+    return std::move(stmt.error());
+  std::vector<std::string> result;
+  for (;;) {
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      return result;
+    // Those on the ledger's own tables, or with its names, are damage to it.
+    auto is_damage = is_ledger_name(stmt->text(0)) || is_ledger_name(stmt->text(1));
+    if (!is_damage && mentions_ledger_name(folded(stmt->text(2))))
+      result.push_back("trigger " + std::string{stmt->text(0)} + " on " + std::string{stmt->text(1)});
+  }
+}
+
 caf::error ledger_damaged(std::string why) {
   return make_error(errc::ledger_damaged, "the ledger of this database is damaged: " + std::move(why)
                                             + "; writes are refused until `sluice doctor ROOT --repair`");

@@ -59,6 +59,10 @@ struct ledger_objects {
 
 caf::expected<ledger_objects> find_ledger_objects(const connection& db);
 
+/// The triggers on other tables whose text has a name of the ledger as a word, as "trigger t on users". What fires them
+/// is refused by the broker, if they write there; another program's statement would change the ledger.
+caf::expected<std::vector<std::string>> find_triggers_into_ledger(const connection& db);
+
 /// `errc::ledger_damaged`: `why`, and the command that repairs it.
 caf::error ledger_damaged(std::string why);
 

@@ -71,6 +71,44 @@ test_an_intact_audit_verifies() {
   is "$(json '$.intact') $(json '$.records')" "1 3"
 }
 
+# begins_anew WHY : the next use of the store begins the audit anew, and all tools tell it until a repair.
+begins_anew() {
+  exits 1 sluice doctor
+  has "$out" "problem  audit            .sluice/audit.db: it"
+  has "$out" "$1"
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (1)"
+  exits 0 sluice audit list --json
+  is "$(json '$.records[0].request_type')" "audit_gap"
+  has "$out" '"commit_seq":1,'
+  fails_with ledger_damaged sluice audit verify
+  exits 0 sluice logs --json
+  has "$out" "the audit file cannot be used"
+  exits 0 sluice status --json
+  is "$(json '$.audit.files_set_aside')" "1"
+  exits 1 sluice doctor
+  exits 0 sluice doctor --repair
+  exits 0 sluice audit verify
+}
+
+test_an_audit_that_was_emptied_removed_or_exchanged_without_a_broker_is_told() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  exits 0 sluice stop
+  cp .sluice/audit.db older.db
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (1)"
+  exits 0 sluice stop
+  cp older.db .sluice/audit.db
+  begins_anew "an older copy"
+  exits 0 sluice stop
+  rm .sluice/audit.db
+  begins_anew "it was emptied or deleted"
+  exits 0 sluice stop
+  : >.sluice/audit.db
+  exits 0 sluice doctor --repair
+  has "$out" "it was damaged"
+  exits 0 sluice audit list --json
+  has "$out" '"request_type":"audit_gap"'
+}
+
 test_the_audit_refuses_to_be_changed() {
   prepare
   for change in "UPDATE audit SET agent = 'eve'" "DELETE FROM audit" "INSERT OR REPLACE INTO audit SELECT * FROM audit"; do

@@ -82,6 +82,63 @@ test_a_healthy_store_is_called_so_with_and_without_a_broker() {
   finds integrity ok "in order"
 }
 
+test_a_log_that_was_moved_away_under_the_broker_is_told_and_not_taken_for_a_lost_ledger() {
+  sluice serve >"$scratch/served" 2>&1 &
+  holder=$!
+  until [[ -e .sluice/broker.json ]]; do sleep 0.02; done
+  prepare
+  mv app.db-wal elsewhere
+  exits 1 sluice doctor --json
+  finds files problem "app.db-wal was removed, moved or replaced while the broker"
+  has_not "$out" "compared with the audit"
+  has_not "$out" "--repair"
+  exits 0 sluice query app.db "SELECT count(*) FROM t" --csv
+  has "$out" 1
+  exits 0 sluice doctor
+  lets_go
+}
+
+test_a_clock_of_the_keys_that_was_set_is_told() {
+  prepare
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (2)" --key k
+  sluice stop >/dev/null
+  exits 0 sluice doctor
+  cp app.db good
+  local day=86400000000 begun undated seen rest
+  read -r begun undated seen rest <<<"$(sqlite3 app.db "SELECT value FROM _sluice_meta WHERE name = 'key_clock'")"
+  for change in "UPDATE _sluice_keys SET created_us = created_us - 2 * $day" \
+    "UPDATE _sluice_meta SET value = '$begun $undated $((seen + 2 * day)) $rest' WHERE name = 'key_clock'"; do
+    cp good app.db
+    sqlite3 app.db "$change"
+    exits 1 sluice doctor --json
+    finds ledger problem "h older than their commits: they would be forgotten early"
+  done
+}
+
+test_a_trigger_that_would_write_to_the_ledger_is_told() {
+  prepare
+  sluice stop >/dev/null
+  sqlite3 app.db "CREATE TRIGGER innocent AFTER INSERT ON t BEGIN SELECT '_sluices'; END"
+  exits 0 sluice doctor
+  sqlite3 app.db "CREATE TRIGGER evil AFTER INSERT ON t BEGIN DELETE FROM _Sluice_keys; END"
+  exits 1 sluice doctor --json
+  finds ledger warning "the trigger evil on t has a table of the ledger in its text"
+  has_not "$out" innocent
+}
+
+test_a_hard_link_and_a_folder_for_everybody_are_told() {
+  prepare
+  ln app.db other-name
+  exits 1 sluice query app.db "SELECT 1"
+  exits 1 sluice doctor --json
+  finds permissions problem "app.db has another hard link"
+  rm other-name
+  exits 0 sluice doctor
+  chmod 1777 .
+  exits 1 sluice doctor --json
+  finds permissions warning "the folder has the mode 1777"
+}
+
 test_a_look_leaves_no_trace() {
   prepare
   sluice stop >/dev/null

@@ -87,6 +87,20 @@ test_a_ledger_without_an_older_commit_is_told_by_doctor_and_verify_and_repaired(
   repairs
 }
 
+test_keys_that_are_missing_far_back_are_told_by_doctor_and_verify_and_repaired() {
+  prepare
+  for ((x = 0; x < 20; x++)); do
+    exits 0 sluice exec app.db "INSERT INTO t VALUES (0)"
+  done
+  exits 0 sluice audit verify
+  sluice stop >/dev/null
+  sqlite3 app.db "DELETE FROM _sluice_keys WHERE key = 'k1'"
+  exits 1 sluice audit verify
+  has "$err" "app.db: commit 2 in it is broken: its idempotency keys are missing"
+  sluice stop >/dev/null
+  repairs
+}
+
 test_an_older_copy_is_refused_and_repaired_and_its_numbers_are_not_given_again() {
   prepare
   cp app.db copy
@@ -98,6 +112,26 @@ test_an_older_copy_is_refused_and_repaired_and_its_numbers_are_not_given_again()
   repairs
   exits 0 sluice query app.db "SELECT max(commit_seq), min(commit_seq) FROM _sluice_commits" --csv
   has "$out" "6,1"
+}
+
+test_a_repair_is_not_taken_for_the_write_of_another_program() {
+  for way in mv cp; do
+    prepare
+    cp app.db copy
+    exits 0 sluice exec app.db "INSERT INTO t VALUES (0)"
+    sluice stop >/dev/null
+    "$way" copy app.db
+    exits 0 sluice doctor --repair
+    has "$out" "it was changed by another program while no broker ran"
+    exits 0 sluice exec app.db "INSERT INTO t VALUES (9)"
+    exits 0 sluice status --json
+    is "$(json '$.databases[0].foreign_commits')" 0
+    exits 0 sluice doctor
+    exits 0 sluice audit list --json
+    is "$(grep -o '"status":"changed_while_closed"' <<<"$out" | wc -l)" 1
+    sluice stop >/dev/null
+    rm -rf app.db* .sluice copy
+  done
 }
 
 test_a_ledger_that_was_dropped_whole_is_told_and_goes_on_behind_what_was_given() {

@@ -33,6 +33,11 @@ public:
 
   /// A backup that ends with commit `seq`, when `foreign` others had been made, has taken the place of a database.
   void restored(uint32_t db, backup what);
+  /// From now on the audit may not have what it had not written, if `it_does`.
+  void audit_may_lose(bool it_does) {
+    if (it_does)
+      seen.audit_losses.push_back(++seen.event);
+  }
   /// What was acknowledged after commit `newest` of a database is gone.
   void forget_after(uint32_t db, uint64_t newest);
 

@@ -110,8 +110,7 @@ bool runner::turn(bool everything) {
     // A broker that ends while its disk or its lock is not to be had gives up what waits for it.
     if (seen.troubled)
       seen.buffer_losses.push_back(++seen.event);
-    if (seen.disk_troubled)
-      seen.audit_losses.push_back(++seen.event);
+    clients_.audit_may_lose(seen.disk_troubled);
     world_.leave([this] { free_locks(); });
     files_.broker_closed(steps_);
     files_.repair(steps_);
@@ -216,8 +215,7 @@ void runner::happen(const incident& x) {
     if (x.what == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
     seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
-    if (x.what == kind::kill_audit)
-      seen.audit_losses.push_back(++seen.event);
+    clients_.audit_may_lose(x.what == kind::kill_audit);
     return world_.kill(x.what, x.db);
   }
 }
@@ -246,7 +244,7 @@ void runner::survive() {
   ++crashes_;
   auto& seen = clients_.seen;
   seen.audit_troubled = true;
-  seen.audit_losses.push_back(++seen.event);
+  clients_.audit_may_lose(true);
   auto power = world_.lost_power();
   world_.cut();
   free_locks();

@@ -150,7 +150,7 @@ void world::leave(const std::function<void()>& on_death) {
     disk_->cut_power();
     if (on_death)
       on_death();
-    lost_power_ ? disk_->restart(luck_.engine()) : disk_->restart_after_kill();
+    restart(lost_power_);
   }
 }
 
@@ -173,6 +173,13 @@ std::vector<caf::actor> world::actors() const {
   return result;
 }
 
+void world::restart(bool power) {
+  if (!power)
+    return disk_->restart_after_kill();
+  time_->reboot();
+  disk_->restart(luck_.engine());
+}
+
 void world::die(bool power) {
   told_.note(*time_, "machine", power ? "is off" : "has lost its process");
   ready_ = false;
@@ -187,7 +194,7 @@ void world::die(bool power) {
   core_.reset();
   if (auto open = disk_->open_files(); open > 0)
     throw std::logic_error(std::to_string(open) + " files are still open after the process has ended");
-  power ? disk_->restart(luck_.engine()) : disk_->restart_after_kill();
+  restart(power);
   died_ = false;
 }
 

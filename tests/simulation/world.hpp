@@ -104,6 +104,7 @@ private:
   caf::resumable* choose();
   std::vector<caf::actor> actors() const;
   void wait(std::chrono::microseconds by);
+  void restart(bool power);
   void drain();
 
   const settings& set_;

@@ -106,6 +106,39 @@ TEST_CASE("a folder that is a file, or the other way round, is told", "[doctor]"
   CHECK(g.has(g.check(), severity::problem, ".sluice/token is no regular file"));
 }
 
+TEST_CASE("the folder of kept logs is in order as a private folder, and told when it is not", "[doctor]") {
+  fixture f;
+  std::filesystem::create_directory(f.root / ".sluice/set-aside");
+  chmod((f.root / ".sluice/set-aside").c_str(), 0700);
+  CHECK(f.check().at(0).severity == severity::ok);
+  chmod((f.root / ".sluice/set-aside").c_str(), 0750);
+  CHECK(f.has(f.check(), severity::warning, ".sluice/set-aside has the mode 750"));
+  CHECK(f.check().at(0).advice == "chmod 700 .sluice/set-aside");
+  chmod((f.root / ".sluice/set-aside").c_str(), 0500);
+  // Root may do so all the same.
+  CHECK(f.has(f.check(), severity::problem, ".sluice/set-aside may not be entered and written") == (f.me != 0));
+  chmod((f.root / ".sluice/set-aside").c_str(), 0700);
+  CHECK(f.has(f.check(f.me + 12'345), severity::problem, ".sluice/set-aside belongs to uid"));
+}
+
+TEST_CASE("a folder that every user may write is told, also with the sticky bit", "[doctor]") {
+  fixture f;
+  chmod((f.root / "app.db").c_str(), 0600);
+  chmod(f.root.path().c_str(), 0777);
+  CHECK(f.has(f.check(), severity::warning, "the folder has the mode 777: every user may replace or delete databases"));
+  chmod(f.root.path().c_str(), 01777);
+  CHECK(f.has(f.check(), severity::warning, "the folder has the mode 1777: every user may put files there"));
+  chmod(f.root.path().c_str(), 0770);
+  CHECK(f.has(f.check(), severity::note, "users of its group"));
+  CHECK(is_healthy(f.check()));
+}
+
+TEST_CASE("a hard link to a database is told, as requests to it are refused", "[doctor]") {
+  fixture f;
+  std::filesystem::create_hard_link(f.root / "app.db", f.root / "other");
+  CHECK(f.has(f.check(), severity::problem, "app.db has another hard link"));
+}
+
 TEST_CASE("root may do everything", "[doctor]") {
   fixture f;
   f.make("app.db", 0);

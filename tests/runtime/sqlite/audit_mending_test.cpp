@@ -40,7 +40,9 @@ struct mending_rig {
   }
 
   std::unique_ptr<audit_store> open() {
-    return must(sqlite::open_mended_audit_store(root, config, time, [this](auto& text) { reports.push_back(text); }));
+    auto registry = std::make_shared<file_registry>(root.folder() / "files.json");
+    auto report = [this](const std::string& text) { reports.push_back(text); };
+    return must(sqlite::open_mended_audit_store(root, config, time, registry, report));
   }
 
   void append(std::vector<audit_record> records) { must(store->append(records)); }
@@ -168,6 +170,115 @@ TEST_CASE("what was in the audit's write-ahead log is saved when the log is dele
   r.store = r.open();
   CHECK(r.count("in the log") == 1);
   CHECK(must(r.store->verify()).intact());
+}
+
+TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged between two brokers begins anew") {
+  mending_rig r;
+  r.append_many("read", 20);
+  auto older = r.dir / "older.db";
+  r.store.reset();
+  std::filesystem::copy(r.root.audit_path(), older);
+  r.store = r.open();
+  r.append_many("read", 20);
+  r.store.reset();
+  auto change = [&](const char* sql) {
+    sqlite::connection_options options;
+    options.mode = sqlite::open_mode::read_write_create;
+    must(must(sqlite::connection::open(r.root.audit_path(), options)).exec(sql));
+  };
+  SECTION("emptied") { std::filesystem::resize_file(r.root.audit_path(), 0); }
+  SECTION("deleted") { std::filesystem::remove(r.root.audit_path()); }
+  SECTION("an older copy") { std::filesystem::rename(older, r.root.audit_path()); }
+  SECTION("cut short") { change("DROP TRIGGER audit_delete; DELETE FROM audit WHERE seq > 30"); }
+  SECTION("another end") { change("DROP TRIGGER audit_update; UPDATE audit SET hash = x'00' WHERE seq = 43"); }
+  SECTION("without its tables") { change("DROP TABLE audit; DROP TABLE stores; DROP TABLE databases"); }
+  CHECK(r.reports.empty());
+  r.store = r.open();
+  REQUIRE(r.reports.size() == 1);
+  auto kept = sqlite::files_set_aside(r.root.audit_path());
+  REQUIRE(kept.size() == 1);
+  CHECK(r.all().at(0).type == request_type::audit_gap);
+  CHECK(r.all().at(0).key == kept[0]);
+  CHECK_FALSE(must(r.store->verify()).intact());
+  must(sqlite::acknowledge_file(r.root.folder() / kept[0]));
+  r.append({record("after")});
+  r.store.reset();
+  r.store = r.open();
+  CHECK(r.reports.size() == 1);
+  CHECK(must(r.store->verify()).intact());
+}
+
+TEST_CASE("an audit that is changed by another program while it is open begins anew, with the commits of the ledgers") {
+  mending_rig r;
+  r.append_many("read", 20);
+  sqlite::connection_options options;
+  options.mode = sqlite::open_mode::read_write_create;
+  auto other = must(sqlite::connection::open(r.root.audit_path(), options));
+  must(other.exec(GENERATE("DROP TABLE audit; DROP TABLE stores; DROP TABLE databases",
+                           "DROP TRIGGER audit_delete; DELETE FROM audit WHERE seq > 5",
+                           "DROP TRIGGER audit_delete; DELETE FROM audit")));
+  SECTION("noticed by the next record") { r.append({record("after")}); }
+  SECTION("noticed by verify") { CHECK_FALSE(must(r.store->verify()).intact()); }
+  SECTION("noticed by list") { CHECK(r.all().at(0).type == request_type::audit_gap); }
+  SECTION("noticed by the next broker") {
+    r.store.reset();
+    r.store = r.open();
+    // As the broker does at its start.
+    r.append(must(r.store->compare("app.db")).missing);
+  }
+  CHECK(r.reports.size() == 1);
+  CHECK(sqlite::files_set_aside(r.root.audit_path()).size() == 1);
+  CHECK(r.recovered() == 3);
+}
+
+TEST_CASE("a power cut that takes the last records of the audit is not taken for a change by another program") {
+  mending_rig r;
+  r.store.reset();
+  r.store = r.open();
+  auto before = r.dir / "before";
+  std::filesystem::copy(r.root.audit_path(), before);
+  r.append_many("read", 1'020);
+  auto known = r.root.folder() / "files.json";
+  std::filesystem::copy(known, r.dir / "files.json");
+  r.store.reset();
+  std::filesystem::rename(before, r.root.audit_path());
+  std::filesystem::rename(r.dir / "files.json", known);
+  r.time.reboot();
+  r.store = r.open();
+  CHECK(r.reports.empty());
+  CHECK(must(r.store->verify()).intact());
+}
+
+TEST_CASE("a first record that was written before a kill is missed when the audit is deleted") {
+  mending_rig r;
+  // The rig has written records; a kill would leave the files as they are now.
+  auto state = r.dir / "state";
+  std::filesystem::copy(r.root.folder(), state);
+  r.store.reset();
+  std::filesystem::remove_all(r.root.folder());
+  std::filesystem::rename(state, r.root.folder());
+  for (const auto* suffix : {"", "-wal", "-shm"})
+    std::filesystem::remove(r.root.audit_path().string() + suffix);
+  r.store = r.open();
+  CHECK(r.reports.size() == 1);
+}
+
+TEST_CASE("an audit without records is missed when a database that was used here has commits") {
+  mending_rig r;
+  r.store.reset();
+  std::filesystem::remove(r.root.audit_path());
+  std::filesystem::remove(r.root.folder() / "files.json");
+  r.store = r.open();
+  CHECK(r.reports.empty());
+  r.store.reset();
+  std::filesystem::remove(r.root.audit_path());
+  std::filesystem::remove(r.root.folder() / "files.json");
+  file_record used;
+  used.database = *identity_of(r.root.path_of("app.db"));
+  file_registry{r.root.folder() / "files.json"}.put("app.db", used);
+  r.store = r.open();
+  CHECK(r.reports.size() == 1);
+  CHECK(r.recovered() == 3);
 }
 
 TEST_CASE("verify names the ledgers that contradict the audit") {
