@@ -33,7 +33,6 @@ enum class defect : uint8_t {
   accept_older_ledger,
   skip_file_check,
   keep_commit_number,
-  drop_held_log,
   trust_left_log,
 };
 

@@ -82,7 +82,7 @@ void file_guard::part(user& x) noexcept {
   if (users_.empty())
     at_path_.forget();
   auto is_last_hold = x.is_open_ && x.generation_ == generation_ && !holder_;
-  if (!is_last_hold || compare(now) != file_change::log_restored || has(defect::drop_held_log))
+  if (!is_last_hold || compare(now) != file_change::log_restored)
     return;
   holder_db_ = x.handle();
   x.is_open_ = false;

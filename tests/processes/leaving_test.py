@@ -129,7 +129,7 @@ def test_a_broker_that_is_stopped_as_soon_as_it_serves_leaves_nothing(scene):
             server.signal(signal.SIGCONT)
         for server, root in servers:
             server.end().good()
-            is_equal(sorted(set(os.listdir(os.path.join(root, ".sluice"))) - {"audit.db", "logs.db"}), [])
+            is_equal(sorted(set(os.listdir(os.path.join(root, ".sluice"))) - {"audit.db", "files.json", "logs.db"}), [])
 
 
 def test_stop_waits_until_the_broker_has_gone(scene):

@@ -52,8 +52,6 @@ constexpr std::array catalogue{
   known_defect{defect::skip_file_check, "skip_file_check", "the files at the path are not looked at"},
   known_defect{defect::keep_commit_number, "keep_commit_number",
                "what is read from a replaced file is as of the old one's newest commit"},
-  known_defect{defect::drop_held_log, "drop_held_log",
-               "whoever has the only connection to a removed log closes it"},
   known_defect{defect::trust_left_log, "trust_left_log",
                "a broker that starts takes the log beside a database for that of the database"},
 };
