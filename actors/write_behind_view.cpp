@@ -109,9 +109,9 @@ std::vector<unwritten_operation> write_behind::give_up() {
   std::vector<unwritten_operation> result;
   for (auto& [name, db] : databases_) {
     auto why = db.now ? db.now->why : failure{};
-    auto take = [&](std::span<const outgoing_operation> operations, bool in_doubt) {
+    auto take = [&](std::span<const outgoing_operation> operations, bool is_in_doubt) {
       for (const auto& x : operations)
-        result.push_back({x, why, in_doubt});
+        result.push_back({x, why, is_in_doubt});
     };
     if (db.now) {
       // Of its operations only those in the request may have been written.

@@ -164,6 +164,8 @@ private:
     std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
     if (done->epoch.id.empty())
       return;
+    // What the audit lacked before the damage; from now on it is compared from the new epoch on.
+    std::copy(known.known.missing.begin(), known.known.missing.end(), std::back_inserter(records_));
     if (is_noted) {
       tell_events(name, *files);
       written_.push_back(std::move(files));

@@ -42,16 +42,16 @@ bool was_saved(const history& seen, const put_attempt& x, uint64_t loss) {
 }
 
 bool may_be_lost(const settings& set, const history& seen, const put_attempt& x) {
-  const auto& restores = seen.databases[x.what.db].restores;
-  if (x.fate != fate::done || std::any_of(restores.begin(), restores.end(), [&](const auto& r) {
-        return r.event > x.began;
-      }))
+  const auto& known = seen.databases[x.what.db];
+  auto is_later = [&](uint64_t event) { return event > x.began; };
+  if (x.fate != fate::done
+      || std::any_of(known.restores.begin(), known.restores.end(), [&](const auto& r) { return is_later(r.event); })
+      || std::any_of(known.log_losses.begin(), known.log_losses.end(), is_later))
     return true;
   auto loses = [&](uint64_t loss) { return loss > x.began && !was_saved(seen, x, loss); };
-  auto takes = [&](uint64_t loss) { return loss > x.began; };
   const auto& cuts = seen.power_losses;
   // Without waiting for the disk, what has been written may be lost as well.
-  if (set.normal ? std::any_of(cuts.begin(), cuts.end(), takes) : std::any_of(cuts.begin(), cuts.end(), loses))
+  if (set.normal ? std::any_of(cuts.begin(), cuts.end(), is_later) : std::any_of(cuts.begin(), cuts.end(), loses))
     return true;
   return !set.journal && std::any_of(seen.buffer_losses.begin(), seen.buffer_losses.end(), loses);
 }

@@ -82,6 +82,7 @@ void file_events::process_died(uint64_t step) {
       x.replaced = true;
       // Those of other programs may have gone as well.
       ++x.foreign_failures;
+      x.log_losses.push_back(++clients_.seen.event);
       repair_at_ = step + 1 + luck_.pick(300);
     }
 }

@@ -101,6 +101,8 @@ struct history {
       }
     };
     std::vector<restore> restores;
+    /// The events at which a removed log was gone with its process.
+    std::vector<uint64_t> log_losses;
     /// Nobody can have noticed the last one yet: a kept answer may still be given.
     bool unnoticed = false;
     /// The event at which it was noticed: what began before may still have to do with the old files.
