@@ -4,6 +4,8 @@
 #include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/private_file.hpp"
 #include "runtime/sqlite/result_code.hpp"
+#include "runtime/sqlite/vfs_file.hpp"
+#include "runtime/sqlite/wal_index.hpp"
 
 #include <sqlite3.h>
 
@@ -129,6 +131,7 @@ caf::expected<buffer_file::content*> buffer_file::open() {
   replaced_ |= content_ && content_->db.file_moved();
   if (content_ && (replaced_ || (!unsettled_ && files_.log_moved())))
     content_.reset();
+  look_for_cuts();
   if (replaced_)
     files_.remove_stale_log();
   if (unsettled_)
@@ -144,12 +147,26 @@ caf::expected<buffer_file::content*> buffer_file::open() {
     last_place = std::max(last_place, *last);
     content_.emplace(std::move(*opened));
     files_.note();
-    if (replaced_ && restore_)
-      if (auto why = restore_(*content_))
+    if ((replaced_ || cut_short_) && restore_)
+      if (auto why = restore_(*content_, cut_short_))
         return give_up(std::move(why));
-    replaced_ = false;
+    replaced_ = cut_short_ = false;
   }
   return &*content_;
+}
+
+// What is left of a log that was cut short would be put over newer pages, and is gone with it.
+void buffer_file::look_for_cuts() {
+  if (!files_.shrunk() || !content_)
+    return;
+  auto is_empty = files_.bytes() == 0;
+  auto* db = content_->db.handle();
+  if (!is_empty && !is_log_cut_short(db, [this] { return files_.log_bytes(); }))
+    return;
+  content_->db.keep_log_on_close();
+  content_.reset();
+  cut_short_ = true;
+  remove_file(path_.native() + "-wal");
 }
 
 caf::error buffer_file::give_up(caf::error why) {

@@ -38,8 +38,8 @@ public:
   caf::expected<content*> open();
 
   /// What to do with a file that takes the place of one that was open and has been moved or deleted, before anything
-  /// else is done with it.
-  void on_replaced(std::function<caf::error(content&)> restore) { restore_ = std::move(restore); }
+  /// else is done with it; with true, when it is the same file, which somebody has cut short.
+  void on_replaced(std::function<caf::error(content&, bool)> restore) { restore_ = std::move(restore); }
 
   /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error. When the commit
   /// fails, the transaction has not happened, or nobody knows and the error's outcome is `unknown`; then nothing else
@@ -55,6 +55,7 @@ public:
       return give_up(std::move(why));
     if (auto done = sql.commit.run(); !done)
       return commit_failed(std::move(done.error()));
+    files_.note_bytes();
     return caf::none;
   }
 
@@ -83,12 +84,14 @@ private:
   caf::expected<content> open_anew() const;
   caf::error commit_failed(caf::error why);
   caf::error settle();
+  void look_for_cuts();
 
   std::filesystem::path path_;
   synchronous_mode synchronous_;
   file_watch files_;
-  std::function<caf::error(content&)> restore_;
+  std::function<caf::error(content&, bool)> restore_;
   bool replaced_ = false;
+  bool cut_short_ = false;
   std::optional<content> content_;
   // A transaction that failed may lie whole in the log, where whoever opens the file next would find it.
   bool unsettled_ = false;

@@ -46,7 +46,7 @@ caf::error add_batch(buffer_file::content& file, const std::string& key, std::st
 class buffer_file_store final : public buffer_store {
 public:
   buffer_file_store(std::filesystem::path path, synchronous_mode synchronous) : file_(std::move(path), synchronous) {
-    file_.on_replaced([this](buffer_file::content& file) { return restore_journal(file); });
+    file_.on_replaced([this](buffer_file::content& file, bool anew) { return restore_journal(file, anew); });
   }
 
   caf::expected<uint64_t> append(std::span<const buffer_put> operations) override { return requeue({}, operations); }
@@ -64,7 +64,7 @@ private:
   caf::error leave_batch(const std::string& idempotency_key,
                          prepared_statement buffer_file::statements::*with_operations);
 
-  caf::error restore_journal(buffer_file::content& file);
+  caf::error restore_journal(buffer_file::content& file, bool anew);
 
   // A batch as the file has it, and its operations.
   struct kept_batch {
@@ -78,8 +78,12 @@ private:
   std::map<std::string, kept_batch> batches_;
 };
 
-// Another journal in its place stays as it is: its operations may have the same places.
-caf::error buffer_file_store::restore_journal(buffer_file::content& file) {
+// Another journal in its place stays as it is: its operations may have the same places. `anew` says that it is an older
+// state of our own.
+caf::error buffer_file_store::restore_journal(buffer_file::content& file, bool anew) {
+  if (anew)
+    if (auto forgotten = exec_atomically(file.db, "DELETE FROM journal; DELETE FROM batches"); !forgotten)
+      return std::move(forgotten.error());
   auto found = read_number(file.db, "SELECT (SELECT count(*) FROM journal) + (SELECT count(*) FROM batches)");
   if (!found)
     return std::move(found.error());

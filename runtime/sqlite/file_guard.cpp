@@ -176,7 +176,7 @@ std::optional<file_change> file_guard::diagnose(const found_files& now, const us
   // A log that is too short for readers gives them an error.
   if (!what && db && x.is_writer() && known_->log) {
     auto before = std::exchange(log_bytes_, at_path_.log_size());
-    if (log_bytes_ < before && is_log_cut_short(db))
+    if (log_bytes_ < before && is_log_cut_short(db, [this] { return at_path_.log_size(); }))
       return file_change::log_lost;
   }
   if (what || !db || !looks_written(now))

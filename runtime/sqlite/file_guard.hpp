@@ -189,7 +189,6 @@ private:
   void save_held_log();
   std::filesystem::path log_path() const { return set_.path.native() + "-wal"; }
   std::filesystem::path index_path() const { return set_.path.native() + "-shm"; }
-  bool is_log_cut_short(sqlite3* db) const noexcept;
   static caf::error overwritten_error(const std::string& name);
   caf::error busy() const;
   caf::error claim(const found_files& now);

@@ -26,12 +26,6 @@ bool move_log(sqlite3* db) {
 
 } // namespace
 
-// The index says first what a checkpoint does to the log.
-bool file_guard::is_log_cut_short(sqlite3* db) const noexcept {
-  auto index = read_wal_index(db);
-  return index && at_path_.log_size() < index->log_bytes() && read_wal_index(db) == index;
-}
-
 // In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run, a
 // file that was written, with an index that has not changed, was not written by SQLite; unless by a checkpoint that was
 // interrupted, which has put pages of the log there.

@@ -1,5 +1,7 @@
 #include "runtime/sqlite/file_watch.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace sluice::sqlite {
@@ -7,6 +9,12 @@ namespace sluice::sqlite {
 void file_watch::note() noexcept {
   file_ = identity_of(path_);
   log_ = identity_of(log_path_);
+}
+
+uint64_t file_watch::bytes_in(const std::filesystem::path& path) noexcept {
+  struct statx info {};
+  // Without its times, as `identity_of`.
+  return statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_SIZE, &info) == 0 ? info.stx_size : 0;
 }
 
 bool file_watch::moved() const noexcept { return identity_of(path_) != file_; }

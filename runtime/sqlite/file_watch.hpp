@@ -26,15 +26,25 @@ public:
   /// the connection then moves what is in it to the database file.
   bool log_moved() noexcept;
 
+  /// The files have as many bytes now, after a transaction.
+  void note_bytes() noexcept { bytes_ = {bytes(), log_bytes()}; }
+  /// Whether the database or its log has fewer bytes than were noted; SQLite may have done that to the log.
+  bool shrunk() const noexcept { return bytes() < bytes_.first || log_bytes() < bytes_.second; }
+  uint64_t bytes() const noexcept { return bytes_in(path_); }
+  uint64_t log_bytes() const noexcept { return bytes_in(log_path_); }
+
   /// After the path has come to lead elsewhere and the connection is closed: removes the log that it left there, which
   /// SQLite would take for that of the file in its place.
   void remove_stale_log();
 
 private:
+  static uint64_t bytes_in(const std::filesystem::path& path) noexcept;
+
   std::filesystem::path path_;
   std::filesystem::path log_path_;
   std::optional<file_identity> file_;
   std::optional<file_identity> log_;
+  std::pair<uint64_t, uint64_t> bytes_;
 };
 
 } // namespace sluice::sqlite

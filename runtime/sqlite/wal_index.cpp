@@ -95,6 +95,12 @@ std::optional<wal_index> read_wal_index(sqlite3* db) noexcept {
   return std::nullopt;
 }
 
+// The index says first what a checkpoint does to the log.
+bool is_log_cut_short(sqlite3* db, const std::function<uint64_t()>& log_bytes) noexcept {
+  auto index = read_wal_index(db);
+  return index && log_bytes() < index->log_bytes() && read_wal_index(db) == index;
+}
+
 uint64_t wal_index::log_bytes() const noexcept {
   return frames == 0 ? 0 : log_header + frames * (frame_header + uint64_t{page_bytes});
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,6 +39,10 @@ struct wal_index {
 /// it cannot be read in a consistent state. Some tens of nanoseconds. @pre the database is in WAL mode, and the
 /// connection has read from it
 std::optional<wal_index> read_wal_index(sqlite3* db) noexcept;
+
+/// Whether the log holds less than its index says, because somebody has cut it short. `log_bytes` looks at its size.
+/// @pre as above
+bool is_log_cut_short(sqlite3* db, const std::function<uint64_t()>& log_bytes) noexcept;
 
 inline constexpr size_t database_header_bytes = 100;
 

@@ -91,7 +91,11 @@ void file_events::broker_closed(uint64_t step) {
   for (uint32_t db = 0; db < plan_.set.databases; ++db) {
     auto& known = clients_.seen.databases[db];
     auto was_exposed = std::exchange(known.exposed, false);
-    auto newest = was_exposed && clients_.seen.disk_troubled ? newest_commit(world_.path_of(db)) : UINT64_MAX;
+    if (!was_exposed || !clients_.seen.disk_troubled)
+      continue;
+    // What is to befall the broker does not befall those who look.
+    world_.faults().heal();
+    auto newest = newest_commit(world_.path_of(db));
     if (newest >= known.acknowledged)
       continue;
     known.exposed = true;

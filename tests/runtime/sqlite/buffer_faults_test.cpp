@@ -111,6 +111,20 @@ TEST_CASE("when the file vanishes, the next one goes on, and gives no place agai
   CHECK(r.pending() == std::vector<uint64_t>{1, 2, 3});
 }
 
+TEST_CASE("a file or a log that is cut short is filled again before anything more is acknowledged") {
+  buffer_rig r;
+  r.append({put(1), put(2)});
+  fs::resize_file(r.path.string() + GENERATE("", "-wal"), 0);
+  CHECK(r.append({put(3)}) == 3);
+  // As if the process had been killed now.
+  for (const auto* suffix : {"", "-wal"})
+    fs::copy_file(r.path.string() + suffix, (r.dir / "copy.db").string() + suffix);
+  auto copy = sqlite::open_buffer_store(r.dir / "copy.db", synchronous_mode::full);
+  auto found = copy->recover();
+  REQUIRE(found);
+  CHECK(found->operations.size() == 3);
+}
+
 TEST_CASE("a killed process leaves behind what it was told is done, and every batch whole") {
   buffer_rig r;
   r.store.reset();
