@@ -76,6 +76,18 @@ void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
   repair_at_ = step + 1 + luck_.pick(400);
 }
 
+std::vector<std::optional<uint64_t>> file_events::newest_commits(bool of_all) const {
+  std::vector<std::optional<uint64_t>> result(plan_.set.databases);
+  for (uint32_t db = 0; db < plan_.set.databases; ++db) {
+    auto exposed = clients_.seen.databases[db].exposed;
+    if (exposed && clients_.seen.disk_troubled && integrity_of(world_.path_of(db)) != "ok")
+      throw beyond_repair{};
+    if (exposed || of_all)
+      result[db] = newest_commit(world_.path_of(db));
+  }
+  return result;
+}
+
 void file_events::process_died(uint64_t step) {
   for (auto& x : clients_.seen.databases)
     if (std::exchange(x.exposed, false)) {

@@ -9,6 +9,9 @@
 
 namespace sluice::simulation {
 
+/// Nobody can mend that database: the story of the seed ends here, and none of it is the broker's doing.
+struct beyond_repair {};
+
 /// What other programs and people do to the files of the store, and what they do about it afterwards.
 class file_events {
 public:
@@ -27,6 +30,9 @@ public:
   /// Puts the backup in the place of the database; a person looks after the store some time after `step`.
   void restore_backup(uint32_t db, bool overwrites, uint64_t step);
 
+  /// The newest commits in the databases that may have lost some; in all, or in those whose log was removed.
+  /// @throws beyond_repair when a checkpoint that the disk has interrupted has lost its log
+  std::vector<std::optional<uint64_t>> newest_commits(bool of_all) const;
   /// What lay in a log without a name has gone with the process.
   void process_died(uint64_t step);
   /// The same, where the disk did not let the broker save it.

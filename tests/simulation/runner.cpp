@@ -41,6 +41,8 @@ public:
     verdict result;
     try {
       result.broken = live();
+    } catch (beyond_repair) {
+      told_.note(world_.time(), "machine", "a database is lost");
     } catch (const std::exception& x) {
       result.broken = violation{"the simulation goes on", x.what()};
     }
@@ -253,11 +255,7 @@ void runner::survive() {
     seen.power_losses.push_back(seen.event + 1);
   // A new machine begins with a disk that is whole.
   world_.faults().heal();
-  std::vector<std::optional<uint64_t>> newest;
-  for (uint32_t i = 0; i < plan_.set.databases; ++i)
-    newest.push_back((power && plan_.set.normal) || seen.databases[i].exposed
-                       ? std::optional{newest_commit(world_.path_of(i))}
-                       : std::nullopt);
+  auto newest = files_.newest_commits(power && plan_.set.normal);
   files_.process_died(steps_);
   clients_.process_died(newest);
   for (tables_ = 0; tables_ < plan_.set.databases && clients_.created(tables_);)
