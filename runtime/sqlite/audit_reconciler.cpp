@@ -52,6 +52,7 @@ private:
   caf::expected<void> compare_all(ledger_page page, audited_requests& audited, agreement& reached);
   void compare(const ledger_commit& commit, audited_requests& audited, const ledger_epoch& epoch);
   caf::expected<void> note_epoch(const ledger_epoch& epoch, const agreement& from);
+  caf::expected<void> drop_recorded();
   caf::expected<bool> has_epoch(const ledger_epoch& epoch);
   caf::expected<void> judge(const ledger_epoch& epoch, const std::optional<std::string>& agreed,
                             const agreement& before, agreement reached);
@@ -308,7 +309,25 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
     return std::move(done.error());
   if (auto done = judge(epoch, found->agreed, before, std::move(reached)); !done)
     return std::move(done.error());
+  if (read_only_ && result_.judgement.fault != ledger_fault::none)
+    if (auto done = drop_recorded(); !done)
+      return std::move(done.error());
   return std::move(result_);
+}
+
+// Without the commit that both agreed on last, the ledger was compared from its beginning on, and the audit was not.
+caf::expected<void> reconciler::drop_recorded() {
+  if (result_.known.missing.empty())
+    return caf::unit;
+  auto audited = audited_after(0);
+  if (!audited)
+    return std::move(audited.error());
+  std::erase_if(result_.known.missing, [&](const audit_record& x) {
+    auto known = audited->find(x.commit_seq);
+    return known != audited->end()
+           && std::find(known->second.begin(), known->second.end(), x.request_id) != known->second.end();
+  });
+  return caf::unit;
 }
 
 caf::expected<void> reconciler::judge(const ledger_epoch& epoch, const std::optional<std::string>& agreed,
