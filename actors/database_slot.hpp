@@ -143,6 +143,12 @@ public:
     ledger_ = std::move(x);
   }
 
+  /// The writer has begun a new epoch of the ledger.
+  void know_epoch(const std::string& id) {
+    std::lock_guard guard{mutex_};
+    ledger_.epoch = id;
+  }
+
   /// Agents have been told of the commit `seq`, though the file that is there now may not hold it.
   void know_issued(uint64_t seq) {
     std::lock_guard guard{mutex_};

@@ -197,6 +197,7 @@ void group_commit::note_new_epoch() {
   x.db = slot_.name();
   x.type = request_type::ledger_epoch;
   x.key = std::exchange(new_epoch_, {});
+  slot_.know_epoch(x.key);
   x.status = "ok";
   x.commit_seq = next_seq_;
 }

@@ -286,7 +286,8 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
   for (const auto& x : records)
     if (x.db == database_names[db])
       count[{x.request_id, x.status}] += x.count;
-  // What a power cut has undone in the database, and not in the audit, the buffer writes again under the same id.
+  // What a power cut or a restore has undone in the database, and not in the audit, the buffer writes again under the
+  // same id.
   auto may_be_undone = set.normal && !seen.power_losses.empty();
   // What it has taken from both comes back with a backup; the audit has other commits with these numbers by then.
   auto came_back = [&](const std::string& id) {
@@ -296,7 +297,8 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
   for (const auto& commit : found.commits)
     for (const auto& request : commit.requests) {
       auto recorded = count[{request.request_id, "committed"}];
-      auto again = recorded > 1 && may_be_undone && request.request_id.starts_with("buffer-");
+      auto is_undone = may_be_undone || !seen.databases[db].restores.empty();
+      auto again = recorded > 1 && is_undone && request.request_id.starts_with("buffer-");
       if (recorded != 1 && !again && !(may_be_undone && came_back(request.request_id)))
         return violation{"every commit is in the audit once", request.request_id + " of commit "
                                                                 + std::to_string(commit.seq) + " has "
