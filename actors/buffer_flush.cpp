@@ -263,7 +263,7 @@ caf::error buffer_state::why_rows_are_lost() {
     return {};
   auto count = shelf->unstored();
   auto text = rows_text(count) + (count == 1 ? " was lost" : " were lost")
-              + ": not written, and not set aside either: " + shelf->trouble();
+              + ": neither written to their database nor kept with the rejected rows: " + shelf->trouble();
   parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
   if (parts.tell)
     parts.tell(log_level::error, text);

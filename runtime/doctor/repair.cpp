@@ -150,7 +150,7 @@ private:
     auto found = known_.find(name);
     auto is_ours = found != known_.end();
     const auto known = is_ours ? found->second : sqlite::judged_comparison{};
-    // What others did before is told here. Of the rest the next broker is not to think that others did it.
+    // Events that are due to other programs are told here; the next broker must not take our own writes for theirs.
     auto files = files_of(name);
     auto is_noted = registry_->find(name) && files->before_open();
     auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);

@@ -125,7 +125,7 @@ private:
     store_.reset();
     if (moved)
       files_.remove_stale_log();
-    // What the file lacks that is in the place of a moved one is told in any case.
+    // A file that takes the place of a moved one is reported in any case, with the records that it lacks.
     auto opened = moved ? open_any() : start();
     if (!opened)
       return opened;

@@ -6,22 +6,7 @@ namespace sluice::test::buffer_actor_test {
 
 using namespace std::chrono_literals;
 
-namespace {
-
-struct started : buffer_bench {
-  started() { start(); }
-  explicit started(const std::vector<std::string>& schema) : buffer_bench(schema) { start(); }
-};
-
-template <class T> const T& value_of(const actor_bench::answer<T>& x) {
-  if (!ok(x))
-    throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");
-  return ***x;
-}
-
-} // namespace
-
-TEST_CASE_METHOD(started, "a put is answered at once and written after the interval", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a put is answered at once and written after the interval", "[buffer]") {
   REQUIRE(value_of(upsert(1, {{"a", "x"}})).pending == 1);
   REQUIRE(count() == 0);
   advance(4'999ms);
@@ -35,7 +20,7 @@ TEST_CASE_METHOD(started, "a put is answered at once and written after the inter
   CHECK(quiet());
 }
 
-TEST_CASE_METHOD(started, "operations on one row are one row, and merged they do what they did one by one",
+TEST_CASE_METHOD(started_buffer, "operations on one row are one row, and merged they do what they did one by one",
                  "[buffer]") {
   upsert(1, {{"a", "x"}});
   upsert(1, {{"b", "y"}});
@@ -48,7 +33,7 @@ TEST_CASE_METHOD(started, "operations on one row are one row, and merged they do
   REQUIRE(cell("SELECT a || b FROM t") == value{"zy"});
 }
 
-TEST_CASE_METHOD(started, "as many rows as a batch are written without waiting", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "as many rows as a batch are written without waiting", "[buffer]") {
   for (auto i = 0; i < 9; ++i)
     upsert(i, {});
   REQUIRE(db.requests.empty());
@@ -72,7 +57,7 @@ TEST_CASE_METHOD(buffer_bench, "a table has an interval and a priority of its ow
   REQUIRE(db.requests.at(1).statements.at(1).sql.str().find("\"t\"") != std::string::npos);
 }
 
-TEST_CASE_METHOD(started, "a flush of one table leaves the others", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a flush of one table leaves the others", "[buffer]") {
   static_cast<void>(db.file.execute({{"CREATE TABLE u(k INTEGER PRIMARY KEY, a)", {}}}));
   upsert(1, {});
   put(a_put(buffer_operation::upsert, 1, {}, "u"));
@@ -83,7 +68,7 @@ TEST_CASE_METHOD(started, "a flush of one table leaves the others", "[buffer]") 
   REQUIRE(value_of(flush("nothing")).flushed == 0);
 }
 
-TEST_CASE_METHOD(started, "what cannot be put is refused by name", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "what cannot be put is refused by name", "[buffer]") {
   CHECK(why(put(a_put(buffer_operation::upsert, 1, {}, "nowhere"))).message == "no such table: nowhere");
   CHECK(why(upsert(1, {{"z", 1}})).message == "the table 't' has no column 'z'");
   CHECK(why(upsert({}, {})).code == errc::invalid_request);
@@ -95,7 +80,7 @@ TEST_CASE_METHOD(started, "what cannot be put is refused by name", "[buffer]") {
   REQUIRE(status().pending == 0);
 }
 
-TEST_CASE_METHOD(started, "a row that the database refuses is set aside alone, and can be put again", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row that the database refuses is set aside alone, and can be put again", "[buffer]") {
   for (auto i = 0; i < 9; ++i)
     i == 4 ? upsert("poison", {}) : upsert(i, {{"a", i}});
   auto report = value_of(flush());
@@ -117,7 +102,7 @@ TEST_CASE_METHOD(started, "a row that the database refuses is set aside alone, a
   REQUIRE(value_of(rejected()).rows.empty());
 }
 
-TEST_CASE_METHOD(started, "rows that the file for refused rows does not take are kept in memory until it does",
+TEST_CASE_METHOD(started_buffer, "rows that the file for refused rows does not take are kept in memory until it does",
                  "[buffer]") {
   disk.refuses = true;
   upsert("poison", {});
@@ -129,7 +114,7 @@ TEST_CASE_METHOD(started, "rows that the file for refused rows does not take are
   REQUIRE(disk.rejects.size() == 1);
 }
 
-TEST_CASE_METHOD(started, "rows that could not be written stay, and the same request is sent again", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "rows that could not be written stay, and the same request is sent again", "[buffer]") {
   upsert(1, {});
   db.fail(errc::busy);
   auto report = value_of(flush());
@@ -149,7 +134,7 @@ TEST_CASE_METHOD(started, "rows that could not be written stay, and the same req
   CHECK(status().last_error.empty());
 }
 
-TEST_CASE_METHOD(started, "a request whose fate is not known is not applied twice", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a request whose fate is not known is not applied twice", "[buffer]") {
   static_cast<void>(db.file.execute({{"CREATE TABLE log(n)", {}}}));
   static_cast<void>(db.file.execute({{"CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(1); END", {}}}));
   upsert(1, {});
@@ -159,7 +144,7 @@ TEST_CASE_METHOD(started, "a request whose fate is not known is not applied twic
   REQUIRE(cell("SELECT count(*) FROM log") == value{1});
 }
 
-TEST_CASE_METHOD(started, "whatever the error, a request whose fate is not known is sent again as it was", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "whatever the error, a request whose fate is not known is sent again as it was", "[buffer]") {
   upsert(1, {});
   upsert(2, {});
   db.fail(errc::internal, outcome::unknown, true);
@@ -169,7 +154,7 @@ TEST_CASE_METHOD(started, "whatever the error, a request whose fate is not known
   REQUIRE(db.requests[0].idempotency_key == db.requests[1].idempotency_key);
 }
 
-TEST_CASE_METHOD(started, "a writer that ends during a flush is followed by another that gets the same request",
+TEST_CASE_METHOD(started_buffer, "a writer that ends during a flush is followed by another that gets the same request",
                  "[buffer]") {
   upsert(1, {});
   db.holds = true;
@@ -182,7 +167,7 @@ TEST_CASE_METHOD(started, "a writer that ends during a flush is followed by anot
   REQUIRE(count() == 1);
 }
 
-TEST_CASE_METHOD(started, "an operation that always runs into its deadline does not hold up the others", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "an operation that always runs into its deadline does not hold up the others", "[buffer]") {
   upsert(1, {});
   for (auto i = 0; i < 3; ++i)
     db.fail(errc::deadline_exceeded);
@@ -191,7 +176,7 @@ TEST_CASE_METHOD(started, "an operation that always runs into its deadline does 
   REQUIRE(value_of(flush()).set_aside == 1);
 }
 
-TEST_CASE_METHOD(started, "from four fifths on, only what needs no room is taken", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "from four fifths on, only what needs no room is taken", "[buffer]") {
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     REQUIRE(ok(upsert(i, {})));
@@ -204,7 +189,7 @@ TEST_CASE_METHOD(started, "from four fifths on, only what needs no room is taken
   CHECK(ok(upsert(80, {})));
 }
 
-TEST_CASE_METHOD(started, "a put may wait for room, for as long as it says", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a put may wait for room, for as long as it says", "[buffer]") {
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     upsert(i, {});
@@ -222,7 +207,7 @@ TEST_CASE_METHOD(started, "a put may wait for room, for as long as it says", "[b
   REQUIRE(ok(first));
 }
 
-TEST_CASE_METHOD(started, "refused rows that are put again have the last fifth", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "refused rows that are put again have the last fifth", "[buffer]") {
   for (auto i = 0; i < 3; ++i)
     upsert(std::string(1, static_cast<char>('a' + i)), {});
   flush();
@@ -234,7 +219,7 @@ TEST_CASE_METHOD(started, "refused rows that are put again have the last fifth",
   REQUIRE(status().pending == 83);
 }
 
-TEST_CASE_METHOD(started, "the audit tells who put how much into a commit, and what was set aside", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "the audit tells who put how much into a commit, and what was set aside", "[buffer]") {
   upsert(1, {{"a", 1}});
   upsert(1, {{"b", 1}});
   auto bob = a_put(buffer_operation::upsert, 1, {{"a", 3}});
@@ -257,7 +242,7 @@ TEST_CASE_METHOD(started, "the audit tells who put how much into a commit, and w
   CHECK(buffered_records().back().status == "sql_error");
 }
 
-TEST_CASE_METHOD(started, "who waits for a buffer that fails is told so, and its successor serves", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "who waits for a buffer that fails is told so, and its successor serves", "[buffer]") {
   upsert(1, {});
   auto waits = send(a_put(buffer_operation::upsert, 2));
   restart();
@@ -267,7 +252,7 @@ TEST_CASE_METHOD(started, "who waits for a buffer that fails is told so, and its
   REQUIRE(ok(upsert(3, {})));
 }
 
-TEST_CASE_METHOD(started, "a row is shown as it will be", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row is shown as it will be", "[buffer]") {
   REQUIRE(!value_of(get(1)).found);
   static_cast<void>(db.file.execute({{"INSERT INTO t VALUES(1, 'old', 'kept')", {}}}));
   upsert(1, {{"a", "new"}});
@@ -284,7 +269,7 @@ TEST_CASE_METHOD(started, "a row is shown as it will be", "[buffer]") {
   CHECK(!value_of(get(1)).found);
 }
 
-TEST_CASE_METHOD(started, "a row that only the database can foresee is written before it is shown", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row that only the database can foresee is written before it is shown", "[buffer]") {
   static_cast<void>(db.file.execute(
     {{"CREATE TRIGGER w AFTER INSERT ON t BEGIN UPDATE t SET b = 'by trigger' WHERE k = new.k; END", {}}}));
   upsert(1, {{"a", 1}});
@@ -294,7 +279,7 @@ TEST_CASE_METHOD(started, "a row that only the database can foresee is written b
   CHECK(why(get(2)).code == errc::busy);
 }
 
-TEST_CASE_METHOD(started, "an update under way does not reach the row that follows it", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "an update under way does not reach the row that follows it", "[buffer]") {
   put(a_put(buffer_operation::update, 1, {{"a", "none"}}));
   upsert(1, {{"b", 1}});
   db.holds = true;
@@ -306,7 +291,7 @@ TEST_CASE_METHOD(started, "an update under way does not reach the row that follo
   CHECK(value_of(waits).columns == std::vector<named_value>{{"k", 1}, {"a", {}}, {"b", 1}});
 }
 
-TEST_CASE_METHOD(started, "a row that is written while it is looked up is shown as it is then", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row that is written while it is looked up is shown as it is then", "[buffer]") {
   upsert(1, {{"a", "new"}});
   db.holds_reads = true;
   auto waits = get(1);
@@ -318,7 +303,7 @@ TEST_CASE_METHOD(started, "a row that is written while it is looked up is shown 
   CHECK(value_of(waits).pending == 0);
 }
 
-TEST_CASE_METHOD(started, "what is known of a table is forgotten when its schema changes", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "what is known of a table is forgotten when its schema changes", "[buffer]") {
   upsert(1, {});
   static_cast<void>(db.file.execute({{"ALTER TABLE t ADD COLUMN c", {}}}));
   CHECK(!ok(upsert(1, {{"c", 1}})));

@@ -6,22 +6,7 @@ namespace sluice::test::buffer_closing_test {
 
 using namespace std::chrono_literals;
 
-namespace {
-
-struct started : buffer_bench {
-  started() { start(); }
-  explicit started(const std::vector<std::string>& schema) : buffer_bench(schema) { start(); }
-};
-
-template <class T> const T& value_of(const actor_bench::answer<T>& x) {
-  if (!ok(x))
-    throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");
-  return ***x;
-}
-
-} // namespace
-
-TEST_CASE_METHOD(started, "closing writes everything, also what the slots do not let in any more", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "closing writes everything, also what the slots do not let in any more", "[buffer]") {
   for (auto i = 0; i < 5; ++i)
     upsert(i, {});
   failure closed;
@@ -32,7 +17,7 @@ TEST_CASE_METHOD(started, "closing writes everything, also what the slots do not
   REQUIRE(status().pending == 0);
 }
 
-TEST_CASE_METHOD(started, "closing gives up after a while, and keeps what is not written with the refused rows",
+TEST_CASE_METHOD(started_buffer, "closing gives up after a while, and keeps what is not written with the refused rows",
                  "[buffer]") {
   upsert(1, {});
   upsert(2, {});
@@ -58,7 +43,7 @@ TEST_CASE_METHOD(started, "closing gives up after a while, and keeps what is not
   CHECK(status().set_aside == 2);
 }
 
-TEST_CASE_METHOD(started, "a database that has to be repaired is asked once while closing, and its rows are kept",
+TEST_CASE_METHOD(started_buffer, "a database that has to be repaired is asked once while closing, and its rows are kept",
                  "[buffer]") {
   upsert(1, {{"a", 1}});
   upsert(2, {});
@@ -76,7 +61,7 @@ TEST_CASE_METHOD(started, "a database that has to be repaired is asked once whil
   REQUIRE(cell("SELECT a FROM t WHERE k = 1") == value{1});
 }
 
-TEST_CASE_METHOD(started, "a refusal that may pass is repeated a few times while closing", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a refusal that may pass is repeated a few times while closing", "[buffer]") {
   upsert(1, {});
   for (auto i = 0; i < 100; ++i)
     db.fail(errc::disk_full);
@@ -89,7 +74,7 @@ TEST_CASE_METHOD(started, "a refusal that may pass is repeated a few times while
   REQUIRE(disk.rejects.size() == 1);
 }
 
-TEST_CASE_METHOD(started, "closing says what was lost when the file for refused rows does not take it", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "closing says what was lost when the file for refused rows does not take it", "[buffer]") {
   upsert(1, {});
   db.fail(errc::ledger_damaged);
   disk.refuses = true;

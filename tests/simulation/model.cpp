@@ -129,6 +129,17 @@ bool model::put(const step& x, bool may_exist, effect& did) {
 }
 
 bool model::apply(const step& x, effect& did) {
+  // SQLite makes a view of tables that are not there.
+  if (x.what == verb::drop_view) {
+    view_ = -1;
+    return true;
+  }
+  if (x.what == verb::make_view) {
+    if (view_ != -1)
+      return false;
+    view_ = x.key;
+    return true;
+  }
   if (!created_) {
     if (x.what != verb::create)
       return false;
@@ -169,12 +180,6 @@ bool model::apply(const step& x, effect& did) {
       return false;
     children_[x.number] = x.key;
     did.changes = 1;
-    return true;
-  case verb::drop_view: view_ = -1; return true;
-  case verb::make_view:
-    if (view_ != -1)
-      return false;
-    view_ = x.key;
     return true;
   default: return false;
   }

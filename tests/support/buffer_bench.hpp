@@ -292,4 +292,16 @@ struct buffer_bench : actor_bench {
   buffer_actor aut;
 };
 
+struct started_buffer : buffer_bench {
+  started_buffer() { start(); }
+  explicit started_buffer(const std::vector<std::string>& schema) : buffer_bench(schema) { start(); }
+};
+
+/// What an actor has answered. @throws std::logic_error when it has not, or with an error
+template <class T> const T& value_of(const actor_bench::answer<T>& x) {
+  if (!ok(x))
+    throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");
+  return ***x;
+}
+
 } // namespace sluice::test
