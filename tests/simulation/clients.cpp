@@ -192,7 +192,9 @@ void clients::write_answered(write_attempt& x, const caf::expected<write_result>
       x.taken = known.restores.back().event;
       return tell(x, "was committed as ", std::to_string(answer->commit_seq));
     }
-    known.exposed = known.exposed && answer->replayed;
+    // An answer may be on its way for longer: what began before tells nothing of the files.
+    if (!answer->replayed && x.began > known.exposed_since)
+      known.exposed = false;
     auto& newest = known.acknowledged;
     newest = std::max(newest, answer->commit_seq);
     if (x.client < clients_.size())

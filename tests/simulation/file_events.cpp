@@ -17,7 +17,9 @@ void file_events::remove_log(const incident& x) {
   // For good: the name that a power cut brings back is another file's here, and was the same one's in the real world.
   if (x.file != 1) {
     sqlite::remove_file(file + "-wal");
-    clients_.seen.databases[x.db].exposed = true;
+    auto& known = clients_.seen.databases[x.db];
+    known.exposed = true;
+    known.exposed_since = ++clients_.seen.event;
   }
   if (x.file != 0)
     std::filesystem::remove(file + "-shm");

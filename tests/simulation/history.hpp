@@ -88,6 +88,8 @@ struct history {
     int64_t foreign_shown = 0;
     /// The log was removed, and nothing was acknowledged since: what lies in it is gone with the process.
     bool exposed = false;
+    /// The event of that.
+    uint64_t exposed_since = 0;
     /// Backups that were put in the place of the database.
     struct restore {
       /// The number of the event.
