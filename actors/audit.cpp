@@ -12,6 +12,14 @@ constexpr size_t keep_at_most = 200'000;
 constexpr std::chrono::milliseconds write_after{20};
 constexpr std::chrono::milliseconds retry_after{1'000};
 
+std::set<std::string> databases_with_events(const std::vector<audit_record>& records) {
+  std::set<std::string> result;
+  for (const auto& x : records)
+    if (x.type == request_type::file_event)
+      result.insert(x.db);
+  return result;
+}
+
 } // namespace
 
 audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open,
@@ -53,6 +61,7 @@ void audit_state::take(audit_batch& batch) {
   if (has(defect::drop_audit_record) && batch.records.size() > 1)
     batch.records.pop_back();
   drop_recovered(batch);
+  auto changed = databases_with_events(batch.records);
   if (batch.may_be_merged)
     for (auto& x : batch.records)
       merging.add(std::move(x), pending);
@@ -67,6 +76,9 @@ void audit_state::take(audit_batch& batch) {
   shown->audit.change([this](audit_status& x) { x.pending = pending.size(); });
   if (!pending.empty())
     schedule(failing ? retry_after : write_after);
+  // A ledger that was read while its log or file was away was not read whole.
+  for (const auto& db : changed)
+    static_cast<void>(attach(db));
 }
 
 // A writer may have committed before its ledger was read, and send its records behind the request to read it.
@@ -135,8 +147,7 @@ caf::expected<attach_report> audit_state::attach(const std::string& db) {
     return found.error();
   auto& missing = found->missing;
   auto count = static_cast<uint64_t>(missing.size());
-  // After a restart these are few. What a former process left is never sent again.
-  std::erase_if(recovered, [&](const auto& x) { return std::get<0>(x) == db; });
+  // Those of an earlier look stay: their records may still be on the way.
   for (const auto& x : missing)
     recovered.insert({x.db, x.commit_seq, x.request_id});
   pending = std::move(missing);

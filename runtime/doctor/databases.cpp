@@ -16,8 +16,8 @@ constexpr const char* restore = "restore it from a backup (docs/operations.md); 
                                 "backup's ledger says how far it goes";
 
 constexpr const char* repair =
-  "sluice doctor ROOT --repair begins a new epoch of the ledger and removes what is not its "
-  "own";
+  "sluice doctor ROOT --repair begins a new epoch of the ledger, and drops triggers, views and indexes on it that are "
+  "not its own";
 
 finding judge_pages(const std::string& db, const sqlite::inspection& x) {
   if (!x.damage.empty())
@@ -45,6 +45,12 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
             "sluice doctor --deep takes the time it needs"};
   if (!x.ledger)
     return {severity::ok, "ledger", db, "it has no ledger yet; the first write makes one"};
+  if (x.epoch_begins > 1)
+    return {severity::note, "ledger", db,
+            fmt::format("the chain of its {} commits is whole; a new epoch began with commit {}, because the file or "
+                        "its ledger had been replaced, cut or lost: what was acknowledged before may be missing in it",
+                        x.ledger->records, x.epoch_begins),
+            fmt::format("sluice audit list --db {} shows every acknowledged write, and when the epoch began", db)};
   return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
 }
 

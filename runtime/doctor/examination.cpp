@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <set>
@@ -181,6 +182,18 @@ private:
   findings out_;
 };
 
+// What one look finds in order must not stand beside what another has against it.
+void remove_contradicted(findings& xs) {
+  auto is_contradicted = [&](const finding& x) {
+    return x.severity == severity::ok && std::any_of(xs.begin(), xs.end(), [&](const finding& y) {
+             return y.severity != severity::ok && y.check == x.check && y.subject == x.subject;
+           });
+  };
+  findings kept;
+  std::copy_if(xs.begin(), xs.end(), std::back_inserter(kept), std::not_fn(is_contradicted));
+  xs = std::move(kept);
+}
+
 } // namespace
 
 caf::expected<findings> examine(const fs::path& root, const examination_options& options) {
@@ -193,6 +206,7 @@ caf::expected<findings> examine(const fs::path& root, const examination_options&
   if (!fs::exists(fs::symlink_status(path / ".sluice", failed)))
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
   auto result = examination{std::move(path), options}.run();
+  remove_contradicted(result);
   std::stable_sort(result.begin(), result.end(),
                    [](const finding& a, const finding& b) { return a.severity > b.severity; });
   return result;

@@ -84,7 +84,7 @@ void check_set_aside(const fs::path& root, findings& out) {
     out.push_back({severity::warning, "files", ".sluice/set-aside/" + entry.path().filename().string(),
                    "a write-ahead log that belongs to a file which was replaced or overwritten; it may hold commits "
                    "that are nowhere else",
-                   fmt::format("remove it when you do not need it; {}", files_page)});
+                   "docs/files.md says how to look into it; remove it when you do not need it"});
 }
 
 } // namespace

@@ -96,6 +96,7 @@ void check_ledger(connection db, const inspection_options& options, inspection& 
   if (auto sound = ledger->check(); !sound)
     out.ledger_error = describe(sound.error());
   time_limit limit{handle, options.budget};
+  out.epoch_begins = ledger->epoch().first;
   auto verdict = ledger->verify();
   if (verdict && verdict->records > 0)
     out.ledger = std::move(*verdict);

@@ -34,6 +34,8 @@ struct inspection {
   /// Why the ledger could not be read; nothing when it could, or there is none.
   std::optional<failure> ledger_error;
   bool ledger_checked = true;
+  /// The number of the first commit of the ledger's epoch; more than 1 where the ledger was begun anew.
+  uint64_t epoch_begins = 1;
   /// Idempotency keys that would be forgotten early, for people; empty when there are none.
   std::string early_keys;
   /// Triggers on other tables that have names of the ledger in them, as "trigger t on users".

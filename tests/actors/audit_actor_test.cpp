@@ -162,6 +162,43 @@ TEST_CASE("what the file refuses is kept and written when it can be, nothing twi
   CHECK(f.quiet());
 }
 
+TEST_CASE("after an event of a database file its ledger is looked at again, and what it has is there once") {
+  fixture f;
+  auto write_of = [](const std::string& id) {
+    audit_record x;
+    x.db = "app.db";
+    x.type = request_type::write;
+    x.status = "committed";
+    x.request_id = id;
+    x.commit_seq = 1;
+    return x;
+  };
+  // The look of the start saw the file without its log.
+  f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  f.file.missing["app.db"] = {write_of("unknown until then"), write_of("on its way")};
+  audit_batch batch;
+  batch.records.resize(1);
+  batch.records[0].db = "app.db";
+  batch.records[0].type = request_type::file_event;
+  caf::anon_send(f.aut, batch);
+  f.run();
+  f.file.missing.clear();
+  // A second event, before the record that the first one found arrives.
+  caf::anon_send(f.aut, batch);
+  audit_batch late;
+  late.records = {write_of("on its way")};
+  caf::anon_send(f.aut, std::move(late));
+  f.run();
+  f.advance(20ms);
+  auto count = [&f](const std::string& id) {
+    return std::count_if(f.file.records.begin(), f.file.records.end(),
+                         [&](const auto& x) { return x.request_id == id; });
+  };
+  CHECK(count("unknown until then") == 1);
+  CHECK(count("on its way") == 1);
+}
+
 TEST_CASE("a file that cannot be opened is tried again") {
   fixture f;
   f.cannot_open = true;

@@ -193,4 +193,20 @@ test_a_damaged_audit_is_set_aside_and_told_until_a_repair_acknowledges_it() {
   [[ -e $(echo .sluice/audit.db.kept-*) ]]
 }
 
+test_commits_that_were_lost_are_told_of_and_no_good_word_stands_beside_a_problem() {
+  sluice exec app.db "CREATE TABLE t (x)" >/dev/null
+  sluice exec app.db "INSERT INTO t VALUES (1)" >/dev/null
+  sluice stop >/dev/null
+  sqlite3 other.db "CREATE TABLE t (x); INSERT INTO t VALUES (7)"
+  mv other.db app.db
+  exits 1 sluice doctor
+  has "$out" "problem  ledger           app.db: compared with the audit"
+  has_not "$out" "ok       ledger           app.db"
+  sluice doctor --repair >/dev/null || true
+  gives "1 row changed, commit 3" sluice exec app.db "INSERT INTO t VALUES (2)"
+  exits 0 sluice doctor
+  has "$out" "note     ledger           app.db"
+  has "$out" "epoch began with commit 3"
+}
+
 run_tests

@@ -152,6 +152,13 @@ TEST_CASE("what an inspection found is put into words", "[doctor]") {
   x.ledger->first_broken = 3;
   CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
   x = good;
+  x.ledger = audit_verdict{};
+  x.ledger->records = 2;
+  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::ok);
+  x.epoch_begins = 3;
+  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::note);
+  CHECK(says(of(judge_inspection("a", x), "ledger"), "commit 3"));
+  x = good;
   x.ledger_error = failure{};
   CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
   CHECK(of(judge_inspection("a", make_error(errc::busy, "locked")), "integrity").severity == severity::warning);
