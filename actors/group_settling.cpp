@@ -102,11 +102,15 @@ group_commit::settlement group_commit::settle() {
   ++number_;
   now_ = time_.now();
   auto ts = wall_us(time_);
+  auto events = store_.take_file_events();
+  // Whoever opened the file while its log was away saw another content, and may have committed to that.
+  if (!events.empty())
+    note_late_commit();
   result.changes = std::exchange(changes_, {});
   result.records.records = std::exchange(epochs_, {});
   if (std::exchange(foreign_commit_, false))
     result.records.records.push_back(record_of(request_type::foreign_commit, "ok", ts));
-  for (auto& event : store_.take_file_events()) {
+  for (auto& event : events) {
     slot_.counters().file_events.fetch_add(1, std::memory_order_relaxed);
     result.records.records.push_back(record_of(request_type::file_event, event.what, ts));
     result.warnings.push_back(slot_.name() + ": " + std::move(event.text));

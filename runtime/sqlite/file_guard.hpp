@@ -200,6 +200,7 @@ private:
                                       std::unique_lock<std::mutex>& lock);
   std::optional<file_change> look_for_foreign_content(sqlite3* db);
   void remember(const found_files& now, state x) noexcept;
+  void note_restored_log();
   void note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
   caf::expected<file_change> change(file_change what, const found_files& now, user& self, std::unique_lock<std::mutex>& lock);
   caf::expected<file_change> rescue_log(const found_files& now, sqlite3* db);

@@ -206,6 +206,7 @@ caf::expected<file_change> file_guard::rescue_log(const found_files& now, sqlite
       return make_error(errc::io_error, "the write-ahead log of '" + set_.name
                                           + "' was removed, and what it held cannot be written again");
     }
+    note_restored_log();
     text += "its content was written again (" + std::to_string(content->size()) + " bytes)";
   }
   // An index that others have made does not know what the log holds.

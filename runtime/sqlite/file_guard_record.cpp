@@ -68,6 +68,16 @@ void file_guard::note_files(bool closed, const found_files& x, const state& seen
   set_.registry->put(set_.name, record);
 }
 
+// Whoever exchanges the database, too, before it is opened again, leaves a log beside it that is not its own.
+void file_guard::note_restored_log() {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (!record)
+    return;
+  record->log = at_path_.find().log;
+  record->log_born_ns = record->log ? birth_time_ns(log_path()) : 0;
+  set_.registry->put(set_.name, *record);
+}
+
 void file_guard::save_held_log() {
   auto now = at_path_.find();
   std::unique_lock lock{mutex_};

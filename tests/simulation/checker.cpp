@@ -260,12 +260,18 @@ maybe replay::run() {
   satisfy_reads(0);
   for (const auto& commit : found_.commits)
     numbers_.insert(commit.seq);
+  uint64_t last = 0;
   for (const auto& commit : found_.commits) {
+    // A new epoch leaves numbers out, and may have been read before its first commit.
+    if (std::exchange(last, commit.seq) + 1 != commit.seq)
+      satisfy_reads(commit.seq - 1);
     for (const auto& request : commit.requests)
       if (auto wrong = apply(commit, request))
         return wrong;
     satisfy_reads(commit.seq);
   }
+  // An epoch in which nothing has been committed yet.
+  satisfy_reads(found_.epoch_follows);
   for (auto check : {&replay::check_numbers, &replay::check_answers, &replay::check_keys, &replay::check_unread, &replay::check_final})
     if (auto wrong = (this->*check)())
       return wrong;

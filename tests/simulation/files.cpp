@@ -64,6 +64,7 @@ void read_ledger(const std::filesystem::path& path, database_content& x) {
     x.trouble = "the ledger cannot be read: " + describe(commits ? verdict.error() : commits.error()).message;
     return;
   }
+  x.epoch_follows = reader->epoch().first - 1;
   x.commits = std::move(*commits);
   x.chain = std::move(*verdict);
 }

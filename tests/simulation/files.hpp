@@ -19,6 +19,8 @@ namespace sluice::simulation {
 struct database_content {
   bool exists = false;
   std::vector<sqlite::ledger_commit> commits;
+  /// The number before the first one of the ledger's epoch: what is read in it is as of this commit at least.
+  uint64_t epoch_follows = 0;
   /// What the whole chain looks like.
   std::optional<audit_verdict> chain;
   /// The answers to the questions that have no key; nothing where the statement fails.

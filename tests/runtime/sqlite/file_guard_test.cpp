@@ -214,4 +214,24 @@ TEST_CASE("the log that a killed broker has left is not replayed into a file tha
   CHECK(fs::exists(x.kept) == replaced);
 }
 
+TEST_CASE("a log that was written again is not replayed into a file that was put there before it was opened") {
+  lives x;
+  auto store = x.store();
+  x.write(*store, "CREATE TABLE t(body)");
+  auto begun = must(store->begin());
+  must(store->execute(request_of("INSERT INTO t VALUES ('old')"), no_deadline));
+  fs::remove(x.file.string() + "-wal");
+  // Writes the log again, and closes the file.
+  must(commit_of(*store, begun, request_of("SELECT 1")));
+  auto other = x.folder / "other.db";
+  other_program{other}.run("CREATE TABLE t(body); INSERT INTO t VALUES ('new')");
+  fs::rename(other, x.file);
+  x.write(*store, "INSERT INTO t VALUES ('after')");
+  store.reset();
+  other_program db{x.file};
+  CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
+  CHECK(db.one("SELECT group_concat(body) FROM t") == "new,after");
+  CHECK(fs::exists(x.kept));
+}
+
 } // namespace sluice::test::file_guard_test
