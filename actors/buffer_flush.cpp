@@ -1,6 +1,7 @@
 // The part of the buffer actor that has rows written.
 
 #include "actors/buffer.hpp"
+#include "actors/deadline_watch.hpp"
 #include "actors/flush_records.hpp"
 #include "actors/sql_words.hpp"
 
@@ -82,10 +83,15 @@ void buffer_state::send(const std::string& db, write_request request) {
   if (!route)
     return finished(db, std::move(route.error()));
   request.received = parts.time->now();
-  if (auto why = route->queue->admit(request.agent, footprint(request)))
-    return finished(db, make_error(std::move(*why)));
-  self->request(route->writer, caf::infinite, std::move(request))
-    .then([this, db](write_result& x) { finished(db, std::move(x)); },
+  auto admitted = route->queue->admit(request, request.received + parts.settings.write_deadline);
+  if (admitted.refused)
+    return finished(db, make_error(std::move(*admitted.refused)));
+  if (admitted.expire_at)
+    watch_deadline(*parts.actors, *parts.time, db, *admitted.expire_at);
+  auto ticket = request.ticket;
+  auto answer = self->request(route->writer, caf::infinite, std::move(request));
+  ticket->answer_to(caf::strong_actor_ptr{self->ctrl()}, answer.id());
+  answer.then([this, db](write_result& x) { finished(db, std::move(x)); },
           [this, db](caf::error& why) { finished(db, std::move(why)); });
 }
 

@@ -30,6 +30,17 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       self->state.follow(std::move(out));
       return found;
     },
+    [self](running_atom) { return self->state.desk->running(); },
+    [self](drain_atom, uint64_t milliseconds) {
+      read_desk::outcome out;
+      self->state.desk->drain(std::chrono::milliseconds{milliseconds}, out);
+      self->state.follow(std::move(out));
+    },
+    [self](caf::timeout_atom) {
+      read_desk::outcome out;
+      self->state.desk->expire(out);
+      self->state.follow(std::move(out));
+    },
     [self](read_done& x) {
       read_desk::outcome out;
       auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);
@@ -53,7 +64,8 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
 
 void cache_state::start(cache_parts x) {
   parts = std::move(x);
-  desk = std::make_unique<read_desk>(*parts.hits, *parts.time, parts.max_queued, parts.seed, parts.retry);
+  desk = std::make_unique<read_desk>(*parts.hits, *parts.time, parts.max_queued, parts.seed, parts.retry,
+                                     parts.max_readers);
   // A predecessor that failed may have left something half done.
   parts.hits->clear();
   schedule_tick();
@@ -107,6 +119,8 @@ void cache_state::follow(read_desk::outcome out) {
       self->send(route->writer, verify_atom{});
   if (out.retry_in)
     self->delayed_send(self, *out.retry_in, retry_atom{});
+  if (out.expire_in)
+    self->delayed_send(self, *out.expire_in, caf::timeout_atom_v);
   std::move(out.records.begin(), out.records.end(), std::back_inserter(records.records));
   if (records.records.size() >= records_per_batch)
     report();

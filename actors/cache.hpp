@@ -19,6 +19,8 @@ struct cache_parts {
   const clock* time = nullptr;
   /// Reads that may wait for a reader, per database.
   uint64_t max_queued = 10'000;
+  /// How many readers a database may have.
+  uint64_t max_readers = 4;
   uint64_t seed = 0;
   /// The pauses of reads that find their database locked.
   retry_policy retry;

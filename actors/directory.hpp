@@ -21,12 +21,14 @@ public:
   buffer_actor buffer() const { return get(buffer_); }
   log_actor log() const { return get(log_); }
   supervisor_actor supervisor() const { return get(supervisor_); }
+  deadline_watch_actor deadlines() const { return get(deadlines_); }
 
   void set(cache_actor x) { put(cache_, std::move(x)); }
   void set(audit_actor x) { put(audit_, std::move(x)); }
   void set(buffer_actor x) { put(buffer_, std::move(x)); }
   void set(log_actor x) { put(log_, std::move(x)); }
   void set(supervisor_actor x) { put(supervisor_, std::move(x)); }
+  void set(deadline_watch_actor x) { put(deadlines_, std::move(x)); }
 
   /// Forgets every actor; requests fail from now on.
   void clear() {
@@ -35,6 +37,7 @@ public:
     set(buffer_actor{});
     set(log_actor{});
     set(supervisor_actor{});
+    set(deadline_watch_actor{});
     for (auto* x : slots()) {
       x->forget_route();
       x->take_readers();
@@ -85,6 +88,7 @@ private:
   buffer_actor buffer_;
   log_actor log_;
   supervisor_actor supervisor_;
+  deadline_watch_actor deadlines_;
   std::map<std::string, std::unique_ptr<database_slot>> slots_;
 };
 

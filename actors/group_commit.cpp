@@ -24,7 +24,6 @@ group_commit::group_commit(write_store& store, database_slot& slot, const clock&
 group_commit::entry& group_commit::take_in(write_request request, reply<write_result> to) {
   now_ = time_.now();
   auto& x = entries_.emplace_back();
-  x.bytes = footprint(request);
   x.request = std::move(request);
   x.to = std::move(to);
   if (x.request.received == clock::steady{})
@@ -201,7 +200,7 @@ void group_commit::give_up(entry& x, const failure& why) {
 
 group_commit::step group_commit::full_or(action otherwise) const {
   auto full = entries_.size() >= settings_.max_requests || now_ - opened_at_ >= settings_.max_time;
-  return {full ? action::settle : otherwise};
+  return {full ? action::settle_full : otherwise};
 }
 
 bool group_commit::execute(range which, range whole) {
@@ -226,15 +225,30 @@ void group_commit::execute(entry& x) {
   run(x);
   now_ = time_.now();
   x.executed = now_ - x.began;
+  x.executed_in_all += x.executed;
+}
+
+// Why it is not to be executed any more; nothing if it is.
+std::optional<failure> group_commit::why_not(const entry& x) const {
+  failure why;
+  if (x.request.ticket && !x.request.ticket->begin())
+    return x.request.ticket->reason();
+  if (x.request.cancel.cancelled()) {
+    why.code = errc::cancelled;
+    why.message = "its client gave the request up before it was executed";
+    return why;
+  }
+  if (now_ < x.deadline)
+    return std::nullopt;
+  why.code = errc::deadline_exceeded;
+  why.message = "the deadline passed while the request waited; it was not executed";
+  return why;
 }
 
 void group_commit::run(entry& x) {
-  if (now_ >= x.deadline) {
-    x.error.emplace();
-    x.error->code = errc::deadline_exceeded;
-    x.error->message = "the deadline passed while the request waited; it was not executed";
+  x.error = why_not(x);
+  if (x.error)
     return;
-  }
   auto fail = [&](const caf::error& why) {
     x.result.reset();
     x.error = describe(why);
@@ -250,6 +264,13 @@ void group_commit::run(entry& x) {
     }
   }
   auto executed = store_.execute(x.request, x.deadline);
+  if (auto* ticket = x.request.ticket.get(); ticket && ticket->interrupted()) {
+    x.error = ticket->reason();
+    // It may have been done just before.
+    if (executed)
+      store_.rollback();
+    return;
+  }
   if (!executed)
     return fail(executed.error());
   x.tables = executed->tables;

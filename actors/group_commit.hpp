@@ -9,6 +9,7 @@
 #include "actors/store.hpp"
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ public:
       mark,
       /// Settle at once.
       settle,
+      /// Settle at once: the group is full, and there may be more waiting than fits the next one.
+      settle_full,
       /// Call `retry` after `delay`.
       retry,
       /// Call `expire` after `delay`.
@@ -56,7 +59,9 @@ public:
     reply<write_result> to;
     caf::expected<write_result> result;
     std::string agent;
-    size_t bytes = 0;
+    /// How long it was executed, all attempts included.
+    std::chrono::nanoseconds executed{0};
+    std::shared_ptr<sluice::ticket> ticket{};
   };
 
   /// What settling a group came to. Tell the audit, the cache and the listeners first, then deliver.
@@ -110,13 +115,14 @@ private:
   struct entry {
     write_request request;
     reply<write_result> to;
-    size_t bytes = 0;
     clock::steady deadline;
     /// When its wait was over, because it was executed or refused; what of the wait was for a foreign process's lock;
     /// and how long the execution took. Of the last execution, if there were several.
     clock::steady began{};
     std::chrono::nanoseconds locked_out{0};
     std::chrono::nanoseconds executed{0};
+    // Of all its executions.
+    std::chrono::nanoseconds executed_in_all{0};
     uint64_t refusals = 0;
     std::optional<write_result> result;
     std::optional<failure> error;
@@ -150,6 +156,7 @@ private:
   bool execute(range which, range whole);
   void execute(entry& x);
   void run(entry& x);
+  std::optional<failure> why_not(const entry& x) const;
   bool begin_again(range which);
   void undo(range which);
 

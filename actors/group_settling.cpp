@@ -139,7 +139,8 @@ void group_commit::settle_one(entry& x, int64_t ts_us, settlement& into) {
     into.slow.emplace_back(timing_of(x, record), std::move(x.request.statements));
   auto verdict = x.failed() ? caf::expected<write_result>{make_error(std::move(*x.error))}
                             : caf::expected<write_result>{std::move(*x.result)};
-  into.writes.push_back({std::move(x.to), std::move(verdict), std::move(x.request.agent), x.bytes});
+  into.writes.push_back({std::move(x.to), std::move(verdict), std::move(x.request.agent), x.executed_in_all,
+                         std::move(x.request.ticket)});
 }
 
 slow_request group_commit::timing_of(const entry& x, const audit_record& record) const {

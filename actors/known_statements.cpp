@@ -36,6 +36,16 @@ const known_statements::info& known_statements::learn(database_slot& slot, const
   return x;
 }
 
+query_length known_statements::length(const database_slot& slot, const sql_text& sql) const {
+  constexpr uint32_t tiny_us = 100;
+  auto* known = find(slot, sql);
+  if (!known)
+    return query_length::unknown;
+  if (known->busy_us < tiny_us)
+    return query_length::tiny;
+  return known->busy_us < std::chrono::microseconds{brief_time}.count() ? query_length::brief : query_length::lengthy;
+}
+
 size_t statement_hash(const database_slot& slot, const sql_text& sql) noexcept {
   return sql.hash() ^ std::bit_cast<size_t>(&slot);
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "actors/hit_table.hpp"
+#include "actors/reader_pool.hpp"
 #include "messages/read.hpp"
 
+#include <chrono>
 #include <memory>
 #include <unordered_map>
 
@@ -19,8 +21,6 @@ public:
     /// The time of a run: the last one's, or slowly sinking from a longer one's.
     uint32_t busy_us = 0;
 
-    /// Shorter than waking up another thread, so that waiting behind it is the quicker way.
-    bool is_short() const noexcept { return busy_us < 100; }
   };
 
   /// What is known about the statement; null when nothing is.
@@ -29,12 +29,18 @@ public:
   /// Takes in what a run has shown.
   const info& learn(database_slot& slot, const sql_text& sql, const executed_read& run);
 
+  /// How long it is expected to take.
+  query_length length(const database_slot& slot, const sql_text& sql) const;
+
   void clear() { infos_.clear(); }
 
 private:
   // By a hash of slot and statement; both are compared in full.
   std::unordered_map<size_t, info> infos_;
 };
+
+/// How long a query may run on a reader that is kept for brief ones.
+constexpr std::chrono::milliseconds brief_time{250};
 
 /// The hash by which reads of the same statement on the same database find each other.
 size_t statement_hash(const database_slot& slot, const sql_text& sql) noexcept;

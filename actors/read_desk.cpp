@@ -43,7 +43,8 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
                 failed(errc::invalid_request, "there is no commit " + std::to_string(x.request.min_seq)
                                                 + " yet; the newest is " + std::to_string(x.newest_seq)),
                 out);
-  auto joinable = x.request.freshness == freshness::cached && !x.request.cancel.possible();
+  auto joinable = x.request.freshness == freshness::cached;
+  expire_at(end_of(x.request), out);
   auto hash = statement_hash(slot, x.request.query.sql);
   if (joinable)
     for (auto [i, end] = joinable_.equal_range(hash); i != end; ++i)
@@ -54,8 +55,7 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
         other.waiters.push_back(std::move(x));
         return;
       }
-  auto& queue = desks_[&slot].queue;
-  if (queue.size() >= max_queued_) {
+  if (desk_of(slot).queued >= max_queued_) {
     auto why = failed(errc::overloaded, "too many reads wait for this database");
     why.retry_after_ms = 100;
     return fail(x, why, out);
@@ -66,10 +66,11 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
   added.slot = &slot;
   added.hash = hash;
   added.joinable = joinable;
+  added.agent = x.request.agent;
   added.waiters.push_back(std::move(x));
   if (joinable)
     joinable_.emplace(hash, id);
-  queue.push_back(id);
+  enqueue(id, added);
   start_queued(slot, out);
 }
 
@@ -84,41 +85,6 @@ bool read_desk::may_join(const flight& x, const read_request& request) const {
   if (auto* info = statements_.find(*x.slot, request.query.sql))
     return info->reads->deterministic && still_valid(info->tables, versions, x.version);
   return versions.now() == x.version;
-}
-
-void read_desk::start_queued(database_slot& slot, outcome& out) {
-  auto& [readers, queue] = desks_[&slot];
-  auto now = time_.now();
-  while (!queue.empty()) {
-    auto id = queue.front();
-    auto& x = flights_.at(id);
-    std::erase_if(x.waiters, [&](waiter& w) { return expired(w.request, now, out, w); });
-    if (x.waiters.empty()) {
-      queue.pop_front();
-      take(id);
-      continue;
-    }
-    auto* info = statements_.find(slot, x.request().query.sql);
-    auto is_short = info && info->is_short();
-    x.reader = readers.choose(is_short);
-    if (!x.reader) {
-      out.wants_readers.push_back(slot.name());
-      return;
-    }
-    queue.pop_front();
-    readers.started(*x.reader, id, is_short);
-    const auto& versions = slot.versions();
-    x.started = true;
-    x.in_doubt = versions.committing();
-    x.version = versions.now();
-    x.as_of_seq = versions.last_commit();
-    auto request = x.request();
-    // The query may use what waiting has left of its time.
-    auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - request.received);
-    request.limits.timeout -= std::min(waited, request.limits.timeout - std::chrono::milliseconds{1});
-    x.interrupt = request.cancel = request.cancel.derive();
-    out.dispatches.push_back({x.reader->handle, id, std::move(request)});
-  }
 }
 
 bool read_desk::cancel(const std::string& request_id, outcome& out) {
@@ -148,24 +114,12 @@ bool read_desk::cancel(const std::string& request_id, outcome& out) {
 
 void read_desk::leave(uint64_t id, flight& x) {
   if (!x.started) {
-    std::erase(desks_[x.slot].queue, id);
     take(id);
     return;
   }
   // It keeps its reader until that has noticed.
   x.interrupt.cancel();
   unlist(id, x);
-}
-
-bool read_desk::expired(const read_request& request, clock::steady now, outcome& out, waiter& x) {
-  if (request.cancel.cancelled()) {
-    give_up(x, failed(errc::cancelled, "the read was cancelled while it waited for a reader"), now, out);
-    return true;
-  }
-  if (now - request.received < request.limits.timeout)
-    return false;
-  give_up(x, failed(errc::deadline_exceeded, "the time-out passed while the read waited for a reader"), now, out);
-  return true;
 }
 
 void read_desk::give_up(waiter& x, const failure& why, clock::steady now, outcome& out) {
@@ -187,10 +141,15 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
   auto found = flights_.find(id);
   if (found != flights_.end() && !result && code_of(result.error()) == errc::busy)
     return lock_refused(id, found->second, describe(result.error()), out);
+  if (found != flights_.end() && !result && took_too_long(id, found->second, result.error(), out))
+    return;
   auto x = take(id);
   if (!x)
     return;
-  desks_[x->slot].readers.finished(*x->reader, id);
+  auto& own = desk_of(*x->slot);
+  own.readers.finished(*x->reader, id);
+  if (own.queued > 0)
+    (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, time_.now() - x->started_at);
   if (x->refusals > 0) {
     auto& counters = x->slot->retries();
     counters.attempt(time_, false);
@@ -210,10 +169,11 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
 
 void read_desk::answer(flight& x, const failure& why, outcome& out) {
   auto now = time_.now();
-  auto has_time = [&](const waiter& w) { return now - w.request.received < w.request.limits.timeout; };
+  auto was_of_first = why.code == errc::deadline_exceeded || why.code == errc::cancelled;
+  auto may_go_on = [&](const waiter& w) { return now < end_of(w.request) && !w.request.cancel.cancelled(); };
   for (size_t i = 0; i < x.waiters.size(); ++i)
-    if (auto& w = x.waiters[i]; x.has_joined(i) && why.code == errc::deadline_exceeded && has_time(w))
-      // It was the time of the one that ran the query that was up.
+    if (auto& w = x.waiters[i]; x.has_joined(i) && was_of_first && may_go_on(w))
+      // It was the time of the one that ran the query that was up, or it has left.
       submit(*x.slot, std::move(w.request), std::move(w.to), out);
     else
       fail(w, why, out);
@@ -259,7 +219,7 @@ void read_desk::notice_external_commit(flight& x, bool files_replaced, outcome& 
 }
 
 void read_desk::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {
-  desks_[&slot].readers.add(std::move(reader));
+  desk_of(slot).readers.add(std::move(reader));
   start_queued(slot, out);
 }
 
@@ -279,7 +239,11 @@ void read_desk::refuse_if_closed(database_slot& slot, outcome& out) {
   auto why = slot.closed();
   if (!why)
     return;
-  for (auto id : std::exchange(desks_[&slot].queue, {}))
+  std::vector<uint64_t> waiting;
+  for (const auto& [id, x] : flights_)
+    if (x.slot == &slot && x.is_queued)
+      waiting.push_back(id);
+  for (auto id : waiting)
     if (auto x = take(id))
       for (auto& w : x->waiters)
         fail(w, *why, out);
@@ -294,8 +258,11 @@ void read_desk::abandon(outcome& out) {
   flights_.clear();
   joinable_.clear();
   paused_.clear();
-  for (auto& [slot, own] : desks_)
-    own.queue.clear();
+  for (auto& [slot, own] : desks_) {
+    own.others = {};
+    own.lengthy = {};
+    own.queued = 0;
+  }
 }
 
 void read_desk::fail(waiter& x, const failure& why, outcome& out) {
@@ -327,6 +294,8 @@ std::optional<read_desk::flight> read_desk::take(uint64_t id) {
   if (found == flights_.end())
     return std::nullopt;
   unlist(id, found->second);
+  if (found->second.is_queued)
+    --desk_of(*found->second.slot).queued;
   std::optional<flight> x{std::move(found->second)};
   flights_.erase(found);
   return x;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/fair_queue.hpp"
 #include "actors/hit_table.hpp"
 #include "actors/known_statements.hpp"
 #include "actors/reader_pool.hpp"
@@ -9,8 +10,9 @@
 #include "actors/retry_policy.hpp"
 #include "actors/slow_requests.hpp"
 #include "messages/interfaces.hpp"
+#include "messages/status.hpp"
 
-#include <deque>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,7 +27,9 @@ namespace sluice {
 /// Identical reads share one flight. A read joins a flight only when no write that its caller may have seen can be
 /// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the hit table
 /// on the same condition. Readers are handed one query at a time, so a long one delays nobody but its own callers
-/// while another reader is idle.
+/// while another reader is idle; one reader is kept from long queries. What waits is served by turns of the agents.
+///
+/// A caller is answered when its time is up, whether the query waits, runs, or does not come back.
 ///
 /// A query that finds the database locked by another process runs again after a pause, until the time of its callers is
 /// over. Meanwhile it needs no reader.
@@ -58,10 +62,15 @@ public:
     std::vector<std::string> suspects;
     /// When to call `retry_locked`, from now; nothing if not on account of this call.
     std::optional<std::chrono::milliseconds> retry_in;
+    /// When to call `expire`, likewise.
+    std::optional<std::chrono::milliseconds> expire_in;
   };
 
-  read_desk(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed, retry_policy retry = {})
-    : hits_(hits), time_(time), max_queued_(max_queued), retry_(retry), backoff_(retry, seed), ids_(seed) {}
+  /// @param max_readers how many readers a database may have
+  read_desk(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed, retry_policy retry = {},
+            uint64_t max_readers = 4)
+    : hits_(hits), time_(time), max_queued_(max_queued), max_readers_(max_readers), retry_(retry),
+      backoff_(retry, seed), ids_(seed) {}
   read_desk(const read_desk&) = delete;
   read_desk& operator=(const read_desk&) = delete;
   /// Interrupts the queries that run, for nobody will hear of their answers.
@@ -79,6 +88,15 @@ public:
 
   /// Runs the queries again whose pause is over, and answers those with `busy` whose time is up.
   void retry_locked(outcome& out);
+
+  /// Answers those whose time is up.
+  void expire(outcome& out);
+
+  /// The broker ends: no read takes longer than `time` from now.
+  void drain(std::chrono::milliseconds time, outcome& out);
+
+  /// What waits and what runs, in no order.
+  std::vector<running_request> running() const;
 
   /// A reader is there for the database, or has ended; what it was running fails with `unavailable`.
   void reader_joined(database_slot& slot, reader_actor reader, outcome& out);
@@ -105,18 +123,33 @@ private:
   };
 
   struct desk {
+    explicit desk(uint64_t max_readers) : readers(max_readers) {}
+
     reader_pool readers;
-    std::deque<uint64_t> queue;
+    // Flights that wait for a reader; some may be gone. Those that are known to be long wait apart, since there may be no
+    // reader for them when there is one for others.
+    fair_queue<uint64_t> others;
+    fair_queue<uint64_t> lengthy;
+    bool lengthy_is_next = false;
+    // How many of them are not gone.
+    uint64_t queued = 0;
   };
 
   struct flight {
     database_slot* slot = nullptr;
+    // Who has asked first, and is charged for it.
+    std::string agent;
     // Empty when all of them have cancelled while the query ran.
     std::vector<waiter> waiters;
     // Of the slot and the statement; the same for all its waiters.
     size_t hash = 0;
     bool joinable = false;
+    bool is_queued = false;
     bool started = false;
+    // The reader has been told to run it for no longer than `brief_time`, and it has taken longer before.
+    bool is_limited = false;
+    bool is_lengthy = false;
+    clock::steady started_at{};
     // The one whose limits the query runs under has cancelled; the others have joined.
     bool first_left = false;
     // Taken before the reader begins; of no use if a COMMIT was under way at that time.
@@ -138,8 +171,19 @@ private:
     bool has_joined(size_t i) const noexcept { return i > 0 || first_left; }
   };
 
+  clock::steady end_of(const read_request& x) const { return std::min(drained_at_, x.received + x.limits.timeout); }
   bool may_join(const flight& x, const read_request& request) const;
+  desk& desk_of(const database_slot& slot) { return desks_.try_emplace(&slot, max_readers_).first->second; }
+  query_length length_of(const flight& x) const;
+  void enqueue(uint64_t id, flight& x);
   void start_queued(database_slot& slot, outcome& out);
+  bool start_next(desk& own, outcome& out);
+  bool start_lengthy(desk& own, outcome& out);
+  void start(desk& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
+  bool drop_if_late(uint64_t id, outcome& out);
+  bool took_too_long(uint64_t id, flight& x, const caf::error& why, outcome& out);
+  void expire_at(clock::steady at, outcome& out);
+  clock::steady expire(uint64_t id, flight& x, clock::steady now, outcome& out);
   bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
   void interrupt_all() noexcept;
   void lock_refused(uint64_t id, flight& x, failure why, outcome& out);
@@ -159,6 +203,7 @@ private:
   hit_table& hits_;
   const clock& time_;
   const uint64_t max_queued_;
+  const uint64_t max_readers_;
   const retry_policy retry_;
   backoff backoff_;
   request_ids ids_;
@@ -169,6 +214,9 @@ private:
   // Joinable flights by the hash of their statement; candidates are compared in full.
   std::unordered_multimap<size_t, uint64_t> joinable_;
   std::map<const database_slot*, desk> desks_;
+  clock::steady drained_at_ = clock::steady::max();
+  // When `expire` will be called; `max` if nobody has to.
+  clock::steady next_expiry_ = clock::steady::max();
   // Flights that are paused; some may be gone.
   std::vector<uint64_t> paused_;
   known_statements statements_;

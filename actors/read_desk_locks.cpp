@@ -12,14 +12,12 @@ milliseconds milliseconds_until(clock::steady at, clock::steady now) {
   return std::max(milliseconds{0}, std::chrono::duration_cast<milliseconds>(at - now));
 }
 
-clock::steady end_of(const read_request& x) { return x.received + x.limits.timeout; }
-
 } // namespace
 
 void read_desk::lock_refused(uint64_t id, flight& x, failure why, outcome& out) {
   auto& slot = *x.slot;
   auto now = time_.now();
-  desks_[&slot].readers.finished(*x.reader, id);
+  desk_of(slot).readers.finished(*x.reader, id);
   x.reader = nullptr;
   x.started = false;
   x.first_left = false;
@@ -85,7 +83,7 @@ void read_desk::retry_locked(outcome& out) {
       out.retry_in = out.retry_in ? std::min(*out.retry_in, left) : left;
     } else {
       x.slot->retries().retry();
-      desks_[x.slot].queue.push_back(id);
+      enqueue(id, x);
       slots.push_back(x.slot);
     }
   }

@@ -1,36 +1,60 @@
 #include "actors/reader_pool.hpp"
 
-#include <algorithm>
-
 namespace sluice {
 
 namespace {
 
-// About as many short queries as run in the time that it takes to wake up another reader.
+// About as many tiny queries as run in the time that it takes to wake up another reader.
 constexpr size_t max_in_advance = 8;
 
 } // namespace
 
-reader_pool::reader* reader_pool::choose(bool is_short) {
-  reader* idle = nullptr;
-  for (auto& x : readers_) {
-    if (x.running.empty())
-      idle = idle ? idle : &x;
-    else if (is_short && x.only_short && x.running.size() < max_in_advance)
-      return &x;
-  }
-  return idle;
+reader_pool::grant reader_pool::choose(query_length length, const std::string& agent) {
+  auto is_limited = length != query_length::lengthy && (length != query_length::unknown || !may_run_unlimited(agent));
+  if (!is_limited && !may_run_unlimited(agent))
+    return {};
+  if (length == query_length::tiny)
+    for (auto& x : readers_)
+      if (!x.running.empty() && x.only_tiny && x.running.size() < max_in_advance)
+        return {&x, true};
+  return {idle(), is_limited};
 }
 
-void reader_pool::started(reader& x, uint64_t flight, bool is_short) {
-  x.only_short = is_short && (x.only_short || x.running.empty());
-  x.running.push_back(flight);
+bool reader_pool::may_run_unlimited(const std::string& agent) const {
+  uint64_t all = 0;
+  uint64_t own = 0;
+  for (const auto& x : readers_)
+    if (x.is_unlimited) {
+      ++all;
+      own += x.agent == agent ? 1 : 0;
+    }
+  auto share = max_unlimited_ > 1 ? max_unlimited_ - 1 : 1;
+  return all < max_unlimited_ && own < share;
+}
+
+reader_pool::reader* reader_pool::idle() {
+  auto found = std::find_if(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.empty(); });
+  return found == readers_.end() ? nullptr : &*found;
+}
+
+bool reader_pool::has_idle() const {
+  return std::any_of(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.empty(); });
+}
+
+void reader_pool::started(const grant& x, uint64_t flight, query_length length, const std::string& agent) {
+  auto& own = *x.who;
+  own.only_tiny = length == query_length::tiny && (own.only_tiny || own.running.empty());
+  own.running.push_back(flight);
+  own.is_unlimited = !x.is_limited;
+  if (own.is_unlimited)
+    own.agent = agent;
 }
 
 void reader_pool::finished(reader& x, uint64_t flight) {
   std::erase(x.running, flight);
+  x.is_unlimited = false;
   if (x.running.empty())
-    x.only_short = true;
+    x.only_tiny = true;
 }
 
 std::vector<uint64_t> reader_pool::remove(const caf::actor_addr& lost) {

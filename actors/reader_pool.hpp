@@ -2,37 +2,71 @@
 
 #include "messages/interfaces.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <list>
+#include <string>
 #include <vector>
 
 namespace sluice {
 
+/// What is known of the time that a query takes.
+enum class query_length : uint8_t {
+  /// Shorter than waking up another thread, so that waiting behind it is the quicker way.
+  tiny,
+  brief,
+  unknown,
+  /// Longer than a query may run on the reader that is kept for the others.
+  lengthy,
+};
+
 /// The readers of one database, and what each is running. Not synchronized.
 ///
-/// A reader is given several queries at once only if all of them are known to be short; anything else gets a reader of
-/// its own, so that a long query delays nobody.
+/// A reader is given several queries at once only if all of them are tiny; anything else gets a reader of its own. All
+/// readers but one may run queries for as long as these like, and one agent may not take all of those. On the last one a
+/// query runs for a limited time.
 class reader_pool {
 public:
   struct reader {
     reader_actor handle;
     std::vector<uint64_t> running;
-    bool only_short = true;
+    bool only_tiny = true;
+    // It runs a query of `agent` for as long as that likes.
+    bool is_unlimited = false;
+    std::string agent{};
   };
+
+  /// Which reader runs a query, and whether its time is limited.
+  struct grant {
+    reader* who = nullptr;
+    bool is_limited = false;
+  };
+
+  /// @param max_readers how many readers there may be; at least 1
+  explicit reader_pool(uint64_t max_readers = 1) : max_unlimited_(std::max<uint64_t>(2, max_readers) - 1) {}
 
   void add(reader_actor handle) { readers_.emplace_back().handle = std::move(handle); }
 
-  /// The reader that should run the next query; null when it has to wait. Stays valid until the reader is removed.
-  reader* choose(bool is_short);
+  /// The reader that should run the next query; none when it has to wait. Valid until the reader is removed.
+  grant choose(query_length length, const std::string& agent);
 
-  void started(reader& x, uint64_t flight, bool is_short);
+  /// Whether a query of `agent` may run for as long as it likes now, if there is a reader.
+  bool may_run_unlimited(const std::string& agent) const;
+
+  /// Whether a reader has nothing to do.
+  bool has_idle() const;
+
+  void started(const grant& x, uint64_t flight, query_length length, const std::string& agent);
   void finished(reader& x, uint64_t flight);
 
   /// Takes the reader with this address out; returns what it was running.
   std::vector<uint64_t> remove(const caf::actor_addr& lost);
 
 private:
+  reader* idle();
+
   std::list<reader> readers_;
+  uint64_t max_unlimited_;
 };
 
 } // namespace sluice

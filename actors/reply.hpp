@@ -1,30 +1,37 @@
 #pragma once
 
 #include "messages/error.hpp"
+#include "messages/ticket.hpp"
 
 #include <caf/expected.hpp>
 #include <caf/typed_response_promise.hpp>
 
 #include <functional>
+#include <memory>
 #include <utility>
 
 namespace sluice {
 
 /// The way back to whoever waits for a `Result`. It answers exactly once: should it be destroyed unanswered, because
-/// its actor failed, it answers `unavailable`, so that nobody waits for ever. Move-only; used by its actor's thread.
+/// its actor failed, it answers `unavailable`, so that nobody waits for ever. What its ticket says is given up has been
+/// answered elsewhere, and is not answered again. Move-only; used by its actor's thread.
 template <class Result> class reply {
 public:
   using promise = caf::typed_response_promise<Result>;
 
   reply() = default;
-  explicit reply(promise to) : to_(std::move(to)) {}
+  /// @param ticket where others may answer in this actor's place; null where nobody does
+  explicit reply(promise to, std::shared_ptr<sluice::ticket> ticket = nullptr)
+    : to_(std::move(to)), ticket_(std::move(ticket)) {}
 
   reply(reply&& other) noexcept
-    : to_(std::exchange(other.to_, promise{})), on_answer_(std::move(other.on_answer_)), if_lost_(other.if_lost_) {}
+    : to_(std::exchange(other.to_, promise{})), ticket_(std::move(other.ticket_)),
+      on_answer_(std::move(other.on_answer_)), if_lost_(other.if_lost_) {}
   reply& operator=(reply&& other) noexcept {
     if (this != &other) {
       abandon();
       to_ = std::exchange(other.to_, promise{});
+      ticket_ = std::move(other.ticket_);
       on_answer_ = std::move(other.on_answer_);
       if_lost_ = other.if_lost_;
     }
@@ -39,11 +46,11 @@ public:
 
   void deliver(Result x) {
     tell(nullptr);
-    std::exchange(to_, promise{}).deliver(std::move(x));
+    give(std::move(x));
   }
   void deliver(caf::error x) {
     tell(&x);
-    std::exchange(to_, promise{}).deliver(std::move(x));
+    give(std::move(x));
   }
   void deliver(caf::expected<Result> x) { x ? deliver(std::move(*x)) : deliver(std::move(x.error())); }
 
@@ -51,6 +58,12 @@ public:
   void now_in_doubt() noexcept { if_lost_ = outcome::unknown; }
 
 private:
+  template <class T> void give(T x) {
+    auto to = std::exchange(to_, promise{});
+    if (!ticket_ || ticket_->finish())
+      to.deliver(std::move(x));
+  }
+
   void tell(const caf::error* why) {
     if (auto f = std::exchange(on_answer_, nullptr))
       f(why);
@@ -68,6 +81,7 @@ private:
   }
 
   promise to_;
+  std::shared_ptr<sluice::ticket> ticket_;
   std::function<void(const caf::error*)> on_answer_;
   outcome if_lost_ = outcome::not_committed;
 };

@@ -1,5 +1,7 @@
 #include "actors/supervisor.hpp"
 
+#include "actors/deadline_watch.hpp"
+
 #include <algorithm>
 
 namespace sluice {
@@ -231,8 +233,13 @@ void supervisor_state::close(ok_promise done) {
   awaiting_close.push_back(std::move(done));
   if (std::exchange(closing, true))
     return;
-  for (auto& [db, own] : families)
-    parts.actors->slot(db).close(unavailable("the broker is shutting down"), false);
+  auto end = parts.time->now() + parts.drain_time;
+  for (auto& [db, own] : families) {
+    auto& slot = parts.actors->slot(db);
+    slot.close(unavailable("the broker is shutting down"), false);
+    if (auto route = slot.last_route())
+      watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
+  }
   close_buffer();
 }
 

@@ -37,6 +37,8 @@ struct supervisor_parts {
   uint64_t readers_per_database = 4;
   uint64_t restart_limit = 5;
   std::chrono::milliseconds restart_window{10'000};
+  /// When the broker ends, what is queued is served for this long; then what runs is interrupted.
+  std::chrono::milliseconds drain_time{4'000};
 };
 
 struct supervisor_state {

@@ -23,6 +23,8 @@ struct write_behind_settings {
   /// Rows that may be pending, and their bytes. Callers may fill four fifths of it; the rest is for rows taken back.
   uint64_t max_pending = 1'000;
   uint64_t max_bytes = 64ULL << 20;
+  /// For the requests that write them.
+  std::chrono::milliseconds write_deadline{30'000};
   /// Tables with an interval or a priority of their own.
   std::vector<buffered_table_rules> tables;
 };

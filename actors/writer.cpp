@@ -10,7 +10,8 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
   return {
     [self](write_request& request) -> caf::result<write_result> {
       auto promise = self->make_response_promise<write_result>();
-      self->state.take(std::move(request), reply<write_result>{promise});
+      auto ticket = request.ticket;
+      self->state.take(std::move(request), reply<write_result>{promise, std::move(ticket)});
       return promise;
     },
     [self](caf::flush_atom, uint64_t group_number) {
@@ -25,6 +26,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
       self->state.expire_held();
       self->state.follow(self->state.group->expire());
     },
+    [self](caf::tick_atom) { self->state.serve_turns(); },
     [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
     [self](verify_atom) {
       self->state.group->look_for_foreign_commit();
@@ -43,12 +45,23 @@ void writer_state::start(writer_parts x) {
                                          parts.shown->slow);
 }
 
+// In the order of the mailbox, as long as what waits fits one group.
+void writer_state::take(write_request request, reply<write_result> to) {
+  if (!by_turns)
+    return add(std::move(request), std::move(to));
+  auto agent = request.agent;
+  turns.push(agent, {std::move(request), std::move(to)});
+}
+
 void writer_state::follow(group_commit::step next) {
   using action = group_commit::step::action;
   switch (next.what) {
   case action::wait: return;
   case action::mark: return self->send(self, caf::flush_atom_v, group->number());
   case action::settle: return settle();
+  case action::settle_full:
+    take_turns();
+    return settle();
   case action::expire: return self->delayed_send(self, next.delay, caf::timeout_atom_v);
   case action::retry:
     // Settling during the pause must not ask for a second try.
@@ -72,8 +85,10 @@ void writer_state::settle() {
     if (parts.warn)
       parts.warn(x);
   for (auto& x : done.writes) {
-    if (!has(defect::forget_release) || x.result)
-      parts.queue->release(x.agent, x.bytes);
+    if (x.ticket && (!has(defect::forget_release) || x.result))
+      parts.queue->release(*x.ticket);
+    if (by_turns || !turns.empty())
+      turns.charge(x.agent, x.executed);
     x.to.deliver(std::move(x.result));
   }
   if (!done.slow.empty())
@@ -81,6 +96,23 @@ void writer_state::settle() {
   checkpoint_if_grown();
   resume_buffer();
   follow(group->after_settling());
+}
+
+// Behind everything that is in the mailbox now, which waits for its turn.
+void writer_state::take_turns() {
+  by_turns = true;
+  self->send(self, caf::tick_atom_v);
+}
+
+void writer_state::serve_turns() {
+  by_turns = false;
+  while (auto next = turns.pop()) {
+    add(std::move(next->request), std::move(next->to));
+    // The group is full again.
+    if (by_turns)
+      return;
+  }
+  turns.forget();
 }
 
 void writer_state::note_slow(group_commit::settlement& done) {
@@ -126,6 +158,8 @@ void writer_state::truncate_wal() {
 }
 
 void writer_state::close() {
+  while (!turns.empty())
+    serve_turns();
   settle();
   failure why;
   why.code = errc::unavailable;

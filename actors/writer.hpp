@@ -2,6 +2,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/directory.hpp"
+#include "actors/fair_queue.hpp"
 #include "actors/group_commit.hpp"
 #include "actors/observations.hpp"
 #include "actors/schema_barrier.hpp"
@@ -42,8 +43,11 @@ struct writer_state {
 
   // writer.cpp: group commits.
   void start(writer_parts x);
+  void take(write_request request, reply<write_result> to);
   void follow(group_commit::step next);
   void settle();
+  void take_turns();
+  void serve_turns();
   void note_slow(group_commit::settlement& done);
   void checkpoint_if_grown();
   void tidy(uint64_t group_number);
@@ -51,7 +55,7 @@ struct writer_state {
   void close();
 
   // writer_schema.cpp: schema changes wait for the rows of the write-behind buffer, and the requests behind them too.
-  void take(write_request request, reply<write_result> to);
+  void add(write_request request, reply<write_result> to);
   void hold(write_request request, reply<write_result> to);
   void quiesce_buffer();
   std::optional<failure> why_rows_wait(const caf::expected<flush_report>& answer) const;
@@ -66,6 +70,13 @@ struct writer_state {
   // After the parts, so that what still waits is answered while the store is there.
   std::unique_ptr<group_commit> group;
   schema_barrier barrier;
+  // What waits while it is more than fits one group.
+  struct waiting {
+    write_request request;
+    reply<write_result> to;
+  };
+  fair_queue<waiting> turns;
+  bool by_turns = false;
   // The buffer takes no operations until the writer has sent it the schema change.
   bool resume_due = false;
   // When the requests that are held back are looked at next.

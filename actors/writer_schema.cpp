@@ -20,7 +20,7 @@ failure rows_wait(const std::string& db, uint64_t rows, const std::string& reaso
 
 } // namespace
 
-void writer_state::take(write_request request, reply<write_result> to) {
+void writer_state::add(write_request request, reply<write_result> to) {
   // While the barrier is up, the buffer's own rows are what everything else waits for.
   if (barrier.is_up() ? request.agent == buffer_agent : !may_change_schema(request) || !parts.actors->buffer())
     return follow(group->add(std::move(request), std::move(to)));

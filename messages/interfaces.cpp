@@ -33,6 +33,7 @@ void add_message_types(caf::actor_system_config& cfg) {
     .add_message_type<log_query>("sluice::log_query")
     .add_message_type<log_page>("sluice::log_page")
     .add_message_type<broker_status>("sluice::broker_status")
+    .add_message_type<std::vector<running_request>>("sluice::running_requests")
     .add_message_type<reader_actor>("sluice::reader_actor");
   cfg.add_error_category(caf::atom("sluice"), [](uint8_t code, caf::atom_value, const caf::message& context) {
     auto word = std::string{to_string(static_cast<errc>(code))};

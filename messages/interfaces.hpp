@@ -6,17 +6,21 @@
 #include "messages/ledger.hpp"
 #include "messages/log.hpp"
 #include "messages/read.hpp"
+#include "messages/status.hpp"
 #include "messages/write.hpp"
 
 #include <caf/all.hpp>
 
 #include <string>
+#include <vector>
 
 namespace sluice {
 
 using verify_atom = caf::atom_constant<caf::atom("verify")>;
 using attach_atom = caf::atom_constant<caf::atom("attach")>;
 using cancel_atom = caf::atom_constant<caf::atom("cancel")>;
+using drain_atom = caf::atom_constant<caf::atom("drain")>;
+using running_atom = caf::atom_constant<caf::atom("running")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
 using quiesce_atom = caf::atom_constant<caf::atom("quiesce")>;
 using resume_atom = caf::atom_constant<caf::atom("resume")>;
@@ -31,6 +35,8 @@ using writer_actor = caf::typed_actor<
   caf::reacts_to<retry_atom>,
   // Refuses the requests whose deadline passed while a foreign process held the lock.
   caf::reacts_to<caf::timeout_atom>,
+  // Serves the agents that have requests waiting by turns; it sends this to itself.
+  caf::reacts_to<caf::tick_atom>,
   // Tidies up (truncates the WAL, prunes old keys) unless a write came after the group with this number.
   caf::reacts_to<caf::idle_atom, uint64_t>,
   // Looks whether a foreign process has committed; counts and audits it.
@@ -56,6 +62,12 @@ using cache_actor = caf::typed_actor<
   // Gives up every read with this request id that waits or runs; true when there was one. Who waits for it gets
   // `cancelled`; those who share its query get their answer all the same.
   caf::replies_to<cancel_atom, std::string>::with<bool>,
+  // Lists the reads that wait and run.
+  caf::replies_to<running_atom>::with<std::vector<running_request>>,
+  // The broker ends: no read takes longer than so many milliseconds from now.
+  caf::reacts_to<drain_atom, uint64_t>,
+  // Answers the reads whose time is up; it sends this to itself.
+  caf::reacts_to<caf::timeout_atom>,
   // Hands out what a reader has found, and the next query to it.
   caf::reacts_to<read_done>,
   // Runs the reads again that found their database locked by a foreign process; it sends this to itself.
@@ -120,6 +132,11 @@ using log_actor = caf::typed_actor<
   caf::replies_to<log_query>::with<log_page>,
   // Writes what is in the queue and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Answers writes whose deadline passes while their writer is busy.
+using deadline_watch_actor = caf::typed_actor<
+  // Looks at the queue of the named database; it sends this to itself for the next time.
+  caf::reacts_to<caf::tick_atom, std::string>>;
 
 /// Spawns the others, watches them and restarts what fails, one for one.
 using supervisor_actor = caf::typed_actor<

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/peer_identity.hpp"
+
 #include <caf/meta/type_name.hpp>
 
 #include <cstdint>
@@ -163,6 +165,28 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
            x.files_set_aside, x.failing, x.last_error);
 }
 
+/// A request that is under way.
+struct running_request {
+  std::string db;
+  /// "write" or "read".
+  std::string operation;
+  /// As the client gave it, or the broker made it up; empty for a write that has none yet.
+  std::string request_id;
+  std::string agent;
+  peer_identity peer;
+  /// The statements, cut after 1,000 bytes.
+  std::string sql;
+  /// Whether it is executed; it waits otherwise.
+  bool is_running = false;
+  /// How long ago it was asked for, in milliseconds.
+  uint64_t since_ms = 0;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, running_request& x) {
+  return f(caf::meta::type_name("running_request"), x.db, x.operation, x.request_id, x.agent, x.peer, x.sql,
+           x.is_running, x.since_ms);
+}
+
 /// Where the time of one of the slowest requests went. Parts that do not apply are 0.
 struct slow_request {
   /// When it was answered, in microseconds since the Unix epoch.
@@ -208,11 +232,13 @@ struct broker_status {
   /// Requests that were warned about: too long in the queue, or in execution.
   uint64_t slow_warnings = 0;
   uint64_t restarts = 0;
+  /// What is executed and what waits, oldest first.
+  std::vector<running_request> running;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, broker_status& x) {
   return f(caf::meta::type_name("broker_status"), x.root, x.uptime_ms, x.databases, x.cache, x.audit, x.buffer, x.log,
-           x.host_retry, x.slow, x.slow_warnings, x.restarts);
+           x.host_retry, x.slow, x.slow_warnings, x.restarts, x.running);
 }
 
 } // namespace sluice

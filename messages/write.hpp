@@ -1,24 +1,18 @@
 #pragma once
 
+#include "messages/cancel_token.hpp"
 #include "messages/error.hpp"
+#include "messages/peer_identity.hpp"
 #include "messages/rowset.hpp"
 #include "messages/statement.hpp"
+#include "messages/ticket.hpp"
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace sluice {
-
-/// The process at the other end of a socket; zero for callers inside this process.
-struct peer_identity {
-  uint32_t uid = 0;
-  uint32_t pid = 0;
-};
-
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, peer_identity& x) {
-  return f(caf::meta::type_name("peer_identity"), x.uid, x.pid);
-}
 
 /// One write: a statement, or a list that is applied as a whole or not at all.
 struct write_request {
@@ -43,6 +37,10 @@ struct write_request {
   integer_form integers = integer_form::number;
   /// When the front door took the request in; set by it, on this machine's steady clock, and local to the process.
   std::chrono::steady_clock::time_point received{};
+  /// Set by the queue that has taken the request in; local to the process. Null where there is no such queue.
+  std::shared_ptr<sluice::ticket> ticket{};
+  /// The client can give the request up until it is executed. Local to the process.
+  cancel_token cancel{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_request& x) {

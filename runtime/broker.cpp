@@ -1,5 +1,6 @@
 #include "runtime/broker.hpp"
 
+#include "actors/deadline_watch.hpp"
 #include "actors/unrecorded_requests.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
@@ -8,6 +9,7 @@
 #include "runtime/sqlite/file_guard.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <thread>
 
 namespace sluice {
@@ -67,6 +69,8 @@ void broker_core::spawn(caf::actor_system* in) {
   }
   system = in ? in : own_system.get();
   refusals = system->spawn(refuse);
+  deadlines = system->spawn(deadline_watch, actors, around.time);
+  actors->set(deadlines);
   log->set_waker([known = actors](std::chrono::milliseconds delay) {
     if (auto to = known->log(); to && delay.count() > 0)
       caf::delayed_anon_send(to, delay, caf::flush_atom_v);
@@ -121,6 +125,7 @@ void broker_core::abandon() {
 void broker_core::forget_actors() {
   // The actors know each other through the directory; forgetting them lets them go.
   caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();
   std::lock_guard guard{mutex_};
@@ -308,6 +313,36 @@ broker_status broker::status() const {
   x.slow_warnings = core_->shown->slow.warnings();
   x.restarts = core_->actors->restarts;
   return x;
+}
+
+std::vector<running_request> broker::running() const {
+  std::vector<running_request> result;
+  auto now = core_->time.now();
+  for (auto* slot : core_->actors->slots())
+    if (auto route = slot->last_route())
+      route->queue->list_running(slot->name(), now, result);
+  if (auto reads = core_->ask<std::vector<running_request>>(core_->actors->cache(), running_atom{}))
+    std::move(reads->begin(), reads->end(), std::back_inserter(result));
+  std::stable_sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return a.since_ms > b.since_ms; });
+  return result;
+}
+
+void broker::drain() const {
+  constexpr std::chrono::milliseconds drain_time{4'000};
+  auto end = core_->time.now() + drain_time;
+  for (auto* slot : core_->actors->slots())
+    if (auto route = slot->last_route())
+      watch_deadline(*core_->actors, core_->time, slot->name(), route->queue->drain(end));
+  if (auto cache = core_->actors->cache())
+    caf::anon_send(cache, drain_atom{}, static_cast<uint64_t>(drain_time.count()));
+}
+
+bool broker::cancel_write(const std::string& request_id, const std::function<bool(const ticket&)>& may_cancel) const {
+  auto found = false;
+  for (auto* slot : core_->actors->slots())
+    if (auto route = slot->last_route())
+      found |= route->queue->cancel(request_id, may_cancel);
+  return found;
 }
 
 logger broker::logs() const { return logger{core_->log}; }

@@ -56,8 +56,12 @@ public:
   /// For actors: sends the write from `self`; continue with `.then(...)`. The answer is a `write_result` or an error.
   template <class Self> auto write(Self* self, write_request request) const {
     auto route = admit(request);
-    return route ? self->request(*route, caf::infinite, std::move(request))
-                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
+    if (!route)
+      return self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
+    auto ticket = request.ticket;
+    auto answer = self->request(*route, caf::infinite, std::move(request));
+    ticket->answer_to(caf::strong_actor_ptr{self->ctrl()}, answer.id());
+    return answer;
   }
 
   /// For actors: the answer if it can be given without a message. Ask this first, then `read(self, ...)`.
@@ -166,7 +170,21 @@ public:
   /// broker.
   void on_warning(std::function<void(std::string_view)> tell) const;
 
+  /// How it stands; without what is running.
   broker_status status() const;
+
+  /// What is executed and what waits, oldest first. Asks an actor, and so is not for actors.
+  std::vector<running_request> running() const;
+
+  /// Before a shutdown, while answers can still be delivered: what is under way has 4 s left. Then what runs is
+  /// interrupted, and what waits is refused (`unavailable`).
+  void drain() const;
+
+  /// Ends the writes with this request id for which `may_cancel` is true: what waits is answered `cancelled`; what is
+  /// executed is interrupted and undone, and answered so then. False when there is none. Reads are cancelled by their
+  /// token.
+  bool cancel_write(const std::string& request_id, const std::function<bool(const ticket&)>& may_cancel) const;
+
   const broker_config& config() const noexcept;
   const store_root& root() const noexcept;
 

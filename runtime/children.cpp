@@ -104,6 +104,7 @@ cache_actor spawn_cache(broker_core& core) {
   parts.actors = core.actors;
   parts.time = &core.time;
   parts.max_queued = core.config.queue_max_requests;
+  parts.max_readers = core.config.readers;
   parts.seed = core.around.seed();
   parts.retry = pauses_of(core.config);
   parts.misses = core.misses;
@@ -135,6 +136,7 @@ buffer_actor spawn_buffer(broker_core& core) {
   parts->settings.batch = config.buffer_batch;
   parts->settings.max_pending = config.buffer_max_pending;
   parts->settings.max_bytes = config.queue_max_bytes;
+  parts->settings.write_deadline = config.write_deadline;
   for (const auto& x : config.buffer_tables)
     parts->settings.tables.push_back({x.db, x.table, x.interval, x.priority});
   parts->journal = config.buffer_journal;

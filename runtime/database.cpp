@@ -1,4 +1,6 @@
 #include "runtime/broker.hpp"
+
+#include "actors/deadline_watch.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/request_check.hpp"
 
@@ -57,8 +59,12 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
   auto route = slot_->route();
   if (!route)
     return refuse(request, request_type::write, describe(route.error()));
-  if (auto why = route->queue->admit(request.agent, footprint(request)))
-    return refuse(request, request_type::write, std::move(*why));
+  auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.write_deadline;
+  auto admitted = route->queue->admit(request, request.received + timeout);
+  if (admitted.refused)
+    return refuse(request, request_type::write, std::move(*admitted.refused));
+  if (admitted.expire_at)
+    watch_deadline(*core_->actors, core_->time, slot_->name(), *admitted.expire_at);
   return std::move(route->writer);
 }
 
@@ -108,8 +114,10 @@ caf::expected<write_result> database::write(write_request request) const {
   if (!route)
     return route.error();
   broker_core::waiter self{*core_};
-  self->request(*route, timeout, std::move(request))
-    .receive([&](write_result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
+  auto ticket = request.ticket;
+  auto answer = self->request(*route, timeout, std::move(request));
+  ticket->answer_to(caf::strong_actor_ptr{self->ctrl()}, answer.id());
+  answer.receive([&](write_result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
   return result;
 }
 

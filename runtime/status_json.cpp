@@ -177,6 +177,21 @@ json slow_json(const std::vector<slow_request>& all) {
   return result;
 }
 
+json running_json(const std::vector<running_request>& all) {
+  auto result = json::array();
+  for (const auto& x : all)
+    result.push_back({{"request_id", x.request_id},
+                      {"agent", x.agent},
+                      {"uid", x.peer.uid},
+                      {"pid", x.peer.pid},
+                      {"db", x.db},
+                      {"operation", x.operation},
+                      {"sql", x.sql},
+                      {"since_ms", x.since_ms},
+                      {"state", x.is_running ? "running" : "queued"}});
+  return result;
+}
+
 template <class T, class Name> T find_or_empty(const std::vector<T>& in, Name name_of, const std::string& name) {
   auto found = std::find_if(in.begin(), in.end(), [&](const T& x) { return name_of(x) == name; });
   return found == in.end() ? T{} : *found;
@@ -206,6 +221,7 @@ json as_json(const store_status& x) {
           {"log", log_json(broker.log)},
           {"slow", slow_json(broker.slow)},
           {"slow_warnings", broker.slow_warnings},
+          {"running", running_json(broker.running)},
           {"databases", std::move(databases)}};
 }
 

@@ -71,6 +71,7 @@ std::vector<database_file> find_database_files(const fs::path& root) {
 store_status gather_status(const broker& leader) {
   store_status x;
   x.broker = leader.status();
+  x.broker.running = leader.running();
   x.files = find_database_files(x.broker.root);
   x.leader_pid = getpid();
   x.timings = gather_timings(leader);

@@ -17,6 +17,7 @@ void declare_query(CLI::App& command, action& chosen);
 void declare_status(CLI::App& command, action& chosen);
 void declare_audit(CLI::App& command, action& chosen);
 void declare_logs(CLI::App& command, action& chosen);
+void declare_cancel(CLI::App& command, action& chosen);
 void declare_flush(CLI::App& command, action& chosen);
 void declare_buffer(CLI::App& command, action& chosen);
 void declare_serve(CLI::App& command, action& chosen);

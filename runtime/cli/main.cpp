@@ -27,6 +27,7 @@ constexpr command_entry commands[]{
   {"status", "Show how a store stands", declare_status},
   {"audit", "Show, check or export who did what", declare_audit},
   {"logs", "Show what was logged, or follow it", declare_logs},
+  {"cancel", "End a request that waits or runs", declare_cancel},
   {"flush", "Have the write-behind buffer written now", declare_flush},
   {"buffer", "Put rows into the write-behind buffer; see to those that were refused", declare_buffer},
   {"serve", "Run a broker that stays, or speak JSON-RPC and MCP on stdio", declare_serve},

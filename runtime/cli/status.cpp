@@ -19,6 +19,7 @@ using nlohmann::json;
 
 // What fits on a screen; --json has all of it.
 constexpr size_t slow_shown = 5;
+constexpr size_t running_shown = 10;
 constexpr size_t sql_shown = 60;
 
 struct status_options {
@@ -184,6 +185,22 @@ std::string slow_text(const json& x) {
   return result.empty() ? "" : "\n" + result.text();
 }
 
+std::string running_text(const json& x) {
+  constexpr auto right = alignment::right;
+  // An older broker does not tell.
+  const auto running = x.value("running", json::array());
+  table result{{{"RUNNING", right}, {"STATE"}, {"AGENT"}, {"DATABASE"}, {"REQUEST"}, {"SQL"}}};
+  for (size_t i = 0; i < std::min(running_shown, running.size()); ++i) {
+    auto text = [&](const char* name) { return running[i].at(name).get<std::string>(); };
+    result.add({duration_text(1'000 * running[i].at("since_ms").get<uint64_t>()), text("state"), text("agent"),
+                text("db"), text("request_id"), short_sql(text("sql"))});
+  }
+  if (result.empty())
+    return "";
+  auto more = running.size() - std::min(running_shown, running.size());
+  return "\n" + result.text() + (more > 0 ? fmt::format("and {} more; --json has all\n", more) : "");
+}
+
 std::string as_text(const json& x) {
   std::string result;
   auto add = [&](const char* name, const std::string& text) {
@@ -200,7 +217,7 @@ std::string as_text(const json& x) {
   if (x.at("host_retry").at("lock_errors").get<uint64_t>() > 0)
     add("hosts", retry_text(x.at("host_retry")));
   add("slow", fmt::format("{} requests over the limits", x.at("slow_warnings").get<uint64_t>()));
-  return result + "\n" + databases_text(x.at("databases")) + slow_text(x);
+  return result + "\n" + databases_text(x.at("databases")) + running_text(x) + slow_text(x);
 }
 
 int run(const status_options& options) {

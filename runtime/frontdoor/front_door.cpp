@@ -27,7 +27,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::chrono::seconds drain_limit{10};
+constexpr std::chrono::seconds drain_limit{6};
 
 int64_t now_us() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -190,6 +190,7 @@ front_door::~front_door() { stop(); }
 void front_door::stop() {
   if (!parts_->thread.joinable())
     return;
+  parts_->leader.drain();
   std::promise<void> drained;
   asio::post(parts_->loop, [this, &drained] {
     parts_->stop_was_wanted = true;

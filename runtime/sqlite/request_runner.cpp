@@ -86,6 +86,8 @@ request_runner::~request_runner() { sqlite3_progress_handler(db_.handle(), 0, nu
 
 int request_runner::on_progress(void* self) noexcept {
   const auto& runner = *static_cast<request_runner*>(self);
+  if (runner.ticket_ && runner.ticket_->interrupted())
+    return 1;
   return runner.deadline_ != clock::steady::max() && runner.time_.now() >= runner.deadline_;
 }
 
@@ -100,8 +102,10 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   // What another agent inserted is nobody else's business.
   sqlite3_set_last_insert_rowid(db_.handle(), 0);
   deadline_ = deadline;
+  ticket_ = request.ticket.get();
   auto why = request.enforce_foreign_keys ? run_all(request, now) : run_unenforced(request, now);
   deadline_ = clock::steady::max();
+  ticket_ = nullptr;
   if (why)
     undo(now);
   if (now.violations)

@@ -75,6 +75,7 @@ private:
   prepared_statement rollback_;
   prepared_statement schema_version_;
   clock::steady deadline_ = clock::steady::max();
+  const ticket* ticket_ = nullptr;
   bool schema_in_doubt_ = false;
   bool spoilt_ = false;
 };

@@ -172,11 +172,10 @@ TEST_CASE("cancelling by id leaves the caller's own token alone, which cancels t
   b.add_readers(2);
   auto token = cancel_token::make();
   for (auto* id : {"a", "b"}) {
-    auto x = a_read(id, "q");
+    auto x = a_read(id, id);
     x.cancel = token;
     b.submit(x);
   }
-  // A read that can be cancelled by its caller is not shared.
   REQUIRE(b.running.size() == 2);
   b.cancel("a");
   CHECK(b.interrupted(0));
@@ -184,6 +183,31 @@ TEST_CASE("cancelling by id leaves the caller's own token alone, which cancels t
   CHECK(!token.cancelled());
   token.cancel();
   CHECK(b.interrupted(1));
+}
+
+TEST_CASE("a read whose query was interrupted for another caller, who has left, runs it again") {
+  bench b;
+  b.add_readers();
+  auto first = a_read("first", "q");
+  first.cancel = cancel_token::make();
+  b.submit(first);
+  auto second = a_read("second", "q");
+  second.cancel = cancel_token::make();
+  b.submit(second);
+  auto third = a_read("third", "q");
+  third.cancel = cancel_token::make();
+  b.submit(third);
+  REQUIRE(b.running.size() == 1);
+  first.cancel.cancel();
+  third.cancel.cancel();
+  CHECK(b.interrupted(0));
+  b.finish(0, make_error(errc::cancelled, "interrupted"));
+  CHECK(b.why("first").code == errc::cancelled);
+  CHECK(b.why("third").code == errc::cancelled);
+  CHECK(!b.answered("second"));
+  REQUIRE(b.running.size() == 1);
+  b.finish(0, b.answer_of(7, {"t"}));
+  CHECK(b.cell("second") == 7);
 }
 
 TEST_CASE("what runs is interrupted when the desk ends every read, and when it goes") {

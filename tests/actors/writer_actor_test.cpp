@@ -175,7 +175,7 @@ TEST_CASE("an answered request makes room in the queue, whatever the answer") {
   fixture f;
   for (auto* sql : {"put t 1 x", "fail", "lose"}) {
     auto x = a_write("a", {sql});
-    CHECK(!f.queue->admit("a", footprint(x)));
+    CHECK(!f.queue->admit(x, clock::steady::max()).refused);
     f.write(x);
   }
   f.run();

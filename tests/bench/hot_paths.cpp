@@ -44,10 +44,11 @@ BENCHMARK(hit_in_a_full_table)->Arg(1)->Arg(1'000)->Arg(100'000);
 
 void admit_and_release(benchmark::State& state) {
   static admission queue{{}};
-  auto agent = "agent-" + std::to_string(state.thread_index());
+  write_request request;
+  request.agent = "agent-" + std::to_string(state.thread_index());
   for (auto _ : state) {
-    benchmark::DoNotOptimize(queue.admit(agent, 300));
-    queue.release(agent, 300);
+    benchmark::DoNotOptimize(queue.admit(request, clock::steady::max()));
+    queue.release(*request.ticket);
   }
 }
 BENCHMARK(admit_and_release)->Threads(1)->Threads(4);

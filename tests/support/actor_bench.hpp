@@ -95,6 +95,9 @@ struct told {
 
 inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
   return {
+    [](running_atom) { return std::vector<running_request>{}; },
+    [](drain_atom, uint64_t) {},
+    [](caf::timeout_atom) {},
     [](read_request&) -> caf::result<read_result> { return make_error(errc::internal, "a stub does not read"); },
     [](cancel_atom, const std::string&) { return false; },
     [](read_done&) {},
@@ -134,6 +137,7 @@ inline writer_actor::behavior_type writer_stub(writer_actor::pointer, told* log)
     [](caf::flush_atom, uint64_t) {},
     [](retry_atom) {},
     [](caf::timeout_atom) {},
+    [](caf::tick_atom) {},
     [](caf::idle_atom, uint64_t) {},
     [log](verify_atom) { ++log->verifies; },
     [](caf::close_atom) { return caf::ok_atom_v; },

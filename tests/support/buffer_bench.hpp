@@ -92,6 +92,7 @@ inline writer_actor::behavior_type scripted_writer(writer_actor::stateful_pointe
     [](caf::flush_atom, uint64_t) {},
     [](retry_atom) {},
     [](caf::timeout_atom) {},
+    [](caf::tick_atom) {},
     [](caf::idle_atom, uint64_t) {},
     // Answers what is held back.
     [self, db](verify_atom) {
@@ -120,6 +121,9 @@ inline cache_actor::behavior_type scripted_cache(cache_actor::stateful_pointer<s
     return result;
   };
   return {
+    [](running_atom) { return std::vector<running_request>{}; },
+    [](drain_atom, uint64_t) {},
+    [](caf::timeout_atom) {},
     [self, db, read](read_request& x) -> caf::result<read_result> {
       auto promise = self->make_response_promise<read_result>();
       reply<read_result> to{promise};

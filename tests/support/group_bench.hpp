@@ -50,7 +50,7 @@ struct group_bench {
     using action = group_commit::step::action;
     if (next.what == action::mark)
       marker = group.number();
-    else if (next.what == action::settle)
+    else if (next.what == action::settle || next.what == action::settle_full)
       settle();
     else if (next.what == action::retry) {
       pauses.push_back(next.delay);

@@ -34,8 +34,8 @@ inline void commit_to(table_versions& versions, std::vector<std::string> tables,
 /// A `read_desk` and its hit table, with a test in the place of the readers. Reads are told apart by their request id,
 /// answers come from a database with one number per table.
 struct read_bench {
-  explicit read_bench(uint64_t max_queued = 100, hit_table_settings settings = {})
-    : hits(settings), desk(hits, time, max_queued, 1) {
+  explicit read_bench(uint64_t max_queued = 100, hit_table_settings settings = {}, uint64_t max_readers = 4)
+    : hits(settings), desk(hits, time, max_queued, 1, {}, max_readers) {
     slot.open({});
     slot.versions().start_at(10);
   }

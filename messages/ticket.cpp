@@ -1,0 +1,75 @@
+#include "messages/ticket.hpp"
+
+#include <caf/mailbox_element.hpp>
+#include <caf/message.hpp>
+
+namespace sluice {
+
+void ticket::answer_to(caf::strong_actor_ptr to, caf::message_id id) {
+  std::lock_guard guard{mutex_};
+  to_ = std::move(to);
+  id_ = id;
+}
+
+bool ticket::begin() noexcept {
+  auto expected = state::queued;
+  // It runs again when a neighbour in its group has cost them the transaction.
+  return state_.compare_exchange_strong(expected, state::running) || expected == state::running;
+}
+
+bool ticket::finish() noexcept {
+  auto now = state_.load();
+  while (now != state::given_up && !state_.compare_exchange_weak(now, state::done)) {
+  }
+  return now != state::given_up;
+}
+
+bool ticket::give_up(failure why) {
+  caf::strong_actor_ptr to;
+  {
+    std::lock_guard guard{mutex_};
+    auto now = state_.load();
+    if (!to_ || now == state::done || now == state::given_up)
+      return false;
+    why.request_id = what_.request_id;
+    // `begin` may come in between, `queued` never comes back.
+    why.outcome = outcome::not_committed;
+    if (now != state::queued || !state_.compare_exchange_strong(now, state::given_up)) {
+      why.outcome = outcome::unknown;
+      if (now != state::running || !state_.compare_exchange_strong(now, state::given_up))
+        return false;
+    }
+    why_ = std::move(why);
+    interrupted_.store(true, std::memory_order_release);
+    to = std::move(to_);
+    why = why_;
+  }
+  to->enqueue(caf::make_mailbox_element(nullptr, id_, {}, make_error(std::move(why))), nullptr);
+  return true;
+}
+
+bool ticket::interrupt(failure why) {
+  std::lock_guard guard{mutex_};
+  if (state_.load() != state::running)
+    return false;
+  if (!interrupted_.load()) {
+    why_ = std::move(why);
+    interrupted_.store(true, std::memory_order_release);
+  }
+  return true;
+}
+
+bool ticket::answered() const noexcept {
+  auto now = state_.load();
+  return now == state::done || now == state::given_up;
+}
+
+failure ticket::reason() const {
+  std::lock_guard guard{mutex_};
+  auto why = why_;
+  // Its actor says so of what it has undone.
+  why.outcome = outcome::not_committed;
+  return why;
+}
+
+} // namespace sluice

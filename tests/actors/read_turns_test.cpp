@@ -1,0 +1,155 @@
+#include "tests/support/read_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::read_turns_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A database with so many readers, all of them there.
+struct bench : read_bench {
+  explicit bench(uint64_t readers) : read_bench(100, {}, readers) { add_readers(readers); }
+
+  void ask(const std::string& agent, const std::string& sql, std::chrono::milliseconds timeout = 10s) {
+    auto x = a_read(sql, sql);
+    x.agent = agent;
+    x.limits.timeout = timeout;
+    submit(x);
+  }
+
+  void expire() {
+    read_desk::outcome out;
+    desk.expire(out);
+    follow(std::move(out));
+  }
+
+  std::chrono::milliseconds time_of(const std::string& id) const {
+    for (const auto& x : running)
+      if (x.request.request_id == id)
+        return x.request.limits.timeout;
+    return 0ms;
+  }
+
+  bool runs(const std::string& id) const { return time_of(id) > 0ms; }
+
+  size_t place_of(const std::string& id) const {
+    for (size_t i = 0; i < running.size(); ++i)
+      if (running[i].request.request_id == id)
+        return i;
+    throw std::logic_error(id + " does not run");
+  }
+};
+
+} // namespace
+
+TEST_CASE("a read that waits is answered when its time is up, though no reader comes free") {
+  bench b{1};
+  b.ask("a", "first");
+  b.ask("b", "waits", 1s);
+  b.time.advance(999ms);
+  b.expire();
+  CHECK(!b.answered("waits"));
+  b.time.advance(1ms);
+  b.expire();
+  CHECK(b.why("waits").code == errc::deadline_exceeded);
+  CHECK(!b.answered("first"));
+}
+
+TEST_CASE("a query that does not come back is answered for a moment after its time, and its reader is not forgotten") {
+  bench b{1};
+  b.ask("a", "hangs", 1s);
+  b.time.advance(1s);
+  b.expire();
+  CHECK(!b.answered("hangs"));
+  b.time.advance(100ms);
+  b.expire();
+  CHECK(b.why("hangs").code == errc::deadline_exceeded);
+  CHECK(b.running.at(0).request.cancel.cancelled());
+  b.ask("b", "next");
+  CHECK(!b.runs("next"));
+  b.finish(0, make_error(errc::cancelled, "interrupted"));
+  CHECK(b.runs("next"));
+}
+
+TEST_CASE("one reader is kept from queries of which nobody knows how long they take") {
+  bench b{3};
+  b.ask("a", "one");
+  b.ask("b", "two");
+  b.ask("c", "three");
+  CHECK(b.time_of("one") > 9s);
+  CHECK(b.time_of("two") > 9s);
+  CHECK(b.time_of("three") == brief_time);
+}
+
+TEST_CASE("a query that takes longer than the kept reader gives waits for another one, and one behind it runs") {
+  bench b{2};
+  b.ask("a", "report");
+  b.ask("b", "another report");
+  b.ask("c", "look up");
+  CHECK(!b.runs("look up"));
+  b.finish(b.place_of("another report"), make_error(errc::deadline_exceeded, "interrupted"));
+  CHECK(!b.answered("another report"));
+  CHECK(!b.runs("another report"));
+  REQUIRE(b.runs("look up"));
+  b.finish(b.place_of("look up"), b.answer_of(1, {"t"}));
+  CHECK(b.answered("look up"));
+  CHECK(!b.runs("another report"));
+  b.finish(b.place_of("report"), b.answer_of(2, {"t"}));
+  CHECK(b.time_of("another report") > 9s);
+}
+
+TEST_CASE("a query whose own time is the shorter one is late, not long") {
+  bench b{2};
+  b.ask("a", "report");
+  b.ask("b", "hasty", 100ms);
+  b.time.advance(100ms);
+  b.finish(b.place_of("hasty"), make_error(errc::deadline_exceeded, "interrupted"));
+  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+}
+
+TEST_CASE("one agent does not take all readers that run long queries") {
+  bench b{4};
+  for (auto* sql : {"one", "two", "three"})
+    b.ask("greedy", sql);
+  CHECK(b.time_of("one") > 9s);
+  CHECK(b.time_of("two") > 9s);
+  CHECK(b.time_of("three") == brief_time);
+  b.finish(b.place_of("three"), make_error(errc::deadline_exceeded, "interrupted"));
+  CHECK(!b.runs("three"));
+  b.ask("other", "four");
+  CHECK(b.time_of("four") > 9s);
+}
+
+TEST_CASE("reads wait by turns of their agents") {
+  bench b{1};
+  b.ask("a", "runs");
+  for (auto* sql : {"a1", "a2", "a3"})
+    b.ask("a", sql);
+  b.ask("b", "b1");
+  b.time.advance(200ms);
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(b.runs("b1"));
+  b.finish(0, b.answer_of(1, {"t"}));
+  CHECK(b.runs("a1"));
+}
+
+TEST_CASE("what is under way is listed with its agent, its age and whether it runs") {
+  bench b{1};
+  b.ask("a", "one");
+  b.time.advance(70ms);
+  b.ask("b", "two");
+  b.time.advance(30ms);
+  auto all = b.desk.running();
+  REQUIRE(all.size() == 2);
+  auto& one = all[0].agent == "a" ? all[0] : all[1];
+  auto& two = all[0].agent == "a" ? all[1] : all[0];
+  CHECK(one.is_running);
+  CHECK(one.since_ms == 100);
+  CHECK(one.sql == "one");
+  CHECK(!two.is_running);
+  CHECK(two.since_ms == 30);
+}
+
+} // namespace sluice::test::read_turns_test
