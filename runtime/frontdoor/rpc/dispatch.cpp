@@ -18,8 +18,9 @@ using nlohmann::json;
 constexpr size_t max_batch = 1'000;
 
 std::string envelope(const json& id, answer x) {
+  // Such a text is large, and has room for what is put around it.
   if (!x.error && !x.text.empty())
-    return fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":{}}})", dump(id), x.text);
+    return std::move(x.text.insert(0, fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":)", dump(id))) += '}');
   json result{{"jsonrpc", "2.0"}, {"id", id}};
   if (!x.error) {
     result["result"] = std::move(x.result);
