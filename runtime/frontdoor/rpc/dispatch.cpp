@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace sluice::rpc {
@@ -98,9 +99,12 @@ public:
   }
 
   void add(const json& id, answer x) {
-    if (is_batch_)
-      document_ += document_.empty() ? '[' : ',';
-    document_ += envelope(id, std::move(x));
+    auto text = envelope(id, std::move(x));
+    if (!is_batch_) {
+      document_ = std::move(text);
+      return;
+    }
+    document_ += text.insert(0, 1, document_.empty() ? '[' : ',');
   }
 
 private:
@@ -117,11 +121,23 @@ struct pending {
   bool notification = false;
   bool answered = false;
 
+  void add(answer x) {
+    try {
+      to->add(id, std::move(x));
+    } catch (const std::bad_alloc&) {
+      failure why;
+      why.code = errc::unavailable;
+      why.outcome = outcome::unknown;
+      why.message = "there is not enough memory to write this answer out; ask for fewer rows";
+      to->add(id, {nullptr, error_of(why), {}});
+    }
+  }
+
   void take(answer x) {
     if (std::exchange(answered, true))
       return;
     if (!notification)
-      to->add(id, std::move(x));
+      add(std::move(x));
     to->end();
   }
 };
