@@ -5,6 +5,7 @@
 #include "actors/log_queue.hpp"
 #include "actors/observations.hpp"
 #include "messages/refusal.hpp"
+#include "runtime/answer_budget.hpp"
 #include "runtime/config.hpp"
 #include "runtime/file_registry.hpp"
 #include "runtime/machine_clock.hpp"
@@ -55,6 +56,8 @@ struct broker_core {
 
   std::shared_ptr<directory> actors = std::make_shared<directory>();
   std::shared_ptr<hit_table> hits;
+  /// Of the rows of all databases.
+  std::shared_ptr<answer_budget> answers = make_answer_budget(config);
   std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<observations> shown =

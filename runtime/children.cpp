@@ -51,7 +51,8 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   if (auto seq = sqlite::last_commit_seq(path))
     slot.versions().start_at(*seq);
   auto parts = std::make_shared<writer_parts>();
-  parts->store = sqlite::make_write_store(path, core.config, core.time, slot.known_ledger(), std::move(files));
+  parts->store = sqlite::make_write_store(path, core.config, core.time, slot.known_ledger(), std::move(files),
+                                         core.answers);
   parts->slot = &slot;
   parts->queue = std::move(queue);
   parts->actors = core.actors;
@@ -92,7 +93,7 @@ reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   auto parts = std::make_shared<reader_parts>();
   auto on_recovery = [&core, db = slot.name()] { note_recovery(core, db); };
   parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config, core.time, on_recovery,
-                                         core.files_of(slot.name()));
+                                         core.files_of(slot.name()), core.answers);
   parts->time = &core.time;
   parts->shown = core.shown;
   return spawn_blocking(core, reader, std::move(parts));

@@ -56,9 +56,20 @@ struct broker_config {
   uint64_t read_max_rows = 10'000;
   uint64_t read_max_bytes = 8ULL << 20;
 
+  /// Of one value, and of one row; functions, operators and parameters that would make a larger one fail.
+  uint64_t max_value_bytes = 16ULL << 20;
+  /// What a request may ask for with its own `max_bytes`; more is taken for this.
+  uint64_t max_answer_bytes = 64ULL << 20;
+  /// Bytes of answers under way over all databases; beyond them reads are refused.
+  uint64_t max_inflight_answer_bytes = 256ULL << 20;
+
   synchronous_mode synchronous = synchronous_mode::full;
   std::chrono::milliseconds busy_timeout{500};
   uint64_t page_cache_bytes = 64ULL << 20;
+  /// Of all connections of a process that is a broker and nothing else.
+  uint64_t page_memory_bytes = 256ULL << 20;
+  /// Of all that SQLite has in such a process.
+  uint64_t max_sqlite_bytes = 1ULL << 30;
   uint64_t checkpoint_wal_bytes = 4ULL << 20;
   std::chrono::milliseconds idle_after{1'000};
 

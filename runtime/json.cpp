@@ -5,19 +5,27 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 namespace sluice {
 
 using nlohmann::json;
 
+namespace {
+
+json row_as_json(std::span<const value> row, integer_form integers) {
+  auto result = json::array();
+  for (const auto& cell : row)
+    result.push_back(as_json(cell, integers));
+  return result;
+}
+
+} // namespace
+
 json as_json(const rowset& x, integer_form integers) {
   auto rows = json::array();
-  for (size_t i = 0; i < x.size(); ++i) {
-    auto row = json::array();
-    for (const auto& cell : x.row(i))
-      row.push_back(as_json(cell, integers));
-    rows.push_back(std::move(row));
-  }
+  for (size_t i = 0; i < x.size(); ++i)
+    rows.push_back(row_as_json(x.row(i), integers));
   return {{"columns", texts_as_json(x.columns())}, {"rows", std::move(rows)}};
 }
 
@@ -47,6 +55,28 @@ json as_json(const read_result& x, integer_form integers) {
   if (integers == integer_form::text)
     result["integer_text"] = true;
   return result;
+}
+
+std::string render(const read_result& x, integer_form integers) {
+  if (!x.rows)
+    return dump(as_json(x, integers));
+  auto shape = x;
+  shape.rows = std::make_shared<const rowset>(std::make_shared<const rowset::column_names>(x.rows->columns()));
+  auto frame = dump(as_json(shape, integers));
+  // In a text, quotes have a backslash before them.
+  constexpr std::string_view no_rows = R"(,"rows":[])";
+  auto at = frame.find(no_rows) + no_rows.size() - 1;
+  std::string result;
+  // Room for what a transport puts around it, too.
+  constexpr size_t around = 1'024;
+  result.reserve(x.rows->footprint() + frame.size() + around);
+  result.append(frame, 0, at);
+  for (size_t i = 0; i < x.rows->size(); ++i) {
+    if (i > 0)
+      result += ',';
+    result += dump(row_as_json(x.rows->row(i), integers));
+  }
+  return result.append(frame, at);
 }
 
 json as_json(const failure& x) {

@@ -30,6 +30,10 @@ nlohmann::json as_json(const write_result& x, integer_form integers = integer_fo
 /// `{"columns", "rows", "truncated", "source", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
 nlohmann::json as_json(const read_result& x, integer_form integers = integer_form::number);
 
+/// `dump(as_json(x, integers))`, row by row: beside the text it takes the memory of one row, and the document as a whole
+/// several times that of its text.
+std::string render(const read_result& x, integer_form integers = integer_form::number);
+
 /// `{"code", "message", "outcome"}`, and of `retry_after_ms`, `attempts`, `waited_ms` and `request_id` what there is.
 /// `data` of a JSON-RPC error.
 nlohmann::json as_json(const failure& x);
@@ -91,6 +95,14 @@ template <class Result> auto answer_as_json(const Result& x, integer_form intege
     return as_json(x, integers);
   else
     return as_json(x);
+}
+
+/// The text of that; of an answer to a read without the document.
+template <class Result> std::string answer_as_text(const Result& x, integer_form integers) {
+  if constexpr (requires { render(x, integers); })
+    return render(x, integers);
+  else
+    return dump(answer_as_json(x, integers));
 }
 
 } // namespace sluice

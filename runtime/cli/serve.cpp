@@ -6,6 +6,8 @@
 #include "runtime/frontdoor/client/takeover.hpp"
 #include "runtime/frontdoor/front_door.hpp"
 #include "runtime/frontdoor/stdio.hpp"
+#include "runtime/heap_policy.hpp"
+#include "runtime/sqlite/connection.hpp"
 #include "runtime/store_lock.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -122,6 +124,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
     return std::move(root.error());
   if (options.idle_s > 0)
     config->linger = std::chrono::milliseconds{static_cast<int64_t>(options.idle_s * 1e3)};
+  sqlite::limit_memory(config->page_memory_bytes, config->max_sqlite_bytes);
   auto lock = lead(options, *root, *config);
   if (!lock)
     return std::move(lock.error());
@@ -177,6 +180,7 @@ int run(serve_options options, const serve_hooks& hooks) {
   if (hooks.begins)
     hooks.begins();
   raise_descriptor_limit();
+  heap_policy::give_memory_back();
   // A program of its own for stdio alone is a client like others: many may run side by side.
   if (options.stdio && options.http.empty() && options.idle_s == 0) {
     auto served = serve_stdio(options.root, note);

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <new>
 
 namespace sluice {
 
@@ -222,8 +223,13 @@ void line_connection::send(std::string_view line) {
   // What was under way may still come, but a client that lets this much pile up is gone.
   // Its port may be the caller, so it is not closed here.
   overrun_ = overrun_ || out_.size() - sent_ > out_limit;
-  if (!overrun_)
-    out_.append(line) += '\n';
+  try {
+    if (!overrun_)
+      out_.append(line) += '\n';
+  } catch (const std::bad_alloc&) {
+    // The connection ends of it, and the broker goes on.
+    overrun_ = true;
+  }
   flush_soon();
 }
 

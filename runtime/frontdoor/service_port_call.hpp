@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -97,9 +98,18 @@ struct service_port::pending {
     if (size_of(result) < large_result)
       return self->succeed(answer_as_json(result, self->integers));
     self->owner.in_background(
-      self->owner.rendering_, [result, integers = self->integers] { return dump(answer_as_json(result, integers)); },
-      [self](std::string text) {
-        self->answer({nullptr, std::nullopt, std::move(text)});
+      self->owner.rendering_,
+      [result, integers = self->integers]() -> caf::expected<std::string> {
+        try {
+          return answer_as_text(result, integers);
+        } catch (const std::bad_alloc&) {
+          return make_error(errc::unavailable, "there is not enough memory to write this answer out; ask for fewer rows");
+        }
+      },
+      [self](caf::expected<std::string> text) {
+        if (!text)
+          return self->fail(text.error());
+        self->answer({nullptr, std::nullopt, std::move(*text)});
       });
   }
 

@@ -207,6 +207,16 @@ void connection::keep_log_on_close() noexcept {
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
+void connection::limit_values(uint64_t bytes) noexcept {
+  constexpr uint64_t most = 1'000'000'000;
+  sqlite3_limit(handle(), SQLITE_LIMIT_LENGTH, static_cast<int>(std::min(bytes, most)));
+}
+
+void limit_memory(uint64_t pages, uint64_t all) noexcept {
+  sqlite3_hard_heap_limit64(static_cast<sqlite3_int64>(all));
+  sqlite3_soft_heap_limit64(static_cast<sqlite3_int64>(std::min(pages, all)));
+}
+
 void connection::set_busy_timeout(milliseconds time) noexcept {
   sqlite3_busy_timeout(handle(), static_cast<int>(std::clamp(time, milliseconds{0}, milliseconds{500}).count()));
 }

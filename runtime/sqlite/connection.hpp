@@ -64,6 +64,10 @@ public:
   /// Closing will leave the write-ahead log as it is: for files that were replaced.
   void keep_log_on_close() noexcept;
 
+  /// Values, rows and statements beyond this are refused (SQLITE_TOOBIG), also such as the file already holds. Nothing of
+  /// what is prepared or made before need be done again.
+  void limit_values(uint64_t bytes) noexcept;
+
   /// As in `connection_options`, from now on.
   void set_busy_timeout(std::chrono::milliseconds time) noexcept;
 
@@ -80,5 +84,10 @@ private:
 
   std::unique_ptr<sqlite3, closer> handle_;
 };
+
+/// Bounds what SQLite allocates in this process. Near `pages`, connections keep no more pages: they read new ones into the
+/// place of old ones. A statement that would pass `all` fails for lack of memory. For a process that is a broker and
+/// nothing else; thread-safe.
+void limit_memory(uint64_t pages, uint64_t all) noexcept;
 
 } // namespace sluice::sqlite

@@ -1,17 +1,19 @@
 #include "runtime/sqlite/read_store.hpp"
 
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/bounded_functions.hpp"
 #include "runtime/sqlite/busy_error.hpp"
-#include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/query_plan.hpp"
 #include "runtime/sqlite/read_only_place.hpp"
 #include "runtime/sqlite/result_code.hpp"
-#include "runtime/sqlite/statement_cache.hpp"
+#include "runtime/sqlite/read_session.hpp"
 #include "runtime/sqlite/text_encoding.hpp"
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -19,57 +21,26 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr int steps_between_checks = 1'000;
+// One instruction may take tens of milliseconds with values of the largest size.
+constexpr int steps_between_checks = 100;
 // How often a statement is prepared anew before a schema that changes all the time counts as busy.
 constexpr int max_attempts = 5;
-
-int prepared_anew(const prepared_statement& stmt) noexcept {
-  return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
-}
-
-// A view that has changed may have text in double quotes now, which only preparing anew finds out.
-bool needs_prepare(const caf::error& why) {
-  return code_of(why) == errc::sql_error && !missing_column(describe(why).message).empty();
-}
-
-// Ends a statement's execution, and with it its snapshot, however the scope is left.
-class execution {
-public:
-  explicit execution(prepared_statement& stmt) : stmt_(stmt) {}
-  ~execution() { stmt_.reset(); }
-  execution(const execution&) = delete;
-  execution& operator=(const execution&) = delete;
-
-private:
-  prepared_statement& stmt_;
-};
-
-// Everything that lives and dies with one open file; members end in reverse order, the connection last.
-struct session {
-  explicit session(connection opened) : db(std::move(opened)), analyzer(db), statements(analyzer) {}
-
-  connection db;
-  statement_analyzer analyzer;
-  statement_cache statements;
-  prepared_statement begin;
-  prepared_statement commit;
-  prepared_statement touch_schema;
-  prepared_statement schema_version;
-  // Without a write-ahead log, commits are told by this number, as the connection counts them.
-  bool has_log = false;
-  uint32_t data_version = 0;
-};
+constexpr size_t large_answer = 8U << 20U;
 
 class sqlite_read_store final : public read_store, private file_guard::user {
 public:
   sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
-                    std::function<void()> on_recovery, std::shared_ptr<file_guard> files)
-    : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)), files_(std::move(files)) {
+                    std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
+                    std::shared_ptr<answer_budget> answers)
+    : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)), files_(std::move(files)),
+      answers_(std::move(answers)) {
     files_->join(*this);
     options_.mode = open_mode::read_only;
     options_.synchronous = config.synchronous;
     busy_timeout_ = config.busy_timeout;
     options_.page_cache_bytes = config.page_cache_bytes;
+    max_value_bytes_ = config.max_value_bytes;
+    max_answer_bytes_ = config.max_answer_bytes;
   }
 
   ~sqlite_read_store() override { files_->part(*this); }
@@ -79,13 +50,14 @@ public:
 
 private:
   sqlite3* handle() const noexcept override { return session_ ? session_->db.handle() : nullptr; }
-  std::shared_ptr<void> release() noexcept override { return std::shared_ptr<session>{std::move(session_)}; }
+  std::shared_ptr<void> release() noexcept override { return std::shared_ptr<read_session>{std::move(session_)}; }
   bool is_writer() const noexcept override { return false; }
 
   caf::expected<void> open();
   void close() noexcept;
   caf::expected<executed_read> run_recovered(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_with_memory(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
   bool sees_external_commit();
   void tell_changes(executed_read& x) {
@@ -99,8 +71,8 @@ private:
   caf::error collect(cached_statement& x, const read_limits& limits, read_result& result);
   caf::expected<bool> still_valid(cached_statement& x);
   caf::error failed(int code);
-  uint32_t data_version() const noexcept;
 
+  bool is_due() const { return cancel_ && (cancel_->cancelled() || time_.now() >= deadline_); }
   static int on_progress(void* self) noexcept;
 
   std::filesystem::path path_;
@@ -108,12 +80,15 @@ private:
   const std::function<void()> on_recovery_;
   connection_options options_;
   std::shared_ptr<file_guard> files_;
+  std::shared_ptr<answer_budget> answers_;
+  uint64_t max_value_bytes_ = 0;
+  uint64_t max_answer_bytes_ = 0;
   std::chrono::milliseconds busy_timeout_{0};
   // Whether the session waits for locks for a shorter time than that.
   bool hurried_ = false;
   // Of a file that is read as one that nobody changes.
   std::optional<database_stamp> unchanged_;
-  std::unique_ptr<session> session_;
+  std::unique_ptr<read_session> session_;
   uint64_t external_commits_ = 0;
   // Of the read under way.
   clock::steady deadline_{};
@@ -134,7 +109,10 @@ caf::expected<void> sqlite_read_store::open() {
   if (!db)
     return unreadable_wal(path_, std::move(db.error()));
   unchanged_ = is_immutable ? std::optional{before} : std::nullopt;
-  auto made = std::make_unique<session>(std::move(*db));
+  db->limit_values(max_value_bytes_);
+  if (auto bounded = bound_functions(*db, {max_value_bytes_}, [this] { return is_due(); }); !bounded)
+    return bounded;
+  auto made = std::make_unique<read_session>(std::move(*db));
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN"},
                                          {&made->commit, "COMMIT"},
                                          {&made->touch_schema, "SELECT 1 FROM sqlite_schema LIMIT 1"},
@@ -144,7 +122,7 @@ caf::expected<void> sqlite_read_store::open() {
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
   session_->has_log = !unchanged_ && session_->db.has_log();
-  session_->data_version = data_version();
+  session_->data_version = data_version(session_->db);
   auto known = files_->opened(*this);
   if (!known)
     session_.reset();
@@ -164,7 +142,7 @@ bool sqlite_read_store::sees_external_commit() {
     auto seen = files_->see_commits(s.db.handle(), false);
     return std::exchange(external_commits_, seen) != seen;
   }
-  auto version = data_version();
+  auto version = data_version(s.db);
   if (std::exchange(s.data_version, version) == version)
     return false;
   // The writer may have given it a log.
@@ -175,8 +153,7 @@ bool sqlite_read_store::sees_external_commit() {
 }
 
 int sqlite_read_store::on_progress(void* self) noexcept {
-  const auto& store = *static_cast<sqlite_read_store*>(self);
-  return store.cancel_ && (store.cancel_->cancelled() || store.time_.now() >= store.deadline_);
+  return static_cast<sqlite_read_store*>(self)->is_due();
 }
 
 caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
@@ -186,6 +163,9 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   deadline_ = begin + limits.timeout;
   cancel_ = &request.cancel;
   auto result = run_recovered(request, limits);
+  // SQLite looks at the clock between instructions only, and not after the last one.
+  if (result && is_due())
+    result = to_error(nullptr, SQLITE_INTERRUPT, errc::deadline_exceeded);
   cancel_ = nullptr;
   // What is interrupted before the query itself, while it is prepared, does not know why.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
@@ -218,7 +198,7 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
   for (auto i = 0; i < max_attempts; ++i) {
     if (auto may = files_->enter(*this); !may)
       return std::move(may.error());
-    auto result = run_in_use(request, limits);
+    auto result = run_with_memory(request, limits);
     // What other files answered, or what was interrupted because there are others, says nothing.
     auto is_current = files_->is_current(*this);
     // Nothing keeps those who may write from changing what is read as immutable.
@@ -230,6 +210,16 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
       return result;
   }
   return make_error(errc::busy, "the files of this database keep changing while it is read");
+}
+
+// A reader that ended of one answer would take the others' answers with it.
+caf::expected<executed_read> sqlite_read_store::run_with_memory(const read_request& request,
+                                                                const read_limits& limits) {
+  try {
+    return run_in_use(request, limits);
+  } catch (const std::bad_alloc&) {
+    return to_error(nullptr, SQLITE_NOMEM);
+  }
 }
 
 caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
@@ -246,8 +236,12 @@ caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& r
   }
   hurried_ = hurries;
   auto result = attempt(request, limits);
-  if (result)
-    tell_changes(*result);
+  if (!result)
+    return result;
+  tell_changes(*result);
+  // The pages of so much will hardly be what is read next, and may be as much again.
+  if (result->result.rows->footprint() >= large_answer)
+    sqlite3_db_release_memory(session_->db.handle());
   return result;
 }
 
@@ -339,8 +333,10 @@ caf::expected<bool> sqlite_read_store::still_valid(cached_statement& x) {
 }
 
 caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& limits, read_result& result) {
-  rowset rows{x.columns};
+  auto answer = std::make_shared<budgeted_rows>(answers_->open(), rowset{x.columns});
+  auto& rows = answer->rows;
   auto columns = static_cast<int>(x.columns->size());
+  auto max_bytes = std::min(limits.max_bytes, max_answer_bytes_);
   for (uint64_t count = 0;; ++count) {
     auto code = x.stmt.step_code();
     if (code == SQLITE_DONE)
@@ -350,11 +346,14 @@ caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& li
     result.truncated = count == limits.max_rows;
     for (int i = 0; i < columns && !result.truncated; ++i) {
       // Looked at before it is copied: one value may be larger than everything that is wanted.
-      result.truncated = rows.footprint() + x.stmt.column_footprint(i) > limits.max_bytes;
+      auto bytes = rows.footprint() + x.stmt.column_footprint(i);
+      result.truncated = bytes > max_bytes;
       if (x.stmt.has_inexact_text())
         return inexact_text((*x.columns)[static_cast<size_t>(i)]);
       if (result.truncated)
         rows.drop_last(static_cast<size_t>(i));
+      else if (!answer->share.grow_to(bytes))
+        return answers_->used_up();
       else
         rows.append(x.stmt.column(i));
     }
@@ -364,7 +363,8 @@ caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& li
   // A statement that was prepared anew may have more or other columns than it had.
   if (x.stmt.column_count() != columns)
     rows = {};
-  result.rows = std::make_shared<const rowset>(std::move(rows));
+  answer->share.settle(rows.footprint());
+  result.rows = std::shared_ptr<const rowset>{answer, &rows};
   return {};
 }
 
@@ -381,19 +381,17 @@ caf::expected<std::string> sqlite_read_store::explain(const statement& query) {
   return plan;
 }
 
-uint32_t sqlite_read_store::data_version() const noexcept {
-  unsigned int version = 0;
-  sqlite3_file_control(session_->db.handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
-  return version;
-}
-
 } // namespace
 
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
-                                            std::function<void()> on_recovery, std::shared_ptr<file_guard> files) {
+                                            std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
+                                            std::shared_ptr<answer_budget> answers) {
   if (!files)
     files = std::make_shared<file_guard>(path);
-  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(on_recovery), std::move(files));
+  if (!answers)
+    answers = make_answer_budget(config);
+  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(on_recovery), std::move(files),
+                                             std::move(answers));
 }
 
 } // namespace sluice::sqlite

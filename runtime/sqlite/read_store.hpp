@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/store.hpp"
+#include "runtime/answer_budget.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
 #include "runtime/sqlite/file_guard.hpp"
@@ -17,13 +18,15 @@ namespace sluice::sqlite {
 ///
 /// `run` refuses statements that write (`errc::invalid_request`). Of a result that passes a bound, the rows within the
 /// bounds are returned, marked `truncated`. `time`, by which queries are interrupted, outlives the store. The stores of
-/// one database share `files`; null makes an own one.
+/// one database share `files`; null makes an own one. The rows of an answer take their bytes from `answers` for as long as
+/// they are there; null makes an own one by `config`. A read that finds it used up is refused (`errc::overloaded`).
 ///
 /// A hot rollback journal, which a killed program left, is rolled back first; `on_recovery`, which may be empty, is
 /// called when that was done, by the reader's thread. A WAL database in a place where nothing may be written is read as
 /// one that nobody changes, and anew when it has changed all the same.
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
                                             const clock& time = machine_time(), std::function<void()> on_recovery = {},
-                                            std::shared_ptr<file_guard> files = nullptr);
+                                            std::shared_ptr<file_guard> files = nullptr,
+                                            std::shared_ptr<answer_budget> answers = nullptr);
 
 } // namespace sluice::sqlite

@@ -2,6 +2,7 @@
 
 #include "actors/defect.hpp"
 #include "runtime/sqlite/binding.hpp"
+#include "runtime/sqlite/bounded_functions.hpp"
 #include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/foreign_keys.hpp"
 #include "runtime/sqlite/result_code.hpp"
@@ -10,6 +11,8 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <limits>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -17,7 +20,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr int progress_interval = 1'000;
+// One instruction may take tens of milliseconds with values of the largest size.
+constexpr int progress_interval = 100;
 
 // SQLite's own count of the row changes so far. What it does not roll back after an error, it has counted.
 int64_t total_changes(const connection& db) noexcept { return sqlite3_total_changes64(db.handle()); }
@@ -71,9 +75,11 @@ struct request_runner::attempt {
   executed_write result;
 };
 
-request_runner::request_runner(connection& db, return_limits limits, const clock& time)
-  : db_(db), time_(time), limits_(limits), analyzer_(db), statements_(analyzer_), tracker_(db) {
+request_runner::request_runner(connection& db, request_limits limits, std::shared_ptr<answer_budget> answers,
+                               const clock& time)
+  : db_(db), time_(time), limits_(limits), answers_(std::move(answers)), returned_(answers_->open()), analyzer_(db), statements_(analyzer_), tracker_(db) {
   // Only memory can be lacking; what is then missing reports that when it is run.
+  functions_ = bound_functions(db, {limits.max_value_bytes}, [this] { return is_due(); });
   static_cast<void>(prepare_all(db, {{&savepoint_, "SAVEPOINT sluice_request"},
                                      {&release_, "RELEASE sluice_request"},
                                      {&rollback_to_, "ROLLBACK TO sluice_request"},
@@ -85,13 +91,12 @@ request_runner::request_runner(connection& db, return_limits limits, const clock
 request_runner::~request_runner() { sqlite3_progress_handler(db_.handle(), 0, nullptr, nullptr); }
 
 int request_runner::on_progress(void* self) noexcept {
-  const auto& runner = *static_cast<request_runner*>(self);
-  if (runner.ticket_ && runner.ticket_->interrupted())
-    return 1;
-  return runner.deadline_ != clock::steady::max() && runner.time_.now() >= runner.deadline_;
+  return static_cast<request_runner*>(self)->is_due();
 }
 
 caf::expected<executed_write> request_runner::run(const write_request& request, clock::steady deadline) {
+  if (!functions_)
+    return functions_.error();
   if (request.statements.empty())
     return make_error(errc::invalid_request, "a write needs at least one statement");
   attempt now;
@@ -103,7 +108,9 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   sqlite3_set_last_insert_rowid(db_.handle(), 0);
   deadline_ = deadline;
   ticket_ = request.ticket.get();
+  db_.limit_values(limits_.max_value_bytes);
   auto why = request.enforce_foreign_keys ? run_all(request, now) : run_unenforced(request, now);
+  db_.limit_values(std::numeric_limits<uint64_t>::max());
   deadline_ = clock::steady::max();
   ticket_ = nullptr;
   if (why)
@@ -233,8 +240,13 @@ caf::error request_runner::execute(cached_statement& x, attempt& now, statement_
       break;
     if (code != SQLITE_ROW)
       return failed(code);
-    if (auto why = collect_row(x, now, out))
-      return why;
+    try {
+      if (auto why = collect_row(x, now, out))
+        return why;
+    } catch (const std::bad_alloc&) {
+      // A writer that ended of one request would take those of the others with it.
+      return to_error(nullptr, SQLITE_NOMEM);
+    }
   }
   if (x.facts.changes_rows)
     out.changes = sqlite3_changes64(db_.handle());
@@ -244,6 +256,7 @@ caf::error request_runner::execute(cached_statement& x, attempt& now, statement_
 
 caf::error request_runner::collect_row(cached_statement& x, attempt& now, statement_result& out) {
   auto count = static_cast<int>(x.columns->size());
+  auto before = now.bytes;
   for (int i = 0; i < count; ++i)
     now.bytes += x.stmt.column_footprint(i);
   if (x.stmt.has_inexact_text())
@@ -251,6 +264,9 @@ caf::error request_runner::collect_row(cached_statement& x, attempt& now, statem
   if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
     return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows) + " rows or "
                                          + std::to_string(limits_.max_bytes) + " bytes; it was undone");
+  returned_bytes_ += now.bytes - before;
+  if (!returned_.grow_to(returned_bytes_))
+    return answers_->used_up();
   for (int i = 0; i < count; ++i)
     out.rows.append(x.stmt.column(i));
   return {};
@@ -268,6 +284,9 @@ caf::error request_runner::finish(attempt& now) {
     if (auto violated = now.violations->first_new(*after))
       return make_error(errc::constraint, std::move(*violated));
   }
+  // SQLite looks at the clock between instructions only, and not after the last one.
+  if (is_due())
+    return to_error(nullptr, SQLITE_INTERRUPT);
   if (now.in_savepoint && !command(release_))
     return failed(sqlite3_extended_errcode(db_.handle()));
   now.in_savepoint = false;
@@ -301,6 +320,8 @@ void request_runner::undo(attempt& now) noexcept {
 }
 
 void request_runner::undone() noexcept {
+  returned_.settle(0);
+  returned_bytes_ = 0;
   if (schema_in_doubt_)
     forget_statements();
   schema_in_doubt_ = false;

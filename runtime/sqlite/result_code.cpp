@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <string_view>
+
 namespace sluice::sqlite {
 
 namespace {
@@ -20,6 +22,12 @@ bool speaks_of_the_sql(int code) noexcept {
   }
 }
 
+// The functions of ours say which bound it was.
+bool names_its_bound(sqlite3* db, int code) noexcept {
+  return primary(code) == SQLITE_TOOBIG && sqlite3_extended_errcode(db) == code
+         && std::string_view{sqlite3_errmsg(db)} != sqlite3_errstr(SQLITE_TOOBIG);
+}
+
 const char* own_words(int code, errc as) noexcept {
   switch (primary(code)) {
   case SQLITE_BUSY:
@@ -34,8 +42,10 @@ const char* own_words(int code, errc as) noexcept {
   case SQLITE_READONLY: return "the database may not be written";
   case SQLITE_PERM: return "the operating system refused access to the database file";
   case SQLITE_CANTOPEN: return "the database file cannot be opened";
-  case SQLITE_TOOBIG: return "a value or statement is larger than SQLite's limit";
-  case SQLITE_NOMEM: return "out of memory";
+  case SQLITE_TOOBIG:
+    return "a value, a row or the statement would be larger than max_value_bytes allows; send it in parts, or raise the "
+           "setting";
+  case SQLITE_NOMEM: return "out of memory: the statement needs more than there is, or than max_sqlite_bytes allows";
   case SQLITE_INTERRUPT:
     return as == errc::cancelled ? "the request was cancelled while it ran" : "the request ran past its deadline";
   default: return "unexpected SQLite result code";
@@ -73,7 +83,7 @@ errc classify(int code, errc interrupted) noexcept {
 
 caf::error to_error(sqlite3* db, int code, errc interrupted) {
   auto as = classify(code, interrupted);
-  if (db && speaks_of_the_sql(code))
+  if (db && (speaks_of_the_sql(code) || names_its_bound(db, code)))
     return make_error(as, sqlite3_errmsg(db));
   std::string words = own_words(code, as);
   if (as == errc::io_error || as == errc::corrupt || as == errc::internal)

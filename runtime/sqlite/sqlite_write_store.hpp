@@ -4,6 +4,7 @@
 #include "runtime/sqlite/request_runner.hpp"
 #include "runtime/sqlite/write_store.hpp"
 
+#include <algorithm>
 #include <utility>
 
 /// For the files of `write_store` alone: the writer's store, of which write_store.cpp opens files and executes requests,
@@ -25,9 +26,9 @@ struct wal_state {
 
 /// Everything that lives and dies with one open file; members end in reverse order, the connection last.
 struct write_session {
-  write_session(connection opened, return_limits limits, const clock& time, ledger_settings settings,
-                ledger_standing& known)
-    : db(std::move(opened)), runner(db, limits, time), book(db, time, settings, known) {}
+  write_session(connection opened, request_limits limits, std::shared_ptr<answer_budget> answers, const clock& time,
+                ledger_settings settings, ledger_standing& known)
+    : db(std::move(opened)), runner(db, limits, std::move(answers), time), book(db, time, settings, known) {}
 
   connection db;
   request_runner runner;
@@ -41,9 +42,10 @@ struct write_session {
 class sqlite_write_store final : public write_store, private file_guard::user {
 public:
   sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time, ledger_standing known,
-                     std::shared_ptr<file_guard> files)
+                     std::shared_ptr<file_guard> files, std::shared_ptr<answer_budget> answers)
     : path_(std::move(path)), time_(time), busy_timeout_(config.busy_timeout), patience_(config.busy_timeout),
-      limits_{config.read_max_rows, config.read_max_bytes}, files_(std::move(files)),
+      limits_{config.read_max_rows, std::min(config.read_max_bytes, config.max_answer_bytes), config.max_value_bytes},
+      files_(std::move(files)), answers_(std::move(answers)),
       ledger_settings_{config.key_retention, config.synchronous != synchronous_mode::full}, known_(std::move(known)) {
     files_->join(*this);
     options_.mode = open_mode::read_write_create;
@@ -99,8 +101,9 @@ private:
   std::chrono::milliseconds busy_timeout_;
   // Of the next `begin`.
   std::chrono::milliseconds patience_;
-  return_limits limits_;
+  request_limits limits_;
   std::shared_ptr<file_guard> files_;
+  std::shared_ptr<answer_budget> answers_;
   ledger_settings ledger_settings_;
   // Outlives sessions: a file that takes the place of another one is measured by it.
   ledger_standing known_;

@@ -36,7 +36,7 @@ caf::expected<void> sqlite_write_store::open() {
   auto db = connection::open(path_, options_);
   if (!db)
     return std::move(db.error());
-  auto made = std::make_unique<write_session>(std::move(*db), limits_, time_, ledger_settings_, known_);
+  auto made = std::make_unique<write_session>(std::move(*db), limits_, answers_, time_, ledger_settings_, known_);
   wal_ = {};
   // Also keeps SQLite from checkpointing by itself: there is one such hook.
   sqlite3_wal_hook(made->db.handle(), &note_frames, &wal_);
@@ -265,10 +265,14 @@ caf::expected<std::string> sqlite_write_store::explain(std::span<const statement
 
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
                                               const clock& time, ledger_standing known,
-                                              std::shared_ptr<file_guard> files) {
+                                              std::shared_ptr<file_guard> files,
+                                              std::shared_ptr<answer_budget> answers) {
   if (!files)
     files = std::make_shared<file_guard>(path);
-  return std::make_unique<sqlite_write_store>(std::move(path), config, time, std::move(known), std::move(files));
+  if (!answers)
+    answers = make_answer_budget(config);
+  return std::make_unique<sqlite_write_store>(std::move(path), config, time, std::move(known), std::move(files),
+                                              std::move(answers));
 }
 
 } // namespace sluice::sqlite

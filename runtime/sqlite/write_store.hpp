@@ -2,6 +2,7 @@
 
 #include "actors/store.hpp"
 #include "messages/ledger.hpp"
+#include "runtime/answer_budget.hpp"
 #include "runtime/config.hpp"
 #include "runtime/machine_clock.hpp"
 #include "runtime/sqlite/file_guard.hpp"
@@ -21,6 +22,7 @@ namespace sluice::sqlite {
 /// and the age of keys. The stores of one database share `files`; null makes an own one.
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
                                               const clock& time = machine_time(), ledger_standing known = {},
-                                              std::shared_ptr<file_guard> files = nullptr);
+                                              std::shared_ptr<file_guard> files = nullptr,
+                                              std::shared_ptr<answer_budget> answers = nullptr);
 
 } // namespace sluice::sqlite

@@ -256,6 +256,24 @@ TEST_CASE("a read's answer has the shape of the protocol") {
   CHECK(as_json(x)["rows"][0] == json::parse(R"([1,"x"])"));
 }
 
+TEST_CASE("an answer that is written row by row is the text of its document") {
+  auto columns = std::make_shared<const rowset::column_names>(rowset::column_names{",\"rows\":[]", "é"});
+  for (auto count : {0, 1, 3}) {
+    rowset rows{columns};
+    for (auto i = 0; i < count; ++i) {
+      rows.append(std::string{"not UTF-8: \xff, \"rows\":[]"});
+      rows.append((int64_t{1} << 60) + i);
+    }
+    read_result x;
+    x.rows = std::make_shared<const rowset>(rows);
+    x.truncated = count == 1;
+    x.as_of_seq = 42;
+    for (auto form : {integer_form::number, integer_form::text, integer_form::tagged})
+      CHECK(render(x, form) == dump(as_json(x, form)));
+  }
+  CHECK(render(read_result{}) == dump(as_json(read_result{})));
+}
+
 TEST_CASE("a failure tells its code by its word, and only what there is to tell") {
   failure x;
   x.code = errc::constraint;

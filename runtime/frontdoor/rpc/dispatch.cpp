@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace sluice::rpc {
@@ -18,8 +19,9 @@ using nlohmann::json;
 constexpr size_t max_batch = 1'000;
 
 std::string envelope(const json& id, answer x) {
+  // Such a text is large, and has room for what is put around it.
   if (!x.error && !x.text.empty())
-    return fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":{}}})", dump(id), x.text);
+    return std::move(x.text.insert(0, fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":)", dump(id))) += '}');
   json result{{"jsonrpc", "2.0"}, {"id", id}};
   if (!x.error) {
     result["result"] = std::move(x.result);
@@ -97,9 +99,12 @@ public:
   }
 
   void add(const json& id, answer x) {
-    if (is_batch_)
-      document_ += document_.empty() ? '[' : ',';
-    document_ += envelope(id, std::move(x));
+    auto text = envelope(id, std::move(x));
+    if (!is_batch_) {
+      document_ = std::move(text);
+      return;
+    }
+    document_ += text.insert(0, 1, document_.empty() ? '[' : ',');
   }
 
 private:
@@ -116,11 +121,23 @@ struct pending {
   bool notification = false;
   bool answered = false;
 
+  void add(answer x) {
+    try {
+      to->add(id, std::move(x));
+    } catch (const std::bad_alloc&) {
+      failure why;
+      why.code = errc::unavailable;
+      why.outcome = outcome::unknown;
+      why.message = "there is not enough memory to write this answer out; ask for fewer rows";
+      to->add(id, {nullptr, error_of(why), {}});
+    }
+  }
+
   void take(answer x) {
     if (std::exchange(answered, true))
       return;
     if (!notification)
-      to->add(id, std::move(x));
+      add(std::move(x));
     to->end();
   }
 };

@@ -1,6 +1,7 @@
 #include "runtime/sqlite/read_store.hpp"
 
 #include "tests/runtime/sqlite/store_rig.hpp"
+#include "tests/support/fake_clock.hpp"
 
 #include <sqlite3.h>
 
@@ -64,7 +65,7 @@ TEST_CASE("rows within the bounds are returned, and a cut says so") {
   cut = rig.read("SELECT id, body FROM t", {}, limits).result;
   CHECK((cut.truncated && cut.rows->footprint() <= 500 && cut.rows->size() == 2));
   limits.max_bytes = 10;
-  cut = rig.read("SELECT 1, zeroblob(100000000)", {}, limits).result;
+  cut = rig.read("SELECT 1, zeroblob(10000000)", {}, limits).result;
   CHECK((cut.truncated && cut.rows->empty() && cut.rows->columns().size() == 2));
 }
 
@@ -187,6 +188,80 @@ TEST_CASE("a file that was deleted and made anew is read anew") {
   auto after = rig.read("SELECT count(*) FROM t");
   CHECK(after.result.rows->at(0, 0) == value{0});
   CHECK(after.external_commit);
+}
+
+TEST_CASE("a read that ends after its time-out is no success, though nothing interrupted it") {
+  // Each look at the clock takes six seconds, and so does the query.
+  class slow_clock : public fake_clock {
+  public:
+    steady now() const override {
+      const_cast<slow_clock*>(this)->advance(std::chrono::seconds{6});
+      return fake_clock::now();
+    }
+  };
+  ten_rows rig;
+  slow_clock time;
+  auto reader = sqlite::make_read_store(rig.file, rig.config, time);
+  read_request request;
+  request.query = {"SELECT 1", {}};
+  auto limits = rig.generous();
+  limits.timeout = milliseconds{5'000};
+  CHECK(failure_of(reader->run(request, limits)).code == errc::deadline_exceeded);
+  limits.timeout = std::chrono::hours{1};
+  CHECK(reader->run(request, limits));
+}
+
+TEST_CASE("a value beyond max_value_bytes is neither made nor read, and the next read goes on") {
+  broker_config config;
+  config.max_value_bytes = 100'000;
+  store_rig rig{config};
+  rig.write("CREATE TABLE t(a)");
+  must(rig.foreigner().exec("INSERT INTO t VALUES (zeroblob(200000))"));
+  for (const auto* sql : {"SELECT zeroblob(100001)", "SELECT a FROM t", "SELECT instr(hex(zeroblob(60000)), '1')"}) {
+    INFO(sql);
+    auto why = failure_of(rig.try_read(sql));
+    CHECK(why.code == errc::too_large);
+    CHECK_THAT(why.message, Catch::Contains("max_value_bytes"));
+  }
+  CHECK(rig.read_one("SELECT length(a) FROM t") == value{200'000});
+  CHECK(rig.read_one("SELECT length(zeroblob(100000))") == value{100'000});
+}
+
+TEST_CASE("an answer has no more bytes than max_answer_bytes, whatever the request allows") {
+  broker_config config;
+  config.max_answer_bytes = 100'000;
+  store_rig rig{config};
+  rig.write("CREATE TABLE t(a)");
+  rig.write("INSERT INTO t SELECT zeroblob(1000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+            "LIMIT 200) SELECT i FROM n)");
+  auto limits = rig.generous();
+  limits.max_bytes = 1U << 30U;
+  auto answer = rig.read("SELECT a FROM t", {}, limits).result;
+  CHECK(answer.truncated);
+  CHECK(answer.rows->footprint() <= 100'000);
+  CHECK(answer.rows->size() > 90);
+}
+
+TEST_CASE("a read that finds no room among the answers under way is overloaded, until one of them has gone") {
+  ten_rows rig;
+  auto answers = std::make_shared<answer_budget>(1'000'000);
+  auto reader = sqlite::make_read_store(rig.file, rig.config, machine_time(), {}, {}, answers);
+  read_request request;
+  request.query = {"SELECT zeroblob(600000)", {}};
+  auto first = must(reader->run(request, rig.generous()));
+  CHECK((answers->used() >= 600'000 && answers->used() < 601'000));
+  auto why = failure_of(reader->run(request, rig.generous()));
+  CHECK(why.code == errc::overloaded);
+  CHECK(why.retry_after_ms > 0);
+  CHECK_THAT(why.message, Catch::Contains("max_inflight_answer_bytes"));
+  // The rows alone count, whoever holds them.
+  auto rows = first.result.rows;
+  first = {};
+  CHECK(failure_of(reader->run(request, rig.generous())).code == errc::overloaded);
+  rows.reset();
+  CHECK(answers->used() == 0);
+  CHECK(reader->run(request, rig.generous()));
+  CHECK(answers->used() == 0);
 }
 
 } // namespace sluice::test::read_store_test

@@ -251,4 +251,51 @@ TEST_CASE("what was analysed under a schema that was undone is analysed anew") {
   CHECK(touches(rig, "ft"));
 }
 
+TEST_CASE("a write that ends after its deadline is undone, though nothing interrupted it") {
+  table_rig rig;
+  auto late = machine_time().now() - std::chrono::seconds{1};
+  CHECK(rig.refuse(request_of("INSERT INTO t(a) VALUES (1)"), late).code == errc::deadline_exceeded);
+  must(rig.store->begin());
+  auto several = request_of({{"INSERT INTO t(a) VALUES (1)", {}}, {"INSERT INTO t(a) VALUES (2)", {}}});
+  CHECK(failure_of(rig.store->execute(several, late)).code == errc::deadline_exceeded);
+  // The others of the group keep their transaction.
+  CHECK(rig.store->in_transaction());
+  rig.store->rollback();
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{0});
+}
+
+TEST_CASE("a write of a value beyond max_value_bytes is refused and undone; what the ledger keeps is not limited") {
+  broker_config config;
+  config.max_value_bytes = 100'000;
+  store_rig rig{config};
+  rig.write("CREATE TABLE t(a)");
+  for (const auto* sql : {"INSERT INTO t VALUES (zeroblob(100001))", "INSERT INTO t SELECT hex(zeroblob(60000))",
+                          "INSERT INTO t VALUES (printf('%.*c', 900000000, 'x'))"}) {
+    INFO(sql);
+    auto why = rig.refuse(sql);
+    CHECK(why.code == errc::too_large);
+    CHECK_THAT(why.message, Catch::Contains("max_value_bytes"));
+  }
+  CHECK(rig.refuse("INSERT INTO t VALUES (?)", {std::string(100'001, 'x')}).code == errc::too_large);
+  rig.write("INSERT INTO t VALUES (?)", {std::string(90'000, 'x')});
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
+  rig.write(request_of({{"SELECT a FROM t UNION ALL SELECT a FROM t", {}}}, "large-answer"));
+}
+
+TEST_CASE("the rows that the writes of a transaction return have a bound together") {
+  table_rig rig;
+  auto answers = std::make_shared<answer_budget>(1'000'000);
+  auto store = sqlite::make_write_store(rig.file, rig.config, machine_time(), {}, {}, answers);
+  auto request = request_of("SELECT zeroblob(400000)");
+  must(store->begin());
+  must(store->execute(request, no_deadline));
+  must(store->execute(request, no_deadline));
+  CHECK(failure_of(store->execute(request, no_deadline)).code == errc::overloaded);
+  store->rollback();
+  CHECK(answers->used() == 0);
+  must(store->begin());
+  must(store->execute(request, no_deadline));
+  store->rollback();
+}
+
 } // namespace sluice::test::request_runner_test

@@ -1,0 +1,194 @@
+"""Limits: of what one function, one value and one answer may cost, and that it costs its own request alone."""
+
+import resource
+
+from harness import is_equal, is_true, run_tests, wait_until
+from link import Refused
+from rig import is_sanitized, resident_bytes, serve, still_serves
+
+MIB = 1 << 20
+
+# Nothing interrupts SQLite within a function. With SQLite's own functions each of these keeps a thread busy for longer
+# than the tests are waited for: for minutes to years.
+LONG_TEXT = "replace(hex(zeroblob(4000000)), '0', 'a')"
+LONG_PART = "replace(hex(zeroblob(2000000)), '0', 'a') || 'b'"
+NUMBERS = "(WITH RECURSIVE n(x) AS (SELECT 2000 UNION ALL SELECT x + 1 FROM n LIMIT {}) SELECT x FROM n)"
+MEMBERS = "(SELECT '{' || group_concat('\"a' || x || '\":1') || '}' FROM " + NUMBERS.format(500_000) + ")"
+COSTLY = [
+    f"instr({LONG_TEXT}, {LONG_PART})",
+    f"instr(CAST({LONG_TEXT} AS BLOB), CAST({LONG_PART} AS BLOB))",
+    f"length(replace({LONG_TEXT}, {LONG_PART}, ''))",
+    f"{LONG_TEXT} LIKE '%' || substr({LONG_TEXT}, 1, 40000) || 'b'",
+    f"{LONG_TEXT} GLOB '*' || substr({LONG_TEXT}, 1, 40000) || 'b'",
+    f"{LONG_TEXT} GLOB '*[' || substr({LONG_TEXT}, 1, 40000) || ']b'",
+    f"{LONG_TEXT} LIKE replace(substr({LONG_TEXT}, 1, 16000), 'aa', '%a%') || 'b'",
+    "length(printf('%.*c', 900000000, 'x'))",
+    f"length(printf(replace({LONG_TEXT}, 'aaaaaaaa', '%.900000f')))",
+    f"length(printf(replace({LONG_TEXT}, 'aaaaaaaa', '%.900000g')))",
+    "length(printf('%*d', 2000000000, 1))",
+    f"length(trim({LONG_TEXT}, (SELECT group_concat(char(x), '') FROM {NUMBERS.format(40_000)}) || 'a'))",
+    f"length(json_patch({MEMBERS}, replace({MEMBERS}, '\"a', '\"b')))",
+    "length(hex(randomblob(400000000)))",
+    "length(zeroblob(900000000))",
+    "(SELECT max(length(x)) FROM (WITH RECURSIVE n(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM n) SELECT x FROM n))",
+    "(SELECT length(group_concat(hex(zeroblob(8000000)))) FROM (SELECT 1 UNION ALL SELECT 2))",
+]
+
+CODES = {None, "too_large", "deadline_exceeded", "sql_error"}
+
+
+def code_of(link, method, **params):
+    try:
+        link.call(method, **params)
+    except Refused as why:
+        return why.code
+    return None
+
+
+def count(link, table="t"):
+    return link.read("app.db", f"SELECT count(*) FROM {table}", freshness="fresh")[0][0]
+
+
+def test_a_costly_function_ends_soon_and_delays_nobody_for_long(scene):
+    server, good = serve(scene)
+    for costly in COSTLY:
+        code = code_of(good, "read", db="app.db", sql=f"SELECT {costly}", timeout_ms=500)
+        is_true(code in CODES, f"{code} of {costly}")
+    still_serves(scene, server, good)
+
+
+def test_a_costly_function_in_a_write_leaves_nothing_when_it_is_refused(scene):
+    server, good = serve(scene)
+    for costly in COSTLY:
+        before = count(good)
+        code = code_of(
+            good, "write", db="app.db", statements=[{"sql": f"INSERT INTO t SELECT {costly}"}], deadline_ms=500
+        )
+        is_true(code in CODES, f"{code} of {costly}")
+        after = count(good)
+        is_equal(after - before, 1 if code is None else 0)
+    still_serves(scene, server, good)
+
+
+def test_one_request_writes_no_larger_value_than_the_setting_allows(scene):
+    server, good = serve(scene, env={"SLUICE_MAX_VALUE_BYTES": str(MIB)})
+    for text in ("zeroblob(900000000)", f"zeroblob({MIB})", "hex(randomblob(600000))"):
+        refused = good.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({text})"}])
+        is_equal(refused.code, "too_large")
+        is_true("max_value_bytes" in str(refused), refused)
+    still_serves(scene, server, good)
+
+
+def make_large(scene, good):
+    """A table of about 150 MB in JSON."""
+    good.write("big.db", "CREATE TABLE t(k)")
+    good.write(
+        "big.db",
+        "INSERT INTO t WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 150000) "
+        "SELECT printf('%01000d', x) FROM n",
+        deadline_ms=60_000,
+    )
+
+
+def test_an_answer_is_cut_where_it_would_take_too_much_memory(scene):
+    limit = 1 << 30
+    bound = {} if is_sanitized(scene) else {
+        "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    }
+    server, good = serve(scene, **bound)
+    make_large(scene, good)
+    everything = {"max_rows": 100_000_000, "max_bytes": 2 << 30, "timeout_ms": 60_000}
+    with scene.connect() as greedy:
+        answer = greedy.call("read", db="big.db", sql="SELECT k FROM t", **everything)
+    is_equal(answer["truncated"], True)
+    is_true(len(answer["rows"]) > 50_000, f"{len(answer['rows'])} rows")
+    still_serves(scene, server, good)
+
+
+def test_answers_that_would_take_too_much_memory_together_are_refused_one_by_one(scene):
+    server, good = serve(
+        scene, env={"SLUICE_MAX_INFLIGHT_ANSWER_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"}
+    )
+    make_large(scene, good)
+    refused = good.refusal("read", db="big.db", sql="SELECT k FROM t", max_rows=100_000_000, max_bytes=64 * MIB)
+    is_equal(refused.code, "overloaded")
+    is_true(refused.data["retry_after_ms"] > 0, refused)
+    is_equal(len(good.read("big.db", "SELECT k FROM t", max_rows=1_000)), 1_000)
+    still_serves(scene, server, good)
+
+
+def test_the_memory_of_a_large_answer_goes_back_to_the_system(scene):
+    if is_sanitized(scene):
+        return
+    server, good = serve(scene, env={"SLUICE_CACHE": "false"})
+    make_large(scene, good)
+    before = resident_bytes(server.pid)
+    for _ in range(2):
+        good.read("big.db", "SELECT k FROM t", max_rows=100_000_000, max_bytes=64 * MIB, timeout_ms=60_000)
+    wait_until(lambda: resident_bytes(server.pid) < before + 16 * MIB, "the memory of two large answers is given back")
+
+
+def test_a_query_that_expands_without_end_is_refused_for_lack_of_memory(scene):
+    server, good = serve(scene, env={"SLUICE_MAX_SQLITE_BYTES": str(64 * MIB)})
+    # Each name stands for two copies of the one before; that is done before anything runs.
+    copies = "".join(f", c{i + 1}(x) AS (SELECT count(*) FROM c{i} a, c{i} b)" for i in range(30))
+    sql = f"WITH c0(x) AS (SELECT 1){copies} SELECT x FROM c30"
+    is_equal(good.refusal("read", db="app.db", sql=sql).code, "unavailable")
+    is_equal(good.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t {sql}"}]).code, "unavailable")
+    still_serves(scene, server, good)
+
+
+def test_pages_of_many_connections_have_a_bound_together(scene):
+    if is_sanitized(scene):
+        return
+    server, good = serve(scene, env={"SLUICE_PAGE_MEMORY_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"})
+    make_large(scene, good)
+    before = resident_bytes(server.pid)
+    is_equal(good.read("big.db", "SELECT sum(length(k)) FROM t", timeout_ms=60_000), [[150_000_000]])
+    grown = resident_bytes(server.pid) - before
+    is_true(grown < 32 * MIB, f"it grew by {grown // MIB} MiB")
+
+
+def runs_out_of(scene, memory):
+    """A broker with so much memory is asked for an answer of 150 MB."""
+    server, good = serve(
+        scene,
+        env={"SLUICE_MAX_ANSWER_BYTES": str(1 << 30), "SLUICE_MAX_INFLIGHT_ANSWER_BYTES": str(2 << 30)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory)),
+    )
+    make_large(scene, good)
+    for again in range(3):
+        try:
+            with scene.connect() as greedy:
+                greedy.read(
+                    "big.db",
+                    f"SELECT k || '' FROM t, (SELECT 1 UNION SELECT {again})",
+                    max_rows=100_000_000,
+                    max_bytes=2 << 30,
+                    timeout_ms=60_000,
+                )
+        except Refused as why:
+            is_equal(why.code, "unavailable")
+        except ConnectionError:
+            # There was no memory for the text of the answer beside what is sent.
+            pass
+        still_serves(scene, server, good)
+
+
+def test_a_reader_that_runs_out_of_memory_ends_one_request(scene):
+    if not is_sanitized(scene):
+        runs_out_of(scene, 400 * MIB)
+
+
+def test_an_answer_for_whose_text_there_is_no_memory_ends_one_request(scene):
+    if not is_sanitized(scene):
+        runs_out_of(scene, 680 * MIB)
+
+
+def test_an_answer_that_cannot_be_sent_for_lack_of_memory_ends_one_connection(scene):
+    if not is_sanitized(scene):
+        runs_out_of(scene, 840 * MIB)
+
+
+if __name__ == "__main__":
+    run_tests()
