@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/cancel_token.hpp"
 #include "messages/error.hpp"
 #include "messages/rowset.hpp"
 #include "messages/statement.hpp"
@@ -43,6 +44,8 @@ struct write_request {
   integer_form integers = integer_form::number;
   /// When the front door took the request in; set by it, on this machine's steady clock, and local to the process.
   std::chrono::steady_clock::time_point received{};
+  /// Cancelled when nobody waits for the answer any more. Local to the process.
+  cancel_token cancel;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_request& x) {

@@ -60,8 +60,8 @@ std::unique_ptr<rpc::port> service::open_port(client_link link) {
 }
 
 void service::with_database(const std::string& name, with_opened then) {
-  if (auto known = databases_.find(name); known != databases_.end())
-    return then(known->second);
+  if (const auto* known = databases_.find(name))
+    return then(*known);
   auto canonical = leader_.resolve(name);
   auto leads = leader_.still_leads();
   if (!canonical && leads)
@@ -72,8 +72,8 @@ void service::with_database(const std::string& name, with_opened then) {
     return then(make_error(errc::unavailable, "this broker does not lead the store any more"));
   }
   // Another name of one that is open.
-  if (auto known = databases_.find(*canonical); known != databases_.end())
-    return then(known->second);
+  if (const auto* known = databases_.find(*canonical))
+    return then(*known);
   // Requests that come meanwhile go on in their order.
   auto& waiting = opening_[name];
   waiting.push_back(std::move(then));
@@ -82,8 +82,9 @@ void service::with_database(const std::string& name, with_opened then) {
   leader_.open_database(&actor_, *canonical)
     .then(
       [this, name, canonical = *canonical](caf::ok_atom) {
-        databases_.insert_or_assign(canonical, leader_.opened(canonical));
-        opened(name, leader_.opened(canonical));
+        auto db = leader_.opened(canonical);
+        databases_.keep(db);
+        opened(name, db);
       },
       [this, name](caf::error& why) { opened(name, std::move(why)); });
 }

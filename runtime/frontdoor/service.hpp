@@ -6,6 +6,8 @@
 #include "runtime/frontdoor/health_check.hpp"
 #include "runtime/frontdoor/io_actor.hpp"
 #include "runtime/frontdoor/metrics.hpp"
+#include "runtime/frontdoor/opened_databases.hpp"
+#include "runtime/frontdoor/requests_under_way.hpp"
 #include "runtime/frontdoor/rpc/port.hpp"
 #include "runtime/frontdoor/subscriptions.hpp"
 #include "runtime/frontdoor/traffic.hpp"
@@ -104,11 +106,11 @@ private:
   // One each, so that nobody waits for large results but those who asked for some.
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
-  // By their own names. Other names (links, `./a.db`) are resolved each time: they may mean another file by then.
-  std::unordered_map<std::string, database> databases_;
+  opened_databases databases_;
   std::unordered_map<std::string, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
   subscriptions subscriptions_;
+  requests_under_way under_way_;
   request_ids ids_;
   health_check health_;
   traffic traffic_;

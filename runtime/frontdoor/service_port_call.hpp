@@ -71,15 +71,33 @@ struct service_port::pending {
   const nlohmann::json* params = nullptr;
   /// Whether others have seen to the audit.
   bool recorded = false;
+  /// Whether nobody waits for the answer.
+  bool is_notification = false;
+  /// Whether the text of the result is wanted in quotes, too.
+  bool quotes_text = false;
   std::string agent{};
   steady::time_point start = steady::now();
   // How the request wants integers.
   integer_form integers = integer_form::number;
+  // Where it can be cancelled, until it has been answered.
+  std::optional<requests_under_way::entry> under_way{};
 
   // Bytes that are written out by another thread than the loop's.
   static constexpr size_t large_result = 32 * 1024;
 
+  // Makes it known to those who cancel, and has it end with its client.
+  template <class Request> static void put_under_way(const std::shared_ptr<pending>& self, Request& x) {
+    if (x.request_id.empty())
+      x.request_id = self->owner.ids_.next();
+    auto port = self->port.lock();
+    auto ends_with_client = port && !(self->is_notification && std::is_same_v<Request, write_request>);
+    x.cancel = ends_with_client ? port->left_.derive() : cancel_token::make();
+    self->under_way = self->owner.under_way_.add({x.request_id, {x.agent, x.peer, self->port}, x.cancel});
+  }
+
   void answer(rpc::answer x) {
+    if (under_way)
+      owner.under_way_.remove(*std::exchange(under_way, std::nullopt));
     auto now = steady::now();
     auto code = word_of(x);
     owner.metrics_.observe(what.name, code, now - start);
@@ -97,10 +115,15 @@ struct service_port::pending {
     if (size_of(result) < large_result)
       return self->succeed(answer_as_json(result, self->integers));
     self->owner.in_background(
-      self->owner.rendering_, [result, integers = self->integers] { return dump(answer_as_json(result, integers)); },
-      [self](std::string text) {
-        self->answer({nullptr, std::nullopt, std::move(text)});
-      });
+      self->owner.rendering_,
+      [result, integers = self->integers, quotes = self->quotes_text] {
+        rpc::answer x;
+        x.text = dump(answer_as_json(result, integers));
+        if (quotes)
+          x.quoted = dump(nlohmann::json(x.text));
+        return x;
+      },
+      [self](rpc::answer x) { self->answer(std::move(x)); });
   }
 
   void fail(const failure& why) {
@@ -147,6 +170,14 @@ private:
       rpc::read_names(*params, names);
     owner.leader_.record(names, status);
   }
+};
+
+// A read that waits until others of its connection have been answered.
+struct service_port::waiting_read {
+  database db;
+  read_request request;
+  call_ptr call;
+  pending::steady::time_point end;
 };
 
 } // namespace sluice

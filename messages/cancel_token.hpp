@@ -1,0 +1,49 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+namespace sluice {
+
+/// Lets a caller give up a request; copies share the flag. Thread-safe. Local to the process.
+class cancel_token {
+public:
+  /// A token that can be cancelled; a default-constructed one cannot and costs nothing.
+  static cancel_token make() {
+    cancel_token result;
+    result.flag_ = std::make_shared<flag>();
+    return result;
+  }
+
+  /// A token that is cancelled together with this one, and can be cancelled without it.
+  cancel_token derive() const {
+    auto result = make();
+    result.flag_->parent = flag_;
+    return result;
+  }
+
+  void cancel() const noexcept {
+    if (flag_)
+      flag_->set.store(true, std::memory_order_relaxed);
+  }
+
+  /// Whether this token can be cancelled at all.
+  bool possible() const noexcept { return flag_ != nullptr; }
+
+  bool cancelled() const noexcept {
+    for (const flag* x = flag_.get(); x; x = x->parent.get())
+      if (x->set.load(std::memory_order_relaxed))
+        return true;
+    return false;
+  }
+
+private:
+  struct flag {
+    std::atomic<bool> set{false};
+    std::shared_ptr<const flag> parent;
+  };
+
+  std::shared_ptr<flag> flag_;
+};
+
+} // namespace sluice
