@@ -107,20 +107,30 @@ uint64_t service::listen(const database& db) {
   return db.status().last_commit_seq;
 }
 
-void service::describe(std::function<void(json)> done) {
+void service::describe(std::function<void(const json&)> done) {
+  curious_.push_back(std::move(done));
+  if (!std::exchange(gathering_, true))
+    gather_for_all();
+}
+
+void service::gather_for_all() {
   in_background(
     files_, [this] { return as_json(gather_status(leader_)); },
-    [this, done = std::move(done)](json status) {
+    [this, asked = std::exchange(curious_, {})](json status) {
       status["leader"] = as_json(self_);
       status["front_door"] = traffic_.report(std::chrono::steady_clock::now());
       status["front_door"]["connections"] = count_connections ? count_connections() : 0;
       status["front_door"]["subscriptions"] = subscriptions_.size();
-      done(std::move(status));
+      for (const auto& done : asked)
+        done(status);
+      gathering_ = !curious_.empty();
+      if (gathering_)
+        gather_for_all();
     });
 }
 
 void service::scrape(std::function<void(std::string)> done) {
-  describe([this, done = std::move(done)](json status) { done(metrics_.scrape(status, gather_timings(leader_))); });
+  describe([this, done = std::move(done)](const json& status) { done(metrics_.scrape(status, gather_timings(leader_))); });
 }
 
 void service::check_health(std::function<void(std::optional<std::string>)> done) {

@@ -51,8 +51,9 @@ public:
   /// The methods for one client; the service outlives them.
   std::unique_ptr<rpc::port> open_port(client_link link);
 
-  /// How the store stands; `done` is called once.
-  void describe(std::function<void(nlohmann::json)> done);
+  /// How the store stands, at some time after the call; `done` is called once. However many ask at once, it is looked at
+  /// once for all of them.
+  void describe(std::function<void(const nlohmann::json&)> done);
 
   /// What monitoring systems scrape.
   void scrape(std::function<void(std::string)> done);
@@ -87,6 +88,7 @@ private:
   using with_opened = std::function<void(caf::expected<database>)>;
   void with_database(const std::string& name, with_opened then);
   void opened(const std::string& name, const caf::expected<database>& db);
+  void gather_for_all();
   void look_at_health(std::function<void(health_check::result)> done);
   void cancel_read(const std::string& request_id, std::function<void(bool)> done);
   // The newest commit of the database; those after it will be published.
@@ -109,6 +111,9 @@ private:
   opened_databases databases_;
   std::unordered_map<std::string, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
+  // Who wants to know how the store stands: those for whom it is being gathered are no more among them.
+  std::vector<std::function<void(const nlohmann::json&)>> curious_;
+  bool gathering_ = false;
   subscriptions subscriptions_;
   requests_under_way under_way_;
   request_ids ids_;

@@ -189,7 +189,10 @@ void service_port::cancel(const json& params, const call_ptr& call) {
 }
 
 void service_port::status(const json&, const call_ptr& call) {
-  call->owner.describe([call](json x) { call->succeed(std::move(x)); });
+  call->owner.describe([call](const json& x) {
+    // For a client that has gone no copy is made.
+    call->succeed(call->port.expired() ? json{} : x);
+  });
 }
 
 void service_port::list_audit(const json& params, const call_ptr& call) {

@@ -140,7 +140,9 @@ struct service_port::pending {
     names.db = x.db;
     names.request_id = x.request_id;
     names.correlation_id = x.correlation_id;
-    fail(why);
+    auto own = describe(why);
+    own.request_id = x.request_id;
+    fail(own);
   }
 
   // Says who asks. False when that is nobody who may; the call is answered then.

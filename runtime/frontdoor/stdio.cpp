@@ -112,6 +112,8 @@ caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function
   settings.pass_through = true;
   auto methods = rpc::make_mcp(std::make_unique<client_port>(**store, loop, waiting, control), settings);
   request_room room;
+  // Else each line that is read waits until the answers before it have been taken.
+  std::cin.tie(nullptr);
   std::thread read{[&, busy = asio::make_work_guard(loop)]() mutable {
     for (std::string line; std::getline(std::cin, line);) {
       if (line.find_first_not_of(" \t\r") == std::string::npos)

@@ -90,7 +90,8 @@ std::string greeting(const std::optional<file_identity>& root) {
 caf::expected<void> confirm_root(int socket, const file_identity& root, bool trust_silence,
                                  steady_clock::time_point limit) {
   auto line = send_all(socket, greeting(root), limit) ? receive_line(socket, limit) : std::nullopt;
-  if (!line && steady_clock::now() >= limit)
+  // To the millisecond, as it is waited.
+  if (!line && limit - steady_clock::now() < milliseconds{1})
     return make_error(errc::deadline_exceeded, silence_of(peer_of(socket)));
   if (!line)
     return make_error(errc::unavailable, "the broker at the socket does not answer");
