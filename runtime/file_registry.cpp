@@ -22,10 +22,7 @@ using nlohmann::json;
 constexpr const char* audit_name = ".sluice/audit.db";
 
 json to_json(const file_record& x) {
-  json result{{"database", as_json(x.database)},
-              {"closed", x.closed},
-              {"size", x.size},
-              {"changed_ns", x.changed_ns}};
+  json result{{"database", as_json(x.database)}, {"closed", x.closed}, {"size", x.size}, {"changed_ns", x.changed_ns}};
   if (!x.head.empty()) {
     result["head"] = to_base64(x.head);
     result["round"] = x.round;

@@ -43,9 +43,10 @@ std::string silence_of(pid_t pid) {
   if (pid <= 0)
     return "the broker at the socket does not answer; it may be stopped, or stuck";
   if (is_stopped(pid))
-    return fmt::format("the broker (process {}) is stopped and does not answer; `kill -CONT {}` lets it go on, `kill -9 "
-                       "{}` ends it without losing anything acknowledged",
-                       pid, pid, pid);
+    return fmt::format(
+      "the broker (process {}) is stopped and does not answer; `kill -CONT {}` lets it go on, `kill -9 "
+      "{}` ends it without losing anything acknowledged",
+      pid, pid, pid);
   return fmt::format("the broker (process {}) does not answer; if it stays so, `kill -9 {}` ends it without losing "
                      "anything acknowledged",
                      pid, pid);

@@ -52,11 +52,13 @@ int show(const read_result& x, const query_options& options) {
                              : finish(options.csv ? as_csv(*x.rows, is_read_by_terminal()) : as_table(*x.rows));
   if (!x.truncated)
     return status;
-  return finish_cut(status, fmt::format("truncated: only the first {} rows are shown; for the rest {}, or read in parts "
-                                        "with LIMIT",
-                                        x.rows->size(),
-                                        options.all ? "raise the broker's bounds" : "use --all, raise --max-rows or "
-                                                                                    "--max-bytes"));
+  return finish_cut(status,
+                    fmt::format("truncated: only the first {} rows are shown; for the rest {}, or read in parts "
+                                "with LIMIT",
+                                x.rows->size(),
+                                options.all ? "raise the broker's bounds"
+                                            : "use --all, raise --max-rows or "
+                                              "--max-bytes"));
 }
 
 int run(const query_options& options) {
@@ -88,8 +90,9 @@ void declare_query(CLI::App& command, action& chosen) {
   command.add_option("--min-seq", options->min_seq, "Answer at least as new as this commit")
     ->type_name("N")
     ->excludes(fresh);
-  auto* all = command.add_flag("--all", options->all, "Every row, however long it takes; exit status 4 if a bound of the "
-                                                      "broker cuts them all the same");
+  auto* all = command.add_flag("--all", options->all,
+                               "Every row, however long it takes; exit status 4 if a bound of the "
+                               "broker cuts them all the same");
   command
     .add_option("--max-rows", options->max_rows, "At most this many rows [10000]; more are cut off (exit status 4)")
     ->type_name("N")

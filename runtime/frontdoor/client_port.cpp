@@ -46,8 +46,7 @@ template <class Result> auto result_of(std::future<caf::expected<Result>> x, res
 
 } // namespace
 
-template <class Wait>
-void client_port::answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done) {
+template <class Wait> void client_port::answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done) {
   namespace asio = boost::asio;
   asio::post(where,
              [this, wait = std::move(wait), done = std::move(done), busy = asio::make_work_guard(loop_)]() mutable {

@@ -9,8 +9,8 @@
 namespace sluice {
 
 /// The methods of whoever leads a store, for a bridge to it. Writes and reads leave in the order of the calls; each
-/// answer is waited for in a thread of `waiting`, that to any other method (`cancel` among them) in one of `control`, and
-/// given on the loop's. Calls are made on the loop's thread; everything given outlives the answers.
+/// answer is waited for in a thread of `waiting`, that to any other method (`cancel` among them) in one of `control`,
+/// and given on the loop's. Calls are made on the loop's thread; everything given outlives the answers.
 class client_port final : public rpc::port {
 public:
   client_port(client& to, boost::asio::io_context& loop, boost::asio::thread_pool& waiting,

@@ -138,9 +138,7 @@ void line_connection::leave() {
 
 bool line_connection::is_behind() const noexcept { return out_.size() - sent_ > out_high_water; }
 
-bool line_connection::paused() const noexcept {
-  return under_way_ >= shared_.config.max_pipelined || is_behind();
-}
+bool line_connection::paused() const noexcept { return under_way_ >= shared_.config.max_pipelined || is_behind(); }
 
 void line_connection::await_input() {
   if (no_more_input_ || paused() || !socket_.is_open() || std::exchange(awaiting_input_, true))

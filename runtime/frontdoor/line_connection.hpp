@@ -38,9 +38,9 @@ struct line_shared {
 /// One client of the socket: takes documents, one per line, and gives answers, one per line, as they come.
 ///
 /// It costs only itself: it is not read from while too much of it is under way or too many bytes of answers wait to be
-/// taken, and closed when it sends a line beyond the bound, is silent for too long, or does not take its answers for too
-/// long. When its client has gone, its port is told so and destroyed. Owned by its server and by the operations under
-/// way; used by the loop's thread.
+/// taken, and closed when it sends a line beyond the bound, is silent for too long, or does not take its answers for
+/// too long. When its client has gone, its port is told so and destroyed. Owned by its server and by the operations
+/// under way; used by the loop's thread.
 class line_connection : public std::enable_shared_from_this<line_connection> {
 public:
   using socket_type = boost::asio::local::stream_protocol::socket;

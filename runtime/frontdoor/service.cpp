@@ -130,7 +130,8 @@ void service::gather_for_all() {
 }
 
 void service::scrape(std::function<void(std::string)> done) {
-  describe([this, done = std::move(done)](const json& status) { done(metrics_.scrape(status, gather_timings(leader_))); });
+  describe(
+    [this, done = std::move(done)](const json& status) { done(metrics_.scrape(status, gather_timings(leader_))); });
 }
 
 void service::check_health(std::function<void(std::optional<std::string>)> done) {

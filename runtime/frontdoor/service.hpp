@@ -11,6 +11,7 @@
 #include "runtime/frontdoor/rpc/port.hpp"
 #include "runtime/frontdoor/subscriptions.hpp"
 #include "runtime/frontdoor/traffic.hpp"
+#include "runtime/frontdoor/turns.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -51,8 +52,8 @@ public:
   /// The methods for one client; the service outlives them.
   std::unique_ptr<rpc::port> open_port(client_link link);
 
-  /// How the store stands, at some time after the call; `done` is called once. However many ask at once, it is looked at
-  /// once for all of them.
+  /// How the store stands, at some time after the call; `done` is called once. However many ask at once, it is looked
+  /// at once for all of them.
   void describe(std::function<void(const nlohmann::json&)> done);
 
   /// What monitoring systems scrape.
@@ -114,6 +115,8 @@ private:
   // Who wants to know how the store stands: those for whom it is being gathered are no more among them.
   std::vector<std::function<void(const nlohmann::json&)>> curious_;
   bool gathering_ = false;
+  // Pages of the audit and the like.
+  turns long_looks_{4};
   subscriptions subscriptions_;
   requests_under_way under_way_;
   request_ids ids_;

@@ -175,8 +175,8 @@ void service_port::cancel(const json& params, const call_ptr& call) {
   if (!call->sign(call->names.agent))
     return;
   auto& owner = call->owner;
-  auto found = owner.under_way_.cancel(request->request_id, {call->agent, call->link->peer, call->port},
-                                       request->as_operator);
+  auto found =
+    owner.under_way_.cancel(request->request_id, {call->agent, call->link->peer, call->port}, request->as_operator);
   for (const auto& from : found.connections)
     if (auto port = from.lock())
       port->drop_cancelled();
@@ -199,17 +199,13 @@ void service_port::list_audit(const json& params, const call_ptr& call) {
   auto query = rpc::audit_query_from_json(params);
   if (!query)
     return call->fail(query.error());
-  auto& owner = call->owner;
-  owner.actor_.request(owner.leader_.actors().audit(), caf::infinite, *query)
-    .then([call](const audit_page& page) { pending::succeed(call, page); },
-          [call](const caf::error& why) { call->fail(why); });
+  pending::ask_in_turn<audit_page>(
+    call, [](const auto& x) { return x.audit(); }, *query);
 }
 
 void service_port::verify_audit(const json&, const call_ptr& call) {
-  auto& owner = call->owner;
-  owner.actor_.request(owner.leader_.actors().audit(), caf::infinite, verify_atom{})
-    .then([call](const audit_verdict& verdict) { call->succeed(as_json(verdict)); },
-          [call](const caf::error& why) { call->fail(why); });
+  pending::ask_in_turn<audit_verdict>(
+    call, [](const auto& x) { return x.audit(); }, verify_atom{});
 }
 
 void service_port::note_refused(const json& params, const call_ptr& call) {

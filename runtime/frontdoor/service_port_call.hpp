@@ -110,6 +110,10 @@ struct service_port::pending {
 
   void succeed(nlohmann::json result) { answer({std::move(result), std::nullopt, {}}); }
 
+  static void succeed(const std::shared_ptr<pending>& self, const audit_verdict& verdict) {
+    self->succeed(as_json(verdict));
+  }
+
   // Writing out a large result takes milliseconds, in which the loop could serve everybody else.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
@@ -124,6 +128,26 @@ struct service_port::pending {
         return x;
       },
       [self](rpc::answer x) { self->answer(std::move(x)); });
+  }
+
+  // Asks an actor for what may take long to find, when its turn has come, and if the client is there then. `whom` gives
+  // the actor, which may have been restarted by then.
+  template <class Result, class Whom, class Question>
+  static void ask_in_turn(const std::shared_ptr<pending>& self, const Whom& whom, const Question& question) {
+    self->owner.long_looks_.take(
+      [port = self->port] { return !port.expired(); },
+      [self, whom, question](const std::function<void()>& ended) {
+        auto succeeded = [self, ended](const Result& x) {
+          succeed(self, x);
+          ended();
+        };
+        auto failed = [self, ended](const caf::error& why) {
+          self->fail(why);
+          ended();
+        };
+        auto& owner = self->owner;
+        owner.actor_.request(whom(owner.leader_.actors()), caf::infinite, question).then(succeeded, failed);
+      });
   }
 
   void fail(const failure& why) {

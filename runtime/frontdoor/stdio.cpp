@@ -29,7 +29,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Reads and writes that wait for their answers at once; more wait for these. `cancel` and the like do not wait with them.
+// Reads and writes that wait for their answers at once; more wait for these. `cancel` and the like do not wait with
+// them.
 constexpr size_t max_waiting = 32;
 constexpr size_t max_control = 4;
 

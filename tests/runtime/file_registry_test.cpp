@@ -27,8 +27,8 @@ public:
     std::array<char, 65'536> bytes{};
     for (ssize_t size = 0; (size = read(events_.get(), bytes.data(), bytes.size())) > 0;)
       for (ssize_t at = 0; at < size; ++result)
-        at += static_cast<ssize_t>(
-          sizeof(inotify_event) + reinterpret_cast<const inotify_event*>(bytes.data() + at)->len);
+        at +=
+          static_cast<ssize_t>(sizeof(inotify_event) + reinterpret_cast<const inotify_event*>(bytes.data() + at)->len);
     return result;
   }
 

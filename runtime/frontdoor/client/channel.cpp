@@ -252,8 +252,10 @@ void channel::look_for_life(lock& held) {
     asked_for_life_ = true;
     // Nobody waits for the answer itself.
     auto before = out_.size();
-    fmt::format_to(std::back_inserter(out_), R"({{"jsonrpc":"2.0","id":{},"method":"ping"}})"
-                                             "\n", ++last_id_);
+    fmt::format_to(std::back_inserter(out_),
+                   R"({{"jsonrpc":"2.0","id":{},"method":"ping"}})"
+                   "\n",
+                   ++last_id_);
     appended_ += out_.size() - before;
     if (!blocked_ && !unsendable_)
       flush();

@@ -59,9 +59,8 @@ void forgive(const mcp_tool& tool, json& arguments) {
       if (x.is_object())
         leave_out_nulls(x);
   for (auto& [name, content] : arguments.items())
-    if (const auto* real = content.get_ptr<const double*>(); real && tool.takes_integer(name)
-                                                             && std::abs(*real) <= largest
-                                                             && std::trunc(*real) == *real)
+    if (const auto* real = content.get_ptr<const double*>();
+        real && tool.takes_integer(name) && std::abs(*real) <= largest && std::trunc(*real) == *real)
       content = static_cast<int64_t>(*real);
 }
 
