@@ -135,6 +135,26 @@ def test_a_queued_write_ends_with_its_client_and_one_that_runs_goes_on(scene):
     still_serves(scene, server, good)
 
 
+def test_a_flood_of_clients_that_leave_does_not_keep_the_broker(scene):
+    server, good = serve(scene)
+    with scene.connect() as busy:
+        running = under_way(scene, busy)
+        for n in range(500):
+            with scene.connect() as gone:
+                numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300000)"
+                gone.post("write", db="app.db", statements=[{"sql": f"{numbers} INSERT INTO t SELECT -1 FROM n"}])
+                gone.post("read", db="app.db", sql=endless(n), timeout_ms=DAY_MS)
+                for method in ("status", "audit.verify", "audit.list", "logs.recent"):
+                    gone.post(method)
+        server.signal(signal.SIGTERM)
+        is_equal(busy.answer(running)["outcome"], "committed")
+        is_equal(busy.at_end(), [])
+    good.close()
+    server.end().good()
+    # Those 500 writes would have taken minutes.
+    is_equal(count(scene), 300_000)
+
+
 def test_notifications_of_a_client_that_has_gone_are_carried_out(scene):
     server, good = serve(scene)
     with scene.connect() as gone:
