@@ -138,10 +138,14 @@ void service_port::write(const json& params, const call_ptr& call) {
   if (!call->sign(*request))
     return;
   pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
   auto name = request->db;
   call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
     if (!db)
       return call->refuse(x, db.error());
+    if (pending::refuse_cancelled(call, x))
+      return;
     call->recorded = true;
     db->write(&call->owner.actor_, std::move(x))
       .then([call](const write_result& result) { pending::succeed(call, result); },
@@ -156,15 +160,17 @@ void service_port::read(const json& params, const call_ptr& call) {
   if (!call->sign(*request))
     return;
   pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
   auto name = request->db;
   call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
     if (!db)
       return call->refuse(x, db.error());
+    if (pending::refuse_cancelled(call, x))
+      return;
     call->recorded = true;
     if (auto port = call->port.lock())
       port->run_read(*db, std::move(x), call);
-    else
-      ask_unheard(*db, std::move(x), call);
   });
 }
 

@@ -89,7 +89,6 @@ private:
   struct waiting_read;
   void run_read(const database& db, read_request request, const call_ptr& call);
   void ask(const database& db, read_request request, const call_ptr& call);
-  static void ask_unheard(const database& db, read_request request, const call_ptr& call);
   void run_waiting();
   void refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code, const char* why);
   void drop_cancelled();

@@ -95,6 +95,14 @@ struct service_port::pending {
     self->under_way = self->owner.under_way_.add({x.request_id, {x.agent, x.peer, self->port}, x.cancel});
   }
 
+  // Nothing is opened or asked for a client that has gone, or for a request that was cancelled at once.
+  template <class Request> static bool refuse_cancelled(const std::shared_ptr<pending>& self, const Request& x) {
+    if (!x.cancel.cancelled())
+      return false;
+    self->refuse(x, make_error(errc::cancelled, "the request was cancelled before it began"));
+    return true;
+  }
+
   void answer(rpc::answer x) {
     if (under_way)
       owner.under_way_.remove(*std::exchange(under_way, std::nullopt));
@@ -145,8 +153,8 @@ struct service_port::pending {
           self->fail(why);
           ended();
         };
-        auto& owner = self->owner;
-        owner.actor_.request(whom(owner.leader_.actors()), caf::infinite, question).then(succeeded, failed);
+        auto& from = self->owner;
+        from.actor_.request(whom(from.leader_.actors()), caf::infinite, question).then(succeeded, failed);
       });
   }
 

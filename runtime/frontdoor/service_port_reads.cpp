@@ -39,13 +39,6 @@ void service_port::ask(const database& db, read_request request, const call_ptr&
       });
 }
 
-// Its client went before the database was there. It is refused, and recorded, where every read is.
-void service_port::ask_unheard(const database& db, read_request request, const call_ptr& call) {
-  db.read(&call->owner.actor_, std::move(request))
-    .then([call](const read_result& result) { pending::succeed(call, result); },
-          [call](const caf::error& why) { call->fail(why); });
-}
-
 void service_port::run_waiting() {
   while (reading_ < max_reading && !is_held_ && !waiting_.empty()) {
     auto x = std::move(waiting_.front());

@@ -42,7 +42,7 @@ TEST_CASE("requests of any size go out, and those behind them too") {
   rig r;
   fake_leader leader{r.path, echo};
   auto x = r.open();
-  for (size_t size : {600'000, 1'500'000, 10, 550'000, 1'100'000, 10}) {
+  for (auto size : std::vector<size_t>{600'000, 1'500'000, 10, 550'000, 1'100'000, 10}) {
     auto text = json(std::string(size, 'x')).dump();
     channel::call call;
     x->ask(call, "ping", text, in(2min));
