@@ -159,18 +159,17 @@ void service_port::read(const json& params, const call_ptr& call) {
     return call->fail(request.error());
   if (!call->sign(*request))
     return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_read(*known, std::move(*request), call);
   pending::put_under_way(call, *request);
   if (pending::refuse_cancelled(call, *request))
     return;
   auto name = request->db;
-  call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
+  owner.with_database(name, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
-    if (pending::refuse_cancelled(call, x))
-      return;
-    call->recorded = true;
-    if (auto port = call->port.lock())
-      port->run_read(*db, std::move(x), call);
+    run_read(*db, std::move(x), call);
   });
 }
 

@@ -87,7 +87,8 @@ private:
 
   // service_port_reads.cpp
   struct waiting_read;
-  void run_read(const database& db, read_request request, const call_ptr& call);
+  static void run_read(const database& db, read_request request, const call_ptr& call);
+  void ask_or_wait(const database& db, read_request request, const call_ptr& call);
   void ask(const database& db, read_request request, const call_ptr& call);
   void run_waiting();
   void refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code, const char* why);

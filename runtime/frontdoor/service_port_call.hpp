@@ -85,8 +85,10 @@ struct service_port::pending {
   // Bytes that are written out by another thread than the loop's.
   static constexpr size_t large_result = 32 * 1024;
 
-  // Makes it known to those who cancel, and has it end with its client.
+  // Makes it known to those who cancel, and has it end with its client. Twice is once.
   template <class Request> static void put_under_way(const std::shared_ptr<pending>& self, Request& x) {
+    if (self->under_way)
+      return;
     if (x.request_id.empty())
       x.request_id = self->owner.ids_.next();
     auto port = self->port.lock();

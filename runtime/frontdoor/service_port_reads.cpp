@@ -8,8 +8,18 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 void service_port::run_read(const database& db, read_request request, const call_ptr& call) {
+  // What is answered at once cannot be cancelled, and is spared the cost.
   if (auto hit = db.cached(request))
     return pending::succeed(call, *hit);
+  pending::put_under_way(call, request);
+  if (pending::refuse_cancelled(call, request))
+    return;
+  call->recorded = true;
+  if (auto port = call->port.lock())
+    port->ask_or_wait(db, std::move(request), call);
+}
+
+void service_port::ask_or_wait(const database& db, read_request request, const call_ptr& call) {
   if (reading_ < max_reading && !is_held_)
     return ask(db, std::move(request), call);
   if (request.limits.timeout == milliseconds{0})
