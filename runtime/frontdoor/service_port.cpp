@@ -140,17 +140,23 @@ void service_port::write(const json& params, const call_ptr& call) {
   pending::put_under_way(call, *request);
   if (pending::refuse_cancelled(call, *request))
     return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_write(*known, std::move(*request), call);
   auto name = request->db;
-  call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
+  owner.with_database(name, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
-    if (pending::refuse_cancelled(call, x))
-      return;
-    call->recorded = true;
-    db->write(&call->owner.actor_, std::move(x))
-      .then([call](const write_result& result) { pending::succeed(call, result); },
-            [call](const caf::error& why) { call->fail(why); });
+    if (!pending::refuse_cancelled(call, x))
+      run_write(*db, std::move(x), call);
   });
+}
+
+void service_port::run_write(const database& db, write_request request, const call_ptr& call) {
+  call->recorded = true;
+  db.write(&call->owner.actor_, std::move(request))
+    .then([call](const write_result& result) { pending::succeed(call, result); },
+          [call](const caf::error& why) { call->fail(why); });
 }
 
 void service_port::read(const json& params, const call_ptr& call) {

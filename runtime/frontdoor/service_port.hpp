@@ -85,6 +85,8 @@ private:
   static void discard(const nlohmann::json& params, const call_ptr& call);
   static void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
 
+  static void run_write(const database& db, write_request request, const call_ptr& call);
+
   // service_port_reads.cpp
   struct waiting_read;
   static void run_read(const database& db, read_request request, const call_ptr& call);
