@@ -6,7 +6,9 @@
         print(store.read("app.db", "SELECT count(*) FROM notes")["rows"])
 
 There is no set-up: the first client starts a broker, which goes away when nobody needs it. When the broker dies, a
-request is sent again under the same idempotency key, so it is applied exactly once.
+request is sent again under the same idempotency key, so it is applied exactly once. A call ends after `patience`
+seconds at the latest (later only if its own deadline_ms or timeout_ms is later), whatever the broker does. Threads may
+share a store; their calls are made one after the other.
 
 Values are Python's: None, int, float, str and bytes. SQLite keeps any bytes as text; bytes that are not UTF-8 are
 surrogate escapes in a str (PEP 383), and are sent back as the bytes that they were.
@@ -20,10 +22,14 @@ import os
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
+import warnings
 
 PROTOCOL = 1
+# A broker that says nothing for so long, to a ping on a new connection too, is reported as silent.
+SILENCE = 2.0
 
 
 class SluiceError(Exception):
@@ -40,6 +46,13 @@ class WrongStore(SluiceError):
 
     def __init__(self, message):
         super().__init__({"message": message, "data": {"code": "wrong_store", "outcome": "not_committed"}})
+
+
+class NoAnswer(SluiceError):
+    """The time of a call was over before its answer came. A write may have been applied: repeat it with its key."""
+
+    def __init__(self, message, outcome="unknown"):
+        super().__init__({"message": message, "data": {"code": "deadline_exceeded", "outcome": outcome}})
 
 
 def to_json(x):
@@ -82,7 +95,7 @@ def rows_from_json(result):
 
 
 class Store:
-    """A folder of databases. Not for several threads at once: give each its own."""
+    """A folder of databases. Threads may share it; a process that was forked needs one of its own."""
 
     def __init__(self, root=".", program=None, patience=30.0):
         self.root = os.path.realpath(root)
@@ -90,7 +103,9 @@ class Store:
         self.identity = self._root_identity()
         self.program = program or os.environ.get("SLUICE_PROGRAM", "sluice")
         self.patience = patience
-        self.stream = None
+        self.lock = threading.Lock()
+        self.link = None
+        self.received = b""
         self.starter = None
         self.calls = 0
 
@@ -113,21 +128,29 @@ class Store:
 
     def call(self, method, **params):
         """Any method of docs/protocol.md, with values as it has them. Sent again, as it is, when the broker is lost before it answered."""
-        give_up = time.monotonic() + self.patience
-        while True:
-            try:
-                return self._call_once(method, params)
-            except OSError:
-                self.close()
-                if time.monotonic() > give_up:
-                    raise
+        own_time = max(params.get("deadline_ms") or 0, params.get("timeout_ms") or 0) / 1000
+        give_up = time.monotonic() + max(self.patience, own_time + 1 if own_time else 0)
+        if not self.lock.acquire(timeout=max(0, give_up - time.monotonic())):
+            raise NoAnswer("calls of other threads took all the time of this one", "not_committed")
+        try:
+            while True:
+                try:
+                    if self.link is None:
+                        self._connect(give_up)
+                    return self._call_once(method, params, give_up)
+                except OSError as lost:
+                    if time.monotonic() >= give_up:
+                        raise NoAnswer(f"no answer to {method} in {self.patience:g} s: {lost}") from None
+        finally:
+            self.lock.release()
 
     def close(self):
-        stream, self.stream = self.stream, None
-        if stream:
-            # What it has not sent to a broker that has gone is no loss: the caller is about to send it again.
+        """Ends the connection; the next call makes a new one."""
+        link, self.link, self.received = self.link, None, b""
+        if link:
             with contextlib.suppress(OSError):
-                stream.close()
+                link.shutdown(socket.SHUT_RDWR)
+            link.close()
 
     def __enter__(self):
         return self
@@ -135,32 +158,87 @@ class Store:
     def __exit__(self, *_):
         self.close()
 
-    def _call_once(self, method, params):
-        if self.stream is None:
-            self._connect()
+    def _call_once(self, method, params, give_up):
         self.calls += 1
-        request = {"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params}
-        self.stream.write(json.dumps(request).encode() + b"\n")
-        self.stream.flush()
-        line = self.stream.readline()
-        if not line.endswith(b"\n"):
-            raise ConnectionError("the broker has gone")
-        answer = json.loads(line)
+        number = self.calls
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        try:
+            self._send(json.dumps(request).encode() + b"\n", give_up)
+            answer = self._answer_to(number, give_up)
+        except BaseException:
+            # An answer that comes later must not be taken for that to the next request.
+            self.close()
+            raise
         if "error" in answer:
             raise SluiceError(answer["error"])
         return answer["result"]
 
-    def _connect(self):
-        give_up = time.monotonic() + self.patience
+    def _send(self, data, give_up):
+        link = self._open_link()
+        link.settimeout(max(0.001, give_up - time.monotonic()))
+        link.sendall(data)
+
+    def _answer_to(self, number, give_up):
+        """The document with that id. One without an id says why the whole connection is refused."""
+        while True:
+            answer = json.loads(self._line(give_up))
+            if answer.get("id") == number or (answer.get("id") is None and "error" in answer):
+                return answer
+            if "id" in answer:
+                raise ConnectionError("the broker answered a request that was not made")
+
+    def _line(self, give_up):
+        link, warned, parts = self._open_link(), False, [self.received]
+        while b"\n" not in parts[-1]:
+            link.settimeout(max(0.001, min(SILENCE, give_up - time.monotonic())))
+            try:
+                more = link.recv(1 << 16)
+            except TimeoutError:
+                if time.monotonic() >= give_up:
+                    raise
+                if not warned and self._is_silent():
+                    warned = True
+                    warnings.warn(f"the sluice broker of {self.root} does not answer; it may be stopped", RuntimeWarning, 5)
+                continue
+            if not more:
+                raise ConnectionError("the broker has gone")
+            parts.append(more)
+        line, self.received = b"".join(parts).split(b"\n", 1)
+        return line
+
+    def _open_link(self):
+        if self.link is None:
+            raise ConnectionError("the store was closed")
+        return self.link
+
+    def _is_silent(self):
+        """Whether the broker does not answer a ping, either, which waits for nothing else."""
+        try:
+            with socket.socket(socket.AF_UNIX) as link:
+                link.settimeout(SILENCE / 4)
+                link.connect(self._socket_path())
+                link.sendall(b'{"jsonrpc":"2.0","id":0,"method":"ping"}\n')
+                return not link.recv(1)
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+
+    def _connect(self, give_up):
         started_at = 0.0
         while True:
             try:
                 link = socket.socket(socket.AF_UNIX)
-                link.connect(self._socket_path())
-                self.stream = link.makefile("rwb")
+                try:
+                    link.settimeout(max(0.001, give_up - time.monotonic()))
+                    link.connect(self._socket_path())
+                except BaseException:
+                    link.close()
+                    raise
+                self.link = link
                 # Asked before anything else is sent: the socket may be that of another store's broker.
                 led = self._call_once("hello", {"protocol": PROTOCOL, "client": "sluice_client.py",
-                                                "root": self.identity})
+                                                "root": self.identity}, give_up)
                 if led.get("root", self.identity) != self.identity:
                     raise ConnectionError("the broker at the socket leads another folder")
                 return

@@ -45,6 +45,10 @@ public:
 
   /// Any method of the protocol, for bridges: its result, or the failure. Waits for the answer.
   virtual caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) = 0;
+
+  /// Gives up what is under way, and whatever is asked later: reads, and writes that have not begun, end with
+  /// `errc::cancelled`; a write that was sent to another process has the outcome `unknown`.
+  virtual void close() = 0;
 };
 
 struct client_options {
@@ -60,8 +64,12 @@ struct client_options {
   bool require_broker = false;
   /// Adds a key to writes without one. Without it, a write whose answer was lost has the outcome `unknown`.
   bool add_keys = true;
-  /// Told, in words for people, when the client has to work in this process, or without the endpoint given. Called by
-  /// the thread that opens the client, or that looks for a leader later.
+  /// Whether a call ends with `errc::unavailable` when the broker is there and has said nothing for two seconds, though
+  /// it was asked for a sign of life. If not, `warn` is told, and the call goes on waiting until its deadline.
+  bool fail_on_silence = false;
+  /// Told, in words for people, when the client has to work in this process, or without the endpoint given, or when the
+  /// broker is silent. Called by the thread that opens the client, or that looks for a leader or waits for an answer
+  /// later.
   std::function<void(std::string_view)> warn{};
 };
 

@@ -22,10 +22,7 @@ using nlohmann::json;
 constexpr const char* audit_name = ".sluice/audit.db";
 
 json to_json(const file_record& x) {
-  json result{{"database", as_json(x.database)},
-              {"closed", x.closed},
-              {"size", x.size},
-              {"changed_ns", x.changed_ns}};
+  json result{{"database", as_json(x.database)}, {"closed", x.closed}, {"size", x.size}, {"changed_ns", x.changed_ns}};
   if (!x.head.empty()) {
     result["head"] = to_base64(x.head);
     result["round"] = x.round;
@@ -114,12 +111,12 @@ std::optional<file_record> file_registry::find(const std::string& db) const {
 }
 
 void file_registry::put(const std::string& db, const file_record& x) {
-  std::lock_guard guard{mutex_};
+  std::unique_lock held{mutex_};
   auto [i, added] = records_.try_emplace(db, x);
   if (!added && i->second == x)
     return;
   i->second = x;
-  save();
+  save(held);
 }
 
 std::vector<std::string> file_registry::names() const {
@@ -143,24 +140,44 @@ void file_registry::expect_audit_end(const audit_end& x) {
 }
 
 void file_registry::note_audit_end(const audit_end& x, std::string_view boot) {
-  std::lock_guard guard{mutex_};
+  std::unique_lock held{mutex_};
   expected_end_ = x;
   auto is_known = noted_end_ == x && noted_boot_ == boot;
   noted_end_ = x;
   noted_boot_ = boot;
   if (!is_known)
-    save();
+    save(held);
 }
 
 void file_registry::keep_audit_end(const audit_end& x) {
-  std::lock_guard guard{mutex_};
+  std::unique_lock held{mutex_};
   expected_end_ = x;
   auto had_note = std::exchange(noted_end_, std::nullopt).has_value();
   if (std::exchange(kept_end_, x) != x || had_note)
-    save();
+    save(held);
 }
 
-void file_registry::save() const {
+// Returns when the file has everything that was changed before the call.
+void file_registry::save(std::unique_lock<std::mutex>& held) {
+  auto own = ++changes_;
+  while (saved_changes_ < own) {
+    if (saving_) {
+      saved_.wait(held);
+      continue;
+    }
+    saving_ = true;
+    auto saves = changes_;
+    auto text = as_text();
+    held.unlock();
+    write_file(text);
+    held.lock();
+    saving_ = false;
+    saved_changes_ = saves;
+    saved_.notify_all();
+  }
+}
+
+std::string file_registry::as_text() const {
   auto all = json::object();
   if (kept_end_)
     all[audit_name]["kept"] = to_json(*kept_end_);
@@ -170,7 +187,10 @@ void file_registry::save() const {
   }
   for (const auto& [db, record] : records_)
     all[db] = to_json(record);
-  auto text = dump(all) + '\n';
+  return dump(all) + '\n';
+}
+
+void file_registry::write_file(const std::string& text) const {
   auto unfinished = file_;
   unfinished += ".new";
   descriptor file{open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -60,7 +61,7 @@ public:
 
   std::optional<file_record> find(const std::string& db) const;
 
-  /// Replaces the record of `db`; writes the file unless nothing has changed.
+  /// Replaces the record of `db`; when it returns the file has it. Writes nothing if nothing has changed.
   void put(const std::string& db, const file_record& x);
 
   /// The names of all records, in order.
@@ -82,10 +83,18 @@ public:
 
 private:
   void read_audit_end(const nlohmann::json& x);
-  void save() const;
+  std::string as_text() const;
+  void write_file(const std::string& text) const;
+  void save(std::unique_lock<std::mutex>& held);
 
   const std::filesystem::path file_;
   mutable std::mutex mutex_;
+  // Threads that change something while the file is being written share the next write: a broker that closes hundreds
+  // of databases would else write all records for each of them.
+  std::condition_variable saved_;
+  uint64_t changes_ = 0;
+  uint64_t saved_changes_ = 0;
+  bool saving_ = false;
   std::map<std::string, file_record> records_;
   std::optional<audit_end> kept_end_;
   std::optional<audit_end> noted_end_;

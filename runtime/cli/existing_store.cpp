@@ -7,6 +7,7 @@ caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path
   if (std::filesystem::is_directory(root, unreadable) && !std::filesystem::exists(root / ".sluice", unreadable))
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
   options.start_broker = false;
+  options.fail_on_silence = true;
   return open_client(root, std::move(options));
 }
 

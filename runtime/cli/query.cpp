@@ -4,6 +4,7 @@
 #include "runtime/cli/rowset_text.hpp"
 #include "runtime/json.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -12,11 +13,17 @@ namespace sluice::cli {
 
 namespace {
 
+// The most that a read may ask for.
+constexpr uint64_t most_rows = 100'000'000;
+constexpr uint64_t most_bytes = uint64_t{2} << 30;
+constexpr std::chrono::hours most_time{24};
+
 struct query_options : request_options {
   bool fresh = false;
   uint64_t min_seq = 0;
   uint64_t max_rows = 0;
   uint64_t max_bytes = 0;
+  bool all = false;
   bool csv = false;
 };
 
@@ -35,6 +42,8 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   request.min_seq = options.min_seq;
   request.limits.max_rows = options.max_rows;
   request.limits.max_bytes = options.max_bytes;
+  if (options.all)
+    request.limits = {most_rows, most_bytes, most_time};
   return request;
 }
 
@@ -43,9 +52,13 @@ int show(const read_result& x, const query_options& options) {
                              : finish(options.csv ? as_csv(*x.rows, is_read_by_terminal()) : as_table(*x.rows));
   if (!x.truncated)
     return status;
-  return finish_cut(status, fmt::format("truncated: only the first {} rows are shown; for the rest raise --max-rows or "
-                                        "--max-bytes, or read in parts with LIMIT",
-                                        x.rows->size()));
+  return finish_cut(status,
+                    fmt::format("truncated: only the first {} rows are shown; for the rest {}, or read in parts "
+                                "with LIMIT",
+                                x.rows->size(),
+                                options.all ? "raise the broker's bounds"
+                                            : "use --all, raise --max-rows or "
+                                              "--max-bytes"));
 }
 
 int run(const query_options& options) {
@@ -77,13 +90,18 @@ void declare_query(CLI::App& command, action& chosen) {
   command.add_option("--min-seq", options->min_seq, "Answer at least as new as this commit")
     ->type_name("N")
     ->excludes(fresh);
+  auto* all = command.add_flag("--all", options->all,
+                               "Every row, however long it takes; exit status 4 if a bound of the "
+                               "broker cuts them all the same");
   command
     .add_option("--max-rows", options->max_rows, "At most this many rows [10000]; more are cut off (exit status 4)")
     ->type_name("N")
-    ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}));
+    ->check(CLI::Range(uint64_t{1}, most_rows))
+    ->excludes(all);
   command.add_option("--max-bytes", options->max_bytes, "At most this many bytes of rows [8388608], likewise")
     ->type_name("N")
-    ->check(CLI::Range(uint64_t{1} << 10, uint64_t{2} << 30));
+    ->check(CLI::Range(uint64_t{1} << 10, most_bytes))
+    ->excludes(all);
   auto* json = command.get_option("--json");
   command.add_flag("--csv", options->csv, "Print CSV (RFC 4180)")->excludes(json);
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });

@@ -3,11 +3,13 @@
 #include "runtime/descriptor.hpp"
 #include "runtime/doctor/processes.hpp"
 #include "runtime/json_text.hpp"
+#include "runtime/silent_process.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,6 +17,8 @@
 #include <initializer_list>
 #include <iterator>
 #include <optional>
+#include <poll.h>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,21 +31,38 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::chrono::milliseconds longest_silence{2'000};
+
 std::string content_of(const fs::path& file) {
   std::ifstream in{file, std::ios::binary};
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-bool answers(const fs::path& socket_path) {
+// Whoever leads answers a `ping` at once, whatever else it is at work with.
+bool answers_ping(int socket) {
+  constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":1,"method":"ping"})"
+                                    "\n";
+  if (send(socket, ping.data(), ping.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(ping.size()))
+    return true;
+  pollfd watched{socket, POLLIN, 0};
+  return poll(&watched, 1, static_cast<int>(longest_silence.count())) != 0;
+}
+
+void look_at_socket(leadership& x, const fs::path& socket_path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const auto& name = socket_path.native();
   if (name.empty() || name.size() >= sizeof address.sun_path)
-    return false;
+    return;
   std::memcpy(address.sun_path, name.data(), name.size());
   descriptor fd{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  // That it is full for the moment is an answer, too.
-  return fd && (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN);
+  if (!fd)
+    return;
+  auto connected = connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (!connected && errno == EAGAIN)
+    x.silence = silence_of(0);
+  else if (connected && !(x.answers = answers_ping(fd.get())))
+    x.silence = silence_of(peer_of(fd.get()));
 }
 
 std::string who(pid_t pid) { return fmt::format("process {} ({})", pid, command_of(pid)); }
@@ -93,7 +114,8 @@ leadership look_at_leadership(const fs::path& root) {
   look_at_claims(x, folder, identity);
   x.lock_holder = choose(find_lock_holders({folder / "broker.lock"})[0], {x.named, x.claim_holder});
   x.has_socket = fs::is_socket(socket_path, failed);
-  x.answers = x.has_socket && answers(socket_path);
+  if (x.has_socket)
+    look_at_socket(x, socket_path);
   return x;
 }
 
@@ -122,6 +144,9 @@ findings judge_leadership(const leadership& x) {
     add(severity::note,
         who(leader) + " leads the store without a socket: it serves nobody else, and commands wait for it in vain",
         "let the host open a front door (docs/embedding.md), or wait until it ends");
+  else if (!x.silence.empty())
+    add(severity::problem, x.silence,
+        "let it go on, or kill it: the next use through sluice begins cleanly. .sluice/broker.log may say more");
   else if (locked && !x.answers)
     add(severity::problem, who(leader) + " leads the store, but does not answer at its socket",
         "look into .sluice/broker.log; sluice stop, or kill the process: nothing acknowledged is lost");

@@ -26,12 +26,15 @@ struct leadership {
   bool is_copied = false;
   /// Other users' processes that occupy names by which this folder is claimed.
   std::vector<sluice::claim_holder> strangers{};
+  /// What is known of a process that takes connections there and does not answer; empty if there is none.
+  std::string silence{};
 
   /// The leader; 0 when there is none or it is hidden.
   pid_t leader() const noexcept { return lock_holder > 0 ? lock_holder : claim_holder; }
 };
 
-/// Looks at the locks and files of the store in `root`. Takes no lock, and connects to the socket for a moment.
+/// Looks at the locks and files of the store in `root`. Takes no lock, and connects to the socket: for a moment, or for
+/// two seconds if nobody says anything there.
 leadership look_at_leadership(const std::filesystem::path& root);
 
 /// Whether there is at most one leader, and whether clients can find it.

@@ -16,27 +16,42 @@ namespace {
 
 using nlohmann::json;
 
-rpc::answer refusal(const caf::error& why) { return {nullptr, rpc::error_of(describe(why)), {}}; }
+rpc::answer refusal(const caf::error& why) {
+  rpc::answer x;
+  x.error = rpc::error_of(describe(why));
+  return x;
+}
 
-template <class Result> caf::expected<json> in_json(caf::expected<Result> x, integer_form integers) {
-  return x ? caf::expected<json>{as_json(*x, integers)} : std::move(x.error());
+// How results are wanted, written out where they are waited for: that takes time, and the loop serves others.
+struct result_form {
+  integer_form integers = integer_form::number;
+  bool quoted = false;
+};
+
+rpc::answer written(const json& result, result_form form) {
+  rpc::answer x;
+  x.text = dump(result);
+  if (form.quoted)
+    x.quoted = dump(json(x.text));
+  return x;
 }
 
 // Makes a function that can be copied from a future that cannot.
-template <class Result> auto result_of(std::future<caf::expected<Result>> x, integer_form integers) {
-  return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x)), integers] {
-    return in_json(future->get(), integers);
+template <class Result> auto result_of(std::future<caf::expected<Result>> x, result_form form) {
+  return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x)), form] {
+    auto result = future->get();
+    return result ? written(as_json(*result, form.integers), form) : refusal(result.error());
   };
 }
 
 } // namespace
 
-template <class Wait> void client_port::answer_later(Wait wait, rpc::answer_to done) {
+template <class Wait> void client_port::answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done) {
   namespace asio = boost::asio;
-  asio::post(waiting_,
+  asio::post(where,
              [this, wait = std::move(wait), done = std::move(done), busy = asio::make_work_guard(loop_)]() mutable {
                asio::post(loop_, [result = wait(), done = std::move(done), busy = std::move(busy)]() mutable {
-                 done(result ? rpc::answer{std::move(*result)} : refusal(result.error()));
+                 done(std::move(result));
                });
              });
 }
@@ -52,20 +67,24 @@ void client_port::call(const std::string& method, json params, rpc::answer_to do
     auto request = rpc::write_from_json(params);
     if (!request)
       return refuse(method, params, request.error(), done);
-    auto integers = request->integers;
-    return answer_later(result_of(to_.write_async(std::move(*request)), integers), std::move(done));
+    result_form form{request->integers, quotes_texts_};
+    return answer_later(waiting_, result_of(to_.write_async(std::move(*request)), form), std::move(done));
   }
   if (method == "read") {
     auto request = rpc::read_from_json(params);
     if (!request)
       return refuse(method, params, request.error(), done);
-    auto integers = request->integers;
-    return answer_later(result_of(to_.read_async(std::move(*request)), integers), std::move(done));
+    result_form form{request->integers, quotes_texts_};
+    return answer_later(waiting_, result_of(to_.read_async(std::move(*request)), form), std::move(done));
   }
   if (params.is_null())
     params = json::object();
   // Of these, one that is malformed is refused by the leader, who also records it.
-  answer_later([this, method, params = std::move(params)] { return to_.call(method, params); }, std::move(done));
+  auto ask = [this, method, params = std::move(params), quoted = quotes_texts_] {
+    auto result = to_.call(method, params);
+    return result ? written(*result, {integer_form::number, quoted}) : refusal(result.error());
+  };
+  answer_later(control_, std::move(ask), std::move(done));
 }
 
 void client_port::refuse(const std::string& method, const json& params, const caf::error& why,
@@ -91,8 +110,11 @@ void client_port::note_refusal(std::string_view method, const json& params, cons
       if (auto at = params.find(name); at != params.end() && at->is_string())
         note[name] = *at;
   ++notes_;
-  answer_later([this, note = std::move(note)] { return to_.call("audit.refused", note); },
-               [this](const rpc::answer&) { --notes_; });
+  auto tell = [this, note = std::move(note)] {
+    static_cast<void>(to_.call("audit.refused", note));
+    return rpc::answer{};
+  };
+  answer_later(control_, std::move(tell), [this](const rpc::answer&) { --notes_; });
 }
 
 } // namespace sluice

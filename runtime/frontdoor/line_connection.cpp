@@ -24,6 +24,9 @@ constexpr size_t out_high_water = 4ULL << 20;
 constexpr size_t push_high_water = 1ULL << 20;
 constexpr size_t out_limit = 256ULL << 20;
 
+// Of what has been sent or handled, no more memory than this is kept.
+constexpr size_t kept_bytes = size_t{1} << 20;
+
 // Of a line that is not whole yet, this much is kept in any case.
 constexpr size_t fair_share = 64 * 1024;
 
@@ -67,6 +70,12 @@ void line_connection::start(std::unique_ptr<rpc::port> methods) {
   methods_ = std::move(methods);
   arm_timer(due());
   await_input();
+  // The kernel reports this when both directions have ended. A client that only ends its sending side still takes its
+  // answers.
+  socket_.async_wait(socket_type::wait_error, [self = shared_from_this()](const boost::system::error_code& failed) {
+    if (!failed)
+      self->leave();
+  });
 }
 
 void line_connection::refuse(const failure& why) {
@@ -107,10 +116,30 @@ void line_connection::close() {
   shared_.closed(*this);
 }
 
-bool line_connection::paused() const noexcept {
-  return under_way_ >= shared_.config.max_pipelined || out_.size() - sent_ > out_high_water
-         || stalled_since_ != time_point::max() || (methods_ && methods_->busy());
+// What the client sent before it went is called all the same: it may hold notifications, which nobody waits for.
+void line_connection::leave() {
+  if (!socket_.is_open() || !methods_)
+    return close();
+  methods_->leave();
+  boost::system::error_code failed;
+  while (!no_more_input_ && in_.size() <= shared_.config.max_request_bytes) {
+    auto size = socket_.read_some(asio::buffer(shared_.scratch), failed);
+    in_.append(shared_.scratch.data(), size);
+    if (failed) {
+      in_ += '\n';
+      no_more_input_ = true;
+    }
+  }
+  handling_ = true;
+  while (auto line = next_line())
+    if (!is_blank(*line))
+      handle(*line);
+  close();
 }
+
+bool line_connection::is_behind() const noexcept { return out_.size() - sent_ > out_high_water; }
+
+bool line_connection::paused() const noexcept { return under_way_ >= shared_.config.max_pipelined || is_behind(); }
 
 void line_connection::await_input() {
   if (no_more_input_ || paused() || !socket_.is_open() || std::exchange(awaiting_input_, true))
@@ -143,26 +172,36 @@ void line_connection::handle_lines() {
   if (std::exchange(handling_, true))
     return;
   while (!paused() && socket_.is_open()) {
-    auto end = in_.find('\n', searched_);
-    if (end == std::string::npos) {
-      searched_ = in_.size();
+    auto line = next_line();
+    if (!line)
       break;
-    }
-    if (end - handled_ > shared_.config.max_request_bytes)
-      break;
-    auto line = std::string_view{in_}.substr(handled_, end - handled_);
-    handled_ = searched_ = end + 1;
-    if (!is_blank(line))
-      handle(line);
+    if (!is_blank(*line))
+      handle(*line);
   }
   handling_ = false;
   in_.erase(0, handled_);
   searched_ -= std::exchange(handled_, 0);
+  if (in_.empty() && in_.capacity() > kept_bytes)
+    in_.shrink_to_fit();
   recount();
   if (drop_if_too_large())
     return;
   await_input();
   close_if_done();
+}
+
+// Nothing if the next line has no end yet, or is longer than allowed.
+std::optional<std::string_view> line_connection::next_line() {
+  auto end = in_.find('\n', searched_);
+  if (end == std::string::npos) {
+    searched_ = in_.size();
+    return std::nullopt;
+  }
+  if (end - handled_ > shared_.config.max_request_bytes)
+    return std::nullopt;
+  auto line = std::string_view{in_}.substr(handled_, end - handled_);
+  handled_ = searched_ = end + 1;
+  return line;
 }
 
 bool line_connection::drop_if_too_large() {
@@ -209,6 +248,10 @@ void line_connection::answered(size_t bytes, const std::string& line) {
   shared_.inflight_bytes -= bytes;
   if (!line.empty())
     send(line);
+  resume_soon();
+}
+
+void line_connection::resume_soon() {
   // If nothing is awaited, there was no room for what has been read.
   if (!awaiting_input_ && !handling_ && !std::exchange(resume_scheduled_, true))
     asio::post(socket_.get_executor(), [self = shared_from_this()] {
@@ -230,7 +273,15 @@ void line_connection::send(std::string_view line) {
     // The connection ends of it, and the broker goes on.
     overrun_ = true;
   }
+  tell_if_behind();
   flush_soon();
+}
+
+void line_connection::tell_if_behind() {
+  if (methods_ && is_behind() != told_behind_) {
+    told_behind_ = !told_behind_;
+    methods_->hold(told_behind_);
+  }
 }
 
 void line_connection::flush_soon() {
@@ -250,27 +301,36 @@ void line_connection::flush() {
   while (sent_ < out_.size()) {
     boost::system::error_code failed;
     sent_ += socket_.write_some(asio::buffer(out_.data() + sent_, out_.size() - sent_), failed);
-    if (failed == asio::error::would_block) {
-      stalled_since_ = std::chrono::steady_clock::now();
-      arm_timer(due());
-      return socket_.async_wait(socket_type::wait_write,
-                                [self = shared_from_this()](const boost::system::error_code& x) {
-                                  self->stalled_since_ = time_point::max();
-                                  if (!x)
-                                    self->flush();
-                                });
-    }
+    if (failed == asio::error::would_block)
+      return await_room();
     if (failed)
-      return close();
+      return leave();
     shared_.last_active = std::chrono::steady_clock::now();
   }
   out_.clear();
   sent_ = 0;
-  if (out_.capacity() > out_high_water)
+  if (out_.capacity() > kept_bytes)
     out_.shrink_to_fit();
+  tell_if_behind();
   if (!awaiting_input_)
     return handle_lines();
   close_if_done();
+}
+
+void line_connection::await_room() {
+  stalled_since_ = std::chrono::steady_clock::now();
+  arm_timer(due());
+  // A client that always leaves something untaken would have all that it ever got kept here.
+  if (sent_ > kept_bytes)
+    out_.erase(0, std::exchange(sent_, 0));
+  tell_if_behind();
+  if (!paused())
+    resume_soon();
+  socket_.async_wait(socket_type::wait_write, [self = shared_from_this()](const boost::system::error_code& failed) {
+    self->stalled_since_ = time_point::max();
+    if (!failed)
+      self->flush();
+  });
 }
 
 void line_connection::close_if_done() {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,9 +37,10 @@ struct line_shared {
 
 /// One client of the socket: takes documents, one per line, and gives answers, one per line, as they come.
 ///
-/// It costs only itself: it is not read from while too much of it is under way or its answers are not taken, and closed
-/// when it sends a line beyond the bound, is silent for too long, or does not take its answers for too long. Owned by
-/// its server and by the operations under way; used by the loop's thread.
+/// It costs only itself: it is not read from while too much of it is under way or too many bytes of answers wait to be
+/// taken, and closed when it sends a line beyond the bound, is silent for too long, or does not take its answers for
+/// too long. When its client has gone, its port is told so and destroyed. Owned by its server and by the operations
+/// under way; used by the loop's thread.
 class line_connection : public std::enable_shared_from_this<line_connection> {
 public:
   using socket_type = boost::asio::local::stream_protocol::socket;
@@ -64,16 +66,22 @@ public:
 private:
   using time_point = line_shared::time_point;
 
+  bool is_behind() const noexcept;
   bool paused() const noexcept;
+  void leave();
   void await_input();
   void read();
   void handle_lines();
+  std::optional<std::string_view> next_line();
   void handle(std::string_view line);
   bool drop_if_too_large();
   void answered(size_t bytes, const std::string& line);
+  void resume_soon();
   void send(std::string_view line);
+  void tell_if_behind();
   void flush_soon();
   void flush();
+  void await_room();
   void close_if_done();
   void recount();
   void arm_timer(time_point at);
@@ -103,6 +111,7 @@ private:
   bool resume_scheduled_ = false;
   bool no_more_input_ = false;
   bool overrun_ = false;
+  bool told_behind_ = false;
 };
 
 } // namespace sluice

@@ -60,8 +60,8 @@ std::unique_ptr<rpc::port> service::open_port(client_link link) {
 }
 
 void service::with_database(const std::string& name, with_opened then) {
-  if (auto known = databases_.find(name); known != databases_.end())
-    return then(known->second);
+  if (const auto* known = databases_.find(name))
+    return then(*known);
   auto canonical = leader_.resolve(name);
   auto leads = leader_.still_leads();
   if (!canonical && leads)
@@ -72,8 +72,8 @@ void service::with_database(const std::string& name, with_opened then) {
     return then(make_error(errc::unavailable, "this broker does not lead the store any more"));
   }
   // Another name of one that is open.
-  if (auto known = databases_.find(*canonical); known != databases_.end())
-    return then(known->second);
+  if (const auto* known = databases_.find(*canonical))
+    return then(*known);
   // Requests that come meanwhile go on in their order.
   auto& waiting = opening_[name];
   waiting.push_back(std::move(then));
@@ -82,8 +82,9 @@ void service::with_database(const std::string& name, with_opened then) {
   leader_.open_database(&actor_, *canonical)
     .then(
       [this, name, canonical = *canonical](caf::ok_atom) {
-        databases_.insert_or_assign(canonical, leader_.opened(canonical));
-        opened(name, leader_.opened(canonical));
+        auto db = leader_.opened(canonical);
+        databases_.keep(db);
+        opened(name, db);
       },
       [this, name](caf::error& why) { opened(name, std::move(why)); });
 }
@@ -106,20 +107,31 @@ uint64_t service::listen(const database& db) {
   return db.status().last_commit_seq;
 }
 
-void service::describe(std::function<void(json)> done) {
+void service::describe(std::function<void(const json&)> done) {
+  curious_.push_back(std::move(done));
+  if (!std::exchange(gathering_, true))
+    gather_for_all();
+}
+
+void service::gather_for_all() {
   in_background(
     files_, [this] { return as_json(gather_status(leader_)); },
-    [this, done = std::move(done)](json status) {
+    [this, asked = std::exchange(curious_, {})](json status) {
       status["leader"] = as_json(self_);
       status["front_door"] = traffic_.report(std::chrono::steady_clock::now());
       status["front_door"]["connections"] = count_connections ? count_connections() : 0;
       status["front_door"]["subscriptions"] = subscriptions_.size();
-      done(std::move(status));
+      for (const auto& done : asked)
+        done(status);
+      gathering_ = !curious_.empty();
+      if (gathering_)
+        gather_for_all();
     });
 }
 
 void service::scrape(std::function<void(std::string)> done) {
-  describe([this, done = std::move(done)](json status) { done(metrics_.scrape(status, gather_timings(leader_))); });
+  describe(
+    [this, done = std::move(done)](const json& status) { done(metrics_.scrape(status, gather_timings(leader_))); });
 }
 
 void service::check_health(std::function<void(std::optional<std::string>)> done) {

@@ -6,9 +6,12 @@
 #include "runtime/frontdoor/health_check.hpp"
 #include "runtime/frontdoor/io_actor.hpp"
 #include "runtime/frontdoor/metrics.hpp"
+#include "runtime/frontdoor/opened_databases.hpp"
+#include "runtime/frontdoor/requests_under_way.hpp"
 #include "runtime/frontdoor/rpc/port.hpp"
 #include "runtime/frontdoor/subscriptions.hpp"
 #include "runtime/frontdoor/traffic.hpp"
+#include "runtime/frontdoor/turns.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -49,8 +52,9 @@ public:
   /// The methods for one client; the service outlives them.
   std::unique_ptr<rpc::port> open_port(client_link link);
 
-  /// How the store stands; `done` is called once.
-  void describe(std::function<void(nlohmann::json)> done);
+  /// How the store stands, at some time after the call; `done` is called once. However many ask at once, it is looked
+  /// at once for all of them.
+  void describe(std::function<void(const nlohmann::json&)> done);
 
   /// What monitoring systems scrape.
   void scrape(std::function<void(std::string)> done);
@@ -85,6 +89,7 @@ private:
   using with_opened = std::function<void(caf::expected<database>)>;
   void with_database(const std::string& name, with_opened then);
   void opened(const std::string& name, const caf::expected<database>& db);
+  void gather_for_all();
   void look_at_health(std::function<void(health_check::result)> done);
   void cancel_read(const std::string& request_id, std::function<void(bool)> done);
   // The newest commit of the database; those after it will be published.
@@ -104,11 +109,16 @@ private:
   // One each, so that nobody waits for large results but those who asked for some.
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
-  // By their own names. Other names (links, `./a.db`) are resolved each time: they may mean another file by then.
-  std::unordered_map<std::string, database> databases_;
+  opened_databases databases_;
   std::unordered_map<std::string, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
+  // Who wants to know how the store stands: those for whom it is being gathered are no more among them.
+  std::vector<std::function<void(const nlohmann::json&)>> curious_;
+  bool gathering_ = false;
+  // Pages of the audit and the like.
+  turns long_looks_{4};
   subscriptions subscriptions_;
+  requests_under_way under_way_;
   request_ids ids_;
   health_check health_;
   traffic traffic_;

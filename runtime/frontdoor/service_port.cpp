@@ -40,12 +40,12 @@ const service_port::method service_port::methods[] = {
 };
 
 service_port::service_port(service& owner, client_link link)
-  : service_(owner), link_(std::make_shared<const client_link>(std::move(link))) {}
+  : service_(owner), link_(std::make_shared<const client_link>(std::move(link))), time_out_(owner.loop_) {}
 
 service_port::~service_port() {
+  // Nobody is to be told any more.
   here_.reset();
-  for (const auto& id : to_cancel_)
-    service_.cancel_read(id, [](bool) {});
+  leave();
   for (auto x : subscribed_)
     service_.subscriptions_.remove(x);
 }
@@ -66,6 +66,8 @@ void service_port::call(const std::string& name, json params, rpc::answer_to don
   }
   auto call = std::make_shared<pending>(pending{service_, here_, link_, *found, std::move(done)});
   call->params = &params;
+  call->is_notification = is_notification_;
+  call->quotes_text = quotes_texts_;
   if (refused_) {
     failure why;
     why.code = *refused_;
@@ -135,16 +137,26 @@ void service_port::write(const json& params, const call_ptr& call) {
     return call->fail(request.error());
   if (!call->sign(*request))
     return;
+  pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_write(*known, std::move(*request), call);
   auto name = request->db;
-  call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
+  owner.with_database(name, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
-    call->recorded = true;
-    // Though its client may be gone: what was asked for is done.
-    db->write(&call->owner.actor_, std::move(x))
-      .then([call](const write_result& result) { pending::succeed(call, result); },
-            [call](const caf::error& why) { call->fail(why); });
+    if (!pending::refuse_cancelled(call, x))
+      run_write(*db, std::move(x), call);
   });
+}
+
+void service_port::run_write(const database& db, write_request request, const call_ptr& call) {
+  call->recorded = true;
+  db.write(&call->owner.actor_, std::move(request))
+    .then([call](const write_result& result) { pending::succeed(call, result); },
+          [call](const caf::error& why) { call->fail(why); });
 }
 
 void service_port::read(const json& params, const call_ptr& call) {
@@ -153,72 +165,58 @@ void service_port::read(const json& params, const call_ptr& call) {
     return call->fail(request.error());
   if (!call->sign(*request))
     return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_read(*known, std::move(*request), call);
+  pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
   auto name = request->db;
-  call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
+  owner.with_database(name, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
-    call->recorded = true;
-    if (auto port = call->port.lock())
-      port->run_read(*db, std::move(x), call);
+    run_read(*db, std::move(x), call);
   });
 }
 
-void service_port::run_read(const database& db, read_request request, const call_ptr& call) {
-  if (auto hit = db.cached(request))
-    return pending::succeed(call, *hit);
-  // Ids that clients make up may be those of other clients, whose reads are not to end with this connection.
-  std::string id;
-  if (request.request_id.empty()) {
-    id = request.request_id = service_.ids_.next();
-    to_cancel_.insert(id);
-  }
-  ++reading_;
-  auto forget = [port = std::weak_ptr{here_}, id] {
-    if (auto self = port.lock()) {
-      --self->reading_;
-      self->to_cancel_.erase(id);
-    }
-  };
-  db.read(&service_.actor_, std::move(request))
-    .then(
-      [call, forget](const read_result& result) {
-        forget();
-        pending::succeed(call, result);
-      },
-      [call, forget](const caf::error& why) {
-        forget();
-        call->fail(why);
-      });
-}
-
 void service_port::cancel(const json& params, const call_ptr& call) {
-  auto id = rpc::cancel_from_json(params);
-  if (!id)
-    return call->fail(id.error());
+  auto request = rpc::cancel_from_json(params);
+  if (!request)
+    return call->fail(request.error());
   if (!call->sign(call->names.agent))
     return;
-  call->owner.cancel_read(*id, [call](bool cancelled) { call->succeed({{"cancelled", cancelled}}); });
+  auto& owner = call->owner;
+  auto found =
+    owner.under_way_.cancel(request->request_id, {call->agent, call->link->peer, call->port}, request->as_operator);
+  for (const auto& from : found.connections)
+    if (auto port = from.lock())
+      port->drop_cancelled();
+  auto answer = [call](bool cancelled) { call->succeed({{"cancelled", cancelled}}); };
+  auto any = !found.connections.empty();
+  // Reads know each other by their ids alone. Where others have the same, theirs end when their readers look next.
+  if (found.others_left || (!any && !request->as_operator))
+    return answer(any);
+  owner.cancel_read(request->request_id, [answer, any](bool cancelled) { answer(any || cancelled); });
 }
 
 void service_port::status(const json&, const call_ptr& call) {
-  call->owner.describe([call](json x) { call->succeed(std::move(x)); });
+  call->owner.describe([call](const json& x) {
+    // For a client that has gone no copy is made.
+    call->succeed(call->port.expired() ? json{} : x);
+  });
 }
 
 void service_port::list_audit(const json& params, const call_ptr& call) {
   auto query = rpc::audit_query_from_json(params);
   if (!query)
     return call->fail(query.error());
-  auto& owner = call->owner;
-  owner.actor_.request(owner.leader_.actors().audit(), caf::infinite, *query)
-    .then([call](const audit_page& page) { pending::succeed(call, page); },
-          [call](const caf::error& why) { call->fail(why); });
+  pending::ask_in_turn<audit_page>(
+    call, [](const auto& x) { return x.audit(); }, *query);
 }
 
 void service_port::verify_audit(const json&, const call_ptr& call) {
-  auto& owner = call->owner;
-  owner.actor_.request(owner.leader_.actors().audit(), caf::infinite, verify_atom{})
-    .then([call](const audit_verdict& verdict) { call->succeed(as_json(verdict)); },
-          [call](const caf::error& why) { call->fail(why); });
+  pending::ask_in_turn<audit_verdict>(
+    call, [](const auto& x) { return x.audit(); }, verify_atom{});
 }
 
 void service_port::note_refused(const json& params, const call_ptr& call) {

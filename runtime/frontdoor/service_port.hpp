@@ -3,6 +3,10 @@
 #include "messages/audit.hpp"
 #include "runtime/frontdoor/service.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <list>
 #include <memory>
 #include <set>
 #include <string>
@@ -10,8 +14,9 @@
 
 namespace sluice {
 
-/// The methods of the protocol for one client. Destroying it cancels the client's reads and ends its subscriptions; a
-/// write that was asked for is executed and recorded all the same.
+/// The methods of the protocol for one client. Destroying it cancels the client's reads, and its writes that have not
+/// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same: nobody was to
+/// wait for it.
 class service_port final : public rpc::port {
 public:
   service_port(service& owner, client_link link);
@@ -22,10 +27,13 @@ public:
   /// Whether there is such a method.
   static bool knows(std::string_view name);
 
+  void next_id(const nlohmann::json* id) override { is_notification_ = id == nullptr; }
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
   void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
 
-  bool busy() const override { return reading_ >= max_reading; }
+  void hold(bool is_behind) override;
+  void leave() override;
+  void quote_texts() override { quotes_texts_ = true; }
   bool engaged() const override { return !subscribed_.empty(); }
 
 private:
@@ -77,16 +85,34 @@ private:
   static void discard(const nlohmann::json& params, const call_ptr& call);
   static void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
 
-  void run_read(const database& db, read_request request, const call_ptr& call);
+  static void run_write(const database& db, write_request request, const call_ptr& call);
+
+  // service_port_reads.cpp
+  struct waiting_read;
+  static void run_read(const database& db, read_request request, const call_ptr& call);
+  void ask_or_wait(const database& db, read_request request, const call_ptr& call);
+  void ask(const database& db, read_request request, const call_ptr& call);
+  void run_waiting();
+  void refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code, const char* why);
+  void drop_cancelled();
+  void await_time_out();
 
   service& service_;
   const std::shared_ptr<const client_link> link_;
   // Calls know this port by it, as long as there is one.
   std::shared_ptr<service_port> here_{this, [](service_port*) {}};
-  // Answers to reads may be large, and nobody knows how large before they are there.
+  // Answers to reads may be large, and nobody knows how large before they are there. So only some reads are under way
+  // at a time, and none is begun while the client does not take its answers. The others wait here: `cancel`, and
+  // whatever has small answers, is not to wait with them.
   static constexpr size_t max_reading = 8;
   size_t reading_ = 0;
-  std::set<std::string> to_cancel_;
+  bool is_held_ = false;
+  std::list<waiting_read> waiting_;
+  boost::asio::steady_timer time_out_;
+  // Cancelled when the client has gone.
+  const cancel_token left_ = cancel_token::make();
+  bool is_notification_ = false;
+  bool quotes_texts_ = false;
   std::set<subscriptions::id> subscribed_;
   // Why nothing is done for this connection.
   std::optional<errc> refused_;

@@ -52,10 +52,8 @@ void service_port::list_rejected(const json& params, const call_ptr& call) {
   if (!query)
     return call->fail(query.error());
   call->integers = query->integers;
-  auto& owner = call->owner;
-  owner.actor_.request(owner.leader_.actors().buffer(), caf::infinite, *query)
-    .then([call](const rejected_page& page) { pending::succeed(call, page); },
-          [call](const caf::error& why) { call->fail(why); });
+  pending::ask_in_turn<rejected_page>(
+    call, [](const auto& x) { return x.buffer(); }, *query);
 }
 
 void service_port::requeue(const json& params, const call_ptr& call) {

@@ -72,15 +72,43 @@ struct service_port::pending {
   const nlohmann::json* params = nullptr;
   /// Whether others have seen to the audit.
   bool recorded = false;
+  /// Whether nobody waits for the answer.
+  bool is_notification = false;
+  /// Whether the text of the result is wanted in quotes, too.
+  bool quotes_text = false;
   std::string agent{};
   steady::time_point start = steady::now();
   // How the request wants integers.
   integer_form integers = integer_form::number;
+  // Where it can be cancelled, until it has been answered.
+  std::optional<requests_under_way::entry> under_way{};
 
   // Bytes that are written out by another thread than the loop's.
   static constexpr size_t large_result = 32 * 1024;
 
+  // Makes it known to those who cancel, and has it end with its client. Twice is once.
+  template <class Request> static void put_under_way(const std::shared_ptr<pending>& self, Request& x) {
+    if (self->under_way)
+      return;
+    if (x.request_id.empty())
+      x.request_id = self->owner.ids_.next();
+    auto port = self->port.lock();
+    auto ends_with_client = port && !(self->is_notification && std::is_same_v<Request, write_request>);
+    x.cancel = ends_with_client ? port->left_.derive() : cancel_token::make();
+    self->under_way = self->owner.under_way_.add({x.request_id, {x.agent, x.peer, self->port}, x.cancel});
+  }
+
+  // Nothing is opened or asked for a client that has gone, or for a request that was cancelled at once.
+  template <class Request> static bool refuse_cancelled(const std::shared_ptr<pending>& self, const Request& x) {
+    if (!x.cancel.cancelled())
+      return false;
+    self->refuse(x, make_error(errc::cancelled, "the request was cancelled before it began"));
+    return true;
+  }
+
   void answer(rpc::answer x) {
+    if (under_way)
+      owner.under_way_.remove(*std::exchange(under_way, std::nullopt));
     auto now = steady::now();
     auto code = word_of(x);
     owner.metrics_.observe(what.name, code, now - start);
@@ -93,23 +121,51 @@ struct service_port::pending {
 
   void succeed(nlohmann::json result) { answer({std::move(result), std::nullopt, {}}); }
 
+  static void succeed(const std::shared_ptr<pending>& self, const audit_verdict& verdict) {
+    self->succeed(as_json(verdict));
+  }
+
   // Writing out a large result takes milliseconds, in which the loop could serve everybody else.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
       return self->succeed(answer_as_json(result, self->integers));
     self->owner.in_background(
       self->owner.rendering_,
-      [result, integers = self->integers]() -> caf::expected<std::string> {
+      [result, integers = self->integers, quotes = self->quotes_text]() -> caf::expected<rpc::answer> {
         try {
-          return answer_as_text(result, integers);
+          rpc::answer x;
+          x.text = answer_as_text(result, integers);
+          if (quotes)
+            x.quoted = dump(nlohmann::json(x.text));
+          return x;
         } catch (const std::bad_alloc&) {
           return make_error(errc::unavailable, "there is not enough memory to write this answer out; ask for fewer rows");
         }
       },
-      [self](caf::expected<std::string> text) {
-        if (!text)
-          return self->fail(text.error());
-        self->answer({nullptr, std::nullopt, std::move(*text)});
+      [self](caf::expected<rpc::answer> x) {
+        if (!x)
+          return self->fail(x.error());
+        self->answer(std::move(*x));
+      });
+  }
+
+  // Asks an actor for what may take long to find, when its turn has come, and if the client is there then. `whom` gives
+  // the actor, which may have been restarted by then.
+  template <class Result, class Whom, class Question>
+  static void ask_in_turn(const std::shared_ptr<pending>& self, const Whom& whom, const Question& question) {
+    self->owner.long_looks_.take(
+      [port = self->port] { return !port.expired(); },
+      [self, whom, question](const std::function<void()>& ended) {
+        auto succeeded = [self, ended](const Result& x) {
+          succeed(self, x);
+          ended();
+        };
+        auto failed = [self, ended](const caf::error& why) {
+          self->fail(why);
+          ended();
+        };
+        auto& from = self->owner;
+        from.actor_.request(whom(from.leader_.actors()), caf::infinite, question).then(succeeded, failed);
       });
   }
 
@@ -127,7 +183,9 @@ struct service_port::pending {
     names.db = x.db;
     names.request_id = x.request_id;
     names.correlation_id = x.correlation_id;
-    fail(why);
+    auto own = describe(why);
+    own.request_id = x.request_id;
+    fail(own);
   }
 
   // Says who asks. False when that is nobody who may; the call is answered then.
@@ -157,6 +215,14 @@ private:
       rpc::read_names(*params, names);
     owner.leader_.record(names, status);
   }
+};
+
+// A read that waits until others of its connection have been answered.
+struct service_port::waiting_read {
+  database db;
+  read_request request;
+  call_ptr call;
+  pending::steady::time_point end;
 };
 
 } // namespace sluice

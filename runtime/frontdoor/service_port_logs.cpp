@@ -19,10 +19,8 @@ void service_port::recent_logs(const json& params, const call_ptr& call) {
   auto query = rpc::log_query_from_json(params);
   if (!query)
     return call->fail(query.error());
-  auto& owner = call->owner;
-  owner.actor_.request(owner.leader_.actors().log(), caf::infinite, *query)
-    .then([call](const log_page& page) { pending::succeed(call, page); },
-          [call](const caf::error& why) { call->fail(why); });
+  pending::ask_in_turn<log_page>(
+    call, [](const auto& x) { return x.log(); }, *query);
 }
 
 void service_port::reset_retries(const json&, const call_ptr& call) {

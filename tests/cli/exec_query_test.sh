@@ -93,6 +93,20 @@ test_a_cut_answer_says_so() {
   is "$err" ""
 }
 
+test_every_row_is_printed_if_all_are_wanted() {
+  local numbers="WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 120000)"
+  exits 0 sluice exec app.db "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)"
+  exits 0 sluice exec app.db "$numbers INSERT INTO t SELECT x, printf('%0100d', x) FROM n"
+  exits 4 sluice query app.db "SELECT * FROM t" --csv
+  exits 0 sluice query app.db "SELECT * FROM t ORDER BY a" --csv --all
+  is "$(wc -l <"$scratch/out")" 120001
+  has "$(tail -n 1 "$scratch/out")" "120000,"
+  exits 0 sluice query app.db "SELECT a FROM t" --json --all
+  is "$(json '$.truncated')" 0
+  is "$(json '$.rows[119999][0]')" 120000
+  exits 2 sluice query app.db "SELECT a FROM t" --all --max-rows 5
+}
+
 test_reads_can_ask_for_freshness() {
   create
   exits 0 sluice query app.db "SELECT 1" --fresh

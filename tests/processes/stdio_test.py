@@ -85,6 +85,41 @@ def test_writes_of_one_client_are_done_in_the_order_in_which_they_came(scene):
     is_equal(scene.sql("app.db", "SELECT a FROM t ORDER BY rowid"), [(i,) for i in range(200)])
 
 
+def test_requests_of_any_size_are_answered_and_those_behind_them_too(scene):
+    make_table(scene)
+    pipe = Pipe(scene)
+    for size in (600_000, 1_500_000, 3_000_000, 550_000):
+        pipe.call("write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (?)", "params": ["x" * size]}])
+        is_equal(pipe.call("read", db="app.db", sql="SELECT count(*) FROM t WHERE length(a) = ?", params=[size])["rows"],
+                 [[1]])
+        done = pipe.call("tools/call", name="sluice_read", arguments={"db": "app.db", "sql": f"SELECT a, '\\\n' FROM t "
+                                                                      f"WHERE length(a) = {size}"})
+        is_equal(done["structuredContent"]["rows"], [["x" * size, "\\\n"]])
+        is_equal(json.loads(done["content"][0]["text"]), done["structuredContent"])
+    # Small ones that come together are as many bytes.
+    lines = [request(f"n{n}", "write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (?)", "params": ["y" * 900]}])
+             for n in range(1_000)]
+    pipe.send(b"".join(lines).decode())
+    is_equal({pipe.receive()["id"] for _ in lines}, {f"n{n}" for n in range(1_000)})
+    pipe.write("INSERT INTO t VALUES (1)")
+    is_equal(pipe.close(), [])
+
+
+def test_cancel_does_not_wait_behind_reads(scene):
+    make_table(scene)
+    pipe = Pipe(scene)
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n WHERE x <> -"
+    for n in range(40):
+        pipe.send(request(f"r{n}", "tools/call", name="sluice_read", arguments={
+            "db": "app.db", "sql": f"{endless}{n}", "timeout_ms": 86_400_000}).decode())
+    for n in range(40):
+        pipe.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": f"r{n}"}}) + "\n")
+    answers = [pipe.receive() for _ in range(40)]
+    is_equal({x["id"] for x in answers}, {f"r{n}" for n in range(40)})
+    is_true(all("cancelled" in x["result"]["content"][0]["text"] for x in answers), str(answers[0]))
+    is_equal(pipe.close(), [])
+
+
 def test_garbage_lines_are_answered_as_such_and_it_goes_on(scene):
     pipe = Pipe(scene)
     for text, code in {"garbage": -32700, "{": -32700, "[]": -32600, "5": -32600,
@@ -168,9 +203,9 @@ def test_a_host_that_dies_takes_nothing_with_it(scene):
     make_table(scene)
     pipe = Pipe(scene)
     pipe.send(request(1, "write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (1)"}]).decode())
+    wait_until(lambda: count(scene) == 1, "it is done")
     # Whoever started it has gone, so nobody takes its answers.
     pipe.output.close()
-    wait_until(lambda: count(scene) == 1, "it is done all the same")
     pipe.input.close()
     wait_until(lambda: not is_running(pipe.pid), "it ends")
     scene.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()

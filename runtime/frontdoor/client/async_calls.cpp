@@ -126,7 +126,7 @@ void async_calls::send_unsent(lock& held) {
         unsent_.push_back(std::move(x));
   } else if (!place) {
     for (auto& x : calls) {
-      auto why = x->op.judge_blocked(describe(place.error()));
+      auto why = link_.stopped() ? x->op.cancelled(false) : x->op.judge_blocked(describe(place.error()));
       if (why)
         over.emplace_back(std::move(x), std::move(*why));
       else

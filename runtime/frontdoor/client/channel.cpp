@@ -2,6 +2,7 @@
 
 #include "runtime/frontdoor/client/greeting.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/silent_process.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -23,6 +24,11 @@ using std::chrono::steady_clock;
 // Far beyond what a leader may be set to answer; a peer that sends this is none.
 constexpr size_t max_line_bytes = size_t{1} << 30;
 constexpr size_t kept_bytes = size_t{1} << 20;
+
+// A leader that answers is asked for no more.
+constexpr std::chrono::milliseconds asks_for_life_after{1'000};
+// From a connection with as much under way a leader may not read.
+constexpr size_t most_under_way = 1'000;
 
 timespec time_until(steady_clock::time_point limit) {
   auto left = std::max(std::chrono::nanoseconds{0}, limit - steady_clock::now());
@@ -48,10 +54,12 @@ std::optional<uint64_t> leading_id(std::string_view line) {
 struct channel::waiter {
   std::condition_variable turn;
   bool woken = false;
+  bool ends_in_silence = false;
 };
 
-channel::channel(descriptor socket, const std::optional<file_identity>& root)
-  : socket_(std::move(socket)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), posting_(std::make_unique<waiter>()) {
+channel::channel(descriptor socket, const std::optional<file_identity>& root, silence_policy silence)
+  : socket_(std::move(socket)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), posting_(std::make_unique<waiter>()),
+    silence_(std::move(silence)) {
   // It goes out with the first request, and costs no round trip of its own.
   out_ = greeting(root);
   appended_ = out_.size();
@@ -62,6 +70,7 @@ channel::~channel() = default;
 
 void channel::ask(call& x, std::string_view method, std::string_view params, time_point limit) {
   waiter self;
+  self.ends_in_silence = silence_.ends_calls;
   lock held{mutex_};
   x = {};
   if (lost_) {
@@ -122,6 +131,11 @@ void channel::close() {
   lose();
 }
 
+std::optional<std::string> channel::silence() const {
+  lock held{mutex_};
+  return is_silent_ ? std::optional{silence_of(peer_of(socket_.get()))} : std::nullopt;
+}
+
 std::optional<failure> channel::refusal() const {
   lock held{mutex_};
   return refusal_;
@@ -137,6 +151,10 @@ void channel::append(call& x, std::string_view method, std::string_view params, 
                  x.id, method, params);
   appended_ += out_.size() - before;
   x.end = appended_;
+  if (pending_.empty()) {
+    heard_at_ = steady_clock::now();
+    asked_for_life_ = is_silent_ = false;
+  }
   pending_.emplace(x.id, &x);
   if (!blocked_ && !unsendable_)
     flush();
@@ -162,15 +180,15 @@ void channel::flush() {
       return;
     }
   }
-  if (sent_ == out_.size() && out_.capacity() > kept_bytes)
-    out_ = {};
   if (sent_ == out_.size() || sent_ > kept_bytes)
     out_.erase(0, std::exchange(sent_, 0));
+  if (out_.empty() && out_.capacity() > kept_bytes)
+    out_.shrink_to_fit();
 }
 
 // One at a time reads; whoever has what it wants makes sure that another one does.
 void channel::wait(lock& held, waiter& self, time_point limit) {
-  while (!self.woken && !lost_ && steady_clock::now() < limit) {
+  while (!self.woken && !lost_ && !(self.ends_in_silence && is_silent_) && steady_clock::now() < limit) {
     if (reader_) {
       followers_.push_back(&self);
       self.turn.wait_until(held, limit);
@@ -188,8 +206,9 @@ void channel::wait(lock& held, waiter& self, time_point limit) {
 void channel::read(lock& held, time_point limit) {
   auto events = static_cast<short>(blocked_ ? POLLIN | POLLOUT : POLLIN);
   std::array<pollfd, 2> watched{{{socket_.get(), events, 0}, {wake_.get(), POLLIN, 0}}};
+  auto look_at = next_look();
   held.unlock();
-  auto timeout = time_until(limit);
+  auto timeout = time_until(std::min(limit, look_at));
   auto room = in_.room();
   ssize_t count = -1;
   auto code = EAGAIN;
@@ -202,15 +221,55 @@ void channel::read(lock& held, time_point limit) {
     eventfd_t ignored = 0;
     eventfd_read(wake_.get(), &ignored);
   }
+  take_in(count, code);
+  if ((watched[0].revents & POLLOUT) != 0 && blocked_ && !lost_)
+    flush();
+  if (count < 0 && !lost_ && steady_clock::now() >= look_at)
+    look_for_life(held);
+}
+
+void channel::take_in(ssize_t count, int code) {
   if (count > 0) {
+    heard_at_ = steady_clock::now();
+    asked_for_life_ = is_silent_ = false;
     in_.filled(static_cast<size_t>(count));
     while (auto line = lost_ ? std::nullopt : in_.next())
       dispatch(*line);
   }
   if (count == 0 || (count < 0 && code != EAGAIN && code != EINTR) || in_.pending() > max_line_bytes)
     lose();
-  if ((watched[0].revents & POLLOUT) != 0 && blocked_ && !lost_)
-    flush();
+}
+
+// When the one that reads looks whether the leader is alive.
+channel::time_point channel::next_look() const noexcept {
+  if (is_silent_ || pending_.empty() || pending_.size() >= most_under_way)
+    return time_point::max();
+  return heard_at_ + (asked_for_life_ ? silence_.after : std::min(asks_for_life_after, silence_.after / 2));
+}
+
+void channel::look_for_life(lock& held) {
+  if (!asked_for_life_) {
+    asked_for_life_ = true;
+    // Nobody waits for the answer itself.
+    auto before = out_.size();
+    fmt::format_to(std::back_inserter(out_),
+                   R"({{"jsonrpc":"2.0","id":{},"method":"ping"}})"
+                   "\n",
+                   ++last_id_);
+    appended_ += out_.size() - before;
+    if (!blocked_ && !unsendable_)
+      flush();
+    return;
+  }
+  is_silent_ = true;
+  for (auto* x : followers_)
+    x->turn.notify_one();
+  if (!silence_.warn)
+    return;
+  auto peer = peer_of(socket_.get());
+  held.unlock();
+  silence_.warn(silence_of(peer));
+  held.lock();
 }
 
 void channel::dispatch(std::string_view line) {

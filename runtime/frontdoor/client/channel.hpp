@@ -11,15 +11,27 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <unordered_map>
 #include <vector>
 
 namespace sluice {
+
+/// What a connection does about a leader that is there and says nothing, as one does that is stopped.
+struct silence_policy {
+  /// After so long without a word, though it was asked for a sign of life, a leader is silent.
+  std::chrono::milliseconds after{2'000};
+  /// Whether `ask` ends then.
+  bool ends_calls = false;
+  /// Told then, in words for people, by one of the threads that wait. May be empty.
+  std::function<void(std::string_view)> warn{};
+};
 
 /// One connection to a leader, shared by any number of threads. It greets, sends requests, and gives each answer to
 /// whoever asked.
@@ -60,12 +72,13 @@ public:
 
   /// Takes a connected socket that does not block. `root` is the store that is meant; a leader of another one refuses
   /// the connection.
-  explicit channel(descriptor socket, const std::optional<file_identity>& root = std::nullopt);
+  explicit channel(descriptor socket, const std::optional<file_identity>& root = std::nullopt,
+                   silence_policy silence = {});
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
   ~channel();
 
-  /// Asks and waits until `limit`. `params` is JSON on one line.
+  /// Asks and waits until `limit`, or until the leader is silent if the policy says so. `params` is JSON on one line.
   void ask(call& x, std::string_view method, std::string_view params, time_point limit);
 
   /// Asks without waiting; `await_posted` tells when it is settled. False when the connection has ended; then it is as
@@ -93,6 +106,9 @@ public:
 
   bool lost() const noexcept { return lost_; }
 
+  /// Of a leader that is silent, what to say of it; nothing if it answers.
+  std::optional<std::string> silence() const;
+
   /// What the leader said of why it does not serve this connection: `protocol_mismatch`, `wrong_store` or, of one that
   /// is too busy, `overloaded`.
   std::optional<failure> refusal() const;
@@ -105,6 +121,9 @@ private:
   void flush();
   void wait(lock& held, waiter& self, time_point limit);
   void read(lock& held, time_point limit);
+  void take_in(ssize_t count, int code);
+  time_point next_look() const noexcept;
+  void look_for_life(lock& held);
   void dispatch(std::string_view line);
   void settle(call& x, fate became);
   void answered(uint64_t id, std::string_view line);
@@ -135,6 +154,11 @@ private:
   std::vector<call*> settled_;
   // Used by the one that reads.
   line_buffer in_;
+  // When the leader was last heard, or had nothing to answer; whether it was asked for a sign of life since.
+  const silence_policy silence_;
+  time_point heard_at_{};
+  bool asked_for_life_ = false;
+  bool is_silent_ = false;
 };
 
 } // namespace sluice

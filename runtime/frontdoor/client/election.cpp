@@ -19,7 +19,7 @@ using std::chrono::steady_clock;
 
 constexpr retry_policy pauses{.base = milliseconds{2}, .cap = milliseconds{40}};
 constexpr int max_deaths = 3;
-constexpr milliseconds longest_silence{3'000};
+constexpr milliseconds longest_silence{2'000};
 
 // One search; each step finds a route, fails, or says that it is worth going on.
 class search {
@@ -92,6 +92,9 @@ private:
         confirm_root((*connection)->get(), how_.root->identity(), socket.is_own, steady_clock::now() + longest_silence);
       if (!is_right && code_of(is_right.error()) == errc::unavailable)
         return std::optional<route>{};
+      // It is there, so nobody else can lead.
+      if (!is_right && code_of(is_right.error()) == errc::deadline_exceeded && how_.endpoint.empty())
+        return make_error(errc::unavailable, describe(is_right.error()).message);
       if (!is_right)
         return std::move(is_right.error());
     }

@@ -4,6 +4,7 @@
 #include "runtime/frontdoor/endpoint.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 #include "runtime/json.hpp"
+#include "runtime/silent_process.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -89,6 +90,9 @@ std::string greeting(const std::optional<file_identity>& root) {
 caf::expected<void> confirm_root(int socket, const file_identity& root, bool trust_silence,
                                  steady_clock::time_point limit) {
   auto line = send_all(socket, greeting(root), limit) ? receive_line(socket, limit) : std::nullopt;
+  // To the millisecond, as it is waited.
+  if (!line && limit - steady_clock::now() < milliseconds{1})
+    return make_error(errc::deadline_exceeded, silence_of(peer_of(socket)));
   if (!line)
     return make_error(errc::unavailable, "the broker at the socket does not answer");
   auto answer = nlohmann::json::parse(*line, nullptr, false);

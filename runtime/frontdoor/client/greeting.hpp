@@ -21,8 +21,8 @@ bool is_stepping_down(const nlohmann::json& error);
 
 /// Asks the broker at a connected socket which folder it leads, and waits for the answer, before anything else is sent:
 /// for sockets that a broker of another store, or of an older version, might listen at. `errc::wrong_store` when it is
-/// not `root`, `protocol_mismatch` when it does not say and `trust_silence` is not set, `unavailable` when it does not
-/// answer by `limit` or is stepping down, else what it answered.
+/// not `root`, `protocol_mismatch` when it does not say and `trust_silence` is not set, `unavailable` when it is
+/// stepping down or ends the connection, `deadline_exceeded` when it does not answer by `limit`, else what it answered.
 caf::expected<void> confirm_root(int socket, const file_identity& root, bool trust_silence,
                                  std::chrono::steady_clock::time_point limit);
 

@@ -6,9 +6,9 @@ namespace sluice {
 
 using std::chrono::steady_clock;
 
-leader_link::leader_link(election how, descriptor connection, leading lead)
-  : how_(std::move(how)), lead_(std::move(lead)),
-    owner_(getpid()), place_{std::make_shared<channel>(std::move(connection), meant_root()), nullptr} {}
+leader_link::leader_link(election how, descriptor connection, leading lead, silence_policy silence)
+  : how_(std::move(how)), lead_(std::move(lead)), silence_(std::move(silence)),
+    owner_(getpid()), place_{std::make_shared<channel>(std::move(connection), meant_root(), silence_), nullptr} {}
 
 caf::expected<leader_link::place> leader_link::get(time_point limit) {
   // The connection would be shared with the parent, and both would take the other's answers.
@@ -75,10 +75,12 @@ void leader_link::stop() {
 caf::expected<leader_link::place> leader_link::find(time_point limit) {
   for (;;) {
     auto found = find_leader(how_, limit, &stopped_);
+    if (!found && code_of(found.error()) == errc::deadline_exceeded)
+      return make_error(errc::unavailable, describe(found.error()).message);
     if (!found)
       return std::move(found.error());
     if (found->connection)
-      return place{std::make_shared<channel>(std::move(found->connection), meant_root()), nullptr};
+      return place{std::make_shared<channel>(std::move(found->connection), meant_root(), silence_), nullptr};
     auto here = lead_(std::move(*found));
     if (here)
       return place{nullptr, std::move(*here)};

@@ -30,7 +30,7 @@ public:
   /// Leads the store in this process, since there is no broker. `errc::busy` if somebody else does by now.
   using leading = std::function<caf::expected<std::unique_ptr<client>>(route)>;
 
-  leader_link(election how, descriptor connection, leading lead);
+  leader_link(election how, descriptor connection, leading lead, silence_policy silence = {});
 
   /// Waits for a place until `limit`: `errc::busy` or `unavailable` if there is none by then, else why there cannot be
   /// one.
@@ -44,6 +44,7 @@ public:
 
   /// Ends every wait; there is no place any more.
   void stop();
+  bool stopped() const noexcept { return stopped_; }
 
 private:
   struct search {
@@ -57,6 +58,7 @@ private:
 
   election how_;
   leading lead_;
+  silence_policy silence_;
   pid_t owner_;
   std::atomic<bool> stopped_ = false;
   std::mutex mutex_;

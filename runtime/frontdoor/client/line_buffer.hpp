@@ -14,6 +14,8 @@ class line_buffer {
 public:
   /// Where the next bytes go; never empty. Invalidates lines taken before.
   std::span<char> room() {
+    if (begin_ == end_ && capacity_ > kept_bytes)
+      *this = line_buffer{};
     if (begin_ > 0 && (begin_ == end_ || capacity_ - end_ < least_room)) {
       std::memmove(bytes_.get(), bytes_.get() + begin_, end_ - begin_);
       searched_ -= begin_;
@@ -46,6 +48,7 @@ public:
 
 private:
   static constexpr size_t least_room = size_t{4} << 10;
+  static constexpr size_t kept_bytes = size_t{1} << 20;
 
   void grow() {
     auto capacity = 2 * capacity_;

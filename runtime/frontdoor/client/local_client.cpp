@@ -1,12 +1,16 @@
 #include "runtime/frontdoor/client/local_client.hpp"
 
 #include "actors/names.hpp"
+#include "runtime/frontdoor/opened_databases.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 #include "runtime/frontdoor/rpc/request_names.hpp"
 #include "runtime/json.hpp"
 #include "runtime/store_status.hpp"
 
 #include <nlohmann/json.hpp>
+
+#include <mutex>
+#include <shared_mutex>
 
 namespace sluice {
 
@@ -18,21 +22,25 @@ public:
 
   caf::expected<write_result> write(write_request request) override {
     auto db = open(request_type::write, request);
+    end_when_closed(request);
     return db ? db->write(std::move(request)) : std::move(db.error());
   }
 
   caf::expected<read_result> read(read_request request) override {
     auto db = open(request_type::read, request);
+    end_when_closed(request);
     return db ? db->read(std::move(request)) : std::move(db.error());
   }
 
   std::future<caf::expected<write_result>> write_async(write_request request) override {
     auto db = open(request_type::write, request);
+    end_when_closed(request);
     return db ? db->write_async(std::move(request)) : failed<write_result>(std::move(db.error()));
   }
 
   std::future<caf::expected<read_result>> read_async(read_request request) override {
     auto db = open(request_type::read, request);
+    end_when_closed(request);
     return db ? db->read_async(std::move(request)) : failed<read_result>(std::move(db.error()));
   }
 
@@ -74,7 +82,14 @@ public:
     return refuse(x, make_error(errc::route_required, std::string{method} + " needs a broker, and none is running"));
   }
 
+  void close() override { closed_.cancel(); }
+
 private:
+  template <class Request> void end_when_closed(Request& x) const {
+    if (!x.cancel.possible())
+      x.cancel = closed_;
+  }
+
   struct asked_call {
     std::string_view method;
     const nlohmann::json& params;
@@ -82,9 +97,19 @@ private:
 
   // Refuses what no database and no buffer gets to see, and so would not be on record.
   template <class Request> caf::expected<database> open(request_type type, const Request& request) {
+    {
+      std::shared_lock held{mutex_};
+      if (const auto* known = databases_.find(request.db))
+        return *known;
+    }
     auto canonical = broker_.resolve(request.db);
-    if (canonical)
-      return broker_.open_database(*canonical);
+    if (canonical) {
+      auto opened = broker_.open_database(*canonical);
+      std::unique_lock held{mutex_};
+      if (opened)
+        databases_.keep(*opened);
+      return opened;
+    }
     unrecorded_request x;
     x.type = type;
     x.agent = request.agent;
@@ -172,6 +197,9 @@ private:
   }
 
   broker broker_;
+  const cancel_token closed_ = cancel_token::make();
+  std::shared_mutex mutex_;
+  opened_databases databases_;
 };
 
 } // namespace

@@ -52,6 +52,9 @@ remote_settings settings_of(const broker_config& config, const client_options& o
   x.add_keys = options.add_keys;
   x.write_deadline = config.write_deadline;
   x.read_timeout = config.read_timeout;
+  x.silence.ends_calls = options.fail_on_silence;
+  if (!options.fail_on_silence)
+    x.silence.warn = options.warn;
   return x;
 }
 
@@ -87,9 +90,14 @@ caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, c
     auto nobody_else = [](route) { return route_required("the endpoint does not answer"); };
     return make_remote_client(std::move(how), std::move(found->connection), nobody_else, settings_of(config, options));
   }
-  // Somebody answers, and it is not the broker of this store: no reason to go on elsewhere in silence.
-  if (auto code = code_of(found.error()); code == errc::wrong_store || code == errc::protocol_mismatch)
-    return std::move(found.error());
+  // Somebody is there, and is not the broker of this store, or does not answer: no reason to go on elsewhere.
+  auto code = code_of(found.error());
+  if (code == errc::wrong_store || code == errc::protocol_mismatch || code == errc::deadline_exceeded) {
+    auto why = describe(found.error());
+    if (code == errc::deadline_exceeded)
+      why.code = errc::unavailable;
+    return make_error(std::move(why));
+  }
   auto why = describe(found.error()).message;
   if (options.require_broker)
     return route_required(why);

@@ -82,8 +82,16 @@ std::optional<caf::expected<nlohmann::json>> operation::judge(const channel::cal
   // A line beyond the leader's bound ends its connection, and would end the next one.
   if (refusal && refusal->code == errc::too_large && bytes_ >= suspect_bytes)
     return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
-  if (tried.became == fate::pending)
-    return caf::expected<nlohmann::json>{out_of_time()};
+  if (tried.became == fate::pending) {
+    auto silence = via.silence();
+    last_reason_ = silence.value_or(std::move(last_reason_));
+    if (!silence || steady_clock::now() >= limit_)
+      return caf::expected<nlohmann::json>{out_of_time()};
+    failure x;
+    x.code = errc::unavailable;
+    x.message = last_reason_;
+    return caf::expected<nlohmann::json>{with_outcome(std::move(x))};
+  }
   last_reason_ = refusal ? refusal->message : "the connection to the broker was lost";
   if (refusal || tries_ > 1)
     pause_ = std::min(longest_pause, milliseconds{1 << std::min(tries_, 7u)});

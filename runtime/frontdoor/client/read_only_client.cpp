@@ -40,6 +40,8 @@ public:
 
   caf::expected<read_result> read(read_request request) override {
     auto& limits = request.limits;
+    if (!request.cancel.possible())
+      request.cancel = closed_;
     if (auto why = check(request))
       return make_error(std::move(*why));
     if (request.min_seq > 0)
@@ -90,6 +92,8 @@ public:
     return result ? caf::expected<nlohmann::json>{as_json(*result)} : std::move(result.error());
   }
 
+  void close() override { closed_.cancel(); }
+
 private:
   struct database {
     std::mutex mutex;
@@ -107,6 +111,7 @@ private:
   const store_root root_;
   const broker_config config_;
   const std::function<void(std::string_view)> warn_;
+  const cancel_token closed_ = cancel_token::make();
   std::once_flag warned_;
   std::mutex mutex_;
   std::map<std::string, database> databases_;

@@ -108,7 +108,8 @@ private:
 class remote_client final : public client {
 public:
   remote_client(election how, descriptor connection, leader_link::leading lead, remote_settings settings)
-    : settings_(settings), link_(std::move(how), std::move(connection), std::move(lead)), calls_(link_) {}
+    : settings_(std::move(settings)), link_(std::move(how), std::move(connection), std::move(lead), settings_.silence),
+      calls_(link_) {}
 
   caf::expected<write_result> write(write_request request) override {
     add_key(request);
@@ -168,6 +169,12 @@ public:
     return x.here ? x.here->call(method, std::move(params)) : std::move(x.answer);
   }
 
+  void close() override {
+    link_.stop();
+    if (auto here = link_.here())
+      here->close();
+  }
+
 private:
   // The answer, unless this process leads by now.
   struct end {
@@ -215,6 +222,8 @@ private:
       return {*op.refusal(), nullptr};
     channel::call tried;
     for (;;) {
+      if (link_.stopped())
+        return {op.cancelled(tried.sent), nullptr};
       auto place = link_.get(op.limit());
       if (place && place->here)
         return {caf::error{}, std::move(place->here)};
@@ -241,7 +250,7 @@ private:
 
 std::unique_ptr<client> make_remote_client(election how, descriptor connection, leader_link::leading lead,
                                            remote_settings settings) {
-  return std::make_unique<remote_client>(std::move(how), std::move(connection), std::move(lead), settings);
+  return std::make_unique<remote_client>(std::move(how), std::move(connection), std::move(lead), std::move(settings));
 }
 
 } // namespace sluice

@@ -13,6 +13,7 @@ struct remote_settings {
   /// For requests that set no time of their own.
   std::chrono::milliseconds write_deadline{30'000};
   std::chrono::milliseconds read_timeout{5'000};
+  silence_policy silence{};
   /// For checking the whole audit.
   std::chrono::milliseconds verify_timeout{600'000};
 };

@@ -25,6 +25,7 @@ caf::expected<nlohmann::json> ask_to_go(const store_root& root) {
     client_options options;
     options.endpoint = socket.path;
     options.require_broker = true;
+    options.fail_on_silence = true;
     auto way = open_client(root.path(), std::move(options));
     if (way)
       return (*way)->call("shutdown", nlohmann::json::object());

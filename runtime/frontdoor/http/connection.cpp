@@ -243,17 +243,24 @@ void connection::answer_metrics(const std::string& text) {
   send(document(status::ok, "text/plain; version=0.0.4; charset=utf-8", text));
 }
 
-// Of a client that sends its next requests ahead only the failed answer will tell that it has gone.
+// Of a client that sends more than this ahead only the failed answer will tell that it has gone.
 void connection::watch() {
-  if (buffer_.size() > 0 || std::exchange(watching_, true))
+  if (buffer_.size() >= read_ahead || std::exchange(watching_, true))
     return;
   socket_.async_wait(socket_type::wait_read, then(&connection::on_watched));
 }
 
 void connection::on_watched(error_code failed) {
   watching_ = false;
-  if (calling_ && (failed || has_ended(socket_.native_handle())))
-    close();
+  if (!calling_)
+    return;
+  if (failed || has_ended(socket_.native_handle()))
+    return close();
+  // The end comes behind the requests that were sent ahead.
+  auto room = buffer_.prepare(read_ahead - buffer_.size());
+  auto size = recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
+  buffer_.commit(static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  watch();
 }
 
 void connection::refuse(const refusal& why) {

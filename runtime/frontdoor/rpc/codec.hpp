@@ -35,8 +35,13 @@ nlohmann::json params_of(const read_request& x);
 caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const audit_query& x);
 
-/// `params` of `cancel`: {"request_id", "agent" (optional)}.
-caf::expected<std::string> cancel_from_json(const nlohmann::json& params);
+/// `params` of `cancel`: {"request_id", "agent" (optional), "as_operator" (optional)}.
+struct cancel_request {
+  std::string request_id;
+  /// Whether requests of every agent are meant.
+  bool as_operator = false;
+};
+caf::expected<cancel_request> cancel_from_json(const nlohmann::json& params);
 
 /// `params` of `audit.refused`, with which a bridge tells of a request that it refused itself: {"status" (the word of
 /// an error), "method" (optional), "agent", "db", "request_id", "correlation_id", "count" (from 1)}, all but the first

@@ -166,15 +166,17 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
   return result_or(std::move(why), result);
 }
 
-caf::expected<std::string> cancel_from_json(const json& params) {
-  std::string result;
+caf::expected<cancel_request> cancel_from_json(const json& params) {
+  cancel_request result;
   auto why = take_members(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
     std::string agent;
     if (name == "agent")
       return rpc::take(x, name, agent);
-    return name == "request_id" ? rpc::take(x, name, result) : unknown_member(name);
+    if (name == "as_operator")
+      return rpc::take(x, name, result.as_operator);
+    return name == "request_id" ? rpc::take(x, name, result.request_id) : unknown_member(name);
   });
-  if (!why && result.empty())
+  if (!why && result.request_id.empty())
     why = invalid("request_id", "is empty");
   return result_or(std::move(why), result);
 }

@@ -23,6 +23,7 @@ constexpr std::string_view fields[]{
   "min_seq",    "newest", "params",    "protocol",        "request_id", "since_us",    "sql",
   "statements", "status", "tables",    "timeout_ms",      "values",
   "after_id", "contains", "foreign_keys", "ids", "integers", "level", "message", "since", "source", "table", "wait_ms",
+  "as_operator",
 };
 // clang-format on
 

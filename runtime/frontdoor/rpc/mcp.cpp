@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 namespace sluice::rpc {
@@ -33,12 +34,34 @@ answer tool_answer(answer x) {
     json error{{"code", x.error->code}, {"message", std::move(x.error->message)}, {"data", std::move(x.error->data)}};
     return failed_tool(failure_from_json(error));
   }
-  if (!x.text.empty())
-    x.result = json::parse(x.text);
-  json text{{"type", "text"}, {"text", x.text.empty() ? dump(x.result) : std::move(x.text)}};
-  return {
-    json{{"content", json::array({std::move(text)})}, {"structuredContent", std::move(x.result)}, {"isError", false}},
-    {}};
+  // What is large has been written out by another thread, and is not read or written again here.
+  if (x.text.empty())
+    x.text = dump(x.result);
+  if (x.quoted.empty())
+    x.quoted = dump(json(x.text));
+  answer result;
+  result.text = fmt::format(R"({{"content":[{{"text":{},"type":"text"}}],"isError":false,"structuredContent":{}}})",
+                            x.quoted, x.text);
+  return result;
+}
+
+void leave_out_nulls(json& object) {
+  for (auto x = object.begin(); x != object.end();)
+    x = x->is_null() ? object.erase(x) : std::next(x);
+}
+
+// Hosts and models send null for what they leave out, and 5.0 for 5.
+void forgive(const mcp_tool& tool, json& arguments) {
+  constexpr double largest = 9'007'199'254'740'992.0;
+  leave_out_nulls(arguments);
+  if (auto statements = arguments.find("statements"); statements != arguments.end() && statements->is_array())
+    for (auto& x : *statements)
+      if (x.is_object())
+        leave_out_nulls(x);
+  for (auto& [name, content] : arguments.items())
+    if (const auto* real = content.get_ptr<const double*>();
+        real && tool.takes_integer(name) && std::abs(*real) <= largest && std::trunc(*real) == *real)
+      content = static_cast<int64_t>(*real);
 }
 
 // The member, or null.
@@ -48,13 +71,17 @@ json member(const json& x, const char* name) { return x.is_object() ? x.value(na
 class mcp final : public port {
 public:
   mcp(std::unique_ptr<port> methods, mcp_settings settings)
-    : methods_(std::move(methods)), settings_(std::move(settings)), request_ids_(random_seed()) {}
+    : methods_(std::move(methods)), settings_(std::move(settings)), request_ids_(random_seed()) {
+    methods_->quote_texts();
+  }
 
   void next_id(const json* id) override {
     id_ = id ? dump(*id) : std::string{};
     methods_->next_id(id);
   }
 
+  void hold(bool is_behind) override { methods_->hold(is_behind); }
+  void leave() override { methods_->leave(); }
   bool engaged() const override { return methods_->engaged(); }
 
   void call(const std::string& method, json params, answer_to done) override {
@@ -112,7 +139,7 @@ private:
   void call_tool(json params, answer_to done) {
     auto name = member(params, "name");
     auto arguments = member(params, "arguments");
-    if (arguments.is_null() && !params.contains("arguments"))
+    if (arguments.is_null())
       arguments = json::object();
     auto named = arguments.is_object() ? arguments : json::object();
     named.emplace("agent", settings_.agent);
@@ -126,6 +153,7 @@ private:
         done);
     if (!arguments.is_object())
       return give(tool->method, named, refused(invalid_params, "arguments must be an object"), done);
+    forgive(*tool, arguments);
     for (const auto& [argument, content] : arguments.items())
       if (!tool->takes(argument)) {
         auto why = no_argument(*tool, argument);

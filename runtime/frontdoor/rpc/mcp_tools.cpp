@@ -256,6 +256,12 @@ bool mcp_tool::takes(const std::string& argument) const {
   return definition["inputSchema"]["properties"].contains(argument);
 }
 
+bool mcp_tool::takes_integer(const std::string& argument) const {
+  const auto& all = definition["inputSchema"]["properties"];
+  auto at = all.find(argument);
+  return at != all.end() && at->value("type", json{}) == "integer";
+}
+
 const std::vector<mcp_tool>& mcp_tools() {
   static const std::vector<mcp_tool> all{made(read_tool, "read"), made(write_tool, "write"),
                                          made(status_tool, "status")};

@@ -23,6 +23,8 @@ struct mcp_tool {
 
   /// Whether `inputSchema` has an argument of this name.
   bool takes(const std::string& argument) const;
+  /// Whether that argument is a whole number.
+  bool takes_integer(const std::string& argument) const;
 };
 
 /// All of them.

@@ -36,6 +36,8 @@ struct answer {
   std::optional<rpc::error> error{};
   /// The result as a document on one line, where it has been written out already; `result` is not looked at then.
   std::string text{};
+  /// `text` as a JSON text of its own, for ports that were asked to `quote_texts`.
+  std::string quoted{};
 };
 
 /// Takes the answer to one call.
@@ -59,8 +61,16 @@ public:
   virtual void note_refusal([[maybe_unused]] std::string_view method, [[maybe_unused]] const nlohmann::json& params,
                             [[maybe_unused]] const error& why) {}
 
-  /// Whether as much is under way for the client as may be: nothing more should be asked until an answer has come.
-  virtual bool busy() const { return false; }
+  /// Told that the client has more answers than it takes, and when that is over. What may have a large answer is not
+  /// begun in between.
+  virtual void hold([[maybe_unused]] bool is_behind) {}
+
+  /// Told that the client has gone and takes no more answers: what it waits for ends. Calls that it made before may
+  /// still follow.
+  virtual void leave() {}
+
+  /// Asks for the texts of results in quotes, too, as a port needs them that puts one document into another.
+  virtual void quote_texts() {}
 
   /// Whether the client waits for what it did not ask for one by one, as a subscriber does; it is not idle then.
   virtual bool engaged() const { return false; }

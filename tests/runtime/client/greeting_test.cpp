@@ -49,11 +49,11 @@ TEST_CASE("a leader that does not say what it leads is believed at the store's o
   CHECK(ask(leads(nullptr), false) == errc::protocol_mismatch);
 }
 
-TEST_CASE("a leader that is about to go, or silent, is none") {
+TEST_CASE("a leader that is about to go is none, and one that is silent is told apart") {
   CHECK(ask(refuses("protocol_mismatch", {{"hands_over", true}})) == errc::unavailable);
   CHECK(ask(refuses("unavailable", {{"draining", true}})) == errc::unavailable);
   CHECK(ask(refuses("protocol_mismatch")) == errc::protocol_mismatch);
-  CHECK(ask(answer_nothing, false, 20ms) == errc::unavailable);
+  CHECK(ask(answer_nothing, false, 20ms) == errc::deadline_exceeded);
   CHECK(ask([](const json&, fake_connection& from) { from.hang_up(); }) == errc::unavailable);
   CHECK(ask([](const json&, fake_connection& from) { from.send("no JSON\n"); }) == errc::protocol_mismatch);
 }

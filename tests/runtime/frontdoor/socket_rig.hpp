@@ -17,13 +17,18 @@
 #include <sys/un.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace sluice::test {
 
 /// `echo` answers its params, `hold` nothing until the test says so, `big` a text of so many bytes.
 class echo_port final : public rpc::port {
 public:
-  explicit echo_port(std::vector<rpc::answer_to>& held) : held_(held) {}
+  echo_port(std::vector<rpc::answer_to>& held, bool& held_back, int& left)
+    : held_(held), held_back_(held_back), left_(left) {}
+
+  void hold(bool is_behind) override { held_back_ = is_behind; }
+  void leave() override { ++left_; }
 
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override {
     if (method == "hold")
@@ -36,6 +41,8 @@ public:
 
 private:
   std::vector<rpc::answer_to>& held_;
+  bool& held_back_;
+  int& left_;
 };
 
 /// A socket server in a fresh folder, with a thread that runs its loop.
@@ -45,7 +52,7 @@ public:
     auto open = [this](peer_identity peer, socket_server::pusher push) {
       peers.push_back(peer);
       pushers.push_back(std::move(push));
-      return std::make_unique<echo_port>(held);
+      return std::make_unique<echo_port>(held, held_back, left);
     };
     auto listening = socket_server::listen(loop, path(), config, open);
     if (!listening)
@@ -74,6 +81,9 @@ public:
   boost::asio::io_context loop{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{loop.get_executor()};
   std::vector<rpc::answer_to> held;
+  // What the ports were told last, and how many of them that their client has gone.
+  bool held_back = false;
+  int left = 0;
   std::vector<peer_identity> peers;
   std::vector<socket_server::pusher> pushers;
   std::unique_ptr<socket_server> server;
@@ -91,7 +101,10 @@ public:
   }
   raw_line_client(const raw_line_client&) = delete;
   raw_line_client& operator=(const raw_line_client&) = delete;
-  ~raw_line_client() { close(fd_); }
+  ~raw_line_client() {
+    if (fd_ >= 0)
+      close(fd_);
+  }
 
   bool connected() const noexcept { return connected_; }
 
@@ -107,6 +120,9 @@ public:
   }
 
   void half_close() { shutdown(fd_, SHUT_WR); }
+
+  /// As if its process had ended.
+  void reset() { close(std::exchange(fd_, -1)); }
 
   /// The next line without its end; empty at the end of the stream. Fails the test after a minute of silence.
   std::string line() {

@@ -121,6 +121,73 @@ TEST_CASE("a connection with too many requests under way is not read from until 
   CHECK(client.answer().at("id") == 3);
 }
 
+TEST_CASE("a client may send a thousand requests before it reads an answer", "[socket]") {
+  socket_rig x;
+  raw_line_client client{x.path()};
+  const std::string text(2'000, 'x');
+  // Each answer is as long as its request, and together they are far more than the kernel keeps.
+  auto sent = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 1'000; ++i)
+      client.send(request_line(i, "echo", {text}));
+  });
+  REQUIRE(sent.wait_for(60s) == std::future_status::ready);
+  for (int i = 0; i < 1'000; ++i)
+    REQUIRE(client.answer().at("id") == i);
+}
+
+TEST_CASE("a client with more than 4 MiB of untaken answers is not read from, and its port holds back", "[socket]") {
+  socket_rig x;
+  raw_line_client client{x.path()};
+  for (int i = 0; i < 6; ++i)
+    client.send(request_line(i, "big", {1 << 20}));
+  while (!x.on_loop([&] { return x.held_back; }))
+    std::this_thread::yield();
+  client.send(request_line(6, "hold"));
+  raw_line_client other{x.path()};
+  other.send(request_line(9, "echo"));
+  CHECK(other.answer().at("id") == 9);
+  CHECK(x.on_loop([&] { return x.held.empty(); }));
+  for (int i = 0; i < 6; ++i)
+    REQUIRE(client.answer().at("id") == i);
+  while (x.on_loop([&] { return x.held.empty(); }))
+    std::this_thread::yield();
+  CHECK_FALSE(x.on_loop([&] { return x.held_back; }));
+}
+
+TEST_CASE("the port of a client that goes is told so, and called with what it still sent", "[socket]") {
+  socket_rig x;
+  {
+    raw_line_client client{x.path()};
+    client.send(request_line(1, "hold"));
+    while (x.on_loop([&] { return x.held.empty(); }))
+      std::this_thread::yield();
+    // It only ends its sending side, and still takes answers.
+    client.half_close();
+    raw_line_client other{x.path()};
+    other.send(request_line(9, "echo"));
+    CHECK(other.answer().at("id") == 9);
+    CHECK(x.on_loop([&] { return x.left; }) == 0);
+  }
+  while (x.on_loop([&] { return x.server->connections(); }) > 0)
+    std::this_thread::yield();
+  CHECK(x.on_loop([&] { return x.left; }) == 2);
+  {
+    raw_line_client client{x.path()};
+    // The loop does not look at the socket before the client has gone.
+    std::promise<void> gone;
+    boost::asio::post(x.loop, [is_gone = gone.get_future().share()] { is_gone.wait(); });
+    client.send(request_line(1, "hold") + request_line(2, "hold"));
+    client.half_close();
+    client.reset();
+    gone.set_value();
+  }
+  while (x.on_loop([&] { return x.held.size(); }) < 3)
+    std::this_thread::yield();
+  while (x.on_loop([&] { return x.server->connections(); }) > 0)
+    std::this_thread::yield();
+  CHECK(x.on_loop([&] { return x.left; }) == 3);
+}
+
 TEST_CASE("a client that does not take its answers holds up nobody, and is cut off", "[socket]") {
   broker_config config;
   config.send_timeout = 100ms;

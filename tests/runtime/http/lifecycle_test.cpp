@@ -35,6 +35,17 @@ TEST_CASE("a request that was forgotten by its client is forgotten by the server
   CHECK(s.run([&] { return s.server->connections(); }) == 0);
 }
 
+TEST_CASE("a request of a client that leaves is forgotten, though it sent its next ones ahead", "[http]") {
+  running_server s;
+  raw_client client{s.port};
+  s.await(s.behind.on_held, [&] { client.send(hold(s) + hold(s)); });
+  client.send(hold(s));
+  s.await(s.behind.on_port_closed, [&] { client.close(); });
+  while (s.run([&] { return s.server->connections(); }) > 0)
+    ;
+  CHECK(s.behind.open_ports == 0);
+}
+
 TEST_CASE("a client that leaves in the middle of its header or body leaves nothing behind", "[http]") {
   running_server s;
   for (const auto& part : {std::string{"POST /rpc HT"}, request::post("/rpc", call("echo"), s.port).header(),

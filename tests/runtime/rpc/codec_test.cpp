@@ -180,7 +180,10 @@ TEST_CASE("the small requests are read, and refused with the field named") {
   refuses(rpc::audit_query_from_json, R"({"newest":1})", "newest");
   refuses(rpc::audit_query_from_json, R"({"other":1})", "other");
 
-  CHECK(*rpc::cancel_from_json(parsed(R"({"request_id":"r"})")) == "r");
+  auto cancel = *rpc::cancel_from_json(parsed(R"({"request_id":"r"})"));
+  CHECK((cancel.request_id == "r" && !cancel.as_operator));
+  CHECK(rpc::cancel_from_json(parsed(R"({"request_id":"r","agent":"a","as_operator":true})"))->as_operator);
+  refuses(rpc::cancel_from_json, R"({"request_id":"r","as_operator":1})", "as_operator");
   refuses(rpc::cancel_from_json, "{}", "request_id");
   refuses(rpc::cancel_from_json, R"({"request_id":""})", "request_id");
   refuses(rpc::cancel_from_json, R"({"request_id":"r","db":"x"})", "db");

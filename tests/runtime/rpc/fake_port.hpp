@@ -27,6 +27,9 @@ public:
   /// What any method without a rule of its own answers; unknown methods if empty.
   std::optional<answer> always;
 
+  bool quotes_texts = false;
+
+  void quote_texts() override { quotes_texts = true; }
   void next_id(const nlohmann::json* id) override { ids.push_back(id ? std::optional{*id} : std::nullopt); }
 
   void call(const std::string& method, nlohmann::json params, answer_to done) override {

@@ -126,6 +126,38 @@ TEST_CASE("mcp: a tool's call is a call of the method, with what the client left
   CHECK(x.methods->calls[2].params == json::object());
 }
 
+TEST_CASE("mcp: null means left out, and a whole number may be written as a real") {
+  mcp_client x;
+  x.methods->always = rpc::answer{json::object(), {}};
+  auto called = [&](const char* tool, const char* arguments) {
+    CHECK(x.call_tool(tool, json::parse(arguments))["result"]["isError"] == false);
+    auto params = x.methods->calls.back().params;
+    params.erase("request_id");
+    return params;
+  };
+  CHECK(called("sluice_status", "null") == json::object());
+  CHECK(called("sluice_read", R"({"db":"a","sql":"s","params":null,"max_rows":5.0,"timeout_ms":null,"agent":null})")
+        == json::parse(R"({"db":"a","sql":"s","max_rows":5,"agent":"mcp"})"));
+  CHECK(called("sluice_write", R"({"db":"a","statements":[{"sql":"s","params":null}],"deadline_ms":1e3})")
+        == json::parse(R"({"db":"a","statements":[{"sql":"s"}],"deadline_ms":1000,"agent":"mcp"})"));
+  // Values are what they are, and so is what is no whole number.
+  auto kept = called("sluice_read", R"({"db":"a","sql":"s","params":[5.0,null],"max_rows":5.5})");
+  CHECK(kept["params"].dump() == "[5.0,null]");
+  CHECK(kept["max_rows"].dump() == "5.5");
+}
+
+TEST_CASE("mcp: a result that was written out is passed on as it is, and quoted") {
+  mcp_client x;
+  CHECK(x.methods->quotes_texts);
+  rpc::answer large;
+  large.text = R"({"rows":[["\"\n"]]})";
+  large.quoted = json(large.text).dump();
+  x.methods->always = large;
+  auto result = x.call_tool("sluice_read", a_read)["result"];
+  CHECK(result["structuredContent"] == json::parse(large.text));
+  CHECK(result["content"][0]["text"] == large.text);
+}
+
 TEST_CASE("mcp: calls are made as the client's name, unless it says otherwise") {
   mcp_client x;
   x.methods->always = rpc::answer{json::object(), {}};

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "messages/cancel_token.hpp"
+#include "messages/write.hpp"
+
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+class service_port;
+
+/// The reads and writes of all clients that have not been answered, for those who may cancel them. Used by one thread.
+class requests_under_way {
+public:
+  /// Who sent a request, or wants to cancel one.
+  struct sender {
+    std::string agent;
+    peer_identity peer{};
+    /// The connection.
+    std::weak_ptr<service_port> from{};
+  };
+
+  struct request {
+    std::string id;
+    sender by;
+    cancel_token cancel;
+  };
+
+  using entry = std::list<request>::iterator;
+
+  struct cancellation {
+    /// Whose requests were cancelled; none if nothing was.
+    std::vector<std::weak_ptr<service_port>> connections;
+    /// There are requests of that id that `by` may not cancel.
+    bool others_left = false;
+  };
+
+  /// Valid until `remove`.
+  entry add(request x) { return requests_.insert(requests_.end(), std::move(x)); }
+  void remove(entry x) { requests_.erase(x); }
+
+  /// Cancels the requests with this id that `by` may cancel: those of its connection, of its process, and of its agent;
+  /// `as_operator`, all of them. Looks through everything under way, so that those who cancel nothing pay little.
+  cancellation cancel(std::string_view id, const sender& by, bool as_operator) const;
+
+private:
+  std::list<request> requests_;
+};
+
+} // namespace sluice

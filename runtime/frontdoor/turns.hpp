@@ -1,0 +1,44 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <utility>
+
+namespace sluice {
+
+/// Long work that any number of clients may ask for, a few at a time. What nobody wants any more when its turn comes is
+/// not begun, so that clients which ask and leave cost little. Used by one thread.
+class turns {
+public:
+  /// Begins the work, which calls its argument once when it has ended.
+  using work = std::function<void(std::function<void()> ended)>;
+
+  explicit turns(size_t most) : most_(most) {}
+
+  /// Begins `what` at once, or when others have ended and `is_wanted` still says so. This outlives the work.
+  void take(std::function<bool()> is_wanted, work what) {
+    waiting_.emplace_back(std::move(is_wanted), std::move(what));
+    begin();
+  }
+
+private:
+  void begin() {
+    while (running_ < most_ && !waiting_.empty()) {
+      auto [is_wanted, what] = std::move(waiting_.front());
+      waiting_.pop_front();
+      if (!is_wanted())
+        continue;
+      ++running_;
+      what([this] {
+        --running_;
+        begin();
+      });
+    }
+  }
+
+  const size_t most_;
+  size_t running_ = 0;
+  std::deque<std::pair<std::function<bool()>, work>> waiting_;
+};
+
+} // namespace sluice

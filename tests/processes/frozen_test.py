@@ -1,0 +1,152 @@
+"""A broker that is there and does not answer (SIGSTOP, a frozen container) is named, and nobody waits for it for long."""
+
+import os
+import signal
+import sys
+import warnings
+
+from harness import is_equal, is_true, run_tests, wait_until
+from link import PATIENCE
+from rig import serve, still_serves
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples"))
+from sluice_client import NoAnswer, Store  # noqa: E402
+
+
+def freeze(scene, **more):
+    server, good = serve(scene, **more)
+    server.signal(signal.SIGSTOP)
+    return server, good
+
+
+def test_commands_that_look_at_a_frozen_broker_name_it_and_end(scene):
+    server, good = freeze(scene)
+    commands = [scene.start(*words) for words in (
+        ["status"], ["status", "--json"], ["doctor"], ["stop"], ["logs"], ["audit", ".", "list"], ["flush"],
+        ["buffer", ".", "list"], ["top", "--count", "1"], ["doctor", "--json"])]
+    for x in commands:
+        end = x.end(PATIENCE)
+        is_equal(end.status, 1, str(end))
+        is_true(f"process {server.pid}" in end.out + end.err, str(end))
+        is_true("stopped" in end.out + end.err, str(end))
+        is_true("and answers" not in end.out and "no broker is running" not in end.out, str(end))
+    # None of them waited for it until it went on.
+    server.signal(signal.SIGCONT)
+    still_serves(scene, server, good)
+
+
+def test_a_broker_with_its_socket_elsewhere_is_named_too(scene):
+    # A long path: its socket is in the user's folder.
+    scene.store = os.path.join(scene.store, "a" * 100)
+    os.mkdir(scene.store)
+    runtime = os.path.join(scene.scratch, "run")
+    os.mkdir(runtime, 0o700)
+    scene.env["XDG_RUNTIME_DIR"] = runtime
+    server, good = freeze(scene)
+    is_true(not os.path.exists(scene.path(".sluice", "broker.sock")), "the socket is elsewhere")
+    for words in (["status"], ["doctor"], ["stop"]):
+        end = scene.run(*words)
+        is_equal(end.status, 1, str(end))
+        is_true(f"process {server.pid}" in end.out + end.err, str(end))
+    server.signal(signal.SIGCONT)
+    still_serves(scene, server, good)
+
+
+def test_a_request_to_a_frozen_broker_says_so_and_waits_until_its_deadline(scene):
+    server, _ = freeze(scene)
+    for words, outcome in ((["exec", "app.db", "INSERT INTO t VALUES (1)", "--deadline", "3000"], "unknown"),
+                           (["query", "app.db", "SELECT 1"], "not_committed")):
+        end = scene.run(*words, "--json")
+        is_equal(end.status, 1, str(end))
+        is_equal((end.json()["error"]["code"], end.json()["error"]["outcome"]), ("deadline_exceeded", outcome))
+        # Once as soon as it is noticed, and once as the reason of the failure.
+        is_true(end.err.count(f"process {server.pid}") == 2, str(end))
+
+
+def test_a_request_goes_on_when_the_broker_does(scene):
+    server, _ = freeze(scene)
+    command = scene.start("exec", "app.db", "INSERT INTO t VALUES (1)")
+    is_true("does not answer" in command.popen.stderr.readline(), "it says so")
+    server.signal(signal.SIGCONT)
+    command.end().good()
+
+
+def test_the_endpoint_of_a_frozen_broker_is_not_passed_over(scene):
+    server, _ = freeze(scene)
+    end = scene.run("exec", "app.db", "INSERT INTO t VALUES (1)", "--endpoint", scene.info()["socket"])
+    end.failed_with("unavailable")
+    is_true(f"process {server.pid}" in end.err, str(end))
+
+
+def test_the_python_client_says_so_and_ends_with_its_patience(scene):
+    server, _ = serve(scene)
+    with Store(scene.store, scene.program, patience=4) as store:
+        is_equal(store.read("app.db", "SELECT 1")["rows"], [[1]])
+        server.signal(signal.SIGSTOP)
+        for _ in range(2):
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always")
+                try:
+                    store.write("app.db", "INSERT INTO t VALUES (1)", key="once")
+                    raise AssertionError("answered")
+                except NoAnswer as late:
+                    is_equal((late.code, late.data["outcome"]), ("deadline_exceeded", "unknown"))
+            is_true(any("does not answer" in str(x.message) for x in heard), "it is reported")
+        server.signal(signal.SIGCONT)
+        # No answer to an earlier request is taken for this one's, and the key keeps the write from being done twice.
+        store.write("app.db", "INSERT INTO t VALUES (1)", key="once")
+        is_equal(store.read("app.db", "SELECT count(*) FROM t", freshness="fresh")["rows"], [[1]])
+
+
+def test_threads_may_share_a_python_client(scene):
+    import threading
+
+    serve(scene)
+    wrong = []
+    with Store(scene.store, scene.program, patience=PATIENCE) as store:
+        def work(me):
+            for n in range(100):
+                got = store.read("app.db", "SELECT ?", [f"{me}-{n}"])["rows"]
+                if got != [[f"{me}-{n}"]]:
+                    wrong.append(got)
+
+        threads = [threading.Thread(target=work, args=(me,)) for me in range(4)]
+        [x.start() for x in threads]
+        [x.join() for x in threads]
+    is_equal(wrong, [])
+
+
+def test_the_python_client_refuses_answers_to_what_it_did_not_ask(scene):
+    import json
+    import socket
+    import threading
+
+    path = scene.path(".sluice")
+    os.makedirs(path, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(path, "broker.sock"))
+    listener.listen()
+    store = Store(scene.store, scene.program, patience=PATIENCE)
+    with open(os.path.join(path, "broker.json"), "w") as x:
+        json.dump({"socket": os.path.join(path, "broker.sock"), "root": store.identity, "pid": os.getpid()}, x)
+
+    def answer():
+        for n in range(2):
+            link = listener.accept()[0].makefile("rwb")
+            hello = json.loads(link.readline())
+            say = lambda which, result: (link.write(json.dumps({"id": which, "result": result}).encode() + b"\n"),
+                                         link.flush())
+            say(hello["id"], {"root": store.identity})
+            asked = json.loads(link.readline())
+            # First an answer to another request, and on the next connection the right one.
+            say(asked["id"] + (7 if n == 0 else 0), {"pong": n})
+
+    helper = threading.Thread(target=answer)
+    helper.start()
+    is_equal(store.call("ping"), {"pong": 1})
+    helper.join()
+    store.close()
+
+
+if __name__ == "__main__":
+    run_tests()

@@ -1,0 +1,120 @@
+#include "runtime/frontdoor/client/channel.hpp"
+
+#include "runtime/frontdoor/client/connect.hpp"
+#include "tests/runtime/client/fake_leader.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+namespace sluice::test::channel_bounds_test {
+
+using namespace std::chrono_literals;
+using fate = channel::fate;
+using nlohmann::json;
+using test::fake_connection;
+using test::fake_leader;
+
+namespace {
+
+channel::time_point in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
+
+struct rig {
+  test::temp_dir dir;
+  std::filesystem::path path = dir / "s";
+
+  std::unique_ptr<channel> open(silence_policy silence = {}) const {
+    auto connection = connect_to(path);
+    REQUIRE(connection);
+    REQUIRE(*connection);
+    return std::make_unique<channel>(std::move(**connection), std::nullopt, std::move(silence));
+  }
+};
+
+void echo(const json& request, fake_connection& from) { from.answer(request, request.at("params")); }
+
+json result_of(const channel::call& x) { return json::parse(x.answer).at("result"); }
+
+} // namespace
+
+TEST_CASE("requests of any size go out, and those behind them too") {
+  rig r;
+  fake_leader leader{r.path, echo};
+  auto x = r.open();
+  for (auto size : std::vector<size_t>{600'000, 1'500'000, 10, 550'000, 1'100'000, 10}) {
+    auto text = json(std::string(size, 'x')).dump();
+    channel::call call;
+    x->ask(call, "ping", text, in(2min));
+    REQUIRE(call.became == fate::answered);
+    CHECK(result_of(call).get_ref<const std::string&>().size() == size);
+  }
+}
+
+TEST_CASE("posted requests go out whatever they add up to") {
+  rig r;
+  fake_leader leader{r.path, echo};
+  auto x = r.open();
+  auto text = json(std::string(2'000, 'x')).dump();
+  std::vector<channel::call> calls(900);
+  for (auto& call : calls)
+    REQUIRE(x->post(call, "ping", text));
+  for (size_t settled = 0; settled < calls.size();)
+    settled += x->await_posted(in(2min)).size();
+  CHECK(std::all_of(calls.begin(), calls.end(), [](const auto& call) { return call.became == fate::answered; }));
+  channel::call last;
+  x->ask(last, "ping", "1", in(2min));
+  CHECK(last.became == fate::answered);
+}
+
+TEST_CASE("a leader that says nothing, to a ping neither, is silent: that is told, and calls may end") {
+  rig r;
+  std::atomic<bool> wakes = false;
+  json unanswered;
+  fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
+                       if (wakes)
+                         from.answer(request, "awake");
+                       else
+                         unanswered = request;
+                     }};
+  std::atomic<int> warnings = 0;
+  auto x = r.open({.after = 50ms, .ends_calls = true, .warn = [&](std::string_view text) {
+                     ++warnings;
+                     CHECK_THAT(std::string{text}, Catch::Contains(std::to_string(getpid())));
+                   }});
+  channel::call call;
+  auto start = std::chrono::steady_clock::now();
+  x->ask(call, "slow", "1", start + 10min);
+  CHECK(std::chrono::steady_clock::now() < start + 5min);
+  CHECK(call.became == fate::pending);
+  CHECK(call.sent);
+  CHECK(warnings == 1);
+  REQUIRE(x->silence());
+  leader.await_requests(2);
+  CHECK(leader.requests()[1].at("method") == "ping");
+  // A word from it, and it counts as there again.
+  wakes = true;
+  x->ask(call, "ping", "2", in(2min));
+  CHECK(call.became == fate::answered);
+  CHECK_FALSE(x->silence());
+}
+
+TEST_CASE("a leader that answers pings is slow, and not silent") {
+  rig r;
+  json slow;
+  fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
+                       if (request.at("method") != "ping") {
+                         slow = request;
+                         return;
+                       }
+                       from.answer(request, "pong");
+                       from.answer(slow, "at last");
+                     }};
+  auto x = r.open({.after = 1min, .ends_calls = true});
+  channel::call call;
+  x->ask(call, "slow", "1", in(2min));
+  REQUIRE(call.became == fate::answered);
+  CHECK(result_of(call) == "at last");
+}
+
+} // namespace sluice::test::channel_bounds_test
