@@ -49,15 +49,24 @@ broker_core::broker_core(broker_config cfg, store_root where, store_lock held, s
       x.db = std::move(*canonical);
 }
 
-broker_core::~broker_core() { shutdown(); }
+broker_core::~broker_core() {
+  shutdown();
+  stop_pool();
+}
 
-void broker_core::start(caf::actor_system* in) {
-  spawn(in);
-  // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
-  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
-  complete_audit();
-  // Then the audit has been asked to read every ledger, before anybody can ask what is in it.
-  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
+caf::error broker_core::start(caf::actor_system* in) {
+  try {
+    spawn(in);
+    // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
+    static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
+    complete_audit();
+    // Then the audit has been asked to read every ledger, before anybody can ask what is in it.
+    static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
+  } catch (const std::exception& why) {
+    return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + why.what());
+  }
+  auto why = why_failed();
+  return why ? make_error(*why) : caf::error{};
 }
 
 void broker_core::spawn(caf::actor_system* in) {
@@ -66,6 +75,8 @@ void broker_core::spawn(caf::actor_system* in) {
     own_system = std::make_unique<caf::actor_system>(*own_system_config);
   }
   system = in ? in : own_system.get();
+  if (around.own_threads)
+    make_pool();
   refusals = system->spawn(refuse);
   log->set_waker([known = actors](std::chrono::milliseconds delay) {
     if (auto to = known->log(); to && delay.count() > 0)
@@ -79,6 +90,7 @@ void broker_core::spawn(caf::actor_system* in) {
   });
   supervisor_parts parts;
   parts.spawn = real_children(*this);
+  parts.find = [this](const std::string& db, bool must_exist) { return find(db, must_exist); };
   parts.may_open = [this](const std::string& db) { return claim_folder_of(db); };
   parts.actors = actors;
   parts.time = &time;
@@ -86,7 +98,13 @@ void broker_core::spawn(caf::actor_system* in) {
   parts.readers_per_database = config.readers;
   parts.restart_limit = config.restart_limit;
   parts.restart_window = config.restart_window;
-  actors->set(system->spawn(supervisor, std::move(parts)));
+  auto supervisor = spawn_supervisor(*this, std::move(parts));
+  actors->set(supervisor);
+  caf::actor_cast<caf::strong_actor_ptr>(supervisor)->get()->attach_functor(
+    [this](const caf::error& why) {
+      if (why)
+        supervisor_ended();
+    });
 }
 
 bool broker_core::begin_to_close() {
@@ -109,6 +127,7 @@ void broker_core::leave() {
   log->abandon();
   remove_leftovers();
   forget_actors();
+  stop_pool();
 }
 
 void broker_core::abandon() {
@@ -116,11 +135,13 @@ void broker_core::abandon() {
   log->close();
   log->abandon();
   forget_actors();
+  stop_pool();
 }
 
 void broker_core::forget_actors() {
   // The actors know each other through the directory; forgetting them lets them go.
-  caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
+  if (refusals)
+    caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();
   std::lock_guard guard{mutex_};
@@ -236,12 +257,13 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
   return start(system, std::move(config), std::move(*root), std::move(*lock));
 }
 
-broker broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
+caf::expected<broker> broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
   auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
   for (const auto& text : notices)
     core->log->push(log_level::warning, "files", text);
-  core->start(system);
+  if (auto why = core->start(system))
+    return why;
   return broker{std::move(core)};
 }
 
@@ -273,6 +295,13 @@ caf::expected<database> broker::open_database(const std::string& name) {
   if (!answer)
     return answer.error();
   return opened(*canonical);
+}
+
+caf::expected<database> broker::find_database(const std::string& canonical) {
+  auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), find_atom{}, canonical);
+  if (!answer)
+    return answer.error();
+  return opened(canonical);
 }
 
 caf::expected<std::string> broker::resolve(const std::string& name) const { return core_->root.resolve(name); }
@@ -331,6 +360,10 @@ void broker::reset_retries() const {
 }
 
 void broker::on_warning(std::function<void(std::string_view)> tell) const { core_->on_warning(std::move(tell)); }
+
+std::optional<failure> broker::why_failed() const { return core_->why_failed(); }
+
+void broker::on_failure(std::function<void(const failure&)> tell) const { core_->on_failure(std::move(tell)); }
 
 const broker_config& broker::config() const noexcept { return core_->config; }
 

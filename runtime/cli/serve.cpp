@@ -148,6 +148,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
       serve_stdio(options.root, note);
       stop.set("end of stdin");
     }};
+  leader->on_failure([&stop](const failure& why) { stop.set(why.message); });
   auto reason = stop.wait();
   log_info("stopping: " + reason);
   if (hooks.stops)
@@ -155,11 +156,14 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   (*door)->stop();
   auto leads = leader->still_leads();
   auto lost = leader->shutdown();
+  auto failed = leader->why_failed();
   // Where the folder was deleted or moved, nothing could be kept in it, and nobody expects that.
   if (lost && !leads) {
     log_warning(describe(lost).message);
     lost = {};
   }
+  if (failed)
+    lost = make_error(*failed);
   log_info("stopped");
   // Reading stdin cannot be interrupted, but it is no reason to stay.
   if (talk.joinable() && reason != "end of stdin")

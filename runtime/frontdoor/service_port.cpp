@@ -136,7 +136,8 @@ void service_port::write(const json& params, const call_ptr& call) {
   if (!call->sign(*request))
     return;
   auto name = request->db;
-  call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
+  using use = service::file_use;
+  call->owner.with_database(name, use::may_make, [call, x = std::move(*request)](caf::expected<database> db) mutable {
     if (!db)
       return call->refuse(x, db.error());
     call->recorded = true;
@@ -154,7 +155,8 @@ void service_port::read(const json& params, const call_ptr& call) {
   if (!call->sign(*request))
     return;
   auto name = request->db;
-  call->owner.with_database(name, [call, x = std::move(*request)](caf::expected<database> db) mutable {
+  using use = service::file_use;
+  call->owner.with_database(name, use::must_exist, [call, x = std::move(*request)](caf::expected<database> db) mutable {
     if (!db)
       return call->refuse(x, db.error());
     call->recorded = true;
@@ -240,7 +242,8 @@ void service_port::subscribe(const json& params, const call_ptr& call) {
     return call->fail(make_error(errc::invalid_request, "subscribe needs a connection that stays: use the socket"));
   auto name = wish->db;
   call->names.db = name;
-  call->owner.with_database(name, [call, x = std::move(*wish)](caf::expected<database> db) {
+  using use = service::file_use;
+  call->owner.with_database(name, use::must_exist, [call, x = std::move(*wish)](caf::expected<database> db) {
     if (!db)
       return call->fail(db.error());
     auto port = call->port.lock();

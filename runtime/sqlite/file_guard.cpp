@@ -252,6 +252,7 @@ caf::expected<void> file_guard::opened(user& x) {
     tell(file_change::replaced, {});
   }
   expected_ = now.database;
+  is_resting_ = false;
   x.is_open_ = true;
   seen = state_;
   lock.unlock();

@@ -83,8 +83,11 @@ private:
   // Refuses what no database and no buffer gets to see, and so would not be on record.
   template <class Request> caf::expected<database> open(request_type type, const Request& request) {
     auto canonical = broker_.resolve(request.db);
-    if (canonical)
-      return broker_.open_database(*canonical);
+    auto db = !canonical                   ? caf::expected<database>{std::move(canonical.error())}
+              : type == request_type::read ? broker_.find_database(*canonical)
+                                           : broker_.open_database(*canonical);
+    if (db)
+      return db;
     unrecorded_request x;
     x.type = type;
     x.agent = request.agent;
@@ -92,8 +95,8 @@ private:
     x.db = request.db;
     x.request_id = request.request_id;
     x.correlation_id = request.correlation_id;
-    broker_.record(x, to_string(code_of(canonical.error())));
-    return std::move(canonical.error());
+    broker_.record(x, to_string(code_of(db.error())));
+    return db;
   }
 
   void record(const asked_call& x, std::string_view status) const {
