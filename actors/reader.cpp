@@ -49,8 +49,12 @@ void reader_state::rest(reader_actor::pointer self) {
   rest_armed = false;
   // One timer for any number of queries: whether there was one meanwhile is looked at when it is over.
   auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(parts.time->now() - ended);
-  if (idle >= parts.close_idle_after)
-    return parts.store->rest();
+  if (idle >= parts.close_idle_after) {
+    parts.store->rest();
+    if (parts.rested)
+      parts.rested();
+    return;
+  }
   rest_armed = true;
   self->delayed_send(self, parts.close_idle_after - idle, rest_atom{});
 }

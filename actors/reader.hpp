@@ -6,6 +6,7 @@
 #include "messages/interfaces.hpp"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 
 namespace sluice {
@@ -16,6 +17,9 @@ struct reader_parts {
   const clock* time = nullptr;
   /// After this long without a query the connection is closed, until the next one; 0 means never.
   std::chrono::milliseconds close_idle_after{0};
+  /// Called when it has been closed, so that the writer removes what a connection that only reads leaves behind. May be
+  /// empty.
+  std::function<void()> rested{};
   std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 

@@ -127,7 +127,8 @@ public:
   /// nothing. @pre no transaction is open
   virtual caf::expected<std::string> explain(std::span<const statement> statements) = 0;
 
-  /// Closes the file in order, as at the end, and lets go of its descriptors; the next `begin` opens it again. False when
+  /// Closes the file in order, as at the end, lets go of its descriptors, and removes the log files that connections of
+  /// readers left; the next `begin` opens it again. False when
   /// it has to stay open: a reader of this broker has a connection, or another program keeps the WAL from being moved.
   /// @pre no transaction is open
   virtual bool rest() = 0;

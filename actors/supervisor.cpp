@@ -143,14 +143,21 @@ void supervisor_state::start_writer(const std::string& db, children& x) {
   slot.open({x.writer, std::move(queue)});
 }
 
-// What could not be started for lack of memory is tried again, as long as it is missing.
+// What cannot be started for lack of memory is tried again, as long as it is missing.
+bool supervisor_state::restart_writer(const std::string& db, children& x) {
+  if (!attempt("the writer cannot be started", [&] { start_writer(db, x); }))
+    return true;
+  self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
+  return false;
+}
+
 void supervisor_state::replenish(const std::string& db) {
   auto own = families.find(db);
-  if (closing || own == families.end() || parts.actors->slot(db).status(*parts.time).quarantined)
+  // A database in quarantine has no writer, and gets none.
+  if (closing || own == families.end() || parts.actors->slot(db).closed())
     return;
-  if (!own->second.writer && attempt("the writer cannot be started", [&] { start_writer(db, own->second); }))
-    return self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
-  add_reader(db);
+  if (own->second.writer || restart_writer(db, own->second))
+    add_reader(db);
 }
 
 void supervisor_state::add_reader(const std::string& db) {
@@ -222,7 +229,7 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
   // It may have committed without having told.
   slot.tell(invalidation{db, 0, {}, true});
   x.writer = nullptr;
-  replenish(db);
+  restart_writer(db, x);
 }
 
 void supervisor_state::quarantine(const std::string& db, children& x) {

@@ -58,6 +58,7 @@ struct supervisor_state {
   caf::error start_family(const std::string& db);
   void prepare(const std::string& db);
   void start_writer(const std::string& db, children& x);
+  bool restart_writer(const std::string& db, children& x);
   void replenish(const std::string& db);
   void add_reader(const std::string& db);
   void child_down(const caf::down_msg& x);

@@ -128,7 +128,7 @@ void writer_state::rest_later() {
 
 // The writer stays: who sends to it need not know whether its file is open.
 void writer_state::rest(uint64_t group_number) {
-  if (group_number != group->number() || !group->empty())
+  if (!group->empty() || (parts.store->is_open() && group_number != group->number()))
     return;
   // Closing cuts the WAL, too.
   commit_window window{parts.slot->versions(), {}, false};

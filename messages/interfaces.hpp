@@ -35,7 +35,8 @@ using writer_actor = caf::typed_actor<
   caf::reacts_to<caf::timeout_atom>,
   // Tidies up (truncates the WAL, prunes old keys) unless a write came after the group with this number.
   caf::reacts_to<caf::idle_atom, uint64_t>,
-  // Closes the file, which the next write opens again, unless a write came after the group with this number.
+  // Closes the file, which the next write opens again, unless a write came after the group with this number. Of a file
+  // that is not open, removes what readers left; they send this with 0.
   caf::reacts_to<rest_atom, uint64_t>,
   // Looks whether a foreign process has committed; counts and audits it.
   caf::reacts_to<verify_atom>,

@@ -116,6 +116,9 @@ caf::error broker_core::shutdown() {
   if (!begin_to_close())
     return {};
   auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
+  // Without a supervisor the others were only told to end. Their connections have to be closed first.
+  if (why_failed())
+    stop_pool();
   leave();
   return closed ? caf::error{} : std::move(closed.error());
 }

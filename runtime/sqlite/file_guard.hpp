@@ -145,6 +145,9 @@ public:
   /// The same for a reader that is not in use.
   void rest(user& x) noexcept;
 
+  /// Lets go of the folder, which is kept open to look the files up faster, until they are looked up again.
+  void let_go() noexcept { at_path_.forget(); }
+
   /// How many times another program was seen to have committed, as `see_commits` says.
   uint64_t external_commits() const noexcept;
 

@@ -264,7 +264,15 @@ caf::expected<std::string> sqlite_write_store::explain(std::span<const statement
 }
 
 bool sqlite_write_store::rest() {
-  if (files_->is_open_elsewhere(*this) || !use())
+  if (files_->is_open_elsewhere(*this))
+    return false;
+  if (!is_open()) {
+    if (files_->check_place())
+      remove_leftovers(path_);
+    files_->let_go();
+    return true;
+  }
+  if (!use())
     return false;
   auto is_emptied = session_ && checkpoint_in_use(checkpoint_mode::truncate) && session_ && wal_.frames == 0;
   if (is_emptied) {

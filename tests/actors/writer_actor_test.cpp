@@ -330,46 +330,6 @@ TEST_CASE("an idle writer prunes until no key is old, some at a time, and a writ
   CHECK(f.quiet());
 }
 
-TEST_CASE("a writer that has had no request for long closes its file, and the next request opens it again") {
-  writer_settings settings;
-  settings.close_idle_after = 60s;
-  fixture f{settings};
-  f.write("a", "put t 1 x", "key");
-  f.run();
-  f.advance(1s);
-  f.advance(59s);
-  CHECK(f.disk.rests == 0);
-  f.write("b", "put t 2 x");
-  f.run();
-  // The timer of the first write finds that there was a second.
-  f.advance(1s);
-  CHECK(f.disk.rests == 0);
-  f.advance(60s);
-  CHECK(f.disk.rests == 1);
-  CHECK(f.quiet());
-  auto again = f.write("a", "put t 1 x", "key");
-  f.run();
-  REQUIRE(ok(again));
-  CHECK((**again)->replayed);
-  CHECK(f.slot.versions().last_commit() == 2);
-}
-
-TEST_CASE("a writer whose file a reader keeps open tries to close it again later") {
-  writer_settings settings;
-  settings.close_idle_after = 60s;
-  fixture f{settings};
-  f.disk.stays_open = true;
-  f.write("a", "put t 1 x");
-  f.run();
-  f.advance(1s);
-  f.advance(60s);
-  CHECK(f.disk.rests == 1);
-  f.disk.stays_open = false;
-  f.advance(60s);
-  CHECK(f.disk.rests == 2);
-  CHECK(f.quiet());
-}
-
 TEST_CASE("a writer that has had no request has nothing scheduled") {
   fixture f;
   CHECK(f.quiet());

@@ -80,6 +80,19 @@ TEST_CASE("commit numbers, epoch and keys go on after a rest", "[rest]") {
   x.writer->rollback();
 }
 
+TEST_CASE("what a reader leaves beside a database that only it had open is removed by the writer", "[rest]") {
+  rig x;
+  x.close_both();
+  CHECK(x.count() == value{0});
+  x.reader->rest();
+  CHECK(fs::exists(x.file.string() + "-wal"));
+  CHECK(x.writer->rest());
+  CHECK(!fs::exists(x.file.string() + "-wal"));
+  CHECK(!fs::exists(x.file.string() + "-shm"));
+  CHECK(x.descriptors() == 0);
+  CHECK(!x.read().external_commit);
+}
+
 TEST_CASE("a file that a reader of the broker has open stays open, and so does one with a transaction", "[rest]") {
   rig x;
   x.count();
