@@ -125,7 +125,7 @@ caf::error supervisor_state::start_family(const std::string& db) {
   auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
   if (!added)
     return {};
-  auto why = attempt("the database cannot be opened", [&] { start_writer(db, i->second); });
+  auto why = attempt("the database cannot be opened", [&, own = i] { start_writer(db, own->second); });
   if (why)
     families.erase(i);
   else

@@ -1,5 +1,6 @@
 #include "actors/defect.hpp"
 #include "messages/error.hpp"
+#include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/left_log.hpp"
 #include "runtime/sqlite/vfs_file.hpp"
@@ -154,6 +155,8 @@ void file_guard::rest(user& x, const std::function<void()>& close) {
   at_path_.forget();
   note_files(true, now, {});
   is_resting_ = true;
+  if (set_.claims)
+    set_.claims->release(*this);
 }
 
 // The first commit behind a checkpoint begins the log anew.

@@ -1,3 +1,4 @@
+#include "runtime/sqlite/file_claims.hpp"
 #include "tests/runtime/sqlite/file_rig.hpp"
 
 #include <algorithm>
@@ -168,6 +169,29 @@ TEST_CASE("a file that is put in the place of one that rests is a replaced one",
   REQUIRE(events.size() == 1);
   CHECK(events[0].what == "replaced");
   CHECK(x.count() == value{3});
+}
+
+TEST_CASE("a database that rests is claimed by nobody, and a broker that has opened it meanwhile has it", "[rest]") {
+  temp_dir folder;
+  auto store_of_another_broker = [&] {
+    sqlite::file_guard::settings x;
+    x.path = folder / "app.db";
+    x.name = "app.db";
+    x.claims = std::make_shared<sqlite::file_claims>();
+    return sqlite::make_write_store(x.path, {}, machine_time(), {}, std::make_shared<sqlite::file_guard>(std::move(x)));
+  };
+  auto first = store_of_another_broker();
+  must(first->begin());
+  first->rollback();
+  auto second = store_of_another_broker();
+  CHECK(failure_of(second->begin()).code == errc::busy);
+  CHECK(first->rest());
+  must(second->begin());
+  second->rollback();
+  CHECK(failure_of(first->begin()).code == errc::busy);
+  CHECK(second->rest());
+  must(first->begin());
+  first->rollback();
 }
 
 TEST_CASE("a broker that is killed while a database rests leaves one that was closed in order", "[rest]") {
