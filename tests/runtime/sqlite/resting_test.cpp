@@ -178,7 +178,8 @@ TEST_CASE("a database that rests is claimed by nobody, and a broker that has ope
     x.path = folder / "app.db";
     x.name = "app.db";
     x.claims = std::make_shared<sqlite::file_claims>();
-    return sqlite::make_write_store(x.path, {}, machine_time(), {}, std::make_shared<sqlite::file_guard>(std::move(x)));
+    auto files = std::make_shared<sqlite::file_guard>(std::move(x));
+    return sqlite::make_write_store(folder / "app.db", {}, machine_time(), {}, std::move(files));
   };
   auto first = store_of_another_broker();
   must(first->begin());
