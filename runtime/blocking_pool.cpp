@@ -52,7 +52,8 @@ void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
     std::lock_guard guard{mutex_};
     if (!is_stopped_) {
       lane_of(kind).waiting.push_back(std::exchange(job, nullptr));
-      if (has_room(static_cast<size_t>(kind)))
+      // A thread that is about to look for work takes this, and wakes another one if there is more.
+      if (returning_.load(std::memory_order_relaxed) == 0 && has_room(static_cast<size_t>(kind)))
         woken = find_worker();
     }
   }
@@ -154,7 +155,9 @@ void blocking_pool::run(const worker_ptr& self) {
     auto is_done = next.job->resume(&context, messages_per_turn) != caf::resumable::resume_later;
     if (is_done)
       caf::intrusive_ptr_release(next.job);
+    returning_.fetch_add(1, std::memory_order_relaxed);
     lock.lock();
+    returning_.fetch_sub(1, std::memory_order_relaxed);
     auto& own = lane_of(next.kind);
     --own.running;
     if (!is_done)

@@ -4,6 +4,7 @@
 #include <caf/fwd.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -119,6 +120,8 @@ private:
   std::vector<worker_ptr> workers_;
   // Those without work; the last one has been at work last.
   std::vector<worker_ptr> idle_;
+  // Threads whose actor has nothing more to do, and that are about to take the lock.
+  std::atomic<size_t> returning_{0};
   // Of threads that have ended, or are about to.
   std::vector<std::thread> ended_;
   // Whether the system refused the last thread, and when to ask for one again.

@@ -30,7 +30,7 @@ def make_all(link, count):
 
 
 def test_names_that_do_not_exist_cost_nothing_in_any_method(scene):
-    server, good = serve(scene)
+    server, good = serve(scene, env={"SLUICE_BLOCKING_THREADS": "4"})
     asks = [
         lambda name: good.refusal("read", db=name, sql="SELECT 1"),
         lambda name: good.refusal("subscribe", db=name),
@@ -105,18 +105,24 @@ def test_where_the_system_gives_no_more_threads_every_request_is_answered(scene)
         # Counts the processes and threads of that user, who has no others.
         resource.setrlimit(resource.RLIMIT_NPROC, (limits[0], limits[0]))
 
+    def connect():
+        # As a client of that user.
+        os.seteuid(NOBODY)
+        try:
+            return scene.connect()
+        finally:
+            os.seteuid(0)
+
     server = scene.serve()
-    first = threads(server.pid)
+    with connect() as link:
+        link.call("ping")
+        first = threads(server.pid)
     server.signal(15)
     server.end()
     # Not one more than a broker begins with.
     limits[0] = first
     server = scene.serve(preexec_fn=limit)
-    # A client of that user.
-    os.seteuid(NOBODY)
-    good = scene.connect()
-    os.seteuid(0)
-    with good:
+    with connect() as good:
         for i in range(30):
             good.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
             is_equal(good.read(f"d{i}.db", "SELECT count(*) FROM t"), [[0]])
