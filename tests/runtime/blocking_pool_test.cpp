@@ -167,6 +167,30 @@ TEST_CASE("messages are handled once and in the order of their sender, whatever 
   CHECK(f.pool->threads() <= 5 + blocking_pool::service_threads);
 }
 
+TEST_CASE("two actors that wait for each other meet, even if a thread was just about to look for work", "[pool]") {
+  constexpr int rounds = 5'000;
+  fixture f{small(4)};
+  std::atomic<int> begun{0};
+  std::atomic<int> met{0};
+  std::atomic<bool> is_over{false};
+  auto meet = [&](int round) {
+    for (++begun; begun < 2 * round && !is_over; std::this_thread::yield())
+      ;
+    ++met;
+  };
+  auto a = f.spawn(blocking_work::write, meet);
+  auto b = f.spawn(blocking_work::write, meet);
+  auto give_up = std::chrono::steady_clock::now() + 1min;
+  for (int round = 1; round <= rounds && !is_over; ++round) {
+    caf::anon_send(a, work_atom{}, round);
+    caf::anon_send(b, work_atom{}, round);
+    // Both have done their work, and their threads look for more now.
+    while (met < 2 * round && !is_over)
+      is_over = std::chrono::steady_clock::now() > give_up;
+  }
+  CHECK_FALSE(is_over);
+}
+
 TEST_CASE("long reads keep neither writers nor services waiting, and long writes keep a thread for readers", "[pool]") {
   constexpr int threads = 6;
   fixture f{small(threads)};
