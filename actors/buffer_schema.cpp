@@ -31,7 +31,7 @@ void buffer_state::ask_for_shape(const std::string& db, const std::string& table
       .then([table, answer](const read_result& x) { answer(table_shape::read(table, *x.rows, x.truncated)); },
             [answer](caf::error& why) { answer(std::move(why)); });
   };
-  self->request(parts.actors->supervisor(), caf::infinite, caf::open_atom_v, db).then(ask, [answer](caf::error& why) {
+  self->request(parts.actors->supervisor(), caf::infinite, find_atom{}, db).then(ask, [answer](caf::error& why) {
     answer(std::move(why));
   });
 }

@@ -126,6 +126,12 @@ public:
   /// How SQLite means to execute the statements (EXPLAIN QUERY PLAN), a line a step, steps of a step indented. Executes
   /// nothing. @pre no transaction is open
   virtual caf::expected<std::string> explain(std::span<const statement> statements) = 0;
+
+  /// Closes the file in order, as at the end, lets go of its descriptors, and removes the log files that connections of
+  /// readers left; the next `begin` opens it again. False when
+  /// it has to stay open: a reader of this broker has a connection, or another program keeps the WAL from being moved.
+  /// @pre no transaction is open
+  virtual bool rest() = 0;
 };
 
 /// A reader's port: one read-only connection. Used by one thread at a time.
@@ -139,6 +145,9 @@ public:
 
   /// As in `write_store`.
   virtual caf::expected<std::string> explain(const statement& query) = 0;
+
+  /// Closes the connection; the next `run` opens it again.
+  virtual void rest() noexcept = 0;
 };
 
 /// What an audit and a ledger know of each other.

@@ -17,6 +17,18 @@ failure unavailable(std::string message) {
   return x;
 }
 
+// An exception that leaves a handler would end the supervisor, and with it every database.
+template <class F> caf::error attempt(const char* action, F f) {
+  try {
+    f();
+    return {};
+  } catch (const std::exception& why) {
+    auto x = unavailable(std::string{action} + ": " + why.what() + "; try again");
+    x.retry_after_ms = static_cast<uint32_t>(std::chrono::milliseconds{restart_pause}.count());
+    return make_error(std::move(x));
+  }
+}
+
 } // namespace
 
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
@@ -26,11 +38,17 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
   return {
     [self](caf::open_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.open(db, promise);
+      self->state.open(db, false, promise);
+      return promise;
+    },
+    [self](find_atom, const std::string& db) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.open(db, true, promise);
       return promise;
     },
     [self](attach_atom, const std::string& db) {
-      self->state.prepare(db);
+      // The audit looks at the database all the same, and says what it cannot read.
+      static_cast<void>(attempt("a database cannot be looked at", [&] { self->state.prepare(db); }));
       caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
     },
     [](caf::ping_atom) { return caf::pong_atom_v; },
@@ -38,7 +56,7 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
       if (!self->state.closing)
         self->state.restart_shared();
     },
-    [self](caf::spawn_atom, const std::string& db) { self->state.add_reader(db); },
+    [self](caf::spawn_atom, const std::string& db) { self->state.replenish(db); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
       self->state.close(promise);
@@ -61,33 +79,22 @@ void supervisor_state::prepare(const std::string& db) {
     parts.spawn.prepare(db);
 }
 
-void supervisor_state::open(const std::string& db, ok_promise done) {
-  if (closing) {
-    done.deliver(make_error(unavailable("the broker is shutting down")));
-    return;
-  }
-  if (families.count(db) > 0) {
+void supervisor_state::open(const std::string& db, bool must_exist, ok_promise done) {
+  if (families.count(db) > 0 && !closing) {
     done.deliver(caf::ok_atom_v);
     return;
   }
-  if (auto why = parts.may_open ? parts.may_open(db) : caf::error{}) {
+  if (auto why = admit(db, must_exist)) {
     done.deliver(std::move(why));
     return;
   }
-  prepare(db);
   // The audit looks at the ledger before anything new is written to it. If it cannot, the database is served all the
   // same: the ledger keeps what the audit lacks.
   auto ready = [this, db, done]() mutable {
-    if (closing) {
-      done.deliver(make_error(unavailable("the broker is shutting down")));
-      return;
-    }
-    auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
-    if (added) {
-      start_writer(db, i->second);
-      add_reader(db);
-    }
-    done.deliver(caf::ok_atom_v);
+    if (auto why = start_family(db))
+      done.deliver(std::move(why));
+    else
+      done.deliver(caf::ok_atom_v);
   };
   self->request(parts.actors->audit(), caf::infinite, attach_atom{}, db)
     .then(
@@ -96,6 +103,36 @@ void supervisor_state::open(const std::string& db, ok_promise done) {
         ready();
       },
       [ready](const caf::error&) mutable { ready(); });
+}
+
+// Nothing is kept of a name that is refused.
+caf::error supervisor_state::admit(const std::string& db, bool must_exist) {
+  if (closing)
+    return make_error(unavailable("the broker is shutting down"));
+  caf::error refusal;
+  auto failed = attempt("the database cannot be opened", [&] {
+    if (parts.find)
+      refusal = parts.find(db, must_exist);
+    if (!refusal && parts.may_open)
+      refusal = parts.may_open(db);
+    if (!refusal)
+      prepare(db);
+  });
+  return failed ? failed : refusal;
+}
+
+caf::error supervisor_state::start_family(const std::string& db) {
+  if (closing)
+    return make_error(unavailable("the broker is shutting down"));
+  auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
+  if (!added)
+    return {};
+  auto why = attempt("the database cannot be opened", [&, own = i] { start_writer(db, own->second); });
+  if (why)
+    families.erase(i);
+  else
+    add_reader(db);
+  return why;
 }
 
 void supervisor_state::start_writer(const std::string& db, children& x) {
@@ -108,11 +145,30 @@ void supervisor_state::start_writer(const std::string& db, children& x) {
   slot.open({x.writer, std::move(queue)});
 }
 
+// What cannot be started for lack of memory is tried again, as long as it is missing.
+bool supervisor_state::restart_writer(const std::string& db, children& x) {
+  if (!attempt("the writer cannot be started", [&] { start_writer(db, x); }))
+    return true;
+  self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
+  return false;
+}
+
+void supervisor_state::replenish(const std::string& db) {
+  auto own = families.find(db);
+  // A database in quarantine has no writer, and gets none.
+  if (closing || own == families.end() || parts.actors->slot(db).closed())
+    return;
+  if (own->second.writer || restart_writer(db, own->second))
+    add_reader(db);
+}
+
 void supervisor_state::add_reader(const std::string& db) {
   auto& slot = parts.actors->slot(db);
   if (closing || slot.closed() || slot.readers().size() >= parts.readers_per_database)
     return;
-  auto reader = parts.spawn.reader(slot);
+  reader_actor reader;
+  if (attempt("the reader cannot be started", [&] { reader = parts.spawn.reader(slot); }))
+    return self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
   self->monitor(reader);
   living_readers.insert(reader.address());
   slot.add_reader(reader);
@@ -148,14 +204,18 @@ void supervisor_state::child_down(const caf::down_msg& x) {
 }
 
 void supervisor_state::restart_shared() {
-  if (std::exchange(log_down, false))
-    start_log();
-  if (std::exchange(audit_down, false))
-    start_audit();
-  if (std::exchange(cache_down, false))
-    start_cache();
-  if (std::exchange(buffer_down, false))
-    start_buffer();
+  start_again(log_down, &supervisor_state::start_log);
+  start_again(audit_down, &supervisor_state::start_audit);
+  start_again(cache_down, &supervisor_state::start_cache);
+  start_again(buffer_down, &supervisor_state::start_buffer);
+}
+
+void supervisor_state::start_again(bool& is_down, void (supervisor_state::*begin)()) {
+  if (!is_down)
+    return;
+  is_down = static_cast<bool>(attempt("an actor cannot be started", [&] { (this->*begin)(); }));
+  if (is_down)
+    self->delayed_send(self, restart_pause, caf::tick_atom_v);
 }
 
 void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
@@ -170,7 +230,8 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
     return add_reader(db);
   // It may have committed without having told.
   slot.tell(invalidation{db, 0, {}, true});
-  start_writer(db, x);
+  x.writer = nullptr;
+  restart_writer(db, x);
 }
 
 void supervisor_state::quarantine(const std::string& db, children& x) {

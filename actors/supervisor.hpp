@@ -29,6 +29,9 @@ struct child_factories {
 
 struct supervisor_parts {
   child_factories spawn;
+  /// Why there is no such database, or none can be made; no error when it can be used. Called before anything is done
+  /// for it. May be empty.
+  std::function<caf::error(const std::string& db, bool must_exist)> find{};
   /// Why a database may not be opened now; no error when it may. May be empty: every one may.
   std::function<caf::error(const std::string& db)> may_open{};
   std::shared_ptr<directory> actors;
@@ -52,14 +55,19 @@ struct supervisor_state {
   };
 
   void start(supervisor_parts x);
-  void open(const std::string& db, ok_promise done);
+  void open(const std::string& db, bool must_exist, ok_promise done);
+  caf::error admit(const std::string& db, bool must_exist);
+  caf::error start_family(const std::string& db);
   void prepare(const std::string& db);
   void start_writer(const std::string& db, children& x);
+  bool restart_writer(const std::string& db, children& x);
+  void replenish(const std::string& db);
   void add_reader(const std::string& db);
   void child_down(const caf::down_msg& x);
   void restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost);
   void quarantine(const std::string& db, children& x);
   void restart_shared();
+  void start_again(bool& is_down, void (supervisor_state::*begin)());
   void start_cache();
   void start_audit();
   void start_buffer();

@@ -28,6 +28,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
     },
     [self](caf::tick_atom) { self->state.serve_turns(); },
     [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
+    [self](rest_atom, uint64_t group_number) { self->state.rest(group_number); },
     [self](verify_atom) {
       self->state.group->look_for_foreign_commit();
       self->state.settle();
@@ -149,6 +150,22 @@ void writer_state::tidy(uint64_t group_number) {
   }
   truncate_wal();
   parts.slot->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
+  rest_later();
+}
+
+void writer_state::rest_later() {
+  if (parts.settings.close_idle_after.count() > 0 && parts.store->is_open())
+    self->delayed_send(self, parts.settings.close_idle_after, rest_atom{}, group->number());
+}
+
+// The writer stays: who sends to it need not know whether its file is open.
+void writer_state::rest(uint64_t group_number) {
+  if (!group->empty() || (parts.store->is_open() && group_number != group->number()))
+    return;
+  // Closing cuts the WAL, too.
+  commit_window window{parts.slot->versions(), {}, false};
+  if (!parts.store->rest())
+    rest_later();
 }
 
 void writer_state::truncate_wal() {

@@ -22,6 +22,8 @@ struct writer_settings {
   uint64_t checkpoint_wal_bytes = 4ULL << 20;
   /// After this long without a write old keys are forgotten, all of them, and the WAL is truncated.
   std::chrono::milliseconds idle_after{1'000};
+  /// After this long without a request the file is closed, until the next one; 0 means never.
+  std::chrono::milliseconds close_idle_after{0};
 };
 
 /// What a writer works with; the store is its own, the rest outlives it.
@@ -52,6 +54,8 @@ struct writer_state {
   void checkpoint_if_grown();
   void tidy(uint64_t group_number);
   void truncate_wal();
+  void rest_later();
+  void rest(uint64_t group_number);
   void close();
 
   // writer_schema.cpp: schema changes wait for the rows of the write-behind buffer, and the requests behind them too.
@@ -86,7 +90,7 @@ struct writer_state {
   static inline const char* name = "writer";
 };
 
-/// The behavior of a database's writer. Spawn it detached: it blocks in SQLite.
+/// The behavior of a database's writer. It blocks in SQLite: spawn it where that keeps no other actor waiting.
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
                                    std::shared_ptr<writer_parts> parts);
 

@@ -22,6 +22,8 @@ using cancel_atom = caf::atom_constant<caf::atom("cancel")>;
 using drain_atom = caf::atom_constant<caf::atom("drain")>;
 using running_atom = caf::atom_constant<caf::atom("running")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
+using find_atom = caf::atom_constant<caf::atom("find")>;
+using rest_atom = caf::atom_constant<caf::atom("rest")>;
 using quiesce_atom = caf::atom_constant<caf::atom("quiesce")>;
 using resume_atom = caf::atom_constant<caf::atom("resume")>;
 
@@ -39,6 +41,9 @@ using writer_actor = caf::typed_actor<
   caf::reacts_to<caf::tick_atom>,
   // Tidies up (truncates the WAL, prunes old keys) unless a write came after the group with this number.
   caf::reacts_to<caf::idle_atom, uint64_t>,
+  // Closes the file, which the next write opens again, unless a write came after the group with this number. Of a file
+  // that is not open, removes what readers left; they send this with 0.
+  caf::reacts_to<rest_atom, uint64_t>,
   // Looks whether a foreign process has committed; counts and audits it.
   caf::reacts_to<verify_atom>,
   // Commits what is queued, checkpoints and ends; answers when the file is closed.
@@ -48,7 +53,9 @@ using writer_actor = caf::typed_actor<
 using reader_actor = caf::typed_actor<
   // Answers with the rows and with what the statement reads, or with the error. Sent without awaiting the answer, which
   // comes as a message of its own.
-  caf::replies_to<run_read>::with<read_done>>;
+  caf::replies_to<run_read>::with<read_done>,
+  // Closes its connection, which the next query opens again, unless it was used lately; it sends this to itself.
+  caf::reacts_to<rest_atom>>;
 
 /// Whoever wants to know what is committed; see `database::listen`.
 using invalidation_listener = caf::typed_actor<
@@ -140,15 +147,17 @@ using deadline_watch_actor = caf::typed_actor<
 
 /// Spawns the others, watches them and restarts what fails, one for one.
 using supervisor_actor = caf::typed_actor<
-  // Makes the named database ready: audit reconciled, writer and a reader running.
+  // Makes the named database ready: audit reconciled, writer and a reader running. Its first write makes the file.
   caf::replies_to<caf::open_atom, std::string>::with<caf::ok_atom>,
+  // The same for a database whose file exists; `unknown_database` for any other, which leaves nothing behind.
+  caf::replies_to<find_atom, std::string>::with<caf::ok_atom>,
   // Answers once the actors that every database shares are running.
   caf::replies_to<caf::ping_atom>::with<caf::pong_atom>,
   // Completes the audit of the named database from its ledger, without opening it for requests.
   caf::reacts_to<attach_atom, std::string>,
   // Starts what could not be started at once because it had failed too often.
   caf::reacts_to<caf::tick_atom>,
-  // Adds a reader to the named database's pool, up to the configured number.
+  // Adds a reader to the named database's pool, up to the configured number; starts what could not be started before.
   caf::reacts_to<caf::spawn_atom, std::string>,
   // Ends everything in order: writers drained, audit written, files closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;

@@ -9,7 +9,6 @@
 #include "runtime/sqlite/file_guard.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <thread>
 
 namespace sluice {
@@ -51,15 +50,24 @@ broker_core::broker_core(broker_config cfg, store_root where, store_lock held, s
       x.db = std::move(*canonical);
 }
 
-broker_core::~broker_core() { shutdown(); }
+broker_core::~broker_core() {
+  shutdown();
+  stop_pool();
+}
 
-void broker_core::start(caf::actor_system* in) {
-  spawn(in);
-  // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
-  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
-  complete_audit();
-  // Then the audit has been asked to read every ledger, before anybody can ask what is in it.
-  static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
+caf::error broker_core::start(caf::actor_system* in) {
+  try {
+    spawn(in);
+    // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
+    static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
+    complete_audit();
+    // Then the audit has been asked to read every ledger, before anybody can ask what is in it.
+    static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
+  } catch (const std::exception& why) {
+    return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + why.what());
+  }
+  auto why = why_failed();
+  return why ? make_error(*why) : caf::error{};
 }
 
 void broker_core::spawn(caf::actor_system* in) {
@@ -68,6 +76,8 @@ void broker_core::spawn(caf::actor_system* in) {
     own_system = std::make_unique<caf::actor_system>(*own_system_config);
   }
   system = in ? in : own_system.get();
+  if (around.own_threads)
+    make_pool();
   refusals = system->spawn(refuse);
   deadlines = system->spawn(deadline_watch, actors, around.time);
   actors->set(deadlines);
@@ -83,6 +93,7 @@ void broker_core::spawn(caf::actor_system* in) {
   });
   supervisor_parts parts;
   parts.spawn = real_children(*this);
+  parts.find = [this](const std::string& db, bool must_exist) { return find(db, must_exist); };
   parts.may_open = [this](const std::string& db) { return claim_folder_of(db); };
   parts.actors = actors;
   parts.time = &time;
@@ -90,7 +101,13 @@ void broker_core::spawn(caf::actor_system* in) {
   parts.readers_per_database = config.readers;
   parts.restart_limit = config.restart_limit;
   parts.restart_window = config.restart_window;
-  actors->set(system->spawn(supervisor, std::move(parts)));
+  auto supervisor = spawn_supervisor(*this, std::move(parts));
+  actors->set(supervisor);
+  caf::actor_cast<caf::strong_actor_ptr>(supervisor)->get()->attach_functor(
+    [this](const caf::error& why) {
+      if (why)
+        supervisor_ended();
+    });
 }
 
 bool broker_core::begin_to_close() {
@@ -102,6 +119,9 @@ caf::error broker_core::shutdown() {
   if (!begin_to_close())
     return {};
   auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
+  // Without a supervisor the others were only told to end. Their connections have to be closed first.
+  if (why_failed())
+    stop_pool();
   leave();
   return closed ? caf::error{} : std::move(closed.error());
 }
@@ -113,6 +133,7 @@ void broker_core::leave() {
   log->abandon();
   remove_leftovers();
   forget_actors();
+  stop_pool();
 }
 
 void broker_core::abandon() {
@@ -120,12 +141,15 @@ void broker_core::abandon() {
   log->close();
   log->abandon();
   forget_actors();
+  stop_pool();
 }
 
 void broker_core::forget_actors() {
   // The actors know each other through the directory; forgetting them lets them go.
-  caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
-  caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
+  if (refusals)
+    caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
+  if (deadlines)
+    caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();
   std::lock_guard guard{mutex_};
@@ -241,12 +265,13 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
   return start(system, std::move(config), std::move(*root), std::move(*lock));
 }
 
-broker broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
+caf::expected<broker> broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
   auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
   for (const auto& text : notices)
     core->log->push(log_level::warning, "files", text);
-  core->start(system);
+  if (auto why = core->start(system))
+    return why;
   return broker{std::move(core)};
 }
 
@@ -280,6 +305,13 @@ caf::expected<database> broker::open_database(const std::string& name) {
   return opened(*canonical);
 }
 
+caf::expected<database> broker::find_database(const std::string& canonical) {
+  auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), find_atom{}, canonical);
+  if (!answer)
+    return answer.error();
+  return opened(canonical);
+}
+
 caf::expected<std::string> broker::resolve(const std::string& name) const { return core_->root.resolve(name); }
 
 database broker::opened(const std::string& canonical) const { return database{core_, core_->actors->slot(canonical)}; }
@@ -292,57 +324,6 @@ caf::expected<audit_page> broker::audit(const audit_query& query) const {
 
 caf::expected<audit_verdict> broker::verify_audit() const {
   return core_->ask<audit_verdict>(core_->actors->audit(), verify_atom{});
-}
-
-broker_status broker::status() const {
-  broker_status x;
-  x.root = core_->root.path().string();
-  for (auto* slot : core_->actors->slots())
-    x.databases.push_back(slot->status(core_->time));
-  core_->hits->describe(x.cache);
-  x.cache.misses = *core_->misses;
-  x.cache.joined = *core_->joined;
-  x.uptime_ms = static_cast<uint64_t>(
-    std::chrono::duration_cast<std::chrono::milliseconds>(core_->time.now() - core_->started).count());
-  x.audit = core_->shown->audit.get();
-  x.buffer = core_->shown->buffer.get().at(core_->time.now());
-  x.log = core_->shown->log.get();
-  core_->log->describe(x.log);
-  x.host_retry = core_->shown->host_retries.snapshot(core_->time);
-  x.slow = core_->shown->slow.slowest();
-  x.slow_warnings = core_->shown->slow.warnings();
-  x.restarts = core_->actors->restarts;
-  return x;
-}
-
-std::vector<running_request> broker::running() const {
-  std::vector<running_request> result;
-  auto now = core_->time.now();
-  for (auto* slot : core_->actors->slots())
-    if (auto route = slot->last_route())
-      route->queue->list_running(slot->name(), now, result);
-  if (auto reads = core_->ask<std::vector<running_request>>(core_->actors->cache(), running_atom{}))
-    std::move(reads->begin(), reads->end(), std::back_inserter(result));
-  std::stable_sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return a.since_ms > b.since_ms; });
-  return result;
-}
-
-void broker::drain() const {
-  constexpr std::chrono::milliseconds drain_time{4'000};
-  auto end = core_->time.now() + drain_time;
-  for (auto* slot : core_->actors->slots())
-    if (auto route = slot->last_route())
-      watch_deadline(*core_->actors, core_->time, slot->name(), route->queue->drain(end));
-  if (auto cache = core_->actors->cache())
-    caf::anon_send(cache, drain_atom{}, static_cast<uint64_t>(drain_time.count()));
-}
-
-bool broker::cancel_write(const std::string& request_id, const std::function<bool(const ticket&)>& may_cancel) const {
-  auto found = false;
-  for (auto* slot : core_->actors->slots())
-    if (auto route = slot->last_route())
-      found |= route->queue->cancel(request_id, may_cancel);
-  return found;
 }
 
 logger broker::logs() const { return logger{core_->log}; }
@@ -366,6 +347,10 @@ void broker::reset_retries() const {
 }
 
 void broker::on_warning(std::function<void(std::string_view)> tell) const { core_->on_warning(std::move(tell)); }
+
+std::optional<failure> broker::why_failed() const { return core_->why_failed(); }
+
+void broker::on_failure(std::function<void(const failure&)> tell) const { core_->on_failure(std::move(tell)); }
 
 const broker_config& broker::config() const noexcept { return core_->config; }
 

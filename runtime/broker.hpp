@@ -136,6 +136,15 @@ public:
     return self->request(actors().supervisor(), caf::infinite, caf::open_atom_v, canonical);
   }
 
+  /// As `open_database`, for a request that makes no file: `errc::unknown_database` for a database whose file does not
+  /// exist, without an actor or an entry in the status for it. Use it where clients choose the names.
+  template <class Self> auto find_database(Self* self, const std::string& canonical) const {
+    return self->request(actors().supervisor(), caf::infinite, find_atom{}, canonical);
+  }
+
+  /// The same for plain threads. @param canonical what `resolve` answered
+  caf::expected<database> find_database(const std::string& canonical);
+
   /// The front door to a database that has been opened. @param canonical what `resolve` answered
   database opened(const std::string& canonical) const;
 
@@ -170,6 +179,14 @@ public:
   /// broker.
   void on_warning(std::function<void(std::string_view)> tell) const;
 
+  /// Why this broker serves nothing any more though nobody has shut it down, else nothing: its supervisor has ended, and
+  /// every request is refused as `unavailable`. Close it and open another one.
+  std::optional<failure> why_failed() const;
+
+  /// From now on `tell` is called once, by a thread of the broker, when that happens; at once if it has happened. It must
+  /// not call the broker.
+  void on_failure(std::function<void(const failure&)> tell) const;
+
   /// How it stands; without what is running.
   broker_status status() const;
 
@@ -203,7 +220,7 @@ public:
 
 private:
   static caf::expected<broker> lead(caf::actor_system* system, broker_config config);
-  static broker start(caf::actor_system* system, broker_config config, store_root root, store_lock lock);
+  static caf::expected<broker> start(caf::actor_system* system, broker_config config, store_root root, store_lock lock);
 
   std::shared_ptr<broker_core> core_;
 };

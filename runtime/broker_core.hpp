@@ -6,6 +6,7 @@
 #include "actors/observations.hpp"
 #include "messages/refusal.hpp"
 #include "runtime/answer_budget.hpp"
+#include "runtime/blocking_pool.hpp"
 #include "runtime/config.hpp"
 #include "runtime/file_registry.hpp"
 #include "runtime/machine_clock.hpp"
@@ -35,7 +36,7 @@ class file_guard;
 /// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
 struct surroundings {
   std::shared_ptr<const clock> time = std::make_shared<machine_clock>();
-  /// Whether actors that block have threads of their own, which the scheduler does not know.
+  /// Whether actors that block run on a pool of threads of their own, which the scheduler does not know.
   bool own_threads = true;
   /// Where each actor's random numbers begin; called by one thread at a time.
   std::function<uint64_t()> seed = random_seed;
@@ -53,6 +54,8 @@ struct broker_core {
   std::unique_ptr<caf::actor_system_config> own_system_config;
   std::unique_ptr<caf::actor_system> own_system;
   caf::actor_system* system = nullptr;
+  /// Null when actors that block have no threads of their own.
+  std::shared_ptr<blocking_pool> pool;
 
   std::shared_ptr<directory> actors = std::make_shared<directory>();
   std::shared_ptr<hit_table> hits;
@@ -75,7 +78,8 @@ struct broker_core {
 
   /// Spawns the actors in `in`, or in a system of its own when null. Waits until they are there, and until the audit has
   /// been asked to read the ledgers: what is listed of it then includes what a killed broker left in these alone.
-  void start(caf::actor_system* in);
+  /// `errc::unavailable` when the system allows no threads or memory for that.
+  caf::error start(caf::actor_system* in);
 
   /// Ends the actors in order. Nothing, or what was lost by it, the first time. Idempotent, thread-safe.
   caf::error shutdown();
@@ -95,6 +99,17 @@ struct broker_core {
 
   /// What the connections to a database share; made on first use. Thread-safe.
   std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
+
+  /// Why there is no database of this name, else nothing: `errc::unknown_database` when its file is not there and
+  /// `must_exist`, or the folder that it would be made in is not there. @param canonical what `resolve` answered
+  caf::error find(const std::string& canonical, bool must_exist) const;
+
+  /// Why this broker serves nothing any more though it was not shut down, else nothing: its supervisor has ended.
+  /// Thread-safe.
+  std::optional<failure> why_failed() const;
+
+  /// Called once, from any thread, when that happens.
+  void on_failure(std::function<void(const failure&)> tell);
 
   /// `store_root::resolve` for those who ask often. Only names that are their own canonical name are remembered: a link
   /// may lead elsewhere the next time. `unavailable` for another one when the store is not ours any more. Thread-safe.
@@ -144,11 +159,15 @@ struct broker_core {
 
 private:
   bool begin_to_close();
+  void make_pool();
+  void stop_pool();
+  void supervisor_ended();
+  void end_children();
   void forget_actors();
   // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
   void remove_leftovers();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
   std::unordered_set<std::string> resolved_;
   // Of the folders below the root.
@@ -161,6 +180,8 @@ private:
   std::vector<std::string> audited_;
   std::mutex warning_mutex_;
   std::function<void(std::string_view)> on_warning_;
+  std::optional<failure> failure_;
+  std::function<void(const failure&)> on_failure_;
 };
 
 } // namespace sluice

@@ -43,6 +43,20 @@ void broker_core::remove_leftovers() {
   }
 }
 
+caf::error broker_core::find(const std::string& canonical, bool must_exist) const {
+  auto path = root.path_of(canonical);
+  std::error_code failed;
+  // What cannot be looked up is for the connection to refuse, which knows why.
+  if (std::filesystem::symlink_status(path, failed).type() != std::filesystem::file_type::not_found)
+    return {};
+  auto name = "'" + path.filename().string() + "' ";
+  if (must_exist)
+    return make_error(errc::unknown_database, name + "does not exist");
+  if (std::filesystem::is_directory(path.parent_path(), failed))
+    return {};
+  return make_error(errc::unknown_database, name + "cannot be created: its folder does not exist");
+}
+
 std::shared_ptr<file_registry> broker_core::registry() {
   std::lock_guard guard{mutex_};
   if (!registry_)

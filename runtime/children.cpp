@@ -6,6 +6,7 @@
 #include "actors/log.hpp"
 #include "actors/reader.hpp"
 #include "actors/writer.hpp"
+#include "runtime/pooled_actor.hpp"
 #include "runtime/sqlite/audit_mending.hpp"
 #include "runtime/sqlite/buffer_store.hpp"
 #include "runtime/sqlite/journal_recovery.hpp"
@@ -23,9 +24,10 @@ namespace sluice {
 namespace {
 
 // An actor that blocks in SQLite, or in a file.
-template <class Behavior, class... Parts> auto spawn_blocking(broker_core& core, Behavior behavior, Parts&&... parts) {
-  return core.around.own_threads ? core.system->spawn<caf::detached>(behavior, std::forward<Parts>(parts)...)
-                                 : core.system->spawn(behavior, std::forward<Parts>(parts)...);
+template <class Behavior, class... Parts>
+auto spawn_blocking(broker_core& core, blocking_work kind, Behavior behavior, Parts&&... parts) {
+  return core.pool ? spawn_pooled(*core.system, core.pool, kind, behavior, std::forward<Parts>(parts)...)
+                   : core.system->spawn(behavior, std::forward<Parts>(parts)...);
 }
 
 retry_policy pauses_of(const broker_config& cfg) {
@@ -40,6 +42,7 @@ writer_settings settings_of(const broker_config& cfg) {
   x.group.retry = pauses_of(cfg);
   x.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
   x.idle_after = cfg.idle_after;
+  x.close_idle_after = cfg.close_idle_after;
   return x;
 }
 
@@ -64,7 +67,7 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
     core.warn(text);
   };
   parts->shown = core.shown;
-  return spawn_blocking(core, writer, std::move(parts));
+  return spawn_blocking(core, blocking_work::write, writer, std::move(parts));
 }
 
 void note_recovery(broker_core& core, const std::string& db) {
@@ -96,7 +99,12 @@ reader_actor spawn_reader(broker_core& core, database_slot& slot) {
                                          core.files_of(slot.name()), core.answers);
   parts->time = &core.time;
   parts->shown = core.shown;
-  return spawn_blocking(core, reader, std::move(parts));
+  parts->close_idle_after = core.config.close_idle_after;
+  parts->rested = [&slot] {
+    if (auto route = slot.last_route(); route && route->writer)
+      caf::anon_send(route->writer, rest_atom{}, uint64_t{0});
+  };
+  return spawn_blocking(core, blocking_work::read, reader, std::move(parts));
 }
 
 cache_actor spawn_cache(broker_core& core) {
@@ -123,7 +131,7 @@ audit_actor spawn_audit(broker_core& core) {
   auto open = [&core, report] {
     return sqlite::open_mended_audit_store(core.root, core.config, core.time, core.registry(), report);
   };
-  return spawn_blocking(core, audit, audit_store_opener{open}, core.shown);
+  return spawn_blocking(core, blocking_work::service, audit, audit_store_opener{open}, core.shown);
 }
 
 buffer_actor spawn_buffer(broker_core& core) {
@@ -148,7 +156,7 @@ buffer_actor spawn_buffer(broker_core& core) {
     core.warn(text);
   };
   // Without a journal it does not wait for the disk, but for a row that is set aside.
-  return config.buffer_journal ? spawn_blocking(core, buffer, std::move(parts))
+  return config.buffer_journal ? spawn_blocking(core, blocking_work::service, buffer, std::move(parts))
                                : core.system->spawn(buffer, std::move(parts));
 }
 
@@ -162,7 +170,7 @@ log_actor spawn_log(broker_core& core) {
   parts->shown = core.shown;
   parts->time = &core.time;
   parts->retention = core.config.log_retention;
-  return spawn_blocking(core, log, std::move(parts));
+  return spawn_blocking(core, blocking_work::service, log, std::move(parts));
 }
 
 } // namespace
@@ -180,6 +188,10 @@ child_factories real_children(broker_core& core) {
   result.prepare = [&core](const std::string& db) { prepare(core, db); };
   result.log = [&core] { return spawn_log(core); };
   return result;
+}
+
+supervisor_actor spawn_supervisor(broker_core& core, supervisor_parts parts) {
+  return spawn_blocking(core, blocking_work::service, supervisor, std::move(parts));
 }
 
 } // namespace sluice

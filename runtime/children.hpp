@@ -8,4 +8,7 @@ namespace sluice {
 /// Factories that spawn the actors on the files of `core`'s store. The core outlives what they spawn.
 child_factories real_children(broker_core& core);
 
+/// The supervisor, which looks at files before it starts the actors of a database.
+supervisor_actor spawn_supervisor(broker_core& core, supervisor_parts parts);
+
 } // namespace sluice

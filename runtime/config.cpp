@@ -94,6 +94,8 @@ constexpr std::array settings{
           "Size of the write-ahead log at which it is moved into the database file."},
   setting{"idle_after_ms", &config::idle_after, 10, day_ms,
           "Time without a write after which the write-ahead log is emptied and old keys are dropped."},
+  setting{"close_idle_after_ms", &config::close_idle_after, 0, day_ms,
+          "Time without a request after which the files of a database are closed, until the next request; 0 means never."},
   setting{"retry_attempts", &config::retry_attempts, 0, 100,
           "Pauses that grow, of a request that waits for a lock of a foreign process; later ones stay as they are. It waits "
           "until its deadline; with 0, not at all."},
@@ -147,6 +149,9 @@ constexpr std::array settings{
           "Time of being executed after which a request is warned about."},
   setting{"scheduler_threads", &config::scheduler_threads, 0, 256,
           "Scheduler threads of a broker with an actor system of its own; 0 means one per core, at least 2."},
+  setting{"blocking_threads", &config::blocking_threads, 0, 1'024,
+          "Threads that run the writers and readers of all databases, made on demand; 0 means four per core, at least "
+          "16; 1 to 3 count as 4."},
 };
 // clang-format on
 

@@ -72,6 +72,8 @@ struct broker_config {
   uint64_t max_sqlite_bytes = 1ULL << 30;
   uint64_t checkpoint_wal_bytes = 4ULL << 20;
   std::chrono::milliseconds idle_after{1'000};
+  /// Time without a request after which the files of a database are closed, until the next one; 0 means never.
+  std::chrono::milliseconds close_idle_after{300'000};
 
   uint64_t retry_attempts = 3;
   std::chrono::milliseconds retry_base{100};
@@ -121,6 +123,8 @@ struct broker_config {
 
   /// Scheduler threads of a broker that brings its own actor system; 0 means one per core, at least 2.
   uint64_t scheduler_threads = 0;
+  /// Threads that run the writers and readers of all databases; 0 means four per core, at least 16.
+  uint64_t blocking_threads = 0;
 };
 
 /// Defaults, then `ROOT/sluice.toml` if there is one, then the environment. `errc::invalid_request` names the key, the

@@ -21,7 +21,7 @@ int run(const cancel_options& options) {
   auto store = connect_to_broker(options.names.size() > 1 ? options.names.front() : ".");
   if (!store)
     return fail(store.error(), options.json);
-  auto answer = (*store)->call("cancel", {{"request_id", request_id}, {"agent", agent_name({})}});
+  auto answer = (*store)->call("cancel", {{"request_id", request_id}, {"agent", agent_name({})}, {"as_operator", true}});
   if (!answer)
     return fail(answer.error(), options.json);
   auto cancelled = answer->value("cancelled", false);

@@ -114,6 +114,15 @@ private:
   std::string reason_;
 };
 
+// The front door needs threads, which the system may refuse.
+caf::expected<std::unique_ptr<front_door>> open_door(broker& leader, front_door_options shape) {
+  try {
+    return front_door::open(leader, std::move(shape));
+  } catch (const std::exception& why) {
+    return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + why.what());
+  }
+}
+
 // An exception ends the process at once, and with it the lock: half a broker could not even be taken down.
 caf::expected<std::string> serve(serve_options& options, const serve_hooks& hooks) noexcept {
   auto config = load_config(options.root);
@@ -137,7 +146,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   shape.transient = options.transient || options.idle_s > 0;
   shape.http = options.http;
   shape.stop_wanted = [&stop](std::string_view reason) { stop.set(reason); };
-  auto door = front_door::open(*leader, shape);
+  auto door = open_door(*leader, shape);
   if (!door)
     return std::move(door.error());
   if (hooks.leads)
@@ -151,6 +160,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
       serve_stdio(options.root, note);
       stop.set("end of stdin");
     }};
+  leader->on_failure([&stop](const failure& why) { stop.set(why.message); });
   auto reason = stop.wait();
   log_info("stopping: " + reason);
   if (hooks.stops)
@@ -158,11 +168,14 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   (*door)->stop();
   auto leads = leader->still_leads();
   auto lost = leader->shutdown();
+  auto failed = leader->why_failed();
   // Where the folder was deleted or moved, nothing could be kept in it, and nobody expects that.
   if (lost && !leads) {
     log_warning(describe(lost).message);
     lost = {};
   }
+  if (failed)
+    lost = make_error(*failed);
   log_info("stopped");
   // Reading stdin cannot be interrupted, but it is no reason to stay.
   if (talk.joinable() && reason != "end of stdin")

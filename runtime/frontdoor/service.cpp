@@ -59,7 +59,7 @@ std::unique_ptr<rpc::port> service::open_port(client_link link) {
   return std::make_unique<service_port>(*this, std::move(link));
 }
 
-void service::with_database(const std::string& name, with_opened then) {
+void service::with_database(const std::string& name, file_use use, with_opened then) {
   if (const auto* known = databases_.find(name))
     return then(*known);
   auto canonical = leader_.resolve(name);
@@ -75,23 +75,29 @@ void service::with_database(const std::string& name, with_opened then) {
   if (const auto* known = databases_.find(*canonical))
     return then(*known);
   // Requests that come meanwhile go on in their order.
-  auto& waiting = opening_[name];
+  // A read behind a write that makes the file waits for that.
+  if (opening_.contains({name, file_use::may_make}))
+    use = file_use::may_make;
+  opening key{name, use};
+  auto& waiting = opening_[key];
   waiting.push_back(std::move(then));
   if (waiting.size() > 1)
     return;
-  leader_.open_database(&actor_, *canonical)
-    .then(
-      [this, name, canonical = *canonical](caf::ok_atom) {
-        auto db = leader_.opened(canonical);
-        databases_.keep(db);
-        opened(name, db);
-      },
-      [this, name](caf::error& why) { opened(name, std::move(why)); });
+  auto done = [this, key, canonical = *canonical](caf::ok_atom) {
+    auto db = leader_.opened(canonical);
+    databases_.keep(db);
+    opened(key, db);
+  };
+  auto fail = [this, key](caf::error& why) { opened(key, std::move(why)); };
+  if (use == file_use::may_make)
+    leader_.open_database(&actor_, *canonical).then(done, fail);
+  else
+    leader_.find_database(&actor_, *canonical).then(done, fail);
 }
 
-void service::opened(const std::string& name, const caf::expected<database>& db) {
-  auto waiting = std::move(opening_[name]);
-  opening_.erase(name);
+void service::opened(const opening& x, const caf::expected<database>& db) {
+  auto waiting = std::move(opening_[x]);
+  opening_.erase(x);
   for (auto& then : waiting)
     then(db);
 }
@@ -142,6 +148,8 @@ void service::look_at_health(std::function<void(health_check::result)> done) {
   in_background(
     files_,
     [this]() -> std::optional<std::string> {
+      if (auto why = leader_.why_failed())
+        return why->message;
       for (const auto& db : leader_.status().databases)
         if (db.quarantined)
           return "the database " + db.name + " is in quarantine";

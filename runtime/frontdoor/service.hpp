@@ -18,11 +18,13 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace sluice {
@@ -87,8 +89,11 @@ private:
   }
 
   using with_opened = std::function<void(caf::expected<database>)>;
-  void with_database(const std::string& name, with_opened then);
-  void opened(const std::string& name, const caf::expected<database>& db);
+  // Whether a request is for a database whose file exists, or may make it.
+  enum class file_use : uint8_t { must_exist, may_make };
+  using opening = std::pair<std::string, file_use>;
+  void with_database(const std::string& name, file_use use, with_opened then);
+  void opened(const opening& x, const caf::expected<database>& db);
   void gather_for_all();
   void look_at_health(std::function<void(health_check::result)> done);
   void cancel_read(const std::string& request_id, std::function<void(bool)> done);
@@ -110,7 +115,7 @@ private:
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
   opened_databases databases_;
-  std::unordered_map<std::string, std::vector<with_opened>> opening_;
+  std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
   // Who wants to know how the store stands: those for whom it is being gathered are no more among them.
   std::vector<std::function<void(const nlohmann::json&)>> curious_;

@@ -144,7 +144,8 @@ void service_port::write(const json& params, const call_ptr& call) {
   if (const auto* known = owner.databases_.find(request->db))
     return run_write(*known, std::move(*request), call);
   auto name = request->db;
-  owner.with_database(name, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+  using use = service::file_use;
+  owner.with_database(name, use::may_make, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
     if (!pending::refuse_cancelled(call, x))
@@ -172,7 +173,8 @@ void service_port::read(const json& params, const call_ptr& call) {
   if (pending::refuse_cancelled(call, *request))
     return;
   auto name = request->db;
-  owner.with_database(name, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+  using use = service::file_use;
+  owner.with_database(name, use::must_exist, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
     run_read(*db, std::move(x), call);
@@ -191,8 +193,14 @@ void service_port::cancel(const json& params, const call_ptr& call) {
   for (const auto& from : found.connections)
     if (auto port = from.lock())
       port->drop_cancelled();
+  auto may_cancel = [&](const ticket& x) {
+    const auto& peer = call->link->peer;
+    auto is_own_process = peer.pid != 0 && x.what().peer.pid == peer.pid && x.what().peer.uid == peer.uid;
+    return request->as_operator || is_own_process || x.what().agent == call->agent;
+  };
+  auto writes = owner.leader_.cancel_write(request->request_id, may_cancel);
   auto answer = [call](bool cancelled) { call->succeed({{"cancelled", cancelled}}); };
-  auto any = !found.connections.empty();
+  auto any = writes || !found.connections.empty();
   // Reads know each other by their ids alone. Where others have the same, theirs end when their readers look next.
   if (found.others_left || (!any && !request->as_operator))
     return answer(any);
@@ -238,7 +246,8 @@ void service_port::subscribe(const json& params, const call_ptr& call) {
     return call->fail(make_error(errc::invalid_request, "subscribe needs a connection that stays: use the socket"));
   auto name = wish->db;
   call->names.db = name;
-  call->owner.with_database(name, [call, x = std::move(*wish)](caf::expected<database> db) {
+  using use = service::file_use;
+  call->owner.with_database(name, use::must_exist, [call, x = std::move(*wish)](caf::expected<database> db) {
     if (!db)
       return call->fail(db.error());
     auto port = call->port.lock();

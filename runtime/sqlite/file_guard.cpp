@@ -252,9 +252,15 @@ caf::expected<void> file_guard::opened(user& x) {
     tell(file_change::replaced, {});
   }
   expected_ = now.database;
+  is_resting_ = false;
   x.is_open_ = true;
   seen = state_;
   lock.unlock();
+  // The last one that rested may just have given it back.
+  if (auto why = claim(now)) {
+    closed(x);
+    return why;
+  }
   note_files(false, now, seen);
   return caf::unit;
 }

@@ -136,6 +136,21 @@ public:
   void closed(user& x) noexcept;
   bool is_open(const user& x) const noexcept;
 
+  /// Whether another connection of this broker to the database is open, or being opened.
+  bool is_open_elsewhere(const user& x) const noexcept;
+
+  /// Closes the connection of `x`, which is in use, in order, by calling `close`, though the broker goes on. If it was
+  /// the last one, the files are compared when the next one is opened: a commit in between is an external one.
+  void rest(user& x, const std::function<void()>& close);
+  /// The same for a reader that is not in use.
+  void rest(user& x) noexcept;
+
+  /// Lets go of the folder, which is kept open to look the files up faster, until they are looked up again.
+  void let_go() noexcept { at_path_.forget(); }
+
+  /// How many times another program was seen to have committed, as `see_commits` says.
+  uint64_t external_commits() const noexcept;
+
   /// Whether the connection of `x`, which is in use, still leads to the files at the path. Otherwise it is not to be used
   /// any more, but to be closed without a checkpoint; as in `file_change`, the log may have been saved.
   /// With `unsaved` it is kept: it alone has the log, whose content could not be saved yet.
@@ -239,6 +254,8 @@ private:
   std::optional<file_identity> expected_;
   state state_;
   bool compared_with_record_ = false;
+  // Nobody has the database open, but the broker has it noted how it looked when the last one closed it.
+  bool is_resting_ = false;
   std::optional<uint32_t> own_changes_;
   uint64_t external_commits_ = 0;
   bool replaced_ = false;

@@ -1,5 +1,6 @@
 #include "actors/defect.hpp"
 #include "messages/error.hpp"
+#include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 #include "runtime/sqlite/left_log.hpp"
 #include "runtime/sqlite/vfs_file.hpp"
@@ -42,6 +43,13 @@ void file_guard::compare_with_record(const found_files& now) {
   auto is_log_changed = log_bytes > 0
                         && (now.log != record->log || log_bytes != record->log_size
                             || at_path_.log_changed_ns() != record->log_changed_ns);
+  if (is_resting_ && !has_old_log) {
+    if (changed || is_log_changed) {
+      count_external_commit();
+      note_files(true, now, {});
+    }
+    return;
+  }
   if (!has_old_log && !(is_first && record->closed && (changed || is_log_changed)))
     return;
   count_external_commit();
@@ -108,6 +116,47 @@ void file_guard::note_closed() {
   record->closed = true;
   record->log.reset();
   set_.registry->put(set_.name, *record);
+}
+
+bool file_guard::is_open_elsewhere(const user& x) const noexcept {
+  std::lock_guard guard{mutex_};
+  return changing_ || holder_
+         || std::any_of(users_.begin(), users_.end(), [&](const user* u) { return u != &x && (u->is_open_ || u->in_use_); });
+}
+
+uint64_t file_guard::external_commits() const noexcept {
+  std::lock_guard guard{mutex_};
+  return external_commits_;
+}
+
+void file_guard::rest(user& x) noexcept {
+  if (!enter(x))
+    return;
+  if (x.handle())
+    rest(x, [&x] { x.release().reset(); });
+  leave(x);
+}
+
+void file_guard::rest(user& x, const std::function<void()>& close) {
+  // Before the connection goes, which has seen all commits until then. Closing it leaves the database as it is.
+  auto now = at_path_.find();
+  close();
+  std::lock_guard guard{mutex_};
+  x.is_open_ = false;
+  auto is_open = std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->is_open_; });
+  if (is_open || changing_ || holder_)
+    return;
+  known_.reset();
+  own_changes_.reset();
+  // The writer has just emptied the log.
+  if (x.is_writer() && at_path_.log_size() > 0)
+    count_external_commit();
+  now.log = at_path_.find().log;
+  at_path_.forget();
+  note_files(true, now, {});
+  is_resting_ = true;
+  if (set_.claims)
+    set_.claims->release(*this);
 }
 
 // The first commit behind a checkpoint begins the log anew.

@@ -47,6 +47,7 @@ public:
 
   caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
   caf::expected<std::string> explain(const statement& query) override;
+  void rest() noexcept override { files_->rest(*this); }
 
 private:
   sqlite3* handle() const noexcept override { return session_ ? session_->db.handle() : nullptr; }
@@ -122,7 +123,9 @@ caf::expected<void> sqlite_read_store::open() {
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &sqlite_read_store::on_progress, this);
   session_ = std::move(made);
   session_->has_log = !unchanged_ && session_->db.has_log();
-  session_->data_version = data_version(session_->db);
+  // A commit of another program that came while the file was closed does not show in this number.
+  session_->data_version =
+    data_version(session_->db) + (files_->external_commits() == external_commits_ ? 0U : 1U);
   auto known = files_->opened(*this);
   if (!known)
     session_.reset();

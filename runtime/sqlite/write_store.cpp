@@ -263,6 +263,26 @@ caf::expected<std::string> sqlite_write_store::explain(std::span<const statement
   return plan;
 }
 
+bool sqlite_write_store::rest() {
+  if (files_->is_open_elsewhere(*this))
+    return false;
+  if (!is_open()) {
+    if (files_->check_place())
+      remove_leftovers(path_);
+    files_->let_go();
+    return true;
+  }
+  if (!use())
+    return false;
+  auto is_emptied = session_ && checkpoint_in_use(checkpoint_mode::truncate) && session_ && wal_.frames == 0;
+  if (is_emptied) {
+    files_->see_commits(session_->db.handle(), false);
+    files_->rest(*this, [this] { session_.reset(); });
+  }
+  end_use();
+  return is_emptied || !is_open();
+}
+
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
                                               const clock& time, ledger_standing known,
                                               std::shared_ptr<file_guard> files,

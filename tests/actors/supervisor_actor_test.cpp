@@ -62,6 +62,75 @@ TEST_CASE("what the audit knows of a ledger is there for its writer, and grows w
   CHECK(slot.known_ledger().issued == 9);
 }
 
+TEST_CASE("a database that has to exist and does not is refused, and nothing is left of its name") {
+  fixture f;
+  f.find = [](const std::string& db) { return make_error(errc::unknown_database, "'" + db + "' does not exist"); };
+  auto refused = f.find_database("a.db");
+  f.run();
+  CHECK(why(refused).code == errc::unknown_database);
+  CHECK(f.writers == 0);
+  CHECK(f.readers.empty());
+  CHECK(f.prepared.empty());
+  CHECK(f.file.attached.empty());
+  CHECK(f.actors->slots().empty());
+  // A write makes the file, and then it is found.
+  auto opened = f.open("a.db");
+  f.run();
+  CHECK(ok(opened));
+  auto found = f.find_database("a.db");
+  f.run();
+  CHECK(ok(found));
+  CHECK(f.works("a.db"));
+}
+
+TEST_CASE("a writer that cannot be made is an error of the request that needed it, and the next one tries again") {
+  fixture f;
+  f.open("b.db");
+  f.run();
+  f.on_spawn = [](std::string_view kind) {
+    if (kind == "writer")
+      throw std::bad_alloc{};
+  };
+  auto refused = f.open("a.db");
+  f.run();
+  auto told = why(refused);
+  CHECK(told.code == errc::unavailable);
+  CHECK(told.outcome == outcome::not_committed);
+  CHECK(told.retry_after_ms > 0);
+  CHECK(f.works("b.db"));
+  f.on_spawn = [](std::string_view) {};
+  auto opened = f.open("a.db");
+  f.run();
+  CHECK(ok(opened));
+  CHECK(f.works("a.db"));
+}
+
+TEST_CASE("whatever cannot be restarted at once is tried again until it can, and the supervisor lives") {
+  fixture f;
+  f.open("a.db");
+  f.open("b.db");
+  f.run();
+  auto kind = GENERATE(as<std::string>{}, "writer", "reader", "cache", "audit");
+  auto refusals = 0;
+  f.on_spawn = [&](std::string_view x) {
+    if (x == kind && ++refusals <= 3)
+      throw std::runtime_error("no thread can be made");
+  };
+  if (kind == "writer")
+    f.kill(f.writer_of("a.db"));
+  else if (kind == "reader")
+    f.kill(f.readers["a.db"].back());
+  else if (kind == "cache")
+    f.kill(f.actors->cache());
+  else
+    f.kill(f.actors->audit());
+  for (auto i = 0; i < 4; ++i)
+    f.advance(1s);
+  CHECK(refusals == 4);
+  CHECK(f.works("a.db"));
+  CHECK(f.works("b.db"));
+}
+
 TEST_CASE("the audit of a database can be completed without opening it") {
   fixture f;
   f.file.missing["a.db"].resize(2);

@@ -165,7 +165,7 @@ class Scene:
             raise AssertionError(str(x.end()))
         return x
 
-    def as_nobody(self):
+    def as_nobody(self, user=NOBODY):
         """From now on programs run as an ordinary user, whose the store is."""
         if os.geteuid() != 0:
             raise Skipped("only root can become another user")
@@ -175,8 +175,8 @@ class Scene:
         os.mkdir(folder)
         self.program = shutil.copy(SLUICE, os.path.join(folder, "sluice"))
         self.env["SLUICE_PROGRAM"] = self.program
-        os.chown(self.store, NOBODY, NOBODY)
-        self.prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        os.chown(self.store, user, user)
+        self.prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
 
     def info(self):
         """What the leader published, or None."""

@@ -123,6 +123,7 @@ inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log) {
 inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer, told* log) {
   return {
     [](caf::open_atom, const std::string&) { return caf::ok_atom_v; },
+    [](find_atom, const std::string&) { return caf::ok_atom_v; },
     [](caf::ping_atom) { return caf::pong_atom_v; },
     [](attach_atom, const std::string&) {},
     [](caf::tick_atom) {},
@@ -139,6 +140,7 @@ inline writer_actor::behavior_type writer_stub(writer_actor::pointer, told* log)
     [](caf::timeout_atom) {},
     [](caf::tick_atom) {},
     [](caf::idle_atom, uint64_t) {},
+    [](rest_atom, uint64_t) {},
     [log](verify_atom) { ++log->verifies; },
     [](caf::close_atom) { return caf::ok_atom_v; },
   };

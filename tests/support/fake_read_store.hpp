@@ -19,6 +19,7 @@ struct fake_view {
   uint64_t runs = 0;
   bool throws = false;
   uint64_t open_stores = 0;
+  uint64_t rests = 0;
 };
 
 inline std::shared_ptr<const rowset> one_cell(value x) {
@@ -45,6 +46,7 @@ public:
   }
 
   caf::expected<std::string> explain(const statement& query) override { return "PLAN OF " + query.sql.str(); }
+  void rest() noexcept override { ++view_.rests; }
 
 private:
   fake_view& view_;

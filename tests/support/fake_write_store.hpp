@@ -85,6 +85,9 @@ struct fake_disk {
   uint64_t prunes = 0;
   uint64_t wal_bytes = 0;
   uint64_t open_stores = 0;
+  uint64_t rests = 0;
+  /// Whether a reader keeps the file open.
+  bool stays_open = false;
 };
 
 /// A model of a database file behind the writer's port. A statement is one of
@@ -240,6 +243,13 @@ public:
     must(!pending_, "no plan is asked for inside a transaction");
     ++disk_.explained;
     return "PLAN OF " + statements[0].sql.str();
+  }
+
+  bool rest() override {
+    must(!pending_, "no file is closed inside a transaction");
+    ++disk_.rests;
+    open_ = open_ && disk_.stays_open;
+    return !open_;
   }
 
 private:

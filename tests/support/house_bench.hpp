@@ -17,10 +17,15 @@ struct house_bench : actor_bench {
   std::map<std::string, fake_disk> disks;
   fake_audit_file file;
   fake_view view;
+  std::vector<std::string> prepared;
   uint64_t writers = 0;
   uint64_t caches = 0;
   uint64_t audits = 0;
   std::map<std::string, std::vector<reader_actor>> readers;
+  /// What `find` answers for a database whose file has to exist.
+  std::function<caf::error(const std::string&)> find = [](const std::string&) { return caf::error{}; };
+  /// Called before an actor is made.
+  std::function<void(std::string_view kind)> on_spawn = [](std::string_view) {};
   std::shared_ptr<hit_table> hits = std::make_shared<hit_table>(hit_table_settings{});
   std::shared_ptr<observations> shown = std::make_shared<observations>();
   supervisor_actor aut;
@@ -30,7 +35,10 @@ struct house_bench : actor_bench {
     parts.actors = actors;
     parts.time = &time;
     parts.readers_per_database = 2;
+    parts.find = [this](const std::string& db, bool must_exist) { return must_exist ? find(db) : caf::error{}; };
+    parts.spawn.prepare = [this](const std::string& db) { prepared.push_back(db); };
     parts.spawn.writer = [this](database_slot& slot, std::shared_ptr<admission> queue) {
+      on_spawn("writer");
       ++writers;
       auto x = std::make_shared<writer_parts>();
       x->store = std::make_unique<fake_write_store>(disks[slot.name()], time);
@@ -42,6 +50,7 @@ struct house_bench : actor_bench {
       return sys.spawn(writer, x);
     };
     parts.spawn.reader = [this](database_slot& slot) {
+      on_spawn("reader");
       auto x = std::make_shared<reader_parts>();
       x->store = std::make_unique<fake_read_store>(view);
       x->time = &time;
@@ -49,6 +58,7 @@ struct house_bench : actor_bench {
       return readers[slot.name()].emplace_back(sys.spawn(reader, x));
     };
     parts.spawn.cache = [this] {
+      on_spawn("cache");
       ++caches;
       cache_parts x;
       x.hits = hits;
@@ -60,6 +70,7 @@ struct house_bench : actor_bench {
       return sys.spawn(cache, x);
     };
     parts.spawn.audit = [this] {
+      on_spawn("audit");
       ++audits;
       auto open = [this]() -> caf::expected<std::unique_ptr<audit_store>> {
         return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
@@ -86,6 +97,7 @@ struct house_bench : actor_bench {
   }
 
   answer<caf::ok_atom> open(const std::string& db) { return ask<caf::ok_atom>(aut, caf::open_atom_v, db); }
+  answer<caf::ok_atom> find_database(const std::string& db) { return ask<caf::ok_atom>(aut, find_atom{}, db); }
   answer<caf::ok_atom> close() { return ask<caf::ok_atom>(aut, caf::close_atom_v); }
 
   writer_actor writer_of(const std::string& db) { return actors->slot(db).route()->writer; }

@@ -103,12 +103,13 @@ private:
         return *known;
     }
     auto canonical = broker_.resolve(request.db);
-    if (canonical) {
-      auto opened = broker_.open_database(*canonical);
+    auto db = !canonical                   ? caf::expected<database>{std::move(canonical.error())}
+              : type == request_type::read ? broker_.find_database(*canonical)
+                                           : broker_.open_database(*canonical);
+    if (db) {
       std::unique_lock held{mutex_};
-      if (opened)
-        databases_.keep(*opened);
-      return opened;
+      databases_.keep(*db);
+      return db;
     }
     unrecorded_request x;
     x.type = type;
@@ -117,8 +118,8 @@ private:
     x.db = request.db;
     x.request_id = request.request_id;
     x.correlation_id = request.correlation_id;
-    broker_.record(x, to_string(code_of(canonical.error())));
-    return std::move(canonical.error());
+    broker_.record(x, to_string(code_of(db.error())));
+    return db;
   }
 
   void record(const asked_call& x, std::string_view status) const {

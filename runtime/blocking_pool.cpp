@@ -1,0 +1,223 @@
+#include "runtime/blocking_pool.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/resumable.hpp>
+#include <caf/scoped_execution_unit.hpp>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t min_threads = 4;
+constexpr std::chrono::seconds retry_pause{1};
+
+// Messages that an actor handles before the next actor has its turn.
+constexpr size_t messages_per_turn = 256;
+
+blocking_pool_settings checked(blocking_pool_settings x) {
+  x.threads = std::max(x.threads, min_threads);
+  return x;
+}
+
+} // namespace
+
+blocking_pool::blocking_pool(caf::actor_system& system, blocking_pool_settings settings)
+  : system_(system), settings_(checked(std::move(settings))),
+    units_{lane_unit{*this, system, blocking_work::service}, lane_unit{*this, system, blocking_work::write},
+           lane_unit{*this, system, blocking_work::read}} {
+  try {
+    std::lock_guard guard{mutex_};
+    while (workers_.size() < kept_threads)
+      add_worker();
+  } catch (const std::system_error&) {
+    stop();
+    throw;
+  }
+}
+
+blocking_pool::~blocking_pool() { stop(); }
+
+size_t blocking_pool::threads() const {
+  std::lock_guard guard{mutex_};
+  return workers_.size();
+}
+
+void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
+  worker_ptr woken;
+  {
+    std::lock_guard guard{mutex_};
+    if (!is_stopped_) {
+      lane_of(kind).waiting.push_back(std::exchange(job, nullptr));
+      // A thread that is about to look for work takes this, and wakes another one if there is more.
+      if (returning_.load(std::memory_order_relaxed) == 0 && has_room(static_cast<size_t>(kind)))
+        woken = find_worker();
+    }
+  }
+  // Outside the lock, which the woken thread takes first.
+  if (woken)
+    woken->wake.notify_one();
+  if (job)
+    caf::intrusive_ptr_release(job);
+}
+
+// Of the threads there can be, the readers leave two to others, and the writers one.
+bool blocking_pool::has_room(size_t kind) const noexcept {
+  constexpr std::array<size_t, 3> left_to_others{0, 1, 2};
+  auto most = kind == static_cast<size_t>(blocking_work::service) ? service_threads
+                                                                   : settings_.threads - left_to_others[kind];
+  if (is_exhausted_)
+    most = std::min(most, workers_.size() - std::min(workers_.size() - 1, left_to_others[kind]));
+  return lanes_[kind].running < most;
+}
+
+bool blocking_pool::has_work() const noexcept {
+  for (size_t kind = 0; kind < lanes_.size(); ++kind)
+    if (!lanes_[kind].waiting.empty() && has_room(kind))
+      return true;
+  return false;
+}
+
+blocking_pool::task blocking_pool::take() noexcept {
+  for (size_t kind = 0; kind < lanes_.size(); ++kind)
+    if (auto& x = lanes_[kind]; !x.waiting.empty() && has_room(kind)) {
+      task found{x.waiting.front(), static_cast<blocking_work>(kind)};
+      x.waiting.pop_front();
+      ++x.running;
+      return found;
+    }
+  return {};
+}
+
+blocking_pool::worker_ptr blocking_pool::take_idle() noexcept {
+  if (idle_.empty())
+    return nullptr;
+  auto found = std::move(idle_.back());
+  idle_.pop_back();
+  found->is_idle = false;
+  return found;
+}
+
+// One to be woken; null when a new thread, or none, takes the work.
+blocking_pool::worker_ptr blocking_pool::find_worker() {
+  auto found = take_idle();
+  if (!found && !is_stopping_)
+    grow();
+  return found;
+}
+
+void blocking_pool::grow() {
+  if (workers_.size() >= settings_.threads + service_threads)
+    return;
+  auto now = std::chrono::steady_clock::now();
+  if (is_exhausted_ && now < retry_at_)
+    return;
+  for (auto& x : std::exchange(ended_, {}))
+    x.join();
+  try {
+    add_worker();
+    is_exhausted_ = false;
+  } catch (const std::system_error&) {
+    // A thread that is at work takes this up when it is done.
+    is_exhausted_ = true;
+    retry_at_ = now + retry_pause;
+  }
+}
+
+void blocking_pool::add_worker() {
+  auto added = std::make_shared<worker>();
+  workers_.push_back(added);
+  try {
+    added->thread = settings_.make_thread([this, added] { run(added); });
+  } catch (...) {
+    workers_.pop_back();
+    throw;
+  }
+}
+
+void blocking_pool::run(const worker_ptr& self) {
+  caf::scoped_execution_unit context{&system_};
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    auto next = take();
+    if (!next.job) {
+      if (is_stopping_ || !rest(self, lock))
+        return;
+      continue;
+    }
+    auto helper = has_work() ? find_worker() : nullptr;
+    lock.unlock();
+    if (helper)
+      helper->wake.notify_one();
+    auto is_done = next.job->resume(&context, messages_per_turn) != caf::resumable::resume_later;
+    if (is_done)
+      caf::intrusive_ptr_release(next.job);
+    returning_.fetch_add(1, std::memory_order_relaxed);
+    lock.lock();
+    returning_.fetch_sub(1, std::memory_order_relaxed);
+    auto& own = lane_of(next.kind);
+    --own.running;
+    if (!is_done)
+      own.waiting.push_back(next.job);
+  }
+}
+
+// Waits for work; false when this thread has ended.
+bool blocking_pool::rest(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
+  self->is_idle = true;
+  idle_.push_back(self);
+  auto is_woken = [&] { return !self->is_idle; };
+  if (workers_.size() <= kept_threads) {
+    self->wake.wait(lock, is_woken);
+    return true;
+  }
+  if (self->wake.wait_for(lock, settings_.keep_idle, is_woken) || workers_.size() <= kept_threads) {
+    // Too few are left for this one to end: it waits on, without a bound.
+    self->wake.wait(lock, is_woken);
+    return true;
+  }
+  end_worker(self);
+  return false;
+}
+
+void blocking_pool::end_worker(const worker_ptr& self) {
+  std::erase(idle_, self);
+  ended_.push_back(std::move(self->thread));
+  std::erase(workers_, self);
+}
+
+void blocking_pool::stop() {
+  std::vector<worker_ptr> workers;
+  std::vector<std::thread> ended;
+  {
+    std::lock_guard guard{mutex_};
+    if (std::exchange(is_stopping_, true))
+      return;
+    while (auto x = take_idle())
+      workers.push_back(std::move(x));
+    for (auto& x : workers)
+      x->wake.notify_one();
+    workers = workers_;
+    ended.swap(ended_);
+  }
+  for (auto& x : workers)
+    if (x->thread.joinable())
+      x->thread.join();
+  for (auto& x : ended)
+    x.join();
+  std::array<lane, 3> left;
+  {
+    std::lock_guard guard{mutex_};
+    is_stopped_ = true;
+    workers_.clear();
+    std::swap(left, lanes_);
+  }
+  for (auto& x : left)
+    for (auto* job : x.waiting)
+      caf::intrusive_ptr_release(job);
+}
+
+} // namespace sluice

@@ -1,0 +1,147 @@
+"""Many databases, names that do not exist, and a machine that has no more threads to give.
+
+`SLUICE_SOAK=20` makes it the load test: 1,000 databases and 10,000 names that do not exist.
+"""
+
+import os
+import resource
+
+from harness import SOAK, is_equal, is_true, run_tests, wait_until
+from link import Refused
+from rig import is_sanitized, resident_bytes, serve, still_serves
+
+DATABASES = min(1_000, 50 * SOAK)
+NAMES = min(10_000, 500 * SOAK)
+
+
+def threads(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def make_all(link, count):
+    """Makes the databases d0.db and so on, and reads each of them."""
+    for i in range(count):
+        link.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)", idempotency_key=f"make-{i}")
+        is_equal(link.read(f"d{i}.db", "SELECT count(*) FROM t"), [[0]])
+
+
+def test_names_that_do_not_exist_cost_nothing_in_any_method(scene):
+    server, good = serve(scene, env={"SLUICE_BLOCKING_THREADS": "4"})
+    asks = [
+        lambda name: good.refusal("read", db=name, sql="SELECT 1"),
+        lambda name: good.refusal("subscribe", db=name),
+        lambda name: good.refusal("buffer.put", db=name, table="t", operation="upsert", key={"a": 1}, values={"b": 1}),
+        lambda name: good.refusal("buffer.get", db=name, table="t", key={"a": 1}),
+        lambda name: good.refusal("write", db=f"nowhere/{name}", statements=[{"sql": "CREATE TABLE t (a)"}]),
+        lambda name: good.refusal("write", db=f"../{name}", statements=[{"sql": "CREATE TABLE t (a)"}]),
+    ]
+    codes = [x("first.db").code for x in asks]
+    is_equal(codes[:2] + codes[4:5], ["unknown_database"] * 3, str(codes))
+    before = threads(server.pid), descriptors(server.pid), resident_bytes(server.pid)
+    listed = len(good.call("status")["databases"])
+    for i in range(NAMES):
+        is_equal(asks[i % len(asks)](f"no{i}.db").code, codes[i % len(asks)])
+    is_true(threads(server.pid) <= before[0] + 8, f"threads: {before[0]}, now {threads(server.pid)}")
+    is_true(descriptors(server.pid) <= before[1] + 8, f"descriptors: {before[1]}, now {descriptors(server.pid)}")
+    is_equal(len(good.call("status")["databases"]), listed)
+    if not is_sanitized(scene):
+        grown = resident_bytes(server.pid) - before[2]
+        is_true(grown < (16 << 20) + NAMES * 2_000, f"it grew by {grown >> 10} KiB")
+    still_serves(scene, server, good)
+
+
+def test_a_name_that_was_refused_can_be_written_and_then_read(scene):
+    server, good = serve(scene)
+    is_equal(good.refusal("read", db="new.db", sql="SELECT 1").code, "unknown_database")
+    good.write("new.db", "CREATE TABLE t (a INTEGER)")
+    is_equal(good.read("new.db", "SELECT count(*) FROM t"), [[0]])
+    still_serves(scene, server, good)
+
+
+def test_threads_do_not_grow_with_the_databases_and_idle_ones_are_closed(scene):
+    limit = 8
+    # Long enough for all to be open together, short enough to be waited for.
+    server, good = serve(scene, env={"SLUICE_BLOCKING_THREADS": str(limit), "SLUICE_CLOSE_IDLE_AFTER_MS": "1500",
+                                     "SLUICE_IDLE_AFTER_MS": "100"})
+    before = threads(server.pid), descriptors(server.pid)
+    make_all(good, DATABASES)
+    is_true(threads(server.pid) <= before[0] + limit + 4, f"threads: {before[0]}, now {threads(server.pid)}")
+    if not is_sanitized(scene):
+        per_database = (resident_bytes(server.pid)) // DATABASES
+        is_true(per_database < 2 << 20, f"{per_database >> 10} KiB for each database")
+    # The folder's own descriptors may be some more than before.
+    wait_until(lambda: descriptors(server.pid) <= before[1] + 10, "all databases are closed")
+    wait_until(lambda: not [x for x in scene.leftovers() if x.startswith("d")], "no log of a closed database is left")
+    for i in (0, DATABASES // 2, DATABASES - 1):
+        again = good.call("write", db=f"d{i}.db", idempotency_key=f"make-{i}",
+                          statements=[{"sql": "CREATE TABLE t (a INTEGER)"}])
+        is_true(again["replayed"], "a key is known after the rest")
+        is_equal(good.write(f"d{i}.db", "INSERT INTO t VALUES (1)")["commit_seq"], again["commit_seq"] + 1)
+        is_equal(good.read(f"d{i}.db", "SELECT count(*) FROM t"), [[1]])
+    still_serves(scene, server, good)
+
+
+def test_a_subscription_goes_on_while_its_database_is_closed_and_opened_again(scene):
+    server, good = serve(scene, env={"SLUICE_CLOSE_IDLE_AFTER_MS": "200", "SLUICE_IDLE_AFTER_MS": "50"})
+    good.write("a.db", "CREATE TABLE t (a INTEGER)")
+    with scene.connect() as listener:
+        open_files = descriptors(server.pid)
+        listener.call("subscribe", db="a.db")
+        wait_until(lambda: descriptors(server.pid) < open_files, "the database is closed")
+        seq = good.write("a.db", "INSERT INTO t VALUES (1)")["commit_seq"]
+        news = listener.next_news()["params"]
+        is_equal((news["db"], news["commit_seq"]), ("a.db", seq), str(news))
+
+
+def test_where_the_system_gives_no_more_threads_every_request_is_answered(scene):
+    # Nobody else's, since the limit counts all threads of a user.
+    user = 61_000 + os.getpid() % 4_000
+    scene.as_nobody(user)
+    limits = [0]
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NPROC, (limits[0], limits[0]))
+
+    def connect():
+        # As a client of that user.
+        os.seteuid(user)
+        try:
+            return scene.connect()
+        finally:
+            os.seteuid(0)
+
+    server = scene.serve()
+    with connect() as link:
+        link.call("ping")
+        first = threads(server.pid)
+    server.signal(15)
+    server.end()
+    # Not one more than a broker begins with.
+    limits[0] = first
+    server = scene.serve(preexec_fn=limit)
+    with connect() as good:
+        for i in range(30):
+            good.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
+            is_equal(good.read(f"d{i}.db", "SELECT count(*) FROM t"), [[0]])
+        slow = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+        reads = [good.post("read", db=f"d{i}.db", sql=slow, timeout_ms=2_000) for i in range(8)]
+        for i in range(30):
+            good.write(f"d{i}.db", "INSERT INTO t VALUES (1)")
+        refused = 0
+        for x in reads:
+            try:
+                good.answer(x)
+            except Refused as why:
+                refused += why.code == "deadline_exceeded"
+        is_equal(refused, len(reads))
+        is_true(threads(server.pid) <= first, f"{threads(server.pid)} threads")
+    server.signal(15)
+    is_equal(server.end().status, 0)
+
+
+if __name__ == "__main__":
+    run_tests()

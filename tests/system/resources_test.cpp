@@ -1,0 +1,202 @@
+#include "runtime/cli/serve.hpp"
+#include "runtime/frontdoor/service.hpp"
+#include "tests/system/rig.hpp"
+
+#include <caf/all.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+
+// What a broker takes from the machine, what it gives back, and what is left of it when its supervisor has failed.
+namespace sluice::test::resources_test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+const sql_text make_notes{"CREATE TABLE notes (text TEXT NOT NULL)"};
+const sql_text add_note{"INSERT INTO notes (text) VALUES ('a')"};
+const sql_text count_notes{"SELECT count(*) FROM notes"};
+
+size_t threads() {
+  std::filesystem::directory_iterator tasks{"/proc/self/task"};
+  return static_cast<size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+void close_soon(broker_config& config) {
+  config.idle_after = 10ms;
+  config.close_idle_after = 50ms;
+}
+
+void await_closed(const one_database& x) {
+  await([&] { return !std::filesystem::exists(x.file().native() + "-wal"); });
+}
+
+} // namespace
+
+TEST_CASE("a hundred databases take no more threads than a few", "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path(), [](broker_config& x) { x.blocking_threads = 6; });
+  auto before = threads();
+  std::vector<database> all;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(must(host.open_database("d" + std::to_string(i) + ".db")));
+    must(all.back().write("host", make_notes));
+  }
+  std::vector<std::future<caf::expected<write_result>>> writes;
+  std::vector<std::future<caf::expected<read_result>>> reads;
+  for (const auto& db : all) {
+    writes.push_back(db.write_async(write_of("host", {{add_note, {}}})));
+    reads.push_back(db.read_async(read_of("host", count_notes, freshness::fresh)));
+  }
+  for (auto& x : writes)
+    must(answer_of(x));
+  for (auto& x : reads)
+    must(answer_of(x));
+  CHECK(threads() <= before + 6 + 4);
+}
+
+TEST_CASE("a database that nobody uses is closed, and goes on where it was with the next request", "[system]") {
+  one_database x{close_soon};
+  must(x.db.write(write_of("host", {{make_notes, {}}}, "make")));
+  CHECK(x.number("SELECT count(*) FROM notes") == 0);
+  auto rounds = 5;
+  for (auto i = 1; i <= rounds; ++i) {
+    await_closed(x);
+    if (i % 2 == 0)
+      CHECK(x.number("SELECT count(*) FROM notes") == i - 1);
+    must(x.db.write("host", add_note));
+    CHECK(x.number("SELECT count(*) FROM notes") == i);
+  }
+  await_closed(x);
+  auto again = must(x.db.write(write_of("host", {{make_notes, {}}}, "make")));
+  CHECK(again.replayed);
+  auto status = x.db.status();
+  CHECK(status.last_commit_seq == again.commit_seq + static_cast<uint64_t>(rounds));
+  CHECK(status.foreign_commits == 0);
+  CHECK(status.file_events == 0);
+  CHECK(status.restarts == 0);
+  x.require_serving();
+}
+
+TEST_CASE("requests that come while a database is being closed are answered", "[system]") {
+  one_database x{[](broker_config& config) {
+    config.idle_after = 10ms;
+    config.close_idle_after = 1ms;
+  }};
+  must(x.db.write("host", make_notes));
+  constexpr int rounds = 100;
+  // Each comes a little later after the one before, so that some meet the writer or a reader in the middle of closing.
+  for (int i = 0; i < rounds; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds{100 * i});
+    must(x.db.write("host", add_note));
+    CHECK(must(x.db.read(read_of("host", count_notes, freshness::fresh))).rows->at(0, 0) == value{i + 1});
+  }
+  x.require_serving();
+}
+
+TEST_CASE("a kept answer is not given any more when another program has written to a closed database", "[system]") {
+  one_database x{close_soon};
+  must(x.db.write("host", make_notes));
+  await_closed(x);
+  CHECK(x.number("SELECT count(*) FROM notes") == 0);
+  await_closed(x);
+  foreigner{x.file()}.run("INSERT INTO notes (text) VALUES ('b')");
+  CHECK(must(x.db.read(read_of("host", count_notes, freshness::fresh))).rows->at(0, 0) == value{1});
+  CHECK(x.number("SELECT count(*) FROM notes") == 1);
+  await([&] { return x.db.status().foreign_commits == 1; });
+}
+
+TEST_CASE("a name without a file is refused to those who look for it, and is in no status", "[system]") {
+  one_database x;
+  auto before = threads();
+  for (int i = 0; i < 200; ++i)
+    CHECK(refused(x.host.find_database("no" + std::to_string(i) + ".db")).code == errc::unknown_database);
+  CHECK(refused(x.host.open_database("no/such/folder.db")).code == errc::unknown_database);
+  CHECK(x.host.status().databases.size() == 1);
+  CHECK(threads() <= before + 2);
+  must(x.db.write("host", make_notes));
+  CHECK(must(x.host.find_database("app.db")).name() == "app.db");
+}
+
+TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and another one can lead", "[system]") {
+  temp_dir folder;
+  {
+    auto host = open_broker(folder.path());
+    auto db = must(host.open_database("app.db"));
+    must(db.write("host", make_notes));
+    must(db.write("host", add_note));
+    std::promise<failure> told;
+    host.on_failure([&](const failure& why) { told.set_value(why); });
+    CHECK_FALSE(host.why_failed());
+    caf::anon_send_exit(host.actors().supervisor(), caf::exit_reason::kill);
+    auto future = told.get_future();
+    REQUIRE(future.wait_for(1min) == std::future_status::ready);
+    CHECK(future.get().code == errc::unavailable);
+    REQUIRE(host.why_failed());
+    CHECK(refused(db.write("host", add_note)).code == errc::unavailable);
+    CHECK(refused(db.read(read_of("host", count_notes, freshness::fresh))).code == errc::unavailable);
+    CHECK(refused(db.read(read_of("host", count_notes))).code == errc::unavailable);
+    CHECK(refused(host.open_database("other.db")).code == errc::unavailable);
+    CHECK(refused(host.audit({})).code == errc::unavailable);
+    CHECK(refused(host.recent_logs({})).code == errc::unavailable);
+    buffer_put put;
+    put.agent = "host";
+    put.row = {"app.db", "notes", {{"text", value{"a"}}}};
+    CHECK(refused(host.buffer().put(put)).code == errc::unavailable);
+    // One that is told only now hears of it all the same.
+    std::atomic<int> late{0};
+    host.on_failure([&](const failure&) { ++late; });
+    CHECK(late == 1);
+    CHECK(host.shutdown());
+  }
+  auto next = open_broker(folder.path());
+  auto db = must(next.open_database("app.db"));
+  CHECK(must(db.read("host", count_notes)).rows->at(0, 0) == value{1});
+  must(db.write("host", add_note));
+}
+
+TEST_CASE("a broker whose supervisor has failed is not ready", "[system]") {
+  one_database x;
+  boost::asio::io_context loop{1};
+  io_actor_handle actor{x.host.system(), loop};
+  broker_info info;
+  service methods{x.host, info, loop, *actor.get(), [](std::string_view) {}};
+  auto health = [&] {
+    std::optional<std::optional<std::string>> result;
+    methods.check_health([&](std::optional<std::string> why) { result = std::move(why); });
+    while (!result) {
+      loop.restart();
+      loop.run_for(10ms);
+    }
+    return *result;
+  };
+  auto fails = GENERATE(false, true);
+  if (fails) {
+    caf::anon_send_exit(x.host.actors().supervisor(), caf::exit_reason::kill);
+    await([&] { return x.host.why_failed().has_value(); });
+  }
+  auto why = health();
+  CHECK(why.has_value() == fails);
+  if (fails)
+    CHECK_THAT(*why, Catch::Contains("supervisor"));
+}
+
+TEST_CASE("sluice serve ends with an error when the supervisor of its broker has failed", "[system]") {
+  temp_dir folder;
+  CLI::App app;
+  cli::action chosen;
+  cli::serve_hooks hooks;
+  hooks.leads = [](broker& leader) {
+    caf::anon_send_exit(leader.actors().supervisor(), caf::exit_reason::kill);
+  };
+  cli::declare_serve(app, chosen, hooks);
+  app.parse(std::vector<std::string>{folder.path().string()});
+  REQUIRE(chosen);
+  CHECK(chosen() == 1);
+  // The store is free for the next leader.
+  open_broker(folder.path());
+}
+
+} // namespace sluice::test::resources_test
