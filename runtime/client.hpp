@@ -29,11 +29,13 @@ class client {
 public:
   virtual ~client() = default;
 
-  /// Wait for the answer.
+  /// Wait for the answer. When the request's `cancel` is cancelled meanwhile, a read, and a write that has not begun,
+  /// ends with `errc::cancelled`.
   virtual caf::expected<write_result> write(write_request request) = 0;
   virtual caf::expected<read_result> read(read_request request) = 0;
 
-  /// Return at once; any number of calls may be under way. The futures do not block when destroyed.
+  /// Return at once; any number of calls may be under way. The futures do not block when destroyed. Of a request to
+  /// another process nobody looks at `cancel`: give it a `request_id`, and `call` the method `cancel`.
   virtual std::future<caf::expected<write_result>> write_async(write_request request) = 0;
   virtual std::future<caf::expected<read_result>> read_async(read_request request) = 0;
 

@@ -112,6 +112,8 @@ public:
       calls_(link_) {}
 
   caf::expected<write_result> write(write_request request) override {
+    if (request.cancel.possible())
+      return end_when_cancelled(std::move(request), &remote_client::write_async);
     add_key(request);
     auto op = operation_of(request);
     return ask_for<write_result>(op,
@@ -119,6 +121,8 @@ public:
   }
 
   caf::expected<read_result> read(read_request request) override {
+    if (request.cancel.possible())
+      return end_when_cancelled(std::move(request), &remote_client::read_async);
     auto op = operation_of(request);
     return ask_for<read_result>(op, [&](client& here) { return ask_here<read_result>(here, op, std::move(request)); });
   }
@@ -181,6 +185,22 @@ private:
     caf::expected<json> answer;
     std::shared_ptr<client> here;
   };
+
+  // A token calls nobody, so the thread that waits looks at it. The leader knows the request by its id.
+  template <class Result, class Request>
+  caf::expected<Result>
+  end_when_cancelled(Request request, std::future<caf::expected<Result>> (remote_client::*start_request)(Request)) {
+    constexpr milliseconds between_looks{10};
+    if (request.request_id.empty())
+      request.request_id = keys_.next();
+    auto id = request.request_id;
+    auto token = request.cancel;
+    auto answer = (this->*start_request)(std::move(request));
+    while (answer.wait_for(between_looks) != std::future_status::ready)
+      if (token.cancelled())
+        static_cast<void>(call("cancel", {{"request_id", id}}));
+    return answer.get();
+  }
 
   void add_key(write_request& x) {
     if (settings_.add_keys && x.idempotency_key.empty())

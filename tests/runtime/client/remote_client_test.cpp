@@ -172,6 +172,34 @@ TEST_CASE("a method that may change something is not called again when its answe
   CHECK(leader->requests().size() == 1);
 }
 
+TEST_CASE("a blocking request ends when its token is cancelled, by the name that the leader knows it by") {
+  client_rig r;
+  json asked;
+  cancel_token token = cancel_token::make();
+  auto leader = r.lead([&](const json& request, fake_connection& from) {
+    if (request.at("method") == "cancel") {
+      CHECK(request.at("params").at("request_id") == asked.at("params").at("request_id"));
+      from.answer(request, {{"cancelled", true}});
+      from.fail(asked, "cancelled");
+      return;
+    }
+    asked = request;
+    token.cancel();
+  });
+  auto x = r.open();
+  auto read = select();
+  read.cancel = token;
+  auto unread = x->read(read);
+  REQUIRE_FALSE(unread);
+  CHECK(code_of(unread.error()) == errc::cancelled);
+  token = cancel_token::make();
+  auto write = insert();
+  write.cancel = token;
+  write.request_id = "mine";
+  CHECK(why(x->write(write)).code == errc::cancelled);
+  CHECK(asked.at("params").at("request_id") == "mine");
+}
+
 TEST_CASE("silence ends with the deadline and a second of grace, and leaves the outcome unknown") {
   client_rig r;
   auto waiting = GENERATE(true, false);
