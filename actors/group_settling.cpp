@@ -130,6 +130,9 @@ group_commit::settlement group_commit::settle() {
 }
 
 void group_commit::settle_one(entry& x, int64_t ts_us, settlement& into) {
+  // The record says what its client was told.
+  if (x.failed() && x.request.ticket && !x.request.ticket->finish())
+    x.error = x.request.ticket->reason();
   if (x.failed())
     x.error->request_id = x.request.request_id;
   slot_.timings().queue.add(x.began - x.request.received - x.locked_out);

@@ -190,7 +190,7 @@ TEST_CASE("the stores of the broker work on a disk in memory, and their full dis
   CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
   faults.set_room(0);
   must(rig.store->begin());
-  CHECK(failure_of(rig.store->execute(request_of("INSERT INTO t VALUES (zeroblob(100000000))"), no_deadline)).code
+  CHECK(failure_of(rig.store->execute(request_of("INSERT INTO t WITH n(i) AS (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)) SELECT zeroblob(10000000) FROM n"), no_deadline)).code
         == errc::disk_full);
   rig.store->rollback();
   faults.heal();
