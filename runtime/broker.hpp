@@ -190,8 +190,12 @@ public:
   /// How it stands; without what is running.
   broker_status status() const;
 
-  /// What is executed and what waits, oldest first. Asks an actor, and so is not for actors.
-  std::vector<running_request> running() const;
+  /// The writes that are executed and that wait, in no order.
+  std::vector<running_request> running_writes() const;
+
+  /// The reads, likewise. Asks the cache actor and waits for it, so that it is for plain threads; actors ask it
+  /// themselves (`running_atom`).
+  caf::expected<std::vector<running_request>> running_reads() const;
 
   /// Before a shutdown, while answers can still be delivered: what is under way has 4 s left. Then what runs is
   /// interrupted, and what waits is refused (`unavailable`).

@@ -2,9 +2,6 @@
 #include "runtime/broker.hpp"
 #include "runtime/broker_core.hpp"
 
-#include <algorithm>
-#include <iterator>
-
 // What a broker has under way, and how it stands.
 namespace sluice {
 
@@ -29,16 +26,17 @@ broker_status broker::status() const {
   return x;
 }
 
-std::vector<running_request> broker::running() const {
+std::vector<running_request> broker::running_writes() const {
   std::vector<running_request> result;
   auto now = core_->time.now();
   for (auto* slot : core_->actors->slots())
     if (auto route = slot->last_route())
       route->queue->list_running(slot->name(), now, result);
-  if (auto reads = core_->ask<std::vector<running_request>>(core_->actors->cache(), running_atom{}))
-    std::move(reads->begin(), reads->end(), std::back_inserter(result));
-  std::stable_sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return a.since_ms > b.since_ms; });
   return result;
+}
+
+caf::expected<std::vector<running_request>> broker::running_reads() const {
+  return core_->ask<std::vector<running_request>>(core_->actors->cache(), running_atom{});
 }
 
 void broker::drain() const {

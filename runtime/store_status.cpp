@@ -4,6 +4,7 @@
 #include "runtime/sqlite/ledger.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <unistd.h>
 
 namespace sluice {
@@ -68,10 +69,13 @@ std::vector<database_file> find_database_files(const fs::path& root) {
   return result;
 }
 
-store_status gather_status(const broker& leader) {
+store_status gather_status(const broker& leader, std::vector<running_request> reads) {
   store_status x;
   x.broker = leader.status();
-  x.broker.running = leader.running();
+  auto& running = x.broker.running = leader.running_writes();
+  std::move(reads.begin(), reads.end(), std::back_inserter(running));
+  std::stable_sort(running.begin(), running.end(),
+                   [](const running_request& a, const running_request& b) { return a.since_ms > b.since_ms; });
   x.files = find_database_files(x.broker.root);
   x.leader_pid = getpid();
   x.timings = gather_timings(leader);

@@ -120,8 +120,14 @@ void service::describe(std::function<void(const json&)> done) {
 }
 
 void service::gather_for_all() {
+  actor_.request(leader_.actors().cache(), caf::infinite, running_atom{})
+    .then([this](std::vector<running_request>& reads) { gather_with(std::move(reads)); },
+          [this](const caf::error&) { gather_with({}); });
+}
+
+void service::gather_with(std::vector<running_request> reads) {
   in_background(
-    files_, [this] { return as_json(gather_status(leader_)); },
+    files_, [this, reads = std::move(reads)] { return as_json(gather_status(leader_, reads)); },
     [this, asked = std::exchange(curious_, {})](json status) {
       status["leader"] = as_json(self_);
       status["front_door"] = traffic_.report(std::chrono::steady_clock::now());

@@ -45,7 +45,7 @@ struct fixture {
 
 // A request of agent "a" in `queue` that an actor which is none would be answered for.
 struct waiting {
-  waiting(admission& queue, clock::steady deadline, std::string id = {}) {
+  waiting(caf::actor_system& system, admission& queue, clock::steady deadline, std::string id = {}) : self(system) {
     write_request x;
     x.agent = "a";
     x.request_id = std::move(id);
@@ -54,15 +54,16 @@ struct waiting {
     its->answer_to(caf::strong_actor_ptr{self->ctrl()}, caf::make_message_id().response_id());
   }
 
-  static inline caf::actor_system_config config;
-  static inline caf::actor_system* system() {
-    static caf::actor_system x{config};
-    return &x;
-  }
-
-  caf::scoped_actor self{*system()};
+  caf::scoped_actor self;
   admission::verdict got;
   std::shared_ptr<ticket> its;
+};
+
+// Where such actors live.
+struct place {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  admission queue{{}};
 };
 
 } // namespace
@@ -183,20 +184,22 @@ TEST_CASE("a crowd of names that come once does not stay in memory or in the way
 }
 
 TEST_CASE("only a request whose deadline is the earliest has somebody look sooner") {
-  admission queue{{}};
-  waiting first{queue, some_time};
-  waiting later{queue, some_time + 1s};
-  waiting sooner{queue, some_time - 1s};
+  place p;
+  auto& queue = p.queue;
+  waiting first{p.system, queue, some_time};
+  waiting later{p.system, queue, some_time + 1s};
+  waiting sooner{p.system, queue, some_time - 1s};
   CHECK(first.got.expire_at == some_time + admission::grace);
   CHECK(!later.got.expire_at);
   CHECK(sooner.got.expire_at == some_time - 1s + admission::grace);
 }
 
 TEST_CASE("what waits past its deadline is answered once, and what has begun is told that nobody knows") {
-  admission queue{{}};
-  waiting waits{queue, some_time};
-  waiting runs{queue, some_time};
-  waiting has_time{queue, some_time + 1h};
+  place p;
+  auto& queue = p.queue;
+  waiting waits{p.system, queue, some_time};
+  waiting runs{p.system, queue, some_time};
+  waiting has_time{p.system, queue, some_time + 1h};
   CHECK(runs.its->begin());
   CHECK(!queue.expire(some_time));
   auto next = queue.expire(some_time + admission::grace);
@@ -219,8 +222,9 @@ TEST_CASE("what waits past its deadline is answered once, and what has begun is 
 }
 
 TEST_CASE("an answer of the writer that is on time leaves nothing to be answered late") {
-  admission queue{{}};
-  waiting x{queue, some_time};
+  place p;
+  auto& queue = p.queue;
+  waiting x{p.system, queue, some_time};
   CHECK(x.its->begin());
   CHECK(x.its->finish());
   queue.expire(some_time + 1h);
@@ -228,9 +232,10 @@ TEST_CASE("an answer of the writer that is on time leaves nothing to be answered
 }
 
 TEST_CASE("a cancelled request is answered at once while it waits, and interrupted while it runs") {
-  admission queue{{}};
-  waiting waits{queue, some_time, "one"};
-  waiting runs{queue, some_time, "two"};
+  place p;
+  auto& queue = p.queue;
+  waiting waits{p.system, queue, some_time, "one"};
+  waiting runs{p.system, queue, some_time, "two"};
   auto anybody = [](const ticket&) { return true; };
   CHECK(runs.its->begin());
   CHECK(!queue.cancel("three", anybody));
@@ -245,9 +250,10 @@ TEST_CASE("a cancelled request is answered at once while it waits, and interrupt
 }
 
 TEST_CASE("when the broker ends, nothing waits for its own deadline") {
-  admission queue{{}};
-  waiting waits{queue, some_time};
-  waiting runs{queue, some_time};
+  place p;
+  auto& queue = p.queue;
+  waiting waits{p.system, queue, some_time};
+  waiting runs{p.system, queue, some_time};
   CHECK(runs.its->begin());
   auto end = some_time - 30min;
   auto first = queue.drain(end);

@@ -49,7 +49,8 @@ public:
   caf::expected<audit_verdict> verify_audit() override { return broker_.verify_audit(); }
 
   caf::expected<nlohmann::json> status() override {
-    auto x = gather_status(broker_);
+    auto reads = broker_.running_reads();
+    auto x = gather_status(broker_, reads ? std::move(*reads) : std::vector<running_request>{});
     x.in_process = true;
     return as_json(x);
   }
