@@ -14,8 +14,8 @@ constexpr size_t records_per_batch = 256;
 cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_parts parts) {
   self->state.start(std::move(parts));
   self->set_down_handler([self](caf::down_msg& x) {
-    read_desk::outcome out;
-    self->state.desk->reader_lost(x.source, out);
+    read_scheduler::outcome out;
+    self->state.scheduler->reader_lost(x.source, out);
     self->state.follow(std::move(out));
   });
   return {
@@ -25,31 +25,31 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       return promise;
     },
     [self](cancel_atom, const std::string& request_id) {
-      read_desk::outcome out;
-      auto found = self->state.desk->cancel(request_id, out);
+      read_scheduler::outcome out;
+      auto found = self->state.scheduler->cancel(request_id, out);
       self->state.follow(std::move(out));
       return found;
     },
-    [self](running_atom) { return self->state.desk->running(); },
+    [self](running_atom) { return self->state.scheduler->running(); },
     [self](drain_atom, uint64_t milliseconds) {
-      read_desk::outcome out;
-      self->state.desk->drain(std::chrono::milliseconds{milliseconds}, out);
+      read_scheduler::outcome out;
+      self->state.scheduler->drain(std::chrono::milliseconds{milliseconds}, out);
       self->state.follow(std::move(out));
     },
     [self](caf::timeout_atom) {
-      read_desk::outcome out;
-      self->state.desk->expire(out);
+      read_scheduler::outcome out;
+      self->state.scheduler->expire(out);
       self->state.follow(std::move(out));
     },
     [self](read_done& x) {
-      read_desk::outcome out;
+      read_scheduler::outcome out;
       auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);
-      self->state.desk->finished(x.flight, std::move(answer), out);
+      self->state.scheduler->finished(x.flight, std::move(answer), out);
       self->state.follow(std::move(out));
     },
     [self](retry_atom) {
-      read_desk::outcome out;
-      self->state.desk->retry_locked(out);
+      read_scheduler::outcome out;
+      self->state.scheduler->retry_locked(out);
       self->state.follow(std::move(out));
     },
     [self](const invalidation& x) { self->state.invalidate(x); },
@@ -64,7 +64,7 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
 
 void cache_state::start(cache_parts x) {
   parts = std::move(x);
-  desk = std::make_unique<read_desk>(*parts.hits, *parts.time, parts.max_queued, parts.seed, parts.retry,
+  scheduler = std::make_unique<read_scheduler>(*parts.hits, *parts.time, parts.max_queued, parts.seed, parts.retry,
                                      parts.max_readers);
   // A predecessor that failed may have left something half done.
   parts.hits->clear();
@@ -73,16 +73,16 @@ void cache_state::start(cache_parts x) {
 
 void cache_state::read(read_request& request, reply<read_result> to) {
   auto& slot = parts.actors->slot(request.db);
-  read_desk::outcome out;
-  desk->submit(slot, std::move(request), std::move(to), out);
+  read_scheduler::outcome out;
+  scheduler->submit(slot, std::move(request), std::move(to), out);
   follow(std::move(out));
 }
 
 void cache_state::invalidate(const invalidation& x) {
   if (x.everything) {
-    desk->forget_statements();
-    read_desk::outcome out;
-    desk->refuse_if_closed(parts.actors->slot(x.db), out);
+    scheduler->forget_statements();
+    read_scheduler::outcome out;
+    scheduler->refuse_if_closed(parts.actors->slot(x.db), out);
     follow(std::move(out));
   }
   if (!tick_scheduled)
@@ -104,12 +104,12 @@ void cache_state::sweep() {
 
 void cache_state::add_reader(const std::string& db, reader_actor reader) {
   self->monitor(reader);
-  read_desk::outcome out;
-  desk->reader_joined(parts.actors->slot(db), std::move(reader), out);
+  read_scheduler::outcome out;
+  scheduler->reader_joined(parts.actors->slot(db), std::move(reader), out);
   follow(std::move(out));
 }
 
-void cache_state::follow(read_desk::outcome out) {
+void cache_state::follow(read_scheduler::outcome out) {
   for (auto& x : out.dispatches)
     self->send(x.reader, run_read{x.flight, std::move(x.request)});
   for (const auto& db : out.wants_readers)
@@ -126,8 +126,8 @@ void cache_state::follow(read_desk::outcome out) {
     report();
   else if (!records.records.empty())
     schedule_tick();
-  parts.misses->store(desk->misses(), std::memory_order_relaxed);
-  parts.joined->store(desk->joined(), std::memory_order_relaxed);
+  parts.misses->store(scheduler->misses(), std::memory_order_relaxed);
+  parts.joined->store(scheduler->joined(), std::memory_order_relaxed);
   for (auto& x : out.deliveries)
     x.to.deliver(std::move(x.result));
   for (auto& x : out.slow)
@@ -154,8 +154,8 @@ void cache_state::report() {
 }
 
 void cache_state::close() {
-  read_desk::outcome out;
-  desk->abandon(out);
+  read_scheduler::outcome out;
+  scheduler->abandon(out);
   follow(std::move(out));
   sweep();
   report();

@@ -4,7 +4,7 @@
 #include "actors/directory.hpp"
 #include "actors/hit_table.hpp"
 #include "actors/observations.hpp"
-#include "actors/read_desk.hpp"
+#include "actors/read_scheduler.hpp"
 #include "messages/interfaces.hpp"
 
 #include <memory>
@@ -37,7 +37,7 @@ struct cache_state {
   void read(read_request& request, reply<read_result> to);
   void invalidate(const invalidation& x);
   void add_reader(const std::string& db, reader_actor reader);
-  void follow(read_desk::outcome out);
+  void follow(read_scheduler::outcome out);
   void tick();
   void sweep();
   void schedule_tick();
@@ -46,7 +46,7 @@ struct cache_state {
 
   cache_actor::pointer self;
   cache_parts parts;
-  std::unique_ptr<read_desk> desk;
+  std::unique_ptr<read_scheduler> scheduler;
   audit_batch records;
   bool tick_scheduled = false;
   bool sweep_due = false;

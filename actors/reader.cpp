@@ -13,7 +13,7 @@ reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> 
       auto& state = self->state;
       auto promise = self->make_response_promise<read_done>();
       auto done = state.run(x);
-      state.rest_later(self);
+      state.close_idle_later(self);
       if (!state.parts.shown->slow.notable(state.ended - std::min(x.request.received, state.began))) {
         promise.deliver(std::move(done));
         return promise;
@@ -23,7 +23,7 @@ reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> 
       state.note_slow(x, done);
       return promise;
     },
-    [self](rest_atom) { self->state.rest(self); },
+    [self](close_idle_atom) { self->state.close_idle(self); },
   };
 }
 
@@ -40,23 +40,23 @@ read_done reader_state::run(const run_read& x) {
   return result;
 }
 
-void reader_state::rest_later(reader_actor::pointer self) {
-  if (parts.close_idle_after.count() > 0 && !std::exchange(rest_armed, true))
-    self->delayed_send(self, parts.close_idle_after, rest_atom{});
+void reader_state::close_idle_later(reader_actor::pointer self) {
+  if (parts.close_idle_after.count() > 0 && !std::exchange(close_idle_armed, true))
+    self->delayed_send(self, parts.close_idle_after, close_idle_atom{});
 }
 
-void reader_state::rest(reader_actor::pointer self) {
-  rest_armed = false;
+void reader_state::close_idle(reader_actor::pointer self) {
+  close_idle_armed = false;
   // One timer for any number of queries: whether there was one meanwhile is looked at when it is over.
   auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(parts.time->now() - ended);
   if (idle >= parts.close_idle_after) {
-    parts.store->rest();
-    if (parts.rested)
-      parts.rested();
+    parts.store->close_idle();
+    if (parts.on_idle_closed)
+      parts.on_idle_closed();
     return;
   }
-  rest_armed = true;
-  self->delayed_send(self, parts.close_idle_after - idle, rest_atom{});
+  close_idle_armed = true;
+  self->delayed_send(self, parts.close_idle_after - idle, close_idle_atom{});
 }
 
 void reader_state::note_slow(const run_read& x, const read_done& done) {

@@ -19,21 +19,21 @@ struct reader_parts {
   std::chrono::milliseconds close_idle_after{0};
   /// Called when it has been closed, so that the writer removes what a connection that only reads leaves behind. May be
   /// empty.
-  std::function<void()> rested{};
+  std::function<void()> on_idle_closed{};
   std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 
 struct reader_state {
   read_done run(const run_read& x);
   void note_slow(const run_read& x, const read_done& done);
-  void rest_later(reader_actor::pointer self);
-  void rest(reader_actor::pointer self);
+  void close_idle_later(reader_actor::pointer self);
+  void close_idle(reader_actor::pointer self);
 
   reader_parts parts;
   // Of the query that ran last.
   clock::steady began{};
   clock::steady ended{};
-  bool rest_armed = false;
+  bool close_idle_armed = false;
   static inline const char* name = "reader";
 };
 

@@ -131,7 +131,7 @@ public:
   /// readers left; the next `begin` opens it again. False when
   /// it has to stay open: a reader of this broker has a connection, or another program keeps the WAL from being moved.
   /// @pre no transaction is open
-  virtual bool rest() = 0;
+  virtual bool close_idle() = 0;
 };
 
 /// A reader's port: one read-only connection. Used by one thread at a time.
@@ -147,7 +147,7 @@ public:
   virtual caf::expected<std::string> explain(const statement& query) = 0;
 
   /// Closes the connection; the next `run` opens it again.
-  virtual void rest() noexcept = 0;
+  virtual void close_idle() noexcept = 0;
 };
 
 /// What an audit and a ledger know of each other.

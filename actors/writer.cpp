@@ -28,7 +28,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
     },
     [self](caf::tick_atom) { self->state.serve_turns(); },
     [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
-    [self](rest_atom, uint64_t group_number) { self->state.rest(group_number); },
+    [self](close_idle_atom, uint64_t group_number) { self->state.close_idle(group_number); },
     [self](verify_atom) {
       self->state.group->look_for_foreign_commit();
       self->state.settle();
@@ -150,22 +150,22 @@ void writer_state::tidy(uint64_t group_number) {
   }
   truncate_wal();
   parts.slot->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
-  rest_later();
+  close_idle_later();
 }
 
-void writer_state::rest_later() {
+void writer_state::close_idle_later() {
   if (parts.settings.close_idle_after.count() > 0 && parts.store->is_open())
-    self->delayed_send(self, parts.settings.close_idle_after, rest_atom{}, group->number());
+    self->delayed_send(self, parts.settings.close_idle_after, close_idle_atom{}, group->number());
 }
 
 // The writer stays: who sends to it need not know whether its file is open.
-void writer_state::rest(uint64_t group_number) {
+void writer_state::close_idle(uint64_t group_number) {
   if (!group->empty() || (parts.store->is_open() && group_number != group->number()))
     return;
   // Closing cuts the WAL, too.
   commit_window window{parts.slot->versions(), {}, false};
-  if (!parts.store->rest())
-    rest_later();
+  if (!parts.store->close_idle())
+    close_idle_later();
 }
 
 void writer_state::truncate_wal() {

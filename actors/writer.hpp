@@ -54,8 +54,8 @@ struct writer_state {
   void checkpoint_if_grown();
   void tidy(uint64_t group_number);
   void truncate_wal();
-  void rest_later();
-  void rest(uint64_t group_number);
+  void close_idle_later();
+  void close_idle(uint64_t group_number);
   void close();
 
   // writer_schema.cpp: schema changes wait for the rows of the write-behind buffer, and the requests behind them too.

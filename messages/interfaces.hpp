@@ -23,7 +23,7 @@ using drain_atom = caf::atom_constant<caf::atom("drain")>;
 using running_atom = caf::atom_constant<caf::atom("running")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
 using find_atom = caf::atom_constant<caf::atom("find")>;
-using rest_atom = caf::atom_constant<caf::atom("rest")>;
+using close_idle_atom = caf::atom_constant<caf::atom("close_idle")>;
 using quiesce_atom = caf::atom_constant<caf::atom("quiesce")>;
 using resume_atom = caf::atom_constant<caf::atom("resume")>;
 
@@ -43,7 +43,7 @@ using writer_actor = caf::typed_actor<
   caf::reacts_to<caf::idle_atom, uint64_t>,
   // Closes the file, which the next write opens again, unless a write came after the group with this number. Of a file
   // that is not open, removes what readers left; they send this with 0.
-  caf::reacts_to<rest_atom, uint64_t>,
+  caf::reacts_to<close_idle_atom, uint64_t>,
   // Looks whether a foreign process has committed; counts and audits it.
   caf::reacts_to<verify_atom>,
   // Commits what is queued, checkpoints and ends; answers when the file is closed.
@@ -55,7 +55,7 @@ using reader_actor = caf::typed_actor<
   // comes as a message of its own.
   caf::replies_to<run_read>::with<read_done>,
   // Closes its connection, which the next query opens again, unless it was used lately; it sends this to itself.
-  caf::reacts_to<rest_atom>>;
+  caf::reacts_to<close_idle_atom>>;
 
 /// Whoever wants to know what is committed; see `database::listen`.
 using invalidation_listener = caf::typed_actor<

@@ -144,7 +144,7 @@ void blocking_pool::run(const worker_ptr& self) {
   for (;;) {
     auto next = take();
     if (!next.job) {
-      if (is_stopping_ || !rest(self, lock))
+      if (is_stopping_ || !wait_for_work(self, lock))
         return;
       continue;
     }
@@ -166,7 +166,7 @@ void blocking_pool::run(const worker_ptr& self) {
 }
 
 // Waits for work; false when this thread has ended.
-bool blocking_pool::rest(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
+bool blocking_pool::wait_for_work(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
   self->is_idle = true;
   idle_.push_back(self);
   auto is_woken = [&] { return !self->is_idle; };

@@ -109,7 +109,7 @@ private:
   void grow();
   void add_worker();
   void run(const worker_ptr& self);
-  bool rest(const worker_ptr& self, std::unique_lock<std::mutex>& lock);
+  bool wait_for_work(const worker_ptr& self, std::unique_lock<std::mutex>& lock);
   void end_worker(const worker_ptr& self);
 
   caf::actor_system& system_;

@@ -100,9 +100,9 @@ reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   parts->time = &core.time;
   parts->shown = core.shown;
   parts->close_idle_after = core.config.close_idle_after;
-  parts->rested = [&slot] {
+  parts->on_idle_closed = [&slot] {
     if (auto route = slot.last_route(); route && route->writer)
-      caf::anon_send(route->writer, rest_atom{}, uint64_t{0});
+      caf::anon_send(route->writer, close_idle_atom{}, uint64_t{0});
   };
   return spawn_blocking(core, blocking_work::read, reader, std::move(parts));
 }

@@ -114,7 +114,7 @@ uint64_t service::listen(const database& db) {
 }
 
 void service::describe(std::function<void(const json&)> done) {
-  curious_.push_back(std::move(done));
+  awaiting_status_.push_back(std::move(done));
   if (!std::exchange(gathering_, true))
     gather_for_all();
 }
@@ -128,14 +128,14 @@ void service::gather_for_all() {
 void service::gather_with(std::vector<running_request> reads) {
   in_background(
     files_, [this, reads = std::move(reads)] { return as_json(gather_status(leader_, reads)); },
-    [this, asked = std::exchange(curious_, {})](json status) {
+    [this, asked = std::exchange(awaiting_status_, {})](json status) {
       status["leader"] = as_json(self_);
       status["front_door"] = traffic_.report(std::chrono::steady_clock::now());
       status["front_door"]["connections"] = count_connections ? count_connections() : 0;
       status["front_door"]["subscriptions"] = subscriptions_.size();
       for (const auto& done : asked)
         done(status);
-      gathering_ = !curious_.empty();
+      gathering_ = !awaiting_status_.empty();
       if (gathering_)
         gather_for_all();
     });

@@ -119,10 +119,10 @@ private:
   std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
   // Who wants to know how the store stands: those for whom it is being gathered are no more among them.
-  std::vector<std::function<void(const nlohmann::json&)>> curious_;
+  std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;
   bool gathering_ = false;
   // Pages of the audit and the like.
-  turns long_looks_{4};
+  turns lookups_{4};
   subscriptions subscriptions_;
   requests_under_way under_way_;
   request_ids ids_;

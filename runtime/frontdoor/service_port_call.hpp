@@ -153,7 +153,7 @@ struct service_port::pending {
   // the actor, which may have been restarted by then.
   template <class Result, class Whom, class Question>
   static void ask_in_turn(const std::shared_ptr<pending>& self, const Whom& whom, const Question& question) {
-    self->owner.long_looks_.take(
+    self->owner.lookups_.take(
       [port = self->port] { return !port.expired(); },
       [self, whom, question](const std::function<void()>& ended) {
         auto succeeded = [self, ended](const Result& x) {

@@ -256,7 +256,7 @@ caf::expected<void> file_guard::opened(user& x) {
   x.is_open_ = true;
   seen = state_;
   lock.unlock();
-  // The last one that rested may just have given it back.
+  // The last idle one that was closed may just have given it back.
   if (auto why = claim(now)) {
     closed(x);
     return why;

@@ -141,9 +141,9 @@ public:
 
   /// Closes the connection of `x`, which is in use, in order, by calling `close`, though the broker goes on. If it was
   /// the last one, the files are compared when the next one is opened: a commit in between is an external one.
-  void rest(user& x, const std::function<void()>& close);
+  void close_idle(user& x, const std::function<void()>& close);
   /// The same for a reader that is not in use.
-  void rest(user& x) noexcept;
+  void close_idle(user& x) noexcept;
 
   /// Lets go of the folder, which is kept open to look the files up faster, until they are looked up again.
   void let_go() noexcept { at_path_.forget(); }

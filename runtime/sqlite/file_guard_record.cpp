@@ -129,15 +129,15 @@ uint64_t file_guard::external_commits() const noexcept {
   return external_commits_;
 }
 
-void file_guard::rest(user& x) noexcept {
+void file_guard::close_idle(user& x) noexcept {
   if (!enter(x))
     return;
   if (x.handle())
-    rest(x, [&x] { x.release().reset(); });
+    close_idle(x, [&x] { x.release().reset(); });
   leave(x);
 }
 
-void file_guard::rest(user& x, const std::function<void()>& close) {
+void file_guard::close_idle(user& x, const std::function<void()>& close) {
   // Before the connection goes, which has seen all commits until then. Closing it leaves the database as it is.
   auto now = at_path_.find();
   close();

@@ -47,7 +47,7 @@ public:
 
   caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
   caf::expected<std::string> explain(const statement& query) override;
-  void rest() noexcept override { files_->rest(*this); }
+  void close_idle() noexcept override { files_->close_idle(*this); }
 
 private:
   sqlite3* handle() const noexcept override { return session_ ? session_->db.handle() : nullptr; }

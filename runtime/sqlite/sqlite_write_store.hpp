@@ -72,7 +72,7 @@ public:
   std::vector<file_event> take_file_events() override { return files_->take_events(); }
   caf::expected<uint64_t> prune_keys() override;
   caf::expected<std::string> explain(std::span<const statement> statements) override;
-  bool rest() override;
+  bool close_idle() override;
 
 private:
   sqlite3* handle() const noexcept override { return session_ ? session_->db.handle() : nullptr; }

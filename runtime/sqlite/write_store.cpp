@@ -263,7 +263,7 @@ caf::expected<std::string> sqlite_write_store::explain(std::span<const statement
   return plan;
 }
 
-bool sqlite_write_store::rest() {
+bool sqlite_write_store::close_idle() {
   if (files_->is_open_elsewhere(*this))
     return false;
   if (!is_open()) {
@@ -277,7 +277,7 @@ bool sqlite_write_store::rest() {
   auto is_emptied = session_ && checkpoint_in_use(checkpoint_mode::truncate) && session_ && wal_.frames == 0;
   if (is_emptied) {
     files_->see_commits(session_->db.handle(), false);
-    files_->rest(*this, [this] { session_.reset(); });
+    files_->close_idle(*this, [this] { session_.reset(); });
   }
   end_use();
   return is_emptied || !is_open();

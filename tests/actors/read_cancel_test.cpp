@@ -12,8 +12,8 @@ struct bench : read_bench {
   using read_bench::read_bench;
 
   bool cancel(const std::string& id) {
-    read_desk::outcome out;
-    auto found = desk.cancel(id, out);
+    read_scheduler::outcome out;
+    auto found = scheduler.cancel(id, out);
     follow(std::move(out));
     return found;
   }
@@ -162,8 +162,8 @@ TEST_CASE("one id cancels every read that bears it") {
     auto x = a_read("same", sql);
     b.submit(std::move(x));
   }
-  read_desk::outcome out;
-  CHECK(b.desk.cancel("same", out));
+  read_scheduler::outcome out;
+  CHECK(b.scheduler.cancel("same", out));
   CHECK(out.deliveries.size() == 3);
 }
 
@@ -210,15 +210,15 @@ TEST_CASE("a read whose query was interrupted for another caller, who has left, 
   CHECK(b.cell("second") == 7);
 }
 
-TEST_CASE("what runs is interrupted when the desk ends every read, and when it goes") {
+TEST_CASE("what runs is interrupted when the scheduler ends every read, and when it goes") {
   auto b = std::make_unique<bench>();
   b->add_readers();
   b->submit("a", "q");
   auto token = b->running.at(0).request.cancel;
   CHECK(!token.cancelled());
   if (GENERATE(false, true)) {
-    read_desk::outcome out;
-    b->desk.abandon(out);
+    read_scheduler::outcome out;
+    b->scheduler.abandon(out);
     CHECK(out.deliveries.size() == 1);
   } else {
     b.reset();

@@ -12,8 +12,8 @@ struct lock_bench : read_bench {
 
   std::optional<std::chrono::milliseconds> retry_in;
 
-  void run(const std::function<void(read_desk::outcome&)>& what) {
-    read_desk::outcome out;
+  void run(const std::function<void(read_scheduler::outcome&)>& what) {
+    read_scheduler::outcome out;
     what(out);
     if (out.retry_in)
       retry_in = out.retry_in;
@@ -24,13 +24,13 @@ struct lock_bench : read_bench {
     auto flight = running.at(i).flight;
     running.erase(running.begin() + static_cast<ptrdiff_t>(i));
     run([&](auto& out) {
-      desk.finished(flight, make_error(errc::busy, "process 7 (other) holds the lock of this database"), out);
+      scheduler.finished(flight, make_error(errc::busy, "process 7 (other) holds the lock of this database"), out);
     });
   }
 
   void wait() {
     time.advance(*std::exchange(retry_in, std::nullopt));
-    run([&](auto& out) { desk.retry_locked(out); });
+    run([&](auto& out) { scheduler.retry_locked(out); });
   }
 };
 
@@ -98,8 +98,8 @@ TEST_CASE("those who join a read that waits for a lock keep their own time limit
   lock_bench b;
   b.submit(hasty("patient", 5'000ms));
   b.refuse();
-  read_desk::outcome out;
-  b.run([&](auto& o) { b.desk.submit(b.slot, hasty("hasty", 10ms), {}, o); });
+  read_scheduler::outcome out;
+  b.run([&](auto& o) { b.scheduler.submit(b.slot, hasty("hasty", 10ms), {}, o); });
   CHECK(b.running.empty());
   REQUIRE(*b.retry_in <= 11ms);
   b.wait();
@@ -115,7 +115,7 @@ TEST_CASE("a read that waits for a lock can be cancelled, and leaves nothing beh
   lock_bench b;
   b.submit("a", "t");
   b.refuse();
-  b.run([&](auto& out) { CHECK(b.desk.cancel("a", out)); });
+  b.run([&](auto& out) { CHECK(b.scheduler.cancel("a", out)); });
   CHECK(b.why("a").code == errc::cancelled);
   b.wait();
   CHECK(b.running.empty());
@@ -133,7 +133,7 @@ TEST_CASE("reads that wait for a lock are refused when the database is closed or
     b.wait();
   }
   SECTION("the broker") {
-    b.run([&](auto& out) { b.desk.abandon(out); });
+    b.run([&](auto& out) { b.scheduler.abandon(out); });
   }
   CHECK(b.why("a").code == errc::unavailable);
 }

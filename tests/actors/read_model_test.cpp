@@ -73,7 +73,7 @@ private:
       if (pick(4) == 0)
         bench_.hits.sweep(bench_.time.now());
       if (pick(6) == 0)
-        bench_.desk.forget_statements();
+        bench_.scheduler.forget_statements();
     }
   }
 
@@ -197,7 +197,7 @@ private:
 
 public:
   uint64_t hits_ = 0;
-  uint64_t joined() const { return bench_.desk.joined(); }
+  uint64_t joined() const { return bench_.scheduler.joined(); }
 };
 
 } // namespace

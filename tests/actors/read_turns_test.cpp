@@ -20,8 +20,8 @@ struct bench : read_bench {
   }
 
   void expire() {
-    read_desk::outcome out;
-    desk.expire(out);
+    read_scheduler::outcome out;
+    scheduler.expire(out);
     follow(std::move(out));
   }
 
@@ -141,7 +141,7 @@ TEST_CASE("what is under way is listed with its agent, its age and whether it ru
   b.time.advance(70ms);
   b.ask("b", "two");
   b.time.advance(30ms);
-  auto all = b.desk.running();
+  auto all = b.scheduler.running();
   REQUIRE(all.size() == 2);
   auto& one = all[0].agent == "a" ? all[0] : all[1];
   auto& two = all[0].agent == "a" ? all[1] : all[0];

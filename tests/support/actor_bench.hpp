@@ -140,7 +140,7 @@ inline writer_actor::behavior_type writer_stub(writer_actor::pointer, told* log)
     [](caf::timeout_atom) {},
     [](caf::tick_atom) {},
     [](caf::idle_atom, uint64_t) {},
-    [](rest_atom, uint64_t) {},
+    [](close_idle_atom, uint64_t) {},
     [log](verify_atom) { ++log->verifies; },
     [](caf::close_atom) { return caf::ok_atom_v; },
   };

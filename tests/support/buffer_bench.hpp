@@ -94,7 +94,7 @@ inline writer_actor::behavior_type scripted_writer(writer_actor::stateful_pointe
     [](caf::timeout_atom) {},
     [](caf::tick_atom) {},
     [](caf::idle_atom, uint64_t) {},
-    [](rest_atom, uint64_t) {},
+    [](close_idle_atom, uint64_t) {},
     // Answers what is held back.
     [self, db](verify_atom) {
       auto requests = std::exchange(db->held, {});

@@ -19,7 +19,7 @@ struct fake_view {
   uint64_t runs = 0;
   bool throws = false;
   uint64_t open_stores = 0;
-  uint64_t rests = 0;
+  uint64_t idle_closings = 0;
 };
 
 inline std::shared_ptr<const rowset> one_cell(value x) {
@@ -46,7 +46,7 @@ public:
   }
 
   caf::expected<std::string> explain(const statement& query) override { return "PLAN OF " + query.sql.str(); }
-  void rest() noexcept override { ++view_.rests; }
+  void close_idle() noexcept override { ++view_.idle_closings; }
 
 private:
   fake_view& view_;

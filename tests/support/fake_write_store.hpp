@@ -85,7 +85,7 @@ struct fake_disk {
   uint64_t prunes = 0;
   uint64_t wal_bytes = 0;
   uint64_t open_stores = 0;
-  uint64_t rests = 0;
+  uint64_t idle_closings = 0;
   /// Whether a reader keeps the file open.
   bool stays_open = false;
 };
@@ -245,9 +245,9 @@ public:
     return "PLAN OF " + statements[0].sql.str();
   }
 
-  bool rest() override {
+  bool close_idle() override {
     must(!pending_, "no file is closed inside a transaction");
-    ++disk_.rests;
+    ++disk_.idle_closings;
     open_ = open_ && disk_.stays_open;
     return !open_;
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/read_desk.hpp"
+#include "actors/read_scheduler.hpp"
 #include "tests/support/fake_clock.hpp"
 #include "tests/support/fake_read_store.hpp"
 
@@ -31,11 +31,11 @@ inline void commit_to(table_versions& versions, std::vector<std::string> tables,
   window.committed(seq == 0 ? versions.last_commit() + 1 : seq);
 }
 
-/// A `read_desk` and its hit table, with a test in the place of the readers. Reads are told apart by their request id,
+/// A `read_scheduler` and its hit table, with a test in the place of the readers. Reads are told apart by their request id,
 /// answers come from a database with one number per table.
 struct read_bench {
   explicit read_bench(uint64_t max_queued = 100, hit_table_settings settings = {}, uint64_t max_readers = 4)
-    : hits(settings), desk(hits, time, max_queued, 1, {}, max_readers) {
+    : hits(settings), scheduler(hits, time, max_queued, 1, {}, max_readers) {
     slot.open({});
     slot.versions().start_at(10);
   }
@@ -43,15 +43,15 @@ struct read_bench {
   fake_clock time;
   database_slot slot{"app.db"};
   hit_table hits;
-  read_desk desk;
+  read_scheduler scheduler;
 
-  std::vector<read_desk::dispatch> running;
+  std::vector<read_scheduler::dispatch> running;
   std::map<std::string, caf::expected<read_result>> answers;
   std::vector<audit_record> records;
   std::vector<std::string> wants_readers;
   std::vector<std::string> suspects;
 
-  void follow(read_desk::outcome out) {
+  void follow(read_scheduler::outcome out) {
     if (out.deliveries.size() > out.records.size())
       throw std::logic_error("an answer without a record");
     for (size_t i = 0; i < out.deliveries.size(); ++i)
@@ -64,8 +64,8 @@ struct read_bench {
   }
 
   void submit(read_request x) {
-    read_desk::outcome out;
-    desk.submit(slot, std::move(x), {}, out);
+    read_scheduler::outcome out;
+    scheduler.submit(slot, std::move(x), {}, out);
     follow(std::move(out));
   }
   void submit(std::string id, std::string sql, parameters params = {}) {
@@ -74,8 +74,8 @@ struct read_bench {
 
   void add_readers(size_t count = 1) {
     for (size_t i = 0; i < count; ++i) {
-      read_desk::outcome out;
-      desk.reader_joined(slot, {}, out);
+      read_scheduler::outcome out;
+      scheduler.reader_joined(slot, {}, out);
       follow(std::move(out));
     }
   }
@@ -92,8 +92,8 @@ struct read_bench {
   void finish(size_t i, caf::expected<executed_read> answer) {
     auto flight = running.at(i).flight;
     running.erase(running.begin() + static_cast<ptrdiff_t>(i));
-    read_desk::outcome out;
-    desk.finished(flight, std::move(answer), out);
+    read_scheduler::outcome out;
+    scheduler.finished(flight, std::move(answer), out);
     follow(std::move(out));
   }
 

@@ -1,10 +1,4 @@
-#include "runtime/frontdoor/client/channel.hpp"
-
-#include "runtime/frontdoor/client/connect.hpp"
-#include "tests/runtime/client/fake_leader.hpp"
-#include "tests/support/temp_dir.hpp"
-
-#include <catch2/catch.hpp>
+#include "tests/runtime/client/channel_rig.hpp"
 
 #include <algorithm>
 
@@ -13,26 +7,9 @@ namespace sluice::test::channel_bounds_test {
 using namespace std::chrono_literals;
 using fate = channel::fate;
 using nlohmann::json;
-using test::fake_connection;
-using test::fake_leader;
+using rig = channel_rig;
 
 namespace {
-
-channel::time_point in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
-
-struct rig {
-  test::temp_dir dir;
-  std::filesystem::path path = dir / "s";
-
-  std::unique_ptr<channel> open(silence_policy silence = {}) const {
-    auto connection = connect_to(path);
-    REQUIRE(connection);
-    REQUIRE(*connection);
-    return std::make_unique<channel>(std::move(**connection), std::nullopt, std::move(silence));
-  }
-};
-
-void echo(const json& request, fake_connection& from) { from.answer(request, request.at("params")); }
 
 json result_of(const channel::call& x) { return json::parse(x.answer).at("result"); }
 

@@ -2,7 +2,7 @@
 
 #include "runtime/frontdoor/client/election.hpp"
 #include "runtime/frontdoor/client/start_broker.hpp"
-#include "tests/runtime/client/fake_leader.hpp"
+#include "tests/runtime/client/channel_rig.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>
@@ -15,10 +15,6 @@ namespace sluice::test {
 using namespace std::chrono_literals;
 using nlohmann::json;
 namespace fs = std::filesystem;
-
-inline std::chrono::steady_clock::time_point in(std::chrono::milliseconds time) {
-  return std::chrono::steady_clock::now() + time;
-}
 
 struct election_rig {
   temp_dir dir;

@@ -1,4 +1,4 @@
-#include "actors/read_desk.hpp"
+#include "actors/read_scheduler.hpp"
 
 #include <algorithm>
 
@@ -14,10 +14,10 @@ milliseconds milliseconds_until(clock::steady at, clock::steady now) {
 
 } // namespace
 
-void read_desk::lock_refused(uint64_t id, flight& x, failure why, outcome& out) {
+void read_scheduler::lock_refused(uint64_t id, flight& x, failure why, outcome& out) {
   auto& slot = *x.slot;
   auto now = time_.now();
-  desk_of(slot).readers.finished(*x.reader, id);
+  queue_of(slot).readers.finished(*x.reader, id);
   x.reader = nullptr;
   x.started = false;
   x.first_left = false;
@@ -29,7 +29,7 @@ void read_desk::lock_refused(uint64_t id, flight& x, failure why, outcome& out) 
   start_queued(slot, out);
 }
 
-void read_desk::pause(uint64_t id, flight& x, clock::steady now, outcome& out) {
+void read_scheduler::pause(uint64_t id, flight& x, clock::steady now, outcome& out) {
   fail_late(x, now, out);
   if (x.waiters.empty()) {
     take(id);
@@ -47,7 +47,7 @@ void read_desk::pause(uint64_t id, flight& x, clock::steady now, outcome& out) {
   out.retry_in = out.retry_in ? std::min(*out.retry_in, length) : length;
 }
 
-void read_desk::fail_late(flight& x, clock::steady now, outcome& out) {
+void read_scheduler::fail_late(flight& x, clock::steady now, outcome& out) {
   std::erase_if(x.waiters, [&](waiter& w) {
     if (retry_.attempts > 0 && now < end_of(w.request))
       return false;
@@ -62,7 +62,7 @@ void read_desk::fail_late(flight& x, clock::steady now, outcome& out) {
   });
 }
 
-void read_desk::retry_locked(outcome& out) {
+void read_scheduler::retry_locked(outcome& out) {
   auto now = time_.now();
   std::vector<database_slot*> slots;
   for (auto id : std::exchange(paused_, {})) {
@@ -92,7 +92,7 @@ void read_desk::retry_locked(outcome& out) {
 }
 
 // Its own time may be up before the query runs again.
-void read_desk::retry_before(const waiter& x, const flight& other, outcome& out) const {
+void read_scheduler::retry_before(const waiter& x, const flight& other, outcome& out) const {
   if (!other.is_paused)
     return;
   auto left = milliseconds_until(end_of(x.request), time_.now()) + milliseconds{1};

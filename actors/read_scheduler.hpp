@@ -35,7 +35,7 @@ namespace sluice {
 /// over. Meanwhile it needs no reader.
 ///
 /// Owned and called by the cache actor; needs no CAF to be tested, but for handles, which may be empty.
-class read_desk {
+class read_scheduler {
 public:
   /// A query to hand to a reader.
   struct dispatch {
@@ -67,14 +67,14 @@ public:
   };
 
   /// @param max_readers how many readers a database may have
-  read_desk(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed, retry_policy retry = {},
+  read_scheduler(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed, retry_policy retry = {},
             uint64_t max_readers = 4)
     : hits_(hits), time_(time), max_queued_(max_queued), max_readers_(max_readers), retry_(retry),
       backoff_(retry, seed), ids_(seed) {}
-  read_desk(const read_desk&) = delete;
-  read_desk& operator=(const read_desk&) = delete;
+  read_scheduler(const read_scheduler&) = delete;
+  read_scheduler& operator=(const read_scheduler&) = delete;
   /// Interrupts the queries that run, for nobody will hear of their answers.
-  ~read_desk();
+  ~read_scheduler();
 
   /// Takes a read in. Its `limits` are the effective ones: nothing in them is zero.
   void submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out);
@@ -122,8 +122,8 @@ private:
     uint64_t newest_seq = 0;
   };
 
-  struct desk {
-    explicit desk(uint64_t max_readers) : readers(max_readers) {}
+  struct database_queue {
+    explicit database_queue(uint64_t max_readers) : readers(max_readers) {}
 
     reader_pool readers;
     // Flights that wait for a reader; some may be gone. Those that are known to be long wait apart, since there may be no
@@ -173,13 +173,13 @@ private:
 
   clock::steady end_of(const read_request& x) const { return std::min(drained_at_, x.received + x.limits.timeout); }
   bool may_join(const flight& x, const read_request& request) const;
-  desk& desk_of(const database_slot& slot) { return desks_.try_emplace(&slot, max_readers_).first->second; }
+  database_queue& queue_of(const database_slot& slot) { return queues_.try_emplace(&slot, max_readers_).first->second; }
   query_length length_of(const flight& x) const;
   void enqueue(uint64_t id, flight& x);
   void start_queued(database_slot& slot, outcome& out);
-  bool start_next(desk& own, outcome& out);
-  bool start_lengthy(desk& own, outcome& out);
-  void start(desk& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
+  bool start_next(database_queue& own, outcome& out);
+  bool start_lengthy(database_queue& own, outcome& out);
+  void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
   bool drop_if_late(uint64_t id, outcome& out);
   bool took_too_long(uint64_t id, flight& x, const caf::error& why, outcome& out);
   void expire_at(clock::steady at, outcome& out);
@@ -213,7 +213,7 @@ private:
   std::unordered_map<uint64_t, flight> flights_;
   // Joinable flights by the hash of their statement; candidates are compared in full.
   std::unordered_multimap<size_t, uint64_t> joinable_;
-  std::map<const database_slot*, desk> desks_;
+  std::map<const database_slot*, database_queue> queues_;
   clock::steady drained_at_ = clock::steady::max();
   // When `expire` will be called; `max` if nobody has to.
   clock::steady next_expiry_ = clock::steady::max();

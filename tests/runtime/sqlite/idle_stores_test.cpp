@@ -4,7 +4,7 @@
 #include <algorithm>
 
 // Databases whose files are closed while the broker goes on.
-namespace sluice::test::resting_test {
+namespace sluice::test::idle_stores_test {
 
 namespace {
 
@@ -24,8 +24,8 @@ struct rig : lives {
   value count() { return read().result.rows->at(0, 0); }
 
   void close_both() {
-    reader->rest();
-    REQUIRE(writer->rest());
+    reader->close_idle();
+    REQUIRE(writer->close_idle());
     REQUIRE(!writer->is_open());
   }
 
@@ -42,7 +42,7 @@ struct rig : lives {
 
 } // namespace
 
-TEST_CASE("a database that rests has no descriptor and no log, and is opened by the next write or read", "[rest]") {
+TEST_CASE("a database that is closed while idle has no descriptor and no log, and is opened by the next write or read", "[idle]") {
   rig x;
   x.write(*x.writer, "INSERT INTO t VALUES (1)");
   CHECK(x.count() == value{1});
@@ -60,7 +60,7 @@ TEST_CASE("a database that rests has no descriptor and no log, and is opened by 
   CHECK(!x.writer->take_external_commit());
 }
 
-TEST_CASE("commit numbers, epoch and keys go on after a rest", "[rest]") {
+TEST_CASE("commit numbers, epoch and keys go on after a rest", "[idle]") {
   rig x;
   auto request = request_of({statement{"INSERT INTO t VALUES (1)", {}}}, "key");
   auto begun = must(x.writer->begin());
@@ -81,30 +81,30 @@ TEST_CASE("commit numbers, epoch and keys go on after a rest", "[rest]") {
   x.writer->rollback();
 }
 
-TEST_CASE("what a reader leaves beside a database that only it had open is removed by the writer", "[rest]") {
+TEST_CASE("what a reader leaves beside a database that only it had open is removed by the writer", "[idle]") {
   rig x;
   x.close_both();
   CHECK(x.count() == value{0});
-  x.reader->rest();
+  x.reader->close_idle();
   CHECK(fs::exists(x.file.string() + "-wal"));
-  CHECK(x.writer->rest());
+  CHECK(x.writer->close_idle());
   CHECK(!fs::exists(x.file.string() + "-wal"));
   CHECK(!fs::exists(x.file.string() + "-shm"));
   CHECK(x.descriptors() == 0);
   CHECK(!x.read().external_commit);
 }
 
-TEST_CASE("a file that a reader of the broker has open stays open, and so does one with a transaction", "[rest]") {
+TEST_CASE("a file that a reader of the broker has open stays open, and so does one with a transaction", "[idle]") {
   rig x;
   x.count();
-  CHECK(!x.writer->rest());
+  CHECK(!x.writer->close_idle());
   CHECK(x.writer->is_open());
-  x.reader->rest();
-  CHECK(x.writer->rest());
-  CHECK(x.writer->rest());
+  x.reader->close_idle();
+  CHECK(x.writer->close_idle());
+  CHECK(x.writer->close_idle());
 }
 
-TEST_CASE("a commit of another program into a database that rests is noticed when it is opened again", "[rest]") {
+TEST_CASE("a commit of another program into a database that was closed while idle is noticed when it is opened again", "[idle]") {
   rig x;
   x.write(*x.writer, "INSERT INTO t VALUES (1)");
   x.count();
@@ -127,7 +127,7 @@ TEST_CASE("a commit of another program into a database that rests is noticed whe
   CHECK(x.writer->take_file_events().empty());
 }
 
-TEST_CASE("a program that keeps a resting database open, with commits in its log, is noticed, too", "[rest]") {
+TEST_CASE("a program that keeps an idle database open, with commits in its log, is noticed, too", "[idle]") {
   rig x;
   x.count();
   x.close_both();
@@ -139,7 +139,7 @@ TEST_CASE("a program that keeps a resting database open, with commits in its log
   CHECK(answer.result.rows->at(0, 0) == value{1});
 }
 
-TEST_CASE("a database without a log that was only read is noticed to have changed while it rested", "[rest]") {
+TEST_CASE("a database without a log that was only read is noticed to have changed while it was closed", "[idle]") {
   lives x;
   other_program other{x.file};
   other.run("CREATE TABLE t(body)");
@@ -150,15 +150,15 @@ TEST_CASE("a database without a log that was only read is noticed to have change
     return must(reader->run(request, store_rig::generous()));
   };
   CHECK(!read().external_commit);
-  reader->rest();
+  reader->close_idle();
   CHECK(!read().external_commit);
-  reader->rest();
+  reader->close_idle();
   other.run("INSERT INTO t VALUES (1)");
   CHECK(read().external_commit);
   CHECK(!read().external_commit);
 }
 
-TEST_CASE("a file that is put in the place of one that rests is a replaced one", "[rest]") {
+TEST_CASE("a file that is put in the place of one that is closed while idle is a replaced one", "[idle]") {
   rig x;
   x.close_both();
   auto other = x.folder / "other.db";
@@ -171,7 +171,7 @@ TEST_CASE("a file that is put in the place of one that rests is a replaced one",
   CHECK(x.count() == value{3});
 }
 
-TEST_CASE("a database that rests is claimed by nobody, and a broker that has opened it meanwhile has it", "[rest]") {
+TEST_CASE("a database that is closed while idle is claimed by nobody, and a broker that has opened it meanwhile has it", "[idle]") {
   temp_dir folder;
   auto store_of_another_broker = [&] {
     sqlite::file_guard::settings x;
@@ -186,16 +186,16 @@ TEST_CASE("a database that rests is claimed by nobody, and a broker that has ope
   first->rollback();
   auto second = store_of_another_broker();
   CHECK(failure_of(second->begin()).code == errc::busy);
-  CHECK(first->rest());
+  CHECK(first->close_idle());
   must(second->begin());
   second->rollback();
   CHECK(failure_of(first->begin()).code == errc::busy);
-  CHECK(second->rest());
+  CHECK(second->close_idle());
   must(first->begin());
   first->rollback();
 }
 
-TEST_CASE("a broker that is killed while a database rests leaves one that was closed in order", "[rest]") {
+TEST_CASE("a broker that is killed while a database is closed leaves one that was closed in order", "[idle]") {
   rig x;
   x.write(*x.writer, "INSERT INTO t VALUES (1)");
   x.close_both();
@@ -208,4 +208,4 @@ TEST_CASE("a broker that is killed while a database rests leaves one that was cl
   CHECK(after->take_external_commit());
 }
 
-} // namespace sluice::test::resting_test
+} // namespace sluice::test::idle_stores_test

@@ -2,13 +2,13 @@
 
 #include <catch2/catch.hpp>
 
-namespace sluice::test::read_desk_test {
+namespace sluice::test::read_scheduler_test {
 
 using namespace std::chrono_literals;
 
 namespace {
 
-/// Runs the statement once, so that the desk knows what it reads.
+/// Runs the statement once, so that the scheduler knows what it reads.
 void teach(read_bench& b, const std::string& sql, std::vector<std::string> tables, bool deterministic = true) {
   b.submit("teach " + sql, sql);
   b.finish(0, b.answer_of(0, std::move(tables), deterministic));
@@ -27,7 +27,7 @@ TEST_CASE("a read runs on an idle reader, and its answer is kept") {
   CHECK(b.source("a") == read_source::database);
   CHECK(b.answers.at("a")->as_of_seq == 10);
   CHECK(b.hit("q"));
-  CHECK(b.desk.misses() == 1);
+  CHECK(b.scheduler.misses() == 1);
 }
 
 TEST_CASE("reads that no reader is idle for wait in order, and more readers are asked for") {
@@ -59,7 +59,7 @@ TEST_CASE("identical reads that wait for a reader share one query, whatever was 
   CHECK(b.source("b") == read_source::joined);
   CHECK(b.cell("b") == 7);
   CHECK(b.answers.at("b")->as_of_seq == 11);
-  CHECK(b.desk.joined() == 1);
+  CHECK(b.scheduler.joined() == 1);
 }
 
 TEST_CASE("a read joins a flight under way when nothing has been written since it began") {
@@ -106,7 +106,7 @@ TEST_CASE("while it is unknown what a statement reads any write parts its reader
   auto forgotten = GENERATE(false, true);
   if (forgotten) {
     teach(b, "q", {"t"});
-    b.desk.forget_statements();
+    b.scheduler.forget_statements();
   }
   b.submit("a", "q");
   commit_to(b.slot.versions(), {"other"});
@@ -189,9 +189,9 @@ TEST_CASE("only identical questions share: parameters and limits count") {
   b.submit(x);
   database_slot other{"app.db"};
   other.open({});
-  read_desk::outcome out;
-  b.desk.submit(other, a_read("e", "q", {1}), {}, out);
-  CHECK(b.desk.joined() == 0);
+  read_scheduler::outcome out;
+  b.scheduler.submit(other, a_read("e", "q", {1}), {}, out);
+  CHECK(b.scheduler.joined() == 0);
   CHECK(b.running.size() == 4);
 }
 
@@ -314,8 +314,8 @@ TEST_CASE("abandoning answers everyone who waits, running or not") {
   b.submit("a", "q");
   b.submit("b", "q");
   b.submit("c", "q2");
-  read_desk::outcome out;
-  b.desk.abandon(out);
+  read_scheduler::outcome out;
+  b.scheduler.abandon(out);
   b.follow(std::move(out));
   for (auto* id : {"a", "b", "c"})
     CHECK(b.why(id).code == errc::unavailable);
@@ -346,4 +346,4 @@ TEST_CASE("every read leaves one record, refused ones too") {
   CHECK(r.peer.pid == 42);
 }
 
-} // namespace sluice::test::read_desk_test
+} // namespace sluice::test::read_scheduler_test

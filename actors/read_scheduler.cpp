@@ -1,4 +1,4 @@
-#include "actors/read_desk.hpp"
+#include "actors/read_scheduler.hpp"
 
 #include "actors/defect.hpp"
 
@@ -22,14 +22,14 @@ bool same_query(const read_request& a, const read_request& b) {
 
 } // namespace
 
-read_desk::~read_desk() { interrupt_all(); }
+read_scheduler::~read_scheduler() { interrupt_all(); }
 
-void read_desk::interrupt_all() noexcept {
+void read_scheduler::interrupt_all() noexcept {
   for (auto& [id, x] : flights_)
     x.interrupt.cancel();
 }
 
-void read_desk::submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out) {
+void read_scheduler::submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out) {
   if (request.received == clock::steady{})
     request.received = time_.now();
   if (request.request_id.empty())
@@ -55,7 +55,7 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
         other.waiters.push_back(std::move(x));
         return;
       }
-  if (desk_of(slot).queued >= max_queued_) {
+  if (queue_of(slot).queued >= max_queued_) {
     auto why = failed(errc::overloaded, "too many reads wait for this database");
     why.retry_after_ms = 100;
     return fail(x, why, out);
@@ -74,7 +74,7 @@ void read_desk::submit(database_slot& slot, read_request request, reply<read_res
   start_queued(slot, out);
 }
 
-bool read_desk::may_join(const flight& x, const read_request& request) const {
+bool read_scheduler::may_join(const flight& x, const read_request& request) const {
   if (!same_query(x.request(), request))
     return false;
   if (!x.started || has(defect::join_stale_flight))
@@ -87,7 +87,7 @@ bool read_desk::may_join(const flight& x, const read_request& request) const {
   return versions.now() == x.version;
 }
 
-bool read_desk::cancel(const std::string& request_id, outcome& out) {
+bool read_scheduler::cancel(const std::string& request_id, outcome& out) {
   auto why = failed(errc::cancelled, "the read was cancelled");
   auto found = false;
   std::vector<uint64_t> left;
@@ -112,7 +112,7 @@ bool read_desk::cancel(const std::string& request_id, outcome& out) {
   return found;
 }
 
-void read_desk::leave(uint64_t id, flight& x) {
+void read_scheduler::leave(uint64_t id, flight& x) {
   if (!x.started) {
     take(id);
     return;
@@ -122,7 +122,7 @@ void read_desk::leave(uint64_t id, flight& x) {
   unlist(id, x);
 }
 
-void read_desk::give_up(waiter& x, const failure& why, clock::steady now, outcome& out) {
+void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, outcome& out) {
   auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - x.request.received);
   slow_request r;
   r.ts_us = wall_us(time_);
@@ -137,7 +137,7 @@ void read_desk::give_up(waiter& x, const failure& why, clock::steady now, outcom
   fail(x, why, out);
 }
 
-void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outcome& out) {
+void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, outcome& out) {
   auto found = flights_.find(id);
   if (found != flights_.end() && !result && code_of(result.error()) == errc::busy)
     return lock_refused(id, found->second, describe(result.error()), out);
@@ -146,7 +146,7 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
   auto x = take(id);
   if (!x)
     return;
-  auto& own = desk_of(*x->slot);
+  auto& own = queue_of(*x->slot);
   own.readers.finished(*x->reader, id);
   if (own.queued > 0)
     (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, time_.now() - x->started_at);
@@ -167,7 +167,7 @@ void read_desk::finished(uint64_t id, caf::expected<executed_read> result, outco
   start_queued(*x->slot, out);
 }
 
-void read_desk::answer(flight& x, const failure& why, outcome& out) {
+void read_scheduler::answer(flight& x, const failure& why, outcome& out) {
   auto now = time_.now();
   auto was_of_first = why.code == errc::deadline_exceeded || why.code == errc::cancelled;
   auto may_go_on = [&](const waiter& w) { return now < end_of(w.request) && !w.request.cancel.cancelled(); };
@@ -179,7 +179,7 @@ void read_desk::answer(flight& x, const failure& why, outcome& out) {
       fail(w, why, out);
 }
 
-void read_desk::answer(flight& x, executed_read& result, outcome& out) {
+void read_scheduler::answer(flight& x, executed_read& result, outcome& out) {
   auto& rows = result.result;
   rows.as_of_seq = x.as_of_seq;
   rows.source = read_source::database;
@@ -207,7 +207,7 @@ void read_desk::answer(flight& x, executed_read& result, outcome& out) {
 }
 
 // Before anybody hears of what the other program wrote, so that no kept answer from before follows.
-void read_desk::notice_external_commit(flight& x, bool files_replaced, outcome& out) const {
+void read_scheduler::notice_external_commit(flight& x, bool files_replaced, outcome& out) const {
   x.slot->versions().raise_everything();
   out.suspects.push_back(x.slot->name());
   if (!files_replaced || has(defect::keep_commit_number))
@@ -218,24 +218,24 @@ void read_desk::notice_external_commit(flight& x, bool files_replaced, outcome& 
     w.newest_seq = 0;
 }
 
-void read_desk::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {
-  desk_of(slot).readers.add(std::move(reader));
+void read_scheduler::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {
+  queue_of(slot).readers.add(std::move(reader));
   start_queued(slot, out);
 }
 
-void read_desk::reader_lost(const caf::actor_addr& reader, outcome& out) {
+void read_scheduler::reader_lost(const caf::actor_addr& reader, outcome& out) {
   if (has(defect::forget_lost_reader))
     return;
   auto why = failed(errc::unavailable, "the reader that ran this query failed; it is being restarted");
   why.retry_after_ms = 100;
-  for (auto& [slot, own] : desks_)
+  for (auto& [slot, own] : queues_)
     for (auto id : own.readers.remove(reader))
       if (auto x = take(id))
         for (auto& w : x->waiters)
           fail(w, why, out);
 }
 
-void read_desk::refuse_if_closed(database_slot& slot, outcome& out) {
+void read_scheduler::refuse_if_closed(database_slot& slot, outcome& out) {
   auto why = slot.closed();
   if (!why)
     return;
@@ -249,7 +249,7 @@ void read_desk::refuse_if_closed(database_slot& slot, outcome& out) {
         fail(w, *why, out);
 }
 
-void read_desk::abandon(outcome& out) {
+void read_scheduler::abandon(outcome& out) {
   auto why = failed(errc::unavailable, "the broker is shutting down");
   interrupt_all();
   for (auto& [id, x] : flights_)
@@ -258,20 +258,20 @@ void read_desk::abandon(outcome& out) {
   flights_.clear();
   joinable_.clear();
   paused_.clear();
-  for (auto& [slot, own] : desks_) {
+  for (auto& [slot, own] : queues_) {
     own.others = {};
     own.lengthy = {};
     own.queued = 0;
   }
 }
 
-void read_desk::fail(waiter& x, const failure& why, outcome& out) {
+void read_scheduler::fail(waiter& x, const failure& why, outcome& out) {
   auto own = why;
   own.request_id = x.request.request_id;
   deliver(x, make_error(std::move(own)), out);
 }
 
-void read_desk::deliver(waiter& x, caf::expected<read_result> result, outcome& out) {
+void read_scheduler::deliver(waiter& x, caf::expected<read_result> result, outcome& out) {
   audit_record r;
   r.ts_us = wall_us(time_);
   r.request_id = std::move(x.request.request_id);
@@ -289,19 +289,19 @@ void read_desk::deliver(waiter& x, caf::expected<read_result> result, outcome& o
   out.deliveries.push_back({std::move(x.to), std::move(result)});
 }
 
-std::optional<read_desk::flight> read_desk::take(uint64_t id) {
+std::optional<read_scheduler::flight> read_scheduler::take(uint64_t id) {
   auto found = flights_.find(id);
   if (found == flights_.end())
     return std::nullopt;
   unlist(id, found->second);
   if (found->second.is_queued)
-    --desk_of(*found->second.slot).queued;
+    --queue_of(*found->second.slot).queued;
   std::optional<flight> x{std::move(found->second)};
   flights_.erase(found);
   return x;
 }
 
-void read_desk::unlist(uint64_t id, const flight& x) {
+void read_scheduler::unlist(uint64_t id, const flight& x) {
   for (auto [i, end] = joinable_.equal_range(x.hash); i != end; ++i)
     if (i->second == id) {
       joinable_.erase(i);

@@ -1,8 +1,8 @@
-#include "actors/read_desk.hpp"
+#include "actors/read_scheduler.hpp"
 
 #include <algorithm>
 
-// The part of the desk that decides which read comes next, and ends what takes too long.
+// Which read comes next, and the end of those that take too long.
 namespace sluice {
 
 namespace {
@@ -23,20 +23,20 @@ failure late(const char* what) {
 
 } // namespace
 
-query_length read_desk::length_of(const flight& x) const {
+query_length read_scheduler::length_of(const flight& x) const {
   return x.is_lengthy ? query_length::lengthy : statements_.length(*x.slot, x.request().query.sql);
 }
 
-void read_desk::enqueue(uint64_t id, flight& x) {
-  auto& own = desk_of(*x.slot);
+void read_scheduler::enqueue(uint64_t id, flight& x) {
+  auto& own = queue_of(*x.slot);
   x.is_lengthy = length_of(x) == query_length::lengthy;
   x.is_queued = true;
   ++own.queued;
   (x.is_lengthy ? own.lengthy : own.others).push(x.agent, id);
 }
 
-void read_desk::start_queued(database_slot& slot, outcome& out) {
-  auto& own = desk_of(slot);
+void read_scheduler::start_queued(database_slot& slot, outcome& out) {
+  auto& own = queue_of(slot);
   for (;;) {
     auto lengthy_first = std::exchange(own.lengthy_is_next, !own.lengthy_is_next);
     auto started = lengthy_first ? start_lengthy(own, out) || start_next(own, out)
@@ -53,7 +53,7 @@ void read_desk::start_queued(database_slot& slot, outcome& out) {
 }
 
 // False when nothing that is not known to be long can be started now.
-bool read_desk::start_next(desk& own, outcome& out) {
+bool read_scheduler::start_next(database_queue& own, outcome& out) {
   while (auto* next = own.others.peek()) {
     auto id = *next;
     if (drop_if_late(id, out)) {
@@ -79,7 +79,7 @@ bool read_desk::start_next(desk& own, outcome& out) {
   return false;
 }
 
-bool read_desk::start_lengthy(desk& own, outcome& out) {
+bool read_scheduler::start_lengthy(database_queue& own, outcome& out) {
   if (!own.readers.has_idle())
     return false;
   while (auto id = own.lengthy.pop_if([&](const std::string& agent) { return own.readers.may_run_unlimited(agent); })) {
@@ -92,7 +92,7 @@ bool read_desk::start_lengthy(desk& own, outcome& out) {
 }
 
 // True when nobody waits for it any more.
-bool read_desk::drop_if_late(uint64_t id, outcome& out) {
+bool read_scheduler::drop_if_late(uint64_t id, outcome& out) {
   auto found = flights_.find(id);
   if (found == flights_.end() || !found->second.is_queued)
     return true;
@@ -105,7 +105,7 @@ bool read_desk::drop_if_late(uint64_t id, outcome& out) {
   return true;
 }
 
-void read_desk::start(desk& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out) {
+void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out) {
   auto& x = flights_.at(id);
   x.is_queued = false;
   --own.queued;
@@ -128,10 +128,10 @@ void read_desk::start(desk& own, uint64_t id, const reader_pool::grant& place, q
 }
 
 // A query that was given little time, because it was taken for a brief one, runs again as a long one.
-bool read_desk::took_too_long(uint64_t id, flight& x, const caf::error& why, outcome& out) {
+bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why, outcome& out) {
   if (!x.is_limited || code_of(why) != errc::deadline_exceeded || x.waiters.empty())
     return false;
-  auto& own = desk_of(*x.slot);
+  auto& own = queue_of(*x.slot);
   own.readers.finished(*x.reader, id);
   own.others.charge(x.agent, time_.now() - x.started_at);
   x.reader = nullptr;
@@ -143,7 +143,7 @@ bool read_desk::took_too_long(uint64_t id, flight& x, const caf::error& why, out
   return true;
 }
 
-bool read_desk::expired(const read_request& request, clock::steady now, outcome& out, waiter& x) {
+bool read_scheduler::expired(const read_request& request, clock::steady now, outcome& out, waiter& x) {
   if (request.cancel.cancelled()) {
     failure why;
     why.code = errc::cancelled;
@@ -157,19 +157,19 @@ bool read_desk::expired(const read_request& request, clock::steady now, outcome&
   return true;
 }
 
-void read_desk::drain(milliseconds time, outcome& out) {
+void read_scheduler::drain(milliseconds time, outcome& out) {
   drained_at_ = std::min(drained_at_, time_.now() + time);
   expire_at(drained_at_, out);
 }
 
-void read_desk::expire_at(clock::steady at, outcome& out) {
+void read_scheduler::expire_at(clock::steady at, outcome& out) {
   if (at >= next_expiry_)
     return;
   next_expiry_ = at;
   out.expire_in = std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(at - time_.now()));
 }
 
-void read_desk::expire(outcome& out) {
+void read_scheduler::expire(outcome& out) {
   auto now = time_.now();
   if (now < next_expiry_)
     return;
@@ -187,7 +187,7 @@ void read_desk::expire(outcome& out) {
 }
 
 // Answers those of a flight whose time is up; returns when it has to be looked at again.
-clock::steady read_desk::expire(uint64_t id, flight& x, clock::steady now, outcome& out) {
+clock::steady read_scheduler::expire(uint64_t id, flight& x, clock::steady now, outcome& out) {
   auto earliest = clock::steady::max();
   auto first_was_late = false;
   for (size_t i = 0; i < x.waiters.size(); ++i) {
@@ -212,7 +212,7 @@ clock::steady read_desk::expire(uint64_t id, flight& x, clock::steady now, outco
   return earliest;
 }
 
-std::vector<running_request> read_desk::running() const {
+std::vector<running_request> read_scheduler::running() const {
   std::vector<running_request> result;
   for (const auto& [id, x] : flights_)
     for (const auto& w : x.waiters) {

@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 
 // Writers and readers that nobody asks: they close their files, and stay.
-namespace sluice::test::resting_actors_test {
+namespace sluice::test::idle_actors_test {
 
 using namespace std::chrono_literals;
 
@@ -56,7 +56,7 @@ struct reader_fixture : actor_bench {
     parts->store = std::make_unique<fake_read_store>(view);
     parts->time = &time;
     parts->close_idle_after = close_idle_after;
-    parts->rested = [this] { ++told_writer; };
+    parts->on_idle_closed = [this] { ++told_writer; };
     aut = sys.spawn(reader, parts);
     run();
   }
@@ -77,13 +77,13 @@ TEST_CASE("a writer that has had no request for long closes its file, and the ne
   f.write("a", "put t 1 x", "key");
   f.advance(1s);
   f.advance(59s);
-  CHECK(f.disk.rests == 0);
+  CHECK(f.disk.idle_closings == 0);
   f.write("b", "put t 2 x");
   // The timer of the first write finds that there was a second.
   f.advance(1s);
-  CHECK(f.disk.rests == 0);
+  CHECK(f.disk.idle_closings == 0);
   f.advance(60s);
-  CHECK(f.disk.rests == 1);
+  CHECK(f.disk.idle_closings == 1);
   CHECK(f.quiet());
   auto again = f.write("a", "put t 1 x", "key");
   REQUIRE(ok(again));
@@ -97,23 +97,23 @@ TEST_CASE("a writer whose file a reader keeps open tries to close it again later
   f.write("a", "put t 1 x");
   f.advance(1s);
   f.advance(60s);
-  CHECK(f.disk.rests == 1);
+  CHECK(f.disk.idle_closings == 1);
   f.disk.stays_open = false;
   f.advance(60s);
-  CHECK(f.disk.rests == 2);
+  CHECK(f.disk.idle_closings == 2);
   CHECK(f.quiet());
 }
 
-TEST_CASE("a reader that rests has the writer tidy up, which does not close a file that was used lately") {
+TEST_CASE("a reader that idle_closings has the writer tidy up, which does not close a file that was used lately") {
   writer_fixture f;
-  caf::anon_send(f.aut, rest_atom{}, uint64_t{0});
+  caf::anon_send(f.aut, close_idle_atom{}, uint64_t{0});
   f.run();
-  CHECK(f.disk.rests == 1);
+  CHECK(f.disk.idle_closings == 1);
   f.write("a", "put t 1 x");
   f.write("b", "put t 2 x");
-  caf::anon_send(f.aut, rest_atom{}, uint64_t{0});
+  caf::anon_send(f.aut, close_idle_atom{}, uint64_t{0});
   f.run();
-  CHECK(f.disk.rests == 1);
+  CHECK(f.disk.idle_closings == 1);
 }
 
 TEST_CASE("a reader closes its connection when it has had no query for long, and the next query is answered") {
@@ -122,21 +122,21 @@ TEST_CASE("a reader closes its connection when it has had no query for long, and
   f.advance(40s);
   f.read();
   f.advance(40s);
-  CHECK(f.view.rests == 0);
+  CHECK(f.view.idle_closings == 0);
   f.advance(20s);
-  CHECK(f.view.rests == 1);
+  CHECK(f.view.idle_closings == 1);
   CHECK(f.told_writer == 1);
   CHECK(f.quiet());
   f.read();
   f.advance(60s);
-  CHECK(f.view.rests == 2);
+  CHECK(f.view.idle_closings == 2);
 }
 
 TEST_CASE("a reader that is to keep its connection has nothing scheduled") {
   reader_fixture f{0s};
   f.read();
   CHECK(f.quiet());
-  CHECK(f.view.rests == 0);
+  CHECK(f.view.idle_closings == 0);
 }
 
-} // namespace sluice::test::resting_actors_test
+} // namespace sluice::test::idle_actors_test

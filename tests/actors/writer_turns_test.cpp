@@ -1,0 +1,67 @@
+#include "tests/support/writer_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::writer_turns_test {
+
+using fixture = writer_bench;
+
+TEST_CASE("once more waits than fits one group, agents are served by turns, and before that in the order they came") {
+  writer_settings settings;
+  settings.group.max_requests = 4;
+  fixture f{settings};
+  std::vector<actor_bench::answer<write_result>> chatty;
+  for (auto i = 0; i < 12; ++i)
+    chatty.push_back(f.write("chatty", "put t " + std::to_string(i) + " x"));
+  auto quiet = f.write("quiet", "put t quiet x");
+  f.run();
+  REQUIRE(ok(quiet));
+  CHECK((**quiet)->commit_seq == 2);
+  uint64_t last = 0;
+  for (const auto& x : chatty) {
+    REQUIRE(ok(x));
+    CHECK((**x)->commit_seq >= last);
+    last = (**x)->commit_seq;
+  }
+  CHECK(last == 4);
+  // Nothing waits any more.
+  auto one = f.write("chatty", "put t a x");
+  auto two = f.write("quiet", "put t b x");
+  f.run();
+  CHECK((**one)->commit_seq == 5);
+  CHECK((**two)->commit_seq == 5);
+}
+
+TEST_CASE("a writer that ends executes what waits for its turn") {
+  writer_settings settings;
+  settings.group.max_requests = 2;
+  fixture f{settings};
+  std::vector<actor_bench::answer<write_result>> all;
+  for (auto i = 0; i < 9; ++i)
+    all.push_back(f.write("a", "put t " + std::to_string(i) + " x"));
+  auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
+  f.run();
+  CHECK(ok(closed));
+  for (const auto& x : all)
+    CHECK(ok(x));
+}
+
+TEST_CASE("a write that was given up while it waited is not executed, and makes room in the queue") {
+  fixture f;
+  auto x = a_write("a", {"put t 1 x"});
+  CHECK(!f.queue->admit(x, clock::steady::max()).refused);
+  auto given_up = x.ticket;
+  caf::scoped_actor client{f.sys};
+  given_up->answer_to(caf::strong_actor_ptr{client->ctrl()}, caf::make_message_id().response_id());
+  failure why;
+  why.code = errc::cancelled;
+  CHECK(given_up->give_up(why));
+  f.write(std::move(x));
+  f.run();
+  CHECK(f.disk.executions.count("a") == 0);
+  CHECK(f.queue->queued().requests == 0);
+  REQUIRE(!f.log.records.empty());
+  CHECK(f.log.records.back().status == "cancelled");
+}
+
+} // namespace sluice::test::writer_turns_test

@@ -1,0 +1,112 @@
+"""No request waits for another one's deadline: those that wait, those that run when the broker ends, and other agents'."""
+
+import signal
+
+from harness import is_equal, is_true, run_tests, wait_until
+from link import Refused
+from rig import count, serve
+
+DAY_MS = 86_400_000
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+MANY = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {}) "
+
+
+def statement(sql):
+    return [{"sql": sql}]
+
+
+def begin_endless_write(good, link, agent="slow"):
+    """Gives the id of the call once the broker executes it."""
+    which = link.post("write", db="app.db", agent=agent, deadline_ms=DAY_MS, request_id="endless",
+                      statements=statement(ENDLESS + "INSERT INTO t SELECT x FROM n"))
+    wait_until(lambda: state_of(good, "endless") == "running", "the write is executed")
+    return which
+
+
+def state_of(good, request_id):
+    states = [x["state"] for x in good.call("status")["running"] if x["request_id"] == request_id]
+    return states[0] if states else None
+
+
+def refusal_of(link, which):
+    try:
+        return f"done: {link.answer(which)}"
+    except Refused as why:
+        return why.code, why.outcome
+
+
+def test_a_write_behind_a_slow_one_hears_of_its_deadline_and_is_never_applied(scene):
+    _, good = serve(scene)
+    slow = scene.connect()
+    which = begin_endless_write(good, slow)
+    waits = good.post("write", db="app.db", agent="quick", deadline_ms=300, statements=statement("INSERT INTO t VALUES (7)"))
+    is_equal(refusal_of(good, waits), ("deadline_exceeded", "not_committed"))
+    is_equal(state_of(good, "endless"), "running")
+    is_equal(good.call("cancel", request_id="endless", as_operator=True), {"cancelled": True})
+    is_equal(refusal_of(slow, which), ("cancelled", "not_committed"))
+    is_equal(count(scene), 0)
+
+
+def test_a_read_that_waits_hears_of_its_time_out(scene):
+    _, good = serve(scene, env={"SLUICE_READERS": "1"})
+    slow = scene.connect()
+    slow.post("read", db="app.db", sql=ENDLESS + "SELECT count(*) FROM n", timeout_ms=DAY_MS, request_id="endless")
+    wait_until(lambda: state_of(good, "endless") == "running", "the read runs")
+    is_equal(good.refusal("read", db="app.db", sql="SELECT 1", freshness="fresh", timeout_ms=200).code,
+             "deadline_exceeded")
+    is_equal(state_of(good, "endless"), "running")
+
+
+def test_long_reads_leave_a_reader_to_short_ones(scene):
+    _, good = serve(scene)
+    slow = [scene.connect() for _ in range(4)]
+    for number, link in enumerate(slow):
+        link.post("read", db="app.db", sql=f"{ENDLESS}SELECT count(*) FROM n WHERE x <> -{number}", freshness="fresh",
+                  timeout_ms=DAY_MS, agent=f"slow-{number}", request_id=f"endless-{number}")
+    wait_until(lambda: sum(state_of(good, f"endless-{x}") == "running" for x in range(4)) == 3, "three of four run")
+    is_equal(good.read("app.db", "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
+
+
+def test_an_agent_with_one_small_write_is_served_before_all_slow_ones_of_another(scene):
+    _, good = serve(scene)
+    chatty = scene.connect()
+    numbers = 1_000_000
+    calls = [chatty.post("write", db="app.db", agent="chatty", deadline_ms=DAY_MS, request_id=f"slow-{x}",
+                         statements=statement(MANY.format(numbers + x) + "INSERT INTO t SELECT -x FROM n"))
+             for x in range(6)]
+    wait_until(lambda: state_of(good, "slow-0") == "running", "the first one is executed")
+    wait_until(lambda: state_of(good, "slow-5") == "queued", "the last one waits")
+    quiet = good.write("app.db", "INSERT INTO t VALUES (7)", agent="quiet", deadline_ms=DAY_MS)
+    last = chatty.answer(calls[-1])
+    is_true(quiet["commit_seq"] < last["commit_seq"], f"{quiet['commit_seq']} is not before {last['commit_seq']}")
+
+
+def test_everybody_is_answered_when_the_broker_ends_during_a_long_write(scene):
+    server, good = serve(scene)
+    slow = scene.connect()
+    which = begin_endless_write(good, slow)
+    behind = scene.connect()
+    waits = behind.post("write", db="app.db", deadline_ms=DAY_MS, statements=statement("INSERT INTO t VALUES (7)"))
+    wait_until(lambda: len(good.call("status")["running"]) == 2, "another one waits")
+    server.signal(signal.SIGTERM)
+    is_equal(refusal_of(slow, which), ("unavailable", "not_committed"))
+    is_equal(refusal_of(behind, waits), ("unavailable", "not_committed"))
+    server.end().good()
+    is_equal(count(scene), 0)
+
+
+def test_the_program_shows_and_cancels_what_runs(scene):
+    _, good = serve(scene)
+    slow = scene.connect()
+    which = begin_endless_write(good, slow)
+    shown = scene.run("status").good().out
+    is_true("endless" in shown and "slow" in shown and "running" in shown, shown)
+    is_equal(scene.run("cancel", "endless").good().out, "cancelled\n")
+    is_equal(refusal_of(slow, which), ("cancelled", "not_committed"))
+    nothing = scene.run("cancel", "endless")
+    is_equal((nothing.status, nothing.out), (1, ""))
+    is_true("no request 'endless'" in nothing.err, str(nothing))
+
+
+if __name__ == "__main__":
+    run_tests()
