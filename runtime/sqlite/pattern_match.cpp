@@ -98,7 +98,8 @@ private:
     const auto* pattern = pattern_;
     const auto* text = text_;
     auto is_same = true;
-    while (*pattern < 0x80 && is_plain_[*pattern] && *text < 0x80 && is_same) {
+    // Looked at in this order: after a difference the text may have ended.
+    while (is_same && *pattern < 0x80 && is_plain_[*pattern] && *text < 0x80) {
       is_same = *pattern == *text || (rules_.folds_case != 0 && lower(*pattern) == lower(*text));
       ++pattern;
       ++text;

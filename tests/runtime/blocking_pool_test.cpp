@@ -123,8 +123,8 @@ TEST_CASE("an actor of the pool runs there, whoever sends: a thread, another act
       work();
     }};
   };
-  fixture f{settings};
   std::promise<std::thread::id> ran_in[3];
+  fixture f{settings};
   auto aut = f.spawn(blocking_work::write, [&](int n) { ran_in[n].set_value(std::this_thread::get_id()); });
   caf::anon_send(aut, work_atom{}, 0);
   f.sys.spawn([aut](caf::event_based_actor* self) { self->send(aut, work_atom{}, 1); });
@@ -141,10 +141,10 @@ TEST_CASE("messages are handled once and in the order of their sender, whatever 
   constexpr int actors = 20;
   constexpr int senders = 4;
   constexpr int messages = 500;
-  fixture f{small(5)};
   std::latch done{actors * senders * messages};
-  std::vector<std::vector<int>> last(actors, std::vector<int>(senders, -1));
   std::atomic<int> out_of_order{0};
+  fixture f{small(5)};
+  std::vector<std::vector<int>> last(actors, std::vector<int>(senders, -1));
   std::vector<caf::actor> aut;
   for (int i = 0; i < actors; ++i)
     aut.push_back(f.spawn(i % 2 == 0 ? blocking_work::write : blocking_work::read, [&, i](int n) {
@@ -169,10 +169,10 @@ TEST_CASE("messages are handled once and in the order of their sender, whatever 
 
 TEST_CASE("two actors that wait for each other meet, even if a thread was just about to look for work", "[pool]") {
   constexpr int rounds = 5'000;
-  fixture f{small(4)};
   std::atomic<int> begun{0};
   std::atomic<int> met{0};
   std::atomic<bool> is_over{false};
+  fixture f{small(4)};
   auto meet = [&](int round) {
     for (++begun; begun < 2 * round && !is_over; std::this_thread::yield())
       ;
@@ -193,22 +193,23 @@ TEST_CASE("two actors that wait for each other meet, even if a thread was just a
 
 TEST_CASE("long reads keep neither writers nor services waiting, and long writes keep a thread for readers", "[pool]") {
   constexpr int threads = 6;
-  fixture f{small(threads)};
+  // What the actors refer to outlives the pool's threads.
   gate reads;
+  gate writes;
+  std::promise<bool> served;
+  std::promise<bool> was_read;
+  fixture f{small(threads)};
   for (int i = 0; i < 3 * threads; ++i)
     caf::anon_send(f.spawn(blocking_work::read, [&](int) { reads.pass(); }), work_atom{}, i);
   REQUIRE(reads.await(threads - 2));
-  gate writes;
   for (int i = 0; i < 3 * threads; ++i)
     caf::anon_send(f.spawn(blocking_work::write, [&](int) { writes.pass(); }), work_atom{}, i);
   REQUIRE(writes.await(2));
-  std::promise<bool> served;
   caf::anon_send(f.spawn(blocking_work::service, [&](int) { served.set_value(true); }), work_atom{}, 0);
   CHECK(value_of(served.get_future()));
   CHECK(reads.waiting() == threads - 2);
   reads.open();
   REQUIRE(writes.await(threads - 1));
-  std::promise<bool> was_read;
   caf::anon_send(f.spawn(blocking_work::read, [&](int) { was_read.set_value(true); }), work_atom{}, 0);
   CHECK(value_of(was_read.get_future()));
   writes.open();
@@ -216,12 +217,12 @@ TEST_CASE("long reads keep neither writers nor services waiting, and long writes
 
 TEST_CASE("where the system allows no further thread, those that are there do all the work", "[pool]") {
   thread_limit limit;
+  std::latch done{100};
+  // Two that wait for each other need two threads, and there are as many.
+  std::latch both{2};
   fixture f{limit.settings(16)};
   CHECK(f.pool->threads() == blocking_pool::kept_threads);
   limit.is_reached = true;
-  std::latch done{100};
-  std::latch both{2};
-  // Two that wait for each other need two threads, and there are as many.
   for (int i = 0; i < 2; ++i)
     caf::anon_send(f.spawn(blocking_work::write, [&](int) { both.arrive_and_wait(); }), work_atom{}, i);
   for (int i = 0; i < 100; ++i)
@@ -250,8 +251,9 @@ TEST_CASE("a pool that gets no thread at all is not made, and leaves none behind
 TEST_CASE("threads that have no work end, but for those that are kept", "[pool]") {
   auto settings = small(8);
   settings.keep_idle = 1ms;
-  fixture f{settings};
   gate all;
+  std::promise<bool> served;
+  fixture f{settings};
   for (int i = 0; i < 7; ++i)
     caf::anon_send(f.spawn(blocking_work::write, [&](int) { all.pass(); }), work_atom{}, i);
   REQUIRE(all.await(7));
@@ -262,7 +264,6 @@ TEST_CASE("threads that have no work end, but for those that are kept", "[pool]"
     std::this_thread::yield();
   CHECK(f.pool->threads() == blocking_pool::kept_threads);
   // The pool grows again.
-  std::promise<bool> served;
   caf::anon_send(f.spawn(blocking_work::read, [&](int) { served.set_value(true); }), work_atom{}, 0);
   CHECK(value_of(served.get_future()));
 }
