@@ -15,6 +15,8 @@ bool continues_character(char c) noexcept { return (static_cast<unsigned char>(c
 size_t find_part(std::string_view text, std::string_view part, size_t from) noexcept {
   if (part.empty() || from >= text.size())
     return npos;
+  if (part.size() == 1)
+    return text.find(part.front(), from);
   const auto* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
   return found ? static_cast<size_t>(static_cast<const char*>(found) - text.data()) : npos;
 }
