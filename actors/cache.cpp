@@ -52,6 +52,19 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       self->state.scheduler->retry_locked(out);
       self->state.follow(std::move(out));
     },
+    [self](quiesce_atom, const std::string& db) -> caf::result<bool> {
+      auto promise = self->make_response_promise<bool>();
+      read_scheduler::outcome out;
+      auto& state = self->state;
+      state.scheduler->quiesce(state.parts.actors->slot(db), state.parts.quiesce_time, reply<bool>{promise}, out);
+      state.follow(std::move(out));
+      return promise;
+    },
+    [self](resume_atom, const std::string& db) {
+      read_scheduler::outcome out;
+      self->state.scheduler->resume(self->state.parts.actors->slot(db), out);
+      self->state.follow(std::move(out));
+    },
     [self](const invalidation& x) { self->state.invalidate(x); },
     [self](caf::join_atom, const std::string& db, const reader_actor& reader) { self->state.add_reader(db, reader); },
     [self](caf::tick_atom) { self->state.tick(); },
@@ -130,6 +143,8 @@ void cache_state::follow(read_scheduler::outcome out) {
   parts.joined->store(scheduler->joined(), std::memory_order_relaxed);
   for (auto& x : out.deliveries)
     x.to.deliver(std::move(x.result));
+  for (auto& x : out.quiesced)
+    x.to.deliver(x.is_quiet);
   for (auto& x : out.slow)
     parts.shown->slow.add(std::move(x));
 }

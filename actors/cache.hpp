@@ -22,6 +22,8 @@ struct cache_parts {
   /// How many readers a database may have.
   uint64_t max_readers = 4;
   uint64_t seed = 0;
+  /// How long the reads of a database wait, at most, so that its log can begin anew.
+  std::chrono::milliseconds quiesce_time{2'500};
   /// The pauses of reads that find their database locked.
   retry_policy retry;
   /// Shared with `status`: reads that ran a query, and reads that shared another's.

@@ -233,6 +233,9 @@ void read_scheduler::reader_lost(const caf::actor_addr& reader, outcome& out) {
       if (auto x = take(id))
         for (auto& w : x->waiters)
           fail(w, why, out);
+  for (auto& [slot, own] : queues_)
+    if (own.quiesced)
+      tell_if_quiet(own, out);
 }
 
 void read_scheduler::refuse_if_closed(database_slot& slot, outcome& out) {
@@ -262,6 +265,7 @@ void read_scheduler::abandon(outcome& out) {
     own.others = {};
     own.lengthy = {};
     own.queued = 0;
+    own.quiesced.reset();
   }
 }
 

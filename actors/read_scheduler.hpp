@@ -51,7 +51,13 @@ public:
       caf::expected<read_result> result;
     };
 
+    struct quiesce_answer {
+      reply<bool> to;
+      bool is_quiet = false;
+    };
+
     std::vector<delivery> deliveries;
+    std::vector<quiesce_answer> quiesced;
     std::vector<dispatch> dispatches;
     std::vector<audit_record> records;
     /// Reads that were refused while they waited for a reader; what readers run, they tell themselves.
@@ -95,6 +101,13 @@ public:
   /// The broker ends: no read takes longer than `time` from now.
   void drain(std::chrono::milliseconds time, outcome& out);
 
+  /// Starts no further query on the database until `resume`, or until `time` has passed. `to` is told true as soon as
+  /// none runs, false when the time is over. What waits meanwhile is served, or expires, as ever.
+  void quiesce(database_slot& slot, std::chrono::milliseconds time, reply<bool> to, outcome& out);
+
+  /// Starts queries on the database again.
+  void resume(database_slot& slot, outcome& out);
+
   /// What waits and what runs, in no order.
   std::vector<running_request> running() const;
 
@@ -122,6 +135,13 @@ private:
     uint64_t newest_seq = 0;
   };
 
+  struct quiescence {
+    database_slot* slot = nullptr;
+    clock::steady until{};
+    // Empty once it was told.
+    std::optional<reply<bool>> to;
+  };
+
   struct database_queue {
     explicit database_queue(uint64_t max_readers) : readers(max_readers) {}
 
@@ -133,6 +153,7 @@ private:
     bool lengthy_is_next = false;
     // How many of them are not gone.
     uint64_t queued = 0;
+    std::optional<quiescence> quiesced{};
   };
 
   struct flight {
@@ -185,6 +206,8 @@ private:
   void expire_at(clock::steady at, outcome& out);
   clock::steady expire(uint64_t id, flight& x, clock::steady now, outcome& out);
   bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
+  void tell_if_quiet(database_queue& own, outcome& out);
+  clock::steady end_quiescence(clock::steady now, outcome& out);
   void interrupt_all() noexcept;
   void lock_refused(uint64_t id, flight& x, failure why, outcome& out);
   void pause(uint64_t id, flight& x, clock::steady now, outcome& out);

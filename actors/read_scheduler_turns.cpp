@@ -37,6 +37,8 @@ void read_scheduler::enqueue(uint64_t id, flight& x) {
 
 void read_scheduler::start_queued(database_slot& slot, outcome& out) {
   auto& own = queue_of(slot);
+  if (own.quiesced)
+    return tell_if_quiet(own, out);
   for (;;) {
     auto lengthy_first = std::exchange(own.lengthy_is_next, !own.lengthy_is_next);
     auto started = lengthy_first ? start_lengthy(own, out) || start_next(own, out)
@@ -174,7 +176,7 @@ void read_scheduler::expire(outcome& out) {
   if (now < next_expiry_)
     return;
   next_expiry_ = clock::steady::max();
-  auto earliest = clock::steady::max();
+  auto earliest = end_quiescence(now, out);
   std::vector<uint64_t> ids;
   for (const auto& [id, x] : flights_)
     if (!x.is_paused && !x.waiters.empty())

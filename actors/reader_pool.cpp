@@ -41,6 +41,10 @@ bool reader_pool::has_idle() const {
   return std::any_of(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.empty(); });
 }
 
+bool reader_pool::is_quiet() const {
+  return std::all_of(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.empty(); });
+}
+
 void reader_pool::started(const grant& x, uint64_t flight, query_length length, const std::string& agent) {
   auto& own = *x.who;
   own.only_tiny = length == query_length::tiny && (own.only_tiny || own.running.empty());

@@ -56,6 +56,9 @@ public:
   /// Whether a reader has nothing to do.
   bool has_idle() const;
 
+  /// Whether no reader has anything to do.
+  bool is_quiet() const;
+
   void started(const grant& x, uint64_t flight, query_length length, const std::string& agent);
   void finished(reader& x, uint64_t flight);
 

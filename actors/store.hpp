@@ -111,6 +111,10 @@ public:
   /// Bytes in the WAL file that no checkpoint has moved yet, as of the last commit.
   virtual uint64_t wal_bytes() const = 0;
 
+  /// Bytes in the WAL since it began anew, moved or not, as of the last commit or checkpoint. It begins anew with the
+  /// first commit that finds everything moved and nobody reading from it.
+  virtual uint64_t log_bytes() const = 0;
+
   /// Whether another program has committed since the last call, as the readers of the database saw it, too. Needs no
   /// open connection.
   virtual bool take_external_commit() = 0;

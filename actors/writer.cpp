@@ -133,8 +133,35 @@ void writer_state::checkpoint_if_grown() {
   if (wal >= parts.settings.checkpoint_wal_bytes)
     // What a reader pins stays in the WAL until the next time; the size is shown to operators.
     static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
+  if (parts.store->log_bytes() >= parts.settings.max_log_bytes / 2)
+    bound_log();
   if (!std::exchange(idle_armed, true))
     self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
+}
+
+// At half of the bound, for the log grows while the reads under way end.
+void writer_state::bound_log() {
+  if (quiesces_reads || parts.time->now() < next_quiescence)
+    return;
+  quiesces_reads = true;
+  self->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, parts.slot->name())
+    .then([this](bool is_quiet) { restart_log(is_quiet); }, [this](const caf::error&) { restart_log(false); });
+}
+
+void writer_state::restart_log(bool is_quiet) {
+  if (is_quiet) {
+    settle();
+    truncate_wal();
+  }
+  quiesces_reads = false;
+  self->send(parts.actors->cache(), resume_atom{}, parts.slot->name());
+  auto bytes = parts.store->log_bytes();
+  if (bytes < parts.settings.max_log_bytes / 2)
+    return;
+  next_quiescence = parts.time->now() + parts.settings.quiesce_pause;
+  if (bytes >= parts.settings.max_log_bytes && parts.warn)
+    parts.warn("the write-ahead log of " + parts.slot->name() + " has grown to " + std::to_string(bytes)
+               + " bytes: a read that takes long, or another program that reads, keeps it from beginning anew");
 }
 
 void writer_state::tidy(uint64_t group_number) {

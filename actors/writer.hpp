@@ -20,6 +20,10 @@ struct writer_settings {
   group_settings group;
   /// The WAL is moved into the file when it has grown past this many bytes.
   uint64_t checkpoint_wal_bytes = 4ULL << 20;
+  /// When the WAL has grown to half of this, new reads wait until it begins anew.
+  uint64_t max_log_bytes = 64ULL << 20;
+  /// How long it is left alone after reads that took too long have kept it from that.
+  std::chrono::milliseconds quiesce_pause{25'000};
   /// After this long without a write old keys are forgotten, all of them, and the WAL is truncated.
   std::chrono::milliseconds idle_after{1'000};
   /// After this long without a request the file is closed, until the next one; 0 means never.
@@ -52,6 +56,8 @@ struct writer_state {
   void serve_turns();
   void note_slow(group_commit::settlement& done);
   void checkpoint_if_grown();
+  void bound_log();
+  void restart_log(bool is_quiet);
   void tidy(uint64_t group_number);
   void truncate_wal();
   void close_idle_later();
@@ -85,6 +91,9 @@ struct writer_state {
   bool resume_due = false;
   // When the requests that are held back are looked at next.
   clock::steady next_expiry = clock::steady::max();
+  // The cache has been asked to start no reads, so that the log can begin anew; and before this it is not asked again.
+  bool quiesces_reads = false;
+  clock::steady next_quiescence{};
   bool idle_armed = false;
   bool retry_armed = false;
   static inline const char* name = "writer";

@@ -30,6 +30,12 @@ auto spawn_blocking(broker_core& core, blocking_work kind, Behavior behavior, Pa
                    : core.system->spawn(behavior, std::forward<Parts>(parts)...);
 }
 
+// How many times its checkpoint's size a log may have.
+constexpr uint64_t log_bound = 16;
+
+// Reads that wait so long for the log to begin anew have as much time left to run.
+std::chrono::milliseconds quiesce_time(const broker_config& cfg) { return cfg.read_timeout / 2; }
+
 retry_policy pauses_of(const broker_config& cfg) {
   return {cfg.retry_attempts, cfg.retry_base, cfg.retry_factor, cfg.retry_cap, cfg.retry_jitter};
 }
@@ -41,6 +47,8 @@ writer_settings settings_of(const broker_config& cfg) {
   x.group.default_deadline = cfg.write_deadline;
   x.group.retry = pauses_of(cfg);
   x.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
+  x.max_log_bytes = log_bound * cfg.checkpoint_wal_bytes;
+  x.quiesce_pause = 10 * quiesce_time(cfg);
   x.idle_after = cfg.idle_after;
   x.close_idle_after = cfg.close_idle_after;
   return x;
@@ -115,6 +123,7 @@ cache_actor spawn_cache(broker_core& core) {
   parts.max_queued = core.config.queue_max_requests;
   parts.max_readers = core.config.readers;
   parts.seed = core.around.seed();
+  parts.quiesce_time = quiesce_time(core.config);
   parts.retry = pauses_of(core.config);
   parts.misses = core.misses;
   parts.joined = core.joined;

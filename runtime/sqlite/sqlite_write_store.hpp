@@ -68,6 +68,7 @@ public:
   caf::expected<bool> committed(uint64_t seq) override;
   caf::expected<void> checkpoint(checkpoint_mode mode) override;
   uint64_t wal_bytes() const override;
+  uint64_t log_bytes() const override;
   bool take_external_commit() override;
   std::vector<file_event> take_file_events() override { return files_->take_events(); }
   caf::expected<uint64_t> prune_keys() override;

@@ -164,4 +164,6 @@ uint64_t sqlite_write_store::wal_bytes() const {
   return left * (page_size_ + wal_frame_header);
 }
 
+uint64_t sqlite_write_store::log_bytes() const { return wal_.frames * (page_size_ + wal_frame_header); }
+
 } // namespace sluice::sqlite

@@ -91,6 +91,10 @@ struct told {
   std::vector<audit_record> records;
   std::vector<std::string> wanted_readers;
   uint64_t verifies = 0;
+  /// How often the cache was asked to start no reads, what it answers, and how often it was told to go on.
+  uint64_t quiesces = 0;
+  bool is_quiet = true;
+  uint64_t resumes = 0;
 };
 
 inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
@@ -103,6 +107,11 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
     [](read_done&) {},
     [log](const invalidation& x) { log->changes.push_back(x); },
     [](retry_atom) {},
+    [log](quiesce_atom, const std::string&) {
+      ++log->quiesces;
+      return log->is_quiet;
+    },
+    [log](resume_atom, const std::string&) { ++log->resumes; },
     [](caf::join_atom, const std::string&, const reader_actor&) {},
     [](caf::tick_atom) {},
     [](caf::close_atom) { return caf::ok_atom_v; },

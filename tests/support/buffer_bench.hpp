@@ -124,6 +124,8 @@ inline cache_actor::behavior_type scripted_cache(cache_actor::stateful_pointer<s
   return {
     [](running_atom) { return std::vector<running_request>{}; },
     [](drain_atom, uint64_t) {},
+    [](quiesce_atom, const std::string&) { return true; },
+    [](resume_atom, const std::string&) {},
     [](caf::timeout_atom) {},
     [self, db, read](read_request& x) -> caf::result<read_result> {
       auto promise = self->make_response_promise<read_result>();

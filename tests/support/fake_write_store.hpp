@@ -84,6 +84,9 @@ struct fake_disk {
   std::deque<uint64_t> old_keys;
   uint64_t prunes = 0;
   uint64_t wal_bytes = 0;
+  uint64_t log_bytes = 0;
+  /// Readers keep the log from beginning anew.
+  bool is_read = false;
   uint64_t open_stores = 0;
   uint64_t idle_closings = 0;
   /// Whether a reader keeps the file open.
@@ -220,10 +223,13 @@ public:
       throw std::runtime_error("checkpoint threw");
     disk_.checkpoints.push_back(mode);
     disk_.wal_bytes = 0;
+    if (mode == checkpoint_mode::truncate && !disk_.is_read)
+      disk_.log_bytes = 0;
     return caf::unit;
   }
 
   uint64_t wal_bytes() const override { return disk_.wal_bytes; }
+  uint64_t log_bytes() const override { return disk_.log_bytes; }
 
   bool take_external_commit() override { return std::exchange(disk_.foreign_commit, false); }
 

@@ -50,6 +50,7 @@ struct read_bench {
   std::vector<audit_record> records;
   std::vector<std::string> wants_readers;
   std::vector<std::string> suspects;
+  std::vector<bool> quiesced;
 
   void follow(read_scheduler::outcome out) {
     if (out.deliveries.size() > out.records.size())
@@ -61,6 +62,8 @@ struct read_bench {
     move_all(out.records, records);
     move_all(out.wants_readers, wants_readers);
     move_all(out.suspects, suspects);
+    for (const auto& x : out.quiesced)
+      quiesced.push_back(x.is_quiet);
   }
 
   void submit(read_request x) {

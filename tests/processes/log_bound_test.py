@@ -1,0 +1,73 @@
+"""The write-ahead log stays within its bound, whoever reads meanwhile."""
+
+import os
+import threading
+
+from harness import is_equal, is_true, run_tests, wait_until
+from rig import serve
+
+KIB = 1 << 10
+CHECKPOINT = 512 * KIB
+BOUND = 16 * CHECKPOINT
+VALUE = 64 * KIB
+
+# Long enough that two of them overlap.
+READ = "SELECT (SELECT count(*) FROM t), (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000) SELECT count(*) FROM n)"
+
+
+class Reader(threading.Thread):
+    """Reads without a pause until it is told to stop."""
+
+    def __init__(self, scene):
+        super().__init__(daemon=True)
+        self.link = scene.connect()
+        self.reads = 0
+        self.enough = False
+        self.failure = None
+        self.start()
+
+    def run(self):
+        try:
+            while not self.enough:
+                self.link.read("app.db", READ, freshness="fresh", timeout_ms=60_000)
+                self.reads += 1
+        except Exception as why:
+            self.failure = why
+
+    def stop(self):
+        self.enough = True
+        self.join()
+        is_equal(self.failure, None)
+
+
+def log_size(scene):
+    return os.path.getsize(os.path.join(scene.store, "app.db-wal"))
+
+
+def test_the_log_stays_within_its_bound_beside_reads_that_overlap(scene):
+    server, good = serve(scene, env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT)})
+    readers = [Reader(scene), Reader(scene)]
+    written = 0
+    largest = 0
+    while written < 4 * BOUND:
+        # As fast as the machine reads, so that its speed decides nothing.
+        wait_until(
+            lambda: any(x.failure for x in readers) or written <= VALUE * 4 * min(x.reads for x in readers), "the reads"
+        )
+        good.write(
+            "app.db",
+            "INSERT OR REPLACE INTO t(rowid, a) VALUES (?, randomblob(?))",
+            written // VALUE % 4,
+            VALUE,
+            deadline_ms=60_000,
+        )
+        written += VALUE
+        largest = max(largest, log_size(scene))
+    for x in readers:
+        x.stop()
+    is_true(largest > CHECKPOINT, f"{largest} bytes")
+    is_true(largest <= BOUND, f"the log had {largest} bytes")
+
+
+if __name__ == "__main__":
+    run_tests()
