@@ -133,6 +133,11 @@ clock::steady admission::due(const ticket& x) const noexcept {
   return latest > clock::steady::max() - grace ? latest : latest + grace;
 }
 
+std::optional<clock::steady> admission::next_expiry() const {
+  std::lock_guard guard{mutex_};
+  return next_expiry_ == clock::steady::max() ? std::nullopt : std::optional{next_expiry_};
+}
+
 std::optional<clock::steady> admission::expire(clock::steady now) {
   std::vector<std::shared_ptr<ticket>> late;
   std::optional<clock::steady> next;

@@ -55,6 +55,9 @@ public:
   /// that has been arranged already, or there is nothing to wait for.
   std::optional<clock::steady> expire(clock::steady now);
 
+  /// When `expire` is to be called next, as whoever calls it has been told; nothing if not at all.
+  std::optional<clock::steady> next_expiry() const;
+
   /// Ends the request with this id, if `may_cancel` of its ticket: what waits is answered `cancelled`, what is executed
   /// is interrupted, and undone by its writer. False when there is none.
   template <class Predicate> bool cancel(const std::string& request_id, Predicate may_cancel) {

@@ -52,11 +52,12 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       self->state.scheduler->retry_locked(out);
       self->state.follow(std::move(out));
     },
-    [self](quiesce_atom, const std::string& db) -> caf::result<bool> {
+    [self](quiesce_atom, const std::string& db, uint64_t milliseconds) -> caf::result<bool> {
       auto promise = self->make_response_promise<bool>();
       read_scheduler::outcome out;
       auto& state = self->state;
-      state.scheduler->quiesce(state.parts.actors->slot(db), state.parts.quiesce_time, reply<bool>{promise}, out);
+      state.scheduler->quiesce(state.parts.actors->slot(db), std::chrono::milliseconds{milliseconds},
+                               reply<bool>{promise}, out);
       state.follow(std::move(out));
       return promise;
     },
@@ -77,8 +78,7 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
 
 void cache_state::start(cache_parts x) {
   parts = std::move(x);
-  scheduler = std::make_unique<read_scheduler>(*parts.hits, *parts.time, parts.max_queued, parts.seed, parts.retry,
-                                     parts.max_readers);
+  scheduler = std::make_unique<read_scheduler>(*parts.hits, *parts.time, parts.bounds, parts.seed, parts.retry);
   // A predecessor that failed may have left something half done.
   parts.hits->clear();
   schedule_tick();

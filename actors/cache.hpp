@@ -17,13 +17,8 @@ struct cache_parts {
   std::shared_ptr<hit_table> hits;
   std::shared_ptr<directory> actors;
   const clock* time = nullptr;
-  /// Reads that may wait for a reader, per database.
-  uint64_t max_queued = 10'000;
-  /// How many readers a database may have.
-  uint64_t max_readers = 4;
+  bounds_of_database bounds = [](const std::string&) { return database_bounds{}; };
   uint64_t seed = 0;
-  /// How long the reads of a database wait, at most, so that its log can begin anew.
-  std::chrono::milliseconds quiesce_time{2'500};
   /// The pauses of reads that find their database locked.
   retry_policy retry;
   /// Shared with `status`: reads that ran a query, and reads that shared another's.

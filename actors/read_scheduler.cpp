@@ -24,6 +24,11 @@ bool same_query(const read_request& a, const read_request& b) {
 
 read_scheduler::~read_scheduler() { interrupt_all(); }
 
+read_scheduler::database_queue& read_scheduler::queue_of(const database_slot& slot) {
+  auto found = queues_.find(&slot);
+  return found == queues_.end() ? queues_.try_emplace(&slot, bounds_(slot.name())).first->second : found->second;
+}
+
 void read_scheduler::interrupt_all() noexcept {
   for (auto& [id, x] : flights_)
     x.interrupt.cancel();
@@ -43,19 +48,20 @@ void read_scheduler::submit(database_slot& slot, read_request request, reply<rea
                 failed(errc::invalid_request, "there is no commit " + std::to_string(x.request.min_seq)
                                                 + " yet; the newest is " + std::to_string(x.newest_seq)),
                 out);
+  auto& own = queue_of(slot);
   auto joinable = x.request.freshness == freshness::cached;
   expire_at(end_of(x.request), out);
   auto hash = statement_hash(slot, x.request.query.sql);
   if (joinable)
     for (auto [i, end] = joinable_.equal_range(hash); i != end; ++i)
       if (auto& other = flights_.at(i->second);
-          other.slot == &slot && other.waiters.size() <= max_queued_ && may_join(other, x.request)) {
+          other.slot == &slot && other.waiters.size() <= own.max_queued && may_join(other, x.request)) {
         ++joined_;
         retry_before(x, other, out);
         other.waiters.push_back(std::move(x));
         return;
       }
-  if (queue_of(slot).queued >= max_queued_) {
+  if (own.queued >= own.max_queued) {
     auto why = failed(errc::overloaded, "too many reads wait for this database");
     why.retry_after_ms = 100;
     return fail(x, why, out);

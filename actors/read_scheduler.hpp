@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/database_bounds.hpp"
 #include "actors/fair_queue.hpp"
 #include "actors/hit_table.hpp"
 #include "actors/known_statements.hpp"
@@ -72,11 +73,8 @@ public:
     std::optional<std::chrono::milliseconds> expire_in;
   };
 
-  /// @param max_readers how many readers a database may have
-  read_scheduler(hit_table& hits, const clock& time, uint64_t max_queued, uint64_t seed, retry_policy retry = {},
-            uint64_t max_readers = 4)
-    : hits_(hits), time_(time), max_queued_(max_queued), max_readers_(max_readers), retry_(retry),
-      backoff_(retry, seed), ids_(seed) {}
+  read_scheduler(hit_table& hits, const clock& time, bounds_of_database bounds, uint64_t seed, retry_policy retry = {})
+    : hits_(hits), time_(time), bounds_(std::move(bounds)), retry_(retry), backoff_(retry, seed), ids_(seed) {}
   read_scheduler(const read_scheduler&) = delete;
   read_scheduler& operator=(const read_scheduler&) = delete;
   /// Interrupts the queries that run, for nobody will hear of their answers.
@@ -143,9 +141,10 @@ private:
   };
 
   struct database_queue {
-    explicit database_queue(uint64_t max_readers) : readers(max_readers) {}
+    explicit database_queue(const database_bounds& x) : readers(x.readers), max_queued(x.queue.max_requests) {}
 
     reader_pool readers;
+    uint64_t max_queued;
     // Flights that wait for a reader; some may be gone. Those that are known to be long wait apart, since there may be no
     // reader for them when there is one for others.
     fair_queue<uint64_t> others;
@@ -194,7 +193,7 @@ private:
 
   clock::steady end_of(const read_request& x) const { return std::min(drained_at_, x.received + x.limits.timeout); }
   bool may_join(const flight& x, const read_request& request) const;
-  database_queue& queue_of(const database_slot& slot) { return queues_.try_emplace(&slot, max_readers_).first->second; }
+  database_queue& queue_of(const database_slot& slot);
   query_length length_of(const flight& x) const;
   void enqueue(uint64_t id, flight& x);
   void start_queued(database_slot& slot, outcome& out);
@@ -225,8 +224,7 @@ private:
 
   hit_table& hits_;
   const clock& time_;
-  const uint64_t max_queued_;
-  const uint64_t max_readers_;
+  const bounds_of_database bounds_;
   const retry_policy retry_;
   backoff backoff_;
   request_ids ids_;

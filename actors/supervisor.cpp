@@ -68,6 +68,7 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
 void supervisor_state::start(supervisor_parts x) {
   parts = std::move(x);
   shared_restarts = restart_window{parts.restart_limit, parts.restart_window};
+  start_deadlines();
   start_log();
   start_audit();
   start_cache();
@@ -137,7 +138,7 @@ caf::error supervisor_state::start_family(const std::string& db) {
 
 void supervisor_state::start_writer(const std::string& db, children& x) {
   auto& slot = parts.actors->slot(db);
-  auto queue = std::make_shared<admission>(parts.queue);
+  auto queue = std::make_shared<admission>(parts.bounds(db).queue);
   x.writer = parts.spawn.writer(slot, queue);
   self->monitor(x.writer);
   // What happened to the file while no writer looked.
@@ -164,7 +165,7 @@ void supervisor_state::replenish(const std::string& db) {
 
 void supervisor_state::add_reader(const std::string& db) {
   auto& slot = parts.actors->slot(db);
-  if (closing || slot.closed() || slot.readers().size() >= parts.readers_per_database)
+  if (closing || slot.closed() || slot.readers().size() >= parts.bounds(db).readers)
     return;
   reader_actor reader;
   if (attempt("the reader cannot be started", [&] { reader = parts.spawn.reader(slot); }))
@@ -190,10 +191,12 @@ void supervisor_state::child_down(const caf::down_msg& x) {
     buffer_down = true;
   else if (auto log = parts.actors->log(); log && x.source == log.address())
     log_down = true;
+  else if (auto watch = parts.actors->deadlines(); watch && x.source == watch.address())
+    deadlines_down = true;
   else
     for (auto& [db, own] : families)
       restart_in_family(db, own, x.source);
-  if (cache_down || audit_down || buffer_down || log_down) {
+  if (cache_down || audit_down || buffer_down || log_down || deadlines_down) {
     // These serve every database and are never given up, but they may not fail in a loop either.
     if (!shared_restarts.allow(parts.time->now()))
       return self->delayed_send(self, restart_pause, caf::tick_atom_v);
@@ -204,6 +207,7 @@ void supervisor_state::child_down(const caf::down_msg& x) {
 }
 
 void supervisor_state::restart_shared() {
+  start_again(deadlines_down, &supervisor_state::start_deadlines);
   start_again(log_down, &supervisor_state::start_log);
   start_again(audit_down, &supervisor_state::start_audit);
   start_again(cache_down, &supervisor_state::start_cache);
@@ -277,6 +281,19 @@ void supervisor_state::start_buffer() {
   auto buffer = parts.spawn.buffer();
   self->monitor(buffer);
   parts.actors->set(buffer);
+}
+
+void supervisor_state::start_deadlines() {
+  if (!parts.spawn.deadlines)
+    return;
+  auto watch = parts.spawn.deadlines();
+  self->monitor(watch);
+  parts.actors->set(watch);
+  // What its predecessor was to look at.
+  for (const auto& [db, own] : families)
+    if (auto route = parts.actors->slot(db).last_route())
+      if (auto next = route->queue->next_expiry())
+        watch_deadline(*parts.actors, *parts.time, db, *next);
 }
 
 void supervisor_state::start_log() {

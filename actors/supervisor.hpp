@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/clock.hpp"
+#include "actors/database_bounds.hpp"
 #include "actors/directory.hpp"
 #include "actors/restart_window.hpp"
 #include "messages/interfaces.hpp"
@@ -23,6 +24,7 @@ struct child_factories {
   /// May be empty: there is no such actor then.
   std::function<buffer_actor()> buffer{};
   std::function<log_actor()> log{};
+  std::function<deadline_watch_actor()> deadlines{};
   /// Called before a database is looked at for the first time; may be empty.
   std::function<void(const std::string& db)> prepare{};
 };
@@ -36,8 +38,7 @@ struct supervisor_parts {
   std::function<caf::error(const std::string& db)> may_open{};
   std::shared_ptr<directory> actors;
   const clock* time = nullptr;
-  admission_limits queue;
-  uint64_t readers_per_database = 4;
+  bounds_of_database bounds = [](const std::string&) { return database_bounds{}; };
   uint64_t restart_limit = 5;
   std::chrono::milliseconds restart_window{10'000};
   /// When the broker ends, what is queued is served for this long; then what runs is interrupted.
@@ -72,6 +73,7 @@ struct supervisor_state {
   void start_audit();
   void start_buffer();
   void start_log();
+  void start_deadlines();
   void close(ok_promise done);
   void close_buffer();
   void close_cache();
@@ -89,6 +91,7 @@ struct supervisor_state {
   bool audit_down = false;
   bool buffer_down = false;
   bool log_down = false;
+  bool deadlines_down = false;
   // Readers that have not ended yet, those of databases in quarantine included.
   std::set<caf::actor_addr> living_readers;
   bool closing = false;

@@ -144,7 +144,8 @@ void writer_state::bound_log() {
   if (quiesces_reads || parts.time->now() < next_quiescence)
     return;
   quiesces_reads = true;
-  self->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, parts.slot->name())
+  self->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, parts.slot->name(),
+                static_cast<uint64_t>(parts.settings.quiesce_time.count()))
     .then([this](bool is_quiet) { restart_log(is_quiet); }, [this](const caf::error&) { restart_log(false); });
 }
 
@@ -158,7 +159,7 @@ void writer_state::restart_log(bool is_quiet) {
   auto bytes = parts.store->log_bytes();
   if (bytes < parts.settings.max_log_bytes / 2)
     return;
-  next_quiescence = parts.time->now() + parts.settings.quiesce_pause;
+  next_quiescence = parts.time->now() + 10 * parts.settings.quiesce_time;
   if (bytes >= parts.settings.max_log_bytes && parts.warn)
     parts.warn("the write-ahead log of " + parts.slot->name() + " has grown to " + std::to_string(bytes)
                + " bytes: a read that takes long, or another program that reads, keeps it from beginning anew");

@@ -22,8 +22,8 @@ struct writer_settings {
   uint64_t checkpoint_wal_bytes = 4ULL << 20;
   /// When the WAL has grown to half of this, new reads wait until it begins anew.
   uint64_t max_log_bytes = 64ULL << 20;
-  /// How long it is left alone after reads that took too long have kept it from that.
-  std::chrono::milliseconds quiesce_pause{25'000};
+  /// How long they wait at most. If reads under way take longer, the next try comes after ten times that.
+  std::chrono::milliseconds quiesce_time{2'500};
   /// After this long without a write old keys are forgotten, all of them, and the WAL is truncated.
   std::chrono::milliseconds idle_after{1'000};
   /// After this long without a request the file is closed, until the next one; 0 means never.

@@ -80,8 +80,8 @@ using cache_actor = caf::typed_actor<
   // Runs the reads again that found their database locked by a foreign process; it sends this to itself.
   caf::reacts_to<retry_atom>,
   // From the writer of the named database, whose log can only begin anew while nobody reads it: starts no further read
-  // there. Answers true as soon as none runs, false when that has taken too long.
-  caf::replies_to<quiesce_atom, std::string>::with<bool>,
+  // there. Answers true as soon as none runs, false when that takes more than so many milliseconds.
+  caf::replies_to<quiesce_atom, std::string, uint64_t>::with<bool>,
   // Starts reads of the named database again.
   caf::reacts_to<resume_atom, std::string>,
   // Removes the entries that a commit made stale.

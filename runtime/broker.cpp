@@ -1,6 +1,5 @@
 #include "runtime/broker.hpp"
 
-#include "actors/deadline_watch.hpp"
 #include "actors/unrecorded_requests.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
@@ -79,8 +78,6 @@ void broker_core::spawn(caf::actor_system* in) {
   if (around.own_threads)
     make_pool();
   refusals = system->spawn(refuse);
-  deadlines = system->spawn(deadline_watch, actors, around.time);
-  actors->set(deadlines);
   log->set_waker([known = actors](std::chrono::milliseconds delay) {
     if (auto to = known->log(); to && delay.count() > 0)
       caf::delayed_anon_send(to, delay, caf::flush_atom_v);
@@ -97,8 +94,7 @@ void broker_core::spawn(caf::actor_system* in) {
   parts.may_open = [this](const std::string& db) { return claim_folder_of(db); };
   parts.actors = actors;
   parts.time = &time;
-  parts.queue = {config.queue_max_requests, config.queue_max_bytes};
-  parts.readers_per_database = config.readers;
+  parts.bounds = bounds();
   parts.restart_limit = config.restart_limit;
   parts.restart_window = config.restart_window;
   auto supervisor = spawn_supervisor(*this, std::move(parts));
@@ -108,6 +104,13 @@ void broker_core::spawn(caf::actor_system* in) {
       if (why)
         supervisor_ended();
     });
+}
+
+bounds_of_database broker_core::bounds() const {
+  return [this](const std::string& db) {
+    const auto& own = config.of(db);
+    return database_bounds{{own.queue_max_requests, own.queue_max_bytes}, own.readers};
+  };
 }
 
 bool broker_core::begin_to_close() {
@@ -148,7 +151,7 @@ void broker_core::forget_actors() {
   // The actors know each other through the directory; forgetting them lets them go.
   if (refusals)
     caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
-  if (deadlines)
+  if (auto deadlines = actors->deadlines())
     caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();

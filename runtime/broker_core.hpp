@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/database_bounds.hpp"
 #include "actors/directory.hpp"
 #include "actors/hit_table.hpp"
 #include "actors/log_queue.hpp"
@@ -69,7 +70,6 @@ struct broker_core {
   // Hosts may keep it for longer than the broker.
   std::shared_ptr<log_queue> log;
   refusal_actor refusals;
-  deadline_watch_actor deadlines;
 
   broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine = {});
   broker_core(const broker_core&) = delete;
@@ -147,6 +147,9 @@ struct broker_core {
       .receive([&](Result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
     return result;
   }
+
+  /// What each database may take, as configured. This outlives what is returned.
+  bounds_of_database bounds() const;
 
   /// Has a request recorded that no actor keeps a record of. @param status "ok", or the word of an error. Thread-safe.
   void record(const unrecorded_request& x, std::string_view status);

@@ -17,8 +17,9 @@ constexpr int64_t max_priority = 1'000;
 
 config_mistake invalid(const toml::node& at, std::string why) { return {at.source().begin.line, 0, std::move(why)}; }
 
-config_mistake unusable(std::string_view key, const toml::node& x, const std::string& range) {
-  return invalid(x, fmt::format("buffer_table: {} = {} cannot be used; it must be {}", key, as_written(x), range));
+config_mistake unusable(std::string_view key, const toml::node& x, const std::string& range,
+                        std::string_view table = "buffer_table") {
+  return invalid(x, fmt::format("{}: {} = {} cannot be used; it must be {}", table, key, as_written(x), range));
 }
 
 std::optional<config_mistake> take_number(std::string_view key, const toml::node& x, int64_t min, int64_t max,
@@ -38,20 +39,9 @@ std::optional<config_mistake> take_text(std::string_view key, const toml::node& 
   return std::nullopt;
 }
 
-// The store's root is not looked at here, so only spellings are evened out; links are the broker's to follow.
-std::optional<config_mistake> take_database(std::string_view key, const toml::node& x, std::string& to) {
-  if (auto why = take_text(key, x, to))
-    return why;
-  auto path = std::filesystem::path{to}.lexically_normal();
-  if (path.is_absolute() || !path.has_filename() || path == "." || *path.begin() == "..")
-    return unusable(key, x, "a file relative to the store root");
-  to = path.string();
-  return std::nullopt;
-}
-
 std::optional<config_mistake> take_entry(std::string_view key, const toml::node& x, buffer_table_entry& to) {
   if (key == "db")
-    return take_database(key, x, to.table.db);
+    return read_database_name("buffer_table", x, to.table.db);
   if (key == "table")
     return take_text(key, x, to.table.table);
   if (key == "priority")
@@ -96,6 +86,18 @@ std::string as_written(const toml::node& node) {
     return out.str();
   });
   return text.size() > 80 ? fmt::format("{:.80}...", text) : text;
+}
+
+// The store's root is not looked at here, so only spellings are evened out; links are the broker's to follow.
+std::optional<config_mistake> read_database_name(std::string_view table, const toml::node& node, std::string& to) {
+  auto* text = node.as_string();
+  if (!text || text->get().empty())
+    return unusable("db", node, "a text that is not empty", table);
+  auto path = std::filesystem::path{text->get()}.lexically_normal();
+  if (path.is_absolute() || !path.has_filename() || path == "." || *path.begin() == "..")
+    return unusable("db", node, "a file relative to the store root", table);
+  to = path.string();
+  return std::nullopt;
 }
 
 std::optional<config_mistake> read_buffer_tables(const toml::node& node, std::vector<buffer_table_entry>& to) {

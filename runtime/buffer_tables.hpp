@@ -14,12 +14,16 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice {
 
 /// A value as `sluice.toml` has it, cut after 80 characters.
 std::string as_written(const toml::node& node);
+
+/// The `db` of a `[[TABLE]]`: a file relative to the store root, spelt as the broker spells it.
+std::optional<config_mistake> read_database_name(std::string_view table, const toml::node& node, std::string& to);
 
 /// One `[[buffer_table]]`; without an interval of its own it has the general one, whatever sets that.
 struct buffer_table_entry {

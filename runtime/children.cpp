@@ -3,6 +3,7 @@
 #include "actors/audit.hpp"
 #include "actors/buffer.hpp"
 #include "actors/cache.hpp"
+#include "actors/deadline_watch.hpp"
 #include "actors/log.hpp"
 #include "actors/reader.hpp"
 #include "actors/writer.hpp"
@@ -33,9 +34,6 @@ auto spawn_blocking(broker_core& core, blocking_work kind, Behavior behavior, Pa
 // How many times its checkpoint's size a log may have.
 constexpr uint64_t log_bound = 16;
 
-// Reads that wait so long for the log to begin anew have as much time left to run.
-std::chrono::milliseconds quiesce_time(const broker_config& cfg) { return cfg.read_timeout / 2; }
-
 retry_policy pauses_of(const broker_config& cfg) {
   return {cfg.retry_attempts, cfg.retry_base, cfg.retry_factor, cfg.retry_cap, cfg.retry_jitter};
 }
@@ -48,7 +46,8 @@ writer_settings settings_of(const broker_config& cfg) {
   x.group.retry = pauses_of(cfg);
   x.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
   x.max_log_bytes = log_bound * cfg.checkpoint_wal_bytes;
-  x.quiesce_pause = 10 * quiesce_time(cfg);
+  // Reads that wait so long have as much time left to run.
+  x.quiesce_time = cfg.read_timeout / 2;
   x.idle_after = cfg.idle_after;
   x.close_idle_after = cfg.close_idle_after;
   return x;
@@ -61,14 +60,15 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   // Until the first write, the file tells which commit is the newest.
   if (auto seq = sqlite::last_commit_seq(path))
     slot.versions().start_at(*seq);
+  auto config = core.config.for_database(slot.name());
   auto parts = std::make_shared<writer_parts>();
-  parts->store = sqlite::make_write_store(path, core.config, core.time, slot.known_ledger(), std::move(files),
+  parts->store = sqlite::make_write_store(path, config, core.time, slot.known_ledger(), std::move(files),
                                          core.answers);
   parts->slot = &slot;
   parts->queue = std::move(queue);
   parts->actors = core.actors;
   parts->time = &core.time;
-  parts->settings = settings_of(core.config);
+  parts->settings = settings_of(config);
   parts->seed = core.around.seed();
   parts->warn = [&core](const std::string& text) {
     core.log->push(log_level::warning, "files", text, {});
@@ -101,13 +101,14 @@ void prepare(broker_core& core, const std::string& db) {
 }
 
 reader_actor spawn_reader(broker_core& core, database_slot& slot) {
+  auto config = core.config.for_database(slot.name());
   auto parts = std::make_shared<reader_parts>();
   auto on_recovery = [&core, db = slot.name()] { note_recovery(core, db); };
-  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), core.config, core.time, on_recovery,
+  parts->store = sqlite::make_read_store(core.root.path_of(slot.name()), config, core.time, on_recovery,
                                          core.files_of(slot.name()), core.answers);
   parts->time = &core.time;
   parts->shown = core.shown;
-  parts->close_idle_after = core.config.close_idle_after;
+  parts->close_idle_after = config.close_idle_after;
   parts->on_idle_closed = [&slot] {
     if (auto route = slot.last_route(); route && route->writer)
       caf::anon_send(route->writer, close_idle_atom{}, uint64_t{0});
@@ -120,10 +121,8 @@ cache_actor spawn_cache(broker_core& core) {
   parts.hits = core.hits;
   parts.actors = core.actors;
   parts.time = &core.time;
-  parts.max_queued = core.config.queue_max_requests;
-  parts.max_readers = core.config.readers;
+  parts.bounds = core.bounds();
   parts.seed = core.around.seed();
-  parts.quiesce_time = quiesce_time(core.config);
   parts.retry = pauses_of(core.config);
   parts.misses = core.misses;
   parts.joined = core.joined;
@@ -196,6 +195,7 @@ child_factories real_children(broker_core& core) {
   result.buffer = [&core] { return spawn_buffer(core); };
   result.prepare = [&core](const std::string& db) { prepare(core, db); };
   result.log = [&core] { return spawn_log(core); };
+  result.deadlines = [&core] { return core.system->spawn(deadline_watch, core.actors, core.around.time); };
   return result;
 }
 

@@ -1,248 +1,49 @@
 #include "runtime/config.hpp"
 
 #include "runtime/buffer_tables.hpp"
+#include "runtime/settings.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <limits>
 #include <optional>
 #include <string_view>
-#include <type_traits>
-#include <variant>
 
 namespace sluice {
 
 namespace {
 
-using std::chrono::hours;
-using std::chrono::milliseconds;
-
-template <class T> using field = T broker_config::*;
-
-using any_field =
-  std::variant<field<uint64_t>, field<milliseconds>, field<hours>, field<double>, field<bool>, field<synchronous_mode>>;
-
-// All there is to know about a setting; the file, the environment and the documentation follow from it.
-struct setting {
-  std::string_view key;
-  any_field member;
-  // Bounds of a number, inclusive, in the unit that the key ends in.
-  double min;
-  double max;
-  std::string_view description;
+// One `[[database]]`: what it sets, and to what.
+struct database_entry {
+  std::string db;
+  broker_config values;
+  std::vector<const setting*> set;
 };
 
-constexpr double kib = 1024;
-constexpr double mib = 1024 * kib;
-constexpr double gib = 1024 * mib;
-constexpr double day_ms = 24.0 * 60 * 60 * 1000;
-using config = broker_config;
-
-// clang-format off
-constexpr std::array settings{
-  setting{"write_deadline_ms", &config::write_deadline, 1, day_ms,
-          "How long a write may take, queue included, when the request does not say."},
-  setting{"lock_wait_ms", &config::lock_wait, 0, day_ms,
-          "How long a broker waits for the store lock that another process holds."},
-  setting{"queue_max_requests", &config::queue_max_requests, 4, 1e7,
-          "Requests that may wait for one database; an agent may have a quarter of that."},
-  setting{"queue_max_bytes", &config::queue_max_bytes, 64 * kib, 64 * gib,
-          "Bytes of requests that may wait for one database; an agent may have a quarter of that."},
-  setting{"group_max_requests", &config::group_max_requests, 1, 1e6,
-          "Writes after which a group is committed, though more are waiting."},
-  setting{"group_max_time_ms", &config::group_max_time, 1, 10'000,
-          "Time in a transaction after which a group is committed, though more writes are waiting."},
-  setting{"key_retention_h", &config::key_retention, 1, 24 * 365,
-          "How long an idempotency key is remembered, by time that the machine has run."},
-  setting{"cache", &config::cache, 0, 1,
-          "Whether answers to reads are kept."},
-  setting{"cache_ttl_ms", &config::cache_ttl, 1, day_ms,
-          "How long an answer is kept at most."},
-  setting{"cache_max_bytes", &config::cache_max_bytes, 64 * kib, 64 * gib,
-          "Bytes of answers that are kept; the least recently used go first."},
-  setting{"readers", &config::readers, 1, 64,
-          "Read-only connections per database, made as they are needed."},
-  setting{"read_timeout_ms", &config::read_timeout, 1, day_ms,
-          "How long a read may take when the request does not say."},
-  setting{"read_max_rows", &config::read_max_rows, 1, 1e8,
-          "Rows after which an answer is cut, and marked so, when the request does not say."},
-  setting{"read_max_bytes", &config::read_max_bytes, kib, 2 * gib,
-          "Bytes after which an answer is cut, and marked so, when the request does not say."},
-  setting{"max_value_bytes", &config::max_value_bytes, 64 * kib, 1e9,
-          "Bytes of one value or row; a statement that makes, writes or reads a larger one fails."},
-  setting{"max_answer_bytes", &config::max_answer_bytes, 64 * kib, 2 * gib,
-          "Bytes after which an answer is cut, and marked so, though the request allows more."},
-  setting{"max_inflight_answer_bytes", &config::max_inflight_answer_bytes, mib, 64 * gib,
-          "Bytes of answers under way over all databases; beyond them reads are refused."},
-  setting{"synchronous", &config::synchronous, 0, 0,
-          "What a commit survives: with full the loss of power, with normal the death of the process."},
-  setting{"busy_timeout_ms", &config::busy_timeout, 0, 500,
-          "How long SQLite itself waits for a lock of a foreign process."},
-  setting{"page_cache_bytes", &config::page_cache_bytes, 64 * kib, 64 * gib,
-          "Bytes of database pages that each connection keeps in memory."},
-  setting{"page_memory_bytes", &config::page_memory_bytes, mib, 64 * gib,
-          "Bytes of memory of SQLite in `sluice serve` from which on connections keep no more pages than they have."},
-  setting{"max_sqlite_bytes", &config::max_sqlite_bytes, 16 * mib, 1024 * gib,
-          "Bytes of memory of SQLite in `sluice serve`; a statement that needs more fails."},
-  setting{"checkpoint_wal_bytes", &config::checkpoint_wal_bytes, 64 * kib, 64 * gib,
-          "Size of the write-ahead log at which it is moved into the database file."},
-  setting{"idle_after_ms", &config::idle_after, 10, day_ms,
-          "Time without a write after which the write-ahead log is emptied and old keys are dropped."},
-  setting{"close_idle_after_ms", &config::close_idle_after, 0, day_ms,
-          "Time without a request after which the files of a database are closed, until the next request; 0 means never."},
-  setting{"retry_attempts", &config::retry_attempts, 0, 100,
-          "Pauses that grow, of a request that waits for a lock of a foreign process; later ones stay as they are. It waits "
-          "until its deadline; with 0, not at all."},
-  setting{"retry_base_ms", &config::retry_base, 1, 60'000,
-          "The pause before the first retry."},
-  setting{"retry_factor", &config::retry_factor, 1, 10,
-          "How much longer each pause is than the one before."},
-  setting{"retry_cap_ms", &config::retry_cap, 1, 600'000,
-          "The longest pause."},
-  setting{"retry_jitter", &config::retry_jitter, 0, 1,
-          "Share by which each pause is made longer or shorter at random."},
-  setting{"restart_limit", &config::restart_limit, 1, 1'000,
-          "Restarts of one database's actors within the window after which it is set aside."},
-  setting{"restart_window_ms", &config::restart_window, 1, day_ms,
-          "The window in which restarts are counted."},
-  setting{"linger_ms", &config::linger, 0, day_ms,
-          "How long a broker that was started by normal use stays after its last connection or request."},
-  setting{"max_connections", &config::max_connections, 1, 1e6,
-          "Connections to the socket, and to the HTTP port, at once."},
-  setting{"max_request_bytes", &config::max_request_bytes, kib, gib,
-          "Size of one line on a socket or of one HTTP body; a connection that sends more is closed."},
-  setting{"max_pipelined", &config::max_pipelined, 1, 1e6,
-          "Requests of one connection that may be under way; beyond that it is not read from."},
-  setting{"max_inflight_bytes", &config::max_inflight_bytes, mib, 64 * gib,
-          "Bytes of requests under way over all connections; beyond them requests are refused."},
-  setting{"connection_idle_ms", &config::connection_idle, 100, day_ms,
-          "Time after which a connection that says nothing, and waits for nothing, is closed."},
-  setting{"send_timeout_ms", &config::send_timeout, 100, day_ms,
-          "Time after which a connection that does not take its answers is closed."},
-  setting{"buffer_interval_ms", &config::buffer_interval, 1, day_ms,
-          "How long a row may wait in the write-behind buffer; without a journal, all that a kill can lose."},
-  setting{"buffer_batch", &config::buffer_batch, 1, 1'000,
-          "Rows that the buffer has written in one request; when as many are pending, they are written at once."},
-  setting{"buffer_max_pending", &config::buffer_max_pending, 5, 1e6,
-          "Rows that may wait in the buffer; from four fifths of it callers are held back."},
-  setting{"buffer_journal", &config::buffer_journal, 0, 1,
-          "Whether buffered operations are kept on disk as well, so that a kill loses none."},
-  setting{"log_queue", &config::log_queue, 1, 1e7,
-          "Log entries that may wait to be written; beyond that the oldest are dropped, and counted."},
-  setting{"log_batch", &config::log_batch, 1, 1e5,
-          "Log entries that are written at once when as many wait."},
-  setting{"log_interval_ms", &config::log_interval, 1, day_ms,
-          "How long a log entry waits at most before it is written."},
-  setting{"log_max_message", &config::log_max_message, 16, 1e6,
-          "Characters after which a log message is cut."},
-  setting{"log_retention_h", &config::log_retention, 1, 24 * 3650,
-          "How long log entries are kept."},
-  setting{"slow_queue_ms", &config::slow_queue, 1, day_ms,
-          "Time of waiting for its turn after which a request is warned about."},
-  setting{"slow_execution_ms", &config::slow_execution, 1, day_ms,
-          "Time of being executed after which a request is warned about."},
-  setting{"scheduler_threads", &config::scheduler_threads, 0, 256,
-          "Scheduler threads of a broker with an actor system of its own; 0 means one per core, at least 2."},
-  setting{"blocking_threads", &config::blocking_threads, 0, 1'024,
-          "Threads that run the writers and readers of all databases, made on demand; 0 means four per core, at least "
-          "16; 1 to 3 count as 4."},
+// What single tables of the file say. It is made whole when everything else is known.
+struct file_entries {
+  std::vector<buffer_table_entry> buffer_tables;
+  std::vector<database_entry> databases;
 };
-// clang-format on
-
-std::string environment_name(const setting& s) {
-  std::string result = "SLUICE_";
-  for (auto c : s.key)
-    result += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  return result;
-}
-
-std::string text_of(bool x) { return x ? "true" : "false"; }
-std::string text_of(synchronous_mode x) { return x == synchronous_mode::full ? "\"full\"" : "\"normal\""; }
-std::string text_of(milliseconds x) { return fmt::format("{}", x.count()); }
-std::string text_of(hours x) { return fmt::format("{}", x.count()); }
-template <class Number> std::string text_of(Number x) { return fmt::format("{}", x); }
-
-std::string range_of(const setting& s) {
-  auto describe = [&]<class T>(field<T>) -> std::string {
-    if constexpr (std::is_same_v<T, bool>)
-      return "true or false";
-    else if constexpr (std::is_same_v<T, synchronous_mode>)
-      return "\"full\" or \"normal\"";
-    else if constexpr (std::is_same_v<T, double>)
-      return fmt::format("a number from {} to {}", s.min, s.max);
-    else
-      return fmt::format("a whole number from {} to {}", static_cast<int64_t>(s.min), static_cast<int64_t>(s.max));
-  };
-  return std::visit(describe, s.member);
-}
-
-// A value as the file or the environment gives it.
-using raw_value = std::variant<bool, int64_t, double, std::string_view>;
-
-template <class T> std::optional<T> convert(const setting& s, const raw_value& raw) {
-  if constexpr (std::is_same_v<T, bool>) {
-    if (auto* x = std::get_if<bool>(&raw))
-      return *x;
-  } else if constexpr (std::is_same_v<T, synchronous_mode>) {
-    if (auto* x = std::get_if<std::string_view>(&raw); x && (*x == "full" || *x == "normal"))
-      return *x == "full" ? synchronous_mode::full : synchronous_mode::normal;
-  } else if constexpr (std::is_same_v<T, double>) {
-    auto* whole = std::get_if<int64_t>(&raw);
-    auto* real = std::get_if<double>(&raw);
-    auto x = real ? *real : whole ? static_cast<double>(*whole) : std::numeric_limits<double>::quiet_NaN();
-    if (x >= s.min && x <= s.max)
-      return x;
-  } else if (auto* x = std::get_if<int64_t>(&raw)) {
-    if (*x >= static_cast<int64_t>(s.min) && *x <= static_cast<int64_t>(s.max))
-      return T(*x);
-  }
-  return std::nullopt;
-}
-
-bool assign(broker_config& to, const setting& s, const raw_value& raw) {
-  auto set = [&]<class T>(field<T> member) {
-    auto x = convert<T>(s, raw);
-    if (x)
-      to.*member = *x;
-    return x.has_value();
-  };
-  return std::visit(set, s.member);
-}
-
-// In the environment everything is text; only a setting of words takes it as such.
-raw_value read_text(const setting& s, std::string_view text) {
-  if (std::holds_alternative<field<synchronous_mode>>(s.member))
-    return text;
-  if (std::holds_alternative<field<bool>>(s.member)) {
-    if (text == "true" || text == "on" || text == "1")
-      return true;
-    if (text == "false" || text == "off" || text == "0")
-      return false;
-    return text;
-  }
-  const auto* end = text.data() + text.size();
-  int64_t whole = 0;
-  if (auto [at, code] = std::from_chars(text.data(), end, whole); code == std::errc{} && at == end)
-    return whole;
-  double real = 0;
-  if (auto [at, code] = std::from_chars(text.data(), end, real); code == std::errc{} && at == end)
-    return real;
-  return text;
-}
 
 caf::error invalid(std::string message) { return make_error(errc::invalid_request, std::move(message)); }
 
 std::string unknown_key(std::string_view key) {
   std::string known;
-  for (const auto& s : settings)
-    known += (known.empty() ? "" : ", ") + std::string{s.key};
-  return fmt::format("there is no setting '{}'; there are {}, buffer_table", key, known);
+  for (const auto& s : all_settings())
+    known += std::string{s.key} + ", ";
+  return fmt::format("there is no setting '{}'; there are {}buffer_table, database", key, known);
+}
+
+std::string no_setting_of_a_database(std::string_view key) {
+  std::string known = "db";
+  for (const auto& s : all_settings())
+    if (s.per_database)
+      known += ", " + std::string{s.key};
+  return fmt::format("a database has no '{}' of its own; there are {}", key, known);
 }
 
 std::optional<raw_value> read_node(const toml::node& node) {
@@ -257,33 +58,71 @@ std::optional<raw_value> read_node(const toml::node& node) {
   return std::nullopt;
 }
 
-std::optional<config_mistake> apply_entry(broker_config& to, std::string_view key, const toml::node& node) {
-  auto line = node.source().begin.line;
-  auto s = std::find_if(settings.begin(), settings.end(), [&](const setting& x) { return x.key == key; });
-  if (s == settings.end())
-    return config_mistake{line, 0, unknown_key(key)};
+std::optional<config_mistake> apply_value(broker_config& to, const setting& s, const toml::node& node) {
   auto raw = read_node(node);
-  if (raw && assign(to, *s, *raw))
+  if (raw && assign(to, s, *raw))
     return std::nullopt;
-  return config_mistake{line, 0,
-                        fmt::format("{} = {} cannot be used; it must be {}", key, as_written(node), range_of(*s))};
+  return config_mistake{node.source().begin.line, 0,
+                        fmt::format("{} = {} cannot be used; it must be {}", s.key, as_written(node), range_of(s))};
 }
 
-std::optional<config_mistake> apply_text(broker_config& to, std::vector<buffer_table_entry>& tables,
-                                         std::string_view text) {
+std::optional<config_mistake> apply_entry(broker_config& to, std::string_view key, const toml::node& node) {
+  if (const auto* s = find_setting(key))
+    return apply_value(to, *s, node);
+  return config_mistake{node.source().begin.line, 0, unknown_key(key)};
+}
+
+std::optional<config_mistake> read_database(const toml::node& node, std::vector<database_entry>& to) {
+  auto line = node.source().begin.line;
+  database_entry entry;
+  for (auto&& [key, x] : *node.as_table()) {
+    const auto* s = find_setting(key.str());
+    std::optional<config_mistake> why;
+    if (key.str() == "db")
+      why = read_database_name("database", x, entry.db);
+    else if (!s || !s->per_database)
+      why = config_mistake{x.source().begin.line, 0, no_setting_of_a_database(key.str())};
+    else
+      why = apply_value(entry.values, *s, x);
+    if (why)
+      return why;
+    if (s)
+      entry.set.push_back(s);
+  }
+  if (entry.db.empty())
+    return config_mistake{line, 0, "this database lacks db"};
+  if (std::any_of(to.begin(), to.end(), [&](const database_entry& x) { return x.db == entry.db; }))
+    return config_mistake{line, 0, fmt::format("database {} is there already", entry.db)};
+  to.push_back(std::move(entry));
+  return std::nullopt;
+}
+
+std::optional<config_mistake> read_databases(const toml::node& node, std::vector<database_entry>& to) {
+  auto* tables = node.as_array();
+  if (!tables || !tables->is_homogeneous(toml::node_type::table))
+    return config_mistake{node.source().begin.line, 0,
+                          "database must be written as [[database]], once for each database"};
+  for (const auto& x : *tables)
+    if (auto why = read_database(x, to))
+      return why;
+  return std::nullopt;
+}
+
+std::optional<config_mistake> apply_text(broker_config& to, file_entries& entries, std::string_view text) {
   auto parsed = toml::parse(text);
   if (!parsed) {
     const auto& why = parsed.error();
     return config_mistake{why.source().begin.line, why.source().begin.column, std::string{why.description()}};
   }
   for (auto&& [key, node] : parsed.table())
-    if (auto why = key.str() == "buffer_table" ? read_buffer_tables(node, tables) : apply_entry(to, key.str(), node))
+    if (auto why = key.str() == "buffer_table" ? read_buffer_tables(node, entries.buffer_tables)
+                   : key.str() == "database"   ? read_databases(node, entries.databases)
+                                               : apply_entry(to, key.str(), node))
       return why;
   return std::nullopt;
 }
 
-std::optional<caf::error> apply_file(broker_config& to, std::vector<buffer_table_entry>& tables,
-                                     const std::filesystem::path& path) {
+std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, const std::filesystem::path& path) {
   std::error_code failed;
   auto kind = std::filesystem::status(path, failed).type();
   if (kind == std::filesystem::file_type::not_found)
@@ -295,7 +134,7 @@ std::optional<caf::error> apply_file(broker_config& to, std::vector<buffer_table
   std::string text{std::istreambuf_iterator<char>{in}, {}};
   if (!in)
     return make_error(errc::io_error, "sluice.toml cannot be read");
-  auto wrong = apply_text(to, tables, text);
+  auto wrong = apply_text(to, entries, text);
   if (!wrong)
     return std::nullopt;
   auto column = wrong->column > 0 ? fmt::format(", column {}", wrong->column) : "";
@@ -303,7 +142,7 @@ std::optional<caf::error> apply_file(broker_config& to, std::vector<buffer_table
 }
 
 std::optional<caf::error> apply_environment(broker_config& to) {
-  for (const auto& s : settings) {
+  for (const auto& s : all_settings()) {
     auto name = environment_name(s);
     const auto* text = std::getenv(name.c_str());
     // Set to nothing is how scripts unset a variable.
@@ -317,34 +156,45 @@ std::optional<caf::error> apply_environment(broker_config& to) {
 
 } // namespace
 
+broker_config broker_config::for_database(const std::string& db) const {
+  auto result = *this;
+  static_cast<database_config&>(result) = of(db);
+  return result;
+}
+
 caf::expected<broker_config> load_config(const std::filesystem::path& root) {
   broker_config result;
   result.root = root;
-  std::vector<buffer_table_entry> tables;
-  if (auto why = apply_file(result, tables, root / "sluice.toml"))
+  file_entries entries;
+  if (auto why = apply_file(result, entries, root / "sluice.toml"))
     return std::move(*why);
   if (auto why = apply_environment(result))
     return std::move(*why);
-  for (auto& x : tables) {
+  for (auto& x : entries.buffer_tables) {
     x.table.interval = x.interval.value_or(result.buffer_interval);
     result.buffer_tables.push_back(std::move(x.table));
+  }
+  for (const auto& x : entries.databases) {
+    auto own = result;
+    for (const auto* s : x.set)
+      copy_setting(own, *s, x.values);
+    result.databases.emplace(x.db, own);
   }
   return result;
 }
 
 std::optional<config_mistake> check_config(std::string_view text) {
   broker_config unused;
-  std::vector<buffer_table_entry> tables;
-  return apply_text(unused, tables, text);
+  file_entries entries;
+  return apply_text(unused, entries, text);
 }
 
 std::vector<setting_info> describe_settings() {
   const broker_config defaults;
   std::vector<setting_info> result;
-  for (const auto& s : settings) {
-    auto text = std::visit([&](auto member) { return text_of(defaults.*member); }, s.member);
-    result.push_back({std::string{s.key}, environment_name(s), text, range_of(s), std::string{s.description}});
-  }
+  for (const auto& s : all_settings())
+    result.push_back({std::string{s.key}, environment_name(s), text_of(s, defaults), range_of(s),
+                      std::string{s.description}, s.per_database});
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,48 +33,51 @@ struct buffered_table {
   int64_t priority = 0;
 };
 
-/// Everything that can be set about a broker. Each field but `root` is also a key of `sluice.toml` in the store root
-/// (durations with their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment
-/// variable; the environment wins over the file. docs/configuration.md explains each. Plain data.
-struct broker_config {
-  std::filesystem::path root = ".";
-
+/// What can be set for each database on its own, in `sluice.toml` with a `[[database]]`. Plain data.
+struct database_config {
   std::chrono::milliseconds write_deadline{30'000};
-  /// How long a broker waits for the store lock that another process holds.
-  std::chrono::milliseconds lock_wait{5'000};
   uint64_t queue_max_requests = 10'000;
   uint64_t queue_max_bytes = 64ULL << 20;
   uint64_t group_max_requests = 4'096;
   std::chrono::milliseconds group_max_time{50};
   std::chrono::hours key_retention{24};
+  uint64_t readers = 4;
+  std::chrono::milliseconds read_timeout{5'000};
+  uint64_t read_max_rows = 10'000;
+  uint64_t read_max_bytes = 8ULL << 20;
+  /// Of one value, and of one row; functions, operators and parameters that would make a larger one fail.
+  uint64_t max_value_bytes = 16ULL << 20;
+  /// What a request may ask for with its own `max_bytes`; more is taken for this.
+  uint64_t max_answer_bytes = 64ULL << 20;
+  synchronous_mode synchronous = synchronous_mode::full;
+  std::chrono::milliseconds busy_timeout{500};
+  uint64_t page_cache_bytes = 64ULL << 20;
+  uint64_t checkpoint_wal_bytes = 4ULL << 20;
+  std::chrono::milliseconds idle_after{1'000};
+  /// Time without a request after which the files of a database are closed, until the next one; 0 means never.
+  std::chrono::milliseconds close_idle_after{300'000};
+};
+
+/// Everything that can be set about a broker. Each field but `root` is also a key of `sluice.toml` in the store root
+/// (durations with their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment
+/// variable; the environment wins over the file. docs/configuration.md explains each. Plain data.
+struct broker_config : database_config {
+  std::filesystem::path root = ".";
+
+  /// How long a broker waits for the store lock that another process holds.
+  std::chrono::milliseconds lock_wait{5'000};
 
   bool cache = true;
   std::chrono::milliseconds cache_ttl{5'000};
   uint64_t cache_max_bytes = 64ULL << 20;
 
-  uint64_t readers = 4;
-  std::chrono::milliseconds read_timeout{5'000};
-  uint64_t read_max_rows = 10'000;
-  uint64_t read_max_bytes = 8ULL << 20;
-
-  /// Of one value, and of one row; functions, operators and parameters that would make a larger one fail.
-  uint64_t max_value_bytes = 16ULL << 20;
-  /// What a request may ask for with its own `max_bytes`; more is taken for this.
-  uint64_t max_answer_bytes = 64ULL << 20;
   /// Bytes of answers under way over all databases; beyond them reads are refused.
   uint64_t max_inflight_answer_bytes = 256ULL << 20;
 
-  synchronous_mode synchronous = synchronous_mode::full;
-  std::chrono::milliseconds busy_timeout{500};
-  uint64_t page_cache_bytes = 64ULL << 20;
   /// Of all connections of a process that is a broker and nothing else.
   uint64_t page_memory_bytes = 256ULL << 20;
   /// Of all that SQLite has in such a process.
   uint64_t max_sqlite_bytes = 1ULL << 30;
-  uint64_t checkpoint_wal_bytes = 4ULL << 20;
-  std::chrono::milliseconds idle_after{1'000};
-  /// Time without a request after which the files of a database are closed, until the next one; 0 means never.
-  std::chrono::milliseconds close_idle_after{300'000};
 
   uint64_t retry_attempts = 3;
   std::chrono::milliseconds retry_base{100};
@@ -125,6 +129,18 @@ struct broker_config {
   uint64_t scheduler_threads = 0;
   /// Threads that run the writers and readers of all databases; 0 means four per core, at least 16.
   uint64_t blocking_threads = 0;
+
+  /// Of the databases that have settings of their own, by name: all of them, the general ones included.
+  std::map<std::string, database_config, std::less<>> databases;
+
+  /// What holds for the database; valid as long as this is not changed.
+  const database_config& of(std::string_view db) const noexcept {
+    auto found = databases.find(db);
+    return found == databases.end() ? *this : found->second;
+  }
+
+  /// The same with the database's own settings in place of the general ones.
+  broker_config for_database(const std::string& db) const;
 };
 
 /// Defaults, then `ROOT/sluice.toml` if there is one, then the environment. `errc::invalid_request` names the key, the
@@ -149,9 +165,11 @@ struct setting_info {
   std::string default_value;
   std::string range;
   std::string description;
+  /// A `[[database]]` may have its own.
+  bool per_database = false;
 };
 
-/// Every setting, in the order of the struct.
+/// Every setting, in the order in which they are documented.
 std::vector<setting_info> describe_settings();
 
 } // namespace sluice

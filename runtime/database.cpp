@@ -11,7 +11,7 @@ namespace {
 // Every request is answered by its deadline; the rest is for a machine that stands still.
 constexpr std::chrono::milliseconds grace{1'000};
 
-read_limits effective(read_limits x, const broker_config& cfg) {
+read_limits effective(read_limits x, const database_config& cfg) {
   if (x.max_rows == 0)
     x.max_rows = cfg.read_max_rows;
   if (x.max_bytes == 0)
@@ -59,7 +59,7 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
   auto route = slot_->route();
   if (!route)
     return refuse(request, request_type::write, describe(route.error()));
-  auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.write_deadline;
+  auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline;
   auto admitted = route->queue->admit(request, request.received + timeout);
   if (admitted.refused)
     return refuse(request, request_type::write, std::move(*admitted.refused));
@@ -71,7 +71,7 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
 caf::expected<cache_actor> database::admit(read_request& request) const {
   request.db = slot_->name();
   request.received = core_->time.now();
-  request.limits = effective(request.limits, core_->config);
+  request.limits = effective(request.limits, core_->config.of(slot_->name()));
   if (auto why = check(request))
     return refuse(request, request_type::read, std::move(*why));
   if (auto why = slot_->closed())
@@ -98,7 +98,7 @@ const refusal_actor& database::refusals() const { return core_->refusals; }
 std::optional<read_result> database::cached(read_request& request) const {
   if (request.freshness != freshness::cached || !slot_->serving())
     return std::nullopt;
-  request.limits = effective(request.limits, core_->config);
+  request.limits = effective(request.limits, core_->config.of(slot_->name()));
   // A hit is refused what a query would be refused; `admit` says why.
   if (check(request))
     return std::nullopt;
@@ -108,7 +108,7 @@ std::optional<read_result> database::cached(read_request& request) const {
 }
 
 caf::expected<write_result> database::write(write_request request) const {
-  auto timeout = (request.deadline.count() > 0 ? request.deadline : core_->config.write_deadline) + grace;
+  auto timeout = (request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline) + grace;
   caf::expected<write_result> result{caf::none};
   auto route = admit(request);
   if (!route)

@@ -1,6 +1,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_text.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/cli/terminal_text.hpp"
 
@@ -19,8 +20,6 @@ using nlohmann::json;
 
 // What fits on a screen; --json has all of it.
 constexpr size_t slow_shown = 5;
-constexpr size_t running_shown = 10;
-constexpr size_t sql_shown = 60;
 
 struct status_options {
   std::string root = ".";
@@ -45,17 +44,6 @@ std::string counts_text(const json& x, std::initializer_list<std::pair<const cha
     if (auto n = x.at(name).get<uint64_t>(); n > 0)
       result += fmt::format("{}{} {}", result.empty() ? "" : ", ", n, words);
   return result.empty() ? "nothing yet" : result;
-}
-
-std::string duration_text(uint64_t us) {
-  auto seconds = static_cast<double>(us) / 1e6;
-  if (us < 10'000)
-    return fmt::format("{} us", us);
-  if (seconds < 1)
-    return fmt::format("{:.1f} ms", seconds * 1e3);
-  if (seconds < 120)
-    return fmt::format("{:.1f} s", seconds);
-  return seconds < 2 * 3'600 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3'600);
 }
 
 std::string leader_text(const json& x) {
@@ -152,19 +140,6 @@ std::string databases_text(const json& databases) {
 }
 
 // One line of it, for a table.
-std::string short_sql(const std::string& sql) {
-  std::string line;
-  for (auto c : sql.substr(0, 4 * sql_shown))
-    if (auto blank = c == '\n' || c == '\t' || c == '\r' || c == ' '; !blank || (!line.empty() && line.back() != ' '))
-      line += blank ? ' ' : c;
-  if (line.size() <= sql_shown)
-    return line;
-  auto end = sql_shown;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0U) == 0x80U)
-    --end;
-  return line.substr(0, end) + "...";
-}
-
 std::string slow_text(const json& x) {
   constexpr auto right = alignment::right;
   const auto& slow = x.at("slow");
@@ -183,22 +158,6 @@ std::string slow_text(const json& x) {
                 text("agent"), text("db"), short_sql(text("sql"))});
   }
   return result.empty() ? "" : "\n" + result.text();
-}
-
-std::string running_text(const json& x) {
-  constexpr auto right = alignment::right;
-  // An older broker does not tell.
-  const auto running = x.value("running", json::array());
-  table result{{{"RUNNING", right}, {"STATE"}, {"AGENT"}, {"DATABASE"}, {"REQUEST"}, {"SQL"}}};
-  for (size_t i = 0; i < std::min(running_shown, running.size()); ++i) {
-    auto text = [&](const char* name) { return running[i].at(name).get<std::string>(); };
-    result.add({duration_text(1'000 * running[i].at("since_ms").get<uint64_t>()), text("state"), text("agent"),
-                text("db"), text("request_id"), short_sql(text("sql"))});
-  }
-  if (result.empty())
-    return "";
-  auto more = running.size() - std::min(running_shown, running.size());
-  return "\n" + result.text() + (more > 0 ? fmt::format("and {} more; --json has all\n", more) : "");
 }
 
 std::string as_text(const json& x) {

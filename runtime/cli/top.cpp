@@ -2,6 +2,7 @@
 #include "runtime/cli/live_broker.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/raw_terminal.hpp"
+#include "runtime/cli/request_text.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/cli/terminal_text.hpp"
 
@@ -150,7 +151,8 @@ int run(const top_options& options) {
     auto seconds = before.empty() ? 0 : std::chrono::duration<double>(at - looked_at).count();
     rates rate{before, *now, seconds};
     auto frame =
-      head(*now, rate) + background(*now, rate) + databases(before, *now, seconds) + latencies(*now) + agents(*now);
+      head(*now, rate) + background(*now, rate) + databases(before, *now, seconds) + running_text(*now)
+      + latencies(*now) + agents(*now);
     auto sent = terminal.is_one() ? print_raw(terminal.frame(frame + "\nq to quit\n")) : print(frame + "\n");
     if (sent != delivery::complete)
       return status_of(sent);

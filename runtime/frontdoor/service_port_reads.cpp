@@ -23,7 +23,7 @@ void service_port::ask_or_wait(const database& db, read_request request, const c
   if (reading_ < max_reading && !is_held_)
     return ask(db, std::move(request), call);
   if (request.limits.timeout == milliseconds{0})
-    request.limits.timeout = service_.leader_.config().read_timeout;
+    request.limits.timeout = service_.leader_.config().of(db.name()).read_timeout;
   auto end = steady_clock::now() + request.limits.timeout;
   waiting_.push_back({db, std::move(request), call, end});
   await_time_out();

@@ -11,6 +11,7 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <span>
 
 namespace sluice::scenario {
 
@@ -79,14 +80,17 @@ struct settings_text {
   void add(const node::member& x) { add(fmt::format("{} = {}", x.name, toml_value(x.content, x.name)), x.content.at); }
 };
 
-void read_buffer_tables(const node& x, settings_text& to) {
+// Keys of sluice.toml that stand for a table each time they are written.
+constexpr std::array<std::string_view, 2> lists_of_tables{"buffer_table", "database"};
+
+void read_tables(const node& x, std::string_view name, std::span<const std::string_view> keys, settings_text& to) {
   if (!x.is(node_kind::list))
-    throw mistake{x.at, fmt::format("buffer_table must be a list of maps, and is {}", to_string(x.kind))};
+    throw mistake{x.at, fmt::format("{} must be a list of maps, and is {}", name, to_string(x.kind))};
   for (const auto& item : x.items) {
     if (!item.is(node_kind::map))
-      throw mistake{item.at, fmt::format("each buffer_table must be a map, and is {}", to_string(item.kind))};
-    check_members(item, std::array<std::string_view, 4>{"db", "table", "interval_ms", "priority"}, "buffer_table");
-    to.add("[[buffer_table]]", item.at);
+      throw mistake{item.at, fmt::format("each {} must be a map, and is {}", name, to_string(item.kind))};
+    check_members(item, keys, name);
+    to.add(fmt::format("[[{}]]", name), item.at);
     for (const auto& member : item.members)
       to.add(member);
   }
@@ -96,9 +100,13 @@ void read_settings(const node& x, scenery& to) {
   if (!x.is(node_kind::map))
     throw mistake{x.at, fmt::format("settings must be a map of keys of sluice.toml, and is {}", to_string(x.kind))};
   auto known = describe_settings();
-  std::vector<std::string_view> names{"buffer_table"};
-  for (const auto& setting : known)
+  std::vector<std::string_view> names{lists_of_tables.begin(), lists_of_tables.end()};
+  std::vector<std::string_view> of_database{"db"};
+  for (const auto& setting : known) {
     names.push_back(setting.key);
+    if (setting.per_database)
+      of_database.push_back(setting.key);
+  }
   check_members(x, names, "settings");
   to.settings_at = x.at;
   settings_text text;
@@ -108,11 +116,14 @@ void read_settings(const node& x, scenery& to) {
     if (!x.find(calm))
       text.add(fmt::format("{} = 60000", calm), x.at);
   for (const auto& member : x.members)
-    if (member.name != "buffer_table")
+    if (std::find(lists_of_tables.begin(), lists_of_tables.end(), member.name) == lists_of_tables.end())
       text.add(member);
   // In TOML, keys after a table belong to it.
   if (const auto* tables = x.find("buffer_table"))
-    read_buffer_tables(*tables, text);
+    read_tables(*tables, "buffer_table",
+                std::array<std::string_view, 4>{"db", "table", "interval_ms", "priority"}, text);
+  if (const auto* tables = x.find("database"))
+    read_tables(*tables, "database", of_database, text);
   if (auto wrong = check_config(text.toml))
     throw mistake{wrong->line > 0 && wrong->line <= text.lines.size() ? text.lines[wrong->line - 1] : x.at, wrong->why};
   to.settings = std::move(text.toml);

@@ -126,14 +126,19 @@ json value_type() {
 
 json settings_type() {
   auto properties = json::object();
-  for (const auto& x : describe_settings())
+  auto of_database = json::object({{"db", {{"type", "string"}}}});
+  for (const auto& x : describe_settings()) {
     properties[x.key] = {{"description", x.description + " " + x.range + "; " + x.default_value + " if left out"}};
+    if (x.per_database)
+      of_database[x.key] = {{"description", x.description + " " + x.range + "; as for the others if left out"}};
+  }
   auto table = object({{"db", {{"type", "string"}}},
                        {"table", {{"type", "string"}}},
                        {"interval_ms", {{"type", "integer"}}},
                        {"priority", {{"type", "integer"}}}},
                       json::array({"db", "table"}));
   properties["buffer_table"] = {{"type", "array"}, {"items", std::move(table)}};
+  properties["database"] = {{"type", "array"}, {"items", object(std::move(of_database), json::array({"db"}))}};
   return object(std::move(properties), json::array());
 }
 

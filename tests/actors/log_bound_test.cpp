@@ -127,7 +127,7 @@ TEST_CASE("reads that take too long are not asked to end again at once", "[log]"
   CHECK(f.disk.checkpoints.empty());
   f.write_with_log_of(f.settings.max_log_bytes);
   CHECK(f.log.quiesces == 1);
-  f.time.advance(f.settings.quiesce_pause);
+  f.time.advance(10 * f.settings.quiesce_time);
   f.write_with_log_of(f.settings.max_log_bytes);
   CHECK(f.log.quiesces == 2);
 }

@@ -110,7 +110,7 @@ TEST_CASE("whatever cannot be restarted at once is tried again until it can, and
   f.open("a.db");
   f.open("b.db");
   f.run();
-  auto kind = GENERATE(as<std::string>{}, "writer", "reader", "cache", "audit");
+  auto kind = GENERATE(as<std::string>{}, "writer", "reader", "cache", "audit", "deadline watch");
   auto refusals = 0;
   f.on_spawn = [&](std::string_view x) {
     if (x == kind && ++refusals <= 3)
@@ -122,8 +122,10 @@ TEST_CASE("whatever cannot be restarted at once is tried again until it can, and
     f.kill(f.readers["a.db"].back());
   else if (kind == "cache")
     f.kill(f.actors->cache());
-  else
+  else if (kind == "audit")
     f.kill(f.actors->audit());
+  else
+    f.kill(f.actors->deadlines());
   for (auto i = 0; i < 4; ++i)
     f.advance(1s);
   CHECK(refusals == 4);
@@ -175,6 +177,24 @@ TEST_CASE("whichever actor is killed, those who wait are answered, it is restart
   CHECK(f.actors->restarts == 1);
   CHECK(f.works("a.db"));
   CHECK(f.works("b.db"));
+}
+
+TEST_CASE("a deadline holds though the actor that watches for it has failed meanwhile") {
+  fixture f;
+  f.open("a.db");
+  f.run();
+  auto x = a_write("waits", {"put t k v"});
+  auto deadline = f.time.now() + 1s;
+  REQUIRE(f.actors->slot("a.db").route()->queue->admit(x, deadline).expire_at);
+  caf::scoped_actor caller{f.sys};
+  x.ticket->answer_to(caf::strong_actor_ptr{caller->ctrl()}, caf::make_message_id().response_id());
+  watch_deadline(*f.actors, f.time, "a.db", deadline);
+  f.kill(f.actors->deadlines());
+  CHECK(f.actors->restarts == 1);
+  f.advance(900ms);
+  CHECK(!x.ticket->answered());
+  f.advance(300ms);
+  CHECK(x.ticket->answered());
 }
 
 TEST_CASE("a restarted audit looks at every open database again") {

@@ -101,6 +101,8 @@ def test_the_program_shows_and_cancels_what_runs(scene):
     which = begin_endless_write(good, slow)
     shown = scene.run("status").good().out
     is_true("endless" in shown and "slow" in shown and "running" in shown, shown)
+    looked_at = scene.run("top", "--count", "1").good().out
+    is_true("endless" in looked_at and "running" in looked_at, looked_at)
     is_equal(scene.run("cancel", "endless").good().out, "cancelled\n")
     is_equal(refusal_of(slow, which), ("cancelled", "not_committed"))
     nothing = scene.run("cancel", "endless")

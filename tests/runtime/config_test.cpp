@@ -174,6 +174,46 @@ TEST_CASE("every documented default is accepted as it is documented, from the fi
   }
 }
 
+TEST_CASE("a database has the general settings but for those that are said of it, wherever those come from") {
+  store s{R"(
+    readers = 8
+    [[database]]
+    db = "./logs/../telemetry.db"
+    synchronous = "normal"
+    write_deadline_ms = 500
+    [[database]]
+    db = "app.db"
+    readers = 1
+  )"};
+  environment rows{"SLUICE_READ_MAX_ROWS", "77"};
+  environment readers{"SLUICE_READERS", "6"};
+  auto x = s.config();
+  const auto& telemetry = x.of("telemetry.db");
+  CHECK(telemetry.synchronous == synchronous_mode::normal);
+  CHECK(telemetry.write_deadline == std::chrono::milliseconds{500});
+  CHECK(telemetry.readers == 6);
+  CHECK(telemetry.read_max_rows == 77);
+  CHECK(x.of("app.db").readers == 1);
+  CHECK(x.of("app.db").synchronous == synchronous_mode::full);
+  CHECK(x.of("other.db").readers == 6);
+  CHECK(x.for_database("app.db").readers == 1);
+  CHECK(x.for_database("app.db").root == x.root);
+}
+
+TEST_CASE("what is said of a database is checked as everything else is") {
+  CHECK_THAT(store{"[[database]]\nreaders = 2"}.complaint(), Contains("line 1") && Contains("lacks db"));
+  CHECK_THAT(store{"[[database]]\ndb = \"a.db\"\nreaders = 0"}.complaint(),
+             Contains("line 3") && Contains("readers = 0") && Contains("1 to 64"));
+  CHECK_THAT(store{"[[database]]\ndb = \"a.db\"\nlinger_ms = 5"}.complaint(),
+             Contains("line 3") && Contains("'linger_ms'") && Contains("synchronous"));
+  CHECK_THAT(store{"[[database]]\ndb = \"a.db\"\nreader = 5"}.complaint(), Contains("'reader'"));
+  CHECK_THAT(store{"[[database]]\ndb = \"../a.db\""}.complaint(), Contains("db = ") && Contains("store root"));
+  CHECK_THAT(store{"[[database]]\ndb = 3"}.complaint(), Contains("database: db = 3"));
+  CHECK_THAT(store{"[[database]]\ndb = \"a.db\"\n[[database]]\ndb = \"./a.db\""}.complaint(),
+             Contains("line 3") && Contains("already"));
+  CHECK_THAT(store{"[database]\ndb = \"a.db\""}.complaint(), Contains("[[database]]"));
+}
+
 TEST_CASE("every setting is documented once") {
   auto all = describe_settings();
   // One for each member of the struct but the root; a new member has to be added to the table.

@@ -107,7 +107,7 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
     [](read_done&) {},
     [log](const invalidation& x) { log->changes.push_back(x); },
     [](retry_atom) {},
-    [log](quiesce_atom, const std::string&) {
+    [log](quiesce_atom, const std::string&, uint64_t) {
       ++log->quiesces;
       return log->is_quiet;
     },

@@ -124,7 +124,7 @@ inline cache_actor::behavior_type scripted_cache(cache_actor::stateful_pointer<s
   return {
     [](running_atom) { return std::vector<running_request>{}; },
     [](drain_atom, uint64_t) {},
-    [](quiesce_atom, const std::string&) { return true; },
+    [](quiesce_atom, const std::string&, uint64_t) { return true; },
     [](resume_atom, const std::string&) {},
     [](caf::timeout_atom) {},
     [self, db, read](read_request& x) -> caf::result<read_result> {

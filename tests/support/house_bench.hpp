@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/deadline_watch.hpp"
 #include "actors/audit.hpp"
 #include "actors/cache.hpp"
 #include "actors/reader.hpp"
@@ -34,7 +35,7 @@ struct house_bench : actor_bench {
     supervisor_parts parts;
     parts.actors = actors;
     parts.time = &time;
-    parts.readers_per_database = 2;
+    parts.bounds = [](const std::string&) { return database_bounds{{}, 2}; };
     parts.find = [this](const std::string& db, bool must_exist) { return must_exist ? find(db) : caf::error{}; };
     parts.spawn.prepare = [this](const std::string& db) { prepared.push_back(db); };
     parts.spawn.writer = [this](database_slot& slot, std::shared_ptr<admission> queue) {
@@ -76,6 +77,10 @@ struct house_bench : actor_bench {
         return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
       };
       return sys.spawn(audit, audit_store_opener{open}, shown);
+    };
+    parts.spawn.deadlines = [this] {
+      on_spawn("deadline watch");
+      return sys.spawn(deadline_watch, actors, std::shared_ptr<const clock>{std::shared_ptr<void>{}, &time});
     };
     aut = sys.spawn(supervisor, parts);
     actors->set(aut);

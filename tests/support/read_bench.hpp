@@ -35,9 +35,16 @@ inline void commit_to(table_versions& versions, std::vector<std::string> tables,
 /// answers come from a database with one number per table.
 struct read_bench {
   explicit read_bench(uint64_t max_queued = 100, hit_table_settings settings = {}, uint64_t max_readers = 4)
-    : hits(settings), scheduler(hits, time, max_queued, 1, {}, max_readers) {
+    : hits(settings), scheduler(hits, time, bounds(max_queued, max_readers), 1) {
     slot.open({});
     slot.versions().start_at(10);
+  }
+
+  static bounds_of_database bounds(uint64_t max_queued, uint64_t max_readers) {
+    database_bounds x;
+    x.queue.max_requests = max_queued;
+    x.readers = max_readers;
+    return [x](const std::string&) { return x; };
   }
 
   fake_clock time;

@@ -47,11 +47,19 @@ caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_ro
   return make_local_client(std::move(*leader));
 }
 
+// The leader applies a database's own time, under whatever name the database is known to it.
+milliseconds longest(const broker_config& config, milliseconds database_config::*time) {
+  auto result = config.*time;
+  for (const auto& [db, own] : config.databases)
+    result = std::max(result, own.*time);
+  return result;
+}
+
 remote_settings settings_of(const broker_config& config, const client_options& options) {
   remote_settings x;
   x.add_keys = options.add_keys;
-  x.write_deadline = config.write_deadline;
-  x.read_timeout = config.read_timeout;
+  x.write_deadline = longest(config, &database_config::write_deadline);
+  x.read_timeout = longest(config, &database_config::read_timeout);
   x.silence.ends_calls = options.fail_on_silence;
   if (!options.fail_on_silence)
     x.silence.warn = options.warn;

@@ -55,9 +55,10 @@ public:
     auto name = root_.resolve(request.db);
     if (!name)
       return std::move(name.error());
-    limits.max_rows = limits.max_rows > 0 ? limits.max_rows : config_.read_max_rows;
-    limits.max_bytes = limits.max_bytes > 0 ? limits.max_bytes : config_.read_max_bytes;
-    limits.timeout = limits.timeout.count() > 0 ? limits.timeout : config_.read_timeout;
+    const auto& usual = config_.of(*name);
+    limits.max_rows = limits.max_rows > 0 ? limits.max_rows : usual.read_max_rows;
+    limits.max_bytes = limits.max_bytes > 0 ? limits.max_bytes : usual.read_max_bytes;
+    limits.timeout = limits.timeout.count() > 0 ? limits.timeout : usual.read_timeout;
     auto& own = store_of(*name);
     std::lock_guard guard{own.mutex};
     retry_policy patient{.attempts = std::numeric_limits<uint64_t>::max(), .deadline = limits.timeout};
@@ -104,7 +105,7 @@ private:
     std::lock_guard guard{mutex_};
     auto& own = databases_[name];
     if (!own.store)
-      own.store = sqlite::make_read_store(root_.path_of(name), config_);
+      own.store = sqlite::make_read_store(root_.path_of(name), config_.for_database(name));
     return own;
   }
 
