@@ -198,6 +198,17 @@ test_the_user_version_is_set_and_read() {
   fails_with invalid_request sluice exec app.db "PRAGMA journal_mode = DELETE"
 }
 
+test_a_database_has_settings_of_its_own() {
+  printf '[[database]]\ndb = "small.db"\nread_max_rows = 2\nmax_value_bytes = 65536\n' >sluice.toml
+  for db in small.db other.db; do
+    exits 0 sluice exec $db "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2), (3)"
+  done
+  exits 4 sluice query small.db "SELECT a FROM t"
+  exits 0 sluice query other.db "SELECT a FROM t"
+  fails_with too_large sluice exec small.db "INSERT INTO t VALUES (zeroblob(100000))"
+  exits 0 sluice exec other.db "INSERT INTO t VALUES (zeroblob(100000))"
+}
+
 test_databases_are_for_their_owner_alone() {
   umask 0
   create
