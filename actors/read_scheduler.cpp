@@ -76,6 +76,8 @@ void read_scheduler::submit(database_slot& slot, read_request request, reply<rea
   added.waiters.push_back(std::move(x));
   if (joinable)
     joinable_.emplace(hash, id);
+  if (start_at_once(own, id, added, out))
+    return;
   enqueue(id, added);
   start_queued(slot, out);
 }

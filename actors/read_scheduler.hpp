@@ -196,6 +196,7 @@ private:
   database_queue& queue_of(const database_slot& slot);
   query_length length_of(const flight& x) const;
   void enqueue(uint64_t id, flight& x);
+  bool start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out);
   void start_queued(database_slot& slot, outcome& out);
   bool start_next(database_queue& own, outcome& out);
   bool start_lengthy(database_queue& own, outcome& out);

@@ -35,6 +35,21 @@ void read_scheduler::enqueue(uint64_t id, flight& x) {
   (x.is_lengthy ? own.lengthy : own.others).push(x.agent, id);
 }
 
+// What finds nobody waiting needs no turn, if it has not been overtaken by its own time on its way.
+bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out) {
+  if (own.queued > 0 || own.quiesced || x.request().cancel.cancelled() || time_.now() >= end_of(x.request()))
+    return false;
+  auto length = length_of(x);
+  if (length == query_length::lengthy)
+    return false;
+  auto place = own.readers.choose(length, x.agent);
+  if (!place.who)
+    return false;
+  ++own.queued;
+  start(own, id, place, length, out);
+  return true;
+}
+
 void read_scheduler::start_queued(database_slot& slot, outcome& out) {
   auto& own = queue_of(slot);
   if (own.quiesced)

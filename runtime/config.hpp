@@ -135,6 +135,8 @@ struct broker_config : database_config {
 
   /// What holds for the database; valid as long as this is not changed.
   const database_config& of(std::string_view db) const noexcept {
+    if (databases.empty())
+      return *this;
     auto found = databases.find(db);
     return found == databases.end() ? *this : found->second;
   }
