@@ -50,7 +50,7 @@ void writer_state::start(writer_parts x) {
 void writer_state::take(write_request request, reply<write_result> to) {
   if (!by_turns)
     return add(std::move(request), std::move(to));
-  auto agent = request.agent;
+  auto agent = has(defect::serve_in_order) ? std::string{} : request.agent;
   turns.push(agent, {std::move(request), std::move(to)});
 }
 

@@ -48,7 +48,8 @@ buffer_put put_of(const operation& what, const std::string& agent) {
 
 } // namespace
 
-clients::clients(const plan& what, world& where, dice& luck, trace& told) : world_(where), luck_(luck), told_(told) {
+clients::clients(const plan& what, world& where, dice& luck, trace& told)
+  : world_(where), luck_(luck), told_(told), timed_(what.set.timed), waiting_(what, where) {
   for (const auto& program : what.clients)
     clients_.push_back({&program, 0, 0, {}, {}});
 }
@@ -122,6 +123,9 @@ template <class Attempt> Attempt& clients::note(std::deque<Attempt>& in, size_t 
   ++open_;
   if (who < clients_.size())
     ++clients_[who].open;
+  if (timed_)
+    x.cancel = cancel_token::make();
+  waiting_.begins(x, false);
   tell(x, "asks: ", to_string(what));
   return x;
 }
@@ -137,7 +141,13 @@ bool clients::sent(attempt& x, uint64_t life) {
     return false;
   x.began = ++seen.event;
   x.late = world_.closing();
+  waiting_.begins(x, x.client < clients_.size() && clients_[x.client].open == 1);
   return true;
+}
+
+void clients::check_wait(const attempt& x) {
+  if (!seen.unserved)
+    seen.unserved = waiting_.ends(x);
 }
 
 void clients::note_newest(read_attempt& x) const {
@@ -168,13 +178,16 @@ void clients::refused(attempt& x, const caf::error& why) {
 void clients::write(size_t who, const operation& what) {
   auto& x = note(seen.writes, who, what);
   auto request = request_of(what, x.request_id, "client-" + std::to_string(who + 1));
+  request.cancel = x.cancel;
   x.messenger = world_.system().spawn(
     [this, &x, request, db = world_.database_of(what.db), life = life_](caf::event_based_actor* self) {
       if (!sent(x, life))
         return;
       auto answer = [this, &x, life](caf::expected<write_result> result) {
-        if (end(x, life))
-          write_answered(x, result);
+        if (!end(x, life))
+          return;
+        write_answered(x, result);
+        check_wait(x);
       };
       db.write(self, request)
         .then([answer](write_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
@@ -214,7 +227,10 @@ void clients::read(size_t who, const operation& what) {
   auto& x = note(seen.reads, who, what);
   note_newest(x);
   read_request request;
-  request.query = sql_of(what.asked, what.argument);
+  request.query = what.asked == question::slow_sum ? slow_query(what.argument, what.work.count())
+                                                   : sql_of(what.asked, what.argument);
+  request.limits.timeout = what.deadline;
+  request.cancel = x.cancel;
   request.request_id = x.request_id;
   request.agent = "client-" + std::to_string(who + 1);
   request.freshness = what.freshness;
@@ -231,8 +247,10 @@ void clients::read(size_t who, const operation& what) {
       return;
     note_newest(x);
     auto answer = [this, &x, life](caf::expected<read_result> result) {
-      if (end(x, life))
-        read_answered(x, result);
+      if (!end(x, life))
+        return;
+      read_answered(x, result);
+      check_wait(x);
     };
     door.read(self, request)
       .then([answer](read_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });

@@ -205,7 +205,7 @@ void world::drain() {
   for (auto steps = 0; steps < 100'000; ++steps) {
     sched().clock().cancel_all();
     if (!sched().try_run_once())
-      return;
+      return ready_to_run_.forget();
   }
   throw std::logic_error("the actors do not end");
 }
@@ -229,6 +229,8 @@ caf::resumable* world::choose() {
     break;
   case order::any: i = luck_.pick(jobs.size());
   }
+  for (size_t tries = 0; is_late() && tries < jobs.size() && !ready_to_run_.waits(jobs[i]); ++tries)
+    i = (i + 1) % jobs.size();
   std::swap(jobs[0], jobs[i]);
   return jobs[0];
 }
@@ -240,12 +242,25 @@ bool world::step() {
   told_.mix(name_of(job));
   if (told_.keeps())
     told_.say(*time_, name_of(job), "takes " + front_of_mailbox(job));
-  return sched().try_run_once();
+  auto running = ready_to_run_.begins(job);
+  auto result = sched().try_run_once();
+  ready_to_run_.ends(running, sched().jobs);
+  return result;
 }
 
 void world::advance(std::chrono::milliseconds by) {
-  time_->advance(by);
-  sched().advance_time(by);
+  while (by.count() > 0) {
+    auto now = std::min(by, readiness::tolerance);
+    ready_to_run_.time_passes(sched().jobs, time_->now(), now);
+    time_->advance(now);
+    sched().advance_time(now);
+    by -= now;
+  }
+}
+
+void world::pass(std::chrono::milliseconds by) {
+  for (; by.count() > 0 && sched().jobs.empty(); by -= std::min(by, readiness::tolerance))
+    advance(std::min(by, readiness::tolerance));
 }
 
 // Somebody waits for the disk, or for a lock. In the meantime others go on, as on threads of their own.
@@ -259,11 +274,32 @@ void world::wait(std::chrono::microseconds by) {
     for (auto steps = luck_.pick(12); steps > 0 && !died_; --steps)
       if (!step())
         break;
+    while (set_.timed && !died_ && time_->now() < until) {
+      while (is_late() && step())
+        ;
+      advance(std::clamp(std::chrono::ceil<std::chrono::milliseconds>(until - time_->now()), 0ms,
+                         readiness::tolerance / 2));
+    }
     --depth_;
   }
   auto left = until - time_->now();
   if (left.count() > 0)
     advance(std::chrono::ceil<std::chrono::milliseconds>(left));
+}
+
+// Only one statement takes its time, lest those of other actors, which run meanwhile, keep it from going on.
+bool world::execute_for(std::chrono::milliseconds by) {
+  if (died_ || !is_up() || executes_)
+    return false;
+  executes_ = true;
+  wait(by);
+  executes_ = false;
+  return true;
+}
+
+void world::cancel(const std::string& request_id) {
+  front_->cancel_write(request_id, [](const ticket&) { return true; });
+  caf::anon_send(core_->actors->cache(), cancel_atom{}, request_id);
 }
 
 void world::kill(incident::kind whom, uint32_t db) {
