@@ -49,7 +49,7 @@ buffer_put put_of(const operation& what, const std::string& agent) {
 } // namespace
 
 clients::clients(const plan& what, world& where, dice& luck, trace& told)
-  : world_(where), luck_(luck), told_(told), timed_(what.set.timed), waiting_(what, where) {
+  : world_(where), luck_(luck), told_(told), timed_(what.set.timed), waiting_(what, where, seen) {
   for (const auto& program : what.clients)
     clients_.push_back({&program, 0, 0, {}, {}});
 }

@@ -82,7 +82,7 @@ private:
   dice& luck_;
   trace& told_;
   const bool timed_;
-  waiting_rules waiting_;
+  const waiting_rules waiting_;
   std::vector<client> clients_;
   uint64_t life_ = 0;
   uint64_t open_ = 0;

@@ -21,6 +21,7 @@ bool clients::cancel_one() {
   if (open.empty())
     return false;
   auto& x = *open[luck_.pick(open.size())];
+  x.is_cancelled = true;
   tell(x, "is cancelled");
   world_.cancel(x.request_id);
   return true;

@@ -51,6 +51,7 @@ struct attempt {
   caf::actor messenger;
   /// With `settings::timed`: set when the client has gone.
   cancel_token cancel;
+  bool is_cancelled = false;
   waiting_time waiting;
 };
 
@@ -149,6 +150,8 @@ struct history {
   std::vector<uint64_t> audit_losses;
   /// Those that a journal does not survive, either.
   std::vector<uint64_t> power_losses;
+  /// Whether another program has held the lock of a database.
+  bool locked = false;
   /// The first that did not end in time, or did not get its turn.
   std::optional<violation> unserved;
   /// Whether anything failed that was not a client's own fault.

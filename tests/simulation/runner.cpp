@@ -200,6 +200,7 @@ void runner::happen(const incident& x) {
     // broker can prevent.
     if (!seen.databases[x.db].in_danger() && foreigners_[x.db]->lock()) {
       told_.note(world_.time(), "foreigner", "holds the lock");
+      seen.locked = true;
       foreign_commits_[x.db] = x.what == kind::foreign_commit;
       foreign_until_[x.db] = world_.time().now() + (luck_.chance(50) ? 0ms : x.time);
     }

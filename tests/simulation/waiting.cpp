@@ -32,7 +32,8 @@ std::string answer_of(const attempt& x) {
 
 } // namespace
 
-waiting_rules::waiting_rules(const plan& what, world& where) : plan_(what), world_(where) {
+waiting_rules::waiting_rules(const plan& what, const world& where, const history& seen)
+  : plan_(what), world_(where), seen_(seen) {
   for (uint64_t i = 0; i < what.clients.size(); ++i)
     for (const auto& x : what.clients[i])
       if (x.work.count() > 0) {
@@ -77,27 +78,42 @@ std::optional<violation> waiting_rules::check_deadline(const attempt& x) const {
 //
 // Writes: a group that is open ends with the request during which it has been so for `group_max_time`, and has no more
 // than that of one client before; a second one may have been begun before the request is among those that take turns;
-// then each client has one turn at most, which may be the last of a group that another one filled.
+// then each client has one turn at most, which may be the last of a group that another one filled. A request that costs
+// its group the transaction has the others executed once more.
 //
 // Reads: one on each reader, and one turn.
-std::chrono::milliseconds waiting_rules::bound(const lane& of, uint64_t other) const {
-  auto found = longest_.find(lane{other, of.db, of.writes}.number());
+std::chrono::milliseconds waiting_rules::bound(const attempt& x, const lane& other) const {
+  auto found = longest_.find(other.number());
   auto longest = found == longest_.end() ? 0ms : found->second;
-  if (of.writes)
-    return defaults_.group_max_time + 3 * longest;
-  return static_cast<int64_t>(plan_.set.readers + 1) * longest;
+  if (!other.writes)
+    return static_cast<int64_t>(plan_.set.readers + 1) * longest;
+  return defaults_.group_max_time + 3 * longest + repetitions(x) * (defaults_.group_max_time + longest);
+}
+
+// How many writes may have cost their group its transaction while this one waited, itself included.
+int64_t waiting_rules::repetitions(const attempt& x) const {
+  auto is_fatal = [](const write_attempt& y) {
+    auto is_ended = y.is_cancelled || (y.what.work.count() > 0 && y.what.deadline.count() > 0);
+    return is_ended || std::any_of(y.what.steps.begin(), y.what.steps.end(),
+                                   [](const step& each) { return each.what == verb::veto; });
+  };
+  return std::count_if(seen_.writes.begin(), seen_.writes.end(), [&](const write_attempt& y) {
+    return y.what.db == x.what.db && (y.ended == 0 || y.ended > x.began) && is_fatal(y);
+  });
 }
 
 std::optional<violation> waiting_rules::check_turn(const attempt& x) const {
+  if (x.what.what == operation::kind::write && (seen_.disk_troubled || seen_.locked))
+    return {};
   for (uint64_t i = 0; i < x.waiting.executed.size(); ++i) {
     auto of = lane_of(x, i);
     auto executed = world_.executed(of) - x.waiting.executed[i];
-    if (i == x.client || executed <= bound(of, i))
+    if (i == x.client || executed <= bound(x, of))
       continue;
     return violation{"agents are served in turn",
                      name_of(x) + ' ' + answer_of(x) + " after statements of client " + std::to_string(i + 1)
                        + " had been executed for " + in_ms(executed) + "; its turn is due after "
-                       + in_ms(bound(of, i))};
+                       + in_ms(bound(x, of))};
   }
   return {};
 }
