@@ -36,8 +36,10 @@ public:
   /// How long one call takes; a statement calls it once for each row, and SQLite can interrupt it in between.
   static constexpr milliseconds step{5};
 
+  using spender = std::function<bool(const lane&, milliseconds)>;
+
   /// @param spend lets time pass; false when a statement takes no time now
-  explicit execution_time(std::function<bool(milliseconds)> spend);
+  explicit execution_time(spender spend);
   ~execution_time();
   execution_time(const execution_time&) = delete;
   execution_time& operator=(const execution_time&) = delete;
@@ -49,7 +51,7 @@ private:
   static int extend(sqlite3* db, char** error, const sqlite3_api_routines* api);
   static void work(sqlite3_context* context, int count, sqlite3_value** values);
 
-  std::function<bool(milliseconds)> spend_;
+  spender spend_;
   std::map<int64_t, milliseconds> spent_;
 };
 

@@ -30,7 +30,7 @@ constexpr std::array schema{
 // The rows of a statement that takes its time, each of which is one call: ?1 says whose they are, ?2 how many, ?3 how
 // long each takes.
 #define SLUICE_SIMULATED_WORK \
-  "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?2) SELECT simulated_work(?1, ?3) FROM n)"
+  "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?2) SELECT simulated_work(?1, ?3) AS w FROM n)"
 
 std::vector<value> work_of(int64_t lane, int64_t time_ms) {
   auto each = execution_time::step.count();
@@ -97,7 +97,7 @@ statement sql_of(question asked, int64_t key) {
 }
 
 statement slow_query(int64_t lane, int64_t time_ms) {
-  return {"SELECT sum(n) FROM accounts WHERE id NOT IN (SELECT -1 FROM " SLUICE_SIMULATED_WORK ")",
+  return {"SELECT sum(n) FROM accounts WHERE id NOT IN (SELECT coalesce(w, -1) FROM " SLUICE_SIMULATED_WORK ")",
           work_of(lane, time_ms)};
 }
 

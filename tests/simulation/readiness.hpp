@@ -23,6 +23,9 @@ public:
   bool is_late(clock::steady now) const noexcept { return !waiting_.empty() && now - since_ >= tolerance / 2; }
   bool waits(caf::resumable* x) const { return waiting_.contains(x); }
 
+  /// It is not to be run for now, for a reason that a machine has as well.
+  void excuse(caf::resumable* x) { waiting_.erase(x); }
+
   /// An actor takes a message; then it has, or has not, more of them. What `begins` returns is for `ends`.
   struct run {
     caf::resumable* actor = nullptr;

@@ -229,14 +229,16 @@ caf::resumable* world::choose() {
     break;
   case order::any: i = luck_.pick(jobs.size());
   }
-  for (size_t tries = 0; is_late() && tries < jobs.size() && !ready_to_run_.waits(jobs[i]); ++tries)
+  auto late = is_late();
+  auto may_run = [&](caf::resumable* x) { return !is_held_back(x) && (!late || ready_to_run_.waits(x)); };
+  for (size_t tries = 0; (late || reads_) && tries < jobs.size() && !may_run(jobs[i]); ++tries)
     i = (i + 1) % jobs.size();
   std::swap(jobs[0], jobs[i]);
   return jobs[0];
 }
 
 bool world::step() {
-  if (died_ || sched().jobs.empty())
+  if (died_ || sched().jobs.empty() || (reads_ && runnable().empty()))
     return false;
   auto* job = choose();
   told_.mix(name_of(job));
@@ -251,7 +253,7 @@ bool world::step() {
 void world::advance(std::chrono::milliseconds by) {
   while (by.count() > 0) {
     auto now = std::min(by, readiness::tolerance);
-    ready_to_run_.time_passes(sched().jobs, time_->now(), now);
+    ready_to_run_.time_passes(reads_ ? runnable() : sched().jobs, time_->now(), now);
     time_->advance(now);
     sched().advance_time(now);
     by -= now;
@@ -287,14 +289,27 @@ void world::wait(std::chrono::microseconds by) {
     advance(std::chrono::ceil<std::chrono::milliseconds>(left));
 }
 
-// Only one statement takes its time, lest those of other actors, which run meanwhile, keep it from going on.
-bool world::execute_for(std::chrono::milliseconds by) {
+// Only one statement takes its time, lest those of other actors, which run meanwhile, keep it from going on: during a
+// write, reads take none; reads run one after the other.
+bool world::execute_for(const lane& whose, std::chrono::milliseconds by) {
   if (died_ || !is_up() || executes_)
     return false;
   executes_ = true;
+  reads_ = !whose.writes;
+  for (auto* x : sched().jobs)
+    if (is_held_back(x))
+      ready_to_run_.excuse(x);
   wait(by);
-  executes_ = false;
+  executes_ = reads_ = false;
   return true;
+}
+
+bool world::is_held_back(caf::resumable* x) const { return reads_ && name_of(x) == "reader"; }
+
+std::deque<caf::resumable*> world::runnable() {
+  auto result = sched().jobs;
+  std::erase_if(result, [this](caf::resumable* x) { return is_held_back(x); });
+  return result;
 }
 
 void world::cancel(const std::string& request_id) {
