@@ -34,6 +34,15 @@ write_request request_of(const operation& what, const std::string& id, const std
   return x;
 }
 
+void set_lane(operation& x, uint64_t client) {
+  lane own{client, x.db, x.what == operation::kind::write};
+  for (auto& one : x.steps)
+    if (one.what == verb::work)
+      one.key = own.number();
+  if (x.asked == question::slow_sum)
+    x.argument = own.number();
+}
+
 buffer_put put_of(const operation& what, const std::string& agent) {
   buffer_put x;
   x.row = {database_names[what.db], "buffered", {{"id", what.argument}}};
@@ -100,8 +109,11 @@ bool clients::begin_one() {
   return false;
 }
 
-void clients::begin(size_t who, const operation& what) {
+void clients::begin(size_t who, const operation& planned) {
   ++begun_;
+  auto what = planned;
+  // Its number is another one than planned when clients were left out.
+  set_lane(what, who);
   switch (what.what) {
   case operation::kind::write: return write(who, what);
   case operation::kind::read: return read(who, what);

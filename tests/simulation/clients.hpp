@@ -61,7 +61,7 @@ private:
     std::array<uint64_t, 2> known{};
   };
 
-  void begin(size_t who, const operation& what);
+  void begin(size_t who, const operation& planned);
   void write(size_t who, const operation& what);
   void read(size_t who, const operation& what);
   void put(size_t who, const operation& what);

@@ -28,11 +28,10 @@ int execution_time::extend(sqlite3* db, char**, const sqlite3_api_routines*) {
 }
 
 void execution_time::work(sqlite3_context*, int, sqlite3_value** values) {
-  auto whose = lane::of(sqlite3_value_int64(values[0]));
   auto time = milliseconds{sqlite3_value_int64(values[1])};
   // A copy of the store may be looked at when nothing else is there any more.
-  if (active && active->spend_(whose, time))
-    active->spent_[whose.number()] += time;
+  if (active && active->spend_(time))
+    active->spent_[sqlite3_value_int64(values[0])] += time;
 }
 
 execution_time::milliseconds execution_time::spent(const lane& x) const {

@@ -19,12 +19,8 @@ struct lane {
   uint32_t db = 0;
   bool writes = false;
 
-  /// As a parameter of a statement, and back.
+  /// As a parameter of a statement.
   int64_t number() const noexcept { return static_cast<int64_t>(client * 4 + db * 2 + (writes ? 1 : 0)); }
-  static lane of(int64_t number) noexcept {
-    auto x = static_cast<uint64_t>(number);
-    return {x / 4, static_cast<uint32_t>(x / 2 % 2), x % 2 == 1};
-  }
 };
 
 /// Gives statements an execution time on the simulated clock: every connection of the process knows the SQL function
@@ -36,7 +32,7 @@ public:
   /// How long one call takes; a statement calls it once for each row, and SQLite can interrupt it in between.
   static constexpr milliseconds step{5};
 
-  using spender = std::function<bool(const lane&, milliseconds)>;
+  using spender = std::function<bool(milliseconds)>;
 
   /// @param spend lets time pass; false when a statement takes no time now
   explicit execution_time(spender spend);

@@ -81,13 +81,20 @@ std::optional<violation> waiting_rules::check_deadline(const attempt& x) const {
 // then each client has one turn at most, which may be the last of a group that another one filled. A request that costs
 // its group the transaction has the others executed once more.
 //
-// Reads: one on each reader, and one turn.
+// Reads: one on each reader, one turn, and one that was begun before its agent was charged for those under way.
+//
+// Either: as much as the client itself has had last, for which the others are compensated.
 std::chrono::milliseconds waiting_rules::bound(const attempt& x, const lane& other) const {
-  auto found = longest_.find(other.number());
-  auto longest = found == longest_.end() ? 0ms : found->second;
+  auto longest = longest_of(other);
+  auto own = longest_of(lane_of(x, x.client));
   if (!other.writes)
-    return static_cast<int64_t>(plan_.set.readers + 1) * longest;
-  return defaults_.group_max_time + 3 * longest + repetitions(x) * (defaults_.group_max_time + longest);
+    return own + static_cast<int64_t>(plan_.set.readers + 2) * longest;
+  return own + defaults_.group_max_time + 3 * longest + repetitions(x) * (defaults_.group_max_time + longest);
+}
+
+std::chrono::milliseconds waiting_rules::longest_of(const lane& x) const {
+  auto found = longest_.find(x.number());
+  return found == longest_.end() ? 0ms : found->second;
 }
 
 // How many writes may have cost their group its transaction while this one waited, itself included.

@@ -34,6 +34,7 @@ private:
   std::optional<violation> check_turn(const attempt& x) const;
   std::chrono::milliseconds deadline_of(const operation& x) const;
   std::chrono::milliseconds bound(const attempt& x, const lane& other) const;
+  std::chrono::milliseconds longest_of(const lane& x) const;
   int64_t repetitions(const attempt& x) const;
 
   const plan& plan_;

@@ -116,7 +116,7 @@ private:
   caf::resumable* choose();
   std::vector<caf::actor> actors() const;
   void wait(std::chrono::microseconds by);
-  bool execute_for(const lane& whose, std::chrono::milliseconds by);
+  bool execute_for(std::chrono::milliseconds by);
   bool is_held_back(caf::resumable* x) const;
   std::deque<caf::resumable*> runnable();
   void restart(bool power);
@@ -141,11 +141,10 @@ private:
   bool lost_power_ = false;
   uint32_t life_ = 0;
   uint32_t depth_ = 0;
-  // Whether a statement takes its time, and whether it is a read.
+  // Whether a statement takes its time.
   bool executes_ = false;
-  bool reads_ = false;
   readiness ready_to_run_;
-  execution_time execution_time_{[this](const lane& whose, auto by) { return execute_for(whose, by); }};
+  execution_time execution_time_{[this](auto by) { return execute_for(by); }};
   // With `order::one_waits`: who is not run for so many steps, unless there is nobody else.
   std::string waits_;
   uint64_t waits_for_ = 0;
