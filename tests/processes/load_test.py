@@ -32,8 +32,8 @@ THREADS = 16
 OTHER_THREADS = 4
 DESCRIPTORS = 64
 CHECKPOINT = MIB
-# The broker lets new reads wait once the log is 16 times as large; reads that run then may pin as much again.
-WAL_BYTES = 32 * CHECKPOINT
+# The broker lets new reads wait once the log is 16 times as large; what is written before those under way end comes on top.
+WAL_BYTES = 16 * CHECKPOINT + 8 * MIB
 WAL_IS_BOUNDED = True
 # Each with about 80 KiB of pages, and so more than the log may hold together.
 PINNED_COMMITS = 2_000 if FULL else 500
