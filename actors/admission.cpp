@@ -1,5 +1,6 @@
 #include "actors/admission.hpp"
 
+#include "actors/defect.hpp"
 #include "actors/flush_batch.hpp"
 
 #include <algorithm>
@@ -144,7 +145,7 @@ std::optional<clock::steady> admission::expire(clock::steady now) {
   auto drained = false;
   {
     std::lock_guard guard{mutex_};
-    if (now < next_expiry_)
+    if (now < next_expiry_ || has(defect::forget_deadlines))
       return std::nullopt;
     drained = now >= drained_at_;
     auto earliest = clock::steady::max();

@@ -34,6 +34,8 @@ enum class defect : uint8_t {
   skip_file_check,
   keep_commit_number,
   trust_left_log,
+  serve_in_order,
+  forget_deadlines,
 };
 
 #ifdef SLUICE_DEFECTS

@@ -156,8 +156,11 @@ void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, 
     return;
   auto& own = queue_of(*x->slot);
   own.readers.finished(*x->reader, id);
-  if (own.queued > 0)
-    (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, time_.now() - x->started_at);
+  if (own.queued > 0) {
+    // It may have waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
+    auto used = result ? std::chrono::nanoseconds{std::chrono::microseconds{result->busy_us}} : time_.now() - x->started_at;
+    (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, used);
+  }
   if (x->refusals > 0) {
     auto& counters = x->slot->retries();
     counters.attempt(time_, false);

@@ -1,5 +1,7 @@
 #include "actors/read_scheduler.hpp"
 
+#include "actors/defect.hpp"
+
 #include <algorithm>
 
 // Which read comes next, and the end of those that take too long.
@@ -32,7 +34,7 @@ void read_scheduler::enqueue(uint64_t id, flight& x) {
   x.is_lengthy = length_of(x) == query_length::lengthy;
   x.is_queued = true;
   ++own.queued;
-  (x.is_lengthy ? own.lengthy : own.others).push(x.agent, id);
+  (x.is_lengthy ? own.lengthy : own.others).push(has(defect::serve_in_order) ? std::string{} : x.agent, id);
 }
 
 // What finds nobody waiting needs no turn, if it has not been overtaken by its own time on its way.

@@ -50,8 +50,12 @@ void writer_state::start(writer_parts x) {
 void writer_state::take(write_request request, reply<write_result> to) {
   if (!by_turns)
     return add(std::move(request), std::move(to));
-  auto agent = request.agent;
-  turns.push(agent, {std::move(request), std::move(to)});
+  wait_for_turn({std::move(request), std::move(to)});
+}
+
+void writer_state::wait_for_turn(waiting x) {
+  auto agent = has(defect::serve_in_order) ? std::string{} : x.request.agent;
+  turns.push(agent, std::move(x));
 }
 
 void writer_state::follow(group_commit::step next) {

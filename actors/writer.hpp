@@ -47,11 +47,17 @@ struct writer_parts {
 struct writer_state {
   explicit writer_state(writer_actor::pointer me) : self(me) {}
 
+  struct waiting {
+    write_request request;
+    reply<write_result> to;
+  };
+
   // writer.cpp: group commits.
   void start(writer_parts x);
   void take(write_request request, reply<write_result> to);
   void follow(group_commit::step next);
   void settle();
+  void wait_for_turn(waiting x);
   void take_turns();
   void serve_turns();
   void note_slow(group_commit::settlement& done);
@@ -81,10 +87,6 @@ struct writer_state {
   std::unique_ptr<group_commit> group;
   schema_barrier barrier;
   // What waits while it is more than fits one group.
-  struct waiting {
-    write_request request;
-    reply<write_result> to;
-  };
   fair_queue<waiting> turns;
   bool by_turns = false;
   // The buffer takes no operations until the writer has sent it the schema change.

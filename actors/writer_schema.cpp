@@ -4,6 +4,7 @@
 #include "actors/writer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 
@@ -72,11 +73,23 @@ std::optional<failure> writer_state::why_rows_wait(const caf::expected<flush_rep
 
 void writer_state::quiesced(const caf::expected<flush_report>& answer) {
   auto why = why_rows_wait(answer);
-  for (auto& x : barrier.lower())
+  // What was held back came before what waits for its turn.
+  std::vector<waiting> later;
+  while (auto next = turns.pop())
+    later.push_back(std::move(*next));
+  auto is_first = true;
+  for (auto& x : barrier.lower()) {
+    // The change itself is made now, for the buffer may have more rows by its turn.
+    auto waits = !std::exchange(is_first, false) && by_turns;
     if (why && may_change_schema(x.request))
       follow(group->refuse(std::move(x.request), std::move(x.to), *why));
+    else if (waits)
+      wait_for_turn({std::move(x.request), std::move(x.to)});
     else
       follow(group->add(std::move(x.request), std::move(x.to)));
+  }
+  for (auto& x : later)
+    wait_for_turn(std::move(x));
   resume_due = true;
   resume_buffer();
 }

@@ -34,6 +34,12 @@ struct bench : read_bench {
 
   bool runs(const std::string& id) const { return time_of(id) > 0ms; }
 
+  executed_read answer_after(std::chrono::milliseconds ran) {
+    auto x = answer_of(1, {"t"});
+    x.busy_us = static_cast<uint32_t>(std::chrono::microseconds{ran}.count());
+    return x;
+  }
+
   size_t place_of(const std::string& id) const {
     for (size_t i = 0; i < running.size(); ++i)
       if (running[i].request.request_id == id)
@@ -129,10 +135,32 @@ TEST_CASE("reads wait by turns of their agents") {
     b.ask("a", sql);
   b.ask("b", "b1");
   b.time.advance(200ms);
-  b.finish(0, b.answer_of(1, {"t"}));
+  b.finish(0, b.answer_after(200ms));
   CHECK(b.runs("b1"));
-  b.finish(0, b.answer_of(1, {"t"}));
+  b.finish(0, b.answer_after(1ms));
   CHECK(b.runs("a1"));
+}
+
+TEST_CASE("an agent is charged for the time that its read ran, not for the time that it waited for its reader") {
+  bench b{1};
+  for (auto* sql : {"look", "peek"}) {
+    b.ask("anybody", sql);
+    b.finish(0, b.answer_after(0ms));
+  }
+  // Known to be tiny, and so handed to the same reader.
+  for (const auto& [agent, sql] : {std::pair{"slow", "look"}, std::pair{"quiet", "peek"}}) {
+    auto x = a_read(agent, sql);
+    x.freshness = freshness::fresh;
+    b.submit(x);
+    REQUIRE(b.runs(agent));
+  }
+  b.ask("slow", "slow next");
+  b.ask("quiet", "quiet next");
+  b.time.advance(200ms);
+  b.finish(b.place_of("slow"), b.answer_after(200ms));
+  b.finish(b.place_of("quiet"), b.answer_after(0ms));
+  CHECK(b.runs("quiet next"));
+  CHECK(!b.runs("slow next"));
 }
 
 TEST_CASE("what is under way is listed with its agent, its age and whether it runs") {

@@ -32,6 +32,34 @@ TEST_CASE("once more waits than fits one group, agents are served by turns, and 
   CHECK((**two)->commit_seq == 5);
 }
 
+TEST_CASE("what waited behind a schema change is served by turns once it is more than fits one group") {
+  writer_settings settings;
+  settings.group.max_requests = 2;
+  fixture f{settings};
+  // The only two of its messages that a writer sends.
+  auto buffer = f.sys.spawn([]() -> caf::behavior {
+    return {[](quiesce_atom, const std::string&) { return flush_report{}; }, [](resume_atom, const std::string&) {}};
+  });
+  f.actors->set(caf::actor_cast<buffer_actor>(buffer));
+  auto change = f.write("owner", "drop t 1");
+  std::vector<actor_bench::answer<write_result>> chatty;
+  for (auto i = 0; i < 8; ++i)
+    chatty.push_back(f.write("chatty", "put t " + std::to_string(i) + " x"));
+  auto quiet = f.write("quiet", "put t quiet x");
+  f.run();
+  CHECK(change->has_value());
+  REQUIRE(ok(quiet));
+  uint64_t last = 0;
+  for (const auto& x : chatty) {
+    REQUIRE(ok(x));
+    CHECK((**x)->commit_seq >= last);
+    last = (**x)->commit_seq;
+  }
+  CHECK((**quiet)->commit_seq <= 2);
+  CHECK(last >= 4);
+  f.kill(buffer);
+}
+
 TEST_CASE("a writer that ends executes what waits for its turn") {
   writer_settings settings;
   settings.group.max_requests = 2;

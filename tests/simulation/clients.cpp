@@ -34,6 +34,15 @@ write_request request_of(const operation& what, const std::string& id, const std
   return x;
 }
 
+void set_lane(operation& x, uint64_t client) {
+  lane own{client, x.db, x.what == operation::kind::write};
+  for (auto& one : x.steps)
+    if (one.what == verb::work)
+      one.key = own.number();
+  if (x.asked == question::slow_sum)
+    x.argument = own.number();
+}
+
 buffer_put put_of(const operation& what, const std::string& agent) {
   buffer_put x;
   x.row = {database_names[what.db], "buffered", {{"id", what.argument}}};
@@ -48,7 +57,8 @@ buffer_put put_of(const operation& what, const std::string& agent) {
 
 } // namespace
 
-clients::clients(const plan& what, world& where, dice& luck, trace& told) : world_(where), luck_(luck), told_(told) {
+clients::clients(const plan& what, world& where, dice& luck, trace& told)
+  : world_(where), luck_(luck), told_(told), timed_(what.set.timed), waiting_(what, where, seen) {
   for (const auto& program : what.clients)
     clients_.push_back({&program, 0, 0, {}, {}});
 }
@@ -99,8 +109,11 @@ bool clients::begin_one() {
   return false;
 }
 
-void clients::begin(size_t who, const operation& what) {
+void clients::begin(size_t who, const operation& planned) {
   ++begun_;
+  auto what = planned;
+  // Its number is another one than planned when clients were left out.
+  set_lane(what, who);
   switch (what.what) {
   case operation::kind::write: return write(who, what);
   case operation::kind::read: return read(who, what);
@@ -122,6 +135,9 @@ template <class Attempt> Attempt& clients::note(std::deque<Attempt>& in, size_t 
   ++open_;
   if (who < clients_.size())
     ++clients_[who].open;
+  if (timed_)
+    x.cancel = cancel_token::make();
+  waiting_.begins(x, false);
   tell(x, "asks: ", to_string(what));
   return x;
 }
@@ -137,7 +153,13 @@ bool clients::sent(attempt& x, uint64_t life) {
     return false;
   x.began = ++seen.event;
   x.late = world_.closing();
+  waiting_.begins(x, x.client < clients_.size() && clients_[x.client].open == 1);
   return true;
+}
+
+void clients::check_wait(const attempt& x) {
+  if (!seen.unserved)
+    seen.unserved = waiting_.ends(x);
 }
 
 void clients::note_newest(read_attempt& x) const {
@@ -168,13 +190,16 @@ void clients::refused(attempt& x, const caf::error& why) {
 void clients::write(size_t who, const operation& what) {
   auto& x = note(seen.writes, who, what);
   auto request = request_of(what, x.request_id, "client-" + std::to_string(who + 1));
+  request.cancel = x.cancel;
   x.messenger = world_.system().spawn(
     [this, &x, request, db = world_.database_of(what.db), life = life_](caf::event_based_actor* self) {
       if (!sent(x, life))
         return;
       auto answer = [this, &x, life](caf::expected<write_result> result) {
-        if (end(x, life))
-          write_answered(x, result);
+        if (!end(x, life))
+          return;
+        write_answered(x, result);
+        check_wait(x);
       };
       db.write(self, request)
         .then([answer](write_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
@@ -214,7 +239,10 @@ void clients::read(size_t who, const operation& what) {
   auto& x = note(seen.reads, who, what);
   note_newest(x);
   read_request request;
-  request.query = sql_of(what.asked, what.argument);
+  request.query = what.asked == question::slow_sum ? slow_query(what.argument, what.work.count())
+                                                   : sql_of(what.asked, what.argument);
+  request.limits.timeout = what.deadline;
+  request.cancel = x.cancel;
   request.request_id = x.request_id;
   request.agent = "client-" + std::to_string(who + 1);
   request.freshness = what.freshness;
@@ -231,8 +259,10 @@ void clients::read(size_t who, const operation& what) {
       return;
     note_newest(x);
     auto answer = [this, &x, life](caf::expected<read_result> result) {
-      if (end(x, life))
-        read_answered(x, result);
+      if (!end(x, life))
+        return;
+      read_answered(x, result);
+      check_wait(x);
     };
     door.read(self, request)
       .then([answer](read_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tests/simulation/waiting.hpp"
 #include "tests/simulation/world.hpp"
 
 #include <map>
@@ -31,6 +32,9 @@ public:
   /// A client whose request is under way goes away; it will never know what became of it. False when there is none.
   bool leave_one();
 
+  /// A client cancels a request of its own that is under way. False when there is none.
+  bool cancel_one();
+
   /// A backup that ends with commit `seq`, when `foreign` others had been made, has taken the place of a database.
   void restored(uint32_t db, backup what);
   /// From now on the audit may not have what it had not written, if `it_does`.
@@ -57,7 +61,7 @@ private:
     std::array<uint64_t, 2> known{};
   };
 
-  void begin(size_t who, const operation& what);
+  void begin(size_t who, const operation& planned);
   void write(size_t who, const operation& what);
   void read(size_t who, const operation& what);
   void put(size_t who, const operation& what);
@@ -70,11 +74,15 @@ private:
   bool sent(attempt& x, uint64_t life);
   void note_newest(read_attempt& x) const;
   bool end(attempt& x, uint64_t life);
+  void check_wait(const attempt& x);
+  std::vector<attempt*> under_way();
   void tell(const attempt& x, std::string_view what, std::string_view more = {});
 
   world& world_;
   dice& luck_;
   trace& told_;
+  const bool timed_;
+  const waiting_rules waiting_;
   std::vector<client> clients_;
   uint64_t life_ = 0;
   uint64_t open_ = 0;

@@ -5,7 +5,7 @@
 // What clients lose: themselves, their broker, and what was acknowledged.
 namespace sluice::simulation {
 
-bool clients::leave_one() {
+std::vector<attempt*> clients::under_way() {
   std::vector<attempt*> open;
   for (auto& x : seen.writes)
     if (x.fate == fate::open && x.client < clients_.size())
@@ -13,9 +13,26 @@ bool clients::leave_one() {
   for (auto& x : seen.reads)
     if (x.fate == fate::open && x.client < clients_.size())
       open.push_back(&x);
+  return open;
+}
+
+bool clients::cancel_one() {
+  auto open = under_way();
   if (open.empty())
     return false;
   auto& x = *open[luck_.pick(open.size())];
+  x.is_cancelled = true;
+  tell(x, "is cancelled");
+  world_.cancel(x.request_id);
+  return true;
+}
+
+bool clients::leave_one() {
+  auto open = under_way();
+  if (open.empty())
+    return false;
+  auto& x = *open[luck_.pick(open.size())];
+  x.cancel.cancel();
   caf::anon_send_exit(x.messenger, caf::exit_reason::kill);
   x.fate = fate::unknown;
   x.ended = ++seen.event;
@@ -33,6 +50,7 @@ void clients::process_died(const std::vector<std::optional<uint64_t>>& newest) {
   auto give_up = [&](auto& all) {
     for (auto& x : all)
       if (x.fate == fate::open) {
+        check_wait(x);
         x.fate = fate::unknown;
         x.ended = seen.event;
       }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "actors/clock.hpp"
 #include "messages/buffer.hpp"
+#include "messages/cancel_token.hpp"
 #include "messages/write.hpp"
 #include "tests/simulation/plan.hpp"
 
@@ -16,8 +18,23 @@
 
 namespace sluice::simulation {
 
+/// An invariant that does not hold.
+struct violation {
+  std::string invariant;
+  std::string what;
+};
+
 /// What its client knows of a request.
 enum class fate : uint8_t { open, done, refused, unknown };
+
+/// What `waiting_rules` notes of a request.
+struct waiting_time {
+  clock::steady since{};
+  /// What the simulation had kept actors from running by then.
+  std::chrono::nanoseconds stalled{0};
+  /// How long each client's statements of its lane had been executed by then; empty if its turn is not looked at.
+  std::vector<std::chrono::milliseconds> executed;
+};
 
 /// A request that was made, and what came of it. `began` and `ended` are the numbers of events, 0 for never.
 struct attempt {
@@ -32,6 +49,10 @@ struct attempt {
   bool late = false;
   /// What waits for the answer.
   caf::actor messenger;
+  /// With `settings::timed`: set when the client has gone.
+  cancel_token cancel;
+  bool is_cancelled = false;
+  waiting_time waiting;
 };
 
 struct write_attempt : attempt {
@@ -129,17 +150,15 @@ struct history {
   std::vector<uint64_t> audit_losses;
   /// Those that a journal does not survive, either.
   std::vector<uint64_t> power_losses;
+  /// Whether another program has held the lock of a database.
+  bool locked = false;
+  /// The first that did not end in time, or did not get its turn.
+  std::optional<violation> unserved;
   /// Whether anything failed that was not a client's own fault.
   bool troubled = false;
   bool disk_troubled = false;
   /// Whether the audit may have lost what it had not written.
   bool audit_troubled = false;
-};
-
-/// An invariant that does not hold.
-struct violation {
-  std::string invariant;
-  std::string what;
 };
 
 } // namespace sluice::simulation

@@ -1,5 +1,8 @@
 #include "tests/simulation/model.hpp"
 
+#include "tests/simulation/execution_time.hpp"
+
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -23,6 +26,16 @@ constexpr std::array schema{
   "INSERT INTO foreigners VALUES (1, 0)",
   "CREATE TABLE buffered(id INTEGER PRIMARY KEY, a INTEGER, b INTEGER NOT NULL DEFAULT 0 CHECK (b >= 0))",
 };
+
+// The rows of a statement that takes its time, each of which is one call: ?1 says whose they are, ?2 how many, ?3 how
+// long each takes.
+#define SLUICE_SIMULATED_WORK \
+  "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?2) SELECT simulated_work(?1, ?3) AS w FROM n)"
+
+std::vector<value> work_of(int64_t lane, int64_t time_ms) {
+  auto each = execution_time::step.count();
+  return {lane, std::max<int64_t>(1, time_ms / each), each};
+}
 
 std::string cell_text(const value& x) {
   if (auto* i = x.integer())
@@ -62,6 +75,7 @@ std::vector<statement> sql_of(const step& x) {
   case verb::insert_twice: return {{"INSERT INTO registers(k, v) VALUES (?1, 1), (?1, 2)", {x.key}}};
   case verb::veto: return {{"INSERT INTO guarded VALUES (?1)", {x.key}}};
   case verb::nonsense: return {{"INSERT INTO nowhere VALUES (?1)", {x.key}}};
+  case verb::work: return {{"DELETE FROM accounts WHERE id IN " SLUICE_SIMULATED_WORK, work_of(x.key, x.number)}};
   }
   return {};
 }
@@ -77,20 +91,27 @@ statement sql_of(question asked, int64_t key) {
   case question::view: return {"SELECT x FROM shown", {}};
   case question::foreign: return {"SELECT n FROM foreigners", {}};
   case question::rows: return {"SELECT id, a, b FROM buffered ORDER BY id", {}};
+  case question::slow_sum: break;
   }
   return {};
 }
 
+statement slow_query(int64_t lane, int64_t time_ms) {
+  return {"SELECT sum(n) FROM accounts WHERE id NOT IN (SELECT coalesce(w, -1) FROM " SLUICE_SIMULATED_WORK ")",
+          work_of(lane, time_ms)};
+}
+
 std::string to_string(const step& x) {
-  constexpr std::array<std::string_view, 12> words{"create",    "put",          "insert", "erase",
+  constexpr std::array<std::string_view, 13> words{"create",    "put",          "insert", "erase",
                                                    "add",       "give",         "adopt",  "drop view",
-                                                   "make view", "insert twice", "veto",   "nonsense"};
+                                                   "make view", "insert twice", "veto",   "nonsense", "work"};
   return std::string{words[static_cast<size_t>(x.what)]} + ' ' + std::to_string(x.key) + ' ' + std::to_string(x.number);
 }
 
 std::string to_string(question asked, int64_t key) {
-  constexpr std::array<std::string_view, questions> words{
-    "register", "all registers", "tally", "sum of accounts", "children", "joined", "view", "foreign", "buffered rows"};
+  constexpr std::array<std::string_view, questions + 1> words{
+    "register", "all registers", "tally",   "sum of accounts", "children",
+    "joined",   "view",          "foreign", "buffered rows",   "slow sum"};
   auto result = std::string{words[static_cast<size_t>(asked)]};
   return asked == question::one ? result + ' ' + std::to_string(key) : result;
 }
@@ -175,6 +196,7 @@ bool model::apply(const step& x, effect& did) {
     did.changes = 1;
     did.returned = accounts_[x.key] += x.number;
     return true;
+  case verb::work: did.changes = 0; return true;
   case verb::adopt:
     if (children_.count(x.number) > 0 || registers_.count(x.key) == 0)
       return false;
@@ -196,7 +218,8 @@ std::optional<std::string> model::answer(question asked, int64_t key, int64_t fo
   }
   case question::all: return pairs_text(registers_);
   case question::tally: return number(tally_);
-  case question::sum: return number(money);
+  case question::sum:
+  case question::slow_sum: return number(money);
   case question::children: return pairs_text(children_);
   case question::joined: return number(static_cast<int64_t>(children_.size()));
   case question::view:

@@ -28,6 +28,8 @@ enum class verb : uint8_t {
   /// Fails, and takes the whole transaction with it.
   veto,
   nonsense,
+  /// Changes nothing, and takes its time: of the lane `key`, for `number` milliseconds.
+  work,
 };
 
 struct step {
@@ -38,14 +40,16 @@ struct step {
   friend bool operator==(const step&, const step&) = default;
 };
 
-/// What a reader may ask.
-enum class question : uint8_t { one, all, tally, sum, children, joined, view, foreign, rows };
+/// What a reader may ask. The last one, the sum, takes its time, and is not among those that are asked at random.
+enum class question : uint8_t { one, all, tally, sum, children, joined, view, foreign, rows, slow_sum };
 
 constexpr uint32_t questions = 9;
 
 /// The SQL that stands for a step, and for a question.
 std::vector<statement> sql_of(const step& x);
 statement sql_of(question asked, int64_t key);
+/// The one that takes its time, of this lane.
+statement slow_query(int64_t lane, int64_t time_ms);
 
 /// For people.
 std::string to_string(const step& x);

@@ -292,6 +292,7 @@ plan make_plan(uint64_t seed, mischief allowed) {
   }
   if (allowed.everyday)
     add_everyday_events(x);
+  add_crowd(x, allowed);
   std::stable_sort(x.incidents.begin(), x.incidents.end(),
                    [](const incident& a, const incident& b) { return a.after < b.after; });
   return x;
@@ -309,8 +310,6 @@ std::string to_string(const operation& x) {
       result += " [" + to_string(one) + ']';
     if (x.key > 0)
       result += " under key " + std::to_string(x.key) + ", again " + std::to_string(x.retries) + " times";
-    if (x.deadline.count() > 0)
-      result += " within " + in_ms(x.deadline);
     break;
   case operation::kind::read:
     result += "read " + to_string(x.asked, x.argument) + (x.freshness == freshness::fresh ? ", fresh" : "")
@@ -324,25 +323,29 @@ std::string to_string(const operation& x) {
   case operation::kind::flush: result += "flush"; break;
   case operation::kind::log: result += "log"; break;
   }
+  if (x.work.count() > 0)
+    result += " for " + in_ms(x.work);
+  if (x.deadline.count() > 0)
+    result += " within " + in_ms(x.deadline);
   return result + (x.waits ? "" : ", at once");
 }
 
 bool is_harmless(incident::kind x) noexcept {
   using kind = incident::kind;
   constexpr std::array harmless{kind::passing_time,  kind::reopen,     kind::clock_jump,
-                                kind::client_leaves, kind::copy_store, kind::take_backup};
+                                kind::client_leaves, kind::copy_store, kind::take_backup, kind::cancel_request};
   return std::find(harmless.begin(), harmless.end(), x) != harmless.end();
 }
 
 std::string to_string(const incident& x) {
-  constexpr std::array<std::string_view, 25> words{
+  constexpr std::array<std::string_view, 26> words{
     "the writer is killed",   "a reader is killed",  "the cache is killed",   "the audit is killed",
     "the buffer is killed",   "the log is killed",   "the process is killed", "the power is cut",
     "orderly restart",        "the disk fails",      "the disk is full",      "the disk is slow",
     "process dies at disk",   "power cut at disk",   "the disk is healed",    "a foreigner holds the lock",
     "a foreigner commits",    "time passes",         "the log is removed",    "the wall clock jumps",
     "a client leaves",        "the store is copied", "a backup is taken",     "a backup is put in place",
-    "a backup is copied over"};
+    "a backup is copied over", "a request is cancelled"};
   auto result = "after operation " + std::to_string(x.after) + " and " + std::to_string(x.steps)
                 + " steps: " + std::string{words[static_cast<size_t>(x.what)]};
   return result + " (" + database_names[x.db] + ", file " + std::to_string(x.file) + ", disk operation "
@@ -357,7 +360,7 @@ std::string to_string(const plan& x) {
                 + flag(!x.set.cache, "no cache") + std::string{orders[static_cast<size_t>(x.set.by)]} + ", "
                 + std::to_string(x.set.readers) + " readers, groups of " + std::to_string(x.set.group)
                 + ", checkpoint at " + std::to_string(x.set.checkpoint_bytes) + " bytes, queue of "
-                + std::to_string(x.set.queue) + ", " + std::to_string(x.set.buffer_pending) + " buffered rows\n";
+                + std::to_string(x.set.queue) + (x.set.timed ? ", timed, " : ", ") + std::to_string(x.set.buffer_pending) + " buffered rows\n";
   for (size_t i = 0; i < x.clients.size(); ++i)
     for (const auto& operation : x.clients[i])
       result += "  client " + std::to_string(i + 1) + ": " + to_string(operation) + '\n';

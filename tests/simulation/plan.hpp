@@ -40,6 +40,8 @@ struct operation {
   /// may pass.
   uint64_t retries = 0;
   std::chrono::milliseconds deadline{0};
+  /// How long a write or read is executed; its step or question says so.
+  std::chrono::milliseconds work{0};
   question asked = question::one;
   /// The register asked for, or the row of a buffered operation.
   int64_t argument = 0;
@@ -84,6 +86,7 @@ struct incident {
     take_backup,
     restore_backup,
     overwrite_with_backup,
+    cancel_request,
   };
 
   /// After how many operations have begun, and how many steps later.
@@ -118,6 +121,8 @@ struct settings {
   uint64_t checkpoint_bytes = 4ULL << 20;
   uint64_t queue = 10'000;
   uint64_t buffer_pending = 1'000;
+  /// Statements take time, and who can run is run soon.
+  bool timed = false;
 };
 
 /// Everything about a run but the order of what happens at the same time, which `seed` decides. Data, so that parts can
@@ -142,6 +147,10 @@ struct mischief {
 };
 
 plan make_plan(uint64_t seed, mischief allowed = {});
+
+/// Makes a plan one of waiting, in some seeds: statements take time, one client more sends many of them, and clients
+/// cancel and leave.
+void add_crowd(plan& x, const mischief& allowed);
 
 std::string to_string(const plan& x);
 

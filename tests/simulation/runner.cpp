@@ -1,5 +1,6 @@
 #include "tests/simulation/runner.hpp"
 
+#include "tests/simulation/disk_trouble.hpp"
 #include "tests/simulation/file_events.hpp"
 #include "tests/simulation/judge.hpp"
 
@@ -13,10 +14,6 @@ using namespace std::chrono_literals;
 
 // Longer than any deadline, time-out and pause of the broker's one after the other.
 constexpr auto patience = 180s;
-
-// What faults may hit, by the end of their names.
-constexpr std::array<const char*, 8> files{"app.db-wal", "app.db",        "app.db-wal",  "audit.db-wal",
-                                           "audit.db",   "buffer.db-wal", "logs.db-wal", ""};
 
 class runner {
 public:
@@ -143,6 +140,8 @@ bool runner::turn(bool everything) {
       }
     }
   }
+  if (world_.is_late() && world_.step())
+    return true;
   if (luck_.chance(3)) {
     world_.advance(std::chrono::milliseconds{1 + luck_.pick(20)});
     return true;
@@ -152,7 +151,8 @@ bool runner::turn(bool everything) {
   if (world_.step() || (may_begin() && clients_.begin_one()))
     return true;
   constexpr std::array<uint64_t, 5> pauses{1, 5, 25, 120, 1'000};
-  world_.advance(std::chrono::milliseconds{pauses[luck_.pick(pauses.size())]});
+  std::chrono::milliseconds pause{pauses[luck_.pick(pauses.size())]};
+  plan_.set.timed ? world_.pass(pause) : world_.advance(pause);
   return false;
 }
 
@@ -200,14 +200,16 @@ void runner::happen(const incident& x) {
     // broker can prevent.
     if (!seen.databases[x.db].in_danger() && foreigners_[x.db]->lock()) {
       told_.note(world_.time(), "foreigner", "holds the lock");
+      seen.locked = true;
       foreign_commits_[x.db] = x.what == kind::foreign_commit;
       foreign_until_[x.db] = world_.time().now() + (luck_.chance(50) ? 0ms : x.time);
     }
     return;
-  case kind::passing_time: return world_.advance(x.time);
+  case kind::passing_time: return plan_.set.timed ? world_.pass(x.time) : world_.advance(x.time);
   case kind::remove_log: return files_.remove_log(x);
   case kind::clock_jump: return world_.set_wall(x.skip % 2 == 0 ? x.time : -x.time);
   case kind::client_leaves: return static_cast<void>(clients_.leave_one());
+  case kind::cancel_request: return static_cast<void>(clients_.cancel_one());
   case kind::copy_store: broken_ = files_.copy_store(); return;
   case kind::take_backup: return files_.take_backup(x.db);
   case kind::restore_backup:
@@ -226,19 +228,7 @@ void runner::break_disk(const incident& x, sqlite::disk_effect effect) {
   auto& seen = clients_.seen;
   if (effect != sqlite::disk_effect::delay)
     seen.disk_troubled = seen.audit_troubled = true;
-  sqlite::disk_fault fault;
-  fault.file = files[x.file];
-  fault.on = static_cast<sqlite::disk_operation>(x.disk % 7);
-  fault.effect = effect;
-  fault.skip = x.skip;
-  fault.times = x.times;
-  if (effect == sqlite::disk_effect::delay) {
-    // Mostly where a commit waits for the disk.
-    fault.on = luck_.chance(70) ? sqlite::disk_operation::sync : fault.on;
-    fault.times = x.times * 5;
-    fault.delay = std::min(x.time, 1'200ms);
-  }
-  world_.faults().inject(fault);
+  world_.faults().inject(fault_of(x, effect, luck_));
 }
 
 // The process has died; a new one is started on what the disk has kept.
@@ -268,8 +258,8 @@ std::optional<violation> runner::until(const std::function<bool()>& done, const 
   auto progress = clients_.seen.event;
   while (!done()) {
     turn(!calm_);
-    if (broken_)
-      return broken_;
+    if (broken_ || clients_.seen.unserved)
+      return broken_ ? broken_ : clients_.seen.unserved;
     if (std::exchange(progress, clients_.seen.event) != clients_.seen.event)
       since = world_.time().now();
     if (world_.time().now() - since > patience || steps_ > steps_at_most_)

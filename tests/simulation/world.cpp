@@ -39,6 +39,15 @@ std::string_view name_of(caf::resumable* job) {
   return name == "scheduled_actor" ? "messenger" : name;
 }
 
+// Whether the next message of a reader is a query that takes its time.
+bool reads_slowly(caf::resumable* job) {
+  auto* actor = dynamic_cast<caf::scheduled_actor*>(job);
+  // Its size makes it take in what has been sent.
+  auto* message = actor && actor->mailbox().size() > 0 ? actor->mailbox().peek() : nullptr;
+  return message && message->content().match_elements<run_read>()
+         && message->content().get_as<run_read>(0).request.query.sql.str().find("simulated_work") != std::string::npos;
+}
+
 std::string front_of_mailbox(caf::resumable* job) {
   auto* actor = dynamic_cast<caf::scheduled_actor*>(job);
   auto* message = actor ? actor->mailbox().peek() : nullptr;
@@ -205,7 +214,7 @@ void world::drain() {
   for (auto steps = 0; steps < 100'000; ++steps) {
     sched().clock().cancel_all();
     if (!sched().try_run_once())
-      return;
+      return ready_to_run_.forget();
   }
   throw std::logic_error("the actors do not end");
 }
@@ -229,23 +238,40 @@ caf::resumable* world::choose() {
     break;
   case order::any: i = luck_.pick(jobs.size());
   }
+  auto late = is_late();
+  auto may_run = [&](caf::resumable* x) { return !is_held_back(x) && (!late || ready_to_run_.waits(x)); };
+  for (size_t tries = 0; (late || executes_) && tries < jobs.size() && !may_run(jobs[i]); ++tries)
+    i = (i + 1) % jobs.size();
   std::swap(jobs[0], jobs[i]);
   return jobs[0];
 }
 
 bool world::step() {
-  if (died_ || sched().jobs.empty())
+  if (died_ || sched().jobs.empty() || (executes_ && runnable().empty()))
     return false;
   auto* job = choose();
   told_.mix(name_of(job));
   if (told_.keeps())
     told_.say(*time_, name_of(job), "takes " + front_of_mailbox(job));
-  return sched().try_run_once();
+  auto running = ready_to_run_.begins(job);
+  auto result = sched().try_run_once();
+  ready_to_run_.ends(running, sched().jobs);
+  return result;
 }
 
 void world::advance(std::chrono::milliseconds by) {
-  time_->advance(by);
-  sched().advance_time(by);
+  while (by.count() > 0) {
+    auto now = std::min(by, readiness::tolerance);
+    ready_to_run_.time_passes(executes_ ? runnable() : sched().jobs, time_->now(), now);
+    time_->advance(now);
+    sched().advance_time(now);
+    by -= now;
+  }
+}
+
+void world::pass(std::chrono::milliseconds by) {
+  for (; by.count() > 0 && sched().jobs.empty(); by -= std::min(by, readiness::tolerance))
+    advance(std::min(by, readiness::tolerance));
 }
 
 // Somebody waits for the disk, or for a lock. In the meantime others go on, as on threads of their own.
@@ -259,11 +285,44 @@ void world::wait(std::chrono::microseconds by) {
     for (auto steps = luck_.pick(12); steps > 0 && !died_; --steps)
       if (!step())
         break;
+    while (set_.timed && !died_ && time_->now() < until) {
+      while (is_late() && step())
+        ;
+      advance(std::clamp(std::chrono::ceil<std::chrono::milliseconds>(until - time_->now()), 0ms,
+                         readiness::tolerance / 2));
+    }
     --depth_;
   }
   auto left = until - time_->now();
   if (left.count() > 0)
     advance(std::chrono::ceil<std::chrono::milliseconds>(left));
+}
+
+// Only one statement takes its time, lest those of other actors, which run meanwhile, keep it from going on: a write takes
+// none during a read, and a read waits for the end of either.
+bool world::execute_for(std::chrono::milliseconds by) {
+  if (died_ || !is_up() || executes_)
+    return false;
+  executes_ = true;
+  for (auto* x : sched().jobs)
+    if (is_held_back(x))
+      ready_to_run_.excuse(x);
+  wait(by);
+  executes_ = false;
+  return true;
+}
+
+bool world::is_held_back(caf::resumable* x) const { return executes_ && name_of(x) == "reader" && reads_slowly(x); }
+
+std::deque<caf::resumable*> world::runnable() {
+  auto result = sched().jobs;
+  std::erase_if(result, [this](caf::resumable* x) { return is_held_back(x); });
+  return result;
+}
+
+void world::cancel(const std::string& request_id) {
+  front_->cancel_write(request_id, [](const ticket&) { return true; });
+  caf::anon_send(core_->actors->cache(), cancel_atom{}, request_id);
 }
 
 void world::kill(incident::kind whom, uint32_t db) {

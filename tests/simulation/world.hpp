@@ -3,8 +3,10 @@
 #include "runtime/broker.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/sqlite/fault_vfs.hpp"
+#include "tests/simulation/execution_time.hpp"
 #include "tests/simulation/history.hpp"
 #include "tests/simulation/memory_disk.hpp"
+#include "tests/simulation/readiness.hpp"
 #include "tests/simulation/trace.hpp"
 #include "tests/support/fake_clock.hpp"
 
@@ -72,8 +74,18 @@ public:
   /// Runs one message of an actor; false when there is none.
   bool step();
   void advance(std::chrono::milliseconds by);
+  /// The same, but not past the moment at which an actor has something to do.
+  void pass(std::chrono::milliseconds by);
+  /// Whether an actor has to be run before more time passes, with `settings::timed`.
+  bool is_late() const { return set_.timed && ready_to_run_.is_late(time_->now()); }
+  /// How long the simulation has kept actors from running, beyond what a machine would.
+  std::chrono::nanoseconds stalled() const noexcept { return ready_to_run_.stalled(); }
+  std::chrono::milliseconds executed(const lane& x) const { return execution_time_.spent(x); }
   /// Somebody sets the wall clock.
   void set_wall(std::chrono::milliseconds by) { time_->jump(by); }
+
+  /// Ends the request with this id, as its owner may.
+  void cancel(const std::string& request_id);
 
   /// Kills an actor of the broker; by name, as in `incident::kind`.
   void kill(incident::kind whom, uint32_t db);
@@ -104,6 +116,9 @@ private:
   caf::resumable* choose();
   std::vector<caf::actor> actors() const;
   void wait(std::chrono::microseconds by);
+  bool execute_for(std::chrono::milliseconds by);
+  bool is_held_back(caf::resumable* x) const;
+  std::deque<caf::resumable*> runnable();
   void restart(bool power);
   void drain();
 
@@ -126,6 +141,10 @@ private:
   bool lost_power_ = false;
   uint32_t life_ = 0;
   uint32_t depth_ = 0;
+  // Whether a statement takes its time.
+  bool executes_ = false;
+  readiness ready_to_run_;
+  execution_time execution_time_{[this](auto by) { return execute_for(by); }};
   // With `order::one_waits`: who is not run for so many steps, unless there is nobody else.
   std::string waits_;
   uint64_t waits_for_ = 0;

@@ -1,0 +1,33 @@
+#include "tests/simulation/disk_trouble.hpp"
+
+#include <algorithm>
+
+namespace sluice::simulation {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// What faults may hit, by the end of their names.
+constexpr std::array<const char*, 8> files{"app.db-wal", "app.db",        "app.db-wal",  "audit.db-wal",
+                                           "audit.db",   "buffer.db-wal", "logs.db-wal", ""};
+
+} // namespace
+
+sqlite::disk_fault fault_of(const incident& x, sqlite::disk_effect effect, dice& luck) {
+  sqlite::disk_fault fault;
+  fault.file = files[x.file];
+  fault.on = static_cast<sqlite::disk_operation>(x.disk % 7);
+  fault.effect = effect;
+  fault.skip = x.skip;
+  fault.times = x.times;
+  if (effect == sqlite::disk_effect::delay) {
+    // Mostly where a commit waits for the disk.
+    fault.on = luck.chance(70) ? sqlite::disk_operation::sync : fault.on;
+    fault.times = x.times * 5;
+    fault.delay = std::min(x.time, 1'200ms);
+  }
+  return fault;
+}
+
+} // namespace sluice::simulation

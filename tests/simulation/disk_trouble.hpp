@@ -1,0 +1,11 @@
+#pragma once
+
+#include "runtime/sqlite/fault_rules.hpp"
+#include "tests/simulation/plan.hpp"
+
+namespace sluice::simulation {
+
+/// The fault of the disk that an incident stands for.
+sqlite::disk_fault fault_of(const incident& x, sqlite::disk_effect effect, dice& luck);
+
+} // namespace sluice::simulation

@@ -1,0 +1,42 @@
+#include "tests/simulation/execution_time.hpp"
+
+#include <sqlite3.h>
+
+namespace sluice::simulation {
+
+namespace {
+
+using entry_point = void (*)();
+
+execution_time* active = nullptr;
+
+} // namespace
+
+execution_time::execution_time(spender spend) : spend_(std::move(spend)) {
+  active = this;
+  sqlite3_auto_extension(reinterpret_cast<entry_point>(&execution_time::extend));
+}
+
+execution_time::~execution_time() {
+  sqlite3_cancel_auto_extension(reinterpret_cast<entry_point>(&execution_time::extend));
+  active = nullptr;
+}
+
+int execution_time::extend(sqlite3* db, char**, const sqlite3_api_routines*) {
+  return sqlite3_create_function_v2(db, "simulated_work", 2, SQLITE_UTF8, nullptr, &execution_time::work, nullptr,
+                                    nullptr, nullptr);
+}
+
+void execution_time::work(sqlite3_context*, int, sqlite3_value** values) {
+  auto time = milliseconds{sqlite3_value_int64(values[1])};
+  // A copy of the store may be looked at when nothing else is there any more.
+  if (active && active->spend_(time))
+    active->spent_[sqlite3_value_int64(values[0])] += time;
+}
+
+execution_time::milliseconds execution_time::spent(const lane& x) const {
+  auto found = spent_.find(x.number());
+  return found == spent_.end() ? milliseconds{0} : found->second;
+}
+
+} // namespace sluice::simulation

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "tests/simulation/world.hpp"
+
+#include <optional>
+#include <string>
+
+namespace sluice::simulation {
+
+/// The invariants on waiting.
+///
+/// Every write and read is answered within its deadline and 250 ms, whatever else happens, for as long as its broker
+/// lives. Time in which the simulation keeps actors from running that could run does not count.
+///
+/// With `settings::timed`: while a client waits for its only request, no other client's statements of that lane are
+/// executed for longer than the bound of its turn, which `bound` derives from the design. Writes are not looked at where
+/// a disk fails or another program holds a lock: each failure has its group executed again, and what waits for a lock is
+/// executed in the order in which it came.
+class waiting_rules {
+public:
+  static constexpr std::chrono::milliseconds grace{250};
+
+  /// Both outlive this.
+  waiting_rules(const plan& what, const world& where, const history& seen);
+
+  /// A request is sent. `is_only` says whether its client waits for no other one.
+  void begins(attempt& x, bool is_only) const;
+
+  /// It has been answered, or its client has given up: `open` says that nobody has answered it. Nothing when all is well.
+  std::optional<violation> ends(const attempt& x) const;
+
+private:
+  std::optional<violation> check_deadline(const attempt& x) const;
+  std::optional<violation> check_turn(const attempt& x) const;
+  std::chrono::milliseconds deadline_of(const operation& x) const;
+  std::chrono::milliseconds bound(const attempt& x, const lane& other) const;
+  std::chrono::milliseconds longest_of(const lane& x) const;
+  int64_t repetitions(const attempt& x) const;
+
+  const plan& plan_;
+  const world& world_;
+  const history& seen_;
+  // No world has settings of its own for what is used of it.
+  const broker_config defaults_;
+  // The longest statement of each lane, by its number.
+  std::map<int64_t, std::chrono::milliseconds> longest_;
+};
+
+} // namespace sluice::simulation
