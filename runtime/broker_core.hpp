@@ -70,6 +70,7 @@ struct broker_core {
   std::shared_ptr<log_queue> log;
   refusal_actor refusals;
   deadline_watch_actor deadlines;
+  cursors_actor cursors;
 
   broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine = {});
   broker_core(const broker_core&) = delete;
