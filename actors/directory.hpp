@@ -22,6 +22,7 @@ public:
   log_actor log() const { return get(log_); }
   supervisor_actor supervisor() const { return get(supervisor_); }
   deadline_watch_actor deadlines() const { return get(deadlines_); }
+  cursors_actor cursors() const { return get(cursors_); }
 
   void set(cache_actor x) { put(cache_, std::move(x)); }
   void set(audit_actor x) { put(audit_, std::move(x)); }
@@ -29,6 +30,7 @@ public:
   void set(log_actor x) { put(log_, std::move(x)); }
   void set(supervisor_actor x) { put(supervisor_, std::move(x)); }
   void set(deadline_watch_actor x) { put(deadlines_, std::move(x)); }
+  void set(cursors_actor x) { put(cursors_, std::move(x)); }
 
   /// Forgets every actor; requests fail from now on.
   void clear() {
@@ -38,6 +40,7 @@ public:
     set(log_actor{});
     set(supervisor_actor{});
     set(deadline_watch_actor{});
+    set(cursors_actor{});
     for (auto* x : slots()) {
       x->forget_route();
       x->take_readers();
@@ -89,6 +92,7 @@ private:
   log_actor log_;
   supervisor_actor supervisor_;
   deadline_watch_actor deadlines_;
+  cursors_actor cursors_;
   std::map<std::string, std::unique_ptr<database_slot>> slots_;
 };
 

@@ -1,5 +1,6 @@
 #include "actors/writer.hpp"
 
+#include "actors/cursors.hpp"
 #include "actors/defect.hpp"
 
 namespace sluice {
@@ -143,14 +144,30 @@ void writer_state::checkpoint_if_grown() {
     self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
 }
 
-// At half of the bound, for the log grows while the reads under way end.
+// At half of the bound, for the log grows while the reads under way end. Who passes the bound itself has no time to lose.
 void writer_state::bound_log() {
-  if (quiesces_reads || parts.time->now() < next_quiescence)
+  if (quiesces_reads)
     return;
+  auto is_full = parts.store->log_bytes() >= parts.settings.max_log_bytes;
+  auto has_passed_bound = is_full && !log_is_full;
+  log_is_full = is_full;
+  if (parts.time->now() < next_quiescence && !has_passed_bound)
+    return;
+  retries_soon = has_passed_bound;
+  if (is_full)
+    end_cursors();
   quiesces_reads = true;
   self->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, parts.slot->name(),
                 static_cast<uint64_t>(parts.settings.quiesce_time.count()))
     .then([this](bool is_quiet) { restart_log(is_quiet); }, [this](const caf::error&) { restart_log(false); });
+}
+
+void writer_state::end_cursors() {
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "the cursor was ended, because the write-ahead log of " + parts.slot->name()
+                + " cannot begin anew while it is open and has passed its bound; read faster, or in parts";
+  end_all_cursors(*parts.actors, parts.slot->name(), std::move(why));
 }
 
 void writer_state::restart_log(bool is_quiet) {
@@ -161,9 +178,12 @@ void writer_state::restart_log(bool is_quiet) {
   quiesces_reads = false;
   self->send(parts.actors->cache(), resume_atom{}, parts.slot->name());
   auto bytes = parts.store->log_bytes();
-  if (bytes < parts.settings.max_log_bytes / 2)
+  if (bytes < parts.settings.max_log_bytes / 2) {
+    log_is_full = false;
     return;
-  next_quiescence = parts.time->now() + 10 * parts.settings.quiesce_time;
+  }
+  // Cursors that were ended now are gone soon; whatever else is in the way stays for longer.
+  next_quiescence = parts.time->now() + (retries_soon ? 1 : 10) * parts.settings.quiesce_time;
   if (bytes >= parts.settings.max_log_bytes && parts.warn)
     parts.warn("the write-ahead log of " + parts.slot->name() + " has grown to " + std::to_string(bytes)
                + " bytes: a read that takes long, or another program that reads, keeps it from beginning anew");

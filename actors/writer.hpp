@@ -63,6 +63,7 @@ struct writer_state {
   void note_slow(group_commit::settlement& done);
   void checkpoint_if_grown();
   void bound_log();
+  void end_cursors();
   void restart_log(bool is_quiet);
   void tidy(uint64_t group_number);
   void truncate_wal();
@@ -96,6 +97,9 @@ struct writer_state {
   // The cache has been asked to start no reads, so that the log can begin anew; and before this it is not asked again.
   bool quiesces_reads = false;
   clock::steady next_quiescence{};
+  // The log has passed its bound; what kept it from beginning anew may end soon.
+  bool log_is_full = false;
+  bool retries_soon = false;
   bool idle_armed = false;
   bool retry_armed = false;
   static inline const char* name = "writer";

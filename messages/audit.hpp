@@ -50,18 +50,21 @@ enum class request_type : uint8_t {
   logs_recent,
   retry_reset,
   open,
+  cursor_open,
+  cursor_next,
+  cursor_close,
   other
 };
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 31> request_words{
+inline constexpr std::array<std::string_view, 34> request_words{
   "write",           "read",           "cache_hit",      "foreign_commit", "audit_gap",   "buffered",
   "ledger_epoch",    "repair",         "file_event",     "journal_recovery", "buffer.put", "buffer.get",
   "buffer.rejected", "buffer.requeue", "buffer.discard", "flush",          "cancel",      "shutdown",
   "subscribe",       "unsubscribe",    "hello",          "ping",           "status",      "audit.list",
   "audit.verify",    "audit.refused",  "log",            "logs.recent",    "retry.reset", "open",
-  "other"};
+  "cursor.open",     "cursor.next",    "cursor.close",   "other"};
 static_assert(request_words.size() == static_cast<size_t>(request_type::other) + 1);
 
 } // namespace detail

@@ -2,6 +2,7 @@
 
 #include "messages/audit.hpp"
 #include "messages/buffer.hpp"
+#include "messages/cursor.hpp"
 #include "messages/invalidation.hpp"
 #include "messages/ledger.hpp"
 #include "messages/log.hpp"
@@ -91,6 +92,34 @@ using cache_actor = caf::typed_actor<
   // Removes expired entries and tells the audit of the reads and hits since the last time; it sends this to itself.
   caf::reacts_to<caf::tick_atom>,
   // Ends the reads under way, tells the audit of all that is left, and ends.
+  caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
+
+/// Reads for one cursor, on a connection of its own.
+using cursor_reader_actor = caf::typed_actor<
+  // Answers with the next page, or with the error. Sent without awaiting the answer, which comes as a message of its own.
+  caf::replies_to<run_page>::with<page_done>,
+  // Closes its connection and ends.
+  caf::reacts_to<caf::close_atom>>;
+
+/// Keeps the cursors of all databases: who has how many, who may use a thread, and when they end.
+using cursors_actor = caf::typed_actor<
+  // Opens a cursor and answers with its first page.
+  caf::replies_to<open_cursor>::with<cursor_page>,
+  // Answers with the next page of a cursor. Any error but `overloaded` ends it.
+  caf::replies_to<next_page>::with<cursor_page>,
+  // Ends a cursor; true when there was one.
+  caf::replies_to<close_cursor>::with<bool>,
+  // Ends the cursors of a database.
+  caf::reacts_to<end_cursors>,
+  // Hands out the page that a reader has made.
+  caf::reacts_to<page_done>,
+  // Ends the cursors whose time is over, or whose clients have cancelled them; it sends this to itself, too.
+  caf::reacts_to<caf::tick_atom>,
+  // The broker ends: no cursor is opened from now on, and those that are open end with the page that is being made.
+  caf::reacts_to<drain_atom>,
+  // Lists the open cursors.
+  caf::replies_to<running_atom>::with<std::vector<running_request>>,
+  // Ends all cursors and itself; answers when their connections are closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
 /// Keeps the proof of who did what.

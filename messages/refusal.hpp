@@ -11,6 +11,8 @@ using refusal_actor = caf::typed_actor<
   caf::replies_to<failure, write_request>::with<write_result>,
   // Refuses a read.
   caf::replies_to<failure, read_request>::with<read_result>,
+  // Refuses a cursor.
+  caf::replies_to<failure, open_cursor>::with<cursor_page>, caf::replies_to<failure, next_page>::with<cursor_page>,
   // Refuses what the write-behind buffer is asked.
   caf::replies_to<failure, buffer_put>::with<buffer_receipt>, caf::replies_to<failure, buffer_get>::with<buffered_row>,
   caf::replies_to<failure, flush_request>::with<flush_report>,

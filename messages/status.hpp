@@ -168,7 +168,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 /// A request that is under way.
 struct running_request {
   std::string db;
-  /// "write" or "read".
+  /// "write", "read" or "cursor".
   std::string operation;
   /// As the client gave it, or the broker made it up; empty for a write that has none yet.
   std::string request_id;
@@ -176,15 +176,17 @@ struct running_request {
   peer_identity peer;
   /// The statements, cut after 1,000 bytes.
   std::string sql;
-  /// Whether it is executed; it waits otherwise.
+  /// Whether it is executed; it waits otherwise: a cursor, for its client to ask for the next page.
   bool is_running = false;
   /// How long ago it was asked for, in milliseconds.
   uint64_t since_ms = 0;
+  /// Of a cursor: the rows that were answered so far.
+  uint64_t rows = 0;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, running_request& x) {
   return f(caf::meta::type_name("running_request"), x.db, x.operation, x.request_id, x.agent, x.peer, x.sql,
-           x.is_running, x.since_ms);
+           x.is_running, x.since_ms, x.rows);
 }
 
 /// Where the time of one of the slowest requests went. Parts that do not apply are 0.

@@ -65,6 +65,9 @@ public:
   /// Runs what waits, and ends the threads. Not to be called by one of them. Idempotent.
   void stop();
 
+  /// Threads that there may be for writers and readers.
+  size_t max_threads() const noexcept { return settings_.threads; }
+
   /// Threads at the moment.
   size_t threads() const;
 

@@ -18,6 +18,8 @@ refusal_actor::behavior_type refuse(refusal_actor::pointer) {
   return {
     [](failure& why, const write_request&) -> caf::result<write_result> { return make_error(std::move(why)); },
     [](failure& why, const read_request&) -> caf::result<read_result> { return make_error(std::move(why)); },
+    [](failure& why, const open_cursor&) -> caf::result<cursor_page> { return make_error(std::move(why)); },
+    [](failure& why, const next_page&) -> caf::result<cursor_page> { return make_error(std::move(why)); },
     [](failure& why, const buffer_put&) -> caf::result<buffer_receipt> { return make_error(std::move(why)); },
     [](failure& why, const buffer_get&) -> caf::result<buffered_row> { return make_error(std::move(why)); },
     [](failure& why, const flush_request&) -> caf::result<flush_report> { return make_error(std::move(why)); },
@@ -78,6 +80,8 @@ void broker_core::spawn(caf::actor_system* in) {
   if (around.own_threads)
     make_pool();
   refusals = system->spawn(refuse);
+  cursors = spawn_cursors(*this);
+  actors->set(cursors);
   log->set_waker([known = actors](std::chrono::milliseconds delay) {
     if (auto to = known->log(); to && delay.count() > 0)
       caf::delayed_anon_send(to, delay, caf::flush_atom_v);
@@ -121,6 +125,8 @@ bool broker_core::begin_to_close() {
 caf::error broker_core::shutdown() {
   if (!begin_to_close())
     return {};
+  // Before the writers, which cannot empty the log under an open cursor.
+  static_cast<void>(ask<caf::ok_atom>(actors->cursors(), caf::close_atom_v));
   auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
   // Without a supervisor the others were only told to end. Their connections have to be closed first.
   if (why_failed())
@@ -153,6 +159,8 @@ void broker_core::forget_actors() {
     caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
   if (auto deadlines = actors->deadlines())
     caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
+  if (cursors)
+    caf::anon_send_exit(cursors, caf::exit_reason::user_shutdown);
   actors->clear();
   hits->clear();
   std::lock_guard guard{mutex_};

@@ -6,6 +6,7 @@
 #include "messages/refusal.hpp"
 #include "messages/status.hpp"
 #include "runtime/config.hpp"
+#include "runtime/cursor.hpp"
 #include "runtime/logger.hpp"
 #include "runtime/write_buffer.hpp"
 
@@ -74,6 +75,30 @@ public:
                  : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
   }
 
+  /// Reads an answer of any size, page by page, for plain threads; waits for the first page. `request.limits` bound each
+  /// page: at most `max_cursor_page_rows` rows and `max_cursor_page_bytes` bytes, which are the defaults, and the read
+  /// time-out. It always asks the database. `errc::overloaded` when too many cursors are open. Close it, or read it to
+  /// its end: an open cursor keeps the write-ahead log from being emptied.
+  caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) const;
+
+  /// For actors: opens a cursor from `self`, and asks for its next page; continue with `.then(...)`. The answers are a
+  /// `cursor_page` or an error, and any error but `overloaded` of a later page ends the cursor. Pages of one cursor are
+  /// asked for one after the other.
+  template <class Self> auto open_cursor(Self* self, read_request request, cancel_token ended = {}) const {
+    sluice::open_cursor x{std::move(request), 0, std::move(ended)};
+    auto route = admit(x);
+    return route ? self->request(*route, caf::infinite, std::move(x))
+                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(x));
+  }
+  template <class Self> auto next_page(Self* self, uint64_t cursor) const {
+    auto route = cursors();
+    return route ? self->request(*route, caf::infinite, sluice::next_page{cursor})
+                 : self->request(refusals(), caf::infinite, describe(route.error()), sluice::next_page{cursor});
+  }
+
+  /// Ends a cursor, from any thread; returns at once.
+  void close_cursor(uint64_t cursor) const;
+
   /// From now on `x` is sent an `invalidation` for every commit to this database, in their order and each before the
   /// writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held up
   /// by a listener. It is not kept alive. Listening twice is listening once.
@@ -92,6 +117,8 @@ private:
   // Checks a request, fills in defaults and says where to send it.
   caf::expected<writer_actor> admit(write_request& request) const;
   caf::expected<cache_actor> admit(read_request& request) const;
+  caf::expected<cursors_actor> admit(sluice::open_cursor& x) const;
+  caf::expected<cursors_actor> cursors() const;
   template <class Request> caf::error refuse(const Request& request, request_type type, failure why) const;
   const refusal_actor& refusals() const;
 
@@ -196,6 +223,9 @@ public:
   /// The reads, likewise. Asks the cache actor and waits for it, so that it is for plain threads; actors ask it
   /// themselves (`running_atom`).
   caf::expected<std::vector<running_request>> running_reads() const;
+
+  /// The open cursors, likewise.
+  caf::expected<std::vector<running_request>> open_cursors() const;
 
   /// Before a shutdown, while answers can still be delivered: what is under way has 4 s left. Then what runs is
   /// interrupted, and what waits is refused (`unavailable`).

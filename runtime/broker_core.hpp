@@ -70,6 +70,7 @@ struct broker_core {
   // Hosts may keep it for longer than the broker.
   std::shared_ptr<log_queue> log;
   refusal_actor refusals;
+  cursors_actor cursors;
 
   broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine = {});
   broker_core(const broker_core&) = delete;

@@ -47,6 +47,8 @@ void broker::drain() const {
       watch_deadline(*core_->actors, core_->time, slot->name(), route->queue->drain(end));
   if (auto cache = core_->actors->cache())
     caf::anon_send(cache, drain_atom{}, static_cast<uint64_t>(drain_time.count()));
+  if (auto cursors = core_->actors->cursors())
+    caf::anon_send(cursors, drain_atom{});
 }
 
 bool broker::cancel_write(const std::string& request_id, const std::function<bool(const ticket&)>& may_cancel) const {

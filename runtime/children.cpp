@@ -3,6 +3,8 @@
 #include "actors/audit.hpp"
 #include "actors/buffer.hpp"
 #include "actors/cache.hpp"
+#include "actors/cursor_reader.hpp"
+#include "actors/cursors.hpp"
 #include "actors/deadline_watch.hpp"
 #include "actors/log.hpp"
 #include "actors/reader.hpp"
@@ -10,6 +12,7 @@
 #include "runtime/pooled_actor.hpp"
 #include "runtime/sqlite/audit_mending.hpp"
 #include "runtime/sqlite/buffer_store.hpp"
+#include "runtime/sqlite/cursor_store.hpp"
 #include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/ledger.hpp"
 #include "runtime/sqlite/log_file.hpp"
@@ -17,6 +20,7 @@
 #include "runtime/sqlite/read_store.hpp"
 #include "runtime/sqlite/write_store.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -100,6 +104,12 @@ void prepare(broker_core& core, const std::string& db) {
     note_recovery(core, db);
 }
 
+// A connection that only reads leaves files behind, which the writer removes if it has the database closed.
+void tell_writer_of_closing(database_slot& slot) {
+  if (auto route = slot.last_route(); route && route->writer)
+    caf::anon_send(route->writer, close_idle_atom{}, uint64_t{0});
+}
+
 reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   auto config = core.config.for_database(slot.name());
   auto parts = std::make_shared<reader_parts>();
@@ -109,11 +119,17 @@ reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   parts->time = &core.time;
   parts->shown = core.shown;
   parts->close_idle_after = config.close_idle_after;
-  parts->on_idle_closed = [&slot] {
-    if (auto route = slot.last_route(); route && route->writer)
-      caf::anon_send(route->writer, close_idle_atom{}, uint64_t{0});
-  };
+  parts->on_idle_closed = [&slot] { tell_writer_of_closing(slot); };
   return spawn_blocking(core, blocking_work::read, reader, std::move(parts));
+}
+
+cursor_reader_actor spawn_cursor_reader(broker_core& core, const std::string& db, const statement& query) {
+  auto parts = std::make_shared<cursor_reader_parts>();
+  parts->store = sqlite::make_cursor_store(
+    core.root.path_of(db), query, core.config.for_database(db), core.time, [&core, db] { note_recovery(core, db); }, core.files_of(db),
+    core.answers);
+  parts->on_closed = [&slot = core.actors->slot(db)] { tell_writer_of_closing(slot); };
+  return spawn_blocking(core, blocking_work::read, cursor_reader, std::move(parts));
 }
 
 cache_actor spawn_cache(broker_core& core) {
@@ -197,6 +213,23 @@ child_factories real_children(broker_core& core) {
   result.log = [&core] { return spawn_log(core); };
   result.deadlines = [&core] { return core.system->spawn(deadline_watch, core.actors, core.around.time); };
   return result;
+}
+
+cursors_actor spawn_cursors(broker_core& core) {
+  cursors_parts parts;
+  parts.spawn_reader = [&core](const std::string& db, const statement& query) {
+    return spawn_cursor_reader(core, db, query);
+  };
+  parts.actors = core.actors;
+  parts.time = &core.time;
+  parts.limits.max_open = core.config.max_cursors;
+  parts.limits.max_per_agent = core.config.max_agent_cursors;
+  parts.limits.idle = core.config.cursor_idle;
+  parts.limits.lifetime = core.config.cursor_lifetime;
+  // The other threads are for reads that are answered at once.
+  parts.limits.max_pages_at_once = std::max<size_t>(1, core.pool ? core.pool->max_threads() / 4 : 1);
+  parts.seed = core.pool ? core.around.seed() : 0;
+  return core.system->spawn<caf::lazy_init>(cursors, std::move(parts));
 }
 
 supervisor_actor spawn_supervisor(broker_core& core, supervisor_parts parts) {

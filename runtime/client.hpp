@@ -3,6 +3,7 @@
 #include "messages/audit.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
+#include "runtime/cursor.hpp"
 
 #include <caf/expected.hpp>
 
@@ -38,6 +39,11 @@ public:
   /// another process nobody looks at `cancel`: give it a `request_id`, and `call` the method `cancel`.
   virtual std::future<caf::expected<write_result>> write_async(write_request request) = 0;
   virtual std::future<caf::expected<read_result>> read_async(read_request request) = 0;
+
+  /// Reads an answer of any size, page by page, as `database::open_cursor`; waits for the first page. The client outlives
+  /// the cursor. When the leader dies the cursor ends with it: `errc::unavailable` at the next page, since no other
+  /// broker has its snapshot. `request.cancel` is looked at between pages.
+  virtual caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) = 0;
 
   virtual caf::expected<audit_page> audit(const audit_query& query) = 0;
   virtual caf::expected<audit_verdict> verify_audit() = 0;

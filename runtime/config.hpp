@@ -74,6 +74,14 @@ struct broker_config : database_config {
   /// Bytes of answers under way over all databases; beyond them reads are refused.
   uint64_t max_inflight_answer_bytes = 256ULL << 20;
 
+  // Cursors; each has a connection of its own.
+  uint64_t max_cursors = 64;
+  uint64_t max_agent_cursors = 8;
+  /// Without being asked for a page for so long, a cursor ends.
+  std::chrono::milliseconds cursor_idle{10'000};
+  /// A cursor ends at this age; as long as it is open, the write-ahead log can only grow.
+  std::chrono::milliseconds cursor_lifetime{300'000};
+
   /// Of all connections of a process that is a broker and nothing else.
   uint64_t page_memory_bytes = 256ULL << 20;
   /// Of all that SQLite has in such a process.

@@ -57,7 +57,29 @@ json as_json(const read_result& x, integer_form integers) {
   return result;
 }
 
-std::string render(const read_result& x, integer_form integers) {
+json as_json(const cursor_page& x, integer_form integers) {
+  auto result = as_json(x.rows ? *x.rows : rowset{}, integers);
+  result["cursor"] = x.cursor;
+  result["done"] = x.is_last;
+  result["as_of_seq"] = x.as_of_seq;
+  if (integers == integer_form::text)
+    result["integer_text"] = true;
+  return result;
+}
+
+std::string render_rows(const rowset& x, integer_form integers) {
+  std::string result;
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (i > 0)
+      result += ',';
+    result += dump(row_as_json(x.row(i), integers));
+  }
+  return result;
+}
+
+namespace {
+
+template <class Result> std::string render_by_row(const Result& x, integer_form integers) {
   if (!x.rows)
     return dump(as_json(x, integers));
   auto shape = x;
@@ -78,6 +100,12 @@ std::string render(const read_result& x, integer_form integers) {
   }
   return result.append(frame, at);
 }
+
+} // namespace
+
+std::string render(const read_result& x, integer_form integers) { return render_by_row(x, integers); }
+
+std::string render(const cursor_page& x, integer_form integers) { return render_by_row(x, integers); }
 
 json as_json(const failure& x) {
   json result{{"code", to_string(x.code)}, {"message", x.message}, {"outcome", to_string(x.outcome)}};

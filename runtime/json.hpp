@@ -2,6 +2,7 @@
 
 #include "messages/audit.hpp"
 #include "messages/buffer.hpp"
+#include "messages/cursor.hpp"
 #include "messages/error.hpp"
 #include "messages/log.hpp"
 #include "messages/read.hpp"
@@ -33,6 +34,13 @@ nlohmann::json as_json(const read_result& x, integer_form integers = integer_for
 /// `dump(as_json(x, integers))`, row by row: beside the text it takes the memory of one row, and the document as a whole
 /// several times that of its text.
 std::string render(const read_result& x, integer_form integers = integer_form::number);
+
+/// `{"cursor", "columns", "rows", "done", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
+nlohmann::json as_json(const cursor_page& x, integer_form integers = integer_form::number);
+std::string render(const cursor_page& x, integer_form integers = integer_form::number);
+
+/// The rows alone, with commas between them: for documents that are written out while they come.
+std::string render_rows(const rowset& x, integer_form integers = integer_form::number);
 
 /// `{"code", "message", "outcome"}`, and of `retry_after_ms`, `attempts`, `waited_ms` and `request_id` what there is.
 /// `data` of a JSON-RPC error.

@@ -179,16 +179,21 @@ json slow_json(const std::vector<slow_request>& all) {
 
 json running_json(const std::vector<running_request>& all) {
   auto result = json::array();
-  for (const auto& x : all)
-    result.push_back({{"request_id", x.request_id},
-                      {"agent", x.agent},
-                      {"uid", x.peer.uid},
-                      {"pid", x.peer.pid},
-                      {"db", x.db},
-                      {"operation", x.operation},
-                      {"sql", x.sql},
-                      {"since_ms", x.since_ms},
-                      {"state", x.is_running ? "running" : "queued"}});
+  for (const auto& x : all) {
+    auto is_cursor = x.operation == "cursor";
+    json entry{{"request_id", x.request_id},
+               {"agent", x.agent},
+               {"uid", x.peer.uid},
+               {"pid", x.peer.pid},
+               {"db", x.db},
+               {"operation", x.operation},
+               {"sql", x.sql},
+               {"since_ms", x.since_ms},
+               {"state", x.is_running ? "running" : is_cursor ? "open" : "queued"}};
+    if (is_cursor)
+      entry["rows"] = x.rows;
+    result.push_back(std::move(entry));
+  }
   return result;
 }
 

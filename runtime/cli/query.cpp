@@ -1,6 +1,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
+#include "runtime/cli/row_stream.hpp"
 #include "runtime/cli/rowset_text.hpp"
 #include "runtime/json.hpp"
 
@@ -8,12 +9,13 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace sluice::cli {
 
 namespace {
 
-// The most that a read may ask for.
+// The most that a read may ask for. A cursor ends before that by itself.
 constexpr uint64_t most_rows = 100'000'000;
 constexpr uint64_t most_bytes = uint64_t{2} << 30;
 constexpr std::chrono::hours most_time{24};
@@ -43,7 +45,7 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   request.limits.max_rows = options.max_rows;
   request.limits.max_bytes = options.max_bytes;
   if (options.all)
-    request.limits = {most_rows, most_bytes, most_time};
+    request.limits.timeout = most_time;
   return request;
 }
 
@@ -53,12 +55,46 @@ int show(const read_result& x, const query_options& options) {
   if (!x.truncated)
     return status;
   return finish_cut(status,
-                    fmt::format("truncated: only the first {} rows are shown; for the rest {}, or read in parts "
-                                "with LIMIT",
-                                x.rows->size(),
-                                options.all ? "raise the broker's bounds"
-                                            : "use --all, raise --max-rows or "
-                                              "--max-bytes"));
+                    fmt::format("truncated: only the first {} rows are shown; for the rest use --all, raise --max-rows "
+                                "or --max-bytes, or read in parts with LIMIT",
+                                x.rows->size()));
+}
+
+// Memory for answers is given back as others take theirs.
+caf::expected<cursor_page> next_page(cursor& from) {
+  constexpr std::chrono::seconds patience{30};
+  auto give_up = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    auto page = from.next();
+    if (page || code_of(page.error()) != errc::overloaded || std::chrono::steady_clock::now() >= give_up)
+      return page;
+    std::this_thread::sleep_for(std::chrono::milliseconds{describe(page.error()).retry_after_ms});
+  }
+}
+
+// What was printed stands: the status and a text say that it is not all.
+int fail_after(const row_stream& printed, const caf::error& error, const query_options& options) {
+  auto why = describe(error);
+  if (!printed.has_begun())
+    return fail(why, options.json);
+  why.message += fmt::format("; {} rows were written, and the output is incomplete", printed.rows());
+  return fail(why, false);
+}
+
+int show_all(client& store, read_request request, const query_options& options) {
+  auto format = options.json ? row_format::json : options.csv ? row_format::csv : row_format::table;
+  row_stream to{format, wanted_integers(options)};
+  auto from = store.open_cursor(std::move(request));
+  if (!from)
+    return fail(from.error(), options.json);
+  for (;;) {
+    auto page = next_page(**from);
+    if (!page)
+      return fail_after(to, page.error(), options);
+    auto delivered = to.print(*page);
+    if (page->is_last || delivered != delivery::complete)
+      return status_of(delivered);
+  }
 }
 
 int run(const query_options& options) {
@@ -77,6 +113,8 @@ int run(const query_options& options) {
   auto store = open_store(options, place->root);
   if (!store)
     return fail(store.error(), options.json);
+  if (options.all)
+    return show_all(**store, std::move(*request), options);
   auto result = (*store)->read(std::move(*request));
   return result ? show(*result, options) : fail(result.error(), options.json);
 }
@@ -91,8 +129,7 @@ void declare_query(CLI::App& command, action& chosen) {
     ->type_name("N")
     ->excludes(fresh);
   auto* all = command.add_flag("--all", options->all,
-                               "Every row, however long it takes; exit status 4 if a bound of the "
-                               "broker cuts them all the same");
+                               "Every row of one snapshot, printed as they come, in bounded memory");
   command
     .add_option("--max-rows", options->max_rows, "At most this many rows [10000]; more are cut off (exit status 4)")
     ->type_name("N")

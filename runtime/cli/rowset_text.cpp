@@ -80,36 +80,54 @@ std::string csv_field(const value& x, bool for_terminal) {
   }
 }
 
+std::string_view line_end(bool for_terminal) { return for_terminal ? "\n" : "\r\n"; }
+
 } // namespace
 
-std::string as_table(const rowset& rows) {
+table empty_table(const rowset& like) {
   std::vector<table::column> columns;
-  for (size_t i = 0; i < rows.columns().size(); ++i)
-    columns.push_back({rows.columns()[i], is_numeric_column(rows, i) ? alignment::right : alignment::left});
-  table result{std::move(columns)};
+  for (size_t i = 0; i < like.columns().size(); ++i)
+    columns.push_back({like.columns()[i], is_numeric_column(like, i) ? alignment::right : alignment::left});
+  return table{std::move(columns)};
+}
+
+void add_rows(const rowset& rows, table& to) {
   for (size_t i = 0; i < rows.size(); ++i) {
     std::vector<std::string> cells;
     for (const auto& x : rows.row(i))
       cells.push_back(cell_text(x));
-    result.add(std::move(cells));
+    to.add(std::move(cells));
   }
+}
+
+std::string as_table(const rowset& rows) {
+  auto result = empty_table(rows);
+  add_rows(rows, result);
   return result.text();
 }
 
 std::string as_csv(const rowset& rows, bool for_terminal) {
-  const std::string_view line_end = for_terminal ? "\n" : "\r\n";
+  return csv_heading(rows, for_terminal) + csv_rows(rows, for_terminal);
+}
+
+std::string csv_heading(const rowset& rows, bool for_terminal) {
   std::string result;
   const auto& names = rows.columns();
   for (size_t i = 0; i < names.size(); ++i)
     result += (i > 0 ? "," : "") + csv_text(names[i], for_terminal);
-  result += line_end;
+  return result += line_end(for_terminal);
+}
+
+std::string csv_rows(const rowset& rows, bool for_terminal) {
+  std::string result;
+  const auto& names = rows.columns();
   for (size_t i = 0; i < rows.size(); ++i) {
     for (size_t j = 0; j < names.size(); ++j) {
       if (j > 0)
         result += ',';
       result += csv_field(rows.at(i, j), for_terminal);
     }
-    result += line_end;
+    result += line_end(for_terminal);
   }
   return result;
 }

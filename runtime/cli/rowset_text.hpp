@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/rowset.hpp"
+#include "runtime/cli/table.hpp"
 
 #include <string>
 
@@ -14,5 +15,12 @@ std::string as_table(const rowset& rows);
 /// without quotes, text byte by byte, in quotes where it could be taken for something else. With `for_terminal` text is
 /// escaped as in a table, and lines end as a terminal's do.
 std::string as_csv(const rowset& rows, bool for_terminal);
+
+/// The parts of these, for rows that come page by page: a table with the columns of `like`, whose rows say which of them
+/// are numbers; rows for a table; the header line, and the lines behind it.
+table empty_table(const rowset& like);
+void add_rows(const rowset& rows, table& to);
+std::string csv_heading(const rowset& rows, bool for_terminal);
+std::string csv_rows(const rowset& rows, bool for_terminal);
 
 } // namespace sluice::cli

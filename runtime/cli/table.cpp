@@ -32,22 +32,28 @@ void table::add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string table::text() const {
+template <class Cell> void table::append_line(std::string& to, Cell cell) const {
+  std::string line;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if (i > 0)
+      line += gap;
+    append_cell(line, cell(i), widths_[i], columns_[i].align);
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  to += line + "\n";
+}
+
+std::string table::heading_text() const {
   std::string result;
-  auto add_line = [&](auto&& cell) {
-    std::string line;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      if (i > 0)
-        line += gap;
-      append_cell(line, cell(i), widths_[i], columns_[i].align);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    result += line + "\n";
-  };
-  add_line([&](size_t i) -> const std::string& { return columns_[i].heading; });
-  add_line([&](size_t i) { return std::string(widths_[i], '-'); });
+  append_line(result, [&](size_t i) -> const std::string& { return columns_[i].heading; });
+  append_line(result, [&](size_t i) { return std::string(widths_[i], '-'); });
+  return result;
+}
+
+std::string table::rows_text() const {
+  std::string result;
   for (const auto& row : rows_)
-    add_line([&](size_t i) -> const std::string& { return row[i]; });
+    append_line(result, [&](size_t i) -> const std::string& { return row[i]; });
   return result;
 }
 

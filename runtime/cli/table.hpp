@@ -24,9 +24,19 @@ public:
   bool empty() const noexcept { return rows_.empty(); }
 
   /// Headings, a rule, and the rows, each line ending in a newline.
-  std::string text() const;
+  std::string text() const { return heading_text() + rows_text(); }
+
+  /// The two parts of that. Columns are as wide as the rows so far need; of a table that is printed part by part, later
+  /// rows may need more.
+  std::string heading_text() const;
+  std::string rows_text() const;
+
+  /// Forgets the rows, which have been printed; the columns stay as wide as they are.
+  void drop_rows() { rows_.clear(); }
 
 private:
+  template <class Cell> void append_line(std::string& to, Cell cell) const;
+
   std::vector<column> columns_;
   std::vector<size_t> widths_;
   std::vector<std::vector<std::string>> rows_;

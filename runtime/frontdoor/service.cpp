@@ -5,10 +5,12 @@
 #include "runtime/sqlite/ledger_reader.hpp"
 #include "runtime/store_status.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <iterator>
 #include <system_error>
 #include <unistd.h>
 
@@ -121,8 +123,19 @@ void service::describe(std::function<void(const json&)> done) {
 
 void service::gather_for_all() {
   actor_.request(leader_.actors().cache(), caf::infinite, running_atom{})
-    .then([this](std::vector<running_request>& reads) { gather_with(std::move(reads)); },
-          [this](const caf::error&) { gather_with({}); });
+    .then([this](std::vector<running_request>& reads) { gather_cursors(std::move(reads)); },
+          [this](const caf::error&) { gather_cursors({}); });
+}
+
+void service::gather_cursors(std::vector<running_request> reads) {
+  auto known = std::make_shared<std::vector<running_request>>(std::move(reads));
+  actor_.request(leader_.actors().cursors(), caf::infinite, running_atom{})
+    .then(
+      [this, known](std::vector<running_request>& open) {
+        std::move(open.begin(), open.end(), std::back_inserter(*known));
+        gather_with(std::move(*known));
+      },
+      [this, known](const caf::error&) { gather_with(std::move(*known)); });
 }
 
 void service::gather_with(std::vector<running_request> reads) {

@@ -95,6 +95,7 @@ private:
   void with_database(const std::string& name, file_use use, with_opened then);
   void opened(const opening& x, const caf::expected<database>& db);
   void gather_for_all();
+  void gather_cursors(std::vector<running_request> reads);
   void gather_with(std::vector<running_request> reads);
   void look_at_health(std::function<void(health_check::result)> done);
   void cancel_read(const std::string& request_id, std::function<void(bool)> done);

@@ -18,6 +18,9 @@ using nlohmann::json;
 const service_port::method service_port::methods[] = {
   {"write", request_type::write, record::until_handed_on, &service_port::write},
   {"read", request_type::read, record::until_handed_on, &service_port::read},
+  {"cursor.open", request_type::cursor_open, record::until_handed_on, &service_port::open_cursor},
+  {"cursor.next", request_type::cursor_next, record::until_handed_on, &service_port::next_page},
+  {"cursor.close", request_type::cursor_close, record::refusals, &service_port::close_cursor},
   {"hello", request_type::hello, record::refusals, &service_port::hello},
   {"ping", request_type::ping, record::refusals, &service_port::ping},
   {"cancel", request_type::cancel, record::all, &service_port::cancel},
@@ -46,6 +49,7 @@ service_port::~service_port() {
   // Nobody is to be told any more.
   here_.reset();
   leave();
+  forget_cursors(false);
   for (auto x : subscribed_)
     service_.subscriptions_.remove(x);
 }
@@ -191,8 +195,10 @@ void service_port::cancel(const json& params, const call_ptr& call) {
   auto found =
     owner.under_way_.cancel(request->request_id, {call->agent, call->link->peer, call->port}, request->as_operator);
   for (const auto& from : found.connections)
-    if (auto port = from.lock())
+    if (auto port = from.lock()) {
       port->drop_cancelled();
+      port->end_cancelled_cursors();
+    }
   auto may_cancel = [&](const ticket& x) {
     const auto& peer = call->link->peer;
     auto is_own_process = peer.pid != 0 && x.what().peer.pid == peer.pid && x.what().peer.uid == peer.uid;

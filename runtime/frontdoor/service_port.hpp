@@ -7,10 +7,12 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice {
 
@@ -67,6 +69,9 @@ private:
   static void write(const nlohmann::json& params, const call_ptr& call);
   static void read(const nlohmann::json& params, const call_ptr& call);
   static void cancel(const nlohmann::json& params, const call_ptr& call);
+  static void open_cursor(const nlohmann::json& params, const call_ptr& call);
+  static void next_page(const nlohmann::json& params, const call_ptr& call);
+  static void close_cursor(const nlohmann::json& params, const call_ptr& call);
   static void status(const nlohmann::json& params, const call_ptr& call);
   static void list_audit(const nlohmann::json& params, const call_ptr& call);
   static void verify_audit(const nlohmann::json& params, const call_ptr& call);
@@ -97,6 +102,22 @@ private:
   void drop_cancelled();
   void await_time_out();
 
+  // service_port_cursors.cpp
+  struct own_cursor {
+    database db;
+    integer_form integers = integer_form::number;
+    // Cancelled when it has ended.
+    cancel_token ended;
+    requests_under_way::entry under_way;
+  };
+  static void run_open(const database& db, read_request request, const call_ptr& call);
+  static void run_next(uint64_t id, const call_ptr& call);
+  void keep_cursor(uint64_t id, own_cursor x);
+  void forget_cursor(uint64_t id);
+  void forget_cursors(bool ended_only);
+  void run_held_pages();
+  void end_cancelled_cursors();
+
   service& service_;
   const std::shared_ptr<const client_link> link_;
   // Calls know this port by it, as long as there is one.
@@ -109,6 +130,11 @@ private:
   bool is_held_ = false;
   std::list<waiting_read> waiting_;
   boost::asio::steady_timer time_out_;
+  // The cursors of this client, by their numbers. Those that have ended may be among them.
+  std::map<uint64_t, own_cursor> cursors_;
+  bool uses_cursors_ = false;
+  // Calls for pages that wait until the client takes its answers.
+  std::vector<std::function<void()>> held_pages_;
   // Cancelled when the client has gone.
   const cancel_token left_ = cancel_token::make();
   bool is_notification_ = false;

@@ -32,6 +32,8 @@ inline std::string_view word_of(const rpc::answer& x) {
 /// About as many bytes as the result takes in JSON.
 inline size_t size_of(const read_result& x) { return x.rows ? x.rows->footprint() : 0; }
 
+inline size_t size_of(const cursor_page& x) { return x.rows ? x.rows->footprint() : 0; }
+
 inline size_t size_of(const write_result& x) {
   size_t total = 0;
   for (const auto& each : x.results)

@@ -99,11 +99,13 @@ void service_port::await_time_out() {
 void service_port::hold(bool is_behind) {
   is_held_ = is_behind;
   run_waiting();
+  run_held_pages();
 }
 
 void service_port::leave() {
   left_.cancel();
   drop_cancelled();
+  end_cancelled_cursors();
 }
 
 } // namespace sluice

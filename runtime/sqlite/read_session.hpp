@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <utility>
 
-/// For read_store.cpp alone: what a reader has open.
+/// For read_connection.hpp alone: what a connection that reads has open.
 namespace sluice::sqlite {
 
 inline int prepared_anew(const prepared_statement& stmt) noexcept {

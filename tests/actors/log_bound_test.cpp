@@ -31,6 +31,21 @@ struct reads : read_bench {
   }
 };
 
+cursors_actor::behavior_type cursors_stub(cursors_actor::pointer, std::vector<failure>* ended) {
+  auto no_page = [](auto&) -> caf::result<cursor_page> { return make_error(errc::internal, "a stub has no pages"); };
+  return {
+    [no_page](open_cursor& x) { return no_page(x); },
+    [no_page](next_page& x) { return no_page(x); },
+    [](const close_cursor&) { return false; },
+    [ended](end_cursors& x) { ended->push_back(std::move(x.why)); },
+    [](page_done&) {},
+    [](caf::tick_atom) {},
+    [](drain_atom) {},
+    [](running_atom) { return std::vector<running_request>{}; },
+    [](caf::close_atom) { return caf::ok_atom_v; },
+  };
+}
+
 struct bench : writer_bench {
   using writer_bench::writer_bench;
 
@@ -115,6 +130,25 @@ TEST_CASE("the log begins anew at half of its bound, in a moment without reads",
   CHECK(f.log.resumes == 1);
   f.write_with_log_of(1'000);
   CHECK(f.log.quiesces == 1);
+}
+
+TEST_CASE("cursors are ended when the log passes its bound, and the next try follows soon", "[log]") {
+  bench f;
+  std::vector<failure> ended;
+  f.actors->set(f.sys.spawn(cursors_stub, &ended));
+  f.disk.is_read = true;
+  f.write_with_log_of(f.settings.max_log_bytes - 1);
+  CHECK(f.log.quiesces == 1);
+  CHECK(ended.empty());
+  f.write_with_log_of(f.settings.max_log_bytes);
+  CHECK(f.log.quiesces == 2);
+  REQUIRE(ended.size() == 1);
+  CHECK(ended[0].code == errc::unavailable);
+  f.disk.is_read = false;
+  f.time.advance(f.settings.quiesce_time);
+  f.write_with_log_of(f.settings.max_log_bytes);
+  CHECK(f.log.quiesces == 3);
+  CHECK(f.disk.log_bytes == 0);
 }
 
 TEST_CASE("reads that take too long are not asked to end again at once", "[log]") {

@@ -69,5 +69,34 @@ def test_the_log_stays_within_its_bound_beside_reads_that_overlap(scene):
     is_true(largest <= BOUND, f"the log had {largest} bytes")
 
 
+def fill(good, bytes_written):
+    for i in range(bytes_written // VALUE):
+        good.write("app.db", "INSERT OR REPLACE INTO t(rowid, a) VALUES (?, randomblob(?))", i % 4, VALUE, deadline_ms=60_000)
+
+
+def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(scene):
+    server, good = serve(
+        scene,
+        env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT), "SLUICE_READ_TIMEOUT_MS": "200",
+             "SLUICE_CURSOR_IDLE_MS": "600000", "SLUICE_CURSOR_LIFETIME_MS": "600000"},
+    )
+    for i in range(20):
+        good.write("app.db", "INSERT INTO t VALUES (?)", i)
+    with scene.connect() as slow:
+        cursor = slow.call("cursor.open", db="app.db", sql="SELECT a FROM t", max_rows=1)["cursor"]
+        fill(good, BOUND // 2)
+        is_equal(len(slow.call("cursor.next", cursor=cursor)["rows"]), 1)
+        fill(good, BOUND)
+        refused = slow.refusal("cursor.next", cursor=cursor)
+        is_equal(refused.code, "unavailable")
+        is_true("write-ahead log" in str(refused), refused)
+
+    def is_small():
+        fill(good, VALUE)
+        return log_size(scene) <= BOUND // 2
+
+    wait_until(is_small, "the log begins anew")
+
+
 if __name__ == "__main__":
     run_tests()

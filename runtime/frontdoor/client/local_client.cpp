@@ -9,6 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <shared_mutex>
 
@@ -44,13 +46,22 @@ public:
     return db ? db->read_async(std::move(request)) : failed<read_result>(std::move(db.error()));
   }
 
+  caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) override {
+    auto db = open(request_type::cursor_open, request);
+    end_when_closed(request);
+    return db ? db->open_cursor(std::move(request)) : std::move(db.error());
+  }
+
   caf::expected<audit_page> audit(const audit_query& query) override { return broker_.audit(query); }
 
   caf::expected<audit_verdict> verify_audit() override { return broker_.verify_audit(); }
 
   caf::expected<nlohmann::json> status() override {
-    auto reads = broker_.running_reads();
-    auto x = gather_status(broker_, reads ? std::move(*reads) : std::vector<running_request>{});
+    std::vector<running_request> running;
+    for (auto part : {broker_.running_reads(), broker_.open_cursors()})
+      if (part)
+        std::move(part->begin(), part->end(), std::back_inserter(running));
+    auto x = gather_status(broker_, std::move(running));
     x.in_process = true;
     return as_json(x);
   }
@@ -104,9 +115,9 @@ private:
         return *known;
     }
     auto canonical = broker_.resolve(request.db);
-    auto db = !canonical                   ? caf::expected<database>{std::move(canonical.error())}
-              : type == request_type::read ? broker_.find_database(*canonical)
-                                           : broker_.open_database(*canonical);
+    auto db = !canonical                    ? caf::expected<database>{std::move(canonical.error())}
+              : type == request_type::write ? broker_.open_database(*canonical)
+                                            : broker_.find_database(*canonical);
     if (db) {
       std::unique_lock held{mutex_};
       databases_.keep(*db);

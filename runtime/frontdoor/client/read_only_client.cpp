@@ -4,6 +4,7 @@
 #include "runtime/json.hpp"
 #include "runtime/request_check.hpp"
 #include "runtime/retry.hpp"
+#include "runtime/sqlite/cursor_store.hpp"
 #include "runtime/sqlite/read_store.hpp"
 
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 
 namespace sluice {
 
@@ -31,6 +33,37 @@ template <class Result> std::future<caf::expected<Result>> ready(caf::expected<R
   return answer.get_future();
 }
 
+uint64_t bounded(uint64_t wanted, uint64_t most) { return wanted == 0 ? most : std::min(wanted, most); }
+
+// Nobody else is kept waiting by it, so it has no bounds but those of its pages.
+class direct_cursor final : public cursor {
+public:
+  direct_cursor(std::unique_ptr<cursor_store> store, read_limits limits, cancel_token cancel)
+    : store_(std::move(store)), limits_(limits), cancel_(std::move(cancel)) {}
+
+  caf::error find_first() {
+    retry_policy patient{.attempts = std::numeric_limits<uint64_t>::max(), .deadline = limits_.timeout};
+    auto page = retry(patient, [this] { return store_->next(limits_, cancel_); });
+    if (!page)
+      return std::move(page.error());
+    first_ = std::move(*page);
+    return {};
+  }
+
+  caf::expected<cursor_page> next() override {
+    auto page = first_ ? caf::expected<cursor_rows>{*std::exchange(first_, std::nullopt)} : store_->next(limits_, cancel_);
+    if (!page)
+      return std::move(page.error());
+    return cursor_page{0, std::move(page->rows), page->is_last, 0};
+  }
+
+private:
+  std::unique_ptr<cursor_store> store_;
+  read_limits limits_;
+  cancel_token cancel_;
+  std::optional<cursor_rows> first_;
+};
+
 class read_only_client final : public client {
 public:
   read_only_client(store_root root, broker_config config, std::function<void(std::string_view)> warn)
@@ -39,22 +72,10 @@ public:
   caf::expected<write_result> write(write_request) override { return nothing_but_reading(); }
 
   caf::expected<read_result> read(read_request request) override {
-    auto& limits = request.limits;
-    if (!request.cancel.possible())
-      request.cancel = closed_;
-    if (auto why = check(request))
-      return make_error(std::move(*why));
-    if (request.min_seq > 0)
-      return make_error(errc::invalid_request, "min_seq cannot be told without a broker; leave it out");
-    std::call_once(warned_, [this] {
-      if (warn_)
-        warn_(
-          "nothing may be written in this folder, so there is no broker: its databases are read in this process, and "
-          "reads are not in the audit");
-    });
-    auto name = root_.resolve(request.db);
+    auto name = admit(request);
     if (!name)
       return std::move(name.error());
+    auto& limits = request.limits;
     const auto& usual = config_.of(*name);
     limits.max_rows = limits.max_rows > 0 ? limits.max_rows : usual.read_max_rows;
     limits.max_bytes = limits.max_bytes > 0 ? limits.max_bytes : usual.read_max_bytes;
@@ -69,6 +90,21 @@ public:
       return own.store->run(request, limits);
     });
     return done ? caf::expected<read_result>{std::move(done->result)} : std::move(done.error());
+  }
+
+  caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) override {
+    auto name = admit(request);
+    if (!name)
+      return std::move(name.error());
+    auto& limits = request.limits;
+    limits.max_rows = bounded(limits.max_rows, max_cursor_page_rows);
+    limits.max_bytes = bounded(limits.max_bytes, max_cursor_page_bytes);
+    limits.timeout = limits.timeout.count() > 0 ? limits.timeout : config_.read_timeout;
+    auto store = sqlite::make_cursor_store(root_.path_of(*name), std::move(request.query), config_);
+    auto result = std::make_unique<direct_cursor>(std::move(store), limits, request.cancel);
+    if (auto failed = result->find_first())
+      return failed;
+    return std::unique_ptr<cursor>{std::move(result)};
   }
 
   std::future<caf::expected<write_result>> write_async(write_request x) override {
@@ -96,6 +132,23 @@ public:
   void close() override { closed_.cancel(); }
 
 private:
+  // The name of the database that is meant.
+  caf::expected<std::string> admit(read_request& request) {
+    if (!request.cancel.possible())
+      request.cancel = closed_;
+    if (auto why = check(request))
+      return make_error(std::move(*why));
+    if (request.min_seq > 0)
+      return make_error(errc::invalid_request, "min_seq cannot be told without a broker; leave it out");
+    std::call_once(warned_, [this] {
+      if (warn_)
+        warn_(
+          "nothing may be written in this folder, so there is no broker: its databases are read in this process, and "
+          "reads are not in the audit");
+    });
+    return root_.resolve(request.db);
+  }
+
   struct database {
     std::mutex mutex;
     std::unique_ptr<read_store> store;

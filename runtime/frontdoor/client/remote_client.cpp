@@ -43,9 +43,9 @@ private:
 
 // What may be asked twice without harm.
 bool changes_nothing(std::string_view method) {
-  constexpr std::array<std::string_view, 11> methods{"read",  "status",          "ping",        "audit.list",
-                                                     "hello", "audit.verify",    "logs.recent", "buffer.get",
-                                                     "flush", "buffer.rejected", "retry.reset"};
+  constexpr std::array<std::string_view, 13> methods{
+    "read",       "status", "ping",            "audit.list",  "hello",       "audit.verify", "logs.recent",
+    "buffer.get", "flush",  "buffer.rejected", "retry.reset", "cursor.open", "cursor.close"};
   return std::find(methods.begin(), methods.end(), method) != methods.end();
 }
 
@@ -71,6 +71,7 @@ caf::expected<read_result> ask(client& leader, read_request x) { return leader.r
 
 void decode(const json& answer, caf::expected<write_result>& to) { to = rpc::write_result_from_json(answer); }
 void decode(const json& answer, caf::expected<read_result>& to) { to = rpc::read_result_from_json(answer); }
+void decode(const json& answer, caf::expected<cursor_page>& to) { to = rpc::cursor_page_from_json(answer); }
 void decode(const json& answer, caf::expected<audit_page>& to) { to = rpc::audit_page_from_json(answer); }
 void decode(const json& answer, caf::expected<audit_verdict>& to) { to = rpc::audit_verdict_from_json(answer); }
 
@@ -103,6 +104,46 @@ public:
 private:
   Request request_;
   std::promise<caf::expected<Result>> answer_;
+};
+
+caf::error cursor_lost() {
+  return make_error(errc::unavailable, "the connection to the broker that had this cursor was lost, and the cursor with "
+                                       "it: run the query again");
+}
+
+class remote_cursor final : public cursor {
+public:
+  using asking = std::function<caf::expected<json>(const char* method, uint64_t id)>;
+
+  remote_cursor(asking ask, cursor_page first, cancel_token cancel)
+    : ask_(std::move(ask)), cancel_(std::move(cancel)), id_(first.cursor), first_(std::move(first)) {}
+
+  ~remote_cursor() override {
+    auto is_open = first_ ? !first_->is_last : !over_;
+    if (is_open)
+      static_cast<void>(ask_("cursor.close", id_));
+  }
+
+  caf::expected<cursor_page> next() override {
+    if (cancel_.cancelled())
+      return make_error(errc::cancelled, "the cursor was cancelled");
+    auto page = first_ ? caf::expected<cursor_page>{*std::exchange(first_, std::nullopt)}
+                : over_ ? caf::expected<cursor_page>{cursor_page{id_, std::make_shared<const rowset>(), true, 0}}
+                        : decoded<cursor_page>(ask_("cursor.next", id_));
+    // The next broker knows nothing of it.
+    if (!page && code_of(page.error()) == errc::invalid_request)
+      page = cursor_lost();
+    over_ = page ? page->is_last : code_of(page.error()) != errc::overloaded;
+    return page;
+  }
+
+private:
+  asking ask_;
+  cancel_token cancel_;
+  uint64_t id_;
+  std::optional<cursor_page> first_;
+  // There is nothing to be closed any more.
+  bool over_ = false;
 };
 
 class remote_client final : public client {
@@ -140,6 +181,23 @@ public:
     return start<read_result>(std::move(request));
   }
 
+  caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) override {
+    auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
+    operation op{"cursor.open", rpc::params_of(request), time, false, true};
+    auto x = run(op);
+    if (x.here)
+      return x.here->open_cursor(std::move(request));
+    auto first = decoded<cursor_page>(std::move(x.answer));
+    if (!first)
+      return std::move(first.error());
+    auto ask = [this, length = time.length](const char* method, uint64_t id) {
+      operation again{method, {{"cursor", id}}, {nullptr, length}, false, false};
+      auto y = run(again);
+      return y.here ? caf::expected<json>{cursor_lost()} : std::move(y.answer);
+    };
+    return std::unique_ptr<cursor>{std::make_unique<remote_cursor>(ask, std::move(*first), request.cancel)};
+  }
+
   caf::expected<audit_page> audit(const audit_query& query) override {
     operation op{"audit.list", rpc::params_of(query), {nullptr, settings_.write_deadline}, false, true};
     return ask_for<audit_page>(op, [&](client& here) { return here.audit(query); });
@@ -160,15 +218,18 @@ public:
     if (method == "write" && settings_.add_keys && params.is_object() && !has_key(params))
       params["idempotency_key"] = keys_.next();
     auto repeatable = changes_nothing(method) || has_key(params);
-    auto time = method == "read"    ? time_in(params, "timeout_ms", settings_.read_timeout)
+    auto time = method == "read" || method == "cursor.open"
+                  ? time_in(params, "timeout_ms", settings_.read_timeout)
                 : method == "write" ? time_in(params, "deadline_ms", settings_.write_deadline)
                                     : time_limit{nullptr, settings_.write_deadline};
-    if (method == "audit.verify" || method == "flush")
+    if (method == "audit.verify" || method == "flush" || method == "cursor.next")
       time.length = settings_.verify_timeout;
     // Its caller is ready to wait for room, and then it takes as long as any.
     if (method == "buffer.put")
       time.length += time_in(params, "wait_ms", milliseconds{0}).length;
-    operation op{std::string{method}, params, time, !changes_nothing(method), repeatable};
+    // A page that was lost on its way does not come again, but nothing was changed.
+    auto changes = !changes_nothing(method) && method != "cursor.next";
+    operation op{std::string{method}, params, time, changes, repeatable};
     auto x = run(op);
     return x.here ? x.here->call(method, std::move(params)) : std::move(x.answer);
   }

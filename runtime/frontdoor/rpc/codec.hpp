@@ -2,6 +2,7 @@
 
 #include "messages/audit.hpp"
 #include "messages/buffer.hpp"
+#include "messages/cursor.hpp"
 #include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
@@ -34,6 +35,10 @@ nlohmann::json params_of(const read_request& x);
 /// optional.
 caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const audit_query& x);
+
+/// `params` of `cursor.next` and `cursor.close`: {"cursor", "agent" (optional)}; the number. The agent is not returned.
+/// Those of `cursor.open` are those of `read`.
+caf::expected<uint64_t> cursor_from_json(const nlohmann::json& params);
 
 /// `params` of `cancel`: {"request_id", "agent" (optional), "as_operator" (optional)}.
 struct cancel_request {
@@ -99,6 +104,7 @@ caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const nlohmann::json
 /// `errc::protocol_mismatch`, outcome `unknown`.
 caf::expected<write_result> write_result_from_json(const nlohmann::json& result);
 caf::expected<read_result> read_result_from_json(const nlohmann::json& result);
+caf::expected<cursor_page> cursor_page_from_json(const nlohmann::json& result);
 caf::expected<audit_page> audit_page_from_json(const nlohmann::json& result);
 caf::expected<audit_verdict> audit_verdict_from_json(const nlohmann::json& result);
 caf::expected<log_page> log_page_from_json(const nlohmann::json& result);

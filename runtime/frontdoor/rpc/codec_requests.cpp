@@ -166,6 +166,17 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
   return result_or(std::move(why), result);
 }
 
+caf::expected<uint64_t> cursor_from_json(const json& params) {
+  uint64_t result = 0;
+  auto why = take_members(params, whole_request, {"cursor"}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return rpc::take(x, name, agent);
+    return name == "cursor" ? rpc::take(x, name, result) : unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
 caf::expected<cancel_request> cancel_from_json(const json& params) {
   cancel_request result;
   auto why = take_members(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {

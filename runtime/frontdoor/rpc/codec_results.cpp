@@ -200,6 +200,25 @@ caf::expected<read_result> read_result_from_json(const json& result) {
   return result_or_mismatch(why, to);
 }
 
+caf::expected<cursor_page> cursor_page_from_json(const json& result) {
+  cursor_page to;
+  rowset rows;
+  auto why = take_rows(result, rows);
+  if (!why)
+    why = take_members(result, whole_result, {"cursor", "done", "as_of_seq"},
+                       [&](const std::string& name, const json& x) {
+                         if (name == "cursor")
+                           return rpc::take(x, name, to.cursor);
+                         if (name == "done")
+                           return rpc::take(x, name, to.is_last);
+                         if (name == "as_of_seq")
+                           return rpc::take(x, name, to.as_of_seq);
+                         return pass_over();
+                       });
+  to.rows = std::make_shared<const rowset>(std::move(rows));
+  return result_or_mismatch(why, to);
+}
+
 caf::expected<audit_page> audit_page_from_json(const json& result) {
   audit_page to;
   auto why = take_members(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& x) {

@@ -1,0 +1,98 @@
+#pragma once
+
+#include "messages/read.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace sluice {
+
+/// Opens a cursor: reads the answer to one statement page by page, on one snapshot. `request.limits` bound each page,
+/// and its time; they are the effective ones. Answered with the first page.
+struct open_cursor {
+  read_request request;
+  /// The newest commit when it was asked for, which the rows therefore include.
+  uint64_t as_of_seq = 0;
+  /// Derived from `request.cancel`; cancelled by the broker when the cursor has ended. Local to the process.
+  cancel_token ended;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, open_cursor& x) {
+  return f(caf::meta::type_name("open_cursor"), x.request, x.as_of_seq);
+}
+
+/// Asks for the next page of a cursor, one at a time.
+struct next_page {
+  uint64_t cursor = 0;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, next_page& x) {
+  return f(caf::meta::type_name("next_page"), x.cursor);
+}
+
+/// Ends a cursor.
+struct close_cursor {
+  uint64_t cursor = 0;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, close_cursor& x) {
+  return f(caf::meta::type_name("close_cursor"), x.cursor);
+}
+
+/// Ends all cursors of a database, for a reason that their clients are told when they ask for the next page.
+struct end_cursors {
+  std::string db;
+  failure why;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, end_cursors& x) {
+  return f(caf::meta::type_name("end_cursors"), x.db, x.why);
+}
+
+/// Some rows of a cursor; they are shared and immutable, as those of a read.
+struct cursor_page {
+  /// Unique over all brokers of a store.
+  uint64_t cursor = 0;
+  /// Never null. Empty only if `is_last`.
+  std::shared_ptr<const rowset> rows;
+  /// No row follows, and the cursor has ended.
+  bool is_last = false;
+  /// A commit that the rows of all pages include, together with all before it; they may include later ones.
+  uint64_t as_of_seq = 0;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, cursor_page& x) {
+  auto rows = x.rows ? *x.rows : rowset{};
+  auto load = [&]() -> caf::error {
+    x.rows = std::make_shared<const rowset>(std::move(rows));
+    return caf::none;
+  };
+  return f(caf::meta::type_name("cursor_page"), x.cursor, rows, x.is_last, x.as_of_seq,
+           caf::meta::load_callback(load));
+}
+
+/// Has a cursor's reader make the next page. The time-out counts from when it begins.
+struct run_page {
+  uint64_t cursor = 0;
+  read_limits limits;
+  /// Local to the process.
+  cancel_token cancel;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, run_page& x) {
+  return f(caf::meta::type_name("run_page"), x.cursor, x.limits);
+}
+
+/// What became of it.
+struct page_done {
+  cursor_page page;
+  /// Set when there is no page.
+  caf::error error;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, page_done& x) {
+  return f(caf::meta::type_name("page_done"), x.page, x.error);
+}
+
+} // namespace sluice

@@ -1,0 +1,283 @@
+"""Cursors: answers of any size page by page, on one snapshot, in bounded memory, and every way in which they end."""
+
+import json
+import os
+import shutil
+import signal
+
+from harness import is_equal, is_true, run_tests, wait_until
+from link import Refused
+from rig import is_sanitized, nobody_is_left, resident_bytes, serve, still_serves
+
+MIB = 1 << 20
+MANY = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {})"
+
+
+def make_rows(link, rows, bytes_each=10):
+    link.write("app.db", "CREATE TABLE rows (i INTEGER PRIMARY KEY, body TEXT)")
+    link.write("app.db", MANY.format(rows) + f" INSERT INTO rows SELECT x, hex(zeroblob({bytes_each // 2})) FROM n",
+               deadline_ms=100_000)
+
+
+def open_rows(link, **more):
+    return link.call("cursor.open", db="app.db", sql="SELECT i FROM rows ORDER BY i", **{"max_rows": 10, **more})
+
+
+def opens(link, **more):
+    try:
+        return open_rows(link, **more)
+    except Refused as why:
+        is_equal(why.code, "overloaded")
+        return None
+
+
+def cursors_in(link):
+    return [x for x in link.call("status")["running"] if x["operation"] == "cursor"]
+
+
+def descriptors(pid, name):
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return sum(x.endswith(name) for x in found)
+
+
+
+
+def test_an_answer_of_any_size_takes_bounded_memory(scene):
+    server, good = serve(scene)
+    make_rows(good, 1)
+    # A row of 1 MiB each: 300 MiB in all, of which nothing is in the file.
+    sql = MANY.format(300) + " SELECT x, hex(zeroblob(524288)) FROM n"
+    good.read("app.db", "SELECT 1")
+    before = resident_bytes(server.pid)
+    client = scene.start("query", "app.db", sql, "--all", "--csv")
+    peaks = {server.pid: 0, client.pid: 0}
+    taken = 0
+    while chunk := client.popen.stdout.read(MIB):
+        taken += len(chunk)
+        for pid in peaks:
+            try:
+                peaks[pid] = max(peaks[pid], resident_bytes(pid))
+            except FileNotFoundError:
+                pass
+    is_equal(client.popen.wait(), 0)
+    is_true(taken > 300 * MIB, f"{taken} bytes came")
+    bound = (600 if is_sanitized(scene) else 100) * MIB
+    is_true(peaks[server.pid] - before < bound, f"the broker grew from {before} to {peaks[server.pid]} bytes")
+    is_true(peaks[client.pid] < bound, f"the client took {peaks[client.pid]} bytes")
+    still_serves(scene, server, good)
+
+
+def test_pages_over_the_socket_are_of_one_snapshot_whatever_is_written(scene):
+    server, good = serve(scene)
+    make_rows(good, 95)
+    with scene.connect() as link:
+        page = open_rows(link)
+        is_equal((page["columns"], page["rows"][0], page["done"]), (["i"], [1], False))
+        seen = [x[0] for x in page["rows"]]
+        while not page["done"]:
+            good.write("app.db", "DELETE FROM rows WHERE i > 20")
+            good.write("app.db", "INSERT INTO rows (body) VALUES ('new')")
+            page = link.call("cursor.next", cursor=page["cursor"])
+            is_true(len(page["rows"]) <= 10, "a page of at most 10 rows")
+            seen += [x[0] for x in page["rows"]]
+        is_equal(seen, list(range(1, 96)))
+        why = link.refusal("cursor.next", cursor=page["cursor"])
+        is_equal(why.code, "invalid_request")
+    still_serves(scene, server, good)
+
+
+def test_a_cursor_is_shown_and_closed(scene):
+    server, good = serve(scene)
+    make_rows(good, 100)
+    page = open_rows(good, agent="reader", request_id="r1")
+    shown = cursors_in(good)
+    is_equal([(x["agent"], x["db"], x["rows"], x["state"], x["request_id"]) for x in shown],
+             [("reader", "app.db", 10, "open", "r1")])
+    is_equal(good.call("cursor.close", cursor=page["cursor"])["closed"], True)
+    is_equal(good.call("cursor.close", cursor=page["cursor"])["closed"], False)
+    is_equal(cursors_in(good), [])
+    wait_until(lambda: any(x["request_type"] == "cursor.open" and x["status"] == "ok" and x["agent"] == "reader"
+                           for x in good.call("audit.list")["records"]), "it is in the audit")
+    still_serves(scene, server, good)
+
+
+def test_cursors_are_their_connections_own_and_end_with_it(scene):
+    server, good = serve(scene)
+    make_rows(good, 100)
+    link = scene.connect()
+    page = open_rows(link)
+    is_equal(good.refusal("cursor.next", cursor=page["cursor"]).code, "invalid_request")
+    is_equal(len(cursors_in(good)), 1)
+    link.close()
+    wait_until(lambda: not cursors_in(good), "it ends with its connection")
+    still_serves(scene, server, good)
+
+
+def test_a_killed_client_frees_its_connection(scene):
+    server, good = serve(scene)
+    make_rows(good, 200_000, 100)
+    without = descriptors(server.pid, "/app.db-wal")
+    client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--csv")
+    # Nobody reads what it writes, so it stands still when the pipe is full.
+    wait_until(lambda: cursors_in(good), "its cursor is open")
+    is_true(descriptors(server.pid, "/app.db-wal") > without, "the cursor has a connection of its own")
+    os.kill(client.pid, signal.SIGKILL)
+    wait_until(lambda: not cursors_in(good), "the cursor ends")
+    wait_until(lambda: descriptors(server.pid, "/app.db-wal") <= without, "its connection is closed")
+    still_serves(scene, server, good)
+
+
+def test_a_slow_client_loses_its_cursor_and_hears_why(scene):
+    server, good = serve(scene, env={"SLUICE_CURSOR_IDLE_MS": "300"})
+    make_rows(good, 200_000, 100)
+    client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--json")
+    wait_until(lambda: cursors_in(good), "its cursor is open")
+    wait_until(lambda: not cursors_in(good), "it has ended")
+    out, err = client.popen.communicate()
+    is_equal(client.popen.returncode, 1)
+    is_true("cursor_idle_ms" in err and "rows were written, and the output is incomplete" in err, err)
+    try:
+        json.loads(out)
+        raise AssertionError("half an answer looks like a whole one")
+    except json.JSONDecodeError:
+        pass
+    page = open_rows(good)
+    wait_until(lambda: not cursors_in(good), "it has ended")
+    why = good.refusal("cursor.next", cursor=page["cursor"])
+    is_equal(why.code, "deadline_exceeded")
+    still_serves(scene, server, good)
+
+
+def test_a_cursor_has_an_age(scene):
+    server, good = serve(scene, env={"SLUICE_CURSOR_LIFETIME_MS": "300"})
+    make_rows(good, 100)
+    page = open_rows(good)
+    wait_until(lambda: not cursors_in(good), "it has ended")
+    why = good.refusal("cursor.next", cursor=page["cursor"])
+    is_equal(why.code, "deadline_exceeded")
+    is_true("cursor_lifetime_ms" in str(why), why)
+    still_serves(scene, server, good)
+
+
+def test_an_agent_and_all_of_them_have_a_bounded_number_of_cursors(scene):
+    server, good = serve(scene, env={"SLUICE_MAX_CURSORS": "5", "SLUICE_MAX_AGENT_CURSORS": "3"})
+    make_rows(good, 100)
+    pages = [open_rows(good, agent="greedy") for _ in range(3)]
+    why = good.refusal("cursor.open", db="app.db", sql="SELECT i FROM rows", max_rows=1, agent="greedy")
+    is_equal(why.code, "overloaded")
+    is_true("max_agent_cursors" in str(why) and why.data["retry_after_ms"] > 0, why)
+    for agent in ("a", "b"):
+        open_rows(good, agent=agent)
+    why = good.refusal("cursor.open", db="app.db", sql="SELECT i FROM rows", max_rows=1, agent="c")
+    is_equal(why.code, "overloaded")
+    is_true("max_cursors" in str(why), why)
+    good.call("cursor.close", cursor=pages[0]["cursor"])
+    # Its connection is closed by another thread.
+    wait_until(lambda: opens(good, agent="c"), "there is room again")
+    still_serves(scene, server, good)
+
+
+def test_a_cursor_can_be_cancelled_by_the_id_of_its_request(scene):
+    server, good = serve(scene)
+    make_rows(good, 100)
+    with scene.connect() as link:
+        page = open_rows(link, request_id="mine", agent="a")
+        is_equal(good.call("cancel", request_id="mine", agent="a")["cancelled"], True)
+        wait_until(lambda: not cursors_in(good), "it has ended")
+        is_equal(link.refusal("cursor.next", cursor=page["cursor"]).code, "cancelled")
+        endless = MANY.format(1 << 60) + " SELECT count(*) FROM n"
+        opening = link.post("cursor.open", db="app.db", sql=endless, request_id="long", timeout_ms=80_000, agent="a")
+        wait_until(lambda: cursors_in(good), "its first page is looked for")
+        good.call("cancel", request_id="long", agent="a")
+        try:
+            link.answer(opening)
+            raise AssertionError("it was answered")
+        except Refused as why:
+            is_equal(why.code, "cancelled")
+    still_serves(scene, server, good)
+
+
+def test_a_page_has_a_time_out_as_a_read_has(scene):
+    server, good = serve(scene)
+    endless = MANY.format(1 << 60) + " SELECT count(*) FROM n"
+    why = good.refusal("cursor.open", db="app.db", sql=endless, timeout_ms=200)
+    is_equal(why.code, "deadline_exceeded")
+    is_equal(cursors_in(good), [])
+    still_serves(scene, server, good)
+
+
+def test_a_cursor_past_a_replaced_file_is_an_error(scene):
+    server, good = serve(scene)
+    make_rows(good, 100)
+    page = open_rows(good)
+    shutil.copy(scene.path("app.db"), scene.path("other.db"))
+    os.rename(scene.path("other.db"), scene.path("app.db"))
+    why = good.refusal("cursor.next", cursor=page["cursor"])
+    is_equal(why.code, "file_replaced")
+    is_equal(cursors_in(good), [])
+
+
+def test_a_stopping_broker_ends_its_cursors(scene):
+    server, good = serve(scene)
+    make_rows(good, 200_000, 100)
+    client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--csv")
+    wait_until(lambda: cursors_in(good), "its cursor is open")
+    server.signal(signal.SIGTERM)
+    is_equal(server.end().status, 0)
+    out, err = client.popen.communicate()
+    is_equal(client.popen.returncode, 1)
+    is_true("rows were written" in err, err)
+    nobody_is_left(scene)
+
+
+def test_a_row_larger_than_a_page_is_a_page_and_beyond_the_bound_an_error(scene):
+    server, good = serve(scene, env={"SLUICE_MAX_ANSWER_BYTES": str(4 * MIB)})
+    good.write("app.db", "CREATE TABLE rows (i INTEGER)")
+    page = good.call("cursor.open", db="app.db", sql="SELECT hex(zeroblob(1000000)) UNION ALL SELECT 'a'")
+    is_equal([len(x[0]) for x in page["rows"]], [2_000_000])
+    page = good.call("cursor.next", cursor=page["cursor"])
+    is_equal((page["rows"], page["done"]), ([["a"]], True))
+    why = good.refusal("cursor.open", db="app.db", sql="SELECT hex(zeroblob(3000000))")
+    is_equal(why.code, "too_large")
+    is_true("max_answer_bytes" in str(why), why)
+    still_serves(scene, server, good)
+
+
+def test_what_is_not_read_is_not_made(scene):
+    """A client that asks for more and takes nothing."""
+    server, good = serve(scene)
+    make_rows(good, 20_000, 1_000)
+    with scene.connect() as link:
+        pages = [link.call("cursor.open", db="app.db", sql="SELECT * FROM rows", agent=f"a{i // 8}") for i in range(16)]
+        before = resident_bytes(server.pid)
+        link.socket.setblocking(False)
+        try:
+            for i in range(900):
+                link.post("cursor.next", cursor=pages[i % 16]["cursor"])
+        except BlockingIOError:
+            # The broker does not read what it cannot answer.
+            pass
+        still_serves(scene, server, good)
+        bound = (300 if is_sanitized(scene) else 80) * MIB
+        is_true(resident_bytes(server.pid) - before < bound, "memory is bounded")
+    wait_until(lambda: not cursors_in(good), "they end with their connection")
+    still_serves(scene, server, good)
+
+
+def test_a_write_or_a_bad_statement_is_no_cursor(scene):
+    server, good = serve(scene)
+    for sql, code in (("INSERT INTO t VALUES (1)", "invalid_request"), ("SELECT * FROM nothing", "sql_error")):
+        is_equal(good.refusal("cursor.open", db="app.db", sql=sql).code, code)
+    is_equal(good.refusal("cursor.open", db="none.db", sql="SELECT 1").code, "unknown_database")
+    is_equal(good.refusal("cursor.next", cursor=1).code, "invalid_request")
+    is_equal(cursors_in(good), [])
+    still_serves(scene, server, good)
+
+
+if __name__ == "__main__":
+    run_tests()

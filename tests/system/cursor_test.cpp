@@ -1,0 +1,117 @@
+#include "tests/system/rig.hpp"
+
+namespace sluice::test::cursor_test {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+struct many_rows {
+  temp_dir folder;
+  broker own;
+  database db;
+
+  template <class Change>
+  explicit many_rows(Change change) : folder(), own(open_broker(folder.path(), change)), db(must(own.open_database("app.db"))) {
+    must(db.write("host", "CREATE TABLE t(id INTEGER PRIMARY KEY)"));
+    must(db.write("host", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) "
+                          "INSERT INTO t SELECT i FROM n"));
+  }
+  many_rows() : many_rows([](broker_config&) {}) {}
+
+  static read_request request(std::string sql = "SELECT id FROM t ORDER BY id") {
+    read_request x;
+    x.agent = "host";
+    x.query.sql = std::move(sql);
+    x.limits.max_rows = 100;
+    return x;
+  }
+
+  std::unique_ptr<cursor> open() { return must(db.open_cursor(request())); }
+  size_t count_open() const { return must(own.open_cursors()).size(); }
+};
+
+size_t count_rows(cursor& from) {
+  size_t result = 0;
+  for (auto is_last = false; !is_last;) {
+    auto page = must(from.next());
+    result += page.rows->size();
+    is_last = page.is_last;
+  }
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a host reads with a cursor what it had when it was opened") {
+  many_rows rig;
+  auto rows = rig.open();
+  auto first = must(rows->next());
+  CHECK(first.rows->size() == 100);
+  CHECK(first.as_of_seq == 2);
+  must(rig.db.write("host", "DELETE FROM t"));
+  CHECK(count_rows(*rows) == 900);
+  CHECK(must(rows->next()).is_last);
+  CHECK(rig.count_open() == 0);
+  auto later = rig.open();
+  CHECK(count_rows(*later) == 0);
+}
+
+TEST_CASE("a cursor that is destroyed is closed") {
+  many_rows rig;
+  {
+    auto rows = rig.open();
+    CHECK(rig.count_open() == 1);
+  }
+  CHECK(rig.count_open() == 0);
+}
+
+TEST_CASE("a broker that shuts down ends its cursors first, and leaves no log") {
+  many_rows rig;
+  auto rows = rig.open();
+  must(rows->next());
+  CHECK(!rig.own.shutdown());
+  CHECK(refused(rows->next()).code == errc::unavailable);
+  CHECK(!std::filesystem::exists(rig.folder / "app.db-wal"));
+}
+
+TEST_CASE("a draining broker ends the cursors of its hosts") {
+  many_rows rig;
+  auto rows = rig.open();
+  must(rows->next());
+  rig.own.drain();
+  CHECK(refused(rows->next()).code == errc::unavailable);
+  CHECK(refused(rig.db.open_cursor(rig.request())).code == errc::unavailable);
+}
+
+TEST_CASE("a cursor is refused what a read is refused") {
+  many_rows rig;
+  auto wrong = rig.request("SELECT * FROM nothing");
+  CHECK(refused(rig.db.open_cursor(wrong)).code == errc::sql_error);
+  auto early = rig.request();
+  early.min_seq = 99;
+  CHECK(refused(rig.db.open_cursor(early)).code == errc::invalid_request);
+  auto anonymous = rig.request();
+  anonymous.agent = "sluice:nobody";
+  CHECK(refused(rig.db.open_cursor(anonymous)).code == errc::invalid_request);
+  CHECK(rig.count_open() == 0);
+}
+
+TEST_CASE("a database with an open cursor is not closed as idle, and is closed after that") {
+  many_rows rig{[](broker_config& x) {
+    x.close_idle_after = milliseconds{20};
+    x.idle_after = milliseconds{10};
+  }};
+  auto rows = rig.open();
+  must(rows->next());
+  must(rig.db.write("host", "INSERT INTO t VALUES (2000)"));
+  // Of one that is used later the files are closed meanwhile.
+  auto other = must(rig.own.open_database("other.db"));
+  must(other.write("host", "CREATE TABLE t(id)"));
+  await([&] { return !std::filesystem::exists(rig.folder / "other.db-wal"); });
+  CHECK(std::filesystem::exists(rig.folder / "app.db-wal"));
+  CHECK(count_rows(*rows) == 900);
+  await([&] { return !std::filesystem::exists(rig.folder / "app.db-wal"); });
+}
+
+} // namespace sluice::test::cursor_test
