@@ -10,6 +10,8 @@ from link import Refused
 from rig import is_sanitized, nobody_is_left, resident_bytes, serve, still_serves
 
 MIB = 1 << 20
+# So that nothing but what a test does ends a cursor.
+PATIENT = {"SLUICE_CURSOR_IDLE_MS": "86400000", "SLUICE_CURSOR_LIFETIME_MS": "86400000"}
 MANY = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {})"
 
 
@@ -107,7 +109,7 @@ def test_a_cursor_is_shown_and_closed(scene):
 
 
 def test_cursors_are_their_connections_own_and_end_with_it(scene):
-    server, good = serve(scene)
+    server, good = serve(scene, env=PATIENT)
     make_rows(good, 100)
     link = scene.connect()
     page = open_rows(link)
@@ -119,7 +121,7 @@ def test_cursors_are_their_connections_own_and_end_with_it(scene):
 
 
 def test_a_killed_client_frees_its_connection(scene):
-    server, good = serve(scene)
+    server, good = serve(scene, env=PATIENT)
     make_rows(good, 200_000, 100)
     without = descriptors(server.pid, "/app.db-wal")
     client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--csv")
@@ -183,7 +185,7 @@ def test_an_agent_and_all_of_them_have_a_bounded_number_of_cursors(scene):
 
 
 def test_a_cursor_can_be_cancelled_by_the_id_of_its_request(scene):
-    server, good = serve(scene)
+    server, good = serve(scene, env=PATIENT)
     make_rows(good, 100)
     with scene.connect() as link:
         page = open_rows(link, request_id="mine", agent="a")
@@ -223,7 +225,7 @@ def test_a_cursor_past_a_replaced_file_is_an_error(scene):
 
 
 def test_a_stopping_broker_ends_its_cursors(scene):
-    server, good = serve(scene)
+    server, good = serve(scene, env=PATIENT)
     make_rows(good, 200_000, 100)
     client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--csv")
     wait_until(lambda: cursors_in(good), "its cursor is open")
@@ -250,7 +252,7 @@ def test_a_row_larger_than_a_page_is_a_page_and_beyond_the_bound_an_error(scene)
 
 def test_what_is_not_read_is_not_made(scene):
     """A client that asks for more and takes nothing."""
-    server, good = serve(scene)
+    server, good = serve(scene, env=PATIENT)
     make_rows(good, 20_000, 1_000)
     with scene.connect() as link:
         pages = [link.call("cursor.open", db="app.db", sql="SELECT * FROM rows", agent=f"a{i // 8}") for i in range(16)]
