@@ -74,7 +74,7 @@ private:
   caf::error failed(int code);
 
   bool is_due() const { return cancel_ && (cancel_->cancelled() || time_.now() >= deadline_); }
-  static int on_progress(void* self) noexcept;
+  static int on_progress(void* self) noexcept { return static_cast<sqlite_read_store*>(self)->is_due(); }
 
   std::filesystem::path path_;
   const clock& time_;
@@ -155,10 +155,6 @@ bool sqlite_read_store::sees_external_commit() {
   return !s.has_log;
 }
 
-int sqlite_read_store::on_progress(void* self) noexcept {
-  return static_cast<sqlite_read_store*>(self)->is_due();
-}
-
 caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
   if (request.cancel.cancelled())
     return make_error(errc::cancelled, "the request was cancelled before it ran");
@@ -170,6 +166,9 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   if (result && is_due())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::deadline_exceeded);
   cancel_ = nullptr;
+  // An interrupt may come when BEGIN has taken effect. Whatever is read next would be of the same snapshot.
+  if (session_ && session_->db.in_transaction())
+    close();
   // What is interrupted before the query itself, while it is prepared, does not know why.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::cancelled);
