@@ -92,6 +92,9 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
     if (auto may = connection_.enter(); !may)
       return std::move(may.error());
     auto result = run_with_memory(request, limits);
+    // An interrupt may come when BEGIN has taken effect. Whatever is read next would be of the same snapshot.
+    if (auto* s = connection_.session(); !result && s && s->db.in_transaction())
+      connection_.close();
     auto is_current = connection_.settle(result ? caf::error{} : result.error());
     if (is_current || time_.now() >= connection_.deadline())
       return result;

@@ -239,7 +239,7 @@ class Agent:
         self.left = 0
         self.sent = 0.0
         self.writes = False
-        self.known = 0
+        self.known = self.own_seq = 0
 
     def fileno(self):
         return self.link.socket.fileno()
@@ -273,8 +273,9 @@ class Agent:
             crowd.most_between = max(crowd.most_between, seq - self.known)
             crowd.newest = max(crowd.newest, seq)
             self.mine += 1
+            self.own_seq = seq
         else:
-            is_equal(answer["result"]["rows"], [[self.mine]], f"what {self.name} has written")
+            is_equal(answer["result"]["rows"], [[self.mine]], f"{self.name} has written more, up to commit {self.own_seq}: {answer}")
         return True
 
 

@@ -52,6 +52,23 @@ TEST_CASE("a statement that writes is refused, and so is one that is never allow
   CHECK(rig.read_one("SELECT count(*) FROM t") == value{10});
 }
 
+TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to those after it") {
+  ten_rows rig;
+  auto hasty = rig.generous();
+  hasty.timeout = std::chrono::milliseconds{0};
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{10});
+  // SQLite asks whether to go on after some hundred instructions, those of former runs included: at each of these few
+  // statements at some time.
+  for (int64_t i = 1; i <= 300; ++i) {
+    CHECK(failure_of(rig.try_read(("SELECT " + std::to_string(i)).c_str(), {}, hasty)).code == errc::deadline_exceeded);
+    static_cast<void>(rig.try_read("SELECT count(*) FROM t"));
+    if (i % 10 != 0)
+      continue;
+    rig.write("INSERT INTO t(body) VALUES ('more')");
+    REQUIRE(rig.read_one("SELECT count(*) FROM t") == value{10 + i / 10});
+  }
+}
+
 TEST_CASE("rows within the bounds are returned, and a cut says so") {
   ten_rows rig;
   auto limits = rig.generous();
