@@ -135,10 +135,16 @@ void writer_state::note_slow(group_commit::settlement& done) {
 void writer_state::checkpoint_if_grown() {
   auto wal = parts.store->wal_bytes();
   parts.slot->counters().wal_bytes.store(wal, std::memory_order_relaxed);
-  if (wal >= parts.settings.checkpoint_wal_bytes)
+  auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
+  if (wal >= parts.settings.checkpoint_wal_bytes) {
     // What a reader pins stays in the WAL until the next time; the size is shown to operators.
-    static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
-  if (parts.store->log_bytes() >= parts.settings.max_log_bytes / 2)
+    if (has_large_log && !is_large)
+      truncate_wal();
+    else
+      static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
+  }
+  has_large_log = has_large_log || is_large;
+  if (is_large)
     bound_log();
   if (!std::exchange(idle_armed, true))
     self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
@@ -224,6 +230,8 @@ void writer_state::truncate_wal() {
   // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
   commit_window window{parts.slot->versions(), {}, false};
   static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
+  if (parts.store->log_bytes() == 0)
+    has_large_log = false;
 }
 
 void writer_state::close() {

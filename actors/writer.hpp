@@ -97,6 +97,8 @@ struct writer_state {
   // The cache has been asked to start no reads, so that the log can begin anew; and before this it is not asked again.
   bool quiesces_reads = false;
   clock::steady next_quiescence{};
+  // The log's file has grown, and keeps its size when the log begins anew, until it is cut.
+  bool has_large_log = false;
   // The log has passed its bound; what kept it from beginning anew may end soon.
   bool log_is_full = false;
   bool retries_soon = false;

@@ -132,6 +132,20 @@ TEST_CASE("the log begins anew at half of its bound, in a moment without reads",
   CHECK(f.log.quiesces == 1);
 }
 
+TEST_CASE("a large file of a log that has begun anew by itself is cut at the next checkpoint", "[log]") {
+  bench f;
+  f.log.is_quiet = false;
+  f.write_with_log_of(f.settings.max_log_bytes / 2);
+  f.disk.wal_bytes = f.settings.checkpoint_wal_bytes - 1;
+  f.write_with_log_of(f.settings.checkpoint_wal_bytes - 1);
+  CHECK(f.disk.checkpoints.empty());
+  for (auto i = 0; i < 2; ++i) {
+    f.disk.wal_bytes = f.settings.checkpoint_wal_bytes;
+    f.write_with_log_of(f.settings.checkpoint_wal_bytes);
+  }
+  CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate, checkpoint_mode::passive});
+}
+
 TEST_CASE("cursors are ended when the log passes its bound, and the next try follows soon", "[log]") {
   bench f;
   std::vector<failure> ended;

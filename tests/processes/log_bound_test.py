@@ -84,9 +84,13 @@ def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(s
         good.write("app.db", "INSERT INTO t VALUES (?)", i)
     with scene.connect() as slow:
         cursor = slow.call("cursor.open", db="app.db", sql="SELECT a FROM t", max_rows=1)["cursor"]
-        fill(good, BOUND // 2)
+        while log_size(scene) < BOUND // 2:
+            fill(good, VALUE)
         is_equal(len(slow.call("cursor.next", cursor=cursor)["rows"]), 1)
-        fill(good, BOUND)
+        while log_size(scene) < BOUND:
+            fill(good, VALUE)
+        # It is told that by a message.
+        wait_until(lambda: not good.call("status")["running"], "the cursor ends")
         refused = slow.refusal("cursor.next", cursor=cursor)
         is_equal(refused.code, "unavailable")
         is_true("write-ahead log" in str(refused), refused)
