@@ -94,14 +94,18 @@ void read_keys(sqlite3* db, database_content& x) {
 } // namespace
 
 bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::optional<std::string> database;
   for (const auto* suffix : {"", "-wal"}) {
     if (!is_there(from.string() + suffix))
       continue;
     auto content = sqlite::read_file(from.string() + suffix);
     if (!content || !sqlite::write_file(to.string() + suffix, *content, false))
       return false;
+    if (*suffix == 0)
+      database = std::move(content);
   }
-  return is_there(to);
+  // Where the disk is slow a checkpoint may come in between, and then neither of the two has what it has moved.
+  return database && sqlite::read_file(from) == database;
 }
 
 void remove_database(const std::filesystem::path& path) {

@@ -45,7 +45,8 @@ caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::pa
 /// The newest commit in a file; 0 when there is none.
 uint64_t newest_commit(const std::filesystem::path& path);
 
-/// Copies a database and its log as they lie there, as `cp` does, or removes such a copy. False when that fails.
+/// Copies a database and its log as they lie there, as `cp` does, or removes such a copy. False when that fails, or the
+/// database was changed meanwhile, so that the copy is not whole.
 bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
 void remove_database(const std::filesystem::path& path);
 
