@@ -227,6 +227,8 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
   auto writer_lost = x.writer && x.writer.address() == lost;
   if (!writer_lost && !slot.remove_reader(lost))
     return;
+  // Its connection may have been the only one that would have shown what another program commits.
+  slot.versions().raise_everything();
   slot.counters().restarts.fetch_add(1, std::memory_order_relaxed);
   if (!x.restarts.allow(parts.time->now()))
     return quarantine(db, x);

@@ -224,6 +224,9 @@ void writer_state::close_idle(uint64_t group_number) {
   commit_window window{parts.slot->versions(), {}, false};
   if (!parts.store->close_idle())
     close_idle_later();
+  else
+    // Nobody sees what another program commits from now on.
+    parts.slot->versions().raise_everything();
 }
 
 void writer_state::truncate_wal() {

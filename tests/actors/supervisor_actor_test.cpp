@@ -179,6 +179,19 @@ TEST_CASE("whichever actor is killed, those who wait are answered, it is restart
   CHECK(f.works("b.db"));
 }
 
+TEST_CASE("what was read before an actor failed is not answered from the cache after it") {
+  fixture f;
+  f.open("a.db");
+  f.run();
+  REQUIRE(f.works("a.db"));
+  auto before = f.actors->slot("a.db").versions().now();
+  if (GENERATE(true, false))
+    f.kill(f.writer_of("a.db"));
+  else
+    f.kill(f.readers["a.db"].back());
+  CHECK(f.actors->slot("a.db").versions().now() > before);
+}
+
 TEST_CASE("a deadline holds though the actor that watches for it has failed meanwhile") {
   fixture f;
   f.open("a.db");
