@@ -138,7 +138,7 @@ def test_where_the_system_gives_no_more_threads_every_request_is_answered(scene)
             except Refused as why:
                 refused += why.code == "deadline_exceeded"
         is_equal(refused, len(reads))
-        is_true(threads(server.pid) <= first, f"{threads(server.pid)} threads")
+        is_true(threads(server.pid) <= limits[0], f"{threads(server.pid)} threads")
     server.signal(15)
     is_equal(server.end().status, 0)
 
