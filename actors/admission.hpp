@@ -55,7 +55,7 @@ public:
   /// that has been arranged already, or there is nothing to wait for.
   std::optional<clock::steady> expire(clock::steady now);
 
-  /// When `expire` is to be called next, as whoever calls it has been told; nothing if not at all.
+  /// When `expire` has to be called next, as its last call or `admit` has returned; nothing if not at all.
   std::optional<clock::steady> next_expiry() const;
 
   /// Ends the request with this id, if `may_cancel` of its ticket: what waits is answered `cancelled`, what is executed

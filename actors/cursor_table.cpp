@@ -124,7 +124,7 @@ std::optional<cursor_table::ending> cursor_table::end(uint64_t id, std::optional
     return std::nullopt;
   std::optional<ending> result{{id, std::move(found->second), std::move(why)}};
   cursors_.erase(found);
-  // Whose page is under way is told in place of it.
+  // The error answers the request for the page that is being made.
   if (result->why && result->was.state == state::idle)
     remember(id, *result->why);
   return result;

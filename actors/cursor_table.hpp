@@ -97,7 +97,7 @@ public:
   /// left for that, or a page was answered before. @pre there is such a cursor
   bool try_later(uint64_t id, clock::steady now);
 
-  /// Ends a cursor; `why` is what its client is told if it asks for a page. Nothing when there is none.
+  /// Ends a cursor; `why` answers its client's next request for a page. Returns nothing when there is no such cursor.
   std::optional<ending> end(uint64_t id, std::optional<failure> why);
 
   /// Ends the cursors whose time is over, and those that were cancelled.

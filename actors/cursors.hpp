@@ -63,8 +63,8 @@ private:
 /// The behavior of the actor that keeps the cursors. It does not block.
 cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_state> self, cursors_parts parts);
 
-/// Ends the cursors of the database: whoever asks one of them for a page is told `why`. Returns at once; a page that is
-/// being made is interrupted. Thread-safe.
+/// Ends the cursors of the database; a later request for a page of one of them fails with `why`. Returns at once; a page
+/// that is being made is interrupted. Thread-safe.
 void end_all_cursors(const directory& actors, const std::string& db, failure why);
 
 } // namespace sluice

@@ -99,8 +99,8 @@ public:
   /// The broker ends: no read takes longer than `time` from now.
   void drain(std::chrono::milliseconds time, outcome& out);
 
-  /// Starts no further query on the database until `resume`, or until `time` has passed. `to` is told true as soon as
-  /// none runs, false when the time is over. What waits meanwhile is served, or expires, as ever.
+  /// Starts no further query on the database until `resume`, or until `time` has passed. `to` gets true as soon as
+  /// none runs, false when the time is over. Queries that wait meanwhile are served afterwards, or expire.
   void quiesce(database_slot& slot, std::chrono::milliseconds time, reply<bool> to, outcome& out);
 
   /// Starts queries on the database again.

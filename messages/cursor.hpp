@@ -40,7 +40,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("close_cursor"), x.cursor);
 }
 
-/// Ends all cursors of a database, for a reason that their clients are told when they ask for the next page.
+/// Ends all cursors of a database; a later request for a page of one of them fails with `why`.
 struct end_cursors {
   std::string db;
   failure why;

@@ -111,7 +111,7 @@ void service_port::close_cursor(const json& params, const call_ptr& call) {
 }
 
 void service_port::keep_cursor(uint64_t id, own_cursor x) {
-  // Of those that have ended the broker still knows why; who asks for that late is told that there is none.
+  // For some time the broker keeps the reason why a cursor ended; after that the error is that there is no such cursor.
   constexpr size_t max_kept = 64;
   if (cursors_.size() >= max_kept)
     forget_cursors(true);
