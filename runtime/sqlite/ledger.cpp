@@ -108,6 +108,13 @@ caf::expected<void> ledger::accept() {
 
 caf::expected<void> ledger::begin_epoch(uint64_t first) {
   unsettled_ = true;
+  // The epoch that ends may have begun at a gap of its own.
+  if (first > epoch_.first) {
+    auto broken = is_break(db_, epoch_.first);
+    if (!broken)
+      return std::move(broken.error());
+    epoch_.broken_before += *broken ? 1 : 0;
+  }
   ++epoch_.number;
   epoch_.first = first;
   epoch_.id = new_epoch_id(time_, first, head_hash_);

@@ -182,6 +182,20 @@ caf::expected<ledger_state> read_ledger_state(const connection& db) {
   return state;
 }
 
+caf::expected<bool> is_break(const connection& db, uint64_t seq) {
+  auto stmt = prepared_statement::prepare(
+    db, "SELECT coalesce(p.commit_seq, 0) <> c.commit_seq - 1 OR coalesce(p.hash, zeroblob(length(c.hash))) <> "
+        "c.prev_hash FROM _sluice_commits c LEFT JOIN _sluice_commits p ON p.commit_seq = "
+        "(SELECT max(commit_seq) FROM _sluice_commits WHERE commit_seq < c.commit_seq) WHERE c.commit_seq = ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, static_cast<int64_t>(seq));
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return *row && stmt->integer(0) != 0;
+}
+
 caf::expected<void> write_epoch(const connection& db, const ledger_epoch& x) {
   return write_meta(db, "epoch",
                     std::to_string(x.number) + ' ' + x.id + ' ' + std::to_string(x.first) + ' '

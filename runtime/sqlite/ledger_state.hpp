@@ -65,6 +65,10 @@ caf::expected<std::optional<key_time>> read_key_time(const connection& db);
 /// The epoch alone. Errors as above.
 caf::expected<ledger_epoch> read_epoch(const connection& db);
 
+/// Whether the record of the commit `seq` is there and does not follow from the one before it: as the first one of an
+/// epoch that was begun because commits had been lost.
+caf::expected<bool> is_break(const connection& db, uint64_t seq);
+
 /// Keeps the rows, in the open transaction.
 caf::expected<void> write_epoch(const connection& db, const ledger_epoch& x);
 caf::expected<void> write_key_time(const connection& db, const key_time& x);

@@ -197,6 +197,18 @@ TEST_CASE("where a power cut may take commits, a ledger that ends early goes on 
   CHECK(rig.chain_is_whole());
 }
 
+TEST_CASE("a ledger that lost its end several times is whole, and damage before its epochs is still found") {
+  ledger_rig rig;
+  rig.config.synchronous = synchronous_mode::normal;
+  for (uint64_t lost : {9, 19, 29}) {
+    rig.reopen(issued(lost));
+    CHECK(rig.write("INSERT INTO t VALUES (3)").commit_seq == lost + 1);
+    CHECK(rig.chain_is_whole());
+  }
+  rig.meddle("DELETE FROM _sluice_commits WHERE commit_seq = 2");
+  CHECK(!rig.chain_is_whole());
+}
+
 TEST_CASE("the ledger of another file is refused: by a commit, and by its epoch") {
   ledger_rig rig;
   auto known = issued(3);
