@@ -43,8 +43,9 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
     },
     [self](read_done& x) {
       read_scheduler::outcome out;
+      std::chrono::microseconds busy{x.answer.busy_us};
       auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);
-      self->state.scheduler->finished(x.flight, std::move(answer), out);
+      self->state.scheduler->finished(x.flight, std::move(answer), busy, out);
       self->state.follow(std::move(out));
     },
     [self](retry_atom) {

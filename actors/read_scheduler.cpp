@@ -145,22 +145,21 @@ void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, o
   fail(x, why, out);
 }
 
-void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, outcome& out) {
+void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, std::chrono::microseconds busy,
+                              outcome& out) {
   auto found = flights_.find(id);
   if (found != flights_.end() && !result && code_of(result.error()) == errc::busy)
     return lock_refused(id, found->second, describe(result.error()), out);
-  if (found != flights_.end() && !result && took_too_long(id, found->second, result.error(), out))
+  if (found != flights_.end() && !result && took_too_long(id, found->second, result.error(), busy, out))
     return;
   auto x = take(id);
   if (!x)
     return;
   auto& own = queue_of(*x->slot);
   own.readers.finished(*x->reader, id);
-  if (own.queued > 0) {
-    // It may have waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
-    auto used = result ? std::chrono::nanoseconds{std::chrono::microseconds{result->busy_us}} : time_.now() - x->started_at;
-    (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, used);
-  }
+  // Not for as long as it waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
+  if (own.queued > 0)
+    (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, busy);
   if (x->refusals > 0) {
     auto& counters = x->slot->retries();
     counters.attempt(time_, false);

@@ -87,8 +87,8 @@ public:
   /// more is not run, or interrupted. Looks through all reads under way, so that those who cancel none pay nothing.
   bool cancel(const std::string& request_id, outcome& out);
 
-  /// A reader has answered, or refused the query.
-  void finished(uint64_t flight, caf::expected<executed_read> answer, outcome& out);
+  /// A reader has answered, or refused the query, after it was `busy` with it for so long.
+  void finished(uint64_t flight, caf::expected<executed_read> answer, std::chrono::microseconds busy, outcome& out);
 
   /// Runs the queries again whose pause is over, and answers those with `busy` whose time is up.
   void retry_locked(outcome& out);
@@ -202,7 +202,7 @@ private:
   bool start_lengthy(database_queue& own, outcome& out);
   void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
   bool drop_if_late(uint64_t id, outcome& out);
-  bool took_too_long(uint64_t id, flight& x, const caf::error& why, outcome& out);
+  bool took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy, outcome& out);
   void expire_at(clock::steady at, outcome& out);
   clock::steady expire(uint64_t id, flight& x, clock::steady now, outcome& out);
   bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);

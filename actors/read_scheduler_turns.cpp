@@ -147,12 +147,13 @@ void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::
 }
 
 // A query that was given little time, because it was taken for a brief one, runs again as a long one.
-bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why, outcome& out) {
+bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy,
+                                   outcome& out) {
   if (!x.is_limited || code_of(why) != errc::deadline_exceeded || x.waiters.empty())
     return false;
   auto& own = queue_of(*x.slot);
   own.readers.finished(*x.reader, id);
-  own.others.charge(x.agent, time_.now() - x.started_at);
+  own.others.charge(x.agent, busy);
   x.reader = nullptr;
   x.started = x.is_limited = x.first_left = false;
   x.is_lengthy = true;

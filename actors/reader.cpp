@@ -1,6 +1,7 @@
 #include "actors/reader.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace sluice {
@@ -33,10 +34,13 @@ read_done reader_state::run(const run_read& x) {
   began = parts.time->now();
   auto answer = parts.store->run(x.request, x.request.limits);
   ended = parts.time->now();
-  if (answer)
+  if (answer) {
     result.answer = std::move(*answer);
-  else
+  } else {
     result.error = std::move(answer.error());
+    auto busy = std::chrono::duration_cast<std::chrono::microseconds>(ended - began).count();
+    result.answer.busy_us = static_cast<uint32_t>(std::clamp<int64_t>(busy, 0, std::numeric_limits<uint32_t>::max()));
+  }
   return result;
 }
 

@@ -134,7 +134,7 @@ typename Inspector::result_type inspect(Inspector& f, run_read& x) {
 struct read_done {
   uint64_t flight = 0;
   executed_read answer;
-  /// Set when the query failed; there is no answer then.
+  /// Set when the query failed; there is no answer then but for `busy_us`.
   caf::error error;
 };
 

@@ -24,7 +24,7 @@ struct lock_bench : read_bench {
     auto flight = running.at(i).flight;
     running.erase(running.begin() + static_cast<ptrdiff_t>(i));
     run([&](auto& out) {
-      scheduler.finished(flight, make_error(errc::busy, "process 7 (other) holds the lock of this database"), out);
+      scheduler.finished(flight, make_error(errc::busy, "process 7 (other) holds the lock of this database"), {}, out);
     });
   }
 

@@ -157,8 +157,14 @@ TEST_CASE("an agent is charged for the time that its read ran, not for the time 
   b.ask("slow", "slow next");
   b.ask("quiet", "quiet next");
   b.time.advance(200ms);
-  b.finish(b.place_of("slow"), b.answer_after(200ms));
-  b.finish(b.place_of("quiet"), b.answer_after(0ms));
+  SECTION("both are answered") {
+    b.finish(b.place_of("slow"), b.answer_after(200ms));
+    b.finish(b.place_of("quiet"), b.answer_after(0ms));
+  }
+  SECTION("both fail") {
+    b.finish(b.place_of("slow"), make_error(errc::sql_error, "integer overflow"), 200ms);
+    b.finish(b.place_of("quiet"), make_error(errc::sql_error, "integer overflow"), 0ms);
+  }
   CHECK(b.runs("quiet next"));
   CHECK(!b.runs("slow next"));
 }

@@ -240,7 +240,8 @@ caf::resumable* world::choose() {
   }
   auto late = is_late();
   auto may_run = [&](caf::resumable* x) { return !is_held_back(x) && (!late || ready_to_run_.waits(x)); };
-  for (size_t tries = 0; (late || executes_) && tries < jobs.size() && !may_run(jobs[i]); ++tries)
+  auto any_may_run = !late && !executes_ && held_back_.empty();
+  for (size_t tries = 0; !any_may_run && tries < jobs.size() && !may_run(jobs[i]); ++tries)
     i = (i + 1) % jobs.size();
   std::swap(jobs[0], jobs[i]);
   return jobs[0];
@@ -249,7 +250,9 @@ caf::resumable* world::choose() {
 bool world::step() {
   if (died_ || sched().jobs.empty() || (executes_ && runnable().empty()))
     return false;
+  forget_held_back(nullptr);
   auto* job = choose();
+  forget_held_back(job);
   told_.mix(name_of(job));
   if (told_.keeps())
     told_.say(*time_, name_of(job), "takes " + front_of_mailbox(job));
@@ -262,7 +265,7 @@ bool world::step() {
 void world::advance(std::chrono::milliseconds by) {
   while (by.count() > 0) {
     auto now = std::min(by, readiness::tolerance);
-    ready_to_run_.time_passes(executes_ ? runnable() : sched().jobs, time_->now(), now);
+    ready_to_run_.time_passes(runnable(), time_->now(), now);
     time_->advance(now);
     sched().advance_time(now);
     by -= now;
@@ -308,11 +311,29 @@ bool world::execute_for(std::chrono::milliseconds by) {
     if (is_held_back(x))
       ready_to_run_.excuse(x);
   wait(by);
+  hold_back_readers();
   executes_ = false;
   return true;
 }
 
-bool world::is_held_back(caf::resumable* x) const { return executes_ && name_of(x) == "reader" && reads_slowly(x); }
+bool world::is_held_back(caf::resumable* x) const {
+  auto may_run = !executes_ && (held_back_.empty() || held_back_.front() == x);
+  return !may_run && name_of(x) == "reader" && reads_slowly(x);
+}
+
+void world::hold_back_readers() {
+  for (auto* x : sched().jobs)
+    if (is_held_back(x) && std::find(held_back_.begin(), held_back_.end(), x) == held_back_.end())
+      held_back_.push_back(x);
+}
+
+// `run` is run now. Others may have ended, or have lost their query to its cancellation.
+void world::forget_held_back(caf::resumable* run) {
+  const auto& jobs = sched().jobs;
+  std::erase_if(held_back_, [&](caf::resumable* x) {
+    return x == run || std::find(jobs.begin(), jobs.end(), x) == jobs.end() || !reads_slowly(x);
+  });
+}
 
 std::deque<caf::resumable*> world::runnable() {
   auto result = sched().jobs;

@@ -118,6 +118,8 @@ private:
   void wait(std::chrono::microseconds by);
   bool execute_for(std::chrono::milliseconds by);
   bool is_held_back(caf::resumable* x) const;
+  void hold_back_readers();
+  void forget_held_back(caf::resumable* run);
   std::deque<caf::resumable*> runnable();
   void restart(bool power);
   void drain();
@@ -143,6 +145,9 @@ private:
   uint32_t depth_ = 0;
   // Whether a statement takes its time.
   bool executes_ = false;
+  // Readers with a query that takes its time, which waited for the end of another one: they are run in this order, as on
+  // threads of their own, before what was started later.
+  std::deque<caf::resumable*> held_back_;
   readiness ready_to_run_;
   execution_time execution_time_{[this](auto by) { return execute_for(by); }};
   // With `order::one_waits`: who is not run for so many steps, unless there is nobody else.

@@ -99,11 +99,12 @@ struct read_bench {
     return x;
   }
 
-  void finish(size_t i, caf::expected<executed_read> answer) {
+  void finish(size_t i, caf::expected<executed_read> answer, std::chrono::microseconds failed_after = {}) {
     auto flight = running.at(i).flight;
     running.erase(running.begin() + static_cast<ptrdiff_t>(i));
     read_scheduler::outcome out;
-    scheduler.finished(flight, std::move(answer), out);
+    auto busy = answer ? std::chrono::microseconds{answer->busy_us} : failed_after;
+    scheduler.finished(flight, std::move(answer), busy, out);
     follow(std::move(out));
   }
 
