@@ -27,8 +27,8 @@ blocking_pool_settings checked(blocking_pool_settings x) {
 
 blocking_pool::blocking_pool(caf::actor_system& system, blocking_pool_settings settings)
   : system_(system), settings_(checked(std::move(settings))),
-    units_{lane_unit{*this, system, blocking_work::service}, lane_unit{*this, system, blocking_work::write},
-           lane_unit{*this, system, blocking_work::read}} {
+    units_{lane_unit{*this, system, blocking_work::coordination}, lane_unit{*this, system, blocking_work::service},
+           lane_unit{*this, system, blocking_work::write}, lane_unit{*this, system, blocking_work::read}} {
   try {
     std::lock_guard guard{mutex_};
     while (workers_.size() < kept_threads)
@@ -64,14 +64,14 @@ void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
     caf::intrusive_ptr_release(job);
 }
 
-// Of the threads there can be, the readers leave two to others, and the writers one.
+// Of the threads there can be, the readers leave two to others, and the writers one. Of those there are, when there can
+// be no more, each kind leaves some to those before it.
 bool blocking_pool::has_room(size_t kind) const noexcept {
-  constexpr std::array<size_t, 3> left_to_others{0, 1, 2};
-  auto most = kind == static_cast<size_t>(blocking_work::service) ? service_threads
-                                                                   : settings_.threads - left_to_others[kind];
+  const std::array<size_t, 4> most{coordination_threads, service_threads, settings_.threads - 1, settings_.threads - 2};
+  auto room = most[kind];
   if (is_exhausted_)
-    most = std::min(most, workers_.size() - std::min(workers_.size() - 1, left_to_others[kind]));
-  return lanes_[kind].running < most;
+    room = std::min(room, workers_.size() - std::min(workers_.size() - 1, kind));
+  return lanes_[kind].running < room;
 }
 
 bool blocking_pool::has_work() const noexcept {
@@ -110,7 +110,7 @@ blocking_pool::worker_ptr blocking_pool::find_worker() {
 }
 
 void blocking_pool::grow() {
-  if (workers_.size() >= settings_.threads + service_threads)
+  if (workers_.size() >= settings_.threads + service_threads + coordination_threads)
     return;
   auto now = std::chrono::steady_clock::now();
   if (is_exhausted_ && now < retry_at_)
@@ -208,7 +208,7 @@ void blocking_pool::stop() {
       x->thread.join();
   for (auto& x : ended)
     x.join();
-  std::array<lane, 3> left;
+  std::array<lane, 4> left;
   {
     std::lock_guard guard{mutex_};
     is_stopped_ = true;

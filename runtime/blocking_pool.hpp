@@ -20,6 +20,8 @@ namespace sluice {
 
 /// What an actor does in the time in which it blocks. Each kind has threads that the others cannot take.
 enum class blocking_work : uint8_t {
+  /// The cache, the cursors and the watch over deadlines. They never block; those that do cannot take their threads.
+  coordination,
   /// The supervisor, the audit, the log and the buffer: one actor each.
   service,
   /// A writer of a database.
@@ -41,17 +43,18 @@ struct blocking_pool_settings {
 
 /// The threads on which actors block in SQLite and in files: one pool for all databases of a broker, made on demand.
 ///
-/// Writers leave one of the threads to readers, readers leave two to writers, and the services have their own, so long
-/// reads delay no write and no audit. Within a kind, actors run in the order in which their messages arrived. When the
+/// Writers leave one of the threads to readers, readers leave two to writers, and the others have their own, so long
+/// reads delay no write and no audit, and no actor of the broker waits for the scheduler of its host. Within a kind, actors run in the order in which their messages arrived. When the
 /// system allows no further thread, the pool goes on with those it has, and tries again after a second.
 ///
 /// Thread-safe. Actors run here if they were spawned by `spawn_pooled`; they keep the pool alive, but do not run any
 /// more after `stop`.
 class blocking_pool {
 public:
+  static constexpr size_t coordination_threads = 2;
   static constexpr size_t service_threads = 4;
   /// Made at once and kept until `stop`, so that the lack of threads can never leave the pool without one.
-  static constexpr size_t kept_threads = 3;
+  static constexpr size_t kept_threads = 4;
 
   /// `system` outlives `stop`. Throws `std::system_error` when the first threads cannot be made.
   blocking_pool(caf::actor_system& system, blocking_pool_settings settings);
@@ -117,9 +120,9 @@ private:
 
   caf::actor_system& system_;
   const blocking_pool_settings settings_;
-  std::array<lane_unit, 3> units_;
+  std::array<lane_unit, 4> units_;
   mutable std::mutex mutex_;
-  std::array<lane, 3> lanes_;
+  std::array<lane, 4> lanes_;
   std::vector<worker_ptr> workers_;
   // Those without work; the last one has been at work last.
   std::vector<worker_ptr> idle_;

@@ -4,6 +4,7 @@
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
 #include "runtime/private_folder.hpp"
+#include "runtime/refusing_actor.hpp"
 #include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 
@@ -11,33 +12,6 @@
 #include <thread>
 
 namespace sluice {
-
-namespace {
-
-refusal_actor::behavior_type refuse(refusal_actor::pointer) {
-  return {
-    [](failure& why, const write_request&) -> caf::result<write_result> { return make_error(std::move(why)); },
-    [](failure& why, const read_request&) -> caf::result<read_result> { return make_error(std::move(why)); },
-    [](failure& why, const open_cursor&) -> caf::result<cursor_page> { return make_error(std::move(why)); },
-    [](failure& why, const next_page&) -> caf::result<cursor_page> { return make_error(std::move(why)); },
-    [](failure& why, const buffer_put&) -> caf::result<buffer_receipt> { return make_error(std::move(why)); },
-    [](failure& why, const buffer_get&) -> caf::result<buffered_row> { return make_error(std::move(why)); },
-    [](failure& why, const flush_request&) -> caf::result<flush_report> { return make_error(std::move(why)); },
-    [](failure& why, const rejected_decision&) -> caf::result<uint64_t> { return make_error(std::move(why)); },
-  };
-}
-
-std::unique_ptr<caf::actor_system_config> make_system_config(const broker_config& cfg) {
-  auto result = std::make_unique<caf::actor_system_config>();
-  auto threads = cfg.scheduler_threads > 0 ? cfg.scheduler_threads : std::max(2u, std::thread::hardware_concurrency());
-  // Workers of the sharing policy block when idle, which also hands over to detached actors faster.
-  result->set("scheduler.policy", caf::atom("sharing"));
-  result->set("scheduler.max-threads", static_cast<size_t>(threads));
-  add_message_types(*result);
-  return result;
-}
-
-} // namespace
 
 broker_core::broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine)
   : config(std::move(cfg)), around(std::move(machine)), time(*around.time), root(std::move(where)),
@@ -51,14 +25,12 @@ broker_core::broker_core(broker_config cfg, store_root where, store_lock held, s
       x.db = std::move(*canonical);
 }
 
-broker_core::~broker_core() {
-  shutdown();
-  stop_pool();
-}
-
 caf::error broker_core::start(caf::actor_system* in) {
   try {
-    spawn(in);
+    if (!in)
+      owned = std::make_unique<own_system>(
+        config.scheduler_threads > 0 ? config.scheduler_threads : std::max(2U, std::thread::hardware_concurrency()));
+    run_in_new_thread([&] { spawn(in ? in : &owned->get()); });
     // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
     static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
     complete_audit();
@@ -72,17 +44,16 @@ caf::error broker_core::start(caf::actor_system* in) {
 }
 
 void broker_core::spawn(caf::actor_system* in) {
-  if (!in) {
-    own_system_config = make_system_config(config);
-    own_system = std::make_unique<caf::actor_system>(*own_system_config);
-  }
-  system = in ? in : own_system.get();
+  system = in;
   if (around.own_threads)
     make_pool();
-  refusals = system->spawn(refuse);
+  refusals = make_refusing_actor(*system);
   cursors = spawn_cursors(*this);
   actors->set(cursors);
-  log->set_waker([known = actors](std::chrono::milliseconds delay) {
+  log->set_waker([known = actors, access = access](std::chrono::milliseconds delay) {
+    system_access::use use{*access};
+    if (!use)
+      return;
     if (auto to = known->log(); to && delay.count() > 0)
       caf::delayed_anon_send(to, delay, caf::flush_atom_v);
     else if (to)
@@ -117,59 +88,6 @@ bounds_of_database broker_core::bounds() const {
   };
 }
 
-bool broker_core::begin_to_close() {
-  std::lock_guard guard{mutex_};
-  return !std::exchange(closed_, true);
-}
-
-caf::error broker_core::shutdown() {
-  if (!begin_to_close())
-    return {};
-  // Before the writers, which cannot empty the log under an open cursor.
-  static_cast<void>(ask<caf::ok_atom>(actors->cursors(), caf::close_atom_v));
-  auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
-  // Without a supervisor the others were only told to end. Their connections have to be closed first.
-  if (why_failed())
-    stop_pool();
-  leave();
-  return closed ? caf::error{} : std::move(closed.error());
-}
-
-void broker_core::leave() {
-  begin_to_close();
-  // If its actor could not, because it had just failed.
-  log->close();
-  log->abandon();
-  remove_leftovers();
-  forget_actors();
-  stop_pool();
-}
-
-void broker_core::abandon() {
-  begin_to_close();
-  log->close();
-  log->abandon();
-  forget_actors();
-  stop_pool();
-}
-
-void broker_core::forget_actors() {
-  // The actors know each other through the directory; forgetting them lets them go.
-  if (refusals)
-    caf::anon_send_exit(refusals, caf::exit_reason::user_shutdown);
-  if (auto deadlines = actors->deadlines())
-    caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
-  if (cursors)
-    caf::anon_send_exit(cursors, caf::exit_reason::user_shutdown);
-  actors->clear();
-  hits->clear();
-  std::lock_guard guard{mutex_};
-  claims_.clear();
-  if (file_claims_)
-    file_claims_->clear();
-  lock.reset();
-}
-
 void broker_core::record(const unrecorded_request& x, std::string_view status) {
   if (auto audit = actors->audit())
     caf::anon_send(audit, audit_batch{{record_of(x, status, wall_us(time))}, true});
@@ -198,7 +116,7 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
   if (!canonical)
     return canonical;
   std::lock_guard guard{mutex_};
-  if (closed_ || !lock || !lock->still_ours())
+  if (state_ != state::open || !lock || !lock->still_ours())
     return make_error(errc::unavailable, "this broker does not lead the store any more");
   if (resolved_.size() >= max_resolved)
     resolved_.clear();
@@ -234,24 +152,6 @@ caf::error broker_core::claim_folder_of(const std::string& canonical) {
                : std::move(still.error());
 }
 
-broker_core::waiter::waiter(broker_core& core) : core_(core) {
-  {
-    std::lock_guard guard{core.mutex_};
-    if (!core.idle_waiters_.empty()) {
-      self_ = std::move(core.idle_waiters_.back());
-      core.idle_waiters_.pop_back();
-    }
-  }
-  if (!self_)
-    self_ = std::make_unique<caf::scoped_actor>(*core.system);
-}
-
-broker_core::waiter::~waiter() {
-  std::lock_guard guard{core_.mutex_};
-  if (!core_.closed_)
-    core_.idle_waiters_.push_back(std::move(self_));
-}
-
 caf::expected<broker> broker::open(broker_config config) { return lead(nullptr, std::move(config)); }
 
 caf::expected<broker> broker::open(caf::actor_system& system, broker_config config) {
@@ -283,24 +183,40 @@ caf::expected<broker> broker::start(caf::actor_system* system, broker_config con
     core->log->push(log_level::warning, "files", text);
   if (auto why = core->start(system))
     return why;
+  if (system)
+    core->end_with(*system);
   return broker{std::move(core)};
 }
 
+namespace {
+
+caf::error moved_away() { return make_error(errc::unavailable, "this broker object has been moved from"); }
+
+} // namespace
+
 broker& broker::operator=(broker&& other) noexcept {
   if (this != &other) {
-    if (core_)
-      core_->shutdown();
+    end(std::exchange(core_, nullptr));
     core_ = std::move(other.core_);
   }
   return *this;
 }
 
-broker::~broker() {
-  if (core_)
-    core_->shutdown();
+broker::~broker() { end(std::move(core_)); }
+
+void broker::end(std::shared_ptr<broker_core> core) noexcept {
+  if (!core)
+    return;
+  // Its threads are the parent's, and so is its end. What handles refer to stays.
+  if (core->in_child())
+    static_cast<void>(new std::shared_ptr<broker_core>{std::move(core)});
+  else
+    core->end();
 }
 
 caf::expected<database> broker::open_database(const std::string& name) {
+  if (!core_)
+    return moved_away();
   auto canonical = core_->root.resolve(name);
   if (!canonical) {
     unrecorded_request x;
@@ -317,13 +233,17 @@ caf::expected<database> broker::open_database(const std::string& name) {
 }
 
 caf::expected<database> broker::find_database(const std::string& canonical) {
+  if (!core_)
+    return moved_away();
   auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), find_atom{}, canonical);
   if (!answer)
     return answer.error();
   return opened(canonical);
 }
 
-caf::expected<std::string> broker::resolve(const std::string& name) const { return core_->root.resolve(name); }
+caf::expected<std::string> broker::resolve(const std::string& name) const {
+  return core_ ? core_->root.resolve(name) : moved_away();
+}
 
 database broker::opened(const std::string& canonical) const { return database{core_, core_->actors->slot(canonical)}; }
 
@@ -373,6 +293,12 @@ caf::actor_system& broker::system() const noexcept { return *core_->system; }
 
 directory& broker::actors() const noexcept { return *core_->actors; }
 
-caf::error broker::shutdown() { return core_->shutdown(); }
+caf::error broker::shutdown() {
+  if (!core_)
+    return {};
+  // Another thread may destroy this broker meanwhile.
+  auto core = core_;
+  return core->shutdown();
+}
 
 } // namespace sluice

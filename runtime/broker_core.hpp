@@ -7,16 +7,21 @@
 #include "actors/observations.hpp"
 #include "messages/refusal.hpp"
 #include "runtime/answer_budget.hpp"
+#include "runtime/answer_receiver.hpp"
 #include "runtime/blocking_pool.hpp"
 #include "runtime/config.hpp"
 #include "runtime/file_registry.hpp"
+#include "runtime/forks.hpp"
 #include "runtime/machine_clock.hpp"
+#include "runtime/own_system.hpp"
 #include "runtime/random_seed.hpp"
 #include "runtime/store_lock.hpp"
+#include "runtime/system_access.hpp"
 
 #include <caf/all.hpp>
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,18 +48,20 @@ struct surroundings {
   std::function<uint64_t()> seed = random_seed;
 };
 
-/// What a broker and its databases share. Outlives both the actors and every `database` handle.
-struct broker_core {
+/// What a broker and its databases share. Outlives the actors, their system, and every `database` handle: these may be
+/// used, and dropped, anywhere and at any time.
+struct broker_core : std::enable_shared_from_this<broker_core> {
   broker_config config;
   surroundings around;
   const clock& time;
   store_root root;
   std::optional<store_lock> lock;
 
-  // Only a broker for hosts of plain threads has an actor system of its own.
-  std::unique_ptr<caf::actor_system_config> own_system_config;
-  std::unique_ptr<caf::actor_system> own_system;
+  /// Only a broker for hosts of plain threads has one. `end` destroys it.
+  std::unique_ptr<own_system> owned;
+  /// The one above, or the host's. Valid during a use of `access`, and for the broker's actors.
   caf::actor_system* system = nullptr;
+  std::shared_ptr<system_access> access = std::make_shared<system_access>();
   /// Null when actors that block have no threads of their own.
   std::shared_ptr<blocking_pool> pool;
 
@@ -82,8 +89,19 @@ struct broker_core {
   /// `errc::unavailable` when the system allows no threads or memory for that.
   caf::error start(caf::actor_system* in);
 
-  /// Ends the actors in order. Nothing, or what was lost by it, the first time. Idempotent, thread-safe.
+  /// Ends the actors in order. Nothing, or what was lost by it, the first time. When another thread does it already, waits
+  /// until that is done. Thread-safe.
   caf::error shutdown();
+
+  /// Shuts down, and lets go of the actor system: nothing touches it any more. One of the broker's own is destroyed; in
+  /// one of its threads, after this. Idempotent, thread-safe.
+  void end();
+
+  /// Has this end before the host's `system` does, whichever of the broker and the system the host destroys first.
+  void end_with(caf::actor_system& system);
+
+  /// Why nothing of this works in this process, else nothing: it was forked from the one that opened the broker.
+  std::optional<failure> in_child() const;
 
   /// The two halves of `start`, and the second of `shutdown`, for whoever runs the actors in its own thread and so
   /// cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes what
@@ -121,7 +139,7 @@ struct broker_core {
   /// folder, or as `store_root::resolve`. @param canonical what `resolve` answered. Thread-safe.
   caf::error claim_folder_of(const std::string& canonical);
 
-  /// A blocking actor for a plain thread to wait with; several threads wait at once, each with its own.
+  /// What a plain thread asks actors with, and waits with; several threads wait at once, each with its own.
   class waiter {
   public:
     explicit waiter(broker_core& core);
@@ -129,25 +147,56 @@ struct broker_core {
     waiter& operator=(const waiter&) = delete;
     ~waiter();
 
-    caf::scoped_actor& operator*() noexcept { return *self_; }
-    caf::scoped_actor& operator->() noexcept { return *self_; }
+    /// Why nobody can be asked, else nothing.
+    const std::optional<failure>& refused() const noexcept { return refused_; }
+
+    /// The id of the answer. @pre not refused
+    template <class Handle, class... Content> caf::message_id ask(const Handle& whom, Content&&... content) {
+      return ask_for(self_, whom, receiver().next(), std::forward<Content>(content)...);
+    }
+
+    /// Waits for the answer to what was asked last. `caf::sec::request_timeout` when it has not come in time.
+    template <class Result> caf::expected<Result> wait(std::optional<std::chrono::milliseconds> timeout = {}) {
+      auto answer = receiver().wait(timeout);
+      if (!answer)
+        return caf::make_error(caf::sec::request_timeout);
+      return core_.explain(read_answer<Result>(*answer));
+    }
+
+    const caf::strong_actor_ptr& self() const noexcept { return self_; }
 
   private:
+    blocking_receiver& receiver() const noexcept { return *static_cast<blocking_receiver*>(self_->get()); }
+
     broker_core& core_;
-    std::unique_ptr<caf::scoped_actor> self_;
+    std::optional<failure> refused_;
+    system_access::use use_;
+    caf::strong_actor_ptr self_;
   };
 
   /// Sends `content` to `whom` and waits for the answer; `unavailable` when the broker has been shut down.
   template <class Result, class Handle, class... Content>
   caf::expected<Result> ask(const Handle& whom, Content... content) {
     if (!whom)
-      return make_error(errc::unavailable, "the broker has been shut down");
-    caf::expected<Result> result{caf::none};
+      return make_error(why_closed());
     waiter self{*this};
-    self->request(whom, caf::infinite, std::move(content)...)
-      .receive([&](Result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
-    return result;
+    if (self.refused())
+      return make_error(*self.refused());
+    self.ask(whom, std::move(content)...);
+    return self.wait<Result>();
   }
+
+  /// The failure of a request that comes after the end: forked away, or shut down.
+  failure why_closed() const;
+
+  /// What CAF says of an actor that has gone is, after a shutdown, not that it is being restarted.
+  template <class Result> caf::expected<Result> explain(caf::expected<Result> x) const {
+    if (!x && x.error().category() == caf::atom("system") && is_closed())
+      return make_error(why_closed());
+    return x;
+  }
+
+  bool is_closed() const;
 
   /// What each database may take, as configured. This outlives what is returned.
   bounds_of_database bounds() const;
@@ -162,7 +211,10 @@ struct broker_core {
   void on_warning(std::function<void(std::string_view)> tell);
 
 private:
+  enum class state : uint8_t { open, closing, closed };
+
   bool begin_to_close();
+  void closing_is_done();
   void make_pool();
   void stop_pool();
   void supervisor_ended();
@@ -172,14 +224,16 @@ private:
   void remove_leftovers();
 
   mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<caf::scoped_actor>> idle_waiters_;
+  std::vector<caf::strong_actor_ptr> idle_waiters_;
   std::unordered_set<std::string> resolved_;
   // Of the folders below the root.
   std::map<file_identity, folder_claim> claims_;
   std::shared_ptr<file_registry> registry_;
   std::shared_ptr<sqlite::file_claims> file_claims_;
   std::map<std::string, std::shared_ptr<sqlite::file_guard>> files_;
-  bool closed_ = false;
+  state state_ = state::open;
+  std::condition_variable closed_;
+  const uint64_t forks_ = fork_count();
   // Databases whose ledgers the audit reads at the start.
   std::vector<std::string> audited_;
   std::mutex warning_mutex_;

@@ -27,7 +27,7 @@ void broker_core::supervisor_ended() {
   std::function<void(const failure&)> tell;
   {
     std::lock_guard guard{mutex_};
-    if (closed_)
+    if (state_ != state::open)
       return;
     failure_ = why;
     tell = on_failure_;

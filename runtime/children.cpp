@@ -28,9 +28,9 @@ namespace sluice {
 
 namespace {
 
-// An actor that blocks in SQLite, or in a file.
+// On the pool, so that the broker needs no thread of its host's scheduler, which the host's agents may block.
 template <class Behavior, class... Parts>
-auto spawn_blocking(broker_core& core, blocking_work kind, Behavior behavior, Parts&&... parts) {
+auto spawn_child(broker_core& core, blocking_work kind, Behavior behavior, Parts&&... parts) {
   return core.pool ? spawn_pooled(*core.system, core.pool, kind, behavior, std::forward<Parts>(parts)...)
                    : core.system->spawn(behavior, std::forward<Parts>(parts)...);
 }
@@ -79,7 +79,7 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
     core.warn(text);
   };
   parts->shown = core.shown;
-  return spawn_blocking(core, blocking_work::write, writer, std::move(parts));
+  return spawn_child(core, blocking_work::write, writer, std::move(parts));
 }
 
 void note_recovery(broker_core& core, const std::string& db) {
@@ -120,7 +120,7 @@ reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   parts->shown = core.shown;
   parts->close_idle_after = config.close_idle_after;
   parts->on_idle_closed = [&slot] { tell_writer_of_closing(slot); };
-  return spawn_blocking(core, blocking_work::read, reader, std::move(parts));
+  return spawn_child(core, blocking_work::read, reader, std::move(parts));
 }
 
 cursor_reader_actor spawn_cursor_reader(broker_core& core, const std::string& db, const statement& query) {
@@ -129,7 +129,7 @@ cursor_reader_actor spawn_cursor_reader(broker_core& core, const std::string& db
     core.root.path_of(db), query, core.config.for_database(db), core.time, [&core, db] { note_recovery(core, db); }, core.files_of(db),
     core.answers);
   parts->on_closed = [&slot = core.actors->slot(db)] { tell_writer_of_closing(slot); };
-  return spawn_blocking(core, blocking_work::read, cursor_reader, std::move(parts));
+  return spawn_child(core, blocking_work::read, cursor_reader, std::move(parts));
 }
 
 cache_actor spawn_cache(broker_core& core) {
@@ -143,7 +143,7 @@ cache_actor spawn_cache(broker_core& core) {
   parts.misses = core.misses;
   parts.joined = core.joined;
   parts.shown = core.shown;
-  return core.system->spawn(cache, std::move(parts));
+  return spawn_child(core, blocking_work::coordination, cache, std::move(parts));
 }
 
 audit_actor spawn_audit(broker_core& core) {
@@ -155,7 +155,7 @@ audit_actor spawn_audit(broker_core& core) {
   auto open = [&core, report] {
     return sqlite::open_mended_audit_store(core.root, core.config, core.time, core.registry(), report);
   };
-  return spawn_blocking(core, blocking_work::service, audit, audit_store_opener{open}, core.shown);
+  return spawn_child(core, blocking_work::service, audit, audit_store_opener{open}, core.shown);
 }
 
 buffer_actor spawn_buffer(broker_core& core) {
@@ -179,9 +179,7 @@ buffer_actor spawn_buffer(broker_core& core) {
     core.log->push(level, "buffer", text);
     core.warn(text);
   };
-  // Without a journal it does not wait for the disk, but for a row that is set aside.
-  return config.buffer_journal ? spawn_blocking(core, blocking_work::service, buffer, std::move(parts))
-                               : core.system->spawn(buffer, std::move(parts));
+  return spawn_child(core, blocking_work::service, buffer, std::move(parts));
 }
 
 log_actor spawn_log(broker_core& core) {
@@ -194,7 +192,7 @@ log_actor spawn_log(broker_core& core) {
   parts->shown = core.shown;
   parts->time = &core.time;
   parts->retention = core.config.log_retention;
-  return spawn_blocking(core, blocking_work::service, log, std::move(parts));
+  return spawn_child(core, blocking_work::service, log, std::move(parts));
 }
 
 } // namespace
@@ -211,7 +209,9 @@ child_factories real_children(broker_core& core) {
   result.buffer = [&core] { return spawn_buffer(core); };
   result.prepare = [&core](const std::string& db) { prepare(core, db); };
   result.log = [&core] { return spawn_log(core); };
-  result.deadlines = [&core] { return core.system->spawn(deadline_watch, core.actors, core.around.time); };
+  result.deadlines = [&core] {
+    return spawn_child(core, blocking_work::coordination, deadline_watch, core.actors, core.around.time);
+  };
   return result;
 }
 
@@ -229,11 +229,12 @@ cursors_actor spawn_cursors(broker_core& core) {
   // The other threads are for reads that are answered at once.
   parts.limits.max_pages_at_once = std::max<size_t>(1, core.pool ? core.pool->max_threads() / 4 : 1);
   parts.seed = core.pool ? core.around.seed() : 0;
-  return core.system->spawn<caf::lazy_init>(cursors, std::move(parts));
+  return core.pool ? spawn_child(core, blocking_work::coordination, cursors, std::move(parts))
+                   : core.system->spawn<caf::lazy_init>(cursors, std::move(parts));
 }
 
 supervisor_actor spawn_supervisor(broker_core& core, supervisor_parts parts) {
-  return spawn_blocking(core, blocking_work::service, supervisor, std::move(parts));
+  return spawn_child(core, blocking_work::service, supervisor, std::move(parts));
 }
 
 } // namespace sluice

@@ -38,13 +38,12 @@ public:
       none.rows = std::make_shared<const rowset>();
       return none;
     }
-    caf::expected<cursor_page> result{caf::none};
-    broker_core::waiter self{*core_};
+    broker_core::waiter waiter{*core_};
     auto to = core_->actors->cursors();
-    if (!to)
-      return make_error(errc::unavailable, "the broker has been shut down");
-    self->request(to, timeout_ + page_grace, next_page{last_.cursor})
-      .receive([&](cursor_page& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
+    if (!to || waiter.refused())
+      return make_error(core_->why_closed());
+    waiter.ask(to, next_page{last_.cursor});
+    auto result = waiter.wait<cursor_page>(timeout_ + page_grace);
     if (result)
       last_.is_last = result->is_last;
     return result;
@@ -63,8 +62,8 @@ private:
 
 caf::expected<cursors_actor> database::cursors() const {
   auto result = core_->actors->cursors();
-  if (!result)
-    return make_error(errc::unavailable, "the broker has been shut down");
+  if (!result || core_->in_child())
+    return make_error(core_->why_closed());
   return result;
 }
 
@@ -97,10 +96,11 @@ caf::expected<std::unique_ptr<cursor>> database::open_cursor(read_request reques
   if (!route)
     return std::move(route.error());
   auto timeout = x.request.limits.timeout;
-  caf::expected<cursor_page> first{caf::none};
-  broker_core::waiter self{*core_};
-  self->request(*route, timeout + page_grace, std::move(x))
-    .receive([&](cursor_page& page) { first = std::move(page); }, [&](caf::error& why) { first = std::move(why); });
+  broker_core::waiter waiter{*core_};
+  if (waiter.refused())
+    return make_error(*waiter.refused());
+  waiter.ask(*route, std::move(x));
+  auto first = waiter.wait<cursor_page>(timeout + page_grace);
   if (!first)
     return std::move(first.error());
   return std::unique_ptr<cursor>{std::make_unique<local_cursor>(core_, *this, timeout, std::move(*first))};

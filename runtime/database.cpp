@@ -21,30 +21,17 @@ read_limits effective(read_limits x, const database_config& cfg) {
   return x;
 }
 
-// An actor lives for one request, so that a plain thread need not wait. It sends while it is made, in the thread that
-// asks: the requests of a thread arrive in the order in which it has asked. Until it is launched, an answer lies in its
-// mailbox.
-template <class Result, class Request> class messenger : public caf::event_based_actor {
-public:
-  using promise = std::promise<caf::expected<Result>>;
+template <class Result> std::future<caf::expected<Result>> ready(caf::expected<Result> x) {
+  std::promise<caf::expected<Result>> promise;
+  promise.set_value(std::move(x));
+  return promise.get_future();
+}
 
-  messenger(caf::actor_config& cfg, const database& db, Request request, std::shared_ptr<promise> to)
-    : caf::event_based_actor(cfg) {
-    auto answer = [to](Result& result) { to->set_value(std::move(result)); };
-    auto fail = [to](caf::error& why) { to->set_value(std::move(why)); };
-    if constexpr (std::is_same_v<Request, write_request>)
-      db.write(this, std::move(request)).then(answer, fail);
-    else
-      db.read(this, std::move(request)).then(answer, fail);
-  }
-};
-
-template <class Result, class Request>
-std::future<caf::expected<Result>> in_background(caf::actor_system& system, const database& db, Request request) {
-  auto promise = std::make_shared<std::promise<caf::expected<Result>>>();
-  auto future = promise->get_future();
-  system.spawn<messenger<Result, Request>, caf::hidden>(db, std::move(request), std::move(promise));
-  return future;
+template <class Result>
+caf::strong_actor_ptr receiver_for(broker_core& core, std::future<caf::expected<Result>>& future) {
+  std::promise<caf::expected<Result>> promise;
+  future = promise.get_future();
+  return make_receiver<promised_answer<Result>>(*core.system, std::move(promise));
 }
 
 } // namespace
@@ -52,10 +39,13 @@ std::future<caf::expected<Result>> in_background(caf::actor_system& system, cons
 const std::string& database::name() const noexcept { return slot_->name(); }
 
 caf::expected<writer_actor> database::admit(write_request& request) const {
+  system_access::use in{*core_->access};
   request.db = slot_->name();
   request.received = core_->time.now();
   if (auto why = check(request))
     return refuse(request, request_type::write, std::move(*why));
+  if (!in || core_->in_child())
+    return refuse(request, request_type::write, core_->why_closed());
   auto route = slot_->route();
   if (!route)
     return refuse(request, request_type::write, describe(route.error()));
@@ -74,9 +64,13 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
   request.limits = effective(request.limits, core_->config.of(slot_->name()));
   if (auto why = check(request))
     return refuse(request, request_type::read, std::move(*why));
+  if (core_->in_child())
+    return refuse(request, request_type::read, core_->why_closed());
   if (auto why = slot_->closed())
     return refuse(request, request_type::read, std::move(*why));
-  return core_->actors->cache();
+  if (auto cache = core_->actors->cache())
+    return cache;
+  return refuse(request, request_type::read, core_->why_closed());
 }
 
 template <class Request> caf::error database::refuse(const Request& request, request_type type, failure why) const {
@@ -96,7 +90,7 @@ template <class Request> caf::error database::refuse(const Request& request, req
 const refusal_actor& database::refusals() const { return core_->refusals; }
 
 std::optional<read_result> database::cached(read_request& request) const {
-  if (request.freshness != freshness::cached || !slot_->serving())
+  if (request.freshness != freshness::cached || !slot_->serving() || core_->in_child())
     return std::nullopt;
   request.limits = effective(request.limits, core_->config.of(slot_->name()));
   // A hit is refused what a query would be refused; `admit` says why.
@@ -109,16 +103,14 @@ std::optional<read_result> database::cached(read_request& request) const {
 
 caf::expected<write_result> database::write(write_request request) const {
   auto timeout = (request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline) + grace;
-  caf::expected<write_result> result{caf::none};
+  broker_core::waiter waiter{*core_};
   auto route = admit(request);
   if (!route)
     return route.error();
-  broker_core::waiter self{*core_};
   auto ticket = request.ticket;
-  auto answer = self->request(*route, timeout, std::move(request));
-  ticket->answer_to(caf::strong_actor_ptr{self->ctrl()}, answer.id());
-  answer.receive([&](write_result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
-  return result;
+  auto id = waiter.ask(*route, std::move(request));
+  ticket->answer_to(waiter.self(), id);
+  return waiter.wait<write_result>(timeout);
 }
 
 caf::expected<write_result> database::write(std::string agent, sql_text sql, parameters params) const {
@@ -129,21 +121,30 @@ caf::expected<write_result> database::write(std::string agent, sql_text sql, par
 }
 
 std::future<caf::expected<write_result>> database::write_async(write_request request) const {
-  return in_background<write_result>(*core_->system, *this, std::move(request));
+  system_access::use in{*core_->access};
+  auto route = admit(request);
+  if (!route)
+    return ready<write_result>(std::move(route.error()));
+  std::future<caf::expected<write_result>> future;
+  auto to = receiver_for(*core_, future);
+  auto ticket = request.ticket;
+  auto id = ask_for(to, *route, 1, std::move(request));
+  ticket->answer_to(std::move(to), id);
+  return future;
 }
 
 caf::expected<read_result> database::read(read_request request) const {
   if (auto hit = cached(request))
     return std::move(*hit);
-  caf::expected<read_result> result{caf::none};
+  broker_core::waiter waiter{*core_};
   auto route = admit(request);
   if (!route)
     return route.error();
+  if (waiter.refused())
+    return make_error(*waiter.refused());
   auto timeout = request.limits.timeout + grace;
-  broker_core::waiter self{*core_};
-  self->request(*route, timeout, std::move(request))
-    .receive([&](read_result& x) { result = std::move(x); }, [&](caf::error& why) { result = std::move(why); });
-  return result;
+  waiter.ask(*route, std::move(request));
+  return waiter.wait<read_result>(timeout);
 }
 
 caf::expected<read_result> database::read(std::string agent, sql_text sql, parameters params) const {
@@ -154,12 +155,15 @@ caf::expected<read_result> database::read(std::string agent, sql_text sql, param
 }
 
 std::future<caf::expected<read_result>> database::read_async(read_request request) const {
-  if (auto hit = cached(request)) {
-    std::promise<caf::expected<read_result>> ready;
-    ready.set_value(std::move(*hit));
-    return ready.get_future();
-  }
-  return in_background<read_result>(*core_->system, *this, std::move(request));
+  if (auto hit = cached(request))
+    return ready<read_result>(std::move(*hit));
+  system_access::use in{*core_->access};
+  auto route = admit(request);
+  if (!route)
+    return ready<read_result>(std::move(route.error()));
+  std::future<caf::expected<read_result>> future;
+  ask_for(receiver_for(*core_, future), *route, 1, std::move(request));
+  return future;
 }
 
 void database::listen(const invalidation_listener& x) const { slot_->listen(x); }

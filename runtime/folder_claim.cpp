@@ -142,11 +142,10 @@ bool is_claim_of(const file_identity& folder, int fd) {
 
 } // namespace
 
-folder_claim::folder_claim(descriptor socket) noexcept : socket_(std::move(socket)), owner_(getpid()) {}
+folder_claim::folder_claim(descriptor socket) : socket_(std::move(socket)) {}
 
 folder_claim& folder_claim::operator=(folder_claim&& other) noexcept {
   std::swap(socket_, other.socket_);
-  std::swap(owner_, other.owner_);
   return *this;
 }
 
@@ -154,7 +153,7 @@ folder_claim::~folder_claim() { let_go(); }
 
 void folder_claim::let_go() noexcept {
   // Closing alone would leave the claim to children that still have copies.
-  if (socket_ && owner_ == getpid())
+  if (socket_)
     shutdown(socket_.get(), SHUT_RDWR);
   socket_.reset();
 }

@@ -2,6 +2,7 @@
 
 #include "runtime/descriptor.hpp"
 #include "runtime/file_identity.hpp"
+#include "runtime/forks.hpp"
 
 #include <caf/expected.hpp>
 
@@ -31,23 +32,22 @@ public:
 
   folder_claim(folder_claim&& other) noexcept = default;
   folder_claim& operator=(folder_claim&& other) noexcept;
-  /// Lets go, in the process that took or adopted the claim; a forked child only closes its copy.
+  /// Lets go. A forked child has no claim.
   ~folder_claim();
 
   /// For a child process to inherit; closed on `exec`, so give it a copy (`dup2`).
   int fd() const noexcept { return socket_.get(); }
 
-  /// Gives the claim up now, for all processes that have inherited it; does nothing in a forked child.
+  /// Gives the claim up now, for all processes that have inherited it.
   void let_go() noexcept;
 
   /// Leaves the claim to a process that has inherited it: closes ours without letting go.
   void forget() noexcept { socket_.reset(); }
 
 private:
-  explicit folder_claim(descriptor socket) noexcept;
+  explicit folder_claim(descriptor socket);
 
-  descriptor socket_;
-  pid_t owner_;
+  unshared_descriptor socket_;
 };
 
 /// A process that holds a claim of a folder, or occupies its name.

@@ -30,7 +30,8 @@ private:
   blocking_work kind_;
 };
 
-/// Spawns `behavior` on the pool, as `caf::actor_system::spawn` does on the scheduler.
+/// Spawns `behavior` on the pool, as `caf::actor_system::spawn` does on the scheduler. The end of the system does not wait
+/// for it.
 template <class Behavior, class... Parts>
 auto spawn_pooled(caf::actor_system& system, std::shared_ptr<blocking_pool> pool, blocking_work kind, Behavior behavior,
                   Parts&&... parts) {
@@ -38,7 +39,7 @@ auto spawn_pooled(caf::actor_system& system, std::shared_ptr<blocking_pool> pool
   caf::actor_config cfg;
   caf::detail::init_fun_factory<base, Behavior> initial;
   cfg.init_fun = initial(std::move(behavior), std::forward<Parts>(parts)...);
-  return system.spawn_class<pooled_actor<base>, caf::no_spawn_options>(cfg, std::move(pool), kind);
+  return system.spawn_class<pooled_actor<base>, caf::hidden>(cfg, std::move(pool), kind);
 }
 
 } // namespace sluice

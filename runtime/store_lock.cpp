@@ -215,8 +215,7 @@ caf::expected<store_lock> store_lock::adopt(const store_root& root, int file_fd,
 }
 
 store_lock::store_lock(fs::path path, descriptor file, folder_claim claim, descriptor folder)
-  : path_(std::move(path)), file_(std::move(file)), claim_(std::move(claim)), folder_(std::move(folder)),
-    owner_(getpid()) {}
+  : path_(std::move(path)), file_(std::move(file)), claim_(std::move(claim)), folder_(std::move(folder)) {}
 
 store_lock::store_lock(store_lock&&) noexcept = default;
 
@@ -227,7 +226,6 @@ store_lock& store_lock::operator=(store_lock&& other) noexcept {
     file_ = std::move(other.file_);
     claim_ = std::move(other.claim_);
     folder_ = std::move(other.folder_);
-    owner_ = other.owner_;
   }
   return *this;
 }
@@ -243,9 +241,8 @@ void store_lock::forget() noexcept {
 bool store_lock::still_ours() const noexcept { return file_ && is_file_at(file_.get(), path_); }
 
 void store_lock::release() noexcept {
-  // The locks are one for all copies of the descriptors, so a forked child must not undo them, and children that still
-  // have copies must not keep them.
-  if (file_ && owner_ == getpid()) {
+  // The locks are one for all copies of the descriptors: children that still have copies must not keep them.
+  if (file_) {
     // The claim first, so that the process that makes a new file finds the folder free.
     claim_.let_go();
     leave_note(file_.get(), "");

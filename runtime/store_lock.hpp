@@ -27,7 +27,7 @@ caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chro
 /// Holds the leadership of a store: the lock of `.sluice/broker.lock` and the claim of the folder, which the system
 /// takes back when the process ends, however it ends. Move-only.
 ///
-/// A child that is forked without `exec` shares the locks and keeps them until it ends or closes its descriptors.
+/// A forked child has no part in it: it closes its copies of the descriptors at once.
 class store_lock {
 public:
   /// Takes the lock if it is free; nothing when another has it, and which one in `conflict`. Makes `.sluice/` if it is
@@ -69,11 +69,10 @@ private:
   void release() noexcept;
 
   std::filesystem::path path_;
-  descriptor file_;
+  unshared_descriptor file_;
   folder_claim claim_;
   // Keeps the inode of the root from being given to another folder.
   descriptor folder_;
-  pid_t owner_;
 };
 
 } // namespace sluice

@@ -7,23 +7,6 @@ namespace sluice {
 
 namespace {
 
-using receipt_promise = std::promise<caf::expected<buffer_receipt>>;
-
-// Lives for one operation, so that a plain thread need not wait. It sends while it is constructed, which is in the
-// caller's thread: a function would be run by the scheduler, and operations on one row overtake each other.
-class one_put final : public caf::event_based_actor {
-public:
-  one_put(caf::actor_config& cfg, const buffer_actor& to, buffer_put x, receipt_promise promise)
-    : event_based_actor(cfg), promise_(std::move(promise)) {
-    request(to, caf::infinite, std::move(x))
-      .then([this](const buffer_receipt& receipt) { promise_.set_value(receipt); },
-            [this](caf::error& why) { promise_.set_value(std::move(why)); });
-  }
-
-private:
-  receipt_promise promise_;
-};
-
 // Gives the database its one name.
 std::optional<failure> settle_name(broker_core& core, std::string& db) {
   auto canonical = core.resolve(db);
@@ -36,6 +19,8 @@ std::optional<failure> settle_name(broker_core& core, std::string& db) {
 } // namespace
 
 caf::expected<buffer_actor> write_buffer::route() const {
+  if (core_->is_closed() || core_->in_child())
+    return make_error(core_->why_closed());
   if (auto buffer = core_->actors->buffer())
     return buffer;
   return make_error(errc::unavailable, "the write-behind buffer is not running");
@@ -91,10 +76,12 @@ template <class Result, class Request> caf::expected<Result> write_buffer::ask(R
 caf::expected<buffer_receipt> write_buffer::put(buffer_put x) const { return ask<buffer_receipt>(std::move(x)); }
 
 std::future<caf::expected<buffer_receipt>> write_buffer::put_async(buffer_put x) const {
-  receipt_promise promise;
+  std::promise<caf::expected<buffer_receipt>> promise;
   auto future = promise.get_future();
-  if (auto to = admit(x))
-    core_->system->spawn<one_put, caf::hidden>(*to, std::move(x), std::move(promise));
+  system_access::use in{*core_->access};
+  auto to = in ? admit(x) : caf::expected<buffer_actor>{make_error(core_->why_closed())};
+  if (to)
+    ask_for(make_receiver<promised_answer<buffer_receipt>>(*core_->system, std::move(promise)), *to, 1, std::move(x));
   else
     promise.set_value(std::move(to.error()));
   return future;

@@ -31,6 +31,7 @@ public:
   ~runner() {
     // Messengers of requests that nobody has answered come home to nobody.
     clients_.process_died({});
+    free_locks();
     world_.end();
   }
 

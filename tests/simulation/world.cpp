@@ -238,11 +238,18 @@ caf::resumable* world::choose() {
     break;
   case order::any: i = luck_.pick(jobs.size());
   }
-  auto late = is_late();
-  auto may_run = [&](caf::resumable* x) { return !is_held_back(x) && (!late || ready_to_run_.waits(x)); };
-  auto any_may_run = !late && !executes_ && held_back_.empty();
-  for (size_t tries = 0; !any_may_run && tries < jobs.size() && !may_run(jobs[i]); ++tries)
-    i = (i + 1) % jobs.size();
+  auto next = [&](auto may_run) {
+    for (size_t tries = 0; tries < jobs.size(); ++tries)
+      if (auto at = (i + tries) % jobs.size(); may_run(jobs[at]))
+        return std::optional<size_t>{at};
+    return std::optional<size_t>{};
+  };
+  std::optional<size_t> found;
+  if (is_late())
+    found = next([this](caf::resumable* x) { return ready_to_run_.waits(x) && !is_held_back(x); });
+  if (!found)
+    found = next([this](caf::resumable* x) { return !is_held_back(x); });
+  i = found.value_or(i);
   std::swap(jobs[0], jobs[i]);
   return jobs[0];
 }

@@ -1,0 +1,162 @@
+#include "runtime/own_system.hpp"
+
+#include "messages/interfaces.hpp"
+#include "runtime/forks.hpp"
+
+#include <caf/all.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <future>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace sluice {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Agents of the host that are still there after this are ended with the system.
+constexpr std::chrono::milliseconds time_for_agents{3'000};
+// And threads of the host that it is tied to are not waited for any longer.
+constexpr std::chrono::milliseconds time_for_host{2'000};
+
+// Whose thread this is.
+thread_local const caf::actor_system* system_of_thread = nullptr;
+
+class mark_threads final : public caf::thread_hook {
+public:
+  void init(caf::actor_system& x) override { system_ = &x; }
+  void thread_started() override { system_of_thread = system_; }
+  void thread_terminates() override { system_of_thread = nullptr; }
+
+private:
+  const caf::actor_system* system_ = nullptr;
+};
+
+void wait_for_agents(caf::actor_system& system) {
+  auto end = std::chrono::steady_clock::now() + time_for_agents;
+  // CAF tells nobody when the last one has ended, but for those who wait without a bound.
+  for (auto pause = 1ms; system.registry().running() > 0 && std::chrono::steady_clock::now() < end;
+       pause = std::min(2 * pause, 20ms))
+    std::this_thread::sleep_for(pause);
+}
+
+// A thread that destroys a system.
+struct destroyer {
+  std::promise<void> promise;
+  std::future<void> done = promise.get_future();
+  std::thread thread;
+
+  bool ends_within(std::chrono::milliseconds time) { return done.wait_for(time) == std::future_status::ready; }
+};
+
+// Null when there can be no thread for it.
+std::unique_ptr<destroyer> start_destroyer(const std::function<void()>& work) {
+  auto x = std::make_unique<destroyer>();
+  try {
+    x->thread = std::thread{[work, promise = std::move(x->promise)]() mutable {
+      work();
+      promise.set_value();
+    }};
+  } catch (const std::system_error&) {
+    return nullptr;
+  }
+  return x;
+}
+
+// Those that nobody waits for, until the process ends.
+class destroyers {
+public:
+  static destroyers& all() {
+    static destroyers x;
+    return x;
+  }
+
+  void add(std::unique_ptr<destroyer> x) {
+    std::lock_guard guard{mutex_};
+    std::erase_if(left_, [](const auto& each) {
+      auto is_done = each->ends_within(0ms);
+      if (is_done)
+        each->thread.join();
+      return is_done;
+    });
+    left_.push_back(std::move(x));
+  }
+
+  // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
+  ~destroyers() {
+    for (auto& x : left_)
+      if (fork_count() != forks_)
+        static_cast<void>(x.release());
+      else if (!system_of_thread && x->ends_within(time_for_host))
+        x->thread.join();
+      else
+        x.release()->thread.detach();
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<destroyer>> left_;
+  const uint64_t forks_ = fork_count();
+};
+
+} // namespace
+
+void run_in_new_thread(const std::function<void()>& work) {
+  std::exception_ptr failed;
+  std::thread{[&] {
+    try {
+      work();
+    } catch (...) {
+      failed = std::current_exception();
+    }
+  }}.join();
+  if (failed)
+    std::rethrow_exception(failed);
+}
+
+own_system::own_system(size_t threads) : parts_(std::make_unique<parts>()) {
+  auto& config = parts_->config;
+  // Workers of the sharing policy block when idle, which also hands over to detached actors faster.
+  config.set("scheduler.policy", caf::atom("sharing"));
+  config.set("scheduler.max-threads", threads);
+  config.add_thread_hook<mark_threads>();
+  add_message_types(config);
+  run_in_new_thread([this] { parts_->system = std::make_unique<caf::actor_system>(parts_->config); });
+}
+
+own_system::~own_system() {
+  if (!parts_)
+    return;
+  // The host has spawned an actor in it, from this thread.
+  if (caf::logger::current_logger() == &get().logger())
+    caf::logger::set_current_actor_system(nullptr);
+  auto x = start_destroyer(destruction());
+  if (x && x->ends_within(time_for_agents + time_for_host))
+    x->thread.join();
+  else if (x)
+    destroyers::all().add(std::move(x));
+}
+
+void own_system::destroy_later() {
+  if (auto x = start_destroyer(destruction()))
+    destroyers::all().add(std::move(x));
+}
+
+std::function<void()> own_system::destruction() {
+  // What no thread can be had for stays as it is.
+  return [left = parts_.release()] {
+    wait_for_agents(*left->system);
+    left->system->await_actors_before_shutdown(false);
+    delete left;
+  };
+}
+
+bool own_system::is_own_thread() const noexcept { return parts_ && system_of_thread == parts_->system.get(); }
+
+} // namespace sluice
