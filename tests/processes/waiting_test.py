@@ -78,7 +78,7 @@ def test_long_reads_of_many_databases_leave_threads_to_short_ones(scene):
                   timeout_ms=DAY_MS, agent=f"slow-{number}", request_id=f"endless-{number}")
     states = lambda: [state_of(good, f"endless-{x}") for x in range(8)]
     # Of 8 threads, two are for writers, two for pages of cursors, two for short reads.
-    wait_until(lambda: sorted(states()) == ["queued"] * 6 + ["running"] * 2, "two of eight run, the others wait")
+    wait_until(lambda: sorted(map(str, states())) == ["queued"] * 6 + ["running"] * 2, "two of eight run, the others wait")
     is_equal(good.read("app.db", "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
     is_equal(good.read(databases[0], "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
     is_equal(good.call("cancel", request_id=f"endless-{states().index('running')}", as_operator=True),
