@@ -13,6 +13,10 @@ constexpr uint64_t share_of_one = 8;
 
 void deliver_error(reply<buffer_receipt>& to, const caf::error& why) { to.deliver(caf::error{why}); }
 
+caf::error cancelled_while_waiting() {
+  return make_error(errc::cancelled, "the operation was cancelled while it waited for room in the write-behind buffer");
+}
+
 template <class Request> unrecorded_request origin_of(request_type type, const std::string& db, const Request& x) {
   unrecorded_request result;
   result.type = type;
@@ -177,6 +181,8 @@ void buffer_state::take(const table_shape& shape, buffer_put x, reply<buffer_rec
 }
 
 void buffer_state::wait_for_room(buffer_put x, reply<buffer_receipt> to) {
+  if (x.cancel.cancelled())
+    return to.deliver(cancelled_while_waiting());
   if (x.wait.count() > 0 && waiting.size() < parts.settings.max_pending) {
     auto until = parts.time->now() + x.wait;
     // Those who waited for the table came before those who wait here already.
@@ -255,11 +261,27 @@ void buffer_state::invalidate(const invalidation& x) {
     shapes.forget(x.db);
 }
 
+// Its client may be gone. What has been taken stays.
+void buffer_state::drop_cancelled() {
+  auto drop = [](auto& puts) {
+    std::erase_if(puts, [](waiting_put& x) {
+      if (!x.put.cancel.cancelled())
+        return false;
+      x.to.deliver(cancelled_while_waiting());
+      return true;
+    });
+  };
+  drop(waiting);
+  for (auto& [db, puts] : held_puts)
+    drop(puts);
+}
+
 void buffer_state::tick() {
   auto now = parts.time->now();
   if (armed_for <= now)
     armed_for = clock::steady::max();
   write_journal();
+  drop_cancelled();
   std::deque<waiting_put> late;
   for (auto& x : std::exchange(waiting, {}))
     (x.until <= now ? late : waiting).push_back(std::move(x));

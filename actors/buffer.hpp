@@ -90,6 +90,7 @@ struct buffer_state {
   void keep(checked_operation x, reply<buffer_receipt> to);
   void write_journal();
   void let_in();
+  void drop_cancelled();
   void invalidate(const invalidation& x);
   void tick();
   void arm();

@@ -79,7 +79,8 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
 
 void cache_state::start(cache_parts x) {
   parts = std::move(x);
-  scheduler = std::make_unique<read_scheduler>(*parts.hits, *parts.time, parts.bounds, parts.seed, parts.retry);
+  scheduler = std::make_unique<read_scheduler>(*parts.hits, *parts.time, parts.bounds, parts.seed, parts.retry,
+                                               parts.max_long_reads);
   // A predecessor that failed may have left something half done.
   parts.hits->clear();
   schedule_tick();

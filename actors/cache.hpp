@@ -19,6 +19,8 @@ struct cache_parts {
   const clock* time = nullptr;
   bounds_of_database bounds = [](const std::string&) { return database_bounds{}; };
   uint64_t seed = 0;
+  /// Reads of all databases that may take as long as they like, at the same time.
+  uint64_t max_long_reads = UINT64_MAX;
   /// The pauses of reads that find their database locked.
   retry_policy retry;
   /// Shared with `status`: reads that ran a query, and reads that shared another's.

@@ -47,6 +47,7 @@ uint64_t cursor_table::open(open_cursor x, clock::steady now) {
   auto& own = cursors_[id];
   own.opened = own.since = now;
   own.end_of_life = now + limits_.lifetime;
+  own.idle = x.request.limits.idle.count() > 0 ? x.request.limits.idle : limits_.idle;
   own.page_end = std::min(now + x.request.limits.timeout, own.end_of_life);
   own.what = std::move(x);
   return id;
@@ -71,22 +72,36 @@ std::optional<failure> cursor_table::ask(uint64_t id, clock::steady now) {
   return std::nullopt;
 }
 
+cursor_table::share cursor_table::running_for(const read_request& x) const {
+  share result;
+  for (auto id : running_) {
+    auto found = cursors_.find(id);
+    if (found == cursors_.end())
+      continue;
+    const auto& other = found->second.what.request;
+    result.of_agent += other.agent == x.agent ? 1 : 0;
+    result.of_process += x.peer.pid != 0 && other.peer.pid == x.peer.pid && other.peer.uid == x.peer.uid ? 1 : 0;
+  }
+  return result;
+}
+
+// A page may take as long as its cursor lives, so that whoever had all threads would keep them for that time.
+bool cursor_table::may_start(const share& x) const {
+  auto most = static_cast<int64_t>(std::max<size_t>(2, limits_.max_pages_at_once)) - 1;
+  return std::max(x.of_agent, x.of_process) < most;
+}
+
 std::vector<cursor_table::start> cursor_table::take_starts(clock::steady now) {
   std::vector<start> result;
-  auto under_way = [&](const std::string& agent) {
-    return std::count_if(running_.begin(), running_.end(), [&](uint64_t id) {
-      auto* x = find(id);
-      return x && x->what.request.agent == agent;
-    });
-  };
   while (running_.size() < limits_.max_pages_at_once) {
     std::pair<const uint64_t, cursor>* best = nullptr;
     std::pair<int64_t, clock::steady> rank;
     for (auto& x : cursors_) {
       if (x.second.state != state::waiting || x.second.not_before > now)
         continue;
-      std::pair own{static_cast<int64_t>(under_way(x.second.what.request.agent)), x.second.since};
-      if (best && rank <= own)
+      auto running = running_for(x.second.what.request);
+      std::pair own{running.of_agent, x.second.since};
+      if (!may_start(running) || (best && rank <= own))
         continue;
       best = &x;
       rank = own;
@@ -148,11 +163,12 @@ std::optional<failure> cursor_table::why_due(const cursor& x, clock::steady now)
                                              + " (cursor_lifetime_ms), after " + std::to_string(x.rows)
                                              + " rows: read in parts with LIMIT, or raise that setting");
   if (x.state == state::idle)
-    return now < x.since + limits_.idle
+    return now < x.since + x.idle
              ? std::nullopt
              : std::optional{failed(errc::deadline_exceeded,
-                                    "nobody asked the cursor for its next page for " + ms(limits_.idle)
-                                      + " (cursor_idle_ms): run the query again, and take its pages faster")};
+                                    "nobody asked the cursor for its next page for " + ms(x.idle)
+                                      + " (idle_ms of cursor.open, or cursor_idle_ms): run the query again, and take "
+                                        "its pages faster or raise that time")};
   if (now < x.page_end)
     return std::nullopt;
   return failed(errc::deadline_exceeded, x.state == state::waiting
@@ -190,7 +206,7 @@ std::optional<clock::steady> cursor_table::next_look() const {
   for (const auto& [id, x] : cursors_) {
     auto at = x.end_of_life;
     if (x.state == state::idle)
-      at = std::min(at, x.since + limits_.idle);
+      at = std::min(at, x.since + x.idle);
     else
       at = std::min(at, x.page_end);
     if (x.state == state::waiting && x.not_before > x.since)

@@ -24,6 +24,7 @@ struct cursor_limits {
   uint64_t max_per_agent = 8;
   /// Pages that are made at the same time, each on a thread.
   size_t max_pages_at_once = 4;
+  /// When the client asks for no other.
   std::chrono::milliseconds idle{10'000};
   std::chrono::milliseconds lifetime{300'000};
 };
@@ -46,6 +47,8 @@ public:
     sluice::cursor_table::state state = state::waiting;
     clock::steady opened{};
     clock::steady end_of_life{};
+    /// How long its client may take to ask for the next page.
+    std::chrono::milliseconds idle{};
     /// When its page was asked for; of an idle one, when that was answered.
     clock::steady since{};
     /// When its page has to be there.
@@ -84,7 +87,8 @@ public:
   /// `errc::invalid_request` when there is no such cursor, or its last page has not been answered.
   std::optional<failure> ask(uint64_t id, clock::steady now);
 
-  /// The pages that are to be made now: as many as there are threads for. Agents that have fewer under way come first.
+  /// The pages that are to be made now: as many as there are threads for. Agents that have fewer under way come first,
+  /// and if there are several threads, one agent, or one process, leaves one of them to others.
   std::vector<start> take_starts(clock::steady now);
 
   /// A page was made, or could not be: its thread is free. Of a cursor that has ended meanwhile, too.
@@ -115,6 +119,13 @@ public:
   std::vector<running_request> list(clock::steady now) const;
 
 private:
+  struct share {
+    int64_t of_agent = 0;
+    int64_t of_process = 0;
+  };
+
+  share running_for(const read_request& x) const;
+  bool may_start(const share& x) const;
   std::optional<failure> why_due(const cursor& x, clock::steady now) const;
   void remember(uint64_t id, failure why);
 

@@ -8,6 +8,7 @@ namespace sluice {
 namespace {
 
 constexpr size_t max_known = 4'096;
+constexpr size_t max_kept_sql = 16ULL << 10;
 
 bool same(const read_set& a, const read_set& b) { return a.deterministic == b.deterministic && a.tables == b.tables; }
 
@@ -22,7 +23,7 @@ const known_statements::info& known_statements::learn(database_slot& slot, const
                                                       const executed_read& run) {
   if (infos_.size() > max_known)
     infos_.clear();
-  auto& x = infos_[statement_hash(slot, sql)];
+  auto& x = sql.str().size() > max_kept_sql ? unkept_ : infos_[statement_hash(slot, sql)];
   if (x.slot != &slot || x.sql != sql)
     x = {&slot, sql, nullptr, {}, 0};
   x.busy_us = std::max(run.busy_us, x.busy_us - x.busy_us / 8);

@@ -26,7 +26,7 @@ public:
   /// What is known about the statement; null when nothing is.
   const info* find(const database_slot& slot, const sql_text& sql) const;
 
-  /// Takes in what a run has shown.
+  /// Takes in what a run has shown. Of a statement of more than 16 KiB, it is there until the next call only.
   const info& learn(database_slot& slot, const sql_text& sql, const executed_read& run);
 
   /// How long it is expected to take.
@@ -37,6 +37,8 @@ public:
 private:
   // By a hash of slot and statement; both are compared in full.
   std::unordered_map<size_t, info> infos_;
+  // The last one that was too long to be kept.
+  info unkept_;
 };
 
 /// How long a query may run on a reader that is kept for brief ones.

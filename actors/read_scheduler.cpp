@@ -26,7 +26,7 @@ read_scheduler::~read_scheduler() { interrupt_all(); }
 
 read_scheduler::database_queue& read_scheduler::queue_of(const database_slot& slot) {
   auto found = queues_.find(&slot);
-  return found == queues_.end() ? queues_.try_emplace(&slot, bounds_(slot.name())).first->second : found->second;
+  return found == queues_.end() ? queues_.try_emplace(&slot, bounds_(slot.name()), long_reads_).first->second : found->second;
 }
 
 void read_scheduler::interrupt_all() noexcept {

@@ -28,7 +28,7 @@ namespace sluice {
 /// Identical reads share one flight. A read joins a flight only when no write that its caller may have seen can be
 /// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the hit table
 /// on the same condition. Readers are handed one query at a time, so a long one delays nobody but its own callers
-/// while another reader is idle; one reader is kept from long queries. What waits is served by turns of the agents.
+/// while another reader is idle; one reader is kept from long queries, and so are some of the threads that all databases share. What waits is served by turns of the agents.
 ///
 /// A caller is answered when its time is up, whether the query waits, runs, or does not come back.
 ///
@@ -73,8 +73,11 @@ public:
     std::optional<std::chrono::milliseconds> expire_in;
   };
 
-  read_scheduler(hit_table& hits, const clock& time, bounds_of_database bounds, uint64_t seed, retry_policy retry = {})
-    : hits_(hits), time_(time), bounds_(std::move(bounds)), retry_(retry), backoff_(retry, seed), ids_(seed) {}
+  /// @param max_long_reads queries of all databases that may run for as long as they like, at the same time
+  read_scheduler(hit_table& hits, const clock& time, bounds_of_database bounds, uint64_t seed, retry_policy retry = {},
+                 uint64_t max_long_reads = UINT64_MAX)
+    : hits_(hits), time_(time), bounds_(std::move(bounds)), retry_(retry), backoff_(retry, seed), ids_(seed),
+      long_reads_(max_long_reads) {}
   read_scheduler(const read_scheduler&) = delete;
   read_scheduler& operator=(const read_scheduler&) = delete;
   /// Interrupts the queries that run, for nobody will hear of their answers.
@@ -141,8 +144,11 @@ private:
   };
 
   struct database_queue {
-    explicit database_queue(const database_bounds& x) : readers(x.readers), max_queued(x.queue.max_requests) {}
+    database_queue(const database_bounds& x, long_reads& everywhere)
+      : readers(x.readers, &everywhere), max_queued(x.queue.max_requests) {}
 
+    // Null until a flight has waited.
+    database_slot* slot = nullptr;
     reader_pool readers;
     uint64_t max_queued;
     // Flights that wait for a reader; some may be gone. Those that are known to be long wait apart, since there may be no
@@ -198,6 +204,7 @@ private:
   void enqueue(uint64_t id, flight& x);
   bool start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out);
   void start_queued(database_slot& slot, outcome& out);
+  void start_elsewhere(outcome& out);
   bool start_next(database_queue& own, outcome& out);
   bool start_lengthy(database_queue& own, outcome& out);
   void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
@@ -232,6 +239,7 @@ private:
   uint64_t next_flight_ = 1;
   uint64_t misses_ = 0;
   uint64_t joined_ = 0;
+  long_reads long_reads_;
   std::unordered_map<uint64_t, flight> flights_;
   // Joinable flights by the hash of their statement; candidates are compared in full.
   std::unordered_multimap<size_t, uint64_t> joinable_;

@@ -31,6 +31,7 @@ query_length read_scheduler::length_of(const flight& x) const {
 
 void read_scheduler::enqueue(uint64_t id, flight& x) {
   auto& own = queue_of(*x.slot);
+  own.slot = x.slot;
   x.is_lengthy = length_of(x) == query_length::lengthy;
   x.is_queued = true;
   ++own.queued;
@@ -69,6 +70,15 @@ void read_scheduler::start_queued(database_slot& slot, outcome& out) {
     own.lengthy.forget();
   if (own.queued > 0 && !own.readers.has_idle())
     out.wants_readers.push_back(slot.name());
+  if (long_reads_.take_freed())
+    start_elsewhere(out);
+}
+
+// A thread has come free that long queries of other databases may have waited for.
+void read_scheduler::start_elsewhere(outcome& out) {
+  for (auto& [slot, own] : queues_)
+    if (!own.lengthy.empty())
+      start_queued(*own.slot, out);
 }
 
 // False when nothing that is not known to be long can be started now.

@@ -9,6 +9,23 @@ constexpr size_t max_in_advance = 8;
 
 } // namespace
 
+bool long_reads::may_start(const std::string& agent) const {
+  auto own = by_agent_.find(agent);
+  return all_ < max_ && (own == by_agent_.end() || own->second < std::max<uint64_t>(1, max_ / 2));
+}
+
+void long_reads::started(const std::string& agent) {
+  ++all_;
+  ++by_agent_[agent];
+}
+
+void long_reads::ended(const std::string& agent) {
+  is_freed_ = is_freed_ || !may_start(agent);
+  --all_;
+  if (auto own = by_agent_.find(agent); --own->second == 0)
+    by_agent_.erase(own);
+}
+
 reader_pool::grant reader_pool::choose(query_length length, const std::string& agent) {
   auto is_limited = length != query_length::lengthy && (length != query_length::unknown || !may_run_unlimited(agent));
   if (!is_limited && !may_run_unlimited(agent))
@@ -21,6 +38,8 @@ reader_pool::grant reader_pool::choose(query_length length, const std::string& a
 }
 
 bool reader_pool::may_run_unlimited(const std::string& agent) const {
+  if (everywhere_ && !everywhere_->may_start(agent))
+    return false;
   uint64_t all = 0;
   uint64_t own = 0;
   for (const auto& x : readers_)
@@ -49,14 +68,23 @@ void reader_pool::started(const grant& x, uint64_t flight, query_length length, 
   auto& own = *x.who;
   own.only_tiny = length == query_length::tiny && (own.only_tiny || own.running.empty());
   own.running.push_back(flight);
-  own.is_unlimited = !x.is_limited;
-  if (own.is_unlimited)
-    own.agent = agent;
+  end_unlimited(own);
+  if (x.is_limited)
+    return;
+  own.is_unlimited = true;
+  own.agent = agent;
+  if (everywhere_)
+    everywhere_->started(agent);
+}
+
+void reader_pool::end_unlimited(reader& x) {
+  if (std::exchange(x.is_unlimited, false) && everywhere_)
+    everywhere_->ended(x.agent);
 }
 
 void reader_pool::finished(reader& x, uint64_t flight) {
   std::erase(x.running, flight);
-  x.is_unlimited = false;
+  end_unlimited(x);
   if (x.running.empty())
     x.only_tiny = true;
 }
@@ -67,6 +95,7 @@ std::vector<uint64_t> reader_pool::remove(const caf::actor_addr& lost) {
   if (found == readers_.end())
     return {};
   auto flights = std::move(found->running);
+  end_unlimited(*found);
   readers_.erase(found);
   return flights;
 }

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sluice {
@@ -18,6 +20,27 @@ enum class query_length : uint8_t {
   unknown,
   /// Longer than a query may run on the reader that is kept for the others.
   lengthy,
+};
+
+/// The queries of all databases that run for as long as they like. Each holds a thread, of which there are as many as the
+/// machine has use for, and not as many as there are databases. Not synchronized.
+class long_reads {
+public:
+  explicit long_reads(uint64_t max = UINT64_MAX) : max_(std::max<uint64_t>(1, max)) {}
+
+  /// Whether a query of `agent` may begin; one agent has at most half of them.
+  bool may_start(const std::string& agent) const;
+  void started(const std::string& agent);
+  void ended(const std::string& agent);
+
+  /// Whether one has ended since the last call that others may have waited for.
+  bool take_freed() noexcept { return std::exchange(is_freed_, false); }
+
+private:
+  uint64_t max_;
+  uint64_t all_ = 0;
+  std::map<std::string, uint64_t> by_agent_;
+  bool is_freed_ = false;
 };
 
 /// The readers of one database, and what each is running. Not synchronized.
@@ -43,7 +66,9 @@ public:
   };
 
   /// @param max_readers how many readers there may be; at least 1
-  explicit reader_pool(uint64_t max_readers = 1) : max_unlimited_(std::max<uint64_t>(2, max_readers) - 1) {}
+  /// @param everywhere outlives the pool; null if this is the only one
+  explicit reader_pool(uint64_t max_readers = 1, long_reads* everywhere = nullptr)
+    : max_unlimited_(std::max<uint64_t>(2, max_readers) - 1), everywhere_(everywhere) {}
 
   void add(reader_actor handle) { readers_.emplace_back().handle = std::move(handle); }
 
@@ -67,9 +92,11 @@ public:
 
 private:
   reader* idle();
+  void end_unlimited(reader& x);
 
   std::list<reader> readers_;
   uint64_t max_unlimited_;
+  long_reads* everywhere_;
 };
 
 } // namespace sluice

@@ -115,6 +115,10 @@ public:
   /// first commit that finds everything moved and nobody reading from it.
   virtual uint64_t log_bytes() const = 0;
 
+  /// Whether transactions that were rolled back since the last call have left the file of the WAL larger than `bytes`.
+  /// What they wrote there is overwritten by and by, and counts in neither of the above.
+  virtual bool take_overgrown_log(uint64_t /*bytes*/) { return false; }
+
   /// Whether another program has committed since the last call, as the readers of the database saw it, too. Needs no
   /// open connection.
   virtual bool take_external_commit() = 0;

@@ -136,7 +136,9 @@ void writer_state::checkpoint_if_grown() {
   auto wal = parts.store->wal_bytes();
   parts.slot->counters().wal_bytes.store(wal, std::memory_order_relaxed);
   auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
-  if (wal >= parts.settings.checkpoint_wal_bytes) {
+  auto is_overgrown = parts.store->take_overgrown_log(parts.settings.max_log_bytes / 2);
+  has_large_log = has_large_log || is_overgrown;
+  if (wal >= parts.settings.checkpoint_wal_bytes || is_overgrown) {
     // What a reader pins stays in the WAL until the next time; the size is shown to operators.
     if (has_large_log && !is_large)
       truncate_wal();

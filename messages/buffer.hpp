@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/cancel_token.hpp"
 #include "messages/statement.hpp"
 #include "messages/write.hpp"
 
@@ -44,6 +45,8 @@ struct buffer_put {
   /// How long the caller waits for room instead of being refused with `overloaded`; zero means not at all.
   std::chrono::milliseconds wait{0};
   peer_identity peer;
+  /// Ends the wait. Local to the process.
+  cancel_token cancel{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffer_put& x) {

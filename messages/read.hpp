@@ -28,17 +28,22 @@ struct read_limits {
   uint64_t max_rows = 0;
   uint64_t max_bytes = 0;
   std::chrono::milliseconds timeout{0};
+  /// Of a cursor: how long its client may take to ask for the next page. A read has no use for it.
+  std::chrono::milliseconds idle{0};
 
   friend bool operator==(const read_limits&, const read_limits&) = default;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_limits& x) {
   auto timeout = static_cast<int64_t>(x.timeout.count());
+  auto idle = static_cast<int64_t>(x.idle.count());
   auto load = [&]() -> caf::error {
     x.timeout = std::chrono::milliseconds{timeout};
+    x.idle = std::chrono::milliseconds{idle};
     return caf::none;
   };
-  return f(caf::meta::type_name("read_limits"), x.max_rows, x.max_bytes, timeout, caf::meta::load_callback(load));
+  return f(caf::meta::type_name("read_limits"), x.max_rows, x.max_bytes, timeout, idle,
+           caf::meta::load_callback(load));
 }
 
 /// One read-only statement.

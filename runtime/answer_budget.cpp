@@ -48,4 +48,8 @@ std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config) {
   return std::make_shared<answer_budget>(config.max_inflight_answer_bytes + (config.cache ? config.cache_max_bytes : 0));
 }
 
+std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> x, const broker_config& config) {
+  return x ? std::move(x) : make_answer_budget(config);
+}
+
 } // namespace sluice

@@ -51,6 +51,7 @@ public:
   /// Why a request is refused whose share could not grow: `errc::overloaded`.
   caf::error used_up() const;
 
+  uint64_t max_bytes() const noexcept { return max_bytes_; }
   uint64_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
 
 private:
@@ -60,5 +61,8 @@ private:
 
 /// The budget of a broker with this configuration. What the cache may keep comes on top of what may be under way.
 std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config);
+
+/// The budget that was given, or one of its own by `config` for whoever was given null.
+std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> x, const broker_config& config);
 
 } // namespace sluice

@@ -53,7 +53,7 @@ void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
     if (!is_stopped_) {
       lane_of(kind).waiting.push_back(std::exchange(job, nullptr));
       // A thread that is about to look for work takes this, and wakes another one if there is more.
-      if (returning_.load(std::memory_order_relaxed) == 0 && has_room(static_cast<size_t>(kind)))
+      if (returning_.load(std::memory_order_relaxed) == 0 && (has_room(static_cast<size_t>(kind)) || needs_watch()))
         woken = find_worker();
     }
   }
@@ -71,7 +71,23 @@ bool blocking_pool::has_room(size_t kind) const noexcept {
   auto room = most[kind];
   if (is_exhausted_)
     room = std::min(room, workers_.size() - std::min(workers_.size() - 1, kind));
-  return lanes_[kind].running < room;
+  auto running = lanes_[kind].running;
+  if (running < room)
+    return true;
+  auto may_have_more = kind == static_cast<size_t>(blocking_work::write) && !is_exhausted_;
+  return may_have_more && running < room + extra_shares * settings_.threads && running - long_writers() < room;
+}
+
+size_t blocking_pool::long_writers() const noexcept {
+  auto since = std::chrono::steady_clock::now() - settings_.long_write;
+  return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const worker_ptr& x) {
+    return x->writes_since != std::chrono::steady_clock::time_point{} && x->writes_since <= since;
+  }));
+}
+
+// Writers wait, and nobody comes by when those that run have become long ones.
+bool blocking_pool::needs_watch() const noexcept {
+  return !is_watched_ && !is_stopping_ && !lanes_[static_cast<size_t>(blocking_work::write)].waiting.empty();
 }
 
 bool blocking_pool::has_work() const noexcept {
@@ -110,7 +126,9 @@ blocking_pool::worker_ptr blocking_pool::find_worker() {
 }
 
 void blocking_pool::grow() {
-  if (workers_.size() >= settings_.threads + service_threads + coordination_threads)
+  // The one that watches has no work of its own.
+  auto most = settings_.threads + service_threads + coordination_threads;
+  if (workers_.size() >= most && workers_.size() >= most + 1 + std::min(long_writers(), extra_shares * settings_.threads))
     return;
   auto now = std::chrono::steady_clock::now();
   if (is_exhausted_ && now < retry_at_)
@@ -148,7 +166,9 @@ void blocking_pool::run(const worker_ptr& self) {
         return;
       continue;
     }
-    auto helper = has_work() ? find_worker() : nullptr;
+    auto helper = has_work() || needs_watch() ? find_worker() : nullptr;
+    self->writes_since = next.kind == blocking_work::write ? std::chrono::steady_clock::now()
+                                                           : std::chrono::steady_clock::time_point{};
     lock.unlock();
     if (helper)
       helper->wake.notify_one();
@@ -158,6 +178,7 @@ void blocking_pool::run(const worker_ptr& self) {
     returning_.fetch_add(1, std::memory_order_relaxed);
     lock.lock();
     returning_.fetch_sub(1, std::memory_order_relaxed);
+    self->writes_since = {};
     auto& own = lane_of(next.kind);
     --own.running;
     if (!is_done)
@@ -165,10 +186,22 @@ void blocking_pool::run(const worker_ptr& self) {
   }
 }
 
+void blocking_pool::watch(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
+  is_watched_ = true;
+  self->wake.wait_for(lock, settings_.long_write, [&] { return !self->is_idle; });
+  is_watched_ = false;
+  if (std::exchange(self->is_idle, false))
+    std::erase(idle_, self);
+}
+
 // Waits for work; false when this thread has ended.
 bool blocking_pool::wait_for_work(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
   self->is_idle = true;
   idle_.push_back(self);
+  if (needs_watch()) {
+    watch(self, lock);
+    return true;
+  }
   auto is_woken = [&] { return !self->is_idle; };
   if (workers_.size() <= kept_threads) {
     self->wake.wait(lock, is_woken);

@@ -35,6 +35,8 @@ struct blocking_pool_settings {
   size_t threads = 16;
   /// A thread without work for this long ends, as long as `blocking_pool::kept_threads` are left.
   std::chrono::milliseconds keep_idle{10'000};
+  /// A writer that has had its thread for this long leaves its place to another one, which gets a further thread.
+  std::chrono::milliseconds long_write{250};
   /// Makes a thread that runs `work`; throws `std::system_error` when the system allows none.
   std::function<std::thread(std::function<void()> work)> make_thread = [](std::function<void()> work) {
     return std::thread{std::move(work)};
@@ -44,8 +46,10 @@ struct blocking_pool_settings {
 /// The threads on which actors block in SQLite and in files: one pool for all databases of a broker, made on demand.
 ///
 /// Writers leave one of the threads to readers, readers leave two to writers, and the others have their own, so long
-/// reads delay no write and no audit, and no actor of the broker waits for the scheduler of its host. Within a kind, actors run in the order in which their messages arrived. When the
-/// system allows no further thread, the pool goes on with those it has, and tries again after a second.
+/// reads delay no write and no audit, and no actor of the broker waits for the scheduler of its host. Databases do not
+/// wait for each other: when writers hold all threads that they may have, and some of them for long, there are up to
+/// `extra_shares` times as many more for the other writers. Within a kind, actors run in the order in which their messages
+/// arrived. When the system allows no further thread, the pool goes on with those it has, and tries again after a second.
 ///
 /// Thread-safe. Actors run here if they were spawned by `spawn_pooled`; they keep the pool alive, but do not run any
 /// more after `stop`.
@@ -55,6 +59,8 @@ public:
   static constexpr size_t service_threads = 4;
   /// Made at once and kept until `stop`, so that the lack of threads can never leave the pool without one.
   static constexpr size_t kept_threads = 4;
+  /// Threads for writers while others write for long, as a multiple of `threads`.
+  static constexpr size_t extra_shares = 3;
 
   /// `system` outlives `stop`. Throws `std::system_error` when the first threads cannot be made.
   blocking_pool(caf::actor_system& system, blocking_pool_settings settings);
@@ -79,6 +85,8 @@ private:
     std::thread thread;
     std::condition_variable wake;
     bool is_idle = false;
+    // Since when it runs a writer; the least time if it does not.
+    std::chrono::steady_clock::time_point writes_since{};
   };
   using worker_ptr = std::shared_ptr<worker>;
 
@@ -108,13 +116,16 @@ private:
   lane& lane_of(blocking_work kind) noexcept { return lanes_[static_cast<size_t>(kind)]; }
   void submit(blocking_work kind, caf::resumable* job);
   bool has_room(size_t kind) const noexcept;
+  size_t long_writers() const noexcept;
   bool has_work() const noexcept;
+  bool needs_watch() const noexcept;
   task take() noexcept;
   worker_ptr take_idle() noexcept;
   worker_ptr find_worker();
   void grow();
   void add_worker();
   void run(const worker_ptr& self);
+  void watch(const worker_ptr& self, std::unique_lock<std::mutex>& lock);
   bool wait_for_work(const worker_ptr& self, std::unique_lock<std::mutex>& lock);
   void end_worker(const worker_ptr& self);
 
@@ -126,6 +137,8 @@ private:
   std::vector<worker_ptr> workers_;
   // Those without work; the last one has been at work last.
   std::vector<worker_ptr> idle_;
+  // A thread looks again in a moment whether writers have become long ones.
+  bool is_watched_ = false;
   // Threads whose actor has nothing more to do, and that are about to take the lock.
   std::atomic<size_t> returning_{0};
   // Of threads that have ended, or are about to.

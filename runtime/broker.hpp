@@ -22,6 +22,7 @@
 
 namespace sluice {
 
+class answer_budget;
 class broker;
 class store_lock;
 class store_root;
@@ -237,6 +238,10 @@ public:
   bool cancel_write(const std::string& request_id, const std::function<bool(const ticket&)>& may_cancel) const;
 
   const broker_config& config() const noexcept;
+
+  /// What the rows of its answers take.
+  const answer_budget& answers() const noexcept;
+
   const store_root& root() const noexcept;
 
   /// Whether the lock file still is ours: false once somebody has removed it. Requests are served all the same, but

@@ -39,6 +39,8 @@ caf::expected<std::vector<running_request>> broker::running_reads() const {
   return core_->ask<std::vector<running_request>>(core_->actors->cache(), running_atom{});
 }
 
+const answer_budget& broker::answers() const noexcept { return *core_->answers; }
+
 void broker::drain() const {
   constexpr std::chrono::milliseconds drain_time{4'000};
   auto end = core_->time.now() + drain_time;

@@ -57,6 +57,16 @@ writer_settings settings_of(const broker_config& cfg) {
   return x;
 }
 
+// Of the threads that readers may have, pages of cursors and long reads leave two to short reads, if there are so many.
+size_t threads_for_pages(const blocking_pool& x) { return std::max<size_t>(1, x.max_threads() / 4); }
+
+size_t threads_for_long_reads(const blocking_pool& x) {
+  constexpr size_t for_writers = 2;
+  constexpr size_t for_short_reads = 2;
+  auto others = threads_for_pages(x) + for_writers + for_short_reads;
+  return x.max_threads() > others ? x.max_threads() - others : 1;
+}
+
 writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_ptr<admission> queue) {
   auto path = core.root.path_of(slot.name());
   auto files = core.files_of(slot.name());
@@ -140,6 +150,8 @@ cache_actor spawn_cache(broker_core& core) {
   parts.bounds = core.bounds();
   parts.seed = core.around.seed();
   parts.retry = pauses_of(core.config);
+  if (core.pool)
+    parts.max_long_reads = threads_for_long_reads(*core.pool);
   parts.misses = core.misses;
   parts.joined = core.joined;
   parts.shown = core.shown;
@@ -227,7 +239,7 @@ cursors_actor spawn_cursors(broker_core& core) {
   parts.limits.idle = core.config.cursor_idle;
   parts.limits.lifetime = core.config.cursor_lifetime;
   // The other threads are for reads that are answered at once.
-  parts.limits.max_pages_at_once = std::max<size_t>(1, core.pool ? core.pool->max_threads() / 4 : 1);
+  parts.limits.max_pages_at_once = core.pool ? threads_for_pages(*core.pool) : 1;
   parts.seed = core.pool ? core.around.seed() : 0;
   return core.pool ? spawn_child(core, blocking_work::coordination, cursors, std::move(parts))
                    : core.system->spawn<caf::lazy_init>(cursors, std::move(parts));

@@ -79,6 +79,11 @@ caf::expected<cursors_actor> database::admit(sluice::open_cursor& x) const {
   x.as_of_seq = slot_->versions().last_commit();
   if (auto why = check(request))
     return refuse(request, request_type::cursor_open, std::move(*why));
+  if (request.query.sql.str().size() > max_cursor_sql_bytes)
+    return refuse(request, request_type::cursor_open,
+                  describe(make_error(errc::too_large, "the statement of a cursor may have at most "
+                                                         + std::to_string(max_cursor_sql_bytes)
+                                                         + " bytes: give values as parameters")));
   if (request.min_seq > x.as_of_seq)
     return refuse(request, request_type::cursor_open,
                   describe(make_error(errc::invalid_request,

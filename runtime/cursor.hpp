@@ -13,6 +13,9 @@ namespace sluice {
 constexpr uint64_t max_cursor_page_rows = 10'000;
 constexpr uint64_t max_cursor_page_bytes = 512ULL << 10;
 
+/// The most bytes that the statement of a cursor may have, which takes many times its length as long as the cursor is open.
+constexpr uint64_t max_cursor_sql_bytes = 1ULL << 20;
+
 /// An answer to a read that comes page by page, all of one snapshot, in bounded memory. Used by one thread at a time.
 /// What it was opened with (a `database`, a `client`) outlives it. Destroying it closes it.
 ///

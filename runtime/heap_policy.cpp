@@ -40,4 +40,10 @@ void released(uint64_t bytes) noexcept {
     due.release();
 }
 
+void statement_ended(std::chrono::nanoseconds took) noexcept {
+  constexpr auto is_long = 100ms;
+  if (took >= is_long)
+    released(large);
+}
+
 } // namespace sluice::heap_policy

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 /// How a process that is a broker and nothing else treats its heap. The process of an embedding host has a policy of its
@@ -12,5 +13,8 @@ void give_memory_back();
 
 /// The rows of an answer, which took `bytes`, have been freed. Thread-safe; costs nothing for small ones.
 void released(uint64_t bytes) noexcept;
+
+/// A statement has ended that may have taken much memory, if it took that long. Thread-safe.
+void statement_ended(std::chrono::nanoseconds took) noexcept;
 
 } // namespace sluice::heap_policy

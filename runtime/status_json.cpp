@@ -218,6 +218,8 @@ json as_json(const store_status& x) {
           {"uptime_ms", broker.uptime_ms},
           {"restarts", broker.restarts},
           {"cache", cache_json(broker.cache)},
+          {"answers", {{"bytes", x.answers.bytes}, {"max_bytes", x.answers.max_bytes}}},
+          {"cursors", {{"open", x.answers.cursors}, {"max", x.answers.max_cursors}}},
           {"totals", totals_json(broker.databases)},
           {"retry", retry_json(total_of(broker.databases))},
           {"host_retry", retry_json(broker.host_retry)},

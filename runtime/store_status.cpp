@@ -1,5 +1,6 @@
 #include "runtime/store_status.hpp"
 
+#include "runtime/answer_budget.hpp"
 #include "runtime/sqlite/file_magic.hpp"
 #include "runtime/sqlite/ledger.hpp"
 
@@ -76,6 +77,10 @@ store_status gather_status(const broker& leader, std::vector<running_request> re
   std::move(reads.begin(), reads.end(), std::back_inserter(running));
   std::stable_sort(running.begin(), running.end(),
                    [](const running_request& a, const running_request& b) { return a.since_ms > b.since_ms; });
+  auto is_cursor = [](const running_request& y) { return y.operation == "cursor"; };
+  x.answers = {leader.answers().used(), leader.answers().max_bytes(),
+               static_cast<uint64_t>(std::count_if(running.begin(), running.end(), is_cursor)),
+               leader.config().max_cursors};
   x.files = find_database_files(x.broker.root);
   x.leader_pid = getpid();
   x.timings = gather_timings(leader);

@@ -30,9 +30,19 @@ struct database_timings {
   duration_histogram::snapshot commit;
 };
 
+/// What answers under way and open cursors take of what they may.
+struct answer_status {
+  /// Of the rows of all answers, those that the cache keeps included.
+  uint64_t bytes = 0;
+  uint64_t max_bytes = 0;
+  uint64_t cursors = 0;
+  uint64_t max_cursors = 0;
+};
+
 /// How a store stands: its broker, and the files in its folder.
 struct store_status {
   broker_status broker;
+  answer_status answers;
   /// Of the databases that have been opened.
   std::vector<database_timings> timings;
   std::vector<database_file> files;

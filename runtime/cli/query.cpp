@@ -45,7 +45,8 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   request.limits.max_rows = options.max_rows;
   request.limits.max_bytes = options.max_bytes;
   if (options.all)
-    request.limits.timeout = most_time;
+    // A pager may be looked at for as long as the cursor lives.
+    request.limits.timeout = request.limits.idle = most_time;
   return request;
 }
 

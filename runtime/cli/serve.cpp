@@ -7,6 +7,7 @@
 #include "runtime/frontdoor/front_door.hpp"
 #include "runtime/frontdoor/stdio.hpp"
 #include "runtime/heap_policy.hpp"
+#include "runtime/sqlite/allocation_bound.hpp"
 #include "runtime/sqlite/connection.hpp"
 #include "runtime/store_lock.hpp"
 
@@ -133,6 +134,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
     return std::move(root.error());
   if (options.idle_s > 0)
     config->linger = std::chrono::milliseconds{static_cast<int64_t>(options.idle_s * 1e3)};
+  sqlite::install_allocation_bound();
   sqlite::limit_memory(config->page_memory_bytes, config->max_sqlite_bytes);
   auto lock = lead(options, *root, *config);
   if (!lock)

@@ -63,6 +63,12 @@ std::string cache_text(const json& x) {
                      count("evicted"));
 }
 
+std::string answers_text(const json& answers, const json& cursors) {
+  return fmt::format("{} of {} taken by rows; {} of {} cursors open", size_text(answers.at("bytes").get<uint64_t>()),
+                     size_text(answers.at("max_bytes").get<uint64_t>()), cursors.at("open").get<uint64_t>(),
+                     cursors.at("max").get<uint64_t>());
+}
+
 std::string commits_text(const json& x) {
   return fmt::format("{} in all, {:.1f} writes each; {} queued", x.at("commits").get<uint64_t>(),
                      x.at("requests_per_commit").get<double>(), x.at("queued").get<uint64_t>());
@@ -169,6 +175,7 @@ std::string as_text(const json& x) {
   add("leader", leader_text(x));
   add("commits", commits_text(x.at("totals")));
   add("cache", cache_text(x.at("cache")));
+  add("answers", answers_text(x.at("answers"), x.at("cursors")));
   add("buffer", buffer_text(x.at("buffer")));
   add("log", log_text(x.at("log")));
   add("audit", audit_text(x.at("audit")));

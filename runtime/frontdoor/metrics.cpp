@@ -18,12 +18,12 @@ namespace sluice {
 
 namespace {
 
-constexpr std::array<std::string_view, 22> methods{
+constexpr std::array<std::string_view, 25> methods{
   "write",        "read",      "cancel",         "status",         "audit.list",
   "audit.verify", "subscribe", "unsubscribe",    "ping",           "hello",
   "call",         "flush",     "buffer.put",     "buffer.get",     "buffer.rejected",
   "shutdown",     "log",       "buffer.requeue", "buffer.discard", "logs.recent",
-  "retry.reset",  "other"};
+  "cursor.open",  "cursor.next", "cursor.close",  "retry.reset",    "other"};
 
 constexpr size_t code_count = detail::errc_words.size() + 2;
 

@@ -137,6 +137,8 @@ private:
   std::vector<std::function<void()>> held_pages_;
   // Cancelled when the client has gone.
   const cancel_token left_ = cancel_token::make();
+  // Whether an operation of this client may wait for room in the buffer.
+  bool waits_for_room_ = false;
   bool is_notification_ = false;
   bool quotes_texts_ = false;
   std::set<subscriptions::id> subscribed_;

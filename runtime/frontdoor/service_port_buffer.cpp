@@ -12,6 +12,10 @@ void service_port::put(const json& params, const call_ptr& call) {
   if (!call->sign(*x))
     return;
   call->recorded = true;
+  if (auto port = call->port.lock(); port && x->wait.count() > 0) {
+    x->cancel = port->left_;
+    port->waits_for_room_ = true;
+  }
   auto& owner = call->owner;
   owner.leader_.buffer()
     .put(&owner.actor_, std::move(*x))

@@ -10,7 +10,7 @@ namespace sluice {
 using nlohmann::json;
 
 void service_port::open_cursor(const json& params, const call_ptr& call) {
-  auto request = rpc::read_from_json(params);
+  auto request = rpc::open_cursor_from_json(params);
   if (!request)
     return call->fail(request.error());
   if (!call->sign(*request))

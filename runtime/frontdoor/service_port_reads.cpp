@@ -106,6 +106,9 @@ void service_port::leave() {
   left_.cancel();
   drop_cancelled();
   end_cancelled_cursors();
+  // The buffer looks at the tokens of those who wait for room when it is told to.
+  if (auto to = service_.leader_.actors().buffer(); to && waits_for_room_)
+    caf::anon_send(to, caf::tick_atom_v);
 }
 
 } // namespace sluice

@@ -30,7 +30,7 @@ public:
   sqlite_cursor_store(std::filesystem::path path, statement query, const broker_config& config, const clock& time,
                       std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
                       std::shared_ptr<answer_budget> answers)
-    : time_(time), answers_(std::move(answers)), max_row_bytes_(config.max_answer_bytes), query_(std::move(query)),
+    : time_(time), answers_(given_or_own(std::move(answers), config)), max_row_bytes_(config.max_answer_bytes), query_(std::move(query)),
       connection_(std::move(path), with_small_cache(config), time, std::move(on_recovery), std::move(files)) {}
 
   // In order, so that a commit of another program that comes later is noticed.
@@ -206,10 +206,6 @@ std::unique_ptr<cursor_store> make_cursor_store(std::filesystem::path path, stat
                                                 const broker_config& config, const clock& time,
                                                 std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
                                                 std::shared_ptr<answer_budget> answers) {
-  if (!files)
-    files = std::make_shared<file_guard>(path);
-  if (!answers)
-    answers = make_answer_budget(config);
   return std::make_unique<sqlite_cursor_store>(std::move(path), std::move(query), config, time, std::move(on_recovery),
                                                std::move(files), std::move(answers));
 }

@@ -1,8 +1,10 @@
 #include "runtime/sqlite/query_plan.hpp"
 
+#include "runtime/sqlite/allocation_bound.hpp"
 #include "runtime/sqlite/sql_scan.hpp"
 #include "runtime/sqlite/statement.hpp"
 
+#include <chrono>
 #include <map>
 
 namespace sluice::sqlite {
@@ -11,6 +13,13 @@ namespace {
 
 // A statement of a thousand steps is not looked at by people.
 constexpr size_t max_plan = 4'000;
+
+// A query may take seconds to be prepared, and its reader or writer is wanted.
+struct short_time {
+  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::now() + std::chrono::milliseconds{100};
+
+  bool is_over() const { return std::chrono::steady_clock::now() >= end; }
+};
 
 caf::expected<void> append_plan(const connection& db, const statement& x, std::string& to) {
   auto stmt = prepared_statement::prepare(db, "EXPLAIN QUERY PLAN " + x.sql.str());
@@ -37,6 +46,8 @@ caf::expected<void> append_plan(const connection& db, const statement& x, std::s
 
 caf::expected<std::string> query_plan(const connection& db, std::span<const statement> statements) {
   std::string result;
+  short_time time;
+  auto bound = allocation_bound::by<short_time, &short_time::is_over>(time);
   for (const auto& x : statements)
     // A PRAGMA has no plan, and acts when it is prepared.
     if (leading_keyword(x.sql.str()) == "PRAGMA")

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/read_connection.hpp"
 
+#include "runtime/sqlite/allocation_bound.hpp"
 #include "runtime/sqlite/bounded_functions.hpp"
 #include "runtime/sqlite/journal_recovery.hpp"
 #include "runtime/sqlite/result_code.hpp"
@@ -20,7 +21,8 @@ constexpr int steps_between_checks = 100;
 
 read_connection::read_connection(std::filesystem::path path, const broker_config& config, const clock& time,
                                  std::function<void()> on_recovery, std::shared_ptr<file_guard> files)
-  : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)), files_(std::move(files)),
+  : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)),
+    files_(files ? std::move(files) : std::make_shared<file_guard>(path_)),
     max_value_bytes_(config.max_value_bytes), busy_timeout_(config.busy_timeout) {
   options_.mode = open_mode::read_only;
   options_.synchronous = config.synchronous;
@@ -125,7 +127,10 @@ caf::expected<cached_statement*> read_connection::prepare(const sql_text& sql) {
   auto version = schema_version();
   if (!version)
     return std::move(version.error());
+  auto bound = allocation_bound::by<read_connection, &read_connection::is_due>(*this);
   auto result = session_->statements.find_or_prepare(sql);
+  if (bound.is_over())
+    return failed(SQLITE_INTERRUPT);
   if (result)
     (*result)->schema_version = *version;
   return result;

@@ -19,7 +19,7 @@ namespace sluice::sqlite {
 /// and `settle` only, and may be gone at the next `enter`. Used by one thread at a time.
 class read_connection final : private file_guard::user {
 public:
-  /// `time` and `files` as in `make_read_store`; `files` is not null.
+  /// `time` and `files` as in `make_read_store`.
   read_connection(std::filesystem::path path, const broker_config& config, const clock& time,
                   std::function<void()> on_recovery, std::shared_ptr<file_guard> files);
   ~read_connection() override { files_->part(*this); }

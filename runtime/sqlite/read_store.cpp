@@ -1,5 +1,6 @@
 #include "runtime/sqlite/read_store.hpp"
 
+#include "runtime/heap_policy.hpp"
 #include "runtime/sqlite/binding.hpp"
 #include "runtime/sqlite/busy_error.hpp"
 #include "runtime/sqlite/query_plan.hpp"
@@ -25,7 +26,7 @@ public:
   sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
                     std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
                     std::shared_ptr<answer_budget> answers)
-    : time_(time), answers_(std::move(answers)), max_answer_bytes_(config.max_answer_bytes),
+    : time_(time), answers_(given_or_own(std::move(answers), config)), max_answer_bytes_(config.max_answer_bytes),
       connection_(std::move(path), config, time, std::move(on_recovery), std::move(files)) {}
 
   caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
@@ -66,9 +67,10 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   // What is interrupted before the query itself, while it is prepared, does not know why.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::cancelled);
+  auto took = time_.now() - begin;
+  heap_policy::statement_ended(took);
   if (result)
-    result->busy_us =
-      static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - begin).count());
+    result->busy_us = static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
   return result;
 }
 
@@ -116,6 +118,8 @@ caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& r
   if (auto opened = connection_.open(limits.timeout); !opened)
     return std::move(opened.error());
   auto result = attempt(request, limits);
+  if (auto* used = connection_.session())
+    used->statements.drop_if_large();
   if (!result)
     return result;
   tell_changes(*result);
@@ -233,10 +237,6 @@ caf::expected<std::string> sqlite_read_store::explain(const statement& query) {
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
                                             std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
                                             std::shared_ptr<answer_budget> answers) {
-  if (!files)
-    files = std::make_shared<file_guard>(path);
-  if (!answers)
-    answers = make_answer_budget(config);
   return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(on_recovery), std::move(files),
                                              std::move(answers));
 }

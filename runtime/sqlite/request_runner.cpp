@@ -1,6 +1,7 @@
 #include "runtime/sqlite/request_runner.hpp"
 
 #include "actors/defect.hpp"
+#include "runtime/sqlite/allocation_bound.hpp"
 #include "runtime/sqlite/binding.hpp"
 #include "runtime/sqlite/bounded_functions.hpp"
 #include "runtime/sqlite/double_quotes.hpp"
@@ -121,6 +122,7 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   // forget.
   if (now.used_pragma)
     static_cast<void>(db_.exec("PRAGMA defer_foreign_keys = OFF"));
+  statements_.drop_if_large();
   if (why)
     return why;
   // SQLite's hook misses most of what it does to the schema itself; the ledger has only names of tables to tell it by.
@@ -164,8 +166,16 @@ caf::error request_runner::run_all(const write_request& request, attempt& now) {
   return finish(now);
 }
 
+caf::expected<cached_statement*> request_runner::prepare(const sql_text& sql) {
+  auto bound = allocation_bound::by<request_runner, &request_runner::is_due>(*this);
+  auto result = statements_.find_or_prepare(sql);
+  if (bound.is_over())
+    return failed(SQLITE_INTERRUPT);
+  return result;
+}
+
 caf::error request_runner::run_one(const statement& what, attempt& now) {
-  auto found = statements_.find_or_prepare(what.sql);
+  auto found = prepare(what.sql);
   if (!found)
     return std::move(found.error());
   auto& x = **found;

@@ -63,6 +63,7 @@ private:
 
   caf::error run_all(const write_request& request, attempt& now);
   caf::error run_unenforced(const write_request& request, attempt& now);
+  caf::expected<cached_statement*> prepare(const sql_text& sql);
   caf::error run_one(const statement& what, attempt& now);
   caf::error execute(cached_statement& x, attempt& now, statement_result& out);
   caf::error collect_row(cached_statement& x, attempt& now, statement_result& out);

@@ -69,6 +69,7 @@ public:
   caf::expected<void> checkpoint(checkpoint_mode mode) override;
   uint64_t wal_bytes() const override;
   uint64_t log_bytes() const override;
+  bool take_overgrown_log(uint64_t bytes) override;
   bool take_external_commit() override;
   std::vector<file_event> take_file_events() override { return files_->take_events(); }
   caf::expected<uint64_t> prune_keys() override;
@@ -114,6 +115,8 @@ private:
   bool in_use_ = false;
   uint64_t page_size_ = 4'096;
   wal_state wal_;
+  // What it wrote may be in the log's file all the same.
+  bool was_rolled_back_ = false;
   // What was tried last went into files that are not at the path any more.
   bool gone_ = false;
   // Whether the open transaction holds more than its ledger's tables is for its first request to tell.

@@ -24,14 +24,22 @@ struct cached_statement {
   std::vector<std::string> parameters;
   /// It once failed in a way that SQLite does not undo by itself, so it is better run inside a savepoint.
   bool needs_savepoint = false;
+  /// Memory that it takes.
+  uint64_t bytes = 0;
   /// For readers: the schema version that `facts` are of, and how often SQLite had prepared it anew since.
   int64_t schema_version = 0;
   int prepared_anew = 0;
 };
 
-/// The statements that were prepared last, least recently used ones dropped. Used by the connection's thread.
+/// The statements that were prepared last, least recently used ones dropped. They are bounded in number and in memory: a
+/// request may be of megabytes, and what one agent has prepared is not to take the memory of all. Used by the
+/// connection's thread.
 class statement_cache {
 public:
+  static constexpr uint64_t max_bytes = 4ULL << 20;
+  /// What is larger is dropped as soon as it has been used.
+  static constexpr uint64_t max_kept_bytes = 1ULL << 20;
+
   /// `analyzer` outlives this.
   explicit statement_cache(statement_analyzer& analyzer, size_t capacity = 256)
     : analyzer_(analyzer), capacity_(capacity) {}
@@ -42,11 +50,15 @@ public:
   /// The statement, prepared now if need be. It stays valid until the next call that is not `size`.
   caf::expected<cached_statement*> find_or_prepare(const sql_text& sql);
 
+  /// The statement that was used last has done its work.
+  void drop_if_large() noexcept;
+
   /// Forgets one statement, or all of them: because the schema they were analysed under is no longer.
   void erase(const sql_text& sql);
   void clear() noexcept;
 
   size_t size() const noexcept { return by_sql_.size(); }
+  uint64_t bytes() const noexcept { return bytes_; }
 
 private:
   struct hash {
@@ -54,8 +66,11 @@ private:
   };
   using order = std::list<cached_statement>;
 
+  void drop(order::iterator x) noexcept;
+
   statement_analyzer& analyzer_;
   size_t capacity_;
+  uint64_t bytes_ = 0;
   // Most recently used first.
   order statements_;
   std::unordered_map<sql_text, order::iterator, hash> by_sql_;

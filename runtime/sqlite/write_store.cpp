@@ -1,3 +1,4 @@
+#include "runtime/heap_policy.hpp"
 #include "runtime/sqlite/busy_error.hpp"
 #include "runtime/sqlite/leftovers.hpp"
 #include "runtime/sqlite/query_plan.hpp"
@@ -173,11 +174,14 @@ caf::expected<void> sqlite_write_store::remember(const write_request& request, c
 caf::expected<executed_write> sqlite_write_store::execute(const write_request& request, clock::steady deadline) {
   if (!in_transaction())
     return no_transaction();
+  auto begin = time_.now();
   auto result = session_->runner.run(request, deadline);
+  heap_policy::statement_ended(time_.now() - begin);
   if (result) {
     result->schema_changed |= std::exchange(ledger_is_new_, false);
     return result;
   }
+  was_rolled_back_ = true;
   if (session_->runner.spoilt())
     close();
   else if (!in_transaction())
@@ -199,6 +203,7 @@ caf::error sqlite_write_store::failed(caf::error why) {
 }
 
 void sqlite_write_store::rollback() noexcept {
+  was_rolled_back_ = true;
   if (!session_)
     return end_use();
   if (session_->db.in_transaction()) {
@@ -289,10 +294,8 @@ std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const 
                                               std::shared_ptr<answer_budget> answers) {
   if (!files)
     files = std::make_shared<file_guard>(path);
-  if (!answers)
-    answers = make_answer_budget(config);
   return std::make_unique<sqlite_write_store>(std::move(path), config, time, std::move(known), std::move(files),
-                                              std::move(answers));
+                                              given_or_own(std::move(answers), config));
 }
 
 } // namespace sluice::sqlite

@@ -6,6 +6,8 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <utility>
 
 namespace sluice::sqlite {
 
@@ -162,6 +164,14 @@ caf::expected<void> sqlite_write_store::checkpoint_in_use(checkpoint_mode mode) 
 uint64_t sqlite_write_store::wal_bytes() const {
   auto left = wal_.frames - std::min(wal_.frames, wal_.moved);
   return left * (page_size_ + wal_frame_header);
+}
+
+bool sqlite_write_store::take_overgrown_log(uint64_t bytes) {
+  if (!std::exchange(was_rolled_back_, false))
+    return false;
+  std::error_code missing;
+  auto size = std::filesystem::file_size(path_.native() + "-wal", missing);
+  return !missing && size > bytes;
 }
 
 uint64_t sqlite_write_store::log_bytes() const { return wal_.frames * (page_size_ + wal_frame_header); }

@@ -207,6 +207,22 @@ TEST_CASE_METHOD(started_buffer, "a put may wait for room, for as long as it say
   REQUIRE(ok(first));
 }
 
+TEST_CASE_METHOD(started_buffer, "a put that is cancelled waits no longer, and is not written", "[buffer]") {
+  db.holds = true;
+  for (auto i = 0; i < 80; ++i)
+    upsert(i, {});
+  auto patient = a_put(buffer_operation::upsert, 80);
+  patient.wait = 1h;
+  patient.cancel = cancel_token::make();
+  auto first = put(patient);
+  REQUIRE(!first->has_value());
+  patient.cancel.cancel();
+  caf::anon_send(aut, caf::tick_atom_v);
+  run();
+  REQUIRE(why(first).code == errc::cancelled);
+  REQUIRE(why(put(patient)).code == errc::cancelled);
+}
+
 TEST_CASE_METHOD(started_buffer, "refused rows that are put again have the last fifth", "[buffer]") {
   for (auto i = 0; i < 3; ++i)
     upsert(std::string(1, static_cast<char>('a' + i)), {});

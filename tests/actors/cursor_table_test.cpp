@@ -86,7 +86,51 @@ TEST_CASE("as many pages are made at once as there are threads, for agents by tu
   CHECK(bench.started() == ids{a1, b});
   CHECK(bench.started().empty());
   bench.page_made(b);
+  CHECK(bench.started().empty());
+  bench.page_made(a1);
   CHECK(bench.started() == ids{a2});
+}
+
+TEST_CASE("an agent and a process leave a thread to others") {
+  fake_clock time;
+  cursor_table table{{16, 8, 3, milliseconds{10'000}, milliseconds{60'000}}, 100};
+  auto open = [&](std::string agent, uint32_t pid) {
+    open_cursor x;
+    x.request.agent = std::move(agent);
+    x.request.peer.pid = static_cast<decltype(x.request.peer.pid)>(pid);
+    x.request.limits.timeout = milliseconds{50'000};
+    x.request.cancel = cancel_token::make();
+    return table.open(std::move(x), time.now());
+  };
+  auto started = [&] {
+    ids result;
+    for (const auto& x : table.take_starts(time.now()))
+      result.push_back(x.id);
+    return result;
+  };
+  auto first = open("a", 7);
+  auto second = open("b", 7);
+  open("c", 7);
+  CHECK(started() == ids{first, second});
+  auto other = open("c", 8);
+  CHECK(started() == ids{other});
+  CHECK(started().empty());
+}
+
+TEST_CASE("a client may take as long for a page as it says, up to the life of its cursor") {
+  table_bench bench;
+  open_cursor x;
+  x.request.agent = "a";
+  x.request.limits.timeout = milliseconds{1'000};
+  x.request.limits.idle = milliseconds{100'000};
+  x.request.cancel = cancel_token::make();
+  auto id = bench.table.open(std::move(x), bench.time.now());
+  CHECK(bench.started() == ids{id});
+  bench.page_made(id);
+  bench.time.advance(milliseconds{59'999});
+  CHECK(bench.due().empty());
+  bench.time.advance(milliseconds{1});
+  CHECK(bench.due() == codes{errc::deadline_exceeded});
 }
 
 TEST_CASE("a thread that works for a cursor that has ended is not free") {

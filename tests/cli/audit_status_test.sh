@@ -183,7 +183,7 @@ test_a_look_at_the_status_takes_no_lock_from_the_writer() {
 
 test_the_status_shows_the_slowest_requests() {
   prepare
-  exits 0 sluice query app.db --agent slow -p text:secret "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000)
+  exits 0 sluice query app.db --agent slow -p text:secret "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000)
     SELECT count(*) FROM c WHERE ?1 <> ''"
   exits 0 sluice status --json
   is "$(json '$.slow[0].agent') $(json '$.slow[0].operation') $(json '$.slow[0].db')" "slow read app.db"

@@ -60,6 +60,17 @@ def is_all(report, **wanted):
     is_equal({x: report.get(x) for x in wanted}, wanted, str(report))
 
 
+def waiting_put(link, row):
+    """The id of a put that waits for room; None if it was refused at once."""
+    which = link.post("buffer.put", **put_params(row, wait_ms=60000))
+    # Answered behind it.
+    link.call("buffer.get", db="app.db", table="t", key={"id": 0})
+    if which not in link.answers:
+        return which
+    is_equal(link.answers.pop(which)["error"]["data"]["code"], "overloaded")
+    return None
+
+
 class Lock:
     """A foreign process's transaction on the database."""
 
@@ -286,6 +297,25 @@ def test_callers_are_held_back_when_the_buffer_is_nearly_full_and_get_through_la
         link.answer(which)
     link.call("flush")
     is_equal(rows(scene), [*range(40), *range(1000, 1040)])
+
+
+def test_those_who_wait_for_room_wait_no_longer_than_their_clients(scene):
+    server, link = serve(scene, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
+    lock = Lock(scene)
+    for i in range(40):
+        put(link, i)
+    gone = scene.connect()
+    for i in range(50):
+        gone.post("buffer.put", **put_params(1000 + i, wait_ms=60000))
+    gone.call("buffer.get", db="app.db", table="t", key={"id": 0})
+    # As many wait as may.
+    is_equal(waiting_put(link, 2000), None)
+    gone.close()
+    patient = wait_until(lambda: waiting_put(link, 2000), "their places are free")
+    lock.end()
+    link.answer(patient)
+    link.call("flush")
+    is_equal(rows(scene), [*range(40), 2000])
 
 
 def test_many_clients_put_at_once_beside_others_that_write(scene):

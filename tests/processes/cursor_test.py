@@ -134,24 +134,81 @@ def test_a_killed_client_frees_its_connection(scene):
     still_serves(scene, server, good)
 
 
+def test_output_that_nobody_takes_for_a_while_is_whole_in_the_end(scene):
+    """A pager is looked at for longer than cursor_idle_ms."""
+    server, good = serve(scene, env={"SLUICE_CURSOR_IDLE_MS": "100", "SLUICE_CURSOR_LIFETIME_MS": "86400000"})
+    make_rows(good, 200_000, 100)
+    client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--json")
+    wait_until(lambda: [x for x in cursors_in(good) if x["state"] == "open" and x["since_ms"] > 1_000], "it is idle")
+    out, err = client.popen.communicate()
+    is_equal((client.popen.returncode, err), (0, ""))
+    is_equal(len(json.loads(out)["rows"]), 200_000)
+    page = open_rows(good, idle_ms=1)
+    wait_until(lambda: not cursors_in(good), "the time that a client asks for may be shorter, too")
+    is_true("idle_ms" in str(good.refusal("cursor.next", cursor=page["cursor"])), "the error names it")
+    for wrong in (0, -1, "1", 86_400_001):
+        is_equal(good.refusal("cursor.open", db="app.db", sql="SELECT 1", idle_ms=wrong).error["code"], -32602)
+    is_equal(good.refusal("read", db="app.db", sql="SELECT 1", idle_ms=1).error["code"], -32602)
+    still_serves(scene, server, good)
+
+
+def test_status_shows_open_cursors_and_the_memory_that_answers_take(scene):
+    server, good = serve(scene, env={**PATIENT, "SLUICE_MAX_CURSORS": "7", "SLUICE_CACHE": "off"})
+    make_rows(good, 100)
+    is_equal(good.call("status")["cursors"], {"open": 0, "max": 7})
+    pages = [open_rows(good) for _ in range(3)]
+    status = good.call("status")
+    is_equal(status["cursors"], {"open": 3, "max": 7})
+    is_equal(status["answers"]["max_bytes"], 256 * MIB)
+    is_true("of 7 cursors open" in scene.run("status").good().out, "the command says it, too")
+    with scene.connect() as link:
+        link.post("read", db="app.db", sql=MANY.format(16) + " SELECT hex(zeroblob(1000000)) FROM n",
+                  max_bytes=64 * MIB)
+        wait_until(lambda: good.call("status")["answers"]["bytes"] > MIB, "an answer that nobody takes is counted")
+    wait_until(lambda: good.call("status")["answers"]["bytes"] < MIB, "it goes with its client")
+    for page in pages:
+        good.call("cursor.close", cursor=page["cursor"])
+    is_equal(good.call("status")["cursors"]["open"], 0)
+    still_serves(scene, server, good)
+
+
+def test_an_agent_with_endless_pages_leaves_a_thread_to_the_cursors_of_others(scene):
+    server, good = serve(scene, env=PATIENT)
+    greedy = scene.connect()
+    for number in range(8):
+        greedy.post("cursor.open", db="app.db", sql=f"{MANY.format(1 << 60)} SELECT count(*) + {number} FROM n",
+                    timeout_ms=86_400_000, agent="greedy")
+    wait_until(lambda: len(cursors_in(good)) == 8, "all of them are open")
+    other = scene.run("query", "app.db", "SELECT 7", "--all", "--csv").good()
+    is_equal(other.out.split(), ["7", "7"])
+    still_serves(scene, server, good)
+
+
 def test_a_slow_client_loses_its_cursor_and_hears_why(scene):
     server, good = serve(scene, env={"SLUICE_CURSOR_IDLE_MS": "300"})
+    make_rows(good, 100)
+    page = open_rows(good)
+    wait_until(lambda: not cursors_in(good), "it has ended")
+    why = good.refusal("cursor.next", cursor=page["cursor"])
+    is_equal(why.code, "deadline_exceeded")
+    is_true("cursor_idle_ms" in str(why), why)
+    still_serves(scene, server, good)
+
+
+def test_a_client_that_takes_nothing_for_the_life_of_its_cursor_hears_why(scene):
+    server, good = serve(scene, env={"SLUICE_CURSOR_LIFETIME_MS": "2000"})
     make_rows(good, 200_000, 100)
     client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--json")
     wait_until(lambda: cursors_in(good), "its cursor is open")
     wait_until(lambda: not cursors_in(good), "it has ended")
     out, err = client.popen.communicate()
     is_equal(client.popen.returncode, 1)
-    is_true("cursor_idle_ms" in err and "rows were written, and the output is incomplete" in err, err)
+    is_true("cursor_lifetime_ms" in err and "rows were written, and the output is incomplete" in err, err)
     try:
         json.loads(out)
         raise AssertionError("half an answer looks like a whole one")
     except json.JSONDecodeError:
         pass
-    page = open_rows(good)
-    wait_until(lambda: not cursors_in(good), "it has ended")
-    why = good.refusal("cursor.next", cursor=page["cursor"])
-    is_equal(why.code, "deadline_exceeded")
     still_serves(scene, server, good)
 
 

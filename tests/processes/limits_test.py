@@ -37,6 +37,11 @@ COSTLY = [
 CODES = {None, "too_large", "deadline_exceeded", "sql_error"}
 
 
+def peak_bytes(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
+
+
 def code_of(link, method, **params):
     try:
         link.call(method, **params)
@@ -135,6 +140,35 @@ def test_a_query_that_expands_without_end_is_refused_for_lack_of_memory(scene):
     sql = f"WITH c0(x) AS (SELECT 1){copies} SELECT x FROM c30"
     is_equal(good.refusal("read", db="app.db", sql=sql).code, "unavailable")
     is_equal(good.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t {sql}"}]).code, "unavailable")
+    still_serves(scene, server, good)
+
+
+def test_a_query_that_takes_long_to_be_prepared_ends_at_its_time_out(scene):
+    server, good = serve(scene)
+    # Without an end to that, it takes all of max_sqlite_bytes, which are a GiB.
+    copies = "".join(f", c{i + 1}(x) AS (SELECT count(*) FROM c{i} a, c{i} b)" for i in range(30))
+    sql = f"WITH c0(x) AS (SELECT 1){copies} SELECT x FROM c30"
+    is_equal(good.refusal("read", db="app.db", sql=sql, timeout_ms=100).code, "deadline_exceeded")
+    why = good.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t {sql}"}], deadline_ms=100)
+    is_equal(why.code, "deadline_exceeded")
+    still_serves(scene, server, good)
+    if not is_sanitized(scene):
+        is_true(peak_bytes(server.pid) < 600 * MIB, f"{peak_bytes(server.pid)} bytes were taken")
+
+
+def test_large_statements_of_one_agent_leave_memory_to_all(scene):
+    server, good = serve(scene, env={"SLUICE_MAX_SQLITE_BYTES": str(96 * MIB)})
+    padding = "x" * (2 * MIB)
+    for i in range(60):
+        good.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
+        good.write("app.db", f"INSERT INTO t VALUES ({i}) /* {padding} */")
+    is_equal(count(good), 60)
+    # Smaller ones are kept ready, within a bound.
+    padding = "x" * (300 << 10)
+    for i in range(200):
+        good.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
+    why = good.refusal("cursor.open", db="app.db", sql=f"SELECT 1 /* {'x' * MIB} */")
+    is_equal(why.code, "too_large")
     still_serves(scene, server, good)
 
 

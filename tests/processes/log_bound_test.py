@@ -7,6 +7,7 @@ from harness import is_equal, is_true, run_tests, wait_until
 from rig import serve
 
 KIB = 1 << 10
+MIB = 1 << 20
 CHECKPOINT = 512 * KIB
 BOUND = 16 * CHECKPOINT
 VALUE = 64 * KIB
@@ -100,6 +101,20 @@ def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(s
         return log_size(scene) <= BOUND // 2
 
     wait_until(is_small, "the log begins anew")
+
+
+def test_the_log_is_cut_when_a_large_write_was_undone_though_writes_go_on(scene):
+    env = {"SLUICE_CHECKPOINT_WAL_BYTES": str(64 * KIB), "SLUICE_PAGE_CACHE_BYTES": str(64 * KIB),
+           "SLUICE_IDLE_AFTER_MS": "86400000"}
+    server, good = serve(scene, env=env)
+    good.write("app.db", "CREATE TABLE large (a UNIQUE)")
+    # More than the pages that are kept in memory: they go into the log before the row that cannot be.
+    undone = ("INSERT INTO large SELECT * FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100)"
+              " SELECT CAST(x AS TEXT) || hex(zeroblob(40000)) FROM n UNION ALL SELECT 1 UNION ALL SELECT 1)")
+    is_equal(good.refusal("write", db="app.db", statements=[{"sql": undone}]).code, "constraint")
+    for number in range(3):
+        good.write("app.db", "INSERT INTO t VALUES (?)", number)
+    is_true(log_size(scene) < MIB, f"the log has {log_size(scene)} bytes")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,41 @@ def test_long_reads_leave_a_reader_to_short_ones(scene):
     is_equal(good.read("app.db", "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
 
 
+def test_long_reads_of_many_databases_leave_threads_to_short_ones(scene):
+    _, good = serve(scene, env={"SLUICE_BLOCKING_THREADS": "8"})
+    databases = [f"db-{x}.db" for x in range(8)]
+    for db in databases:
+        good.write(db, "CREATE TABLE t (a INTEGER)")
+    slow = scene.connect()
+    for number, db in enumerate(databases):
+        slow.post("read", db=db, sql=f"{ENDLESS}SELECT count(*) FROM n WHERE x <> -{number}", freshness="fresh",
+                  timeout_ms=DAY_MS, agent=f"slow-{number}", request_id=f"endless-{number}")
+    states = lambda: [state_of(good, f"endless-{x}") for x in range(8)]
+    # Of 8 threads, two are for writers, two for pages of cursors, two for short reads.
+    wait_until(lambda: sorted(map(str, states())) == ["queued"] * 6 + ["running"] * 2, "two of eight run, the others wait")
+    is_equal(good.read("app.db", "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
+    is_equal(good.read(databases[0], "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
+    is_equal(good.call("cancel", request_id=f"endless-{states().index('running')}", as_operator=True),
+             {"cancelled": True})
+    wait_until(lambda: states().count("running") == 2, "another database's read has its turn")
+
+
+def test_long_writes_to_many_databases_leave_a_thread_to_the_others(scene):
+    _, good = serve(scene, env={"SLUICE_BLOCKING_THREADS": "4"})
+    databases = [f"db-{x}.db" for x in range(6)]
+    for db in databases:
+        good.write(db, "CREATE TABLE t (a INTEGER)")
+    slow = scene.connect()
+    calls = [slow.post("write", db=db, agent="slow", deadline_ms=DAY_MS, request_id=f"slow-{db}",
+                       statements=statement(ENDLESS + "INSERT INTO t SELECT x FROM n WHERE x < 0"))
+             for db in databases]
+    wait_until(lambda: all(state_of(good, f"slow-{db}") == "running" for db in databases), "all of them run")
+    is_equal(good.write("app.db", "INSERT INTO t VALUES (7)", deadline_ms=DAY_MS)["outcome"], "committed")
+    for db, which in zip(databases, calls):
+        good.call("cancel", request_id=f"slow-{db}", as_operator=True)
+        is_equal(refusal_of(slow, which), ("cancelled", "not_committed"))
+
+
 def test_an_agent_with_one_small_write_is_served_before_all_slow_ones_of_another(scene):
     _, good = serve(scene)
     chatty = scene.connect()

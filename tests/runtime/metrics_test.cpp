@@ -315,7 +315,7 @@ TEST_CASE("every method of the protocol is counted under its own name", "[metric
        {"write",     "read",        "cancel",     "status",          "audit.list",     "audit.verify",
         "subscribe", "unsubscribe", "ping",       "hello",           "shutdown",       "call",
         "flush",     "buffer.put",  "buffer.get", "buffer.rejected", "buffer.requeue", "buffer.discard",
-        "log",       "logs.recent", "retry.reset"}) {
+        "log",       "logs.recent", "cursor.open", "cursor.next", "cursor.close", "retry.reset"}) {
     metrics x;
     x.observe(method, "ok", 1us);
     auto all = scrape(x);

@@ -183,7 +183,7 @@ public:
 
   caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) override {
     auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
-    operation op{"cursor.open", rpc::params_of(request), time, false, true};
+    operation op{"cursor.open", rpc::params_of_open_cursor(request), time, false, true};
     auto x = run(op);
     if (x.here)
       return x.here->open_cursor(std::move(request));

@@ -29,6 +29,12 @@ nlohmann::json params_of(const write_request& x);
 
 /// `params` of `read`. `peer`, `cancel` and `received` are not touched.
 caf::expected<read_request> read_from_json(const nlohmann::json& params);
+
+/// The same of `cursor.open`, which has `idle_ms`, too.
+caf::expected<read_request> open_cursor_from_json(const nlohmann::json& params);
+nlohmann::json params_of_open_cursor(const read_request& x);
+
+/// `params` of `read`.
 nlohmann::json params_of(const read_request& x);
 
 /// `params` of `audit.list`: {"agent", "db", "status", "since_us", "after_seq", "limit" (1 to 10,000), "newest"}, all

@@ -73,6 +73,12 @@ json params_of(const read_request& x) {
   return result;
 }
 
+json params_of_open_cursor(const read_request& x) {
+  auto result = params_of(x);
+  say(result, "idle_ms", x.limits.idle.count());
+  return result;
+}
+
 json params_of(const audit_query& x) {
   json result{{"limit", x.limit}};
   say(result, "agent", x.agent);

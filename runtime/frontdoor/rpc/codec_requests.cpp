@@ -94,6 +94,28 @@ template <class Request> bool take_common(const std::string& name, const json& c
   return text != nullptr;
 }
 
+caf::error take_of_read(const std::string& name, const json& x, read_request& to) {
+  if (caf::error common; take_common(name, x, to, common))
+    return common;
+  if (name == "sql")
+    return take_sql(x, name, to.query.sql);
+  if (name == "params")
+    return take(x, name, to.query.params);
+  if (name == "freshness")
+    return take(x, name, to.freshness);
+  if (name == "min_seq")
+    return rpc::take(x, name, to.min_seq);
+  if (name == "max_rows")
+    return rpc::take(x, name, to.limits.max_rows, uint64_t{1}, uint64_t{100'000'000});
+  if (name == "max_bytes")
+    return rpc::take(x, name, to.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
+  if (name == "timeout_ms")
+    return take(x, name, to.limits.timeout);
+  if (name == "integers")
+    return rpc::take(x, name, to.integers);
+  return unknown_member(name);
+}
+
 } // namespace
 
 caf::expected<write_request> write_from_json(const json& params) {
@@ -121,25 +143,15 @@ caf::expected<write_request> write_from_json(const json& params) {
 caf::expected<read_request> read_from_json(const json& params) {
   read_request result;
   auto why = take_members(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
-    if (caf::error common; take_common(name, x, result, common))
-      return common;
-    if (name == "sql")
-      return take_sql(x, name, result.query.sql);
-    if (name == "params")
-      return take(x, name, result.query.params);
-    if (name == "freshness")
-      return take(x, name, result.freshness);
-    if (name == "min_seq")
-      return rpc::take(x, name, result.min_seq);
-    if (name == "max_rows")
-      return rpc::take(x, name, result.limits.max_rows, uint64_t{1}, uint64_t{100'000'000});
-    if (name == "max_bytes")
-      return rpc::take(x, name, result.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
-    if (name == "timeout_ms")
-      return take(x, name, result.limits.timeout);
-    if (name == "integers")
-      return rpc::take(x, name, result.integers);
-    return unknown_member(name);
+    return take_of_read(name, x, result);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<read_request> open_cursor_from_json(const json& params) {
+  read_request result;
+  auto why = take_members(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
+    return name == "idle_ms" ? take(x, name, result.limits.idle) : take_of_read(name, x, result);
   });
   return result_or(std::move(why), result);
 }

@@ -22,7 +22,7 @@ constexpr std::string_view fields[]{
   "from_seq",   "key",    "operation", "idempotency_key", "limit",      "max_bytes",   "max_rows",
   "min_seq",    "newest", "params",    "protocol",        "request_id", "since_us",    "sql",
   "statements", "status", "tables",    "timeout_ms",      "values",
-  "after_id", "contains", "foreign_keys", "ids", "integers", "level", "message", "since", "source", "table", "wait_ms",
+  "after_id", "contains", "foreign_keys", "idle_ms", "ids", "integers", "level", "message", "since", "source", "table", "wait_ms",
   "as_operator",
 };
 // clang-format on
