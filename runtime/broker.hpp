@@ -101,7 +101,8 @@ public:
 
   /// From now on `x` is sent an `invalidation` for every commit to this database, in their order and each before the
   /// writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held up
-  /// by a listener. It is not kept alive. Listening twice is listening once.
+  /// by a listener: when 10,000 messages wait in its mailbox, one that says `everything` stands for all that follow until
+  /// it is handled. `x` is not kept alive. Listening twice is listening once.
   void listen(const invalidation_listener& x) const;
 
   /// Once this returns, `x` is sent nothing more; what it was sent may still be in its mailbox.
