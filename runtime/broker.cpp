@@ -267,6 +267,8 @@ caf::expected<broker> broker::open(caf::actor_system& system, broker_config conf
 }
 
 caf::expected<broker> broker::lead(caf::actor_system* system, broker_config config) {
+  if (auto why = check(config))
+    return why;
   auto root = store_root::open(config.root);
   if (!root)
     return root.error();
@@ -277,6 +279,8 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
 }
 
 caf::expected<broker> broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
+  if (auto why = check_for_locked(config))
+    return why;
   auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
   for (const auto& text : notices)

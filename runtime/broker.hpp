@@ -130,8 +130,9 @@ private:
 /// The embedding facade: one broker leads one store root, in this process. Thread-safe. Destroying it shuts it down.
 class broker {
 public:
-  /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::busy` when another process
-  /// leads this root and goes on doing so for `lock_wait`.
+  /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::invalid_request` for a
+  /// configuration that `check` refuses; `errc::busy` when another process leads this root and goes on doing so for
+  /// `lock_wait`.
   static caf::expected<broker> open(broker_config config);
 
   /// Leads the store inside the host's actor system, which must outlive the broker and know our message types

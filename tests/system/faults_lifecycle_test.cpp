@@ -92,7 +92,7 @@ TEST_CASE("a kept answer of a database in quarantine is not given", "[system]") 
 }
 
 TEST_CASE("whoever waits for a writer that dies is told, and a retry with the key applies once", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 1'000; }};
+  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(x.db.write("host", make_log));
   foreigner someone{x.file()};
   someone.run("BEGIN IMMEDIATE");
@@ -184,7 +184,7 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
   temp_dir folder;
   std::vector<std::future<caf::expected<write_result>>> answers;
   {
-    auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 1'000; });
+    auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 100; });
     auto db = must(host.open_database("app.db"));
     must(db.write("host", make_log));
     auto someone = std::make_unique<foreigner>(folder / "app.db");
@@ -252,7 +252,7 @@ TEST_CASE("shutting down does not wait for a foreign lock without end", "[system
   foreigner* someone = nullptr;
   std::unique_ptr<foreigner> owner;
   {
-    auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 1'000; });
+    auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 100; });
     auto db = must(host.open_database("app.db"));
     must(db.write("host", make_log));
     owner = std::make_unique<foreigner>(folder / "app.db");
