@@ -119,7 +119,13 @@ bounds_of_database broker_core::bounds() const {
 
 bool broker_core::begin_to_close() {
   std::lock_guard guard{mutex_};
-  return !std::exchange(closed_, true);
+  if (std::exchange(closed_, true))
+    return false;
+  if (lock)
+    lock->is_ending();
+  for (auto& [folder, claim] : claims_)
+    claim.is_ending();
+  return true;
 }
 
 caf::error broker_core::shutdown() {
@@ -216,12 +222,13 @@ caf::error broker_core::claim_folder_of(const std::string& canonical) {
     std::lock_guard guard{mutex_};
     if (claims_.contains(*folder))
       return {};
-    lock_conflict conflict{0, true};
+    lock_conflict conflict{0, true, is_led_here(*folder)};
     auto claim = folder_claim::try_acquire(*folder, conflict.pid);
     if (!claim)
       return std::move(claim.error());
     if (!*claim)
       return busy_with(conflict, 1, std::chrono::milliseconds{0});
+    (*claim)->begin_to_lead(*folder);
     claims_.emplace(*folder, std::move(**claim));
   }
   // It may have become a store of its own before it was claimed.
@@ -281,6 +288,7 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
 caf::expected<broker> broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
   if (auto why = check_for_locked(config))
     return why;
+  lock.begin_to_lead(root);
   auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
   for (const auto& text : notices)

@@ -132,7 +132,7 @@ class broker {
 public:
   /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::invalid_request` for a
   /// configuration that `check` refuses; `errc::busy` when another process leads this root and goes on doing so for
-  /// `lock_wait`.
+  /// `lock_wait`, and at once when this process does.
   static caf::expected<broker> open(broker_config config);
 
   /// Leads the store inside the host's actor system, which must outlive the broker and know our message types
