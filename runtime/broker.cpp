@@ -129,6 +129,7 @@ bool broker_core::begin_to_close() {
 }
 
 caf::error broker_core::shutdown() {
+  door->close();
   if (!begin_to_close())
     return {};
   // Before the writers, which cannot empty the log under an open cursor.
@@ -360,6 +361,8 @@ void broker::log(log_level level, std::string_view source, std::string_view mess
 caf::expected<log_page> broker::recent_logs(const log_query& query) const {
   return core_->ask<log_page>(core_->actors->log(), query);
 }
+
+const std::shared_ptr<door_keeper>& broker::door() const noexcept { return core_->door; }
 
 retry_counters& broker::retries() const noexcept { return core_->shown->host_retries; }
 

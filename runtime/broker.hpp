@@ -7,6 +7,7 @@
 #include "messages/status.hpp"
 #include "runtime/config.hpp"
 #include "runtime/cursor.hpp"
+#include "runtime/door_keeper.hpp"
 #include "runtime/logger.hpp"
 #include "runtime/write_buffer.hpp"
 
@@ -196,6 +197,9 @@ public:
   /// Entries of the log database, those not written yet included.
   caf::expected<log_page> recent_logs(const log_query& query) const;
 
+  /// For front doors, which are to end before it.
+  const std::shared_ptr<door_keeper>& door() const noexcept;
+
   /// Where hosts count retries of their own (runtime/retry.hpp), for all to see in the status. Valid as long as the
   /// broker.
   retry_counters& retries() const noexcept;
@@ -249,9 +253,9 @@ public:
   /// The actors as they are now, for tools that look at them or make them fail.
   directory& actors() const noexcept;
 
-  /// Stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing, or `errc::unavailable`
-  /// and why something was lost: buffered rows that could neither be written nor set aside, records of the audit. Only
-  /// the first call tells. Idempotent.
+  /// Stops its front door, stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing, or
+  /// `errc::unavailable` and why something was lost: buffered rows that could neither be written nor set aside, records of
+  /// the audit. Only the first call tells. Idempotent.
   caf::error shutdown();
 
 private:

@@ -9,6 +9,7 @@
 #include "runtime/answer_budget.hpp"
 #include "runtime/blocking_pool.hpp"
 #include "runtime/config.hpp"
+#include "runtime/door_keeper.hpp"
 #include "runtime/file_registry.hpp"
 #include "runtime/machine_clock.hpp"
 #include "runtime/random_seed.hpp"
@@ -57,6 +58,9 @@ struct broker_core {
   caf::actor_system* system = nullptr;
   /// Null when actors that block have no threads of their own.
   std::shared_ptr<blocking_pool> pool;
+
+  /// Of the front door, which may outlive this.
+  std::shared_ptr<door_keeper> door = std::make_shared<door_keeper>();
 
   std::shared_ptr<directory> actors = std::make_shared<directory>();
   std::shared_ptr<hit_table> hits;
