@@ -30,8 +30,8 @@ struct broker_core;
 
 /// A front door to one database: cheap to copy, safe to use from any thread and any actor, valid as long as its broker.
 ///
-/// Requests may leave `db` empty; it is filled in. Every failure is a sluice error: `describe(error)` gives code,
-/// outcome and text.
+/// Requests may leave `db` empty; it is filled in. One that names another database is refused (`errc::invalid_request`).
+/// Every failure is a sluice error: `describe(error)` gives code, outcome and text.
 class database {
 public:
   const std::string& name() const noexcept;
@@ -116,6 +116,8 @@ private:
   friend class broker;
   database(std::shared_ptr<broker_core> core, database_slot& slot) : core_(std::move(core)), slot_(&slot) {}
 
+  // Gives a request the name of this database, unless it names another one.
+  std::optional<failure> settle_name(std::string& db) const;
   // Checks a request, fills in defaults and says where to send it.
   caf::expected<writer_actor> admit(write_request& request) const;
   caf::expected<cache_actor> admit(read_request& request) const;
