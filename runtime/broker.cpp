@@ -4,6 +4,7 @@
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
 #include "runtime/private_folder.hpp"
+#include "runtime/request_check.hpp"
 #include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 
@@ -343,6 +344,8 @@ database broker::opened(const std::string& canonical) const { return database{co
 write_buffer broker::buffer() const { return write_buffer{core_}; }
 
 caf::expected<audit_page> broker::audit(const audit_query& query) const {
+  if (auto why = check(query))
+    return make_error(std::move(*why));
   return core_->ask<audit_page>(core_->actors->audit(), query);
 }
 
@@ -359,6 +362,8 @@ void broker::log(log_level level, std::string_view source, std::string_view mess
 }
 
 caf::expected<log_page> broker::recent_logs(const log_query& query) const {
+  if (auto why = check(query))
+    return make_error(std::move(*why));
   return core_->ask<log_page>(core_->actors->log(), query);
 }
 
