@@ -248,6 +248,12 @@ void front_door::stop() {
   std::lock_guard guard{mutex_};
   if (!parts_)
     return;
+  // A forked child has not the thread that would have to end, and the socket and its clients are its parent's.
+  if (parts_->info.pid != getpid()) {
+    static std::atomic<parts*> of_parent;
+    of_parent = parts_.release();
+    return;
+  }
   parts_->leader.drain();
   std::promise<void> drained;
   asio::post(parts_->loop, [this, &drained] { parts_->close([&drained] { drained.set_value(); }); });

@@ -123,6 +123,26 @@ TEST_CASE("a host may stop its front door from where it is told that it should",
   door.reset();
 }
 
+TEST_CASE("a forked child that ends a front door leaves that of its parent alone", "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path());
+  auto door = must(front_door::open(host, {}));
+  auto guest = must(connect(folder.path()));
+  must(guest->write(make_table()));
+  auto child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(60);
+    door.reset();
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  must(guest->write(make_table()));
+  CHECK(std::filesystem::is_socket(socket_of(folder)));
+}
+
 TEST_CASE("the same folder twice in one process is refused at once, by whatever way", "[system]") {
   temp_dir folder;
   temp_dir links;
