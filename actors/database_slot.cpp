@@ -7,19 +7,26 @@ namespace sluice {
 void database_slot::listen(const invalidation_listener& x) {
   std::lock_guard guard{mutex_};
   auto address = x.address();
-  if (std::find(listeners_.begin(), listeners_.end(), address) == listeners_.end())
-    listeners_.push_back(std::move(address));
+  if (std::none_of(listeners_.begin(), listeners_.end(), [&](const auto& each) { return each->address() == address; }))
+    listeners_.push_back(std::make_shared<listener_backlog>(std::move(address), name_));
   listened_to_.store(true, std::memory_order_relaxed);
 }
 
 void database_slot::unlisten(const invalidation_listener& x) {
   std::lock_guard guard{mutex_};
-  std::erase(listeners_, x.address());
+  std::erase_if(listeners_, [address = x.address()](const auto& each) {
+    if (each->address() != address)
+      return false;
+    each->leave();
+    return true;
+  });
   listened_to_.store(!listeners_.empty(), std::memory_order_relaxed);
 }
 
 void database_slot::forget_listeners() {
   std::lock_guard guard{mutex_};
+  for (const auto& each : listeners_)
+    each->leave();
   listeners_.clear();
   listened_to_.store(false, std::memory_order_relaxed);
 }
@@ -27,12 +34,7 @@ void database_slot::forget_listeners() {
 void database_slot::tell_listeners(const invalidation& x) {
   // Sent under the lock, so that whoever has left is sent nothing more.
   std::lock_guard guard{mutex_};
-  std::erase_if(listeners_, [&](const caf::actor_addr& address) {
-    auto to = caf::actor_cast<invalidation_listener>(address);
-    if (to)
-      caf::anon_send(to, x);
-    return !to;
-  });
+  std::erase_if(listeners_, [&](const auto& each) { return !each->tell(x); });
   listened_to_.store(!listeners_.empty(), std::memory_order_relaxed);
 }
 

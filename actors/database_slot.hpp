@@ -2,6 +2,7 @@
 
 #include "actors/admission.hpp"
 #include "actors/duration_histogram.hpp"
+#include "actors/listener_backlog.hpp"
 #include "actors/retry_counters.hpp"
 #include "actors/table_versions.hpp"
 #include "messages/interfaces.hpp"
@@ -125,8 +126,8 @@ public:
   }
 
   /// From now on `x` is sent every `invalidation` of this database, in the order of commits and each before the writes
-  /// in it are acknowledged, until `unlisten`. Does nothing for one that listens already. An actor that nobody holds
-  /// any more is forgotten.
+  /// in it are acknowledged, until `unlisten`; less when it is behind, as `listener_backlog` has it. Does nothing for one
+  /// that listens already. An actor that nobody holds any more is forgotten.
   void listen(const invalidation_listener& x);
   void unlisten(const invalidation_listener& x);
 
@@ -185,7 +186,7 @@ private:
   bool quarantined_ = false;
   std::atomic<bool> serving_{false};
   // By address: who listens does not live longer for it.
-  std::vector<caf::actor_addr> listeners_;
+  std::vector<std::shared_ptr<listener_backlog>> listeners_;
   std::atomic<bool> listened_to_{false};
 };
 

@@ -28,7 +28,8 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
     auto text = take_characters(message, limits_.message);
     log_entry x;
     x.ts_us = wall_us(*time_);
-    x.level = level;
+    // A host may cast anything to a level.
+    x.level = std::min(level, log_level::critical);
     x.source = take_characters(source, longest_name).text;
     x.agent = take_characters(agent, longest_name).text;
     x.message = std::move(text.text);

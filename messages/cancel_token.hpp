@@ -15,10 +15,11 @@ public:
     return result;
   }
 
-  /// A token that is cancelled together with this one, and can be cancelled without it.
-  cancel_token derive() const {
+  /// A token that is cancelled together with this one, or with `other`, and can be cancelled without them.
+  cancel_token derive(const cancel_token& other = {}) const {
     auto result = make();
     result.flag_->parent = flag_;
+    result.flag_->other_parent = other.flag_;
     return result;
   }
 
@@ -30,18 +31,21 @@ public:
   /// Whether this token can be cancelled at all.
   bool possible() const noexcept { return flag_ != nullptr; }
 
-  bool cancelled() const noexcept {
-    for (const flag* x = flag_.get(); x; x = x->parent.get())
-      if (x->set.load(std::memory_order_relaxed))
-        return true;
-    return false;
-  }
+  bool cancelled() const noexcept { return is_set(flag_.get()); }
 
 private:
   struct flag {
     std::atomic<bool> set{false};
     std::shared_ptr<const flag> parent;
+    std::shared_ptr<const flag> other_parent;
   };
+
+  static bool is_set(const flag* x) noexcept {
+    for (; x; x = x->parent.get())
+      if (x->set.load(std::memory_order_relaxed) || is_set(x->other_parent.get()))
+        return true;
+    return false;
+  }
 
   std::shared_ptr<flag> flag_;
 };

@@ -19,9 +19,10 @@ struct invalidation {
   /// The number of the one commit that this is about. Commits of the broker are numbered without gaps, so who missed
   /// one can tell by the next, and find it in the ledger.
   ///
-  /// 0 when it is not about a commit of the broker, and then `everything` is set: a foreign process committed or
+  /// 0 when it is not about one commit of the broker, and then `everything` is set: a foreign process committed or
   /// replaced the file (whose commits may then be numbered from another place), a COMMIT's fate was not known or has
-  /// turned out, or a writer failed and may have committed without telling.
+  /// turned out, a writer failed and may have committed without telling, or the listener had 10,000 messages in its
+  /// mailbox. In the last case this one stands for every commit until the listener has handled it.
   uint64_t commit_seq = 0;
   /// Whose rows changed, triggers and cascades included; none for a commit that changed no row.
   std::vector<std::string> tables;

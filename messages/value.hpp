@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -33,19 +34,41 @@ enum class value_kind : uint8_t { null, integer, real, text, blob };
 /// as a decimal text, or as `{"$integer":"9007199254740993"}`.
 enum class integer_form : uint8_t { number, text, tagged };
 
+/// What becomes an integer of SQLite without a change: every integer type that has no values beyond 64 bits with a sign.
+/// Characters are none, since 'x' would become 120.
+template <class T>
+concept fitting_integer =
+  std::integral<T>
+  && !(std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> || std::same_as<T, char16_t>
+       || std::same_as<T, char32_t>)
+  && (sizeof(T) < sizeof(int64_t) || (sizeof(T) == sizeof(int64_t) && std::is_signed_v<T>));
+
+/// What becomes a real of SQLite without a change.
+template <class T>
+concept fitting_real = std::same_as<T, float> || std::same_as<T, double>;
+
 /// One SQLite value: NULL, 64-bit integer, double, text or blob. Text is UTF-8 by intent, but holds any bytes, as
 /// SQLite keeps them. Regular; not synchronized.
+///
+/// Only what keeps its meaning can be made into a value; the compiler refuses the rest: enumerations, characters,
+/// `long double`, pointers to anything but a text, and `uint64_t` and `size_t`, whose largest numbers SQLite does not
+/// have. Cast an enumeration, and a number that is known to fit, to `int64_t`; write a larger one as text.
 class value {
 public:
   using storage = std::variant<std::monostate, int64_t, double, std::string, blob>;
 
   value() = default;
   value(std::nullptr_t) {}
-  template <std::integral Int> value(Int x) : data_(static_cast<int64_t>(x)) {}
-  value(double x) : data_(x) {}
+  /// 1 or 0 for a bool.
+  template <fitting_integer Int> value(Int x) : data_(static_cast<int64_t>(x)) {}
+  template <fitting_real Real> value(Real x) : data_(static_cast<double>(x)) {}
   value(std::string x) : data_(std::move(x)) {}
   value(std::string_view x) : data_(std::string{x}) {}
-  value(const char* x) : data_(std::string{x}) {}
+  /// NULL for a null pointer, as SQLite itself has it.
+  value(const char* x) {
+    if (x)
+      data_ = std::string{x};
+  }
   value(blob x) : data_(std::move(x)) {}
 
   value_kind kind() const noexcept { return static_cast<value_kind>(data_.index()); }

@@ -5,6 +5,7 @@
 #include "runtime/children.hpp"
 #include "runtime/private_folder.hpp"
 #include "runtime/refusing_actor.hpp"
+#include "runtime/request_check.hpp"
 #include "runtime/sqlite/file_claims.hpp"
 #include "runtime/sqlite/file_guard.hpp"
 
@@ -134,12 +135,13 @@ caf::error broker_core::claim_folder_of(const std::string& canonical) {
     std::lock_guard guard{mutex_};
     if (claims_.contains(*folder))
       return {};
-    lock_conflict conflict{0, true};
+    lock_conflict conflict{0, true, is_led_here(*folder)};
     auto claim = folder_claim::try_acquire(*folder, conflict.pid);
     if (!claim)
       return std::move(claim.error());
     if (!*claim)
       return busy_with(conflict, 1, std::chrono::milliseconds{0});
+    (*claim)->begin_to_lead(*folder);
     claims_.emplace(*folder, std::move(**claim));
   }
   // It may have become a store of its own before it was claimed.
@@ -167,6 +169,8 @@ caf::expected<broker> broker::open(caf::actor_system& system, broker_config conf
 }
 
 caf::expected<broker> broker::lead(caf::actor_system* system, broker_config config) {
+  if (auto why = check(config))
+    return why;
   auto root = store_root::open(config.root);
   if (!root)
     return root.error();
@@ -177,6 +181,9 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
 }
 
 caf::expected<broker> broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
+  if (auto why = check_for_locked(config))
+    return why;
+  lock.begin_to_lead(root);
   auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
   for (const auto& text : notices)
@@ -250,6 +257,8 @@ database broker::opened(const std::string& canonical) const { return database{co
 write_buffer broker::buffer() const { return write_buffer{core_}; }
 
 caf::expected<audit_page> broker::audit(const audit_query& query) const {
+  if (auto why = check(query))
+    return make_error(std::move(*why));
   return core_->ask<audit_page>(core_->actors->audit(), query);
 }
 
@@ -266,8 +275,12 @@ void broker::log(log_level level, std::string_view source, std::string_view mess
 }
 
 caf::expected<log_page> broker::recent_logs(const log_query& query) const {
+  if (auto why = check(query))
+    return make_error(std::move(*why));
   return core_->ask<log_page>(core_->actors->log(), query);
 }
+
+const std::shared_ptr<door_keeper>& broker::door() const noexcept { return core_->door; }
 
 retry_counters& broker::retries() const noexcept { return core_->shown->host_retries; }
 

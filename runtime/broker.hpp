@@ -7,6 +7,7 @@
 #include "messages/status.hpp"
 #include "runtime/config.hpp"
 #include "runtime/cursor.hpp"
+#include "runtime/door_keeper.hpp"
 #include "runtime/logger.hpp"
 #include "runtime/write_buffer.hpp"
 
@@ -30,8 +31,8 @@ struct broker_core;
 
 /// A front door to one database: cheap to copy, safe to use from any thread and any actor, valid as long as its broker.
 ///
-/// Requests may leave `db` empty; it is filled in. Every failure is a sluice error: `describe(error)` gives code,
-/// outcome and text.
+/// Requests may leave `db` empty; it is filled in. One that names another database is refused (`errc::invalid_request`).
+/// Every failure is a sluice error: `describe(error)` gives code, outcome and text.
 class database {
 public:
   const std::string& name() const noexcept;
@@ -102,7 +103,8 @@ public:
 
   /// From now on `x` is sent an `invalidation` for every commit to this database, in their order and each before the
   /// writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held up
-  /// by a listener. It is not kept alive. Listening twice is listening once.
+  /// by a listener: when 10,000 messages wait in its mailbox, one that says `everything` stands for all that follow until
+  /// it is handled. `x` is not kept alive. Listening twice is listening once.
   void listen(const invalidation_listener& x) const;
 
   /// Once this returns, `x` is sent nothing more; what it was sent may still be in its mailbox.
@@ -115,6 +117,8 @@ private:
   friend class broker;
   database(std::shared_ptr<broker_core> core, database_slot& slot) : core_(std::move(core)), slot_(&slot) {}
 
+  // Gives a request the name of this database, unless it names another one.
+  std::optional<failure> settle_name(std::string& db) const;
   // Checks a request, fills in defaults and says where to send it.
   caf::expected<writer_actor> admit(write_request& request) const;
   caf::expected<cache_actor> admit(read_request& request) const;
@@ -130,8 +134,9 @@ private:
 /// The embedding facade: one broker leads one store root, in this process. Thread-safe. Destroying it shuts it down.
 class broker {
 public:
-  /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::busy` when another process
-  /// leads this root and goes on doing so for `lock_wait`.
+  /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::invalid_request` for a
+  /// configuration that `check` refuses; `errc::busy` when another process leads this root and goes on doing so for
+  /// `lock_wait`, and at once when this process does.
   static caf::expected<broker> open(broker_config config);
 
   /// Leads the store inside the host's actor system, which must outlive the broker and know our message types
@@ -195,6 +200,9 @@ public:
   /// Entries of the log database, those not written yet included.
   caf::expected<log_page> recent_logs(const log_query& query) const;
 
+  /// For front doors, which are to end before it.
+  const std::shared_ptr<door_keeper>& door() const noexcept;
+
   /// Where hosts count retries of their own (runtime/retry.hpp), for all to see in the status. Valid as long as the
   /// broker.
   retry_counters& retries() const noexcept;
@@ -252,9 +260,9 @@ public:
   /// The actors as they are now, for tools that look at them or make them fail.
   directory& actors() const noexcept;
 
-  /// Stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing, or `errc::unavailable`
-  /// and why something was lost: buffered rows that could neither be written nor set aside, records of the audit. Only
-  /// the first call tells. Idempotent.
+  /// Stops its front door, stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing, or
+  /// `errc::unavailable` and why something was lost: buffered rows that could neither be written nor set aside, records of
+  /// the audit. Only the first call tells. Idempotent.
   caf::error shutdown();
 
 private:

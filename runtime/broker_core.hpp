@@ -10,6 +10,7 @@
 #include "runtime/answer_receiver.hpp"
 #include "runtime/blocking_pool.hpp"
 #include "runtime/config.hpp"
+#include "runtime/door_keeper.hpp"
 #include "runtime/file_registry.hpp"
 #include "runtime/forks.hpp"
 #include "runtime/machine_clock.hpp"
@@ -64,6 +65,9 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   std::shared_ptr<system_access> access = std::make_shared<system_access>();
   /// Null when actors that block have no threads of their own.
   std::shared_ptr<blocking_pool> pool;
+
+  /// Of the front door, which may outlive this.
+  std::shared_ptr<door_keeper> door = std::make_shared<door_keeper>();
 
   std::shared_ptr<directory> actors = std::make_shared<directory>();
   std::shared_ptr<hit_table> hits;

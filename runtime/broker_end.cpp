@@ -15,6 +15,10 @@ bool broker_core::begin_to_close() {
   std::unique_lock guard{mutex_};
   if (state_ == state::open) {
     state_ = state::closing;
+    if (lock)
+      lock->is_ending();
+    for (auto& [folder, claim] : claims_)
+      claim.is_ending();
     return true;
   }
   closed_.wait(guard, [this] { return state_ == state::closed; });
@@ -33,6 +37,7 @@ bool broker_core::is_closed() const {
 }
 
 caf::error broker_core::shutdown() {
+  door->close();
   if (!begin_to_close())
     return {};
   // Before the writers, which cannot empty the log under an open cursor.

@@ -1,19 +1,18 @@
 #include "runtime/buffer_tables.hpp"
 
+#include "actors/sql_words.hpp"
+#include "runtime/settings.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <sstream>
 #include <string_view>
 
 namespace sluice {
 
 namespace {
-
-constexpr int64_t longest_interval_ms = 86'400'000;
-constexpr int64_t max_priority = 1'000;
 
 config_mistake invalid(const toml::node& at, std::string why) { return {at.source().begin.line, 0, std::move(why)}; }
 
@@ -45,19 +44,13 @@ std::optional<config_mistake> take_entry(std::string_view key, const toml::node&
   if (key == "table")
     return take_text(key, x, to.table.table);
   if (key == "priority")
-    return take_number(key, x, -max_priority, max_priority, to.table.priority);
+    return take_number(key, x, -highest_table_priority, highest_table_priority, to.table.priority);
   if (key != "interval_ms")
     return invalid(x, fmt::format("a buffer_table has no '{}'; there are db, table, interval_ms, priority", key));
   int64_t ms = 0;
-  auto why = take_number(key, x, 1, longest_interval_ms, ms);
+  auto why = take_number(key, x, 1, longest_table_interval_ms, ms);
   to.interval = std::chrono::milliseconds{ms};
   return why;
-}
-
-// As SQLite compares names of tables.
-bool same_name(std::string_view a, std::string_view b) {
-  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::optional<config_mistake> take_table(const toml::node& node, std::vector<buffer_table_entry>& to) {
@@ -69,7 +62,7 @@ std::optional<config_mistake> take_table(const toml::node& node, std::vector<buf
     if (text->empty())
       return invalid(node, fmt::format("this buffer_table lacks {}", key));
   auto same = [&](const buffer_table_entry& x) {
-    return x.table.db == entry.table.db && same_name(x.table.table, entry.table.table);
+    return x.table.db == entry.table.db && folded_name(x.table.table) == folded_name(entry.table.table);
   };
   if (std::any_of(to.begin(), to.end(), same))
     return invalid(node, fmt::format("buffer_table {} of {} is there already", entry.table.table, entry.table.db));
@@ -93,10 +86,10 @@ std::optional<config_mistake> read_database_name(std::string_view table, const t
   auto* text = node.as_string();
   if (!text || text->get().empty())
     return unusable("db", node, "a text that is not empty", table);
-  auto path = std::filesystem::path{text->get()}.lexically_normal();
-  if (path.is_absolute() || !path.has_filename() || path == "." || *path.begin() == "..")
+  auto name = spelled_as_setting(text->get());
+  if (!name)
     return unusable("db", node, "a file relative to the store root", table);
-  to = path.string();
+  to = std::move(*name);
   return std::nullopt;
 }
 

@@ -30,19 +30,19 @@ class client {
 public:
   virtual ~client() = default;
 
-  /// Wait for the answer. When the request's `cancel` is cancelled meanwhile, a read, and a write that has not begun,
-  /// ends with `errc::cancelled`.
+  /// Wait for the answer. When the request's `cancel` is cancelled meanwhile, the request ends with `errc::cancelled`; a
+  /// write that is being committed is answered as usual.
   virtual caf::expected<write_result> write(write_request request) = 0;
   virtual caf::expected<read_result> read(read_request request) = 0;
 
-  /// Return at once; any number of calls may be under way. The futures do not block when destroyed. Of a request to
-  /// another process nobody looks at `cancel`: give it a `request_id`, and `call` the method `cancel`.
+  /// Return at once; any number of calls may be under way. The futures do not block when destroyed. `cancel` as above.
   virtual std::future<caf::expected<write_result>> write_async(write_request request) = 0;
   virtual std::future<caf::expected<read_result>> read_async(read_request request) = 0;
 
   /// Reads an answer of any size, page by page, as `database::open_cursor`; waits for the first page. The client outlives
   /// the cursor. When the leader dies the cursor ends with it: `errc::unavailable` at the next page, since no other
-  /// broker has its snapshot. `request.cancel` is looked at between pages.
+  /// broker has its snapshot. When `request.cancel` is cancelled the page that is waited for ends with `errc::cancelled`, and
+  /// the cursor with it.
   virtual caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) = 0;
 
   virtual caf::expected<audit_page> audit(const audit_query& query) = 0;
@@ -51,7 +51,8 @@ public:
   /// How the store stands, as docs/protocol.md has it.
   virtual caf::expected<nlohmann::json> status() = 0;
 
-  /// Any method of the protocol, for bridges: its result, or the failure. Waits for the answer.
+  /// Any method of the protocol, for bridges: its result, or the failure. Waits for the answer. `params` is an object;
+  /// text in it, and the method, is UTF-8 (other bytes are values: `{"$text":"BASE64"}`), else `errc::invalid_request`.
   virtual caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) = 0;
 
   /// Gives up what is under way, and whatever is asked later: reads, and writes that have not begun, end with
@@ -84,7 +85,7 @@ struct client_options {
 /// A way to the store `root`, in this order: the endpoint given; the socket of the broker that leads; a broker started
 /// for the purpose, which goes away when it is no longer needed; and where none of this can be had, in this process,
 /// under the same lock, with a warning. `errc::busy` when another process leads the store without a socket for longer
-/// than `lock_wait`; else what `load_config` and `broker::open` report. No answer is waited for, so a leader that
+/// than `lock_wait`, and at once when this process does; else what `load_config` and `broker::open` report. No answer is waited for, so a leader that
 /// speaks another version, and stays, is noticed by the calls: they fail with `protocol_mismatch`.
 ///
 /// What nobody waits for any more ends with the client: `errc::cancelled`, of a write that was sent with the outcome

@@ -157,6 +157,14 @@ struct broker_config : database_config {
 /// value and the range when something cannot be used, an unknown key included.
 caf::expected<broker_config> load_config(const std::filesystem::path& root);
 
+/// What `load_config` would refuse, for a configuration that a host has made: `errc::invalid_request` names the setting,
+/// the value and the range, or says what else cannot be used (an empty root, a database or a table without a name, a
+/// table given twice). Nothing when a broker can work with it.
+caf::error check(const broker_config& config);
+
+/// The same without `root` and `lock_wait`, for a store that is locked already.
+caf::error check_for_locked(const broker_config& config);
+
 /// What is wrong in the text of a `sluice.toml`, and where: lines and columns count from 1, and column 0 is the whole
 /// line.
 struct config_mistake {

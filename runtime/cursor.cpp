@@ -69,8 +69,9 @@ caf::expected<cursors_actor> database::cursors() const {
 
 caf::expected<cursors_actor> database::admit(sluice::open_cursor& x) const {
   auto& request = x.request;
-  request.db = slot_->name();
   request.received = core_->time.now();
+  if (auto why = settle_name(request.db))
+    return refuse(request, request_type::cursor_open, std::move(*why));
   auto& limits = request.limits;
   limits.max_rows = bounded(limits.max_rows, max_cursor_page_rows);
   limits.max_bytes = bounded(limits.max_bytes, max_cursor_page_bytes);

@@ -38,10 +38,31 @@ caf::strong_actor_ptr receiver_for(broker_core& core, std::future<caf::expected<
 
 const std::string& database::name() const noexcept { return slot_->name(); }
 
+std::optional<failure> database::settle_name(std::string& db) const {
+  if (db == slot_->name())
+    return std::nullopt;
+  // A link or another spelling names this database, too.
+  if (!db.empty()) {
+    auto canonical = core_->root.resolve(db);
+    if (!canonical)
+      return describe(canonical.error());
+    if (*canonical != slot_->name()) {
+      failure x;
+      x.code = errc::invalid_request;
+      x.message = "db '" + db + "' is another database than '" + slot_->name()
+                  + "', whose handle was asked; leave db empty, or ask the handle of that database";
+      return x;
+    }
+  }
+  db = slot_->name();
+  return std::nullopt;
+}
+
 caf::expected<writer_actor> database::admit(write_request& request) const {
   system_access::use in{*core_->access};
-  request.db = slot_->name();
   request.received = core_->time.now();
+  if (auto why = settle_name(request.db))
+    return refuse(request, request_type::write, std::move(*why));
   if (auto why = check(request))
     return refuse(request, request_type::write, std::move(*why));
   if (!in || core_->in_child())
@@ -59,8 +80,9 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
 }
 
 caf::expected<cache_actor> database::admit(read_request& request) const {
-  request.db = slot_->name();
   request.received = core_->time.now();
+  if (auto why = settle_name(request.db))
+    return refuse(request, request_type::read, std::move(*why));
   request.limits = effective(request.limits, core_->config.of(slot_->name()));
   if (auto why = check(request))
     return refuse(request, request_type::read, std::move(*why));
@@ -78,7 +100,8 @@ template <class Request> caf::error database::refuse(const Request& request, req
   unrecorded_request x;
   x.type = type;
   x.agent = request.agent;
-  x.db = slot_->name();
+  // As it was asked for, if that is what is wrong.
+  x.db = request.db.empty() ? slot_->name() : request.db;
   x.request_id = request.request_id;
   x.correlation_id = request.correlation_id;
   x.peer = request.peer;
@@ -91,6 +114,9 @@ const refusal_actor& database::refusals() const { return core_->refusals; }
 
 std::optional<read_result> database::cached(read_request& request) const {
   if (request.freshness != freshness::cached || !slot_->serving() || core_->in_child())
+    return std::nullopt;
+  // `admit` looks at other names, and refuses those of other databases.
+  if (!request.db.empty() && request.db != slot_->name())
     return std::nullopt;
   request.limits = effective(request.limits, core_->config.of(slot_->name()));
   // A hit is refused what a query would be refused; `admit` says why.

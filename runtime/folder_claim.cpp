@@ -146,12 +146,14 @@ folder_claim::folder_claim(descriptor socket) : socket_(std::move(socket)) {}
 
 folder_claim& folder_claim::operator=(folder_claim&& other) noexcept {
   std::swap(socket_, other.socket_);
+  std::swap(led_, other.led_);
   return *this;
 }
 
 folder_claim::~folder_claim() { let_go(); }
 
 void folder_claim::let_go() noexcept {
+  led_.reset();
   // Closing alone would leave the claim to children that still have copies.
   if (socket_)
     shutdown(socket_.get(), SHUT_RDWR);
@@ -189,6 +191,8 @@ caf::expected<std::optional<folder_claim>> folder_claim::try_acquire(const file_
   }
   return std::optional<folder_claim>{folder_claim{std::move(socket)}};
 }
+
+void folder_claim::begin_to_lead(const file_identity& folder) { led_ = std::make_unique<led_folder>(folder); }
 
 caf::expected<folder_claim> folder_claim::adopt(const file_identity& folder, int fd) {
   if (!is_claim_of(folder, fd))

@@ -3,6 +3,7 @@
 #include "runtime/descriptor.hpp"
 #include "runtime/file_identity.hpp"
 #include "runtime/forks.hpp"
+#include "runtime/led_folder.hpp"
 
 #include <caf/expected.hpp>
 
@@ -30,6 +31,13 @@ public:
   /// `errc::invalid_request` when `fd` is not the claim of `folder`; `fd` stays the caller's then.
   static caf::expected<folder_claim> adopt(const file_identity& folder, int fd);
 
+  /// From now on a broker of this process works in `folder`, which this is the claim of: nobody else of this process
+  /// waits for it, until it is given up or `is_ending`.
+  void begin_to_lead(const file_identity& folder);
+
+  /// The broker is ending, and may be waited for.
+  void is_ending() noexcept { led_.reset(); }
+
   folder_claim(folder_claim&& other) noexcept = default;
   folder_claim& operator=(folder_claim&& other) noexcept;
   /// Lets go. A forked child has no claim.
@@ -42,12 +50,16 @@ public:
   void let_go() noexcept;
 
   /// Leaves the claim to a process that has inherited it: closes ours without letting go.
-  void forget() noexcept { socket_.reset(); }
+  void forget() noexcept {
+    led_.reset();
+    socket_.reset();
+  }
 
 private:
   explicit folder_claim(descriptor socket);
 
   unshared_descriptor socket_;
+  std::unique_ptr<led_folder> led_;
 };
 
 /// A process that holds a claim of a folder, or occupies its name.

@@ -66,12 +66,19 @@ std::string dump(const json& document) { return dump(document, -1); }
 
 std::string dump_pretty(const json& document) { return dump(document, 2); }
 
+caf::error why_not_utf8(const json& document) {
+  auto where = find_invalid(document, {});
+  if (!where)
+    return {};
+  return make_error(errc::invalid_request, fmt::format("{} is not valid UTF-8; give other bytes as a value",
+                                                       where->empty() ? "the request" : *where));
+}
+
 caf::expected<std::string> dump_exactly(const json& document) {
   try {
     return document.dump();
   } catch (const json::type_error&) {
-    auto where = find_invalid(document, {}).value_or("the request");
-    return make_error(errc::invalid_request, fmt::format("{} is not valid UTF-8; give other bytes as a value", where));
+    return why_not_utf8(document);
   }
 }
 

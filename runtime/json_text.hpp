@@ -24,6 +24,9 @@ std::string dump_pretty(const nlohmann::json& document);
 /// would arrive than was meant.
 caf::expected<std::string> dump_exactly(const nlohmann::json& document);
 
+/// What `dump_exactly` would refuse, for a document that is not sent; nothing when all its text is UTF-8.
+caf::error why_not_utf8(const nlohmann::json& document);
+
 /// A text (or a name of a table or column) as a JSON string, or as `{"$text":"BASE64"}` if it is not UTF-8.
 nlohmann::json text_as_json(std::string_view text);
 

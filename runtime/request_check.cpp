@@ -4,8 +4,11 @@
 #include "actors/utf8_text.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice {
@@ -58,6 +61,14 @@ template <class Request> std::optional<failure> check_names(Request& x) {
   if (auto why = check_name("request_id", x.request_id))
     return why;
   return check_name("correlation_id", x.correlation_id);
+}
+
+// What is only compared with names that are there.
+std::optional<failure> check_utf8(std::initializer_list<std::pair<const char*, std::string_view>> fields) {
+  for (const auto& [field, text] : fields)
+    if (!is_utf8(text))
+      return refusal(field, "is not valid UTF-8");
+  return std::nullopt;
 }
 
 std::optional<failure> check_duration(const char* field, std::chrono::milliseconds x) {
@@ -127,6 +138,8 @@ std::optional<failure> check(write_request& request) {
 std::optional<failure> check(read_request& request) {
   if (auto why = check_names(request))
     return why;
+  if (request.freshness > freshness::fresh)
+    return refusal("freshness", "must be \"cached\" or \"fresh\"");
   return check_duration("timeout_ms", request.limits.timeout);
 }
 
@@ -138,6 +151,8 @@ std::optional<failure> check(buffer_put& request) {
     return why;
   if (auto why = check_columns("values", request.values, names))
     return why;
+  if (request.operation > buffer_operation::erase)
+    return refusal("operation", "must be \"upsert\", \"update\" or \"delete\"");
   if (request.operation == buffer_operation::erase && !request.values.empty())
     return refusal("values", "must be empty for a delete");
   if (request.operation == buffer_operation::update && request.values.empty())
@@ -166,5 +181,27 @@ std::optional<failure> check(flush_request& request) {
 }
 
 std::optional<failure> check(rejected_decision& request) { return check_agent(request.agent); }
+
+std::optional<failure> check(const audit_query& query) {
+  return check_utf8({{"agent", query.agent}, {"db", query.db}, {"status", query.status}});
+}
+
+std::optional<failure> check(const log_query& query) {
+  if (query.least > log_level::critical)
+    return refusal("level", "must be one of trace, debug, info, warning, error and critical");
+  return check_utf8({{"source", query.source}, {"agent", query.agent}, {"contains", query.contains}});
+}
+
+std::optional<failure> check_as_json(const parameters& x, const std::string& field) {
+  if (x.named.empty())
+    return std::nullopt;
+  if (!x.positional.empty())
+    return refusal(field, "holds values by position and by name; give them in one way");
+  std::set<std::string_view> names;
+  for (const auto& [name, content] : x.named)
+    if (!names.insert(name).second)
+      return refusal(field, "has the parameter '" + escape_invalid_utf8(name) + "' twice");
+  return std::nullopt;
+}
 
 } // namespace sluice

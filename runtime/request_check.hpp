@@ -1,6 +1,8 @@
 #pragma once
 
+#include "messages/audit.hpp"
 #include "messages/buffer.hpp"
+#include "messages/log.hpp"
 #include "messages/read.hpp"
 #include "messages/write.hpp"
 
@@ -21,5 +23,13 @@ std::optional<failure> check(buffer_put& request);
 std::optional<failure> check(buffer_get& request);
 std::optional<failure> check(flush_request& request);
 std::optional<failure> check(rejected_decision& request);
+
+/// The same for what is asked of the audit and of the log: all text is UTF-8.
+std::optional<failure> check(const audit_query& query);
+std::optional<failure> check(const log_query& query);
+
+/// What no object in JSON can say: values by position and by name at once, or a name given twice. `field` is what holds
+/// them, for the message.
+std::optional<failure> check_as_json(const parameters& x, const std::string& field);
 
 } // namespace sluice

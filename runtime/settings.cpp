@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <optional>
 
@@ -143,7 +144,11 @@ constexpr std::array settings{
 // clang-format on
 
 std::string text_of(bool x) { return x ? "true" : "false"; }
-std::string text_of(synchronous_mode x) { return x == synchronous_mode::full ? "\"full\"" : "\"normal\""; }
+std::string text_of(synchronous_mode x) {
+  return x == synchronous_mode::full     ? "\"full\""
+         : x == synchronous_mode::normal ? "\"normal\""
+                                         : fmt::format("{}", static_cast<int>(x));
+}
 std::string text_of(milliseconds x) { return fmt::format("{}", x.count()); }
 std::string text_of(hours x) { return fmt::format("{}", x.count()); }
 template <class Number> std::string text_of(Number x) { return fmt::format("{}", x); }
@@ -166,6 +171,16 @@ template <class T> std::optional<T> convert(const setting& s, const raw_value& r
       return T(*x);
   }
   return std::nullopt;
+}
+
+bool fits(const setting&, bool) { return true; }
+bool fits(const setting&, synchronous_mode x) { return x <= synchronous_mode::normal; }
+bool fits(const setting& s, double x) { return x >= s.min && x <= s.max; }
+bool fits(const setting& s, uint64_t x) {
+  return x >= static_cast<uint64_t>(s.min) && x <= static_cast<uint64_t>(s.max);
+}
+template <class Rep, class Period> bool fits(const setting& s, std::chrono::duration<Rep, Period> x) {
+  return x.count() >= static_cast<int64_t>(s.min) && x.count() <= static_cast<int64_t>(s.max);
 }
 
 } // namespace
@@ -210,6 +225,18 @@ bool assign(broker_config& to, const setting& s, const raw_value& raw) {
     return x.has_value();
   };
   return std::visit(set, s.member);
+}
+
+bool is_in_range(const setting& s, const broker_config& config) {
+  return std::visit([&](auto member) { return fits(s, config.*member); }, s.member);
+}
+
+std::optional<std::string> spelled_as_setting(const std::string& db) {
+  auto path = std::filesystem::path{db}.lexically_normal();
+  if (db.empty() || db.find('\0') != std::string::npos || path.is_absolute() || !path.has_filename() || path == "."
+      || *path.begin() == "..")
+    return std::nullopt;
+  return path.string();
 }
 
 void copy_setting(broker_config& to, const setting& s, const broker_config& from) {

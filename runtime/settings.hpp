@@ -3,6 +3,7 @@
 #include "runtime/config.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +53,17 @@ std::string text_of(const setting& s, const broker_config& config);
 
 /// Sets it; false, and nothing is set, when the value is of another type or out of range.
 bool assign(broker_config& to, const setting& s, const raw_value& raw);
+
+/// Whether its value in `config`, which a host may have set to anything, is one that it may have.
+bool is_in_range(const setting& s, const broker_config& config);
+
+/// What one table of the write-behind buffer may have, as `[[buffer_table]]` or in `broker_config::buffer_tables`.
+inline constexpr int64_t longest_table_interval_ms = 86'400'000;
+inline constexpr int64_t highest_table_priority = 1'000;
+
+/// The name of a database's file as the broker spells it in its settings (`./a.db` is `a.db`); nothing for what names no
+/// file below the store root. Looks at no file.
+std::optional<std::string> spelled_as_setting(const std::string& db);
 
 /// Gives `to` the value that `from` has of it.
 void copy_setting(broker_config& to, const setting& s, const broker_config& from);

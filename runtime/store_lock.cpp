@@ -93,7 +93,8 @@ caf::expected<descriptor> lock_file(const store_root& root, lock_conflict& confl
     if (!locked)
       return std::move(locked.error());
     if (!*locked) {
-      conflict = {read_note(file.get()), false};
+      conflict.pid = read_note(file.get());
+      conflict.by_claim = false;
       return descriptor{};
     }
     // The last leader removed it as it let go, or someone deleted the folder: then others will lock another file.
@@ -113,10 +114,13 @@ caf::expected<std::optional<folder_claim>> claim(const store_root& root, lock_co
 caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chrono::milliseconds waited) {
   failure x;
   x.code = errc::busy;
+  auto here = "this process (pid " + std::to_string(getpid()) + ")";
   auto other = conflict.pid > 0 ? "process " + std::to_string(conflict.pid) : std::string{"another process"};
-  if (conflict.pid == getpid())
-    x.message = conflict.by_claim ? "this process has databases of this folder open as part of another store"
-                                  : "this process leads this store already";
+  if (conflict.is_here && conflict.by_claim)
+    x.message = here + " has databases of this folder open as part of another store; use the broker of that store, or "
+                       "shut it down first";
+  else if (conflict.is_here || (conflict.pid == getpid() && !conflict.by_claim))
+    x.message = here + " leads this store already; use its broker, or shut it down first";
   else if (conflict.by_claim)
     x.message = other
                 + " works in this folder: as the broker of a store that the folder is a part of (use the root of that "
@@ -137,6 +141,7 @@ caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chro
 caf::expected<std::optional<store_lock>> store_lock::try_acquire(const store_root& root, lock_conflict* to) {
   lock_conflict ignored;
   auto& conflict = to ? *to : ignored;
+  conflict.is_here = is_led_here(root.identity());
   descriptor folder{open(root.path().c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
   if (!folder || identity_of(folder.get()) != root.identity())
     return store_root::not_in_place();
@@ -189,7 +194,7 @@ caf::expected<store_lock> store_lock::acquire(const store_root& root, std::chron
     if (*lock)
       return std::move(**lock);
     auto waited = duration_cast<milliseconds>(steady_clock::now() - start);
-    if (waited >= budget)
+    if (waited >= budget || conflict.is_here)
       return busy_with(conflict, tries, waited);
     std::this_thread::sleep_for(std::min(pauses.pause(tries), budget - waited));
   }

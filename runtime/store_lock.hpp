@@ -19,6 +19,8 @@ struct lock_conflict {
   /// That process has a claim of the folder, but not the lock in `.sluice/`: it leads a store that this folder is a
   /// part of, or led this one when `.sluice/` was deleted.
   bool by_claim = false;
+  /// That process is this one: one of its brokers works in the folder, and ends when the host has it end.
+  bool is_here = false;
 };
 
 /// What clients are told: `errc::busy`, with the process and what to do about it.
@@ -37,8 +39,8 @@ public:
                                                               lock_conflict* conflict = nullptr);
 
   /// Takes the lock, asking again with growing pauses (40 ms or so) until `budget` is over; blocks the calling thread
-  /// for no longer. `errc::busy` when another holds it all that time, with the number of tries and the time spent; else
-  /// as `try_acquire`.
+  /// for no longer. `errc::busy` when another process holds it all that time, with the number of tries and the time spent,
+  /// and at once when a broker of this process has it; else as `try_acquire`.
   static caf::expected<store_lock> acquire(const store_root& root, std::chrono::milliseconds budget);
 
   /// Takes over, in the process that is to lead from now on, the descriptors that it was started with: what `file_fd`
@@ -50,6 +52,13 @@ public:
   store_lock& operator=(store_lock&& other) noexcept;
   /// Lets go, and removes `broker.lock` if it is still the file at its path.
   ~store_lock();
+
+  /// A broker of this process leads `root`, which was locked, from now on: others of this process do not wait for it,
+  /// until `is_ending`.
+  void begin_to_lead(const store_root& root) { claim_.begin_to_lead(root.identity()); }
+
+  /// That broker is ending, and may be waited for.
+  void is_ending() noexcept { claim_.is_ending(); }
 
   /// What a child is to inherit; closed on `exec` as they are, so give it copies (`dup2`).
   int file_fd() const noexcept { return file_.get(); }

@@ -18,8 +18,10 @@
 
 #include <future>
 #include <optional>
+#include <string>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace sluice {
 
@@ -77,6 +79,7 @@ struct front_door::parts {
   size_t connections() const;
   std::chrono::steady_clock::time_point last_active() const;
   void look_around();
+  void close(std::function<void()> done);
 
   broker& leader;
   front_door_options options;
@@ -164,6 +167,18 @@ std::chrono::steady_clock::time_point front_door::parts::last_active() const {
   return web ? std::max(socket->last_active(), web->last_active()) : socket->last_active();
 }
 
+// Takes no more clients; `done` is called when those that are there have gone.
+void front_door::parts::close(std::function<void()> done) {
+  stop_was_wanted = true;
+  methods.set_draining();
+  idle.cancel();
+  watch.reset();
+  unpublish(leader.root(), info);
+  if (web)
+    web->stop();
+  socket->drain(std::move(done));
+}
+
 void front_door::parts::look_around() {
   if (stop_was_wanted)
     return;
@@ -176,38 +191,78 @@ void front_door::parts::look_around() {
 }
 
 caf::expected<std::unique_ptr<front_door>> front_door::open(broker& leader, front_door_options options) {
-  auto x = std::make_unique<parts>(leader, std::move(options));
-  if (auto good = x->listen(); !good)
-    return std::move(good.error());
-  x->thread = std::thread{[loop = &x->loop] { loop->run(); }};
-  return std::unique_ptr<front_door>{new front_door{std::move(x)}};
+  std::unique_ptr<front_door> x{new front_door{leader.door()}};
+  if (auto why = x->start(leader, std::move(options)))
+    return why;
+  return x;
 }
 
-front_door::front_door(std::unique_ptr<parts> x) : parts_(std::move(x)) {}
+front_door::front_door(std::shared_ptr<door_keeper> keeper) : keeper_(std::move(keeper)) {}
 
-front_door::~front_door() { stop(); }
+front_door::~front_door() {
+  stop();
+  keeper_->await_close();
+}
+
+caf::error front_door::start(broker& leader, front_door_options options) {
+  std::lock_guard guard{mutex_};
+  // The end of the broker waits here until the door is open, and then closes it.
+  if (auto why = keeper_->enter([this] { stop(); }))
+    return why;
+  is_entered_ = true;
+  caf::error why;
+  try {
+    why = serve(leader, std::move(options));
+  } catch (const std::exception& lacking) {
+    // Threads, memory or descriptors.
+    why = make_error(errc::unavailable, std::string{"the front door cannot be opened: "} + lacking.what());
+  }
+  if (why)
+    leave();
+  return why;
+}
+
+caf::error front_door::serve(broker& leader, front_door_options options) {
+  parts_ = std::make_unique<parts>(leader, std::move(options));
+  if (auto good = parts_->listen(); !good)
+    return std::move(good.error());
+  http_address_ = parts_->info.http;
+  parts_->thread = std::thread{[this, loop = &parts_->loop] {
+    loop_thread_ = std::this_thread::get_id();
+    loop->run();
+  }};
+  return {};
+}
+
+void front_door::leave() {
+  // Nothing is left that knows the broker.
+  parts_.reset();
+  if (std::exchange(is_entered_, false))
+    keeper_->leave();
+}
 
 void front_door::stop() {
-  if (!parts_->thread.joinable())
+  // In its own thread it cannot wait for itself.
+  if (std::this_thread::get_id() == loop_thread_.load())
+    return parts_->close([] {});
+  std::lock_guard guard{mutex_};
+  if (!parts_)
     return;
+  // A forked child has not the thread that would have to end, and the socket and its clients are its parent's.
+  if (parts_->info.pid != getpid()) {
+    static std::atomic<parts*> of_parent;
+    of_parent = parts_.release();
+    return;
+  }
   parts_->leader.drain();
   std::promise<void> drained;
-  asio::post(parts_->loop, [this, &drained] {
-    parts_->stop_was_wanted = true;
-    parts_->methods.set_draining();
-    parts_->idle.cancel();
-    parts_->watch.reset();
-    unpublish(parts_->leader.root(), parts_->info);
-    if (parts_->web)
-      parts_->web->stop();
-    parts_->socket->drain([&drained] { drained.set_value(); });
-  });
+  asio::post(parts_->loop, [this, &drained] { parts_->close([&drained] { drained.set_value(); }); });
   // Whoever is still there then has had its time.
   drained.get_future().wait_for(drain_limit);
   parts_->loop.stop();
   parts_->thread.join();
+  loop_thread_ = std::thread::id{};
+  leave();
 }
-
-const std::string& front_door::http_address() const noexcept { return parts_->info.http; }
 
 } // namespace sluice

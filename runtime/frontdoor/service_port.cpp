@@ -152,6 +152,7 @@ void service_port::write(const json& params, const call_ptr& call) {
   owner.with_database(name, use::may_make, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
+    x.db = db->name();
     if (!pending::refuse_cancelled(call, x))
       run_write(*db, std::move(x), call);
   });
@@ -181,6 +182,7 @@ void service_port::read(const json& params, const call_ptr& call) {
   owner.with_database(name, use::must_exist, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
     if (!db)
       return call->refuse(x, db.error());
+    x.db = db->name();
     run_read(*db, std::move(x), call);
   });
 }

@@ -27,6 +27,7 @@ void service_port::open_cursor(const json& params, const call_ptr& call) {
                             [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
                               if (!db)
                                 return call->refuse(x, db.error());
+                              x.db = db->name();
                               run_open(*db, std::move(x), call);
                             });
 }

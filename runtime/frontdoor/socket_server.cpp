@@ -1,10 +1,17 @@
 #include "runtime/frontdoor/socket_server.hpp"
 
+#include "runtime/descriptor.hpp"
+
 #include <boost/asio/post.hpp>
 
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <fcntl.h>
+#include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace sluice {
@@ -29,6 +36,32 @@ std::optional<ucred> credentials_of(int socket) {
   if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &x, &size) != 0)
     return std::nullopt;
   return x;
+}
+
+// The process that listens at `path` and lives, if there is one; 0 when it is not known.
+std::optional<pid_t> listener_at(const std::filesystem::path& path) {
+  auto name = path.native();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  descriptor probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (!probe || name.size() >= sizeof address.sun_path)
+    return std::nullopt;
+  std::memcpy(address.sun_path, name.data(), name.size());
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return errno == EAGAIN ? std::optional<pid_t>{0} : std::nullopt;
+  auto peer = credentials_of(probe.get());
+  auto pid = peer ? peer->pid : 0;
+  // A child that was forked without exec may keep the socket of a leader that has ended.
+  if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH)
+    return std::nullopt;
+  return pid;
+}
+
+caf::error listened_to_by(pid_t pid) {
+  auto other = pid == getpid() ? "this process" : pid > 0 ? "process " + std::to_string(pid) : std::string{"a process"};
+  return make_error(errc::busy, other
+                                  + " listens at the socket already, for another broker; stop that one, or use another "
+                                    "path for this store");
 }
 
 failure refusal(errc code, std::string message, uint32_t retry_after_ms = 0) {
@@ -68,6 +101,8 @@ socket_server::~socket_server() {
 caf::expected<void> socket_server::bind() {
   error_code failed;
   acceptor_.close(failed);
+  if (auto other = listener_at(path_))
+    return listened_to_by(*other);
   // Whoever left it there does not lead any more, for we do.
   unlink(path_.c_str());
   // Nobody else may connect even before its mode is set: the folder is 0700.

@@ -23,8 +23,9 @@ public:
   /// Gives the methods to a client.
   using port_opener = std::function<std::unique_ptr<rpc::port>(peer_identity, pusher)>;
 
-  /// Listens at `path`, which nobody else listens at: what is there is removed. The caller leads the store. `config`
-  /// outlives the server. `errc::io_error` or `not_authorized` when there can be no socket.
+  /// Listens at `path`; a socket of a process that has ended is removed. The caller leads the store. `config` outlives the
+  /// server. `errc::io_error` or `not_authorized` when there can be no socket, `busy` when a process listens there: the
+  /// broker of another store, whose root has the same path (was renamed, or is mounted elsewhere), or another server.
   static caf::expected<std::unique_ptr<socket_server>> listen(boost::asio::io_context& loop, std::filesystem::path path,
                                                               const broker_config& config, port_opener open);
 

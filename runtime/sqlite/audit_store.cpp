@@ -24,6 +24,10 @@ namespace {
 // What tells one committed request from another.
 std::string identity(const audit_record& x) { return x.db + '\0' + std::to_string(x.commit_seq) + '\0' + x.request_id; }
 
+int64_t at_most_int64(uint64_t x) {
+  return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
+}
+
 // Table names as text; records that follow each other mostly touch the same tables.
 class tables_cache {
 public:
@@ -249,7 +253,7 @@ caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
     bound.push_back(std::move(x));
   };
   if (query.after_seq > 0)
-    require("seq > ?", std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max()));
+    require("seq > ?", at_most_int64(query.after_seq));
   if (!query.agent.empty())
     require("agent = ?", query.agent);
   if (!query.db.empty())
@@ -258,7 +262,7 @@ caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
     require("status = ?", query.status);
   if (query.since_us != 0)
     require("ts_us >= ?", query.since_us);
-  bound.emplace_back(std::min<uint64_t>(query.limit, std::numeric_limits<int64_t>::max()));
+  bound.emplace_back(at_most_int64(query.limit));
   auto stmt =
     prepared_statement::prepare(file_.db, "SELECT " + audit_columns() + " FROM audit" + where + " ORDER BY seq "
                                             + (query.newest ? "DESC" : "ASC") + " LIMIT ?");

@@ -343,7 +343,9 @@ TEST_CASE("a folder in which a broker of another store works cannot be led, and 
   pid_t holder = 0;
   auto claim = folder_claim::try_acquire(root->identity(), holder);
   REQUIRE((claim && *claim));
-  auto refused = store_lock::acquire(*root, now);
+  (*claim)->begin_to_lead(root->identity());
+  // At once: nobody but this process could end the wait.
+  auto refused = store_lock::acquire(*root, std::chrono::hours{1});
   REQUIRE_FALSE(refused);
   auto why = describe(refused.error());
   CHECK(why.code == errc::busy);

@@ -83,7 +83,7 @@ TEST_CASE("a foreign lock delays a flush and loses nothing", "[system][buffer]")
 }
 
 TEST_CASE("a full disk delays a flush and loses nothing", "[system][buffer]") {
-  buffered x{[](broker_config& c) { c.checkpoint_wal_bytes = 1ULL << 40U; }};
+  buffered x{[](broker_config& c) { c.checkpoint_wal_bytes = 1ULL << 36U; }};
   x.put(0, 50);
   struct rlimit before {};
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);

@@ -247,7 +247,7 @@ TEST_CASE("a foreign change of the schema is noticed by both paths", "[system]")
 TEST_CASE("an agent whose share of the queue is full is overloaded at once, and the others are admitted", "[system]") {
   one_database x{[](broker_config& cfg) {
     cfg.queue_max_requests = 8;
-    cfg.retry_attempts = 1'000;
+    cfg.retry_attempts = 100;
   }};
   must(x.db.write("host", make_log));
   lock_holder other{x.file()};
@@ -287,7 +287,7 @@ TEST_CASE("an agent whose share of the queue is full is overloaded at once, and 
 TEST_CASE("bytes in the queue are bounded as requests are", "[system]") {
   one_database x{[](broker_config& cfg) {
     cfg.queue_max_bytes = 400'000;
-    cfg.retry_attempts = 1'000;
+    cfg.retry_attempts = 100;
   }};
   must(x.db.write("host", "CREATE TABLE texts (t TEXT)"));
   lock_holder other{x.file()};

@@ -5,7 +5,28 @@
 
 namespace sluice {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+namespace {
+
+// A token calls nobody, so it is looked at.
+constexpr milliseconds between_looks{10};
+constexpr milliseconds longest_between_asking{1'000};
+// While a leader is looked for, nobody looks at tokens.
+constexpr milliseconds longest_search{100};
+
+// Of the answer nobody wants to know: the call that is cancelled has one of its own.
+class cancel_call final : public async_call {
+public:
+  explicit cancel_call(const std::string& id)
+    : async_call(operation{"cancel", {{"request_id", id}}, {nullptr, longest_between_asking}, true, false}) {}
+
+  void finish(caf::expected<nlohmann::json>) override {}
+  void finish_with(client&) override {}
+};
+
+} // namespace
 
 async_calls::~async_calls() {
   {
@@ -28,7 +49,9 @@ void async_calls::start(std::unique_ptr<async_call> x) {
   lock held{mutex_};
   if (!thread_.joinable())
     thread_ = std::thread{[this] { run(); }};
-  auto sooner = x->op.limit() < next_limit_;
+  auto sooner = x->op.limit() < next_limit_ || (x->cancel.possible() && !any_cancellable());
+  if (x->cancel.possible())
+    x->counted_ = cancellable_;
   next_limit_ = std::min(next_limit_, x->op.limit());
   auto idle = under_way_.empty() && unsent_.empty();
   auto live = unsent_.empty() ? link_.live() : nullptr;
@@ -64,6 +87,8 @@ void async_calls::run() {
   while (!stopped_) {
     if (steady_clock::now() >= next_limit_)
       expire(held);
+    else if (any_cancellable() && steady_clock::now() >= look_at_)
+      look_for_cancelled(held);
     else if (under_way_.empty() && unsent_.empty())
       work_.wait(held);
     else if (!unsent_.empty() && can_send() && steady_clock::now() >= retry_at_)
@@ -112,7 +137,7 @@ void async_calls::expire(lock& held) {
 }
 
 void async_calls::send_unsent(lock& held) {
-  auto limit = next_limit_;
+  auto limit = any_cancellable() ? std::min(next_limit_, steady_clock::now() + longest_search) : next_limit_;
   held.unlock();
   auto place = link_.get(limit);
   held.lock();
@@ -147,18 +172,52 @@ void async_calls::send_unsent(lock& held) {
 
 void async_calls::await_answers(lock& held) {
   auto until = unsent_.empty() ? next_limit_ : std::min(next_limit_, std::max(retry_at_, steady_clock::now()));
+  // While the leader steps down, what is unsent waits for its end.
+  if (!under_way_.empty() && via_->draining())
+    until = next_limit_;
+  if (any_cancellable())
+    until = std::min(until, look_at_);
   if (under_way_.empty()) {
     work_.wait_until(held, until);
     return;
   }
-  // While the leader steps down, what is unsent waits for its end.
-  if (via_->draining())
-    until = next_limit_;
   auto via = via_;
   held.unlock();
   auto settled = via->await_posted(until);
   held.lock();
   take(held, settled);
+}
+
+// The leader may not know the request yet, or may be about to answer it, so it is asked until the call has ended.
+void async_calls::look_for_cancelled(lock& held) {
+  auto now = steady_clock::now();
+  look_at_ = now + between_looks;
+  std::vector<std::string> meant;
+  for (auto& [tried, x] : under_way_)
+    if (x->cancel.cancelled() && now >= x->ask_at_) {
+      meant.push_back(x->request_id);
+      x->ask_at_ = now + x->ask_again_;
+      x->ask_again_ = std::min(2 * x->ask_again_, longest_between_asking);
+    }
+  for (const auto& id : meant)
+    ask_to_cancel(id);
+  std::vector<owned> over;
+  for (auto& x : unsent_)
+    if (x->cancel.cancelled())
+      over.push_back(std::move(x));
+  std::erase(unsent_, nullptr);
+  held.unlock();
+  for (auto& x : over)
+    x->finish(x->op.cancelled(false, "the request was cancelled while no broker answered"));
+  over.clear();
+  held.lock();
+}
+
+// When the connection has ended there is nobody to ask; the call is unsent then.
+void async_calls::ask_to_cancel(const std::string& request_id) {
+  owned x = std::make_unique<cancel_call>(request_id);
+  next_limit_ = std::min(next_limit_, x->op.limit());
+  static_cast<void>(post(x));
 }
 
 void async_calls::take(lock& held, const std::vector<channel::call*>& settled) {

@@ -1,12 +1,15 @@
 #pragma once
 
+#include "messages/cancel_token.hpp"
 #include "runtime/client.hpp"
 #include "runtime/frontdoor/client/leader_link.hpp"
 #include "runtime/frontdoor/client/operation.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -27,6 +30,17 @@ public:
 
   operation op;
   channel::call tried;
+  /// Whether the caller gives the call up; the leader is then asked to cancel the request `request_id`.
+  cancel_token cancel;
+  std::string request_id;
+
+private:
+  friend class async_calls;
+  // Counted among those that can be cancelled.
+  std::shared_ptr<void> counted_;
+  // When the leader is asked to cancel it, or asked again, and how long to wait after that.
+  channel::time_point ask_at_{};
+  std::chrono::milliseconds ask_again_{20};
 };
 
 /// The calls of one client that nobody waits for: sent by those that make them, and seen to their end by a thread that
@@ -52,6 +66,9 @@ private:
   void expire(lock& held);
   void send_unsent(lock& held);
   void await_answers(lock& held);
+  bool any_cancellable() const noexcept { return cancellable_.use_count() > 1; }
+  void look_for_cancelled(lock& held);
+  void ask_to_cancel(const std::string& request_id);
   void take(lock& held, const std::vector<channel::call*>& settled);
   bool post(owned& x);
 
@@ -66,6 +83,9 @@ private:
   time_point retry_at_{};
   // No call ends before; looked up again when it is reached.
   time_point next_limit_ = time_point::max();
+  // Its copies are counted: each call that can be cancelled has one.
+  std::shared_ptr<void> cancellable_ = std::make_shared<char>();
+  time_point look_at_{};
   std::thread thread_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "runtime/frontdoor/client/greeting.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/json_text.hpp"
 #include "runtime/silent_process.hpp"
 
 #include <fmt/format.h>
@@ -34,6 +35,14 @@ timespec time_until(steady_clock::time_point limit) {
   auto left = std::max(std::chrono::nanoseconds{0}, limit - steady_clock::now());
   auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
   return {static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
+}
+
+// A method as JSON; those of the protocol have nothing that has to be escaped.
+std::string quoted(std::string_view method) {
+  auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '.' || c == '_'; };
+  if (std::all_of(method.begin(), method.end(), is_plain))
+    return fmt::format("\"{}\"", method);
+  return dump(nlohmann::json(method));
 }
 
 // The id as a leader of ours writes it, without a look at the rest: the answer is read by whoever asked.
@@ -146,9 +155,9 @@ void channel::append(call& x, std::string_view method, std::string_view params, 
   x.owner = &owner;
   auto before = out_.size();
   fmt::format_to(std::back_inserter(out_),
-                 R"({{"jsonrpc":"2.0","id":{},"method":"{}","params":{}}})"
+                 R"({{"jsonrpc":"2.0","id":{},"method":{},"params":{}}})"
                  "\n",
-                 x.id, method, params);
+                 x.id, quoted(method), params);
   appended_ += out_.size() - before;
   x.end = appended_;
   if (pending_.empty()) {

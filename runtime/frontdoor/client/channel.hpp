@@ -78,7 +78,8 @@ public:
   channel& operator=(const channel&) = delete;
   ~channel();
 
-  /// Asks and waits until `limit`, or until the leader is silent if the policy says so. `params` is JSON on one line.
+  /// Asks and waits until `limit`, or until the leader is silent if the policy says so. `method` is any text in UTF-8,
+  /// `params` is JSON on one line.
   void ask(call& x, std::string_view method, std::string_view params, time_point limit);
 
   /// Asks without waiting; `await_posted` tells when it is settled. False when the connection has ended; then it is as

@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <random>
+#include <string>
 #include <thread>
+#include <unistd.h>
 
 namespace sluice {
 
@@ -49,6 +51,9 @@ public:
     if (!lock)
       return std::move(lock.error());
     started_ = false;
+    // A front door that is there answers in a moment; without one nobody of this process can be waited for.
+    if (!*lock && conflict_.is_here && !published_info(*how_.root))
+      return led_here();
     if (!*lock)
       return std::optional<route>{};
     if (!how_.start)
@@ -73,7 +78,8 @@ public:
     x.attempts = tries;
     x.waited_ms = static_cast<uint32_t>(waited.count());
     x.code = how_.endpoint.empty() ? errc::busy : errc::unavailable;
-    x.message = how_.endpoint.empty() ? "another process leads this store, and does not serve others"
+    auto pid = conflict_.pid > 0 ? " (pid " + std::to_string(conflict_.pid) + ", by its own account)" : std::string{};
+    x.message = how_.endpoint.empty() ? "another process leads this store" + pid + ", and does not serve others"
                                       : "no broker answers at the endpoint";
     return make_error(std::move(x));
   }
@@ -99,6 +105,17 @@ private:
         return std::move(is_right.error());
     }
     return std::optional<route>{route{std::move(**connection), {}, {}}};
+  }
+
+  caf::error led_here() const {
+    if (conflict_.by_claim)
+      return busy_with(conflict_, 1, milliseconds{0});
+    failure x;
+    x.code = errc::busy;
+    x.message = "this process (pid " + std::to_string(getpid())
+                + ") leads this store itself, and has no front door for clients; use its broker, or open a front door";
+    x.attempts = 1;
+    return make_error(std::move(x));
   }
 
   caf::expected<std::optional<route>> judge(broker_start start, std::optional<store_lock> lock) {

@@ -39,7 +39,8 @@ struct route {
 
 /// Connects to the leader, or starts one and connects. Asks again, with pauses of 2 to 40 ms, while another process
 /// holds the lock and has no socket yet (or not any more), until `limit` or until `*stopped`: then `errc::busy`, or
-/// `unavailable` where only an endpoint was asked. A broker of another store is taken for none; at an endpoint it is
+/// `unavailable` where only an endpoint was asked. `busy` at once when a broker of this process leads without a front
+/// door. A broker of another store is taken for none; at an endpoint it is
 /// `errc::wrong_store`, as it is when the root is not in its place any more.
 caf::expected<route> find_leader(const election& how, std::chrono::steady_clock::time_point limit,
                                  const std::atomic<bool>* stopped = nullptr);

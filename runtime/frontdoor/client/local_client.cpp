@@ -1,10 +1,13 @@
 #include "runtime/frontdoor/client/local_client.hpp"
 
 #include "actors/names.hpp"
+#include "actors/utf8_text.hpp"
 #include "runtime/frontdoor/opened_databases.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/frontdoor/rpc/failures.hpp"
 #include "runtime/frontdoor/rpc/request_names.hpp"
 #include "runtime/json.hpp"
+#include "runtime/json_text.hpp"
 #include "runtime/store_status.hpp"
 
 #include <nlohmann/json.hpp>
@@ -17,6 +20,11 @@
 namespace sluice {
 
 namespace {
+
+// What could not be sent to a broker is refused here, too, so that it makes no difference who leads.
+caf::error why_not_sendable(std::string_view method, const nlohmann::json& params) {
+  return is_utf8(method) ? why_not_utf8(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
+}
 
 class local_client final : public client {
 public:
@@ -68,6 +76,8 @@ public:
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
     asked_call x{method, params};
+    if (auto why = why_not_sendable(method, params))
+      return refuse(x, std::move(why));
     if (method == "write")
       return answer(x, rpc::write_from_json(params), [&](auto& request) { return write(std::move(request)); });
     if (method == "read")
@@ -91,6 +101,8 @@ public:
       return note_refused(x, rpc::refused_from_json(params));
     if (method == "flush" || method.starts_with("buffer."))
       return buffer(x);
+    if (request_type_of(method) == request_type::other)
+      return refuse(x, make_error(errc::invalid_request, rpc::unknown_method(method).message));
     return refuse(x, make_error(errc::route_required, std::string{method} + " needs a broker, and none is running"));
   }
 
@@ -98,8 +110,7 @@ public:
 
 private:
   template <class Request> void end_when_closed(Request& x) const {
-    if (!x.cancel.possible())
-      x.cancel = closed_;
+    x.cancel = x.cancel.possible() ? closed_.derive(x.cancel) : closed_;
   }
 
   struct asked_call {
@@ -108,7 +119,7 @@ private:
   };
 
   // Refuses what no database and no buffer gets to see, and so would not be on record.
-  template <class Request> caf::expected<database> open(request_type type, const Request& request) {
+  template <class Request> caf::expected<database> open(request_type type, Request& request) {
     {
       std::shared_lock held{mutex_};
       if (const auto* known = databases_.find(request.db))
@@ -119,6 +130,7 @@ private:
               : type == request_type::write ? broker_.open_database(*canonical)
                                             : broker_.find_database(*canonical);
     if (db) {
+      request.db = db->name();
       std::unique_lock held{mutex_};
       databases_.keep(*db);
       return db;
@@ -160,7 +172,7 @@ private:
       return answer(x, rpc::rejected_query_from_json(params), [&](auto& query) { return to.rejected(query); });
     auto requeues = x.method == "buffer.requeue";
     if (!requeues && x.method != "buffer.discard")
-      return refuse(x, make_error(errc::invalid_request, "there is no method " + std::string{x.method}));
+      return refuse(x, make_error(errc::invalid_request, rpc::unknown_method(x.method).message));
     auto ids = rpc::rejected_ids_from_json(params);
     if (!ids)
       return refuse(x, std::move(ids.error()));

@@ -117,6 +117,9 @@ caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, c
 } // namespace
 
 caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_options options) {
+  if (root.empty())
+    return make_error(errc::invalid_request, "root is empty; it must name the folder of the store (\".\" is the working "
+                                             "directory)");
   if (lies_in_broker_folder(root))
     return make_error(errc::invalid_request, "the folder lies in .sluice/, which belongs to the broker");
   auto config = load_config(root);

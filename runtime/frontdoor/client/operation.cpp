@@ -1,5 +1,6 @@
 #include "runtime/frontdoor/client/operation.hpp"
 
+#include "actors/utf8_text.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 #include "runtime/json.hpp"
 
@@ -38,7 +39,9 @@ operation::operation(std::string method, nlohmann::json params, time_limit time,
   if (time_.field && time_.given)
     params_[time_.field] = time_.length.count();
   auto text = dump_exactly(params_);
-  if (text)
+  if (!is_utf8(method_))
+    refusal_ = make_error(errc::invalid_request, "method is not valid UTF-8");
+  else if (text)
     text_ = std::move(*text);
   else
     refusal_ = std::move(text.error());
@@ -53,7 +56,8 @@ std::string operation::params() {
   auto time = left();
   auto is_late = time_.field && (time_.given ? time != time_.length : tries_ > 0);
   if (tries_++ > 0 || is_late) {
-    if (time_.field)
+    // Whatever else a caller has given is refused by the leader.
+    if (time_.field && params_.is_object())
       params_[time_.field] = time.count();
     text_ = dump(params_);
   }
@@ -139,10 +143,10 @@ std::optional<caf::error> operation::judge_blocked(const failure& why) {
   return make_error(why);
 }
 
-caf::error operation::cancelled(bool sent) const {
+caf::error operation::cancelled(bool sent, std::string why) const {
   failure x;
   x.code = errc::cancelled;
-  x.message = "the client was closed before the answer came";
+  x.message = std::move(why);
   if (changes_ && (sent || maybe_done_))
     x.outcome = outcome::unknown;
   return make_error(std::move(x));

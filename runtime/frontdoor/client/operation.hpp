@@ -36,7 +36,8 @@ public:
   /// What is left of its time, a millisecond at least.
   std::chrono::milliseconds left() const noexcept;
 
-  /// `errc::invalid_request` if the parameters hold text that is not UTF-8 and no value, so that they cannot be sent.
+  /// `errc::invalid_request` if the method, or text in the parameters that is no value, is not UTF-8, so that it cannot be
+  /// sent.
   const std::optional<caf::error>& refusal() const noexcept { return refusal_; }
 
   /// The parameters to send now. @pre there is no `refusal`
@@ -49,8 +50,8 @@ public:
   /// What it means that no way to a leader was found: the end of the call, or nothing if it is to be tried again.
   std::optional<caf::error> judge_blocked(const failure& why);
 
-  /// What to report when the call is given up by its client; `sent` is whether it was under way.
-  caf::error cancelled(bool sent) const;
+  /// What to report when the call is given up, for the reason `why`; `sent` is whether it was under way.
+  caf::error cancelled(bool sent, std::string why = "the client was closed before the answer came") const;
 
   /// A failure of the last try, made in this process, as one of the whole call.
   caf::error amend(caf::error x) const;

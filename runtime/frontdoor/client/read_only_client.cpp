@@ -1,7 +1,9 @@
 #include "runtime/frontdoor/client/read_only_client.hpp"
 
+#include "actors/utf8_text.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 #include "runtime/json.hpp"
+#include "runtime/json_text.hpp"
 #include "runtime/request_check.hpp"
 #include "runtime/retry.hpp"
 #include "runtime/sqlite/cursor_store.hpp"
@@ -120,6 +122,10 @@ public:
   caf::expected<nlohmann::json> status() override { return nothing_but_reading(); }
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
+    if (!is_utf8(method))
+      return make_error(errc::invalid_request, "method is not valid UTF-8");
+    if (auto why = why_not_utf8(params))
+      return why;
     if (method != "read")
       return nothing_but_reading();
     auto request = rpc::read_from_json(params);
@@ -134,8 +140,7 @@ public:
 private:
   // The name of the database that is meant.
   caf::expected<std::string> admit(read_request& request) {
-    if (!request.cancel.possible())
-      request.cancel = closed_;
+    request.cancel = request.cancel.possible() ? closed_.derive(request.cancel) : closed_;
     if (auto why = check(request))
       return make_error(std::move(*why));
     if (request.min_seq > 0)

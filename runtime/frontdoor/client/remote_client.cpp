@@ -2,6 +2,7 @@
 
 #include "runtime/frontdoor/client/async_calls.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
+#include "runtime/request_check.hpp"
 
 #include <fmt/format.h>
 
@@ -93,7 +94,10 @@ template <class Result, class Request> caf::expected<Result> ask_here(client& le
 
 template <class Request, class Result> class typed_call final : public async_call {
 public:
-  typed_call(operation how, Request request) : async_call(std::move(how)), request_(std::move(request)) {}
+  typed_call(operation how, Request request) : async_call(std::move(how)), request_(std::move(request)) {
+    cancel = request_.cancel;
+    request_id = request_.request_id;
+  }
 
   std::future<caf::expected<Result>> future() { return answer_.get_future(); }
 
@@ -105,6 +109,34 @@ private:
   Request request_;
   std::promise<caf::expected<Result>> answer_;
 };
+
+// A call of any method, whose answer is null where this process leads by now.
+class cancellable_call final : public async_call {
+public:
+  cancellable_call(operation how, cancel_token given_up, std::string id) : async_call(std::move(how)) {
+    cancel = std::move(given_up);
+    request_id = std::move(id);
+  }
+
+  std::future<caf::expected<json>> future() { return answer_.get_future(); }
+
+  void finish(caf::expected<json> answer) override { answer_.set_value(std::move(answer)); }
+  void finish_with(client&) override { answer_.set_value(json{}); }
+
+private:
+  std::promise<caf::expected<json>> answer_;
+};
+
+// What the leader would not get as it was given.
+std::optional<failure> check_parameters(const write_request& x) {
+  for (size_t i = 0; i < x.statements.size(); ++i)
+    if (!x.statements[i].params.named.empty())
+      if (auto why = check_as_json(x.statements[i].params, fmt::format("statements[{}].params", i)))
+        return why;
+  return std::nullopt;
+}
+
+std::optional<failure> check_parameters(const read_request& x) { return check_as_json(x.query.params, "params"); }
 
 caf::error cursor_lost() {
   return make_error(errc::unavailable, "the connection to the broker that had this cursor was lost, and the cursor with "
@@ -154,7 +186,9 @@ public:
 
   caf::expected<write_result> write(write_request request) override {
     if (request.cancel.possible())
-      return end_when_cancelled(std::move(request), &remote_client::write_async);
+      return write_async(std::move(request)).get();
+    if (auto why = check_parameters(request))
+      return make_error(std::move(*why));
     add_key(request);
     auto op = operation_of(request);
     return ask_for<write_result>(op,
@@ -163,7 +197,9 @@ public:
 
   caf::expected<read_result> read(read_request request) override {
     if (request.cancel.possible())
-      return end_when_cancelled(std::move(request), &remote_client::read_async);
+      return read_async(std::move(request)).get();
+    if (auto why = check_parameters(request))
+      return make_error(std::move(*why));
     auto op = operation_of(request);
     return ask_for<read_result>(op, [&](client& here) { return ask_here<read_result>(here, op, std::move(request)); });
   }
@@ -182,17 +218,22 @@ public:
   }
 
   caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) override {
+    if (auto why = check_parameters(request))
+      return make_error(std::move(*why));
+    name_cancellable(request);
     auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
     operation op{"cursor.open", rpc::params_of_open_cursor(request), time, false, true};
-    auto x = run(op);
+    auto x = run(op, request.cancel, request.request_id);
     if (x.here)
       return x.here->open_cursor(std::move(request));
     auto first = decoded<cursor_page>(std::move(x.answer));
     if (!first)
       return std::move(first.error());
-    auto ask = [this, length = time.length](const char* method, uint64_t id) {
-      operation again{method, {{"cursor", id}}, {nullptr, length}, false, false};
-      auto y = run(again);
+    auto ask = [this, length = time.length, cancel = request.cancel,
+                name = request.request_id](const char* method, uint64_t id) {
+      // A cursor that was cancelled is closed all the same.
+      auto ends = std::string_view{method} == "cursor.close";
+      auto y = run({method, {{"cursor", id}}, {nullptr, length}, false, false}, ends ? cancel_token{} : cancel, name);
       return y.here ? caf::expected<json>{cursor_lost()} : std::move(y.answer);
     };
     return std::unique_ptr<cursor>{std::make_unique<remote_cursor>(ask, std::move(*first), request.cancel)};
@@ -247,20 +288,10 @@ private:
     std::shared_ptr<client> here;
   };
 
-  // A token calls nobody, so the thread that waits looks at it. The leader knows the request by its id.
-  template <class Result, class Request>
-  caf::expected<Result>
-  end_when_cancelled(Request request, std::future<caf::expected<Result>> (remote_client::*start_request)(Request)) {
-    constexpr milliseconds between_looks{10};
-    if (request.request_id.empty())
-      request.request_id = keys_.next();
-    auto id = request.request_id;
-    auto token = request.cancel;
-    auto answer = (this->*start_request)(std::move(request));
-    while (answer.wait_for(between_looks) != std::future_status::ready)
-      if (token.cancelled())
-        static_cast<void>(call("cancel", {{"request_id", id}}));
-    return answer.get();
+  // The leader knows what is to be cancelled by its id.
+  template <class Request> void name_cancellable(Request& x) {
+    if (x.cancel.possible() && x.request_id.empty())
+      x.request_id = keys_.next();
   }
 
   void add_key(write_request& x) {
@@ -288,14 +319,37 @@ private:
   }
 
   template <class Result, class Request> std::future<caf::expected<Result>> start(Request request) {
+    name_cancellable(request);
+    auto wrong = check_parameters(request);
     auto op = operation_of(request);
     auto x = std::make_unique<typed_call<Request, Result>>(std::move(op), std::move(request));
     auto result = x->future();
-    if (x->op.refusal())
+    if (wrong)
+      x->finish(make_error(std::move(*wrong)));
+    else if (x->op.refusal())
       x->finish(*x->op.refusal());
+    else if (x->cancel.cancelled())
+      x->finish(x->op.cancelled(false, "the request was cancelled before it was sent"));
     else
       calls_.start(std::move(x));
     return result;
+  }
+
+  // Of a call that can be cancelled, the thread that sees to calls without waiters looks at the token.
+  end run(operation op, const cancel_token& cancel, const std::string& id) {
+    if (!cancel.possible() || op.refusal())
+      return run(op);
+    if (cancel.cancelled())
+      return {op.cancelled(false, "the request was cancelled before it was sent"), nullptr};
+    auto x = std::make_unique<cancellable_call>(std::move(op), cancel, id);
+    auto answer = x->future();
+    if (auto here = link_.here())
+      return {caf::error{}, std::move(here)};
+    calls_.start(std::move(x));
+    auto result = answer.get();
+    if (result && result->is_null())
+      return {caf::error{}, link_.here()};
+    return {std::move(result), nullptr};
   }
 
   end run(operation& op) {

@@ -1,5 +1,7 @@
 #include "tests/runtime/frontdoor/socket_rig.hpp"
 
+#include "runtime/descriptor.hpp"
+
 #include <sys/stat.h>
 
 namespace sluice::test::socket_server_test {
@@ -296,6 +298,30 @@ TEST_CASE("what a server sends of its own accord waits for nobody", "[socket]") 
   for (size_t i = 0; i < pushed; ++i)
     REQUIRE(client.line().size() == 100'000);
   CHECK(client.line() == "the end");
+}
+
+TEST_CASE("a socket at which somebody listens is not taken away, and one that was left behind is", "[socket]") {
+  socket_rig x;
+  broker_config config;
+  boost::asio::io_context loop{1};
+  auto open = [](peer_identity, socket_server::pusher) -> std::unique_ptr<rpc::port> { return nullptr; };
+  auto second = socket_server::listen(loop, x.path(), config, open);
+  REQUIRE_FALSE(second);
+  CHECK(code_of(second.error()) == errc::busy);
+  raw_line_client client{x.path()};
+  client.send(request_line(1, "echo", {"still here"}));
+  CHECK(client.answer().at("result") == nlohmann::json{"still here"});
+  // As a leader that was killed leaves it.
+  auto left = x.folder / "left.sock";
+  {
+    descriptor dead{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    std::strncpy(at.sun_path, left.c_str(), sizeof at.sun_path - 1);
+    REQUIRE(bind(dead.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+    REQUIRE(listen(dead.get(), 1) == 0);
+  }
+  CHECK(socket_server::listen(loop, left, config, open));
 }
 
 } // namespace sluice::test::socket_server_test

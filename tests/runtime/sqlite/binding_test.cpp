@@ -56,11 +56,13 @@ TEST_CASE("text that is not UTF-8 is bound as text, byte for byte, and finds wha
                                        "\xef\xbf\xbe"};
   for (const auto& text : texts)
     rig.write("INSERT INTO t(a) VALUES (?)", {text});
-  for (size_t i = 0; i < texts.size(); ++i) {
-    CHECK(rig.read_one("SELECT a FROM t WHERE id = ?", {i + 1}) == value{texts[i]});
-    CHECK(rig.read_one("SELECT typeof(a) FROM t WHERE id = ?", {i + 1}) == value{"text"});
-    CHECK(rig.read_one("SELECT id FROM t WHERE a = :a", named({{"a", texts[i]}})) == value{i + 1});
-    CHECK(rig.read_one("SELECT CAST(a AS BLOB) FROM t WHERE id = ?", {i + 1}) == value{blob{texts[i]}});
+  int64_t id = 0;
+  for (const auto& text : texts) {
+    ++id;
+    CHECK(rig.read_one("SELECT a FROM t WHERE id = ?", {id}) == value{text});
+    CHECK(rig.read_one("SELECT typeof(a) FROM t WHERE id = ?", {id}) == value{"text"});
+    CHECK(rig.read_one("SELECT id FROM t WHERE a = :a", named({{"a", text}})) == value{id});
+    CHECK(rig.read_one("SELECT CAST(a AS BLOB) FROM t WHERE id = ?", {id}) == value{blob{text}});
   }
 }
 

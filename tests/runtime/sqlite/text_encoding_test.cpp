@@ -47,7 +47,7 @@ TEST_CASE("text comes back from a UTF-16 database as it went in, or is refused")
       CHECK(failure_of(rig.try_read("SELECT ?", {text})).code == errc::invalid_request);
     }
     CHECK(rig.refuse("INSERT INTO t(a) VALUES ('\xef\xbf\xbe')").code == errc::invalid_request);
-    CHECK(rig.read_one("SELECT count(*) FROM t") == value{kept.size()});
+    CHECK(rig.read_one("SELECT count(*) FROM t") == value{static_cast<int64_t>(kept.size())});
   }
 }
 

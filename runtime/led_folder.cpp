@@ -1,0 +1,42 @@
+#include "runtime/led_folder.hpp"
+
+#include <mutex>
+#include <set>
+#include <sys/types.h>
+#include <unistd.h>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+struct registry {
+  std::mutex mutex;
+  std::multiset<std::pair<pid_t, file_identity>> folders;
+};
+
+// Never destroyed: a broker may be static, and end after whatever was made later.
+registry& all() {
+  static auto& x = *new registry;
+  return x;
+}
+
+} // namespace
+
+led_folder::led_folder(const file_identity& folder) : folder_(folder) {
+  std::lock_guard guard{all().mutex};
+  all().folders.emplace(getpid(), folder_);
+}
+
+led_folder::~led_folder() {
+  std::lock_guard guard{all().mutex};
+  if (auto found = all().folders.find({getpid(), folder_}); found != all().folders.end())
+    all().folders.erase(found);
+}
+
+bool is_led_here(const file_identity& folder) {
+  std::lock_guard guard{all().mutex};
+  return all().folders.contains({getpid(), folder});
+}
+
+} // namespace sluice

@@ -1,0 +1,243 @@
+// What a host may do to its broker, and to itself, without being told by the compiler: a second front door, a broker that
+// was shut down under one, the same folder twice, a request for another database, settings that make no sense.
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/endpoint.hpp"
+#include "runtime/frontdoor/front_door.hpp"
+#include "runtime/store_lock.hpp"
+#include "tests/runtime/frontdoor/socket_rig.hpp"
+#include "tests/system/rig.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace sluice::test::guest_test {
+
+using namespace std::chrono_literals;
+using Catch::Contains;
+
+namespace {
+
+// Longer than any of this may take, and shorter than what was waited for before: 5 s for a lock, 31 s for an answer.
+constexpr auto patience = 4s;
+
+template <class Call> auto at_once(Call call) {
+  auto start = std::chrono::steady_clock::now();
+  auto result = call();
+  CHECK(std::chrono::steady_clock::now() - start < patience);
+  return result;
+}
+
+caf::expected<std::unique_ptr<client>> connect(const std::filesystem::path& root, bool require_broker = true) {
+  client_options options;
+  options.start_broker = false;
+  options.require_broker = require_broker;
+  return open_client(root, std::move(options));
+}
+
+std::filesystem::path socket_of(const temp_dir& folder) { return folder.path() / ".sluice" / "broker.sock"; }
+
+write_request make_table() {
+  auto x = write_of("guest", {{"CREATE TABLE IF NOT EXISTS t (n INTEGER NOT NULL)", {}}});
+  x.db = "app.db";
+  return x;
+}
+
+broker_config config_of(const std::filesystem::path& root) {
+  broker_config x;
+  x.root = root;
+  return x;
+}
+
+std::string this_process() { return "this process (pid " + std::to_string(getpid()) + ")"; }
+
+} // namespace
+
+TEST_CASE("a second front door is refused, and leaves the first one's socket alone", "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path());
+  auto door = must(front_door::open(host, {}));
+  auto second = front_door::open(host, {});
+  CHECK(refused(second).code == errc::invalid_request);
+  REQUIRE(std::filesystem::is_socket(socket_of(folder)));
+  must(must(connect(folder.path()))->write(make_table()));
+  // Where one was stopped another may follow, though the first has not been destroyed.
+  door->stop();
+  auto third = must(front_door::open(host, {}));
+  door.reset();
+  CHECK(std::filesystem::is_socket(socket_of(folder)));
+  must(must(connect(folder.path()))->write(make_table()));
+}
+
+TEST_CASE("there is no front door to a broker that was shut down", "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path());
+  CHECK_FALSE(host.shutdown());
+  CHECK(refused(front_door::open(host, {})).code == errc::unavailable);
+  CHECK_FALSE(std::filesystem::exists(socket_of(folder)));
+}
+
+TEST_CASE("a broker that is shut down, or destroyed, stops its front door first", "[system]") {
+  temp_dir folder;
+  auto destroyed = GENERATE(true, false);
+  std::optional<broker> host{open_broker(folder.path())};
+  auto door = must(front_door::open(*host, {}));
+  auto guest = must(connect(folder.path()));
+  must(guest->write(make_table()));
+  if (destroyed)
+    host.reset();
+  else
+    CHECK_FALSE(host->shutdown());
+  CHECK_FALSE(std::filesystem::exists(socket_of(folder)));
+  CHECK_FALSE(published_info(must(store_root::open(folder.path()))));
+  // Who comes now learns that there is no broker.
+  CHECK(at_once([&] { return refused(guest->write(make_table())); }).code == errc::route_required);
+  door->stop();
+}
+
+TEST_CASE("guests of a front door go on without it when its broker was shut down", "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path());
+  auto door = must(front_door::open(host, {}));
+  auto guest = must(connect(folder.path(), false));
+  must(guest->write(make_table()));
+  CHECK_FALSE(host.shutdown());
+  must(at_once([&] { return guest->write(make_table()); }));
+}
+
+TEST_CASE("a host may stop its front door from where it is told that it should", "[system]") {
+  temp_dir folder;
+  std::optional<broker> host{open_broker(folder.path())};
+  std::unique_ptr<front_door> door;
+  std::promise<void> stopped;
+  front_door_options options;
+  options.stop_wanted = [&](std::string_view) {
+    CHECK_FALSE(host->shutdown());
+    door->stop();
+    stopped.set_value();
+  };
+  door = must(front_door::open(*host, std::move(options)));
+  raw_line_client guest{socket_of(folder)};
+  guest.send(request_line(1, "shutdown", nlohmann::json::object()));
+  CHECK(guest.answer().at("result").at("stopping") == true);
+  REQUIRE(stopped.get_future().wait_for(1min) == std::future_status::ready);
+  CHECK_FALSE(std::filesystem::exists(socket_of(folder)));
+  door.reset();
+}
+
+TEST_CASE("a forked child that ends a front door leaves that of its parent alone", "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path());
+  auto door = must(front_door::open(host, {}));
+  auto guest = must(connect(folder.path()));
+  must(guest->write(make_table()));
+  auto child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(60);
+    door.reset();
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  must(guest->write(make_table()));
+  CHECK(std::filesystem::is_socket(socket_of(folder)));
+}
+
+TEST_CASE("the same folder twice in one process is refused at once, by whatever way", "[system]") {
+  temp_dir folder;
+  temp_dir links;
+  std::filesystem::create_directory_symlink(folder.path(), links / "link");
+  auto host = open_broker(folder.path());
+  for (const auto& root : {folder.path(), links / "link", folder.path() / "." / ".." / folder.path().filename()}) {
+    auto why = at_once([&] { return refused(broker::open(config_of(root))); });
+    CHECK(why.code == errc::busy);
+    CHECK_THAT(why.message, Contains(this_process() + " leads this store already"));
+  }
+  for (auto require_broker : {true, false}) {
+    auto why = at_once([&] { return refused(connect(folder.path(), require_broker)); });
+    CHECK(why.code == errc::busy);
+    CHECK_THAT(why.message, Contains(this_process() + " leads this store itself"));
+  }
+  // Not for longer than it is so.
+  CHECK_FALSE(host.shutdown());
+  open_broker(folder.path());
+}
+
+TEST_CASE("a folder that a broker of this process uses as part of its store is refused at once", "[system]") {
+  temp_dir folder;
+  std::filesystem::create_directory(folder.path() / "sub");
+  auto host = open_broker(folder.path());
+  must(must(host.open_database("sub/app.db")).write("host", "CREATE TABLE t (n)"));
+  auto why = at_once([&] { return refused(broker::open(config_of(folder.path() / "sub"))); });
+  CHECK(why.code == errc::busy);
+  CHECK_THAT(why.message, Contains(this_process() + " has databases of this folder open"));
+  CHECK(at_once([&] { return refused(connect(folder.path() / "sub")); }).message == why.message);
+}
+
+TEST_CASE("a folder that is a store of its own is no part of the one around it", "[system]") {
+  temp_dir folder;
+  std::filesystem::create_directory(folder.path() / "sub");
+  auto inner = open_broker(folder.path() / "sub");
+  auto outer = open_broker(folder.path());
+  CHECK(at_once([&] { return refused(outer.open_database("sub/app.db")); }).code == errc::wrong_store);
+}
+
+TEST_CASE("no broker is opened with settings that no file could have", "[system]") {
+  temp_dir folder;
+  caf::actor_system_config system_config;
+  add_message_types(system_config);
+  caf::actor_system system{system_config};
+  auto config = config_of(folder.path());
+  auto field = GENERATE(as<std::string>{}, "readers", "buffer_batch", "scheduler_threads", "read_timeout_ms", "root");
+  config.readers = field == "readers" ? 0 : config.readers;
+  config.buffer_batch = field == "buffer_batch" ? 0 : config.buffer_batch;
+  config.scheduler_threads = field == "scheduler_threads" ? 100'000 : 0;
+  config.read_timeout = field == "read_timeout_ms" ? -1ms : config.read_timeout;
+  if (field == "root")
+    config.root.clear();
+  for (auto& opened : {broker::open(config), broker::open(system, config)}) {
+    CHECK(refused(opened).code == errc::invalid_request);
+    CHECK_THAT(refused(opened).message, Catch::StartsWith(field));
+  }
+  // Nothing was made of it.
+  CHECK(std::filesystem::is_empty(folder.path()));
+  if (field == "root")
+    return;
+  auto root = must(store_root::open(folder.path()));
+  CHECK(refused(broker::open(config, root, must(store_lock::acquire(root, 0ms)))).code == errc::invalid_request);
+  CHECK(refused(broker::open(system, config, root, must(store_lock::acquire(root, 0ms)))).code == errc::invalid_request);
+}
+
+TEST_CASE("a request for another database than that of its handle is refused", "[system]") {
+  one_database x;
+  must(x.host.open_database("other.db"));
+  must(x.db.write("host", "CREATE TABLE t (n)"));
+  auto write = write_of("host", {{"INSERT INTO t VALUES (1)", {}}});
+  auto read = read_of("host", "SELECT count(*) FROM t");
+  for (const auto* name : {"", "app.db", "./app.db"}) {
+    write.db = read.db = name;
+    must(x.db.write(write));
+    must(x.db.write_async(write).get());
+    must(x.db.read(read));
+    must(x.db.read_async(read).get());
+    must(x.db.open_cursor(read));
+  }
+  for (const auto* name : {"other.db", "missing.db", "../app.db", "app.db\xe9"}) {
+    INFO(name);
+    write.db = read.db = name;
+    CHECK(refused(x.db.write(write)).code == errc::invalid_request);
+    CHECK(refused(x.db.write_async(write).get()).code == errc::invalid_request);
+    CHECK(refused(x.db.read(read)).code == errc::invalid_request);
+    CHECK(refused(x.db.read_async(read).get()).code == errc::invalid_request);
+    CHECK(refused(x.db.open_cursor(read)).code == errc::invalid_request);
+    CHECK_FALSE(x.db.cached(read));
+  }
+  CHECK(x.number("SELECT count(*) FROM t") == 6);
+  // By the name that was asked for.
+  audit_query query;
+  query.db = "other.db";
+  query.status = "invalid_request";
+  await([&] { return must(x.host.audit(query)).records.size() == 5; });
+}
+
+} // namespace sluice::test::guest_test
