@@ -52,14 +52,16 @@ public:
   database_slot& slot(const std::string& name) {
     std::lock_guard guard{mutex_};
     auto& x = slots_[name];
-    if (!x) {
-      x = std::make_unique<database_slot>(name);
-      failure why;
-      why.code = errc::unavailable;
-      why.message = "the database is not open yet";
-      x->close(std::move(why), false);
-    }
+    if (!x)
+      x = closed_slot(name, "the database is not open yet");
     return *x;
+  }
+
+  /// The slot of a database that has been opened; for any other name one that refuses every request.
+  database_slot& opened(const std::string& name) {
+    std::lock_guard guard{mutex_};
+    auto found = slots_.find(name);
+    return found == slots_.end() ? *never_opened_ : *found->second;
   }
 
   /// All slots, by name.
@@ -75,6 +77,15 @@ public:
   std::atomic<uint64_t> restarts{0};
 
 private:
+  static std::unique_ptr<database_slot> closed_slot(const std::string& name, const char* why) {
+    auto x = std::make_unique<database_slot>(name);
+    failure refusal;
+    refusal.code = errc::unavailable;
+    refusal.message = why;
+    x->close(std::move(refusal), false);
+    return x;
+  }
+
   template <class Handle> Handle get(const Handle& x) const {
     std::lock_guard guard{mutex_};
     return x;
@@ -94,6 +105,7 @@ private:
   deadline_watch_actor deadlines_;
   cursors_actor cursors_;
   std::map<std::string, std::unique_ptr<database_slot>> slots_;
+  const std::unique_ptr<database_slot> never_opened_ = closed_slot("", "no database of this name has been opened; open it first");
 };
 
 } // namespace sluice

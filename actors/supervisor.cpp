@@ -57,6 +57,11 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
         self->state.restart_shared();
     },
     [self](caf::spawn_atom, const std::string& db) { self->state.replenish(db); },
+    [self](caf::close_atom, const std::string& db) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.close_database(db, promise);
+      return promise;
+    },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
       self->state.close(promise);
@@ -81,6 +86,10 @@ void supervisor_state::prepare(const std::string& db) {
 }
 
 void supervisor_state::open(const std::string& db, bool must_exist, ok_promise done) {
+  if (auto own = being_closed.find(db); own != being_closed.end() && !closing) {
+    own->second.push_back([this, db, must_exist, done]() mutable { open(db, must_exist, std::move(done)); });
+    return;
+  }
   if (families.count(db) > 0 && !closing) {
     done.deliver(caf::ok_atom_v);
     return;
@@ -183,6 +192,8 @@ void supervisor_state::child_down(const caf::down_msg& x) {
       close_writers();
     return;
   }
+  if (dismissed.erase(x.source) > 0)
+    return;
   if (x.source == parts.actors->cache().address())
     cache_down = true;
   else if (x.source == parts.actors->audit().address())
@@ -306,86 +317,6 @@ void supervisor_state::start_log() {
   parts.actors->set(log);
   // Whoever logged meanwhile has woken its predecessor.
   caf::anon_send(log, caf::flush_atom_v);
-}
-
-// Readers end before the writers' connections, so that those are the last ones and SQLite removes its WAL files.
-void supervisor_state::close(ok_promise done) {
-  awaiting_close.push_back(std::move(done));
-  if (std::exchange(closing, true))
-    return;
-  auto end = parts.time->now() + parts.drain_time;
-  for (auto& [db, own] : families) {
-    auto& slot = parts.actors->slot(db);
-    slot.close(unavailable("the broker is shutting down"), false);
-    if (auto route = slot.last_route())
-      watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
-  }
-  close_buffer();
-}
-
-void supervisor_state::close_buffer() {
-  auto buffer = parts.actors->buffer();
-  if (!buffer)
-    return close_cache();
-  self->request(buffer, caf::infinite, caf::close_atom_v)
-    .then([this](caf::ok_atom) { close_cache(); },
-          [this](caf::error& why) {
-            buffer_closed = std::move(why);
-            close_cache();
-          });
-}
-
-void supervisor_state::close_cache() {
-  // The cache interrupts what the readers run.
-  self->request(parts.actors->cache(), caf::infinite, caf::close_atom_v)
-    .then([this](caf::ok_atom) { end_readers(); }, [this](const caf::error&) { end_readers(); });
-}
-
-void supervisor_state::end_readers() {
-  for (auto& [db, own] : families)
-    for (auto& reader : parts.actors->slot(db).take_readers())
-      self->send_exit(reader, caf::exit_reason::user_shutdown);
-  readers_told_to_end = true;
-  if (living_readers.empty())
-    close_writers();
-}
-
-void supervisor_state::close_writers() {
-  auto open_writers = std::make_shared<size_t>(1);
-  auto one_less = [this, open_writers] {
-    if (--*open_writers == 0)
-      close_audit();
-  };
-  for (auto& [db, own] : families) {
-    if (!own.writer)
-      continue;
-    ++*open_writers;
-    self->request(own.writer, caf::infinite, caf::close_atom_v)
-      .then([one_less](caf::ok_atom) { one_less(); }, [one_less](const caf::error&) { one_less(); });
-  }
-  one_less();
-}
-
-void supervisor_state::close_audit() {
-  self->request(parts.actors->audit(), caf::infinite, caf::close_atom_v)
-    .then([this](caf::ok_atom ok) { close_log(ok); }, [this](const caf::error& why) { close_log(why); });
-}
-
-// The log is the last to go, so that it holds what the others had to say.
-void supervisor_state::close_log(const caf::expected<caf::ok_atom>& audit_closed) {
-  auto log = parts.actors->log();
-  if (!log)
-    return closed(audit_closed);
-  self->request(log, caf::infinite, caf::close_atom_v)
-    .then([this, audit_closed](caf::ok_atom) { closed(audit_closed); },
-          [this, audit_closed](const caf::error&) { closed(audit_closed); });
-}
-
-void supervisor_state::closed(const caf::expected<caf::ok_atom>& audit_closed) {
-  auto result = buffer_closed ? caf::expected<caf::ok_atom>{buffer_closed} : audit_closed;
-  for (auto& done : std::exchange(awaiting_close, {}))
-    result ? done.deliver(*result) : done.deliver(result.error());
-  self->quit();
 }
 
 } // namespace sluice

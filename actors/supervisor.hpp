@@ -74,6 +74,9 @@ struct supervisor_state {
   void start_buffer();
   void start_log();
   void start_deadlines();
+  void close_database(const std::string& db, ok_promise done);
+  void end_family(const std::string& db);
+  void family_ended(const std::string& db);
   void close(ok_promise done);
   void close_buffer();
   void close_cache();
@@ -94,6 +97,10 @@ struct supervisor_state {
   bool deadlines_down = false;
   // Readers that have not ended yet, those of databases in quarantine included.
   std::set<caf::actor_addr> living_readers;
+  // Actors that were told to end: that they have ended is no failure.
+  std::set<caf::actor_addr> dismissed;
+  // What waits for the end of a database.
+  std::map<std::string, std::vector<std::function<void()>>> being_closed;
   bool closing = false;
   bool readers_told_to_end = false;
   // Why rows of the buffer were lost.

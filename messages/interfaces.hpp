@@ -193,6 +193,8 @@ using supervisor_actor = caf::typed_actor<
   caf::reacts_to<caf::tick_atom>,
   // Adds a reader to the named database's pool, up to the configured number; starts what could not be started before.
   caf::reacts_to<caf::spawn_atom, std::string>,
+  // Ends the actors of the named database, when what is under way is finished, and closes its files.
+  caf::replies_to<caf::close_atom, std::string>::with<caf::ok_atom>,
   // Ends everything in order: writers drained, audit written, files closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 

@@ -203,20 +203,21 @@ caf::error moved_away() { return make_error(errc::unavailable, "this broker obje
 
 broker& broker::operator=(broker&& other) noexcept {
   if (this != &other) {
-    end(std::exchange(core_, nullptr));
+    end(core_);
     core_ = std::move(other.core_);
   }
   return *this;
 }
 
-broker::~broker() { end(std::move(core_)); }
+// The front door refers to this broker until it is closed.
+broker::~broker() { end(core_); }
 
-void broker::end(std::shared_ptr<broker_core> core) noexcept {
+void broker::end(const std::shared_ptr<broker_core>& core) noexcept {
   if (!core)
     return;
   // Its threads are the parent's, and so is its end. What handles refer to stays.
   if (core->in_child())
-    static_cast<void>(new std::shared_ptr<broker_core>{std::move(core)});
+    static_cast<void>(new std::shared_ptr<broker_core>{core});
   else
     core->end();
 }
@@ -248,11 +249,19 @@ caf::expected<database> broker::find_database(const std::string& canonical) {
   return opened(canonical);
 }
 
+caf::error broker::close_database(const std::string& name) {
+  auto canonical = resolve(name);
+  if (!canonical)
+    return std::move(canonical.error());
+  auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::close_atom_v, *canonical);
+  return answer ? caf::error{} : std::move(answer.error());
+}
+
 caf::expected<std::string> broker::resolve(const std::string& name) const {
   return core_ ? core_->root.resolve(name) : moved_away();
 }
 
-database broker::opened(const std::string& canonical) const { return database{core_, core_->actors->slot(canonical)}; }
+database broker::opened(const std::string& canonical) const { return database{core_, core_->actors->opened(canonical)}; }
 
 write_buffer broker::buffer() const { return write_buffer{core_}; }
 

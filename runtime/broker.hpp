@@ -37,6 +37,10 @@ class database {
 public:
   const std::string& name() const noexcept;
 
+  /// Whether requests are taken: it has been opened, and neither it nor the broker has been closed.
+  bool is_open() const noexcept;
+  explicit operator bool() const noexcept { return is_open(); }
+
   /// Writes and waits for the COMMIT, for plain threads. Never blocks longer than the request's deadline plus one
   /// second; the outcome is `unknown` only if not even an answer came in that time.
   caf::expected<write_result> write(write_request request) const;
@@ -178,7 +182,18 @@ public:
   /// The same for plain threads. @param canonical what `resolve` answered
   caf::expected<database> find_database(const std::string& canonical);
 
-  /// The front door to a database that has been opened. @param canonical what `resolve` answered
+  /// Closes a database: what is under way has 4 s to finish, then its actors end and its files are closed. Handles of it
+  /// are refused (`unavailable`) until somebody opens it again. Rows that the write-behind buffer has for it are written
+  /// later, and open it. No error when it was not open; errors as `resolve`, and `unavailable` after a shutdown.
+  caf::error close_database(const std::string& name);
+
+  /// For actors, as `open_database`.
+  template <class Self> auto close_database(Self* self, const std::string& canonical) const {
+    return self->request(actors().supervisor(), caf::infinite, caf::close_atom_v, canonical);
+  }
+
+  /// The front door to a database that has been opened; to any other name one that refuses every request.
+  /// @param canonical what `resolve` answered
   database opened(const std::string& canonical) const;
 
   /// The front door to the write-behind buffer.
@@ -268,7 +283,7 @@ public:
 private:
   static caf::expected<broker> lead(caf::actor_system* system, broker_config config);
   static caf::expected<broker> start(caf::actor_system* system, broker_config config, store_root root, store_lock lock);
-  static void end(std::shared_ptr<broker_core> core) noexcept;
+  static void end(const std::shared_ptr<broker_core>& core) noexcept;
 
   std::shared_ptr<broker_core> core_;
 };

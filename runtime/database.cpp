@@ -38,6 +38,8 @@ caf::strong_actor_ptr receiver_for(broker_core& core, std::future<caf::expected<
 
 const std::string& database::name() const noexcept { return slot_->name(); }
 
+bool database::is_open() const noexcept { return slot_->serving(); }
+
 std::optional<failure> database::settle_name(std::string& db) const {
   if (db == slot_->name())
     return std::nullopt;

@@ -12,10 +12,10 @@ namespace sluice {
 /// synchronized.
 class opened_databases {
 public:
-  /// Null if it is not kept.
+  /// Null if it is not kept, or not open any more: its host may have closed it.
   const database* find(const std::string& canonical) const {
     auto at = kept_.find(canonical);
-    return at == kept_.end() ? nullptr : &at->second;
+    return at == kept_.end() || !at->second.is_open() ? nullptr : &at->second;
   }
 
   /// Replaces another one when as many are kept as may be; that costs the next request for it a question.

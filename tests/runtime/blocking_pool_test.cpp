@@ -165,7 +165,7 @@ TEST_CASE("messages are handled once and in the order of their sender, whatever 
   done.wait();
   CHECK(out_of_order == 0);
   // One may look whether writers have become long ones.
-  CHECK(f.pool->threads() <= 5 + blocking_pool::service_threads + 1);
+  CHECK(f.pool->threads() <= 5 + blocking_pool::service_threads + blocking_pool::coordination_threads + 1);
 }
 
 TEST_CASE("two actors that wait for each other meet, even if a thread was just about to look for work", "[pool]") {

@@ -133,6 +133,7 @@ inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer
   return {
     [](caf::open_atom, const std::string&) { return caf::ok_atom_v; },
     [](find_atom, const std::string&) { return caf::ok_atom_v; },
+    [](caf::close_atom, const std::string&) { return caf::ok_atom_v; },
     [](caf::ping_atom) { return caf::pong_atom_v; },
     [](attach_atom, const std::string&) {},
     [](caf::tick_atom) {},
