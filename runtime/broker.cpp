@@ -203,20 +203,21 @@ caf::error moved_away() { return make_error(errc::unavailable, "this broker obje
 
 broker& broker::operator=(broker&& other) noexcept {
   if (this != &other) {
-    end(std::exchange(core_, nullptr));
+    end(core_);
     core_ = std::move(other.core_);
   }
   return *this;
 }
 
-broker::~broker() { end(std::move(core_)); }
+broker::~broker() { end(core_); }
 
-void broker::end(std::shared_ptr<broker_core> core) noexcept {
+// Its front door uses the broker until it is closed.
+void broker::end(const std::shared_ptr<broker_core>& core) noexcept {
   if (!core)
     return;
   // Its threads are the parent's, and so is its end. What handles refer to stays.
   if (core->in_child())
-    static_cast<void>(new std::shared_ptr<broker_core>{std::move(core)});
+    static_cast<void>(new std::shared_ptr<broker_core>{core});
   else
     core->end();
 }

@@ -268,7 +268,7 @@ public:
 private:
   static caf::expected<broker> lead(caf::actor_system* system, broker_config config);
   static caf::expected<broker> start(caf::actor_system* system, broker_config config, store_root root, store_lock lock);
-  static void end(std::shared_ptr<broker_core> core) noexcept;
+  static void end(const std::shared_ptr<broker_core>& core) noexcept;
 
   std::shared_ptr<broker_core> core_;
 };
