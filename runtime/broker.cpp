@@ -209,9 +209,9 @@ broker& broker::operator=(broker&& other) noexcept {
   return *this;
 }
 
-// The front door refers to this broker until it is closed.
 broker::~broker() { end(core_); }
 
+// Its front door uses the broker until it is closed.
 void broker::end(const std::shared_ptr<broker_core>& core) noexcept {
   if (!core)
     return;

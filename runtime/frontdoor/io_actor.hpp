@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/interfaces.hpp"
+#include "runtime/own_system.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <caf/all.hpp>
@@ -55,12 +56,14 @@ private:
   std::vector<caf::mailbox_element_ptr> inbox_;
 };
 
-/// An `io_actor` that owns a share in itself; `disconnect` it before the loop goes.
+/// An `io_actor` that owns a share in itself; `disconnect` it before the loop goes. Leaves nothing of the system in the
+/// thread that makes it.
 class io_actor_handle {
 public:
-  io_actor_handle(caf::actor_system& system, boost::asio::io_context& loop)
-    : owner_(system.spawn<io_actor, caf::hidden>(loop)),
-      self_(static_cast<io_actor*>(caf::actor_cast<caf::abstract_actor*>(owner_))) {}
+  io_actor_handle(caf::actor_system& system, boost::asio::io_context& loop) {
+    run_in_new_thread([&] { owner_ = system.spawn<io_actor, caf::hidden>(loop); });
+    self_ = static_cast<io_actor*>(caf::actor_cast<caf::abstract_actor*>(owner_));
+  }
   io_actor_handle(const io_actor_handle&) = delete;
   io_actor_handle& operator=(const io_actor_handle&) = delete;
   ~io_actor_handle() { self_->disconnect(); }
@@ -71,7 +74,7 @@ public:
 
 private:
   caf::actor owner_;
-  io_actor* self_;
+  io_actor* self_ = nullptr;
 };
 
 } // namespace sluice
