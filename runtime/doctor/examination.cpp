@@ -202,7 +202,7 @@ caf::expected<findings> examine(const fs::path& root, const examination_options&
   if (failed == std::errc::permission_denied)
     return make_error(errc::not_authorized, "the folder may not be entered");
   if (failed || !fs::is_directory(path, failed))
-    return make_error(errc::unknown_database, "there is no such folder");
+    return make_error(errc::unknown_database, "the folder of the store does not exist");
   if (!fs::exists(fs::symlink_status(path / ".sluice", failed)))
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
   auto result = examination{std::move(path), options}.run();
