@@ -94,10 +94,13 @@ private:
   }
 
   finding check_settings() const {
-    if (auto config = load_config(root_); !config)
-      return {severity::problem, "settings", "sluice.toml",
-              describe(config.error()).message + "; no broker starts with that",
-              "correct it; docs/configuration.md has every key with its range"};
+    if (auto config = load_config(root_); !config) {
+      constexpr std::string_view file = "sluice.toml, ";
+      auto why = describe(config.error()).message + "; no broker starts with that";
+      auto in_file = why.starts_with(file);
+      return {severity::problem, "settings", in_file ? "sluice.toml" : "environment",
+              in_file ? why.substr(file.size()) : why, "correct it; docs/configuration.md has every key with its range"};
+    }
     return {severity::ok, "settings", "sluice.toml", "the settings are valid"};
   }
 
