@@ -76,7 +76,8 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 /// One SQL statement and what is bound to it.
 struct statement {
   sql_text sql;
-  parameters params;
+  // With an initializer `{"SELECT 1"}` is a statement, without a warning of -Wextra in hosts.
+  parameters params{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement& x) {

@@ -60,7 +60,7 @@ std::optional<config_mistake> take_table(const toml::node& node, std::vector<buf
       return why;
   for (const auto& [key, text] : {std::pair{"db", &entry.table.db}, std::pair{"table", &entry.table.table}})
     if (text->empty())
-      return invalid(node, fmt::format("this buffer_table lacks {}", key));
+      return invalid(node, fmt::format("this [[buffer_table]] lacks {}", key));
   auto same = [&](const buffer_table_entry& x) {
     return x.table.db == entry.table.db && folded_name(x.table.table) == folded_name(entry.table.table);
   };

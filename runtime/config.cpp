@@ -90,7 +90,7 @@ std::optional<config_mistake> read_database(const toml::node& node, std::vector<
       entry.set.push_back(s);
   }
   if (entry.db.empty())
-    return config_mistake{line, 0, "this database lacks db"};
+    return config_mistake{line, 0, "this [[database]] lacks db, the file that it is for"};
   if (std::any_of(to.begin(), to.end(), [&](const database_entry& x) { return x.db == entry.db; }))
     return config_mistake{line, 0, fmt::format("database {} is there already", entry.db)};
   to.push_back(std::move(entry));

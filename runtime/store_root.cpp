@@ -130,12 +130,12 @@ caf::expected<store_root> store_root::look_up(const fs::path& root) {
   if (failed == std::errc::not_a_directory)
     return make_error(errc::invalid_request, "the store root is not a folder");
   if (failed)
-    return make_error(errc::unknown_database, "the store root does not exist");
+    return make_error(errc::unknown_database, "the folder of the store does not exist; create it first, or name another one");
   if (!fs::is_directory(path, failed))
     return make_error(errc::invalid_request, "the store root is not a folder");
   auto identity = identity_of(path);
   if (!identity)
-    return make_error(errc::unknown_database, "the store root does not exist");
+    return make_error(errc::unknown_database, "the folder of the store does not exist; create it first, or name another one");
   return store_root{std::move(path), *identity};
 }
 

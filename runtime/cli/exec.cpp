@@ -54,6 +54,16 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   return request;
 }
 
+int fail_of_write(const caf::error& error, const exec_options& options) {
+  auto why = describe(error);
+  auto status = fail(why, options.json);
+  if (why.outcome == outcome::unknown)
+    note(options.key.empty() ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
+                               "of your own a repetition is safe"
+                             : "the write may have been applied, or may be yet: repeat it under the same --key");
+  return status;
+}
+
 int run(const exec_options& options) {
   auto place = locate(options.db);
   if (!place)
@@ -66,7 +76,7 @@ int run(const exec_options& options) {
     return fail(store.error(), options.json);
   auto result = (*store)->write(std::move(*request));
   if (!result)
-    return fail(result.error(), options.json);
+    return fail_of_write(result.error(), options);
   return options.json ? finish_json(as_json(*result, wanted_integers(options))) : finish(as_text(*result));
 }
 

@@ -5,10 +5,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <span>
 #include <sstream>
+#include <string>
 #include <string_view>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -20,6 +23,9 @@ struct command_entry {
   const char* description;
   void (*declare)(CLI::App&, action&);
 };
+
+// For the list of commands; `run` turns it into `--help` before anything is parsed.
+void declare_help(CLI::App&, action&) {}
 
 constexpr command_entry commands[]{
   {"exec", "Write: apply SQL statements, all or none", declare_exec},
@@ -36,11 +42,36 @@ constexpr command_entry commands[]{
   {"doctor", "Examine a store: what is wrong with it, and what to do", declare_doctor},
   {"scenario", "Play stories of agents, faults and expectations", declare_scenario},
   {"bench", "Measure this machine: the broker beside SQLite used directly", declare_bench},
+  {"help", "Show the help of a command", declare_help},
   // What `bench` and `scenario` start; without a description they are left out of --help.
   {"bench-worker", "", declare_bench_worker},
   {"scenario-broker", "", declare_scenario_broker},
   {"scenario-foreigner", "", declare_scenario_foreigner},
 };
+
+bool is_command(std::string_view name) {
+  return std::any_of(std::begin(commands), std::end(commands), [&](const auto& x) { return x.name == name; });
+}
+
+// `help COMMAND...` is `COMMAND... --help`.
+std::vector<std::string> arguments(std::span<char*> args) {
+  std::vector<std::string> result(args.begin(), args.end());
+  if (!result.empty() && result.front() == "help") {
+    result.erase(result.begin());
+    result.emplace_back("--help");
+  }
+  return result;
+}
+
+// "sluice audit list", as far as it was understood.
+std::string understood_command(const CLI::App& app) {
+  std::string result = app.get_name();
+  for (const auto* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    result += " " + at->get_name();
+  }
+  return result;
+}
 
 // The command line could not be read as far as its options, so they are looked for here.
 bool wants_json(std::span<char*> args) {
@@ -64,15 +95,20 @@ int run(int argc, char** argv) {
   action chosen;
   for (const auto& x : commands)
     x.declare(*app.add_subcommand(x.name, x.description)->group(*x.description ? "Subcommands" : ""), chosen);
+  const std::span given{argv + 1, argv + std::max(argc, 1)};
+  auto args = arguments(given);
+  if (!args.empty() && !args.front().starts_with('-') && !is_command(args.front()))
+    return usage_error("there is no command '" + args.front() + "'; sluice --help lists them", wants_json(given));
+  // The parser takes them from the end.
+  std::reverse(args.begin(), args.end());
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(args));
   } catch (const CLI::Success& help) {
     std::ostringstream text;
     app.exit(help, text, std::cerr);
     return finish(text.str());
   } catch (const CLI::ParseError& wrong) {
-    return usage_error(std::string{wrong.what()} + "; see sluice --help",
-                       wants_json({argv, static_cast<size_t>(argc)}));
+    return usage_error(fmt::format("{}; see {} --help", wrong.what(), understood_command(app)), wants_json(given));
   }
   return chosen();
 }

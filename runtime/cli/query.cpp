@@ -25,6 +25,7 @@ struct query_options : request_options {
   uint64_t min_seq = 0;
   uint64_t max_rows = 0;
   uint64_t max_bytes = 0;
+  int64_t timeout_ms = 0;
   bool all = false;
   bool csv = false;
 };
@@ -44,6 +45,7 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   request.min_seq = options.min_seq;
   request.limits.max_rows = options.max_rows;
   request.limits.max_bytes = options.max_bytes;
+  request.limits.timeout = std::chrono::milliseconds{options.timeout_ms};
   if (options.all)
     // A pager may be looked at for as long as the cursor lives.
     request.limits.timeout = request.limits.idle = most_time;
@@ -59,6 +61,14 @@ int show(const read_result& x, const query_options& options) {
                     fmt::format("truncated: only the first {} rows are shown; for the rest use --all, raise --max-rows "
                                 "or --max-bytes, or read in parts with LIMIT",
                                 x.rows->size()));
+}
+
+int fail_of_read(const caf::error& error, const query_options& options) {
+  auto why = describe(error);
+  auto status = fail(why, options.json);
+  if (why.code == errc::deadline_exceeded && options.timeout_ms == 0)
+    note("a read has read_timeout_ms (5 s by default), and more with --timeout MS");
+  return status;
 }
 
 // Memory for answers is given back as others take theirs.
@@ -117,7 +127,7 @@ int run(const query_options& options) {
   if (options.all)
     return show_all(**store, std::move(*request), options);
   auto result = (*store)->read(std::move(*request));
-  return result ? show(*result, options) : fail(result.error(), options.json);
+  return result ? show(*result, options) : fail_of_read(result.error(), options);
 }
 
 } // namespace
@@ -139,6 +149,10 @@ void declare_query(CLI::App& command, action& chosen) {
   command.add_option("--max-bytes", options->max_bytes, "At most this many bytes of rows [8388608], likewise")
     ->type_name("N")
     ->check(CLI::Range(uint64_t{1} << 10, most_bytes))
+    ->excludes(all);
+  command.add_option("--timeout", options->timeout_ms, "Milliseconds that the read may take [5000]")
+    ->type_name("MS")
+    ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}))
     ->excludes(all);
   auto* json = command.get_option("--json");
   command.add_flag("--csv", options->csv, "Print CSV (RFC 4180)")->excludes(json);

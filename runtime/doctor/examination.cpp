@@ -94,10 +94,13 @@ private:
   }
 
   finding check_settings() const {
-    if (auto config = load_config(root_); !config)
-      return {severity::problem, "settings", "sluice.toml",
-              describe(config.error()).message + "; no broker starts with that",
-              "correct it; docs/configuration.md has every key with its range"};
+    if (auto config = load_config(root_); !config) {
+      constexpr std::string_view file = "sluice.toml, ";
+      auto why = describe(config.error()).message + "; no broker starts with that";
+      auto in_file = why.starts_with(file);
+      return {severity::problem, "settings", in_file ? "sluice.toml" : "environment",
+              in_file ? why.substr(file.size()) : why, "correct it; docs/configuration.md has every key with its range"};
+    }
     return {severity::ok, "settings", "sluice.toml", "the settings are valid"};
   }
 
@@ -202,7 +205,7 @@ caf::expected<findings> examine(const fs::path& root, const examination_options&
   if (failed == std::errc::permission_denied)
     return make_error(errc::not_authorized, "the folder may not be entered");
   if (failed || !fs::is_directory(path, failed))
-    return make_error(errc::unknown_database, "there is no such folder");
+    return make_error(errc::unknown_database, "the folder of the store does not exist");
   if (!fs::exists(fs::symlink_status(path / ".sluice", failed)))
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
   auto result = examination{std::move(path), options}.run();

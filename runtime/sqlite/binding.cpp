@@ -23,8 +23,9 @@ const char* objection(const cached_statement& to, const value& x) noexcept {
 
 caf::error wrong_count(const cached_statement& x, size_t given) {
   auto wanted = x.parameters.size();
-  auto why =
-    "the statement has " + std::to_string(wanted) + " parameters and " + std::to_string(given) + " values were given";
+  auto counted = [](size_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); };
+  auto why = "the statement has " + counted(wanted, "parameter") + ", and " + counted(given, "value")
+             + (given == 1 ? " was given" : " were given");
   if (given > wanted)
     return invalid(why + "; superfluous from value " + std::to_string(wanted + 1));
   const auto& name = x.parameters[given];

@@ -70,6 +70,16 @@ bool is_32_bit_integer(std::string_view text) noexcept {
   return read.ec == std::errc{} && read.ptr == end;
 }
 
+// Programs that used SQLite directly may have relied on it taking such a name for a text.
+caf::error with_quoting_advice(caf::error error, std::string_view sql) {
+  auto why = describe(error);
+  auto column = missing_column(why.message);
+  if (why.code != errc::sql_error || column.empty() || !mentions_in_double_quotes(sql, column))
+    return error;
+  why.message += "; double quotes are for names, a text is in single quotes";
+  return make_error(std::move(why));
+}
+
 std::string_view view_of(const char* text) { return text ? std::string_view{text} : std::string_view{}; }
 
 } // namespace
@@ -108,7 +118,7 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
       return prepare(sql);
   }
   if (!stmt)
-    return seen.refusal ? std::move(seen.refusal) : std::move(stmt.error());
+    return seen.refusal ? std::move(seen.refusal) : with_quoting_advice(std::move(stmt.error()), sql);
   // ALTER TABLE ... RENAME does not tell the authorizer the new name.
   if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded(sql)))
     return make_error(errc::not_authorized, ledger_names_reason);

@@ -257,7 +257,10 @@ test_bad_settings_are_named() {
   finds settings problem "cahce"
   echo "readers = 0" >sluice.toml
   exits 1 sluice doctor
-  has "$out" "readers"
+  has "$out" "sluice.toml: line 1: readers = 0"
+  rm sluice.toml
+  SLUICE_READERS=0 exits 1 sluice doctor
+  has "$out" "environment: SLUICE_READERS=0"
 }
 
 test_modes_and_owners_are_looked_at() {

@@ -31,6 +31,18 @@ END
   gives "[[20, 20]]" python3 killed.py
 }
 
+test_a_host_builds_the_libraries_alone_and_without_our_warnings_as_errors() {
+  exits 0 cmake -S "$examples/host" -B "$scratch/host" -G Ninja
+  exits 0 ninja -C "$scratch/host" -t targets all
+  has "$out" "libsluice_runtime.a"
+  has_not "$out" "test_messages"
+  has_not "$out" "bench_sluice"
+  has_not "$out" "embed_threads"
+  exits 0 ninja -C "$scratch/host" -t commands host
+  has "$out" "++20"
+  has_not "$out" "-Werror"
+}
+
 test_the_client_in_python_gives_back_every_value_as_it_was() {
   cat >values.py <<END
 import math, sys

@@ -174,6 +174,55 @@ test_the_deadline_is_kept() {
   exits 2 sluice exec app.db "SELECT 1" --deadline soon
 }
 
+test_the_time_of_a_read_is_bounded_and_can_be_chosen() {
+  create
+  local endless="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+  fails_with deadline_exceeded sluice query app.db "$endless" --timeout 50
+  has_not "$err" "--timeout"
+  exits 2 sluice query app.db "SELECT 1" --timeout 0
+  exits 2 sluice query app.db "SELECT 1" --timeout 5 --all
+  gives "stopped" sluice stop
+  export SLUICE_READ_TIMEOUT_MS=50
+  fails_with deadline_exceeded sluice query app.db "$endless"
+  has "$err" "--timeout MS"
+}
+
+test_wrong_usage_is_told_with_the_help_that_has_the_answer() {
+  exits 2 sluice exce app.db "SELECT 1"
+  is "$err" "sluice: invalid_request: there is no command 'exce'; sluice --help lists them"
+  exits 2 sluice exce app.db --json
+  is "$(json '$.error.code')" "invalid_request"
+  exits 2 sluice exec app.db
+  has "$err" "see sluice exec --help"
+  exits 2 sluice audit list --no-such-option
+  has "$err" "see sluice audit list --help"
+  exits 2 sluice
+  has "$err" "see sluice --help"
+  exits 2 sluice ""
+}
+
+test_help_is_a_command_too() {
+  exits 0 sluice help
+  has "$out" "Usage: sluice [OPTIONS] SUBCOMMAND"
+  exits 0 sluice help exec
+  has "$out" "Usage: sluice exec"
+  exits 0 sluice help audit list
+  has "$out" "Usage: sluice audit list"
+  exits 2 sluice help exce
+  has "$err" "there is no command 'exce'"
+}
+
+test_errors_say_what_to_do() {
+  fails_with unknown_database sluice exec nowhere/app.db "SELECT 1"
+  has "$err" "the folder of the store does not exist; create it first"
+  create
+  fails_with sql_error sluice exec app.db 'INSERT INTO t (name) VALUES ("a")'
+  has "$err" "no such column: a; double quotes are for names"
+  gives "stopped" sluice stop
+  exits 3 sluice cancel some-request
+  has "$err" "sluice serve"
+}
+
 test_a_table_is_rebuilt_and_its_children_stay() {
   exits 0 sluice exec app.db "CREATE TABLE parent (id INTEGER PRIMARY KEY, n TEXT);
     CREATE TABLE child (pid INT REFERENCES parent (id) ON DELETE CASCADE);

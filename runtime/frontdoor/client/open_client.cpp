@@ -24,7 +24,7 @@ bool lies_in_broker_folder(const fs::path& root) {
 }
 
 caf::error route_required(const std::string& why) {
-  return make_error(errc::route_required, why.empty() ? "this needs a broker, and none is running"
+  return make_error(errc::route_required, why.empty() ? "this needs a broker, and none is running; `sluice serve` starts one"
                                                       : "this needs a broker, and there is none: " + why);
 }
 

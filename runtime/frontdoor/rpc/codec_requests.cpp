@@ -116,15 +116,38 @@ caf::error take_of_read(const std::string& name, const json& x, read_request& to
   return unknown_member(name);
 }
 
+// A write names its statements, or one statement beside `db`, as a read does.
+caf::error check_form(const json& params) {
+  auto has = [&](const char* name) { return params.contains(name); };
+  if (has("statements")) {
+    if (has("sql"))
+      return invalid("sql", "cannot stand beside statements; put it into the list");
+    if (has("params"))
+      return invalid("params", "cannot stand beside statements; each statement has its own");
+    return caf::none;
+  }
+  return has("sql") ? caf::error{} : invalid("statements", "is missing; for a single statement, sql is enough");
+}
+
 } // namespace
 
 caf::expected<write_request> write_from_json(const json& params) {
   write_request result;
-  auto why = take_members(params, whole_request, {"db", "statements"}, [&](const std::string& name, const json& x) {
+  if (auto why = check_object(params, whole_request, {"db"}))
+    return why;
+  if (auto why = check_form(params))
+    return why;
+  if (params.contains("sql"))
+    result.statements.emplace_back();
+  auto why = take_members(params, whole_request, {}, [&](const std::string& name, const json& x) {
     if (caf::error common; take_common(name, x, result, common))
       return common;
     if (name == "statements")
       return take(x, name, result.statements);
+    if (name == "sql")
+      return take_sql(x, name, result.statements.front().sql);
+    if (name == "params")
+      return take(x, name, result.statements.front().params);
     if (name == "idempotency_key")
       return rpc::take(x, name, result.idempotency_key);
     if (name == "deadline_ms")

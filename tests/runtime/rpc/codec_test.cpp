@@ -125,6 +125,35 @@ TEST_CASE("a write that is malformed is refused with the field named") {
   bad(R"({"db":"a","statements":[{"sql":"x"}],"sql":"x"})", "sql");
 }
 
+TEST_CASE("a write of one statement has a short form, which means the same") {
+  auto brief = rpc::write_from_json(parsed(
+    R"json({"db":"a","sql":"INSERT INTO t VALUES (:x)","params":{"x":5},"agent":"alice","idempotency_key":"k"})json"));
+  auto whole = rpc::write_from_json(parsed(
+    R"json({"db":"a","statements":[{"sql":"INSERT INTO t VALUES (:x)","params":{"x":5}}],"agent":"alice",
+        "idempotency_key":"k"})json"));
+  REQUIRE(brief);
+  REQUIRE(whole);
+  CHECK(rpc::params_of(*brief) == rpc::params_of(*whole));
+  auto bare = rpc::write_from_json(parsed(R"({"db":"a","sql":"DELETE FROM t"})"));
+  REQUIRE(bare);
+  REQUIRE(bare->statements.size() == 1);
+  CHECK(bare->statements[0].sql.str() == "DELETE FROM t");
+  CHECK(bare->statements[0].params == parameters{});
+}
+
+TEST_CASE("the short form of a write is refused beside a list, and where it is malformed") {
+  auto bad = [](const std::string& params, const std::string& field) { refuses(rpc::write_from_json, params, field); };
+  bad(R"({"db":"a","statements":[{"sql":"x"}],"sql":"x"})", "sql");
+  bad(R"({"db":"a","statements":[{"sql":"x"}],"params":[1]})", "params");
+  bad(R"({"db":"a","params":[1]})", "statements");
+  bad(R"({"sql":"x"})", "db");
+  for (const auto* sql : {"null", "1", R"(["x"])", R"({"sql":"x"})"})
+    bad(R"({"db":"a","sql":)" + std::string{sql} + "}", "sql");
+  bad(R"({"db":"a","sql":"x","params":1})", "params");
+  bad(R"({"db":"a","sql":"x","params":[true]})", "params[0]");
+  bad(R"({"db":"a","sql":"x","parms":[]})", "parms");
+}
+
 TEST_CASE("foreign keys are on or off, and nothing else") {
   auto write = [](const std::string& keys) {
     return R"({"db":"a","statements":[{"sql":"x"}],"foreign_keys":)" + keys + "}";

@@ -131,10 +131,11 @@ TEST_CASE("tables of such a schema are altered") {
   }
 }
 
-TEST_CASE("a misspelt column of a healthy schema is refused as ever") {
+TEST_CASE("a misspelt column of a healthy schema is refused, and text in double quotes with advice") {
   table_rig rig;
-  CHECK(rig.refuse(R"(SELECT "b" FROM t)").message == "no such column: b");
-  CHECK(rig.refuse(R"(INSERT INTO t(a) VALUES ("x"))").message == "no such column: x");
+  const std::string advice = "; double quotes are for names, a text is in single quotes";
+  CHECK(rig.refuse(R"(SELECT "b" FROM t)").message == "no such column: b" + advice);
+  CHECK(rig.refuse(R"(INSERT INTO t(a) VALUES ("x"))").message == "no such column: x" + advice);
   CHECK(rig.refuse("SELECT b FROM t").message == "no such column: b");
 }
 
