@@ -200,7 +200,7 @@ TEST_CASE("where a power cut may take commits, a ledger that ends early goes on 
 TEST_CASE("a ledger that lost its end several times is whole, and damage before its epochs is still found") {
   ledger_rig rig;
   rig.config.synchronous = synchronous_mode::normal;
-  for (uint64_t lost : {9, 19, 29}) {
+  for (uint64_t lost : {9U, 19U, 29U}) {
     rig.reopen(issued(lost));
     CHECK(rig.write("INSERT INTO t VALUES (3)").commit_seq == lost + 1);
     CHECK(rig.chain_is_whole());
