@@ -1,5 +1,5 @@
 """How a host of a broker ends: with static objects, from a thread or an actor, at once; and what becomes of its forked
-children. The host is tests/system/lifetimes_host.cpp."""
+children. The hosts are tests/system/lifetimes_host.cpp and forking_host.cpp."""
 
 import os
 import random
@@ -14,7 +14,8 @@ PATIENCE = 600 if os.environ.get("SLUICE_SANITIZED") else 60
 
 def run_host(scene, case, number=0):
     """Its lines, and its exit status."""
-    scene.program = os.path.join(os.path.dirname(SLUICE), "lifetimes_host")
+    program = "forking_host" if case.startswith("fork_") else "lifetimes_host"
+    scene.program = os.path.join(os.path.dirname(SLUICE), program)
     end = scene.start(case, scene.store, number).end(PATIENCE)
     return end, end.out.splitlines()
 

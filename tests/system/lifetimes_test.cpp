@@ -1,7 +1,7 @@
 // Hosts whose threads and actors live on, or go, in an order that a broker does not expect.
 #include "tests/support/temp_dir.hpp"
-#include "tests/system/lifetimes.hpp"
 #include "tests/system/rig.hpp"
+#include "tests/system/situation.hpp"
 
 namespace sluice::test::lifetimes_test {
 
