@@ -9,7 +9,8 @@ namespace sluice {
 namespace {
 
 // Tables that are tied together share this one; no other has an empty name.
-const std::string tied_lane;
+// Never destroyed: brokers that are static objects use it until their end.
+const auto& tied_lane = *new std::string;
 
 std::string own_lane(const std::string& table) { return "=" + folded_name(table); }
 

@@ -201,7 +201,8 @@ void table_shape::builder::finish() {
 }
 
 statement table_shape::query(const std::string& table) {
-  static const sql_text sql{query_text};
+  // Never destroyed: brokers that are static objects use it until their end.
+  static const auto& sql = *new sql_text{query_text};
   return {sql, std::vector<named_value>{{"table", value{table}}}};
 }
 

@@ -3,6 +3,7 @@
 #include "actors/unrecorded_requests.hpp"
 #include "runtime/broker_core.hpp"
 #include "runtime/children.hpp"
+#include "runtime/led_folder.hpp"
 #include "runtime/private_folder.hpp"
 #include "runtime/refusing_actor.hpp"
 #include "runtime/request_check.hpp"
@@ -116,6 +117,8 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
   auto canonical = root.resolve(name);
   if (!canonical)
     return canonical;
+  if (auto why = in_child())
+    return make_error(*why);
   std::lock_guard guard{mutex_};
   if (state_ != state::open || !lock || !lock->still_ours())
     return make_error(errc::unavailable, "this broker does not lead the store any more");
@@ -126,11 +129,26 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
   return canonical;
 }
 
+namespace {
+
+// The end of a lock that SQLite takes for ours would let other programs empty the log that we write.
+caf::error check_not_led_before_fork(const file_identity& folder) {
+  if (!was_led_before_fork(folder))
+    return {};
+  return make_error(errc::unavailable, "the process that this one was forked from had this store open, and SQLite in this "
+                                       "process still counts its locks; fork before you open the broker, or lead the "
+                                       "store from a program that is executed (sluice serve)");
+}
+
+} // namespace
+
 caf::error broker_core::claim_folder_of(const std::string& canonical) {
   auto folder = identity_of(root.path_of(canonical).parent_path());
   // Without its folder SQLite cannot make the file either, and says so.
   if (!folder || *folder == root.identity())
     return {};
+  if (auto why = check_not_led_before_fork(*folder))
+    return why;
   {
     std::lock_guard guard{mutex_};
     if (claims_.contains(*folder))
@@ -182,6 +200,8 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
 
 caf::expected<broker> broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
   if (auto why = check_for_locked(config))
+    return why;
+  if (auto why = check_not_led_before_fork(root.identity()))
     return why;
   lock.begin_to_lead(root);
   auto notices = secure_own_files(root);

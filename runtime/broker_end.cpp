@@ -37,6 +37,8 @@ bool broker_core::is_closed() const {
 }
 
 caf::error broker_core::shutdown() {
+  if (auto why = in_child())
+    return make_error(*why);
   door->close();
   if (!begin_to_close())
     return {};

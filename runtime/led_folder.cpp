@@ -1,6 +1,8 @@
 #include "runtime/led_folder.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <pthread.h>
 #include <set>
 #include <sys/types.h>
 #include <unistd.h>
@@ -21,6 +23,12 @@ registry& all() {
   return x;
 }
 
+void lock_all() { all().mutex.lock(); }
+void unlock_all() { all().mutex.unlock(); }
+
+// A child of another thread finds it unlocked.
+[[maybe_unused]] const int registered = pthread_atfork(lock_all, unlock_all, unlock_all);
+
 } // namespace
 
 led_folder::led_folder(const file_identity& folder) : folder_(folder) {
@@ -37,6 +45,12 @@ led_folder::~led_folder() {
 bool is_led_here(const file_identity& folder) {
   std::lock_guard guard{all().mutex};
   return all().folders.contains({getpid(), folder});
+}
+
+bool was_led_before_fork(const file_identity& folder) {
+  std::lock_guard guard{all().mutex};
+  return std::any_of(all().folders.begin(), all().folders.end(),
+                     [&](const auto& x) { return x.first != getpid() && x.second == folder; });
 }
 
 } // namespace sluice

@@ -20,4 +20,8 @@ private:
 /// Whether a broker of this process works in `folder`; a forked child has none of its parent's.
 bool is_led_here(const file_identity& folder);
 
+/// Whether a process that this one was forked from had a broker working in `folder` then. SQLite takes its connections and
+/// locks for those of this process, until this one executes a program.
+bool was_led_before_fork(const file_identity& folder);
+
 } // namespace sluice

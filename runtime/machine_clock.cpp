@@ -34,7 +34,8 @@ std::chrono::microseconds machine_clock::since_boot() const {
 }
 
 std::string machine_clock::boot() const {
-  static const auto id = [] {
+  // Never destroyed: brokers that are static objects use it until their end.
+  static const auto& id = *new auto{[] {
     std::string boot_id;
     std::ifstream{"/proc/sys/kernel/random/boot_id"} >> boot_id;
     std::error_code unknown;
@@ -42,7 +43,7 @@ std::string machine_clock::boot() const {
     std::stringstream offsets;
     offsets << std::ifstream{"/proc/self/timens_offsets"}.rdbuf();
     return clock_identity(boot_id, space, offsets.str());
-  }();
+  }()};
   return id;
 }
 

@@ -72,13 +72,17 @@ std::unique_ptr<destroyer> start_destroyer(const std::function<void()>& work) {
 // Those that nobody waits for, until the process ends.
 class destroyers {
 public:
+  // Never destroyed: brokers that are static objects may end after the last moment for that.
   static destroyers& all() {
-    static destroyers x;
+    static auto& x = *new destroyers;
+    static const at_exit wait{x};
     return x;
   }
 
   void add(std::unique_ptr<destroyer> x) {
     std::lock_guard guard{mutex_};
+    if (is_exiting_)
+      return settle(std::move(x));
     std::erase_if(left_, [](const auto& each) {
       auto is_done = each->ends_within(0ms);
       if (is_done)
@@ -88,19 +92,33 @@ public:
     left_.push_back(std::move(x));
   }
 
-  // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
-  ~destroyers() {
+private:
+  struct at_exit {
+    destroyers& all;
+    ~at_exit() { all.settle_all(); }
+  };
+
+  void settle_all() {
+    // A forked child has none of the threads, and perhaps the lock of one.
+    if (fork_count() != forks_)
+      return;
+    std::lock_guard guard{mutex_};
+    is_exiting_ = true;
     for (auto& x : left_)
-      if (fork_count() != forks_)
-        static_cast<void>(x.release());
-      else if (!system_of_thread && x->ends_within(time_for_host))
-        x->thread.join();
-      else
-        x.release()->thread.detach();
+      settle(std::move(x));
+    left_.clear();
   }
 
-private:
+  // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
+  static void settle(std::unique_ptr<destroyer> x) {
+    if (!system_of_thread && x->ends_within(time_for_host))
+      x->thread.join();
+    else
+      x.release()->thread.detach();
+  }
+
   std::mutex mutex_;
+  bool is_exiting_ = false;
   std::vector<std::unique_ptr<destroyer>> left_;
   const uint64_t forks_ = fork_count();
 };

@@ -44,8 +44,8 @@ size_t code_index(std::string_view x) {
   return i;
 }
 
-const std::vector<double> latency_buckets{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                          0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30};
+constexpr std::array latency_buckets{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                     0.1,    0.25,    0.5,    1.,    2.5,    5.,    10.,  30.};
 
 } // namespace
 
@@ -74,7 +74,8 @@ void metrics::observe(std::string_view method, std::string_view code, std::chron
     answered = &state_->requests.Add({{"method", std::string{methods[m]}}, {"code", std::string{code_word(c)}}});
   auto& histogram = state_->histograms[m];
   if (!histogram)
-    histogram = &state_->latencies.Add({{"method", std::string{methods[m]}}}, latency_buckets);
+    histogram = &state_->latencies.Add({{"method", std::string{methods[m]}}},
+                                        std::vector<double>(latency_buckets.begin(), latency_buckets.end()));
   answered->Increment();
   histogram->Observe(std::chrono::duration<double>{std::max(latency, std::chrono::nanoseconds{0})}.count());
 }

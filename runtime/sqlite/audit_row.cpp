@@ -126,12 +126,13 @@ chain_hash::digest link_hash(chain_hash& hash, const audit_row& x, std::string_v
 }
 
 const std::string& audit_columns() {
-  static const auto text = [] {
+  // Never destroyed: brokers that are static objects use it until their end.
+  static const auto& text = *new auto{[] {
     std::string result;
     const audit_row row;
     for_each_field(row, [&](const char* column, const auto&) { result += std::string{column} + ", "; });
     return result + "prev_hash, hash";
-  }();
+  }()};
   return text;
 }
 

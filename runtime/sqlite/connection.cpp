@@ -1,6 +1,7 @@
 #include "runtime/sqlite/connection.hpp"
 
 #include "actors/defect.hpp"
+#include "runtime/sqlite/fork_safety.hpp"
 #include "runtime/sqlite/result_code.hpp"
 
 #include <sqlite3.h>
@@ -93,6 +94,7 @@ void harden(sqlite3* db) noexcept {
 void connection::closer::operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
 
 caf::expected<connection> connection::open(const std::filesystem::path& path, const connection_options& options) {
+  make_usable_in_children();
   std::error_code failed;
   // An absolute path is never taken for a URI or for ":memory:".
   auto file = path.empty() ? path : std::filesystem::absolute(path, failed);

@@ -1,6 +1,6 @@
 // Everything that sluice gives a host, destroyed in every order, by whom it may be, with requests under way.
 #include "tests/support/temp_dir.hpp"
-#include "tests/system/lifetimes.hpp"
+#include "tests/system/situation.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -263,8 +263,9 @@ bool mcp_tool::takes_integer(const std::string& argument) const {
 }
 
 const std::vector<mcp_tool>& mcp_tools() {
-  static const std::vector<mcp_tool> all{made(read_tool, "read"), made(write_tool, "write"),
-                                         made(status_tool, "status")};
+  // Never destroyed: front doors that are static objects use it until their end.
+  static const auto& all = *new std::vector<mcp_tool>{made(read_tool, "read"), made(write_tool, "write"),
+                                                      made(status_tool, "status")};
   return all;
 }
 
