@@ -60,7 +60,8 @@ public:
       return std::optional<route>{route{{}, std::move(*lock), {}}};
     auto program = broker_program(how_.program);
     if (program.empty())
-      return std::optional<route>{route{{}, std::move(*lock), "the sluice program is not found"}};
+      return std::optional<route>{
+        route{{}, std::move(*lock), "the sluice program is not found; put it into PATH, or set SLUICE_PROGRAM"}};
     auto start = start_broker(program, *how_.root, **lock, how_.patience);
     if (start.became != broker_start::fate::not_started)
       lock->reset();
