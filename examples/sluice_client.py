@@ -276,7 +276,8 @@ class Store:
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
                 )
             except OSError as missing:
-                raise RuntimeError(f"no broker can be started: {missing}") from None
+                raise RuntimeError(
+                    f"no broker can be started: {missing}; put sluice into PATH, or set SLUICE_PROGRAM") from None
         self.starter.log = log
 
     def _root_identity(self):

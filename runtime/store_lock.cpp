@@ -128,7 +128,8 @@ caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chro
   else
     x.message =
       "another process leads this store"
-      + (conflict.pid > 0 ? " (pid " + std::to_string(conflict.pid) + ", by its own account)" : std::string{});
+      + (conflict.pid > 0 ? " (pid " + std::to_string(conflict.pid) + ", as its lock file says)" : std::string{})
+      + "; be its client, or end it (`sluice stop`, if it is a broker)";
   x.attempts = attempts;
   x.waited_ms = static_cast<uint32_t>(waited.count());
   return make_error(std::move(x));

@@ -74,9 +74,12 @@ int decide(client* store, const buffer_options& options, const char* method, con
     answer = store->call(method, options.ids.empty() ? nlohmann::json::object() : nlohmann::json{{"ids", options.ids}});
   if (!answer)
     return fail(answer.error(), options.json);
+  auto count = answer->at(done).get<uint64_t>();
+  if (count < options.ids.size())
+    note(fmt::format("{} of the ids are not {}; `sluice buffer list` shows the rows that are set aside",
+                     options.ids.size() - count, done));
   if (options.json)
     return finish_json(*answer);
-  auto count = answer->at(done).get<uint64_t>();
   return finish(fmt::format("{} row{} {}\n", count, count == 1 ? "" : "s", done));
 }
 

@@ -73,6 +73,8 @@ test_a_row_that_the_database_refuses_is_listed_and_can_be_tried_again() {
   gives "1 row requeued" sluice buffer requeue
   gives "0 rows written, 1 set aside, 0 kept" sluice flush
   sluice exec app.db "DROP INDEX once" >/dev/null
+  gives "0 rows requeued" sluice buffer . requeue 4711
+  has "$err" "sluice buffer list"
   exits 0 sluice buffer list --json
   gives "1 row requeued" sluice buffer . requeue "$(json '$.rows[0].id')"
   gives "1 row written, 0 set aside, 0 kept" sluice flush

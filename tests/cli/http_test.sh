@@ -40,6 +40,19 @@ test_http_answers_json_rpc_to_who_has_the_token() {
   is "$(stat -c %a .sluice/token)" 600
 }
 
+test_a_write_of_one_statement_may_be_given_in_short() {
+  serve
+  exits 0 with_token /rpc --json "$write"
+  local params='"db":"app.db","agent":"web","idempotency_key":"k"'
+  exits 0 with_token /rpc --json '{"jsonrpc":"2.0","id":1,"method":"write","params":{'"$params"',
+    "sql":"INSERT INTO t VALUES (?)","params":[5]}}'
+  has "$out" '"replayed":false'
+  exits 0 with_token /rpc --json '{"jsonrpc":"2.0","id":1,"method":"write","params":{'"$params"',
+    "statements":[{"sql":"INSERT INTO t VALUES (?)","params":[5]}]}}'
+  has "$out" '"replayed":true'
+  gives $'x\n-\n5' sluice query app.db "SELECT x FROM t"
+}
+
 test_http_refuses_what_comes_from_elsewhere() {
   serve
   exits 0 with_token /rpc --json "$write" --header "Host: evil.example"

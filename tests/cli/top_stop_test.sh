@@ -48,6 +48,7 @@ test_a_broker_can_be_required() {
   is "$(ls)" ""
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   has "$err" "leads the store itself"
+  has "$err" "set SLUICE_PROGRAM"
 }
 
 test_a_slow_request_is_in_the_log_with_its_agent_and_operation() {

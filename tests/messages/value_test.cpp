@@ -1,10 +1,12 @@
 #include "messages/cancel_token.hpp"
+#include "messages/statement.hpp"
 #include "messages/value.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <atomic>
 #include <type_traits>
+#include <vector>
 
 namespace sluice::test::value_test {
 
@@ -55,6 +57,13 @@ TEST_CASE("a token can be cancelled by either of two others, and does not cancel
   CHECK(child.cancelled());
   CHECK(first.cancelled() == (by == 0));
   CHECK(second.cancelled() == (by == 1));
+}
+
+TEST_CASE("a statement without parameters is written as its text alone") {
+  std::vector<statement> list = {{"SELECT 1"}, {"SELECT ?", {1}}};
+  CHECK(list[0].sql.str() == "SELECT 1");
+  CHECK(list[0].params == parameters{});
+  CHECK(list[1].params == parameters{1});
 }
 
 } // namespace sluice::test::value_test

@@ -143,6 +143,7 @@ TEST_CASE("only one process leads a store, and the other hears who says that it 
   auto why = describe(lock.error());
   CHECK(why.code == errc::busy);
   CHECK_THAT(why.message, Contains("another process leads this store (pid " + std::to_string(other.pid()) + ","));
+  CHECK_THAT(why.message, Contains("sluice stop"));
   CHECK(why.attempts == 1);
   struct stat info {};
   REQUIRE(lstat(r.root.lock_path().c_str(), &info) == 0);

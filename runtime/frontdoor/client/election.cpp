@@ -60,7 +60,8 @@ public:
       return std::optional<route>{route{{}, std::move(*lock), {}}};
     auto program = broker_program(how_.program);
     if (program.empty())
-      return std::optional<route>{route{{}, std::move(*lock), "the sluice program is not found"}};
+      return std::optional<route>{
+        route{{}, std::move(*lock), "the sluice program is not found; put it into PATH, or set SLUICE_PROGRAM"}};
     auto start = start_broker(program, *how_.root, **lock, how_.patience);
     if (start.became != broker_start::fate::not_started)
       lock->reset();
@@ -78,8 +79,8 @@ public:
     x.attempts = tries;
     x.waited_ms = static_cast<uint32_t>(waited.count());
     x.code = how_.endpoint.empty() ? errc::busy : errc::unavailable;
-    auto pid = conflict_.pid > 0 ? " (pid " + std::to_string(conflict_.pid) + ", by its own account)" : std::string{};
-    x.message = how_.endpoint.empty() ? "another process leads this store" + pid + ", and does not serve others"
+    auto pid = conflict_.pid > 0 ? " (pid " + std::to_string(conflict_.pid) + ", as its lock file says)" : std::string{};
+    x.message = how_.endpoint.empty() ? "another process leads this store" + pid + ", and does not serve others; end it, or open a front door in it"
                                       : "no broker answers at the endpoint";
     return make_error(std::move(x));
   }
