@@ -38,6 +38,25 @@ private:
   const caf::actor_system* system_ = nullptr;
 };
 
+// Objects that are local to a thread, as CAF's pointer to a logger, are destroyed before static ones are.
+enum class thread_locals : uint8_t { unknown, alive, gone };
+thread_local thread_locals state_of_locals = thread_locals::unknown;
+
+struct locals_watch {
+  locals_watch() { state_of_locals = thread_locals::alive; }
+  ~locals_watch() { state_of_locals = thread_locals::gone; }
+};
+
+void watch_locals() {
+  // Made after CAF's pointer, the watch ends before it.
+  static_cast<void>(caf::logger::current_logger());
+  static thread_local const locals_watch watch;
+  static_cast<void>(watch);
+}
+
+// The main thread, which destroys static objects.
+[[maybe_unused]] const auto is_main_watched = (watch_locals(), true);
+
 void wait_for_agents(caf::actor_system& system) {
   auto end = std::chrono::steady_clock::now() + time_for_agents;
   // CAF tells nobody when the last one has ended, but for those who wait without a bound.
@@ -139,6 +158,7 @@ void run_in_new_thread(const std::function<void()>& work) {
 }
 
 own_system::own_system(size_t threads) : parts_(std::make_unique<parts>()) {
+  watch_locals();
   auto& config = parts_->config;
   // Workers of the sharing policy block when idle, which also hands over to detached actors faster.
   config.set("scheduler.policy", caf::atom("sharing"));
@@ -152,7 +172,7 @@ own_system::~own_system() {
   if (!parts_)
     return;
   // The host has spawned an actor in it, from this thread.
-  if (caf::logger::current_logger() == &get().logger())
+  if (state_of_locals == thread_locals::alive && caf::logger::current_logger() == &get().logger())
     caf::logger::set_current_actor_system(nullptr);
   auto x = start_destroyer(destruction());
   if (x && x->ends_within(time_for_agents + time_for_host))

@@ -41,7 +41,8 @@ def test_a_static_broker_ends_with_the_program(scene):
     ends_with(scene, "exit_opened")
     for case in ("exit_used", "exit_shut_down", "exit_reopened"):
         require_acknowledged(scene, ends_with(scene, case))
-        is_equal(scene.leftovers(), ["broker.lock"], case)
+        is_equal(scene.leftovers(), [], case)
+        os.remove(scene.path("app.db"))
 
 
 def test_a_static_client_ends_with_the_program_that_it_leads_in(scene):
@@ -56,16 +57,15 @@ def test_threads_may_write_while_the_program_exits(scene):
     ends_with(scene, "exit_under_threads")
 
 
-def test_a_static_broker_may_follow_one_whose_agents_live_on(scene):
+def test_a_static_broker_whose_agents_live_on_may_follow_one_that_its_agent_ended(scene):
     require_acknowledged(scene, ends_with(scene, "exit_after_lingering"))
 
 
 def test_an_agent_may_exit_the_program(scene):
     require_acknowledged(scene, ends_with(scene, "exit_in_actor", 3))
-    os.remove(scene.path("app.db"))
 
 
-def test_an_agent_may_exit_the_program_after_a_broker_whose_agents_live_on(scene):
+def test_an_agent_may_exit_the_program_after_brokers_whose_agents_live_on(scene):
     require_acknowledged(scene, ends_with(scene, "exit_in_actor_after_lingering", 3))
 
 

@@ -44,10 +44,11 @@ TEST_CASE("a folder is led here as often as it was noted, and in this process al
     led_folder one{folder};
     led_folder again{folder};
     CHECK(is_led_here(folder));
+    CHECK_FALSE(was_led_before_fork(folder));
     auto child = fork();
     REQUIRE(child >= 0);
     if (child == 0)
-      _exit(is_led_here(folder) ? 1 : 0);
+      _exit(!is_led_here(folder) && was_led_before_fork(folder) ? 0 : 1);
     int status = 0;
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));

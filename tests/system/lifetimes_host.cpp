@@ -100,15 +100,23 @@ void exit_under_threads() {
     std::this_thread::yield();
 }
 
-// Static objects of the library that were used before are destroyed before this broker.
+void live_on(caf::event_based_actor* self) {
+  self->delayed_send(self, 1h, caf::tick_atom_v);
+  self->become([](caf::tick_atom) {});
+}
+
+// The list of systems that nobody waits for has been used, and is destroyed before this broker.
 void exit_after_lingering() {
-  {
-    auto first = need(broker::open(config_of(folder)));
-    first.system().spawn([db = open_app(first)](caf::event_based_actor*) -> caf::behavior { return {[](int) {}}; });
-  }
+  auto first = std::make_unique<broker>(need(broker::open(config_of(folder))));
+  std::promise<void> ended;
+  first->system().spawn([&](caf::event_based_actor*) {
+    first.reset();
+    ended.set_value();
+  });
+  ended.get_future().wait();
   open_static();
   acknowledge(1);
-  static_broker->system().spawn([](caf::event_based_actor*) -> caf::behavior { return {[](int) {}}; });
+  static_broker->system().spawn(live_on);
 }
 
 void exit_in_actor() {
@@ -125,6 +133,8 @@ void exit_in_actor() {
 
 void exit_in_actor_after_lingering() {
   exit_after_lingering();
+  need(static_database->write("host", "DELETE FROM t"));
+  static_broker.reset();
   exit_in_actor();
 }
 
