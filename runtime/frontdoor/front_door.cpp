@@ -8,7 +8,6 @@
 #include "runtime/frontdoor/rpc/failures.hpp"
 #include "runtime/frontdoor/service.hpp"
 #include "runtime/frontdoor/socket_server.hpp"
-#include "runtime/own_system.hpp"
 #include "runtime/user_name.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -224,8 +223,7 @@ caf::error front_door::start(broker& leader, front_door_options options) {
 }
 
 caf::error front_door::serve(broker& leader, front_door_options options) {
-  // It spawns an actor, which would tie the host's thread to the actor system.
-  run_in_new_thread([&] { parts_ = std::make_unique<parts>(leader, std::move(options)); });
+  parts_ = std::make_unique<parts>(leader, std::move(options));
   if (auto good = parts_->listen(); !good)
     return std::move(good.error());
   http_address_ = parts_->info.http;
