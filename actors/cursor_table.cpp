@@ -85,7 +85,7 @@ cursor_table::share cursor_table::running_for(const read_request& x) const {
   return result;
 }
 
-// A page may take as long as its cursor lives, so that whoever had all threads would keep them for that time.
+// A page may take as long as its cursor lives, so that an agent with all threads would keep them for that time.
 bool cursor_table::may_start(const share& x) const {
   auto most = static_cast<int64_t>(std::max<size_t>(2, limits_.max_pages_at_once)) - 1;
   return std::max(x.of_agent, x.of_process) < most;

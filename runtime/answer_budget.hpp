@@ -62,7 +62,7 @@ private:
 /// The budget of a broker with this configuration. What the cache may keep comes on top of what may be under way.
 std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config);
 
-/// The budget that was given, or one of its own by `config` for whoever was given null.
+/// The budget that was given, or, for null, one of its own by `config`.
 std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> x, const broker_config& config);
 
 } // namespace sluice

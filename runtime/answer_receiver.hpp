@@ -87,7 +87,7 @@ private:
     if (id != expected_ || answer_)
       return;
     answer_ = std::move(answer);
-    // Under the lock: whoever waits may be the last that keeps this alive.
+    // Under the lock: the thread that waits may be the last that keeps this alive.
     arrived_.notify_one();
   }
 

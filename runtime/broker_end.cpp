@@ -108,8 +108,8 @@ void broker_core::end() {
     last->destroy_later();
 }
 
-// CAF ends its own service actors first of all, and only then its scheduler: these are told of it in a thread of the
-// scheduler, which goes on when they have heard.
+// CAF ends its own service actors first of all, and only then its scheduler: they end in a thread of the
+// scheduler, which goes on when their functors have returned.
 void broker_core::end_with(caf::actor_system& host) {
   auto& service = host.spawn_serv();
   if (!service)

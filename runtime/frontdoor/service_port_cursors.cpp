@@ -142,7 +142,7 @@ void service_port::run_held_pages() {
     run();
 }
 
-// The broker looks at the tokens of its cursors when it is told to.
+// The broker looks at the tokens of its cursors when a message asks it to.
 void service_port::end_cancelled_cursors() {
   if (!uses_cursors_)
     return;

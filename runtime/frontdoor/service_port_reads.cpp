@@ -106,7 +106,7 @@ void service_port::leave() {
   left_.cancel();
   drop_cancelled();
   end_cancelled_cursors();
-  // The buffer looks at the tokens of those who wait for room when it is told to.
+  // The buffer looks at the tokens of puts that wait for room when a message asks it to.
   if (auto to = service_.leader_.actors().buffer(); to && waits_for_room_)
     caf::anon_send(to, caf::tick_atom_v);
 }

@@ -90,7 +90,7 @@ TEST_CASE("a listener that handles its messages hears of each commit, however ma
   CHECK(f.heard.back().commit_seq == 3 * bound);
 }
 
-TEST_CASE("a listener that has left, or ended, while it was behind is told nothing more") {
+TEST_CASE("a listener that has left, or ended, while it was behind is sent nothing more") {
   fixture f;
   f.commit(1, bound + 2);
   SECTION("left") {

@@ -90,7 +90,7 @@ def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(s
         is_equal(len(slow.call("cursor.next", cursor=cursor)["rows"]), 1)
         while log_size(scene) < BOUND:
             fill(good, VALUE)
-        # It is told that by a message.
+        # It hears of that by a message.
         wait_until(lambda: not good.call("status")["running"], "the cursor ends")
         refused = slow.refusal("cursor.next", cursor=cursor)
         is_equal(refused.code, "unavailable")

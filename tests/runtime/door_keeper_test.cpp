@@ -21,7 +21,7 @@ TEST_CASE("one front door at a time, and none once the broker has been shut down
   CHECK(code_of(x.enter([] {})) == errc::unavailable);
 }
 
-TEST_CASE("whoever closes it, or is about to destroy the door, waits until it is closed") {
+TEST_CASE("a thread that closes it, or is about to destroy the door, waits until it is closed") {
   door_keeper x;
   std::promise<void> begun;
   std::promise<void> end;

@@ -147,7 +147,7 @@ TEST_CASE("what a call's parameters hold is refused, or arrives", "[system]") {
       check_refused(x.guest->call(method, params));
 }
 
-TEST_CASE("a token ends the requests of a client that carry it, whoever leads", "[system]") {
+TEST_CASE("a token ends the requests of a client that carry it, here and in another process", "[system]") {
   way_in x{GENERATE(true, false)};
   auto token = cancel_token::make();
   auto read = x.read(endless);

@@ -155,9 +155,8 @@ void prove(const std::string& point, const many_lives& at, const many_lives::lif
     CHECK(life.queued == 0);
     CHECK(unanswered == 0);
     CHECK(at.present(life.acked) == life.acked.size());
-    // What was being written may be the records of refusals alone, or the end of all of them.
-    auto may_be_complete = point == "half_audited" ? 1U : 0U;
-    CHECK(at.present_in_audit(life.answered) < life.answered.size() + may_be_complete);
+    // What was being written may be the records of refusals alone.
+    CHECK(at.present_in_audit(life.answered) < life.answered.size());
   } else if (point == "closing" || point == "closed") {
     CHECK(unanswered == 0);
     CHECK((std::filesystem::file_size(at.folder / "app.db-wal") == 0) == (point == "closed"));
@@ -173,7 +172,8 @@ TEST_CASE("a broker that is killed at a named point loses nothing it has acknowl
   for (int round = 0; round < soak(1); ++round) {
     for (const auto* point : {"queued", "executed", "in_transaction", "written", "committed", "acknowledged",
                               "half_audited", "checkpoint", "checkpointed", "closing", "closed"}) {
-      auto life = at.live(point, at.random() % 6);
+      // A transaction of the audit has more than two writes, of which the last one would complete it.
+      auto life = at.live(point, at.random() % (point == std::string_view{"half_audited"} ? 2 : 6));
       prove(point, at, life);
     }
     // What one death has left is put in order, and that dies as well.

@@ -4,11 +4,11 @@
 //
 // Prints what came of it, a line for each fact.
 
-#include "tests/system/situation.hpp"
-
-#include <fmt/format.h>
+#include "tests/system/host_program.hpp"
 
 #include <csignal>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,14 +16,7 @@ namespace {
 
 using namespace sluice;
 using namespace sluice::test::lifetimes;
-
-std::filesystem::path folder;
-uint64_t number = 0;
-
-void say(const std::string& line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
-}
+using sluice::test::lifetimes::say;
 
 template <class T> std::string word_of(const caf::expected<T>& x) {
   return x ? "ok" : fmt::format("{}: {}", to_string(code_of(x.error())), describe(x.error()).message);
@@ -31,25 +24,27 @@ template <class T> std::string word_of(const caf::expected<T>& x) {
 
 template <class T> void say(const char* what, const caf::expected<T>& x) { say(fmt::format("{} {}", what, word_of(x))); }
 
-void write_until_refused(database db) {
-  for (int64_t id = 1'000; db.write(insert(++id));)
-    continue;
+std::array<int, 2> make_pipe() {
+  std::array<int, 2> ends{};
+  if (pipe(ends.data()) != 0)
+    throw std::runtime_error("no pipe");
+  return ends;
 }
 
 void await_child(pid_t child) {
-  auto give_up = std::chrono::steady_clock::now() + time_to_end;
-  int status = 0;
-  while (waitpid(child, &status, WNOHANG) != child) {
-    if (std::chrono::steady_clock::now() > give_up) {
-      say("the child hangs");
-      kill(child, SIGKILL);
-      waitpid(child, &status, 0);
-      return;
-    }
-    std::this_thread::sleep_for(1ms);
+  auto handle = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  pollfd ended{handle, POLLIN, 0};
+  auto has_ended = poll(&ended, 1, static_cast<int>(std::chrono::milliseconds{time_to_end}.count())) > 0;
+  close(handle);
+  if (!has_ended) {
+    say("the child hangs");
+    kill(child, SIGKILL);
   }
-  say(WIFEXITED(status) ? fmt::format("the child exits {}", WEXITSTATUS(status))
-                        : fmt::format("the child is killed by {}", WTERMSIG(status)));
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (has_ended)
+    say(WIFEXITED(status) ? fmt::format("the child exits {}", WEXITSTATUS(status))
+                          : fmt::format("the child is killed by {}", WTERMSIG(status)));
 }
 
 // What the child does; it ends with `_exit(0)`.
@@ -120,9 +115,7 @@ void fork_exits() {
 
 // A worker that was forked lives on when its host has been killed, and keeps nothing of the store.
 void fork_orphan() {
-  std::array<int, 2> pipes{};
-  if (pipe(pipes.data()) != 0)
-    throw std::runtime_error("no pipe");
+  auto pipes = make_pipe();
   auto host = fork();
   if (host == 0) {
     auto own = need(broker::open(config_of(folder)));
@@ -180,9 +173,8 @@ void fork_while_writing() {
 
 // The child takes over the store that its parent led.
 void fork_heir() {
-  std::array<int, 2> pipes{};
-  if (pipe(pipes.data()) != 0)
-    throw std::runtime_error("no pipe");
+  auto pipes = make_pipe();
+  auto tried = make_pipe();
   auto host = fork();
   if (host == 0) {
     auto own = need(broker::open(config_of(folder)));
@@ -204,6 +196,9 @@ void fork_heir() {
     config.lock_wait = 0ms;
     auto early = broker::open(config);
     say("while the parent lives", early);
+    // Now the parent may be killed.
+    if (write(tried[1], "", 1) != 1)
+      _exit(1);
     while (getppid() != 1 && read(pipes[0], &none, 1) > 0)
       continue;
     config.lock_wait = 5s;
@@ -216,7 +211,9 @@ void fork_heir() {
     say("over");
     _exit(0);
   }
-  std::this_thread::sleep_for(1s);
+  char none = 0;
+  if (read(tried[0], &none, 1) != 1)
+    throw std::runtime_error("no heir");
   kill(host, SIGKILL);
   waitpid(host, nullptr, 0);
 }
@@ -232,16 +229,4 @@ const std::map<std::string, std::function<void()>> cases{
 
 } // namespace
 
-int main(int argc, char** argv) {
-  if (argc < 3 || !cases.contains(argv[1]))
-    return 2;
-  folder = argv[2];
-  number = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 0;
-  try {
-    cases.at(argv[1])();
-    return 0;
-  } catch (const std::exception& why) {
-    say(why.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return play(argc, argv, cases); }

@@ -5,9 +5,7 @@
 //
 // Prints what came of it, a line for each fact.
 
-#include "tests/system/situation.hpp"
-
-#include <fmt/format.h>
+#include "tests/system/host_program.hpp"
 
 #include <unistd.h>
 
@@ -16,19 +14,11 @@ namespace {
 using namespace sluice;
 using namespace sluice::test::lifetimes;
 
-std::filesystem::path folder;
-uint64_t number = 0;
-
 // Destroyed after everything that the library makes static when it is used.
 std::optional<broker> static_broker;
 std::optional<database> static_database;
 std::unique_ptr<client> static_client;
 std::unique_ptr<front_door> static_door;
-
-void say(const std::string& line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
-}
 
 void open_static() {
   static_broker.emplace(need(broker::open(config_of(folder))));
@@ -38,11 +28,6 @@ void open_static() {
 void acknowledge(int64_t id) {
   need(static_database->write(insert(id)));
   say(fmt::format("acknowledged {}", id));
-}
-
-void write_until_refused(database db) {
-  for (int64_t id = 1'000; db.write(insert(++id));)
-    continue;
 }
 
 void exit_opened() { static_broker.emplace(need(broker::open(config_of(folder)))); }
@@ -204,16 +189,4 @@ const std::map<std::string, std::function<void()>> cases{
 
 } // namespace
 
-int main(int argc, char** argv) {
-  if (argc < 3 || !cases.contains(argv[1]))
-    return 2;
-  folder = argv[2];
-  number = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 0;
-  try {
-    cases.at(argv[1])();
-    return 0;
-  } catch (const std::exception& why) {
-    say(why.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return play(argc, argv, cases); }
