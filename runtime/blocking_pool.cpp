@@ -15,8 +15,16 @@ namespace {
 constexpr size_t min_threads = 4;
 constexpr std::chrono::seconds retry_pause{1};
 
-// Messages that an actor handles before the next actor has its turn.
-constexpr size_t messages_per_turn = 256;
+// Messages that an actor handles before the next actor has its turn. Turns of coordinators and readers are short, since
+// no thread is woken for what they send until their turn ends.
+constexpr std::array<size_t, 4> messages_per_turn{32, 256, 256, 1};
+
+bool sends_at_end(blocking_work kind) noexcept {
+  return kind == blocking_work::coordination || kind == blocking_work::read;
+}
+
+// The pool of this thread while it runs an actor that sends at the end of its turn.
+thread_local const blocking_pool* ending_turn = nullptr;
 
 blocking_pool_settings checked(blocking_pool_settings x) {
   x.threads = std::max(x.threads, min_threads);
@@ -53,7 +61,8 @@ void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
     if (!is_stopped_) {
       lane_of(kind).waiting.push_back(std::exchange(job, nullptr));
       // A thread that is about to look for work takes this, and wakes another one if there is more.
-      if (returning_.load(std::memory_order_relaxed) == 0 && (has_room(static_cast<size_t>(kind)) || needs_watch()))
+      auto is_taken_soon = ending_turn == this || returning_.load(std::memory_order_relaxed) != 0;
+      if (!is_taken_soon && (has_room(static_cast<size_t>(kind)) || needs_watch()))
         woken = find_worker();
     }
   }
@@ -159,6 +168,7 @@ void blocking_pool::add_worker() {
 void blocking_pool::run(const worker_ptr& self) {
   caf::scoped_execution_unit context{&system_};
   std::unique_lock lock{mutex_};
+  auto spared = false;
   for (;;) {
     auto next = take();
     if (!next.job) {
@@ -166,13 +176,18 @@ void blocking_pool::run(const worker_ptr& self) {
         return;
       continue;
     }
-    auto helper = has_work() || needs_watch() ? find_worker() : nullptr;
+    // Not twice in a row, or a coordinator that always has something to do would keep the others from their threads.
+    spared = next.kind == blocking_work::coordination && !spared;
+    auto helper = !spared && (has_work() || needs_watch()) ? find_worker() : nullptr;
     self->writes_since = next.kind == blocking_work::write ? std::chrono::steady_clock::now()
                                                            : std::chrono::steady_clock::time_point{};
     lock.unlock();
     if (helper)
       helper->wake.notify_one();
-    auto is_done = next.job->resume(&context, messages_per_turn) != caf::resumable::resume_later;
+    ending_turn = sends_at_end(next.kind) ? this : nullptr;
+    auto is_done = next.job->resume(&context, messages_per_turn[static_cast<size_t>(next.kind)])
+                   != caf::resumable::resume_later;
+    ending_turn = nullptr;
     if (is_done)
       caf::intrusive_ptr_release(next.job);
     returning_.fetch_add(1, std::memory_order_relaxed);

@@ -49,7 +49,8 @@ struct blocking_pool_settings {
 /// reads delay no write and no audit, and no actor of the broker waits for the scheduler of its host. Databases do not
 /// wait for each other: when writers hold all threads that they may have, and some of them for long, there are up to
 /// `extra_shares` times as many more for the other writers. Within a kind, actors run in the order in which their messages
-/// arrived. When the system allows no further thread, the pool goes on with those it has, and tries again after a second.
+/// arrived. What a coordinator or a reader sends wakes a thread at the end of its turn, since it mostly can be taken up by
+/// the thread that it ran on; such an actor must not wait for an answer before its handler returns. When the system allows no further thread, the pool goes on with those it has, and tries again after a second.
 ///
 /// Thread-safe. Actors run here if they were spawned by `spawn_pooled`; they keep the pool alive, but do not run any
 /// more after `stop`.

@@ -231,6 +231,32 @@ TEST_CASE("a writer does not wait for long ones that hold all threads", "[pool]"
   writes.open();
 }
 
+TEST_CASE("a coordinator that always has something to do does not keep from others what it sends them", "[pool]") {
+  // Threads that have just been made look for work, so the first rounds prove nothing.
+  std::vector<std::promise<void>> rounds(20);
+  size_t round = 0;
+  std::atomic<bool> is_done{false};
+  fixture f;
+  auto other = f.spawn(GENERATE(blocking_work::service, blocking_work::write, blocking_work::read), [&](int) {
+    is_done = true;
+    rounds[round].set_value();
+  });
+  caf::actor busy;
+  busy = f.spawn(blocking_work::coordination, [&](int n) {
+    if (n == 0)
+      caf::anon_send(other, work_atom{}, 0);
+    if (!is_done)
+      caf::anon_send(busy, work_atom{}, n + 1);
+  });
+  for (; round < rounds.size(); ++round) {
+    is_done = false;
+    caf::anon_send(busy, work_atom{}, 0);
+    auto is_in_time = rounds[round].get_future().wait_for(1min) == std::future_status::ready;
+    is_done = true;
+    REQUIRE(is_in_time);
+  }
+}
+
 TEST_CASE("where the system allows no further thread, those that are there do all the work", "[pool]") {
   thread_limit limit;
   std::latch done{100};
