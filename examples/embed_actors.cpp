@@ -2,7 +2,7 @@
 //
 //   embed_actors [FOLDER]
 
-#include "runtime/broker.hpp"
+#include "runtime/broker/broker.hpp"
 
 #include <caf/all.hpp>
 #include <fmt/core.h>

@@ -3,9 +3,9 @@
 //
 //   embed_logging [FOLDER]
 
-#include "runtime/broker.hpp"
-#include "runtime/log_sink.hpp"
-#include "runtime/retry.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/broker/log_sink.hpp"
+#include "runtime/broker/retry.hpp"
 
 #include <fmt/core.h>
 #include <spdlog/logger.h>

@@ -2,7 +2,7 @@
 //
 //   embed_threads [FOLDER]
 
-#include "runtime/broker.hpp"
+#include "runtime/broker/broker.hpp"
 
 #include <fmt/core.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/broker.hpp"
+#include "runtime/broker/broker.hpp"
 
 #include <iostream>
 

@@ -4,12 +4,12 @@
 //
 //   library_scan [FOLDER [TREE [FILES]]]
 
-#include "runtime/broker.hpp"
-#include "runtime/log_sink.hpp"
-#include "runtime/retry.hpp"
-#include "runtime/sqlite/connection.hpp"
-#include "runtime/sqlite/statement.hpp"
-#include "runtime/write_buffer.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/broker/log_sink.hpp"
+#include "runtime/broker/retry.hpp"
+#include "runtime/broker/write_buffer.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>

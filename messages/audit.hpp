@@ -59,12 +59,13 @@ enum class request_type : uint8_t {
 namespace detail {
 
 inline constexpr std::array<std::string_view, 34> request_words{
-  "write",           "read",           "cache_hit",      "foreign_commit", "audit_gap",   "buffered",
-  "ledger_epoch",    "repair",         "file_event",     "journal_recovery", "buffer.put", "buffer.get",
-  "buffer.rejected", "buffer.requeue", "buffer.discard", "flush",          "cancel",      "shutdown",
-  "subscribe",       "unsubscribe",    "hello",          "ping",           "status",      "audit.list",
-  "audit.verify",    "audit.refused",  "log",            "logs.recent",    "retry.reset", "open",
-  "cursor.open",     "cursor.next",    "cursor.close",   "other"};
+  "write",         "read",         "cache_hit",       "foreign_commit", "audit_gap",
+  "buffered",      "ledger_epoch", "repair",          "file_event",     "journal_recovery",
+  "buffer.put",    "buffer.get",   "buffer.rejected", "buffer.requeue", "buffer.discard",
+  "flush",         "cancel",       "shutdown",        "subscribe",      "unsubscribe",
+  "hello",         "ping",         "status",          "audit.list",     "audit.verify",
+  "audit.refused", "log",          "logs.recent",     "retry.reset",    "open",
+  "cursor.open",   "cursor.next",  "cursor.close",    "other"};
 static_assert(request_words.size() == static_cast<size_t>(request_type::other) + 1);
 
 } // namespace detail
@@ -187,8 +188,7 @@ struct audit_verdict {
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_verdict& x) {
-  return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head,
-           x.problems);
+  return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head, x.problems);
 }
 
 } // namespace sluice

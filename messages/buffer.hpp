@@ -13,6 +13,9 @@
 
 namespace sluice {
 
+/// The agent of the writes that the write-behind buffer makes.
+inline constexpr const char* buffer_agent = "sluice:buffer";
+
 /// What a buffered operation does to the row with its key; `erase` is the contract's "delete".
 enum class buffer_operation : uint8_t { upsert, update, erase };
 

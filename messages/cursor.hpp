@@ -68,8 +68,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
     x.rows = std::make_shared<const rowset>(std::move(rows));
     return caf::none;
   };
-  return f(caf::meta::type_name("cursor_page"), x.cursor, rows, x.is_last, x.as_of_seq,
-           caf::meta::load_callback(load));
+  return f(caf::meta::type_name("cursor_page"), x.cursor, rows, x.is_last, x.as_of_seq, caf::meta::load_callback(load));
 }
 
 /// Has a cursor's reader make the next page. The time-out counts from when it begins.

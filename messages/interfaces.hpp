@@ -96,7 +96,8 @@ using cache_actor = caf::typed_actor<
 
 /// Reads for one cursor, on a connection of its own.
 using cursor_reader_actor = caf::typed_actor<
-  // Answers with the next page, or with the error. Sent without awaiting the answer, which comes as a message of its own.
+  // Answers with the next page, or with the error. Sent without awaiting the answer, which comes as a message of its
+  // own.
   caf::replies_to<run_page>::with<page_done>,
   // Closes its connection and ends.
   caf::reacts_to<caf::close_atom>>;

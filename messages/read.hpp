@@ -42,8 +42,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
     x.idle = std::chrono::milliseconds{idle};
     return caf::none;
   };
-  return f(caf::meta::type_name("read_limits"), x.max_rows, x.max_bytes, timeout, idle,
-           caf::meta::load_callback(load));
+  return f(caf::meta::type_name("read_limits"), x.max_rows, x.max_bytes, timeout, idle, caf::meta::load_callback(load));
 }
 
 /// One read-only statement.
@@ -130,8 +129,7 @@ struct run_read {
   read_request request;
 };
 
-template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, run_read& x) {
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, run_read& x) {
   return f(caf::meta::type_name("run_read"), x.flight, x.request);
 }
 
@@ -143,8 +141,7 @@ struct read_done {
   caf::error error;
 };
 
-template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, read_done& x) {
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_done& x) {
   return f(caf::meta::type_name("read_done"), x.flight, x.answer, x.error);
 }
 

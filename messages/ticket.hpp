@@ -4,8 +4,8 @@
 #include "messages/peer_identity.hpp"
 #include "messages/statement.hpp"
 
-#include <caf/message_id.hpp>
 #include <caf/actor_control_block.hpp>
+#include <caf/message_id.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -18,7 +18,8 @@ namespace sluice {
 
 /// A write on its way, from when a queue has taken it in until it is answered. It outlives the message in which it
 /// travels, so that a request can be answered while its writer is busy and does not look into its mailbox:
-/// `queued -> running -> done`, or `queued -> given up` and `running -> given up`. Who comes first answers. Thread-safe.
+/// `queued -> running -> done`, or `queued -> given up` and `running -> given up`. Who comes first answers.
+/// Thread-safe.
 class ticket {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -52,8 +53,8 @@ public:
   /// For its actor: it answers itself. False when somebody else has answered.
   bool finish() noexcept;
 
-  /// Answers in the actor's place, for the reason given: `not_committed` while it is queued, `unknown` once it runs. What
-  /// runs is to stop. False when it is answered already, or cannot be yet.
+  /// Answers in the actor's place, for the reason given: `not_committed` while it is queued, `unknown` once it runs.
+  /// What runs is to stop. False when it is answered already, or cannot be yet.
   bool give_up(failure why);
 
   /// Has its actor end it for the reason given, if it runs. False when it does not.

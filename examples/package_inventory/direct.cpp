@@ -1,7 +1,7 @@
 #include "examples/package_inventory/inventory.hpp"
 #include "messages/error.hpp"
-#include "runtime/sqlite/connection.hpp"
-#include "runtime/sqlite/statement.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 
 #include <atomic>
 #include <chrono>

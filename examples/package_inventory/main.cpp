@@ -4,7 +4,7 @@
 //   package_inventory [FOLDER [STATUS_FILE]]
 
 #include "examples/package_inventory/inventory.hpp"
-#include "runtime/broker.hpp"
+#include "runtime/broker/broker.hpp"
 #include "runtime/cli/rowset_text.hpp"
 
 #include <fmt/core.h>

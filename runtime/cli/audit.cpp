@@ -1,9 +1,9 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
-#include "runtime/since.hpp"
 #include "runtime/cli/table.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/json/since.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,8 @@
-#include "runtime/bench/report.hpp"
-#include "runtime/bench/worker.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
-#include "runtime/json_text.hpp"
+#include "runtime/json/json_text.hpp"
+#include "runtime/lab/bench/report.hpp"
+#include "runtime/lab/bench/worker.hpp"
 
 #include <fmt/core.h>
 

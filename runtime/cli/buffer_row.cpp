@@ -3,8 +3,8 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
-#include "runtime/frontdoor/rpc/codec.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/client.hpp"
+#include "runtime/client/client.hpp"
 
 #include <filesystem>
 #include <memory>

@@ -21,7 +21,8 @@ int run(const cancel_options& options) {
   auto store = connect_to_broker(options.names.size() > 1 ? options.names.front() : ".");
   if (!store)
     return fail(store.error(), options.json);
-  auto answer = (*store)->call("cancel", {{"request_id", request_id}, {"agent", agent_name({})}, {"as_operator", true}});
+  auto answer =
+    (*store)->call("cancel", {{"request_id", request_id}, {"agent", agent_name({})}, {"as_operator", true}});
   if (!answer)
     return fail(answer.error(), options.json);
   auto cancelled = answer->value("cancelled", false);
@@ -42,7 +43,8 @@ void declare_cancel(CLI::App& command, action& chosen) {
     ->expected(1, 2)
     ->option_text("Folder of the store [.], and the id of the request, as sluice status shows it");
   command.add_flag("--json", options->json, "Print one JSON document, on failure too");
-  command.footer("Exit status: 0 it was cancelled; 1 there is no such request, or it cannot be; 2 wrong usage; 3 no broker.");
+  command.footer(
+    "Exit status: 0 it was cancelled; 1 there is no such request, or it cannot be; 2 wrong usage; 3 no broker.");
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

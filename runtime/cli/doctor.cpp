@@ -2,10 +2,10 @@
 #include "runtime/cli/live_broker.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/terminal_text.hpp"
+#include "runtime/client/takeover.hpp"
 #include "runtime/doctor/examination.hpp"
 #include "runtime/doctor/repair.hpp"
-#include "runtime/frontdoor/client/takeover.hpp"
-#include "runtime/machine_clock.hpp"
+#include "runtime/os/machine_clock.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -2,8 +2,8 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
-#include "runtime/json.hpp"
-#include "runtime/sqlite/split_statements.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/sqlite/core/split_statements.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -58,9 +58,10 @@ int fail_of_write(const caf::error& error, const exec_options& options) {
   auto why = describe(error);
   auto status = fail(why, options.json);
   if (why.outcome == outcome::unknown)
-    note(options.key.empty() ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
-                               "of your own a repetition is safe"
-                             : "the write may have been applied, or may be yet: repeat it under the same --key");
+    note(options.key.empty()
+           ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
+             "of your own a repetition is safe"
+           : "the write may have been applied, or may be yet: repeat it under the same --key");
   return status;
 }
 

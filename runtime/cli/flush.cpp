@@ -2,7 +2,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -3,9 +3,9 @@
 #include "runtime/cli/live_broker.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/terminal_text.hpp"
-#include "runtime/frontdoor/rpc/codec.hpp"
-#include "runtime/json.hpp"
-#include "runtime/since.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/json/since.hpp"
+#include "runtime/server/rpc/codec.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -1,7 +1,7 @@
 #include "runtime/cli/output.hpp"
 
 #include "runtime/cli/terminal_text.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
 
 #include <cerrno>
 #include <cstdio>

@@ -3,7 +3,7 @@
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/row_stream.hpp"
 #include "runtime/cli/rowset_text.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
 
 #include <chrono>
 #include <cstdlib>
@@ -139,8 +139,8 @@ void declare_query(CLI::App& command, action& chosen) {
   command.add_option("--min-seq", options->min_seq, "Answer at least as new as this commit")
     ->type_name("N")
     ->excludes(fresh);
-  auto* all = command.add_flag("--all", options->all,
-                               "Every row of one snapshot, printed as they come, in bounded memory");
+  auto* all =
+    command.add_flag("--all", options->all, "Every row of one snapshot, printed as they come, in bounded memory");
   command
     .add_option("--max-rows", options->max_rows, "At most this many rows [10000]; more are cut off (exit status 4)")
     ->type_name("N")

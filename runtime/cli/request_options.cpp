@@ -2,8 +2,8 @@
 
 #include "messages/error.hpp"
 #include "runtime/cli/output.hpp"
-#include "runtime/json.hpp"
-#include "runtime/user_name.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/os/user_name.hpp"
 
 #include <algorithm>
 #include <cstdlib>

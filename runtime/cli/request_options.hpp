@@ -1,7 +1,7 @@
 #pragma once
 
 #include "messages/statement.hpp"
-#include "runtime/client.hpp"
+#include "runtime/client/client.hpp"
 
 #include <CLI/CLI.hpp>
 #include <caf/expected.hpp>

@@ -1,7 +1,7 @@
 #include "runtime/cli/row_stream.hpp"
 
 #include "runtime/cli/rowset_text.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "runtime/broker/cursor.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/table.hpp"
-#include "runtime/cursor.hpp"
-#include "runtime/json_values.hpp"
+#include "runtime/json/json_values.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -7,8 +7,8 @@
 
 namespace sluice::cli {
 
-/// Rows as an aligned table: columns of numbers to the right, NULL as NULL (a text of that spelling in quotes), blobs as
-/// `x'...'`, shortened.
+/// Rows as an aligned table: columns of numbers to the right, NULL as NULL (a text of that spelling in quotes), blobs
+/// as `x'...'`, shortened.
 std::string as_table(const rowset& rows);
 
 /// Rows as CSV (RFC 4180) with a header line: NULL as nothing, an empty text as `""`, blobs as `x'...'` in full and
@@ -16,8 +16,8 @@ std::string as_table(const rowset& rows);
 /// escaped as in a table, and lines end as a terminal's do.
 std::string as_csv(const rowset& rows, bool for_terminal);
 
-/// The parts of these, for rows that come page by page: a table with the columns of `like`, whose rows say which of them
-/// are numbers; rows for a table; the header line, and the lines behind it.
+/// The parts of these, for rows that come page by page: a table with the columns of `like`, whose rows say which of
+/// them are numbers; rows for a table; the header line, and the lines behind it.
 table empty_table(const rowset& like);
 void add_rows(const rowset& rows, table& to);
 std::string csv_heading(const rowset& rows, bool for_terminal);

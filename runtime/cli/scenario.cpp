@@ -3,13 +3,13 @@
 #include "runtime/cli/serve.hpp"
 #include "runtime/cli/serve_log.hpp"
 #include "runtime/cli/terminal_text.hpp"
-#include "runtime/config.hpp"
-#include "runtime/json.hpp"
-#include "runtime/scenario/broker_control.hpp"
-#include "runtime/scenario/foreigner.hpp"
-#include "runtime/scenario/play.hpp"
-#include "runtime/scenario/real_stage.hpp"
-#include "runtime/scenario/schema.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/lab/scenario/broker_control.hpp"
+#include "runtime/lab/scenario/foreigner.hpp"
+#include "runtime/lab/scenario/play.hpp"
+#include "runtime/lab/scenario/real_stage.hpp"
+#include "runtime/lab/scenario/schema.hpp"
+#include "runtime/store/config.hpp"
 
 #include <fmt/format.h>
 

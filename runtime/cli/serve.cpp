@@ -2,14 +2,14 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/serve_log.hpp"
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/client/takeover.hpp"
-#include "runtime/frontdoor/front_door.hpp"
-#include "runtime/frontdoor/stdio.hpp"
-#include "runtime/heap_policy.hpp"
-#include "runtime/sqlite/allocation_bound.hpp"
-#include "runtime/sqlite/connection.hpp"
-#include "runtime/store_lock.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/client/stdio.hpp"
+#include "runtime/client/takeover.hpp"
+#include "runtime/os/heap_policy.hpp"
+#include "runtime/server/front_door.hpp"
+#include "runtime/sqlite/core/allocation_bound.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/store/store_lock.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>

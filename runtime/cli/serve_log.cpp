@@ -1,7 +1,7 @@
 #include "runtime/cli/serve_log.hpp"
 
+#include "runtime/broker/log_sink.hpp"
 #include "runtime/cli/terminal_text.hpp"
-#include "runtime/log_sink.hpp"
 
 #include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>

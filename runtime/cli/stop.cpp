@@ -1,6 +1,6 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
-#include "runtime/frontdoor/client/takeover.hpp"
+#include "runtime/client/takeover.hpp"
 
 namespace sluice::cli {
 

@@ -1,6 +1,6 @@
 #include "runtime/cli/terminal_text.hpp"
 
-#include "actors/utf8_text.hpp"
+#include "actors/base/utf8_text.hpp"
 
 #include <algorithm>
 #include <cstdint>

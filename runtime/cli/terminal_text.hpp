@@ -6,8 +6,8 @@
 
 namespace sluice::cli {
 
-/// `text` with everything escaped that could break a terminal or a line of output: control characters, what reverses the
-/// direction of writing, and bytes that are no UTF-8.
+/// `text` with everything escaped that could break a terminal or a line of output: control characters, what reverses
+/// the direction of writing, and bytes that are no UTF-8.
 std::string printable(std::string_view text);
 
 /// The same for text of several lines: line feeds stay.

@@ -150,9 +150,8 @@ int run(const top_options& options) {
     auto at = steady::now();
     auto seconds = before.empty() ? 0 : std::chrono::duration<double>(at - looked_at).count();
     rates rate{before, *now, seconds};
-    auto frame =
-      head(*now, rate) + background(*now, rate) + databases(before, *now, seconds) + running_text(*now)
-      + latencies(*now) + agents(*now);
+    auto frame = head(*now, rate) + background(*now, rate) + databases(before, *now, seconds) + running_text(*now)
+                 + latencies(*now) + agents(*now);
     auto sent = terminal.is_one() ? print_raw(terminal.frame(frame + "\nq to quit\n")) : print(frame + "\n");
     if (sent != delivery::complete)
       return status_of(sent);

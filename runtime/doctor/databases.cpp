@@ -1,10 +1,10 @@
 #include "runtime/doctor/databases.hpp"
 
-#include "runtime/file_registry.hpp"
-#include "runtime/machine_clock.hpp"
-#include "runtime/sqlite/audit_check.hpp"
-#include "runtime/sqlite/audit_end.hpp"
-#include "runtime/sqlite/private_file.hpp"
+#include "runtime/os/machine_clock.hpp"
+#include "runtime/sqlite/audit/audit_check.hpp"
+#include "runtime/sqlite/audit/audit_end.hpp"
+#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/store/file_registry.hpp"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "runtime/doctor/finding.hpp"
-#include "runtime/sqlite/file_magic.hpp"
-#include "runtime/sqlite/inspection.hpp"
+#include "runtime/sqlite/core/inspection.hpp"
+#include "runtime/sqlite/files/file_magic.hpp"
 
 #include <filesystem>
 #include <set>

@@ -1,6 +1,6 @@
 #include "runtime/doctor/examination.hpp"
 
-#include "runtime/config.hpp"
+#include "runtime/broker/store_status.hpp"
 #include "runtime/doctor/databases.hpp"
 #include "runtime/doctor/disk.hpp"
 #include "runtime/doctor/files.hpp"
@@ -10,11 +10,11 @@
 #include "runtime/doctor/permissions.hpp"
 #include "runtime/doctor/processes.hpp"
 #include "runtime/doctor/wal_view.hpp"
-#include "runtime/file_registry.hpp"
-#include "runtime/sqlite/audit_store.hpp"
-#include "runtime/sqlite/journal_recovery.hpp"
-#include "runtime/sqlite/left_log.hpp"
-#include "runtime/store_status.hpp"
+#include "runtime/sqlite/audit/audit_store.hpp"
+#include "runtime/sqlite/files/journal_recovery.hpp"
+#include "runtime/sqlite/files/left_log.hpp"
+#include "runtime/store/config.hpp"
+#include "runtime/store/file_registry.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -99,7 +99,8 @@ private:
       auto why = describe(config.error()).message + "; no broker starts with that";
       auto in_file = why.starts_with(file);
       return {severity::problem, "settings", in_file ? "sluice.toml" : "environment",
-              in_file ? why.substr(file.size()) : why, "correct it; docs/configuration.md has every key with its range"};
+              in_file ? why.substr(file.size()) : why,
+              "correct it; docs/configuration.md has every key with its range"};
     }
     return {severity::ok, "settings", "sluice.toml", "the settings are valid"};
   }

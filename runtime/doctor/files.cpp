@@ -1,7 +1,7 @@
 #include "runtime/doctor/files.hpp"
 
-#include "runtime/file_registry.hpp"
-#include "runtime/sqlite/left_log.hpp"
+#include "runtime/sqlite/files/left_log.hpp"
+#include "runtime/store/file_registry.hpp"
 
 #include <fmt/format.h>
 #include <optional>
@@ -71,11 +71,12 @@ void check_open_files(const fs::path& root, const std::vector<std::string>& data
 void check_record(const fs::path& root, const std::string& db, const file_registry& registry, findings& out) {
   auto record = registry.find(db);
   if (record && sqlite::has_foreign_log(*record, root / db))
-    out.push_back({severity::problem, "files", db,
-                   fmt::format("{} was replaced or overwritten, and the write-ahead log of the old file still lies beside it", db),
-                   fmt::format("use it through sluice, which moves the log to .sluice/set-aside/ first; opened by "
-                               "another program, the file would be damaged; {}",
-                               files_page)});
+    out.push_back(
+      {severity::problem, "files", db,
+       fmt::format("{} was replaced or overwritten, and the write-ahead log of the old file still lies beside it", db),
+       fmt::format("use it through sluice, which moves the log to .sluice/set-aside/ first; opened by "
+                   "another program, the file would be damaged; {}",
+                   files_page)});
 }
 
 void check_set_aside(const fs::path& root, findings& out) {

@@ -1,9 +1,9 @@
 #include "runtime/doctor/leadership.hpp"
 
-#include "runtime/descriptor.hpp"
 #include "runtime/doctor/processes.hpp"
-#include "runtime/json_text.hpp"
-#include "runtime/silent_process.hpp"
+#include "runtime/json/json_text.hpp"
+#include "runtime/os/descriptor.hpp"
+#include "runtime/os/silent_process.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "runtime/doctor/finding.hpp"
-#include "runtime/folder_claim.hpp"
+#include "runtime/store/folder_claim.hpp"
 
 #include <filesystem>
 #include <string>

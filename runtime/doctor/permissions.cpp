@@ -1,6 +1,6 @@
 #include "runtime/doctor/permissions.hpp"
 
-#include "runtime/private_folder.hpp"
+#include "runtime/store/private_folder.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -93,7 +93,7 @@ std::vector<std::string> own_files(const fs::path& folder) {
   return result;
 }
 
-// Logs that were kept lie in it (runtime/sqlite/file_guard_changes.cpp).
+// Logs that were kept lie in it (runtime/sqlite/files/file_guard_changes.cpp).
 constexpr std::string_view kept_logs = "set-aside";
 
 void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid, findings& out) {

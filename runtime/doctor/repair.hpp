@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/clock.hpp"
-#include "runtime/store_root.hpp"
+#include "actors/base/clock.hpp"
+#include "runtime/store/store_root.hpp"
 
 #include <caf/expected.hpp>
 #include <nlohmann/json_fwd.hpp>

@@ -1,7 +1,7 @@
 #include "runtime/doctor/wal_view.hpp"
 
-#include "runtime/descriptor.hpp"
 #include "runtime/doctor/processes.hpp"
+#include "runtime/os/descriptor.hpp"
 
 #include <algorithm>
 #include <array>

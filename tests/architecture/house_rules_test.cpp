@@ -32,7 +32,12 @@ const std::array layers{
   layer{"examples", {"tests"}},
 };
 
-constexpr std::array actor_names{"writer", "reader", "cache", "audit", "buffer", "log", "supervisor"};
+// What every actor may include; the other folders of actors/ are one actor, or several that belong together, each.
+constexpr std::array common_rooms{"base", "shared"};
+
+// The folders of runtime/, each of which may include those before it. Hosts link all before the lab.
+constexpr std::array runtime_rooms{"os",     "json",   "store",  "sqlite", "broker",
+                                   "server", "client", "doctor", "lab",    "cli"};
 
 bool is_in(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
@@ -49,14 +54,35 @@ std::vector<std::string> includes_of(std::string_view text) {
   return result;
 }
 
-// The actor whose source or header `path` is; empty for anything else.
-std::string actor_of(const fs::path& path) {
-  auto is_it = [&](std::string_view name) { return path.parent_path() == "actors" && path.stem() == name; };
-  auto found = std::find_if(actor_names.begin(), actor_names.end(), is_it);
-  return found == actor_names.end() ? "" : *found;
+// The folder of `layer` that `path` lies in; empty for anything else.
+std::string room_of(const fs::path& path, std::string_view layer) {
+  auto parts = std::vector<std::string>{path.begin(), path.end()};
+  return parts.size() >= 3 && parts[0] == layer ? parts[1] : "";
 }
 
-bool may_include_sqlite(std::string_view path) { return is_in(path, "runtime/sqlite") || is_in(path, "tests"); }
+// Where `room` stands in `runtime_rooms`; behind all others if it is none of them.
+size_t runtime_place(const std::string& room) {
+  return static_cast<size_t>(std::find(runtime_rooms.begin(), runtime_rooms.end(), room) - runtime_rooms.begin());
+}
+
+bool is_common(const std::string& room) {
+  return std::find(common_rooms.begin(), common_rooms.end(), room) != common_rooms.end();
+}
+
+// Why a source in `room` must not include what lies in `other`; empty if it may.
+std::string_view why_not(const std::string& room, const std::string& other) {
+  if (room.empty() || other.empty() || room == other || other == "base")
+    return "";
+  if (room == "base")
+    return "actors/base/ knows nothing of the other folders";
+  if (room == "shared")
+    return "actors/shared/ knows no actor";
+  return is_common(other) ? "" : "actors know each other by typed handles only";
+}
+
+bool may_include_sqlite(std::string_view path) {
+  return is_in(path, "runtime/sqlite") || is_in(path, "runtime/lab/faults") || is_in(path, "tests");
+}
 
 std::string contents_of(const fs::path& file) {
   std::ifstream in{file, std::ios::binary};
@@ -96,18 +122,24 @@ std::vector<std::string> include_violations(const std::string& path, std::string
   auto complain = [&](const std::string& included, std::string_view why) {
     result.push_back(path + " includes " + included + ": " + std::string{why});
   };
-  auto actor = actor_of(path);
+  auto room = room_of(path, "actors");
+  auto runtime_room = room_of(path, "runtime");
   for (const auto& included : includes_of(text)) {
     if (fs::path{included}.filename() == "sqlite3.h" && !may_include_sqlite(path))
-      complain(included, "only runtime/sqlite/ may");
+      complain(included, "only runtime/sqlite/ and runtime/lab/faults/ may");
     if (included.starts_with("../") || included.find("/../") != std::string::npos)
       complain(included, "write the path from the root of the project");
     for (const auto& [folder, forbidden] : layers)
       for (auto other : forbidden)
         if (is_in(path, folder) && is_in(included, other))
           complain(included, std::string{folder} + " must not depend on " + std::string{other});
-    if (auto other = actor_of(included); !actor.empty() && !other.empty() && other != actor)
-      complain(included, "actors know each other by typed handles only");
+    if (auto reason = why_not(room, room_of(included, "actors")); !reason.empty())
+      complain(included, reason);
+    if (room == "base" && (is_in(included, "messages") || is_in(included, "caf")))
+      complain(included, "actors/base/ uses the standard library alone");
+    if (auto other = room_of(included, "runtime");
+        !runtime_room.empty() && !other.empty() && runtime_place(other) > runtime_place(runtime_room))
+      complain(included, "runtime/" + runtime_room + "/ is below runtime/" + other + "/");
   }
   return result;
 }
@@ -120,8 +152,8 @@ std::vector<std::string> length_violations(const std::string& path, std::string_
 }
 
 std::vector<std::string> root_violations(const fs::path& root) {
-  static const std::set<std::string> folders{"messages", "actors", "runtime", "tests", "examples", "docs",
-                                             ".ci",      ".git",   "build"};
+  static const std::set<std::string> folders{"messages", "actors", "runtime", "tests", "examples",
+                                             "docs",     ".ci",    ".git",    "build"};
   static const std::set<std::string> files{"CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE"};
   std::vector<std::string> result;
   for (const auto& entry : fs::directory_iterator{root}) {
@@ -160,26 +192,37 @@ TEST_CASE("nothing but the agreed folders and files lies at the root") {
 }
 
 TEST_CASE("the rules find what they are there to find") {
-  auto violates = [](const std::string& path, std::string_view text) { return !include_violations(path, text).empty(); };
-  CHECK(violates("actors/writer.cpp", "#include <sqlite3.h>"));
-  CHECK(violates("runtime/broker.cpp", "  #  include \"sqlite3.h\""));
-  CHECK(violates("messages/write.hpp", "#include \"actors/store.hpp\""));
-  CHECK(violates("actors/writer.cpp", "#include \"runtime/config.hpp\""));
-  CHECK(violates("runtime/broker.cpp", "#include \"tests/support/fake_clock.hpp\""));
-  CHECK(violates("runtime/broker.cpp", "#include \"examples/host.hpp\""));
+  auto violates = [](const std::string& path, std::string_view text) {
+    return !include_violations(path, text).empty();
+  };
+  CHECK(violates("actors/writer/writer.cpp", "#include <sqlite3.h>"));
+  CHECK(violates("runtime/broker/broker.cpp", "  #  include \"sqlite3.h\""));
+  CHECK(violates("messages/write.hpp", "#include \"actors/shared/reply.hpp\""));
+  CHECK(violates("actors/writer/writer.cpp", "#include \"runtime/store/config.hpp\""));
+  CHECK(violates("runtime/broker/broker.cpp", "#include \"tests/support/fake_clock.hpp\""));
+  CHECK(violates("runtime/broker/broker.cpp", "#include \"examples/host.hpp\""));
   CHECK(violates("examples/host.cpp", "#include \"tests/support/fake_clock.hpp\""));
-  CHECK(violates("actors/writer.cpp", "int x;\n#include \"actors/cache.hpp\"\n"));
+  CHECK(violates("actors/writer/writer.cpp", "int x;\n#include \"actors/cache/cache.hpp\"\n"));
   CHECK(violates("runtime/sqlite/store.cpp", "#include \"../../tests/support/fake_clock.hpp\""));
+  CHECK(violates("actors/shared/directory.hpp", "#include \"actors/cursors/cursors.hpp\""));
+  CHECK(violates("actors/base/clock.hpp", "#include <caf/all.hpp>"));
+  CHECK(violates("actors/base/clock.hpp", "#include \"actors/shared/reply.hpp\""));
+  CHECK(violates("runtime/broker/broker.cpp", "#include \"runtime/lab/faults/fault_vfs.hpp\""));
+  CHECK(violates("runtime/sqlite/core/connection.cpp", "#include \"runtime/broker/broker.hpp\""));
   CHECK_FALSE(length_violations("a.cpp", std::string(401, '\n')).empty());
 }
 
 TEST_CASE("the rules allow what is meant to be") {
   auto allows = [](const std::string& path, std::string_view text) { return include_violations(path, text).empty(); };
-  CHECK(allows("runtime/sqlite/connection.cpp", "#include <sqlite3.h>"));
-  CHECK(allows("tests/runtime/sqlite/connection_test.cpp", "#include <sqlite3.h>"));
-  CHECK(allows("actors/writer.cpp", "#include \"actors/writer.hpp\"\n#include \"actors/store.hpp\""));
-  CHECK(allows("runtime/children.cpp", "#include \"actors/writer.hpp\"\n#include \"actors/cache.hpp\""));
-  CHECK(allows("tests/actors/writer_test.cpp", "#include \"actors/writer.hpp\"\n#include \"actors/cache.hpp\""));
+  CHECK(allows("runtime/sqlite/core/connection.cpp", "#include <sqlite3.h>"));
+  CHECK(allows("tests/runtime/sqlite/core/connection_test.cpp", "#include <sqlite3.h>"));
+  CHECK(
+    allows("actors/writer/writer.cpp", "#include \"actors/writer/writer.hpp\"\n#include \"actors/shared/reply.hpp\""));
+  CHECK(allows("runtime/broker/children.cpp",
+               "#include \"actors/writer/writer.hpp\"\n#include \"actors/cache/cache.hpp\""));
+  CHECK(allows("tests/actors/writer/writer_test.cpp",
+               "#include \"actors/writer/writer.hpp\"\n#include \"actors/cache/cache.hpp\""));
+  CHECK(allows("runtime/server/rpc/codec.cpp", "#include \"runtime/broker/broker.hpp\""));
   CHECK(length_violations("a.cpp", std::string(400, '\n')).empty());
 }
 

@@ -1,9 +1,9 @@
 // The pieces that every request passes, one by one. Quote ratios: machines differ.
 
-#include "actors/admission.hpp"
-#include "actors/hit_table.hpp"
-#include "runtime/machine_clock.hpp"
-#include "runtime/sqlite/chain_hash.hpp"
+#include "actors/shared/admission.hpp"
+#include "actors/shared/hit_table.hpp"
+#include "runtime/os/machine_clock.hpp"
+#include "runtime/sqlite/ledger/chain_hash.hpp"
 
 #include <benchmark/benchmark.h>
 

@@ -1,7 +1,7 @@
 // What a log call costs its caller. Somebody else empties the queue, as the log actor does.
 
-#include "runtime/log_sink.hpp"
-#include "runtime/machine_clock.hpp"
+#include "runtime/broker/log_sink.hpp"
+#include "runtime/os/machine_clock.hpp"
 
 #include <benchmark/benchmark.h>
 #include <spdlog/logger.h>

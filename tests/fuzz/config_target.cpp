@@ -1,4 +1,4 @@
-#include "runtime/config.hpp"
+#include "runtime/store/config.hpp"
 #include "tests/fuzz/targets.hpp"
 #include "tests/support/temp_dir.hpp"
 

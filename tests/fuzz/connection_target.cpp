@@ -1,5 +1,5 @@
-#include "runtime/frontdoor/client/line_buffer.hpp"
-#include "runtime/frontdoor/line_connection.hpp"
+#include "runtime/client/line_buffer.hpp"
+#include "runtime/server/line_connection.hpp"
 #include "tests/fuzz/targets.hpp"
 
 #include <boost/asio/io_context.hpp>

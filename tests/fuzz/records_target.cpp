@@ -1,6 +1,6 @@
-#include "runtime/sqlite/buffer_codec.hpp"
-#include "runtime/sqlite/cbor_values.hpp"
-#include "runtime/sqlite/ledger_codec.hpp"
+#include "runtime/sqlite/buffer/buffer_codec.hpp"
+#include "runtime/sqlite/ledger/cbor_values.hpp"
+#include "runtime/sqlite/ledger/ledger_codec.hpp"
 #include "tests/fuzz/targets.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,8 +1,8 @@
-#include "runtime/frontdoor/rpc/codec.hpp"
-#include "runtime/frontdoor/rpc/dispatch.hpp"
-#include "runtime/frontdoor/rpc/failures.hpp"
-#include "runtime/frontdoor/rpc/mcp.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/dispatch.hpp"
+#include "runtime/server/rpc/failures.hpp"
+#include "runtime/server/rpc/mcp.hpp"
 #include "tests/fuzz/targets.hpp"
 
 #include <memory>

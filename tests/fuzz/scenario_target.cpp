@@ -1,4 +1,4 @@
-#include "runtime/scenario/scenario.hpp"
+#include "runtime/lab/scenario/scenario.hpp"
 #include "tests/fuzz/targets.hpp"
 
 namespace sluice::test::fuzz {

@@ -1,7 +1,7 @@
-#include "runtime/frontdoor/rpc/codec.hpp"
-#include "runtime/frontdoor/rpc/strict_json.hpp"
-#include "runtime/json.hpp"
-#include "runtime/since.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/json/since.hpp"
+#include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/strict_json.hpp"
 #include "tests/fuzz/targets.hpp"
 
 namespace sluice::test::fuzz {

@@ -11,11 +11,10 @@ namespace sluice::test::error_test {
 
 TEST_CASE("the words of the errors are those of the outside contract, each its own") {
   const std::vector<std::string_view> contract{
-    "invalid_request",   "unknown_database", "unknown_operation", "sql_error", "constraint",     "busy",
-    "deadline_exceeded", "cancelled",        "overloaded",        "too_large", "not_authorized", "capsule_invalid",
-    "payload_mismatch",  "unavailable",      "disk_full",         "io_error",  "corrupt",        "read_only",
-    "protocol_mismatch", "route_required",   "wrong_store",       "file_replaced",
-    "ledger_damaged",    "internal"};
+    "invalid_request",   "unknown_database", "unknown_operation", "sql_error",     "constraint",     "busy",
+    "deadline_exceeded", "cancelled",        "overloaded",        "too_large",     "not_authorized", "capsule_invalid",
+    "payload_mismatch",  "unavailable",      "disk_full",         "io_error",      "corrupt",        "read_only",
+    "protocol_mismatch", "route_required",   "wrong_store",       "file_replaced", "ledger_damaged", "internal"};
   std::vector<std::string_view> ours;
   for (auto i = 1; i <= static_cast<int>(errc::internal); ++i)
     ours.push_back(to_string(static_cast<errc>(i)));

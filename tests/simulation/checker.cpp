@@ -272,7 +272,8 @@ maybe replay::run() {
   }
   // An epoch in which nothing has been committed yet.
   satisfy_reads(found_.epoch_follows);
-  for (auto check : {&replay::check_numbers, &replay::check_answers, &replay::check_keys, &replay::check_unread, &replay::check_final})
+  for (auto check : {&replay::check_numbers, &replay::check_answers, &replay::check_keys, &replay::check_unread,
+                     &replay::check_final})
     if (auto wrong = (this->*check)())
       return wrong;
   return {};

@@ -239,8 +239,8 @@ void clients::read(size_t who, const operation& what) {
   auto& x = note(seen.reads, who, what);
   note_newest(x);
   read_request request;
-  request.query = what.asked == question::slow_sum ? slow_query(what.argument, what.work.count())
-                                                   : sql_of(what.asked, what.argument);
+  request.query =
+    what.asked == question::slow_sum ? slow_query(what.argument, what.work.count()) : sql_of(what.asked, what.argument);
   request.limits.timeout = what.deadline;
   request.cancel = x.cancel;
   request.request_id = x.request_id;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/defect.hpp"
+#include "actors/shared/defect.hpp"
 
 #include <optional>
 #include <span>

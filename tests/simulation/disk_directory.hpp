@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/descriptor.hpp"
+#include "runtime/os/descriptor.hpp"
 #include "tests/simulation/disk_content.hpp"
 #include "tests/simulation/disk_locks.hpp"
 

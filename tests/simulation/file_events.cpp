@@ -1,7 +1,7 @@
 #include "tests/simulation/file_events.hpp"
 
 #include "runtime/doctor/repair.hpp"
-#include "runtime/sqlite/vfs_file.hpp"
+#include "runtime/sqlite/files/vfs_file.hpp"
 
 #include <utility>
 
@@ -38,9 +38,9 @@ std::optional<violation> file_events::copy_store() {
     remove_database(copy);
     auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
     if (found.integrity != "ok" || newest < acknowledged)
-      return violation{"a copy holds what was acknowledged",
-                       database_names[db] + ": " + found.integrity + ", commit " + std::to_string(newest) + " of "
-                         + std::to_string(acknowledged)};
+      return violation{"a copy holds what was acknowledged", database_names[db] + ": " + found.integrity + ", commit "
+                                                               + std::to_string(newest) + " of "
+                                                               + std::to_string(acknowledged)};
   }
   return {};
 }

@@ -1,7 +1,7 @@
 #include "tests/simulation/files.hpp"
 
-#include "runtime/sqlite/ledger.hpp"
-#include "runtime/sqlite/vfs_file.hpp"
+#include "runtime/sqlite/files/vfs_file.hpp"
+#include "runtime/sqlite/ledger/ledger.hpp"
 
 #include <sqlite3.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "messages/audit.hpp"
-#include "runtime/sqlite/ledger_reader.hpp"
+#include "runtime/sqlite/ledger/ledger_reader.hpp"
 #include "tests/simulation/model.hpp"
 
 #include <array>

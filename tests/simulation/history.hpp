@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/clock.hpp"
+#include "actors/base/clock.hpp"
 #include "messages/buffer.hpp"
 #include "messages/cancel_token.hpp"
 #include "messages/write.hpp"
@@ -11,8 +11,8 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <set>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 

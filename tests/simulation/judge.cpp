@@ -1,6 +1,6 @@
 #include "tests/simulation/judge.hpp"
 
-#include "runtime/sqlite/audit_store.hpp"
+#include "runtime/sqlite/audit/audit_store.hpp"
 #include "tests/simulation/checker.hpp"
 #include "tests/simulation/files.hpp"
 

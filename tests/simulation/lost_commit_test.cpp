@@ -1,6 +1,6 @@
-#include "runtime/sqlite/commit_fate.hpp"
-#include "runtime/sqlite/ledger.hpp"
-#include "tests/runtime/sqlite/store_rig.hpp"
+#include "runtime/sqlite/ledger/commit_fate.hpp"
+#include "runtime/sqlite/ledger/ledger.hpp"
+#include "tests/runtime/sqlite/writer/store_rig.hpp"
 #include "tests/simulation/memory_machine.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/clock.hpp"
+#include "actors/base/clock.hpp"
 
 #include <chrono>
 #include <cstdint>

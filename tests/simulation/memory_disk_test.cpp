@@ -1,10 +1,10 @@
 #include "tests/simulation/memory_disk.hpp"
 
-#include "runtime/sqlite/connection.hpp"
-#include "runtime/sqlite/file_magic.hpp"
-#include "runtime/sqlite/leftovers.hpp"
-#include "runtime/sqlite/statement.hpp"
-#include "tests/runtime/sqlite/store_rig.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/files/file_magic.hpp"
+#include "runtime/sqlite/files/leftovers.hpp"
+#include "tests/runtime/sqlite/writer/store_rig.hpp"
 #include "tests/simulation/memory_machine.hpp"
 
 #include <catch2/catch.hpp>
@@ -190,7 +190,10 @@ TEST_CASE("the stores of the broker work on a disk in memory, and their full dis
   CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
   faults.set_room(0);
   must(rig.store->begin());
-  CHECK(failure_of(rig.store->execute(request_of("INSERT INTO t WITH n(i) AS (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)) SELECT zeroblob(10000000) FROM n"), no_deadline)).code
+  CHECK(failure_of(rig.store->execute(request_of("INSERT INTO t WITH n(i) AS (VALUES (1), (2), (3), (4), (5), (6), "
+                                                 "(7), (8), (9), (10)) SELECT zeroblob(10000000) FROM n"),
+                                      no_deadline))
+          .code
         == errc::disk_full);
   rig.store->rollback();
   faults.heal();

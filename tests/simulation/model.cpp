@@ -29,8 +29,9 @@ constexpr std::array schema{
 
 // The rows of a statement that takes its time, each of which is one call: ?1 says whose they are, ?2 how many, ?3 how
 // long each takes.
-#define SLUICE_SIMULATED_WORK \
-  "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?2) SELECT simulated_work(?1, ?3) AS w FROM n)"
+#define SLUICE_SIMULATED_WORK                                                                                          \
+  "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?2) SELECT simulated_work(?1, ?3) AS w "  \
+  "FROM n)"
 
 std::vector<value> work_of(int64_t lane, int64_t time_ms) {
   auto each = execution_time::step.count();
@@ -102,9 +103,9 @@ statement slow_query(int64_t lane, int64_t time_ms) {
 }
 
 std::string to_string(const step& x) {
-  constexpr std::array<std::string_view, 13> words{"create",    "put",          "insert", "erase",
-                                                   "add",       "give",         "adopt",  "drop view",
-                                                   "make view", "insert twice", "veto",   "nonsense", "work"};
+  constexpr std::array<std::string_view, 13> words{"create", "put",      "insert",    "erase",     "add",
+                                                   "give",   "adopt",    "drop view", "make view", "insert twice",
+                                                   "veto",   "nonsense", "work"};
   return std::string{words[static_cast<size_t>(x.what)]} + ' ' + std::to_string(x.key) + ' ' + std::to_string(x.number);
 }
 

@@ -1,6 +1,6 @@
-#include "runtime/sqlite/connection.hpp"
-#include "runtime/sqlite/file_magic.hpp"
-#include "tests/runtime/sqlite/store_rig.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/files/file_magic.hpp"
+#include "tests/runtime/sqlite/writer/store_rig.hpp"
 #include "tests/simulation/memory_machine.hpp"
 
 #include <catch2/catch.hpp>

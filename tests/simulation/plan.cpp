@@ -1,6 +1,6 @@
 #include "tests/simulation/plan.hpp"
 
-#include "runtime/sqlite/fault_rules.hpp"
+#include "runtime/lab/faults/fault_rules.hpp"
 
 #include <algorithm>
 #include <array>
@@ -332,19 +332,19 @@ std::string to_string(const operation& x) {
 
 bool is_harmless(incident::kind x) noexcept {
   using kind = incident::kind;
-  constexpr std::array harmless{kind::passing_time,  kind::reopen,     kind::clock_jump,
-                                kind::client_leaves, kind::copy_store, kind::take_backup, kind::cancel_request};
+  constexpr std::array harmless{kind::passing_time, kind::reopen,      kind::clock_jump,    kind::client_leaves,
+                                kind::copy_store,   kind::take_backup, kind::cancel_request};
   return std::find(harmless.begin(), harmless.end(), x) != harmless.end();
 }
 
 std::string to_string(const incident& x) {
   constexpr std::array<std::string_view, 26> words{
-    "the writer is killed",   "a reader is killed",  "the cache is killed",   "the audit is killed",
-    "the buffer is killed",   "the log is killed",   "the process is killed", "the power is cut",
-    "orderly restart",        "the disk fails",      "the disk is full",      "the disk is slow",
-    "process dies at disk",   "power cut at disk",   "the disk is healed",    "a foreigner holds the lock",
-    "a foreigner commits",    "time passes",         "the log is removed",    "the wall clock jumps",
-    "a client leaves",        "the store is copied", "a backup is taken",     "a backup is put in place",
+    "the writer is killed",    "a reader is killed",    "the cache is killed",   "the audit is killed",
+    "the buffer is killed",    "the log is killed",     "the process is killed", "the power is cut",
+    "orderly restart",         "the disk fails",        "the disk is full",      "the disk is slow",
+    "process dies at disk",    "power cut at disk",     "the disk is healed",    "a foreigner holds the lock",
+    "a foreigner commits",     "time passes",           "the log is removed",    "the wall clock jumps",
+    "a client leaves",         "the store is copied",   "a backup is taken",     "a backup is put in place",
     "a backup is copied over", "a request is cancelled"};
   auto result = "after operation " + std::to_string(x.after) + " and " + std::to_string(x.steps)
                 + " steps: " + std::string{words[static_cast<size_t>(x.what)]};
@@ -360,7 +360,8 @@ std::string to_string(const plan& x) {
                 + flag(!x.set.cache, "no cache") + std::string{orders[static_cast<size_t>(x.set.by)]} + ", "
                 + std::to_string(x.set.readers) + " readers, groups of " + std::to_string(x.set.group)
                 + ", checkpoint at " + std::to_string(x.set.checkpoint_bytes) + " bytes, queue of "
-                + std::to_string(x.set.queue) + (x.set.timed ? ", timed, " : ", ") + std::to_string(x.set.buffer_pending) + " buffered rows\n";
+                + std::to_string(x.set.queue) + (x.set.timed ? ", timed, " : ", ")
+                + std::to_string(x.set.buffer_pending) + " buffered rows\n";
   for (size_t i = 0; i < x.clients.size(); ++i)
     for (const auto& operation : x.clients[i])
       result += "  client " + std::to_string(i + 1) + ": " + to_string(operation) + '\n';

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "messages/read.hpp"
-#include "runtime/config.hpp"
+#include "runtime/store/config.hpp"
 #include "tests/simulation/model.hpp"
 
 #include <array>

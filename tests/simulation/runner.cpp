@@ -214,8 +214,7 @@ void runner::happen(const incident& x) {
   case kind::copy_store: broken_ = files_.copy_store(); return;
   case kind::take_backup: return files_.take_backup(x.db);
   case kind::restore_backup:
-  case kind::overwrite_with_backup:
-    return files_.restore_backup(x.db, x.what == kind::overwrite_with_backup, steps_);
+  case kind::overwrite_with_backup: return files_.restore_backup(x.db, x.what == kind::overwrite_with_backup, steps_);
   default:
     if (x.what == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });

@@ -10,9 +10,7 @@ using namespace std::chrono_literals;
 
 lane lane_of(const attempt& x, uint64_t client) { return {client, x.what.db, x.what.what == operation::kind::write}; }
 
-bool has_deadline(const operation& x) {
-  return x.what == operation::kind::write || x.what == operation::kind::read;
-}
+bool has_deadline(const operation& x) { return x.what == operation::kind::write || x.what == operation::kind::read; }
 
 std::string in_ms(std::chrono::nanoseconds x) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(x).count()) + " ms";
@@ -101,8 +99,9 @@ std::chrono::milliseconds waiting_rules::longest_of(const lane& x) const {
 int64_t waiting_rules::repetitions(const attempt& x) const {
   auto is_fatal = [](const write_attempt& y) {
     auto is_ended = y.is_cancelled || (y.what.work.count() > 0 && y.what.deadline.count() > 0);
-    return is_ended || std::any_of(y.what.steps.begin(), y.what.steps.end(),
-                                   [](const step& each) { return each.what == verb::veto; });
+    return is_ended || std::any_of(y.what.steps.begin(), y.what.steps.end(), [](const step& each) {
+             return each.what == verb::veto;
+           });
   };
   return std::count_if(seen_.writes.begin(), seen_.writes.end(), [&](const write_attempt& y) {
     return y.what.db == x.what.db && (y.ended == 0 || y.ended > x.began) && is_fatal(y);
@@ -117,10 +116,10 @@ std::optional<violation> waiting_rules::check_turn(const attempt& x) const {
     auto executed = world_.executed(of) - x.waiting.executed[i];
     if (i == x.client || executed <= bound(x, of))
       continue;
-    return violation{"agents are served in turn",
-                     name_of(x) + ' ' + answer_of(x) + " after statements of client " + std::to_string(i + 1)
-                       + " had been executed for " + in_ms(executed) + "; its turn is due after "
-                       + in_ms(bound(x, of))};
+    return violation{"agents are served in turn", name_of(x) + ' ' + answer_of(x) + " after statements of client "
+                                                    + std::to_string(i + 1) + " had been executed for "
+                                                    + in_ms(executed) + "; its turn is due after "
+                                                    + in_ms(bound(x, of))};
   }
   return {};
 }

@@ -298,8 +298,8 @@ void world::wait(std::chrono::microseconds by) {
     while (set_.timed && !died_ && time_->now() < until) {
       while (is_late() && step())
         ;
-      advance(std::clamp(std::chrono::ceil<std::chrono::milliseconds>(until - time_->now()), 0ms,
-                         readiness::tolerance / 2));
+      advance(
+        std::clamp(std::chrono::ceil<std::chrono::milliseconds>(until - time_->now()), 0ms, readiness::tolerance / 2));
     }
     --depth_;
   }
@@ -308,8 +308,8 @@ void world::wait(std::chrono::microseconds by) {
     advance(std::chrono::ceil<std::chrono::milliseconds>(left));
 }
 
-// Only one statement takes its time, lest those of other actors, which run meanwhile, keep it from going on: a write takes
-// none during a read, and a read waits for the end of either.
+// Only one statement takes its time, lest those of other actors, which run meanwhile, keep it from going on: a write
+// takes none during a read, and a read waits for the end of either.
 bool world::execute_for(std::chrono::milliseconds by) {
   if (died_ || !is_up() || executes_)
     return false;

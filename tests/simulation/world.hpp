@@ -1,8 +1,8 @@
 #pragma once
 
-#include "runtime/broker.hpp"
-#include "runtime/broker_core.hpp"
-#include "runtime/sqlite/fault_vfs.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/broker/broker_core.hpp"
+#include "runtime/lab/faults/fault_vfs.hpp"
 #include "tests/simulation/execution_time.hpp"
 #include "tests/simulation/history.hpp"
 #include "tests/simulation/memory_disk.hpp"
@@ -145,8 +145,8 @@ private:
   uint32_t depth_ = 0;
   // Whether a statement takes its time.
   bool executes_ = false;
-  // Readers with a query that takes its time, which waited for the end of another one: they are run in this order, as on
-  // threads of their own, before what was started later.
+  // Readers with a query that takes its time, which waited for the end of another one: they are run in this order, as
+  // on threads of their own, before what was started later.
   std::deque<caf::resumable*> held_back_;
   readiness ready_to_run_;
   execution_time execution_time_{[this](auto by) { return execute_for(by); }};

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/directory.hpp"
+#include "actors/shared/directory.hpp"
 #include "messages/interfaces.hpp"
 #include "tests/support/fake_clock.hpp"
 

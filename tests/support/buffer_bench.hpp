@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/buffer.hpp"
-#include "actors/reply.hpp"
+#include "actors/buffer/buffer.hpp"
+#include "actors/shared/reply.hpp"
 #include "tests/support/actor_bench.hpp"
 #include "tests/support/fake_buffer_store.hpp"
 #include "tests/support/plain_database.hpp"

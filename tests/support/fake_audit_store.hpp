@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/store.hpp"
+#include "actors/audit/audit_store.hpp"
 
 #include <map>
 #include <stdexcept>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/store.hpp"
+#include "actors/buffer/buffer_store.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/cursor_store.hpp"
+#include "actors/cursors/cursor_store.hpp"
 #include "tests/support/fake_read_store.hpp"
 
 #include <deque>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/store.hpp"
+#include "actors/log/log_store.hpp"
 
 #include <algorithm>
 #include <functional>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/store.hpp"
+#include "actors/reader/read_store.hpp"
 
 #include <functional>
 #include <stdexcept>

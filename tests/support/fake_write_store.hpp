@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/store.hpp"
+#include "actors/writer/write_store.hpp"
 #include "tests/support/fake_clock.hpp"
 
 #include <algorithm>

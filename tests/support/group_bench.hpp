@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/group_commit.hpp"
+#include "actors/writer/group_commit.hpp"
 #include "tests/support/fake_write_store.hpp"
 
 #include <map>

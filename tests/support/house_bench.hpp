@@ -1,11 +1,11 @@
 #pragma once
 
-#include "actors/deadline_watch.hpp"
-#include "actors/audit.hpp"
-#include "actors/cache.hpp"
-#include "actors/reader.hpp"
-#include "actors/supervisor.hpp"
-#include "actors/writer.hpp"
+#include "actors/audit/audit.hpp"
+#include "actors/cache/cache.hpp"
+#include "actors/reader/reader.hpp"
+#include "actors/shared/deadline_watch.hpp"
+#include "actors/supervisor/supervisor.hpp"
+#include "actors/writer/writer.hpp"
 #include "tests/support/actor_bench.hpp"
 #include "tests/support/fake_audit_store.hpp"
 #include "tests/support/group_bench.hpp"

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "actors/table_shape.hpp"
-#include "runtime/sqlite/connection.hpp"
-#include "runtime/sqlite/statement.hpp"
+#include "actors/buffer/table_shape.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <sqlite3.h>

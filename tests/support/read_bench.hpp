@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/read_scheduler.hpp"
+#include "actors/cache/read_scheduler.hpp"
 #include "tests/support/fake_clock.hpp"
 #include "tests/support/fake_read_store.hpp"
 
@@ -31,8 +31,8 @@ inline void commit_to(table_versions& versions, std::vector<std::string> tables,
   window.committed(seq == 0 ? versions.last_commit() + 1 : seq);
 }
 
-/// A `read_scheduler` and its hit table, with a test in the place of the readers. Reads are told apart by their request id,
-/// answers come from a database with one number per table.
+/// A `read_scheduler` and its hit table, with a test in the place of the readers. Reads are told apart by their request
+/// id, answers come from a database with one number per table.
 struct read_bench {
   explicit read_bench(uint64_t max_queued = 100, hit_table_settings settings = {}, uint64_t max_readers = 4)
     : hits(settings), scheduler(hits, time, bounds(max_queued, max_readers), 1) {

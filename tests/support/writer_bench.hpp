@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/writer.hpp"
+#include "actors/writer/writer.hpp"
 #include "tests/support/actor_bench.hpp"
 #include "tests/support/group_bench.hpp"
 

@@ -1,4 +1,4 @@
-#include "actors/row_statement.hpp"
+#include "actors/buffer/row_statement.hpp"
 #include "tests/support/buffer_model.hpp"
 #include "tests/support/plain_database.hpp"
 #include "tests/system/rig.hpp"

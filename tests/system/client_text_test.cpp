@@ -1,6 +1,6 @@
 // The same text is the same request, and the same refusal, by whatever way it comes to the broker.
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/front_door.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/server/front_door.hpp"
 #include "tests/system/rig.hpp"
 
 #include <nlohmann/json.hpp>
@@ -81,7 +81,8 @@ TEST_CASE("requests with text that is not UTF-8 are refused, and values come bac
     check_refused(x.guest->write(request));
     check_refused(x.guest->write_async(request).get());
   }
-  for (auto field : {&read_request::db, &read_request::agent, &read_request::request_id, &read_request::correlation_id}) {
+  for (auto field :
+       {&read_request::db, &read_request::agent, &read_request::request_id, &read_request::correlation_id}) {
     auto request = x.read("SELECT 1");
     request.*field = bad;
     check_refused(x.guest->read(request));
@@ -118,8 +119,8 @@ TEST_CASE("a method by any name harms no other call", "[system]") {
   std::vector<std::future<caf::expected<write_result>>> others;
   for (int i = 0; i < 100; ++i)
     others.push_back(x.guest->write_async(x.write({"INSERT INTO t (n) VALUES (?)", {i}})));
-  for (const auto& method : {"a\"b"s, "status\",\"params\":{},\"id\":1,\"x\":\""s, "line\nbreak"s, "nul\0"s, ""s, "STATUS"s,
-                             "caf\xc3\xa9"s, bad}) {
+  for (const auto& method : {"a\"b"s, "status\",\"params\":{},\"id\":1,\"x\":\""s, "line\nbreak"s, "nul\0"s, ""s,
+                             "STATUS"s, "caf\xc3\xa9"s, bad}) {
     INFO(method);
     check_refused(x.guest->call(method, json::object()));
   }
@@ -140,7 +141,8 @@ TEST_CASE("what a call's parameters hold is refused, or arrives", "[system]") {
   check_refused(x.guest->call("read", read({{"params", {bad}}})));
   check_refused(x.guest->call("read", read({{bad, 1}})));
   check_refused(x.guest->call("log", {{"level", "info"}, {"message", bad}}));
-  check_refused(x.guest->call("buffer.put", {{"db", "app.db"}, {"table", bad}, {"operation", "upsert"}, {"key", {{"n", 1}}}}));
+  check_refused(
+    x.guest->call("buffer.put", {{"db", "app.db"}, {"table", bad}, {"operation", "upsert"}, {"key", {{"n", 1}}}}));
   check_refused(x.guest->call("flush", {{"agent", bad}}));
   for (const auto& params : {json(5), json("text"), json(true), json::array({1}), json(bad)})
     for (const auto* method : {"read", "write", "buffer.put"})

@@ -16,7 +16,8 @@ size_t open_databases(const temp_dir& folder) {
   for (const auto& file : std::filesystem::directory_iterator{"/proc/self/fd"}) {
     std::error_code gone;
     auto target = std::filesystem::read_symlink(file.path(), gone);
-    result += !gone && target.parent_path() == std::filesystem::canonical(folder.path()) && target.extension() != "" ? 1 : 0;
+    result +=
+      !gone && target.parent_path() == std::filesystem::canonical(folder.path()) && target.extension() != "" ? 1 : 0;
   }
   return result;
 }
@@ -32,7 +33,8 @@ int64_t count_rows(const database& db) {
 
 } // namespace
 
-TEST_CASE("a database that was closed has no open files, refuses its handles, and goes on when it is opened", "[system]") {
+TEST_CASE("a database that was closed has no open files, refuses its handles, and goes on when it is opened",
+          "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   auto db = must(host.open_database("app.db"));

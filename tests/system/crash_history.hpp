@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/sqlite/ledger_reader.hpp"
+#include "runtime/sqlite/ledger/ledger_reader.hpp"
 #include "tests/system/rig.hpp"
 
 #include <algorithm>

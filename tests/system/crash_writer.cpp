@@ -14,8 +14,8 @@
 // N counts from FIRST; lines of standard input are numbers to be sent again, and its end starts the load. Every third
 // is refused by the database; of the others, every fifth has no key. NTH says how often the point is passed before.
 
-#include "runtime/broker.hpp"
-#include "runtime/sqlite/fault_vfs.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/lab/faults/fault_vfs.hpp"
 
 #include <algorithm>
 #include <atomic>

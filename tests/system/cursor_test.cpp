@@ -12,7 +12,8 @@ struct many_rows {
   database db;
 
   template <class Change>
-  explicit many_rows(Change change) : folder(), own(open_broker(folder.path(), change)), db(must(own.open_database("app.db"))) {
+  explicit many_rows(Change change)
+    : folder(), own(open_broker(folder.path(), change)), db(must(own.open_database("app.db"))) {
     must(db.write("host", "CREATE TABLE t(id INTEGER PRIMARY KEY)"));
     must(db.write("host", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) "
                           "INSERT INTO t SELECT i FROM n"));

@@ -1,4 +1,4 @@
-#include "runtime/store_lock.hpp"
+#include "runtime/store/store_lock.hpp"
 #include "tests/system/rig.hpp"
 
 #include <caf/all.hpp>

@@ -22,7 +22,9 @@ template <class T> std::string word_of(const caf::expected<T>& x) {
   return x ? "ok" : fmt::format("{}: {}", to_string(code_of(x.error())), describe(x.error()).message);
 }
 
-template <class T> void say(const char* what, const caf::expected<T>& x) { say(fmt::format("{} {}", what, word_of(x))); }
+template <class T> void say(const char* what, const caf::expected<T>& x) {
+  say(fmt::format("{} {}", what, word_of(x)));
+}
 
 std::array<int, 2> make_pipe() {
   std::array<int, 2> ends{};

@@ -1,7 +1,7 @@
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/endpoint.hpp"
-#include "runtime/frontdoor/front_door.hpp"
-#include "tests/runtime/frontdoor/socket_rig.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/server/endpoint.hpp"
+#include "runtime/server/front_door.hpp"
+#include "tests/runtime/server/socket_rig.hpp"
 #include "tests/system/rig.hpp"
 
 #include <nlohmann/json.hpp>

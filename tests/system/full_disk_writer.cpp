@@ -4,8 +4,8 @@
 //
 //   full_disk_writer FOLDER [file-bound]
 
-#include "runtime/broker.hpp"
-#include "runtime/sqlite/statement.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 
 #include <chrono>
 #include <csignal>

@@ -1,10 +1,10 @@
-// What a host may do to its broker, and to itself, without being told by the compiler: a second front door, a broker that
-// was shut down under one, the same folder twice, a request for another database, settings that make no sense.
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/endpoint.hpp"
-#include "runtime/frontdoor/front_door.hpp"
-#include "runtime/store_lock.hpp"
-#include "tests/runtime/frontdoor/socket_rig.hpp"
+// What a host may do to its broker, and to itself, without being told by the compiler: a second front door, a broker
+// that was shut down under one, the same folder twice, a request for another database, settings that make no sense.
+#include "runtime/client/client.hpp"
+#include "runtime/server/endpoint.hpp"
+#include "runtime/server/front_door.hpp"
+#include "runtime/store/store_lock.hpp"
+#include "tests/runtime/server/socket_rig.hpp"
 #include "tests/system/rig.hpp"
 
 #include <nlohmann/json.hpp>
@@ -205,7 +205,8 @@ TEST_CASE("no broker is opened with settings that no file could have", "[system]
     return;
   auto root = must(store_root::open(folder.path()));
   CHECK(refused(broker::open(config, root, must(store_lock::acquire(root, 0ms)))).code == errc::invalid_request);
-  CHECK(refused(broker::open(system, config, root, must(store_lock::acquire(root, 0ms)))).code == errc::invalid_request);
+  CHECK(refused(broker::open(system, config, root, must(store_lock::acquire(root, 0ms)))).code
+        == errc::invalid_request);
 }
 
 TEST_CASE("a request for another database than that of its handle is refused", "[system]") {

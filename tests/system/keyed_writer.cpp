@@ -3,7 +3,7 @@
 //
 //   keyed_writer FOLDER FIRST LAST
 
-#include "runtime/broker.hpp"
+#include "runtime/broker/broker.hpp"
 
 #include <atomic>
 #include <cstdio>

@@ -1,5 +1,5 @@
-#include "runtime/frontdoor/rpc/mcp.hpp"
-#include "runtime/frontdoor/service.hpp"
+#include "runtime/server/rpc/mcp.hpp"
+#include "runtime/server/service.hpp"
 #include "tests/system/rig.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/broker.hpp"
+#include "runtime/broker/broker.hpp"
 
 #include <caf/all.hpp>
 

@@ -1,5 +1,5 @@
-// A host that ends in some way of its own, for tests that cannot do so themselves: with static objects, from threads and
-// actors.
+// A host that ends in some way of its own, for tests that cannot do so themselves: with static objects, from threads
+// and actors.
 //
 //   lifetimes_host CASE FOLDER [NUMBER]
 //

@@ -66,7 +66,8 @@ void run_case(home where, ender who, uint64_t seed) {
   before.require_back();
 }
 
-// `SLUICE_LIFETIMES_ORDERS` says how many orders are tried with each of `enders`, `SLUICE_LIFETIMES_SEED` where they begin.
+// `SLUICE_LIFETIMES_ORDERS` says how many orders are tried with each of `enders`, `SLUICE_LIFETIMES_SEED` where they
+// begin.
 void run_matrix(home where) {
   auto first = number_of("SLUICE_LIFETIMES_SEED", std::random_device{}());
   auto count = number_of("SLUICE_LIFETIMES_ORDERS", 6);

@@ -85,7 +85,8 @@ TEST_CASE("threads of a pool that made blocking calls live on when the broker is
   });
 }
 
-TEST_CASE("a broker is destroyed while the thread that opened it, and its front door, lives on", "[system][lifetimes]") {
+TEST_CASE("a broker is destroyed while the thread that opened it, and its front door, lives on",
+          "[system][lifetimes]") {
   temp_dir folder;
   auto threads = home_threads();
   auto system = threads > 0 ? std::make_unique<host_system>(threads) : nullptr;

@@ -2,7 +2,7 @@
 //
 //   lock_holder FILE [JOURNAL_MODE]
 
-#include "runtime/sqlite/connection.hpp"
+#include "runtime/sqlite/core/connection.hpp"
 
 #include <cstdio>
 

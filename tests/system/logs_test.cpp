@@ -1,5 +1,5 @@
-#include "runtime/log_sink.hpp"
-#include "runtime/retry.hpp"
+#include "runtime/broker/log_sink.hpp"
+#include "runtime/broker/retry.hpp"
 #include "tests/system/rig.hpp"
 
 #include <spdlog/logger.h>

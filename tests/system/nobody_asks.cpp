@@ -2,7 +2,7 @@
 //
 //   nobody_asks FOLDER DB
 
-#include "runtime/broker.hpp"
+#include "runtime/broker/broker.hpp"
 
 #include <cstdio>
 #include <string>

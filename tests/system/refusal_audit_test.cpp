@@ -1,9 +1,9 @@
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/front_door.hpp"
-#include "runtime/frontdoor/rpc/dispatch.hpp"
-#include "runtime/frontdoor/rpc/mcp.hpp"
-#include "runtime/frontdoor/service.hpp"
-#include "tests/runtime/frontdoor/socket_rig.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/server/front_door.hpp"
+#include "runtime/server/rpc/dispatch.hpp"
+#include "runtime/server/rpc/mcp.hpp"
+#include "runtime/server/service.hpp"
+#include "tests/runtime/server/socket_rig.hpp"
 #include "tests/system/rig.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
 #include "runtime/cli/serve.hpp"
-#include "runtime/frontdoor/service.hpp"
+#include "runtime/server/service.hpp"
 #include "tests/system/rig.hpp"
 
 #include <caf/all.hpp>
@@ -199,9 +199,7 @@ TEST_CASE("sluice serve ends with an error when the supervisor of its broker has
   CLI::App app;
   cli::action chosen;
   cli::serve_hooks hooks;
-  hooks.leads = [](broker& leader) {
-    caf::anon_send_exit(leader.actors().supervisor(), caf::exit_reason::kill);
-  };
+  hooks.leads = [](broker& leader) { caf::anon_send_exit(leader.actors().supervisor(), caf::exit_reason::kill); };
   cli::declare_serve(app, chosen, hooks);
   app.parse(std::vector<std::string>{folder.path().string()});
   REQUIRE(chosen);

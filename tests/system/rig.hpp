@@ -1,8 +1,8 @@
 #pragma once
 
-#include "runtime/broker.hpp"
-#include "runtime/sqlite/connection.hpp"
-#include "runtime/sqlite/statement.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/front_door.hpp"
-#include "runtime/own_system.hpp"
+#include "runtime/broker/own_system.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/server/front_door.hpp"
 #include "tests/system/lifetimes.hpp"
 
 #include <algorithm>
@@ -109,7 +109,9 @@ public:
     case part::buffer: buffer_.reset(); break;
     case part::door: door_.reset(); break;
     case part::listener: end_listener(); break;
-    case part::future: futures_.erase(futures_.begin(), futures_.begin() + static_cast<ptrdiff_t>(futures_.size() / 2)); break;
+    case part::future:
+      futures_.erase(futures_.begin(), futures_.begin() + static_cast<ptrdiff_t>(futures_.size() / 2));
+      break;
     case part::cursor: cursor_.reset(); break;
     case part::system: end_system(); break;
     }

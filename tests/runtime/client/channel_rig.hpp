@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/frontdoor/client/channel.hpp"
-#include "runtime/frontdoor/client/connect.hpp"
+#include "runtime/client/channel.hpp"
+#include "runtime/client/connect.hpp"
 #include "tests/runtime/client/fake_leader.hpp"
 #include "tests/support/temp_dir.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/client.hpp"
-#include "runtime/store_lock.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/store/store_lock.hpp"
 #include "tests/runtime/client/fake_leader.hpp"
 #include "tests/support/temp_dir.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/frontdoor/client/election.hpp"
-#include "runtime/frontdoor/client/start_broker.hpp"
+#include "runtime/client/election.hpp"
+#include "runtime/client/start_broker.hpp"
 #include "tests/runtime/client/channel_rig.hpp"
 #include "tests/support/temp_dir.hpp"
 

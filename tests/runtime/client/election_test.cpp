@@ -1,8 +1,8 @@
 #include "tests/runtime/client/election_rig.hpp"
 
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/client/connect.hpp"
-#include "runtime/frontdoor/endpoint.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/client/connect.hpp"
+#include "runtime/server/endpoint.hpp"
 
 #include <csignal>
 #include <fstream>

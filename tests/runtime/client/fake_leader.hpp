@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/descriptor.hpp"
-#include "runtime/json.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/os/descriptor.hpp"
 
 #include <nlohmann/json.hpp>
 

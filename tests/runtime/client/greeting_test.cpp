@@ -1,8 +1,8 @@
-#include "runtime/frontdoor/client/greeting.hpp"
+#include "runtime/client/greeting.hpp"
 
-#include "runtime/client.hpp"
-#include "runtime/frontdoor/client/connect.hpp"
-#include "runtime/frontdoor/endpoint.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/client/connect.hpp"
+#include "runtime/server/endpoint.hpp"
 #include "tests/runtime/client/election_rig.hpp"
 
 #include <catch2/catch.hpp>

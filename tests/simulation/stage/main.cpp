@@ -1,5 +1,5 @@
-#include "runtime/scenario/play.hpp"
-#include "runtime/scenario/scenario.hpp"
+#include "runtime/lab/scenario/play.hpp"
+#include "runtime/lab/scenario/scenario.hpp"
 #include "tests/simulation/stage/simulated_stage.hpp"
 
 #include <CLI/CLI.hpp>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/broker.hpp"
-#include "runtime/frontdoor/service.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/server/service.hpp"
 
 #include <boost/asio/io_context.hpp>
 

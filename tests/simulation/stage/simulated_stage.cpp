@@ -1,9 +1,9 @@
 #include "tests/simulation/stage/simulated_stage.hpp"
 
-#include "runtime/frontdoor/rpc/codec.hpp"
-#include "runtime/scenario/file_events.hpp"
-#include "runtime/scenario/foreigner.hpp"
-#include "runtime/scenario/mishaps.hpp"
+#include "runtime/lab/scenario/file_events.hpp"
+#include "runtime/lab/scenario/foreigner.hpp"
+#include "runtime/lab/scenario/mishaps.hpp"
+#include "runtime/server/rpc/codec.hpp"
 #include "tests/simulation/stage/served_broker.hpp"
 #include "tests/simulation/world.hpp"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/scenario/stage.hpp"
+#include "runtime/lab/scenario/stage.hpp"
 
 #include <cstdint>
 #include <memory>

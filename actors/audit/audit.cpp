@@ -1,0 +1,190 @@
+#include "actors/audit/audit.hpp"
+
+#include "actors/shared/defect.hpp"
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t write_at = 1'024;
+// While the file refuses records, this many are kept in memory.
+constexpr size_t keep_at_most = 200'000;
+constexpr std::chrono::milliseconds write_after{20};
+constexpr std::chrono::milliseconds retry_after{1'000};
+
+std::set<std::string> databases_with_events(const std::vector<audit_record>& records) {
+  std::set<std::string> result;
+  for (const auto& x : records)
+    if (x.type == request_type::file_event)
+      result.insert(x.db);
+  return result;
+}
+
+} // namespace
+
+audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open,
+                                 std::shared_ptr<observations> shown) {
+  self->state.open = std::move(open);
+  self->state.shown = std::move(shown);
+  return {
+    [self](audit_batch& batch) { self->state.take(batch); },
+    [self](attach_atom, const std::string& db) -> caf::result<attach_report> { return self->state.attach(db); },
+    [self](const audit_query& query) -> caf::result<audit_page> { return self->state.list(query); },
+    [self](verify_atom) -> caf::result<audit_verdict> { return self->state.verify(); },
+    [self](caf::flush_atom) {
+      self->state.scheduled = false;
+      if (!self->state.write())
+        self->state.schedule(retry_after);
+    },
+    [self](caf::close_atom) -> caf::result<caf::ok_atom> {
+      auto written = self->state.write();
+      self->state.store.reset();
+      self->quit();
+      if (!written)
+        return written.error();
+      return caf::ok_atom_v;
+    },
+  };
+}
+
+audit_state::~audit_state() {
+  // What an actor that fails has taken is written all the same; what lies in its mailbox the ledgers know.
+  try {
+    if (!pending.empty())
+      static_cast<void>(write());
+  } catch (...) {
+    // It may be this very exception that ended the actor; a destructor must not let it out.
+  }
+}
+
+void audit_state::take(audit_batch& batch) {
+  if (has(defect::drop_audit_record) && batch.records.size() > 1)
+    batch.records.pop_back();
+  drop_recovered(batch);
+  auto changed = databases_with_events(batch.records);
+  if (batch.may_be_merged)
+    for (auto& x : batch.records)
+      merging.add(std::move(x), pending);
+  else if (pending.empty())
+    pending = std::move(batch.records);
+  else
+    std::move(batch.records.begin(), batch.records.end(), std::back_inserter(pending));
+  if (pending.size() >= write_at && !failing)
+    static_cast<void>(write());
+  if (pending.size() > keep_at_most)
+    drop_oldest();
+  shown->audit.change([this](audit_status& x) { x.pending = pending.size(); });
+  if (!pending.empty())
+    schedule(failing ? retry_after : write_after);
+  // A ledger that was read while its log or file was away was not read whole.
+  for (const auto& db : changed)
+    static_cast<void>(attach(db));
+}
+
+// A writer may have committed before its ledger was read, and send its records behind the request to read it.
+void audit_state::drop_recovered(audit_batch& batch) {
+  if (recovered.empty())
+    return;
+  std::erase_if(batch.records, [this](const audit_record& x) {
+    return x.type == request_type::write && x.status == "committed"
+           && recovered.erase({x.db, x.commit_seq, x.request_id}) > 0;
+  });
+}
+
+caf::expected<void> audit_state::write() {
+  auto outcome = append();
+  publish(outcome);
+  return outcome;
+}
+
+void audit_state::publish(const caf::expected<void>& outcome) {
+  shown->audit.change([&](audit_status& x) {
+    x.pending = pending.size();
+    x.failing = !outcome;
+    if (!outcome)
+      x.last_error = describe(outcome.error()).message;
+  });
+}
+
+caf::expected<void> audit_state::append() {
+  if (auto opened = ensure_open(); !opened)
+    return opened;
+  if (pending.empty())
+    return caf::unit;
+  if (lost.count > 0)
+    pending.push_back(lost);
+  auto written = store->append(pending);
+  failing = !written;
+  if (failing) {
+    if (lost.count > 0)
+      pending.pop_back();
+    store.reset();
+    return written;
+  }
+  shown->audit.change([this](audit_status& x) { x.written += pending.size(); });
+  pending.clear();
+  merging.forget();
+  lost.count = 0;
+  return caf::unit;
+}
+
+void audit_state::drop_oldest() {
+  auto count = pending.size() / 2;
+  lost.ts_us = pending[count - 1].ts_us;
+  lost.type = request_type::audit_gap;
+  lost.status = to_string(errc::unavailable);
+  lost.count += static_cast<uint32_t>(count);
+  pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
+  merging.forget();
+  shown->audit.change([count](audit_status& x) { x.lost += count; });
+}
+
+caf::expected<attach_report> audit_state::attach(const std::string& db) {
+  if (auto written = write(); !written)
+    return written.error();
+  auto found = store->compare(db);
+  if (!found)
+    return found.error();
+  auto& missing = found->missing;
+  auto count = static_cast<uint64_t>(missing.size());
+  // Those of an earlier look stay: their records may still be on the way.
+  for (const auto& x : missing)
+    recovered.insert({x.db, x.commit_seq, x.request_id});
+  pending = std::move(missing);
+  shown->audit.change([count](audit_status& x) { x.recovered += count; });
+  if (auto written = write(); !written) {
+    schedule(retry_after);
+    return written.error();
+  }
+  return attach_report{count, std::move(found->standing)};
+}
+
+caf::expected<audit_page> audit_state::list(const audit_query& query) {
+  if (auto written = write(); !written)
+    return written.error();
+  return store->list(query);
+}
+
+caf::expected<audit_verdict> audit_state::verify() {
+  if (auto written = write(); !written)
+    return written.error();
+  return store->verify();
+}
+
+caf::expected<void> audit_state::ensure_open() {
+  if (store)
+    return caf::unit;
+  auto opened = open();
+  failing = !opened;
+  if (!opened)
+    return opened.error();
+  store = std::move(*opened);
+  return caf::unit;
+}
+
+void audit_state::schedule(std::chrono::milliseconds delay) {
+  if (!std::exchange(scheduled, true))
+    self->delayed_send(self, delay, caf::flush_atom_v);
+}
+
+} // namespace sluice

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "messages/buffer.hpp"
+#include "messages/write.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// A batch of buffered operations on its way to a writer, as the journal remembers it: sent again under the same key,
+/// it is applied once.
+struct journal_batch {
+  std::string idempotency_key;
+  write_request request;
+  /// The places in the journal of the operations in it.
+  std::vector<uint64_t> operations;
+};
+
+/// What a journal holds after a start: batches whose fate is unknown, in the order they were sent, and the operations
+/// in none of them, in the order they were put.
+struct journal_content {
+  struct operation {
+    uint64_t seq = 0;
+    buffer_put content;
+  };
+  std::vector<journal_batch> batches;
+  std::vector<operation> operations;
+  /// The operations in batches, by their places; for who put them, and for when a batch is refused.
+  std::vector<operation> in_batches;
+};
+
+/// The buffer's port: one file that keeps rows which the database refused, and with a journal, what is pending. Used by
+/// one thread at a time. What it says is done survives a kill of the process.
+class buffer_store {
+public:
+  virtual ~buffer_store() = default;
+
+  /// Appends operations to the journal, in one transaction; answers with the place of the first, the others follow.
+  virtual caf::expected<uint64_t> append(std::span<const buffer_put> operations) = 0;
+
+  /// Notes that a batch is about to be sent.
+  virtual caf::expected<void> begin_batch(const journal_batch& batch) = 0;
+
+  /// Forgets a batch and its operations, which are in the database now, or in `rejected`.
+  virtual caf::expected<void> end_batch(const std::string& idempotency_key) = 0;
+
+  /// Forgets a batch that took no effect; its operations are pending again.
+  virtual caf::expected<void> abandon_batch(const std::string& idempotency_key) = 0;
+
+  virtual caf::expected<journal_content> recover() = 0;
+
+  /// Keeps rows that were not written, all or none. Answers with the id of the first, the others follow.
+  /// @pre not empty
+  virtual caf::expected<uint64_t> reject(std::span<const rejected_row> rows) = 0;
+
+  virtual caf::expected<rejected_page> rejected(const rejected_query& query) = 0;
+
+  /// Takes rows out and answers with them; an empty list of ids means all.
+  virtual caf::expected<std::vector<rejected_row>> take_rejected(std::span<const uint64_t> ids) = 0;
+
+  /// Moves rows that were set aside to the journal, in one transaction: `ids` are taken out, `operations` appended.
+  /// Answers with the place of the first, the others follow.
+  virtual caf::expected<uint64_t> requeue(std::span<const uint64_t> ids, std::span<const buffer_put> operations) = 0;
+
+  /// How many rows are set aside.
+  virtual caf::expected<uint64_t> count_rejected() = 0;
+};
+
+} // namespace sluice

@@ -1,0 +1,154 @@
+#include "actors/buffer/pending_row.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+using named_values = std::vector<named_value>;
+
+auto place_of(named_values& in, const std::string& name) {
+  return std::lower_bound(in.begin(), in.end(), name,
+                          [](const auto& x, const auto& wanted) { return x.name < wanted; });
+}
+
+// Both are sorted by name; what `from` has counts.
+void assign(named_values& to, named_values from) {
+  for (auto& x : from) {
+    auto at = place_of(to, x.name);
+    if (at != to.end() && at->name == x.name)
+      at->content = std::move(x.content);
+    else
+      to.insert(at, std::move(x));
+  }
+}
+
+void remove(named_values& from, const named_values& names) {
+  std::erase_if(from, [&](const auto& x) {
+    return std::any_of(names.begin(), names.end(), [&](const auto& y) { return y.name == x.name; });
+  });
+}
+
+size_t weight_of(const named_values& xs) noexcept {
+  size_t total = 0;
+  for (const auto& x : xs)
+    total += sizeof(named_value) + x.name.size() + x.content.footprint();
+  return total;
+}
+
+} // namespace
+
+void add(std::vector<contribution>& to, const contribution& x) {
+  auto same = [&](const contribution& y) {
+    return y.agent == x.agent && y.peer.uid == x.peer.uid && y.peer.pid == x.peer.pid;
+  };
+  if (auto found = std::find_if(to.begin(), to.end(), same); found != to.end())
+    found->count += x.count;
+  else
+    to.push_back(x);
+}
+
+size_t footprint(const buffer_put& x) noexcept {
+  return sizeof(buffer_put) + weight_of(x.row.columns) + weight_of(x.values);
+}
+
+void row_image::apply(const buffer_put& x) {
+  if (x.operation == buffer_operation::erase) {
+    found = false;
+    columns.clear();
+    return;
+  }
+  if (!found && x.operation == buffer_operation::update)
+    return;
+  if (!std::exchange(found, true))
+    for (const auto& [name, content] : x.row.columns)
+      columns[name] = {content, true};
+  for (const auto& [name, content] : x.values)
+    columns[name] = {content, true};
+}
+
+pending_row::pending_row(checked_operation first, uint64_t number, clock::steady since)
+  : key_(std::move(first.put.row)), from_{{first.put.agent, first.put.peer, 1}}, number_(number), since_(since),
+    free_(first.free), alone_(first.alone), tied_(first.tied) {
+  if (first.seq != 0)
+    journal_.push_back(first.seq);
+  absorb(first.put.operation, std::move(first.put.values));
+}
+
+void pending_row::merge(checked_operation next) {
+  add(from_, {next.put.agent, next.put.peer, 1});
+  if (next.seq != 0)
+    journal_.push_back(next.seq);
+  ++operations_;
+  absorb(next.put.operation, std::move(next.put.values));
+}
+
+void pending_row::absorb(buffer_operation what, columns values) {
+  switch (what) {
+  case buffer_operation::erase:
+    erased_ = true;
+    updated_.clear();
+    upserted_.reset();
+    break;
+  case buffer_operation::update:
+    if (upserted_)
+      // There is a row by then.
+      assign(*upserted_, std::move(values));
+    else if (!erased_)
+      assign(updated_, std::move(values));
+    // Else there is no row any more.
+    break;
+  case buffer_operation::upsert:
+    // The update must not reach a row that the upsert makes, so they stay two; but what is overwritten need not be set.
+    remove(updated_, values);
+    if (!upserted_)
+      upserted_.emplace();
+    assign(*upserted_, std::move(values));
+    break;
+  }
+  weigh();
+}
+
+void pending_row::weigh() {
+  bytes_ = sizeof(pending_row) + weight_of(key_.columns) + weight_of(updated_);
+  if (upserted_)
+    bytes_ += weight_of(*upserted_);
+}
+
+std::vector<buffer_put> pending_row::puts() const {
+  std::vector<buffer_put> result;
+  auto put = [&](buffer_operation what, const columns& values) {
+    auto& x = result.emplace_back();
+    x.row = key_;
+    x.operation = what;
+    x.values = values;
+    x.agent = from_.back().agent;
+    x.peer = from_.back().peer;
+  };
+  if (erased_)
+    put(buffer_operation::erase, {});
+  if (!updated_.empty())
+    put(buffer_operation::update, updated_);
+  if (upserted_)
+    put(buffer_operation::upsert, *upserted_);
+  return result;
+}
+
+std::vector<outgoing_operation> pending_row::take() {
+  std::vector<outgoing_operation> result;
+  for (auto& x : puts())
+    result.push_back({std::move(x), {}, {}, number_, since_, false, free_, tied_});
+  // If only the first part gets written, everything is executed again after a crash, which comes to the same.
+  result.back().from = std::move(from_);
+  result.back().journal = std::move(journal_);
+  result.back().ends_row = true;
+  return result;
+}
+
+void pending_row::apply(row_image& to) const {
+  for (const auto& x : puts())
+    to.apply(x);
+}
+
+} // namespace sluice

@@ -1,0 +1,103 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "actors/buffer/row_rules.hpp"
+#include "messages/buffer.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// How many operations of one agent something is made of.
+struct contribution {
+  std::string agent;
+  peer_identity peer;
+  uint64_t count = 1;
+};
+
+void add(std::vector<contribution>& to, const contribution& x);
+
+/// One operation on its way to the database, and what it is made of.
+struct outgoing_operation {
+  buffer_put put;
+  std::vector<contribution> from;
+  /// The places in the journal of what was merged into it.
+  std::vector<uint64_t> journal;
+  /// The number of the first operation merged into its row.
+  uint64_t number = 0;
+  clock::steady since{};
+  /// Whether its row is written when it is.
+  bool ends_row = true;
+  bool free = false;
+  bool tied = false;
+};
+
+/// What is known of a row while pending operations are applied to it.
+struct row_image {
+  struct cell {
+    value content;
+    /// Whether the database has not seen it yet.
+    bool pending = false;
+  };
+
+  bool found = false;
+  std::map<std::string, cell> columns;
+
+  void apply(const buffer_put& x);
+};
+
+/// The operations that wait for one row, as one that comes to the same: at most a delete, or an update of a row that
+/// may not exist, and after it at most an upsert.
+class pending_row {
+public:
+  using columns = std::vector<named_value>;
+
+  /// @param number counts operations as they are taken
+  pending_row(checked_operation first, uint64_t number, clock::steady since);
+
+  /// Takes in the next operation on this row. @pre both are free
+  void merge(checked_operation next);
+
+  const row_key& key() const noexcept { return key_; }
+  bool free() const noexcept { return free_; }
+  bool alone() const noexcept { return alone_; }
+  bool tied() const noexcept { return tied_; }
+  uint64_t number() const noexcept { return number_; }
+  clock::steady since() const noexcept { return since_; }
+  uint64_t operations() const noexcept { return operations_; }
+
+  /// Bytes that it accounts for in bounds.
+  size_t footprint() const noexcept { return bytes_; }
+
+  /// In the order in which they have to be executed.
+  std::vector<outgoing_operation> take();
+  void apply(row_image& to) const;
+
+private:
+  void absorb(buffer_operation what, columns values);
+  std::vector<buffer_put> puts() const;
+  void weigh();
+
+  row_key key_;
+  bool erased_ = false;
+  columns updated_;
+  std::optional<columns> upserted_;
+  std::vector<contribution> from_;
+  std::vector<uint64_t> journal_;
+  uint64_t number_;
+  uint64_t operations_ = 1;
+  clock::steady since_;
+  size_t bytes_ = 0;
+  bool free_;
+  bool alone_;
+  bool tied_;
+};
+
+/// Bytes that an operation accounts for in bounds.
+size_t footprint(const buffer_put& x) noexcept;
+
+} // namespace sluice

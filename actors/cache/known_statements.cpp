@@ -1,0 +1,54 @@
+#include "actors/cache/known_statements.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t max_known = 4'096;
+constexpr size_t max_kept_sql = 16ULL << 10;
+
+bool same(const read_set& a, const read_set& b) { return a.deterministic == b.deterministic && a.tables == b.tables; }
+
+} // namespace
+
+const known_statements::info* known_statements::find(const database_slot& slot, const sql_text& sql) const {
+  auto i = infos_.find(statement_hash(slot, sql));
+  return i != infos_.end() && i->second.slot == &slot && i->second.sql == sql ? &i->second : nullptr;
+}
+
+const known_statements::info& known_statements::learn(database_slot& slot, const sql_text& sql,
+                                                      const executed_read& run) {
+  if (infos_.size() > max_known)
+    infos_.clear();
+  auto& x = sql.str().size() > max_kept_sql ? unkept_ : infos_[statement_hash(slot, sql)];
+  if (x.slot != &slot || x.sql != sql)
+    x = {&slot, sql, nullptr, {}, 0};
+  x.busy_us = std::max(run.busy_us, x.busy_us - x.busy_us / 8);
+  // Readers prepare their statements each for itself, so equal sets come as different objects.
+  if (x.reads && (x.reads == run.reads || same(*x.reads, *run.reads)))
+    return x;
+  x.reads = run.reads;
+  x.tables.clear();
+  for (const auto& table : x.reads->tables)
+    x.tables.push_back(&slot.versions().changed_at(table));
+  return x;
+}
+
+query_length known_statements::length(const database_slot& slot, const sql_text& sql) const {
+  constexpr uint32_t tiny_us = 100;
+  auto* known = find(slot, sql);
+  if (!known)
+    return query_length::unknown;
+  if (known->busy_us < tiny_us)
+    return query_length::tiny;
+  return known->busy_us < std::chrono::microseconds{brief_time}.count() ? query_length::brief : query_length::lengthy;
+}
+
+size_t statement_hash(const database_slot& slot, const sql_text& sql) noexcept {
+  return sql.hash() ^ std::bit_cast<size_t>(&slot);
+}
+
+} // namespace sluice

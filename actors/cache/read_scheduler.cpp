@@ -1,0 +1,327 @@
+#include "actors/cache/read_scheduler.hpp"
+
+#include "actors/shared/defect.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+failure failed(errc code, std::string message) {
+  failure x;
+  x.code = code;
+  x.message = std::move(message);
+  return x;
+}
+
+bool same_query(const read_request& a, const read_request& b) {
+  return a.query.sql == b.query.sql && a.query.params == b.query.params && a.limits.max_rows == b.limits.max_rows
+         && a.limits.max_bytes == b.limits.max_bytes;
+}
+
+} // namespace
+
+read_scheduler::~read_scheduler() { interrupt_all(); }
+
+read_scheduler::database_queue& read_scheduler::queue_of(const database_slot& slot) {
+  auto found = queues_.find(&slot);
+  return found == queues_.end() ? queues_.try_emplace(&slot, bounds_(slot.name()), long_reads_).first->second
+                                : found->second;
+}
+
+void read_scheduler::interrupt_all() noexcept {
+  for (auto& [id, x] : flights_)
+    x.interrupt.cancel();
+}
+
+void read_scheduler::submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out) {
+  if (request.received == clock::steady{})
+    request.received = time_.now();
+  if (request.request_id.empty())
+    request.request_id = ids_.next();
+  waiter x{std::move(to), std::move(request), 0};
+  if (auto why = slot.closed())
+    return fail(x, *why, out);
+  x.newest_seq = slot.versions().last_commit();
+  if (x.request.min_seq > x.newest_seq)
+    return fail(x,
+                failed(errc::invalid_request, "there is no commit " + std::to_string(x.request.min_seq)
+                                                + " yet; the newest is " + std::to_string(x.newest_seq)),
+                out);
+  auto& own = queue_of(slot);
+  auto joinable = x.request.freshness == freshness::cached;
+  expire_at(end_of(x.request), out);
+  auto hash = statement_hash(slot, x.request.query.sql);
+  if (joinable)
+    for (auto [i, end] = joinable_.equal_range(hash); i != end; ++i)
+      if (auto& other = flights_.at(i->second);
+          other.slot == &slot && other.waiters.size() <= own.max_queued && may_join(other, x.request)) {
+        ++joined_;
+        retry_before(x, other, out);
+        other.waiters.push_back(std::move(x));
+        return;
+      }
+  if (own.queued >= own.max_queued) {
+    auto why = failed(errc::overloaded, "too many reads wait for this database");
+    why.retry_after_ms = 100;
+    return fail(x, why, out);
+  }
+  ++misses_;
+  auto id = next_flight_++;
+  auto& added = flights_[id];
+  added.slot = &slot;
+  added.hash = hash;
+  added.joinable = joinable;
+  added.agent = x.request.agent;
+  added.waiters.push_back(std::move(x));
+  if (joinable)
+    joinable_.emplace(hash, id);
+  if (start_at_once(own, id, added, out))
+    return;
+  enqueue(id, added);
+  start_queued(slot, out);
+}
+
+bool read_scheduler::may_join(const flight& x, const read_request& request) const {
+  if (!same_query(x.request(), request))
+    return false;
+  if (!x.started || has(defect::join_stale_flight))
+    return true;
+  const auto& versions = x.slot->versions();
+  if (x.in_doubt || versions.committing())
+    return false;
+  if (auto* info = statements_.find(*x.slot, request.query.sql))
+    return info->reads->deterministic && still_valid(info->tables, versions, x.version);
+  return versions.now() == x.version;
+}
+
+bool read_scheduler::cancel(const std::string& request_id, outcome& out) {
+  auto why = failed(errc::cancelled, "the read was cancelled");
+  auto found = false;
+  std::vector<uint64_t> left;
+  for (auto& [id, x] : flights_) {
+    auto is_meant = [&](const waiter& w) { return w.request.request_id == request_id; };
+    if (x.waiters.empty())
+      continue;
+    auto first = is_meant(x.waiters.front());
+    auto cancelled = std::erase_if(x.waiters, [&](waiter& w) {
+      auto meant = is_meant(w);
+      if (meant)
+        fail(w, why, out);
+      return meant;
+    });
+    found = found || cancelled > 0;
+    x.first_left = x.first_left || (first && x.started);
+    if (x.waiters.empty())
+      left.push_back(id);
+  }
+  for (auto id : left)
+    leave(id, flights_.at(id));
+  return found;
+}
+
+void read_scheduler::leave(uint64_t id, flight& x) {
+  if (!x.started) {
+    take(id);
+    return;
+  }
+  // It keeps its reader until that has noticed.
+  x.interrupt.cancel();
+  unlist(id, x);
+}
+
+void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, outcome& out) {
+  auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - x.request.received);
+  slow_request r;
+  r.ts_us = wall_us(time_);
+  r.request_id = x.request.request_id;
+  r.agent = x.request.agent;
+  r.db = x.request.db;
+  r.operation = "read";
+  r.sql = shown_sql({&x.request.query, 1});
+  r.status = to_string(why.code);
+  r.total_us = r.queue_us = static_cast<uint64_t>(std::max<int64_t>(waited.count(), 0));
+  out.slow.push_back(std::move(r));
+  fail(x, why, out);
+}
+
+void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, std::chrono::microseconds busy,
+                              outcome& out) {
+  auto found = flights_.find(id);
+  if (found != flights_.end() && !result && code_of(result.error()) == errc::busy)
+    return lock_refused(id, found->second, describe(result.error()), out);
+  if (found != flights_.end() && !result && took_too_long(id, found->second, result.error(), busy, out))
+    return;
+  auto x = take(id);
+  if (!x)
+    return;
+  auto& own = queue_of(*x->slot);
+  own.readers.finished(*x->reader, id);
+  // Not for as long as it waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
+  if (own.queued > 0)
+    (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, busy);
+  if (x->refusals > 0) {
+    auto& counters = x->slot->retries();
+    counters.attempt(time_, false);
+    counters.succeeded(x->waiters.size(),
+                       std::chrono::duration_cast<std::chrono::milliseconds>(time_.now() - x->locked_since));
+  }
+  if (result) {
+    if (result->external_commit)
+      notice_external_commit(*x, result->files_replaced, out);
+    if (!x->waiters.empty())
+      answer(*x, *result, out);
+  } else {
+    answer(*x, describe(result.error()), out);
+  }
+  start_queued(*x->slot, out);
+}
+
+void read_scheduler::answer(flight& x, const failure& why, outcome& out) {
+  auto now = time_.now();
+  auto was_of_first = why.code == errc::deadline_exceeded || why.code == errc::cancelled;
+  auto may_go_on = [&](const waiter& w) { return now < end_of(w.request) && !w.request.cancel.cancelled(); };
+  for (size_t i = 0; i < x.waiters.size(); ++i)
+    if (auto& w = x.waiters[i]; x.has_joined(i) && was_of_first && may_go_on(w))
+      // It was the time of the one that ran the query that was up, or it has left.
+      submit(*x.slot, std::move(w.request), std::move(w.to), out);
+    else
+      fail(w, why, out);
+}
+
+void read_scheduler::answer(flight& x, executed_read& result, outcome& out) {
+  auto& rows = result.result;
+  rows.as_of_seq = x.as_of_seq;
+  rows.source = read_source::database;
+  const auto& info = statements_.learn(*x.slot, x.request().query.sql, result);
+  auto deterministic = info.reads->deterministic;
+  if (deterministic && x.joinable && !x.in_doubt)
+    hits_.insert(*x.slot, x.request(), x.request().limits, rows, info.tables,
+                 has(defect::keep_stale_answer) ? x.slot->versions().now() : x.version, time_.now());
+  for (size_t i = 0; i < x.waiters.size(); ++i) {
+    auto& w = x.waiters[i];
+    if (!x.has_joined(i)) {
+      deliver(w, rows, out);
+      continue;
+    }
+    if (!deterministic) {
+      // Only now is it known that this statement answers each caller differently.
+      submit(*x.slot, std::move(w.request), std::move(w.to), out);
+      continue;
+    }
+    auto shared = rows;
+    shared.source = read_source::joined;
+    shared.as_of_seq = std::max(x.as_of_seq, w.newest_seq);
+    deliver(w, std::move(shared), out);
+  }
+}
+
+// Before anybody hears of what the other program wrote, so that no kept answer from before follows.
+void read_scheduler::notice_external_commit(flight& x, bool files_replaced, outcome& out) const {
+  x.slot->versions().raise_everything();
+  out.suspects.push_back(x.slot->name());
+  if (!files_replaced || has(defect::keep_commit_number))
+    return;
+  // Which commit those files end with is for the writer to find out.
+  x.slot->versions().start_at(x.as_of_seq = 0);
+  for (auto& w : x.waiters)
+    w.newest_seq = 0;
+}
+
+void read_scheduler::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {
+  queue_of(slot).readers.add(std::move(reader));
+  start_queued(slot, out);
+}
+
+void read_scheduler::reader_lost(const caf::actor_addr& reader, outcome& out) {
+  if (has(defect::forget_lost_reader))
+    return;
+  auto why = failed(errc::unavailable, "the reader that ran this query failed; it is being restarted");
+  why.retry_after_ms = 100;
+  for (auto& [slot, own] : queues_)
+    for (auto id : own.readers.remove(reader))
+      if (auto x = take(id))
+        for (auto& w : x->waiters)
+          fail(w, why, out);
+  for (auto& [slot, own] : queues_)
+    if (own.quiesced)
+      tell_if_quiet(own, out);
+}
+
+void read_scheduler::refuse_if_closed(database_slot& slot, outcome& out) {
+  auto why = slot.closed();
+  if (!why)
+    return;
+  std::vector<uint64_t> waiting;
+  for (const auto& [id, x] : flights_)
+    if (x.slot == &slot && x.is_queued)
+      waiting.push_back(id);
+  for (auto id : waiting)
+    if (auto x = take(id))
+      for (auto& w : x->waiters)
+        fail(w, *why, out);
+}
+
+void read_scheduler::abandon(outcome& out) {
+  auto why = failed(errc::unavailable, "the broker is shutting down");
+  interrupt_all();
+  for (auto& [id, x] : flights_)
+    for (auto& w : x.waiters)
+      fail(w, why, out);
+  flights_.clear();
+  joinable_.clear();
+  paused_.clear();
+  for (auto& [slot, own] : queues_) {
+    own.others = {};
+    own.lengthy = {};
+    own.queued = 0;
+    own.quiesced.reset();
+  }
+}
+
+void read_scheduler::fail(waiter& x, const failure& why, outcome& out) {
+  auto own = why;
+  own.request_id = x.request.request_id;
+  deliver(x, make_error(std::move(own)), out);
+}
+
+void read_scheduler::deliver(waiter& x, caf::expected<read_result> result, outcome& out) {
+  audit_record r;
+  r.ts_us = wall_us(time_);
+  r.request_id = std::move(x.request.request_id);
+  r.agent = std::move(x.request.agent);
+  r.db = std::move(x.request.db);
+  r.type = request_type::read;
+  r.key = read_fingerprint(x.request.query);
+  r.status = result ? "ok" : to_string(code_of(result.error()));
+  r.commit_seq = result ? result->as_of_seq : 0;
+  auto latency = std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - x.request.received);
+  r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
+  r.correlation_id = std::move(x.request.correlation_id);
+  r.peer = x.request.peer;
+  out.records.push_back(std::move(r));
+  out.deliveries.push_back({std::move(x.to), std::move(result)});
+}
+
+std::optional<read_scheduler::flight> read_scheduler::take(uint64_t id) {
+  auto found = flights_.find(id);
+  if (found == flights_.end())
+    return std::nullopt;
+  unlist(id, found->second);
+  if (found->second.is_queued)
+    --queue_of(*found->second.slot).queued;
+  std::optional<flight> x{std::move(found->second)};
+  flights_.erase(found);
+  return x;
+}
+
+void read_scheduler::unlist(uint64_t id, const flight& x) {
+  for (auto [i, end] = joinable_.equal_range(x.hash); i != end; ++i)
+    if (i->second == id) {
+      joinable_.erase(i);
+      return;
+    }
+}
+
+} // namespace sluice

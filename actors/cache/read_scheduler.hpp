@@ -1,0 +1,256 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "actors/base/fair_queue.hpp"
+#include "actors/base/request_ids.hpp"
+#include "actors/base/retry_policy.hpp"
+#include "actors/cache/known_statements.hpp"
+#include "actors/cache/reader_pool.hpp"
+#include "actors/shared/database_bounds.hpp"
+#include "actors/shared/hit_table.hpp"
+#include "actors/shared/reply.hpp"
+#include "actors/shared/slow_requests.hpp"
+#include "messages/interfaces.hpp"
+#include "messages/status.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace sluice {
+
+/// Decides which reader runs which query, and who shares whose answer.
+///
+/// Identical reads share one flight. A read joins a flight only when no write that its caller may have seen can be
+/// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the hit table
+/// on the same condition. Readers are handed one query at a time, so a long one delays nobody but its own callers
+/// while another reader is idle; one reader is kept from long queries, and so are some of the threads that all
+/// databases share. What waits is served by turns of the agents.
+///
+/// A caller is answered when its time is up, whether the query waits, runs, or does not come back.
+///
+/// A query that finds the database locked by another process runs again after a pause, until the time of its callers is
+/// over. Meanwhile it needs no reader.
+///
+/// Owned and called by the cache actor; needs no CAF to be tested, but for handles, which may be empty.
+class read_scheduler {
+public:
+  /// A query to hand to a reader.
+  struct dispatch {
+    reader_actor reader;
+    uint64_t flight = 0;
+    read_request request;
+  };
+
+  /// What a call came to: queries to start, answers to deliver.
+  struct outcome {
+    struct delivery {
+      reply<read_result> to;
+      caf::expected<read_result> result;
+    };
+
+    struct quiesce_answer {
+      reply<bool> to;
+      bool is_quiet = false;
+    };
+
+    std::vector<delivery> deliveries;
+    std::vector<quiesce_answer> quiesced;
+    std::vector<dispatch> dispatches;
+    std::vector<audit_record> records;
+    /// Reads that were refused while they waited for a reader; what readers run, they tell themselves.
+    std::vector<slow_request> slow;
+    /// Databases whose queue is waiting for more readers.
+    std::vector<std::string> wants_readers;
+    /// Databases that a foreign process seems to have written to.
+    std::vector<std::string> suspects;
+    /// When to call `retry_locked`, from now; nothing if not on account of this call.
+    std::optional<std::chrono::milliseconds> retry_in;
+    /// When to call `expire`, likewise.
+    std::optional<std::chrono::milliseconds> expire_in;
+  };
+
+  /// @param max_long_reads queries of all databases that may run for as long as they like, at the same time
+  read_scheduler(hit_table& hits, const clock& time, bounds_of_database bounds, uint64_t seed, retry_policy retry = {},
+                 uint64_t max_long_reads = UINT64_MAX)
+    : hits_(hits), time_(time), bounds_(std::move(bounds)), retry_(retry), backoff_(retry, seed), ids_(seed),
+      long_reads_(max_long_reads) {}
+  read_scheduler(const read_scheduler&) = delete;
+  read_scheduler& operator=(const read_scheduler&) = delete;
+  /// Interrupts the queries that run, for nobody will hear of their answers.
+  ~read_scheduler();
+
+  /// Takes a read in. Its `limits` are the effective ones: nothing in them is zero.
+  void submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out);
+
+  /// Ends the reads with this request id with `cancelled`; false when there are none. A query that nobody waits for any
+  /// more is not run, or interrupted. Looks through all reads under way, so that those who cancel none pay nothing.
+  bool cancel(const std::string& request_id, outcome& out);
+
+  /// A reader has answered, or refused the query, after it was `busy` with it for so long.
+  void finished(uint64_t flight, caf::expected<executed_read> answer, std::chrono::microseconds busy, outcome& out);
+
+  /// Runs the queries again whose pause is over, and answers those with `busy` whose time is up.
+  void retry_locked(outcome& out);
+
+  /// Answers those whose time is up.
+  void expire(outcome& out);
+
+  /// The broker ends: no read takes longer than `time` from now.
+  void drain(std::chrono::milliseconds time, outcome& out);
+
+  /// Starts no further query on the database until `resume`, or until `time` has passed. `to` gets true as soon as
+  /// none runs, false when the time is over. Queries that wait meanwhile are served afterwards, or expire.
+  void quiesce(database_slot& slot, std::chrono::milliseconds time, reply<bool> to, outcome& out);
+
+  /// Starts queries on the database again.
+  void resume(database_slot& slot, outcome& out);
+
+  /// What waits and what runs, in no order.
+  std::vector<running_request> running() const;
+
+  /// A reader is there for the database, or has ended; what it was running fails with `unavailable`.
+  void reader_joined(database_slot& slot, reader_actor reader, outcome& out);
+  void reader_lost(const caf::actor_addr& reader, outcome& out);
+
+  /// Refuses what waits for a reader if the database has been closed, for no reader will come.
+  void refuse_if_closed(database_slot& slot, outcome& out);
+
+  /// The schema may have changed: what is known about statements is forgotten.
+  void forget_statements() { statements_.clear(); }
+
+  /// Ends every read: those that wait get `unavailable`, queries that run are interrupted.
+  void abandon(outcome& out);
+
+  uint64_t misses() const noexcept { return misses_; }
+  uint64_t joined() const noexcept { return joined_; }
+
+private:
+  struct waiter {
+    reply<read_result> to;
+    read_request request;
+    // The newest commit when it came; an answer that it may share includes that one.
+    uint64_t newest_seq = 0;
+  };
+
+  struct quiescence {
+    database_slot* slot = nullptr;
+    clock::steady until{};
+    // Empty once it was told.
+    std::optional<reply<bool>> to;
+  };
+
+  struct database_queue {
+    database_queue(const database_bounds& x, long_reads& everywhere)
+      : readers(x.readers, &everywhere), max_queued(x.queue.max_requests) {}
+
+    // Null until a flight has waited.
+    database_slot* slot = nullptr;
+    reader_pool readers;
+    uint64_t max_queued;
+    // Flights that wait for a reader; some may be gone. Those that are known to be long wait apart, since there may be
+    // no reader for them when there is one for others.
+    fair_queue<uint64_t> others;
+    fair_queue<uint64_t> lengthy;
+    bool lengthy_is_next = false;
+    // How many of them are not gone.
+    uint64_t queued = 0;
+    std::optional<quiescence> quiesced{};
+  };
+
+  struct flight {
+    database_slot* slot = nullptr;
+    // Who has asked first, and is charged for it.
+    std::string agent;
+    // Empty when all of them have cancelled while the query ran.
+    std::vector<waiter> waiters;
+    // Of the slot and the statement; the same for all its waiters.
+    size_t hash = 0;
+    bool joinable = false;
+    bool is_queued = false;
+    bool started = false;
+    // The reader has been told to run it for no longer than `brief_time`, and it has taken longer before.
+    bool is_limited = false;
+    bool is_lengthy = false;
+    clock::steady started_at{};
+    // The one whose limits the query runs under has cancelled; the others have joined.
+    bool first_left = false;
+    // Taken before the reader begins; of no use if a COMMIT was under way at that time.
+    uint64_t version = 0;
+    bool in_doubt = false;
+    uint64_t as_of_seq = 0;
+    reader_pool::reader* reader = nullptr;
+    // Interrupts the query.
+    cancel_token interrupt;
+    // How often the database was found locked, why, since when, and when to try again.
+    uint64_t refusals = 0;
+    failure refusal;
+    clock::steady locked_since{};
+    clock::steady retry_at{};
+    bool is_paused = false;
+
+    const read_request& request() const { return waiters.front().request; }
+    /// Whether waiter `i` shares a query that another one asked for.
+    bool has_joined(size_t i) const noexcept { return i > 0 || first_left; }
+  };
+
+  clock::steady end_of(const read_request& x) const { return std::min(drained_at_, x.received + x.limits.timeout); }
+  bool may_join(const flight& x, const read_request& request) const;
+  database_queue& queue_of(const database_slot& slot);
+  query_length length_of(const flight& x) const;
+  void enqueue(uint64_t id, flight& x);
+  bool start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out);
+  void start_queued(database_slot& slot, outcome& out);
+  void start_elsewhere(outcome& out);
+  bool start_next(database_queue& own, outcome& out);
+  bool start_lengthy(database_queue& own, outcome& out);
+  void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
+  bool drop_if_late(uint64_t id, outcome& out);
+  bool took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy, outcome& out);
+  void expire_at(clock::steady at, outcome& out);
+  clock::steady expire(uint64_t id, flight& x, clock::steady now, outcome& out);
+  bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
+  void tell_if_quiet(database_queue& own, outcome& out);
+  clock::steady end_quiescence(clock::steady now, outcome& out);
+  void interrupt_all() noexcept;
+  void lock_refused(uint64_t id, flight& x, failure why, outcome& out);
+  void pause(uint64_t id, flight& x, clock::steady now, outcome& out);
+  void fail_late(flight& x, clock::steady now, outcome& out);
+  void retry_before(const waiter& x, const flight& other, outcome& out) const;
+  void leave(uint64_t id, flight& x);
+  void unlist(uint64_t id, const flight& x);
+  std::optional<flight> take(uint64_t id);
+  void notice_external_commit(flight& x, bool files_replaced, outcome& out) const;
+  void answer(flight& x, executed_read& result, outcome& out);
+  void answer(flight& x, const failure& why, outcome& out);
+  void fail(waiter& x, const failure& why, outcome& out);
+  void give_up(waiter& x, const failure& why, clock::steady now, outcome& out);
+  void deliver(waiter& x, caf::expected<read_result> result, outcome& out);
+
+  hit_table& hits_;
+  const clock& time_;
+  const bounds_of_database bounds_;
+  const retry_policy retry_;
+  backoff backoff_;
+  request_ids ids_;
+  uint64_t next_flight_ = 1;
+  uint64_t misses_ = 0;
+  uint64_t joined_ = 0;
+  long_reads long_reads_;
+  std::unordered_map<uint64_t, flight> flights_;
+  // Joinable flights by the hash of their statement; candidates are compared in full.
+  std::unordered_multimap<size_t, uint64_t> joinable_;
+  std::map<const database_slot*, database_queue> queues_;
+  clock::steady drained_at_ = clock::steady::max();
+  // When `expire` will be called; `max` if nobody has to.
+  clock::steady next_expiry_ = clock::steady::max();
+  // Flights that are paused; some may be gone.
+  std::vector<uint64_t> paused_;
+  known_statements statements_;
+};
+
+} // namespace sluice

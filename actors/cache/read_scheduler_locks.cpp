@@ -1,0 +1,102 @@
+#include "actors/cache/read_scheduler.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+milliseconds milliseconds_until(clock::steady at, clock::steady now) {
+  return std::max(milliseconds{0}, std::chrono::duration_cast<milliseconds>(at - now));
+}
+
+} // namespace
+
+void read_scheduler::lock_refused(uint64_t id, flight& x, failure why, outcome& out) {
+  auto& slot = *x.slot;
+  auto now = time_.now();
+  queue_of(slot).readers.finished(*x.reader, id);
+  x.reader = nullptr;
+  x.started = false;
+  x.first_left = false;
+  if (++x.refusals == 1)
+    x.locked_since = now;
+  x.refusal = std::move(why);
+  slot.retries().attempt(time_, true);
+  pause(id, x, now, out);
+  start_queued(slot, out);
+}
+
+void read_scheduler::pause(uint64_t id, flight& x, clock::steady now, outcome& out) {
+  fail_late(x, now, out);
+  if (x.waiters.empty()) {
+    take(id);
+    return;
+  }
+  auto earliest = clock::steady::max();
+  for (const auto& w : x.waiters)
+    earliest = std::min(earliest, end_of(w.request));
+  auto length = backoff_.pause(std::min(x.refusals, retry_.attempts));
+  // The answer comes when the time is just over.
+  length = std::min(length, milliseconds_until(earliest, now) + milliseconds{1});
+  x.retry_at = now + length;
+  x.is_paused = true;
+  paused_.push_back(id);
+  out.retry_in = out.retry_in ? std::min(*out.retry_in, length) : length;
+}
+
+void read_scheduler::fail_late(flight& x, clock::steady now, outcome& out) {
+  std::erase_if(x.waiters, [&](waiter& w) {
+    if (retry_.attempts > 0 && now < end_of(w.request))
+      return false;
+    auto why = x.refusal;
+    auto waited = std::max(milliseconds{0}, std::chrono::duration_cast<milliseconds>(now - w.request.received));
+    why.attempts = static_cast<uint32_t>(x.refusals);
+    why.waited_ms = static_cast<uint32_t>(waited.count());
+    why.message += "; asked " + std::to_string(x.refusals) + " times in " + std::to_string(waited.count()) + " ms";
+    x.slot->retries().gave_up(waited);
+    give_up(w, why, now, out);
+    return true;
+  });
+}
+
+void read_scheduler::retry_locked(outcome& out) {
+  auto now = time_.now();
+  std::vector<database_slot*> slots;
+  for (auto id : std::exchange(paused_, {})) {
+    auto found = flights_.find(id);
+    if (found == flights_.end() || !std::exchange(found->second.is_paused, false))
+      continue;
+    auto& x = found->second;
+    fail_late(x, now, out);
+    if (auto closed = x.slot->closed())
+      for (auto& w : std::exchange(x.waiters, {}))
+        fail(w, *closed, out);
+    if (x.waiters.empty()) {
+      take(id);
+    } else if (now < x.retry_at) {
+      x.is_paused = true;
+      paused_.push_back(id);
+      auto left = milliseconds_until(x.retry_at, now) + milliseconds{1};
+      out.retry_in = out.retry_in ? std::min(*out.retry_in, left) : left;
+    } else {
+      x.slot->retries().retry();
+      enqueue(id, x);
+      slots.push_back(x.slot);
+    }
+  }
+  for (auto* slot : slots)
+    start_queued(*slot, out);
+}
+
+// Its own time may be up before the query runs again.
+void read_scheduler::retry_before(const waiter& x, const flight& other, outcome& out) const {
+  if (!other.is_paused)
+    return;
+  auto left = milliseconds_until(end_of(x.request), time_.now()) + milliseconds{1};
+  out.retry_in = out.retry_in ? std::min(*out.retry_in, left) : left;
+}
+
+} // namespace sluice

@@ -1,0 +1,265 @@
+#include "actors/cache/read_scheduler.hpp"
+
+#include "actors/shared/defect.hpp"
+
+#include <algorithm>
+
+// Which read comes next, and the end of those that take too long.
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// A query that has run out of its time says so itself; after this it is answered for.
+constexpr milliseconds grace{100};
+// Ends of time that lie close together are looked at in one go.
+constexpr milliseconds least_pause{20};
+
+failure late(const char* what) {
+  failure x;
+  x.code = errc::deadline_exceeded;
+  x.message = what;
+  return x;
+}
+
+} // namespace
+
+query_length read_scheduler::length_of(const flight& x) const {
+  return x.is_lengthy ? query_length::lengthy : statements_.length(*x.slot, x.request().query.sql);
+}
+
+void read_scheduler::enqueue(uint64_t id, flight& x) {
+  auto& own = queue_of(*x.slot);
+  own.slot = x.slot;
+  x.is_lengthy = length_of(x) == query_length::lengthy;
+  x.is_queued = true;
+  ++own.queued;
+  (x.is_lengthy ? own.lengthy : own.others).push(has(defect::serve_in_order) ? std::string{} : x.agent, id);
+}
+
+// What finds nobody waiting needs no turn, if it has not been overtaken by its own time on its way.
+bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out) {
+  if (own.queued > 0 || own.quiesced || x.request().cancel.cancelled() || time_.now() >= end_of(x.request()))
+    return false;
+  auto length = length_of(x);
+  if (length == query_length::lengthy)
+    return false;
+  auto place = own.readers.choose(length, x.agent);
+  if (!place.who)
+    return false;
+  ++own.queued;
+  start(own, id, place, length, out);
+  return true;
+}
+
+void read_scheduler::start_queued(database_slot& slot, outcome& out) {
+  auto& own = queue_of(slot);
+  if (own.quiesced)
+    return tell_if_quiet(own, out);
+  for (;;) {
+    auto lengthy_first = std::exchange(own.lengthy_is_next, !own.lengthy_is_next);
+    auto started =
+      lengthy_first ? start_lengthy(own, out) || start_next(own, out) : start_next(own, out) || start_lengthy(own, out);
+    if (!started)
+      break;
+  }
+  if (own.others.empty())
+    own.others.forget();
+  if (own.lengthy.empty())
+    own.lengthy.forget();
+  if (own.queued > 0 && !own.readers.has_idle())
+    out.wants_readers.push_back(slot.name());
+  if (long_reads_.take_freed())
+    start_elsewhere(out);
+}
+
+// A thread has come free that long queries of other databases may have waited for.
+void read_scheduler::start_elsewhere(outcome& out) {
+  for (auto& [slot, own] : queues_)
+    if (!own.lengthy.empty())
+      start_queued(*own.slot, out);
+}
+
+// False when nothing that is not known to be long can be started now.
+bool read_scheduler::start_next(database_queue& own, outcome& out) {
+  while (auto* next = own.others.peek()) {
+    auto id = *next;
+    if (drop_if_late(id, out)) {
+      own.others.pop();
+      continue;
+    }
+    auto& x = flights_.at(id);
+    auto length = length_of(x);
+    if (length == query_length::lengthy) {
+      // It has been learnt since.
+      own.others.pop();
+      --own.queued;
+      enqueue(id, x);
+      continue;
+    }
+    auto place = own.readers.choose(length, x.agent);
+    if (!place.who)
+      return false;
+    own.others.pop();
+    start(own, id, place, length, out);
+    return true;
+  }
+  return false;
+}
+
+bool read_scheduler::start_lengthy(database_queue& own, outcome& out) {
+  if (!own.readers.has_idle())
+    return false;
+  while (auto id = own.lengthy.pop_if([&](const std::string& agent) { return own.readers.may_run_unlimited(agent); })) {
+    if (drop_if_late(*id, out))
+      continue;
+    start(own, *id, own.readers.choose(query_length::lengthy, flights_.at(*id).agent), query_length::lengthy, out);
+    return true;
+  }
+  return false;
+}
+
+// True when nobody waits for it any more.
+bool read_scheduler::drop_if_late(uint64_t id, outcome& out) {
+  auto found = flights_.find(id);
+  if (found == flights_.end() || !found->second.is_queued)
+    return true;
+  auto& x = found->second;
+  auto now = time_.now();
+  std::erase_if(x.waiters, [&](waiter& w) { return expired(w.request, now, out, w); });
+  if (!x.waiters.empty())
+    return false;
+  take(id);
+  return true;
+}
+
+void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length,
+                           outcome& out) {
+  auto& x = flights_.at(id);
+  x.is_queued = false;
+  --own.queued;
+  x.reader = place.who;
+  own.readers.started(place, id, length, x.agent);
+  const auto& versions = x.slot->versions();
+  x.started = true;
+  x.started_at = time_.now();
+  x.in_doubt = versions.committing();
+  x.version = versions.now();
+  x.as_of_seq = versions.last_commit();
+  auto request = x.request();
+  // The query may use what waiting has left of its time.
+  auto waited = std::chrono::duration_cast<milliseconds>(x.started_at - request.received);
+  auto left = request.limits.timeout - std::min(waited, request.limits.timeout - milliseconds{1});
+  x.is_limited = place.is_limited && brief_time < left;
+  request.limits.timeout = x.is_limited ? brief_time : left;
+  x.interrupt = request.cancel = request.cancel.derive();
+  out.dispatches.push_back({x.reader->handle, id, std::move(request)});
+}
+
+// A query that was given little time, because it was taken for a brief one, runs again as a long one.
+bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy,
+                                   outcome& out) {
+  if (!x.is_limited || code_of(why) != errc::deadline_exceeded || x.waiters.empty())
+    return false;
+  auto& own = queue_of(*x.slot);
+  own.readers.finished(*x.reader, id);
+  own.others.charge(x.agent, busy);
+  x.reader = nullptr;
+  x.started = x.is_limited = x.first_left = false;
+  x.is_lengthy = true;
+  x.interrupt = {};
+  enqueue(id, x);
+  start_queued(*x.slot, out);
+  return true;
+}
+
+bool read_scheduler::expired(const read_request& request, clock::steady now, outcome& out, waiter& x) {
+  if (request.cancel.cancelled()) {
+    failure why;
+    why.code = errc::cancelled;
+    why.message = "the read was cancelled while it waited for a reader";
+    give_up(x, why, now, out);
+    return true;
+  }
+  if (now < end_of(request))
+    return false;
+  give_up(x, late("the time-out passed while the read waited for a reader"), now, out);
+  return true;
+}
+
+void read_scheduler::drain(milliseconds time, outcome& out) {
+  drained_at_ = std::min(drained_at_, time_.now() + time);
+  expire_at(drained_at_, out);
+}
+
+void read_scheduler::expire_at(clock::steady at, outcome& out) {
+  if (at >= next_expiry_)
+    return;
+  next_expiry_ = at;
+  out.expire_in = std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(at - time_.now()));
+}
+
+void read_scheduler::expire(outcome& out) {
+  auto now = time_.now();
+  if (now < next_expiry_)
+    return;
+  next_expiry_ = clock::steady::max();
+  auto earliest = end_quiescence(now, out);
+  std::vector<uint64_t> ids;
+  for (const auto& [id, x] : flights_)
+    if (!x.is_paused && !x.waiters.empty())
+      ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (auto id : ids)
+    earliest = std::min(earliest, expire(id, flights_.at(id), now, out));
+  if (earliest != clock::steady::max())
+    expire_at(std::max(earliest, now + least_pause), out);
+}
+
+// Answers those of a flight whose time is up; returns when it has to be looked at again.
+clock::steady read_scheduler::expire(uint64_t id, flight& x, clock::steady now, outcome& out) {
+  auto earliest = clock::steady::max();
+  auto first_was_late = false;
+  for (size_t i = 0; i < x.waiters.size(); ++i) {
+    const auto& request = x.waiters[i].request;
+    auto end = x.started ? end_of(request) + grace : end_of(request);
+    if (now < end)
+      earliest = std::min(earliest, end);
+    else if (i == 0)
+      first_was_late = true;
+  }
+  std::erase_if(x.waiters, [&](waiter& w) {
+    if (now < end_of(w.request) + (x.started ? grace : milliseconds{0}))
+      return false;
+    give_up(w,
+            late(x.started ? "the time-out passed while the query ran"
+                           : "the time-out passed while the read waited for a reader"),
+            now, out);
+    return true;
+  });
+  x.first_left = x.first_left || (first_was_late && x.started);
+  if (x.waiters.empty())
+    leave(id, x);
+  return earliest;
+}
+
+std::vector<running_request> read_scheduler::running() const {
+  std::vector<running_request> result;
+  for (const auto& [id, x] : flights_)
+    for (const auto& w : x.waiters) {
+      auto& y = result.emplace_back();
+      y.db = x.slot->name();
+      y.operation = "read";
+      y.request_id = w.request.request_id;
+      y.agent = w.request.agent;
+      y.peer = w.request.peer;
+      y.sql = shown_sql({&w.request.query, 1});
+      y.is_running = x.started;
+      y.since_ms = static_cast<uint64_t>(
+        std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(time_.now() - w.request.received).count()));
+    }
+  return result;
+}
+
+} // namespace sluice

@@ -1,0 +1,33 @@
+#include "actors/cursors/cursor_reader.hpp"
+
+#include <utility>
+
+namespace sluice {
+
+cursor_reader_actor::behavior_type cursor_reader(cursor_reader_actor::stateful_pointer<cursor_reader_state> self,
+                                                 std::shared_ptr<cursor_reader_parts> parts) {
+  self->state.parts = std::move(*parts);
+  return {
+    [self](const run_page& x) {
+      page_done done;
+      done.page.cursor = x.cursor;
+      auto rows = self->state.parts.store->next(x.limits, x.cancel);
+      if (!rows) {
+        done.error = std::move(rows.error());
+        return done;
+      }
+      done.page.rows = std::move(rows->rows);
+      done.page.is_last = rows->is_last;
+      return done;
+    },
+    [self](caf::close_atom) {
+      auto& own = self->state.parts;
+      own.store.reset();
+      if (own.on_closed)
+        own.on_closed();
+      self->quit();
+    },
+  };
+}
+
+} // namespace sluice

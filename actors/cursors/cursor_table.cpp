@@ -1,0 +1,243 @@
+#include "actors/cursors/cursor_table.hpp"
+
+#include "actors/shared/slow_requests.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr size_t max_remembered = 1'000;
+constexpr milliseconds pause_for_lock{50};
+constexpr uint32_t retry_after_ms = 1'000;
+
+failure failed(errc code, std::string message) {
+  failure x;
+  x.code = code;
+  x.message = std::move(message);
+  return x;
+}
+
+failure full(std::string message) {
+  auto x = failed(errc::overloaded, std::move(message));
+  x.retry_after_ms = retry_after_ms;
+  return x;
+}
+
+} // namespace
+
+std::optional<failure> cursor_table::why_full(const std::string& agent, size_t connections) const {
+  auto own = std::count_if(cursors_.begin(), cursors_.end(),
+                           [&](const auto& x) { return x.second.what.request.agent == agent; });
+  if (std::cmp_greater_equal(own, limits_.max_per_agent))
+    return full("this agent has " + std::to_string(own)
+                + " cursors open, as many as it may (max_agent_cursors): read them to the end, or close them");
+  if (std::max(cursors_.size(), connections) >= limits_.max_open)
+    return full("all of the " + std::to_string(limits_.max_open)
+                + " cursors that this broker may have are open (max_cursors): try again later");
+  return std::nullopt;
+}
+
+uint64_t cursor_table::open(open_cursor x, clock::steady now) {
+  auto id = next_id_++;
+  auto& own = cursors_[id];
+  own.opened = own.since = now;
+  own.end_of_life = now + limits_.lifetime;
+  own.idle = x.request.limits.idle.count() > 0 ? x.request.limits.idle : limits_.idle;
+  own.page_end = std::min(now + x.request.limits.timeout, own.end_of_life);
+  own.what = std::move(x);
+  return id;
+}
+
+std::optional<failure> cursor_table::ask(uint64_t id, clock::steady now) {
+  if (auto gone = ended_.find(id); gone != ended_.end()) {
+    auto why = std::move(gone->second);
+    ended_.erase(gone);
+    return why;
+  }
+  auto* x = find(id);
+  if (!x)
+    return failed(errc::invalid_request, "there is no cursor " + std::to_string(id)
+                                           + ": it has been read to its end, closed, or was another broker's");
+  if (x->state != state::idle)
+    return failed(errc::invalid_request,
+                  "the last page of cursor " + std::to_string(id) + " is not answered yet; ask for one page at a time");
+  x->state = state::waiting;
+  x->since = now;
+  x->page_end = std::min(now + x->what.request.limits.timeout, x->end_of_life);
+  return std::nullopt;
+}
+
+cursor_table::share cursor_table::running_for(const read_request& x) const {
+  share result;
+  for (auto id : running_) {
+    auto found = cursors_.find(id);
+    if (found == cursors_.end())
+      continue;
+    const auto& other = found->second.what.request;
+    result.of_agent += other.agent == x.agent ? 1 : 0;
+    result.of_process += x.peer.pid != 0 && other.peer.pid == x.peer.pid && other.peer.uid == x.peer.uid ? 1 : 0;
+  }
+  return result;
+}
+
+// A page may take as long as its cursor lives, so that an agent with all threads would keep them for that time.
+bool cursor_table::may_start(const share& x) const {
+  auto most = static_cast<int64_t>(std::max<size_t>(2, limits_.max_pages_at_once)) - 1;
+  return std::max(x.of_agent, x.of_process) < most;
+}
+
+std::vector<cursor_table::start> cursor_table::take_starts(clock::steady now) {
+  std::vector<start> result;
+  while (running_.size() < limits_.max_pages_at_once) {
+    std::pair<const uint64_t, cursor>* best = nullptr;
+    std::pair<int64_t, clock::steady> rank;
+    for (auto& x : cursors_) {
+      if (x.second.state != state::waiting || x.second.not_before > now)
+        continue;
+      auto running = running_for(x.second.what.request);
+      std::pair own{running.of_agent, x.second.since};
+      if (!may_start(running) || (best && rank <= own))
+        continue;
+      best = &x;
+      rank = own;
+    }
+    if (!best)
+      break;
+    best->second.state = state::running;
+    running_.insert(best->first);
+    auto left = std::chrono::ceil<milliseconds>(best->second.page_end - now);
+    result.push_back({best->first, std::max(left, milliseconds{1})});
+  }
+  return result;
+}
+
+void cursor_table::answered(uint64_t id, uint64_t rows, clock::steady now) {
+  auto& x = cursors_.at(id);
+  x.state = state::idle;
+  x.since = now;
+  x.rows += rows;
+  ++x.pages;
+}
+
+bool cursor_table::try_later(uint64_t id, clock::steady now) {
+  auto& x = cursors_.at(id);
+  if (x.pages > 0 || now + pause_for_lock >= x.page_end)
+    return false;
+  x.state = state::waiting;
+  x.not_before = now + pause_for_lock;
+  return true;
+}
+
+std::optional<cursor_table::ending> cursor_table::end(uint64_t id, std::optional<failure> why) {
+  auto found = cursors_.find(id);
+  if (found == cursors_.end())
+    return std::nullopt;
+  std::optional<ending> result{{id, std::move(found->second), std::move(why)}};
+  cursors_.erase(found);
+  // The error answers the request for the page that is being made.
+  if (result->why && result->was.state == state::idle)
+    remember(id, *result->why);
+  return result;
+}
+
+void cursor_table::remember(uint64_t id, failure why) {
+  ended_.emplace(id, std::move(why));
+  ended_in_order_.push_back(id);
+  while (ended_in_order_.size() > max_remembered) {
+    ended_.erase(ended_in_order_.front());
+    ended_in_order_.pop_front();
+  }
+}
+
+std::optional<failure> cursor_table::why_due(const cursor& x, clock::steady now) const {
+  if (x.what.request.cancel.cancelled() || x.what.ended.cancelled())
+    return failed(errc::cancelled, "the cursor was cancelled");
+  auto ms = [](milliseconds t) { return std::to_string(t.count()) + " ms"; };
+  if (now >= x.end_of_life)
+    return failed(errc::deadline_exceeded, "the cursor was open for " + ms(limits_.lifetime)
+                                             + " (cursor_lifetime_ms), after " + std::to_string(x.rows)
+                                             + " rows: read in parts with LIMIT, or raise that setting");
+  if (x.state == state::idle)
+    return now < x.since + x.idle
+             ? std::nullopt
+             : std::optional{failed(errc::deadline_exceeded,
+                                    "nobody asked the cursor for its next page for " + ms(x.idle)
+                                      + " (idle_ms of cursor.open, or cursor_idle_ms): run the query again, and take "
+                                        "its pages faster or raise that time")};
+  if (now < x.page_end)
+    return std::nullopt;
+  return failed(errc::deadline_exceeded, x.state == state::waiting
+                                           ? "the time-out passed while the cursor waited for a thread or a lock"
+                                           : "the time-out passed while the cursor looked for its next row");
+}
+
+std::vector<cursor_table::ending> cursor_table::end_due(clock::steady now) {
+  std::vector<ending> result;
+  for (auto x = cursors_.begin(); x != cursors_.end();) {
+    auto id = x->first;
+    auto why = why_due(x->second, now);
+    ++x;
+    if (why)
+      result.push_back(*end(id, std::move(why)));
+  }
+  return result;
+}
+
+std::vector<cursor_table::ending> cursor_table::end_all(const std::string* db, const failure& why,
+                                                        bool spares_running) {
+  std::vector<ending> result;
+  for (auto x = cursors_.begin(); x != cursors_.end();) {
+    auto id = x->first;
+    auto is_meant = (!db || x->second.what.request.db == *db) && !(spares_running && x->second.state == state::running);
+    ++x;
+    if (is_meant)
+      result.push_back(*end(id, why));
+  }
+  return result;
+}
+
+std::optional<clock::steady> cursor_table::next_look() const {
+  std::optional<clock::steady> result;
+  for (const auto& [id, x] : cursors_) {
+    auto at = x.end_of_life;
+    if (x.state == state::idle)
+      at = std::min(at, x.since + x.idle);
+    else
+      at = std::min(at, x.page_end);
+    if (x.state == state::waiting && x.not_before > x.since)
+      at = std::min(at, x.not_before);
+    result = result ? std::min(*result, at) : at;
+  }
+  return result;
+}
+
+cursor_table::cursor* cursor_table::find(uint64_t id) {
+  auto found = cursors_.find(id);
+  return found == cursors_.end() ? nullptr : &found->second;
+}
+
+std::vector<running_request> cursor_table::list(clock::steady now) const {
+  std::vector<running_request> result;
+  for (const auto& [id, x] : cursors_) {
+    const auto& request = x.what.request;
+    auto& y = result.emplace_back();
+    y.db = request.db;
+    y.operation = "cursor";
+    y.request_id = request.request_id;
+    y.agent = request.agent;
+    y.peer = request.peer;
+    y.sql = shown_sql({&request.query, 1});
+    y.is_running = x.state == state::running;
+    y.since_ms =
+      static_cast<uint64_t>(std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(now - x.opened).count()));
+    y.rows = x.rows;
+  }
+  return result;
+}
+
+} // namespace sluice

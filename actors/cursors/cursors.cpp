@@ -1,0 +1,241 @@
+#include "actors/cursors/cursors.hpp"
+
+#include "actors/shared/hit_table.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// JSON's numbers are exact to here.
+constexpr uint64_t max_first_id = 1ULL << 52;
+
+failure draining() {
+  failure x;
+  x.code = errc::unavailable;
+  x.message = "the broker ends, and its cursors with it: run the query again";
+  return x;
+}
+
+} // namespace
+
+cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_state> self, cursors_parts parts) {
+  self->state.start(self, std::move(parts));
+  self->set_down_handler([self](caf::down_msg& x) { self->state.reader_ended(x.source); });
+  return {
+    [self](open_cursor& x) -> caf::result<cursor_page> {
+      auto promise = self->make_response_promise<cursor_page>();
+      self->state.open(std::move(x), reply<cursor_page>{promise});
+      return promise;
+    },
+    [self](const next_page& x) -> caf::result<cursor_page> {
+      auto promise = self->make_response_promise<cursor_page>();
+      self->state.next(x.cursor, reply<cursor_page>{promise});
+      return promise;
+    },
+    [self](const close_cursor& x) {
+      auto ended = self->state.table->end(x.cursor, std::nullopt);
+      auto found = ended.has_value();
+      if (found)
+        self->state.finish(std::move(*ended));
+      return found;
+    },
+    [self](const end_cursors& x) { self->state.finish_all(self->state.table->end_all(&x.db, x.why, false)); },
+    [self](page_done& x) { self->state.page_made(x); },
+    [self](caf::tick_atom) { self->state.look(); },
+    [self](drain_atom) { self->state.drain(); },
+    [self](running_atom) { return self->state.table->list(self->state.parts.time->now()); },
+    [self](caf::close_atom) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.close(promise);
+      return promise;
+    },
+  };
+}
+
+void cursors_state::start(cursors_actor::pointer self, cursors_parts x) {
+  self_ = self;
+  parts = std::move(x);
+  table.emplace(parts.limits, parts.seed % max_first_id + 1);
+}
+
+void cursors_state::open(open_cursor x, page_reply to) {
+  auto why = closed ? closed : table->why_full(x.request.agent, readers.size());
+  if (!x.ended.possible())
+    x.ended = x.request.cancel.possible() ? x.request.cancel.derive() : cancel_token::make();
+  cursor_reader_actor reader;
+  if (!why)
+    try {
+      reader = parts.spawn_reader(x.request.db, x.request.query);
+    } catch (const std::exception&) {
+      why.emplace();
+      why->code = errc::unavailable;
+      why->message = "there is not enough memory for a cursor: try again later";
+    }
+  if (why) {
+    cursor_table::cursor refused;
+    refused.opened = x.request.received;
+    why->request_id = x.request.request_id;
+    to.deliver(make_error(*why));
+    refused.what = std::move(x);
+    return record({0, std::move(refused), std::move(why)});
+  }
+  auto id = table->open(std::move(x), parts.time->now());
+  self_->monitor(reader);
+  readers.emplace(id, std::move(reader));
+  replies.emplace(id, std::move(to));
+  run_pages();
+}
+
+void cursors_state::next(uint64_t id, page_reply to) {
+  if (auto why = table->ask(id, parts.time->now()))
+    return to.deliver(make_error(std::move(*why)));
+  replies.insert_or_assign(id, std::move(to));
+  run_pages();
+}
+
+void cursors_state::run_pages() {
+  finish_all(table->end_due(parts.time->now()));
+  for (const auto& x : table->take_starts(parts.time->now())) {
+    const auto& own = table->find(x.id)->what;
+    auto limits = own.request.limits;
+    limits.timeout = x.timeout;
+    self_->send(readers.at(x.id), run_page{x.id, limits, own.ended});
+  }
+  await_next_look();
+}
+
+void cursors_state::page_made(page_done& x) {
+  auto id = x.page.cursor;
+  table->freed(id);
+  auto* own = table->find(id);
+  auto to = replies.find(id);
+  if (!own || to == replies.end())
+    return run_pages();
+  auto now = parts.time->now();
+  if (x.error && code_of(x.error) == errc::busy && table->try_later(id, now))
+    return run_pages();
+  // Who has no page yet does not know the cursor either.
+  auto may_ask_again = code_of(x.error) == errc::overloaded && own->pages > 0;
+  if (x.error && !may_ask_again) {
+    finish(*table->end(id, describe(x.error)));
+    return run_pages();
+  }
+  auto answer = std::move(to->second);
+  replies.erase(to);
+  x.page.as_of_seq = own->what.as_of_seq;
+  table->answered(id, x.error ? 0 : x.page.rows->size(), now);
+  auto is_last = !x.error && x.page.is_last;
+  if (x.error)
+    answer.deliver(std::move(x.error));
+  else
+    answer.deliver(std::move(x.page));
+  if (is_last)
+    finish(*table->end(id, std::nullopt));
+  else if (closed)
+    finish(*table->end(id, closed));
+  run_pages();
+}
+
+void cursors_state::look() {
+  // Clients that cancel ask for it, too.
+  if (armed_ && *armed_ <= parts.time->now() + milliseconds{1})
+    armed_.reset();
+  run_pages();
+}
+
+void cursors_state::drain() {
+  closed = draining();
+  finish_all(table->end_all(nullptr, *closed, true));
+}
+
+void cursors_state::close(caf::typed_response_promise<caf::ok_atom> to) {
+  closed = draining();
+  on_closed_ = std::move(to);
+  finish_all(table->end_all(nullptr, *closed, false));
+  quit_if_done();
+}
+
+void cursors_state::finish_all(std::vector<cursor_table::ending> all) {
+  for (auto& x : all)
+    finish(std::move(x));
+}
+
+// Its page, if one was asked for, is answered now, whatever its reader is at.
+void cursors_state::finish(cursor_table::ending x) {
+  x.was.what.ended.cancel();
+  if (auto to = replies.find(x.id); to != replies.end()) {
+    auto answer = std::move(to->second);
+    replies.erase(to);
+    failure why;
+    why.code = errc::cancelled;
+    why.message = "the cursor was closed";
+    if (x.why)
+      why = *x.why;
+    why.request_id = x.was.what.request.request_id;
+    answer.deliver(make_error(std::move(why)));
+  }
+  if (auto reader = readers.find(x.id); reader != readers.end())
+    self_->send(reader->second, caf::close_atom_v);
+  record(x);
+}
+
+void cursors_state::reader_ended(const caf::actor_addr& who) {
+  auto found = std::find_if(readers.begin(), readers.end(), [&](const auto& x) { return x.second.address() == who; });
+  if (found == readers.end())
+    return;
+  auto id = found->first;
+  readers.erase(found);
+  table->freed(id);
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "the reader of this cursor has failed: run the query again";
+  if (auto lost = table->end(id, std::move(why)))
+    finish(std::move(*lost));
+  run_pages();
+  quit_if_done();
+}
+
+void cursors_state::quit_if_done() {
+  if (!on_closed_ || !readers.empty())
+    return;
+  on_closed_->deliver(caf::ok_atom_v);
+  self_->quit();
+}
+
+void cursors_state::await_next_look() {
+  auto at = table->next_look();
+  if (!at || (armed_ && *armed_ <= *at))
+    return;
+  armed_ = at;
+  auto delay = std::chrono::ceil<milliseconds>(*at - parts.time->now());
+  self_->delayed_send(self_, std::max(delay, milliseconds{0}), caf::tick_atom_v);
+}
+
+void cursors_state::record(const cursor_table::ending& x) const {
+  auto audit = parts.actors->audit();
+  if (!audit)
+    return;
+  const auto& request = x.was.what.request;
+  audit_record r;
+  r.ts_us = wall_us(*parts.time);
+  r.request_id = request.request_id;
+  r.agent = request.agent;
+  r.db = request.db;
+  r.type = request_type::cursor_open;
+  r.key = read_fingerprint(request.query);
+  r.status = x.why ? to_string(x.why->code) : "ok";
+  r.commit_seq = x.was.what.as_of_seq;
+  auto latency = std::chrono::duration_cast<std::chrono::microseconds>(parts.time->now() - request.received);
+  r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
+  r.correlation_id = request.correlation_id;
+  r.peer = request.peer;
+  self_->send(audit, audit_batch{{std::move(r)}, x.id == 0});
+}
+
+} // namespace sluice

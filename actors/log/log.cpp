@@ -1,0 +1,175 @@
+#include "actors/log/log.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// Entries of one transaction.
+constexpr size_t at_once = 1'000;
+constexpr milliseconds first_pause{1'000};
+constexpr milliseconds longest_pause{30'000};
+constexpr std::chrono::hours prune_every{1};
+
+// A store that throws is one that fails.
+template <class Work> auto guarded(Work work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception& x) {
+    return make_error(errc::internal, x.what());
+  }
+}
+
+} // namespace
+
+log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_parts> parts) {
+  self->state.start(std::move(*parts));
+  return {
+    [self](caf::flush_atom) { self->state.flush(); },
+    [self](caf::tick_atom) { self->state.prune(); },
+    [self](const log_query& query) -> caf::result<log_page> { return self->state.list(query); },
+    [self](caf::close_atom) {
+      self->state.close();
+      return caf::ok_atom_v;
+    },
+  };
+}
+
+void log_state::start(log_parts x) { parts = std::move(x); }
+
+void log_state::flush() {
+  // Whoever was to be woken before this actor was known has woken its predecessor.
+  if (!std::exchange(woken, true))
+    parts.queue->forget_wake();
+  if (failing && parts.time->now() < retry_at)
+    return;
+  drain();
+}
+
+// What waits now; those who go on logging must not keep this actor from everything else.
+void log_state::drain() {
+  auto more = true;
+  for (auto batches = parts.queue->size() / at_once + 1; batches > 0 && more; --batches)
+    more = write_batch();
+  if (more)
+    self->send(self, caf::flush_atom_v);
+}
+
+// Whether there may be more to write.
+bool log_state::write_batch() {
+  auto batch = parts.queue->take(at_once);
+  auto count = batch.entries.size();
+  if (count == 0 && batch.missing == 0)
+    return false;
+  auto done = guarded([&] { return append(batch); });
+  if (done) {
+    wrote(count);
+    return count == at_once;
+  }
+  parts.queue->put_back(std::move(batch));
+  failed(done.error());
+  return false;
+}
+
+caf::expected<void> log_state::append(log_batch& batch) {
+  auto& entries = batch.entries;
+  if (batch.missing > 0)
+    entries.insert(entries.begin(),
+                   own_entry(log_level::warning, std::to_string(batch.missing)
+                                                   + " log entries are missing here: there were too many to keep them "
+                                                     "all, or the file could not be written"));
+  auto done = guarded([&] { return parts.store->append(entries); });
+  if (!done && code_of(done.error()) == errc::corrupt) {
+    done = begin_anew(done.error());
+    if (done)
+      done = guarded([&] { return parts.store->append(entries); });
+  }
+  if (!done && batch.missing > 0)
+    entries.erase(entries.begin());
+  return done;
+}
+
+caf::expected<void> log_state::begin_anew(const caf::error& why) {
+  auto kept = parts.set_aside();
+  if (!kept)
+    return kept.error();
+  parts.shown->log.change([](log_status& x) { ++x.files_set_aside; });
+  auto text = "the log file could not be used (" + describe(why).message + "); it is kept as " + *kept
+              + ", and a new one was begun";
+  parts.warn(text);
+  auto note = own_entry(log_level::error, std::move(text));
+  return guarded([&] { return parts.store->append({&note, 1}); });
+}
+
+void log_state::failed(const caf::error& why) {
+  auto text = describe(why).message;
+  parts.shown->log.change([&](log_status& x) {
+    x.failing = true;
+    x.last_error = text;
+  });
+  pause = failing ? std::min(pause * 2, longest_pause) : first_pause;
+  if (!std::exchange(failing, true))
+    parts.warn("the log file cannot be written: " + text);
+  retry_at = parts.time->now() + pause;
+  self->delayed_send(self, pause, caf::flush_atom_v);
+}
+
+void log_state::wrote(uint64_t count) {
+  parts.queue->written(count);
+  parts.shown->log.change([&](log_status& x) {
+    x.written += count;
+    x.failing = false;
+  });
+  failing = false;
+  // The first entries of a broker find those that a former one left.
+  if (!std::exchange(pruning, true))
+    prune();
+}
+
+log_entry log_state::own_entry(log_level level, std::string message) const {
+  log_entry x;
+  x.ts_us = wall_us(*parts.time);
+  x.level = level;
+  x.source = "sluice";
+  x.message = std::move(message);
+  return x;
+}
+
+caf::expected<log_page> log_state::list(const log_query& query) {
+  // What cannot be written is no reason to keep back what was.
+  flush();
+  auto page = guarded([&] { return parts.store->list(query); });
+  if (page || code_of(page.error()) != errc::corrupt || !guarded([&] { return begin_anew(page.error()); }))
+    return page;
+  return guarded([&] { return parts.store->list(query); });
+}
+
+void log_state::prune() {
+  auto before = wall_us(*parts.time) - std::chrono::microseconds{parts.retention}.count();
+  auto pruned = guarded([&] { return parts.store->prune(before); });
+  if (pruned)
+    parts.shown->log.change([&](log_status& x) { x.pruned += *pruned; });
+  else if (code_of(pruned.error()) == errc::corrupt)
+    static_cast<void>(guarded([&] { return begin_anew(pruned.error()); }));
+  log_query any;
+  any.limit = 1;
+  auto left = guarded([&] { return parts.store->list(any); });
+  // A log that is empty has nothing that could become too old.
+  pruning = !left || !left->entries.empty();
+  if (pruning)
+    self->delayed_send(self, prune_every, caf::tick_atom_v);
+}
+
+void log_state::close() {
+  parts.queue->close();
+  drain();
+  parts.queue->abandon();
+  parts.store.reset();
+  self->quit();
+}
+
+} // namespace sluice

@@ -1,0 +1,90 @@
+#include "actors/reader/reader.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace sluice {
+
+reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
+                                   std::shared_ptr<reader_parts> parts) {
+  self->state.parts = std::move(*parts);
+  return {
+    [self](const run_read& x) -> caf::result<read_done> {
+      auto& state = self->state;
+      auto promise = self->make_response_promise<read_done>();
+      auto done = state.run(x);
+      state.close_idle_later(self);
+      if (!state.parts.shown->slow.notable(state.ended - std::min(x.request.received, state.began))) {
+        promise.deliver(std::move(done));
+        return promise;
+      }
+      // Nobody waits for the plan.
+      promise.deliver(done);
+      state.note_slow(x, done);
+      return promise;
+    },
+    [self](close_idle_atom) { self->state.close_idle(self); },
+  };
+}
+
+read_done reader_state::run(const run_read& x) {
+  read_done result;
+  result.flight = x.flight;
+  began = parts.time->now();
+  auto answer = parts.store->run(x.request, x.request.limits);
+  ended = parts.time->now();
+  if (answer) {
+    result.answer = std::move(*answer);
+  } else {
+    result.error = std::move(answer.error());
+    auto busy = std::chrono::duration_cast<std::chrono::microseconds>(ended - began).count();
+    result.answer.busy_us = static_cast<uint32_t>(std::clamp<int64_t>(busy, 0, std::numeric_limits<uint32_t>::max()));
+  }
+  return result;
+}
+
+void reader_state::close_idle_later(reader_actor::pointer self) {
+  if (parts.close_idle_after.count() > 0 && !std::exchange(close_idle_armed, true))
+    self->delayed_send(self, parts.close_idle_after, close_idle_atom{});
+}
+
+void reader_state::close_idle(reader_actor::pointer self) {
+  close_idle_armed = false;
+  // One timer for any number of queries: whether there was one meanwhile is looked at when it is over.
+  auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(parts.time->now() - ended);
+  if (idle >= parts.close_idle_after) {
+    parts.store->close_idle();
+    if (parts.on_idle_closed)
+      parts.on_idle_closed();
+    return;
+  }
+  close_idle_armed = true;
+  self->delayed_send(self, parts.close_idle_after - idle, close_idle_atom{});
+}
+
+void reader_state::note_slow(const run_read& x, const read_done& done) {
+  auto us = [](clock::steady from, clock::steady to) {
+    return static_cast<uint64_t>(
+      std::max<int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(to - from).count(), 0));
+  };
+  slow_request r;
+  r.ts_us = wall_us(*parts.time);
+  r.request_id = x.request.request_id;
+  r.agent = x.request.agent;
+  r.db = x.request.db;
+  r.operation = "read";
+  r.sql = shown_sql({&x.request.query, 1});
+  r.status = done.error ? to_string(code_of(done.error)) : "ok";
+  r.queue_us = us(x.request.received, began);
+  r.execute_us = us(began, ended);
+  r.total_us = r.queue_us + r.execute_us;
+  auto& slow = parts.shown->slow;
+  if (slow.would_keep(r.total_us))
+    // A statement that is none has no plan.
+    if (auto plan = parts.store->explain(x.request.query))
+      r.plan = std::move(*plan);
+  slow.add(std::move(r));
+}
+
+} // namespace sluice

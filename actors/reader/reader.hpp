@@ -1,0 +1,44 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "actors/reader/read_store.hpp"
+#include "actors/shared/observations.hpp"
+#include "messages/interfaces.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace sluice {
+
+/// What a reader works with; the store is its own, the rest outlives it.
+struct reader_parts {
+  std::unique_ptr<read_store> store;
+  const clock* time = nullptr;
+  /// After this long without a query the connection is closed, until the next one; 0 means never.
+  std::chrono::milliseconds close_idle_after{0};
+  /// Called when it has been closed, so that the writer removes what a connection that only reads leaves behind. May be
+  /// empty.
+  std::function<void()> on_idle_closed{};
+  std::shared_ptr<observations> shown = std::make_shared<observations>();
+};
+
+struct reader_state {
+  read_done run(const run_read& x);
+  void note_slow(const run_read& x, const read_done& done);
+  void close_idle_later(reader_actor::pointer self);
+  void close_idle(reader_actor::pointer self);
+
+  reader_parts parts;
+  // Of the query that ran last.
+  clock::steady began{};
+  clock::steady ended{};
+  bool close_idle_armed = false;
+  static inline const char* name = "reader";
+};
+
+/// The behavior of a reader. It blocks in SQLite: spawn it where that keeps no other actor waiting.
+reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
+                                   std::shared_ptr<reader_parts> parts);
+
+} // namespace sluice

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "messages/status.hpp"
+
+#include <array>
+#include <mutex>
+
+namespace sluice {
+
+/// Counts what asking for locks has come to (H2). Thread-safe; called once per lock asked for, not per request.
+class retry_counters {
+public:
+  /// The lock was got or refused.
+  void attempt(const clock& time, bool refused);
+
+  /// It will be asked for again.
+  void retry();
+
+  /// `requests` got the lock, or gave up, after waiting `waited` for it.
+  void succeeded(uint64_t requests, std::chrono::milliseconds waited);
+  void gave_up(std::chrono::milliseconds waited);
+
+  retry_status snapshot(const clock& time) const;
+
+  /// Begins to count anew, the last five minutes included.
+  void reset();
+
+private:
+  // Ten-second buckets over five minutes; each remembers which ten seconds it stands for.
+  struct bucket {
+    int64_t slot = -1;
+    uint64_t attempts = 0;
+    uint64_t refused = 0;
+  };
+
+  void add_wait(std::chrono::milliseconds waited);
+
+  mutable std::mutex mutex_;
+  retry_status sums_;
+  uint64_t waits_ = 0;
+  std::array<bucket, 30> recent_{};
+};
+
+} // namespace sluice

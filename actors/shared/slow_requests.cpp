@@ -1,0 +1,102 @@
+#include "actors/shared/slow_requests.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+constexpr int64_t told_every_us = 1'000'000;
+constexpr size_t max_sql = 1'000;
+
+bool slower(const slow_request& a, const slow_request& b) noexcept { return a.total_us > b.total_us; }
+
+uint64_t us(std::chrono::milliseconds x) noexcept { return static_cast<uint64_t>(x.count()) * 1'000; }
+
+std::string seconds(uint64_t us) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f s", static_cast<double>(us) / 1e6);
+  return text.data();
+}
+
+} // namespace
+
+slow_requests::slow_requests(slow_limits limits) : limits_(limits), notable_from_(least.count()) {}
+
+bool slow_requests::passes_a_limit(const slow_request& x) const noexcept {
+  return x.queue_us > us(limits_.queue) || x.execute_us > us(limits_.execution);
+}
+
+void slow_requests::add(slow_request x) {
+  auto warned = passes_a_limit(x);
+  if (warned) {
+    warnings_.fetch_add(1, std::memory_order_relaxed);
+    warn(x);
+  }
+  if (would_keep(x.total_us))
+    keep(std::move(x));
+}
+
+void slow_requests::keep(slow_request x) {
+  std::lock_guard guard{mutex_};
+  kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), x, slower), std::move(x));
+  if (kept_.size() > capacity)
+    kept_.pop_back();
+  if (kept_.size() < capacity)
+    return;
+  auto from = kept_.back().total_us + 1;
+  keep_from_.store(from, std::memory_order_relaxed);
+  // What passes a limit is notable, even among slower ones.
+  auto limit = std::min(us(limits_.queue), us(limits_.execution)) + 1;
+  notable_from_.store(static_cast<int64_t>(std::min(from, limit)), std::memory_order_relaxed);
+}
+
+void slow_requests::warn(const slow_request& x) {
+  std::lock_guard guard{listener_mutex_};
+  // A clock that was set back must not silence anybody.
+  if (x.ts_us >= told_us_ && x.ts_us - told_us_ < told_every_us) {
+    ++untold_;
+    return;
+  }
+  told_us_ = x.ts_us;
+  auto text = "slow " + x.operation + " by " + x.agent + " on " + x.db + ": " + seconds(x.total_us) + " in all, "
+              + seconds(x.queue_us) + " in the queue, " + seconds(x.lock_us) + " for the lock, " + seconds(x.execute_us)
+              + " in execution, " + seconds(x.commit_us) + " for the commit; " + x.status + ", request " + x.request_id;
+  if (auto left_out = std::exchange(untold_, 0); left_out > 0)
+    text += "; " + std::to_string(left_out) + " more slow requests since the last warning";
+  if (tell_)
+    tell_(text, x.agent);
+}
+
+std::vector<slow_request> slow_requests::slowest() const {
+  std::lock_guard guard{mutex_};
+  return kept_;
+}
+
+void slow_requests::on_warning(listener f) {
+  std::lock_guard guard{listener_mutex_};
+  tell_ = std::move(f);
+}
+
+std::string shown_sql(std::span<const statement> statements) {
+  std::string text;
+  for (const auto& x : statements) {
+    text += text.empty() ? "" : "; ";
+    text.append(x.sql.str(), 0, max_sql + 1);
+    if (text.size() > max_sql)
+      break;
+  }
+  if (text.size() <= max_sql)
+    return text;
+  auto end = max_sql;
+  auto is_continuation = [&](size_t i) { return (static_cast<unsigned char>(text[i]) & 0xc0U) == 0x80U; };
+  while (end > 0 && is_continuation(end))
+    --end;
+  text.resize(end);
+  return text;
+}
+
+} // namespace sluice

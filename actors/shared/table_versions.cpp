@@ -1,0 +1,70 @@
+#include "actors/shared/table_versions.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace sluice {
+
+namespace {
+
+constexpr auto in_doubt = std::numeric_limits<uint64_t>::max();
+
+// SQLite folds the 26 ASCII letters only, whatever the locale.
+std::string folded(std::string_view name) {
+  std::string result{name};
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return result;
+}
+
+} // namespace
+
+const table_versions::stamp& table_versions::changed_at(std::string_view table) { return find_or_add(table); }
+
+void table_versions::begin_commit(std::span<const std::string> tables, bool everything) {
+  committing_.store(true, std::memory_order_release);
+  for (const auto& table : tables)
+    find_or_add(table).store(in_doubt, std::memory_order_release);
+  if (everything)
+    everything_.store(in_doubt, std::memory_order_release);
+}
+
+void table_versions::end_commit(std::span<const std::string> tables, bool everything, uint64_t commit_seq) {
+  // The new version is published before the stamps: a reader that takes it in between sees the commit anyway.
+  auto version = version_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  for (const auto& table : tables)
+    find_or_add(table).store(version, std::memory_order_release);
+  if (everything)
+    everything_.store(version, std::memory_order_release);
+  if (commit_seq > 0)
+    set_last_commit(commit_seq);
+  committing_.store(false, std::memory_order_release);
+}
+
+void table_versions::raise_everything() {
+  auto version = version_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  auto seen = everything_.load(std::memory_order_acquire);
+  // A stamp in doubt stays so: the commit that put it there will raise it further than this.
+  while (seen < version && !everything_.compare_exchange_weak(seen, version, std::memory_order_acq_rel)) {
+  }
+}
+
+void table_versions::start_at(uint64_t commit_seq) noexcept { set_last_commit(commit_seq); }
+
+void table_versions::set_last_commit(uint64_t commit_seq) noexcept {
+  last_commit_.store(commit_seq, std::memory_order_release);
+  auto highest = highest_commit_.load(std::memory_order_acquire);
+  while (highest < commit_seq && !highest_commit_.compare_exchange_weak(highest, commit_seq)) {
+  }
+}
+
+table_versions::stamp& table_versions::find_or_add(std::string_view table) {
+  auto key = folded(table);
+  std::lock_guard guard{mutex_};
+  auto& slot = stamps_[std::move(key)];
+  if (!slot)
+    slot = std::make_unique<stamp>(0);
+  return *slot;
+}
+
+} // namespace sluice

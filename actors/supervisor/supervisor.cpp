@@ -1,0 +1,322 @@
+#include "actors/supervisor/supervisor.hpp"
+
+#include "actors/shared/deadline_watch.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+constexpr std::chrono::seconds restart_pause{1};
+
+failure unavailable(std::string message) {
+  failure x;
+  x.code = errc::unavailable;
+  x.message = std::move(message);
+  return x;
+}
+
+// An exception that leaves a handler would end the supervisor, and with it every database.
+template <class F> caf::error attempt(const char* action, F f) {
+  try {
+    f();
+    return {};
+  } catch (const std::exception& why) {
+    auto x = unavailable(std::string{action} + ": " + why.what() + "; try again");
+    x.retry_after_ms = static_cast<uint32_t>(std::chrono::milliseconds{restart_pause}.count());
+    return make_error(std::move(x));
+  }
+}
+
+} // namespace
+
+supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+                                           supervisor_parts parts) {
+  self->state.start(std::move(parts));
+  self->set_down_handler([self](caf::down_msg& x) { self->state.child_down(x); });
+  return {
+    [self](caf::open_atom, const std::string& db) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.open(db, false, promise);
+      return promise;
+    },
+    [self](find_atom, const std::string& db) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.open(db, true, promise);
+      return promise;
+    },
+    [self](attach_atom, const std::string& db) {
+      // The audit looks at the database all the same, and says what it cannot read.
+      static_cast<void>(attempt("a database cannot be looked at", [&] { self->state.prepare(db); }));
+      caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
+    },
+    [](caf::ping_atom) { return caf::pong_atom_v; },
+    [self](caf::tick_atom) {
+      if (!self->state.closing)
+        self->state.restart_shared();
+    },
+    [self](caf::spawn_atom, const std::string& db) { self->state.replenish(db); },
+    [self](caf::close_atom, const std::string& db) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.close_database(db, promise);
+      return promise;
+    },
+    [self](caf::close_atom) -> caf::result<caf::ok_atom> {
+      auto promise = self->make_response_promise<caf::ok_atom>();
+      self->state.close(promise);
+      return promise;
+    },
+  };
+}
+
+void supervisor_state::start(supervisor_parts x) {
+  parts = std::move(x);
+  shared_restarts = restart_window{parts.restart_limit, parts.restart_window};
+  start_deadlines();
+  start_log();
+  start_audit();
+  start_cache();
+  start_buffer();
+}
+
+void supervisor_state::prepare(const std::string& db) {
+  if (parts.spawn.prepare)
+    parts.spawn.prepare(db);
+}
+
+void supervisor_state::open(const std::string& db, bool must_exist, ok_promise done) {
+  if (auto own = being_closed.find(db); own != being_closed.end() && !closing) {
+    own->second.push_back([this, db, must_exist, done]() mutable { open(db, must_exist, std::move(done)); });
+    return;
+  }
+  if (families.count(db) > 0 && !closing) {
+    done.deliver(caf::ok_atom_v);
+    return;
+  }
+  if (auto why = admit(db, must_exist)) {
+    done.deliver(std::move(why));
+    return;
+  }
+  // The audit looks at the ledger before anything new is written to it. If it cannot, the database is served all the
+  // same: the ledger keeps what the audit lacks.
+  auto ready = [this, db, done]() mutable {
+    if (auto why = start_family(db))
+      done.deliver(std::move(why));
+    else
+      done.deliver(caf::ok_atom_v);
+  };
+  self->request(parts.actors->audit(), caf::infinite, attach_atom{}, db)
+    .then(
+      [this, db, ready](attach_report& found) mutable {
+        parts.actors->slot(db).know_ledger(std::move(found.ledger));
+        ready();
+      },
+      [ready](const caf::error&) mutable { ready(); });
+}
+
+// Nothing is kept of a name that is refused.
+caf::error supervisor_state::admit(const std::string& db, bool must_exist) {
+  if (closing)
+    return make_error(unavailable("the broker is shutting down"));
+  caf::error refusal;
+  auto failed = attempt("the database cannot be opened", [&] {
+    if (parts.find)
+      refusal = parts.find(db, must_exist);
+    if (!refusal && parts.may_open)
+      refusal = parts.may_open(db);
+    if (!refusal)
+      prepare(db);
+  });
+  return failed ? failed : refusal;
+}
+
+caf::error supervisor_state::start_family(const std::string& db) {
+  if (closing)
+    return make_error(unavailable("the broker is shutting down"));
+  auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
+  if (!added)
+    return {};
+  auto why = attempt("the database cannot be opened", [&, own = i] { start_writer(db, own->second); });
+  if (why)
+    families.erase(i);
+  else
+    add_reader(db);
+  return why;
+}
+
+void supervisor_state::start_writer(const std::string& db, children& x) {
+  auto& slot = parts.actors->slot(db);
+  auto queue = std::make_shared<admission>(parts.bounds(db).queue);
+  x.writer = parts.spawn.writer(slot, queue);
+  self->monitor(x.writer);
+  // What happened to the file while no writer looked.
+  self->send(x.writer, verify_atom{});
+  slot.open({x.writer, std::move(queue)});
+}
+
+// What cannot be started for lack of memory is tried again, as long as it is missing.
+bool supervisor_state::restart_writer(const std::string& db, children& x) {
+  if (!attempt("the writer cannot be started", [&] { start_writer(db, x); }))
+    return true;
+  self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
+  return false;
+}
+
+void supervisor_state::replenish(const std::string& db) {
+  auto own = families.find(db);
+  // A database in quarantine has no writer, and gets none.
+  if (closing || own == families.end() || parts.actors->slot(db).closed())
+    return;
+  if (own->second.writer || restart_writer(db, own->second))
+    add_reader(db);
+}
+
+void supervisor_state::add_reader(const std::string& db) {
+  auto& slot = parts.actors->slot(db);
+  if (closing || slot.closed() || slot.readers().size() >= parts.bounds(db).readers)
+    return;
+  reader_actor reader;
+  if (attempt("the reader cannot be started", [&] { reader = parts.spawn.reader(slot); }))
+    return self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
+  self->monitor(reader);
+  living_readers.insert(reader.address());
+  slot.add_reader(reader);
+  self->send(parts.actors->cache(), caf::join_atom_v, db, std::move(reader));
+}
+
+void supervisor_state::child_down(const caf::down_msg& x) {
+  auto was_reader = living_readers.erase(x.source) > 0;
+  if (closing) {
+    if (was_reader && readers_told_to_end && living_readers.empty())
+      close_writers();
+    return;
+  }
+  if (dismissed.erase(x.source) > 0)
+    return;
+  if (x.source == parts.actors->cache().address())
+    cache_down = true;
+  else if (x.source == parts.actors->audit().address())
+    audit_down = true;
+  else if (auto buffer = parts.actors->buffer(); buffer && x.source == buffer.address())
+    buffer_down = true;
+  else if (auto log = parts.actors->log(); log && x.source == log.address())
+    log_down = true;
+  else if (auto watch = parts.actors->deadlines(); watch && x.source == watch.address())
+    deadlines_down = true;
+  else
+    for (auto& [db, own] : families)
+      restart_in_family(db, own, x.source);
+  if (cache_down || audit_down || buffer_down || log_down || deadlines_down) {
+    // These serve every database and are never given up, but they may not fail in a loop either.
+    if (!shared_restarts.allow(parts.time->now()))
+      return self->delayed_send(self, restart_pause, caf::tick_atom_v);
+    restart_shared();
+  }
+  // Counted when the successor is in its place.
+  parts.actors->restarts.fetch_add(1, std::memory_order_relaxed);
+}
+
+void supervisor_state::restart_shared() {
+  start_again(deadlines_down, &supervisor_state::start_deadlines);
+  start_again(log_down, &supervisor_state::start_log);
+  start_again(audit_down, &supervisor_state::start_audit);
+  start_again(cache_down, &supervisor_state::start_cache);
+  start_again(buffer_down, &supervisor_state::start_buffer);
+}
+
+void supervisor_state::start_again(bool& is_down, void (supervisor_state::*begin)()) {
+  if (!is_down)
+    return;
+  is_down = static_cast<bool>(attempt("an actor cannot be started", [&] { (this->*begin)(); }));
+  if (is_down)
+    self->delayed_send(self, restart_pause, caf::tick_atom_v);
+}
+
+void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
+  auto& slot = parts.actors->slot(db);
+  auto writer_lost = x.writer && x.writer.address() == lost;
+  if (!writer_lost && !slot.remove_reader(lost))
+    return;
+  // Its connection may have been the only one that would have shown what another program commits.
+  slot.versions().raise_everything();
+  slot.counters().restarts.fetch_add(1, std::memory_order_relaxed);
+  if (!x.restarts.allow(parts.time->now()))
+    return quarantine(db, x);
+  if (!writer_lost)
+    return add_reader(db);
+  // It may have committed without having told.
+  slot.tell(invalidation{db, 0, {}, true});
+  x.writer = nullptr;
+  restart_writer(db, x);
+}
+
+void supervisor_state::quarantine(const std::string& db, children& x) {
+  auto& slot = parts.actors->slot(db);
+  slot.close(unavailable("this database is in quarantine: its actors failed " + std::to_string(parts.restart_limit + 1)
+                         + " times within " + std::to_string(parts.restart_window.count())
+                         + " ms; look for the cause, then restart the broker"),
+             true);
+  if (x.writer)
+    self->send_exit(x.writer, caf::exit_reason::kill);
+  x.writer = nullptr;
+  for (auto& reader : slot.take_readers())
+    self->send_exit(reader, caf::exit_reason::kill);
+  invalidation anything{db, 0, {}, true};
+  slot.tell(anything);
+  // Reads that wait for a reader would wait for ever.
+  self->send(parts.actors->cache(), std::move(anything));
+}
+
+void supervisor_state::start_cache() {
+  auto cache = parts.spawn.cache();
+  self->monitor(cache);
+  parts.actors->set(cache);
+  for (auto& [db, own] : families)
+    for (auto& reader : parts.actors->slot(db).readers())
+      self->send(cache, caf::join_atom_v, db, reader);
+}
+
+void supervisor_state::start_audit() {
+  auto audit = parts.spawn.audit();
+  self->monitor(audit);
+  parts.actors->set(audit);
+  // What was in its predecessor's mailbox is in the ledgers.
+  for (auto& [db, own] : families)
+    // Not the member function, which CAF 0.17.6 sends in our name: the answer would come back as a message that we do
+    // not take, and the error about it would end the audit actor.
+    caf::anon_send(audit, attach_atom{}, db);
+}
+
+void supervisor_state::start_buffer() {
+  if (!parts.spawn.buffer)
+    return;
+  auto buffer = parts.spawn.buffer();
+  self->monitor(buffer);
+  parts.actors->set(buffer);
+}
+
+void supervisor_state::start_deadlines() {
+  if (!parts.spawn.deadlines)
+    return;
+  auto watch = parts.spawn.deadlines();
+  self->monitor(watch);
+  parts.actors->set(watch);
+  // What its predecessor was to look at.
+  for (const auto& [db, own] : families)
+    if (auto route = parts.actors->slot(db).last_route())
+      if (auto next = route->queue->next_expiry())
+        watch_deadline(*parts.actors, *parts.time, db, *next);
+}
+
+void supervisor_state::start_log() {
+  if (!parts.spawn.log)
+    return;
+  auto log = parts.spawn.log();
+  self->monitor(log);
+  parts.actors->set(log);
+  // Whoever logged meanwhile has woken its predecessor.
+  caf::anon_send(log, caf::flush_atom_v);
+}
+
+} // namespace sluice

@@ -1,0 +1,153 @@
+#include "actors/shared/deadline_watch.hpp"
+#include "actors/supervisor/supervisor.hpp"
+
+#include <utility>
+
+// How one database ends while the others are served, and how all of them end.
+namespace sluice {
+
+// What is under way is finished; what comes then is refused until somebody opens the database again, who waits for the
+// end of this.
+void supervisor_state::close_database(const std::string& db, ok_promise done) {
+  auto own = families.find(db);
+  if (closing || own == families.end()) {
+    done.deliver(caf::ok_atom_v);
+    return;
+  }
+  auto [closing_it, is_first] = being_closed.try_emplace(db);
+  closing_it->second.push_back([done]() mutable { done.deliver(caf::ok_atom_v); });
+  if (!is_first)
+    return;
+  auto& slot = parts.actors->slot(db);
+  auto why = describe(make_error(errc::unavailable, "'" + db + "' has been closed by its host; open it again"));
+  slot.close(why, false);
+  if (auto cursors = parts.actors->cursors())
+    self->send(cursors, end_cursors{db, why});
+  auto end = parts.time->now() + parts.drain_time;
+  if (auto route = slot.last_route())
+    watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
+  // Reads that wait are refused by this, and those that run have as long as at the end of the broker.
+  self->send(parts.actors->cache(), invalidation{db, 0, {}, true});
+  auto readers_quiet = [this, db] { end_family(db); };
+  self
+    ->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, db, static_cast<uint64_t>(parts.drain_time.count()))
+    .then([readers_quiet](bool) { readers_quiet(); }, [readers_quiet](const caf::error&) { readers_quiet(); });
+}
+
+// Readers first, as at the end of the broker.
+void supervisor_state::end_family(const std::string& db) {
+  auto own = families.find(db);
+  if (closing || own == families.end())
+    return;
+  for (auto& reader : parts.actors->slot(db).take_readers()) {
+    dismissed.insert(reader.address());
+    self->send_exit(reader, caf::exit_reason::user_shutdown);
+  }
+  auto ended = [this, db] { family_ended(db); };
+  auto writer = own->second.writer;
+  if (!writer)
+    return ended();
+  dismissed.insert(writer.address());
+  self->request(writer, caf::infinite, caf::close_atom_v)
+    .then([ended](caf::ok_atom) { ended(); }, [ended](const caf::error&) { ended(); });
+}
+
+void supervisor_state::family_ended(const std::string& db) {
+  if (closing)
+    return;
+  if (auto own = families.find(db); own != families.end()) {
+    self->send_exit(own->second.writer, caf::exit_reason::user_shutdown);
+    families.erase(own);
+  }
+  auto& slot = parts.actors->slot(db);
+  slot.forget_route();
+  // Nobody sees what another program commits from now on.
+  slot.versions().raise_everything();
+  self->send(parts.actors->cache(), resume_atom{}, db);
+  auto waiting = being_closed.extract(db);
+  if (waiting)
+    for (auto& next : waiting.mapped())
+      next();
+}
+
+// Readers end before the writers' connections, so that those are the last ones and SQLite removes its WAL files.
+void supervisor_state::close(ok_promise done) {
+  awaiting_close.push_back(std::move(done));
+  if (std::exchange(closing, true))
+    return;
+  auto end = parts.time->now() + parts.drain_time;
+  for (auto& [db, own] : families) {
+    auto& slot = parts.actors->slot(db);
+    slot.close(describe(make_error(errc::unavailable, "the broker is shutting down")), false);
+    if (auto route = slot.last_route())
+      watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
+  }
+  close_buffer();
+}
+
+void supervisor_state::close_buffer() {
+  auto buffer = parts.actors->buffer();
+  if (!buffer)
+    return close_cache();
+  self->request(buffer, caf::infinite, caf::close_atom_v)
+    .then([this](caf::ok_atom) { close_cache(); },
+          [this](caf::error& why) {
+            buffer_closed = std::move(why);
+            close_cache();
+          });
+}
+
+void supervisor_state::close_cache() {
+  // The cache interrupts what the readers run.
+  self->request(parts.actors->cache(), caf::infinite, caf::close_atom_v)
+    .then([this](caf::ok_atom) { end_readers(); }, [this](const caf::error&) { end_readers(); });
+}
+
+void supervisor_state::end_readers() {
+  for (auto& [db, own] : families)
+    for (auto& reader : parts.actors->slot(db).take_readers())
+      self->send_exit(reader, caf::exit_reason::user_shutdown);
+  readers_told_to_end = true;
+  if (living_readers.empty())
+    close_writers();
+}
+
+void supervisor_state::close_writers() {
+  auto open_writers = std::make_shared<size_t>(1);
+  auto one_less = [this, open_writers] {
+    if (--*open_writers == 0)
+      close_audit();
+  };
+  for (auto& [db, own] : families) {
+    if (!own.writer)
+      continue;
+    ++*open_writers;
+    self->request(own.writer, caf::infinite, caf::close_atom_v)
+      .then([one_less](caf::ok_atom) { one_less(); }, [one_less](const caf::error&) { one_less(); });
+  }
+  one_less();
+}
+
+void supervisor_state::close_audit() {
+  self->request(parts.actors->audit(), caf::infinite, caf::close_atom_v)
+    .then([this](caf::ok_atom ok) { close_log(ok); }, [this](const caf::error& why) { close_log(why); });
+}
+
+// The log is the last to go, so that it holds what the others had to say.
+void supervisor_state::close_log(const caf::expected<caf::ok_atom>& audit_closed) {
+  auto log = parts.actors->log();
+  if (!log)
+    return closed(audit_closed);
+  self->request(log, caf::infinite, caf::close_atom_v)
+    .then([this, audit_closed](caf::ok_atom) { closed(audit_closed); },
+          [this, audit_closed](const caf::error&) { closed(audit_closed); });
+}
+
+void supervisor_state::closed(const caf::expected<caf::ok_atom>& audit_closed) {
+  auto result = buffer_closed ? caf::expected<caf::ok_atom>{buffer_closed} : audit_closed;
+  for (auto& done : std::exchange(awaiting_close, {}))
+    result ? done.deliver(*result) : done.deliver(result.error());
+  self->quit();
+}
+
+} // namespace sluice

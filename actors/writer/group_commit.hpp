@@ -1,0 +1,209 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "actors/base/request_ids.hpp"
+#include "actors/base/retry_policy.hpp"
+#include "actors/shared/database_slot.hpp"
+#include "actors/shared/reply.hpp"
+#include "actors/shared/slow_requests.hpp"
+#include "actors/writer/write_store.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// Bounds and defaults of a writer.
+struct group_settings {
+  uint64_t max_requests = 4'096;
+  std::chrono::milliseconds max_time{50};
+  std::chrono::milliseconds default_deadline{30'000};
+  retry_policy retry;
+};
+
+/// Turns single writes into group commits: executes each request as it comes in, inside one transaction, and settles
+/// all of them by one COMMIT.
+///
+/// Every request gets its own outcome. A failing statement is undone alone. When an error costs the whole
+/// transaction, the group runs again without the request that caused it; when COMMIT itself fails, the group is halved
+/// until the culprit stands alone. Nobody has been answered until then, so running again is invisible.
+///
+/// Owned and called by one writer; needs no CAF to be tested.
+class group_commit {
+public:
+  /// What the writer has to do after a call.
+  struct step {
+    enum class action : uint8_t {
+      /// Nothing; more may come.
+      wait,
+      /// Send the marker that ends this group.
+      mark,
+      /// Settle at once.
+      settle,
+      /// Settle at once: the group is full, and there may be more waiting than fits the next one.
+      settle_full,
+      /// Call `retry` after `delay`.
+      retry,
+      /// Call `expire` after `delay`.
+      expire,
+    };
+    action what = action::wait;
+    std::chrono::milliseconds delay{0};
+  };
+
+  /// A request and its outcome.
+  struct settled_write {
+    reply<write_result> to;
+    caf::expected<write_result> result;
+    std::string agent;
+    /// How long it was executed, all attempts included.
+    std::chrono::nanoseconds executed{0};
+    std::shared_ptr<sluice::ticket> ticket{};
+  };
+
+  /// What settling a group came to. Tell the audit, the cache and the listeners first, then deliver.
+  struct settlement {
+    std::vector<settled_write> writes;
+    /// One for each commit since the last settlement, in order, and for what others may have changed in between.
+    std::vector<invalidation> changes;
+    audit_batch records;
+    /// What operators should know of the database's files.
+    std::vector<std::string> warnings;
+    std::chrono::nanoseconds busy{0};
+    /// Requests that took notably long, with their statements, whose plan may be asked for. Nobody waits for that, so
+    /// see to them last.
+    std::vector<std::pair<slow_request, std::vector<statement>>> slow;
+  };
+
+  /// Everything given outlives this.
+  group_commit(write_store& store, database_slot& slot, const clock& time, group_settings settings, uint64_t seed,
+               const slow_requests& slow);
+
+  /// Takes a request in, and executes it unless a foreign process holds the lock.
+  step add(write_request request, reply<write_result> to);
+
+  /// Takes a request in that is not to be executed, for the reason given.
+  step refuse(write_request request, reply<write_result> to, const failure& why);
+
+  /// Asks again for the lock that a foreign process held.
+  step retry();
+
+  /// Answers what waits for the lock and whose deadline has passed with `busy`.
+  step expire();
+
+  /// Refuses everything that waits for the lock, for the reason given.
+  void refuse_waiting(const failure& why);
+
+  /// Commits what was executed and returns every request whose outcome is known.
+  settlement settle();
+
+  /// What to do once a settlement is delivered: requests may still wait for the lock.
+  step after_settling() const;
+
+  /// Looks whether a foreign process has committed, unless a transaction is open, whose begin has looked already.
+  void look_for_foreign_commit();
+
+  /// Grows with every `settle`, so that a marker of an earlier group can be told.
+  uint64_t number() const noexcept { return number_; }
+
+  bool empty() const noexcept { return entries_.empty(); }
+
+private:
+  struct entry {
+    write_request request;
+    reply<write_result> to;
+    clock::steady deadline;
+    /// When its wait was over, because it was executed or refused; what of the wait was for a foreign process's lock;
+    /// and how long the execution took. Of the last execution, if there were several.
+    clock::steady began{};
+    std::chrono::nanoseconds locked_out{0};
+    std::chrono::nanoseconds executed{0};
+    // Of all its executions.
+    std::chrono::nanoseconds executed_in_all{0};
+    uint64_t refusals = 0;
+    std::optional<write_result> result;
+    std::optional<failure> error;
+    table_set tables;
+    bool schema_changed = false;
+
+    bool failed() const noexcept { return error.has_value(); }
+    /// Executed in the open transaction, and has to be in its commit record.
+    bool applied() const noexcept { return !error && result && !result->replayed; }
+    /// Repeats a commit older than the open transaction `seq`, whose fate cannot change it.
+    bool durable_before(uint64_t seq) const noexcept {
+      return !error && result && result->replayed && result->commit_seq < seq;
+    }
+  };
+
+  using range = std::pair<size_t, size_t>;
+
+  entry& take_in(write_request request, reply<write_result> to);
+  step begin();
+  caf::expected<begun_transaction> ask_for_lock();
+  std::chrono::milliseconds time_for_lock() const;
+  void end_wait_for_lock(clock::steady until);
+  void end_wait(entry& x) const;
+  step begin_refused(const failure& why);
+  step full_or(step::action otherwise) const;
+  std::chrono::milliseconds milliseconds_until(clock::steady at) const;
+  void give_up(entry& x, const failure& why);
+
+  // The transaction is open and holds what was executed of `whole`. Afterwards it is open and holds `which` too, or
+  // everything in `whole` has failed or waits for the lock.
+  bool execute(range which, range whole);
+  void execute(entry& x);
+  void run(entry& x);
+  std::optional<failure> why_not(const entry& x) const;
+  bool begin_again(range which);
+  void undo(range which);
+
+  // The transaction is open and `which` executed in it; afterwards nothing is open and each entry has its outcome, or
+  // waits for the lock.
+  void commit(range which);
+  void commit_failed(range which, const failure& why);
+  void fail_live(range which, const failure& why);
+
+  void settle_one(entry& x, int64_t ts_us, settlement& into);
+  audit_record record_of(entry& x, int64_t ts_us) const;
+  audit_record record_of(request_type type, std::string_view status, int64_t ts_us) const;
+  slow_request timing_of(const entry& x, const audit_record& record) const;
+  void note_foreign_commit();
+  void note_new_epoch();
+  void note_late_commit();
+  void everything_may_have_changed();
+
+  write_store& store_;
+  database_slot& slot_;
+  const clock& time_;
+  const group_settings settings_;
+  const slow_requests& slow_;
+  backoff backoff_;
+
+  std::vector<entry> entries_;
+  bool open_ = false;
+  bool backing_off_ = false;
+  std::chrono::milliseconds pause_{0};
+  // Why the lock was refused last.
+  failure refusal_;
+  clock::steady retry_at_{};
+  // The clock as it was last read: the end of one thing is the beginning of the next, and reading it costs.
+  clock::steady now_{};
+  clock::steady opened_at_{};
+  clock::steady waiting_since_{};
+  // The last wait for the lock that is over.
+  clock::steady locked_out_since_{};
+  clock::steady locked_out_until_{};
+  uint64_t next_seq_ = 0;
+  // The epoch that the open transaction begins, and the records about those that were begun.
+  std::string new_epoch_;
+  std::vector<audit_record> epochs_;
+  uint64_t number_ = 1;
+  bool foreign_commit_ = false;
+  std::vector<invalidation> changes_;
+  request_ids ids_;
+};
+
+} // namespace sluice

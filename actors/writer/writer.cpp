@@ -1,0 +1,259 @@
+#include "actors/writer/writer.hpp"
+
+#include "actors/shared/defect.hpp"
+
+namespace sluice {
+
+writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
+                                   std::shared_ptr<writer_parts> parts) {
+  self->state.start(std::move(*parts));
+  return {
+    [self](write_request& request) -> caf::result<write_result> {
+      auto promise = self->make_response_promise<write_result>();
+      auto ticket = request.ticket;
+      self->state.take(std::move(request), reply<write_result>{promise, std::move(ticket)});
+      return promise;
+    },
+    [self](caf::flush_atom, uint64_t group_number) {
+      if (group_number == self->state.group->number())
+        self->state.settle();
+    },
+    [self](retry_atom) {
+      self->state.retry_armed = false;
+      self->state.follow(self->state.group->retry());
+    },
+    [self](caf::timeout_atom) {
+      self->state.expire_held();
+      self->state.follow(self->state.group->expire());
+    },
+    [self](caf::tick_atom) { self->state.serve_turns(); },
+    [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
+    [self](close_idle_atom, uint64_t group_number) { self->state.close_idle(group_number); },
+    [self](verify_atom) {
+      self->state.group->look_for_foreign_commit();
+      self->state.settle();
+    },
+    [self](caf::close_atom) {
+      self->state.close();
+      return caf::ok_atom_v;
+    },
+  };
+}
+
+void writer_state::start(writer_parts x) {
+  parts = std::move(x);
+  group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed,
+                                         parts.shown->slow);
+}
+
+// In the order of the mailbox, as long as what waits fits one group.
+void writer_state::take(write_request request, reply<write_result> to) {
+  if (!by_turns)
+    return add(std::move(request), std::move(to));
+  wait_for_turn({std::move(request), std::move(to)});
+}
+
+void writer_state::wait_for_turn(waiting x) {
+  auto agent = has(defect::serve_in_order) ? std::string{} : x.request.agent;
+  turns.push(agent, std::move(x));
+}
+
+void writer_state::follow(group_commit::step next) {
+  using action = group_commit::step::action;
+  switch (next.what) {
+  case action::wait: return;
+  case action::mark: return self->send(self, caf::flush_atom_v, group->number());
+  case action::settle: return settle();
+  case action::settle_full: take_turns(); return settle();
+  case action::expire: return self->delayed_send(self, next.delay, caf::timeout_atom_v);
+  case action::retry:
+    // Settling during the pause must not ask for a second try.
+    if (!std::exchange(retry_armed, true))
+      self->delayed_send(self, next.delay, retry_atom{});
+    return;
+  }
+}
+
+void writer_state::settle() {
+  auto done = group->settle();
+  parts.queue->served(done.writes.size(), done.busy);
+  for (auto& x : done.changes) {
+    parts.slot->tell(x);
+    if (!x.tables.empty() || x.everything)
+      self->send(parts.actors->cache(), std::move(x));
+  }
+  if (!done.records.records.empty())
+    self->send(parts.actors->audit(), std::move(done.records));
+  for (const auto& x : done.warnings)
+    if (parts.warn)
+      parts.warn(x);
+  for (auto& x : done.writes) {
+    if (x.ticket && (!has(defect::forget_release) || x.result))
+      parts.queue->release(*x.ticket);
+    if (by_turns || !turns.empty())
+      turns.charge(x.agent, x.executed);
+    x.to.deliver(std::move(x.result));
+  }
+  if (!done.slow.empty())
+    note_slow(done);
+  checkpoint_if_grown();
+  resume_buffer();
+  follow(group->after_settling());
+}
+
+// Behind everything that is in the mailbox now, which waits for its turn.
+void writer_state::take_turns() {
+  by_turns = true;
+  self->send(self, caf::tick_atom_v);
+}
+
+void writer_state::serve_turns() {
+  by_turns = false;
+  while (auto next = turns.pop()) {
+    add(std::move(next->request), std::move(next->to));
+    // The group is full again.
+    if (by_turns)
+      return;
+  }
+  turns.forget();
+}
+
+void writer_state::note_slow(group_commit::settlement& done) {
+  auto& slow = parts.shown->slow;
+  for (auto& [request, statements] : done.slow) {
+    if (slow.would_keep(request.total_us) && parts.store->is_open())
+      // A statement that is not there any more, or never was one, has no plan.
+      if (auto plan = parts.store->explain(statements))
+        request.plan = std::move(*plan);
+    slow.add(std::move(request));
+  }
+}
+
+void writer_state::checkpoint_if_grown() {
+  auto wal = parts.store->wal_bytes();
+  parts.slot->counters().wal_bytes.store(wal, std::memory_order_relaxed);
+  auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
+  auto is_overgrown = parts.store->take_overgrown_log(parts.settings.max_log_bytes / 2);
+  has_large_log = has_large_log || is_overgrown;
+  if (wal >= parts.settings.checkpoint_wal_bytes || is_overgrown) {
+    // What a reader pins stays in the WAL until the next time; the size is shown to operators.
+    if (has_large_log && !is_large)
+      truncate_wal();
+    else
+      static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
+  }
+  has_large_log = has_large_log || is_large;
+  if (is_large)
+    bound_log();
+  if (!std::exchange(idle_armed, true))
+    self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
+}
+
+// At half of the bound, for the log grows while the reads under way end. Who passes the bound itself has no time to
+// lose.
+void writer_state::bound_log() {
+  if (quiesces_reads)
+    return;
+  auto is_full = parts.store->log_bytes() >= parts.settings.max_log_bytes;
+  auto has_passed_bound = is_full && !log_is_full;
+  log_is_full = is_full;
+  if (parts.time->now() < next_quiescence && !has_passed_bound)
+    return;
+  retries_soon = has_passed_bound;
+  if (is_full)
+    end_cursors();
+  quiesces_reads = true;
+  self
+    ->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, parts.slot->name(),
+              static_cast<uint64_t>(parts.settings.quiesce_time.count()))
+    .then([this](bool is_quiet) { restart_log(is_quiet); }, [this](const caf::error&) { restart_log(false); });
+}
+
+void writer_state::end_cursors() {
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "the cursor was ended, because the write-ahead log of " + parts.slot->name()
+                + " cannot begin anew while it is open and has passed its bound; read faster, or in parts";
+  parts.actors->end_cursors_of(parts.slot->name(), std::move(why));
+}
+
+void writer_state::restart_log(bool is_quiet) {
+  if (is_quiet) {
+    settle();
+    truncate_wal();
+  }
+  quiesces_reads = false;
+  self->send(parts.actors->cache(), resume_atom{}, parts.slot->name());
+  auto bytes = parts.store->log_bytes();
+  if (bytes < parts.settings.max_log_bytes / 2) {
+    log_is_full = false;
+    return;
+  }
+  // Cursors that were ended now are gone soon; whatever else is in the way stays for longer.
+  next_quiescence = parts.time->now() + (retries_soon ? 1 : 10) * parts.settings.quiesce_time;
+  if (bytes >= parts.settings.max_log_bytes && parts.warn)
+    parts.warn("the write-ahead log of " + parts.slot->name() + " has grown to " + std::to_string(bytes)
+               + " bytes: a read that takes long, or another program that reads, keeps it from beginning anew");
+}
+
+void writer_state::tidy(uint64_t group_number) {
+  idle_armed = false;
+  if (group_number != group->number() || !group->empty()) {
+    idle_armed = true;
+    return self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
+  }
+  // Some at a time, so that a write that comes meanwhile does not wait for all. An error is left for another time.
+  if (auto forgotten = parts.store->prune_keys(); forgotten && *forgotten > 0) {
+    idle_armed = true;
+    return self->send(self, caf::idle_atom_v, group_number);
+  }
+  truncate_wal();
+  parts.slot->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
+  close_idle_later();
+}
+
+void writer_state::close_idle_later() {
+  if (parts.settings.close_idle_after.count() > 0 && parts.store->is_open())
+    self->delayed_send(self, parts.settings.close_idle_after, close_idle_atom{}, group->number());
+}
+
+// The writer stays: who sends to it need not know whether its file is open.
+void writer_state::close_idle(uint64_t group_number) {
+  if (!group->empty() || (parts.store->is_open() && group_number != group->number()))
+    return;
+  // Closing cuts the WAL, too.
+  commit_window window{parts.slot->versions(), {}, false};
+  if (!parts.store->close_idle())
+    close_idle_later();
+  else
+    // Nobody sees what another program commits from now on.
+    parts.slot->versions().raise_everything();
+}
+
+void writer_state::truncate_wal() {
+  // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
+  commit_window window{parts.slot->versions(), {}, false};
+  static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
+  if (parts.store->log_bytes() == 0)
+    has_large_log = false;
+}
+
+void writer_state::close() {
+  while (!turns.empty())
+    serve_turns();
+  settle();
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "the broker is shutting down";
+  group->refuse_waiting(why);
+  refuse_held(why);
+  settle();
+  // Nobody looks again before the next broker, which takes the file as it finds it.
+  group->look_for_foreign_commit();
+  settle();
+  truncate_wal();
+  parts.store.reset();
+  self->quit();
+}
+
+} // namespace sluice

@@ -1,0 +1,120 @@
+// The part of the writer that keeps schema changes and the rows of the write-behind buffer in order.
+
+#include "actors/writer/writer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+failure rows_wait(const std::string& db, uint64_t rows, const std::string& reason) {
+  failure x;
+  x.code = errc::busy;
+  x.retry_after_ms = 250;
+  x.message = std::to_string(rows) + " rows that wait in the write-behind buffer for " + db
+              + " could not be written before the schema change: " + reason + "; repeat the request";
+  return x;
+}
+
+} // namespace
+
+void writer_state::add(write_request request, reply<write_result> to) {
+  // While the barrier is up, the buffer's own rows are what everything else waits for.
+  if (barrier.is_up() ? request.agent == buffer_agent : !may_change_schema(request) || !parts.actors->buffer())
+    return follow(group->add(std::move(request), std::move(to)));
+  if (!barrier.is_up()) {
+    barrier.raise();
+    quiesce_buffer();
+  }
+  hold(std::move(request), std::move(to));
+}
+
+void writer_state::hold(write_request request, reply<write_result> to) {
+  auto now = parts.time->now();
+  if (request.received == clock::steady{})
+    request.received = now;
+  auto deadline =
+    request.received + (request.deadline.count() > 0 ? request.deadline : parts.settings.group.default_deadline);
+  barrier.hold({std::move(request), std::move(to), deadline});
+  expire_at(deadline);
+}
+
+void writer_state::expire_at(clock::steady deadline) {
+  if (deadline >= next_expiry)
+    return;
+  next_expiry = deadline;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - parts.time->now());
+  self->delayed_send(self, std::max(std::chrono::milliseconds{0}, left), caf::timeout_atom_v);
+}
+
+void writer_state::quiesce_buffer() {
+  self->request(parts.actors->buffer(), caf::infinite, quiesce_atom{}, parts.slot->name())
+    .then([this](const flush_report& report) { quiesced(report); },
+          [this](caf::error& why) { quiesced(std::move(why)); });
+}
+
+// Nothing, or why a schema change cannot be made now.
+std::optional<failure> writer_state::why_rows_wait(const caf::expected<flush_report>& answer) const {
+  const auto& db = parts.slot->name();
+  if (answer)
+    return answer->kept > 0 ? std::optional{rows_wait(db, answer->kept, answer->reason)} : std::nullopt;
+  // The buffer has failed. What its journal holds will be written by its successor; without one there is nothing left.
+  uint64_t pending = 0;
+  parts.shown->buffer.change([&](const buffer_view& view) {
+    for (const auto& table : view.status.tables)
+      if (view.status.journal && table.db == db)
+        pending += table.pending;
+  });
+  return pending > 0 ? std::optional{rows_wait(db, pending, describe(answer.error()).message)} : std::nullopt;
+}
+
+void writer_state::quiesced(const caf::expected<flush_report>& answer) {
+  auto why = why_rows_wait(answer);
+  // What was held back came before what waits for its turn.
+  std::vector<waiting> later;
+  while (auto next = turns.pop())
+    later.push_back(std::move(*next));
+  auto is_first = true;
+  for (auto& x : barrier.lower()) {
+    // The change itself is made now, for the buffer may have more rows by its turn.
+    auto waits = !std::exchange(is_first, false) && by_turns;
+    if (why && may_change_schema(x.request))
+      follow(group->refuse(std::move(x.request), std::move(x.to), *why));
+    else if (waits)
+      wait_for_turn({std::move(x.request), std::move(x.to)});
+    else
+      follow(group->add(std::move(x.request), std::move(x.to)));
+  }
+  for (auto& x : later)
+    wait_for_turn(std::move(x));
+  resume_due = true;
+  resume_buffer();
+}
+
+// Executing what is too late refuses it.
+void writer_state::expire_held() {
+  auto now = parts.time->now();
+  if (next_expiry <= now)
+    next_expiry = clock::steady::max();
+  for (auto& x : barrier.take_expired(now))
+    follow(group->add(std::move(x.request), std::move(x.to)));
+  expire_at(barrier.next_deadline());
+}
+
+// Once the listeners, and so the buffer, have been told what the change was.
+void writer_state::resume_buffer() {
+  if (!resume_due || barrier.is_up() || !group->empty())
+    return;
+  resume_due = false;
+  if (auto buffer = parts.actors->buffer())
+    self->send(buffer, resume_atom{}, parts.slot->name());
+}
+
+void writer_state::refuse_held(const failure& why) {
+  for (auto& x : barrier.lower())
+    follow(group->refuse(std::move(x.request), std::move(x.to), why));
+}
+
+} // namespace sluice

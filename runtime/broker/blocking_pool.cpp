@@ -1,0 +1,274 @@
+#include "runtime/broker/blocking_pool.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/resumable.hpp>
+#include <caf/scoped_execution_unit.hpp>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t min_threads = 4;
+constexpr std::chrono::seconds retry_pause{1};
+
+// Messages that an actor handles before the next actor has its turn. Turns of coordinators and readers are short, since
+// no thread is woken for what they send until their turn ends.
+constexpr std::array<size_t, 4> messages_per_turn{32, 256, 256, 1};
+
+bool sends_at_end(blocking_work kind) noexcept {
+  return kind == blocking_work::coordination || kind == blocking_work::read;
+}
+
+// The pool of this thread while it runs an actor that sends at the end of its turn.
+thread_local const blocking_pool* ending_turn = nullptr;
+
+blocking_pool_settings checked(blocking_pool_settings x) {
+  x.threads = std::max(x.threads, min_threads);
+  return x;
+}
+
+} // namespace
+
+blocking_pool::blocking_pool(caf::actor_system& system, blocking_pool_settings settings)
+  : system_(system),
+    settings_(checked(std::move(settings))), units_{lane_unit{*this, system, blocking_work::coordination},
+                                                    lane_unit{*this, system, blocking_work::service},
+                                                    lane_unit{*this, system, blocking_work::write},
+                                                    lane_unit{*this, system, blocking_work::read}} {
+  try {
+    std::lock_guard guard{mutex_};
+    while (workers_.size() < kept_threads)
+      add_worker();
+  } catch (const std::system_error&) {
+    stop();
+    throw;
+  }
+}
+
+blocking_pool::~blocking_pool() { stop(); }
+
+size_t blocking_pool::threads() const {
+  std::lock_guard guard{mutex_};
+  return workers_.size();
+}
+
+void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
+  worker_ptr woken;
+  {
+    std::lock_guard guard{mutex_};
+    if (!is_stopped_) {
+      lane_of(kind).waiting.push_back(std::exchange(job, nullptr));
+      // A thread that is about to look for work takes this, and wakes another one if there is more.
+      auto is_taken_soon = ending_turn == this || returning_.load(std::memory_order_relaxed) != 0;
+      if (!is_taken_soon && (has_room(static_cast<size_t>(kind)) || needs_watch()))
+        woken = find_worker();
+    }
+  }
+  // Outside the lock, which the woken thread takes first.
+  if (woken)
+    woken->wake.notify_one();
+  if (job)
+    caf::intrusive_ptr_release(job);
+}
+
+// Of the threads there can be, the readers leave two to others, and the writers one. Of those there are, when there can
+// be no more, each kind leaves some to those before it.
+bool blocking_pool::has_room(size_t kind) const noexcept {
+  const std::array<size_t, 4> most{coordination_threads, service_threads, settings_.threads - 1, settings_.threads - 2};
+  auto room = most[kind];
+  if (is_exhausted_)
+    room = std::min(room, workers_.size() - std::min(workers_.size() - 1, kind));
+  auto running = lanes_[kind].running;
+  if (running < room)
+    return true;
+  auto may_have_more = kind == static_cast<size_t>(blocking_work::write) && !is_exhausted_;
+  return may_have_more && running < room + extra_shares * settings_.threads && running - long_writers() < room;
+}
+
+size_t blocking_pool::long_writers() const noexcept {
+  auto since = std::chrono::steady_clock::now() - settings_.long_write;
+  return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const worker_ptr& x) {
+    return x->writes_since != std::chrono::steady_clock::time_point{} && x->writes_since <= since;
+  }));
+}
+
+// Writers wait, and nobody comes by when those that run have become long ones.
+bool blocking_pool::needs_watch() const noexcept {
+  return !is_watched_ && !is_stopping_ && !lanes_[static_cast<size_t>(blocking_work::write)].waiting.empty();
+}
+
+bool blocking_pool::has_work() const noexcept {
+  for (size_t kind = 0; kind < lanes_.size(); ++kind)
+    if (!lanes_[kind].waiting.empty() && has_room(kind))
+      return true;
+  return false;
+}
+
+blocking_pool::task blocking_pool::take() noexcept {
+  for (size_t kind = 0; kind < lanes_.size(); ++kind)
+    if (auto& x = lanes_[kind]; !x.waiting.empty() && has_room(kind)) {
+      task found{x.waiting.front(), static_cast<blocking_work>(kind)};
+      x.waiting.pop_front();
+      ++x.running;
+      return found;
+    }
+  return {};
+}
+
+blocking_pool::worker_ptr blocking_pool::take_idle() noexcept {
+  if (idle_.empty())
+    return nullptr;
+  auto found = std::move(idle_.back());
+  idle_.pop_back();
+  found->is_idle = false;
+  return found;
+}
+
+// One to be woken; null when a new thread, or none, takes the work.
+blocking_pool::worker_ptr blocking_pool::find_worker() {
+  auto found = take_idle();
+  if (!found && !is_stopping_)
+    grow();
+  return found;
+}
+
+void blocking_pool::grow() {
+  // The one that watches has no work of its own.
+  auto most = settings_.threads + service_threads + coordination_threads;
+  if (workers_.size() >= most
+      && workers_.size() >= most + 1 + std::min(long_writers(), extra_shares * settings_.threads))
+    return;
+  auto now = std::chrono::steady_clock::now();
+  if (is_exhausted_ && now < retry_at_)
+    return;
+  for (auto& x : std::exchange(ended_, {}))
+    x.join();
+  try {
+    add_worker();
+    is_exhausted_ = false;
+  } catch (const std::system_error&) {
+    // A thread that is at work takes this up when it is done.
+    is_exhausted_ = true;
+    retry_at_ = now + retry_pause;
+  }
+}
+
+void blocking_pool::add_worker() {
+  auto added = std::make_shared<worker>();
+  workers_.push_back(added);
+  try {
+    added->thread = settings_.make_thread([this, added] { run(added); });
+  } catch (...) {
+    workers_.pop_back();
+    throw;
+  }
+}
+
+void blocking_pool::run(const worker_ptr& self) {
+  caf::scoped_execution_unit context{&system_};
+  std::unique_lock lock{mutex_};
+  auto spared = false;
+  for (;;) {
+    auto next = take();
+    if (!next.job) {
+      if (is_stopping_ || !wait_for_work(self, lock))
+        return;
+      continue;
+    }
+    // Not twice in a row, or a coordinator that always has something to do would keep the others from their threads.
+    spared = next.kind == blocking_work::coordination && !spared;
+    auto helper = !spared && (has_work() || needs_watch()) ? find_worker() : nullptr;
+    self->writes_since =
+      next.kind == blocking_work::write ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+    lock.unlock();
+    if (helper)
+      helper->wake.notify_one();
+    ending_turn = sends_at_end(next.kind) ? this : nullptr;
+    auto is_done =
+      next.job->resume(&context, messages_per_turn[static_cast<size_t>(next.kind)]) != caf::resumable::resume_later;
+    ending_turn = nullptr;
+    if (is_done)
+      caf::intrusive_ptr_release(next.job);
+    returning_.fetch_add(1, std::memory_order_relaxed);
+    lock.lock();
+    returning_.fetch_sub(1, std::memory_order_relaxed);
+    self->writes_since = {};
+    auto& own = lane_of(next.kind);
+    --own.running;
+    if (!is_done)
+      own.waiting.push_back(next.job);
+  }
+}
+
+void blocking_pool::watch(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
+  is_watched_ = true;
+  self->wake.wait_for(lock, settings_.long_write, [&] { return !self->is_idle; });
+  is_watched_ = false;
+  if (std::exchange(self->is_idle, false))
+    std::erase(idle_, self);
+}
+
+// Waits for work; false when this thread has ended.
+bool blocking_pool::wait_for_work(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
+  self->is_idle = true;
+  idle_.push_back(self);
+  if (needs_watch()) {
+    watch(self, lock);
+    return true;
+  }
+  auto is_woken = [&] { return !self->is_idle; };
+  if (workers_.size() <= kept_threads) {
+    self->wake.wait(lock, is_woken);
+    return true;
+  }
+  if (self->wake.wait_for(lock, settings_.keep_idle, is_woken) || workers_.size() <= kept_threads) {
+    // Too few are left for this one to end: it waits on, without a bound.
+    self->wake.wait(lock, is_woken);
+    return true;
+  }
+  end_worker(self);
+  return false;
+}
+
+void blocking_pool::end_worker(const worker_ptr& self) {
+  std::erase(idle_, self);
+  ended_.push_back(std::move(self->thread));
+  std::erase(workers_, self);
+}
+
+void blocking_pool::stop() {
+  std::vector<worker_ptr> workers;
+  std::vector<std::thread> ended;
+  {
+    std::lock_guard guard{mutex_};
+    if (std::exchange(is_stopping_, true))
+      return;
+    while (auto x = take_idle())
+      workers.push_back(std::move(x));
+    for (auto& x : workers)
+      x->wake.notify_one();
+    workers = workers_;
+    ended.swap(ended_);
+  }
+  for (auto& x : workers)
+    if (x->thread.joinable())
+      x->thread.join();
+  for (auto& x : ended)
+    x.join();
+  std::array<lane, 4> left;
+  {
+    std::lock_guard guard{mutex_};
+    is_stopped_ = true;
+    workers_.clear();
+    std::swap(left, lanes_);
+  }
+  for (auto& x : left)
+    for (auto* job : x.waiting)
+      caf::intrusive_ptr_release(job);
+}
+
+} // namespace sluice

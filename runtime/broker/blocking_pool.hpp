@@ -1,0 +1,155 @@
+#pragma once
+
+#include <caf/execution_unit.hpp>
+#include <caf/fwd.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace sluice {
+
+/// What an actor does in the time in which it blocks. Each kind has threads that the others cannot take.
+enum class blocking_work : uint8_t {
+  /// The cache, the cursors and the watch over deadlines. They never block; those that do cannot take their threads.
+  coordination,
+  /// The supervisor, the audit, the log and the buffer: one actor each.
+  service,
+  /// A writer of a database.
+  write,
+  /// A reader of a database.
+  read,
+};
+
+struct blocking_pool_settings {
+  /// Threads that run writers and readers; fewer than 4 count as 4.
+  size_t threads = 16;
+  /// A thread without work for this long ends, as long as `blocking_pool::kept_threads` are left.
+  std::chrono::milliseconds keep_idle{10'000};
+  /// A writer that has had its thread for this long leaves its place to another one, which gets a further thread.
+  std::chrono::milliseconds long_write{250};
+  /// Makes a thread that runs `work`; throws `std::system_error` when the system allows none.
+  std::function<std::thread(std::function<void()> work)> make_thread = [](std::function<void()> work) {
+    return std::thread{std::move(work)};
+  };
+};
+
+/// The threads on which actors block in SQLite and in files: one pool for all databases of a broker, made on demand.
+///
+/// Writers leave one of the threads to readers, readers leave two to writers, and the others have their own, so long
+/// reads delay no write and no audit, and no actor of the broker waits for the scheduler of its host. Databases do not
+/// wait for each other: when writers hold all threads that they may have, and some of them for long, there are up to
+/// `extra_shares` times as many more for the other writers. Within a kind, actors run in the order in which their
+/// messages arrived. What a coordinator or a reader sends wakes a thread at the end of its turn, since it mostly can be
+/// taken up by the thread that it ran on; such an actor must not wait for an answer before its handler returns. When
+/// the system allows no further thread, the pool goes on with those it has, and tries again after a second.
+///
+/// Thread-safe. Actors run here if they were spawned by `spawn_pooled`; they keep the pool alive, but do not run any
+/// more after `stop`.
+class blocking_pool {
+public:
+  static constexpr size_t coordination_threads = 2;
+  static constexpr size_t service_threads = 4;
+  /// Made at once and kept until `stop`, so that the lack of threads can never leave the pool without one.
+  static constexpr size_t kept_threads = 4;
+  /// Threads for writers while others write for long, as a multiple of `threads`.
+  static constexpr size_t extra_shares = 3;
+
+  /// `system` outlives `stop`. Throws `std::system_error` when the first threads cannot be made.
+  blocking_pool(caf::actor_system& system, blocking_pool_settings settings);
+  blocking_pool(const blocking_pool&) = delete;
+  blocking_pool& operator=(const blocking_pool&) = delete;
+  ~blocking_pool();
+
+  /// Runs what it is given on this pool; any thread may call it. Valid as long as the pool.
+  caf::execution_unit* unit(blocking_work kind) noexcept { return &units_[static_cast<size_t>(kind)]; }
+
+  /// Runs what waits, and ends the threads. Not to be called by one of them. Idempotent.
+  void stop();
+
+  /// Threads that there may be for writers and readers.
+  size_t max_threads() const noexcept { return settings_.threads; }
+
+  /// Threads at the moment.
+  size_t threads() const;
+
+private:
+  struct worker {
+    std::thread thread;
+    std::condition_variable wake;
+    bool is_idle = false;
+    // Since when it runs a writer; the least time if it does not.
+    std::chrono::steady_clock::time_point writes_since{};
+  };
+  using worker_ptr = std::shared_ptr<worker>;
+
+  // Actors of one kind.
+  struct lane {
+    std::deque<caf::resumable*> waiting;
+    size_t running = 0;
+  };
+
+  class lane_unit final : public caf::execution_unit {
+  public:
+    lane_unit(blocking_pool& pool, caf::actor_system& system, blocking_work kind)
+      : caf::execution_unit(&system), pool_(&pool), kind_(kind) {}
+    void exec_later(caf::resumable* job) override { pool_->submit(kind_, job); }
+
+  private:
+    blocking_pool* pool_;
+    blocking_work kind_;
+  };
+
+  // What a thread is to do next.
+  struct task {
+    caf::resumable* job = nullptr;
+    blocking_work kind = blocking_work::service;
+  };
+
+  lane& lane_of(blocking_work kind) noexcept { return lanes_[static_cast<size_t>(kind)]; }
+  void submit(blocking_work kind, caf::resumable* job);
+  bool has_room(size_t kind) const noexcept;
+  size_t long_writers() const noexcept;
+  bool has_work() const noexcept;
+  bool needs_watch() const noexcept;
+  task take() noexcept;
+  worker_ptr take_idle() noexcept;
+  worker_ptr find_worker();
+  void grow();
+  void add_worker();
+  void run(const worker_ptr& self);
+  void watch(const worker_ptr& self, std::unique_lock<std::mutex>& lock);
+  bool wait_for_work(const worker_ptr& self, std::unique_lock<std::mutex>& lock);
+  void end_worker(const worker_ptr& self);
+
+  caf::actor_system& system_;
+  const blocking_pool_settings settings_;
+  std::array<lane_unit, 4> units_;
+  mutable std::mutex mutex_;
+  std::array<lane, 4> lanes_;
+  std::vector<worker_ptr> workers_;
+  // Those without work; the last one has been at work last.
+  std::vector<worker_ptr> idle_;
+  // A thread looks again in a moment whether writers have become long ones.
+  bool is_watched_ = false;
+  // Threads whose actor has nothing more to do, and that are about to take the lock.
+  std::atomic<size_t> returning_{0};
+  // Of threads that have ended, or are about to.
+  std::vector<std::thread> ended_;
+  // Whether the system refused the last thread, and when to ask for one again.
+  bool is_exhausted_ = false;
+  std::chrono::steady_clock::time_point retry_at_{};
+  bool is_stopping_ = false;
+  bool is_stopped_ = false;
+};
+
+} // namespace sluice

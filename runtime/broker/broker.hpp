@@ -1,0 +1,292 @@
+#pragma once
+
+#include "actors/shared/directory.hpp"
+#include "actors/shared/retry_counters.hpp"
+#include "messages/interfaces.hpp"
+#include "messages/refusal.hpp"
+#include "messages/status.hpp"
+#include "runtime/broker/cursor.hpp"
+#include "runtime/broker/door_keeper.hpp"
+#include "runtime/broker/logger.hpp"
+#include "runtime/broker/write_buffer.hpp"
+#include "runtime/store/config.hpp"
+
+#include <caf/expected.hpp>
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+class answer_budget;
+class broker;
+class store_lock;
+class store_root;
+struct broker_core;
+
+/// A front door to one database: cheap to copy, safe to use from any thread and any actor, valid as long as its broker.
+///
+/// Requests may leave `db` empty; it is filled in. One that names another database is refused
+/// (`errc::invalid_request`). Every failure is a sluice error: `describe(error)` gives code, outcome and text.
+class database {
+public:
+  const std::string& name() const noexcept;
+
+  /// Whether requests are taken: it has been opened, and neither it nor the broker has been closed.
+  bool is_open() const noexcept;
+  explicit operator bool() const noexcept { return is_open(); }
+
+  /// Writes and waits for the COMMIT, for plain threads. Never blocks longer than the request's deadline plus one
+  /// second; the outcome is `unknown` only if not even an answer came in that time.
+  caf::expected<write_result> write(write_request request) const;
+
+  /// One statement, in short.
+  caf::expected<write_result> write(std::string agent, sql_text sql, parameters params = {}) const;
+
+  /// Writes without waiting; the future is fulfilled by the broker's threads.
+  std::future<caf::expected<write_result>> write_async(write_request request) const;
+
+  /// Reads and waits, for plain threads. A hit costs no message.
+  caf::expected<read_result> read(read_request request) const;
+
+  /// One statement, in short.
+  caf::expected<read_result> read(std::string agent, sql_text sql, parameters params = {}) const;
+
+  /// Reads without waiting; already fulfilled when it returns if the answer was cached.
+  std::future<caf::expected<read_result>> read_async(read_request request) const;
+
+  /// For actors: sends the write from `self`; continue with `.then(...)`. The answer is a `write_result` or an error.
+  template <class Self> auto write(Self* self, write_request request) const {
+    auto route = admit(request);
+    if (!route)
+      return self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
+    auto ticket = request.ticket;
+    auto answer = self->request(*route, caf::infinite, std::move(request));
+    ticket->answer_to(caf::strong_actor_ptr{self->ctrl()}, answer.id());
+    return answer;
+  }
+
+  /// For actors: the answer if it can be given without a message. Ask this first, then `read(self, ...)`.
+  std::optional<read_result> cached(read_request& request) const;
+
+  /// For actors: sends the read from `self`; continue with `.then(...)`.
+  template <class Self> auto read(Self* self, read_request request) const {
+    auto route = admit(request);
+    return route ? self->request(*route, caf::infinite, std::move(request))
+                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(request));
+  }
+
+  /// Reads an answer of any size, page by page, for plain threads; waits for the first page. `request.limits` bound
+  /// each page: at most `max_cursor_page_rows` rows and `max_cursor_page_bytes` bytes, which are the defaults, and the
+  /// read time-out. It always asks the database. `errc::overloaded` when too many cursors are open. Close it, or read
+  /// it to its end: an open cursor keeps the write-ahead log from being emptied.
+  caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) const;
+
+  /// For actors: opens a cursor from `self`, and asks for its next page; continue with `.then(...)`. The answers are a
+  /// `cursor_page` or an error, and any error but `overloaded` of a later page ends the cursor. Pages of one cursor are
+  /// asked for one after the other.
+  template <class Self> auto open_cursor(Self* self, read_request request, cancel_token ended = {}) const {
+    sluice::open_cursor x{std::move(request), 0, std::move(ended)};
+    auto route = admit(x);
+    return route ? self->request(*route, caf::infinite, std::move(x))
+                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(x));
+  }
+  template <class Self> auto next_page(Self* self, uint64_t cursor) const {
+    auto route = cursors();
+    return route ? self->request(*route, caf::infinite, sluice::next_page{cursor})
+                 : self->request(refusals(), caf::infinite, describe(route.error()), sluice::next_page{cursor});
+  }
+
+  /// Ends a cursor, from any thread; returns at once.
+  void close_cursor(uint64_t cursor) const;
+
+  /// From now on `x` is sent an `invalidation` for every commit to this database, in their order and each before the
+  /// writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held up
+  /// by a listener: when 10,000 messages wait in its mailbox, one that says `everything` stands for all that follow
+  /// until it is handled. `x` is not kept alive. Listening twice is listening once.
+  void listen(const invalidation_listener& x) const;
+
+  /// Once this returns, `x` is sent nothing more; what it was sent may still be in its mailbox.
+  void unlisten(const invalidation_listener& x) const;
+
+  /// What this database has done since the broker started, and how it stands.
+  database_status status() const;
+
+private:
+  friend class broker;
+  database(std::shared_ptr<broker_core> core, database_slot& slot) : core_(std::move(core)), slot_(&slot) {}
+
+  // Gives a request the name of this database, unless it names another one.
+  std::optional<failure> settle_name(std::string& db) const;
+  // Checks a request, fills in defaults and says where to send it.
+  caf::expected<writer_actor> admit(write_request& request) const;
+  caf::expected<cache_actor> admit(read_request& request) const;
+  caf::expected<cursors_actor> admit(sluice::open_cursor& x) const;
+  caf::expected<cursors_actor> cursors() const;
+  template <class Request> caf::error refuse(const Request& request, request_type type, failure why) const;
+  const refusal_actor& refusals() const;
+
+  std::shared_ptr<broker_core> core_;
+  database_slot* slot_;
+};
+
+/// The embedding facade: one broker leads one store root, in this process. Thread-safe. Destroying it shuts it down.
+class broker {
+public:
+  /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::invalid_request` for a
+  /// configuration that `check` refuses; `errc::busy` when another process leads this root and goes on doing so for
+  /// `lock_wait`, and at once when this process does.
+  static caf::expected<broker> open(broker_config config);
+
+  /// Leads the store inside the host's actor system, which must outlive the broker and know our message types
+  /// (`add_message_types`).
+  static caf::expected<broker> open(caf::actor_system& system, broker_config config);
+
+  /// Leads a store whose lock the caller has taken already, the other ways being as above. `root` is the folder that
+  /// `lock` was taken for; the configuration's own root and its `lock_wait` are not looked at.
+  static caf::expected<broker> open(broker_config config, store_root root, store_lock lock);
+  static caf::expected<broker> open(caf::actor_system& system, broker_config config, store_root root, store_lock lock);
+
+  /// Over a core whose actors have been spawned by other means (runtime/broker/broker_core.hpp), as simulations do.
+  explicit broker(std::shared_ptr<broker_core> core) : core_(std::move(core)) {}
+
+  broker(broker&&) noexcept = default;
+  broker& operator=(broker&&) noexcept;
+  ~broker();
+
+  /// The front door to the database file `name`, relative to the root; its writer and readers are started on first
+  /// use, the file is made by the first write. Names that lead out of the root or into `.sluice/` are refused.
+  caf::expected<database> open_database(const std::string& name);
+
+  /// The one name of the database file that `name` means; errors as `open_database`. Looks at folders and links, opens
+  /// nothing.
+  caf::expected<std::string> resolve(const std::string& name) const;
+
+  /// For actors, which must not block: asks for the database from `self`; continue with `.then(...)`, and when the
+  /// answer is `ok_atom`, call `opened(canonical)`. @param canonical what `resolve` answered
+  template <class Self> auto open_database(Self* self, const std::string& canonical) const {
+    return self->request(actors().supervisor(), caf::infinite, caf::open_atom_v, canonical);
+  }
+
+  /// As `open_database`, for a request that makes no file: `errc::unknown_database` for a database whose file does not
+  /// exist, without an actor or an entry in the status for it. Use it where clients choose the names.
+  template <class Self> auto find_database(Self* self, const std::string& canonical) const {
+    return self->request(actors().supervisor(), caf::infinite, find_atom{}, canonical);
+  }
+
+  /// The same for plain threads. @param canonical what `resolve` answered
+  caf::expected<database> find_database(const std::string& canonical);
+
+  /// Closes a database: what is under way has 4 s to finish, then its actors end and its files are closed. Handles of
+  /// it are refused (`unavailable`) until somebody opens it again. Rows that the write-behind buffer has for it are
+  /// written later, and open it. No error when it was not open; errors as `resolve`, and `unavailable` after a
+  /// shutdown.
+  caf::error close_database(const std::string& name);
+
+  /// For actors, as `open_database`.
+  template <class Self> auto close_database(Self* self, const std::string& canonical) const {
+    return self->request(actors().supervisor(), caf::infinite, caf::close_atom_v, canonical);
+  }
+
+  /// The front door to a database that has been opened; to any other name one that refuses every request.
+  /// @param canonical what `resolve` answered
+  database opened(const std::string& canonical) const;
+
+  /// The front door to the write-behind buffer.
+  write_buffer buffer() const;
+
+  caf::expected<audit_page> audit(const audit_query& query) const;
+  caf::expected<audit_verdict> verify_audit() const;
+
+  /// For front doors: has a request recorded that was refused before a database or the buffer had it, or that changed
+  /// something without being a write. @param status "ok", or the word of an error
+  void record(const unrecorded_request& x, std::string_view status) const;
+
+  /// Takes an entry for the log database; as `logger::log`.
+  void log(log_level level, std::string_view source, std::string_view message, std::string_view agent = {}) const;
+
+  /// A way into the log database that may outlive the broker.
+  logger logs() const;
+
+  /// Entries of the log database, those not written yet included.
+  caf::expected<log_page> recent_logs(const log_query& query) const;
+
+  /// For front doors, which are to end before it.
+  const std::shared_ptr<door_keeper>& door() const noexcept;
+
+  /// Where hosts count retries of their own (runtime/broker/retry.hpp), for all to see in the status. Valid as long as
+  /// the broker.
+  retry_counters& retries() const noexcept;
+
+  /// Begins all counting of retries anew, that of the databases too.
+  void reset_retries() const;
+
+  /// From now on `tell` is told, in words, what an operator should know: a log file that was damaged or cannot be
+  /// written, requests that took far too long. Called by the broker's threads, one at a time; it must not call the
+  /// broker.
+  void on_warning(std::function<void(std::string_view)> tell) const;
+
+  /// Why this broker serves nothing any more though nobody has shut it down, else nothing: its supervisor has ended,
+  /// and every request is refused as `unavailable`. Close it and open another one.
+  std::optional<failure> why_failed() const;
+
+  /// From now on `tell` is called once, by a thread of the broker, when that happens; at once if it has happened. It
+  /// must not call the broker.
+  void on_failure(std::function<void(const failure&)> tell) const;
+
+  /// How it stands; without what is running.
+  broker_status status() const;
+
+  /// The writes that are executed and that wait, in no order.
+  std::vector<running_request> running_writes() const;
+
+  /// The reads, likewise. Asks the cache actor and waits for it, so that it is for plain threads; actors ask it
+  /// themselves (`running_atom`).
+  caf::expected<std::vector<running_request>> running_reads() const;
+
+  /// The open cursors, likewise.
+  caf::expected<std::vector<running_request>> open_cursors() const;
+
+  /// Before a shutdown, while answers can still be delivered: what is under way has 4 s left. Then what runs is
+  /// interrupted, and what waits is refused (`unavailable`).
+  void drain() const;
+
+  /// Ends the writes with this request id for which `may_cancel` is true: what waits is answered `cancelled`; what is
+  /// executed is interrupted and undone, and answered so then. False when there is none. Reads are cancelled by their
+  /// token.
+  bool cancel_write(const std::string& request_id, const std::function<bool(const ticket&)>& may_cancel) const;
+
+  const broker_config& config() const noexcept;
+
+  /// What the rows of its answers take.
+  const answer_budget& answers() const noexcept;
+
+  const store_root& root() const noexcept;
+
+  /// Whether the lock file still is ours: false once somebody has removed it. Requests are served all the same, but
+  /// other processes will not find this broker any more. @pre not shut down
+  bool still_leads() const noexcept;
+  caf::actor_system& system() const noexcept;
+
+  /// The actors as they are now, for tools that look at them or make them fail.
+  directory& actors() const noexcept;
+
+  /// Stops its front door, stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing,
+  /// or `errc::unavailable` and why something was lost: buffered rows that could neither be written nor set aside,
+  /// records of the audit. Only the first call tells. Idempotent.
+  caf::error shutdown();
+
+private:
+  static caf::expected<broker> lead(caf::actor_system* system, broker_config config);
+  static caf::expected<broker> start(caf::actor_system* system, broker_config config, store_root root, store_lock lock);
+  static void end(const std::shared_ptr<broker_core>& core) noexcept;
+
+  std::shared_ptr<broker_core> core_;
+};
+
+} // namespace sluice

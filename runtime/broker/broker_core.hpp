@@ -1,0 +1,249 @@
+#pragma once
+
+#include "actors/log/log_queue.hpp"
+#include "actors/shared/database_bounds.hpp"
+#include "actors/shared/directory.hpp"
+#include "actors/shared/hit_table.hpp"
+#include "actors/shared/observations.hpp"
+#include "messages/refusal.hpp"
+#include "runtime/broker/answer_receiver.hpp"
+#include "runtime/broker/blocking_pool.hpp"
+#include "runtime/broker/door_keeper.hpp"
+#include "runtime/broker/own_system.hpp"
+#include "runtime/broker/system_access.hpp"
+#include "runtime/os/forks.hpp"
+#include "runtime/os/machine_clock.hpp"
+#include "runtime/os/random_seed.hpp"
+#include "runtime/sqlite/core/answer_budget.hpp"
+#include "runtime/store/config.hpp"
+#include "runtime/store/file_registry.hpp"
+#include "runtime/store/store_lock.hpp"
+
+#include <caf/all.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+namespace sluice {
+
+namespace sqlite {
+class file_claims;
+class file_guard;
+} // namespace sqlite
+
+/// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
+struct surroundings {
+  std::shared_ptr<const clock> time = std::make_shared<machine_clock>();
+  /// Whether actors that block run on a pool of threads of their own, which the scheduler does not know.
+  bool own_threads = true;
+  /// Where each actor's random numbers begin; called by one thread at a time.
+  std::function<uint64_t()> seed = random_seed;
+};
+
+/// What a broker and its databases share. Outlives the actors, their system, and every `database` handle: these may be
+/// used, and dropped, anywhere and at any time.
+struct broker_core : std::enable_shared_from_this<broker_core> {
+  broker_config config;
+  surroundings around;
+  const clock& time;
+  store_root root;
+  std::optional<store_lock> lock;
+
+  /// Only a broker for hosts of plain threads has one. `end` destroys it.
+  std::unique_ptr<own_system> owned;
+  /// The one above, or the host's. Valid during a use of `access`, and for the broker's actors.
+  caf::actor_system* system = nullptr;
+  std::shared_ptr<system_access> access = std::make_shared<system_access>();
+  /// Null when actors that block have no threads of their own.
+  std::shared_ptr<blocking_pool> pool;
+
+  /// Of the front door, which may outlive this.
+  std::shared_ptr<door_keeper> door = std::make_shared<door_keeper>();
+
+  std::shared_ptr<directory> actors = std::make_shared<directory>();
+  std::shared_ptr<hit_table> hits;
+  /// Of the rows of all databases.
+  std::shared_ptr<answer_budget> answers = make_answer_budget(config);
+  std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
+  std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
+  std::shared_ptr<observations> shown =
+    std::make_shared<observations>(slow_limits{config.slow_queue, config.slow_execution});
+  const clock::steady started = time.now();
+  // Hosts may keep it for longer than the broker.
+  std::shared_ptr<log_queue> log;
+  refusal_actor refusals;
+  cursors_actor cursors;
+
+  broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine = {});
+  broker_core(const broker_core&) = delete;
+  broker_core& operator=(const broker_core&) = delete;
+  ~broker_core();
+
+  /// Spawns the actors in `in`, or in a system of its own when null. Waits until they are there, and until the audit
+  /// has been asked to read the ledgers: what is listed of it then includes what a killed broker left in these alone.
+  /// `errc::unavailable` when the system allows no threads or memory for that.
+  caf::error start(caf::actor_system* in);
+
+  /// Ends the actors in order. Nothing, or what was lost by it, the first time. When another thread does it already,
+  /// waits until that is done. Thread-safe.
+  caf::error shutdown();
+
+  /// Shuts down, and lets go of the actor system: nothing touches it any more. One of the broker's own is destroyed; in
+  /// one of its threads, after this. Idempotent, thread-safe.
+  void end();
+
+  /// Has this end before the host's `system` does, whichever of the broker and the system the host destroys first.
+  void end_with(caf::actor_system& system);
+
+  /// Why nothing of this works in this process, else nothing: it was forked from the one that opened the broker.
+  std::optional<failure> in_child() const;
+
+  /// The two halves of `start`, and the second of `shutdown`, for whoever runs the actors in its own thread and so
+  /// cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes what
+  /// only a leader needs, once the supervisor has closed.
+  void spawn(caf::actor_system* in);
+  void complete_audit();
+  void leave();
+
+  /// Forgets the actors, which have been killed, as if the process had been.
+  void abandon();
+
+  /// What is known of the files; made on first use. Thread-safe.
+  std::shared_ptr<file_registry> registry();
+
+  /// What the connections to a database share; made on first use. Thread-safe.
+  std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
+
+  /// Why there is no database of this name, else nothing: `errc::unknown_database` when its file is not there and
+  /// `must_exist`, or the folder that it would be made in is not there. @param canonical what `resolve` answered
+  caf::error find(const std::string& canonical, bool must_exist) const;
+
+  /// Why this broker serves nothing any more though it was not shut down, else nothing: its supervisor has ended.
+  /// Thread-safe.
+  std::optional<failure> why_failed() const;
+
+  /// Called once, from any thread, when that happens.
+  void on_failure(std::function<void(const failure&)> tell);
+
+  /// `store_root::resolve` for those who ask often. Only names that are their own canonical name are remembered: a link
+  /// may lead elsewhere the next time. `unavailable` for another one when the store is not ours any more. Thread-safe.
+  caf::expected<std::string> resolve(const std::string& name);
+
+  /// Claims the folder of the database, which no other broker then opens databases in; the root is claimed by `lock`.
+  /// Nothing when it is ours, else why the database cannot be opened: `errc::busy` when another broker works in that
+  /// folder, or as `store_root::resolve`. @param canonical what `resolve` answered. Thread-safe.
+  caf::error claim_folder_of(const std::string& canonical);
+
+  /// What a plain thread asks actors with, and waits with; several threads wait at once, each with its own.
+  class waiter {
+  public:
+    explicit waiter(broker_core& core);
+    waiter(const waiter&) = delete;
+    waiter& operator=(const waiter&) = delete;
+    ~waiter();
+
+    /// Why nobody can be asked, else nothing.
+    const std::optional<failure>& refused() const noexcept { return refused_; }
+
+    /// The id of the answer. @pre not refused
+    template <class Handle, class... Content> caf::message_id ask(const Handle& whom, Content&&... content) {
+      return ask_for(self_, whom, receiver().next(), std::forward<Content>(content)...);
+    }
+
+    /// Waits for the answer to what was asked last. `caf::sec::request_timeout` when it has not come in time.
+    template <class Result> caf::expected<Result> wait(std::optional<std::chrono::milliseconds> timeout = {}) {
+      auto answer = receiver().wait(timeout);
+      if (!answer)
+        return caf::make_error(caf::sec::request_timeout);
+      return core_.explain(read_answer<Result>(*answer));
+    }
+
+    const caf::strong_actor_ptr& self() const noexcept { return self_; }
+
+  private:
+    blocking_receiver& receiver() const noexcept { return *static_cast<blocking_receiver*>(self_->get()); }
+
+    broker_core& core_;
+    std::optional<failure> refused_;
+    system_access::use use_;
+    caf::strong_actor_ptr self_;
+  };
+
+  /// Sends `content` to `whom` and waits for the answer; `unavailable` when the broker has been shut down.
+  template <class Result, class Handle, class... Content>
+  caf::expected<Result> ask(const Handle& whom, Content... content) {
+    if (!whom)
+      return make_error(why_closed());
+    waiter self{*this};
+    if (self.refused())
+      return make_error(*self.refused());
+    self.ask(whom, std::move(content)...);
+    return self.wait<Result>();
+  }
+
+  /// The failure of a request that comes after the end: forked away, or shut down.
+  failure why_closed() const;
+
+  /// What CAF says of an actor that has gone is, after a shutdown, not that it is being restarted.
+  template <class Result> caf::expected<Result> explain(caf::expected<Result> x) const {
+    if (!x && x.error().category() == caf::atom("system") && is_closed())
+      return make_error(why_closed());
+    return x;
+  }
+
+  bool is_closed() const;
+
+  /// What each database may take, as configured. This outlives what is returned.
+  bounds_of_database bounds() const;
+
+  /// Has a request recorded that no actor keeps a record of. @param status "ok", or the word of an error. Thread-safe.
+  void record(const unrecorded_request& x, std::string_view status);
+
+  /// Tells the host, in words, what its operator should know. Thread-safe.
+  void warn(std::string_view text);
+
+  /// Whom to tell; called by one thread at a time.
+  void on_warning(std::function<void(std::string_view)> tell);
+
+private:
+  enum class state : uint8_t { open, closing, closed };
+
+  bool begin_to_close();
+  void closing_is_done();
+  void make_pool();
+  void stop_pool();
+  void supervisor_ended();
+  void end_children();
+  void forget_actors();
+  // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
+  void remove_leftovers();
+
+  mutable std::mutex mutex_;
+  std::vector<caf::strong_actor_ptr> idle_waiters_;
+  std::unordered_set<std::string> resolved_;
+  // Of the folders below the root.
+  std::map<file_identity, folder_claim> claims_;
+  std::shared_ptr<file_registry> registry_;
+  std::shared_ptr<sqlite::file_claims> file_claims_;
+  std::map<std::string, std::shared_ptr<sqlite::file_guard>> files_;
+  state state_ = state::open;
+  std::condition_variable closed_;
+  const uint64_t forks_ = fork_count();
+  // Databases whose ledgers the audit reads at the start.
+  std::vector<std::string> audited_;
+  std::mutex warning_mutex_;
+  std::function<void(std::string_view)> on_warning_;
+  std::optional<failure> failure_;
+  std::function<void(const failure&)> on_failure_;
+};
+
+} // namespace sluice

@@ -1,0 +1,165 @@
+#include "runtime/broker/broker_core.hpp"
+#include "runtime/sqlite/files/file_claims.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
+
+// How a broker ends, and what those hear who use it then. Anybody may end it: the host, the last owner in some thread
+// or actor, the end of the host's actor system, the end of the program.
+namespace sluice {
+
+broker_core::~broker_core() {
+  if (!in_child())
+    end();
+}
+
+bool broker_core::begin_to_close() {
+  std::unique_lock guard{mutex_};
+  if (state_ == state::open) {
+    state_ = state::closing;
+    if (lock)
+      lock->is_ending();
+    for (auto& [folder, claim] : claims_)
+      claim.is_ending();
+    return true;
+  }
+  closed_.wait(guard, [this] { return state_ == state::closed; });
+  return false;
+}
+
+void broker_core::closing_is_done() {
+  std::lock_guard guard{mutex_};
+  state_ = state::closed;
+  closed_.notify_all();
+}
+
+bool broker_core::is_closed() const {
+  std::lock_guard guard{mutex_};
+  return state_ != state::open;
+}
+
+caf::error broker_core::shutdown() {
+  if (auto why = in_child())
+    return make_error(*why);
+  door->close();
+  if (!begin_to_close())
+    return {};
+  // Before the writers, which cannot empty the log under an open cursor.
+  static_cast<void>(ask<caf::ok_atom>(actors->cursors(), caf::close_atom_v));
+  auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
+  // Without a supervisor the others were only told to end. Their connections have to be closed first.
+  if (why_failed())
+    stop_pool();
+  leave();
+  return closed ? caf::error{} : std::move(closed.error());
+}
+
+void broker_core::leave() {
+  {
+    std::lock_guard guard{mutex_};
+    state_ = state::closing;
+  }
+  // If its actor could not, because it had just failed.
+  log->close();
+  log->abandon();
+  remove_leftovers();
+  forget_actors();
+  stop_pool();
+  closing_is_done();
+}
+
+void broker_core::abandon() {
+  {
+    std::lock_guard guard{mutex_};
+    state_ = state::closing;
+  }
+  log->close();
+  log->abandon();
+  forget_actors();
+  stop_pool();
+  closing_is_done();
+}
+
+void broker_core::forget_actors() {
+  // The actors know each other through the directory; forgetting them lets them go.
+  if (auto deadlines = actors->deadlines())
+    caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
+  if (cursors)
+    caf::anon_send_exit(cursors, caf::exit_reason::user_shutdown);
+  actors->clear();
+  hits->clear();
+  std::lock_guard guard{mutex_};
+  cursors = nullptr;
+  claims_.clear();
+  if (file_claims_)
+    file_claims_->clear();
+  lock.reset();
+}
+
+void broker_core::end() {
+  static_cast<void>(shutdown());
+  stop_pool();
+  access->close();
+  std::unique_ptr<own_system> last;
+  {
+    std::lock_guard guard{mutex_};
+    idle_waiters_.clear();
+    last = std::move(owned);
+  }
+  if (last && last->is_own_thread())
+    last->destroy_later();
+}
+
+// CAF ends its own service actors first of all, and only then its scheduler: they end in a thread of the
+// scheduler, which goes on when their functors have returned.
+void broker_core::end_with(caf::actor_system& host) {
+  auto& service = host.spawn_serv();
+  if (!service)
+    return;
+  service->get()->attach_functor([known = weak_from_this()] {
+    if (auto core = known.lock())
+      core->end();
+  });
+}
+
+std::optional<failure> broker_core::in_child() const {
+  if (fork_count() == forks_)
+    return std::nullopt;
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "this process was forked from the one that opened the broker, and cannot use it; open a client or a "
+                "broker here, after the fork";
+  return why;
+}
+
+failure broker_core::why_closed() const {
+  if (auto why = in_child())
+    return *why;
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "the broker has been shut down";
+  return why;
+}
+
+broker_core::waiter::waiter(broker_core& core) : core_(core), refused_(core.in_child()), use_(*core.access) {
+  if (!refused_ && !use_)
+    refused_ = core.why_closed();
+  if (refused_)
+    return;
+  {
+    std::lock_guard guard{core.mutex_};
+    if (!core.idle_waiters_.empty()) {
+      self_ = std::move(core.idle_waiters_.back());
+      core.idle_waiters_.pop_back();
+    }
+  }
+  if (!self_)
+    self_ = make_receiver<blocking_receiver>(*core.system);
+}
+
+broker_core::waiter::~waiter() {
+  if (!self_)
+    return;
+  std::lock_guard guard{core_.mutex_};
+  core_.idle_waiters_.push_back(std::move(self_));
+}
+
+} // namespace sluice

@@ -1,0 +1,76 @@
+#include "runtime/broker/broker_core.hpp"
+
+#include <algorithm>
+#include <thread>
+
+// The threads of a broker, and what becomes of it when its supervisor fails.
+namespace sluice {
+
+void broker_core::make_pool() {
+  blocking_pool_settings x;
+  constexpr size_t least = 16;
+  x.threads = config.blocking_threads > 0 ? config.blocking_threads
+                                          : std::max(least, size_t{4} * std::thread::hardware_concurrency());
+  pool = std::make_shared<blocking_pool>(*system, std::move(x));
+}
+
+void broker_core::stop_pool() {
+  if (pool)
+    pool->stop();
+}
+
+// It alone can restart the others, or end them in order. Its process, or another one, is to lead the store anew.
+void broker_core::supervisor_ended() {
+  failure why;
+  why.code = errc::unavailable;
+  why.message = "the supervisor of this broker has failed; the broker ends, and another one can lead the store";
+  std::function<void(const failure&)> tell;
+  {
+    std::lock_guard guard{mutex_};
+    if (state_ != state::open)
+      return;
+    failure_ = why;
+    tell = on_failure_;
+  }
+  for (auto* slot : actors->slots())
+    slot->close(why, false);
+  end_children();
+  warn(why.message);
+  if (tell)
+    tell(why);
+}
+
+void broker_core::end_children() {
+  auto end = [](const auto& x) {
+    if (x)
+      caf::anon_send_exit(x, caf::exit_reason::kill);
+  };
+  for (auto* slot : actors->slots()) {
+    for (const auto& reader : slot->take_readers())
+      end(reader);
+    if (auto route = slot->last_route())
+      end(route->writer);
+  }
+  end(actors->buffer());
+  end(actors->cache());
+  end(actors->audit());
+  end(actors->log());
+}
+
+std::optional<failure> broker_core::why_failed() const {
+  std::lock_guard guard{mutex_};
+  return failure_;
+}
+
+void broker_core::on_failure(std::function<void(const failure&)> tell) {
+  std::optional<failure> why;
+  {
+    std::lock_guard guard{mutex_};
+    on_failure_ = tell;
+    why = failure_;
+  }
+  if (why && tell)
+    tell(*why);
+}
+
+} // namespace sluice

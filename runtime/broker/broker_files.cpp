@@ -1,0 +1,93 @@
+#include "runtime/broker/broker_core.hpp"
+#include "runtime/sqlite/audit/audit_store.hpp"
+#include "runtime/sqlite/files/file_claims.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
+#include "runtime/sqlite/files/leftovers.hpp"
+
+#include <set>
+
+// What a broker does with the files of its store at its start and at its end.
+namespace sluice {
+
+void broker_core::complete_audit() {
+  // A crash may have kept records from the audit of databases that nobody opens this time.
+  auto audited = sqlite::audited_databases(root.audit_path());
+  std::set<std::string> names;
+  if (audited)
+    names.insert(audited->begin(), audited->end());
+  // The audit itself may be gone, or an older copy.
+  for (auto& db : registry()->names())
+    if (auto resolved = root.resolve(db); resolved && *resolved == db)
+      names.insert(std::move(db));
+  for (const auto& db : names)
+    caf::anon_send(actors->supervisor(), attach_atom{}, db);
+  audited_.assign(names.begin(), names.end());
+}
+
+void broker_core::remove_leftovers() {
+  auto names = audited_;
+  for (auto* slot : actors->slots())
+    names.push_back(slot->name());
+  for (const auto& name : names)
+    // The name may lead elsewhere by now.
+    if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
+      if (files_of(name)->check_place())
+        sqlite::remove_leftovers(root.path_of(name));
+  sqlite::remove_leftovers(root.audit_path());
+  sqlite::remove_leftovers(root.buffer_path());
+  sqlite::remove_leftovers(root.logs_path());
+  for (const auto& [name, files] : files_) {
+    files->note_closed();
+    for (const auto& event : files->take_events())
+      warn(name + ": " + event.text);
+  }
+}
+
+caf::error broker_core::find(const std::string& canonical, bool must_exist) const {
+  auto path = root.path_of(canonical);
+  std::error_code failed;
+  // What cannot be looked up is for the connection to refuse, which knows why.
+  if (std::filesystem::symlink_status(path, failed).type() != std::filesystem::file_type::not_found)
+    return {};
+  auto name = "'" + path.filename().string() + "' ";
+  if (must_exist)
+    return make_error(errc::unknown_database, name + "does not exist");
+  if (std::filesystem::is_directory(path.parent_path(), failed))
+    return {};
+  return make_error(errc::unknown_database, name + "cannot be created: its folder does not exist");
+}
+
+std::shared_ptr<file_registry> broker_core::registry() {
+  std::lock_guard guard{mutex_};
+  if (!registry_)
+    registry_ = std::make_shared<file_registry>(root.folder() / "files.json");
+  return registry_;
+}
+
+std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db) {
+  auto known_files = registry();
+  std::lock_guard guard{mutex_};
+  if (!file_claims_)
+    file_claims_ = std::make_shared<sqlite::file_claims>();
+  auto& known = files_[db];
+  if (known)
+    return known;
+  sqlite::file_guard::settings x;
+  x.path = root.path_of(db);
+  x.name = db;
+  x.set_aside = root.folder() / "set-aside";
+  x.registry = std::move(known_files);
+  x.claims = file_claims_;
+  x.now_us = [this] { return wall_us(time); };
+  x.resolve = [this, db]() -> caf::error {
+    auto found = root.resolve(db);
+    if (!found)
+      return std::move(found.error());
+    if (*found != db)
+      return make_error(errc::invalid_request, "db '" + db + "' leads to another file than before");
+    return {};
+  };
+  return known = std::make_shared<sqlite::file_guard>(std::move(x));
+}
+
+} // namespace sluice

@@ -1,0 +1,204 @@
+#include "runtime/broker/broker.hpp"
+
+#include "actors/shared/deadline_watch.hpp"
+#include "runtime/broker/broker_core.hpp"
+#include "runtime/broker/request_check.hpp"
+
+namespace sluice {
+
+namespace {
+
+// Every request is answered by its deadline; the rest is for a machine that stands still.
+constexpr std::chrono::milliseconds grace{1'000};
+
+read_limits effective(read_limits x, const database_config& cfg) {
+  if (x.max_rows == 0)
+    x.max_rows = cfg.read_max_rows;
+  if (x.max_bytes == 0)
+    x.max_bytes = cfg.read_max_bytes;
+  if (x.timeout.count() == 0)
+    x.timeout = cfg.read_timeout;
+  return x;
+}
+
+template <class Result> std::future<caf::expected<Result>> ready(caf::expected<Result> x) {
+  std::promise<caf::expected<Result>> promise;
+  promise.set_value(std::move(x));
+  return promise.get_future();
+}
+
+template <class Result>
+caf::strong_actor_ptr receiver_for(broker_core& core, std::future<caf::expected<Result>>& future) {
+  std::promise<caf::expected<Result>> promise;
+  future = promise.get_future();
+  return make_receiver<promised_answer<Result>>(*core.system, std::move(promise));
+}
+
+} // namespace
+
+const std::string& database::name() const noexcept { return slot_->name(); }
+
+bool database::is_open() const noexcept { return slot_->serving(); }
+
+std::optional<failure> database::settle_name(std::string& db) const {
+  if (db == slot_->name())
+    return std::nullopt;
+  // A link or another spelling names this database, too.
+  if (!db.empty()) {
+    auto canonical = core_->root.resolve(db);
+    if (!canonical)
+      return describe(canonical.error());
+    if (*canonical != slot_->name()) {
+      failure x;
+      x.code = errc::invalid_request;
+      x.message = "db '" + db + "' is another database than '" + slot_->name()
+                  + "', whose handle was asked; leave db empty, or ask the handle of that database";
+      return x;
+    }
+  }
+  db = slot_->name();
+  return std::nullopt;
+}
+
+caf::expected<writer_actor> database::admit(write_request& request) const {
+  system_access::use in{*core_->access};
+  request.received = core_->time.now();
+  if (auto why = settle_name(request.db))
+    return refuse(request, request_type::write, std::move(*why));
+  if (auto why = check(request))
+    return refuse(request, request_type::write, std::move(*why));
+  if (!in || core_->in_child())
+    return refuse(request, request_type::write, core_->why_closed());
+  auto route = slot_->route();
+  if (!route)
+    return refuse(request, request_type::write, describe(route.error()));
+  auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline;
+  auto admitted = route->queue->admit(request, request.received + timeout);
+  if (admitted.refused)
+    return refuse(request, request_type::write, std::move(*admitted.refused));
+  if (admitted.expire_at)
+    watch_deadline(*core_->actors, core_->time, slot_->name(), *admitted.expire_at);
+  return std::move(route->writer);
+}
+
+caf::expected<cache_actor> database::admit(read_request& request) const {
+  request.received = core_->time.now();
+  if (auto why = settle_name(request.db))
+    return refuse(request, request_type::read, std::move(*why));
+  request.limits = effective(request.limits, core_->config.of(slot_->name()));
+  if (auto why = check(request))
+    return refuse(request, request_type::read, std::move(*why));
+  if (core_->in_child())
+    return refuse(request, request_type::read, core_->why_closed());
+  if (auto why = slot_->closed())
+    return refuse(request, request_type::read, std::move(*why));
+  if (auto cache = core_->actors->cache())
+    return cache;
+  return refuse(request, request_type::read, core_->why_closed());
+}
+
+template <class Request> caf::error database::refuse(const Request& request, request_type type, failure why) const {
+  // What is refused before it reaches an actor is accounted for as well.
+  unrecorded_request x;
+  x.type = type;
+  x.agent = request.agent;
+  // As it was asked for, if that is what is wrong.
+  x.db = request.db.empty() ? slot_->name() : request.db;
+  x.request_id = request.request_id;
+  x.correlation_id = request.correlation_id;
+  x.peer = request.peer;
+  core_->record(x, to_string(why.code));
+  why.request_id = request.request_id;
+  return make_error(std::move(why));
+}
+
+const refusal_actor& database::refusals() const { return core_->refusals; }
+
+std::optional<read_result> database::cached(read_request& request) const {
+  if (request.freshness != freshness::cached || !slot_->serving() || core_->in_child())
+    return std::nullopt;
+  // `admit` looks at other names, and refuses those of other databases.
+  if (!request.db.empty() && request.db != slot_->name())
+    return std::nullopt;
+  request.limits = effective(request.limits, core_->config.of(slot_->name()));
+  // A hit is refused what a query would be refused; `admit` says why.
+  if (check(request))
+    return std::nullopt;
+  if (request.min_seq > slot_->versions().last_commit())
+    return std::nullopt;
+  return core_->hits->find(*slot_, request, request.limits, core_->time.now());
+}
+
+caf::expected<write_result> database::write(write_request request) const {
+  auto timeout =
+    (request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline) + grace;
+  broker_core::waiter waiter{*core_};
+  auto route = admit(request);
+  if (!route)
+    return route.error();
+  auto ticket = request.ticket;
+  auto id = waiter.ask(*route, std::move(request));
+  ticket->answer_to(waiter.self(), id);
+  return waiter.wait<write_result>(timeout);
+}
+
+caf::expected<write_result> database::write(std::string agent, sql_text sql, parameters params) const {
+  write_request request;
+  request.agent = std::move(agent);
+  request.statements.push_back({std::move(sql), std::move(params)});
+  return write(std::move(request));
+}
+
+std::future<caf::expected<write_result>> database::write_async(write_request request) const {
+  system_access::use in{*core_->access};
+  auto route = admit(request);
+  if (!route)
+    return ready<write_result>(std::move(route.error()));
+  std::future<caf::expected<write_result>> future;
+  auto to = receiver_for(*core_, future);
+  auto ticket = request.ticket;
+  auto id = ask_for(to, *route, 1, std::move(request));
+  ticket->answer_to(std::move(to), id);
+  return future;
+}
+
+caf::expected<read_result> database::read(read_request request) const {
+  if (auto hit = cached(request))
+    return std::move(*hit);
+  broker_core::waiter waiter{*core_};
+  auto route = admit(request);
+  if (!route)
+    return route.error();
+  if (waiter.refused())
+    return make_error(*waiter.refused());
+  auto timeout = request.limits.timeout + grace;
+  waiter.ask(*route, std::move(request));
+  return waiter.wait<read_result>(timeout);
+}
+
+caf::expected<read_result> database::read(std::string agent, sql_text sql, parameters params) const {
+  read_request request;
+  request.agent = std::move(agent);
+  request.query = {std::move(sql), std::move(params)};
+  return read(std::move(request));
+}
+
+std::future<caf::expected<read_result>> database::read_async(read_request request) const {
+  if (auto hit = cached(request))
+    return ready<read_result>(std::move(*hit));
+  system_access::use in{*core_->access};
+  auto route = admit(request);
+  if (!route)
+    return ready<read_result>(std::move(route.error()));
+  std::future<caf::expected<read_result>> future;
+  ask_for(receiver_for(*core_, future), *route, 1, std::move(request));
+  return future;
+}
+
+void database::listen(const invalidation_listener& x) const { slot_->listen(x); }
+
+void database::unlisten(const invalidation_listener& x) const { slot_->unlisten(x); }
+
+database_status database::status() const { return slot_->status(core_->time); }
+
+} // namespace sluice

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "actors/log/log_queue.hpp"
+
+#include <memory>
+#include <string_view>
+
+namespace sluice {
+
+/// A way into the log database of a store, for as long as its owner likes: once the broker is gone, what is logged is
+/// dropped, and counted. Cheap to copy; safe to use from any thread and any actor.
+class logger {
+public:
+  explicit logger(std::shared_ptr<log_queue> queue) : queue_(std::move(queue)) {}
+
+  /// Takes an entry with the time of now, and returns at once: it is written a moment later (`log_interval_ms`), by
+  /// another thread. Never fails. Messages are cut at `log_max_message` characters, names at 256.
+  /// @param source which part of the program speaks
+  /// @param agent for whom it was doing it, if for anybody
+  void log(log_level level, std::string_view source, std::string_view message,
+           std::string_view agent = {}) const noexcept {
+    queue_->push(level, source, message, agent);
+  }
+
+  /// Entries that did not get into the file, so far: there was no room, or no broker any more.
+  uint64_t dropped() const {
+    log_status x;
+    queue_->describe(x);
+    return x.dropped;
+  }
+
+private:
+  std::shared_ptr<log_queue> queue_;
+};
+
+} // namespace sluice

@@ -1,0 +1,200 @@
+#include "runtime/broker/own_system.hpp"
+
+#include "messages/interfaces.hpp"
+#include "runtime/os/forks.hpp"
+
+#include <caf/all.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <future>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace sluice {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Agents of the host that are still there after this are ended with the system.
+constexpr std::chrono::milliseconds time_for_agents{3'000};
+// And threads of the host that it is tied to are not waited for any longer.
+constexpr std::chrono::milliseconds time_for_host{2'000};
+
+// Whose thread this is.
+thread_local const caf::actor_system* system_of_thread = nullptr;
+
+class mark_threads final : public caf::thread_hook {
+public:
+  void init(caf::actor_system& x) override { system_ = &x; }
+  void thread_started() override { system_of_thread = system_; }
+  void thread_terminates() override { system_of_thread = nullptr; }
+
+private:
+  const caf::actor_system* system_ = nullptr;
+};
+
+// Objects that are local to a thread, as CAF's pointer to a logger, are destroyed before static ones are.
+enum class thread_locals : uint8_t { unknown, alive, gone };
+thread_local thread_locals state_of_locals = thread_locals::unknown;
+
+struct locals_watch {
+  locals_watch() { state_of_locals = thread_locals::alive; }
+  ~locals_watch() { state_of_locals = thread_locals::gone; }
+};
+
+void watch_locals() {
+  // Made after CAF's pointer, the watch ends before it.
+  static_cast<void>(caf::logger::current_logger());
+  static thread_local const locals_watch watch;
+  static_cast<void>(watch);
+}
+
+// The main thread, which destroys static objects.
+[[maybe_unused]] const auto is_main_watched = (watch_locals(), true);
+
+void wait_for_agents(caf::actor_system& system) {
+  auto end = std::chrono::steady_clock::now() + time_for_agents;
+  // CAF tells nobody when the last one has ended, but for those who wait without a bound.
+  for (auto pause = 1ms; system.registry().running() > 0 && std::chrono::steady_clock::now() < end;
+       pause = std::min(2 * pause, 20ms))
+    std::this_thread::sleep_for(pause);
+}
+
+// A thread that destroys a system.
+struct destroyer {
+  std::promise<void> promise;
+  std::future<void> done = promise.get_future();
+  std::thread thread;
+
+  bool ends_within(std::chrono::milliseconds time) { return done.wait_for(time) == std::future_status::ready; }
+};
+
+// Null when there can be no thread for it.
+std::unique_ptr<destroyer> start_destroyer(const std::function<void()>& work) {
+  auto x = std::make_unique<destroyer>();
+  try {
+    x->thread = std::thread{[work, promise = std::move(x->promise)]() mutable {
+      work();
+      promise.set_value();
+    }};
+  } catch (const std::system_error&) {
+    return nullptr;
+  }
+  return x;
+}
+
+// Those that nobody waits for, until the process ends.
+class destroyers {
+public:
+  // Never destroyed: brokers that are static objects may end after the last moment for that.
+  static destroyers& all() {
+    static auto& x = *new destroyers;
+    static const at_exit wait{x};
+    return x;
+  }
+
+  void add(std::unique_ptr<destroyer> x) {
+    std::lock_guard guard{mutex_};
+    if (is_exiting_)
+      return settle(std::move(x));
+    std::erase_if(left_, [](const auto& each) {
+      auto is_done = each->ends_within(0ms);
+      if (is_done)
+        each->thread.join();
+      return is_done;
+    });
+    left_.push_back(std::move(x));
+  }
+
+private:
+  struct at_exit {
+    destroyers& all;
+    ~at_exit() { all.settle_all(); }
+  };
+
+  void settle_all() {
+    // A forked child has none of the threads, and perhaps the lock of one.
+    if (fork_count() != forks_)
+      return;
+    std::lock_guard guard{mutex_};
+    is_exiting_ = true;
+    for (auto& x : left_)
+      settle(std::move(x));
+    left_.clear();
+  }
+
+  // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
+  static void settle(std::unique_ptr<destroyer> x) {
+    if (!system_of_thread && x->ends_within(time_for_host))
+      x->thread.join();
+    else
+      x.release()->thread.detach();
+  }
+
+  std::mutex mutex_;
+  bool is_exiting_ = false;
+  std::vector<std::unique_ptr<destroyer>> left_;
+  const uint64_t forks_ = fork_count();
+};
+
+} // namespace
+
+void run_in_new_thread(const std::function<void()>& work) {
+  std::exception_ptr failed;
+  std::thread{[&] {
+    try {
+      work();
+    } catch (...) {
+      failed = std::current_exception();
+    }
+  }}.join();
+  if (failed)
+    std::rethrow_exception(failed);
+}
+
+own_system::own_system(size_t threads) : parts_(std::make_unique<parts>()) {
+  watch_locals();
+  auto& config = parts_->config;
+  // Workers of the sharing policy block when idle, which also hands over to detached actors faster.
+  config.set("scheduler.policy", caf::atom("sharing"));
+  config.set("scheduler.max-threads", threads);
+  config.add_thread_hook<mark_threads>();
+  add_message_types(config);
+  run_in_new_thread([this] { parts_->system = std::make_unique<caf::actor_system>(parts_->config); });
+}
+
+own_system::~own_system() {
+  if (!parts_)
+    return;
+  // The host has spawned an actor in it, from this thread.
+  if (state_of_locals == thread_locals::alive && caf::logger::current_logger() == &get().logger())
+    caf::logger::set_current_actor_system(nullptr);
+  auto x = start_destroyer(destruction());
+  if (x && x->ends_within(time_for_agents + time_for_host))
+    x->thread.join();
+  else if (x)
+    destroyers::all().add(std::move(x));
+}
+
+void own_system::destroy_later() {
+  if (auto x = start_destroyer(destruction()))
+    destroyers::all().add(std::move(x));
+}
+
+std::function<void()> own_system::destruction() {
+  // What no thread can be had for stays as it is.
+  return [left = parts_.release()] {
+    wait_for_agents(*left->system);
+    left->system->await_actors_before_shutdown(false);
+    delete left;
+  };
+}
+
+bool own_system::is_own_thread() const noexcept { return parts_ && system_of_thread == parts_->system.get(); }
+
+} // namespace sluice

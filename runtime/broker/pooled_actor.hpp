@@ -1,0 +1,45 @@
+#pragma once
+
+#include "runtime/broker/blocking_pool.hpp"
+
+#include <caf/all.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace sluice {
+
+/// An actor that runs on the threads of a `blocking_pool` and nowhere else, whoever sends to it: CAF asks the execution
+/// unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor that has become
+/// ready. Here the pool is asked instead. Mailbox, order and supervision are CAF's own.
+template <class Base> class pooled_actor final : public Base {
+public:
+  pooled_actor(caf::actor_config& cfg, std::shared_ptr<blocking_pool> pool, blocking_work kind)
+    : Base(cfg), pool_(std::move(pool)), kind_(kind) {}
+
+  using Base::enqueue;
+
+  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) override {
+    Base::enqueue(std::move(x), pool_->unit(kind_));
+  }
+
+  void launch(caf::execution_unit*, bool lazy, bool hide) override { Base::launch(pool_->unit(kind_), lazy, hide); }
+
+private:
+  std::shared_ptr<blocking_pool> pool_;
+  blocking_work kind_;
+};
+
+/// Spawns `behavior` on the pool, as `caf::actor_system::spawn` does on the scheduler. The end of the system does not
+/// wait for it.
+template <class Behavior, class... Parts>
+auto spawn_pooled(caf::actor_system& system, std::shared_ptr<blocking_pool> pool, blocking_work kind, Behavior behavior,
+                  Parts&&... parts) {
+  using base = caf::infer_impl_from_fun_t<Behavior>;
+  caf::actor_config cfg;
+  caf::detail::init_fun_factory<base, Behavior> initial;
+  cfg.init_fun = initial(std::move(behavior), std::forward<Parts>(parts)...);
+  return system.spawn_class<pooled_actor<base>, caf::hidden>(cfg, std::move(pool), kind);
+}
+
+} // namespace sluice

@@ -1,0 +1,33 @@
+#include "runtime/broker/refusing_actor.hpp"
+
+#include "messages/error.hpp"
+
+#include <caf/all.hpp>
+
+namespace sluice {
+
+namespace {
+
+class refusing_actor final : public caf::monitorable_actor {
+public:
+  explicit refusing_actor(caf::actor_config& cfg) : caf::monitorable_actor(cfg) {}
+
+  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit* context) override {
+    if (!x || !x->sender || !x->mid.is_request())
+      return;
+    auto message = x->move_content_to_message();
+    auto why = message.size() > 0 && message.match_element<failure>(0) ? message.get_as<failure>(0) : failure{};
+    x->sender->enqueue(
+      caf::make_mailbox_element(nullptr, x->mid.response_id(), caf::no_stages, make_error(std::move(why))), context);
+  }
+};
+
+} // namespace
+
+refusal_actor make_refusing_actor(caf::actor_system& system) {
+  caf::actor_config cfg;
+  return caf::actor_cast<refusal_actor>(
+    caf::make_actor<refusing_actor, caf::strong_actor_ptr>(system.next_actor_id(), system.node(), &system, cfg));
+}
+
+} // namespace sluice

@@ -1,0 +1,207 @@
+#include "runtime/broker/request_check.hpp"
+
+#include "actors/base/names.hpp"
+#include "actors/base/utf8_text.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t max_statements = 10'000;
+// SQLite's own bound.
+constexpr size_t max_columns = 2'000;
+constexpr size_t max_buffered_bytes = size_t{1} << 20;
+constexpr std::chrono::hours max_deadline{24};
+
+failure refusal(const std::string& field, const std::string& why) {
+  failure x;
+  x.code = errc::invalid_request;
+  x.message = field + " " + why;
+  return x;
+}
+
+// Names end up in the audit and on terminals.
+std::optional<failure> check_name(const char* field, const std::string& name) {
+  if (auto why = why_no_name(name))
+    return refusal(field, *why);
+  return std::nullopt;
+}
+
+// What an application or a schema may have chosen before it met us: more is allowed than in a name of ours.
+std::optional<failure> check_text(const char* field, const std::string& name) {
+  if (name.size() > max_name_bytes)
+    return refusal(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
+  auto is_c0_or_del = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::any_of(name.begin(), name.end(), is_c0_or_del))
+    return refusal(field, "holds a control character");
+  if (!is_utf8(name))
+    return refusal(field, "is not valid UTF-8");
+  return std::nullopt;
+}
+
+std::optional<failure> check_agent(std::string& agent) {
+  if (agent.empty())
+    agent = "anonymous";
+  if (auto why = why_no_agent(agent))
+    return refusal("agent", *why);
+  return std::nullopt;
+}
+
+template <class Request> std::optional<failure> check_names(Request& x) {
+  if (auto why = check_agent(x.agent))
+    return why;
+  if (auto why = check_name("request_id", x.request_id))
+    return why;
+  return check_name("correlation_id", x.correlation_id);
+}
+
+// What is only compared with names that are there.
+std::optional<failure> check_utf8(std::initializer_list<std::pair<const char*, std::string_view>> fields) {
+  for (const auto& [field, text] : fields)
+    if (!is_utf8(text))
+      return refusal(field, "is not valid UTF-8");
+  return std::nullopt;
+}
+
+std::optional<failure> check_duration(const char* field, std::chrono::milliseconds x) {
+  if (x.count() < 0 || x > max_deadline)
+    return refusal(field, "must be between 0 (the default) and 86400000 milliseconds");
+  return std::nullopt;
+}
+
+// As SQLite compares names of columns.
+std::string folded(std::string x) {
+  for (auto& c : x)
+    if (c >= 'A' && c <= 'Z')
+      c = static_cast<char>(c - 'A' + 'a');
+  return x;
+}
+
+// `names` holds the columns that were named before.
+std::optional<failure> check_columns(const char* field, const std::vector<named_value>& columns,
+                                     std::set<std::string>& names) {
+  for (const auto& [name, content] : columns) {
+    if (name.empty())
+      return refusal(field, "has a column without a name");
+    if (auto why = check_text(field, name))
+      return why;
+    if (!names.insert(folded(name)).second)
+      return refusal(field, "names the column " + name + " again");
+  }
+  if (names.size() > max_columns)
+    return refusal(field, "has more columns than the 2000 that a table may have");
+  return std::nullopt;
+}
+
+std::optional<failure> check_row(const row_key& x, std::set<std::string>& names) {
+  if (x.table.empty())
+    return refusal("table", "is empty");
+  if (auto why = check_text("table", x.table))
+    return why;
+  if (x.columns.empty())
+    return refusal("key", "is empty; a row is known by at least one column");
+  return check_columns("key", x.columns, names);
+}
+
+size_t footprint(const buffer_put& x) {
+  size_t total = x.row.table.size();
+  for (const auto* columns : {&x.row.columns, &x.values})
+    for (const auto& [name, content] : *columns)
+      total += name.size() + content.footprint();
+  return total;
+}
+
+} // namespace
+
+std::optional<failure> check(write_request& request) {
+  if (auto why = check_names(request))
+    return why;
+  if (auto why = check_text("idempotency_key", request.idempotency_key))
+    return why;
+  if (auto why = check_duration("deadline_ms", request.deadline))
+    return why;
+  if (request.statements.empty())
+    return refusal("statements", "is empty; a write needs at least one");
+  if (request.statements.size() > max_statements)
+    return refusal("statements", "has more than 10000 entries");
+  return std::nullopt;
+}
+
+std::optional<failure> check(read_request& request) {
+  if (auto why = check_names(request))
+    return why;
+  if (request.freshness > freshness::fresh)
+    return refusal("freshness", "must be \"cached\" or \"fresh\"");
+  return check_duration("timeout_ms", request.limits.timeout);
+}
+
+std::optional<failure> check(buffer_put& request) {
+  if (auto why = check_agent(request.agent))
+    return why;
+  std::set<std::string> names;
+  if (auto why = check_row(request.row, names))
+    return why;
+  if (auto why = check_columns("values", request.values, names))
+    return why;
+  if (request.operation > buffer_operation::erase)
+    return refusal("operation", "must be \"upsert\", \"update\" or \"delete\"");
+  if (request.operation == buffer_operation::erase && !request.values.empty())
+    return refusal("values", "must be empty for a delete");
+  if (request.operation == buffer_operation::update && request.values.empty())
+    return refusal("values", "is empty; an update needs at least one");
+  if (auto why = check_duration("wait_ms", request.wait))
+    return why;
+  if (footprint(request) <= max_buffered_bytes)
+    return std::nullopt;
+  failure why;
+  why.code = errc::too_large;
+  why.message = "a buffered operation has 1 MiB at most; write this one through its database";
+  return why;
+}
+
+std::optional<failure> check(buffer_get& request) {
+  if (auto why = check_agent(request.agent))
+    return why;
+  std::set<std::string> names;
+  return check_row(request.row, names);
+}
+
+std::optional<failure> check(flush_request& request) {
+  if (auto why = check_agent(request.agent))
+    return why;
+  return check_text("table", request.table);
+}
+
+std::optional<failure> check(rejected_decision& request) { return check_agent(request.agent); }
+
+std::optional<failure> check(const audit_query& query) {
+  return check_utf8({{"agent", query.agent}, {"db", query.db}, {"status", query.status}});
+}
+
+std::optional<failure> check(const log_query& query) {
+  if (query.least > log_level::critical)
+    return refusal("level", "must be one of trace, debug, info, warning, error and critical");
+  return check_utf8({{"source", query.source}, {"agent", query.agent}, {"contains", query.contains}});
+}
+
+std::optional<failure> check_as_json(const parameters& x, const std::string& field) {
+  if (x.named.empty())
+    return std::nullopt;
+  if (!x.positional.empty())
+    return refusal(field, "holds values by position and by name; give them in one way");
+  std::set<std::string_view> names;
+  for (const auto& [name, content] : x.named)
+    if (!names.insert(name).second)
+      return refusal(field, "has the parameter '" + escape_invalid_utf8(name) + "' twice");
+  return std::nullopt;
+}
+
+} // namespace sluice

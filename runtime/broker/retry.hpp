@@ -1,0 +1,124 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "actors/base/retry_policy.hpp"
+#include "actors/shared/retry_counters.hpp"
+#include "messages/error.hpp"
+
+#include <caf/expected.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <type_traits>
+
+namespace sluice {
+
+/// What `retry` works with; whatever is left as it is means the machine's own.
+struct retry_options {
+  /// Tells the time for deadlines and counters.
+  const clock* time = nullptr;
+  /// Waits for so long; the calling thread sleeps if empty.
+  std::function<void(std::chrono::milliseconds)> sleep{};
+  /// Of the jitter; a random one if not given. The same seed gives the same pauses.
+  std::optional<uint64_t> seed{};
+  /// Counts what comes of it: a host's own, or the broker's (`broker::retries`), which its status shows.
+  retry_counters* counters = nullptr;
+};
+
+/// What became of a call that answers with a result code of SQLite.
+struct retried_code {
+  /// The last answer.
+  int code = 0;
+  /// How often the call was made.
+  uint64_t attempts = 0;
+  /// From the first call until it got through or was given up; 0 if the first one did.
+  std::chrono::milliseconds waited{0};
+};
+
+/// Whether a result code of SQLite, extended or not, says that somebody else has the lock: SQLITE_BUSY, SQLITE_LOCKED
+/// and what is derived from them.
+constexpr bool is_lock_error(int code) noexcept {
+  auto primary = code & 0xff;
+  return primary == 5 || primary == 6;
+}
+
+/// Whether a failed call says so: `errc::busy`.
+inline bool is_lock_error(const caf::error& x) { return code_of(x) == errc::busy; }
+
+/// One series of tries; what `retry` is made of, for hosts that cannot make their call in one function. Not
+/// synchronized.
+class retry_series {
+public:
+  retry_series(const retry_policy& policy, retry_options options);
+
+  /// The call was made, and somebody else had the lock. Waits and returns true if it is to be made again; false when
+  /// the tries or the time are used up.
+  bool refused();
+
+  /// The call was made, and the lock was free, whatever else became of it.
+  void got_through();
+
+  /// Calls made.
+  uint64_t attempts() const noexcept { return attempts_; }
+
+  /// From the first call until the end of the series; 0 if nobody ever had to wait.
+  std::chrono::milliseconds waited() const noexcept { return waited_; }
+
+private:
+  std::chrono::milliseconds elapsed() const;
+
+  const retry_policy policy_;
+  const retry_options options_;
+  const clock& time_;
+  const clock::steady begun_;
+  backoff pauses_;
+  uint64_t attempts_ = 0;
+  std::chrono::milliseconds waited_{0};
+};
+
+namespace detail {
+
+template <class T> struct is_expected : std::false_type {};
+template <class T> struct is_expected<caf::expected<T>> : std::true_type {};
+
+// The last refusal, with what was tried.
+caf::error given_up(const caf::error& last, const retry_series& tries);
+
+} // namespace detail
+
+/// Calls `call` and, as long as it fails because somebody else has the lock, again after a pause; any other failure is
+/// for the caller. The call must leave nothing behind when it fails: begin a transaction anew in each try.
+///
+/// `call` takes nothing and answers with a `caf::expected<T>` (a lock error is `errc::busy`) or with a result code of
+/// SQLite (told by its primary code). The answer is that of the last call: of an expected, its error has `attempts` and
+/// `waited_ms` filled in when it was given up; of a code, as a `retried_code`.
+///
+/// Blocks its thread while it waits: in an actor, use `retry_series` or leave it to the broker, whose writers retry by
+/// themselves. An exception of the call ends the tries.
+template <class Call> auto retry(const retry_policy& policy, Call&& call, retry_options options = {}) {
+  using answer = std::invoke_result_t<Call&>;
+  static_assert(detail::is_expected<answer>::value || std::is_same_v<answer, int>,
+                "a call answers with a caf::expected or with a result code of SQLite");
+  retry_series tries{policy, std::move(options)};
+  for (;;) {
+    auto result = call();
+    if constexpr (std::is_same_v<answer, int>) {
+      if (!is_lock_error(result))
+        tries.got_through();
+      else if (tries.refused())
+        continue;
+      return retried_code{result, tries.attempts(), tries.waited()};
+    } else {
+      if (result || !is_lock_error(result.error())) {
+        tries.got_through();
+        return result;
+      }
+      if (!tries.refused())
+        return answer{detail::given_up(result.error(), tries)};
+    }
+  }
+}
+
+} // namespace sluice

@@ -1,0 +1,106 @@
+#include "runtime/broker/write_buffer.hpp"
+
+#include "runtime/broker/broker_core.hpp"
+#include "runtime/broker/request_check.hpp"
+
+namespace sluice {
+
+namespace {
+
+// Gives the database its one name.
+std::optional<failure> settle_name(broker_core& core, std::string& db) {
+  auto canonical = core.resolve(db);
+  if (!canonical)
+    return describe(canonical.error());
+  db = std::move(*canonical);
+  return std::nullopt;
+}
+
+} // namespace
+
+caf::expected<buffer_actor> write_buffer::route() const {
+  if (core_->is_closed() || core_->in_child())
+    return make_error(core_->why_closed());
+  if (auto buffer = core_->actors->buffer())
+    return buffer;
+  return make_error(errc::unavailable, "the write-behind buffer is not running");
+}
+
+const refusal_actor& write_buffer::refusals() const { return core_->refusals; }
+
+template <class Request>
+caf::error write_buffer::refuse(request_type type, const std::string& db, const Request& x, failure why) const {
+  unrecorded_request record;
+  record.type = type;
+  record.agent = x.agent;
+  record.db = db;
+  record.peer = x.peer;
+  core_->record(record, to_string(why.code));
+  return make_error(std::move(why));
+}
+
+caf::expected<buffer_actor> write_buffer::admit(buffer_put& x) const {
+  auto why = check(x);
+  if (!why)
+    why = settle_name(*core_, x.row.db);
+  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_put, x.row.db, x, std::move(*why))} : route();
+}
+
+caf::expected<buffer_actor> write_buffer::admit(buffer_get& x) const {
+  auto why = check(x);
+  if (!why)
+    why = settle_name(*core_, x.row.db);
+  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_get, x.row.db, x, std::move(*why))} : route();
+}
+
+caf::expected<buffer_actor> write_buffer::admit(flush_request& x) const {
+  auto why = check(x);
+  if (!why && !x.db.empty())
+    why = settle_name(*core_, x.db);
+  return why ? caf::expected<buffer_actor>{refuse(request_type::flush, x.db, x, std::move(*why))} : route();
+}
+
+caf::expected<buffer_actor> write_buffer::admit(rejected_decision& x) const {
+  auto type = x.discard ? request_type::buffer_discard : request_type::buffer_requeue;
+  auto why = check(x);
+  return why ? caf::expected<buffer_actor>{refuse(type, {}, x, std::move(*why))} : route();
+}
+
+template <class Result, class Request> caf::expected<Result> write_buffer::ask(Request x) const {
+  auto to = admit(x);
+  if (!to)
+    return std::move(to.error());
+  return core_->ask<Result>(*to, std::move(x));
+}
+
+caf::expected<buffer_receipt> write_buffer::put(buffer_put x) const { return ask<buffer_receipt>(std::move(x)); }
+
+std::future<caf::expected<buffer_receipt>> write_buffer::put_async(buffer_put x) const {
+  std::promise<caf::expected<buffer_receipt>> promise;
+  auto future = promise.get_future();
+  system_access::use in{*core_->access};
+  auto to = in ? admit(x) : caf::expected<buffer_actor>{make_error(core_->why_closed())};
+  if (to)
+    ask_for(make_receiver<promised_answer<buffer_receipt>>(*core_->system, std::move(promise)), *to, 1, std::move(x));
+  else
+    promise.set_value(std::move(to.error()));
+  return future;
+}
+
+caf::expected<buffered_row> write_buffer::get(buffer_get x) const { return ask<buffered_row>(std::move(x)); }
+
+caf::expected<flush_report> write_buffer::flush(flush_request x) const { return ask<flush_report>(std::move(x)); }
+
+caf::expected<rejected_page> write_buffer::rejected(const rejected_query& query) const {
+  return core_->ask<rejected_page>(core_->actors->buffer(), query);
+}
+
+caf::expected<uint64_t> write_buffer::requeue(std::vector<uint64_t> ids, std::string agent) const {
+  return ask<uint64_t>(rejected_decision{std::move(ids), false, std::move(agent)});
+}
+
+caf::expected<uint64_t> write_buffer::discard(std::vector<uint64_t> ids, std::string agent) const {
+  return ask<uint64_t>(rejected_decision{std::move(ids), true, std::move(agent)});
+}
+
+} // namespace sluice

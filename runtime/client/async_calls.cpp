@@ -1,0 +1,243 @@
+#include "runtime/client/async_calls.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace sluice {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+// A token calls nobody, so it is looked at.
+constexpr milliseconds between_looks{10};
+constexpr milliseconds longest_between_asking{1'000};
+// While a leader is looked for, nobody looks at tokens.
+constexpr milliseconds longest_search{100};
+
+// Of the answer nobody wants to know: the call that is cancelled has one of its own.
+class cancel_call final : public async_call {
+public:
+  explicit cancel_call(const std::string& id)
+    : async_call(operation{"cancel", {{"request_id", id}}, {nullptr, longest_between_asking}, true, false}) {}
+
+  void finish(caf::expected<nlohmann::json>) override {}
+  void finish_with(client&) override {}
+};
+
+} // namespace
+
+async_calls::~async_calls() {
+  {
+    lock held{mutex_};
+    stopped_ = true;
+    link_.stop();
+    if (via_)
+      via_->close();
+    work_.notify_one();
+  }
+  if (thread_.joinable())
+    thread_.join();
+  for (auto& [tried, x] : under_way_)
+    x->finish(x->op.cancelled(tried->sent));
+  for (auto& x : unsent_)
+    x->finish(x->op.cancelled(false));
+}
+
+void async_calls::start(std::unique_ptr<async_call> x) {
+  lock held{mutex_};
+  if (!thread_.joinable())
+    thread_ = std::thread{[this] { run(); }};
+  auto sooner = x->op.limit() < next_limit_ || (x->cancel.possible() && !any_cancellable());
+  if (x->cancel.possible())
+    x->counted_ = cancellable_;
+  next_limit_ = std::min(next_limit_, x->op.limit());
+  auto idle = under_way_.empty() && unsent_.empty();
+  auto live = unsent_.empty() ? link_.live() : nullptr;
+  if (live && (under_way_.empty() || via_ == live)) {
+    via_ = std::move(live);
+    if (!post(x))
+      unsent_.push_back(std::move(x));
+  } else {
+    unsent_.push_back(std::move(x));
+  }
+  if (idle)
+    work_.notify_one();
+  else if (via_ && (sooner || !unsent_.empty()))
+    via_->poke();
+}
+
+// False when the connection has ended.
+bool async_calls::post(owned& x) {
+  auto& call = *x;
+  auto text = call.op.params();
+  // It may be answered before this returns.
+  under_way_.emplace(&call.tried, std::move(x));
+  if (via_->post(call.tried, call.op.method(), text))
+    return true;
+  auto at = under_way_.find(&call.tried);
+  x = std::move(at->second);
+  under_way_.erase(at);
+  return false;
+}
+
+void async_calls::run() {
+  lock held{mutex_};
+  while (!stopped_) {
+    if (steady_clock::now() >= next_limit_)
+      expire(held);
+    else if (any_cancellable() && steady_clock::now() >= look_at_)
+      look_for_cancelled(held);
+    else if (under_way_.empty() && unsent_.empty())
+      work_.wait(held);
+    else if (!unsent_.empty() && can_send() && steady_clock::now() >= retry_at_)
+      send_unsent(held);
+    else
+      await_answers(held);
+  }
+}
+
+// One connection at a time: the calls on one that ends come first.
+bool async_calls::can_send() const { return under_way_.empty() || (!via_->lost() && !via_->draining()); }
+
+void async_calls::expire(lock& held) {
+  auto now = steady_clock::now();
+  std::vector<std::pair<owned, caf::error>> over;
+  next_limit_ = time_point::max();
+  for (auto at = under_way_.begin(); at != under_way_.end();) {
+    auto& x = *at->second;
+    // What has been answered meanwhile is taken with the other answers.
+    auto ends = x.op.limit() <= now && via_->abandon(x.tried);
+    if (x.op.limit() > now)
+      next_limit_ = std::min(next_limit_, x.op.limit());
+    if (ends) {
+      auto why = x.op.judge(x.tried, *via_);
+      over.emplace_back(std::move(at->second), why->error());
+    }
+    at = ends ? under_way_.erase(at) : std::next(at);
+  }
+  for (auto& x : unsent_) {
+    if (x->op.limit() > now) {
+      next_limit_ = std::min(next_limit_, x->op.limit());
+      continue;
+    }
+    failure nobody;
+    nobody.code = errc::busy;
+    nobody.message = "no leader has been found";
+    auto why = x->op.judge_blocked(nobody);
+    over.emplace_back(std::move(x), std::move(*why));
+  }
+  std::erase(unsent_, nullptr);
+  held.unlock();
+  for (auto& [x, why] : over)
+    x->finish(std::move(why));
+  over.clear();
+  held.lock();
+}
+
+void async_calls::send_unsent(lock& held) {
+  auto limit = any_cancellable() ? std::min(next_limit_, steady_clock::now() + longest_search) : next_limit_;
+  held.unlock();
+  auto place = link_.get(limit);
+  held.lock();
+  auto calls = std::exchange(unsent_, {});
+  std::vector<std::pair<owned, caf::error>> over;
+  if (place && place->via) {
+    if (under_way_.empty())
+      via_ = place->via;
+    for (auto& x : calls)
+      if (via_ != place->via || !post(x))
+        unsent_.push_back(std::move(x));
+  } else if (!place) {
+    for (auto& x : calls) {
+      auto why = link_.stopped() ? x->op.cancelled(false) : x->op.judge_blocked(describe(place.error()));
+      if (why)
+        over.emplace_back(std::move(x), std::move(*why));
+      else
+        unsent_.push_back(std::move(x));
+    }
+    retry_at_ = steady_clock::now() + std::chrono::milliseconds{100};
+  }
+  held.unlock();
+  for (auto& [x, why] : over)
+    x->finish(std::move(why));
+  if (place && place->here)
+    for (auto& x : calls)
+      x->finish_with(*place->here);
+  over.clear();
+  calls.clear();
+  held.lock();
+}
+
+void async_calls::await_answers(lock& held) {
+  auto until = unsent_.empty() ? next_limit_ : std::min(next_limit_, std::max(retry_at_, steady_clock::now()));
+  // While the leader steps down, what is unsent waits for its end.
+  if (!under_way_.empty() && via_->draining())
+    until = next_limit_;
+  if (any_cancellable())
+    until = std::min(until, look_at_);
+  if (under_way_.empty()) {
+    work_.wait_until(held, until);
+    return;
+  }
+  auto via = via_;
+  held.unlock();
+  auto settled = via->await_posted(until);
+  held.lock();
+  take(held, settled);
+}
+
+// The leader may not know the request yet, or may be about to answer it, so it is asked until the call has ended.
+void async_calls::look_for_cancelled(lock& held) {
+  auto now = steady_clock::now();
+  look_at_ = now + between_looks;
+  std::vector<std::string> meant;
+  for (auto& [tried, x] : under_way_)
+    if (x->cancel.cancelled() && now >= x->ask_at_) {
+      meant.push_back(x->request_id);
+      x->ask_at_ = now + x->ask_again_;
+      x->ask_again_ = std::min(2 * x->ask_again_, longest_between_asking);
+    }
+  for (const auto& id : meant)
+    ask_to_cancel(id);
+  std::vector<owned> over;
+  for (auto& x : unsent_)
+    if (x->cancel.cancelled())
+      over.push_back(std::move(x));
+  std::erase(unsent_, nullptr);
+  held.unlock();
+  for (auto& x : over)
+    x->finish(x->op.cancelled(false, "the request was cancelled while no broker answered"));
+  over.clear();
+  held.lock();
+}
+
+// When the connection has ended there is nobody to ask; the call is unsent then.
+void async_calls::ask_to_cancel(const std::string& request_id) {
+  owned x = std::make_unique<cancel_call>(request_id);
+  next_limit_ = std::min(next_limit_, x->op.limit());
+  static_cast<void>(post(x));
+}
+
+void async_calls::take(lock& held, const std::vector<channel::call*>& settled) {
+  std::vector<std::pair<owned, caf::expected<nlohmann::json>>> done;
+  for (auto* tried : settled) {
+    auto at = under_way_.find(tried);
+    auto x = std::move(at->second);
+    under_way_.erase(at);
+    if (auto answer = x->op.judge(*tried, *via_)) {
+      done.emplace_back(std::move(x), std::move(*answer));
+      continue;
+    }
+    retry_at_ = std::max(retry_at_, steady_clock::now() + x->op.pause());
+    unsent_.push_back(std::move(x));
+  }
+  held.unlock();
+  for (auto& [x, answer] : done)
+    x->finish(std::move(answer));
+  done.clear();
+  held.lock();
+}
+
+} // namespace sluice

@@ -1,0 +1,92 @@
+#pragma once
+
+#include "messages/cancel_token.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/client/leader_link.hpp"
+#include "runtime/client/operation.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace sluice {
+
+/// A call that nobody waits for.
+class async_call {
+public:
+  explicit async_call(operation x) : op(std::move(x)) {}
+  virtual ~async_call() = default;
+
+  /// Gives the answer to whoever has the future; once.
+  virtual void finish(caf::expected<nlohmann::json> answer) = 0;
+
+  /// The same where this process leads by now: asks `leader`, and gives its answer.
+  virtual void finish_with(client& leader) = 0;
+
+  operation op;
+  channel::call tried;
+  /// Whether the caller gives the call up; the leader is then asked to cancel the request `request_id`.
+  cancel_token cancel;
+  std::string request_id;
+
+private:
+  friend class async_calls;
+  // Counted among those that can be cancelled.
+  std::shared_ptr<void> counted_;
+  // When the leader is asked to cancel it, or asked again, and how long to wait after that.
+  channel::time_point ask_at_{};
+  std::chrono::milliseconds ask_again_{20};
+};
+
+/// The calls of one client that nobody waits for: sent by those that make them, and seen to their end by a thread that
+/// the first one starts. Thread-safe.
+class async_calls {
+public:
+  /// `link` outlives this.
+  explicit async_calls(leader_link& link) : link_(link) {}
+  async_calls(const async_calls&) = delete;
+  async_calls& operator=(const async_calls&) = delete;
+  /// Calls under way end as `errc::cancelled`, those that were sent with the outcome `unknown`. Stops the link.
+  ~async_calls();
+
+  void start(std::unique_ptr<async_call> x);
+
+private:
+  using time_point = channel::time_point;
+  using lock = std::unique_lock<std::mutex>;
+  using owned = std::unique_ptr<async_call>;
+
+  void run();
+  bool can_send() const;
+  void expire(lock& held);
+  void send_unsent(lock& held);
+  void await_answers(lock& held);
+  bool any_cancellable() const noexcept { return cancellable_.use_count() > 1; }
+  void look_for_cancelled(lock& held);
+  void ask_to_cancel(const std::string& request_id);
+  void take(lock& held, const std::vector<channel::call*>& settled);
+  bool post(owned& x);
+
+  leader_link& link_;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  bool stopped_ = false;
+  // Calls on `via_`, and those that wait for a connection, not to be sent before `retry_at_`.
+  std::shared_ptr<channel> via_;
+  std::unordered_map<channel::call*, owned> under_way_;
+  std::vector<owned> unsent_;
+  time_point retry_at_{};
+  // No call ends before; looked up again when it is reached.
+  time_point next_limit_ = time_point::max();
+  // Its copies are counted: each call that can be cancelled has one.
+  std::shared_ptr<void> cancellable_ = std::make_shared<char>();
+  time_point look_at_{};
+  std::thread thread_;
+};
+
+} // namespace sluice

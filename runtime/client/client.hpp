@@ -1,0 +1,96 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "messages/read.hpp"
+#include "messages/write.hpp"
+#include "runtime/broker/cursor.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace sluice {
+
+/// A way to one store, whoever leads it: another process, or this one. Requests name their database relative to the
+/// store root. Every failure is a sluice error (`describe` reads it). Thread-safe; calls of several threads do not wait
+/// for each other.
+///
+/// When the leader dies, calls find the next one, or start it, and are made again, until they have an answer or their
+/// deadline is over. A write travels under an idempotency key, made up where the caller gave none, so it is applied
+/// once however often it was sent. `outcome::unknown` is left only where the deadline passed before anybody could be
+/// asked.
+class client {
+public:
+  virtual ~client() = default;
+
+  /// Wait for the answer. When the request's `cancel` is cancelled meanwhile, the request ends with `errc::cancelled`;
+  /// a write that is being committed is answered as usual.
+  virtual caf::expected<write_result> write(write_request request) = 0;
+  virtual caf::expected<read_result> read(read_request request) = 0;
+
+  /// Return at once; any number of calls may be under way. The futures do not block when destroyed. `cancel` as above.
+  virtual std::future<caf::expected<write_result>> write_async(write_request request) = 0;
+  virtual std::future<caf::expected<read_result>> read_async(read_request request) = 0;
+
+  /// Reads an answer of any size, page by page, as `database::open_cursor`; waits for the first page. The client
+  /// outlives the cursor. When the leader dies the cursor ends with it: `errc::unavailable` at the next page, since no
+  /// other broker has its snapshot. When `request.cancel` is cancelled the page that is waited for ends with
+  /// `errc::cancelled`, and the cursor with it.
+  virtual caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) = 0;
+
+  virtual caf::expected<audit_page> audit(const audit_query& query) = 0;
+  virtual caf::expected<audit_verdict> verify_audit() = 0;
+
+  /// How the store stands, as docs/protocol.md has it.
+  virtual caf::expected<nlohmann::json> status() = 0;
+
+  /// Any method of the protocol, for bridges: its result, or the failure. Waits for the answer. `params` is an object;
+  /// text in it, and the method, is UTF-8 (other bytes are values: `{"$text":"BASE64"}`), else `errc::invalid_request`.
+  virtual caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) = 0;
+
+  /// Gives up what is under way, and whatever is asked later: reads, and writes that have not begun, end with
+  /// `errc::cancelled`; a write that was sent to another process has the outcome `unknown`.
+  virtual void close() = 0;
+};
+
+struct client_options {
+  /// The socket to talk to, instead of the root's; nothing is started or led then. SLUICE_ENDPOINT if empty.
+  std::filesystem::path endpoint{};
+  /// Whether a broker is started when none is there. If not, the store is led in this process, for as long as the
+  /// client lives.
+  bool start_broker = true;
+  /// The `sluice` program to start it with: SLUICE_PROGRAM if empty, else this very program if it is `sluice`, else the
+  /// one in PATH.
+  std::filesystem::path program{};
+  /// `errc::route_required` instead of leading in this process.
+  bool require_broker = false;
+  /// Adds a key to writes without one. Without it, a write whose answer was lost has the outcome `unknown`.
+  bool add_keys = true;
+  /// Whether a call ends with `errc::unavailable` when the broker is there and has said nothing for two seconds, though
+  /// it was asked for a sign of life. If not, `warn` is told, and the call goes on waiting until its deadline.
+  bool fail_on_silence = false;
+  /// Told, in words for people, when the client has to work in this process, or without the endpoint given, or when the
+  /// broker is silent. Called by the thread that opens the client, or that looks for a leader or waits for an answer
+  /// later.
+  std::function<void(std::string_view)> warn{};
+};
+
+/// A way to the store `root`, in this order: the endpoint given; the socket of the broker that leads; a broker started
+/// for the purpose, which goes away when it is no longer needed; and where none of this can be had, in this process,
+/// under the same lock, with a warning. `errc::busy` when another process leads the store without a socket for longer
+/// than `lock_wait`, and at once when this process does; else what `load_config` and `broker::open` report. No answer
+/// is waited for, so a leader that speaks another version, and stays, is noticed by the calls: they fail with
+/// `protocol_mismatch`.
+///
+/// What nobody waits for any more ends with the client: `errc::cancelled`, of a write that was sent with the outcome
+/// `unknown`. A client is of no use in a forked child.
+caf::expected<std::unique_ptr<client>> open_client(const std::filesystem::path& root, client_options options = {});
+
+} // namespace sluice

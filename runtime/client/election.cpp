@@ -1,0 +1,164 @@
+#include "runtime/client/election.hpp"
+
+#include "actors/base/retry_policy.hpp"
+#include "runtime/client/connect.hpp"
+#include "runtime/client/greeting.hpp"
+#include "runtime/client/start_broker.hpp"
+#include "runtime/server/endpoint.hpp"
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <thread>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr retry_policy pauses{.base = milliseconds{2}, .cap = milliseconds{40}};
+constexpr int max_deaths = 3;
+constexpr milliseconds longest_silence{2'000};
+
+// One search; each step finds a route, fails, or says that it is worth going on.
+class search {
+public:
+  explicit search(const election& how) : how_(how) {}
+
+  // Nothing when nobody answers.
+  caf::expected<std::optional<route>> connect() {
+    if (how_.root && !how_.root->is_in_place())
+      return store_root::not_in_place();
+    if (!how_.endpoint.empty())
+      return connect({how_.endpoint, how_.root && is_own_socket(*how_.root, how_.endpoint)});
+    for (const auto& socket : leader_sockets(*how_.root)) {
+      auto found = connect(socket);
+      if (!found && code_of(found.error()) == errc::wrong_store)
+        continue;
+      if (!found || *found)
+        return found;
+    }
+    return std::optional<route>{};
+  }
+
+  // Nobody answered. Nothing when somebody leads all the same, or leads by now; then connect again.
+  caf::expected<std::optional<route>> elect() {
+    conflict_ = {};
+    auto lock = store_lock::try_acquire(*how_.root, &conflict_);
+    if (!lock)
+      return std::move(lock.error());
+    started_ = false;
+    // A front door that is there answers in a moment; without one nobody of this process can be waited for.
+    if (!*lock && conflict_.is_here && !published_info(*how_.root))
+      return led_here();
+    if (!*lock)
+      return std::optional<route>{};
+    if (!how_.start)
+      return std::optional<route>{route{{}, std::move(*lock), {}}};
+    auto program = broker_program(how_.program);
+    if (program.empty())
+      return std::optional<route>{
+        route{{}, std::move(*lock), "the sluice program is not found; put it into PATH, or set SLUICE_PROGRAM"}};
+    auto start = start_broker(program, *how_.root, **lock, how_.patience);
+    if (start.became != broker_start::fate::not_started)
+      lock->reset();
+    return judge(std::move(start), std::move(*lock));
+  }
+
+  // Whether a broker has just been started, so that it can be asked at once.
+  bool started() const noexcept { return started_; }
+
+  caf::error nobody_found(uint32_t tries, steady_clock::duration spent) const {
+    auto waited = std::chrono::duration_cast<milliseconds>(spent);
+    if (how_.endpoint.empty() && conflict_.by_claim)
+      return busy_with(conflict_, tries, waited);
+    failure x;
+    x.attempts = tries;
+    x.waited_ms = static_cast<uint32_t>(waited.count());
+    x.code = how_.endpoint.empty() ? errc::busy : errc::unavailable;
+    auto pid =
+      conflict_.pid > 0 ? " (pid " + std::to_string(conflict_.pid) + ", as its lock file says)" : std::string{};
+    x.message = how_.endpoint.empty() ? "another process leads this store" + pid
+                                          + ", and does not serve others; end it, or open a front door in it"
+                                      : "no broker answers at the endpoint";
+    return make_error(std::move(x));
+  }
+
+private:
+  // A broker at the store's own socket is told with the first request which store is meant; at any other it is asked
+  // first, for older ones would not listen.
+  caf::expected<std::optional<route>> connect(const leader_socket& socket) const {
+    auto connection = connect_to(socket.path);
+    if (!connection)
+      return std::move(connection.error());
+    if (!*connection)
+      return std::optional<route>{};
+    if (how_.root && (!socket.is_own || !how_.endpoint.empty())) {
+      auto is_right =
+        confirm_root((*connection)->get(), how_.root->identity(), socket.is_own, steady_clock::now() + longest_silence);
+      if (!is_right && code_of(is_right.error()) == errc::unavailable)
+        return std::optional<route>{};
+      // It is there, so nobody else can lead.
+      if (!is_right && code_of(is_right.error()) == errc::deadline_exceeded && how_.endpoint.empty())
+        return make_error(errc::unavailable, describe(is_right.error()).message);
+      if (!is_right)
+        return std::move(is_right.error());
+    }
+    return std::optional<route>{route{std::move(**connection), {}, {}}};
+  }
+
+  caf::error led_here() const {
+    if (conflict_.by_claim)
+      return busy_with(conflict_, 1, milliseconds{0});
+    failure x;
+    x.code = errc::busy;
+    x.message = "this process (pid " + std::to_string(getpid())
+                + ") leads this store itself, and has no front door for clients; use its broker, or open a front door";
+    x.attempts = 1;
+    return make_error(std::move(x));
+  }
+
+  caf::expected<std::optional<route>> judge(broker_start start, std::optional<store_lock> lock) {
+    using fate = broker_start::fate;
+    started_ = start.became == fate::ready;
+    if (started_ || start.became == fate::silent || (start.became == fate::died && ++deaths_ < max_deaths))
+      return std::optional<route>{};
+    return std::optional<route>{route{{}, std::move(lock), std::move(start.reason)}};
+  }
+
+  const election& how_;
+  lock_conflict conflict_;
+  bool started_ = false;
+  int deaths_ = 0;
+};
+
+} // namespace
+
+caf::expected<route> find_leader(const election& how, steady_clock::time_point limit,
+                                 const std::atomic<bool>* stopped) {
+  search x{how};
+  std::optional<backoff> pause;
+  auto start = steady_clock::now();
+  for (uint32_t tries = 1;; ++tries) {
+    auto found = x.connect();
+    if (found && !*found && how.endpoint.empty())
+      found = x.elect();
+    if (!found)
+      return std::move(found.error());
+    if (*found)
+      return std::move(**found);
+    if (x.started())
+      continue;
+    auto now = steady_clock::now();
+    if (now >= limit || (stopped && *stopped))
+      return x.nobody_found(tries, now - start);
+    if (!pause)
+      pause.emplace(pauses, std::random_device{}());
+    std::this_thread::sleep_for(std::min<steady_clock::duration>(pause->pause(tries), limit - now));
+  }
+}
+
+} // namespace sluice

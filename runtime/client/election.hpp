@@ -1,0 +1,48 @@
+#pragma once
+
+#include "runtime/os/descriptor.hpp"
+#include "runtime/store/store_lock.hpp"
+
+#include <caf/expected.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace sluice {
+
+/// How to come to a leader.
+struct election {
+  /// The store that is meant. Without it, which takes an endpoint, no broker is asked which folder it leads.
+  std::optional<store_root> root;
+  /// The only socket to try; nobody is started then.
+  std::filesystem::path endpoint;
+  /// Whether a broker is started if nobody leads.
+  bool start = true;
+  /// The program to start it with, as `client_options` has it.
+  std::filesystem::path program;
+  /// How long a broker may take to start.
+  std::chrono::milliseconds patience{10'000};
+};
+
+/// The way to the store that was found: a connection, or the news that nobody leads and that there will be no broker,
+/// so that this process may try to.
+struct route {
+  descriptor connection;
+  /// The leadership, unless a broker that could have taken it failed with it.
+  std::optional<store_lock> lock;
+  /// Why there is no broker, for people; empty if none was wanted.
+  std::string reason;
+};
+
+/// Connects to the leader, or starts one and connects. Asks again, with pauses of 2 to 40 ms, while another process
+/// holds the lock and has no socket yet (or not any more), until `limit` or until `*stopped`: then `errc::busy`, or
+/// `unavailable` where only an endpoint was asked. `busy` at once when a broker of this process leads without a front
+/// door. A broker of another store is taken for none; at an endpoint it is
+/// `errc::wrong_store`, as it is when the root is not in its place any more.
+caf::expected<route> find_leader(const election& how, std::chrono::steady_clock::time_point limit,
+                                 const std::atomic<bool>* stopped = nullptr);
+
+} // namespace sluice

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "runtime/client/channel.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/client/election.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <sys/types.h>
+
+namespace sluice {
+
+/// The way from one client to whoever leads, found anew when the leader is gone: by one thread, for all that wait.
+/// Thread-safe.
+class leader_link {
+public:
+  using time_point = channel::time_point;
+
+  /// Where requests go: one of the two.
+  struct place {
+    std::shared_ptr<channel> via;
+    /// This process leads by now.
+    std::shared_ptr<client> here;
+  };
+
+  /// Leads the store in this process, since there is no broker. `errc::busy` if somebody else does by now.
+  using leading = std::function<caf::expected<std::unique_ptr<client>>(route)>;
+
+  leader_link(election how, descriptor connection, leading lead, silence_policy silence = {});
+
+  /// Waits for a place until `limit`: `errc::busy` or `unavailable` if there is none by then, else why there cannot be
+  /// one.
+  caf::expected<place> get(time_point limit);
+
+  /// The connection, if requests can be sent on it at this moment; null if not.
+  std::shared_ptr<channel> live();
+
+  /// The client of the leader in this process; null if another leads.
+  std::shared_ptr<client> here();
+
+  /// Ends every wait; there is no place any more.
+  void stop();
+  bool stopped() const noexcept { return stopped_; }
+
+private:
+  struct search {
+    std::optional<caf::error> failed;
+    bool over = false;
+  };
+
+  caf::expected<place> find(time_point limit);
+  std::optional<file_identity> meant_root() const;
+  bool is_forked() const noexcept;
+
+  election how_;
+  leading lead_;
+  silence_policy silence_;
+  pid_t owner_;
+  std::atomic<bool> stopped_ = false;
+  std::mutex mutex_;
+  std::condition_variable found_;
+  place place_;
+  std::shared_ptr<search> search_;
+};
+
+} // namespace sluice

@@ -1,0 +1,159 @@
+#include "runtime/client/client.hpp"
+#include "runtime/client/election.hpp"
+#include "runtime/client/local_client.hpp"
+#include "runtime/client/read_only_client.hpp"
+#include "runtime/client/remote_client.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// The broker's own files are no databases of a store of their own.
+bool lies_in_broker_folder(const fs::path& root) {
+  std::error_code unreadable;
+  auto path = fs::weakly_canonical(root, unreadable);
+  return std::find(path.begin(), path.end(), ".sluice") != path.end();
+}
+
+caf::error route_required(const std::string& why) {
+  return make_error(errc::route_required, why.empty()
+                                            ? "this needs a broker, and none is running; `sluice serve` starts one"
+                                            : "this needs a broker, and there is none: " + why);
+}
+
+// Leads in this process: at once where nobody is in the way, under the lock if the search for a leader left it.
+caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_root& root, bool allowed,
+                                            const std::function<void(std::string_view)>& warn, route found) {
+  if (!allowed)
+    return route_required(found.reason);
+  if (!found.reason.empty() && warn)
+    warn("this process leads the store itself, as there is no broker: " + found.reason);
+  if (!found.lock) {
+    auto lock = store_lock::acquire(root, milliseconds{0});
+    if (!lock)
+      return std::move(lock.error());
+    found.lock = std::move(*lock);
+  }
+  auto leader = broker::open(std::move(config), root, std::move(*found.lock));
+  if (!leader)
+    return std::move(leader.error());
+  return make_local_client(std::move(*leader));
+}
+
+// The leader applies a database's own time, under whatever name the database is known to it.
+milliseconds longest(const broker_config& config, milliseconds database_config::*time) {
+  auto result = config.*time;
+  for (const auto& [db, own] : config.databases)
+    result = std::max(result, own.*time);
+  return result;
+}
+
+remote_settings settings_of(const broker_config& config, const client_options& options) {
+  remote_settings x;
+  x.add_keys = options.add_keys;
+  x.write_deadline = longest(config, &database_config::write_deadline);
+  x.read_timeout = longest(config, &database_config::read_timeout);
+  x.silence.ends_calls = options.fail_on_silence;
+  if (!options.fail_on_silence)
+    x.silence.warn = options.warn;
+  return x;
+}
+
+// Whether the store cannot be led because nothing may be written in its folder.
+bool is_read_only(const caf::error& why, const fs::path& root) {
+  auto code = code_of(why);
+  return code == errc::read_only || (code == errc::not_authorized && access(root.c_str(), W_OK) != 0);
+}
+
+// Without a broker, and without anything that it keeps, for those who only read.
+caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const broker_config& config,
+                                                 const client_options& options, const caf::error& why) {
+  if (!is_read_only(why, root))
+    return why;
+  if (options.require_broker)
+    return route_required(describe(why).message);
+  auto store = store_root::look_up(root);
+  if (!store)
+    return std::move(store.error());
+  return make_read_only_client(*store, config, options.warn);
+}
+
+// The client of the endpoint; null when nobody answers there and the store may be reached in another way.
+caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const store_root& root,
+                                                     const broker_config& config, const client_options& options) {
+  election how;
+  how.root = root;
+  how.endpoint = endpoint;
+  // One try: with a time that is over already.
+  auto found = find_leader(how, steady_clock::now());
+  if (found) {
+    // Requests that it was sent may have been done: nobody else can tell, so nobody else is asked from now on.
+    auto nobody_else = [](route) { return route_required("the endpoint does not answer"); };
+    return make_remote_client(std::move(how), std::move(found->connection), nobody_else, settings_of(config, options));
+  }
+  // Somebody is there, and is not the broker of this store, or does not answer: no reason to go on elsewhere.
+  auto code = code_of(found.error());
+  if (code == errc::wrong_store || code == errc::protocol_mismatch || code == errc::deadline_exceeded) {
+    auto why = describe(found.error());
+    if (code == errc::deadline_exceeded)
+      why.code = errc::unavailable;
+    return make_error(std::move(why));
+  }
+  auto why = describe(found.error()).message;
+  if (options.require_broker)
+    return route_required(why);
+  if (options.warn)
+    options.warn(why + "; the store is reached without it");
+  return std::unique_ptr<client>{};
+}
+
+} // namespace
+
+caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_options options) {
+  if (root.empty())
+    return make_error(errc::invalid_request,
+                      "root is empty; it must name the folder of the store (\".\" is the working "
+                      "directory)");
+  if (lies_in_broker_folder(root))
+    return make_error(errc::invalid_request, "the folder lies in .sluice/, which belongs to the broker");
+  auto config = load_config(root);
+  if (!config)
+    return std::move(config.error());
+  if (const auto* named = std::getenv("SLUICE_ENDPOINT"); named && options.endpoint.empty())
+    options.endpoint = named;
+  auto store = store_root::open(root);
+  if (!store)
+    return read_only(root, *config, options, store.error());
+  if (!options.endpoint.empty()) {
+    auto opened = open_endpoint(options.endpoint, *store, *config, options);
+    if (!opened || *opened)
+      return opened;
+  }
+  election how{*store, {}, options.start_broker, options.program};
+  leader_link::leading here = [config = *config, root = *store, allowed = !options.require_broker, warn = options.warn](
+                                route found) { return lead(config, root, allowed, warn, std::move(found)); };
+  auto limit = steady_clock::now() + config->lock_wait;
+  for (;;) {
+    auto found = find_leader(how, limit);
+    if (!found)
+      return read_only(root, *config, options, found.error());
+    if (found->connection)
+      return make_remote_client(std::move(how), std::move(found->connection), std::move(here),
+                                settings_of(*config, options));
+    auto leader = here(std::move(*found));
+    if (!leader && code_of(leader.error()) == errc::read_only)
+      return read_only(root, *config, options, leader.error());
+    if (leader || code_of(leader.error()) != errc::busy || steady_clock::now() >= limit)
+      return leader;
+  }
+}
+
+} // namespace sluice

@@ -1,0 +1,392 @@
+#include "runtime/client/remote_client.hpp"
+
+#include "runtime/broker/request_check.hpp"
+#include "runtime/client/async_calls.hpp"
+#include "runtime/server/rpc/codec.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <random>
+#include <thread>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using time_limit = operation::time_limit;
+
+// Keys that no other client makes up, in a forked process neither. They begin with the time, as UUIDs of version 7 do
+// (RFC 9562): keys of all clients then go to the end of the ledger's index instead of all over it, which is what makes
+// random keys expensive.
+class key_maker {
+public:
+  key_maker() {
+    std::random_device random;
+    mine_ = fmt::format("{:08x}{:08x}", random(), random());
+  }
+
+  std::string next() {
+    using namespace std::chrono;
+    auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+    return fmt::format("auto-{:012x}-{}-{:x}-{:x}", now, mine_, getpid(), ++count_);
+  }
+
+private:
+  std::string mine_;
+  std::atomic<uint64_t> count_ = 0;
+};
+
+// What may be asked twice without harm.
+bool changes_nothing(std::string_view method) {
+  constexpr std::array<std::string_view, 13> methods{"read",        "status",          "ping",        "audit.list",
+                                                     "hello",       "audit.verify",    "logs.recent", "buffer.get",
+                                                     "flush",       "buffer.rejected", "retry.reset", "cursor.open",
+                                                     "cursor.close"};
+  return std::find(methods.begin(), methods.end(), method) != methods.end();
+}
+
+bool has_key(const json& params) {
+  auto key = params.is_object() ? params.find("idempotency_key") : params.end();
+  return key != params.end() && key->is_string() && !key->get_ref<const std::string&>().empty();
+}
+
+// The time that `params` set for the call, if they do.
+time_limit time_in(const json& params, const char* field, milliseconds otherwise) {
+  auto at = params.is_object() ? params.find(field) : params.end();
+  if (at == params.end() || !at->is_number_integer())
+    return {field, otherwise, false};
+  constexpr int64_t day_ms = 86'400'000;
+  return {field, milliseconds{std::clamp(at->get<int64_t>(), int64_t{1}, day_ms)}, true};
+}
+
+milliseconds& time_of(write_request& x) { return x.deadline; }
+milliseconds& time_of(read_request& x) { return x.limits.timeout; }
+
+caf::expected<write_result> ask(client& leader, write_request x) { return leader.write(std::move(x)); }
+caf::expected<read_result> ask(client& leader, read_request x) { return leader.read(std::move(x)); }
+
+void decode(const json& answer, caf::expected<write_result>& to) { to = rpc::write_result_from_json(answer); }
+void decode(const json& answer, caf::expected<read_result>& to) { to = rpc::read_result_from_json(answer); }
+void decode(const json& answer, caf::expected<cursor_page>& to) { to = rpc::cursor_page_from_json(answer); }
+void decode(const json& answer, caf::expected<audit_page>& to) { to = rpc::audit_page_from_json(answer); }
+void decode(const json& answer, caf::expected<audit_verdict>& to) { to = rpc::audit_verdict_from_json(answer); }
+
+template <class Result> caf::expected<Result> decoded(caf::expected<json> answer) {
+  if (!answer)
+    return std::move(answer.error());
+  caf::expected<Result> result{caf::error{}};
+  decode(*answer, result);
+  return result;
+}
+
+// Asks the leader in this process with what is left of the time.
+template <class Result, class Request> caf::expected<Result> ask_here(client& leader, const operation& op, Request x) {
+  if (time_of(x) != milliseconds{0})
+    time_of(x) = op.left();
+  caf::expected<Result> result = ask(leader, std::move(x));
+  return result ? std::move(result) : op.amend(std::move(result.error()));
+}
+
+template <class Request, class Result> class typed_call final : public async_call {
+public:
+  typed_call(operation how, Request request) : async_call(std::move(how)), request_(std::move(request)) {
+    cancel = request_.cancel;
+    request_id = request_.request_id;
+  }
+
+  std::future<caf::expected<Result>> future() { return answer_.get_future(); }
+
+  void finish(caf::expected<json> answer) override { answer_.set_value(decoded<Result>(std::move(answer))); }
+
+  void finish_with(client& leader) override { answer_.set_value(ask_here<Result>(leader, op, std::move(request_))); }
+
+private:
+  Request request_;
+  std::promise<caf::expected<Result>> answer_;
+};
+
+// A call of any method, whose answer is null where this process leads by now.
+class cancellable_call final : public async_call {
+public:
+  cancellable_call(operation how, cancel_token given_up, std::string id) : async_call(std::move(how)) {
+    cancel = std::move(given_up);
+    request_id = std::move(id);
+  }
+
+  std::future<caf::expected<json>> future() { return answer_.get_future(); }
+
+  void finish(caf::expected<json> answer) override { answer_.set_value(std::move(answer)); }
+  void finish_with(client&) override { answer_.set_value(json{}); }
+
+private:
+  std::promise<caf::expected<json>> answer_;
+};
+
+// What the leader would not get as it was given.
+std::optional<failure> check_parameters(const write_request& x) {
+  for (size_t i = 0; i < x.statements.size(); ++i)
+    if (!x.statements[i].params.named.empty())
+      if (auto why = check_as_json(x.statements[i].params, fmt::format("statements[{}].params", i)))
+        return why;
+  return std::nullopt;
+}
+
+std::optional<failure> check_parameters(const read_request& x) { return check_as_json(x.query.params, "params"); }
+
+caf::error cursor_lost() {
+  return make_error(errc::unavailable,
+                    "the connection to the broker that had this cursor was lost, and the cursor with "
+                    "it: run the query again");
+}
+
+class remote_cursor final : public cursor {
+public:
+  using asking = std::function<caf::expected<json>(const char* method, uint64_t id)>;
+
+  remote_cursor(asking ask, cursor_page first, cancel_token cancel)
+    : ask_(std::move(ask)), cancel_(std::move(cancel)), id_(first.cursor), first_(std::move(first)) {}
+
+  ~remote_cursor() override {
+    auto is_open = first_ ? !first_->is_last : !over_;
+    if (is_open)
+      static_cast<void>(ask_("cursor.close", id_));
+  }
+
+  caf::expected<cursor_page> next() override {
+    if (cancel_.cancelled())
+      return make_error(errc::cancelled, "the cursor was cancelled");
+    auto page = first_  ? caf::expected<cursor_page>{*std::exchange(first_, std::nullopt)}
+                : over_ ? caf::expected<cursor_page>{cursor_page{id_, std::make_shared<const rowset>(), true, 0}}
+                        : decoded<cursor_page>(ask_("cursor.next", id_));
+    // The next broker knows nothing of it.
+    if (!page && code_of(page.error()) == errc::invalid_request)
+      page = cursor_lost();
+    over_ = page ? page->is_last : code_of(page.error()) != errc::overloaded;
+    return page;
+  }
+
+private:
+  asking ask_;
+  cancel_token cancel_;
+  uint64_t id_;
+  std::optional<cursor_page> first_;
+  // There is nothing to be closed any more.
+  bool over_ = false;
+};
+
+class remote_client final : public client {
+public:
+  remote_client(election how, descriptor connection, leader_link::leading lead, remote_settings settings)
+    : settings_(std::move(settings)), link_(std::move(how), std::move(connection), std::move(lead), settings_.silence),
+      calls_(link_) {}
+
+  caf::expected<write_result> write(write_request request) override {
+    if (request.cancel.possible())
+      return write_async(std::move(request)).get();
+    if (auto why = check_parameters(request))
+      return make_error(std::move(*why));
+    add_key(request);
+    auto op = operation_of(request);
+    return ask_for<write_result>(op,
+                                 [&](client& here) { return ask_here<write_result>(here, op, std::move(request)); });
+  }
+
+  caf::expected<read_result> read(read_request request) override {
+    if (request.cancel.possible())
+      return read_async(std::move(request)).get();
+    if (auto why = check_parameters(request))
+      return make_error(std::move(*why));
+    auto op = operation_of(request);
+    return ask_for<read_result>(op, [&](client& here) { return ask_here<read_result>(here, op, std::move(request)); });
+  }
+
+  std::future<caf::expected<write_result>> write_async(write_request request) override {
+    add_key(request);
+    if (auto here = link_.here())
+      return here->write_async(std::move(request));
+    return start<write_result>(std::move(request));
+  }
+
+  std::future<caf::expected<read_result>> read_async(read_request request) override {
+    if (auto here = link_.here())
+      return here->read_async(std::move(request));
+    return start<read_result>(std::move(request));
+  }
+
+  caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) override {
+    if (auto why = check_parameters(request))
+      return make_error(std::move(*why));
+    name_cancellable(request);
+    auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
+    operation op{"cursor.open", rpc::params_of_open_cursor(request), time, false, true};
+    auto x = run(op, request.cancel, request.request_id);
+    if (x.here)
+      return x.here->open_cursor(std::move(request));
+    auto first = decoded<cursor_page>(std::move(x.answer));
+    if (!first)
+      return std::move(first.error());
+    auto ask = [this, length = time.length, cancel = request.cancel, name = request.request_id](const char* method,
+                                                                                                uint64_t id) {
+      // A cursor that was cancelled is closed all the same.
+      auto ends = std::string_view{method} == "cursor.close";
+      auto y = run({method, {{"cursor", id}}, {nullptr, length}, false, false}, ends ? cancel_token{} : cancel, name);
+      return y.here ? caf::expected<json>{cursor_lost()} : std::move(y.answer);
+    };
+    return std::unique_ptr<cursor>{std::make_unique<remote_cursor>(ask, std::move(*first), request.cancel)};
+  }
+
+  caf::expected<audit_page> audit(const audit_query& query) override {
+    operation op{"audit.list", rpc::params_of(query), {nullptr, settings_.write_deadline}, false, true};
+    return ask_for<audit_page>(op, [&](client& here) { return here.audit(query); });
+  }
+
+  caf::expected<audit_verdict> verify_audit() override {
+    operation op{"audit.verify", json::object(), {nullptr, settings_.verify_timeout}, false, true};
+    return ask_for<audit_verdict>(op, [](client& here) { return here.verify_audit(); });
+  }
+
+  caf::expected<json> status() override {
+    operation op{"status", json::object(), {nullptr, settings_.write_deadline}, false, true};
+    auto x = run(op);
+    return x.here ? x.here->status() : std::move(x.answer);
+  }
+
+  caf::expected<json> call(std::string_view method, json params) override {
+    if (method == "write" && settings_.add_keys && params.is_object() && !has_key(params))
+      params["idempotency_key"] = keys_.next();
+    auto repeatable = changes_nothing(method) || has_key(params);
+    auto time = method == "read" || method == "cursor.open" ? time_in(params, "timeout_ms", settings_.read_timeout)
+                : method == "write"                         ? time_in(params, "deadline_ms", settings_.write_deadline)
+                                                            : time_limit{nullptr, settings_.write_deadline};
+    if (method == "audit.verify" || method == "flush" || method == "cursor.next")
+      time.length = settings_.verify_timeout;
+    // Its caller is ready to wait for room, and then it takes as long as any.
+    if (method == "buffer.put")
+      time.length += time_in(params, "wait_ms", milliseconds{0}).length;
+    // A page that was lost on its way does not come again, but nothing was changed.
+    auto changes = !changes_nothing(method) && method != "cursor.next";
+    operation op{std::string{method}, params, time, changes, repeatable};
+    auto x = run(op);
+    return x.here ? x.here->call(method, std::move(params)) : std::move(x.answer);
+  }
+
+  void close() override {
+    link_.stop();
+    if (auto here = link_.here())
+      here->close();
+  }
+
+private:
+  // The answer, unless this process leads by now.
+  struct end {
+    caf::expected<json> answer;
+    std::shared_ptr<client> here;
+  };
+
+  // The leader knows what is to be cancelled by its id.
+  template <class Request> void name_cancellable(Request& x) {
+    if (x.cancel.possible() && x.request_id.empty())
+      x.request_id = keys_.next();
+  }
+
+  void add_key(write_request& x) {
+    if (settings_.add_keys && x.idempotency_key.empty())
+      x.idempotency_key = keys_.next();
+  }
+
+  static time_limit limit_of(const char* field, milliseconds wanted, milliseconds otherwise) {
+    auto given = wanted > milliseconds{0};
+    return {field, given ? wanted : otherwise, given};
+  }
+
+  operation operation_of(const write_request& x) const {
+    return {"write", rpc::params_of(x), limit_of("deadline_ms", x.deadline, settings_.write_deadline), true,
+            !x.idempotency_key.empty()};
+  }
+
+  operation operation_of(const read_request& x) const {
+    return {"read", rpc::params_of(x), limit_of("timeout_ms", x.limits.timeout, settings_.read_timeout), false, true};
+  }
+
+  template <class Result, class Here> caf::expected<Result> ask_for(operation& op, Here ask_leader_here) {
+    auto x = run(op);
+    return x.here ? ask_leader_here(*x.here) : decoded<Result>(std::move(x.answer));
+  }
+
+  template <class Result, class Request> std::future<caf::expected<Result>> start(Request request) {
+    name_cancellable(request);
+    auto wrong = check_parameters(request);
+    auto op = operation_of(request);
+    auto x = std::make_unique<typed_call<Request, Result>>(std::move(op), std::move(request));
+    auto result = x->future();
+    if (wrong)
+      x->finish(make_error(std::move(*wrong)));
+    else if (x->op.refusal())
+      x->finish(*x->op.refusal());
+    else if (x->cancel.cancelled())
+      x->finish(x->op.cancelled(false, "the request was cancelled before it was sent"));
+    else
+      calls_.start(std::move(x));
+    return result;
+  }
+
+  // Of a call that can be cancelled, the thread that sees to calls without waiters looks at the token.
+  end run(operation op, const cancel_token& cancel, const std::string& id) {
+    if (!cancel.possible() || op.refusal())
+      return run(op);
+    if (cancel.cancelled())
+      return {op.cancelled(false, "the request was cancelled before it was sent"), nullptr};
+    auto x = std::make_unique<cancellable_call>(std::move(op), cancel, id);
+    auto answer = x->future();
+    if (auto here = link_.here())
+      return {caf::error{}, std::move(here)};
+    calls_.start(std::move(x));
+    auto result = answer.get();
+    if (result && result->is_null())
+      return {caf::error{}, link_.here()};
+    return {std::move(result), nullptr};
+  }
+
+  end run(operation& op) {
+    if (op.refusal())
+      return {*op.refusal(), nullptr};
+    channel::call tried;
+    for (;;) {
+      if (link_.stopped())
+        return {op.cancelled(tried.sent), nullptr};
+      auto place = link_.get(op.limit());
+      if (place && place->here)
+        return {caf::error{}, std::move(place->here)};
+      if (!place) {
+        if (auto why = op.judge_blocked(describe(place.error())))
+          return {std::move(*why), nullptr};
+      } else {
+        place->via->ask(tried, op.method(), op.params(), op.limit());
+        if (auto answer = op.judge(tried, *place->via))
+          return {std::move(*answer), nullptr};
+      }
+      if (op.pause() > milliseconds{0})
+        std::this_thread::sleep_for(op.pause());
+    }
+  }
+
+  remote_settings settings_;
+  key_maker keys_;
+  leader_link link_;
+  async_calls calls_;
+};
+
+} // namespace
+
+std::unique_ptr<client> make_remote_client(election how, descriptor connection, leader_link::leading lead,
+                                           remote_settings settings) {
+  return std::make_unique<remote_client>(std::move(how), std::move(connection), std::move(lead), std::move(settings));
+}
+
+} // namespace sluice

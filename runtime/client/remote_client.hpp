@@ -1,0 +1,26 @@
+#pragma once
+
+#include "runtime/client/client.hpp"
+#include "runtime/client/leader_link.hpp"
+
+#include <chrono>
+#include <memory>
+
+namespace sluice {
+
+struct remote_settings {
+  bool add_keys = true;
+  /// For requests that set no time of their own.
+  std::chrono::milliseconds write_deadline{30'000};
+  std::chrono::milliseconds read_timeout{5'000};
+  silence_policy silence{};
+  /// For checking the whole audit.
+  std::chrono::milliseconds verify_timeout{600'000};
+};
+
+/// A client of whoever leads, over a socket; `connection` is to the one that leads now. Calls that nobody waits for end
+/// with the client: as `errc::cancelled`, writes that were sent with the outcome `unknown`.
+std::unique_ptr<client> make_remote_client(election how, descriptor connection, leader_link::leading lead,
+                                           remote_settings settings);
+
+} // namespace sluice

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "runtime/store/store_lock.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+
+namespace sluice {
+
+/// The program to start brokers with: `wanted`, else SLUICE_PROGRAM, else this very program if it is `sluice`, else the
+/// one in PATH. Empty if there is none. Absolute.
+std::filesystem::path broker_program(const std::filesystem::path& wanted);
+
+/// What became of a start.
+struct broker_start {
+  enum class fate : uint8_t {
+    /// Its socket accepts.
+    ready,
+    /// There is no such program, or it cannot be run.
+    not_started,
+    /// It said why it does not serve; `reason` is that.
+    refused,
+    /// It ended without a word.
+    died,
+    /// It said nothing for as long as `patience`; it may lead by now.
+    silent,
+  };
+
+  fate became = fate::not_started;
+  /// For people.
+  std::string reason;
+};
+
+/// Starts `program` as a broker of its own session that leads `root` under `lock`, which is its from then on: unless it
+/// could not be started at all, `lock` is given away. Waits until it serves. What it says on its standard error is
+/// appended to `.sluice/broker.log`.
+///
+/// The program is run as `serve ROOT --transient --lock-fd N --claim-fd N --ready-fd N`, goes to the background by
+/// itself, and writes `ready` or `error CODE MESSAGE`, a line, to the last of these.
+broker_start start_broker(const std::filesystem::path& program, const store_root& root, store_lock& lock,
+                          std::chrono::milliseconds patience);
+
+} // namespace sluice

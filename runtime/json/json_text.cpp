@@ -1,0 +1,128 @@
+#include "runtime/json/json_text.hpp"
+
+#include "actors/base/utf8_text.hpp"
+#include "messages/error.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sodium.h>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view tag = "$text";
+
+// A copy in which all text is UTF-8.
+json escaped(const json& x) {
+  if (const auto* text = x.get_ptr<const std::string*>())
+    return escape_invalid_utf8(*text);
+  if (x.is_array()) {
+    auto result = json::array();
+    for (const auto& each : x)
+      result.push_back(escaped(each));
+    return result;
+  }
+  if (!x.is_object())
+    return x;
+  auto result = json::object();
+  for (const auto& [name, content] : x.items())
+    result[escape_invalid_utf8(name)] = escaped(content);
+  return result;
+}
+
+std::string dump(const json& document, int indent) {
+  try {
+    return document.dump(indent);
+  } catch (const json::type_error&) {
+    return escaped(document).dump(indent);
+  }
+}
+
+// Where the first text is that is not UTF-8.
+std::optional<std::string> find_invalid(const json& x, const std::string& path) {
+  if (const auto* text = x.get_ptr<const std::string*>())
+    return is_utf8(*text) ? std::nullopt : std::optional{path};
+  if (x.is_array())
+    for (size_t i = 0; i < x.size(); ++i)
+      if (auto found = find_invalid(x[i], fmt::format("{}[{}]", path, i)))
+        return found;
+  if (x.is_object())
+    for (const auto& [name, content] : x.items()) {
+      auto here = path.empty() ? name : path + "." + name;
+      if (!is_utf8(name))
+        return escape_invalid_utf8(here);
+      if (auto found = find_invalid(content, here))
+        return found;
+    }
+  return std::nullopt;
+}
+
+} // namespace
+
+std::string dump(const json& document) { return dump(document, -1); }
+
+std::string dump_pretty(const json& document) { return dump(document, 2); }
+
+caf::error why_not_utf8(const json& document) {
+  auto where = find_invalid(document, {});
+  if (!where)
+    return {};
+  return make_error(errc::invalid_request, fmt::format("{} is not valid UTF-8; give other bytes as a value",
+                                                       where->empty() ? "the request" : *where));
+}
+
+caf::expected<std::string> dump_exactly(const json& document) {
+  try {
+    return document.dump();
+  } catch (const json::type_error&) {
+    return why_not_utf8(document);
+  }
+}
+
+json text_as_json(std::string_view text) {
+  if (is_utf8(text))
+    return text;
+  return {{tag, to_base64(text)}};
+}
+
+json texts_as_json(const std::vector<std::string>& texts) {
+  auto result = json::array();
+  for (const auto& text : texts)
+    result.push_back(text_as_json(text));
+  return result;
+}
+
+std::optional<std::string> text_from_json(const json& x) {
+  if (const auto* text = x.get_ptr<const std::string*>())
+    return *text;
+  if (!x.is_object() || x.size() != 1 || x.begin().key() != tag || !x.begin()->is_string())
+    return std::nullopt;
+  return from_base64(x.begin()->get_ref<const std::string&>());
+}
+
+std::string to_base64(std::string_view bytes) {
+  constexpr auto variant = sodium_base64_VARIANT_ORIGINAL;
+  // The length that libsodium asks for includes a closing NUL.
+  std::string result(sodium_base64_encoded_len(bytes.size(), variant), '\0');
+  sodium_bin2base64(result.data(), result.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                    variant);
+  result.pop_back();
+  return result;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string result(text.size() / 4 * 3 + 3, '\0');
+  size_t size = 0;
+  const char* end = nullptr;
+  auto code = sodium_base642bin(reinterpret_cast<unsigned char*>(result.data()), result.size(), text.data(),
+                                text.size(), nullptr, &size, &end, sodium_base64_VARIANT_ORIGINAL);
+  if (code != 0 || end != text.data() + text.size())
+    return std::nullopt;
+  result.resize(size);
+  return result;
+}
+
+} // namespace sluice

@@ -1,0 +1,192 @@
+#include "runtime/json/json_values.hpp"
+
+#include "messages/error.hpp"
+#include "runtime/json/json_text.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+
+caf::error invalid(std::string_view field, std::string_view why) {
+  return make_error(errc::invalid_request, fmt::format("{} {}", field, why));
+}
+
+constexpr std::string_view too_wide = "does not fit in 64 bits; use text or a real";
+
+// Beyond them a real of 64 bits, JavaScript's only number, has no room for every integer.
+constexpr int64_t last_exact = int64_t{1} << 53;
+
+json integer_as_json(int64_t x, integer_form form) {
+  if (form == integer_form::number || (x >= -last_exact && x <= last_exact))
+    return x;
+  if (form == integer_form::text)
+    return std::to_string(x);
+  return {{"$integer", std::to_string(x)}};
+}
+
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t result = 0;
+  auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), result);
+  if (failed != std::errc{} || end != text.data() + text.size())
+    return std::nullopt;
+  return result;
+}
+
+caf::expected<value> tagged_from_json(const json& x, std::string_view field) {
+  constexpr std::string_view shape =
+    R"(must be null, a number, a text, {"$blob":"BASE64"}, {"$text":"BASE64"}, {"$integer":"5"} or {"$real":"inf"})";
+  if (x.size() != 1 || !x.begin()->is_string())
+    return invalid(field, shape);
+  const auto& content = x.begin()->get_ref<const std::string&>();
+  if (x.begin().key() == "$blob") {
+    auto bytes = from_base64(content);
+    if (!bytes)
+      return invalid(field, "holds a $blob that is not Base64 (with padding)");
+    return value{blob{std::move(*bytes)}};
+  }
+  if (x.begin().key() == "$text") {
+    auto bytes = from_base64(content);
+    if (!bytes)
+      return invalid(field, "holds a $text that is not Base64 (with padding)");
+    return value{std::move(*bytes)};
+  }
+  if (x.begin().key() == "$integer") {
+    if (auto number = whole_number(content))
+      return value{*number};
+    return invalid(field, "holds an $integer that is not a decimal text of 64 bits");
+  }
+  constexpr auto infinite = std::numeric_limits<double>::infinity();
+  if (x.begin().key() == "$real" && (content == "inf" || content == "-inf"))
+    return value{content == "inf" ? infinite : -infinite};
+  if (x.begin().key() == "$real" && content == "nan")
+    return value{std::numeric_limits<double>::quiet_NaN()};
+  return invalid(field, shape);
+}
+
+std::string_view skip_digits(std::string_view x) {
+  auto end = x.find_first_not_of("0123456789");
+  return end == std::string_view::npos ? std::string_view{} : x.substr(end);
+}
+
+bool starts_with_digit(std::string_view x) { return !x.empty() && x[0] >= '0' && x[0] <= '9'; }
+
+enum class numeral : uint8_t { none, integer, real };
+
+// JSON's grammar of numbers, except that a real needs its point: whatever would not read back as it was typed, such as
+// a postal code or a hash, stays text.
+numeral classify(std::string_view x) {
+  if (x.starts_with('-'))
+    x.remove_prefix(1);
+  if (!starts_with_digit(x))
+    return numeral::none;
+  x = x[0] == '0' ? x.substr(1) : skip_digits(x);
+  if (x.empty())
+    return numeral::integer;
+  if (x[0] != '.' || !starts_with_digit(x.substr(1)))
+    return numeral::none;
+  x = skip_digits(x.substr(1));
+  if (x.starts_with('e') || x.starts_with('E')) {
+    x.remove_prefix(1);
+    if (x.starts_with('-') || x.starts_with('+'))
+      x.remove_prefix(1);
+    if (!starts_with_digit(x))
+      return numeral::none;
+    x = skip_digits(x);
+  }
+  return x.empty() ? numeral::real : numeral::none;
+}
+
+template <class Number> caf::expected<value> parse_number(std::string_view text) {
+  Number result{};
+  if (std::from_chars(text.data(), text.data() + text.size(), result).ec != std::errc{})
+    return invalid(fmt::format("-p {}", text), "does not fit in 64 bits; use text: or a real");
+  return value{result};
+}
+
+} // namespace
+
+json as_json(const value& x, integer_form integers) {
+  switch (x.kind()) {
+  case value_kind::null: return nullptr;
+  case value_kind::integer: return integer_as_json(*x.integer(), integers);
+  case value_kind::real:
+    if (std::isfinite(*x.real()))
+      return *x.real();
+    return {{"$real", std::isnan(*x.real()) ? "nan" : *x.real() > 0 ? "inf" : "-inf"}};
+  case value_kind::text: return text_as_json(*x.text());
+  case value_kind::blob: return {{"$blob", to_base64(*x.blob_bytes())}};
+  }
+  return nullptr;
+}
+
+caf::expected<value> value_from_json(const json& x, std::string_view field) {
+  switch (x.type()) {
+  case json::value_t::null: return value{};
+  case json::value_t::number_integer: return value{x.get<int64_t>()};
+  case json::value_t::number_unsigned:
+    if (x.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+      return invalid(field, too_wide);
+    return value{x.get<int64_t>()};
+  case json::value_t::number_float: return value{x.get<double>()};
+  case json::value_t::string: return value{x.get<std::string>()};
+  case json::value_t::object: return tagged_from_json(x, field);
+  case json::value_t::boolean: return invalid(field, "is a boolean, which SQLite does not have; use 1 or 0");
+  default: return invalid(field, "is an array; a value must be null, a number, a text or {\"$blob\":\"BASE64\"}");
+  }
+}
+
+caf::expected<parameters> parameters_from_json(const json& x, std::string_view field) {
+  parameters result;
+  if (x.is_null())
+    return result;
+  if (!x.is_array() && !x.is_object())
+    return invalid(field, "must be an array (by position) or an object (by name)");
+  for (size_t i = 0; x.is_array() && i < x.size(); ++i) {
+    auto content = value_from_json(x[i], fmt::format("{}[{}]", field, i));
+    if (!content)
+      return std::move(content.error());
+    result.positional.push_back(std::move(*content));
+  }
+  for (auto i = x.begin(); x.is_object() && i != x.end(); ++i) {
+    auto name = fmt::format("{}.{}", field, i.key());
+    if (i.key().empty() || std::string_view{":@$"}.find(i.key()[0]) != std::string_view::npos)
+      return invalid(name, "must be named, and without the prefix");
+    auto content = value_from_json(*i, name);
+    if (!content)
+      return std::move(content.error());
+    result.named.push_back({i.key(), std::move(*content)});
+  }
+  return result;
+}
+
+caf::expected<value> parse_cli_value(std::string_view text) {
+  if (text == "null")
+    return value{};
+  if (text.starts_with("text:"))
+    return value{text.substr(5)};
+  if (text.starts_with("blob:")) {
+    auto bytes = from_base64(text.substr(5));
+    if (!bytes)
+      return invalid("-p blob:", "is not followed by Base64 (with padding)");
+    return value{blob{std::move(*bytes)}};
+  }
+  switch (classify(text)) {
+  case numeral::integer: return parse_number<int64_t>(text);
+  case numeral::real: return parse_number<double>(text);
+  case numeral::none: break;
+  }
+  return value{text};
+}
+
+} // namespace sluice

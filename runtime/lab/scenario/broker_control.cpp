@@ -1,0 +1,67 @@
+#include "runtime/lab/scenario/broker_control.hpp"
+
+#include "messages/error.hpp"
+#include "runtime/lab/scenario/mishaps.hpp"
+
+#include <array>
+#include <chrono>
+#include <fcntl.h>
+#include <unistd.h>
+#include <utility>
+
+namespace sluice::scenario {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::seconds successor_limit{10};
+
+} // namespace
+
+broker_control::broker_control() = default;
+
+broker_control::~broker_control() { end(); }
+
+caf::expected<void> broker_control::begin(const std::filesystem::path& director, broker& leader) {
+  auto link = meeting_point::connect(director);
+  if (!link)
+    return std::move(link.error());
+  std::array<int, 2> ends{-1, -1};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0)
+    return make_error(errc::io_error, "no pipe for a thread");
+  stopped_ = descriptor{ends[0]};
+  stop_ = descriptor{ends[1]};
+  director_ = std::move(*link);
+  leader_ = &leader;
+  thread_ = std::thread{[this] { run(); }};
+  return {};
+}
+
+void broker_control::end() {
+  if (!thread_.joinable())
+    return;
+  stop_.reset();
+  thread_.join();
+}
+
+void broker_control::run() {
+  while (auto command = director_.receive(no_limit, stopped_.get()))
+    if (!director_.send(answer_document(obey(*command))))
+      return;
+}
+
+caf::expected<json> broker_control::obey(const json& command) {
+  if (command.value("do", "") != "kill")
+    return break_disk(disk_, command);
+  auto replaced = kill_actor(leader_->actors(), command);
+  if (!replaced)
+    return std::move(replaced.error());
+  for (auto limit = std::chrono::steady_clock::now() + successor_limit; !(*replaced)();
+       std::this_thread::sleep_for(std::chrono::milliseconds{1}))
+    if (std::chrono::steady_clock::now() >= limit)
+      return make_error(errc::internal, "nobody has taken the place of the actor that was killed");
+  return json::object();
+}
+
+} // namespace sluice::scenario

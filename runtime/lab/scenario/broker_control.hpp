@@ -1,0 +1,39 @@
+#pragma once
+
+#include "runtime/broker/broker.hpp"
+#include "runtime/lab/faults/fault_vfs.hpp"
+#include "runtime/lab/scenario/line_link.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+namespace sluice::scenario {
+
+/// What makes the broker of a scenario fail: it does in this process what it is told over a socket, as `line_link::ask`
+/// has it. `{"do":"kill","what","db"?}`, `{"do":"disk.fault", ...}`, `{"do":"disk.room","bytes"}`,
+/// `{"do":"disk.heal"}`, with the fields of those steps.
+class broker_control {
+public:
+  /// Puts a disk that can fail in front of the real one; before the first database is opened.
+  broker_control();
+  ~broker_control();
+
+  /// Begins to listen to the socket at `director`. `leader` must not be shut down before `end`.
+  caf::expected<void> begin(const std::filesystem::path& director, broker& leader);
+
+  void end();
+
+private:
+  void run();
+  caf::expected<nlohmann::json> obey(const nlohmann::json& command);
+
+  sqlite::fault_vfs disk_;
+  broker* leader_ = nullptr;
+  line_link director_;
+  descriptor stop_;
+  descriptor stopped_;
+  std::thread thread_;
+};
+
+} // namespace sluice::scenario

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "runtime/lab/scenario/source.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::scenario {
+
+enum class field_type : uint8_t {
+  text,
+  whole,
+  boolean,
+  /// One of the words of `field::choices`.
+  choice,
+  texts,
+  /// A list of values (by position), or a map (by name).
+  parameters,
+  /// A map of columns and values.
+  columns,
+  /// A list of maps with `sql` and `params`.
+  statements,
+  one_step,
+  step_list,
+};
+
+/// Whether a map with this one member is a value that YAML cannot say: `$blob`, `$text`, `$integer` or `$real`.
+bool is_value_tag(std::string_view name) noexcept;
+
+/// A member that a step of some kind may have. The parser, the schema for editors and the documentation follow from it.
+struct field {
+  std::string_view name;
+  field_type type = field_type::text;
+  std::string_view about;
+  bool required = false;
+  /// Of a whole number, inclusive.
+  int64_t min = 0;
+  int64_t max = INT64_MAX;
+  std::vector<std::string_view> choices = {};
+};
+
+/// For people: "a whole number from 1 to 10".
+std::string requirement_of(const field& x);
+
+/// Throws `mistake` when `x` is not what `what` takes. References (`$(...)`) are left to be looked at when they have
+/// become values, and steps to who reads those.
+void check_field(const node& x, const field& what);
+
+/// The names, for advice.
+std::vector<std::string_view> names_of(std::span<const field> fields);
+
+/// Throws `mistake` naming the nearest of `known` unless each member of `x` is one of them. @param whose for people:
+/// "write"
+void check_members(const node& x, std::span<const std::string_view> known, std::string_view whose);
+
+/// The member, which must be there and be of this kind.
+const node& require(const node& x, std::string_view name, node_kind kind, std::string_view whose);
+
+} // namespace sluice::scenario

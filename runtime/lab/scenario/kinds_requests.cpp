@@ -1,0 +1,193 @@
+#include "runtime/lab/scenario/kinds.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::scenario {
+
+namespace {
+
+using nlohmann::json;
+using enum field_type;
+
+const field table_field{"table", text, "The table", true};
+const field key_field{"key", columns, "The columns of the primary key, or of a unique index", true};
+
+// The method has the name of the step.
+void call_method(play& in, const step& what, json fields, on_answer done) {
+  in.on().call(what.agent, what.kind->name, std::move(fields), std::move(done));
+}
+
+void call_write(play& in, const step& what, json fields, on_answer done) {
+  if (auto sql = fields.find("sql"); sql != fields.end()) {
+    json statement{{"sql", *sql}};
+    if (auto params = fields.find("params"); params != fields.end())
+      statement["params"] = *params;
+    fields.erase("sql");
+    fields.erase("params");
+    fields["statements"] = json::array({std::move(statement)});
+  }
+  in.on().call(what.agent, "write", std::move(fields), std::move(done));
+}
+
+void check_write(const node& fields) {
+  const auto* list = fields.find("statements");
+  const auto* sql = fields.find("sql");
+  if (!list && !sql)
+    throw mistake{fields.at, "write needs sql: a text, or statements: a list of statements"};
+  if (list && sql)
+    throw mistake{sql->at, "write has either sql or statements, not both"};
+  if (const auto* params = fields.find("params"); params && !sql)
+    throw mistake{params->at, "params belong to sql; of statements, each has its own"};
+}
+
+step_kind request(std::string_view name, std::string_view about, std::vector<field> fields,
+                  std::vector<std::string_view> answers, bool signs = false) {
+  step_kind x;
+  x.name = name;
+  x.about = about;
+  x.fields = std::move(fields);
+  x.answers = std::move(answers);
+  x.by_agent = true;
+  x.signs = signs;
+  x.run = call_method;
+  return x;
+}
+
+step_kind make_write() {
+  auto x = request("write", "One statement, or several that are applied as a whole",
+                   {db_field,
+                    {"sql", text, "The statement, if it is one"},
+                    {"params", parameters, "Its parameters, by position or by name"},
+                    {"statements", statements, "Several statements: each has sql and params"},
+                    {"idempotency_key", text, "The same key and statements are applied once"},
+                    {"deadline_ms", whole, "When to give it up", false, 1, day_ms},
+                    {"foreign_keys", choice, "off: checked before the commit only", false, 0, 0, {"on", "off"}},
+                    {"request_id", text, "Its name in the audit"},
+                    {"correlation_id", text, "What it belongs to"}},
+                   {"outcome", "replayed", "commit_seq", "request_id", "results"}, true);
+  x.check = check_write;
+  x.run = call_write;
+  return x;
+}
+
+step_kind make_read() {
+  return request("read", "One statement that changes nothing",
+                 {db_field,
+                  {"sql", text, "The statement", true},
+                  {"params", parameters, "Its parameters, by position or by name"},
+                  {"freshness", choice, "Whether the cache may answer", false, 0, 0, {"cached", "fresh"}},
+                  {"min_seq", whole, "The commit that must be included"},
+                  {"max_rows", whole, "Rows after which the answer is cut", false, 1, 100'000'000},
+                  {"max_bytes", whole, "Bytes after which the answer is cut", false, 1'024, int64_t{2} << 30},
+                  {"timeout_ms", whole, "When to give it up", false, 1, day_ms},
+                  {"request_id", text, "Its name in the audit, and for cancel"},
+                  {"correlation_id", text, "What it belongs to"}},
+                 {"columns", "rows", "truncated", "source", "as_of_seq"}, true);
+}
+
+std::vector<step_kind> make_buffer() {
+  return {request("buffer.put", "Puts a row into the write-behind buffer",
+                  {db_field,
+                   table_field,
+                   {"operation", choice, "What to do with the row", true, 0, 0, {"upsert", "update", "delete"}},
+                   key_field,
+                   {"values", columns, "The other columns"},
+                   {"wait_ms", whole, "How long to wait for room", false, 0, day_ms}},
+                  {"pending", "journaled"}, true),
+          request("buffer.get", "The row as it will be when the buffer is flushed", {db_field, table_field, key_field},
+                  {"found", "pending", "row"}, true),
+          request("flush", "Has the buffer written now",
+                  {{"db", text, "This database only"}, {"table", text, "This table only"}},
+                  {"flushed", "set_aside", "kept", "reason"}, true),
+          request("buffer.rejected", "The rows that the database refused",
+                  {{"limit", whole, "At most so many", false, 1}}, {"rows"}),
+          request("buffer.requeue", "Puts refused rows into the buffer again", {}, {"requeued"}),
+          request("buffer.discard", "Forgets refused rows", {}, {"discarded"})};
+}
+
+std::vector<step_kind> make_log() {
+  const std::vector<std::string_view> levels{"trace", "debug", "info", "warning", "error", "critical"};
+  return {request("log", "Adds an entry to the log database",
+                  {{"level", choice, "How much it matters", true, 0, 0, levels},
+                   {"message", text, "What happened", true},
+                   {"source", text, "Where"}},
+                  {"logged"}, true),
+          request("logs.recent", "The latest entries of the log database, oldest first",
+                  {{"level", choice, "This one and those that matter more", false, 0, 0, levels},
+                   {"source", text, "From there only"},
+                   {"agent", text, "By this agent only"},
+                   {"contains", text, "With this in the message"},
+                   {"limit", whole, "At most so many", false, 1, 10'000}},
+                  {"entries"})};
+}
+
+std::vector<step_kind> make_looks() {
+  return {request("audit.list", "What the audit has recorded, in its order",
+                  {{"agent", text, "Of this agent only"},
+                   {"db", text, "Of this database only"},
+                   {"status", text, "With this end only: committed, replayed, ok, or the code of an error"},
+                   {"after_seq", whole, "After this record"},
+                   {"limit", whole, "At most so many", false, 1, 10'000},
+                   {"newest", boolean, "The last ones instead of the first"}},
+                  {"store_root", "records"}),
+          request("audit.verify", "Checks the chain of the audit", {},
+                  {"intact", "records", "broken", "head", "first_broken", "reason"}),
+          request("status", "How the broker stands: its counters", {},
+                  {"store_root", "leader", "uptime_ms", "restarts", "totals", "retry", "host_retry", "audit", "buffer",
+                   "log", "slow", "slow_warnings", "cache", "databases", "front_door"}),
+          request("cancel", "Gives a read up", {{"request_id", text, "The read's", true}}, {"cancelled"}),
+          request("retry.reset", "Begins the counting of lock errors and retries anew", {}, {"reset"}),
+          request("ping", "Asks whether anybody is there", {}, {"pong", "pid", "protocol"})};
+}
+
+void start_listening(play& in, const step& what, json fields, on_answer done) {
+  auto name = what.label;
+  in.told()[name] = json::array();
+  in.on().subscribe(what.agent, std::move(fields), std::move(done),
+                    [&in, name](const json& x) { in.told()[name].push_back(x); });
+}
+
+step_kind make_subscribe() {
+  auto x = request("subscribe", "From now on the agent is told of commits; give it a name with as",
+                   {db_field,
+                    {"tables", texts, "Commits that touch one of these only"},
+                    {"from_seq", whole, "Those after this commit, too"}},
+                   {"subscription", "db", "as_of_seq"});
+  x.needs_stage = true;
+  x.run = start_listening;
+  return x;
+}
+
+void show_invalidations(play& in, const step&, json fields, on_answer done) {
+  auto told = in.told().find(fields.at("of").get<std::string>());
+  json list = told == in.told().end() ? json::array() : told->second;
+  auto lost = std::any_of(list.begin(), list.end(), [](const json& x) { return x.contains("reason"); });
+  std::erase_if(list.get_ref<json::array_t&>(), [](const json& x) { return x.contains("reason"); });
+  done(json{{"invalidations", std::move(list)}, {"lost", lost}});
+}
+
+step_kind make_invalidations() {
+  step_kind x;
+  x.name = "invalidations";
+  x.about = "What a subscription has been told so far; use it in wait";
+  x.fields = {{"of", text, "The name that the answer to subscribe is kept as", true}};
+  x.short_for = "of";
+  x.answers = {"invalidations", "lost"};
+  x.run = show_invalidations;
+  return x;
+}
+
+} // namespace
+
+std::vector<step_kind> request_kinds() {
+  std::vector<step_kind> result{make_write(), make_read()};
+  for (auto make : {make_buffer, make_log, make_looks})
+    for (auto& x : make())
+      result.push_back(std::move(x));
+  result.push_back(make_subscribe());
+  result.push_back(make_invalidations());
+  return result;
+}
+
+} // namespace sluice::scenario

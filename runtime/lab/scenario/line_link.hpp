@@ -1,0 +1,100 @@
+#pragma once
+
+#include "runtime/client/line_buffer.hpp"
+#include "runtime/os/descriptor.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+namespace sluice::scenario {
+
+/// For those who wait until the other side ends.
+inline constexpr std::chrono::hours no_limit{24};
+
+/// JSON documents, one per line, to and from a process that helps with a scenario. One thread at a time.
+class line_link {
+public:
+  line_link() = default;
+  line_link(descriptor in, descriptor out) : in_(std::move(in)), out_(std::move(out)) {}
+
+  explicit operator bool() const noexcept { return static_cast<bool>(in_); }
+
+  /// False when nobody takes it.
+  bool send(const nlohmann::json& x);
+
+  /// The next document; nothing at the end, at what is no JSON, or when `limit` has passed or `stop` can be read from
+  /// before. @param stop a descriptor, or -1
+  std::optional<nlohmann::json> receive(std::chrono::milliseconds limit, int stop = -1);
+
+  /// Sends a command, and gives the answer: `{"result": ...}` or `{"error": {"code", "message"}}`. `unavailable` when
+  /// the other side has gone, `internal` when it says nothing.
+  caf::expected<nlohmann::json> ask(const nlohmann::json& command, std::chrono::milliseconds limit);
+
+  /// Whether the other side ends within the time. What it says before is thrown away.
+  bool ends_within(std::chrono::milliseconds limit);
+
+  void close() {
+    in_.reset();
+    out_.reset();
+  }
+
+private:
+  descriptor in_;
+  // Negative if it is the same.
+  descriptor out_;
+  std::shared_ptr<line_buffer> unread_ = std::make_shared<line_buffer>();
+};
+
+/// The answer to a command as it goes over a `line_link`.
+nlohmann::json answer_document(const caf::expected<nlohmann::json>& x);
+
+/// A process with a `line_link` to its stdin and from its stdout. Killed and waited for at the end.
+class helper_process {
+public:
+  helper_process() = default;
+  helper_process(helper_process&& other) noexcept : link(std::move(other.link)), pid_(std::exchange(other.pid_, -1)) {}
+  helper_process& operator=(helper_process&& other) noexcept {
+    end();
+    link = std::move(other.link);
+    pid_ = std::exchange(other.pid_, -1);
+    return *this;
+  }
+  ~helper_process() { end(); }
+
+  /// `errc::unavailable` when it cannot be started.
+  static caf::expected<helper_process> start(const std::vector<std::string>& command);
+
+  void end();
+
+  line_link link;
+
+private:
+  pid_t pid_ = -1;
+};
+
+/// A socket in the file system that helpers connect to.
+class meeting_point {
+public:
+  /// `errc::io_error`, or `invalid_request` when the path is too long for a socket.
+  static caf::expected<meeting_point> open(const std::filesystem::path& path);
+
+  /// The next that has connected; empty when there is none now. @param pid set to the other process
+  line_link accept(pid_t& pid);
+
+  /// The other side of it.
+  static caf::expected<line_link> connect(const std::filesystem::path& path);
+
+private:
+  descriptor socket_;
+};
+
+} // namespace sluice::scenario

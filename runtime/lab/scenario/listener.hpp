@@ -1,0 +1,41 @@
+#pragma once
+
+#include "runtime/lab/scenario/line_link.hpp"
+#include "runtime/os/descriptor.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+namespace sluice::scenario {
+
+/// A connection to the socket of the broker that serves the store. `errc::unavailable` when nobody answers; does not
+/// block.
+caf::expected<descriptor> connect_to_broker(const std::filesystem::path& store);
+
+/// One subscription, on a connection of its own: clients of the library have none. Ends with its destruction.
+class listener {
+public:
+  using tell = std::function<void(nlohmann::json)>;
+
+  /// `told` is called by a thread of the listener, in the order of what comes.
+  listener(std::filesystem::path root, tell told) : root_(std::move(root)), told_(std::move(told)) {}
+  listener(const listener&) = delete;
+  listener& operator=(const listener&) = delete;
+  ~listener();
+
+  /// Calls `subscribe`; once. Blocks.
+  caf::expected<nlohmann::json> begin(const nlohmann::json& params);
+
+private:
+  void listen();
+
+  std::filesystem::path root_;
+  tell told_;
+  line_link link_;
+  descriptor stop_;
+  descriptor stopped_;
+  std::thread thread_;
+};
+
+} // namespace sluice::scenario

@@ -1,0 +1,238 @@
+#include "runtime/lab/scenario/parse_step.hpp"
+
+#include "messages/error.hpp"
+#include "runtime/lab/scenario/scenario.hpp"
+#include "runtime/lab/scenario/words.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace sluice::scenario {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> common_members{"agent", "expect", "as"};
+// Of every answer, and of one that is a failure.
+constexpr std::array<std::string_view, 7> any_answer{"error",    "outcome",   "message", "retry_after_ms",
+                                                     "attempts", "waited_ms", "took_ms"};
+
+bool is_name(std::string_view x) {
+  auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  };
+  return !x.empty() && x.size() <= 64 && std::all_of(x.begin(), x.end(), good);
+}
+
+std::vector<std::string_view> kind_names() {
+  std::vector<std::string_view> result;
+  for (const auto& x : step_kinds())
+    result.push_back(x.name);
+  return result;
+}
+
+bool has_field(const step_kind& kind, std::string_view name) {
+  return std::any_of(kind.fields.begin(), kind.fields.end(), [&](const field& x) { return x.name == name; });
+}
+
+// What an unknown member of a step may have been meant as.
+std::string advice_for(std::string_view name, const node& in) {
+  for (const auto& member : in.members)
+    if (const auto* kind = find_kind(member.name); kind && has_field(*kind, name))
+      return fmt::format("; if it is a member of {}, indent it below", kind->name);
+  auto names = kind_names();
+  names.insert(names.end(), common_members.begin(), common_members.end());
+  return advice(name, names);
+}
+
+bool holds_steps(const field& x) { return x.type == field_type::one_step || x.type == field_type::step_list; }
+
+// An `error` or an `outcome` that no answer has could never come.
+void check_words(const node& x, std::string_view whose, std::span<const std::string_view> known) {
+  if (const auto* some = x.find("$one_of"))
+    for (const auto& one : some->items)
+      check_words(one, whose, known);
+  if (!x.is(node_kind::text) || has_reference(x))
+    return;
+  if (std::find(known.begin(), known.end(), x.text) == known.end())
+    throw mistake{x.at, fmt::format("there is no {} {}{}", whose, x.text, advice(x.text, known))};
+}
+
+std::vector<std::string_view> error_words() {
+  std::vector<std::string_view> result;
+  for (const auto& x : detail::errc_words)
+    result.push_back(x.word);
+  return result;
+}
+
+std::vector<std::string_view> outcome_words() {
+  return {to_string(outcome::committed), to_string(outcome::not_committed), to_string(outcome::unknown)};
+}
+
+} // namespace
+
+std::string title_of(const step& x) {
+  return x.kind->by_agent ? fmt::format("{} by {}", x.kind->name, x.agent) : std::string{x.kind->name};
+}
+
+std::vector<step> step_parser::parse_list(const node& x) {
+  std::vector<step> result;
+  for (const auto& item : x.items)
+    result.push_back(parse(item));
+  return result;
+}
+
+const node::member& step_parser::find_action(const node& x) const {
+  const node::member* found = nullptr;
+  for (const auto& member : x.members) {
+    if (std::find(common_members.begin(), common_members.end(), member.name) != common_members.end())
+      continue;
+    if (!find_kind(member.name))
+      throw mistake{member.at, fmt::format("there is no step {}{}", member.name, advice_for(member.name, x))};
+    if (found)
+      throw mistake{member.at, fmt::format("a step does one thing, and this one both {} and {}; make it two steps",
+                                           found->name, member.name)};
+    found = &member;
+  }
+  if (!found)
+    throw mistake{x.at, fmt::format("this step does nothing{}", advice("", kind_names()))};
+  return *found;
+}
+
+step step_parser::parse(const node& x) {
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("a step must be a map, as in {{write: {{db: app.db, sql: ...}}}}, and is {}",
+                                    to_string(x.kind))};
+  const auto& action = find_action(x);
+  step result;
+  result.kind = find_kind(action.name);
+  result.at = action.at;
+  parse_common(x, result);
+  parse_fields(action.content, result);
+  if (const auto* expect = x.find("expect"))
+    parse_expectation(*expect, result);
+  if (x.find("as"))
+    labels_.insert(result.label);
+  return result;
+}
+
+void step_parser::parse_common(const node& x, step& to) {
+  to.agent = nobody_in_particular;
+  if (const auto* agent = x.find("agent")) {
+    require(x, "agent", node_kind::text, "a step");
+    if (!to.kind->by_agent)
+      throw mistake{agent->at, fmt::format("{} is nobody's request; leave agent out", to.kind->name)};
+    if (!agents_.empty() && !agents_.contains(agent->text)) {
+      std::vector<std::string_view> names{agents_.begin(), agents_.end()};
+      throw mistake{agent->at, fmt::format("no agent {} is declared{}", agent->text, advice(agent->text, names))};
+    }
+    to.agent = agent->text;
+  }
+  if (x.find("as")) {
+    const auto& label = require(x, "as", node_kind::text, "a step");
+    if (to.kind->run_steps)
+      throw mistake{label.at, fmt::format("{} has no answer that could be kept", to.kind->name)};
+    add_label(label.text, label.at);
+    to.label = label.text;
+  }
+}
+
+void step_parser::parse_fields(const node& x, step& to) {
+  const auto& kind = *to.kind;
+  to.fields.kind = node_kind::map;
+  to.fields.at = x.is(node_kind::null) ? to.at : x.at;
+  if (x.is(node_kind::map) && (kind.short_for.empty() || !x.members.empty()))
+    to.fields.members = x.members;
+  else if (!kind.short_for.empty() && !x.is(node_kind::null))
+    to.fields.members.push_back({std::string{kind.short_for}, x.at, x});
+  else if (!x.is(node_kind::null) && !x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("{} must be a map of its fields ({}), and is {}", kind.name,
+                                    enumerate(names_of(kind.fields)), to_string(x.kind))};
+  check_members(to.fields, names_of(kind.fields), kind.name);
+  for (const auto& known : kind.fields) {
+    const auto* given = to.fields.find(known.name);
+    if (!given && known.required)
+      throw mistake{to.fields.at, fmt::format("{} needs {}: {}", kind.name, known.name, requirement_of(known))};
+    if (given)
+      check_field(*given, known);
+  }
+  if (kind.check)
+    kind.check(to.fields);
+  // The count of a repeat is known to the steps in it, and to them alone.
+  std::string count;
+  if (const auto* as = to.fields.find("as"); as && kind.run_steps) {
+    add_label(as->text, as->at);
+    labels_.insert(count = as->text);
+  }
+  for (const auto& known : kind.fields)
+    if (const auto* given = to.fields.find(known.name); given && holds_steps(known)) {
+      if (known.type == field_type::step_list)
+        to.steps = parse_list(*given);
+      else
+        to.steps.push_back(parse(*given));
+      std::erase_if(to.fields.members, [&](const node::member& m) { return m.name == known.name; });
+    }
+  check_references(to.fields);
+  labels_.erase(count);
+}
+
+void step_parser::parse_expectation(const node& x, step& to) const {
+  const auto& kind = *to.kind;
+  if (kind.run_steps)
+    throw mistake{x.at, fmt::format("nothing can be expected of {} itself, only of the steps in it", kind.name)};
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("expect must be a map, as in {{error: busy}}, and is {}", to_string(x.kind))};
+  auto known = kind.answers;
+  for (auto name : any_answer)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      known.push_back(name);
+  check_members(x, known, fmt::format("the answer to {}", kind.name));
+  check_expectation(x);
+  check_references(x);
+  if (const auto* code = x.find("error"))
+    check_words(*code, "error", error_words());
+  if (const auto* outcome = x.find("outcome"))
+    check_words(*outcome, "outcome", outcome_words());
+  to.expect = x;
+}
+
+void step_parser::add_label(const std::string& label, place at) {
+  if (!is_name(label))
+    throw mistake{at, fmt::format("a name has 1 to 64 letters, digits, - and _; \"{}\" has not", label.substr(0, 80))};
+  if (labels_.contains(label))
+    throw mistake{at, fmt::format("{} is the name of another answer already", label)};
+}
+
+void step_parser::check_references(const node& x) const {
+  for_each_reference(x, [this](std::string_view path, place at) {
+    auto label = std::string{path.substr(0, path.find('.'))};
+    if (labels_.contains(label))
+      return;
+    std::vector<std::string_view> names{labels_.begin(), labels_.end()};
+    throw mistake{at, fmt::format("no step before this one keeps its answer as {}{}", label, advice(label, names))};
+  });
+}
+
+uint64_t step_parser::width_of(const std::vector<step>& steps) {
+  uint64_t widest = 0;
+  for (const auto& x : steps) {
+    uint64_t width = 1;
+    if (x.kind->name == "parallel") {
+      width = 0;
+      for (const auto& branch : x.steps)
+        width += width_of({branch});
+    } else if (!x.steps.empty()) {
+      width = width_of(x.steps);
+      const auto* times = x.fields.find("times");
+      const auto* at_once = x.fields.find("at_once");
+      if (times && at_once && at_once->boolean)
+        width *= static_cast<uint64_t>(std::max<int64_t>(1, times->integer));
+    }
+    widest = std::max(widest, std::min<uint64_t>(width, 1'000'000));
+  }
+  return widest;
+}
+
+} // namespace sluice::scenario

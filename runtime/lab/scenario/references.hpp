@@ -1,0 +1,29 @@
+#pragma once
+
+#include "runtime/lab/scenario/source.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// `$(NAME.member.0)` in a text stands for a part of the answer that was kept as NAME, or for the count of a repeat.
+namespace sluice::scenario {
+
+/// The value of what stands between the brackets; nothing when it is not known.
+using look_up = std::function<std::optional<nlohmann::json>(std::string_view path)>;
+
+/// Whether there is a reference in it.
+bool has_reference(const node& x);
+
+/// Calls `visit` with the path of each reference, and where the text stands that it is in.
+void for_each_reference(const node& x, const std::function<void(std::string_view path, place at)>& visit);
+
+/// The value of `x` with its references replaced: a text that is one reference by the value, others by its text. Throws
+/// `mistake` when one is not known.
+nlohmann::json resolve(const node& x, const look_up& known);
+
+/// The part of `whole` that `path` (`member.0.member`) names; nothing when there is none.
+std::optional<nlohmann::json> part_of(const nlohmann::json& whole, std::string_view path);
+
+} // namespace sluice::scenario

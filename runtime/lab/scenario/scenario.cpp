@@ -1,0 +1,217 @@
+#include "runtime/lab/scenario/scenario.hpp"
+
+#include "runtime/json/json_text.hpp"
+#include "runtime/lab/scenario/parse_step.hpp"
+#include "runtime/lab/scenario/words.hpp"
+#include "runtime/store/config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <span>
+
+namespace sluice::scenario {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> members{"name", "about", "databases", "settings", "agents", "steps"};
+constexpr uint64_t max_width = 512;
+
+std::vector<setup_statement> read_statements(const node& x, const std::string& db) {
+  if (x.is(node_kind::null))
+    return {};
+  if (x.is(node_kind::text))
+    return {{x.text, x.at}};
+  if (!x.is(node_kind::list))
+    throw mistake{x.at, fmt::format("{} must be a list of SQL statements, and is {}", db, to_string(x.kind))};
+  std::vector<setup_statement> result;
+  for (const auto& item : x.items) {
+    if (!item.is(node_kind::text))
+      throw mistake{item.at, fmt::format("a statement for {} must be a text, and is {}", db, to_string(item.kind))};
+    result.push_back({item.text, item.at});
+  }
+  return result;
+}
+
+void check_database_name(const std::string& name, place at) {
+  std::filesystem::path path{name};
+  auto leads_out = std::find(path.begin(), path.end(), "..") != path.end() || path.is_absolute();
+  auto is_ours = std::find(path.begin(), path.end(), ".sluice") != path.end();
+  if (name.empty() || leads_out || is_ours || !path.has_filename())
+    throw mistake{at, fmt::format("\"{}\" is no name of a database; it must be a file in the store's folder", name)};
+}
+
+void read_databases(const node& x, scenery& to) {
+  if (!x.is(node_kind::map))
+    throw mistake{x.at,
+                  fmt::format("databases must be a map of files and SQL, as in {{app.db: [\"CREATE TABLE ...\"]}}, "
+                              "and is {}",
+                              to_string(x.kind))};
+  for (const auto& member : x.members) {
+    check_database_name(member.name, member.at);
+    to.databases.emplace_back(member.name, read_statements(member.content, member.name));
+  }
+}
+
+// A value as sluice.toml has it.
+std::string toml_value(const node& x, std::string_view key) {
+  switch (x.kind) {
+  case node_kind::boolean:
+  case node_kind::integer:
+  case node_kind::real:
+  case node_kind::text: return dump(to_json(x));
+  default: throw mistake{x.at, fmt::format("{} must be a word or a number, and is {}", key, to_string(x.kind))};
+  }
+}
+
+// What sluice.toml is to be, and where in the scenario each of its lines comes from.
+struct settings_text {
+  std::string toml;
+  std::vector<place> lines;
+
+  void add(std::string_view line, place at) {
+    toml += fmt::format("{}\n", line);
+    lines.push_back(at);
+  }
+
+  void add(const node::member& x) { add(fmt::format("{} = {}", x.name, toml_value(x.content, x.name)), x.content.at); }
+};
+
+// Keys of sluice.toml that stand for a table each time they are written.
+constexpr std::array<std::string_view, 2> lists_of_tables{"buffer_table", "database"};
+
+void read_tables(const node& x, std::string_view name, std::span<const std::string_view> keys, settings_text& to) {
+  if (!x.is(node_kind::list))
+    throw mistake{x.at, fmt::format("{} must be a list of maps, and is {}", name, to_string(x.kind))};
+  for (const auto& item : x.items) {
+    if (!item.is(node_kind::map))
+      throw mistake{item.at, fmt::format("each {} must be a map, and is {}", name, to_string(item.kind))};
+    check_members(item, keys, name);
+    to.add(fmt::format("[[{}]]", name), item.at);
+    for (const auto& member : item.members)
+      to.add(member);
+  }
+}
+
+void read_settings(const node& x, scenery& to) {
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("settings must be a map of keys of sluice.toml, and is {}", to_string(x.kind))};
+  auto known = describe_settings();
+  std::vector<std::string_view> names{lists_of_tables.begin(), lists_of_tables.end()};
+  std::vector<std::string_view> of_database{"db"};
+  for (const auto& setting : known) {
+    names.push_back(setting.key);
+    if (setting.per_database)
+      of_database.push_back(setting.key);
+  }
+  check_members(x, names, "settings");
+  to.settings_at = x.at;
+  settings_text text;
+  // Busy machines are slow, and what a broker does when it has nothing to do could meet a fault that is meant for a
+  // step.
+  for (auto calm : {"lock_wait_ms", "idle_after_ms"})
+    if (!x.find(calm))
+      text.add(fmt::format("{} = 60000", calm), x.at);
+  for (const auto& member : x.members)
+    if (std::find(lists_of_tables.begin(), lists_of_tables.end(), member.name) == lists_of_tables.end())
+      text.add(member);
+  // In TOML, keys after a table belong to it.
+  if (const auto* tables = x.find("buffer_table"))
+    read_tables(*tables, "buffer_table", std::array<std::string_view, 4>{"db", "table", "interval_ms", "priority"},
+                text);
+  if (const auto* tables = x.find("database"))
+    read_tables(*tables, "database", of_database, text);
+  if (auto wrong = check_config(text.toml))
+    throw mistake{wrong->line > 0 && wrong->line <= text.lines.size() ? text.lines[wrong->line - 1] : x.at, wrong->why};
+  to.settings = std::move(text.toml);
+}
+
+void add_agent(const std::string& name, bool add_keys, place at, scenery& to) {
+  auto same = [&](const cast_member& known) { return known.name == name; };
+  if (std::any_of(to.agents.begin(), to.agents.end(), same))
+    throw mistake{at, fmt::format("the agent {} is declared twice", name)};
+  if (name.empty() || name.size() > 256)
+    throw mistake{at, "the name of an agent has 1 to 256 bytes"};
+  to.agents.push_back({name, add_keys});
+}
+
+void read_agents(const node& x, scenery& to) {
+  if (x.is(node_kind::list)) {
+    for (const auto& item : x.items) {
+      if (!item.is(node_kind::text))
+        throw mistake{item.at, fmt::format("the name of an agent must be a text, and is {}", to_string(item.kind))};
+      add_agent(item.text, true, item.at, to);
+    }
+    return;
+  }
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("agents must be a list of names, or a map, and is {}", to_string(x.kind))};
+  for (const auto& member : x.members) {
+    auto whose = "the agent " + member.name;
+    check_members(member.content, std::array<std::string_view, 1>{"add_keys"}, whose);
+    auto adds =
+      !member.content.find("add_keys") || require(member.content, "add_keys", node_kind::boolean, whose).boolean;
+    add_agent(member.name, adds, member.at, to);
+  }
+}
+
+story read(const node& x) {
+  if (!x.is(node_kind::map))
+    throw mistake{x.at, fmt::format("a scenario must be a map with name and steps, and is {}", to_string(x.kind))};
+  check_members(x, members, "a scenario");
+  story result;
+  result.name = require(x, "name", node_kind::text, "a scenario").text;
+  if (result.name.empty() || result.name.find('\n') != std::string::npos)
+    throw mistake{x.find("name")->at, "the name of a scenario must be one line"};
+  if (x.find("about"))
+    result.about = require(x, "about", node_kind::text, "a scenario").text;
+  if (const auto* databases = x.find("databases"))
+    read_databases(*databases, result.stage);
+  const auto* settings = x.find("settings");
+  read_settings(settings ? *settings : node{node_kind::map, {}, false, 0, 0, {}, {}, {}}, result.stage);
+  if (const auto* agents = x.find("agents"))
+    read_agents(*agents, result.stage);
+  const auto& steps = require(x, "steps", node_kind::list, "a scenario");
+  if (steps.items.empty())
+    throw mistake{steps.at, "a scenario without steps shows nothing"};
+  std::set<std::string> agents;
+  for (const auto& agent : result.stage.agents)
+    agents.insert(agent.name);
+  result.steps = step_parser{std::move(agents)}.parse_list(steps);
+  if (auto width = step_parser::width_of(result.steps); width > max_width)
+    throw mistake{steps.at, fmt::format("{} requests would be under way at once; at most {} may be", width, max_width)};
+  return result;
+}
+
+} // namespace
+
+std::variant<story, wrong_file> parse_scenario(const std::string& text) {
+  try {
+    return read(read_yaml(text));
+  } catch (const mistake& x) {
+    return wrong_file{x.where(), x.what()};
+  }
+}
+
+std::variant<story, wrong_file> read_scenario(const std::filesystem::path& file) {
+  std::error_code failed;
+  auto kind = std::filesystem::status(file, failed).type();
+  if (kind == std::filesystem::file_type::not_found)
+    return wrong_file{{}, "there is no such file"};
+  if (kind == std::filesystem::file_type::directory)
+    return wrong_file{{}, "this is a folder; name the files in it"};
+  std::ifstream in{file, std::ios::binary};
+  // One byte more than is allowed is enough to know, however long the file is.
+  constexpr size_t enough = (size_t{1} << 20) + 1;
+  std::string text(enough, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(enough));
+  text.resize(static_cast<size_t>(std::max<std::streamsize>(0, in.gcount())));
+  if (in.bad() || (!in.is_open()))
+    return wrong_file{{}, "the file cannot be read"};
+  return parse_scenario(text);
+}
+
+} // namespace sluice::scenario

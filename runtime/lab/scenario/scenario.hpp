@@ -1,0 +1,37 @@
+#pragma once
+
+#include "runtime/lab/scenario/stage.hpp"
+#include "runtime/lab/scenario/step.hpp"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace sluice::scenario {
+
+/// A story of agents, faults and expectations, read from a file (docs/scenarios.md). Plain data.
+struct story {
+  std::string name;
+  std::string about;
+  scenery stage;
+  std::vector<step> steps;
+};
+
+/// Why a file is no scenario.
+struct wrong_file {
+  place at;
+  std::string text;
+};
+
+/// Who acts in steps that name no agent.
+inline constexpr std::string_view nobody_in_particular = "someone";
+
+/// Reads a scenario, all of it: nothing of it fails later for its form. Never throws.
+std::variant<story, wrong_file> parse_scenario(const std::string& text);
+
+/// The same of a file. What cannot be read is a wrong file without a place.
+std::variant<story, wrong_file> read_scenario(const std::filesystem::path& file);
+
+} // namespace sluice::scenario

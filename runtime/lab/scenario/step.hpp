@@ -1,0 +1,80 @@
+#pragma once
+
+#include "runtime/lab/scenario/expectation.hpp"
+#include "runtime/lab/scenario/fields.hpp"
+#include "runtime/lab/scenario/source.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::scenario {
+
+class play;
+struct step;
+
+/// The counts of the repeats that a step is in, by name.
+using counts = std::map<std::string, int64_t>;
+
+/// What was not as expected; nothing if all was.
+using verdict = std::vector<complaint>;
+
+using on_answer = std::function<void(caf::expected<nlohmann::json>)>;
+using on_verdict = std::function<void(verdict)>;
+
+/// What a step can do. To add a kind, describe it in one of the kinds_*.cpp and name it in kinds.cpp; the parser, the
+/// schema for editors and the tests of the documentation follow from the table.
+struct step_kind {
+  /// The member of a step that says so.
+  std::string_view name;
+  std::string_view about;
+  std::vector<field> fields;
+  /// The field that is meant when a value stands in place of the fields.
+  std::string_view short_for = {};
+  /// What `expect` may name of an answer. Nothing can be expected of a kind without.
+  std::vector<std::string_view> answers = {};
+  /// Whether it is the request of an agent; if so, `agent` is one of its fields on the wire if `signs` says so.
+  bool by_agent = false;
+  bool signs = false;
+  /// Whether a stage has to say that it can.
+  bool needs_stage = false;
+  /// Throws `mistake` for what the fields alone do not tell; may be null.
+  void (*check)(const node& fields) = nullptr;
+
+  /// Does what the step says and answers; or, of steps that consist of others, has them done.
+  void (*run)(play& in, const step& what, nlohmann::json fields, on_answer done) = nullptr;
+  void (*run_steps)(play& in, const step& what, const counts& at, on_verdict done) = nullptr;
+};
+
+/// All kinds, in the order of the documentation.
+std::span<const step_kind> step_kinds();
+
+/// The kind of that name; null if there is none.
+const step_kind* find_kind(std::string_view name);
+
+/// One step of a scenario. Plain data.
+struct step {
+  const step_kind* kind = nullptr;
+  place at;
+  std::string agent;
+  /// A map of the fields that are not steps.
+  node fields;
+  std::vector<step> steps;
+  /// A map; null when nothing is said, and then the step has to succeed.
+  node expect;
+  /// What its answer is kept as; empty if it is not.
+  std::string label;
+};
+
+/// For people: "the write by alice".
+std::string title_of(const step& x);
+
+} // namespace sluice::scenario

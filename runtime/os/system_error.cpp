@@ -1,0 +1,16 @@
+#include "runtime/os/system_error.hpp"
+
+#include <cerrno>
+#include <system_error>
+
+namespace sluice {
+
+caf::error cannot_make(const std::string& what, int code) {
+  if (code == EROFS || code == EACCES || code == EPERM)
+    return make_error(errc::read_only, "the store root may not be written: " + what + " cannot be made");
+  if (code == ENOSPC || code == EDQUOT)
+    return make_error(errc::disk_full, "the disk is full: " + what + " cannot be made");
+  return make_error(errc::io_error, what + " cannot be made: " + std::generic_category().message(code));
+}
+
+} // namespace sluice

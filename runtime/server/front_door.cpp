@@ -1,0 +1,268 @@
+#include "runtime/server/front_door.hpp"
+
+#include "runtime/os/user_name.hpp"
+#include "runtime/server/endpoint.hpp"
+#include "runtime/server/folder_watch.hpp"
+#include "runtime/server/http/server.hpp"
+#include "runtime/server/http/token.hpp"
+#include "runtime/server/io_actor.hpp"
+#include "runtime/server/rpc/failures.hpp"
+#include "runtime/server/service.hpp"
+#include "runtime/server/socket_server.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include <future>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::seconds drain_limit{6};
+
+int64_t now_us() {
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+// HTTP clients are known by their token alone.
+class http_backend final : public http::backend {
+public:
+  http_backend(service& methods, std::string agent) : service_(methods), agent_(std::move(agent)) {}
+
+  std::unique_ptr<rpc::port> open_port() override { return service_.open_port({{}, agent_, {}}); }
+
+  void note_refusal(errc why) override {
+    open_port()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(why, "the request is too large"))));
+  }
+
+  void check_health(std::function<void(http::health)> done) override {
+    service_.check_health([done = std::move(done)](std::optional<std::string> why) {
+      done({!why, why.value_or(std::string{})});
+    });
+  }
+
+  void metrics(std::function<void(std::string)> done) override { service_.scrape(std::move(done)); }
+
+private:
+  service& service_;
+  std::string agent_;
+};
+
+} // namespace
+
+// Used by the loop's thread once that runs.
+struct front_door::parts {
+  parts(broker& of, front_door_options wanted) : leader(of), options(std::move(wanted)) {
+    info.pid = getpid();
+    info.version = SLUICE_VERSION;
+    info.root = leader.root().identity();
+    info.transient = options.transient;
+    info.started_us = now_us();
+  }
+
+  caf::expected<void> listen();
+  caf::expected<void> listen_http();
+  void want_stop(std::string_view reason);
+  void linger();
+  size_t connections() const;
+  std::chrono::steady_clock::time_point last_active() const;
+  void look_around();
+  void close(std::function<void()> done);
+
+  broker& leader;
+  front_door_options options;
+  broker_info info;
+  std::string user = user_name();
+  // One thread: the loop needs no locks of its own.
+  asio::io_context loop{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
+  asio::steady_timer idle{loop};
+  io_actor_handle actor{leader.system(), loop};
+  service methods{leader, info, loop, *actor.get(), [this](std::string_view reason) { want_stop(reason); }};
+  http_backend web_methods{methods, user + "@http"};
+  std::unique_ptr<socket_server> socket;
+  std::unique_ptr<http::server> web;
+  std::optional<folder_watch> watch;
+  bool stop_was_wanted = false;
+  std::thread thread;
+};
+
+caf::expected<void> front_door::parts::listen() {
+  auto path = socket_path_of(leader.root(), true);
+  if (!path)
+    return std::move(path.error());
+  info.socket = *path;
+  auto open = [this](peer_identity peer, socket_server::pusher push) {
+    return methods.open_port({peer, fmt::format("{}@{}", user, peer.pid), std::move(push)});
+  };
+  auto listening = socket_server::listen(loop, *path, leader.config(), open);
+  if (!listening)
+    return std::move(listening.error());
+  socket = std::move(*listening);
+  if (!options.http.empty())
+    if (auto good = listen_http(); !good)
+      return good;
+  methods.count_connections = [this] { return connections(); };
+  watch.emplace(loop, leader.root().folder(), [this] { look_around(); });
+  if (options.transient)
+    linger();
+  return publish(leader.root(), info);
+}
+
+caf::expected<void> front_door::parts::listen_http() {
+  auto token = http::load_or_make_token(leader.root().folder() / "token");
+  if (!token)
+    return std::move(token.error());
+  const auto& config = leader.config();
+  http::settings settings;
+  settings.address = options.http;
+  settings.token = *token;
+  settings.max_connections = config.max_connections;
+  settings.max_body_bytes = config.max_request_bytes;
+  settings.max_inflight_bytes = config.max_inflight_bytes;
+  settings.send_timeout = config.send_timeout;
+  settings.version = SLUICE_VERSION;
+  auto listening = http::server::listen(loop, settings, web_methods);
+  if (!listening)
+    return std::move(listening.error());
+  web = std::move(*listening);
+  info.http = options.http.substr(0, options.http.rfind(':') + 1) + std::to_string(web->port());
+  return {};
+}
+
+void front_door::parts::want_stop(std::string_view reason) {
+  // Whoever asks may be in the middle of a request.
+  if (!std::exchange(stop_was_wanted, true))
+    asio::post(loop, [this, why = std::string{reason}] { options.stop_wanted(why); });
+}
+
+void front_door::parts::linger() {
+  // Looked at again as soon as it could be true, and not more often.
+  auto needed = connections() > 0 ? std::chrono::steady_clock::now() : last_active();
+  auto at = needed + leader.config().linger;
+  if (std::chrono::steady_clock::now() >= at)
+    return want_stop("nobody needs it");
+  idle.expires_at(at);
+  idle.async_wait([this](const boost::system::error_code& cancelled) {
+    if (!cancelled)
+      linger();
+  });
+}
+
+size_t front_door::parts::connections() const { return socket->connections() + (web ? web->connections() : 0); }
+
+std::chrono::steady_clock::time_point front_door::parts::last_active() const {
+  return web ? std::max(socket->last_active(), web->last_active()) : socket->last_active();
+}
+
+// Takes no more clients; `done` is called when those that are there have gone.
+void front_door::parts::close(std::function<void()> done) {
+  stop_was_wanted = true;
+  methods.set_draining();
+  idle.cancel();
+  watch.reset();
+  unpublish(leader.root(), info);
+  if (web)
+    web->stop();
+  socket->drain(std::move(done));
+}
+
+void front_door::parts::look_around() {
+  if (stop_was_wanted)
+    return;
+  // Without its lock file a broker is not the leader any more: whoever comes now makes a new one.
+  if (!leader.still_leads())
+    return want_stop("its lock file is gone, or its folder was moved");
+  socket->renew();
+  if (!published_info(leader.root()))
+    static_cast<void>(publish(leader.root(), info));
+}
+
+caf::expected<std::unique_ptr<front_door>> front_door::open(broker& leader, front_door_options options) {
+  std::unique_ptr<front_door> x{new front_door{leader.door()}};
+  if (auto why = x->start(leader, std::move(options)))
+    return why;
+  return x;
+}
+
+front_door::front_door(std::shared_ptr<door_keeper> keeper) : keeper_(std::move(keeper)) {}
+
+front_door::~front_door() {
+  stop();
+  keeper_->await_close();
+}
+
+caf::error front_door::start(broker& leader, front_door_options options) {
+  std::lock_guard guard{mutex_};
+  // The end of the broker waits here until the door is open, and then closes it.
+  if (auto why = keeper_->enter([this] { stop(); }))
+    return why;
+  is_entered_ = true;
+  caf::error why;
+  try {
+    why = serve(leader, std::move(options));
+  } catch (const std::exception& lacking) {
+    // Threads, memory or descriptors.
+    why = make_error(errc::unavailable, std::string{"the front door cannot be opened: "} + lacking.what());
+  }
+  if (why)
+    leave();
+  return why;
+}
+
+caf::error front_door::serve(broker& leader, front_door_options options) {
+  parts_ = std::make_unique<parts>(leader, std::move(options));
+  if (auto good = parts_->listen(); !good)
+    return std::move(good.error());
+  http_address_ = parts_->info.http;
+  parts_->thread = std::thread{[this, loop = &parts_->loop] {
+    loop_thread_ = std::this_thread::get_id();
+    loop->run();
+  }};
+  return {};
+}
+
+void front_door::leave() {
+  // Nothing is left that knows the broker.
+  parts_.reset();
+  if (std::exchange(is_entered_, false))
+    keeper_->leave();
+}
+
+void front_door::stop() {
+  // In its own thread it cannot wait for itself.
+  if (std::this_thread::get_id() == loop_thread_.load())
+    return parts_->close([] {});
+  std::lock_guard guard{mutex_};
+  if (!parts_)
+    return;
+  // A forked child has not the thread that would have to end, and the socket and its clients are its parent's.
+  if (parts_->info.pid != getpid()) {
+    static std::atomic<parts*> of_parent;
+    of_parent = parts_.release();
+    return;
+  }
+  parts_->leader.drain();
+  std::promise<void> drained;
+  asio::post(parts_->loop, [this, &drained] { parts_->close([&drained] { drained.set_value(); }); });
+  // Whoever is still there then has had its time.
+  drained.get_future().wait_for(drain_limit);
+  parts_->loop.stop();
+  parts_->thread.join();
+  loop_thread_ = std::thread::id{};
+  leave();
+}
+
+} // namespace sluice

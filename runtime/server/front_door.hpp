@@ -1,0 +1,66 @@
+#pragma once
+
+#include "runtime/broker/broker.hpp"
+
+#include <caf/expected.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace sluice {
+
+struct front_door_options {
+  /// The broker was started by normal use: it wants to go when nobody has needed it for `linger`, and makes room for a
+  /// newer version.
+  bool transient = false;
+  /// `ADDRESS:PORT` on loopback for HTTP; none if empty. Port 0 is any free one.
+  std::string http;
+  /// Called once, on the front door's thread, when the broker should be stopped, with the reason in words. It returns
+  /// at once, and has another thread call `stop`. From within it, `stop` and `broker::shutdown` take no more clients
+  /// and do not wait for those that are there; neither the front door nor the broker may be destroyed there.
+  std::function<void(std::string_view reason)> stop_wanted = [](std::string_view) {};
+};
+
+/// What makes a broker in this process the leader that other processes talk to: its socket, and HTTP where asked for. A
+/// host that embeds a broker opens one to share it; when it closes the front door and shuts the broker down, the next
+/// client elects another leader. Shutting the broker down, or destroying it, stops its front door first; what is left
+/// may be destroyed later. Thread-safe.
+class front_door {
+public:
+  /// Begins to serve. `leader` is not moved while the front door is open. `errc::unavailable` when it has been shut
+  /// down; `invalid_request` when it has a front door already, and for an HTTP address that cannot be used; `io_error`
+  /// or `not_authorized` when there can be no socket, `busy` when another broker listens at its path.
+  static caf::expected<std::unique_ptr<front_door>> open(broker& leader, front_door_options options);
+
+  front_door(const front_door&) = delete;
+  front_door& operator=(const front_door&) = delete;
+  ~front_door();
+
+  /// Takes no more clients, lets the requests under way finish (for at most ten seconds), and closes. Idempotent.
+  void stop();
+
+  /// `127.0.0.1:PORT`, or empty.
+  const std::string& http_address() const noexcept { return http_address_; }
+
+private:
+  struct parts;
+  explicit front_door(std::shared_ptr<door_keeper> keeper);
+
+  caf::error start(broker& leader, front_door_options options);
+  caf::error serve(broker& leader, front_door_options options);
+  void leave();
+
+  const std::shared_ptr<door_keeper> keeper_;
+  bool is_entered_ = false;
+  std::mutex mutex_;
+  std::unique_ptr<parts> parts_;
+  std::atomic<std::thread::id> loop_thread_{};
+  std::string http_address_;
+};
+
+} // namespace sluice

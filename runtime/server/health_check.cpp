@@ -1,0 +1,21 @@
+#include "runtime/server/health_check.hpp"
+
+#include <utility>
+
+namespace sluice {
+
+void health_check::ask(clock::steady now, then done) {
+  if (waiting_.empty() && looked_at_ && now - *looked_at_ < good_for)
+    return done(last_);
+  waiting_.push_back(std::move(done));
+  if (waiting_.size() > 1)
+    return;
+  looked_at_ = now;
+  look_([this](result seen) {
+    last_ = std::move(seen);
+    for (auto& each : std::exchange(waiting_, {}))
+      each(last_);
+  });
+}
+
+} // namespace sluice

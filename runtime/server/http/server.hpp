@@ -1,0 +1,67 @@
+#pragma once
+
+#include "runtime/server/http/connection.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_set>
+
+namespace sluice::http {
+
+/// HTTP/1.1 on a loopback address: `POST /rpc` (JSON-RPC), `POST /mcp` (the Model Context Protocol, one answer per
+/// request, no sessions), `GET /healthz` and `GET /metrics`. Used by the thread that runs the loop; nothing here
+/// blocks.
+class server {
+public:
+  /// Listens as `how` says. `behind` outlives the server, and the loop outlives both. `errc::invalid_request` for an
+  /// address that is no loopback address with a port, or an empty token; `errc::unavailable` if it is taken.
+  static caf::expected<std::unique_ptr<server>> listen(boost::asio::io_context& loop, settings how, backend& behind);
+
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+  /// Ends every connection at once; ports of requests under way are destroyed.
+  ~server();
+
+  /// The port that clients connect to.
+  uint16_t port() const noexcept { return port_; }
+
+  size_t connections() const noexcept { return connections_.size(); }
+
+  /// When a client last began a request, or had taken an answer.
+  std::chrono::steady_clock::time_point last_active() const noexcept { return shared_.last_active; }
+
+  /// Takes no more clients. Idle ones are sent away at once, others when their request has been answered, and all after
+  /// `drain_timeout`; then `done` is called, by the loop.
+  void stop(std::function<void()> done = {});
+
+private:
+  using tcp = boost::asio::ip::tcp;
+
+  server(boost::asio::io_context& loop, settings how, backend& behind, tcp::acceptor acceptor, uint16_t port);
+
+  void accept();
+  void welcome(tcp::socket socket);
+  void pause();
+  void ended(connection& x);
+  void close_all();
+  void tell_if_drained();
+
+  boost::asio::io_context& loop_;
+  uint16_t port_;
+  shared shared_;
+  tcp::acceptor acceptor_;
+  boost::asio::steady_timer timer_;
+  std::unordered_set<std::shared_ptr<connection>> connections_;
+  bool stopping_ = false;
+  std::function<void()> drained_;
+  // What is called by the loop holds it weakly, and does nothing once the server is gone.
+  std::shared_ptr<server*> self_ = std::make_shared<server*>(this);
+};
+
+} // namespace sluice::http

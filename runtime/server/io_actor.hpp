@@ -1,0 +1,80 @@
+#pragma once
+
+#include "messages/interfaces.hpp"
+#include "runtime/broker/own_system.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <caf/all.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+namespace sluice {
+
+class io_actor;
+
+} // namespace sluice
+
+namespace caf {
+
+template <> class behavior_type_of<sluice::io_actor> {
+public:
+  using type = behavior;
+};
+
+} // namespace caf
+
+namespace sluice {
+
+/// The actor that an Asio loop is: what is sent to it is handled by the thread that runs the loop, between two events
+/// of its sockets. So an answer goes from the actor that gives it to the thread that writes it to a socket without
+/// passing through the scheduler, and the answers of one group commit wake that thread once.
+///
+/// Everything but `enqueue` is called by the loop's thread, or before that thread starts.
+class io_actor
+  : public caf::extend<caf::scheduled_actor, io_actor>::with<caf::mixin::sender, caf::mixin::requester,
+                                                             caf::mixin::subscriber, caf::mixin::behavior_changer> {
+public:
+  using signatures = caf::none_t;
+  using behavior_type = caf::behavior;
+
+  /// `loop` outlives this until `disconnect`.
+  io_actor(caf::actor_config& cfg, boost::asio::io_context& loop);
+
+  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit* host) override;
+  void launch(caf::execution_unit* host, bool lazy, bool hide) override;
+
+  /// Takes no more messages and forgets the requests under way. The loop has stopped, or this is its thread.
+  void disconnect();
+
+private:
+  void work();
+
+  std::mutex mutex_;
+  boost::asio::io_context* loop_;
+  std::vector<caf::mailbox_element_ptr> inbox_;
+};
+
+/// An `io_actor` that owns a share in itself; `disconnect` it before the loop goes. Leaves nothing of the system in the
+/// thread that makes it.
+class io_actor_handle {
+public:
+  io_actor_handle(caf::actor_system& system, boost::asio::io_context& loop) {
+    run_in_new_thread([&] { owner_ = system.spawn<io_actor, caf::hidden>(loop); });
+    self_ = static_cast<io_actor*>(caf::actor_cast<caf::abstract_actor*>(owner_));
+  }
+  io_actor_handle(const io_actor_handle&) = delete;
+  io_actor_handle& operator=(const io_actor_handle&) = delete;
+  ~io_actor_handle() { self_->disconnect(); }
+
+  io_actor* get() const noexcept { return self_; }
+  io_actor* operator->() const noexcept { return self_; }
+  const caf::actor& handle() const noexcept { return owner_; }
+
+private:
+  caf::actor owner_;
+  io_actor* self_ = nullptr;
+};
+
+} // namespace sluice

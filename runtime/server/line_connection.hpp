@@ -1,0 +1,117 @@
+#pragma once
+
+#include "messages/write.hpp"
+#include "runtime/server/rpc/port.hpp"
+#include "runtime/store/config.hpp"
+
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+class line_connection;
+
+/// What the connections of one server have in common. Used by the loop's thread.
+struct line_shared {
+  using time_point = std::chrono::steady_clock::time_point;
+
+  const broker_config& config;
+  /// Bytes of requests that were read and are not answered yet, over all connections.
+  uint64_t inflight_bytes = 0;
+  /// Bytes that were read and are not requests yet.
+  uint64_t unhandled_bytes = 0;
+  time_point last_active{};
+  /// Where every connection reads to; what is not a whole line is kept by the connection.
+  std::vector<char> scratch = std::vector<char>(256 * 1024);
+  /// Told when a connection has ended.
+  std::function<void(line_connection&)> closed;
+};
+
+/// One client of the socket: takes documents, one per line, and gives answers, one per line, as they come.
+///
+/// It costs only itself: it is not read from while too much of it is under way or too many bytes of answers wait to be
+/// taken, and closed when it sends a line beyond the bound, is silent for too long, or does not take its answers for
+/// too long. When its client has gone, its port is told so and destroyed. Owned by its server and by the operations
+/// under way; used by the loop's thread.
+class line_connection : public std::enable_shared_from_this<line_connection> {
+public:
+  using socket_type = boost::asio::local::stream_protocol::socket;
+
+  line_connection(socket_type socket, line_shared& shared);
+
+  /// Takes documents from now on, and makes their calls on `methods`.
+  void start(std::unique_ptr<rpc::port> methods);
+
+  /// Says why, and ends the connection.
+  void refuse(const failure& why);
+
+  /// Adds a document of its own accord, for subscribers; false when those sent before have not been taken yet, unless
+  /// it is one that `must` be sent.
+  bool push(const std::string& line, bool must);
+
+  /// Reads no more; ends when what is under way has been answered.
+  void drain();
+
+  /// Ends the connection at once. What was asked of the port is forgotten.
+  void close();
+
+private:
+  using time_point = line_shared::time_point;
+
+  bool is_behind() const noexcept;
+  bool paused() const noexcept;
+  void leave();
+  void await_input();
+  void read();
+  void handle_lines();
+  std::optional<std::string_view> next_line();
+  void handle(std::string_view line);
+  bool drop_if_too_large();
+  void answered(size_t bytes, const std::string& line);
+  void resume_soon();
+  void send(std::string_view line);
+  void tell_if_behind();
+  void flush_soon();
+  void flush();
+  void await_room();
+  void close_if_done();
+  void recount();
+  void arm_timer(time_point at);
+  void timer_expired();
+  time_point due() const noexcept;
+
+  socket_type socket_;
+  line_shared& shared_;
+  std::unique_ptr<rpc::port> methods_;
+  boost::asio::steady_timer timer_;
+  time_point timer_at_ = time_point::max();
+  // What has been read: handled up to `handled_`, searched for the end of a line up to `searched_`.
+  std::string in_;
+  size_t handled_ = 0;
+  size_t searched_ = 0;
+  std::string out_;
+  size_t sent_ = 0;
+  size_t under_way_ = 0;
+  size_t own_bytes_ = 0;
+  size_t counted_bytes_ = 0;
+  time_point last_heard_;
+  time_point stalled_since_ = time_point::max();
+  bool spoken_ = false;
+  bool handling_ = false;
+  bool awaiting_input_ = false;
+  bool flush_scheduled_ = false;
+  bool resume_scheduled_ = false;
+  bool no_more_input_ = false;
+  bool overrun_ = false;
+  bool told_behind_ = false;
+};
+
+} // namespace sluice

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "runtime/broker/store_status.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+#include <prometheus/metric_family.h>
+
+#include <vector>
+
+namespace sluice {
+
+/// What `status` (the answer to the method `status`) says, as Prometheus has it: base units, `_total` for counters.
+/// What is missing or strange in `status` is left out.
+std::vector<prometheus::MetricFamily> status_families(const nlohmann::json& status);
+
+/// Histograms of where the time of writes went, by database.
+std::vector<prometheus::MetricFamily> timing_families(const std::vector<database_timings>& timings);
+
+} // namespace sluice

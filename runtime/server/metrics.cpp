@@ -1,0 +1,91 @@
+#include "runtime/server/metrics.hpp"
+
+#include "messages/error.hpp"
+#include "runtime/server/metric_families.hpp"
+
+#include <nlohmann/json.hpp>
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace sluice {
+
+namespace {
+
+constexpr std::array<std::string_view, 25> methods{
+  "write",           "read",         "cancel",      "status",         "audit.list",     "audit.verify", "subscribe",
+  "unsubscribe",     "ping",         "hello",       "call",           "flush",          "buffer.put",   "buffer.get",
+  "buffer.rejected", "shutdown",     "log",         "buffer.requeue", "buffer.discard", "logs.recent",  "cursor.open",
+  "cursor.next",     "cursor.close", "retry.reset", "other"};
+
+constexpr size_t code_count = detail::errc_words.size() + 2;
+
+// "ok", the words of the errors, "other".
+constexpr std::string_view code_word(size_t i) {
+  return i == 0 ? "ok" : i < code_count - 1 ? detail::errc_words[i - 1].word : "other";
+}
+
+size_t method_index(std::string_view x) {
+  auto found = std::find(methods.begin(), methods.end() - 1, x);
+  return static_cast<size_t>(found - methods.begin());
+}
+
+size_t code_index(std::string_view x) {
+  size_t i = 0;
+  while (i < code_count - 1 && code_word(i) != x)
+    ++i;
+  return i;
+}
+
+constexpr std::array latency_buckets{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                     0.1,    0.25,    0.5,    1.,    2.5,    5.,    10.,  30.};
+
+} // namespace
+
+// The series of a method and code are made when they are first seen, and never looked up again.
+struct metrics::state {
+  prometheus::Registry registry;
+  prometheus::Family<prometheus::Counter>& requests =
+    prometheus::BuildCounter().Name("sluice_requests_total").Help("Requests that were answered.").Register(registry);
+  prometheus::Family<prometheus::Histogram>& latencies = prometheus::BuildHistogram()
+                                                           .Name("sluice_request_duration_seconds")
+                                                           .Help("From the arrival of a request to its answer.")
+                                                           .Register(registry);
+  std::array<std::array<prometheus::Counter*, code_count>, methods.size()> counters{};
+  std::array<prometheus::Histogram*, methods.size()> histograms{};
+};
+
+metrics::metrics() : state_(std::make_unique<state>()) {}
+
+metrics::~metrics() = default;
+
+void metrics::observe(std::string_view method, std::string_view code, std::chrono::nanoseconds latency) {
+  auto m = method_index(method);
+  auto c = code_index(code);
+  auto& answered = state_->counters[m][c];
+  if (!answered)
+    answered = &state_->requests.Add({{"method", std::string{methods[m]}}, {"code", std::string{code_word(c)}}});
+  auto& histogram = state_->histograms[m];
+  if (!histogram)
+    histogram = &state_->latencies.Add({{"method", std::string{methods[m]}}},
+                                       std::vector<double>(latency_buckets.begin(), latency_buckets.end()));
+  answered->Increment();
+  histogram->Observe(std::chrono::duration<double>{std::max(latency, std::chrono::nanoseconds{0})}.count());
+}
+
+std::string metrics::scrape(const nlohmann::json& status, const std::vector<database_timings>& timings) const {
+  auto families = state_->registry.Collect();
+  for (const auto& more : {status_families(status), timing_families(timings)})
+    families.insert(families.end(), more.begin(), more.end());
+  // HELP and TYPE of nothing say nothing.
+  std::erase_if(families, [](const auto& x) { return x.metric.empty(); });
+  return prometheus::TextSerializer{}.Serialize(families);
+}
+
+} // namespace sluice

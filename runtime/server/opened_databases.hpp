@@ -1,0 +1,34 @@
+#pragma once
+
+#include "runtime/broker/broker.hpp"
+
+#include <string>
+#include <unordered_map>
+
+namespace sluice {
+
+/// Databases that have been opened, by their canonical names, so that a request need not resolve its name and ask the
+/// supervisor. Other names (links, `./a.db`) are resolved each time: they may mean another file by then. Not
+/// synchronized.
+class opened_databases {
+public:
+  /// Null if it is not kept, or not open any more: its host may have closed it.
+  const database* find(const std::string& canonical) const {
+    auto at = kept_.find(canonical);
+    return at == kept_.end() || !at->second.is_open() ? nullptr : &at->second;
+  }
+
+  /// Replaces another one when as many are kept as may be; that costs the next request for it a question.
+  void keep(const database& x) {
+    if (kept_.size() >= max_kept && !kept_.contains(x.name()))
+      kept_.erase(kept_.begin());
+    kept_.insert_or_assign(x.name(), x);
+  }
+
+private:
+  static constexpr size_t max_kept = 1'024;
+
+  std::unordered_map<std::string, database> kept_;
+};
+
+} // namespace sluice

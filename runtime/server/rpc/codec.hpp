@@ -1,0 +1,122 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "messages/buffer.hpp"
+#include "messages/cursor.hpp"
+#include "messages/log.hpp"
+#include "messages/read.hpp"
+#include "messages/write.hpp"
+#include "runtime/os/file_identity.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// How requests look as `params`, and how clients read results; runtime/json/json.hpp has the other half. Pure
+/// functions. Those that read report `errc::invalid_request` and name the field: what is missing, of the wrong type, or
+/// unknown. `params_of` leaves `integers` out: who decodes the answer with these functions gets values, which are
+/// exact.
+namespace sluice::rpc {
+
+/// `params` of `write`. `peer` and `received` are not touched.
+caf::expected<write_request> write_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const write_request& x);
+
+/// `params` of `read`. `peer`, `cancel` and `received` are not touched.
+caf::expected<read_request> read_from_json(const nlohmann::json& params);
+
+/// The same of `cursor.open`, which has `idle_ms`, too.
+caf::expected<read_request> open_cursor_from_json(const nlohmann::json& params);
+nlohmann::json params_of_open_cursor(const read_request& x);
+
+/// `params` of `read`.
+nlohmann::json params_of(const read_request& x);
+
+/// `params` of `audit.list`: {"agent", "db", "status", "since_us", "after_seq", "limit" (1 to 10,000), "newest"}, all
+/// optional.
+caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const audit_query& x);
+
+/// `params` of `cursor.next` and `cursor.close`: {"cursor", "agent" (optional)}; the number. The agent is not returned.
+/// Those of `cursor.open` are those of `read`.
+caf::expected<uint64_t> cursor_from_json(const nlohmann::json& params);
+
+/// `params` of `cancel`: {"request_id", "agent" (optional), "as_operator" (optional)}.
+struct cancel_request {
+  std::string request_id;
+  /// Whether requests of every agent are meant.
+  bool as_operator = false;
+};
+caf::expected<cancel_request> cancel_from_json(const nlohmann::json& params);
+
+/// `params` of `audit.refused`, with which a bridge tells of a request that it refused itself: {"status" (the word of
+/// an error), "method" (optional), "agent", "db", "request_id", "correlation_id", "count" (from 1)}, all but the first
+/// optional. The request, and the status.
+caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const nlohmann::json& params);
+
+/// `params` of `subscribe`: {"db", "tables":[...] (optional; none means all), "from_seq" (optional)}.
+struct subscribe_request {
+  std::string db;
+  std::vector<std::string> tables;
+  /// What happened after this commit is told first; nothing means from now on.
+  std::optional<uint64_t> from_seq;
+};
+caf::expected<subscribe_request> subscribe_from_json(const nlohmann::json& params);
+
+/// `params` of `hello`: {"protocol" (a whole number), "client" (optional, for the log), "root" (optional, the identity
+/// of the store that is meant)}.
+struct hello_request {
+  int protocol = 0;
+  std::string client;
+  std::optional<file_identity> root;
+};
+caf::expected<hello_request> hello_from_json(const nlohmann::json& params);
+
+/// `params` of `log`: {"level", "message", "source", "agent"}, the last two optional. Time and place are not touched.
+caf::expected<log_entry> log_entry_from_json(const nlohmann::json& params);
+
+/// `params` of `logs.recent`: {"level" (this one and those that matter more), "source", "agent", "contains", "since"
+/// (microseconds since the Unix epoch, or a text as `parse_since` takes it), "after_id", "limit" (1 to 10,000),
+/// "newest"}, all optional. Without `newest` the last ones are meant, but with an `after_id` those that follow it.
+caf::expected<log_query> log_query_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const log_query& x);
+
+/// `params` of `buffer.put`: {"db", "table", "operation" ("upsert", "update" or "delete"), "key":{column: value}}, and
+/// optional "values":{column: value}, "agent" and "wait_ms" (to 86,400,000). `peer` is not touched.
+caf::expected<buffer_put> buffer_put_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const buffer_put& x);
+
+/// `params` of `buffer.get`: {"db", "table", "key":{column: value}}, and optional "agent" and "integers". `peer` is not
+/// touched.
+caf::expected<buffer_get> buffer_get_from_json(const nlohmann::json& params);
+nlohmann::json params_of(const buffer_get& x);
+
+/// `params` of `flush`: {"db", "table", "agent"}, all optional.
+caf::expected<flush_request> flush_from_json(const nlohmann::json& params);
+
+/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000), "integers"}, all optional.
+caf::expected<rejected_query> rejected_query_from_json(const nlohmann::json& params);
+
+/// `params` of `buffer.requeue` and `buffer.discard`: {"ids":[...], "agent"}, both optional; no ids are all of them.
+/// The agent is not returned.
+caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const nlohmann::json& params);
+
+/// The inverse of `as_json` in runtime/json/json.hpp: exact for every value. An answer of another shape is
+/// `errc::protocol_mismatch`, outcome `unknown`.
+caf::expected<write_result> write_result_from_json(const nlohmann::json& result);
+caf::expected<read_result> read_result_from_json(const nlohmann::json& result);
+caf::expected<cursor_page> cursor_page_from_json(const nlohmann::json& result);
+caf::expected<audit_page> audit_page_from_json(const nlohmann::json& result);
+caf::expected<audit_verdict> audit_verdict_from_json(const nlohmann::json& result);
+caf::expected<log_page> log_page_from_json(const nlohmann::json& result);
+
+/// What a JSON-RPC error says of the request; its own codes become `invalid_request` or `internal`.
+failure failure_from_json(const nlohmann::json& error);
+
+} // namespace sluice::rpc

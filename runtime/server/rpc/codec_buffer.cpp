@@ -1,0 +1,145 @@
+#include "runtime/server/rpc/codec.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/members.hpp"
+
+#include <fmt/format.h>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+
+caf::error take_operation(const json& x, std::string_view field, buffer_operation& to) {
+  for (auto operation : {buffer_operation::upsert, buffer_operation::update, buffer_operation::erase})
+    if (x == to_string(operation)) {
+      to = operation;
+      return caf::none;
+    }
+  return invalid(field, "must be \"upsert\", \"update\" or \"delete\"");
+}
+
+caf::error take_columns(const json& x, std::string_view field, std::vector<named_value>& to) {
+  if (!x.is_object())
+    return invalid(field, "must be an object: {column: value}");
+  for (const auto& [name, cell] : x.get_ref<const json::object_t&>()) {
+    auto content = value_from_json(cell, fmt::format("{}.{}", field, name));
+    if (!content)
+      return std::move(content.error());
+    to.push_back({name, std::move(*content)});
+  }
+  return caf::none;
+}
+
+// The members that name a row; tells apart whether `name` was one.
+bool take_row(const std::string& name, const json& content, row_key& to, caf::error& why) {
+  if (name == "db")
+    why = take(content, name, to.db);
+  else if (name == "table")
+    why = take(content, name, to.table);
+  else if (name == "key")
+    why = take_columns(content, name, to.columns);
+  else
+    return false;
+  return true;
+}
+
+json params_of_row(const row_key& row, const std::string& agent) {
+  json result{{"db", row.db}, {"table", row.table}, {"key", as_json(row.columns)}};
+  if (!agent.empty())
+    result["agent"] = agent;
+  return result;
+}
+
+} // namespace
+
+caf::expected<buffer_put> buffer_put_from_json(const json& params) {
+  buffer_put result;
+  int64_t wait_ms = 0;
+  auto why =
+    take_members(params, "params", {"db", "table", "operation", "key"}, [&](const std::string& name, const json& x) {
+      if (caf::error row; take_row(name, x, result.row, row))
+        return row;
+      if (name == "operation")
+        return take_operation(x, name, result.operation);
+      if (name == "values")
+        return take_columns(x, name, result.values);
+      if (name == "agent")
+        return take(x, name, result.agent);
+      if (name == "wait_ms")
+        return take(x, name, wait_ms, int64_t{0}, day_ms);
+      return unknown_member(name);
+    });
+  result.wait = std::chrono::milliseconds{wait_ms};
+  return result_or(std::move(why), result);
+}
+
+json params_of(const buffer_put& x) {
+  auto result = params_of_row(x.row, x.agent);
+  result["operation"] = to_string(x.operation);
+  if (!x.values.empty())
+    result["values"] = as_json(x.values);
+  if (x.wait.count() > 0)
+    result["wait_ms"] = x.wait.count();
+  return result;
+}
+
+caf::expected<buffer_get> buffer_get_from_json(const json& params) {
+  buffer_get result;
+  auto why = take_members(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& x) {
+    if (caf::error row; take_row(name, x, result.row, row))
+      return row;
+    if (name == "integers")
+      return take(x, name, result.integers);
+    return name == "agent" ? take(x, name, result.agent) : unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+json params_of(const buffer_get& x) { return params_of_row(x.row, x.agent); }
+
+caf::expected<flush_request> flush_from_json(const json& params) {
+  flush_request result;
+  auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+    if (name == "db")
+      return take(x, name, result.db);
+    if (name == "table")
+      return take(x, name, result.table);
+    return name == "agent" ? take(x, name, result.agent) : unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<rejected_query> rejected_query_from_json(const json& params) {
+  rejected_query result;
+  auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+    if (name == "after_id")
+      return take(x, name, result.after_id);
+    if (name == "integers")
+      return take(x, name, result.integers);
+    return name == "limit" ? take(x, name, result.limit, uint64_t{1}, uint64_t{10'000}) : unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) {
+  std::vector<uint64_t> result;
+  auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return take(x, name, agent);
+    if (name != "ids")
+      return unknown_member(name);
+    // An empty list means all of them to the buffer, and none to whoever has made it.
+    if (!x.is_array() || x.empty())
+      return invalid(name, "must be an array of at least one id; left out, it means all");
+    for (size_t i = 0; i < x.size(); ++i)
+      if (auto wrong = take(x[i], fmt::format("{}[{}]", name, i), result.emplace_back(), uint64_t{1}))
+        return wrong;
+    return caf::error{};
+  });
+  return result_or(std::move(why), result);
+}
+
+} // namespace sluice::rpc

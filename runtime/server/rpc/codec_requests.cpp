@@ -1,0 +1,288 @@
+#include "runtime/server/rpc/codec.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/members.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+// What an error calls the object that holds a request's fields.
+constexpr std::string_view whole_request = "params";
+
+caf::error take(const json& x, std::string_view field, milliseconds& to) {
+  int64_t ms = 0;
+  if (auto why = rpc::take(x, field, ms, int64_t{1}, day_ms))
+    return why;
+  to = milliseconds{ms};
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, freshness& to) {
+  if (x == "cached")
+    to = freshness::cached;
+  else if (x == "fresh")
+    to = freshness::fresh;
+  else
+    return invalid(field, "must be \"cached\" or \"fresh\"");
+  return caf::none;
+}
+
+caf::error take_switch(const json& x, std::string_view field, bool& to) {
+  if (x != "on" && x != "off")
+    return invalid(field, "must be \"on\" or \"off\"");
+  to = x == "on";
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, parameters& to) {
+  auto params = parameters_from_json(x, field);
+  if (!params)
+    return std::move(params.error());
+  to = std::move(*params);
+  return caf::none;
+}
+
+caf::error take_sql(const json& x, std::string_view field, sql_text& to) {
+  std::string text;
+  if (auto why = rpc::take(x, field, text))
+    return why;
+  to = sql_text{std::move(text)};
+  return caf::none;
+}
+
+caf::error take(const json& x, const std::string& field, statement& to) {
+  if (!x.is_object())
+    return invalid(field, R"(must be an object: {"sql":"...", "params":...})");
+  if (!x.contains("sql"))
+    return invalid(field + ".sql", "is missing");
+  return take_members(x, field, {}, [&](const std::string& name, const json& content) {
+    if (name == "sql")
+      return take_sql(content, field + ".sql", to.sql);
+    if (name == "params")
+      return take(content, field + ".params", to.params);
+    return unknown_member(fmt::format("{}.{}", field, name));
+  });
+}
+
+caf::error take(const json& x, std::string_view field, std::vector<statement>& to) {
+  if (!x.is_array() || x.empty())
+    return invalid(field, R"(must be an array of at least one {"sql":"...", "params":...})");
+  to.resize(x.size());
+  for (size_t i = 0; i < to.size(); ++i)
+    if (auto why = take(x[i], fmt::format("{}[{}]", field, i), to[i]))
+      return why;
+  return caf::none;
+}
+
+// The fields that writes and reads have in common; tells apart whether `name` was one.
+template <class Request> bool take_common(const std::string& name, const json& content, Request& to, caf::error& why) {
+  auto* text = name == "db"               ? &to.db
+               : name == "agent"          ? &to.agent
+               : name == "request_id"     ? &to.request_id
+               : name == "correlation_id" ? &to.correlation_id
+                                          : nullptr;
+  if (text)
+    why = rpc::take(content, name, *text);
+  return text != nullptr;
+}
+
+caf::error take_of_read(const std::string& name, const json& x, read_request& to) {
+  if (caf::error common; take_common(name, x, to, common))
+    return common;
+  if (name == "sql")
+    return take_sql(x, name, to.query.sql);
+  if (name == "params")
+    return take(x, name, to.query.params);
+  if (name == "freshness")
+    return take(x, name, to.freshness);
+  if (name == "min_seq")
+    return rpc::take(x, name, to.min_seq);
+  if (name == "max_rows")
+    return rpc::take(x, name, to.limits.max_rows, uint64_t{1}, uint64_t{100'000'000});
+  if (name == "max_bytes")
+    return rpc::take(x, name, to.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
+  if (name == "timeout_ms")
+    return take(x, name, to.limits.timeout);
+  if (name == "integers")
+    return rpc::take(x, name, to.integers);
+  return unknown_member(name);
+}
+
+// A write names its statements, or one statement beside `db`, as a read does.
+caf::error check_form(const json& params) {
+  auto has = [&](const char* name) { return params.contains(name); };
+  if (has("statements")) {
+    if (has("sql"))
+      return invalid("sql", "cannot stand beside statements; put it into the list");
+    if (has("params"))
+      return invalid("params", "cannot stand beside statements; each statement has its own");
+    return caf::none;
+  }
+  return has("sql") ? caf::error{} : invalid("statements", "is missing; for a single statement, sql is enough");
+}
+
+} // namespace
+
+caf::expected<write_request> write_from_json(const json& params) {
+  write_request result;
+  if (auto why = check_object(params, whole_request, {"db"}))
+    return why;
+  if (auto why = check_form(params))
+    return why;
+  if (params.contains("sql"))
+    result.statements.emplace_back();
+  auto why = take_members(params, whole_request, {}, [&](const std::string& name, const json& x) {
+    if (caf::error common; take_common(name, x, result, common))
+      return common;
+    if (name == "statements")
+      return take(x, name, result.statements);
+    if (name == "sql")
+      return take_sql(x, name, result.statements.front().sql);
+    if (name == "params")
+      return take(x, name, result.statements.front().params);
+    if (name == "idempotency_key")
+      return rpc::take(x, name, result.idempotency_key);
+    if (name == "deadline_ms")
+      return take(x, name, result.deadline);
+    if (name == "integers")
+      return rpc::take(x, name, result.integers);
+    if (name == "foreign_keys")
+      return take_switch(x, name, result.enforce_foreign_keys);
+    if (name == "capsule")
+      return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
+    return unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<read_request> read_from_json(const json& params) {
+  read_request result;
+  auto why = take_members(params, whole_request, {"db", "sql"},
+                          [&](const std::string& name, const json& x) { return take_of_read(name, x, result); });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<read_request> open_cursor_from_json(const json& params) {
+  read_request result;
+  auto why = take_members(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
+    return name == "idle_ms" ? take(x, name, result.limits.idle) : take_of_read(name, x, result);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<audit_query> audit_query_from_json(const json& params) {
+  audit_query result;
+  auto why = take_members(params, whole_request, {}, [&](const std::string& name, const json& x) {
+    if (name == "agent")
+      return rpc::take(x, name, result.agent);
+    if (name == "db")
+      return rpc::take(x, name, result.db);
+    if (name == "status")
+      return rpc::take(x, name, result.status);
+    if (name == "since_us")
+      return rpc::take(x, name, result.since_us);
+    if (name == "after_seq")
+      return rpc::take(x, name, result.after_seq);
+    if (name == "limit")
+      return rpc::take(x, name, result.limit, uint64_t{1}, uint64_t{10'000});
+    if (name == "newest")
+      return rpc::take(x, name, result.newest);
+    return unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<uint64_t> cursor_from_json(const json& params) {
+  uint64_t result = 0;
+  auto why = take_members(params, whole_request, {"cursor"}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return rpc::take(x, name, agent);
+    return name == "cursor" ? rpc::take(x, name, result) : unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<cancel_request> cancel_from_json(const json& params) {
+  cancel_request result;
+  auto why = take_members(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
+    std::string agent;
+    if (name == "agent")
+      return rpc::take(x, name, agent);
+    if (name == "as_operator")
+      return rpc::take(x, name, result.as_operator);
+    return name == "request_id" ? rpc::take(x, name, result.request_id) : unknown_member(name);
+  });
+  if (!why && result.request_id.empty())
+    why = invalid("request_id", "is empty");
+  return result_or(std::move(why), result);
+}
+
+caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const json& params) {
+  std::pair<unrecorded_request, std::string> result;
+  // Not by a structured binding, which a lambda may not use.
+  auto& request = result.first;
+  auto& status = result.second;
+  auto why = take_members(params, whole_request, {"status"}, [&](const std::string& name, const json& x) {
+    if (caf::error common; take_common(name, x, request, common))
+      return common;
+    if (name == "count")
+      return rpc::take(x, name, request.count, uint32_t{1});
+    if (name == "status")
+      return rpc::take(x, name, status);
+    if (name != "method")
+      return unknown_member(name);
+    std::string method;
+    auto wrong = rpc::take(x, name, method);
+    request.type = request_type_of(method);
+    return wrong;
+  });
+  auto is_error = [&](const auto& x) { return x.word == status; };
+  if (!why && std::none_of(detail::errc_words.begin(), detail::errc_words.end(), is_error))
+    why = invalid("status", "must be the word of an error");
+  return result_or(std::move(why), result);
+}
+
+caf::expected<subscribe_request> subscribe_from_json(const json& params) {
+  subscribe_request result;
+  auto why = take_members(params, whole_request, {"db"}, [&](const std::string& name, const json& x) {
+    if (name == "db")
+      return rpc::take(x, name, result.db);
+    if (name == "tables")
+      return rpc::take(x, name, result.tables);
+    if (name == "from_seq")
+      return rpc::take(x, name, result.from_seq.emplace());
+    return unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
+caf::expected<hello_request> hello_from_json(const json& params) {
+  hello_request result;
+  auto why = take_members(params, whole_request, {"protocol"}, [&](const std::string& name, const json& x) {
+    if (name == "protocol")
+      return rpc::take(x, name, result.protocol, 1);
+    if (name == "client")
+      return rpc::take(x, name, result.client);
+    if (name == "root") {
+      auto root = file_identity_from_json(x);
+      if (!root)
+        return make_error(errc::invalid_request, "root: " + describe(root.error()).message);
+      result.root = *root;
+      return caf::error{};
+    }
+    // A later version may say more of itself before it learns whom it talks to.
+    return caf::error{};
+  });
+  return result_or(std::move(why), result);
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,255 @@
+#include "runtime/server/rpc/codec.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/members.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view whole_result = "result";
+
+// For members that this version does not know.
+caf::error pass_over() { return caf::none; }
+
+template <class Result> caf::expected<Result> result_or_mismatch(const caf::error& why, Result& result) {
+  if (!why)
+    return std::move(result);
+  failure x;
+  x.code = errc::protocol_mismatch;
+  // The request may well have been done.
+  x.outcome = outcome::unknown;
+  x.message = "the broker's answer cannot be read: " + describe(why).message;
+  return make_error(std::move(x));
+}
+
+caf::error take_rows(const json& x, rowset& to) {
+  if (auto why = check_object(x, whole_result, {"columns", "rows"}))
+    return why;
+  std::vector<std::string> columns;
+  if (auto why = rpc::take(x["columns"], "columns", columns))
+    return why;
+  const auto& rows = x["rows"];
+  auto fits = [&](const json& row) { return row.is_array() && row.size() == columns.size(); };
+  if (!rows.is_array() || !std::all_of(rows.begin(), rows.end(), fits) || (columns.empty() && !rows.empty()))
+    return invalid("rows", "must be an array of rows with a value for each column");
+  to = rowset{std::make_shared<const rowset::column_names>(std::move(columns))};
+  for (const auto& row : rows)
+    for (const auto& cell : row) {
+      auto content = value_from_json(cell, "rows");
+      if (!content)
+        return std::move(content.error());
+      to.append(std::move(*content));
+    }
+  return caf::none;
+}
+
+caf::error take(const json& x, statement_result& to) {
+  if (auto why = take_rows(x, to.rows))
+    return why;
+  return take_members(x, whole_result, {"changes", "last_insert_rowid"},
+                      [&](const std::string& name, const json& content) {
+                        if (name == "changes")
+                          return rpc::take(content, name, to.changes);
+                        if (name == "last_insert_rowid")
+                          return rpc::take(content, name, to.last_insert_rowid);
+                        return pass_over();
+                      });
+}
+
+caf::error take(const json& x, std::string_view field, std::vector<statement_result>& to) {
+  if (!x.is_array())
+    return invalid(field, "must be an array");
+  to.resize(x.size());
+  for (size_t i = 0; i < to.size(); ++i)
+    if (auto why = take(x[i], to[i]))
+      return why;
+  return caf::none;
+}
+
+// Finds an enumerator by its word.
+template <class Enum> caf::error take_word(const json& x, std::string_view field, Enum last, Enum& to) {
+  for (auto i = 0; i <= static_cast<int>(last); ++i)
+    if (x == to_string(static_cast<Enum>(i))) {
+      to = static_cast<Enum>(i);
+      return caf::none;
+    }
+  return invalid(field, "is no word of this version");
+}
+
+// A broker of another version may know requests that this one does not.
+caf::error take_type(const json& x, std::string_view field, request_type& to) {
+  std::string word;
+  if (auto why = rpc::take(x, field, word))
+    return why;
+  to = request_type_of(word);
+  return caf::none;
+}
+
+caf::error take_milliseconds(const json& x, std::string_view field, uint64_t& to_us) {
+  constexpr double limit = 1e15;
+  auto ms = x.is_number() ? x.get<double>() : -1;
+  if (!(ms >= 0 && ms <= limit))
+    return invalid(field, "must be a time in milliseconds");
+  to_us = static_cast<uint64_t>(std::llround(ms * 1000));
+  return caf::none;
+}
+
+caf::error take_tables(const json& x, std::string_view field, table_set& to) {
+  std::vector<std::string> tables;
+  if (auto why = rpc::take(x, field, tables))
+    return why;
+  if (!tables.empty())
+    to = std::make_shared<const std::vector<std::string>>(std::move(tables));
+  return caf::none;
+}
+
+caf::error take(const json& x, audit_record& to) {
+  auto take_member = [&](const std::string& name, const json& content) {
+    if (name == "seq")
+      return rpc::take(content, name, to.seq);
+    if (name == "ts_us")
+      return rpc::take(content, name, to.ts_us);
+    if (name == "request_id")
+      return rpc::take(content, name, to.request_id);
+    if (name == "agent")
+      return rpc::take(content, name, to.agent);
+    if (name == "db")
+      return rpc::take(content, name, to.db);
+    if (name == "request_type")
+      return take_type(content, name, to.type);
+    if (name == "idempotency_key" || name == "read_key")
+      return rpc::take(content, name, to.key);
+    if (name == "status")
+      return rpc::take(content, name, to.status);
+    if (name == "latency_ms")
+      return take_milliseconds(content, name, to.latency_us);
+    if (name == "commit_seq")
+      return rpc::take(content, name, to.commit_seq);
+    if (name == "tables")
+      return take_tables(content, name, to.tables);
+    if (name == "correlation_id")
+      return rpc::take(content, name, to.correlation_id);
+    if (name == "peer_uid")
+      return rpc::take(content, name, to.peer.uid);
+    if (name == "peer_pid")
+      return rpc::take(content, name, to.peer.pid);
+    if (name == "count")
+      return rpc::take(content, name, to.count);
+    if (name == "recovered")
+      return rpc::take(content, name, to.recovered);
+    return pass_over();
+  };
+  return take_members(x, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
+}
+
+caf::error take(const json& x, std::string_view field, std::vector<audit_record>& to) {
+  if (!x.is_array())
+    return invalid(field, "must be an array");
+  to.resize(x.size());
+  for (size_t i = 0; i < to.size(); ++i)
+    if (auto why = take(x[i], to[i]))
+      return why;
+  return caf::none;
+}
+
+} // namespace
+
+caf::expected<write_result> write_result_from_json(const json& result) {
+  write_result to;
+  auto why = take_members(result, whole_result, {"outcome", "replayed", "commit_seq", "request_id", "results"},
+                          [&](const std::string& name, const json& x) {
+                            if (name == "outcome" && x != to_string(outcome::committed))
+                              return invalid(name, "must be \"committed\"");
+                            if (name == "replayed")
+                              return rpc::take(x, name, to.replayed);
+                            if (name == "commit_seq")
+                              return rpc::take(x, name, to.commit_seq);
+                            if (name == "request_id")
+                              return rpc::take(x, name, to.request_id);
+                            if (name == "results")
+                              return take(x, name, to.results);
+                            return pass_over();
+                          });
+  return result_or_mismatch(why, to);
+}
+
+caf::expected<read_result> read_result_from_json(const json& result) {
+  read_result to;
+  rowset rows;
+  auto why = take_rows(result, rows);
+  if (!why)
+    why = take_members(result, whole_result, {"truncated", "source", "as_of_seq"},
+                       [&](const std::string& name, const json& x) {
+                         if (name == "truncated")
+                           return rpc::take(x, name, to.truncated);
+                         if (name == "source")
+                           return take_word(x, name, read_source::database, to.source);
+                         if (name == "as_of_seq")
+                           return rpc::take(x, name, to.as_of_seq);
+                         return pass_over();
+                       });
+  to.rows = std::make_shared<const rowset>(std::move(rows));
+  return result_or_mismatch(why, to);
+}
+
+caf::expected<cursor_page> cursor_page_from_json(const json& result) {
+  cursor_page to;
+  rowset rows;
+  auto why = take_rows(result, rows);
+  if (!why)
+    why =
+      take_members(result, whole_result, {"cursor", "done", "as_of_seq"}, [&](const std::string& name, const json& x) {
+        if (name == "cursor")
+          return rpc::take(x, name, to.cursor);
+        if (name == "done")
+          return rpc::take(x, name, to.is_last);
+        if (name == "as_of_seq")
+          return rpc::take(x, name, to.as_of_seq);
+        return pass_over();
+      });
+  to.rows = std::make_shared<const rowset>(std::move(rows));
+  return result_or_mismatch(why, to);
+}
+
+caf::expected<audit_page> audit_page_from_json(const json& result) {
+  audit_page to;
+  auto why = take_members(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& x) {
+    if (name == "store_root")
+      return rpc::take(x, name, to.store_root);
+    if (name == "records")
+      return take(x, name, to.records);
+    return pass_over();
+  });
+  return result_or_mismatch(why, to);
+}
+
+caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
+  audit_verdict to;
+  auto why =
+    take_members(result, whole_result, {"records", "broken", "head"}, [&](const std::string& name, const json& x) {
+      if (name == "records")
+        return rpc::take(x, name, to.records);
+      if (name == "broken")
+        return rpc::take(x, name, to.broken);
+      if (name == "head")
+        return rpc::take(x, name, to.head);
+      if (name == "first_broken")
+        return rpc::take(x, name, to.first_broken);
+      if (name == "reason")
+        return rpc::take(x, name, to.reason);
+      if (name == "problems")
+        return rpc::take(x, name, to.problems);
+      return pass_over();
+    });
+  return result_or_mismatch(why, to);
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,189 @@
+#include "runtime/server/rpc/dispatch.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/failures.hpp"
+#include "runtime/server/rpc/strict_json.hpp"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t max_batch = 1'000;
+
+std::string envelope(const json& id, answer x) {
+  // Such a text is large, and has room for what is put around it.
+  if (!x.error && !x.text.empty())
+    return std::move(x.text.insert(0, fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":)", dump(id))) += '}');
+  json result{{"jsonrpc", "2.0"}, {"id", id}};
+  if (!x.error) {
+    result["result"] = std::move(x.result);
+    return dump(result);
+  }
+  json why{{"code", x.error->code}, {"message", std::move(x.error->message)}};
+  if (!x.error->data.is_null())
+    why["data"] = std::move(x.error->data);
+  result["error"] = std::move(why);
+  return dump(result);
+}
+
+bool may_be_id(const json& x) { return x.is_string() || x.is_number() || x.is_null(); }
+
+// One member of a document, taken apart.
+struct request {
+  std::string method;
+  json params;
+  json id;
+  bool notification = false;
+  /// Why it is none; empty if it is one.
+  std::string malformed;
+};
+
+std::string take_apart(json& x, request& to) {
+  if (!x.is_object())
+    return "a request must be an object";
+  auto& members = x.get_ref<json::object_t&>();
+  auto find = [&](const char* name) {
+    auto at = members.find(name);
+    return at == members.end() ? nullptr : &at->second;
+  };
+  auto* id = find("id");
+  if (id && !may_be_id(*id))
+    return "id must be a text, a number or null";
+  if (id)
+    to.id = std::move(*id);
+  auto* version = find("jsonrpc");
+  if (!version || !version->is_string() || version->get_ref<std::string&>() != "2.0")
+    return "jsonrpc must be \"2.0\"";
+  auto* method = find("method");
+  if (!method || !method->is_string())
+    return "method must be a text";
+  auto* params = find("params");
+  if (params && !params->is_structured())
+    return "params must be an object or an array, or be left out";
+  to.notification = id == nullptr;
+  to.method = std::move(method->get_ref<std::string&>());
+  if (params)
+    to.params = std::move(*params);
+  return {};
+}
+
+request parse_request(json x) {
+  request result;
+  result.malformed = take_apart(x, result);
+  return result;
+}
+
+// The answers to one document on their way. Lives as long as the port may still answer.
+class reply {
+public:
+  reply(std::function<void(std::string)> done, bool is_batch) : done_(std::move(done)), is_batch_(is_batch) {}
+
+  // Announces a call; the document is not answered before each has ended.
+  void begin() { ++open_; }
+
+  void end() {
+    if (--open_ > 0)
+      return;
+    if (is_batch_ && !document_.empty())
+      document_ += ']';
+    auto done = std::exchange(done_, nullptr);
+    done(std::move(document_));
+  }
+
+  void add(const json& id, answer x) {
+    auto text = envelope(id, std::move(x));
+    if (!is_batch_) {
+      document_ = std::move(text);
+      return;
+    }
+    document_ += text.insert(0, 1, document_.empty() ? '[' : ',');
+  }
+
+private:
+  std::function<void(std::string)> done_;
+  bool is_batch_;
+  size_t open_ = 0;
+  std::string document_;
+};
+
+// One call of a document; a port that answers twice, or throws after it has answered, is heard once.
+struct pending {
+  std::shared_ptr<reply> to;
+  json id;
+  bool notification = false;
+  bool answered = false;
+
+  void add(answer x) {
+    try {
+      to->add(id, std::move(x));
+    } catch (const std::bad_alloc&) {
+      failure why;
+      why.code = errc::unavailable;
+      why.outcome = outcome::unknown;
+      why.message = "there is not enough memory to write this answer out; ask for fewer rows";
+      to->add(id, {nullptr, error_of(why), {}});
+    }
+  }
+
+  void take(answer x) {
+    if (std::exchange(answered, true))
+      return;
+    if (!notification)
+      add(std::move(x));
+    to->end();
+  }
+};
+
+void run(json document, port& to, const std::shared_ptr<reply>& answers) {
+  auto x = parse_request(std::move(document));
+  auto call = std::make_shared<pending>(pending{answers, std::move(x.id), x.notification});
+  answers->begin();
+  if (!x.malformed.empty()) {
+    auto why = own_error(invalid_request, std::move(x.malformed));
+    to.note_refusal(x.method, x.params, why);
+    call->take({nullptr, std::move(why), {}});
+    return;
+  }
+  try {
+    to.next_id(x.notification ? nullptr : &call->id);
+    to.call(x.method, std::move(x.params), [call](answer result) { call->take(std::move(result)); });
+  } catch (...) {
+    call->take(refused(internal_error, "the call failed for a reason of the broker's own; its outcome is unknown"));
+  }
+}
+
+void refuse(error_code code, std::string why, port& to, const std::function<void(std::string)>& done) {
+  auto x = own_error(code, std::move(why));
+  to.note_refusal({}, nullptr, x);
+  done(envelope(nullptr, {nullptr, std::move(x), {}}));
+}
+
+} // namespace
+
+void dispatch(std::string_view document, port& to, std::function<void(std::string)> done) {
+  auto x = parse_strictly(document);
+  if (!x)
+    return refuse(parse_error, describe(x.error()).message, to, done);
+  if (!x->is_array())
+    return run(std::move(*x), to, std::make_shared<reply>(std::move(done), false));
+  if (x->empty())
+    return refuse(invalid_request, "the batch is empty", to, done);
+  if (x->size() > max_batch)
+    return refuse(invalid_request, fmt::format("the batch has {} calls; at most {} are allowed", x->size(), max_batch),
+                  to, done);
+  auto answers = std::make_shared<reply>(std::move(done), true);
+  answers->begin();
+  for (auto& member : *x)
+    run(std::move(member), to, answers);
+  answers->end();
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,114 @@
+#include "runtime/server/rpc/failures.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <iterator>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+
+// The fields of every method's `params`: the codec's errors begin with one, and so do those of the broker's own checks.
+// clang-format off
+constexpr std::string_view fields[]{
+  "after_seq",  "agent",  "client",    "correlation_id",  "db",         "deadline_ms", "freshness",
+  "from_seq",   "key",    "operation", "idempotency_key", "limit",      "max_bytes",   "max_rows",
+  "min_seq",    "newest", "params",    "protocol",        "request_id", "since_us",    "sql",
+  "statements", "status", "tables",    "timeout_ms",      "values",
+  "after_id", "contains", "foreign_keys", "idle_ms", "ids", "integers", "level", "message", "since", "source", "table", "wait_ms",
+  "as_operator",
+};
+// clang-format on
+
+constexpr std::string_view unknown_member_prefix = "unknown member \"";
+
+errc code_of_word(std::string_view word) {
+  auto known =
+    std::find_if(detail::errc_words.begin(), detail::errc_words.end(), [&](const auto& x) { return x.word == word; });
+  return known == detail::errc_words.end() ? errc::internal : known->code;
+}
+
+outcome outcome_of_word(std::string_view word) {
+  for (auto x : {outcome::not_committed, outcome::committed})
+    if (word == to_string(x))
+      return x;
+  return outcome::unknown;
+}
+
+// A member of an answer that may be anything; its default when it is absent or of another type.
+template <class T> T member_or(const json& x, const char* name, T otherwise) {
+  auto at = x.is_object() ? x.find(name) : x.end();
+  if (!x.is_object() || at == x.end())
+    return otherwise;
+  if (auto* found = at->template get_ptr<const T*>())
+    return *found;
+  return otherwise;
+}
+
+uint32_t count_or_zero(const json& x, const char* name) {
+  return static_cast<uint32_t>(std::min<uint64_t>(member_or<uint64_t>(x, name, 0), UINT32_MAX));
+}
+
+} // namespace
+
+std::string named_field(std::string_view message) {
+  if (message.starts_with(unknown_member_prefix)) {
+    message.remove_prefix(unknown_member_prefix.size());
+    return std::string{message.substr(0, message.rfind('"'))};
+  }
+  auto root = message.substr(0, message.find_first_of(" .["));
+  if (std::find(std::begin(fields), std::end(fields), root) == std::end(fields))
+    return {};
+  return std::string{message.substr(0, message.find(' '))};
+}
+
+error error_of(const failure& x) {
+  error result{request_failed, x.message, as_json(x)};
+  auto field = x.code == errc::invalid_request ? named_field(x.message) : std::string{};
+  if (!field.empty()) {
+    result.code = invalid_params;
+    result.data["field"] = std::move(field);
+  }
+  return result;
+}
+
+error own_error(error_code code, std::string message) {
+  failure x;
+  x.code = code == internal_error ? errc::internal : errc::invalid_request;
+  x.outcome = code == internal_error ? outcome::unknown : outcome::not_committed;
+  x.message = std::move(message);
+  return {code, x.message, as_json(x)};
+}
+
+error unknown_method(std::string_view method) {
+  return own_error(method_not_found, fmt::format("there is no method \"{}\"", method.substr(0, 100)));
+}
+
+failure failure_from_json(const json& error) {
+  failure x;
+  auto code = member_or<int64_t>(error, "code", 0);
+  auto refused = code == parse_error || code == invalid_request || code == method_not_found || code == invalid_params;
+  x.code = refused ? errc::invalid_request : errc::internal;
+  x.outcome = refused ? outcome::not_committed : outcome::unknown;
+  x.message = member_or<std::string>(error, "message", "the broker gave an error without a text");
+  auto data = error.is_object() ? error.value("data", json{}) : json{};
+  auto word = member_or<std::string>(data, "code", "");
+  if (word.empty())
+    return x;
+  x.code = code_of_word(word);
+  x.outcome = outcome_of_word(member_or<std::string>(data, "outcome", ""));
+  x.retry_after_ms = count_or_zero(data, "retry_after_ms");
+  x.attempts = count_or_zero(data, "attempts");
+  x.waited_ms = count_or_zero(data, "waited_ms");
+  x.request_id = member_or<std::string>(data, "request_id", "");
+  return x;
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "messages/error.hpp"
+#include "runtime/server/rpc/port.hpp"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+/// Failures of ours as errors of JSON-RPC; codec.hpp has the way back (`failure_from_json`). Pure functions.
+namespace sluice::rpc {
+
+/// The field of `params` that the text of an `invalid_request` begins with or quotes as unknown, as
+/// `statements[0].sql`; empty when it names none.
+std::string named_field(std::string_view message);
+
+/// `request_failed` with `data` as `as_json` has it. What is wrong with a field of `params` is `invalid_params`, and
+/// `data.field` names it.
+error error_of(const failure& x);
+
+/// One of JSON-RPC's own errors, with the `data` of an `invalid_request`, or of `internal` for `internal_error`.
+error own_error(error_code code, std::string message);
+
+/// The same, as the whole answer.
+inline answer refused(error_code code, std::string why) { return {nullptr, own_error(code, std::move(why)), {}}; }
+
+/// For a method that a port does not have.
+error unknown_method(std::string_view method);
+
+} // namespace sluice::rpc

@@ -1,0 +1,218 @@
+#include "runtime/server/rpc/mcp.hpp"
+
+#include "actors/base/names.hpp"
+#include "actors/base/request_ids.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/os/random_seed.hpp"
+#include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/failures.hpp"
+#include "runtime/server/rpc/mcp_tools.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+
+// Newest first. Of what they differ in, we use nothing that the older ones forbid.
+constexpr std::array<std::string_view, 4> versions{"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
+
+answer failed_tool(const failure& x) {
+  json text{{"type", "text"}, {"text", advice_on(x)}};
+  return {json{{"content", json::array({std::move(text)})}, {"isError", true}}, {}};
+}
+
+answer tool_answer(answer x) {
+  if (x.error) {
+    json error{{"code", x.error->code}, {"message", std::move(x.error->message)}, {"data", std::move(x.error->data)}};
+    return failed_tool(failure_from_json(error));
+  }
+  // What is large has been written out by another thread, and is not read or written again here.
+  if (x.text.empty())
+    x.text = dump(x.result);
+  if (x.quoted.empty())
+    x.quoted = dump(json(x.text));
+  answer result;
+  result.text = fmt::format(R"({{"content":[{{"text":{},"type":"text"}}],"isError":false,"structuredContent":{}}})",
+                            x.quoted, x.text);
+  return result;
+}
+
+void leave_out_nulls(json& object) {
+  for (auto x = object.begin(); x != object.end();)
+    x = x->is_null() ? object.erase(x) : std::next(x);
+}
+
+// Hosts and models send null for what they leave out, and 5.0 for 5.
+void forgive(const mcp_tool& tool, json& arguments) {
+  constexpr double largest = 9'007'199'254'740'992.0;
+  leave_out_nulls(arguments);
+  if (auto statements = arguments.find("statements"); statements != arguments.end() && statements->is_array())
+    for (auto& x : *statements)
+      if (x.is_object())
+        leave_out_nulls(x);
+  for (auto& [name, content] : arguments.items())
+    if (const auto* real = content.get_ptr<const double*>();
+        real && tool.takes_integer(name) && std::abs(*real) <= largest && std::trunc(*real) == *real)
+      content = static_cast<int64_t>(*real);
+}
+
+// The member, or null.
+json member(const json& x, const char* name) { return x.is_object() ? x.value(name, json{}) : json{}; }
+
+// Nothing depends on `initialize` having come first: over HTTP each request may be the first that a port sees.
+class mcp final : public port {
+public:
+  mcp(std::unique_ptr<port> methods, mcp_settings settings)
+    : methods_(std::move(methods)), settings_(std::move(settings)), request_ids_(random_seed()) {
+    methods_->quote_texts();
+  }
+
+  void next_id(const json* id) override {
+    id_ = id ? dump(*id) : std::string{};
+    methods_->next_id(id);
+  }
+
+  void hold(bool is_behind) override { methods_->hold(is_behind); }
+  void leave() override { methods_->leave(); }
+  bool engaged() const override { return methods_->engaged(); }
+
+  void call(const std::string& method, json params, answer_to done) override {
+    if (method == "initialize")
+      return give(method, params, initialize(params), done);
+    if (method == "ping")
+      return done({json::object(), {}});
+    if (method == "tools/list")
+      return give(method, params, list_tools(params), done);
+    if (method == "tools/call")
+      return call_tool(std::move(params), std::move(done));
+    if (method.starts_with("notifications/"))
+      return notified(method, params, done);
+    if (settings_.pass_through)
+      return methods_->call(method, std::move(params), std::move(done));
+    give(method, params, {nullptr, unknown_method(method), {}}, done);
+  }
+
+  void note_refusal(std::string_view method, const json& params, const error& why) override {
+    methods_->note_refusal(method, params, why);
+  }
+
+private:
+  // What the methods behind never see is still a request of this client.
+  void give(std::string_view method, const json& params, answer x, const answer_to& done) {
+    if (x.error)
+      methods_->note_refusal(method, params, *x.error);
+    done(std::move(x));
+  }
+
+  answer initialize(const json& params) {
+    auto wanted = member(params, "protocolVersion");
+    if (!wanted.is_string())
+      return refused(invalid_params, "protocolVersion must be a text");
+    auto name = member(member(params, "clientInfo"), "name");
+    if (auto agent = usable_agent(name.is_string() ? name.get<std::string>() : std::string{}); !agent.empty())
+      settings_.agent = std::move(agent);
+    const auto& version = wanted.get_ref<const std::string&>();
+    return {json{{"protocolVersion", speaks_mcp(version) ? version : std::string{versions.front()}},
+                 {"capabilities", {{"tools", json::object()}}},
+                 {"serverInfo", {{"name", "sluice"}, {"title", "sluice"}, {"version", settings_.version}}},
+                 {"instructions", mcp_instructions}},
+            {}};
+  }
+
+  static answer list_tools(const json& params) {
+    if (!member(params, "cursor").is_null())
+      return refused(invalid_params, "cursor is none that was given out; there is one page");
+    auto tools = json::array();
+    for (const auto& tool : mcp_tools())
+      tools.push_back(tool.definition);
+    return {json{{"tools", std::move(tools)}}, {}};
+  }
+
+  void call_tool(json params, answer_to done) {
+    auto name = member(params, "name");
+    auto arguments = member(params, "arguments");
+    if (arguments.is_null())
+      arguments = json::object();
+    auto named = arguments.is_object() ? arguments : json::object();
+    named.emplace("agent", settings_.agent);
+    if (!name.is_string())
+      return give({}, named, refused(invalid_params, "name must be a text"), done);
+    auto* tool = find_mcp_tool(name.get_ref<const std::string&>());
+    if (!tool)
+      return give(
+        {}, named,
+        refused(invalid_params, fmt::format("Unknown tool: {}", name.get_ref<const std::string&>().substr(0, 100))),
+        done);
+    if (!arguments.is_object())
+      return give(tool->method, named, refused(invalid_params, "arguments must be an object"), done);
+    forgive(*tool, arguments);
+    for (const auto& [argument, content] : arguments.items())
+      if (!tool->takes(argument)) {
+        auto why = no_argument(*tool, argument);
+        methods_->note_refusal(tool->method, named, error_of(why));
+        return done(failed_tool(why));
+      }
+    run(*tool, std::move(arguments), std::move(done));
+  }
+
+  static failure no_argument(const mcp_tool& tool, const std::string& argument) {
+    failure x;
+    x.code = errc::invalid_request;
+    x.message = fmt::format("{} has no argument \"{}\"", tool.name, argument.substr(0, 100));
+    return x;
+  }
+
+  void run(const mcp_tool& tool, json arguments, answer_to done) {
+    if (!tool.is_request())
+      return methods_->call(tool.method, std::move(arguments),
+                            [done = std::move(done)](answer x) { done(tool_answer(std::move(x))); });
+    auto request_id = request_ids_.next();
+    arguments["request_id"] = request_id;
+    arguments.emplace("agent", settings_.agent);
+    auto id = id_;
+    if (!id.empty())
+      running_[id] = request_id;
+    methods_->call(tool.method, std::move(arguments), [this, id, request_id, done = std::move(done)](answer x) {
+      if (auto at = running_.find(id); at != running_.end() && at->second == request_id)
+        running_.erase(at);
+      done(tool_answer(std::move(x)));
+    });
+  }
+
+  void notified(const std::string& method, const json& params, const answer_to& done) {
+    if (method == "notifications/cancelled") {
+      auto at = running_.find(dump(member(params, "requestId")));
+      if (at != running_.end())
+        methods_->call("cancel", json{{"request_id", at->second}}, [](const answer&) {});
+    }
+    done({json::object(), {}});
+  }
+
+  std::unique_ptr<port> methods_;
+  mcp_settings settings_;
+  request_ids request_ids_;
+  // The JSON-RPC id of the call that is being made, as text; empty for a notification.
+  std::string id_;
+  // By JSON-RPC id, the tool calls under way as the methods behind know them.
+  std::map<std::string, std::string> running_;
+};
+
+} // namespace
+
+bool speaks_mcp(std::string_view version) {
+  return std::find(versions.begin(), versions.end(), version) != versions.end();
+}
+
+std::unique_ptr<port> make_mcp(std::unique_ptr<port> methods, mcp_settings settings) {
+  return std::make_unique<mcp>(std::move(methods), std::move(settings));
+}
+
+} // namespace sluice::rpc

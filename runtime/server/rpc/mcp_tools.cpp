@@ -1,0 +1,284 @@
+#include "runtime/server/rpc/mcp_tools.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::rpc {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view write_tool = R"json({
+  "name": "sluice_write",
+  "title": "Write to a SQLite database",
+  "description": "Changes a SQLite database: INSERT, UPDATE, DELETE, CREATE and the like. All statements of one call are applied together or not at all, and are on disk when the call succeeds. The file is made if it does not exist. BEGIN, COMMIT, PRAGMA, VACUUM and ATTACH are refused. Use RETURNING to get rows back. If the outcome of a failed call is unknown, repeat the call with the same idempotency_key.",
+  "inputSchema": {
+    "type": "object",
+    "properties": {
+      "db": {
+        "type": "string",
+        "description": "The database file, relative to the folder that is served, such as app.db."
+      },
+      "statements": {
+        "type": "array",
+        "minItems": 1,
+        "description": "One SQL statement each, in the order in which they are applied.",
+        "items": {
+          "type": "object",
+          "properties": {
+            "sql": {"type": "string", "description": "One SQL statement, with ? or :name where values go."},
+            "params": {
+              "anyOf": [{"type": "array", "items": {}}, {"type": "object"}],
+              "description": "The values, as an array for ? or as an object for :name (without the colon): null, numbers, texts, {\"$blob\":\"BASE64\"}, {\"$text\":\"BASE64\"} for text that is not UTF-8, or {\"$integer\":\"9007199254740993\"} for an integer beyond 2^53. Booleans do not exist; use 1 and 0."
+            }
+          },
+          "required": ["sql"],
+          "additionalProperties": false
+        }
+      },
+      "idempotency_key": {
+        "type": "string",
+        "maxLength": 256,
+        "description": "A text of your own that is unique to this change, such as order-4711-paid. Calls with the same key and the same statements are applied once, however often they are made, and answered alike (replayed is true then). Give one whenever the change must not happen twice and you might have to repeat the call. Kept for a day."
+      },
+      "deadline_ms": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 86400000,
+        "description": "Milliseconds after which the write is given up and leaves no trace. 30000 if left out."
+      },
+      "integers": {
+        "type": "string",
+        "enum": ["number", "text", "tagged"],
+        "description": "How integers beyond 2^53 come back, for clients whose numbers cannot hold them: as number, as a decimal text (integer_text is true then), or tagged as {\"$integer\":\"9007199254740993\"}."
+      },
+      "foreign_keys": {
+        "type": "string",
+        "enum": ["on", "off"],
+        "description": "off executes the statements without foreign keys and their ON DELETE actions, as rebuilding a table needs (create, copy, drop, rename); the keys are checked before the commit. on if left out."
+      },
+      "agent": {
+        "type": "string",
+        "maxLength": 256,
+        "description": "Whose name goes into the audit. This client's if left out."
+      }
+    },
+    "required": ["db", "statements"],
+    "additionalProperties": false
+  },
+  "outputSchema": {
+    "type": "object",
+    "properties": {
+      "outcome": {"type": "string", "const": "committed"},
+      "replayed": {"type": "boolean", "description": "Whether an earlier call with the same key had been applied; this is its outcome."},
+      "commit_seq": {"type": "integer", "description": "The commit that holds the write; later ones have larger numbers."},
+      "request_id": {"type": "string"},
+      "integer_text": {"type": "boolean", "description": "True when integers beyond 2^53 are given as texts, as asked."},
+      "results": {
+        "type": "array",
+        "description": "One entry for each statement.",
+        "items": {
+          "type": "object",
+          "properties": {
+            "changes": {"type": "integer", "description": "Rows inserted, updated or deleted."},
+            "last_insert_rowid": {},
+            "columns": {"type": "array", "items": {}},
+            "rows": {"type": "array", "items": {"type": "array", "items": {}}, "description": "What RETURNING gave."}
+          },
+          "required": ["changes", "last_insert_rowid", "columns", "rows"]
+        }
+      }
+    },
+    "required": ["outcome", "replayed", "commit_seq", "request_id", "results"]
+  },
+  "annotations": {
+    "title": "Write to a SQLite database",
+    "readOnlyHint": false,
+    "destructiveHint": true,
+    "idempotentHint": false,
+    "openWorldHint": false
+  }
+})json";
+
+constexpr std::string_view read_tool = R"json({
+  "name": "sluice_read",
+  "title": "Read a SQLite database",
+  "description": "Runs one read-only SQL statement on a SQLite database and returns its rows. To see what there is: SELECT name, sql FROM sqlite_schema. The answer includes every write that had succeeded before the call. Ask only for the rows that you need, with LIMIT and WHERE; truncated is true when a bound cut the rows short.",
+  "inputSchema": {
+    "type": "object",
+    "properties": {
+      "db": {
+        "type": "string",
+        "description": "The database file, relative to the folder that is served, such as app.db. It must exist."
+      },
+      "sql": {"type": "string", "description": "One SELECT statement, with ? or :name where values go."},
+      "params": {
+        "anyOf": [{"type": "array", "items": {}}, {"type": "object"}],
+        "description": "The values, as an array for ? or as an object for :name (without the colon): null, numbers, texts, {\"$blob\":\"BASE64\"}, {\"$text\":\"BASE64\"} for text that is not UTF-8, or {\"$integer\":\"9007199254740993\"} for an integer beyond 2^53. Booleans do not exist; use 1 and 0."
+      },
+      "max_rows": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100000000,
+        "description": "Rows after which the answer is cut. 10000 if left out."
+      },
+      "max_bytes": {
+        "type": "integer",
+        "minimum": 1024,
+        "maximum": 2147483648,
+        "description": "Bytes after which the answer is cut. 8388608 if left out."
+      },
+      "timeout_ms": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 86400000,
+        "description": "Milliseconds that the statement may take. 5000 if left out."
+      },
+      "freshness": {
+        "type": "string",
+        "enum": ["cached", "fresh"],
+        "description": "fresh goes to the database file even where a kept answer is known to be current; needed only if other programs write the file directly. cached if left out."
+      },
+      "min_seq": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "The commit_seq of a write that the answer must include, for instance one that another agent told you of."
+      },
+      "integers": {
+        "type": "string",
+        "enum": ["number", "text", "tagged"],
+        "description": "How integers beyond 2^53 come back, for clients whose numbers cannot hold them: as number, as a decimal text (integer_text is true then), or tagged as {\"$integer\":\"9007199254740993\"}."
+      },
+      "agent": {
+        "type": "string",
+        "maxLength": 256,
+        "description": "Whose name goes into the audit. This client's if left out."
+      }
+    },
+    "required": ["db", "sql"],
+    "additionalProperties": false
+  },
+  "outputSchema": {
+    "type": "object",
+    "properties": {
+      "columns": {"type": "array", "items": {}},
+      "rows": {
+        "type": "array",
+        "items": {"type": "array", "items": {}},
+        "description": "The values of each row in the order of columns; a blob is {\"$blob\":\"BASE64\"}, text that is not UTF-8 {\"$text\":\"BASE64\"}."
+      },
+      "integer_text": {"type": "boolean", "description": "True when integers beyond 2^53 are given as texts, as asked."},
+      "truncated": {"type": "boolean", "description": "Whether a bound cut the rows short."},
+      "source": {"type": "string", "enum": ["cache", "joined", "database"]},
+      "as_of_seq": {"type": "integer", "description": "A commit that the rows include, with all before it."}
+    },
+    "required": ["columns", "rows", "truncated", "source", "as_of_seq"]
+  },
+  "annotations": {
+    "title": "Read a SQLite database",
+    "readOnlyHint": true,
+    "destructiveHint": false,
+    "idempotentHint": true,
+    "openWorldHint": false
+  }
+})json";
+
+constexpr std::string_view status_tool = R"json({
+  "name": "sluice_status",
+  "title": "How the databases stand",
+  "description": "Shows the databases that are open, their queues and commits, and the read cache. Of use when calls are slow or fail with busy, overloaded or unavailable.",
+  "inputSchema": {"type": "object", "properties": {}, "additionalProperties": false},
+  "annotations": {
+    "title": "How the databases stand",
+    "readOnlyHint": true,
+    "destructiveHint": false,
+    "idempotentHint": true,
+    "openWorldHint": false
+  }
+})json";
+
+mcp_tool made(std::string_view definition, std::string method) {
+  auto parsed = json::parse(definition);
+  return {parsed["name"].get<std::string>(), std::move(method), std::move(parsed)};
+}
+
+std::string_view meaning_of(outcome x) {
+  switch (x) {
+  case outcome::not_committed: return "not_committed (nothing was changed)";
+  case outcome::committed: return "committed (the change is on disk)";
+  case outcome::unknown: return "unknown (a change may or may not have been applied)";
+  }
+  return "unknown";
+}
+
+std::string_view what_to_do(const failure& x) {
+  if (x.outcome == outcome::unknown)
+    return "if it was a write with an idempotency_key, repeat the very same call: it is applied once at most. Without "
+           "a "
+           "key, read first to see whether the change is there.";
+  switch (x.code) {
+  case errc::invalid_request:
+  case errc::sql_error:
+  case errc::constraint:
+  case errc::too_large:
+  case errc::unknown_operation:
+  case errc::capsule_invalid: return "correct the call; unchanged it fails again.";
+  case errc::unknown_database:
+    return "check db, which is relative to the folder that is served; sluice_write makes a file that does not exist.";
+  case errc::payload_mismatch:
+    return "this idempotency_key was used for other statements; use a new key for a new change.";
+  case errc::busy: return "another program holds the database file; try again in a few seconds.";
+  case errc::overloaded:
+  case errc::unavailable: return "try again after a short pause.";
+  case errc::deadline_exceeded: return "make it smaller, or try again with more time.";
+  case errc::cancelled: return "nothing; it was given up as asked.";
+  case errc::not_authorized: return "do without it; repeating it does not help.";
+  default: return "tell the person whom you work for; repeating it does not help until the cause is removed.";
+  }
+}
+
+} // namespace
+
+const std::string_view mcp_instructions =
+  "sluice lets several agents share the SQLite databases of one folder without lock errors. db is a file in that "
+  "folder, such as app.db.\n"
+  "- sluice_read runs one SELECT; start with SELECT name, sql FROM sqlite_schema to see the tables.\n"
+  "- sluice_write changes data or schema; the statements of one call are applied together or not at all, so there is "
+  "no BEGIN or COMMIT.\n"
+  "- Put values into params, not into the SQL text.\n"
+  "- Give a write that must not happen twice an idempotency_key; then it is safe to repeat the call when its outcome "
+  "is unknown.\n"
+  "- An error says what became of the change and what to do next.";
+
+bool mcp_tool::takes(const std::string& argument) const {
+  return definition["inputSchema"]["properties"].contains(argument);
+}
+
+bool mcp_tool::takes_integer(const std::string& argument) const {
+  const auto& all = definition["inputSchema"]["properties"];
+  auto at = all.find(argument);
+  return at != all.end() && at->value("type", json{}) == "integer";
+}
+
+const std::vector<mcp_tool>& mcp_tools() {
+  // Never destroyed: front doors that are static objects use it until their end.
+  static const auto& all =
+    *new std::vector<mcp_tool>{made(read_tool, "read"), made(write_tool, "write"), made(status_tool, "status")};
+  return all;
+}
+
+const mcp_tool* find_mcp_tool(std::string_view name) {
+  const auto& all = mcp_tools();
+  auto at = std::find_if(all.begin(), all.end(), [&](const auto& x) { return x.name == name; });
+  return at == all.end() ? nullptr : &*at;
+}
+
+std::string advice_on(const failure& x) {
+  auto pause = x.retry_after_ms > 0 ? fmt::format(" (Wait {} ms.)", x.retry_after_ms) : std::string{};
+  return fmt::format("{}: {}\nOutcome: {}\nWhat to do: {}{}", to_string(x.code), x.message, meaning_of(x.outcome),
+                     what_to_do(x), pause);
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,194 @@
+#include "runtime/server/service.hpp"
+
+#include "runtime/broker/store_status.hpp"
+#include "runtime/os/random_seed.hpp"
+#include "runtime/server/service_port.hpp"
+#include "runtime/sqlite/ledger/ledger_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <iterator>
+#include <system_error>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+constexpr uint64_t history_page = 1'000;
+
+// Nothing; or why a file in the broker's folder could not be made and kept.
+std::optional<std::string> try_to_write(const std::filesystem::path& folder) {
+  auto name = (folder / "health-XXXXXX").string();
+  auto fd = mkostemp(name.data(), O_CLOEXEC);
+  if (fd < 0)
+    return "nothing can be written: " + std::generic_category().message(errno);
+  static constexpr std::array<char, 64 * 1024> page{};
+  auto good = write(fd, page.data(), page.size()) == static_cast<ssize_t>(page.size()) && fdatasync(fd) == 0;
+  auto reason = errno;
+  close(fd);
+  unlink(name.c_str());
+  if (good)
+    return std::nullopt;
+  return "nothing can be written: " + std::generic_category().message(reason);
+}
+
+} // namespace
+
+service::service(broker& leader, const broker_info& self, asio::io_context& loop, io_actor& actor, stop_request stop)
+  : leader_(leader), self_(self), loop_(loop), actor_(actor), stop_(std::move(stop)),
+    subscriptions_([this](const std::string& db, uint64_t seq, auto take) {
+      auto path = leader_.root().path_of(db);
+      in_background(
+        files_, [path, seq, db] { return sqlite::commits_after(path, seq, history_page, db); }, std::move(take));
+    }),
+    ids_(random_seed()), health_([this](auto done) { look_at_health(std::move(done)); }) {
+  actor_.become([this](const invalidation& x) { subscriptions_.publish(x); });
+}
+
+service::~service() {
+  files_.join();
+  rendering_.join();
+}
+
+std::unique_ptr<rpc::port> service::open_port(client_link link) {
+  return std::make_unique<service_port>(*this, std::move(link));
+}
+
+void service::with_database(const std::string& name, file_use use, with_opened then) {
+  if (const auto* known = databases_.find(name))
+    return then(*known);
+  auto canonical = leader_.resolve(name);
+  auto leads = leader_.still_leads();
+  if (!canonical && leads)
+    return then(std::move(canonical.error()));
+  // Another folder may lie at the root's path by now, and be led by another broker.
+  if (!leads) {
+    stop("its folder is gone");
+    return then(make_error(errc::unavailable, "this broker does not lead the store any more"));
+  }
+  // Another name of one that is open.
+  if (const auto* known = databases_.find(*canonical))
+    return then(*known);
+  // Requests that come meanwhile go on in their order.
+  // A read behind a write that makes the file waits for that.
+  if (opening_.contains({name, file_use::may_make}))
+    use = file_use::may_make;
+  opening key{name, use};
+  auto& waiting = opening_[key];
+  waiting.push_back(std::move(then));
+  if (waiting.size() > 1)
+    return;
+  auto done = [this, key, canonical = *canonical](caf::ok_atom) {
+    auto db = leader_.opened(canonical);
+    databases_.keep(db);
+    opened(key, db);
+  };
+  auto fail = [this, key](caf::error& why) { opened(key, std::move(why)); };
+  if (use == file_use::may_make)
+    leader_.open_database(&actor_, *canonical).then(done, fail);
+  else
+    leader_.find_database(&actor_, *canonical).then(done, fail);
+}
+
+void service::opened(const opening& x, const caf::expected<database>& db) {
+  auto waiting = std::move(opening_[x]);
+  opening_.erase(x);
+  for (auto& then : waiting)
+    then(db);
+}
+
+void service::cancel_read(const std::string& request_id, std::function<void(bool)> done) {
+  actor_.request(leader_.actors().cache(), caf::infinite, cancel_atom{}, request_id)
+    .then([done](bool cancelled) { done(cancelled); }, [done](const caf::error&) { done(false); });
+}
+
+uint64_t service::listen(const database& db) {
+  if (listening_.insert(db.name()).second)
+    db.listen(caf::actor_cast<invalidation_listener>(caf::actor_cast<caf::actor>(&actor_)));
+  return db.status().last_commit_seq;
+}
+
+void service::describe(std::function<void(const json&)> done) {
+  awaiting_status_.push_back(std::move(done));
+  if (!std::exchange(gathering_, true))
+    gather_for_all();
+}
+
+void service::gather_for_all() {
+  actor_.request(leader_.actors().cache(), caf::infinite, running_atom{})
+    .then([this](std::vector<running_request>& reads) { gather_cursors(std::move(reads)); },
+          [this](const caf::error&) { gather_cursors({}); });
+}
+
+void service::gather_cursors(std::vector<running_request> reads) {
+  auto known = std::make_shared<std::vector<running_request>>(std::move(reads));
+  actor_.request(leader_.actors().cursors(), caf::infinite, running_atom{})
+    .then(
+      [this, known](std::vector<running_request>& open) {
+        std::move(open.begin(), open.end(), std::back_inserter(*known));
+        gather_with(std::move(*known));
+      },
+      [this, known](const caf::error&) { gather_with(std::move(*known)); });
+}
+
+void service::gather_with(std::vector<running_request> reads) {
+  in_background(
+    files_, [this, reads = std::move(reads)] { return as_json(gather_status(leader_, reads)); },
+    [this, asked = std::exchange(awaiting_status_, {})](json status) {
+      status["leader"] = as_json(self_);
+      status["front_door"] = traffic_.report(std::chrono::steady_clock::now());
+      status["front_door"]["connections"] = count_connections ? count_connections() : 0;
+      status["front_door"]["subscriptions"] = subscriptions_.size();
+      for (const auto& done : asked)
+        done(status);
+      gathering_ = !awaiting_status_.empty();
+      if (gathering_)
+        gather_for_all();
+    });
+}
+
+void service::scrape(std::function<void(std::string)> done) {
+  describe(
+    [this, done = std::move(done)](const json& status) { done(metrics_.scrape(status, gather_timings(leader_))); });
+}
+
+void service::check_health(std::function<void(std::optional<std::string>)> done) {
+  health_.ask(std::chrono::steady_clock::now(), std::move(done));
+}
+
+void service::look_at_health(std::function<void(health_check::result)> done) {
+  in_background(
+    files_,
+    [this]() -> std::optional<std::string> {
+      if (auto why = leader_.why_failed())
+        return why->message;
+      for (const auto& db : leader_.status().databases)
+        if (db.quarantined)
+          return "the database " + db.name + " is in quarantine";
+      return try_to_write(leader_.root().folder());
+    },
+    std::move(done));
+}
+
+json as_json(const broker_info& x) {
+  json result{{"pid", x.pid},
+              {"protocol", x.protocol},
+              {"version", x.version},
+              {"transient", x.transient},
+              {"started_us", x.started_us},
+              {"in_process", false}};
+  if (!x.http.empty())
+    result["http"] = x.http;
+  if (x.root)
+    result["root"] = as_json(*x.root);
+  return result;
+}
+
+} // namespace sluice

@@ -1,0 +1,138 @@
+#pragma once
+
+#include "actors/base/request_ids.hpp"
+#include "runtime/broker/broker.hpp"
+#include "runtime/server/endpoint.hpp"
+#include "runtime/server/health_check.hpp"
+#include "runtime/server/io_actor.hpp"
+#include "runtime/server/metrics.hpp"
+#include "runtime/server/opened_databases.hpp"
+#include "runtime/server/requests_under_way.hpp"
+#include "runtime/server/rpc/port.hpp"
+#include "runtime/server/subscriptions.hpp"
+#include "runtime/server/traffic.hpp"
+#include "runtime/server/turns.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+/// One client, as its transport knows it.
+struct client_link {
+  peer_identity peer;
+  /// In whose name requests are that name no agent.
+  std::string agent;
+  /// Sends a document that was not asked for. Empty where there is no way.
+  subscriptions::pusher push;
+};
+
+/// The methods of the protocol (docs/protocol.md), on a broker in this process. Used by the loop's thread, which it
+/// never blocks: actors are asked with messages, files and large results are left to threads of its own.
+class service {
+public:
+  /// Called when a client asks the leader to step down.
+  using stop_request = std::function<void(std::string_view reason)>;
+
+  /// Everything given outlives this.
+  service(broker& leader, const broker_info& self, boost::asio::io_context& loop, io_actor& actor, stop_request stop);
+  service(const service&) = delete;
+  service& operator=(const service&) = delete;
+  ~service();
+
+  /// The methods for one client; the service outlives them.
+  std::unique_ptr<rpc::port> open_port(client_link link);
+
+  /// How the store stands, at some time after the call; `done` is called once. However many ask at once, it is looked
+  /// at once for all of them.
+  void describe(std::function<void(const nlohmann::json&)> done);
+
+  /// What monitoring systems scrape.
+  void scrape(std::function<void(std::string)> done);
+
+  /// Whether a write could be done, now or at most a second ago: a file can be made, nothing is in quarantine. The
+  /// reason if not, else nothing.
+  void check_health(std::function<void(std::optional<std::string>)> done);
+
+  /// The broker is about to go: who is refused for that reason is told to ask the next leader.
+  void set_draining() noexcept { draining_ = true; }
+
+  /// Whether a thread of its own is at something of which the loop will hear.
+  bool at_work() const noexcept { return at_work_ > 0; }
+
+  /// Connections at the moment, for the status; set by the front door.
+  std::function<size_t()> count_connections;
+
+private:
+  friend class service_port;
+
+  // Hands `work` to a thread that may take its time, and its result to `done` on the loop's.
+  template <class Work, class Done> void in_background(boost::asio::thread_pool& thread, Work work, Done done) {
+    ++at_work_;
+    boost::asio::post(thread, [this, work = std::move(work), done = std::move(done)]() mutable {
+      boost::asio::post(loop_, [this, done = std::move(done), result = work()]() mutable {
+        --at_work_;
+        done(std::move(result));
+      });
+    });
+  }
+
+  using with_opened = std::function<void(caf::expected<database>)>;
+  // Whether a request is for a database whose file exists, or may make it.
+  enum class file_use : uint8_t { must_exist, may_make };
+  using opening = std::pair<std::string, file_use>;
+  void with_database(const std::string& name, file_use use, with_opened then);
+  void opened(const opening& x, const caf::expected<database>& db);
+  void gather_for_all();
+  void gather_cursors(std::vector<running_request> reads);
+  void gather_with(std::vector<running_request> reads);
+  void look_at_health(std::function<void(health_check::result)> done);
+  void cancel_read(const std::string& request_id, std::function<void(bool)> done);
+  // The newest commit of the database; those after it will be published.
+  uint64_t listen(const database& db);
+  void stop(std::string_view reason) {
+    set_draining();
+    stop_(reason);
+  }
+
+  broker& leader_;
+  const broker_info& self_;
+  boost::asio::io_context& loop_;
+  io_actor& actor_;
+  stop_request stop_;
+  bool draining_ = false;
+  size_t at_work_ = 0;
+  // One each, so that nobody waits for large results but those who asked for some.
+  boost::asio::thread_pool files_{1};
+  boost::asio::thread_pool rendering_{1};
+  opened_databases databases_;
+  std::map<opening, std::vector<with_opened>> opening_;
+  std::set<std::string> listening_;
+  // Who wants to know how the store stands: those for whom it is being gathered are no more among them.
+  std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;
+  bool gathering_ = false;
+  // Pages of the audit and the like.
+  turns lookups_{4};
+  subscriptions subscriptions_;
+  requests_under_way under_way_;
+  request_ids ids_;
+  health_check health_;
+  traffic traffic_;
+  metrics metrics_;
+};
+
+/// What a leader says of itself to clients.
+nlohmann::json as_json(const broker_info& x);
+
+} // namespace sluice

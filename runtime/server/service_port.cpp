@@ -1,0 +1,295 @@
+#include "runtime/server/service_port.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/service_port_call.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+
+} // namespace
+
+const service_port::method service_port::methods[] = {
+  {"write", request_type::write, record::until_handed_on, &service_port::write},
+  {"read", request_type::read, record::until_handed_on, &service_port::read},
+  {"cursor.open", request_type::cursor_open, record::until_handed_on, &service_port::open_cursor},
+  {"cursor.next", request_type::cursor_next, record::until_handed_on, &service_port::next_page},
+  {"cursor.close", request_type::cursor_close, record::refusals, &service_port::close_cursor},
+  {"hello", request_type::hello, record::refusals, &service_port::hello},
+  {"ping", request_type::ping, record::refusals, &service_port::ping},
+  {"cancel", request_type::cancel, record::all, &service_port::cancel},
+  {"status", request_type::status, record::refusals, &service_port::status},
+  {"audit.list", request_type::audit_list, record::refusals, &service_port::list_audit},
+  {"audit.verify", request_type::audit_verify, record::refusals, &service_port::verify_audit},
+  {"audit.refused", request_type::audit_refused, record::refusals, &service_port::note_refused},
+  {"subscribe", request_type::subscribe, record::refusals, &service_port::subscribe},
+  {"unsubscribe", request_type::unsubscribe, record::refusals, &service_port::unsubscribe},
+  {"shutdown", request_type::shutdown, record::all, &service_port::shutdown},
+  {"log", request_type::log, record::refusals, &service_port::log},
+  {"logs.recent", request_type::logs_recent, record::refusals, &service_port::recent_logs},
+  {"retry.reset", request_type::retry_reset, record::all, &service_port::reset_retries},
+  {"buffer.put", request_type::buffer_put, record::until_handed_on, &service_port::put},
+  {"buffer.get", request_type::buffer_get, record::until_handed_on, &service_port::get},
+  {"flush", request_type::flush, record::until_handed_on, &service_port::flush},
+  {"buffer.rejected", request_type::buffer_rejected, record::refusals, &service_port::list_rejected},
+  {"buffer.requeue", request_type::buffer_requeue, record::until_handed_on, &service_port::requeue},
+  {"buffer.discard", request_type::buffer_discard, record::until_handed_on, &service_port::discard},
+};
+
+service_port::service_port(service& owner, client_link link)
+  : service_(owner), link_(std::make_shared<const client_link>(std::move(link))), time_out_(owner.loop_) {}
+
+service_port::~service_port() {
+  // Nobody is to be told any more.
+  here_.reset();
+  leave();
+  forget_cursors(false);
+  for (auto x : subscribed_)
+    service_.subscriptions_.remove(x);
+}
+
+const service_port::method* service_port::find(std::string_view name) {
+  auto found = std::find_if(std::begin(methods), std::end(methods), [&](const method& x) { return x.name == name; });
+  return found == std::end(methods) ? nullptr : found;
+}
+
+bool service_port::knows(std::string_view name) { return find(name) != nullptr; }
+
+void service_port::call(const std::string& name, json params, rpc::answer_to done) {
+  auto* found = find(name);
+  if (!found) {
+    auto why = rpc::unknown_method(name);
+    note_refusal(name, params, why);
+    return done({nullptr, std::move(why), {}});
+  }
+  auto call = std::make_shared<pending>(pending{service_, here_, link_, *found, std::move(done)});
+  call->params = &params;
+  call->is_notification = is_notification_;
+  call->quotes_text = quotes_texts_;
+  if (refused_) {
+    failure why;
+    why.code = *refused_;
+    why.message = why.code == errc::wrong_store
+                    ? "this connection was refused: its hello named another store"
+                    : "this connection was refused: its hello named another protocol version";
+    return call->fail(why);
+  }
+  if (found->recorded == record::all)
+    rpc::read_names(params, call->names);
+  found->run(params, call);
+  // Its answer may come later than this.
+  call->params = nullptr;
+}
+
+void service_port::note_refusal(std::string_view name, const json& params, const rpc::error& why) {
+  unrecorded_request x;
+  if (auto* found = find(name))
+    x.type = found->type;
+  x.link_agent = link_->agent;
+  x.peer = link_->peer;
+  rpc::read_names(params, x);
+  service_.leader_.record(x, word_of({nullptr, why, {}}));
+}
+
+void service_port::hello(const json& params, const call_ptr& call) {
+  auto x = rpc::hello_from_json(params);
+  if (!x)
+    return call->fail(x.error());
+  auto& owner = call->owner;
+  // After a move of the folder the client may have come by its new path, and the broker has only the old one.
+  if (!owner.leader_.still_leads()) {
+    owner.stop("its folder was moved or deleted");
+    return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
+  }
+  if (x->root && *x->root != owner.leader_.root().identity()) {
+    // What was sent behind this hello was meant for another store.
+    if (auto port = call->port.lock())
+      port->refused_ = errc::wrong_store;
+    return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the one asked for"));
+  }
+  if (x->protocol == protocol_version)
+    return call->succeed(as_json(owner.self_));
+  // What was sent behind this hello was meant for another protocol.
+  if (auto port = call->port.lock())
+    port->refused_ = errc::protocol_mismatch;
+  failure why;
+  why.code = errc::protocol_mismatch;
+  why.message = fmt::format("this broker (sluice {}) speaks protocol {}, not {}", owner.self_.version, protocol_version,
+                            x->protocol);
+  auto error = rpc::error_of(why);
+  auto hands_over = owner.self_.transient && x->protocol > protocol_version;
+  error.data["protocol"] = protocol_version;
+  error.data["hands_over"] = hands_over;
+  call->answer({nullptr, std::move(error), {}});
+  if (hands_over)
+    owner.stop("a client of a newer version came");
+}
+
+void service_port::ping(const json&, const call_ptr& call) {
+  call->succeed({{"pong", true}, {"pid", call->owner.self_.pid}, {"protocol", protocol_version}});
+}
+
+void service_port::write(const json& params, const call_ptr& call) {
+  auto request = rpc::write_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  if (!call->sign(*request))
+    return;
+  pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_write(*known, std::move(*request), call);
+  auto name = request->db;
+  using use = service::file_use;
+  owner.with_database(name, use::may_make, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+    if (!db)
+      return call->refuse(x, db.error());
+    x.db = db->name();
+    if (!pending::refuse_cancelled(call, x))
+      run_write(*db, std::move(x), call);
+  });
+}
+
+void service_port::run_write(const database& db, write_request request, const call_ptr& call) {
+  call->recorded = true;
+  db.write(&call->owner.actor_, std::move(request))
+    .then([call](const write_result& result) { pending::succeed(call, result); },
+          [call](const caf::error& why) { call->fail(why); });
+}
+
+void service_port::read(const json& params, const call_ptr& call) {
+  auto request = rpc::read_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  if (!call->sign(*request))
+    return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_read(*known, std::move(*request), call);
+  pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
+  auto name = request->db;
+  using use = service::file_use;
+  owner.with_database(name, use::must_exist,
+                      [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+                        if (!db)
+                          return call->refuse(x, db.error());
+                        x.db = db->name();
+                        run_read(*db, std::move(x), call);
+                      });
+}
+
+void service_port::cancel(const json& params, const call_ptr& call) {
+  auto request = rpc::cancel_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  if (!call->sign(call->names.agent))
+    return;
+  auto& owner = call->owner;
+  auto found =
+    owner.under_way_.cancel(request->request_id, {call->agent, call->link->peer, call->port}, request->as_operator);
+  for (const auto& from : found.connections)
+    if (auto port = from.lock()) {
+      port->drop_cancelled();
+      port->end_cancelled_cursors();
+    }
+  auto may_cancel = [&](const ticket& x) {
+    const auto& peer = call->link->peer;
+    auto is_own_process = peer.pid != 0 && x.what().peer.pid == peer.pid && x.what().peer.uid == peer.uid;
+    return request->as_operator || is_own_process || x.what().agent == call->agent;
+  };
+  auto writes = owner.leader_.cancel_write(request->request_id, may_cancel);
+  auto answer = [call](bool cancelled) { call->succeed({{"cancelled", cancelled}}); };
+  auto any = writes || !found.connections.empty();
+  // Reads know each other by their ids alone. Where others have the same, theirs end when their readers look next.
+  if (found.others_left || (!any && !request->as_operator))
+    return answer(any);
+  owner.cancel_read(request->request_id, [answer, any](bool cancelled) { answer(any || cancelled); });
+}
+
+void service_port::status(const json&, const call_ptr& call) {
+  call->owner.describe([call](const json& x) {
+    // For a client that has gone no copy is made.
+    call->succeed(call->port.expired() ? json{} : x);
+  });
+}
+
+void service_port::list_audit(const json& params, const call_ptr& call) {
+  auto query = rpc::audit_query_from_json(params);
+  if (!query)
+    return call->fail(query.error());
+  pending::ask_in_turn<audit_page>(
+    call, [](const auto& x) { return x.audit(); }, *query);
+}
+
+void service_port::verify_audit(const json&, const call_ptr& call) {
+  pending::ask_in_turn<audit_verdict>(
+    call, [](const auto& x) { return x.audit(); }, verify_atom{});
+}
+
+void service_port::note_refused(const json& params, const call_ptr& call) {
+  auto x = rpc::refused_from_json(params);
+  if (!x)
+    return call->fail(x.error());
+  auto& [request, status] = *x;
+  request.link_agent = call->link->agent;
+  request.peer = call->link->peer;
+  call->owner.leader_.record(request, status);
+  call->succeed({{"recorded", true}});
+}
+
+void service_port::subscribe(const json& params, const call_ptr& call) {
+  auto wish = rpc::subscribe_from_json(params);
+  if (!wish)
+    return call->fail(wish.error());
+  if (!call->link->push)
+    return call->fail(make_error(errc::invalid_request, "subscribe needs a connection that stays: use the socket"));
+  auto name = wish->db;
+  call->names.db = name;
+  using use = service::file_use;
+  call->owner.with_database(name, use::must_exist, [call, x = std::move(*wish)](caf::expected<database> db) {
+    if (!db)
+      return call->fail(db.error());
+    auto port = call->port.lock();
+    if (!port)
+      return;
+    auto& owner = call->owner;
+    auto newest = owner.listen(*db);
+    auto after = x.from_seq.value_or(newest);
+    if (after > newest)
+      return call->fail(
+        make_error(errc::invalid_request, fmt::format("from_seq is {}, but the newest commit is {}", after, newest)));
+    auto id = owner.subscriptions_.add({db->name(), x.tables, after, call->link->push}, newest);
+    port->subscribed_.insert(id);
+    call->succeed({{"subscription", id}, {"db", db->name()}, {"as_of_seq", newest}});
+  });
+}
+
+void service_port::unsubscribe(const json& params, const call_ptr& call) {
+  auto id = params.is_object() ? params.find("subscription") : params.end();
+  if (!params.is_object() || id == params.end() || !id->is_number_unsigned())
+    return call->fail(make_error(errc::invalid_request, "subscription must be the number that subscribe answered"));
+  auto port = call->port.lock();
+  auto was = port && port->subscribed_.erase(id->get<uint64_t>()) > 0;
+  if (was)
+    call->owner.subscriptions_.remove(id->get<uint64_t>());
+  call->succeed({{"unsubscribed", was}});
+}
+
+void service_port::shutdown(const json&, const call_ptr& call) {
+  if (!call->sign(call->names.agent))
+    return;
+  call->succeed({{"stopping", true}});
+  call->owner.stop("a client asked for it");
+}
+
+} // namespace sluice

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "runtime/sqlite/audit/audit_store.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <string>
+#include <vector>
+
+namespace sluice::sqlite {
+
+/// A ledger that is damaged or contradicts the audit.
+struct ledger_problem {
+  std::string db;
+  std::string reason;
+  /// It is damaged or unreadable in itself, whatever the audit has.
+  bool in_itself = false;
+};
+
+/// Compares every ledger that the audit in `audit` knows with it, and with `chains` recomputes their chains, too.
+/// Changes nothing. A database that is not there is no problem.
+caf::expected<std::vector<ledger_problem>> check_ledgers(const connection& audit, const ledger_source& source,
+                                                         bool chains);
+
+/// The same, without chains, for the audit file `path`; empty when there is none. @param immutable as in
+/// `connection_options`
+caf::expected<std::vector<ledger_problem>> check_ledgers(const std::filesystem::path& path, const ledger_source& source,
+                                                         bool immutable);
+
+/// The names of the databases that the audit in `db` knows, in order.
+caf::expected<std::vector<std::string>> audited_names(const connection& db);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,77 @@
+#include "runtime/sqlite/audit/audit_end.hpp"
+
+#include "runtime/sqlite/audit/audit_file.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/ledger/chain_hash.hpp"
+
+#include <optional>
+
+namespace sluice::sqlite {
+
+namespace {
+
+struct found_end {
+  audit_head head;
+  // Of the record that is known, if it is there.
+  std::optional<std::string> known_hash;
+};
+
+caf::expected<found_end> read_end(const std::filesystem::path& path, uint64_t known_seq, bool immutable) {
+  connection_options options;
+  options.page_cache_bytes = 1U << 20;
+  options.immutable = immutable;
+  auto db = connection::open(path, options);
+  if (!db && code_of(db.error()) == errc::unknown_database)
+    return found_end{};
+  if (!db)
+    return std::move(db.error());
+  if (auto known = check_audit_file(*db); !known)
+    return std::move(known.error());
+  auto head = read_head(*db);
+  if (!head)
+    return std::move(head.error());
+  auto stmt = prepared_statement::prepare(*db, "SELECT hash FROM audit WHERE seq = ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, static_cast<int64_t>(known_seq));
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return found_end{std::move(*head), *row ? std::optional{to_hex(stmt->blob(0))} : std::nullopt};
+}
+
+// A database that was copied into the store has commits that no audit here had. Those of `registry` a broker of this
+// store has worked with, and it has put what it found in them into the audit.
+std::string find_unaudited_ledger(const file_registry& registry, const ledger_source& source) {
+  for (const auto& db : registry.names())
+    if (auto page = source(db, 0); page && !page->commits.empty())
+      return db;
+  return {};
+}
+
+} // namespace
+
+caf::expected<std::string> find_missing_records(const std::filesystem::path& path, const file_registry& registry,
+                                                std::string_view boot, const ledger_source& source, bool immutable) {
+  auto noted = registry.known_audit_end(boot);
+  auto known = noted.value_or(audit_end{});
+  auto found = read_end(path, known.seq, immutable);
+  if (!found)
+    return std::move(found.error());
+  auto last = static_cast<uint64_t>(found->head.seq);
+  auto written = "record " + std::to_string(known.seq) + " had been written";
+  if (last < known.seq && last == 0)
+    return "it has no records, but " + written + ": it was emptied or deleted";
+  if (last < known.seq)
+    return "it ends with record " + std::to_string(last) + ", but " + written
+           + ": it is an older copy, or was cut short";
+  if (known.seq > 0 && found->known_hash != known.hash)
+    return "its record " + std::to_string(known.seq) + " is not the one that the broker wrote: it is another file";
+  // A broker that had seen it empty may have been killed before it wrote a record.
+  if (last > 0 || noted)
+    return std::string{};
+  auto db = find_unaudited_ledger(registry, source);
+  return db.empty() ? std::string{} : "it has no records, but '" + db + "' has commits: it was emptied or deleted";
+}
+
+} // namespace sluice::sqlite

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace sluice::sqlite {
+
+/// An audit file open for appending.
+struct audit_file {
+  std::filesystem::path path;
+  connection db;
+  /// The row of the table `stores` that stands for the root.
+  int64_t store = 0;
+};
+
+/// The last record of a chain: its number and its hash; before the first record 0 and nothing.
+struct audit_head {
+  int64_t seq = 0;
+  std::string hash;
+};
+
+/// Opens the file, makes it and its schema when they are missing, and looks whether it is what it should be. Errors as
+/// `open_audit_store`.
+caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, const std::string& root_text,
+                                          uint64_t page_cache_bytes);
+
+/// `errc::corrupt` when `db` is no audit file, `protocol_mismatch` when it is of another format.
+caf::expected<void> check_audit_file(const connection& db);
+
+/// Whether the audit remembers the epochs of ledgers; files of earlier versions do not, until they are written.
+caf::expected<bool> knows_epochs(const connection& db);
+
+caf::expected<audit_head> read_head(const connection& db);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,44 @@
+#include "runtime/sqlite/audit/audit_gaps.hpp"
+
+#include <sqlite3.h>
+
+#include <limits>
+
+namespace sluice::sqlite {
+
+namespace {
+
+constexpr int64_t last_possible = std::numeric_limits<int64_t>::max();
+
+// The number of the first record from `seq` on, if it can be read; `last_possible` when there is none.
+std::optional<int64_t> probe(prepared_statement& select, int64_t seq) {
+  select.bind(1, seq);
+  auto code = select.step_code();
+  auto found = code == SQLITE_ROW ? std::optional{select.integer(0)} : std::nullopt;
+  select.reset();
+  return code == SQLITE_DONE ? last_possible : found;
+}
+
+} // namespace
+
+// Leaps ahead until something can be read, then halves the way back.
+std::optional<int64_t> readable_after(prepared_statement& select, int64_t bad) {
+  for (int64_t leap = 1; leap < last_possible / 4 && bad < last_possible / 4; leap *= 2) {
+    auto good = bad + leap;
+    auto found = probe(select, good);
+    if (!found) {
+      bad = good;
+      continue;
+    }
+    while (good - bad > 1) {
+      auto middle = bad + (good - bad) / 2;
+      auto nearer = probe(select, middle);
+      (nearer ? good : bad) = middle;
+      found = nearer ? nearer : found;
+    }
+    return *found == last_possible ? std::nullopt : found;
+  }
+  return std::nullopt;
+}
+
+} // namespace sluice::sqlite

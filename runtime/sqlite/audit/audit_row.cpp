@@ -1,0 +1,150 @@
+#include "runtime/sqlite/audit/audit_row.hpp"
+
+#include "runtime/json/json_text.hpp"
+
+#include <nlohmann/json.hpp>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <type_traits>
+
+namespace sluice::sqlite {
+
+namespace {
+
+using nlohmann::json;
+
+template <class Field> constexpr bool is_number = std::is_same_v<std::remove_cv_t<Field>, int64_t>;
+
+table_set read_tables(std::string_view text) {
+  if (text.empty())
+    return nullptr;
+  auto parsed = json::parse(text, nullptr, false);
+  std::vector<std::string> result;
+  for (const auto& x : parsed.is_array() ? parsed : json::array())
+    if (auto name = text_from_json(x))
+      result.push_back(std::move(*name));
+  // None of ours is anything but a list of names.
+  if (!parsed.is_array() || result.size() != parsed.size())
+    result.assign(1, std::string{text});
+  return std::make_shared<const std::vector<std::string>>(std::move(result));
+}
+
+} // namespace
+
+audit_row to_row(const audit_record& x, int64_t store, std::string_view tables) {
+  audit_row r;
+  r.seq = static_cast<int64_t>(x.seq);
+  r.ts_us = x.ts_us;
+  r.request_id = x.request_id;
+  r.agent = x.agent;
+  r.store = store;
+  r.db = x.db;
+  r.request_type = to_string(x.type);
+  r.key = x.key;
+  r.status = x.status;
+  r.latency_us = static_cast<int64_t>(x.latency_us);
+  r.commit_seq = static_cast<int64_t>(x.commit_seq);
+  r.tables = tables;
+  r.correlation_id = x.correlation_id;
+  r.peer_uid = x.peer.uid;
+  r.peer_pid = x.peer.pid;
+  r.count = x.count;
+  r.recovered = x.recovered ? 1 : 0;
+  return r;
+}
+
+audit_record to_record(const audit_row& x) {
+  audit_record r;
+  r.seq = static_cast<uint64_t>(x.seq);
+  r.ts_us = x.ts_us;
+  r.request_id = x.request_id;
+  r.agent = x.agent;
+  r.db = x.db;
+  r.type = request_type_of(x.request_type);
+  r.key = x.key;
+  r.status = x.status;
+  r.latency_us = static_cast<uint64_t>(x.latency_us);
+  r.commit_seq = static_cast<uint64_t>(x.commit_seq);
+  r.tables = read_tables(x.tables);
+  r.correlation_id = x.correlation_id;
+  r.peer.uid = static_cast<uint32_t>(x.peer_uid);
+  r.peer.pid = static_cast<uint32_t>(x.peer_pid);
+  r.count = static_cast<uint32_t>(x.count);
+  r.recovered = x.recovered != 0;
+  return r;
+}
+
+std::string tables_text(const table_set& tables) {
+  if (!tables || tables->empty())
+    return {};
+  return dump(texts_as_json(*tables));
+}
+
+void bind_row(prepared_statement& to, const audit_row& x, std::string_view prev_hash, std::string_view hash) {
+  auto index = 1;
+  for_each_field(x, [&](const char*, const auto& field) {
+    if constexpr (is_number<std::remove_reference_t<decltype(field)>>)
+      to.bind(index++, field);
+    else
+      to.bind_text(index++, field);
+  });
+  to.bind_blob(index++, prev_hash);
+  to.bind_blob(index, hash);
+}
+
+stored_audit_row read_row(const prepared_statement& from) {
+  stored_audit_row result;
+  auto column = 0;
+  auto has_type = [&](int type) { result.well_typed &= sqlite3_column_type(from.handle(), column) == type; };
+  for_each_field(result.row, [&](const char*, auto& field) {
+    if constexpr (is_number<std::remove_reference_t<decltype(field)>>) {
+      has_type(SQLITE_INTEGER);
+      field = from.integer(column++);
+    } else {
+      has_type(SQLITE_TEXT);
+      field = from.text(column++);
+    }
+  });
+  has_type(SQLITE_BLOB);
+  result.prev_hash = from.blob(column++);
+  has_type(SQLITE_BLOB);
+  result.hash = from.blob(column);
+  return result;
+}
+
+chain_hash::digest link_hash(chain_hash& hash, const audit_row& x, std::string_view store_root,
+                             std::string_view prev_hash) {
+  hash.add(prev_hash).add(store_root);
+  for_each_field(x, [&](const char*, const auto& field) {
+    if constexpr (is_number<std::remove_reference_t<decltype(field)>>)
+      hash.add(static_cast<uint64_t>(field));
+    else
+      hash.add(field);
+  });
+  return hash.finish();
+}
+
+const std::string& audit_columns() {
+  // Never destroyed: brokers that are static objects use it until their end.
+  static const auto& text = *new auto{[] {
+    std::string result;
+    const audit_row row;
+    for_each_field(row, [&](const char* column, const auto&) { result += std::string{column} + ", "; });
+    return result + "prev_hash, hash";
+  }()};
+  return text;
+}
+
+std::string audit_column_definitions() {
+  std::string result;
+  const audit_row row;
+  for_each_field(row, [&](std::string_view column, const auto& field) {
+    auto number = is_number<std::remove_reference_t<decltype(field)>>;
+    result += std::string{column} + (number ? " INTEGER" : " TEXT");
+    result += column == "seq" ? " PRIMARY KEY, " : " NOT NULL, ";
+  });
+  return result + "prev_hash BLOB NOT NULL, hash BLOB NOT NULL";
+}
+
+} // namespace sluice::sqlite

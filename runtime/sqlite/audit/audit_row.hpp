@@ -1,0 +1,94 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/ledger/chain_hash.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::sqlite {
+
+/// An audit record as the file holds it; its texts belong to the record or to the statement that it came from.
+struct audit_row {
+  int64_t seq = 0;
+  int64_t ts_us = 0;
+  std::string_view request_id;
+  std::string_view agent;
+  /// Row of the table `stores`.
+  int64_t store = 0;
+  std::string_view db;
+  std::string_view request_type;
+  std::string_view key;
+  std::string_view status;
+  int64_t latency_us = 0;
+  int64_t commit_seq = 0;
+  /// A JSON array of names; empty for none.
+  std::string_view tables;
+  std::string_view correlation_id;
+  int64_t peer_uid = 0;
+  int64_t peer_pid = 0;
+  int64_t count = 1;
+  int64_t recovered = 0;
+};
+
+/// Calls `f(column, field)` for every column but the last two, `prev_hash` and `hash`, in their order. Table,
+/// statements and hash all follow from this list. Fields are `int64_t` or `std::string_view`.
+template <class Row, class F> void for_each_field(Row& x, F&& f) {
+  f("seq", x.seq);
+  f("ts_us", x.ts_us);
+  f("request_id", x.request_id);
+  f("agent", x.agent);
+  f("store", x.store);
+  f("db", x.db);
+  f("request_type", x.request_type);
+  f("key", x.key);
+  f("status", x.status);
+  f("latency_us", x.latency_us);
+  f("commit_seq", x.commit_seq);
+  f("tables", x.tables);
+  f("correlation_id", x.correlation_id);
+  f("peer_uid", x.peer_uid);
+  f("peer_pid", x.peer_pid);
+  f("count", x.count);
+  f("recovered", x.recovered);
+}
+
+/// The row of `x` in the store `store`. `tables` is `tables_text(x.tables)`; it and `x` outlive the row.
+audit_row to_row(const audit_record& x, int64_t store, std::string_view tables);
+
+/// The reverse; whatever the file says, the result is well formed.
+audit_record to_record(const audit_row& x);
+
+/// Table names as the file holds them.
+std::string tables_text(const table_set& tables);
+
+/// Binds every column, the hashes included, from parameter 1 on.
+void bind_row(prepared_statement& to, const audit_row& x, std::string_view prev_hash, std::string_view hash);
+
+/// A row of the table with its place in the chain.
+struct stored_audit_row {
+  audit_row row;
+  /// The hash of the record before. Kept here as well, so that a record can be told right from wrong by itself,
+  /// whatever became of its neighbours.
+  std::string_view prev_hash;
+  std::string_view hash;
+  /// Whether every column holds a value of its type.
+  bool well_typed = true;
+};
+
+/// Reads the columns of the current row; valid until the next step.
+stored_audit_row read_row(const prepared_statement& from);
+
+/// The hash of `x`, which covers its fields, the root of its store, and through `prev_hash` all records before it.
+chain_hash::digest link_hash(chain_hash& hash, const audit_row& x, std::string_view store_root,
+                             std::string_view prev_hash);
+
+/// "seq, ts_us, ..., prev_hash, hash": the columns in order, for statements.
+const std::string& audit_columns();
+
+/// "seq INTEGER PRIMARY KEY, ts_us INTEGER NOT NULL, ...": the columns in order, for the table.
+std::string audit_column_definitions();
+
+} // namespace sluice::sqlite

@@ -1,0 +1,324 @@
+#include "runtime/sqlite/audit/audit_store.hpp"
+
+#include "runtime/sqlite/audit/audit_check.hpp"
+#include "runtime/sqlite/audit/audit_file.hpp"
+#include "runtime/sqlite/audit/audit_gaps.hpp"
+#include "runtime/sqlite/audit/audit_reconciler.hpp"
+#include "runtime/sqlite/audit/audit_row.hpp"
+#include "runtime/sqlite/core/result_code.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/files/private_file.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <deque>
+#include <iterator>
+#include <limits>
+#include <unordered_map>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// What tells one committed request from another.
+std::string identity(const audit_record& x) { return x.db + '\0' + std::to_string(x.commit_seq) + '\0' + x.request_id; }
+
+int64_t at_most_int64(uint64_t x) {
+  return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
+}
+
+// Table names as text; records that follow each other mostly touch the same tables.
+class tables_cache {
+public:
+  std::string_view text(const table_set& tables) {
+    if (!tables)
+      return {};
+    if (tables != last_ && !(last_ && *tables == *last_)) {
+      text_ = tables_text(tables);
+      last_ = tables;
+    }
+    return text_;
+  }
+
+private:
+  table_set last_;
+  std::string text_;
+};
+
+class audit_file_store final : public audit_file_port {
+public:
+  audit_file_store(audit_file file, std::string root_text, ledger_source source)
+    : file_(std::move(file)), root_text_(std::move(root_text)), source_(std::move(source)) {}
+
+  caf::expected<void> prepare();
+
+  caf::expected<void> append(std::span<audit_record> records) override;
+  caf::expected<audit_page> list(const audit_query& query) override;
+  caf::expected<audit_verdict> verify() override;
+  caf::expected<ledger_comparison> compare(const std::string& db) override {
+    auto found = compare_ledger(file_.db, db, static_cast<uint64_t>(head_.seq), source_);
+    if (!found)
+      return std::move(found.error());
+    return std::move(found->known);
+  }
+  audit_end end() const override { return {static_cast<uint64_t>(head_.seq), to_hex(head_.hash)}; }
+  caf::expected<void> check_end() override;
+  bool sync() override;
+
+private:
+  caf::expected<void> insert(std::span<audit_record> records, audit_head& head);
+  caf::expected<void> commit(const audit_head& head);
+  bool is_known(audit_record& x) const;
+  caf::expected<audit_page> select(const audit_query& query);
+  caf::expected<audit_page> select_readable(const audit_query& query);
+
+  audit_file file_;
+  std::string root_text_;
+  ledger_source source_;
+  audit_head head_;
+  chain_hash hash_;
+  tables_cache tables_;
+  // Commits that the ledger told of before their writer did: they are not to be there twice.
+  std::unordered_map<std::string, uint64_t> recovered_;
+  prepared_statement last_;
+  prepared_statement begin_;
+  prepared_statement insert_;
+  prepared_statement commit_;
+};
+
+caf::expected<void> audit_file_store::prepare() {
+  auto head = read_head(file_.db);
+  if (!head)
+    return std::move(head.error());
+  head_ = std::move(*head);
+  std::string values;
+  const audit_row row;
+  for_each_field(row, [&](const char*, const auto&) { values += "?, "; });
+  auto insert = "INSERT INTO audit(" + audit_columns() + ") VALUES (" + values + "?, ?)";
+  const std::pair<prepared_statement*, std::string> statements[] = {
+    {&last_, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"},
+    {&begin_, "BEGIN IMMEDIATE"},
+    {&insert_, insert},
+    {&commit_, "COMMIT"}};
+  for (auto& [to, sql] : statements) {
+    auto stmt = prepared_statement::prepare(file_.db, sql);
+    if (!stmt)
+      return std::move(stmt.error());
+    *to = std::move(*stmt);
+  }
+  return caf::unit;
+}
+
+caf::expected<void> audit_file_store::check_end() {
+  auto row = last_.step();
+  auto seq = row && *row ? last_.integer(0) : 0;
+  auto is_same = row && seq == head_.seq && (!*row || last_.blob(1) == head_.hash);
+  last_.reset();
+  if (!row && code_of(row.error()) == errc::sql_error)
+    return make_error(errc::corrupt, "its tables were dropped by another program");
+  if (!row || is_same)
+    return caf::unit;
+  return make_error(errc::corrupt, "it ends with another record " + std::to_string(seq)
+                                     + " than the broker wrote, whose last one was " + std::to_string(head_.seq)
+                                     + ": another program changed it");
+}
+
+bool audit_file_store::sync() {
+  int frames = -1;
+  int moved = -1;
+  auto code = sqlite3_wal_checkpoint_v2(file_.db.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  return code == SQLITE_OK && frames == moved;
+}
+
+caf::expected<void> audit_file_store::append(std::span<audit_record> records) {
+  if (records.empty())
+    return caf::unit;
+  if (auto begun = begin_.run(); !begun)
+    return begun;
+  auto head = head_;
+  auto done = insert(records, head);
+  if (done)
+    done = commit(head);
+  if (!done) {
+    for (auto& x : records)
+      x.seq = 0;
+    return done;
+  }
+  head_ = std::move(head);
+  for (const auto& x : records)
+    if (x.recovered)
+      recovered_.emplace(identity(x), x.seq);
+  return caf::unit;
+}
+
+bool audit_file_store::is_known(audit_record& x) const {
+  if (recovered_.empty() || x.recovered || x.commit_seq == 0 || x.status != "committed")
+    return false;
+  auto known = recovered_.find(identity(x));
+  if (known == recovered_.end())
+    return false;
+  x.seq = known->second;
+  return true;
+}
+
+caf::expected<void> audit_file_store::insert(std::span<audit_record> records, audit_head& head) {
+  for (auto& x : records) {
+    if (is_known(x))
+      continue;
+    x.seq = static_cast<uint64_t>(++head.seq);
+    auto row = to_row(x, file_.store, tables_.text(x.tables));
+    auto hash = link_hash(hash_, row, root_text_, head.hash);
+    bind_row(insert_, row, head.hash, bytes_of(hash));
+    if (auto done = insert_.run(); !done) {
+      static_cast<void>(file_.db.exec("ROLLBACK"));
+      return done;
+    }
+    head.hash = bytes_of(hash);
+  }
+  return caf::unit;
+}
+
+caf::expected<void> audit_file_store::commit(const audit_head& head) {
+  auto done = commit_.run();
+  if (done)
+    return done;
+  if (file_.db.in_transaction())
+    static_cast<void>(file_.db.exec("ROLLBACK"));
+  // An error does not tell whether the commit took place; the file does.
+  auto found = read_head(file_.db);
+  if (found && found->seq == head.seq && found->hash == head.hash)
+    return caf::unit;
+  return done;
+}
+
+caf::expected<audit_verdict> audit_file_store::verify() {
+  auto verdict = verify_audit_file(file_.path);
+  if (!verdict)
+    return verdict;
+  auto ledgers = check_ledgers(file_.db, source_, true);
+  if (!ledgers)
+    return std::move(ledgers.error());
+  for (const auto& x : *ledgers)
+    verdict->problems.push_back("the ledger of " + x.db + ": " + x.reason);
+  for (const auto& name : files_set_aside(file_.path))
+    verdict->problems.push_back(name
+                                + " was set aside because it was damaged, emptied or exchanged; its records are "
+                                  "missing in this audit, and `sluice doctor ROOT --repair` acknowledges it");
+  return verdict;
+}
+
+caf::expected<audit_page> audit_file_store::list(const audit_query& query) {
+  auto page = select(query);
+  return page || code_of(page.error()) != errc::corrupt ? std::move(page) : select_readable(query);
+}
+
+bool selects(const audit_query& query, const audit_record& x) {
+  return (query.agent.empty() || query.agent == x.agent) && (query.db.empty() || query.db == x.db)
+         && (query.status.empty() || query.status == x.status) && (query.since_us == 0 || x.ts_us >= query.since_us);
+}
+
+// Goes around pages that cannot be read, so without an order or a condition that SQLite would need them for.
+caf::expected<audit_page> audit_file_store::select_readable(const audit_query& query) {
+  auto stmt =
+    prepared_statement::prepare(file_.db, "SELECT " + audit_columns() + " FROM audit WHERE seq >= ?1 ORDER BY seq");
+  if (!stmt)
+    return std::move(stmt.error());
+  std::deque<audit_record> found;
+  auto next = std::optional{
+    static_cast<int64_t>(std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max() - 1) + 1)};
+  while (next) {
+    stmt->bind(1, *next);
+    auto seq = *next - 1;
+    auto code = stmt->step_code();
+    for (; code == SQLITE_ROW && (query.newest || found.size() < query.limit); code = stmt->step_code()) {
+      seq = stmt->integer(0);
+      auto record = to_record(read_row(*stmt).row);
+      if (selects(query, record))
+        found.push_back(std::move(record));
+      if (found.size() > query.limit)
+        found.pop_front();
+    }
+    stmt->reset();
+    next = code == SQLITE_DONE || code == SQLITE_ROW ? std::nullopt : readable_after(*stmt, seq + 1);
+  }
+  return audit_page{root_text_, {std::move_iterator{found.begin()}, std::move_iterator{found.end()}}};
+}
+
+caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
+  std::string where;
+  std::vector<value> bound;
+  auto require = [&](const char* condition, value x) {
+    where += (where.empty() ? " WHERE " : " AND ") + std::string{condition};
+    bound.push_back(std::move(x));
+  };
+  if (query.after_seq > 0)
+    require("seq > ?", at_most_int64(query.after_seq));
+  if (!query.agent.empty())
+    require("agent = ?", query.agent);
+  if (!query.db.empty())
+    require("db = ?", query.db);
+  if (!query.status.empty())
+    require("status = ?", query.status);
+  if (query.since_us != 0)
+    require("ts_us >= ?", query.since_us);
+  bound.emplace_back(at_most_int64(query.limit));
+  auto stmt =
+    prepared_statement::prepare(file_.db, "SELECT " + audit_columns() + " FROM audit" + where + " ORDER BY seq "
+                                            + (query.newest ? "DESC" : "ASC") + " LIMIT ?");
+  if (!stmt)
+    return std::move(stmt.error());
+  for (size_t i = 0; i < bound.size(); ++i)
+    stmt->bind(static_cast<int>(i) + 1, bound[i]);
+  audit_page result{root_text_, {}};
+  for (;;) {
+    auto more = stmt->step();
+    if (!more)
+      return std::move(more.error());
+    if (!*more)
+      break;
+    result.records.push_back(to_record(read_row(*stmt).row));
+  }
+  if (query.newest)
+    std::reverse(result.records.begin(), result.records.end());
+  return result;
+}
+
+} // namespace
+
+caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable) {
+  constexpr uint64_t at_a_time = 10'000;
+  auto reader = ledger_reader::open(path, immutable);
+  if (!reader)
+    return std::move(reader.error());
+  if (auto sound = reader->check(); !sound)
+    return std::move(sound.error());
+  auto commits = reader->after(seq, at_a_time);
+  if (!commits)
+    return std::move(commits.error());
+  if (auto looked = reader->find_missing_keys(*commits); !looked)
+    return std::move(looked.error());
+  return ledger_page{std::move(*commits), reader->epoch()};
+}
+
+ledger_source ledgers_of(const store_root& root) {
+  return [root](const std::string& db, uint64_t seq) { return read_ledger_page(root.path_of(db), seq); };
+}
+
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::filesystem::path& path,
+                                                                 std::string root_text, ledger_source source,
+                                                                 uint64_t page_cache_bytes) {
+  auto file = open_audit_file(path, root_text, page_cache_bytes);
+  if (!file)
+    return std::move(file.error());
+  auto result = std::make_unique<audit_file_store>(std::move(*file), std::move(root_text), std::move(source));
+  if (auto ready = result->prepare(); !ready)
+    return std::move(ready.error());
+  return std::unique_ptr<audit_file_port>{std::move(result)};
+}
+
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_root& root, const broker_config& config) {
+  return open_audit_store(root.audit_path(), root.path().string(), ledgers_of(root), config.page_cache_bytes);
+}
+
+} // namespace sluice::sqlite

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "actors/audit/audit_store.hpp"
+#include "runtime/sqlite/ledger/ledger_reader.hpp"
+#include "runtime/store/config.hpp"
+#include "runtime/store/file_registry.hpp"
+#include "runtime/store/store_root.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sluice::sqlite {
+
+/// Some commits of a ledger, and the epoch that it is in.
+struct ledger_page {
+  std::vector<ledger_commit> commits;
+  ledger_epoch epoch;
+};
+
+/// Answers with the commits of the database `db` after the number `seq`, in order, all of them or only the first few;
+/// none when there are no more. `errc::unknown_database` when there is no such file.
+using ledger_source = std::function<caf::expected<ledger_page>(const std::string& db, uint64_t seq)>;
+
+/// Reads some thousand commits of the ledger in the file at `path`. Errors as `ledger_reader::open` and `check`.
+/// @param immutable as in `connection_options`
+caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable = false);
+
+/// Reads the ledgers of the databases in `root`, some thousand commits at a time.
+ledger_source ledgers_of(const store_root& root);
+
+/// An audit on a file, which others may change.
+class audit_file_port : public audit_store {
+public:
+  /// The last record that was found or written.
+  virtual audit_end end() const = 0;
+
+  /// `errc::corrupt` when the file does not end with that record any more. Nothing is said of a file that cannot be
+  /// read.
+  virtual caf::expected<void> check_end() = 0;
+
+  /// Moves the write-ahead log to the file. Whether all records are safe on the disk now.
+  virtual bool sync() = 0;
+};
+
+/// Opens the audit file `path`, made (0600) when it is missing; one writer at a time. Its records belong to the store
+/// whose root reads `root_text`.
+///
+/// It waits for no disk at each append: the loss of power may cost the last records, and the ledgers fill them in.
+/// `errc::corrupt` when the file is damaged or is no audit file, `protocol_mismatch` when it is of another format;
+/// otherwise as `connection::open`.
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::filesystem::path& path,
+                                                                 std::string root_text, ledger_source source,
+                                                                 uint64_t page_cache_bytes = 64ULL << 20);
+
+/// The same for the audit and the ledgers of `root`.
+caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_root& root, const broker_config& config);
+
+/// Recomputes the chain of the audit file `path` through a read-only connection of its own, whoever writes to it.
+///
+/// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it; so one
+/// that was changed is counted once, and the others are judged by themselves. Numbers that are missing, and a run of
+/// records that cannot be read, count as one broken place each. A chain that was cut short looks whole: compare `head`
+/// with one written down before. @param immutable as in `connection_options`
+caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path, bool immutable = false);
+
+/// The databases that the audit file `path` knows; none when there is no such file. After a crash, look at the ledger
+/// of each (`compare`): what it holds may not be in the audit. @param immutable as in `connection_options`
+caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path, bool immutable = false);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,227 @@
+#include "runtime/sqlite/buffer/buffer_file.hpp"
+
+#include "runtime/sqlite/core/result_code.hpp"
+#include "runtime/sqlite/files/journal_recovery.hpp"
+#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/vfs_file.hpp"
+#include "runtime/sqlite/files/wal_index.hpp"
+#include "runtime/sqlite/ledger/commit_fate.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// "slub", beside the audit's "slau".
+constexpr int64_t application_id = 0x736c7562;
+constexpr int64_t buffer_format = 1;
+
+// Places are never given twice (AUTOINCREMENT): they tell operations apart for as long as anybody remembers one.
+constexpr const char* schema = R"(
+  CREATE TABLE journal(seq INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER, content BLOB NOT NULL) STRICT;
+  CREATE INDEX journal_batch ON journal(batch) WHERE batch IS NOT NULL;
+  CREATE TABLE batches(place INTEGER PRIMARY KEY AUTOINCREMENT, idempotency_key TEXT NOT NULL UNIQUE,
+    content BLOB NOT NULL) STRICT;
+  CREATE TABLE rejected(id INTEGER PRIMARY KEY AUTOINCREMENT, ts_us INTEGER NOT NULL, code TEXT NOT NULL,
+    message TEXT NOT NULL, content BLOB NOT NULL) STRICT;
+  PRAGMA application_id = 1936487778;
+  PRAGMA user_version = 1;
+)";
+static_assert(application_id == 1936487778 && buffer_format == 1);
+
+caf::expected<void> prepare(const connection& db, buffer_file::statements& x) {
+  return prepare_all(db,
+                     {{&x.begin, "BEGIN IMMEDIATE"},
+                      {&x.commit, "COMMIT"},
+                      {&x.append, "INSERT INTO journal(seq, content) VALUES (?, ?)"},
+                      {&x.forget_operation, "DELETE FROM journal WHERE seq = ?"},
+                      {&x.add_batch, "INSERT INTO batches(idempotency_key, content) VALUES (?, ?) RETURNING place"},
+                      {&x.claim, "UPDATE journal SET batch = ? WHERE seq = ?"},
+                      {&x.find_batch, "SELECT place FROM batches WHERE idempotency_key = ?"},
+                      {&x.release, "UPDATE journal SET batch = NULL WHERE batch = ?"},
+                      {&x.forget_operations, "DELETE FROM journal WHERE batch = ?"},
+                      {&x.forget_batch, "DELETE FROM batches WHERE place = ?"},
+                      {&x.keep, "INSERT INTO rejected(ts_us, code, message, content) VALUES (?, ?, ?, ?) RETURNING id"},
+                      {&x.forget_rejected, "DELETE FROM rejected WHERE id = ?"}});
+}
+
+int64_t now_us() {
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+caf::error foreign() { return make_error(errc::corrupt, ".sluice/buffer.db is not a buffer file"); }
+
+// A file of somebody else's is found out through a connection that cannot change it.
+caf::expected<void> check(const connection& db) {
+  auto application = read_number(db, "PRAGMA application_id");
+  auto version = read_number(db, "PRAGMA user_version");
+  auto objects = read_number(db, "SELECT count(*) FROM sqlite_schema");
+  for (auto* x : {&application, &version, &objects})
+    if (!*x)
+      return std::move(x->error());
+  // What a process leaves that is killed before it has made the tables.
+  if (*application == 0 && *objects == 0)
+    return caf::unit;
+  if (*application != application_id)
+    return foreign();
+  if (*version != buffer_format)
+    return make_error(errc::protocol_mismatch, "the buffer file has the format " + std::to_string(*version)
+                                                 + "; this program knows format " + std::to_string(buffer_format));
+  auto check = prepared_statement::prepare(db, "PRAGMA quick_check(1)");
+  if (!check)
+    return std::move(check.error());
+  auto row = check->step();
+  if (!row)
+    return std::move(row.error());
+  if (check->text(0) != "ok")
+    return make_error(errc::corrupt, ".sluice/buffer.db is damaged");
+  return caf::unit;
+}
+
+} // namespace
+
+bool buffer_file::is_missing() const {
+  if (content_)
+    return false;
+  std::error_code failed;
+  return std::filesystem::symlink_status(path_, failed).type() == std::filesystem::file_type::not_found;
+}
+
+caf::expected<buffer_file::content> buffer_file::open_anew() const {
+  connection_options options;
+  if (!is_missing()) {
+    // A process that was killed while it made the file leaves a rollback journal, which nobody else rolls back.
+    if (auto recovered = recover_journal(path_, options.busy_timeout); !recovered)
+      return std::move(recovered.error());
+    auto looked = connection::open(path_, options);
+    if (!looked)
+      return std::move(looked.error());
+    if (auto known = check(*looked); !known)
+      return std::move(known.error());
+  }
+  make_private(path_);
+  options.mode = open_mode::read_write_create;
+  options.synchronous = synchronous_;
+  options.auto_checkpoint_pages = 1'000;
+  // Everything in it is read once.
+  options.page_cache_bytes = 1ULL << 20;
+  auto db = connection::open(path_, options);
+  if (!db)
+    return std::move(db.error());
+  auto objects = read_number(*db, "SELECT count(*) FROM sqlite_schema");
+  if (!objects)
+    return std::move(objects.error());
+  if (*objects == 0)
+    if (auto made = exec_atomically(*db, schema); !made)
+      return std::move(made.error());
+  content result{std::move(*db)};
+  if (auto ready = prepare(result.db, result.sql); !ready)
+    return code_of(ready.error()) == errc::sql_error ? foreign() : std::move(ready.error());
+  return result;
+}
+
+caf::expected<buffer_file::content*> buffer_file::open() {
+  // Closing moves what is in a write-ahead log that was removed to the file.
+  replaced_ |= content_ && content_->db.file_moved();
+  if (content_ && (replaced_ || (!unsettled_ && files_.log_moved())))
+    content_.reset();
+  look_for_cuts();
+  if (replaced_)
+    files_.remove_stale_log();
+  if (unsettled_)
+    if (auto why = settle())
+      return why;
+  if (!content_) {
+    auto opened = open_anew();
+    if (!opened)
+      return std::move(opened.error());
+    auto last = read_number(opened->db, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'journal'");
+    if (!last)
+      return std::move(last.error());
+    last_place = std::max(last_place, *last);
+    content_.emplace(std::move(*opened));
+    files_.note();
+    if ((replaced_ || cut_short_) && restore_)
+      if (auto why = restore_(*content_, cut_short_))
+        return give_up(std::move(why));
+    replaced_ = cut_short_ = false;
+  }
+  return &*content_;
+}
+
+// What is left of a log that was cut short would be put over newer pages, and is gone with it.
+void buffer_file::look_for_cuts() {
+  if (!files_.shrunk() || !content_)
+    return;
+  auto is_empty = files_.bytes() == 0;
+  auto* db = content_->db.handle();
+  if (!is_empty && !is_log_cut_short(db, [this] { return files_.log_bytes(); }))
+    return;
+  content_->db.keep_log_on_close();
+  content_.reset();
+  cut_short_ = true;
+  remove_file(path_.native() + "-wal");
+}
+
+caf::error buffer_file::give_up(caf::error why) {
+  if (content_ && content_->db.in_transaction())
+    static_cast<void>(content_->db.exec("ROLLBACK"));
+  // As long as it is open, nobody takes what is in the log for committed.
+  if (!unsettled_ && spoils_connection(code_of(why)))
+    content_.reset();
+  return why;
+}
+
+caf::error buffer_file::commit_failed(caf::error why) {
+  unsettled_ = may_be_whole(sqlite3_extended_errcode(content_->db.handle()));
+  why = give_up(std::move(why));
+  if (!unsettled_ || !settle())
+    return why;
+  auto told = describe(why);
+  told.outcome = outcome::unknown;
+  return make_error(std::move(told));
+}
+
+caf::error buffer_file::settle() {
+  auto done = content_ ? overwrite_lost_commit(content_->db, synchronous_) : caf::expected<void>{caf::unit};
+  if (!done)
+    return give_up(std::move(done.error()));
+  unsettled_ = false;
+  return caf::none;
+}
+
+caf::error run(prepared_statement& x) {
+  auto done = x.run();
+  return done ? caf::error{} : std::move(done.error());
+}
+
+caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& x) {
+  auto row = x.step();
+  std::optional<int64_t> result;
+  if (row && *row)
+    result = x.integer(0);
+  // A statement with RETURNING has done its work by its first row, and ends with the next step.
+  auto end = row && *row ? x.step() : std::move(row);
+  x.reset();
+  if (!end)
+    return std::move(end.error());
+  return result;
+}
+
+caf::error set_aside(buffer_file::content& file, std::string_view message, std::string_view content) {
+  auto& keep = file.sql.keep;
+  keep.bind(1, now_us());
+  keep.bind_text(2, to_string(errc::corrupt));
+  keep.bind_text(3, message);
+  keep.bind_blob(4, content);
+  auto id = run_for_number(keep);
+  return id ? caf::error{} : std::move(id.error());
+}
+
+} // namespace sluice::sqlite

@@ -1,0 +1,124 @@
+#pragma once
+
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/files/file_watch.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <utility>
+
+namespace sluice::sqlite {
+
+/// The write-behind buffer's file, opened when it is first needed, and again after a failure that spoiled the
+/// connection. Errors as `open_buffer_store` has them.
+class buffer_file {
+public:
+  struct statements {
+    prepared_statement begin, commit, append, forget_operation, add_batch, claim, find_batch, release,
+      forget_operations, forget_batch, keep, forget_rejected;
+  };
+
+  struct content {
+    connection db;
+    statements sql{};
+  };
+
+  buffer_file(std::filesystem::path path, synchronous_mode synchronous)
+    : path_(std::move(path)), synchronous_(synchronous), files_(path_) {}
+
+  /// Whether there is no file, so that whoever only looks need not make one.
+  bool is_missing() const;
+
+  /// The open file, made when it is missing. Valid until the next call.
+  caf::expected<content*> open();
+
+  /// What to do with a file that takes the place of one that was open and has been moved or deleted, before anything
+  /// else is done with it; with true, when it is the same file, which somebody has cut short.
+  void on_replaced(std::function<caf::error(content&, bool)> restore) { restore_ = std::move(restore); }
+
+  /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error. When the commit
+  /// fails, the transaction has not happened, or nobody knows and the error's outcome is `unknown`; then nothing else
+  /// happens in this process before it is known.
+  template <class F> caf::error atomically(F work) {
+    auto file = open();
+    if (!file)
+      return std::move(file.error());
+    auto& sql = (*file)->sql;
+    if (auto begun = sql.begin.run(); !begun)
+      return give_up(std::move(begun.error()));
+    if (caf::error why = work(**file))
+      return give_up(std::move(why));
+    if (auto done = sql.commit.run(); !done)
+      return commit_failed(std::move(done.error()));
+    files_.note_bytes();
+    return caf::none;
+  }
+
+  /// The same, and it waits for the disk even where others do not.
+  template <class F> caf::error durably(F work) {
+    auto file = open();
+    if (!file)
+      return std::move(file.error());
+    auto waits = synchronous_ == synchronous_mode::full;
+    if (auto done = waits ? caf::unit : (*file)->db.exec("PRAGMA synchronous = FULL"); !done)
+      return give_up(std::move(done.error()));
+    auto why = atomically(std::move(work));
+    // It cannot fail; and if it did, more would be waited for than need be.
+    if (content_ && !waits)
+      static_cast<void>(content_->db.exec("PRAGMA synchronous = NORMAL"));
+    return why;
+  }
+
+  /// Ends what `why` broke, and returns it.
+  caf::error give_up(caf::error why);
+
+  /// The newest place that was given in the journal: should the file vanish, the next one does not give it again.
+  int64_t last_place = 0;
+
+private:
+  caf::expected<content> open_anew() const;
+  caf::error commit_failed(caf::error why);
+  caf::error settle();
+  void look_for_cuts();
+
+  std::filesystem::path path_;
+  synchronous_mode synchronous_;
+  file_watch files_;
+  std::function<caf::error(content&, bool)> restore_;
+  bool replaced_ = false;
+  bool cut_short_ = false;
+  std::optional<content> content_;
+  // A transaction that failed may lie whole in the log, where whoever opens the file next would find it.
+  bool unsettled_ = false;
+};
+
+/// Runs a statement that needs no answer.
+caf::error run(prepared_statement& x);
+
+/// Runs a statement that answers with one number, or with nothing.
+caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& x);
+
+/// Gives every row of `x` to `f`, until it returns an error.
+template <class F> caf::error for_each_row(caf::expected<prepared_statement> x, F f) {
+  if (!x)
+    return std::move(x.error());
+  for (;;) {
+    auto more = x->step();
+    if (!more)
+      return std::move(more.error());
+    if (!*more)
+      return caf::none;
+    if (caf::error why = f(*x))
+      return why;
+  }
+}
+
+/// Keeps `content` as a row that cannot be read; `message` says what it is.
+caf::error set_aside(buffer_file::content& file, std::string_view message, std::string_view content);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "actors/buffer/buffer_store.hpp"
+#include "runtime/store/config.hpp"
+#include "runtime/store/store_root.hpp"
+
+#include <filesystem>
+#include <memory>
+
+namespace sluice::sqlite {
+
+/// The write-behind buffer's file at `path`. Opens nothing yet: the file is made (0600, WAL) by the first call that
+/// keeps something, and opened again after a failure that spoiled the connection. To calls that only look, a missing
+/// file is an empty one. Where the file was moved or deleted while it was open, the journal is written anew with all
+/// that it held; what is in its `-wal` is saved when that alone was.
+///
+/// What a call says is done survives the death of the process; with `synchronous_mode::full` the loss of power as well,
+/// at the price of an fsync for each call.
+///
+/// A damaged file is `errc::corrupt` to every call, one that is no buffer file likewise, one of another format
+/// `protocol_mismatch`; such a file is never touched, for what it holds was promised to somebody. A single record that
+/// cannot be read holds up nothing: `recover` moves it to the rejected rows, where it is listed as `errc::corrupt`.
+/// `take_rejected` refuses to take it (`corrupt`) when it is named, and leaves it out when all rows are meant.
+std::unique_ptr<buffer_store> open_buffer_store(std::filesystem::path path, synchronous_mode synchronous);
+
+/// The same for the file of `root`.
+std::unique_ptr<buffer_store> open_buffer_store(const store_root& root, const broker_config& config);
+
+} // namespace sluice::sqlite

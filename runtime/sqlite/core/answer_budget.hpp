@@ -1,0 +1,68 @@
+#pragma once
+
+#include "messages/error.hpp"
+#include "runtime/store/config.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace sluice {
+
+/// Bytes that the rows of all answers may take together: those that are being collected, those under way to their
+/// callers, and those that the cache keeps. Thread-safe.
+class answer_budget : public std::enable_shared_from_this<answer_budget> {
+public:
+  explicit answer_budget(uint64_t max_bytes) : max_bytes_(max_bytes) {}
+
+  /// What one answer has of the budget; given back with it. Used by one thread at a time, but destroyed by any.
+  class share {
+  public:
+    share() = default;
+    share(share&& other) noexcept : of_(std::move(other.of_)), held_(std::exchange(other.held_, 0)) {}
+    share& operator=(share&& other) noexcept {
+      std::swap(of_, other.of_);
+      std::swap(held_, other.held_);
+      return *this;
+    }
+    ~share() { settle(0); }
+
+    /// Sees to it that the share has room for `bytes` in all; false, with the share as it was, when the budget is used
+    /// up. Takes more than is asked for, so that an answer may ask for each row.
+    bool grow_to(uint64_t bytes) noexcept { return bytes <= held_ || grow(bytes); }
+
+    /// Gives back what is beyond `bytes`.
+    void settle(uint64_t bytes) noexcept;
+
+  private:
+    friend class answer_budget;
+    explicit share(std::shared_ptr<answer_budget> of) : of_(std::move(of)) {}
+
+    bool grow(uint64_t bytes) noexcept;
+
+    std::shared_ptr<answer_budget> of_;
+    uint64_t held_ = 0;
+  };
+
+  /// An empty share.
+  share open() { return share{shared_from_this()}; }
+
+  /// Why a request is refused whose share could not grow: `errc::overloaded`.
+  caf::error used_up() const;
+
+  uint64_t max_bytes() const noexcept { return max_bytes_; }
+  uint64_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
+
+private:
+  const uint64_t max_bytes_;
+  std::atomic<uint64_t> used_{0};
+};
+
+/// The budget of a broker with this configuration. What the cache may keep comes on top of what may be under way.
+std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config);
+
+/// The budget that was given, or, for null, one of its own by `config`.
+std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> x, const broker_config& config);
+
+} // namespace sluice

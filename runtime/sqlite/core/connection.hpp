@@ -1,0 +1,94 @@
+#pragma once
+
+#include "runtime/store/config.hpp"
+
+#include <caf/expected.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+struct sqlite3;
+
+namespace sluice::sqlite {
+
+enum class open_mode : uint8_t {
+  /// Reads an existing file in whatever journal mode it has; never creates one, never checkpoints.
+  read_only,
+  /// Reads and writes; creates the file when it is missing, for its owner alone (0600), and makes it a WAL database.
+  read_write_create,
+};
+
+/// How a connection is set up. Whatever is not here is the same for every connection: extended result codes, foreign
+/// keys on, temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O
+/// (see docs/architecture.md on the WAL-reset bug).
+struct connection_options {
+  open_mode mode = open_mode::read_only;
+  synchronous_mode synchronous = synchronous_mode::full;
+  /// How long SQLite itself waits for a lock; at most 500 ms is honoured.
+  std::chrono::milliseconds busy_timeout{500};
+  uint64_t page_cache_bytes = 64ULL << 20;
+  /// WAL pages after which a commit of this connection checkpoints; 0 leaves checkpoints to explicit calls.
+  int auto_checkpoint_pages = 0;
+  /// For `read_only`: nobody changes the file meanwhile, so no lock is taken, no WAL looked for, and no file made.
+  bool immutable = false;
+};
+
+/// An open database file. Owns the handle; move-only; used by one thread at a time. Every statement of it must be gone
+/// before it is.
+class connection {
+public:
+  /// Opens `path`, through no symbolic link. `errc::invalid_request` when there is one, `unknown_database` when there
+  /// is no such file (or, for writers, no such folder, or something that is not a file), `not_authorized` or
+  /// `read_only` when the operating system refuses, `corrupt` when the file is not a database, `busy` when a foreign
+  /// process holds it exclusively, `io_error` when the disk fails.
+  ///
+  /// With `synchronous_mode::full` it waits until all that it could read is on the disk: what a process that died in
+  /// its COMMIT left in the log is taken for committed by whoever opens the file next, and may not have been synced.
+  static caf::expected<connection> open(const std::filesystem::path& path, const connection_options& options);
+
+  sqlite3* handle() const noexcept { return handle_.get(); }
+
+  /// Runs SQL of our own that returns no rows of interest.
+  caf::expected<void> exec(const char* sql);
+
+  /// Whether a transaction is open.
+  bool in_transaction() const noexcept;
+
+  /// Whether the path no longer leads to the open file, because someone moved, replaced or deleted it. One `stat`.
+  bool file_moved() const noexcept;
+
+  /// Whether the database is in WAL mode.
+  bool has_log() const;
+
+  /// Closing will leave the write-ahead log as it is: for files that were replaced.
+  void keep_log_on_close() noexcept;
+
+  /// Values, rows and statements beyond this are refused (SQLITE_TOOBIG), also such as the file already holds. Nothing
+  /// of what is prepared or made before need be done again.
+  void limit_values(uint64_t bytes) noexcept;
+
+  /// As in `connection_options`, from now on.
+  void set_busy_timeout(std::chrono::milliseconds time) noexcept;
+
+private:
+  struct closer {
+    void operator()(sqlite3* db) const noexcept;
+  };
+
+  explicit connection(sqlite3* db) : handle_(db) {}
+
+  caf::expected<void> configure(const connection_options& options);
+  caf::expected<void> use_wal();
+  caf::expected<void> sync_found_log();
+
+  std::unique_ptr<sqlite3, closer> handle_;
+};
+
+/// Bounds what SQLite allocates in this process. Near `pages`, connections keep no more pages: they read new ones into
+/// the place of old ones. A statement that would pass `all` fails for lack of memory. For a process that is a broker
+/// and nothing else; thread-safe.
+void limit_memory(uint64_t pages, uint64_t all) noexcept;
+
+} // namespace sluice::sqlite

@@ -1,0 +1,226 @@
+#include "runtime/sqlite/core/double_quotes.hpp"
+
+#include "runtime/sqlite/core/statement.hpp"
+
+#include <sqlite3.h>
+
+#include <memory>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// The end of the token or comment that begins at `at`, if it is one that may hold quotes; else `at`.
+size_t end_of_quoted(std::string_view sql, size_t at) noexcept {
+  auto ends_with = [&](std::string_view end) {
+    auto found = sql.find(end, at + 1);
+    return found == std::string_view::npos ? sql.size() : found + end.size();
+  };
+  auto rest = sql.substr(at);
+  if (rest.starts_with("--"))
+    return ends_with("\n");
+  if (rest.starts_with("/*")) {
+    auto found = sql.find("*/", at + 2);
+    return found == std::string_view::npos ? sql.size() : found + 2;
+  }
+  auto quote = sql[at];
+  if (quote == '[')
+    return ends_with("]");
+  if (quote != '\'' && quote != '"' && quote != '`')
+    return at;
+  for (auto i = at + 1; i < sql.size(); ++i) {
+    if (sql[i] != quote)
+      continue;
+    if (i + 1 == sql.size() || sql[i + 1] != quote)
+      return i + 1;
+    ++i;
+  }
+  return sql.size();
+}
+
+// Calls `token` for each token in double quotes, `other` for what lies in between.
+template <class Token, class Other> void for_each_part(std::string_view sql, Token token, Other other) {
+  size_t begin = 0;
+  for (size_t at = 0; at < sql.size();) {
+    auto end = end_of_quoted(sql, at);
+    if (end > at && sql[at] == '"') {
+      other(sql.substr(begin, at - begin));
+      token(sql.substr(at, end - at));
+      begin = end;
+    }
+    at = end > at ? end : at + 1;
+  }
+  other(sql.substr(begin));
+}
+
+// What a token in double quotes stands for.
+std::string unquoted(std::string_view token) {
+  std::string result;
+  for (size_t i = 1; i < token.size(); ++i)
+    if (token[i] != '"')
+      result += token[i];
+    else if (i + 1 < token.size())
+      result += token[i++];
+  return result;
+}
+
+struct schema_object {
+  std::string type;
+  std::string name;
+  std::string table;
+  std::string sql;
+};
+
+caf::expected<std::vector<schema_object>> read_schema(const connection& db) {
+  auto stmt = prepared_statement::prepare(
+    db, "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' "
+        "ESCAPE '\\' ORDER BY instr('table index view  trigger', type), rowid");
+  if (!stmt)
+    return std::move(stmt.error());
+  std::vector<schema_object> result;
+  for (;;) {
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      return result;
+    auto text = [&](int column) { return std::string{stmt->text(column)}; };
+    result.push_back({text(0), text(1), text(2), text(3)});
+  }
+}
+
+std::string as_name(std::string_view x) {
+  std::string result{"\""};
+  for (auto c : x)
+    result.append(c == '"' ? 2 : 1, c);
+  return result + "\"";
+}
+
+// A copy of a schema without rows, in which nothing is lost by trying.
+class schema_copy {
+public:
+  schema_copy() {
+    sqlite3* raw = nullptr;
+    sqlite3_open_v2(":memory:", &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    db_.reset(raw);
+    sqlite3_limit(raw, SQLITE_LIMIT_ATTACHED, 0);
+    accept_text(false);
+  }
+
+  // Whether the object depends on text in double quotes. Adds it, but for triggers.
+  bool depends(const schema_object& x) {
+    auto refused = make(x);
+    if (refused) {
+      accept_text(true);
+      make(x);
+      accept_text(false);
+    } else if (x.type == "view") {
+      refused = is_refused("SELECT * FROM " + as_name(x.name), x);
+    } else if (x.type == "trigger") {
+      for (const auto& sql : events_of(x.table))
+        refused = refused || is_refused(sql, x);
+    }
+    // One at a time, so that it is known which of them SQLite speaks of.
+    if (x.type == "trigger")
+      sqlite3_exec(db_.get(), ("DROP TRIGGER IF EXISTS " + as_name(x.name)).c_str(), nullptr, nullptr, nullptr);
+    return refused;
+  }
+
+private:
+  void accept_text(bool accepts) {
+    for (auto option : {SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL})
+      sqlite3_db_config(db_.get(), option, accepts ? 1 : 0, nullptr);
+  }
+
+  bool make(const schema_object& x) {
+    auto code = sqlite3_exec(db_.get(), x.sql.c_str(), nullptr, nullptr, nullptr);
+    return code != SQLITE_OK && names_text_of(x);
+  }
+
+  bool is_refused(const std::string& sql, const schema_object& x) {
+    sqlite3_stmt* stmt = nullptr;
+    auto code = sqlite3_prepare_v2(db_.get(), sql.c_str(), -1, &stmt, nullptr);
+    sqlite3_finalize(stmt);
+    return code != SQLITE_OK && names_text_of(x);
+  }
+
+  bool names_text_of(const schema_object& x) const {
+    auto column = missing_column(sqlite3_errmsg(db_.get()));
+    return !column.empty() && mentions_in_double_quotes(x.sql, column);
+  }
+
+  // What makes the triggers of a table run.
+  std::vector<std::string> events_of(const std::string& table) {
+    auto name = as_name(table);
+    std::vector<std::string> result{"INSERT INTO " + name + " DEFAULT VALUES", "DELETE FROM " + name};
+    std::string columns;
+    sqlite3_stmt* stmt = nullptr;
+    if (sqlite3_prepare_v2(db_.get(), "SELECT name FROM pragma_table_info(?1)", -1, &stmt, nullptr) == SQLITE_OK) {
+      sqlite3_bind_text(stmt, 1, table.c_str(), -1, SQLITE_TRANSIENT);
+      while (sqlite3_step(stmt) == SQLITE_ROW) {
+        auto column = as_name(reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)));
+        columns += (columns.empty() ? "" : ", ") + column + " = " + column;
+      }
+    }
+    sqlite3_finalize(stmt);
+    if (!columns.empty())
+      result.push_back("UPDATE " + name + " SET " + columns);
+    return result;
+  }
+
+  std::unique_ptr<sqlite3, decltype(&sqlite3_close_v2)> db_{nullptr, &sqlite3_close_v2};
+};
+
+} // namespace
+
+std::string with_backticks(std::string_view sql) {
+  std::string result;
+  result.reserve(sql.size());
+  for_each_part(
+    sql,
+    [&](std::string_view token) {
+      result += '`';
+      for (auto c : unquoted(token))
+        result.append(c == '`' ? 2 : 1, c);
+      result += '`';
+    },
+    [&](std::string_view other) { result += other; });
+  return result;
+}
+
+bool mentions_in_double_quotes(std::string_view sql, std::string_view name) {
+  auto found = false;
+  for_each_part(
+    sql, [&](std::string_view token) { found = found || unquoted(token) == name; }, [](std::string_view) {});
+  return found;
+}
+
+std::string_view missing_column(std::string_view message) noexcept {
+  constexpr std::string_view words = "no such column: ";
+  auto at = message.rfind(words);
+  return at == std::string_view::npos ? std::string_view{} : message.substr(at + words.size());
+}
+
+caf::expected<bool> is_quoted_in_schema(const connection& db, std::string_view name) {
+  auto schema = read_schema(db);
+  if (!schema)
+    return std::move(schema.error());
+  for (const auto& x : *schema)
+    if ((x.type == "view" || x.type == "trigger") && mentions_in_double_quotes(x.sql, name))
+      return true;
+  return false;
+}
+
+caf::expected<std::vector<std::string>> find_double_quoted_text(const connection& db) {
+  auto schema = read_schema(db);
+  if (!schema)
+    return std::move(schema.error());
+  std::vector<std::string> result;
+  schema_copy copy;
+  for (const auto& x : *schema)
+    if (copy.depends(x))
+      result.push_back(x.type + " " + x.name);
+  return result;
+}
+
+} // namespace sluice::sqlite

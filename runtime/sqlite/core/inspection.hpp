@@ -1,0 +1,68 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "runtime/sqlite/audit/audit_store.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::sqlite {
+
+struct inspection_options {
+  /// `integrity_check` instead of `quick_check`: indexes are compared with their tables, too.
+  bool deep = false;
+  /// How long each part of the inspection may take; zero means as long as it needs.
+  std::chrono::milliseconds budget{5'000};
+};
+
+/// What a look into a database came to.
+struct inspection {
+  /// What SQLite's check has to say, at most ten lines; empty when nothing is wrong.
+  std::vector<std::string> damage;
+  /// False when the check did not end in its time; `damage` may then be incomplete.
+  bool checked = true;
+  /// The verdict on the chain of the ledger's commits; nothing when there is no ledger or it was not read to its end.
+  std::optional<audit_verdict> ledger;
+  /// Why the ledger could not be read; nothing when it could, or there is none.
+  std::optional<failure> ledger_error;
+  bool ledger_checked = true;
+  /// The number of the first commit of the ledger's epoch; more than 1 where the ledger was begun anew.
+  uint64_t epoch_begins = 1;
+  /// Idempotency keys that would be forgotten early, for people; empty when there are none.
+  std::string early_keys;
+  /// Triggers on other tables that have names of the ledger in them, as "trigger t on users".
+  std::vector<std::string> triggers_into_ledger;
+  /// What in the schema depends on text in double quotes, as "trigger t1".
+  std::vector<std::string> double_quoted;
+};
+
+/// Looks into the database at `path`, read-only: never writes, never checkpoints, and leaves no files behind that were
+/// not there. Errors as `connection::open`.
+caf::expected<inspection> inspect(const std::filesystem::path& path, const inspection_options& options);
+
+/// Calls `look` with the way to open the file at `path` so that nothing is left behind: as one that nobody changes,
+/// where it has no WAL; and again, in the usual way, if somebody came in between.
+void look_without_traces(const std::filesystem::path& path, const std::function<void(bool immutable)>& look);
+
+/// `ledgers_of` the folder `root`, read in this way.
+ledger_source ledgers_without_traces(const std::filesystem::path& root);
+
+/// How many rows the buffer file at `path` has set aside; 0 when there is no such file. Errors as `connection::open`.
+caf::expected<uint64_t> count_rejected_rows(const std::filesystem::path& path);
+
+/// Whether this SQLite may lose commits when two connections write or checkpoint a WAL in the same instant, as those
+/// from 3.7.0 to 3.51.2 may.
+bool has_wal_reset_bug() noexcept;
+
+/// As in "3.40.1".
+std::string version();
+
+} // namespace sluice::sqlite

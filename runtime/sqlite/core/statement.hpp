@@ -1,0 +1,97 @@
+#pragma once
+
+#include "messages/rowset.hpp"
+#include "messages/value.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string_view>
+
+struct sqlite3_stmt;
+
+namespace sluice::sqlite {
+
+/// A prepared statement. Owns the handle; move-only; used by the thread that uses its connection, and gone before it.
+///
+/// Values are bound without copying: they have to stay as they are until `reset`. A binding that fails makes the next
+/// `step` fail.
+class prepared_statement {
+public:
+  prepared_statement() = default;
+
+  /// Prepares exactly one statement. `errc::invalid_request` when `sql` holds none, or more than one, or is not UTF-8
+  /// text; otherwise what SQLite says.
+  static caf::expected<prepared_statement> prepare(const connection& db, std::string_view sql);
+
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+  sqlite3_stmt* handle() const noexcept { return handle_.get(); }
+
+  /// Binds to the parameter `index`, from 1.
+  void bind(int index, int64_t x) noexcept;
+  void bind_null(int index) noexcept;
+  void bind_real(int index, double x) noexcept;
+  void bind_text(int index, std::string_view x) noexcept;
+  void bind_blob(int index, std::string_view bytes) noexcept;
+  void bind(int index, const value& x) noexcept;
+
+  /// Goes to the next row; false when there is none.
+  caf::expected<bool> step();
+
+  /// The same as SQLite's result code: SQLITE_ROW, SQLITE_DONE or an extended error code.
+  int step_code() noexcept;
+
+  /// Steps to the end and resets.
+  caf::expected<void> run();
+
+  /// Ends the execution and forgets what was bound. Cheap when there is nothing to do.
+  void reset() noexcept;
+
+  /// The columns of the current row, from 0. Views are valid until the next `step` or `reset`.
+  int column_count() const noexcept;
+  int64_t integer(int column) const noexcept;
+  double real(int column) const noexcept;
+  std::string_view text(int column) const noexcept;
+  std::string_view blob(int column) const noexcept;
+  bool is_null(int column) const noexcept;
+  value column(int column) const;
+  /// Bytes that `column(i)` would account for, without copying anything. To be asked before `text(i)` and `column(i)`,
+  /// which convert UTF-16.
+  size_t column_footprint(int column) noexcept;
+
+  /// Whether a text whose footprint was asked in this execution cannot be said in UTF-8: `column` would change it.
+  bool has_inexact_text() const noexcept { return inexact_text_; }
+
+  /// The names of the columns, in order.
+  rowset::column_names column_names() const;
+
+private:
+  struct finalizer {
+    void operator()(sqlite3_stmt* stmt) const noexcept;
+  };
+
+  void note(int code) noexcept;
+  void look_at_text(int column) noexcept;
+
+  std::unique_ptr<sqlite3_stmt, finalizer> handle_;
+  int bind_error_ = 0;
+  bool borrows_ = false;
+  // Of this execution: how the database keeps text, as the first one was before anything converted it.
+  enum class encoding : uint8_t { unknown, utf8, utf16 };
+  encoding encoding_ = encoding::unknown;
+  bool inexact_text_ = false;
+};
+
+/// A statement of our own and where it is kept.
+struct own_statement {
+  prepared_statement* to;
+  std::string_view sql;
+};
+
+/// Prepares all of them, or tells the first error.
+caf::expected<void> prepare_all(const connection& db, std::initializer_list<own_statement> statements);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,115 @@
+#pragma once
+
+#include "messages/read.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/schema_facts.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+
+#include <caf/expected.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::sqlite {
+
+/// What a statement does, as SQLite's authorizer told when it was prepared. Good for the schema it was prepared under.
+struct statement_facts {
+  /// Never null. `sqlite_schema` stands for the schema itself.
+  std::shared_ptr<const read_set> reads;
+  /// The virtual tables that it may write, each with its shadow tables; triggers included.
+  std::vector<std::string> written_virtual;
+  /// An INSERT, UPDATE or DELETE; and whether it is the first of them.
+  bool changes_rows = false;
+  bool inserts = false;
+  /// It or a trigger of it calls `last_insert_rowid()`.
+  bool uses_last_rowid = false;
+  /// It may create, alter or drop something.
+  bool changes_schema = false;
+  /// What it drops, if that is a table; SQLite deletes the rows first where foreign keys refer to it.
+  std::string dropped_table;
+  /// What it creates, as "view v1", if that is a view or trigger whose text has double quotes. SQLite does not look
+  /// columns up before such an object is used.
+  std::string created;
+  /// It depends on how the connection was set up when it was prepared, or sets it up: to be prepared for each
+  /// execution.
+  bool single_use = false;
+  /// It changes neither the file nor the schema.
+  bool read_only = false;
+};
+
+/// A request's statement, ready to run.
+struct analyzed_statement {
+  prepared_statement stmt;
+  statement_facts facts;
+  /// The SQL that was prepared has backticks for the double quotes of the request.
+  bool has_backticks = false;
+};
+
+/// Prepares the statements of requests on one connection, and finds out what they do. Refuses by name and reason what
+/// has no place in a request: whatever opens files, sets the connection up (but for `PRAGMA user_version` and
+/// `defer_foreign_keys`), or opens and ends transactions, temporary objects, and writing the ledger's tables
+/// (`_sluice_*`).
+///
+/// Text in double quotes is refused in requests, and accepted in what views and triggers of the schema have: once it is
+/// met there, the connection accepts it, and requests are prepared with backticks in its place.
+///
+/// Installs the connection's authorizer and removes it when it ends; stays out of the way of everything else that is
+/// prepared, such as what a virtual table prepares for itself.
+class statement_analyzer {
+public:
+  /// `db` outlives this.
+  explicit statement_analyzer(const connection& db);
+  ~statement_analyzer();
+  statement_analyzer(const statement_analyzer&) = delete;
+  statement_analyzer& operator=(const statement_analyzer&) = delete;
+
+  /// Prepares exactly one statement. `errc::invalid_request` or `not_authorized` with the reason when it is refused,
+  /// otherwise as `prepared_statement::prepare`.
+  caf::expected<analyzed_statement> prepare(std::string_view sql);
+
+private:
+  struct recording {
+    std::vector<std::string> reads;
+    std::vector<std::string> writes;
+    std::vector<std::string> functions;
+    bool row_change = false;
+    bool insert = false;
+    bool maintenance = false;
+    bool schema_change = false;
+    bool view_only = true;
+    bool pragma = false;
+    bool pragma_sets = false;
+    std::string dropped_table;
+    std::string created;
+    // Whether everything that is read is in `reads`.
+    bool all_known = true;
+    caf::error refusal;
+  };
+
+  static int on_action(void* self, int action, const char* first, const char* second, const char* database,
+                       const char* trigger) noexcept;
+  int record(int action, std::string_view first, std::string_view second, std::string_view database, bool direct);
+  int record_schema_change(int action, std::string_view first, std::string_view second, std::string_view database);
+  int record_pragma(std::string_view name, std::string_view argument, std::string_view database);
+  int refuse(errc code, std::string why);
+  caf::expected<void> add_opened(std::string_view sql, recording& seen);
+  caf::expected<statement_facts> derive(const recording& seen, const prepared_statement& stmt);
+  caf::expected<std::shared_ptr<const read_set>> derive_reads(const recording& seen, bool explains);
+
+  caf::expected<void> prepare_for(std::string_view keyword);
+  std::string text_of(std::string_view sql, std::string_view keyword) const;
+  caf::expected<bool> accepts_text_for(const caf::error& why);
+  void set_up_text(bool in_statements, bool in_definitions) noexcept;
+
+  const connection& db_;
+  schema_facts schema_;
+  // Whether text in double quotes is accepted where views and triggers are used, and where the schema is parsed.
+  bool text_in_statements_ = false;
+  bool text_in_definitions_ = false;
+  recording* recording_ = nullptr;
+};
+
+} // namespace sluice::sqlite

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "runtime/os/file_identity.hpp"
+#include "runtime/store/folder_claim.hpp"
+
+#include <map>
+#include <mutex>
+
+namespace sluice::sqlite {
+
+class file_guard;
+
+/// Which databases a broker has open, by what they are and not by their names: one file has one writer, whatever names
+/// lead to it. A file that was moved while it was open, or that is mounted at a second place, is refused elsewhere
+/// until its connections are closed, in this broker and in others of this user. Thread-safe.
+class file_claims {
+public:
+  /// Takes the file for `by`, or confirms that it has it. When another guard of this broker has it, that one looks
+  /// first whether it still does. `errc::busy` when another broker has it, `invalid_request` when it is another
+  /// database of this broker; `io_error` when the process is out of descriptors and the like.
+  caf::error acquire(const file_identity& file, file_guard& by);
+
+  /// Gives back what `by` has.
+  void release(const file_guard& by) noexcept;
+  void clear() noexcept;
+
+private:
+  struct entry {
+    file_guard* owner;
+    folder_claim claim;
+  };
+
+  file_guard* owner_of(const file_identity& file) const noexcept;
+
+  mutable std::mutex mutex_;
+  std::map<file_identity, entry> entries_;
+};
+
+} // namespace sluice::sqlite

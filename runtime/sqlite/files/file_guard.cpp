@@ -1,0 +1,377 @@
+#include "runtime/sqlite/files/file_guard.hpp"
+
+#include "actors/shared/defect.hpp"
+#include "messages/error.hpp"
+#include "runtime/sqlite/files/file_claims.hpp"
+#include "runtime/sqlite/files/wal_index.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice::sqlite {
+
+std::string_view to_string(file_change x) noexcept {
+  constexpr std::array<std::string_view, 7> words{"replaced", "overwritten",          "deleted", "log_restored",
+                                                  "log_lost", "changed_while_closed", "touched"};
+  return words[static_cast<size_t>(x)];
+}
+
+caf::error file_guard::busy() const {
+  return make_error(errc::busy, "the files of '" + set_.name + "' were replaced, and are just being closed; try again");
+}
+
+caf::error file_guard::overwritten_error(const std::string& name) {
+  return make_error(errc::file_replaced, "'" + name
+                                           + "' was overwritten by another program; nothing was done. Send the request "
+                                             "again when the program has finished");
+}
+
+file_guard::file_guard(settings x)
+  : set_(std::move(x)),
+    at_path_(set_.path, static_cast<size_t>(std::count(set_.name.begin(), set_.name.end(), '/')), set_.quiet_time) {}
+
+file_guard::settings file_guard::of(std::filesystem::path path) {
+  settings x;
+  x.name = path.filename().string();
+  x.path = std::move(path);
+  return x;
+}
+
+file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
+  state result;
+  sqlite3_file* file = nullptr;
+  std::string head(database_header_bytes, '\0');
+  if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) == SQLITE_OK && file
+      && file->pMethods && file->pMethods->xRead(file, head.data(), static_cast<int>(head.size()), 0) == SQLITE_OK)
+    result.head = std::move(head);
+  if (auto index = has_log ? read_wal_index(db) : std::nullopt) {
+    result.moved = index->moved;
+    result.attempted = index->attempted;
+    result.salt = index->salt;
+    result.round = index->round();
+  }
+  return result;
+}
+
+file_guard::~file_guard() {
+  if (set_.claims)
+    set_.claims->release(*this);
+}
+
+caf::error file_guard::claim(const found_files& now) {
+  return set_.claims && now.database ? set_.claims->acquire(*now.database, *this) : caf::error{};
+}
+
+void file_guard::expect_file() noexcept {
+  auto now = at_path_.find();
+  std::lock_guard guard{mutex_};
+  expected_ = now.database;
+}
+
+void file_guard::join(user& x) {
+  std::lock_guard guard{mutex_};
+  users_.push_back(&x);
+}
+
+void file_guard::part(user& x) noexcept {
+  auto now = at_path_.find();
+  std::lock_guard guard{mutex_};
+  std::erase(users_, &x);
+  if (users_.empty())
+    at_path_.forget();
+  auto is_last_hold = x.is_open_ && x.generation_ == generation_ && !holder_;
+  if (!is_last_hold || compare(now) != file_change::log_restored)
+    return;
+  holder_db_ = x.handle();
+  x.is_open_ = false;
+  holder_ = x.release();
+}
+
+void file_guard::closed(user& x) noexcept {
+  std::lock_guard guard{mutex_};
+  x.is_open_ = false;
+}
+
+bool file_guard::is_open(const user& x) const noexcept {
+  std::lock_guard guard{mutex_};
+  return x.is_open_;
+}
+
+std::optional<file_change> file_guard::compare(const found_files& now) const noexcept {
+  if (!known_ || has(defect::skip_file_check))
+    return std::nullopt;
+  if (!now.database)
+    return file_change::deleted;
+  if (now.database != known_->database)
+    return file_change::replaced;
+  if ((known_->log && now.log != known_->log) || (known_->index && now.index != known_->index))
+    return file_change::log_restored;
+  return std::nullopt;
+}
+
+bool file_guard::looks_written(const found_files& now) const noexcept {
+  return known_ && known_->log && (now.size != known_->size || now.changed_ns != known_->changed_ns);
+}
+
+// Lets `x` be used. Its connection is closed if it is to files of an earlier time, which nobody may use any more before
+// those of today are.
+caf::expected<void> file_guard::admit(user& x, std::unique_lock<std::mutex>& lock) {
+  auto is_old = [&](const user* other) { return other != &x && other->in_use_ && other->generation_ != generation_; };
+  auto waits = std::any_of(users_.begin(), users_.end(), is_old);
+  auto drops = x.is_open_ && x.generation_ != generation_;
+  x.in_use_ = !waits;
+  if (!waits)
+    x.generation_ = generation_;
+  x.is_open_ = x.is_open_ && !drops;
+  auto old = drops ? x.release() : nullptr;
+  lock.unlock();
+  if (waits)
+    return busy();
+  return caf::unit;
+}
+
+caf::expected<void> file_guard::enter(user& x) {
+  auto now = at_path_.find();
+  std::unique_lock lock{mutex_};
+  if (changing_)
+    return busy();
+  auto opened_by_one = std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->is_open_; });
+  if (!opened_by_one && !holder_) {
+    // Whoever closes a database last removes its log, and that is in order.
+    known_.reset();
+    own_changes_.reset();
+  }
+  auto db = x.is_open_ && x.generation_ == generation_ ? x.handle() : nullptr;
+  auto what = diagnose(now, x, db, lock);
+  if (!what)
+    return admit(x, lock);
+  auto done = change(*what, now, x, lock);
+  if (!done)
+    return std::move(done.error());
+  if (*done != file_change::overwritten)
+    return admit(x, lock);
+  // It would keep others from what is no WAL database any more.
+  auto old = std::exchange(x.is_open_, false) ? x.release() : nullptr;
+  lock.unlock();
+  return overwritten_error(set_.name);
+}
+
+void file_guard::leave(user& x) noexcept {
+  std::unique_lock lock{mutex_};
+  x.in_use_ = false;
+  if (!x.is_open_ || x.generation_ == generation_)
+    return;
+  x.is_open_ = false;
+  auto old = x.release();
+  lock.unlock();
+}
+
+std::optional<file_change> file_guard::diagnose(const found_files& now, const user& x, sqlite3* db,
+                                                std::unique_lock<std::mutex>& lock) {
+  auto what = compare(now);
+  // A log that is too short for readers gives them an error.
+  if (!what && db && x.is_writer() && known_->log) {
+    auto before = std::exchange(log_bytes_, at_path_.log_size());
+    if (log_bytes_ < before && is_log_cut_short(db, [this] { return at_path_.log_size(); }))
+      return file_change::log_lost;
+  }
+  if (what || !db || !looks_written(now))
+    return what;
+  changing_ = true;
+  lock.unlock();
+  auto found = look_for_foreign_content(db);
+  auto again = at_path_.find();
+  auto seen = state_of(db, true);
+  lock.lock();
+  changing_ = false;
+  if (found)
+    return found;
+  remember(again, seen);
+  note_files(false, again, seen);
+  return std::nullopt;
+}
+
+void file_guard::remember(const found_files& now, state x) noexcept {
+  if (!known_)
+    return;
+  known_->size = now.size;
+  known_->changed_ns = now.changed_ns;
+  state_ = std::move(x);
+}
+
+caf::expected<void> file_guard::check_place() {
+  if (set_.resolve)
+    if (auto why = set_.resolve())
+      return why;
+  auto now = at_path_.find();
+  std::unique_lock lock{mutex_};
+  if (!known_)
+    compare_with_record(now);
+  return caf::unit;
+}
+
+caf::expected<void> file_guard::before_open() {
+  if (auto checked = check_place(); !checked)
+    return checked;
+  if (auto why = claim(at_path_.find()))
+    return why;
+  return caf::unit;
+}
+
+caf::expected<void> file_guard::opened(user& x) {
+  auto* db = x.handle();
+  int moved = 0;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  auto now = at_path_.find();
+  auto seen = state_of(db, now.log.has_value());
+  // It was made by being opened, or put there since.
+  if (auto why = claim(now))
+    return why;
+  std::unique_lock lock{mutex_};
+  // A file that was overwritten has nobody told yet, if nobody has entered since.
+  if (auto what = known_ && !changing_ && x.generation_ == generation_ ? diagnose(now, x, db, lock) : std::nullopt) {
+    auto done = change(*what, now, x, lock);
+    return done && *done == file_change::overwritten ? overwritten_error(set_.name) : busy();
+  }
+  if (moved != 0 || !now.database || changing_ || x.generation_ != generation_ || compare(now)
+      || (!known_ && has_log_of_another()))
+    return busy();
+  if (!known_) {
+    known_ = now;
+    state_ = seen;
+  } else {
+    known_->log = now.log;
+    known_->index = now.index;
+  }
+  if (expected_ && expected_ != now.database) {
+    note_replaced();
+    tell(file_change::replaced, {});
+  }
+  expected_ = now.database;
+  is_resting_ = false;
+  x.is_open_ = true;
+  seen = state_;
+  lock.unlock();
+  // The last idle one that was closed may just have given it back.
+  if (auto why = claim(now)) {
+    closed(x);
+    return why;
+  }
+  note_files(false, now, seen);
+  return caf::unit;
+}
+
+file_guard::verdict file_guard::verify(user& x) {
+  auto now = at_path_.find();
+  std::unique_lock lock{mutex_};
+  if (x.generation_ != generation_ || changing_)
+    return verdict::gone;
+  auto what = diagnose(now, x, x.handle(), lock);
+  if (!what) {
+    note_round(now, x.handle(), lock);
+    return verdict::intact;
+  }
+  auto done = change(*what, now, x, lock);
+  if (!done)
+    return verdict::unsaved;
+  return *done == file_change::log_restored ? verdict::log_restored : verdict::gone;
+}
+
+bool file_guard::is_current(const user& x) const noexcept {
+  std::lock_guard guard{mutex_};
+  return x.generation_ == generation_;
+}
+
+void file_guard::checkpointed(user& x) noexcept {
+  auto now = at_path_.find();
+  auto seen = state_of(x.handle(), true);
+  {
+    std::lock_guard guard{mutex_};
+    if (x.generation_ != generation_)
+      return;
+    remember(now, seen);
+  }
+  note_files(false, now, seen);
+}
+
+void file_guard::add_own_changes(int by) noexcept {
+  std::lock_guard guard{mutex_};
+  if (own_changes_)
+    *own_changes_ += static_cast<uint32_t>(by);
+}
+
+void file_guard::expect_commit(sqlite3* db) noexcept {
+  auto index = read_wal_index(db);
+  std::lock_guard guard{mutex_};
+  if (index)
+    own_changes_ = index->changes + 1;
+}
+
+// A write that begins the log anew changes the index, too. What is remembered of that goes with the file as it was
+// remembered, which has to be the same still.
+void file_guard::note_restarted_log(sqlite3* db, const wal_index& index) noexcept {
+  {
+    std::lock_guard guard{mutex_};
+    if (!known_ || state_.salt == index.salt)
+      return;
+  }
+  checkpoint_lock no_checkpoint{db};
+  auto now = at_path_.find();
+  auto again = read_wal_index(db);
+  std::lock_guard guard{mutex_};
+  if (!no_checkpoint.held() || !again || compare(now) || looks_written(now))
+    return;
+  state_.moved = again->moved;
+  state_.salt = again->salt;
+}
+
+uint64_t file_guard::see_commits(sqlite3* db, bool has_write_lock) noexcept {
+  auto index = read_wal_index(db);
+  if (index)
+    note_restarted_log(db, *index);
+  std::lock_guard guard{mutex_};
+  if (!index || has(defect::overlook_external_commit))
+    return external_commits_;
+  auto before = own_changes_.value_or(index->changes);
+  auto ahead = static_cast<int32_t>(index->changes - before) > 0;
+  if (has_write_lock || ahead || !own_changes_)
+    own_changes_ = index->changes;
+  if (ahead)
+    count_external_commit();
+  return external_commits_;
+}
+
+uint64_t file_guard::note_external_commit() noexcept {
+  std::lock_guard guard{mutex_};
+  count_external_commit();
+  return external_commits_;
+}
+
+bool file_guard::take_replaced() noexcept {
+  std::lock_guard guard{mutex_};
+  return std::exchange(replaced_, false);
+}
+
+bool file_guard::is_replaced() const noexcept {
+  std::lock_guard guard{mutex_};
+  return replaced_;
+}
+
+bool file_guard::has_external_commit() const noexcept {
+  std::lock_guard guard{mutex_};
+  return external_commit_;
+}
+
+bool file_guard::take_external_commit() noexcept {
+  std::lock_guard guard{mutex_};
+  return std::exchange(external_commit_, false);
+}
+
+std::vector<file_event> file_guard::take_events() {
+  std::lock_guard guard{mutex_};
+  return std::exchange(events_, {});
+}
+
+} // namespace sluice::sqlite

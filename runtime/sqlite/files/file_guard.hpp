@@ -1,0 +1,270 @@
+#pragma once
+
+#include "actors/writer/write_store.hpp"
+#include "runtime/sqlite/files/database_files.hpp"
+#include "runtime/store/file_registry.hpp"
+
+#include <caf/expected.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct sqlite3;
+
+namespace sluice::sqlite {
+
+class file_claims;
+struct wal_index;
+
+/// What another program did to the files of a database.
+enum class file_change : uint8_t {
+  /// Another file lies at the path (rename, restore, checkout).
+  replaced,
+  /// The same file has other content, which no SQLite connection has written (`cp` over it).
+  overwritten,
+  /// Nothing lies at the path.
+  deleted,
+  /// The write-ahead log or its index was removed or replaced; the log's content was saved and put back.
+  log_restored,
+  /// The same, but another program has begun a new log, and the content of the old one lies in `.sluice/set-aside/`; or
+  /// the log was cut short.
+  log_lost,
+  /// The database or its write-ahead log was changed while no broker ran.
+  changed_while_closed,
+  /// The file was written, but its header is the same and nothing lies in the log: connections are made anew.
+  touched,
+};
+
+std::string_view to_string(file_change x) noexcept;
+
+/// Knows which files the connections of this process to one database work with (database, write-ahead log, its index),
+/// and is asked before each transaction and query, and before a commit is acknowledged. When the files at the path are
+/// not those any more, all connections are closed, what belongs to the old files is kept away from the new ones, and
+/// the connections are opened anew.
+///
+/// It also tells commits of other programs from the broker's own, by the count of transactions in the log's index.
+///
+/// Shared by the writer and the readers of a database; thread-safe. Opens no file that a connection of this process has
+/// open, but through that connection.
+class file_guard {
+public:
+  /// Something that has a connection, and uses it between `enter` and `leave` only. At other times the guard may take
+  /// it.
+  class user {
+  public:
+    user() = default;
+    user(const user&) = delete;
+    user& operator=(const user&) = delete;
+    virtual ~user() = default;
+
+    /// The connection; null while there is none.
+    virtual sqlite3* handle() const noexcept = 0;
+    /// Gives the connection away, with all that depends on it. Whoever destroys it closes it, without a checkpoint.
+    /// Called under a lock: does not wait for the disk.
+    virtual std::shared_ptr<void> release() noexcept = 0;
+    /// The writer may checkpoint. It is left alone while it is in use; others are interrupted, and begin again.
+    virtual bool is_writer() const noexcept = 0;
+
+  private:
+    friend class file_guard;
+    bool in_use_ = false;
+    bool is_open_ = false;
+    uint64_t generation_ = 0;
+  };
+
+  struct settings {
+    /// The database.
+    std::filesystem::path path;
+    /// Its name in the store.
+    std::string name;
+    /// Where files are put that are not to be used any more; may be missing. Empty: beside the database.
+    std::filesystem::path set_aside;
+    /// Asked before the database is opened: whether its name still leads to `path`. May be empty.
+    std::function<caf::error()> resolve;
+    /// May be null.
+    std::shared_ptr<file_registry> registry;
+    /// May be null.
+    std::shared_ptr<file_claims> claims;
+    /// Of the log files' names. May be empty.
+    std::function<int64_t()> now_us;
+    /// As in `database_files`.
+    std::chrono::nanoseconds quiet_time = std::chrono::seconds{2};
+  };
+
+  explicit file_guard(settings x);
+  explicit file_guard(std::filesystem::path path) : file_guard(of(std::move(path))) {}
+  file_guard(const file_guard&) = delete;
+  file_guard& operator=(const file_guard&) = delete;
+  ~file_guard();
+
+  const std::string& name() const noexcept { return set_.name; }
+
+  /// Closes the connections to files that are not at the path any more, as far as nobody uses them.
+  void close_moved_files();
+
+  /// Before somebody reads, without a connection of the users', which commit the file ends with: another file that is
+  /// found later is a replaced one.
+  void expect_file() noexcept;
+
+  void join(user& x);
+  /// Takes the connection of `x` when it is to a log that was removed, and could not be saved yet. @pre `x` is not in
+  /// use
+  void part(user& x) noexcept;
+
+  /// Before `x` is used: takes its connection if it is one to files that have been replaced. `errc::file_replaced` when
+  /// the database was overwritten in place, which may still go on; `busy` while other connections to the old files are
+  /// in use; `io_error` when the content of a log that was removed cannot be saved. On success, `leave` is to follow.
+  caf::expected<void> enter(user& x);
+  void leave(user& x) noexcept;
+
+  /// Before a file is opened: whether the name still leads to it, and nothing lies there that belongs to another file.
+  caf::expected<void> check_place();
+  /// The same, by somebody who is to open a connection for longer: nobody else has the file open then, in the sense of
+  /// `file_claims`.
+  caf::expected<void> before_open();
+  /// `x` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
+  caf::expected<void> opened(user& x);
+
+  /// `x` has closed its connection.
+  void closed(user& x) noexcept;
+  bool is_open(const user& x) const noexcept;
+
+  /// Whether another connection of this broker to the database is open, or being opened.
+  bool is_open_elsewhere(const user& x) const noexcept;
+
+  /// Closes the connection of `x`, which is in use, in order, by calling `close`, though the broker goes on. If it was
+  /// the last one, the files are compared when the next one is opened: a commit in between is an external one.
+  void close_idle(user& x, const std::function<void()>& close);
+  /// The same for a reader that is not in use.
+  void close_idle(user& x) noexcept;
+
+  /// Lets go of the folder, which is kept open to look the files up faster, until they are looked up again.
+  void let_go() noexcept { at_path_.forget(); }
+
+  /// How many times another program was seen to have committed, as `see_commits` says.
+  uint64_t external_commits() const noexcept;
+
+  /// Whether the connection of `x`, which is in use, still leads to the files at the path. Otherwise it is not to be
+  /// used any more, but to be closed without a checkpoint; as in `file_change`, the log may have been saved. With
+  /// `unsaved` it is kept: it alone has the log, whose content could not be saved yet.
+  enum class verdict : uint8_t { intact, log_restored, unsaved, gone };
+  verdict verify(user& x);
+
+  /// `x` has moved the log into the database.
+  void checkpointed(user& x) noexcept;
+
+  /// Whether the connection of `x` is to the files of today. @pre in use
+  bool is_current(const user& x) const noexcept;
+
+  /// The writer is about to commit, with the write lock held: one transaction more will be its own.
+  void expect_commit(sqlite3* db) noexcept;
+  /// That COMMIT has failed. / One that seemed to have failed took effect, or another one was made.
+  void forget_commit() noexcept { add_own_changes(-1); }
+  void add_commit() noexcept { add_own_changes(1); }
+  /// Looks at the index: how many times another program was seen to have committed since the broker began. The first
+  /// look finds nothing. With the write lock held the look is exact; without, a commit of the broker's own may be under
+  /// way.
+  /// @pre `db` is in WAL mode, and has read
+  uint64_t see_commits(sqlite3* db, bool has_write_lock) noexcept;
+  /// A program that shares a database with a rollback journal has committed; returns the number as above.
+  uint64_t note_external_commit() noexcept;
+
+  /// Whether the database is another one, since the last call: somebody has to find out with which commit it ends.
+  bool take_replaced() noexcept;
+  bool is_replaced() const noexcept;
+
+  /// Whether another program's commit was seen, and what was done to the files, since the last call.
+  bool take_external_commit() noexcept;
+  bool has_external_commit() const noexcept;
+  std::vector<file_event> take_events();
+
+  /// As in `database_files`.
+  bool relies_on_folder() const noexcept { return at_path_.relies_on_folder(); }
+
+  /// The broker has closed the database in order: notes how the files look, for the next one.
+  void note_closed();
+
+private:
+  // What a connection shows of the database file, to tell a checkpoint from a file that was overwritten.
+  struct state {
+    std::string head;
+    uint32_t moved = 0;
+    uint32_t attempted = 0;
+    std::array<uint32_t, 2> salt{};
+    uint32_t round = 0;
+  };
+
+  static settings of(std::filesystem::path path);
+  void save_held_log();
+  std::filesystem::path log_path() const { return set_.path.native() + "-wal"; }
+  std::filesystem::path index_path() const { return set_.path.native() + "-shm"; }
+  static caf::error overwritten_error(const std::string& name);
+  caf::error busy() const;
+  caf::error claim(const found_files& now);
+  static state state_of(sqlite3* db, bool has_log) noexcept;
+  std::optional<file_change> compare(const found_files& now) const noexcept;
+  bool looks_written(const found_files& now) const noexcept;
+  caf::expected<void> admit(user& x, std::unique_lock<std::mutex>& lock);
+  std::optional<file_change> diagnose(const found_files& now, const user& x, sqlite3* db,
+                                      std::unique_lock<std::mutex>& lock);
+  std::optional<file_change> look_for_foreign_content(sqlite3* db);
+  void remember(const found_files& now, state x) noexcept;
+  void note_restored_log();
+  void note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
+  caf::expected<file_change> change(file_change what, const found_files& now, user& self,
+                                    std::unique_lock<std::mutex>& lock);
+  caf::expected<file_change> rescue_log(const found_files& now, sqlite3* db);
+  sqlite3* find_holder(const user& self, bool writer_only) noexcept;
+  std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
+  std::string put_companions_away(file_change what, const found_files& now, const found_files& was, sqlite3* db);
+  std::string remove_companions(const found_files& now, const found_files& was, bool is_log_moved);
+  std::filesystem::path place_aside(const std::filesystem::path& file) const;
+  bool has_log_of_another() const;
+  void compare_with_record(const found_files& now);
+  void note_files(bool closed, const found_files& x, const state& seen) const;
+  void note_replaced() noexcept;
+  void tell(file_change what, std::string text);
+  void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;
+  void add_own_changes(int by) noexcept;
+  void count_external_commit() noexcept {
+    ++external_commits_;
+    external_commit_ = true;
+  }
+
+  const settings set_;
+  mutable database_files at_path_;
+  mutable std::mutex mutex_;
+  std::vector<user*> users_;
+  // Connections to files of an earlier time have a smaller number.
+  uint64_t generation_ = 1;
+  // Somebody closes connections and moves files, without the mutex.
+  bool changing_ = false;
+  // A connection to files that are not at the path any more, until what they hold is saved.
+  std::shared_ptr<void> holder_;
+  sqlite3* holder_db_ = nullptr;
+  std::optional<found_files> known_;
+  // In the log, when the writer looked last.
+  uint64_t log_bytes_ = 0;
+  // The file whose newest commit is known, also while there is no connection.
+  std::optional<file_identity> expected_;
+  state state_;
+  bool compared_with_record_ = false;
+  // Nobody has the database open, but the broker has it noted how it looked when the last one closed it.
+  bool is_resting_ = false;
+  std::optional<uint32_t> own_changes_;
+  uint64_t external_commits_ = 0;
+  bool replaced_ = false;
+  bool external_commit_ = false;
+  std::vector<file_event> events_;
+};
+
+} // namespace sluice::sqlite

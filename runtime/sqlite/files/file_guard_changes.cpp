@@ -1,0 +1,267 @@
+#include "actors/shared/defect.hpp"
+#include "messages/error.hpp"
+#include "runtime/sqlite/files/file_claims.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
+#include "runtime/sqlite/files/vfs_file.hpp"
+#include "runtime/sqlite/files/wal_index.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <unistd.h>
+
+// How a `file_guard` tells what was done to its files, and what it does then.
+namespace sluice::sqlite {
+
+namespace {
+
+// Completes a file that was moved away: it holds every commit then, wherever it lies. False when something keeps a part
+// of the log from being moved.
+bool move_log(sqlite3* db) {
+  int frames = -1;
+  int moved = -1;
+  auto code = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  return code == SQLITE_OK && frames == moved;
+}
+
+} // namespace
+
+// In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run,
+// a file that was written, with an index that has not changed, was not written by SQLite; unless by a checkpoint that
+// was interrupted, which has put pages of the log there.
+std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
+  checkpoint_lock no_checkpoint{db};
+  auto now = at_path_.find();
+  if (!no_checkpoint.held() || !looks_written(now))
+    return std::nullopt;
+  auto seen = state_of(db, true);
+  auto index = read_wal_index(db);
+  if (!index || seen.moved != state_.moved || seen.salt != state_.salt)
+    return std::nullopt;
+  if (seen.head.empty())
+    return now.size < database_header_bytes ? std::optional{file_change::overwritten} : std::nullopt;
+  auto is_moved = index->frames == index->moved;
+  auto was_tried = seen.attempted != state_.attempted;
+  if (seen.head == state_.head)
+    return is_moved || !was_tried ? std::optional{file_change::touched} : std::nullopt;
+  if (!was_tried)
+    return file_change::overwritten;
+  auto in_log = is_moved ? std::vector<std::string>{} : database_headers_in_log(db, index->frames);
+  if (std::find(in_log.begin(), in_log.end(), seen.head) != in_log.end())
+    return std::nullopt;
+  return file_change::overwritten;
+}
+
+// Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
+// files. Returns with the lock held.
+caf::expected<file_change> file_guard::change(file_change what, const found_files& now, user& self,
+                                              std::unique_lock<std::mutex>& lock) {
+  auto others_write = std::any_of(users_.begin(), users_.end(),
+                                  [&](const user* u) { return u != &self && u->in_use_ && u->is_writer(); });
+  // It looks at the files itself, before it acknowledges.
+  if (others_write)
+    return busy();
+  auto is_log = what == file_change::log_restored;
+  auto is_same_file = what != file_change::replaced && what != file_change::deleted;
+  auto* db = find_holder(self, !is_log && !is_same_file);
+  changing_ = true;
+  auto was = *known_;
+  lock.unlock();
+  caf::expected<file_change> done = what;
+  std::string kept;
+  if (is_log)
+    done = rescue_log(now, db);
+  else
+    kept = put_companions_away(what, now, was, db);
+  lock.lock();
+  changing_ = false;
+  if (!done)
+    return done;
+  ++generation_;
+  known_.reset();
+  own_changes_.reset();
+  if (*done != file_change::log_restored)
+    note_replaced();
+  if (!is_log)
+    tell(what, kept);
+  auto old = take_others(self);
+  old.push_back(std::exchange(holder_, nullptr));
+  holder_db_ = nullptr;
+  changing_ = true;
+  lock.unlock();
+  old.clear();
+  if (set_.claims && !is_log && !is_same_file)
+    set_.claims->release(*this);
+  lock.lock();
+  changing_ = false;
+  return done;
+}
+
+namespace {
+
+// Closes what others have open, and has nothing open itself.
+class nobody : public file_guard::user {
+  sqlite3* handle() const noexcept override { return nullptr; }
+  std::shared_ptr<void> release() noexcept override { return nullptr; }
+  bool is_writer() const noexcept override { return false; }
+};
+
+} // namespace
+
+void file_guard::close_moved_files() {
+  auto now = at_path_.find();
+  std::unique_lock lock{mutex_};
+  auto what = changing_ ? std::nullopt : compare(now);
+  nobody self;
+  if (what == file_change::replaced || what == file_change::deleted)
+    static_cast<void>(change(*what, now, self, lock));
+}
+
+// Nothing is moved into a file that has other content than the log was written for.
+std::string file_guard::put_companions_away(file_change what, const found_files& now, const found_files& was,
+                                            sqlite3* db) {
+  auto index = db ? read_wal_index(db) : std::nullopt;
+  auto is_moved = index && index->frames == index->moved;
+  switch (what) {
+  case file_change::touched:
+    // What was committed lies in the log.
+    return is_moved ? remove_companions(now, was, true) : std::string{};
+  case file_change::log_lost: {
+    // What was moved and is still in the log would be put over what was moved after it.
+    auto left = index ? index->frames_in(at_path_.log_size()) : 0;
+    auto kept = index && left <= index->moved ? remove_companions(now, was, false) : std::string{};
+    return "its write-ahead log was cut short by another program; commits since the last checkpoint may be lost" + kept;
+  }
+  case file_change::overwritten: return remove_companions(now, was, is_moved);
+  default: return remove_companions(now, was, db && move_log(db));
+  }
+}
+
+// A file that was only touched may have been changed, too.
+void file_guard::note_replaced() noexcept {
+  count_external_commit();
+  replaced_ = true;
+  expected_.reset();
+}
+
+// A connection to the files that are not at the path any more. That of another user is kept until they are settled.
+sqlite3* file_guard::find_holder(const user& self, bool writer_only) noexcept {
+  auto is_able = [&](const user* x) {
+    return x->is_open_ && x->generation_ == generation_ && (!writer_only || x->is_writer());
+  };
+  if (is_able(&self))
+    return self.handle();
+  auto found = std::find_if(users_.begin(), users_.end(), [&](const user* x) { return is_able(x) && !x->in_use_; });
+  if (holder_ || found == users_.end())
+    return holder_db_;
+  holder_db_ = (*found)->handle();
+  (*found)->is_open_ = false;
+  holder_ = (*found)->release();
+  return holder_db_;
+}
+
+std::vector<std::shared_ptr<void>> file_guard::take_others(const user& self) noexcept {
+  std::vector<std::shared_ptr<void>> result;
+  for (auto* x : users_) {
+    if (x == &self || !x->is_open_)
+      continue;
+    if (!x->in_use_) {
+      x->is_open_ = false;
+      result.push_back(x->release());
+    } else if (!x->is_writer()) {
+      sqlite3_interrupt(x->handle());
+    }
+  }
+  return result;
+}
+
+caf::expected<file_change> file_guard::rescue_log(const found_files& now, sqlite3* db) {
+  auto has_old_log = known_->log && now.log == known_->log;
+  auto content = has_old_log ? std::optional<std::string>{""} : std::optional<std::string>{};
+  if (!has_old_log && db)
+    content = read_log(db);
+  if (!content)
+    return make_error(errc::io_error,
+                      "the write-ahead log of '" + set_.name + "' was removed, and what it held cannot be read");
+  auto result = file_change::log_restored;
+  std::string text = "its write-ahead log, or the index of that, was removed by another program; ";
+  if (has(defect::forget_removed_log))
+    content->clear();
+  if (content->empty()) {
+    text += has_old_log ? "the log was read anew" : "the log was empty";
+  } else if (now.log && at_path_.log_size() > 0) {
+    auto place = place_aside(log_path());
+    if (!write_file(place, *content, true))
+      return make_error(errc::io_error,
+                        "the write-ahead log of '" + set_.name + "' was removed, and what it held cannot be saved");
+    result = file_change::log_lost;
+    text += "another program has begun a new one. Commits since the last checkpoint may be missing from the database; "
+            "the old log is kept as "
+            + place.filename().string();
+  } else {
+    if (!write_file(log_path(), *content, true)) {
+      // A beginning of it would be taken for the log of another program. It is not moved into the database instead:
+      // what does not let it be written would interrupt that, too, and leave half of it there.
+      remove_file(log_path());
+      return make_error(errc::io_error, "the write-ahead log of '" + set_.name
+                                          + "' was removed, and what it held cannot be written again");
+    }
+    note_restored_log();
+    text += "its content was written again (" + std::to_string(content->size()) + " bytes)";
+  }
+  // An index that others have made does not know what the log holds.
+  if (result == file_change::log_restored)
+    unlink(index_path().c_str());
+  std::lock_guard guard{mutex_};
+  tell(result, std::move(text));
+  return result;
+}
+
+// Moves away the log and the index that belong to files which are not at the path any more; says where to.
+std::string file_guard::remove_companions(const found_files& now, const found_files& was, bool is_log_moved) {
+  if (has(defect::keep_old_log))
+    return {};
+  std::string kept;
+  // Durable, before the new file is opened: a name that came back after a power cut would be taken for the new one's.
+  if (was.log && now.log == was.log) {
+    auto place = place_aside(log_path());
+    auto content = at_path_.log_size() == 0 || is_log_moved ? std::nullopt : read_file(log_path());
+    if (content && write_file(place, *content, true))
+      kept = "; the write-ahead log of the old file is kept as " + place.filename().string();
+    remove_file(log_path());
+  }
+  if (was.index && now.index == was.index)
+    unlink(index_path().c_str());
+  return kept;
+}
+
+std::filesystem::path file_guard::place_aside(const std::filesystem::path& file) const {
+  auto folder = set_.set_aside.empty() ? file.parent_path() : set_.set_aside;
+  std::error_code ignored;
+  if (std::filesystem::create_directory(folder, ignored))
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
+  auto name = set_.name + "-wal.";
+  std::replace(name.begin(), name.end(), '/', '%');
+  auto time = set_.now_us ? set_.now_us() : 0;
+  while (std::filesystem::exists(folder / (name + std::to_string(time)), ignored))
+    ++time;
+  return folder / (name + std::to_string(time));
+}
+
+void file_guard::tell(file_change what, std::string text) {
+  std::string words;
+  switch (what) {
+  case file_change::replaced: words = "another file was put in its place"; break;
+  case file_change::overwritten: words = "it was overwritten in place by another program"; break;
+  case file_change::deleted: words = "it was moved away or deleted"; break;
+  case file_change::touched:
+    words = "it was written by another program; its header is the same. If a copy was put over it, sluice doctor finds "
+            "what does not fit";
+    break;
+  case file_change::changed_while_closed: words = "it was changed by another program while no broker ran"; break;
+  default: break;
+  }
+  events_.push_back({to_string(what), words + std::move(text)});
+}
+
+} // namespace sluice::sqlite

@@ -1,0 +1,174 @@
+#include "actors/shared/defect.hpp"
+#include "messages/error.hpp"
+#include "runtime/sqlite/files/file_claims.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
+#include "runtime/sqlite/files/left_log.hpp"
+#include "runtime/sqlite/files/vfs_file.hpp"
+#include "runtime/sqlite/files/wal_index.hpp"
+
+#include <algorithm>
+#include <utility>
+
+// What a `file_guard` notes of its files for the next broker, and what it finds there.
+namespace sluice::sqlite {
+
+bool file_guard::has_log_of_another() const {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  return record && !has(defect::trust_left_log) && has_log_of_another_file(*record, set_.path);
+}
+
+// While there is no connection, the files are compared with what the last one noted.
+void file_guard::compare_with_record(const found_files& now) {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (!record || !now.database)
+    return;
+  auto has_old_log = !has(defect::trust_left_log) && has_log_of_another_file(*record, set_.path);
+  std::string kept;
+  if (has_old_log) {
+    found_files was;
+    was.log = now.log;
+    was.index = now.index;
+    kept = remove_companions(now, was, false);
+  }
+  auto is_first = !std::exchange(compared_with_record_, true);
+  if (is_first && !record->closed && was_overwritten(*record, set_.path)) {
+    found_files was;
+    was.log = now.log;
+    was.index = now.index;
+    count_external_commit();
+    return tell(file_change::overwritten, remove_companions(now, was, false));
+  }
+  auto changed = *now.database != record->database || now.size != record->size || now.changed_ns != record->changed_ns;
+  auto log_bytes = at_path_.log_size();
+  auto is_log_changed =
+    log_bytes > 0
+    && (now.log != record->log || log_bytes != record->log_size || at_path_.log_changed_ns() != record->log_changed_ns);
+  if (is_resting_ && !has_old_log) {
+    if (changed || is_log_changed) {
+      count_external_commit();
+      note_files(true, now, {});
+    }
+    return;
+  }
+  if (!has_old_log && !(is_first && record->closed && (changed || is_log_changed)))
+    return;
+  count_external_commit();
+  tell(file_change::changed_while_closed, kept);
+}
+
+void file_guard::note_files(bool closed, const found_files& x, const state& seen) const {
+  if (!set_.registry || !x.database)
+    return;
+  file_record record;
+  record.size = x.size;
+  record.changed_ns = x.changed_ns;
+  record.database = *x.database;
+  record.log = x.log;
+  record.log_born_ns = x.log ? birth_time_ns(log_path()) : 0;
+  record.closed = closed;
+  if (closed) {
+    record.log_size = at_path_.log_size();
+    record.log_changed_ns = at_path_.log_changed_ns();
+  } else {
+    record.head = seen.head;
+    record.round = seen.round;
+  }
+  set_.registry->put(set_.name, record);
+}
+
+// Whoever exchanges the database, too, before it is opened again, leaves a log beside it that is not its own.
+void file_guard::note_restored_log() {
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (!record)
+    return;
+  record->log = at_path_.find().log;
+  record->log_born_ns = record->log ? birth_time_ns(log_path()) : 0;
+  set_.registry->put(set_.name, *record);
+}
+
+void file_guard::save_held_log() {
+  auto now = at_path_.find();
+  std::unique_lock lock{mutex_};
+  if (!holder_)
+    return;
+  if (compare(now) == file_change::log_restored) {
+    lock.unlock();
+    auto saved = rescue_log(now, holder_db_);
+    lock.lock();
+    if (!saved)
+      tell(file_change::log_lost, describe(saved.error()).message + "; commits since the last checkpoint are lost");
+  }
+  holder_ = nullptr;
+  holder_db_ = nullptr;
+  known_.reset();
+}
+
+void file_guard::note_closed() {
+  save_held_log();
+  auto now = at_path_.find();
+  std::lock_guard guard{mutex_};
+  if (!known_)
+    compare_with_record(now);
+  auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
+  if (events_.empty() || !record)
+    return note_files(true, now, {});
+  // Nobody has been told of it: it is left for the next broker to find.
+  record->closed = true;
+  record->log.reset();
+  set_.registry->put(set_.name, *record);
+}
+
+bool file_guard::is_open_elsewhere(const user& x) const noexcept {
+  std::lock_guard guard{mutex_};
+  return changing_ || holder_ || std::any_of(users_.begin(), users_.end(), [&](const user* u) {
+           return u != &x && (u->is_open_ || u->in_use_);
+         });
+}
+
+uint64_t file_guard::external_commits() const noexcept {
+  std::lock_guard guard{mutex_};
+  return external_commits_;
+}
+
+void file_guard::close_idle(user& x) noexcept {
+  if (!enter(x))
+    return;
+  if (x.handle())
+    close_idle(x, [&x] { x.release().reset(); });
+  leave(x);
+}
+
+void file_guard::close_idle(user& x, const std::function<void()>& close) {
+  // Before the connection goes, which has seen all commits until then. Closing it leaves the database as it is.
+  auto now = at_path_.find();
+  close();
+  std::lock_guard guard{mutex_};
+  x.is_open_ = false;
+  auto is_open = std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->is_open_; });
+  if (is_open || changing_ || holder_)
+    return;
+  known_.reset();
+  own_changes_.reset();
+  // The writer has just emptied the log.
+  if (x.is_writer() && at_path_.log_size() > 0)
+    count_external_commit();
+  now.log = at_path_.find().log;
+  at_path_.forget();
+  note_files(true, now, {});
+  is_resting_ = true;
+  if (set_.claims)
+    set_.claims->release(*this);
+}
+
+// The first commit behind a checkpoint begins the log anew.
+void file_guard::note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
+  auto index = read_wal_index(db);
+  if (!index || index->round() == state_.round)
+    return;
+  state_.round = index->round();
+  auto seen = state_;
+  lock.unlock();
+  note_files(false, now, seen);
+}
+
+} // namespace sluice::sqlite

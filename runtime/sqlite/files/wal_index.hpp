@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+struct sqlite3;
+
+namespace sluice::sqlite {
+
+/// What the index of a write-ahead log (`-shm`) says, as its connections share it
+/// (https://sqlite.org/walformat.html#the_wal_index_file_format).
+struct wal_index {
+  /// Counts the transactions that were committed, by whichever process, since the index was made.
+  uint32_t changes = 0;
+  /// Frames in the log, and how many of them a checkpoint has moved into the database.
+  uint32_t frames = 0;
+  uint32_t moved = 0;
+  /// How many frames a checkpoint has begun to move; more than `moved` when it was interrupted.
+  uint32_t attempted = 0;
+  uint32_t page_bytes = 0;
+  /// Changes whenever the log begins again at its front.
+  std::array<uint32_t, 2> salt{};
+
+  friend bool operator==(const wal_index&, const wal_index&) = default;
+
+  /// The size that the log has at least.
+  uint64_t log_bytes() const noexcept;
+  /// The frames that a log of this size has at most.
+  uint64_t frames_in(uint64_t log_bytes) const noexcept;
+  /// Which of the log's beginnings this is: each has the next number.
+  uint32_t round() const noexcept;
+};
+
+/// Reads the index through the connection's own mapping, so no descriptor is opened and no lock is lost. Nothing when
+/// it cannot be read in a consistent state. Some tens of nanoseconds. @pre the database is in WAL mode, and the
+/// connection has read from it
+std::optional<wal_index> read_wal_index(sqlite3* db) noexcept;
+
+/// Whether the log holds less than its index says, because somebody has cut it short. `log_bytes` looks at its size.
+/// @pre as above
+bool is_log_cut_short(sqlite3* db, const std::function<uint64_t()>& log_bytes) noexcept;
+
+inline constexpr size_t database_header_bytes = 100;
+
+/// The headers of the database (the beginnings of its first page) in the first `frames` frames of the log, oldest
+/// first. Reads a part of each frame. @pre as above
+std::vector<std::string> database_headers_in_log(sqlite3* db, uint32_t frames);
+
+/// What a log that nobody has open says of itself.
+struct log_content {
+  /// As `wal_index::round`.
+  uint32_t round = 0;
+  /// As `database_headers_in_log`.
+  std::vector<std::string> headers;
+};
+
+/// Nothing when this is no log.
+std::optional<log_content> read_log_content(const std::string& log);
+
+/// Keeps every other connection, in whatever process, from checkpointing for as long as it lives.
+class checkpoint_lock {
+public:
+  explicit checkpoint_lock(sqlite3* db) noexcept;
+  ~checkpoint_lock();
+  checkpoint_lock(const checkpoint_lock&) = delete;
+  checkpoint_lock& operator=(const checkpoint_lock&) = delete;
+
+  /// False when a checkpoint is running.
+  bool held() const noexcept { return held_; }
+
+private:
+  sqlite3* db_;
+  bool held_ = false;
+};
+
+} // namespace sluice::sqlite

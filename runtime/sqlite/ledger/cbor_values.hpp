@@ -1,0 +1,31 @@
+#pragma once
+
+#include "messages/statement.hpp"
+#include "runtime/sqlite/ledger/cbor_writer.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <string_view>
+
+/// How values and statements look as CBOR in the broker's own records. Types and bits are kept exactly, and no two
+/// values share an encoding.
+namespace sluice::sqlite {
+
+void encode(cbor_writer& to, const value& x);
+
+/// An array of the SQL, [positional values] and [name, value, ...]. The order in which names are given says nothing, so
+/// they are sorted.
+void encode(cbor_writer& to, const statement& x);
+
+/// One item with nothing behind it; discarded (`is_discarded`) when `bytes` is something else.
+nlohmann::json parse_cbor(std::string_view bytes);
+
+/// The reverse of `encode`; they throw `nlohmann::json::exception` where `x` is something else.
+value decode_value(const nlohmann::json& x);
+statement decode_statement(const nlohmann::json& x);
+
+/// An integer; a number with a fraction is something else.
+int64_t decode_integer(const nlohmann::json& x);
+
+} // namespace sluice::sqlite

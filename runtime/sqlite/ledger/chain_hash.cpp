@@ -1,0 +1,62 @@
+#include "runtime/sqlite/ledger/chain_hash.hpp"
+
+#include <sodium.h>
+
+#include <stdexcept>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// Tags keep a number and the eight bytes of a text apart.
+constexpr char text_tag = 't';
+constexpr char number_tag = 'n';
+
+void put(std::string& to, char tag, uint64_t x) {
+  char bytes[9] = {tag};
+  // Little-endian everywhere, so that a file may move between machines.
+  for (auto i = 1; i < 9; ++i, x >>= 8)
+    bytes[i] = static_cast<char>(x & 0xff);
+  to.append(bytes, sizeof bytes);
+}
+
+} // namespace
+
+chain_hash::chain_hash() {
+  static const bool ready = sodium_init() >= 0;
+  if (!ready)
+    throw std::runtime_error("libsodium cannot be started");
+}
+
+chain_hash& chain_hash::add(std::string_view bytes) {
+  put(buffer_, text_tag, bytes.size());
+  buffer_.append(bytes);
+  return *this;
+}
+
+chain_hash& chain_hash::add(uint64_t number) {
+  put(buffer_, number_tag, number);
+  return *this;
+}
+
+chain_hash::digest chain_hash::finish() {
+  digest result;
+  // One call over the whole is faster than feeding a stream of small fields.
+  crypto_generichash(result.data(), result.size(), reinterpret_cast<const unsigned char*>(buffer_.data()),
+                     buffer_.size(), nullptr, 0);
+  buffer_.clear();
+  return result;
+}
+
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string result;
+  result.reserve(bytes.size() * 2);
+  for (auto c : bytes) {
+    result += digits[static_cast<unsigned char>(c) >> 4];
+    result += digits[static_cast<unsigned char>(c) & 15];
+  }
+  return result;
+}
+
+} // namespace sluice::sqlite

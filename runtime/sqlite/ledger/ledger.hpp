@@ -1,0 +1,122 @@
+#pragma once
+
+#include "actors/writer/write_store.hpp"
+#include "messages/ledger.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/ledger/key_clock.hpp"
+#include "runtime/sqlite/ledger/ledger_codec.hpp"
+#include "runtime/sqlite/ledger/ledger_schema.hpp"
+#include "runtime/sqlite/ledger/ledger_state.hpp"
+
+#include <caf/expected.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace sluice::sqlite {
+
+/// The number of the newest commit in the file at `path`; 0 when it has no ledger or no commit yet. Errors as
+/// `connection::open` and `has_ledger`.
+caf::expected<uint64_t> last_commit_seq(const std::filesystem::path& path);
+
+struct ledger_settings {
+  std::chrono::microseconds key_retention{std::chrono::hours{24}};
+  /// A loss of power may take acknowledged commits from the end of the ledger (`synchronous = normal`): that it ends
+  /// early then is no damage, and it goes on in a new epoch.
+  bool may_lose_end = false;
+};
+
+/// The broker's book inside the user's database, kept in the same transactions as what it is about:
+/// `_sluice_commits` has one hash-chained record per COMMIT, `_sluice_keys` the outcome under each idempotency key,
+/// `_sluice_meta` the format, the epoch and the clock of the keys. Works on the writer's connection, in its thread.
+///
+/// Its statements run without the authorizer: `enter` has seen, in the same transaction, that no trigger is on the
+/// tables, and the authorizer cannot tell an old plan of a request from a statement of the ledger.
+class ledger {
+public:
+  /// What is known of the ledger from elsewhere is in `known`, which the ledger keeps up to date; all outlive this.
+  ledger(const connection& db, const clock& time, ledger_settings settings, ledger_standing& known)
+    : db_(db), time_(time), settings_(settings), known_(known), clock_(time) {}
+
+  /// Joins the transaction just begun: creates the tables if they are missing, and reads the last record if it is not
+  /// known. With `reread`, because someone else has committed, everything is looked at again. Errors as `has_ledger`
+  /// and `read_ledger_state`; `ledger_damaged`, too, when the ledger contradicts what is known of it.
+  caf::expected<void> enter(bool reread);
+
+  /// Whether the open transaction created the tables.
+  bool created() const noexcept { return created_; }
+
+  /// The id of the epoch that the open transaction began although commits had been issued before; empty for none.
+  const std::string& begun_epoch() const noexcept { return begun_epoch_; }
+
+  /// The newest commit in it.
+  uint64_t last_seq() const noexcept { return head_seq_; }
+
+  uint64_t next_seq() const noexcept { return std::max(head_seq_ + 1, epoch_.first); }
+
+  /// As in `write_store`.
+  caf::expected<std::optional<write_result>> recall(const write_request& request);
+  caf::expected<void> remember(const write_request& request, const write_result& result);
+
+  /// Adds the commit record and returns its hash. `errc::internal` when `seq` is not the next one. Forgets some old
+  /// keys, more than the transaction has added.
+  caf::expected<digest> append(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries);
+
+  /// The transaction ended. Unless it is known to have committed, everything is read anew by the next `enter`.
+  void committed() noexcept;
+  void lost() noexcept;
+
+  /// Whether there are keys to forget, as far as is known. One look at the clock.
+  bool has_old_keys();
+
+  /// Forgets those of the `limit` oldest keys that are older than the retention, in the open transaction; returns how
+  /// many. @pre entered
+  caf::expected<uint64_t> forget_old_keys(uint64_t limit);
+
+  bool ready() const noexcept { return ready_; }
+
+private:
+  caf::expected<void> create();
+  caf::expected<void> accept();
+  caf::expected<void> begin_epoch(uint64_t first);
+  caf::expected<void> prepare();
+  caf::expected<void> read_head();
+  caf::expected<void> read_oldest_key();
+
+  const connection& db_;
+  const clock& time_;
+  const ledger_settings settings_;
+  ledger_standing& known_;
+  key_clock clock_;
+  ledger_epoch epoch_;
+  bool ready_ = false;
+  bool created_ = false;
+  // The open transaction has written rows that `ready_` rests on.
+  bool unsettled_ = false;
+  std::string begun_epoch_;
+  bool head_known_ = false;
+  uint64_t head_seq_ = 0;
+  std::string head_hash_;
+  uint64_t appended_seq_ = 0;
+  digest appended_hash_{};
+  // Since `enter`.
+  uint64_t remembered_ = 0;
+  int64_t now_us_ = 0;
+  // By the clock of the keys; nothing when it has to be read.
+  std::optional<int64_t> oldest_key_us_;
+  std::string requests_;
+  chain_hash hash_;
+  prepared_statement last_commit_;
+  prepared_statement insert_commit_;
+  prepared_statement find_key_;
+  prepared_statement insert_key_;
+  prepared_statement oldest_key_;
+  prepared_statement forget_keys_;
+};
+
+} // namespace sluice::sqlite

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "messages/invalidation.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/ledger/ledger_codec.hpp"
+#include "runtime/sqlite/ledger/ledger_state.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sluice::sqlite {
+
+/// One commit record.
+struct ledger_commit {
+  uint64_t seq = 0;
+  /// Microseconds since the Unix epoch.
+  int64_t ts_us = 0;
+  std::string prev_hash;
+  std::string hash;
+  /// False when the record does not match its own hash or cannot be read; `requests` may then be wrong or missing.
+  bool intact = true;
+  std::vector<ledger_request> requests;
+  /// False when `find_missing_keys` has looked, and the ledger has not kept all their keys as long as it should.
+  bool has_keys = true;
+};
+
+/// Reads a database's ledger through a read-only connection of its own. Move-only; used by one thread at a time.
+class ledger_reader {
+public:
+  /// Errors as `connection::open` and `has_ledger`; a database without a ledger opens and has no commits.
+  /// @param immutable as in `connection_options`
+  static caf::expected<ledger_reader> open(const std::filesystem::path& path, bool immutable = false);
+
+  /// The same on a connection that is open already. Errors as `has_ledger`.
+  static caf::expected<ledger_reader> on(connection db);
+
+  /// Whether its numbers, its newest commits and their keys are in order, as a writer looks before it writes. Errors as
+  /// `read_ledger_state`.
+  caf::expected<void> check();
+
+  /// The commits after `seq` in order, at most `limit`.
+  caf::expected<std::vector<ledger_commit>> after(uint64_t seq, uint64_t limit);
+
+  /// Looks whether the idempotency keys of `commits` are there, and sets `has_keys`. Earlier epochs are left out.
+  caf::expected<void> find_missing_keys(std::vector<ledger_commit>& commits);
+
+  /// Recomputes the whole chain; `records` are commits. A broken record does not stop it. Those that were broken when
+  /// the epoch began are not counted again.
+  caf::expected<audit_verdict> verify();
+
+  /// The epoch that the ledger is in.
+  const ledger_epoch& epoch() const noexcept { return epoch_; }
+
+private:
+  ledger_reader(connection db, bool empty, ledger_epoch epoch)
+    : db_(std::move(db)), empty_(empty), epoch_(std::move(epoch)) {}
+
+  connection db_;
+  bool empty_;
+  ledger_epoch epoch_;
+  chain_hash hash_;
+};
+
+/// The verdict on the chain of a ledger.
+struct chain_verdict {
+  /// Records of earlier epochs that were broken when `epoch` began are not counted.
+  audit_verdict verdict;
+  /// How many records of earlier epochs are broken, known ones included.
+  uint64_t broken_before_epoch = 0;
+};
+
+/// Recomputes the whole chain of the ledger in `db`, and looks whether the keys of its commits are there as long as
+/// they are to be kept. @pre `db` has one
+caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch);
+
+/// What the commits after `seq` touched, in order, at most `limit` of them: what `database::listen` told or would have
+/// told of each, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a request
+/// changed `sqlite_schema`, for a record that is damaged, and for the first one, which came with the ledger's own
+/// tables. Foreign commits are in no ledger. Empty when `seq` is the newest or there is no ledger. Errors as
+/// `ledger_reader::open` and `after`. Opens a connection of its own; blocks.
+caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::path& path, uint64_t seq, uint64_t limit,
+                                                       const std::string& name = {});
+
+} // namespace sluice::sqlite

@@ -1,0 +1,218 @@
+#include "runtime/sqlite/ledger/ledger_repair.hpp"
+
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/ledger/key_clock.hpp"
+#include "runtime/sqlite/ledger/ledger_reader.hpp"
+#include "runtime/sqlite/ledger/ledger_schema.hpp"
+
+#include <algorithm>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// What makes a repair necessary; empty when nothing does.
+caf::expected<std::string> find_damage(const connection& db, ledger_fault fault) {
+  const std::string contradiction = fault == ledger_fault::none ? "" : "it contradicts the audit";
+  auto as_damage = [](const caf::error& why) -> caf::expected<std::string> {
+    if (code_of(why) == errc::ledger_damaged)
+      return describe(why).message;
+    return why;
+  };
+  auto present = has_ledger(db);
+  if (!present)
+    return as_damage(present.error());
+  if (!*present)
+    return contradiction;
+  auto state = read_ledger_state(db);
+  if (!state)
+    return as_damage(state.error());
+  if (!contradiction.empty())
+    return contradiction;
+  auto chain = verify_chain(db, state->epoch);
+  if (!chain)
+    return as_damage(chain.error());
+  return chain->verdict.intact() ? std::string{} : chain->verdict.reason;
+}
+
+std::string identifier(std::string_view name) {
+  std::string result = "\"";
+  for (auto c : name)
+    result += c == '"' ? std::string{"\"\""} : std::string{c};
+  return result + '"';
+}
+
+class repair {
+public:
+  repair(connection& db, const ledger_standing& known, const clock& time) : db_(db), known_(known), time_(time) {}
+
+  caf::expected<ledger_repair> run() {
+    for (auto step :
+         {&repair::clear_names, &repair::make_tables, &repair::remove_impossible_rows, &repair::begin_epoch})
+      if (auto done = (this->*step)(); !done)
+        return std::move(done.error());
+    return std::move(out_);
+  }
+
+private:
+  caf::expected<void> exec(const std::string& sql) { return db_.exec(sql.c_str()); }
+
+  caf::expected<void> clear_names() {
+    // Dropping or renaming one may take others with it: a view its triggers, a virtual table its shadow tables.
+    for (auto rounds = 0; rounds < 1'000; ++rounds) {
+      auto found = find_ledger_objects(db_);
+      if (!found)
+        return std::move(found.error());
+      if (found->foreign.empty())
+        return caf::unit;
+      if (auto done = clear(choose(found->foreign)); !done)
+        return done;
+    }
+    return make_error(errc::ledger_damaged, "the objects on the ledger's tables cannot be removed");
+  }
+
+  // Tables come last, and virtual ones before those that may be their shadow tables.
+  static const foreign_object& choose(const std::vector<foreign_object>& from) {
+    auto rank = [](const foreign_object& x) {
+      return x.type != "table" ? 0 : x.sql.starts_with("CREATE VIRTUAL") ? 1 : 2;
+    };
+    return *std::min_element(from.begin(), from.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  }
+
+  caf::expected<void> clear(const foreign_object& x) {
+    if (x.type != "table") {
+      out_.actions.push_back("dropped the " + x.type + " '" + x.name + "' (" + x.sql + ")");
+      return exec("DROP " + x.type + " " + identifier(x.name));
+    }
+    auto name = "set_aside" + x.name;
+    for (auto i = 2; is_taken(name); ++i)
+      name = "set_aside" + std::to_string(i) + x.name;
+    out_.actions.push_back("renamed the table '" + x.name + "' to '" + name + "'");
+    return exec("ALTER TABLE " + identifier(x.name) + " RENAME TO " + identifier(name));
+  }
+
+  bool is_taken(const std::string& name) {
+    auto stmt = prepared_statement::prepare(db_, "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE");
+    if (!stmt)
+      return false;
+    stmt->bind_text(1, name);
+    auto row = stmt->step();
+    return row && *row;
+  }
+
+  caf::expected<void> make_tables() {
+    auto found = find_ledger_objects(db_);
+    if (!found)
+      return std::move(found.error());
+    for (size_t i = 0; i < ledger_tables.size(); ++i) {
+      if (found->present[i])
+        continue;
+      out_.actions.push_back("made the table " + std::string{ledger_tables[i].name});
+      if (auto made = exec(std::string{ledger_tables[i].sql}); !made)
+        return made;
+    }
+    return exec("INSERT OR REPLACE INTO _sluice_meta(name, value) VALUES ('format', " + std::to_string(ledger_format)
+                + ")");
+  }
+
+  caf::expected<void> remove_impossible_rows() {
+    auto last = std::to_string(last_plausible_number);
+    auto outside = [&](const std::string& column) {
+      return "(typeof(" + column + ") <> 'integer' OR " + column + " < 1 OR " + column + " > " + last + ")";
+    };
+    for (const auto& [table, where] :
+         {std::pair{std::string{"_sluice_commits"}, outside("commit_seq")},
+          std::pair{std::string{"_sluice_keys"},
+                    outside("id") + " OR " + outside("commit_seq") + " OR " + outside("created_us")}}) {
+      auto count = read_number(db_, "SELECT count(*) FROM " + table + " WHERE " + where);
+      if (!count)
+        return std::move(count.error());
+      if (*count == 0)
+        continue;
+      out_.actions.push_back("removed " + std::to_string(*count) + " rows with impossible numbers from " + table);
+      if (auto done = exec("DELETE FROM " + table + " WHERE " + where); !done)
+        return done;
+    }
+    return caf::unit;
+  }
+
+  caf::expected<void> begin_epoch() {
+    auto head = read_number(db_, "SELECT coalesce(max(commit_seq), 0) FROM _sluice_commits");
+    auto key_seq = read_number(db_, "SELECT coalesce(max(commit_seq), 0) FROM _sluice_keys");
+    auto key_id = read_number(db_, "SELECT coalesce(max(id), 0) FROM _sluice_keys");
+    for (auto* x : {&head, &key_seq, &key_id})
+      if (!*x)
+        return std::move(x->error());
+    auto last = std::max({static_cast<uint64_t>(*head), static_cast<uint64_t>(*key_seq), known_.issued});
+    // A row that cannot be read says nothing.
+    auto before = read_epoch(db_);
+    auto number = before ? before->number + 1 : 1;
+    auto hash = find_commit(db_, static_cast<uint64_t>(*head));
+    if (!hash)
+      return std::move(hash.error());
+    auto head_hash = *hash ? **hash : std::string{};
+    out_.epoch = {number, new_epoch_id(time_, last + 1, head_hash), last + 1, 0};
+    if (auto done = keep_clock(*key_id, last); !done)
+      return done;
+    auto chain = verify_chain(db_, out_.epoch);
+    if (!chain)
+      return std::move(chain.error());
+    out_.epoch.broken_before = chain->broken_before_epoch;
+    if (auto done = write_epoch(db_, out_.epoch); !done)
+      return done;
+    out_.actions.push_back("began epoch " + std::to_string(number) + " of the ledger; its first commit is "
+                           + std::to_string(last + 1));
+    out_.standing = {last, static_cast<uint64_t>(*head), head_hash, out_.epoch.id, {}};
+    return caf::unit;
+  }
+
+  // The keys that are missing now are not missed again.
+  caf::expected<void> keep_clock(int64_t key_id, uint64_t last) {
+    auto kept = read_key_time(db_);
+    if (kept && *kept) {
+      (*kept)->pruned_seq = last;
+      return write_key_time(db_, **kept);
+    }
+    key_clock clock{time_};
+    clock.begin(key_id, last);
+    return write_key_time(db_, clock.kept());
+  }
+
+  connection& db_;
+  const ledger_standing& known_;
+  const clock& time_;
+  ledger_repair out_;
+};
+
+} // namespace
+
+caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, const ledger_standing& known,
+                                           ledger_fault fault, const clock& time) {
+  {
+    // Looking changes nothing, not even the journal mode of a file that never was ours.
+    auto db = connection::open(path, {});
+    if (!db)
+      return std::move(db.error());
+    auto damage = find_damage(*db, fault);
+    if (!damage)
+      return std::move(damage.error());
+    if (damage->empty())
+      return ledger_repair{};
+  }
+  connection_options options;
+  options.mode = open_mode::read_write_create;
+  auto db = connection::open(path, options);
+  if (!db)
+    return std::move(db.error());
+  // Else a view somewhere that does not work any more would keep tables from being renamed.
+  if (auto begun = db->exec("PRAGMA legacy_alter_table = ON; BEGIN IMMEDIATE"); !begun)
+    return std::move(begun.error());
+  auto done = repair{*db, known, time}.run();
+  auto ended = done ? db->exec("COMMIT") : db->exec("ROLLBACK");
+  if (done && !ended)
+    return std::move(ended.error());
+  return done;
+}
+
+} // namespace sluice::sqlite

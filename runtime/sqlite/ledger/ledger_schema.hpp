@@ -1,0 +1,73 @@
+#pragma once
+
+#include "messages/error.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::sqlite {
+
+constexpr int64_t ledger_format = 1;
+
+struct table_definition {
+  std::string_view name;
+  std::string_view sql;
+};
+
+inline constexpr std::array ledger_tables{
+  table_definition{"_sluice_commits",
+                   "CREATE TABLE _sluice_commits(commit_seq INTEGER PRIMARY KEY, ts_us INTEGER NOT NULL, "
+                   "prev_hash BLOB NOT NULL, hash BLOB NOT NULL, requests BLOB NOT NULL)"},
+  table_definition{"_sluice_keys",
+                   // By number and not by key, so that rows are appended, and the oldest are where they are found.
+                   "CREATE TABLE _sluice_keys(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, payload BLOB NOT NULL, "
+                   "commit_seq INTEGER NOT NULL, created_us INTEGER NOT NULL, outcome BLOB NOT NULL)"},
+  table_definition{"_sluice_meta", "CREATE TABLE _sluice_meta(name TEXT PRIMARY KEY, value)"},
+};
+
+/// Whether `name` belongs to the ledger, in any letter case: `_sluice`, whose shadow tables would, and `_sluice_*`.
+bool is_ledger_name(std::string_view name) noexcept;
+
+/// Whether SQL text, in lower case, holds such a name as a word.
+bool mentions_ledger_name(std::string_view folded_sql) noexcept;
+
+/// Something in the schema on a name of the ledger, or with one, that the ledger did not make.
+struct foreign_object {
+  /// `table`, `index`, `trigger` or `view`.
+  std::string type;
+  std::string name;
+  /// The table that it is on; its own name for a table or a view.
+  std::string table;
+  std::string sql;
+};
+
+/// What the schema says about the names of the ledger.
+struct ledger_objects {
+  /// Which of `ledger_tables` are there in their shape.
+  std::array<bool, ledger_tables.size()> present{};
+  std::vector<foreign_object> foreign;
+
+  bool none() const noexcept;
+  bool complete() const noexcept;
+};
+
+caf::expected<ledger_objects> find_ledger_objects(const connection& db);
+
+/// The triggers on other tables whose text has a name of the ledger as a word, as "trigger t on users". What fires them
+/// is refused by the broker, if they write there; another program's statement would change the ledger.
+caf::expected<std::vector<std::string>> find_triggers_into_ledger(const connection& db);
+
+/// `errc::ledger_damaged`: `why`, and the command that repairs it.
+caf::error ledger_damaged(std::string why);
+
+/// Whether the database has a ledger. `errc::protocol_mismatch` when it is of another format; `ledger_damaged`, naming
+/// the object, when tables are missing or not in their shape, or when anything else is on or named like them.
+caf::expected<bool> has_ledger(const connection& db);
+
+} // namespace sluice::sqlite

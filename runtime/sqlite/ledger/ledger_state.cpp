@@ -1,0 +1,261 @@
+#include "runtime/sqlite/ledger/ledger_state.hpp"
+
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/ledger/ledger_codec.hpp"
+#include "runtime/sqlite/ledger/ledger_schema.hpp"
+
+#include <sstream>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// Looked at whenever a ledger is entered; the doctor and `audit verify` look at all.
+constexpr int64_t recent_commits = 16;
+
+bool is_plausible(int64_t x) noexcept { return x >= 1 && x <= last_plausible_number; }
+
+caf::expected<std::optional<std::string>> read_meta(const connection& db, std::string_view name) {
+  auto stmt = prepared_statement::prepare(db, "SELECT value FROM _sluice_meta WHERE name = ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind_text(1, name);
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return *row ? std::optional{std::string{stmt->text(0)}} : std::nullopt;
+}
+
+caf::expected<void> write_meta(const connection& db, std::string_view name, const std::string& content) {
+  auto stmt = prepared_statement::prepare(db, "INSERT OR REPLACE INTO _sluice_meta(name, value) VALUES (?1, ?2)");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind_text(1, name);
+  stmt->bind_text(2, content);
+  return stmt->run();
+}
+
+caf::error unreadable(std::string_view row) {
+  return ledger_damaged("the row '" + std::string{row} + "' in _sluice_meta cannot be read");
+}
+
+caf::expected<void> read_ends(const connection& db, ledger_state& to) {
+  auto stmt = prepared_statement::prepare(
+    db, "SELECT (SELECT min(commit_seq) FROM _sluice_commits), (SELECT max(commit_seq) FROM _sluice_commits),"
+        " (SELECT min(id) FROM _sluice_keys), (SELECT max(id) FROM _sluice_keys)");
+  if (!stmt)
+    return std::move(stmt.error());
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  for (int i = 0; i < 4; ++i)
+    if (!stmt->is_null(i) && !is_plausible(stmt->integer(i)))
+      return ledger_damaged(std::string{i < 2 ? "_sluice_commits" : "_sluice_keys"} + " has a row numbered "
+                            + std::to_string(stmt->integer(i)) + ", which the broker did not write");
+  to.head_seq = static_cast<uint64_t>(stmt->integer(1));
+  to.newest_key_id = stmt->integer(3);
+  if (to.newest_key_id == 0)
+    return caf::unit;
+  auto key = prepared_statement::prepare(db, "SELECT commit_seq, created_us FROM _sluice_keys WHERE id = ?1");
+  if (!key)
+    return std::move(key.error());
+  key->bind(1, to.newest_key_id);
+  auto found = key->step();
+  if (!found)
+    return std::move(found.error());
+  to.newest_key_us = key->integer(1);
+  auto seq = key->integer(0);
+  if (!is_plausible(seq) || !is_plausible(to.newest_key_us))
+    return ledger_damaged("the newest row of _sluice_keys has numbers that the broker did not write");
+  // Keys of an earlier epoch may have outlived their commits.
+  if (static_cast<uint64_t>(seq) > to.head_seq && static_cast<uint64_t>(seq) >= to.epoch.first)
+    return ledger_damaged("its newest key is of commit " + std::to_string(seq) + ", but its newest commit is "
+                          + std::to_string(to.head_seq) + ": commit records were removed");
+  return caf::unit;
+}
+
+// From the newest on: each has its own hash, and follows from the one before it unless it begins an epoch.
+caf::expected<void> check_recent(const connection& db, ledger_state& state) {
+  auto stmt = prepared_statement::prepare(
+    db, "SELECT commit_seq, ts_us, prev_hash, hash, requests FROM _sluice_commits ORDER BY commit_seq DESC LIMIT ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, recent_commits);
+  chain_hash hash;
+  uint64_t after = 0;
+  std::string expected;
+  for (;;) {
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      return caf::unit;
+    auto seq = static_cast<uint64_t>(stmt->integer(0));
+    if (after == 0)
+      state.head_hash = stmt->blob(3);
+    if (seq < state.epoch.first)
+      return caf::unit;
+    if (after != 0 && (seq + 1 != after || stmt->blob(3) != expected))
+      return ledger_damaged("commit " + std::to_string(after) + " does not follow from the record before it, "
+                            + std::to_string(seq));
+    auto own = commit_hash(hash, stmt->blob(2), seq, stmt->integer(1), stmt->blob(4));
+    if (bytes_of(own) != stmt->blob(3))
+      return ledger_damaged("the record of commit " + std::to_string(seq) + " does not match its hash");
+    if (state.keys && seq > state.keys->pruned_seq)
+      if (auto checked = check_keys(db, seq, stmt->blob(4)); !checked)
+        return checked;
+    after = seq;
+    expected = stmt->blob(2);
+    if (seq == state.epoch.first)
+      return caf::unit;
+  }
+}
+
+} // namespace
+
+caf::expected<std::optional<key_time>> read_key_time(const connection& db) {
+  auto content = read_meta(db, "key_clock");
+  if (!content)
+    return std::move(content.error());
+  if (!*content)
+    return std::optional<key_time>{};
+  key_time x;
+  std::istringstream in{**content};
+  in >> x.begun_us >> x.last_undated_id >> x.seen_us >> x.since_boot_us >> x.pruned_seq;
+  auto good = !in.fail() && is_plausible(x.begun_us) && is_plausible(x.seen_us) && x.last_undated_id >= 0;
+  // The machine may not tell which start it was.
+  in >> x.boot;
+  if (!good)
+    return unreadable("key_clock");
+  return std::optional{std::move(x)};
+}
+
+caf::expected<void> check_keys(const connection& db, uint64_t seq, std::string_view requests) {
+  auto decoded = decode_requests(requests);
+  if (!decoded)
+    return caf::unit;
+  for (const auto& x : *decoded) {
+    if (x.idempotency_key.empty())
+      continue;
+    auto stmt = prepared_statement::prepare(db, "SELECT 1 FROM _sluice_keys WHERE key = ?1");
+    if (!stmt)
+      return std::move(stmt.error());
+    stmt->bind_text(1, x.idempotency_key);
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (!*row)
+      return ledger_damaged("the idempotency keys of commit " + std::to_string(seq) + " are missing in _sluice_keys");
+  }
+  return caf::unit;
+}
+
+caf::expected<ledger_epoch> read_epoch(const connection& db) {
+  auto content = read_meta(db, "epoch");
+  if (!content)
+    return std::move(content.error());
+  ledger_epoch x;
+  if (!*content)
+    return x;
+  std::istringstream in{**content};
+  in >> x.number >> x.id >> x.first >> x.broken_before;
+  if (in.fail() || x.first < 1 || x.first > static_cast<uint64_t>(last_plausible_number))
+    return unreadable("epoch");
+  return x;
+}
+
+caf::expected<ledger_state> read_ledger_state(const connection& db) {
+  ledger_state state;
+  auto epoch = read_epoch(db);
+  if (!epoch)
+    return std::move(epoch.error());
+  state.epoch = std::move(*epoch);
+  auto keys = read_key_time(db);
+  if (!keys)
+    return std::move(keys.error());
+  state.keys = std::move(*keys);
+  if (auto read = read_ends(db, state); !read)
+    return std::move(read.error());
+  state.head_hash.assign(sizeof(digest), '\0');
+  if (auto checked = check_recent(db, state); !checked)
+    return std::move(checked.error());
+  return state;
+}
+
+caf::expected<bool> is_break(const connection& db, uint64_t seq) {
+  auto stmt = prepared_statement::prepare(
+    db, "SELECT coalesce(p.commit_seq, 0) <> c.commit_seq - 1 OR coalesce(p.hash, zeroblob(length(c.hash))) <> "
+        "c.prev_hash FROM _sluice_commits c LEFT JOIN _sluice_commits p ON p.commit_seq = "
+        "(SELECT max(commit_seq) FROM _sluice_commits WHERE commit_seq < c.commit_seq) WHERE c.commit_seq = ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, static_cast<int64_t>(seq));
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return *row && stmt->integer(0) != 0;
+}
+
+caf::expected<void> write_epoch(const connection& db, const ledger_epoch& x) {
+  return write_meta(db, "epoch",
+                    std::to_string(x.number) + ' ' + x.id + ' ' + std::to_string(x.first) + ' '
+                      + std::to_string(x.broken_before));
+}
+
+caf::expected<void> write_key_time(const connection& db, const key_time& x) {
+  return write_meta(db, "key_clock",
+                    std::to_string(x.begun_us) + ' ' + std::to_string(x.last_undated_id) + ' '
+                      + std::to_string(x.seen_us) + ' ' + std::to_string(x.since_boot_us) + ' '
+                      + std::to_string(x.pruned_seq) + ' ' + x.boot);
+}
+
+std::string new_epoch_id(const clock& time, uint64_t first, std::string_view head_hash) {
+  chain_hash hash;
+  hash.add(static_cast<uint64_t>(wall_us(time))).add(time.boot()).add(static_cast<uint64_t>(time.since_boot().count()));
+  auto id = hash.add(first).add(head_hash).finish();
+  return to_hex(bytes_of(id).substr(0, 8));
+}
+
+caf::expected<std::optional<std::string>> find_commit(const connection& db, uint64_t seq) {
+  auto stmt = prepared_statement::prepare(db, "SELECT hash FROM _sluice_commits WHERE commit_seq = ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, static_cast<int64_t>(seq));
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return *row ? std::optional{std::string{stmt->blob(0)}} : std::nullopt;
+}
+
+ledger_judgement judge_ledger(const ledger_epoch& epoch, uint64_t head_seq, const std::optional<std::string>& agreed,
+                              const ledger_standing& known) {
+  using fault = ledger_fault;
+  if (!known.conflict.empty())
+    return {fault::other, known.conflict};
+  // An epoch that began behind everything that was issued repeats no number.
+  if (known.issued == 0 || epoch.first > known.issued)
+    return {};
+  if (known.agreed_seq >= epoch.first && known.agreed_seq <= head_seq && agreed != known.agreed_hash)
+    return {fault::other, "commit " + std::to_string(known.agreed_seq)
+                            + " in it is not the one that the audit knows: it is the ledger of another file"};
+  if (head_seq == 0)
+    return {fault::behind, "it has no commits, but commit " + std::to_string(known.issued)
+                             + " has been acknowledged: the file was replaced, or the ledger in it emptied or dropped"};
+  if (head_seq < known.issued)
+    return {fault::behind, "it ends at commit " + std::to_string(head_seq) + ", but commit "
+                             + std::to_string(known.issued)
+                             + " has been acknowledged: the file is an older copy, or commit records were removed"};
+  if (!known.epoch.empty() && known.epoch != epoch.id)
+    return {fault::other, "its epoch is '" + epoch.id + "', and not '" + known.epoch + "', which the audit knows"};
+  return {};
+}
+
+caf::expected<ledger_judgement> judge_ledger(const connection& db, const ledger_state& state,
+                                             const ledger_standing& known) {
+  auto agreed = find_commit(db, known.agreed_seq);
+  if (!agreed)
+    return std::move(agreed.error());
+  return judge_ledger(state.epoch, state.head_seq, *agreed, known);
+}
+
+} // namespace sluice::sqlite

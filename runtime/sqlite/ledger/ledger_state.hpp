@@ -1,0 +1,105 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "messages/ledger.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::sqlite {
+
+/// Numbers of commits and keys beyond this one cannot have been issued.
+constexpr int64_t last_plausible_number = int64_t{1} << 62;
+
+/// A stretch of a ledger's commits with ascending numbers: the row `epoch` of `_sluice_meta`. A ledger without that row
+/// is in its first epoch, number 0, which has no id.
+struct ledger_epoch {
+  uint64_t number = 0;
+  std::string id;
+  /// The number of its first commit, higher than any that was issued before.
+  uint64_t first = 1;
+  /// How many commit records of earlier epochs were broken when it began.
+  uint64_t broken_before = 0;
+};
+
+/// Time as the keys age by it, in the row `key_clock` of `_sluice_meta`. It begins at the wall clock's time and then
+/// grows only by time that has certainly passed.
+struct key_time {
+  int64_t begun_us = 0;
+  /// Keys with ids up to this one are dated by the wall clock; they count as made when `begun_us` was.
+  int64_t last_undated_id = 0;
+  int64_t seen_us = 0;
+  /// The start of the machine, and the time since then, at which it was `seen_us`.
+  std::string boot;
+  int64_t since_boot_us = 0;
+  /// Keys of commits up to this one may have been forgotten.
+  uint64_t pruned_seq = 0;
+};
+
+struct ledger_state {
+  uint64_t head_seq = 0;
+  std::string head_hash;
+  ledger_epoch epoch;
+  /// Nothing when the ledger has no such row yet.
+  std::optional<key_time> keys;
+  /// The newest key; 0 when there is none.
+  int64_t newest_key_id = 0;
+  int64_t newest_key_us = 0;
+};
+
+/// Reads the state of a ledger that is there (`has_ledger`), and looks whether its numbers are possible, its newest
+/// commits follow from each other, and the keys of these are there. `errc::ledger_damaged` when not.
+caf::expected<ledger_state> read_ledger_state(const connection& db);
+
+/// Whether the idempotency keys of a commit, whose column `requests` this is, are there. `ledger_damaged` when not.
+caf::expected<void> check_keys(const connection& db, uint64_t seq, std::string_view requests);
+
+/// The row of the keys' clock alone. Errors as above.
+caf::expected<std::optional<key_time>> read_key_time(const connection& db);
+
+/// The epoch alone. Errors as above.
+caf::expected<ledger_epoch> read_epoch(const connection& db);
+
+/// Whether the record of the commit `seq` is there and does not follow from the one before it: as the first one of an
+/// epoch that was begun because commits had been lost.
+caf::expected<bool> is_break(const connection& db, uint64_t seq);
+
+/// Keeps the rows, in the open transaction.
+caf::expected<void> write_epoch(const connection& db, const ledger_epoch& x);
+caf::expected<void> write_key_time(const connection& db, const key_time& x);
+
+/// An id that no other epoch has, for one that begins now with the commit `first` behind the record with `head_hash`.
+std::string new_epoch_id(const clock& time, uint64_t first, std::string_view head_hash);
+
+/// The hash of the commit record `seq`; nothing when there is none.
+caf::expected<std::optional<std::string>> find_commit(const connection& db, uint64_t seq);
+
+/// How a ledger may fall short of what is known of it.
+enum class ledger_fault : uint8_t {
+  none,
+  /// It ends before the newest commit that was issued: an older copy, or records were removed.
+  behind,
+  /// It holds other commits than those that are known.
+  other,
+};
+
+struct ledger_judgement {
+  ledger_fault fault = ledger_fault::none;
+  /// For people; empty without a fault.
+  std::string reason;
+};
+
+/// Compares a ledger with what is known of it. `agreed` is its hash of the commit `known.agreed_seq`, if it has one.
+ledger_judgement judge_ledger(const ledger_epoch& epoch, uint64_t head_seq, const std::optional<std::string>& agreed,
+                              const ledger_standing& known);
+
+/// Reads `agreed` and compares.
+caf::expected<ledger_judgement> judge_ledger(const connection& db, const ledger_state& state,
+                                             const ledger_standing& known);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,255 @@
+#include "runtime/sqlite/log/log_file.hpp"
+
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/files/file_watch.hpp"
+#include "runtime/sqlite/files/private_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <sys/stat.h>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// "sllg", which `file` and others show as the application of a database.
+constexpr int64_t application_id = 0x736c6c67;
+constexpr int64_t format = 1;
+
+// Places are not given twice, though the last entries may be gone because of their age: who follows the log remembers
+// them.
+constexpr const char* schema = R"(
+  CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, ts_us INTEGER NOT NULL, level INTEGER NOT NULL,
+                   source TEXT NOT NULL, agent TEXT NOT NULL, message TEXT NOT NULL) STRICT;
+  CREATE INDEX log_ts_us ON log(ts_us);
+  PRAGMA application_id = 0x736c6c67;
+  PRAGMA user_version = 1;
+)";
+
+// Entries are read from the end, or by their time; there is little to keep in memory.
+constexpr uint64_t page_cache_bytes = 2ULL << 20;
+
+constexpr size_t most_bytes = 8ULL << 20;
+
+constexpr int64_t as_signed(uint64_t x) {
+  return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
+}
+
+size_t footprint(const log_entry& x) { return sizeof(log_entry) + x.source.size() + x.agent.size() + x.message.size(); }
+
+std::optional<struct stat> look_up(const std::filesystem::path& path) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0)
+    return std::nullopt;
+  return info;
+}
+
+class log_file final : public log_store {
+public:
+  explicit log_file(std::filesystem::path path) : path_(std::move(path)), files_(path_) {}
+
+  caf::expected<void> append(std::span<const log_entry> entries) override;
+  caf::expected<log_page> list(const log_query& query) override;
+  caf::expected<uint64_t> prune(int64_t before_us) override;
+
+private:
+  // Destroyed in the order that SQLite wants: statements before their connection.
+  struct opened {
+    connection db;
+    prepared_statement begin{};
+    prepared_statement insert{};
+    prepared_statement commit{};
+    prepared_statement prune{};
+  };
+
+  // Opens the file if that is to be done; one that is not there is made by those who write.
+  caf::expected<bool> open(bool make);
+  static caf::expected<void> check(const connection& db);
+  caf::expected<void> insert(std::span<const log_entry> entries);
+  caf::expected<log_page> select(const log_query& query);
+
+  // After an error nobody knows what the connection is still good for.
+  caf::error give_up(caf::error why) {
+    if (file_ && file_->db.in_transaction())
+      static_cast<void>(file_->db.exec("ROLLBACK"));
+    file_.reset();
+    return why;
+  }
+
+  std::filesystem::path path_;
+  file_watch files_;
+  std::optional<opened> file_;
+};
+
+caf::expected<void> log_file::append(std::span<const log_entry> entries) {
+  if (auto ready = open(true); !ready)
+    return give_up(std::move(ready.error()));
+  if (auto done = insert(entries); !done)
+    return give_up(std::move(done.error()));
+  return caf::unit;
+}
+
+caf::expected<bool> log_file::open(bool make) {
+  auto moved = file_ && file_->db.file_moved();
+  if (file_ && !moved && !files_.log_moved())
+    return true;
+  file_.reset();
+  if (moved)
+    files_.remove_stale_log();
+  auto found = look_up(path_);
+  if (!found && !make)
+    return false;
+  if (found && !S_ISREG(found->st_mode))
+    return make_error(errc::corrupt, "this is not a file");
+  make_private(path_);
+  connection_options options;
+  options.mode = open_mode::read_write_create;
+  options.synchronous = synchronous_mode::normal;
+  options.page_cache_bytes = page_cache_bytes;
+  options.auto_checkpoint_pages = 1'000;
+  auto db = connection::open(path_, options);
+  if (!db)
+    return std::move(db.error());
+  auto objects = read_number(*db, "SELECT count(*) FROM sqlite_schema");
+  if (!objects)
+    return std::move(objects.error());
+  if (*objects == 0)
+    if (auto made = exec_atomically(*db, schema); !made)
+      return std::move(made.error());
+  if (auto known = check(*db); !known)
+    return std::move(known.error());
+  opened result{std::move(*db)};
+  auto ready = prepare_all(
+    result.db, {{&result.begin, "BEGIN IMMEDIATE"},
+                {&result.insert, "INSERT INTO log(ts_us, level, source, agent, message) VALUES (?, ?, ?, ?, ?)"},
+                {&result.commit, "COMMIT"},
+                {&result.prune, "DELETE FROM log WHERE ts_us < ?"}});
+  if (!ready)
+    return code_of(ready.error()) == errc::sql_error ? make_error(errc::corrupt, "its tables are not those of a log")
+                                                     : std::move(ready.error());
+  file_ = std::move(result);
+  files_.note();
+  return true;
+}
+
+caf::expected<void> log_file::check(const connection& db) {
+  auto application = read_number(db, "PRAGMA application_id");
+  if (!application)
+    return std::move(application.error());
+  if (*application != application_id)
+    return make_error(errc::corrupt, "this file is not a log database");
+  auto version = read_number(db, "PRAGMA user_version");
+  if (!version)
+    return std::move(version.error());
+  if (*version != format)
+    return make_error(
+      errc::protocol_mismatch,
+      fmt::format("the log database has the format {}; this program knows format {}", *version, format));
+  return caf::unit;
+}
+
+caf::expected<void> log_file::insert(std::span<const log_entry> entries) {
+  if (auto begun = file_->begin.run(); !begun)
+    return begun;
+  for (const auto& x : entries) {
+    auto& stmt = file_->insert;
+    stmt.bind(1, x.ts_us);
+    stmt.bind(2, static_cast<int64_t>(x.level));
+    stmt.bind_text(3, x.source);
+    stmt.bind_text(4, x.agent);
+    stmt.bind_text(5, x.message);
+    if (auto done = stmt.run(); !done)
+      return done;
+  }
+  return file_->commit.run();
+}
+
+caf::expected<log_page> log_file::list(const log_query& query) {
+  auto ready = open(false);
+  if (!ready)
+    return give_up(std::move(ready.error()));
+  if (!*ready)
+    return log_page{};
+  auto page = select(query);
+  if (!page)
+    return give_up(std::move(page.error()));
+  return page;
+}
+
+caf::expected<log_page> log_file::select(const log_query& query) {
+  std::string where = "level >= ?";
+  std::vector<value> bound{static_cast<int64_t>(query.least)};
+  auto require = [&](const char* condition, value x) {
+    where += std::string{" AND "} + condition;
+    bound.push_back(std::move(x));
+  };
+  if (!query.source.empty())
+    require("source = ?", query.source);
+  if (!query.agent.empty())
+    require("agent = ?", query.agent);
+  if (!query.contains.empty())
+    require("instr(message, ?) > 0", query.contains);
+  if (query.since_us != 0)
+    require("ts_us >= ?", query.since_us);
+  if (query.after_id > 0)
+    require("id > ?", as_signed(query.after_id));
+  bound.emplace_back(as_signed(query.limit));
+  auto stmt =
+    prepared_statement::prepare(file_->db, "SELECT id, ts_us, level, source, agent, message FROM log WHERE " + where
+                                             + " ORDER BY id " + (query.newest ? "DESC" : "ASC") + " LIMIT ?");
+  if (!stmt)
+    return std::move(stmt.error());
+  for (size_t i = 0; i < bound.size(); ++i)
+    stmt->bind(static_cast<int>(i) + 1, bound[i]);
+  log_page result;
+  size_t bytes = 0;
+  for (;;) {
+    auto more = stmt->step();
+    if (!more)
+      return std::move(more.error());
+    if (!*more)
+      break;
+    log_entry x;
+    x.id = static_cast<uint64_t>(stmt->integer(0));
+    x.ts_us = stmt->integer(1);
+    x.level = static_cast<log_level>(std::clamp<int64_t>(stmt->integer(2), 0, detail::log_words.size() - 1));
+    x.source = stmt->text(3);
+    x.agent = stmt->text(4);
+    x.message = stmt->text(5);
+    bytes += footprint(x);
+    result.truncated = bytes > most_bytes && !result.entries.empty();
+    if (result.truncated)
+      break;
+    result.entries.push_back(std::move(x));
+  }
+  if (query.newest)
+    std::reverse(result.entries.begin(), result.entries.end());
+  return result;
+}
+
+caf::expected<uint64_t> log_file::prune(int64_t before_us) {
+  auto ready = open(false);
+  if (!ready)
+    return give_up(std::move(ready.error()));
+  if (!*ready)
+    return uint64_t{0};
+  file_->prune.bind(1, before_us);
+  if (auto done = file_->prune.run(); !done)
+    return give_up(std::move(done.error()));
+  auto count = read_number(file_->db, "SELECT changes()");
+  if (!count)
+    return give_up(std::move(count.error()));
+  return static_cast<uint64_t>(*count);
+}
+
+} // namespace
+
+std::unique_ptr<log_store> make_log_store(std::filesystem::path path) {
+  return std::make_unique<log_file>(std::move(path));
+}
+
+} // namespace sluice::sqlite

@@ -1,0 +1,185 @@
+#include "runtime/sqlite/reader/read_connection.hpp"
+
+#include "runtime/sqlite/core/allocation_bound.hpp"
+#include "runtime/sqlite/core/result_code.hpp"
+#include "runtime/sqlite/core/text_encoding.hpp"
+#include "runtime/sqlite/files/journal_recovery.hpp"
+#include "runtime/sqlite/functions/bounded_functions.hpp"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// One instruction may take tens of milliseconds with values of the largest size.
+constexpr int steps_between_checks = 100;
+
+} // namespace
+
+read_connection::read_connection(std::filesystem::path path, const broker_config& config, const clock& time,
+                                 std::function<void()> on_recovery, std::shared_ptr<file_guard> files)
+  : path_(std::move(path)), time_(time), on_recovery_(std::move(on_recovery)),
+    files_(files ? std::move(files) : std::make_shared<file_guard>(path_)), max_value_bytes_(config.max_value_bytes),
+    busy_timeout_(config.busy_timeout) {
+  options_.mode = open_mode::read_only;
+  options_.synchronous = config.synchronous;
+  options_.busy_timeout = config.busy_timeout;
+  options_.page_cache_bytes = config.page_cache_bytes;
+  files_->join(*this);
+}
+
+caf::expected<void> read_connection::connect() {
+  if (auto may = files_->before_open(); !may)
+    return may;
+  database_stamp before{path_};
+  auto db = connection::open(path_, options_);
+  auto is_immutable = !db && is_readable_as_immutable(path_, db.error());
+  if (is_immutable) {
+    auto options = options_;
+    options.immutable = true;
+    db = connection::open(path_, options);
+  }
+  if (!db)
+    return unreadable_wal(path_, std::move(db.error()));
+  unchanged_ = is_immutable ? std::optional{before} : std::nullopt;
+  db->limit_values(max_value_bytes_);
+  if (auto bounded = bound_functions(*db, {max_value_bytes_}, [this] { return is_due(); }); !bounded)
+    return bounded;
+  auto made = std::make_unique<read_session>(std::move(*db));
+  if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN"},
+                                         {&made->commit, "COMMIT"},
+                                         {&made->touch_schema, "SELECT 1 FROM sqlite_schema LIMIT 1"},
+                                         {&made->schema_version, "PRAGMA schema_version"}});
+      !done)
+    return done;
+  sqlite3_progress_handler(made->db.handle(), steps_between_checks, &read_connection::on_progress, this);
+  session_ = std::move(made);
+  session_->has_log = !unchanged_ && session_->db.has_log();
+  // A commit of another program that came while the file was closed does not show in this number.
+  session_->data_version = data_version(session_->db) + (files_->external_commits() == external_commits_ ? 0U : 1U);
+  auto known = files_->opened(*this);
+  if (!known)
+    session_.reset();
+  return known;
+}
+
+caf::expected<void> read_connection::open(std::chrono::milliseconds patience) {
+  if (session_ && unchanged_ && database_stamp{path_} != *unchanged_)
+    close();
+  auto hurries = patience < busy_timeout_;
+  options_.busy_timeout = hurries ? patience : busy_timeout_;
+  if (!session_) {
+    if (auto opened = connect(); !opened)
+      return opened;
+  } else if (hurries || hurried_) {
+    session_->db.set_busy_timeout(options_.busy_timeout);
+  }
+  hurried_ = hurries;
+  return caf::unit;
+}
+
+void read_connection::close() noexcept {
+  session_.reset();
+  files_->closed(*this);
+}
+
+bool read_connection::settle(const caf::error& why) noexcept {
+  // What other files answered, or what was interrupted because there are others, says nothing.
+  auto is_current = files_->is_current(*this);
+  // Nothing keeps those who may write from changing what is read as immutable.
+  auto is_unchanged = !session_ || !unchanged_ || database_stamp{path_} == *unchanged_;
+  if (session_ && (!is_unchanged || (why && spoils_connection(code_of(why)))))
+    close();
+  files_->leave(*this);
+  return is_current && is_unchanged;
+}
+
+// Whether another program has committed since this reader has last said so, and the answer may show it. Each reader
+// says it, since nobody knows whose answer comes first.
+bool read_connection::sees_external_commit() {
+  auto& s = *session_;
+  if (s.has_log) {
+    auto seen = files_->see_commits(s.db.handle(), false);
+    return std::exchange(external_commits_, seen) != seen;
+  }
+  auto version = data_version(s.db);
+  if (std::exchange(s.data_version, version) == version)
+    return false;
+  // The writer may have given it a log.
+  s.has_log = s.db.has_log();
+  if (!s.has_log)
+    external_commits_ = files_->note_external_commit();
+  return !s.has_log;
+}
+
+int read_connection::on_progress(void* self) noexcept { return static_cast<read_connection*>(self)->is_due(); }
+
+caf::expected<cached_statement*> read_connection::prepare(const sql_text& sql) {
+  // Running it makes SQLite load the schema again if it has changed.
+  if (auto loaded = session_->touch_schema.run(); !loaded)
+    return std::move(loaded.error());
+  auto version = schema_version();
+  if (!version)
+    return std::move(version.error());
+  auto bound = allocation_bound::by<read_connection, &read_connection::is_due>(*this);
+  auto result = session_->statements.find_or_prepare(sql);
+  if (bound.is_over())
+    return failed(SQLITE_INTERRUPT);
+  if (result)
+    (*result)->schema_version = *version;
+  return result;
+}
+
+caf::expected<int64_t> read_connection::schema_version() {
+  auto& stmt = session_->schema_version;
+  execution running{stmt};
+  auto row = stmt.step();
+  if (!row)
+    return std::move(row.error());
+  return stmt.integer(0);
+}
+
+caf::error read_connection::failed(int code) const {
+  return to_error(session_->db.handle(), code,
+                  cancel_ && cancel_->cancelled() ? errc::cancelled : errc::deadline_exceeded);
+}
+
+caf::expected<bool> read_connection::recover_from(const caf::error& why) const {
+  auto code = code_of(why);
+  if ((code != errc::read_only && code != errc::io_error) || !has_rollback_journal(path_))
+    return false;
+  auto recovered = recover_journal(path_, options_.busy_timeout);
+  if (!recovered)
+    return std::move(recovered.error());
+  if (*recovered && on_recovery_)
+    on_recovery_();
+  return true;
+}
+
+caf::expected<bool> append_row(cached_statement& x, uint64_t max_bytes, const answer_budget& budget,
+                               budgeted_rows& to) {
+  auto& rows = to.rows;
+  auto columns = static_cast<int>(x.columns->size());
+  for (int i = 0; i < columns; ++i) {
+    auto cells = static_cast<size_t>(i);
+    // Looked at before it is copied: one value may be larger than everything that is wanted.
+    auto bytes = rows.footprint() + x.stmt.column_footprint(i);
+    auto is_exact = !x.stmt.has_inexact_text();
+    if (is_exact && bytes <= max_bytes && to.share.grow_to(bytes)) {
+      rows.append(x.stmt.column(i));
+      continue;
+    }
+    rows.drop_last(cells);
+    if (!is_exact)
+      return inexact_text((*x.columns)[cells]);
+    if (bytes > max_bytes)
+      return false;
+    return budget.used_up();
+  }
+  return true;
+}
+
+} // namespace sluice::sqlite

@@ -1,0 +1,102 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
+#include "runtime/sqlite/files/read_only_place.hpp"
+#include "runtime/sqlite/reader/read_session.hpp"
+#include "runtime/store/config.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+
+/// For the stores that read alone: what reads and cursors do in the same way.
+namespace sluice::sqlite {
+
+/// One read-only connection to the database file at a path, under the rules of `file_guard`: it is used between `enter`
+/// and `settle` only, and may be gone at the next `enter`. Used by one thread at a time.
+class read_connection final : private file_guard::user {
+public:
+  /// `time` and `files` as in `make_read_store`.
+  read_connection(std::filesystem::path path, const broker_config& config, const clock& time,
+                  std::function<void()> on_recovery, std::shared_ptr<file_guard> files);
+  ~read_connection() override { files_->part(*this); }
+
+  /// From now on `deadline` and `cancel` interrupt what is executed; null means that nothing does. `cancel` outlives
+  /// that.
+  void interrupt_at(clock::steady deadline, const cancel_token* cancel) noexcept {
+    deadline_ = deadline;
+    cancel_ = cancel;
+  }
+  bool is_due() const { return cancel_ && (cancel_->cancelled() || time_.now() >= deadline_); }
+  clock::steady deadline() const noexcept { return deadline_; }
+
+  /// As `file_guard::enter`.
+  caf::expected<void> enter() { return files_->enter(*this); }
+
+  /// Ends the use. Closes the connection when `why`, with which the use has ended, spoils it. False when what was read
+  /// is worth nothing, because it is of files that are not those at the path.
+  bool settle(const caf::error& why) noexcept;
+
+  /// What is open; null if nothing is. @pre in use
+  read_session* session() const noexcept { return session_.get(); }
+
+  /// Opens the file if it is not open. Neither that nor a lock is waited for longer than `patience`. @pre in use
+  caf::expected<void> open(std::chrono::milliseconds patience);
+
+  /// @pre in use
+  void close() noexcept;
+
+  /// As `file_guard::close_idle`. @pre not in use
+  void close_idle() noexcept { files_->close_idle(*this); }
+
+  /// Prepares `sql`, with the version of the schema that is known of it. @pre in a transaction
+  caf::expected<cached_statement*> prepare(const sql_text& sql);
+  caf::expected<int64_t> schema_version();
+
+  /// Whether another program has committed since this connection has last said so, and the rows may show it.
+  /// @pre in use
+  bool sees_external_commit();
+  bool take_replaced() noexcept { return files_->take_replaced(); }
+
+  /// The error for a step that has ended with `code`.
+  caf::error failed(int code) const;
+
+  /// Does what a read-only connection cannot, if `why` may come from that: rolls back what a killed program left half
+  /// written. True when it is worth another try.
+  caf::expected<bool> recover_from(const caf::error& why) const;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+private:
+  sqlite3* handle() const noexcept override { return session_ ? session_->db.handle() : nullptr; }
+  std::shared_ptr<void> release() noexcept override { return std::shared_ptr<read_session>{std::move(session_)}; }
+  bool is_writer() const noexcept override { return false; }
+
+  caf::expected<void> connect();
+  static int on_progress(void* self) noexcept;
+
+  const std::filesystem::path path_;
+  const clock& time_;
+  const std::function<void()> on_recovery_;
+  connection_options options_;
+  const std::shared_ptr<file_guard> files_;
+  const uint64_t max_value_bytes_;
+  const std::chrono::milliseconds busy_timeout_;
+  // Whether the session waits for locks for a shorter time than that.
+  bool hurried_ = false;
+  // Of a file that is read as one that nobody changes.
+  std::optional<database_stamp> unchanged_;
+  std::unique_ptr<read_session> session_;
+  uint64_t external_commits_ = 0;
+  clock::steady deadline_{};
+  const cancel_token* cancel_ = nullptr;
+};
+
+/// Appends the current row of `x` to `to`, whose share of `budget` grows with it. False when the rows would then take
+/// more than `max_bytes`; they stay as they were then, as after an error.
+caf::expected<bool> append_row(cached_statement& x, uint64_t max_bytes, const answer_budget& budget, budgeted_rows& to);
+
+} // namespace sluice::sqlite

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "runtime/sqlite/core/answer_budget.hpp"
+#include "runtime/sqlite/core/double_quotes.hpp"
+#include "runtime/sqlite/core/statement_cache.hpp"
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <utility>
+
+/// For read_connection.hpp alone: what a connection that reads has open.
+namespace sluice::sqlite {
+
+// How often a statement is prepared anew before a schema that changes all the time counts as busy.
+inline constexpr int max_prepare_attempts = 5;
+
+inline int prepared_anew(const prepared_statement& stmt) noexcept {
+  return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
+}
+
+// As the connection counts the commits of others.
+inline uint32_t data_version(const connection& db) noexcept {
+  unsigned int version = 0;
+  sqlite3_file_control(db.handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
+  return version;
+}
+
+// A view that has changed may have text in double quotes now, which only preparing anew finds out.
+inline bool needs_prepare(const caf::error& why) {
+  return code_of(why) == errc::sql_error && !missing_column(describe(why).message).empty();
+}
+
+// Ends a statement's execution, and with it its snapshot, however the scope is left.
+class execution {
+public:
+  explicit execution(prepared_statement& stmt) : stmt_(stmt) {}
+  ~execution() { stmt_.reset(); }
+  execution(const execution&) = delete;
+  execution& operator=(const execution&) = delete;
+
+private:
+  prepared_statement& stmt_;
+};
+
+// Everything that lives and dies with one open file; members end in reverse order, the connection last.
+struct read_session {
+  explicit read_session(connection opened) : db(std::move(opened)), analyzer(db), statements(analyzer) {}
+
+  connection db;
+  statement_analyzer analyzer;
+  statement_cache statements;
+  prepared_statement begin;
+  prepared_statement commit;
+  prepared_statement touch_schema;
+  prepared_statement schema_version;
+  // Without a write-ahead log, commits are told by this number, as the connection counts them.
+  bool has_log = false;
+  uint32_t data_version = 0;
+};
+
+// Members end in reverse order: the share is given back when the rows are gone.
+struct budgeted_rows {
+  budgeted_rows(answer_budget::share of, rowset empty) : share(std::move(of)), rows(std::move(empty)) {}
+
+  answer_budget::share share;
+  rowset rows;
+};
+
+} // namespace sluice::sqlite

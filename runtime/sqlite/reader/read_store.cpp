@@ -1,0 +1,243 @@
+#include "runtime/sqlite/reader/read_store.hpp"
+
+#include "runtime/os/heap_policy.hpp"
+#include "runtime/sqlite/core/binding.hpp"
+#include "runtime/sqlite/core/busy_error.hpp"
+#include "runtime/sqlite/core/result_code.hpp"
+#include "runtime/sqlite/reader/query_plan.hpp"
+#include "runtime/sqlite/reader/read_connection.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace sluice::sqlite {
+
+namespace {
+
+constexpr size_t large_answer = 8U << 20U;
+
+class sqlite_read_store final : public read_store {
+public:
+  sqlite_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                    std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
+                    std::shared_ptr<answer_budget> answers)
+    : time_(time), answers_(given_or_own(std::move(answers), config)), max_answer_bytes_(config.max_answer_bytes),
+      connection_(std::move(path), config, time, std::move(on_recovery), std::move(files)) {}
+
+  caf::expected<executed_read> run(const read_request& request, const read_limits& limits) override;
+  caf::expected<std::string> explain(const statement& query) override;
+  void close_idle() noexcept override { connection_.close_idle(); }
+
+private:
+  caf::expected<executed_read> run_recovered(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_with_memory(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
+  void tell_changes(executed_read& x) {
+    x.files_replaced = connection_.take_replaced();
+    x.external_commit = connection_.sees_external_commit() || x.files_replaced;
+  }
+  caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
+  caf::expected<cached_statement*> find(const sql_text& sql);
+  caf::error collect(cached_statement& x, const read_limits& limits, read_result& result);
+  caf::expected<bool> still_valid(cached_statement& x);
+  read_session& session() const noexcept { return *connection_.session(); }
+
+  const clock& time_;
+  const std::shared_ptr<answer_budget> answers_;
+  const uint64_t max_answer_bytes_;
+  read_connection connection_;
+};
+
+caf::expected<executed_read> sqlite_read_store::run(const read_request& request, const read_limits& limits) {
+  if (request.cancel.cancelled())
+    return make_error(errc::cancelled, "the request was cancelled before it ran");
+  auto begin = time_.now();
+  connection_.interrupt_at(begin + limits.timeout, &request.cancel);
+  auto result = run_recovered(request, limits);
+  // SQLite looks at the clock between instructions only, and not after the last one.
+  if (result && connection_.is_due())
+    result = to_error(nullptr, SQLITE_INTERRUPT, errc::deadline_exceeded);
+  connection_.interrupt_at({}, nullptr);
+  // What is interrupted before the query itself, while it is prepared, does not know why.
+  if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
+    result = to_error(nullptr, SQLITE_INTERRUPT, errc::cancelled);
+  auto took = time_.now() - begin;
+  heap_policy::statement_ended(took);
+  if (result)
+    result->busy_us = static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  return result;
+}
+
+caf::expected<executed_read> sqlite_read_store::run_recovered(const read_request& request, const read_limits& limits) {
+  auto result = run_current(request, limits);
+  if (!result) {
+    auto again = connection_.recover_from(result.error());
+    if (!again)
+      return std::move(again.error());
+    if (*again)
+      result = run_current(request, limits);
+  }
+  if (!result && code_of(result.error()) == errc::busy)
+    return busy_for(connection_.path(), result.error());
+  return result;
+}
+
+// On the files that lie at the path, from the beginning to the end.
+caf::expected<executed_read> sqlite_read_store::run_current(const read_request& request, const read_limits& limits) {
+  for (auto i = 0; i < max_prepare_attempts; ++i) {
+    if (auto may = connection_.enter(); !may)
+      return std::move(may.error());
+    auto result = run_with_memory(request, limits);
+    // An interrupt may come when BEGIN has taken effect. Whatever is read next would be of the same snapshot.
+    if (auto* s = connection_.session(); !result && s && s->db.in_transaction())
+      connection_.close();
+    auto is_current = connection_.settle(result ? caf::error{} : result.error());
+    if (is_current || time_.now() >= connection_.deadline())
+      return result;
+  }
+  return make_error(errc::busy, "the files of this database keep changing while it is read");
+}
+
+// A reader that ended of one answer would take the others' answers with it.
+caf::expected<executed_read> sqlite_read_store::run_with_memory(const read_request& request,
+                                                                const read_limits& limits) {
+  try {
+    return run_in_use(request, limits);
+  } catch (const std::bad_alloc&) {
+    return to_error(nullptr, SQLITE_NOMEM);
+  }
+}
+
+caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
+  if (auto opened = connection_.open(limits.timeout); !opened)
+    return std::move(opened.error());
+  auto result = attempt(request, limits);
+  if (auto* used = connection_.session())
+    used->statements.drop_if_large();
+  if (!result)
+    return result;
+  tell_changes(*result);
+  // The pages of so much will hardly be what is read next, and may be as much again.
+  if (result->result.rows->footprint() >= large_answer)
+    sqlite3_db_release_memory(session().db.handle());
+  return result;
+}
+
+caf::expected<executed_read> sqlite_read_store::attempt(const read_request& request, const read_limits& limits) {
+  for (auto i = 0; i < max_prepare_attempts; ++i) {
+    auto found = find(request.query.sql);
+    if (!found)
+      return std::move(found.error());
+    auto& x = **found;
+    auto failed = false;
+    if (!x.facts.read_only)
+      return make_error(errc::invalid_request, "this statement writes; send it as a write");
+    executed_read result;
+    {
+      execution running{x.stmt};
+      auto why = bind_parameters(x, request.query.params);
+      if (!why)
+        why = collect(x, limits, result.result);
+      if (why && (i > 0 || !needs_prepare(why)))
+        return why;
+      failed = static_cast<bool>(why);
+    }
+    if (failed) {
+      session().statements.erase(request.query.sql);
+      continue;
+    }
+    auto valid = still_valid(x);
+    if (!valid)
+      return std::move(valid.error());
+    if (!*valid)
+      continue;
+    result.reads = x.facts.reads;
+    return result;
+  }
+  return make_error(errc::busy, "the schema of this database keeps changing");
+}
+
+caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
+  if (auto* found = session().statements.find(sql))
+    return found;
+  // One snapshot for everything, so that what is found out about the statement is true of one version of the schema.
+  auto& s = session();
+  auto begun = s.begin.run();
+  if (!begun)
+    return std::move(begun.error());
+  auto result = connection_.prepare(sql);
+  auto ended = s.commit.run();
+  if (result && !ended)
+    return std::move(ended.error());
+  return result;
+}
+
+// Whether what is known about `x` was still true when it ran. SQLite prepares a statement anew, while it runs, when the
+// schema has changed, and for other reasons, too.
+caf::expected<bool> sqlite_read_store::still_valid(cached_statement& x) {
+  auto count = prepared_anew(x.stmt);
+  if (count == x.prepared_anew)
+    return true;
+  auto version = connection_.schema_version();
+  if (!version)
+    return std::move(version.error());
+  x.prepared_anew = count;
+  if (*version == x.schema_version)
+    return true;
+  session().statements.clear();
+  return false;
+}
+
+caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& limits, read_result& result) {
+  auto answer = std::make_shared<budgeted_rows>(answers_->open(), rowset{x.columns});
+  auto& rows = answer->rows;
+  auto max_bytes = std::min(limits.max_bytes, max_answer_bytes_);
+  for (uint64_t count = 0;; ++count) {
+    auto code = x.stmt.step_code();
+    if (code == SQLITE_DONE)
+      break;
+    if (code != SQLITE_ROW)
+      return connection_.failed(code);
+    if (count == limits.max_rows) {
+      result.truncated = true;
+      break;
+    }
+    auto is_taken = append_row(x, max_bytes, *answers_, *answer);
+    if (!is_taken)
+      return std::move(is_taken.error());
+    result.truncated = !*is_taken;
+    if (result.truncated)
+      break;
+  }
+  // A statement that was prepared anew may have more or other columns than it had.
+  if (x.stmt.column_count() != static_cast<int>(x.columns->size()))
+    rows = {};
+  answer->share.settle(rows.footprint());
+  result.rows = std::shared_ptr<const rowset>{answer, &rows};
+  return {};
+}
+
+caf::expected<std::string> sqlite_read_store::explain(const statement& query) {
+  if (auto may = connection_.enter(); !may)
+    return std::move(may.error());
+  auto plan = connection_.session()
+                ? query_plan(session().db, {&query, 1})
+                : caf::expected<std::string>{make_error(errc::unavailable, "the database is not open")};
+  connection_.settle({});
+  return plan;
+}
+
+} // namespace
+
+std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config, const clock& time,
+                                            std::function<void()> on_recovery, std::shared_ptr<file_guard> files,
+                                            std::shared_ptr<answer_budget> answers) {
+  return std::make_unique<sqlite_read_store>(std::move(path), config, time, std::move(on_recovery), std::move(files),
+                                             std::move(answers));
+}
+
+} // namespace sluice::sqlite

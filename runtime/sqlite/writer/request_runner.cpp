@@ -1,0 +1,354 @@
+#include "runtime/sqlite/writer/request_runner.hpp"
+
+#include "actors/shared/defect.hpp"
+#include "runtime/sqlite/core/allocation_bound.hpp"
+#include "runtime/sqlite/core/binding.hpp"
+#include "runtime/sqlite/core/double_quotes.hpp"
+#include "runtime/sqlite/core/foreign_keys.hpp"
+#include "runtime/sqlite/core/result_code.hpp"
+#include "runtime/sqlite/core/text_encoding.hpp"
+#include "runtime/sqlite/functions/bounded_functions.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <optional>
+#include <string>
+
+namespace sluice::sqlite {
+
+namespace {
+
+// One instruction may take tens of milliseconds with values of the largest size.
+constexpr int progress_interval = 100;
+
+// SQLite's own count of the row changes so far. What it does not roll back after an error, it has counted.
+int64_t total_changes(const connection& db) noexcept { return sqlite3_total_changes64(db.handle()); }
+
+// Keeps last_insert_rowid() truthful: what an INSERT left there is told from what was there before.
+class rowid_watch {
+public:
+  rowid_watch(sqlite3* db, const statement_facts& facts) : db_(db), facts_(facts) {
+    if (!facts.inserts || facts.uses_last_rowid)
+      return;
+    before_ = sqlite3_last_insert_rowid(db);
+    if (before_ != 0)
+      sqlite3_set_last_insert_rowid(db, 0);
+  }
+
+  int64_t inserted(int64_t changes) const noexcept {
+    return facts_.inserts && changes > 0 ? sqlite3_last_insert_rowid(db_) : 0;
+  }
+
+  ~rowid_watch() {
+    if (before_ != 0 && sqlite3_last_insert_rowid(db_) == 0)
+      sqlite3_set_last_insert_rowid(db_, before_);
+  }
+
+  rowid_watch(const rowid_watch&) = delete;
+  rowid_watch& operator=(const rowid_watch&) = delete;
+
+private:
+  sqlite3* db_;
+  const statement_facts& facts_;
+  int64_t before_ = 0;
+};
+
+} // namespace
+
+// One execution of one request.
+struct request_runner::attempt {
+  bool several = false;
+  bool in_savepoint = false;
+  // With foreign keys off: what violated them before. Has a savepoint, for it is checked when everything has run.
+  std::optional<foreign_key_violations> violations;
+  // Something of it has set the connection up for itself.
+  bool used_pragma = false;
+  int64_t changes_before = 0;
+  // The only statement of the request, to be run in a savepoint from now on if it turns out to need one.
+  cached_statement* single = nullptr;
+  // Every statement ran to its end.
+  bool complete = false;
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  executed_write result;
+};
+
+request_runner::request_runner(connection& db, request_limits limits, std::shared_ptr<answer_budget> answers,
+                               const clock& time)
+  : db_(db), time_(time), limits_(limits), answers_(std::move(answers)), returned_(answers_->open()), analyzer_(db),
+    statements_(analyzer_), tracker_(db) {
+  // Only memory can be lacking; what is then missing reports that when it is run.
+  functions_ = bound_functions(db, {limits.max_value_bytes}, [this] { return is_due(); });
+  static_cast<void>(prepare_all(db, {{&savepoint_, "SAVEPOINT sluice_request"},
+                                     {&release_, "RELEASE sluice_request"},
+                                     {&rollback_to_, "ROLLBACK TO sluice_request"},
+                                     {&rollback_, "ROLLBACK"},
+                                     {&schema_version_, "PRAGMA schema_version"}}));
+  sqlite3_progress_handler(db.handle(), progress_interval, &request_runner::on_progress, this);
+}
+
+request_runner::~request_runner() { sqlite3_progress_handler(db_.handle(), 0, nullptr, nullptr); }
+
+int request_runner::on_progress(void* self) noexcept { return static_cast<request_runner*>(self)->is_due(); }
+
+caf::expected<executed_write> request_runner::run(const write_request& request, clock::steady deadline) {
+  if (!functions_)
+    return functions_.error();
+  if (request.statements.empty())
+    return make_error(errc::invalid_request, "a write needs at least one statement");
+  attempt now;
+  now.several = request.statements.size() > 1;
+  now.changes_before = total_changes(db_);
+  now.result.results.reserve(request.statements.size());
+  tracker_.start();
+  // What another agent inserted is nobody else's business.
+  sqlite3_set_last_insert_rowid(db_.handle(), 0);
+  deadline_ = deadline;
+  ticket_ = request.ticket.get();
+  db_.limit_values(limits_.max_value_bytes);
+  auto why = request.enforce_foreign_keys ? run_all(request, now) : run_unenforced(request, now);
+  db_.limit_values(std::numeric_limits<uint64_t>::max());
+  deadline_ = clock::steady::max();
+  ticket_ = nullptr;
+  if (why)
+    undo(now);
+  if (now.violations)
+    enforce_keys(true);
+  // It would go on until the end of the transaction, for the requests of others. Nothing is counted that it would
+  // forget.
+  if (now.used_pragma)
+    static_cast<void>(db_.exec("PRAGMA defer_foreign_keys = OFF"));
+  statements_.drop_if_large();
+  if (why)
+    return why;
+  // SQLite's hook misses most of what it does to the schema itself; the ledger has only names of tables to tell it by.
+  if (now.result.schema_changed)
+    tracker_.touch("sqlite_schema");
+  now.result.tables = tracker_.touched();
+  return std::move(now.result);
+}
+
+caf::error request_runner::run_unenforced(const write_request& request, attempt& now) {
+  auto before = foreign_key_violations::find(db_);
+  if (!before)
+    return std::move(before.error());
+  now.violations = std::move(*before);
+  enforce_keys(false);
+  return run_all(request, now);
+}
+
+void request_runner::enforce_keys(bool enforces) noexcept {
+  enforce_foreign_keys(db_, enforces);
+  // What they write depends on it.
+  forget_statements();
+}
+
+caf::error request_runner::run_all(const write_request& request, attempt& now) {
+  if ((now.several || now.violations) && !(now.in_savepoint = command(savepoint_)))
+    return failed(sqlite3_extended_errcode(db_.handle()));
+  size_t number = 0;
+  for (const auto& what : request.statements) {
+    ++number;
+    auto why = run_one(what, now);
+    if (!why)
+      continue;
+    if (!now.several)
+      return why;
+    auto told = describe(why);
+    told.message = "statement " + std::to_string(number) + ": " + told.message;
+    return make_error(std::move(told));
+  }
+  now.complete = true;
+  return finish(now);
+}
+
+caf::expected<cached_statement*> request_runner::prepare(const sql_text& sql) {
+  auto bound = allocation_bound::by<request_runner, &request_runner::is_due>(*this);
+  auto result = statements_.find_or_prepare(sql);
+  if (bound.is_over())
+    return failed(SQLITE_INTERRUPT);
+  return result;
+}
+
+caf::error request_runner::run_one(const statement& what, attempt& now) {
+  auto found = prepare(what.sql);
+  if (!found)
+    return std::move(found.error());
+  auto& x = **found;
+  if (!now.several) {
+    now.single = &x;
+    auto needs_savepoint = x.needs_savepoint || !x.facts.dropped_table.empty() || !x.facts.created.empty();
+    if (needs_savepoint && !now.in_savepoint && !(now.in_savepoint = command(savepoint_)))
+      return failed(sqlite3_extended_errcode(db_.handle()));
+  }
+  // It has acted already.
+  now.used_pragma |= x.facts.single_use;
+  auto version = x.facts.changes_schema ? schema_version() : 0;
+  auto total = x.facts.written_virtual.empty() ? 0 : total_changes(db_);
+  auto& out = now.result.results.emplace_back();
+  auto why = bind_parameters(x, what.params);
+  if (!why)
+    why = x.facts.dropped_table.empty() ? execute(x, now, out) : execute_drop(x, now, out);
+  x.stmt.reset();
+  if (x.facts.single_use)
+    now.single = nullptr;
+  if (why) {
+    if (x.facts.single_use)
+      statements_.erase(what.sql);
+    return why;
+  }
+  if (!x.facts.written_virtual.empty() && total_changes(db_) != total)
+    for (const auto& table : x.facts.written_virtual)
+      tracker_.touch(table);
+  if (x.facts.changes_schema && schema_version() != version) {
+    now.result.schema_changed = true;
+    schema_in_doubt_ = true;
+    now.single = nullptr;
+    auto created = x.facts.created;
+    forget_statements();
+    if (!created.empty())
+      return check_created(created);
+  } else if (x.facts.single_use) {
+    statements_.erase(what.sql);
+  }
+  return {};
+}
+
+// What a view or trigger selects is looked up when it is used; a request is refused text in double quotes all the same.
+caf::error request_runner::check_created(const std::string& object) {
+  auto dependent = find_double_quoted_text(db_);
+  if (!dependent)
+    return std::move(dependent.error());
+  if (std::find(dependent->begin(), dependent->end(), object) == dependent->end())
+    return {};
+  return make_error(errc::sql_error, "the " + object
+                                       + " has a name in double quotes that is no column: write text in "
+                                         "single quotes");
+}
+
+// SQLite deletes the rows of a table that it drops, with all that their deletion brings about in other tables.
+caf::error request_runner::execute_drop(cached_statement& x, attempt& now, statement_result& out) {
+  tracker_.watch();
+  auto why = execute(x, now, out);
+  auto others = other_tables(tracker_.watched(), x.facts.dropped_table);
+  if (why)
+    return code_of(why) == errc::constraint ? drop_violates(x.facts.dropped_table) : why;
+  return others.empty() ? caf::error{} : drop_would_cascade(x.facts.dropped_table, others);
+}
+
+caf::error request_runner::execute(cached_statement& x, attempt& now, statement_result& out) {
+  rowid_watch rowid{db_.handle(), x.facts};
+  if (!x.columns->empty())
+    out.rows = rowset{x.columns};
+  for (;;) {
+    auto code = x.stmt.step_code();
+    if (code == SQLITE_DONE)
+      break;
+    if (code != SQLITE_ROW)
+      return failed(code);
+    try {
+      if (auto why = collect_row(x, now, out))
+        return why;
+    } catch (const std::bad_alloc&) {
+      // A writer that ended of one request would take those of the others with it.
+      return to_error(nullptr, SQLITE_NOMEM);
+    }
+  }
+  if (x.facts.changes_rows)
+    out.changes = sqlite3_changes64(db_.handle());
+  out.last_insert_rowid = rowid.inserted(out.changes);
+  return {};
+}
+
+caf::error request_runner::collect_row(cached_statement& x, attempt& now, statement_result& out) {
+  auto count = static_cast<int>(x.columns->size());
+  auto before = now.bytes;
+  for (int i = 0; i < count; ++i)
+    now.bytes += x.stmt.column_footprint(i);
+  if (x.stmt.has_inexact_text())
+    return inexact_text("RETURNING");
+  if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
+    return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows) + " rows or "
+                                         + std::to_string(limits_.max_bytes) + " bytes; it was undone");
+  returned_bytes_ += now.bytes - before;
+  if (!returned_.grow_to(returned_bytes_))
+    return answers_->used_up();
+  for (int i = 0; i < count; ++i)
+    out.rows.append(x.stmt.column(i));
+  return {};
+}
+
+caf::error request_runner::finish(attempt& now) {
+  // Whoever leaves a deferred foreign key open fails alone; left to COMMIT, it would fail everyone in the group.
+  if (has_open_foreign_keys(db_))
+    return make_error(errc::constraint, "FOREIGN KEY constraint failed: a deferred foreign key is not satisfied at the "
+                                        "end of the request");
+  if (now.violations) {
+    auto after = foreign_key_violations::find(db_);
+    if (!after)
+      return std::move(after.error());
+    if (auto violated = now.violations->first_new(*after))
+      return make_error(errc::constraint, std::move(*violated));
+  }
+  // SQLite looks at the clock between instructions only, and not after the last one.
+  if (is_due())
+    return to_error(nullptr, SQLITE_INTERRUPT);
+  if (now.in_savepoint && !command(release_))
+    return failed(sqlite3_extended_errcode(db_.handle()));
+  now.in_savepoint = false;
+  return {};
+}
+
+caf::error request_runner::failed(int code) {
+  spoilt_ = spoilt_ || spoils_connection(code);
+  return to_error(db_.handle(), code);
+}
+
+void request_runner::undo(attempt& now) noexcept {
+  if (!db_.in_transaction())
+    return undone();
+  if (now.in_savepoint) {
+    if ((has(defect::keep_failed_statements) || command(rollback_to_)) && command(release_)) {
+      if (schema_in_doubt_)
+        forget_statements();
+      return;
+    }
+  } else if (!now.complete && total_changes(db_) == now.changes_before) {
+    // Refused before it ran, or undone by SQLite.
+    return;
+  } else if (now.single) {
+    // It failed half-way (OR FAIL) or by a rule of ours after it had run. A savepoint for every statement would cost
+    // everyone; this costs the group a second run, once.
+    now.single->needs_savepoint = true;
+  }
+  command(rollback_);
+  undone();
+}
+
+void request_runner::undone() noexcept {
+  returned_.settle(0);
+  returned_bytes_ = 0;
+  if (schema_in_doubt_)
+    forget_statements();
+  schema_in_doubt_ = false;
+}
+
+void request_runner::forget_statements() noexcept { statements_.clear(); }
+
+bool request_runner::command(prepared_statement& stmt) noexcept {
+  auto code = stmt.step_code();
+  stmt.reset();
+  return code == SQLITE_DONE;
+}
+
+int64_t request_runner::schema_version() {
+  auto code = schema_version_.step_code();
+  auto result = code == SQLITE_ROW ? schema_version_.integer(0) : -1;
+  schema_version_.reset();
+  return result;
+}
+
+} // namespace sluice::sqlite

@@ -1,0 +1,102 @@
+#pragma once
+
+#include "actors/writer/write_store.hpp"
+#include "runtime/sqlite/core/answer_budget.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement_cache.hpp"
+#include "runtime/sqlite/writer/write_tracker.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace sluice::sqlite {
+
+/// Bounds of what one request may return, and of the values that it makes.
+struct request_limits {
+  uint64_t max_rows = 10'000;
+  uint64_t max_bytes = 8ULL << 20;
+  uint64_t max_value_bytes = 16ULL << 20;
+};
+
+/// Executes the statements of write requests inside the transaction that is open on a connection. Used by the
+/// connection's thread.
+class request_runner {
+public:
+  /// `db` and `time` outlive this. Installs the connection's progress handler and its functions, before anything else
+  /// is prepared. Values are limited while a request runs; the ledger has other ones. The rows that the requests of a
+  /// transaction return take their bytes from `answers` until it ends.
+  request_runner(connection& db, request_limits limits, std::shared_ptr<answer_budget> answers, const clock& time);
+  ~request_runner();
+  request_runner(const request_runner&) = delete;
+  request_runner& operator=(const request_runner&) = delete;
+
+  /// Executes all statements of the request or none; interrupted at `deadline`, and refused when they end after it.
+  /// After an error the transaction is as it was before, or no longer there: `connection::in_transaction` tells. @pre a
+  /// transaction is open
+  caf::expected<executed_write> run(const write_request& request, clock::steady deadline);
+
+  /// What was prepared no longer fits the schema: someone else changed it, or a change of ours was undone.
+  void forget_statements() noexcept;
+
+  /// The transaction ended without taking effect.
+  void undone() noexcept;
+
+  /// The transaction took effect.
+  void committed() noexcept {
+    schema_in_doubt_ = false;
+    returned_.settle(0);
+    returned_bytes_ = 0;
+  }
+
+  /// Whether the last failure says that the connection is better closed.
+  bool spoilt() const noexcept { return spoilt_; }
+
+private:
+  struct attempt;
+
+  // Whether what runs is to stop.
+  bool is_due() const {
+    return (ticket_ && ticket_->interrupted()) || (deadline_ != clock::steady::max() && time_.now() >= deadline_);
+  }
+  static int on_progress(void* self) noexcept;
+
+  caf::error run_all(const write_request& request, attempt& now);
+  caf::error run_unenforced(const write_request& request, attempt& now);
+  caf::expected<cached_statement*> prepare(const sql_text& sql);
+  caf::error run_one(const statement& what, attempt& now);
+  caf::error execute(cached_statement& x, attempt& now, statement_result& out);
+  caf::error collect_row(cached_statement& x, attempt& now, statement_result& out);
+  caf::error execute_drop(cached_statement& x, attempt& now, statement_result& out);
+  caf::error check_created(const std::string& object);
+  caf::error finish(attempt& now);
+  void enforce_keys(bool enforces) noexcept;
+  caf::error failed(int code);
+  void undo(attempt& now) noexcept;
+  bool command(prepared_statement& stmt) noexcept;
+  int64_t schema_version();
+
+  connection& db_;
+  const clock& time_;
+  request_limits limits_;
+  std::shared_ptr<answer_budget> answers_;
+  // Of the transaction.
+  answer_budget::share returned_;
+  uint64_t returned_bytes_ = 0;
+  statement_analyzer analyzer_;
+  statement_cache statements_;
+  write_tracker tracker_;
+  caf::expected<void> functions_{caf::unit};
+  prepared_statement savepoint_;
+  prepared_statement release_;
+  prepared_statement rollback_to_;
+  prepared_statement rollback_;
+  prepared_statement schema_version_;
+  clock::steady deadline_ = clock::steady::max();
+  const ticket* ticket_ = nullptr;
+  bool schema_in_doubt_ = false;
+  bool spoilt_ = false;
+};
+
+} // namespace sluice::sqlite

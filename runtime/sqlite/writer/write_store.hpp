@@ -1,0 +1,28 @@
+#pragma once
+
+#include "actors/writer/write_store.hpp"
+#include "messages/ledger.hpp"
+#include "runtime/os/machine_clock.hpp"
+#include "runtime/sqlite/core/answer_budget.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
+#include "runtime/store/config.hpp"
+
+#include <filesystem>
+#include <memory>
+
+namespace sluice::sqlite {
+
+/// The writer's store for the database file at `path`, whose ledger is as `known` or is refused (`ledger_damaged`).
+/// Nothing is opened before the first `begin`, which creates the
+/// file if it is missing, and opens it anew when it was moved, replaced or deleted meanwhile (reported as a foreign
+/// commit) or when an error spoilt the connection.
+///
+/// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
+/// that passes them fails as `errc::too_large` and is undone. `time`, which outlives the store, decides about deadlines
+/// and the age of keys. The stores of one database share `files`; null makes an own one.
+std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
+                                              const clock& time = machine_time(), ledger_standing known = {},
+                                              std::shared_ptr<file_guard> files = nullptr,
+                                              std::shared_ptr<answer_budget> answers = nullptr);
+
+} // namespace sluice::sqlite

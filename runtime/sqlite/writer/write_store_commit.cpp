@@ -1,0 +1,179 @@
+#include "actors/shared/defect.hpp"
+#include "runtime/sqlite/core/result_code.hpp"
+#include "runtime/sqlite/ledger/commit_fate.hpp"
+#include "runtime/sqlite/writer/sqlite_write_store.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+namespace sluice::sqlite {
+
+namespace {
+
+constexpr uint64_t wal_frame_header = 24;
+
+} // namespace
+
+caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries) {
+  tried_seq_ = 0;
+  if (!in_transaction())
+    return no_transaction();
+  auto& s = *session_;
+  auto hash = s.book.append(seq, ts_us, entries);
+  if (!hash) {
+    rollback();
+    return failed(std::move(hash.error()));
+  }
+  tried_seq_ = seq;
+  tried_hash_ = *hash;
+  files_->expect_commit(s.db.handle());
+  auto code = s.commit.step_code();
+  s.commit.reset();
+  tried_whole_ = code == SQLITE_DONE || may_be_whole(code);
+  if (code != SQLITE_DONE) {
+    files_->forget_commit();
+    auto why = failed(code);
+    rollback();
+    return why;
+  }
+  s.book.committed();
+  s.runner.committed();
+  auto checked = check_files();
+  end_use();
+  return checked;
+}
+
+// Whether what was committed just now lies in the files at the path, and so would be found after a crash.
+caf::expected<void> sqlite_write_store::check_files() {
+  switch (files_->verify(*this)) {
+  case file_guard::verdict::intact: return caf::unit;
+  case file_guard::verdict::unsaved:
+    // Whether it can be saved decides what becomes of the commit; `committed` tries again.
+    return make_error(errc::io_error, "the write-ahead log of this database was removed, and what it held cannot be "
+                                      "saved");
+  case file_guard::verdict::gone: gone_ = true; break;
+  case file_guard::verdict::log_restored: break;
+  }
+  release();
+  close();
+  if (!gone_)
+    return caf::unit;
+  return make_error(errc::file_replaced, "the files of this database were replaced while it was written; what was "
+                                         "written went with the old ones. Send the request again");
+}
+
+caf::expected<bool> sqlite_write_store::committed(uint64_t seq) {
+  if (seq == 0 || seq != tried_seq_ || gone_)
+    return false;
+  if (auto may = use(); !may)
+    return std::move(may.error());
+  auto result = committed_in_use(seq);
+  end_use();
+  return result;
+}
+
+caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
+  auto options = options_;
+  options.mode = open_mode::read_only;
+  auto db = connection::open(path_, options);
+  if (!db) {
+    if (code_of(db.error()) == errc::unknown_database)
+      return false;
+    return std::move(db.error());
+  }
+  auto seen = sees_commit(*db, seq, tried_hash_);
+  if (!seen)
+    return seen;
+  // While `db` is open, nobody finds reason to recover the log.
+  if (!*seen)
+    return settle_unseen(seq);
+  files_->add_commit();
+  // Being seen is not being safe: it may have been the sync that failed.
+  if (auto safe = sync_log(); !safe)
+    return std::move(safe.error());
+  return true;
+}
+
+// Not being seen is not being gone, either.
+caf::expected<bool> sqlite_write_store::settle_unseen(uint64_t seq) {
+  if (!tried_whole_ || has(defect::leave_lost_commit))
+    return false;
+  if (!session_)
+    if (auto opened = open(); !opened)
+      return std::move(opened.error());
+  auto overwritten = overwrite_lost_commit(session_->db, seq, tried_hash_, options_.synchronous);
+  if (!overwritten) {
+    // With the transaction that may still be open.
+    close();
+    return std::move(overwritten.error());
+  }
+  files_->add_commit();
+  if (*overwritten)
+    return false;
+  if (auto safe = sync_log(); !safe)
+    return std::move(safe.error());
+  return true;
+}
+
+// A checkpoint begins with a sync of the log, and says how much of it is safe by its end.
+caf::expected<void> sqlite_write_store::sync_log() {
+  if (!session_)
+    if (auto opened = open(); !opened)
+      return opened;
+  int frames = -1;
+  int moved = -1;
+  auto code = sqlite3_wal_checkpoint_v2(session_->db.handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  if (code != SQLITE_OK)
+    return failed(code);
+  if (moved < frames)
+    return make_error(errc::io_error, "the commit is there, but may not be safe on the disk");
+  return caf::unit;
+}
+
+caf::expected<void> sqlite_write_store::checkpoint(checkpoint_mode mode) {
+  if (auto may = use(); !may)
+    return may;
+  auto done = session_ ? checkpoint_in_use(mode) : caf::expected<void>{caf::unit};
+  end_use();
+  return done;
+}
+
+caf::expected<void> sqlite_write_store::checkpoint_in_use(checkpoint_mode mode) {
+  auto& s = *session_;
+  auto truncates = mode == checkpoint_mode::truncate;
+  // With a time-out, TRUNCATE would wait for readers, and every write behind it.
+  s.db.set_busy_timeout(std::chrono::milliseconds{0});
+  int frames = -1;
+  int moved = -1;
+  auto code = sqlite3_wal_checkpoint_v2(
+    s.db.handle(), "main", truncates ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+  s.db.set_busy_timeout(options_.busy_timeout);
+  files_->checkpointed(*this);
+  if (frames >= 0) {
+    wal_.frames = static_cast<uint64_t>(frames);
+    wal_.moved = static_cast<uint64_t>(moved);
+  }
+  if (code == SQLITE_OK || classify(code) == errc::busy)
+    return caf::unit;
+  return failed(code);
+}
+
+uint64_t sqlite_write_store::wal_bytes() const {
+  auto left = wal_.frames - std::min(wal_.frames, wal_.moved);
+  return left * (page_size_ + wal_frame_header);
+}
+
+bool sqlite_write_store::take_overgrown_log(uint64_t bytes) {
+  if (!std::exchange(was_rolled_back_, false))
+    return false;
+  std::error_code missing;
+  auto size = std::filesystem::file_size(path_.native() + "-wal", missing);
+  return !missing && size > bytes;
+}
+
+uint64_t sqlite_write_store::log_bytes() const { return wal_.frames * (page_size_ + wal_frame_header); }
+
+} // namespace sluice::sqlite

@@ -1,0 +1,201 @@
+#include "runtime/store/config.hpp"
+
+#include "runtime/store/buffer_tables.hpp"
+#include "runtime/store/settings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string_view>
+
+namespace sluice {
+
+namespace {
+
+// One `[[database]]`: what it sets, and to what.
+struct database_entry {
+  std::string db;
+  broker_config values;
+  std::vector<const setting*> set;
+};
+
+// What single tables of the file say. It is made whole when everything else is known.
+struct file_entries {
+  std::vector<buffer_table_entry> buffer_tables;
+  std::vector<database_entry> databases;
+};
+
+caf::error invalid(std::string message) { return make_error(errc::invalid_request, std::move(message)); }
+
+std::string unknown_key(std::string_view key) {
+  std::string known;
+  for (const auto& s : all_settings())
+    known += std::string{s.key} + ", ";
+  return fmt::format("there is no setting '{}'; there are {}buffer_table, database", key, known);
+}
+
+std::string no_setting_of_a_database(std::string_view key) {
+  std::string known = "db";
+  for (const auto& s : all_settings())
+    if (s.per_database)
+      known += ", " + std::string{s.key};
+  return fmt::format("a database has no '{}' of its own; there are {}", key, known);
+}
+
+std::optional<raw_value> read_node(const toml::node& node) {
+  if (auto* x = node.as_boolean())
+    return raw_value{x->get()};
+  if (auto* x = node.as_integer())
+    return raw_value{x->get()};
+  if (auto* x = node.as_floating_point())
+    return raw_value{x->get()};
+  if (auto* x = node.as_string())
+    return raw_value{std::string_view{x->get()}};
+  return std::nullopt;
+}
+
+std::optional<config_mistake> apply_value(broker_config& to, const setting& s, const toml::node& node) {
+  auto raw = read_node(node);
+  if (raw && assign(to, s, *raw))
+    return std::nullopt;
+  return config_mistake{node.source().begin.line, 0,
+                        fmt::format("{} = {} cannot be used; it must be {}", s.key, as_written(node), range_of(s))};
+}
+
+std::optional<config_mistake> apply_entry(broker_config& to, std::string_view key, const toml::node& node) {
+  if (const auto* s = find_setting(key))
+    return apply_value(to, *s, node);
+  return config_mistake{node.source().begin.line, 0, unknown_key(key)};
+}
+
+std::optional<config_mistake> read_database(const toml::node& node, std::vector<database_entry>& to) {
+  auto line = node.source().begin.line;
+  database_entry entry;
+  for (auto&& [key, x] : *node.as_table()) {
+    const auto* s = find_setting(key.str());
+    std::optional<config_mistake> why;
+    if (key.str() == "db")
+      why = read_database_name("database", x, entry.db);
+    else if (!s || !s->per_database)
+      why = config_mistake{x.source().begin.line, 0, no_setting_of_a_database(key.str())};
+    else
+      why = apply_value(entry.values, *s, x);
+    if (why)
+      return why;
+    if (s)
+      entry.set.push_back(s);
+  }
+  if (entry.db.empty())
+    return config_mistake{line, 0, "this [[database]] lacks db, the file that it is for"};
+  if (std::any_of(to.begin(), to.end(), [&](const database_entry& x) { return x.db == entry.db; }))
+    return config_mistake{line, 0, fmt::format("database {} is there already", entry.db)};
+  to.push_back(std::move(entry));
+  return std::nullopt;
+}
+
+std::optional<config_mistake> read_databases(const toml::node& node, std::vector<database_entry>& to) {
+  auto* tables = node.as_array();
+  if (!tables || !tables->is_homogeneous(toml::node_type::table))
+    return config_mistake{node.source().begin.line, 0,
+                          "database must be written as [[database]], once for each database"};
+  for (const auto& x : *tables)
+    if (auto why = read_database(x, to))
+      return why;
+  return std::nullopt;
+}
+
+std::optional<config_mistake> apply_text(broker_config& to, file_entries& entries, std::string_view text) {
+  auto parsed = toml::parse(text);
+  if (!parsed) {
+    const auto& why = parsed.error();
+    return config_mistake{why.source().begin.line, why.source().begin.column, std::string{why.description()}};
+  }
+  for (auto&& [key, node] : parsed.table())
+    if (auto why = key.str() == "buffer_table" ? read_buffer_tables(node, entries.buffer_tables)
+                   : key.str() == "database"   ? read_databases(node, entries.databases)
+                                               : apply_entry(to, key.str(), node))
+      return why;
+  return std::nullopt;
+}
+
+std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, const std::filesystem::path& path) {
+  std::error_code failed;
+  auto kind = std::filesystem::status(path, failed).type();
+  if (kind == std::filesystem::file_type::not_found)
+    return std::nullopt;
+  if (kind != std::filesystem::file_type::regular)
+    return invalid("sluice.toml is not a file that can be read");
+  // Read here, so that no path and no text of the library ends up in a message.
+  std::ifstream in{path, std::ios::binary};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in)
+    return make_error(errc::io_error, "sluice.toml cannot be read");
+  auto wrong = apply_text(to, entries, text);
+  if (!wrong)
+    return std::nullopt;
+  auto column = wrong->column > 0 ? fmt::format(", column {}", wrong->column) : "";
+  return invalid(fmt::format("sluice.toml, line {}{}: {}", wrong->line, column, wrong->why));
+}
+
+std::optional<caf::error> apply_environment(broker_config& to) {
+  for (const auto& s : all_settings()) {
+    auto name = environment_name(s);
+    const auto* text = std::getenv(name.c_str());
+    // Set to nothing is how scripts unset a variable.
+    if (!text || !*text)
+      continue;
+    if (!assign(to, s, read_text(s, text)))
+      return invalid(fmt::format("{}={} cannot be used; it must be {}", name, text, range_of(s)));
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+broker_config broker_config::for_database(const std::string& db) const {
+  auto result = *this;
+  static_cast<database_config&>(result) = of(db);
+  return result;
+}
+
+caf::expected<broker_config> load_config(const std::filesystem::path& root) {
+  broker_config result;
+  result.root = root;
+  file_entries entries;
+  if (auto why = apply_file(result, entries, root / "sluice.toml"))
+    return std::move(*why);
+  if (auto why = apply_environment(result))
+    return std::move(*why);
+  for (auto& x : entries.buffer_tables) {
+    x.table.interval = x.interval.value_or(result.buffer_interval);
+    result.buffer_tables.push_back(std::move(x.table));
+  }
+  for (const auto& x : entries.databases) {
+    auto own = result;
+    for (const auto* s : x.set)
+      copy_setting(own, *s, x.values);
+    result.databases.emplace(x.db, own);
+  }
+  return result;
+}
+
+std::optional<config_mistake> check_config(std::string_view text) {
+  broker_config unused;
+  file_entries entries;
+  return apply_text(unused, entries, text);
+}
+
+std::vector<setting_info> describe_settings() {
+  const broker_config defaults;
+  std::vector<setting_info> result;
+  for (const auto& s : all_settings())
+    result.push_back({std::string{s.key}, environment_name(s), text_of(s, defaults), range_of(s),
+                      std::string{s.description}, s.per_database});
+  return result;
+}
+
+} // namespace sluice

@@ -1,0 +1,193 @@
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <caf/expected.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+/// How much of the disk's promise a database waits for at each commit.
+enum class synchronous_mode : uint8_t {
+  /// A commit survives the loss of power.
+  full,
+  /// A commit survives the death of the process; the loss of power may undo the last few.
+  normal,
+};
+
+/// How the write-behind buffer treats one table; in `sluice.toml` a `[[buffer_table]]`.
+struct buffered_table {
+  std::string db;
+  std::string table;
+  /// Instead of `buffer_interval`.
+  std::chrono::milliseconds interval{5'000};
+  /// Tables with a higher one are written first when several are due; 0 if not said.
+  int64_t priority = 0;
+};
+
+/// What can be set for each database on its own, in `sluice.toml` with a `[[database]]`. Plain data.
+struct database_config {
+  std::chrono::milliseconds write_deadline{30'000};
+  uint64_t queue_max_requests = 10'000;
+  uint64_t queue_max_bytes = 64ULL << 20;
+  uint64_t group_max_requests = 4'096;
+  std::chrono::milliseconds group_max_time{50};
+  std::chrono::hours key_retention{24};
+  uint64_t readers = 4;
+  std::chrono::milliseconds read_timeout{5'000};
+  uint64_t read_max_rows = 10'000;
+  uint64_t read_max_bytes = 8ULL << 20;
+  /// Of one value, and of one row; functions, operators and parameters that would make a larger one fail.
+  uint64_t max_value_bytes = 16ULL << 20;
+  /// What a request may ask for with its own `max_bytes`; more is taken for this.
+  uint64_t max_answer_bytes = 64ULL << 20;
+  synchronous_mode synchronous = synchronous_mode::full;
+  std::chrono::milliseconds busy_timeout{500};
+  uint64_t page_cache_bytes = 64ULL << 20;
+  uint64_t checkpoint_wal_bytes = 4ULL << 20;
+  std::chrono::milliseconds idle_after{1'000};
+  /// Time without a request after which the files of a database are closed, until the next one; 0 means never.
+  std::chrono::milliseconds close_idle_after{300'000};
+};
+
+/// Everything that can be set about a broker. Each field but `root` is also a key of `sluice.toml` in the store root
+/// (durations with their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment
+/// variable; the environment wins over the file. docs/configuration.md explains each. Plain data.
+struct broker_config : database_config {
+  std::filesystem::path root = ".";
+
+  /// How long a broker waits for the store lock that another process holds.
+  std::chrono::milliseconds lock_wait{5'000};
+
+  bool cache = true;
+  std::chrono::milliseconds cache_ttl{5'000};
+  uint64_t cache_max_bytes = 64ULL << 20;
+
+  /// Bytes of answers under way over all databases; beyond them reads are refused.
+  uint64_t max_inflight_answer_bytes = 256ULL << 20;
+
+  // Cursors; each has a connection of its own.
+  uint64_t max_cursors = 64;
+  uint64_t max_agent_cursors = 8;
+  /// Without being asked for a page for so long, a cursor ends.
+  std::chrono::milliseconds cursor_idle{10'000};
+  /// A cursor ends at this age; as long as it is open, the write-ahead log can only grow.
+  std::chrono::milliseconds cursor_lifetime{300'000};
+
+  /// Of all connections of a process that is a broker and nothing else.
+  uint64_t page_memory_bytes = 256ULL << 20;
+  /// Of all that SQLite has in such a process.
+  uint64_t max_sqlite_bytes = 1ULL << 30;
+
+  uint64_t retry_attempts = 3;
+  std::chrono::milliseconds retry_base{100};
+  double retry_factor = 2.0;
+  std::chrono::milliseconds retry_cap{2'000};
+  double retry_jitter = 0.25;
+
+  uint64_t restart_limit = 5;
+  std::chrono::milliseconds restart_window{10'000};
+
+  // The front door. Sizes and times are per connection where not said otherwise.
+  /// How long a transient broker stays after its last connection or request.
+  std::chrono::milliseconds linger{3'000};
+  uint64_t max_connections = 4'096;
+  uint64_t max_request_bytes = 16ULL << 20;
+  /// Requests of one connection that may be under way; it is not read from beyond that.
+  uint64_t max_pipelined = 1'024;
+  /// Bytes of requests under way over all connections; beyond them requests are refused.
+  uint64_t max_inflight_bytes = 256ULL << 20;
+  /// A connection that says nothing for this long, and waits for nothing, is closed.
+  std::chrono::milliseconds connection_idle{600'000};
+  /// A connection that does not take its answers for this long is closed.
+  std::chrono::milliseconds send_timeout{30'000};
+
+  // The write-behind buffer.
+  std::chrono::milliseconds buffer_interval{5'000};
+  /// Rows of one request to a writer; as many pending ones are written at once.
+  uint64_t buffer_batch = 100;
+  /// Rows that may be pending; callers are held back from four fifths of it.
+  uint64_t buffer_max_pending = 1'000;
+  /// Whether operations are kept on disk until they are written, so that a kill loses none.
+  bool buffer_journal = false;
+  /// Intervals and priorities of single tables.
+  std::vector<buffered_table> buffer_tables;
+
+  // The log database.
+  uint64_t log_queue = 10'000;
+  uint64_t log_batch = 50;
+  std::chrono::milliseconds log_interval{2'000};
+  /// Characters after which a message is cut.
+  uint64_t log_max_message = 10'000;
+  std::chrono::hours log_retention{7 * 24};
+
+  // Requests that are warned about: waiting longer for their turn, being executed longer.
+  std::chrono::milliseconds slow_queue{15'000};
+  std::chrono::milliseconds slow_execution{5'000};
+
+  /// Scheduler threads of a broker that brings its own actor system; 0 means one per core, at least 2.
+  uint64_t scheduler_threads = 0;
+  /// Threads that run the writers and readers of all databases; 0 means four per core, at least 16.
+  uint64_t blocking_threads = 0;
+
+  /// Of the databases that have settings of their own, by name: all of them, the general ones included.
+  std::map<std::string, database_config, std::less<>> databases;
+
+  /// What holds for the database; valid as long as this is not changed.
+  const database_config& of(std::string_view db) const noexcept {
+    if (databases.empty())
+      return *this;
+    auto found = databases.find(db);
+    return found == databases.end() ? *this : found->second;
+  }
+
+  /// The same with the database's own settings in place of the general ones.
+  broker_config for_database(const std::string& db) const;
+};
+
+/// Defaults, then `ROOT/sluice.toml` if there is one, then the environment. `errc::invalid_request` names the key, the
+/// value and the range when something cannot be used, an unknown key included.
+caf::expected<broker_config> load_config(const std::filesystem::path& root);
+
+/// What `load_config` would refuse, for a configuration that a host has made: `errc::invalid_request` names the
+/// setting, the value and the range, or says what else cannot be used (an empty root, a database or a table without a
+/// name, a table given twice). Nothing when a broker can work with it.
+caf::error check(const broker_config& config);
+
+/// The same without `root` and `lock_wait`, for a store that is locked already.
+caf::error check_for_locked(const broker_config& config);
+
+/// What is wrong in the text of a `sluice.toml`, and where: lines and columns count from 1, and column 0 is the whole
+/// line.
+struct config_mistake {
+  uint32_t line = 0;
+  uint32_t column = 0;
+  std::string why;
+};
+
+/// The first mistake in what `sluice.toml` is to hold; nothing when all of it can be used.
+std::optional<config_mistake> check_config(std::string_view text);
+
+/// One setting as documented: its key, its default as text, and its range for people.
+struct setting_info {
+  std::string key;
+  std::string environment;
+  std::string default_value;
+  std::string range;
+  std::string description;
+  /// A `[[database]]` may have its own.
+  bool per_database = false;
+};
+
+/// Every setting, in the order in which they are documented.
+std::vector<setting_info> describe_settings();
+
+} // namespace sluice

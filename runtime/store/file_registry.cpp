@@ -1,0 +1,202 @@
+#include "runtime/store/file_registry.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/json/json_text.hpp"
+#include "runtime/os/descriptor.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+
+// No database has this name: those that lead into `.sluice/` are refused.
+constexpr const char* audit_name = ".sluice/audit.db";
+
+json to_json(const file_record& x) {
+  json result{{"database", as_json(x.database)}, {"closed", x.closed}, {"size", x.size}, {"changed_ns", x.changed_ns}};
+  if (!x.head.empty()) {
+    result["head"] = to_base64(x.head);
+    result["round"] = x.round;
+  }
+  if (x.log) {
+    result["log_size"] = x.log_size;
+    result["log_changed_ns"] = x.log_changed_ns;
+    result["log"] = as_json(*x.log);
+    result["log_born_ns"] = x.log_born_ns;
+  }
+  return result;
+}
+
+std::optional<file_record> from_json(const json& x) {
+  try {
+    file_record result;
+    auto database = file_identity_from_json(x.at("database"));
+    if (!database)
+      return std::nullopt;
+    result.database = *database;
+    if (auto log = x.find("log"); log != x.end())
+      if (auto identity = file_identity_from_json(*log))
+        result.log = *identity;
+    result.log_born_ns = x.value("log_born_ns", int64_t{0});
+    result.closed = x.at("closed").get<bool>();
+    result.size = x.at("size").get<uint64_t>();
+    result.changed_ns = x.at("changed_ns").get<int64_t>();
+    result.log_size = x.value("log_size", uint64_t{0});
+    result.log_changed_ns = x.value("log_changed_ns", int64_t{0});
+    result.head = from_base64(x.value("head", std::string{})).value_or("");
+    result.round = x.value("round", uint32_t{0});
+    return result;
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+json to_json(const audit_end& x) { return {{"seq", x.seq}, {"hash", x.hash}}; }
+
+std::optional<audit_end> end_from_json(const json& all, const char* name) {
+  try {
+    const auto& x = all.at(name);
+    return audit_end{x.at("seq").get<uint64_t>(), x.at("hash").get<std::string>()};
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+} // namespace
+
+bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept {
+  auto now = identity_of(path);
+  if (!now || *now == x.database || !x.log || x.log_born_ns == 0)
+    return false;
+  auto log = path;
+  log += "-wal";
+  // The system gives the number of a file that is gone to a new one, but not the time when it was made.
+  return identity_of(log) == x.log && birth_time_ns(log) == x.log_born_ns;
+}
+
+file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)) {
+  std::ifstream in{file_};
+  std::stringstream text;
+  text << in.rdbuf();
+  auto all = json::parse(text.str(), nullptr, false);
+  if (!all.is_object())
+    return;
+  for (auto i = all.begin(); i != all.end(); ++i)
+    if (i.key() == audit_name)
+      read_audit_end(*i);
+    else if (auto record = from_json(*i))
+      records_[i.key()] = *record;
+}
+
+void file_registry::read_audit_end(const json& x) {
+  kept_end_ = end_from_json(x, "kept");
+  noted_end_ = end_from_json(x, "noted");
+  auto boot = x.find("boot");
+  noted_boot_ = boot != x.end() && boot->is_string() ? boot->get<std::string>() : std::string{};
+}
+
+std::optional<file_record> file_registry::find(const std::string& db) const {
+  std::lock_guard guard{mutex_};
+  auto found = records_.find(db);
+  return found == records_.end() ? std::nullopt : std::optional{found->second};
+}
+
+void file_registry::put(const std::string& db, const file_record& x) {
+  std::unique_lock held{mutex_};
+  auto [i, added] = records_.try_emplace(db, x);
+  if (!added && i->second == x)
+    return;
+  i->second = x;
+  save(held);
+}
+
+std::vector<std::string> file_registry::names() const {
+  std::lock_guard guard{mutex_};
+  std::vector<std::string> result;
+  for (const auto& [db, record] : records_)
+    result.push_back(db);
+  return result;
+}
+
+std::optional<audit_end> file_registry::known_audit_end(std::string_view boot) const {
+  std::lock_guard guard{mutex_};
+  if (expected_end_)
+    return expected_end_;
+  return noted_end_ && !boot.empty() && boot == noted_boot_ ? noted_end_ : kept_end_;
+}
+
+void file_registry::expect_audit_end(const audit_end& x) {
+  std::lock_guard guard{mutex_};
+  expected_end_ = x;
+}
+
+void file_registry::note_audit_end(const audit_end& x, std::string_view boot) {
+  std::unique_lock held{mutex_};
+  expected_end_ = x;
+  auto is_known = noted_end_ == x && noted_boot_ == boot;
+  noted_end_ = x;
+  noted_boot_ = boot;
+  if (!is_known)
+    save(held);
+}
+
+void file_registry::keep_audit_end(const audit_end& x) {
+  std::unique_lock held{mutex_};
+  expected_end_ = x;
+  auto had_note = std::exchange(noted_end_, std::nullopt).has_value();
+  if (std::exchange(kept_end_, x) != x || had_note)
+    save(held);
+}
+
+// Returns when the file has everything that was changed before the call.
+void file_registry::save(std::unique_lock<std::mutex>& held) {
+  auto own = ++changes_;
+  while (saved_changes_ < own) {
+    if (saving_) {
+      saved_.wait(held);
+      continue;
+    }
+    saving_ = true;
+    auto saves = changes_;
+    auto text = as_text();
+    held.unlock();
+    write_file(text);
+    held.lock();
+    saving_ = false;
+    saved_changes_ = saves;
+    saved_.notify_all();
+  }
+}
+
+std::string file_registry::as_text() const {
+  auto all = json::object();
+  if (kept_end_)
+    all[audit_name]["kept"] = to_json(*kept_end_);
+  if (noted_end_) {
+    all[audit_name]["noted"] = to_json(*noted_end_);
+    all[audit_name]["boot"] = noted_boot_;
+  }
+  for (const auto& [db, record] : records_)
+    all[db] = to_json(record);
+  return dump(all) + '\n';
+}
+
+void file_registry::write_file(const std::string& text) const {
+  auto unfinished = file_;
+  unfinished += ".new";
+  descriptor file{open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  auto written = file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (!written || rename(unfinished.c_str(), file_.c_str()) != 0)
+    unlink(unfinished.c_str());
+}
+
+} // namespace sluice

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "runtime/os/descriptor.hpp"
+#include "runtime/os/file_identity.hpp"
+#include "runtime/os/forks.hpp"
+#include "runtime/store/led_folder.hpp"
+
+#include <caf/expected.hpp>
+
+#include <optional>
+#include <sys/types.h>
+#include <vector>
+
+namespace sluice {
+
+/// Says that a broker of this user works in a folder: it leads the store there, or it has opened databases that lie in
+/// it as part of a store further up. At most one broker at a time can hold the claim of a folder, whatever path it has
+/// come by. The system takes the claim back when the process ends, however it ends. Move-only.
+///
+/// A claim is a listening Unix socket in the abstract namespace, whose name is made of the user, the device and the
+/// inode. It needs no file that somebody could delete. Unlike a lock of flock(2) on the folder it can be told from that
+/// of another user, who can take a name but not pass for this user. Processes in another network or user namespace do
+/// not see it.
+class folder_claim {
+public:
+  /// Takes the claim if no other broker of this user has it; nothing, and its process in `holder` (0 if unknown), if
+  /// one does. `errc::io_error` when the process is out of descriptors and the like.
+  static caf::expected<std::optional<folder_claim>> try_acquire(const file_identity& folder, pid_t& holder);
+
+  /// Takes over a claim that was inherited as `fd`, which is closed on `exec` from now on.
+  /// `errc::invalid_request` when `fd` is not the claim of `folder`; `fd` stays the caller's then.
+  static caf::expected<folder_claim> adopt(const file_identity& folder, int fd);
+
+  /// From now on a broker of this process works in `folder`, which this is the claim of: nobody else of this process
+  /// waits for it, until it is given up or `is_ending`.
+  void begin_to_lead(const file_identity& folder);
+
+  /// The broker is ending, and may be waited for.
+  void is_ending() noexcept { led_.reset(); }
+
+  folder_claim(folder_claim&& other) noexcept = default;
+  folder_claim& operator=(folder_claim&& other) noexcept;
+  /// Lets go. A forked child has no claim.
+  ~folder_claim();
+
+  /// For a child process to inherit; closed on `exec`, so give it a copy (`dup2`).
+  int fd() const noexcept { return socket_.get(); }
+
+  /// Gives the claim up now, for all processes that have inherited it.
+  void let_go() noexcept;
+
+  /// Leaves the claim to a process that has inherited it: closes ours without letting go.
+  void forget() noexcept {
+    led_.reset();
+    socket_.reset();
+  }
+
+private:
+  explicit folder_claim(descriptor socket);
+
+  unshared_descriptor socket_;
+  std::unique_ptr<led_folder> led_;
+};
+
+/// A process that holds a claim of a folder, or occupies its name.
+struct claim_holder {
+  /// 0 when the process cannot be seen from here.
+  pid_t pid = 0;
+  /// The user of the process; only a holder of this user counts.
+  uid_t uid = 0;
+};
+
+/// Who holds claims of `folder` in the name of `uid`. Takes nothing; connects to the sockets for a moment.
+std::vector<claim_holder> claim_holders(const file_identity& folder, uid_t uid);
+
+} // namespace sluice

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "runtime/os/file_identity.hpp"
+
+namespace sluice {
+
+/// Notes, for as long as it lives, that a broker of this process works in a folder: leads it, or has databases in it
+/// open. Who wants to lead the folder in the same process knows by it that waiting is of no use. Thread-safe.
+class led_folder {
+public:
+  explicit led_folder(const file_identity& folder);
+  led_folder(const led_folder&) = delete;
+  led_folder& operator=(const led_folder&) = delete;
+  ~led_folder();
+
+private:
+  file_identity folder_;
+};
+
+/// Whether a broker of this process works in `folder`; a forked child has none of its parent's.
+bool is_led_here(const file_identity& folder);
+
+/// Whether a process that this one was forked from had a broker working in `folder` then. SQLite takes its connections
+/// and locks for those of this process, until this one executes a program.
+bool was_led_before_fork(const file_identity& folder);
+
+} // namespace sluice

@@ -1,0 +1,150 @@
+#include "runtime/store/private_folder.hpp"
+
+#include "runtime/os/descriptor.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array companions{"-wal", "-shm", "-journal"};
+constexpr size_t block_bytes = size_t{1} << 20;
+
+fs::path with_suffix(fs::path path, std::string_view suffix) { return path += suffix; }
+
+bool is_companion(std::string_view name) {
+  return std::any_of(companions.begin(), companions.end(), [&](const char* suffix) { return name.ends_with(suffix); });
+}
+
+std::optional<struct stat> look_up(const fs::path& path) {
+  struct stat info {};
+  return lstat(path.c_str(), &info) == 0 ? std::optional{info} : std::nullopt;
+}
+
+// 0, or why not.
+int copy_bytes(int from, int to) {
+  std::string block(block_bytes, '\0');
+  for (;;) {
+    auto count = read(from, block.data(), block.size());
+    if (count < 0 && errno != EINTR)
+      return errno;
+    if (count == 0)
+      return fsync(to) == 0 ? 0 : errno;
+    for (ssize_t done = 0; done < count;) {
+      auto written = write(to, block.data() + done, static_cast<size_t>(count - done));
+      if (written < 0 && errno != EINTR)
+        return errno;
+      done += std::max<ssize_t>(written, 0);
+    }
+  }
+}
+
+// Puts a copy, which nobody can have open, in the place of the file. 0, or why not.
+int replace_by_copy(const fs::path& path) {
+  auto draft = with_suffix(path, ".private");
+  unlink(draft.c_str());
+  descriptor from{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  descriptor to{open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (!from || !to)
+    return errno;
+  auto failed = copy_bytes(from.get(), to.get());
+  if (failed == 0 && rename(draft.c_str(), path.c_str()) != 0)
+    failed = errno;
+  if (failed != 0)
+    unlink(draft.c_str());
+  return failed;
+}
+
+class inspection {
+public:
+  explicit inspection(const store_root& root) : root_(root) {}
+
+  std::vector<std::string> run() {
+    std::error_code failed;
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator{root_.folder(), failed})
+      files.push_back(entry.path());
+    // A database comes before its companions, which go the way that it goes.
+    std::sort(files.begin(), files.end());
+    for (const auto& path : files)
+      look_at(path);
+    return std::move(notices_);
+  }
+
+private:
+  void look_at(const fs::path& path) {
+    auto info = look_up(path);
+    auto name = path.filename().native();
+    if (!info || path == root_.lock_path() || name.find(untrusted_suffix) != std::string::npos)
+      return;
+    if (info->st_uid != geteuid())
+      return set_aside(path, "belongs to uid " + std::to_string(info->st_uid));
+    if (!S_ISREG(info->st_mode) || ((info->st_mode & 077) == 0 && info->st_nlink <= 1))
+      return;
+    std::string why = info->st_nlink > 1 ? "has another hard link" : "could be opened by others";
+    // Our databases have write-ahead logs. SQLite would roll a journal of whatever origin back into one.
+    if (name == "token" || name.ends_with("-journal"))
+      return set_aside(path, why);
+    if (name.ends_with("-shm") || path == root_.info_path())
+      return remove(path, why);
+    copy(path, why);
+  }
+
+  void set_aside(const fs::path& path, const std::string& why) {
+    auto aside = set_untrusted_aside(path);
+    say(path, why
+                + (aside ? ": it is not used, and now has the name " + aside->filename().native()
+                         : ", and cannot be renamed: delete it"));
+  }
+
+  // What the broker makes anew in any case.
+  void remove(const fs::path& path, const std::string& why) {
+    if (unlink(path.c_str()) != 0)
+      say(path, why + ", and cannot be removed: delete it");
+  }
+
+  void copy(const fs::path& path, const std::string& why) {
+    auto failed = replace_by_copy(path);
+    if (failed != 0)
+      fchmodat(AT_FDCWD, path.c_str(), 0600, 0);
+    say(path, why
+                + (failed == 0 ? ": a private copy has taken its place"
+                               : ", and cannot be copied (" + std::generic_category().message(failed)
+                                   + "): its mode is 600 now, but others may still have it open"));
+  }
+
+  void say(const fs::path& path, const std::string& text) {
+    notices_.push_back(".sluice/" + path.filename().native() + " " + text);
+  }
+
+  const store_root& root_;
+  std::vector<std::string> notices_;
+};
+
+} // namespace
+
+std::optional<fs::path> set_untrusted_aside(const fs::path& path) {
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  auto us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  auto aside = with_suffix(path, std::string{untrusted_suffix} + std::to_string(us));
+  if (look_up(aside) || rename(path.c_str(), aside.c_str()) != 0)
+    return std::nullopt;
+  if (!is_companion(path.native()))
+    for (const auto* suffix : companions)
+      rename(with_suffix(path, suffix).c_str(), with_suffix(aside, suffix).c_str());
+  return aside;
+}
+
+std::vector<std::string> secure_own_files(const store_root& root) { return inspection{root}.run(); }
+
+} // namespace sluice

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "runtime/store/store_root.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// What the name of a file in `.sluice/` gets, with the time behind it, when it was found to be in reach of others.
+inline constexpr std::string_view untrusted_suffix = ".untrusted-";
+
+/// Gives what lies at `path` another name in the same folder, `NAME.untrusted-MICROSECONDS`, and with a database its
+/// `-wal`, `-shm` and `-journal`. The new path; nothing when it cannot be renamed.
+std::optional<std::filesystem::path> set_untrusted_aside(const std::filesystem::path& path);
+
+/// Makes sure that nobody else owns a file in `.sluice/` or has one open. Making the folder private is not enough: it
+/// may have been open to others before, who keep their files and descriptors. Files of other users are renamed
+/// (`set_untrusted_aside`). Our own that others could open, or that have another hard link, are replaced by a private
+/// copy, so that nothing is lost; the token is made anew. What was done, in words for people, one entry per file.
+/// @pre the caller leads the store, and nobody in this process has one of the files open but the lock
+std::vector<std::string> secure_own_files(const store_root& root);
+
+} // namespace sluice

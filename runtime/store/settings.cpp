@@ -1,0 +1,266 @@
+#include "runtime/store/settings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <limits>
+#include <optional>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+template <class T> using field = setting::field<T>;
+
+constexpr double kib = 1024;
+constexpr double mib = 1024 * kib;
+constexpr double gib = 1024 * mib;
+constexpr double day_ms = 24.0 * 60 * 60 * 1000;
+using config = broker_config;
+
+// clang-format off
+constexpr std::array settings{
+  setting{"write_deadline_ms", &config::write_deadline, 1, day_ms,
+          "How long a write may take, queue included, when the request does not say."},
+  setting{"lock_wait_ms", &config::lock_wait, 0, day_ms,
+          "How long a broker waits for the store lock that another process holds."},
+  setting{"queue_max_requests", &config::queue_max_requests, 4, 1e7,
+          "Requests that may wait for one database; an agent may have a quarter of that."},
+  setting{"queue_max_bytes", &config::queue_max_bytes, 64 * kib, 64 * gib,
+          "Bytes of requests that may wait for one database; an agent may have a quarter of that."},
+  setting{"group_max_requests", &config::group_max_requests, 1, 1e6,
+          "Writes after which a group is committed, though more are waiting."},
+  setting{"group_max_time_ms", &config::group_max_time, 1, 10'000,
+          "Time in a transaction after which a group is committed, though more writes are waiting."},
+  setting{"key_retention_h", &config::key_retention, 1, 24 * 365,
+          "How long an idempotency key is remembered, by time that the machine has run."},
+  setting{"cache", &config::cache, 0, 1,
+          "Whether answers to reads are kept."},
+  setting{"cache_ttl_ms", &config::cache_ttl, 1, day_ms,
+          "How long an answer is kept at most."},
+  setting{"cache_max_bytes", &config::cache_max_bytes, 64 * kib, 64 * gib,
+          "Bytes of answers that are kept; the least recently used go first."},
+  setting{"readers", &config::readers, 1, 64,
+          "Read-only connections per database, made as they are needed."},
+  setting{"read_timeout_ms", &config::read_timeout, 1, day_ms,
+          "How long a read may take when the request does not say."},
+  setting{"read_max_rows", &config::read_max_rows, 1, 1e8,
+          "Rows after which an answer is cut, and marked so, when the request does not say."},
+  setting{"read_max_bytes", &config::read_max_bytes, kib, 2 * gib,
+          "Bytes after which an answer is cut, and marked so, when the request does not say."},
+  setting{"max_value_bytes", &config::max_value_bytes, 64 * kib, 1e9,
+          "Bytes of one value or row; a statement that makes, writes or reads a larger one fails."},
+  setting{"max_answer_bytes", &config::max_answer_bytes, 64 * kib, 2 * gib,
+          "Bytes after which an answer is cut, and marked so, though the request allows more."},
+  setting{"max_inflight_answer_bytes", &config::max_inflight_answer_bytes, mib, 64 * gib,
+          "Bytes of answers under way over all databases; beyond them reads are refused."},
+  setting{"max_cursors", &config::max_cursors, 1, 1'000,
+          "Cursors that may be open, over all databases; each has a connection of its own."},
+  setting{"max_agent_cursors", &config::max_agent_cursors, 1, 1'000,
+          "Cursors that one agent may have open."},
+  setting{"cursor_idle_ms", &config::cursor_idle, 10, day_ms,
+          "Time after which a cursor ends that is not asked for its next page."},
+  setting{"cursor_lifetime_ms", &config::cursor_lifetime, 10, day_ms,
+          "Age at which a cursor ends; as long as it is open, the write-ahead log of its database can only grow."},
+  setting{"synchronous", &config::synchronous, 0, 0,
+          "What a commit survives: with full the loss of power, with normal the death of the process."},
+  setting{"busy_timeout_ms", &config::busy_timeout, 0, 500,
+          "How long SQLite itself waits for a lock of a foreign process."},
+  setting{"page_cache_bytes", &config::page_cache_bytes, 64 * kib, 64 * gib,
+          "Bytes of database pages that each connection keeps in memory."},
+  setting{"page_memory_bytes", &config::page_memory_bytes, mib, 64 * gib,
+          "Bytes of memory of SQLite in `sluice serve` from which on connections keep no more pages than they have."},
+  setting{"max_sqlite_bytes", &config::max_sqlite_bytes, 16 * mib, 1024 * gib,
+          "Bytes of memory of SQLite in `sluice serve`; a statement that needs more fails."},
+  setting{"checkpoint_wal_bytes", &config::checkpoint_wal_bytes, 64 * kib, 64 * gib,
+          "Size of the write-ahead log at which it is moved into the database file."},
+  setting{"idle_after_ms", &config::idle_after, 10, day_ms,
+          "Time without a write after which the write-ahead log is emptied and old keys are dropped."},
+  setting{"close_idle_after_ms", &config::close_idle_after, 0, day_ms,
+          "Time without a request after which the files of a database are closed, until the next request; 0 means never."},
+  setting{"retry_attempts", &config::retry_attempts, 0, 100,
+          "Pauses that grow, of a request that waits for a lock of a foreign process; later ones stay as they are. It waits "
+          "until its deadline; with 0, not at all."},
+  setting{"retry_base_ms", &config::retry_base, 1, 60'000,
+          "The pause before the first retry."},
+  setting{"retry_factor", &config::retry_factor, 1, 10,
+          "How much longer each pause is than the one before."},
+  setting{"retry_cap_ms", &config::retry_cap, 1, 600'000,
+          "The longest pause."},
+  setting{"retry_jitter", &config::retry_jitter, 0, 1,
+          "Share by which each pause is made longer or shorter at random."},
+  setting{"restart_limit", &config::restart_limit, 1, 1'000,
+          "Restarts of one database's actors within the window after which it is set aside."},
+  setting{"restart_window_ms", &config::restart_window, 1, day_ms,
+          "The window in which restarts are counted."},
+  setting{"linger_ms", &config::linger, 0, day_ms,
+          "How long a broker that was started by normal use stays after its last connection or request."},
+  setting{"max_connections", &config::max_connections, 1, 1e6,
+          "Connections to the socket, and to the HTTP port, at once."},
+  setting{"max_request_bytes", &config::max_request_bytes, kib, gib,
+          "Size of one line on a socket or of one HTTP body; a connection that sends more is closed."},
+  setting{"max_pipelined", &config::max_pipelined, 1, 1e6,
+          "Requests of one connection that may be under way; beyond that it is not read from."},
+  setting{"max_inflight_bytes", &config::max_inflight_bytes, mib, 64 * gib,
+          "Bytes of requests under way over all connections; beyond them requests are refused."},
+  setting{"connection_idle_ms", &config::connection_idle, 100, day_ms,
+          "Time after which a connection that says nothing, and waits for nothing, is closed."},
+  setting{"send_timeout_ms", &config::send_timeout, 100, day_ms,
+          "Time after which a connection that does not take its answers is closed."},
+  setting{"buffer_interval_ms", &config::buffer_interval, 1, day_ms,
+          "How long a row may wait in the write-behind buffer; without a journal, all that a kill can lose."},
+  setting{"buffer_batch", &config::buffer_batch, 1, 1'000,
+          "Rows that the buffer has written in one request; when as many are pending, they are written at once."},
+  setting{"buffer_max_pending", &config::buffer_max_pending, 5, 1e6,
+          "Rows that may wait in the buffer; from four fifths of it callers are held back."},
+  setting{"buffer_journal", &config::buffer_journal, 0, 1,
+          "Whether buffered operations are kept on disk as well, so that a kill loses none."},
+  setting{"log_queue", &config::log_queue, 1, 1e7,
+          "Log entries that may wait to be written; beyond that the oldest are dropped, and counted."},
+  setting{"log_batch", &config::log_batch, 1, 1e5,
+          "Log entries that are written at once when as many wait."},
+  setting{"log_interval_ms", &config::log_interval, 1, day_ms,
+          "How long a log entry waits at most before it is written."},
+  setting{"log_max_message", &config::log_max_message, 16, 1e6,
+          "Characters after which a log message is cut."},
+  setting{"log_retention_h", &config::log_retention, 1, 24 * 3650,
+          "How long log entries are kept."},
+  setting{"slow_queue_ms", &config::slow_queue, 1, day_ms,
+          "Time of waiting for its turn after which a request is warned about."},
+  setting{"slow_execution_ms", &config::slow_execution, 1, day_ms,
+          "Time of being executed after which a request is warned about."},
+  setting{"scheduler_threads", &config::scheduler_threads, 0, 256,
+          "Scheduler threads of a broker with an actor system of its own; 0 means one per core, at least 2."},
+  setting{"blocking_threads", &config::blocking_threads, 0, 1'024,
+          "Threads that run the writers and readers of all databases, made on demand; 0 means four per core, at least "
+          "16; 1 to 3 count as 4."},
+};
+// clang-format on
+
+std::string text_of(bool x) { return x ? "true" : "false"; }
+std::string text_of(synchronous_mode x) {
+  return x == synchronous_mode::full     ? "\"full\""
+         : x == synchronous_mode::normal ? "\"normal\""
+                                         : fmt::format("{}", static_cast<int>(x));
+}
+std::string text_of(milliseconds x) { return fmt::format("{}", x.count()); }
+std::string text_of(hours x) { return fmt::format("{}", x.count()); }
+template <class Number> std::string text_of(Number x) { return fmt::format("{}", x); }
+
+template <class T> std::optional<T> convert(const setting& s, const raw_value& raw) {
+  if constexpr (std::is_same_v<T, bool>) {
+    if (auto* x = std::get_if<bool>(&raw))
+      return *x;
+  } else if constexpr (std::is_same_v<T, synchronous_mode>) {
+    if (auto* x = std::get_if<std::string_view>(&raw); x && (*x == "full" || *x == "normal"))
+      return *x == "full" ? synchronous_mode::full : synchronous_mode::normal;
+  } else if constexpr (std::is_same_v<T, double>) {
+    auto* whole = std::get_if<int64_t>(&raw);
+    auto* real = std::get_if<double>(&raw);
+    auto x = real ? *real : whole ? static_cast<double>(*whole) : std::numeric_limits<double>::quiet_NaN();
+    if (x >= s.min && x <= s.max)
+      return x;
+  } else if (auto* x = std::get_if<int64_t>(&raw)) {
+    if (*x >= static_cast<int64_t>(s.min) && *x <= static_cast<int64_t>(s.max))
+      return T(*x);
+  }
+  return std::nullopt;
+}
+
+bool fits(const setting&, bool) { return true; }
+bool fits(const setting&, synchronous_mode x) { return x <= synchronous_mode::normal; }
+bool fits(const setting& s, double x) { return x >= s.min && x <= s.max; }
+bool fits(const setting& s, uint64_t x) {
+  return x >= static_cast<uint64_t>(s.min) && x <= static_cast<uint64_t>(s.max);
+}
+template <class Rep, class Period> bool fits(const setting& s, std::chrono::duration<Rep, Period> x) {
+  return x.count() >= static_cast<int64_t>(s.min) && x.count() <= static_cast<int64_t>(s.max);
+}
+
+} // namespace
+
+std::span<const setting> all_settings() noexcept { return settings; }
+
+const setting* find_setting(std::string_view key) noexcept {
+  const auto* found = std::find_if(settings.begin(), settings.end(), [&](const setting& x) { return x.key == key; });
+  return found == settings.end() ? nullptr : found;
+}
+
+std::string environment_name(const setting& s) {
+  std::string result = "SLUICE_";
+  for (auto c : s.key)
+    result += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return result;
+}
+
+std::string range_of(const setting& s) {
+  auto describe = [&]<class T>(field<T>) -> std::string {
+    if constexpr (std::is_same_v<T, bool>)
+      return "true or false";
+    else if constexpr (std::is_same_v<T, synchronous_mode>)
+      return "\"full\" or \"normal\"";
+    else if constexpr (std::is_same_v<T, double>)
+      return fmt::format("a number from {} to {}", s.min, s.max);
+    else
+      return fmt::format("a whole number from {} to {}", static_cast<int64_t>(s.min), static_cast<int64_t>(s.max));
+  };
+  return std::visit(describe, s.member);
+}
+
+std::string text_of(const setting& s, const broker_config& config) {
+  return std::visit([&](auto member) { return text_of(config.*member); }, s.member);
+}
+
+bool assign(broker_config& to, const setting& s, const raw_value& raw) {
+  auto set = [&]<class T>(field<T> member) {
+    auto x = convert<T>(s, raw);
+    if (x)
+      to.*member = *x;
+    return x.has_value();
+  };
+  return std::visit(set, s.member);
+}
+
+bool is_in_range(const setting& s, const broker_config& config) {
+  return std::visit([&](auto member) { return fits(s, config.*member); }, s.member);
+}
+
+std::optional<std::string> spelled_as_setting(const std::string& db) {
+  auto path = std::filesystem::path{db}.lexically_normal();
+  if (db.empty() || db.find('\0') != std::string::npos || path.is_absolute() || !path.has_filename() || path == "."
+      || *path.begin() == "..")
+    return std::nullopt;
+  return path.string();
+}
+
+void copy_setting(broker_config& to, const setting& s, const broker_config& from) {
+  std::visit([&](auto member) { to.*member = from.*member; }, s.member);
+}
+
+raw_value read_text(const setting& s, std::string_view text) {
+  if (std::holds_alternative<field<synchronous_mode>>(s.member))
+    return text;
+  if (std::holds_alternative<field<bool>>(s.member)) {
+    if (text == "true" || text == "on" || text == "1")
+      return true;
+    if (text == "false" || text == "off" || text == "0")
+      return false;
+    return text;
+  }
+  const auto* end = text.data() + text.size();
+  int64_t whole = 0;
+  if (auto [at, code] = std::from_chars(text.data(), end, whole); code == std::errc{} && at == end)
+    return whole;
+  double real = 0;
+  if (auto [at, code] = std::from_chars(text.data(), end, real); code == std::errc{} && at == end)
+    return real;
+  return text;
+}
+
+} // namespace sluice

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "runtime/store/config.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+
+namespace sluice {
+
+/// All there is to know about one setting; the file, the environment and the documentation follow from it.
+struct setting {
+  template <class T> using field = T broker_config::*;
+  using any_field = std::variant<field<uint64_t>, field<std::chrono::milliseconds>, field<std::chrono::hours>,
+                                 field<double>, field<bool>, field<synchronous_mode>>;
+
+  /// @param lowest, highest the bounds of a number, inclusive, in the unit that the key ends in
+  template <class T, class Config>
+  constexpr setting(std::string_view name, T Config::*where, double lowest, double highest, std::string_view what)
+    : key(name), member(field<T>{where}), min(lowest), max(highest), description(what),
+      per_database(std::is_same_v<Config, database_config>) {}
+
+  std::string_view key;
+  any_field member;
+  double min;
+  double max;
+  std::string_view description;
+  /// A `[[database]]` may have its own.
+  bool per_database;
+};
+
+/// A value as the file or the environment gives it.
+using raw_value = std::variant<bool, int64_t, double, std::string_view>;
+
+/// Every setting, in the order in which they are documented.
+std::span<const setting> all_settings() noexcept;
+
+/// The one with this key; null when there is none.
+const setting* find_setting(std::string_view key) noexcept;
+
+/// Its name in the environment.
+std::string environment_name(const setting& s);
+
+/// What values it may have, for people.
+std::string range_of(const setting& s);
+
+/// Its value in `config`, as `sluice.toml` would have it.
+std::string text_of(const setting& s, const broker_config& config);
+
+/// Sets it; false, and nothing is set, when the value is of another type or out of range.
+bool assign(broker_config& to, const setting& s, const raw_value& raw);
+
+/// Whether its value in `config`, which a host may have set to anything, is one that it may have.
+bool is_in_range(const setting& s, const broker_config& config);
+
+/// What one table of the write-behind buffer may have, as `[[buffer_table]]` or in `broker_config::buffer_tables`.
+inline constexpr int64_t longest_table_interval_ms = 86'400'000;
+inline constexpr int64_t highest_table_priority = 1'000;
+
+/// The name of a database's file as the broker spells it in its settings (`./a.db` is `a.db`); nothing for what names
+/// no file below the store root. Looks at no file.
+std::optional<std::string> spelled_as_setting(const std::string& db);
+
+/// Gives `to` the value that `from` has of it.
+void copy_setting(broker_config& to, const setting& s, const broker_config& from);
+
+/// A value of the environment, where everything is text; only a setting of words takes it as such.
+raw_value read_text(const setting& s, std::string_view text);
+
+} // namespace sluice

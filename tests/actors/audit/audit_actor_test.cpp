@@ -1,0 +1,320 @@
+#include "actors/audit/audit.hpp"
+#include "tests/support/actor_bench.hpp"
+#include "tests/support/fake_audit_store.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::audit_actor_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture : actor_bench {
+  fake_audit_file file;
+  uint64_t opens = 0;
+  bool cannot_open = false;
+  std::shared_ptr<observations> shown = std::make_shared<observations>();
+  audit_actor aut;
+
+  fixture() {
+    auto open = [this]() -> caf::expected<std::unique_ptr<audit_store>> {
+      ++opens;
+      if (cannot_open)
+        return make_error(errc::io_error, "cannot open");
+      return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
+    };
+    aut = sys.spawn(audit, audit_store_opener{open}, shown);
+    run();
+  }
+
+  ~fixture() { kill(aut); }
+
+  void send(size_t first, size_t count = 1) {
+    audit_batch batch;
+    for (auto i = first; i < first + count; ++i) {
+      audit_record x;
+      x.request_id = std::to_string(i);
+      x.ts_us = static_cast<int64_t>(i);
+      batch.records.push_back(std::move(x));
+    }
+    caf::anon_send(aut, std::move(batch));
+    run();
+  }
+
+  /// The records in the file are these, in order.
+  bool holds(size_t first, size_t count) const {
+    if (file.records.size() != count)
+      return false;
+    for (size_t i = 0; i < count; ++i)
+      if (file.records[i].request_id != std::to_string(first + i))
+        return false;
+    return true;
+  }
+};
+
+} // namespace
+
+TEST_CASE("records are on disk a moment later, in order and in one go, and then nothing is scheduled") {
+  fixture f;
+  CHECK(f.quiet());
+  f.send(0);
+  f.send(1, 3);
+  CHECK(f.file.records.empty());
+  f.advance(20ms);
+  CHECK(f.holds(0, 4));
+  CHECK(f.file.appends == 1);
+  CHECK(f.quiet());
+}
+
+TEST_CASE("many records do not wait for the moment") {
+  fixture f;
+  f.send(0, 1'024);
+  CHECK(f.holds(0, 1'024));
+  f.advance(1s);
+  CHECK(f.holds(0, 1'024));
+}
+
+TEST_CASE("listing and verifying include what is still in memory") {
+  fixture f;
+  f.send(0, 2);
+  auto page = f.ask<audit_page>(f.aut, audit_query{});
+  f.run();
+  REQUIRE(ok(page));
+  CHECK((**page)->records.size() == 2);
+  f.send(2);
+  auto verdict = f.ask<audit_verdict>(f.aut, verify_atom{});
+  f.run();
+  CHECK((**verdict)->records == 3);
+}
+
+TEST_CASE("attaching a database fills in what its ledger holds and the audit does not") {
+  fixture f;
+  f.file.missing["app.db"].resize(3);
+  f.send(0);
+  auto added = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  REQUIRE(ok(added));
+  CHECK((**added)->recovered == 3);
+  CHECK(f.file.records.size() == 4);
+  CHECK(f.file.records[0].request_id == "0");
+}
+
+TEST_CASE(
+  "a write that was found in its ledger and is told of afterwards has one record, and its neighbours have theirs") {
+  fixture f;
+  auto committed = [](const std::string& id, uint64_t seq) {
+    audit_record x;
+    x.db = "app.db";
+    x.type = request_type::write;
+    x.status = "committed";
+    x.request_id = id;
+    x.commit_seq = seq;
+    return x;
+  };
+  f.file.missing["app.db"] = {committed("first", 1), committed("second", 2)};
+  f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  REQUIRE(f.file.records.size() == 2);
+  audit_batch late;
+  late.records = {committed("second", 2), committed("third", 3)};
+  auto elsewhere = committed("second", 2);
+  elsewhere.db = "other.db";
+  late.records.push_back(elsewhere);
+  auto refused = committed("second", 2);
+  refused.status = "refused";
+  late.records.push_back(refused);
+  caf::anon_send(f.aut, std::move(late));
+  f.run();
+  f.advance(20ms);
+  auto ids = [&f] {
+    std::vector<std::string> x;
+    for (const auto& each : f.file.records)
+      x.push_back(each.db + ' ' + each.request_id + ' ' + each.status);
+    return x;
+  };
+  CHECK(ids()
+        == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
+                                    "other.db second committed", "app.db second refused"});
+  // Once: who says it twice is recorded twice, so that a writer's mistake is seen.
+  audit_batch again;
+  again.records = {committed("second", 2)};
+  caf::anon_send(f.aut, std::move(again));
+  f.run();
+  f.advance(20ms);
+  CHECK(f.file.records.size() == 6);
+}
+
+TEST_CASE("what the file refuses is kept and written when it can be, nothing twice") {
+  fixture f;
+  f.file.refuses = true;
+  f.send(0, 2);
+  f.advance(20ms);
+  f.send(2, 2'000);
+  auto page = f.ask<audit_page>(f.aut, audit_query{});
+  f.run();
+  CHECK(why(page).code == errc::disk_full);
+  f.advance(1s);
+  CHECK(f.file.records.empty());
+  f.file.refuses = false;
+  f.advance(1s);
+  CHECK(f.holds(0, 2'002));
+  CHECK(f.quiet());
+}
+
+TEST_CASE("after an event of a database file its ledger is looked at again, and what it has is there once") {
+  fixture f;
+  auto write_of = [](const std::string& id) {
+    audit_record x;
+    x.db = "app.db";
+    x.type = request_type::write;
+    x.status = "committed";
+    x.request_id = id;
+    x.commit_seq = 1;
+    return x;
+  };
+  // The look of the start saw the file without its log.
+  f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  f.file.missing["app.db"] = {write_of("unknown until then"), write_of("on its way")};
+  audit_batch batch;
+  batch.records.resize(1);
+  batch.records[0].db = "app.db";
+  batch.records[0].type = request_type::file_event;
+  caf::anon_send(f.aut, batch);
+  f.run();
+  f.file.missing.clear();
+  // A second event, before the record that the first one found arrives.
+  caf::anon_send(f.aut, batch);
+  audit_batch late;
+  late.records = {write_of("on its way")};
+  caf::anon_send(f.aut, std::move(late));
+  f.run();
+  f.advance(20ms);
+  auto count = [&f](const std::string& id) {
+    return std::count_if(f.file.records.begin(), f.file.records.end(),
+                         [&](const auto& x) { return x.request_id == id; });
+  };
+  CHECK(count("unknown until then") == 1);
+  CHECK(count("on its way") == 1);
+}
+
+TEST_CASE("a file that cannot be opened is tried again") {
+  fixture f;
+  f.cannot_open = true;
+  f.send(0);
+  auto attached = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  CHECK(why(attached).code == errc::io_error);
+  f.advance(2s);
+  f.cannot_open = false;
+  f.advance(2s);
+  CHECK(f.holds(0, 1));
+}
+
+TEST_CASE("records that a failed attach has found are not forgotten") {
+  fixture f;
+  f.file.missing["app.db"].resize(3);
+  f.send(0);
+  f.advance(20ms);
+  f.file.refuses = true;
+  auto attached = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  CHECK(why(attached).code == errc::disk_full);
+  f.file.refuses = false;
+  f.advance(2s);
+  CHECK(f.file.records.size() == 4);
+}
+
+TEST_CASE("what had to be dropped while the file refused is counted by a record in its place") {
+  fixture f;
+  f.file.refuses = true;
+  for (size_t i = 0; i < 5; ++i)
+    f.send(i * 50'000, 50'000);
+  f.file.refuses = false;
+  f.advance(1s);
+  uint64_t kept = 0;
+  uint64_t lost = 0;
+  for (const auto& x : f.file.records)
+    (x.type == request_type::audit_gap ? lost : kept) += x.count;
+  CHECK(lost > 0);
+  CHECK(kept + lost == 250'000);
+  CHECK(std::count_if(f.file.records.begin(), f.file.records.end(),
+                      [](const auto& x) { return x.type == request_type::audit_gap; })
+        == 1);
+}
+
+TEST_CASE("an audit actor that is killed writes what it had taken") {
+  fixture f;
+  auto opened_before = GENERATE(true, false);
+  if (opened_before)
+    f.ask<audit_verdict>(f.aut, verify_atom{});
+  f.send(0, 3);
+  f.kill(f.aut);
+  CHECK(f.holds(0, 3));
+  CHECK(f.file.open_stores == 0);
+}
+
+TEST_CASE("a store that throws ends the actor, not the process") {
+  fixture f;
+  f.send(0, 3);
+  f.file.throws = true;
+  auto verdict = f.ask<audit_verdict>(f.aut, verify_atom{});
+  f.run();
+  CHECK(verdict->has_value());
+  CHECK(!ok(verdict));
+  CHECK(f.file.open_stores == 0);
+}
+
+TEST_CASE("closing writes everything, closes the file and says whether that worked") {
+  fixture f;
+  auto works = GENERATE(true, false);
+  f.send(0, 3);
+  f.file.refuses = !works;
+  auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
+  f.run();
+  CHECK(ok(closed) == works);
+  CHECK(f.file.records.size() == (works ? 3 : 0));
+  CHECK(f.file.open_stores == 0);
+  CHECK(closed->has_value());
+}
+
+TEST_CASE("the audit shows what waits, what is written, and why if it is not") {
+  fixture f;
+  auto shown = [&f] { return f.shown->audit.get(); };
+  f.send(0, 3);
+  CHECK(shown().pending == 3);
+  CHECK(shown().written == 0);
+  f.advance(20ms);
+  CHECK(shown().pending == 0);
+  CHECK(shown().written == 3);
+  CHECK_FALSE(shown().failing);
+  f.file.refuses = true;
+  f.send(3, 2);
+  f.advance(20ms);
+  CHECK(shown().pending == 2);
+  CHECK(shown().written == 3);
+  CHECK(shown().failing);
+  CHECK(shown().last_error == "no space for records");
+  f.file.refuses = false;
+  f.advance(1s);
+  CHECK(shown().written == 5);
+  CHECK_FALSE(shown().failing);
+}
+
+TEST_CASE("the audit shows what was recovered from ledgers, and what was lost") {
+  fixture f;
+  f.file.missing["app.db"].resize(3);
+  f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
+  f.run();
+  CHECK(f.shown->audit.get().recovered == 3);
+  CHECK(f.shown->audit.get().written == 3);
+  f.file.refuses = true;
+  for (size_t i = 0; i < 5; ++i)
+    f.send(i * 50'000, 50'000);
+  auto x = f.shown->audit.get();
+  CHECK(x.lost > 0);
+  CHECK(x.lost + x.pending == 250'000);
+}
+
+} // namespace sluice::test::audit_actor_test

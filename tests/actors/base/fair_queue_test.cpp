@@ -1,0 +1,128 @@
+#include "actors/base/fair_queue.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+
+namespace sluice::test::fair_queue_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture {
+  struct item {
+    std::string agent;
+    std::string id;
+  };
+
+  void push(const std::string& agent, const std::string& id = {}) { turns.push(agent, {agent, id}); }
+
+  // The agent whose request is taken, which is charged `time` for it.
+  std::string serve(std::chrono::nanoseconds time) {
+    auto x = turns.pop();
+    if (!x)
+      return "nobody";
+    turns.charge(x->agent, time);
+    return x->agent;
+  }
+
+  fair_queue<item> turns;
+};
+
+} // namespace
+
+TEST_CASE("with equal times agents take turns, in the order in which they came") {
+  fixture f;
+  for (auto i = 0; i < 3; ++i)
+    f.push("a");
+  f.push("b");
+  f.push("c");
+  std::string order;
+  for (auto i = 0; i < 6; ++i)
+    order += f.serve(1ms);
+  CHECK(order == "abcaanobody");
+}
+
+TEST_CASE("the writes of one agent keep their order") {
+  fixture f;
+  for (auto i = 0; i < 9; ++i)
+    f.push(i % 2 ? "a" : "b", std::to_string(i));
+  std::map<std::string, std::string> order;
+  while (auto x = f.turns.pop()) {
+    f.turns.charge(x->agent, x->agent == "a" ? 5ms : 1ms);
+    order[x->agent] += x->id;
+  }
+  CHECK(order["a"] == "1357");
+  CHECK(order["b"] == "02468");
+}
+
+TEST_CASE("an agent whose writes take long is served as much time as others, not as many writes") {
+  fixture f;
+  for (auto i = 0; i < 100; ++i) {
+    f.push("slow");
+    f.push("quick");
+  }
+  std::map<std::string, int> served;
+  for (auto i = 0; i < 44; ++i) {
+    auto agent = f.turns.pop()->agent;
+    f.turns.charge(agent, agent == "slow" ? 10ms : 1ms);
+    ++served[agent];
+  }
+  CHECK(served["slow"] >= 3);
+  CHECK(served["slow"] <= 5);
+}
+
+TEST_CASE("an agent that comes while others have been served for long waits for one write at most") {
+  fixture f;
+  for (auto i = 0; i < 20; ++i)
+    f.push("chatty");
+  for (auto i = 0; i < 10; ++i)
+    CHECK(f.serve(600ms) == "chatty");
+  f.push("quiet");
+  CHECK(f.serve(1ms) == "quiet");
+  CHECK(f.serve(600ms) == "chatty");
+}
+
+TEST_CASE("an agent gathers no credit while it asks for nothing") {
+  fixture f;
+  f.push("idle");
+  f.serve(1ms);
+  for (auto i = 0; i < 200; ++i)
+    f.push("busy");
+  for (auto i = 0; i < 100; ++i)
+    f.serve(1ms);
+  for (auto i = 0; i < 50; ++i)
+    f.push("idle");
+  std::map<std::string, int> served;
+  for (auto i = 0; i < 20; ++i)
+    ++served[f.serve(1ms)];
+  CHECK(served["busy"] >= 9);
+  CHECK(served["idle"] >= 9);
+}
+
+TEST_CASE("an agent that may not come now does not keep the others from it, nor its own place") {
+  fixture f;
+  f.push("a", "1");
+  f.push("b", "2");
+  auto not_a = [](const std::string& agent) { return agent != "a"; };
+  CHECK(f.turns.pop_if(not_a)->id == "2");
+  CHECK(!f.turns.pop_if(not_a));
+  CHECK(f.turns.pop()->id == "1");
+  CHECK(f.turns.empty());
+}
+
+TEST_CASE("what a group has cost before anybody waited counts, too") {
+  fixture f;
+  f.turns.charge("chatty", 600ms);
+  f.push("chatty");
+  f.push("quiet");
+  CHECK(f.serve(1ms) == "quiet");
+  CHECK(f.serve(1ms) == "chatty");
+  f.turns.forget();
+  f.push("chatty");
+  f.push("quiet");
+  CHECK(f.serve(1ms) == "chatty");
+}
+
+} // namespace sluice::test::fair_queue_test

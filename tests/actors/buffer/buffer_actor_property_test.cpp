@@ -1,0 +1,105 @@
+// The same promise as in buffer_property_test.cpp, of the whole actor: with writers that fail, schemas to be asked for,
+// and with a journal, also with buffers that are killed.
+
+#include "actors/buffer/row_statement.hpp"
+#include "tests/support/buffer_bench.hpp"
+#include "tests/support/buffer_model.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <random>
+#include <set>
+
+namespace sluice::test::buffer_actor_property_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct actor_play : buffer_bench {
+  actor_play(const sampled_schema& x, uint32_t seed) : buffer_bench(x.sql), schema(x), model(x.sql), dice(seed) {
+    style = random_style(dice, x);
+    journal = dice() % 2 == 0;
+    settings.batch = 1 + dice() % 8;
+    start();
+  }
+
+  void put_one() {
+    auto x = random_put(dice, schema, style);
+    story += text_of(x) + "\n";
+    auto taken = put(x);
+    if (!ok(taken)) {
+      // Nothing but what can never be written is refused here.
+      REQUIRE(why(taken).code == errc::invalid_request);
+      return;
+    }
+    if (auto refused = model.execute({statement_of(x)}))
+      refused_by_model.insert(std::string{to_string(x.operation)} + std::string{to_string(refused->code)});
+  }
+
+  void disturb() {
+    auto luck = dice() % 8;
+    if (luck == 0)
+      db.fail(errc::busy);
+    else if (luck == 1)
+      db.fail(errc::unavailable, outcome::unknown, dice() % 2 == 0);
+    else if (luck == 2)
+      db.holds = true;
+    else if (luck == 3 && db.holds)
+      release();
+    else if (luck == 4)
+      replace_writer();
+    else if (luck == 5 && journal) {
+      story += "killed\n";
+      restart();
+    } else
+      advance(std::chrono::milliseconds{dice() % 6'000});
+  }
+
+  void compare() {
+    replace_writer();
+    db.faults.clear();
+    for (auto i = 0; status().pending > 0 && i < 100; ++i)
+      flush();
+    INFO(story);
+    REQUIRE(status().pending == 0);
+    auto tables = schema.witnesses;
+    for (const auto& x : schema.tables)
+      tables.push_back(x.name);
+    for (const auto& x : tables)
+      REQUIRE(db.file.rows_of(x, text_of) == model.rows_of(x, text_of));
+    std::multiset<std::string> refused;
+    auto page = rejected();
+    for (const auto& x : (**page)->rows)
+      refused.insert(std::string{to_string(x.operation.operation)} + std::string{to_string(x.code)});
+    REQUIRE(refused == refused_by_model);
+    REQUIRE(disk.journal.empty());
+    REQUIRE(disk.batches.empty());
+  }
+
+  const sampled_schema& schema;
+  plain_database model;
+  std::mt19937 dice;
+  key_style style = key_style::mixed;
+  std::multiset<std::string> refused_by_model;
+  std::string story;
+};
+
+} // namespace
+
+TEST_CASE("whatever fails on the way, the database ends as if every operation had been executed at once",
+          "[buffer][property]") {
+  const auto& schemas = sampled_schemas();
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    INFO("seed " << seed << " of " << schemas[seed % schemas.size()].sql[0]);
+    actor_play x{schemas[seed % schemas.size()], seed};
+    for (auto n = 4 + x.dice() % 24; n > 0; --n) {
+      x.put_one();
+      if (x.dice() % 3 == 0)
+        x.disturb();
+    }
+    x.compare();
+  }
+}
+
+} // namespace sluice::test::buffer_actor_property_test

@@ -1,0 +1,221 @@
+#include "actors/base/sql_words.hpp"
+#include "actors/buffer/pending_row.hpp"
+#include "actors/buffer/row_queue.hpp"
+#include "actors/buffer/row_statement.hpp"
+#include "tests/support/plain_database.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <vector>
+
+namespace sluice::test::buffer_merging_test {
+
+namespace {
+
+using columns = std::vector<named_value>;
+
+constexpr auto upsert = buffer_operation::upsert;
+constexpr auto update = buffer_operation::update;
+constexpr auto erase = buffer_operation::erase;
+
+checked_operation free_one(buffer_operation what, columns values = {}, value key = 1) {
+  checked_operation x;
+  x.put.row = {"app.db", "t", {{"k", std::move(key)}}};
+  x.put.operation = what;
+  x.put.values = std::move(values);
+  x.put.agent = "alice";
+  x.free = true;
+  return x;
+}
+
+// What is left of two operations on one row, in short.
+std::string merged(checked_operation first, checked_operation second) {
+  pending_row row{std::move(first), 1, {}};
+  row.merge(std::move(second));
+  std::string result;
+  for (const auto& x : row.take()) {
+    result += (result.empty() ? "" : ", ") + std::string{to_string(x.put.operation)};
+    for (const auto& [name, content] : x.put.values)
+      result += " " + name + "=" + std::to_string(*content.integer());
+  }
+  return result;
+}
+
+table_shape shape_of(const char* sql, const char* more = "SELECT 1") {
+  plain_database db{{sql, more}};
+  return db.shape_of("t");
+}
+
+bool is_free(const table_shape& shape, buffer_operation what, columns key, columns values = {}) {
+  buffer_put x;
+  x.row = {"app.db", "t", std::move(key)};
+  x.operation = what;
+  x.values = std::move(values);
+  auto checked = check(shape, std::move(x));
+  if (!checked)
+    throw std::logic_error(describe(checked.error()).message);
+  return checked->free;
+}
+
+} // namespace
+
+TEST_CASE("two operations on a row become what comes to the same", "[buffer]") {
+  CHECK(merged(free_one(upsert, {{"a", 1}, {"b", 1}}), free_one(upsert, {{"b", 2}, {"c", 2}})) == "upsert a=1 b=2 c=2");
+  CHECK(merged(free_one(upsert, {{"a", 1}}), free_one(update, {{"a", 2}, {"b", 2}})) == "upsert a=2 b=2");
+  CHECK(merged(free_one(upsert, {{"a", 1}}), free_one(erase)) == "delete");
+  CHECK(merged(free_one(update, {{"a", 1}}), free_one(update, {{"b", 2}})) == "update a=1 b=2");
+  CHECK(merged(free_one(update, {{"a", 1}, {"b", 1}}), free_one(upsert, {{"b", 2}})) == "update a=1, upsert b=2");
+  CHECK(merged(free_one(update, {{"b", 1}}), free_one(upsert, {{"b", 2}})) == "upsert b=2");
+  CHECK(merged(free_one(update, {{"a", 1}}), free_one(erase)) == "delete");
+  CHECK(merged(free_one(erase), free_one(upsert, {{"a", 1}})) == "delete, upsert a=1");
+  CHECK(merged(free_one(erase), free_one(update, {{"a", 1}})) == "delete");
+  CHECK(merged(free_one(erase), free_one(erase)) == "delete");
+}
+
+TEST_CASE("every sequence of five operations on a row comes to the same when merged", "[buffer]") {
+  const std::vector<checked_operation> choices{
+    free_one(upsert, {{"a", 1}}), free_one(upsert, {{"b", 2}}), free_one(upsert),
+    free_one(update, {{"a", 3}}), free_one(update, {{"b", 4}}), free_one(erase)};
+  for (auto there : {false, true})
+    for (size_t number = 0; number < 7'776; ++number) {
+      row_image one_by_one;
+      if (there)
+        one_by_one = {true, {{"k", {1}}, {"a", {8}}, {"b", {9}}}};
+      auto at_once = one_by_one;
+      std::optional<pending_row> row;
+      auto rest = number;
+      for (auto i = 0; i < 5; ++i, rest /= 6) {
+        const auto& next = choices[rest % 6];
+        one_by_one.apply(next.put);
+        if (row)
+          row->merge(next);
+        else
+          row.emplace(next, 1, clock::steady{});
+      }
+      row->apply(at_once);
+      INFO(number);
+      REQUIRE(one_by_one.found == at_once.found);
+      REQUIRE(one_by_one.columns.size() == at_once.columns.size());
+      for (const auto& [name, cell] : one_by_one.columns)
+        REQUIRE(at_once.columns.at(name).content == cell.content);
+    }
+}
+
+TEST_CASE("who put how much, and where it is in the journal, is known of a merged row", "[buffer]") {
+  auto first = free_one(upsert);
+  first.seq = 4;
+  auto second = free_one(erase);
+  second.seq = 9;
+  second.put.agent = "bob";
+  pending_row row{first, 1, {}};
+  row.merge(second);
+  auto out = row.take();
+  REQUIRE(out.size() == 1);
+  CHECK(out[0].journal == std::vector<uint64_t>{4, 9});
+  REQUIRE(out[0].from.size() == 2);
+  CHECK(out[0].from[1].agent == "bob");
+}
+
+TEST_CASE("nothing is merged past an operation that is not free, nor into what was taken out", "[buffer]") {
+  row_queue rows;
+  auto fixed = free_one(upsert, {}, 2);
+  fixed.free = false;
+  CHECK_FALSE(rows.add(free_one(upsert), 1, {}));
+  CHECK(rows.add(free_one(erase), 2, {}));
+  CHECK_FALSE(rows.add(fixed, 3, {}));
+  CHECK_FALSE(rows.add(fixed, 4, {}));
+  CHECK_FALSE(rows.add(free_one(upsert), 5, {}));
+  CHECK(rows.add(free_one(upsert), 6, {}));
+  CHECK(rows.size() == 4);
+  for (auto i = 0; i < 4; ++i)
+    rows.pop();
+  CHECK(rows.footprint() == 0);
+  CHECK_FALSE(rows.would_merge(free_one(upsert)));
+}
+
+TEST_CASE("nothing is merged past an operation that names its row by another key", "[buffer]") {
+  row_queue rows;
+  auto other = free_one(update, {{"a", 2}});
+  other.put.row.columns[0].name = "e";
+  rows.add(free_one(update, {{"a", 1}}), 1, {});
+  CHECK_FALSE(rows.add(other, 2, {}));
+  CHECK_FALSE(rows.add(free_one(update, {{"a", 3}}), 3, {}));
+}
+
+TEST_CASE("keys are compared as typed values", "[buffer]") {
+  row_queue rows;
+  rows.add(free_one(upsert, {}, 1), 1, {});
+  CHECK_FALSE(rows.would_merge(free_one(upsert, {}, "1")));
+  CHECK_FALSE(rows.would_merge(free_one(upsert, {}, blob{"1"})));
+  CHECK(rows.would_merge(free_one(upsert, {}, 1)));
+}
+
+TEST_CASE("a row does not grow by merging beyond what one operation may weigh", "[buffer]") {
+  row_queue rows;
+  rows.add(free_one(upsert, {{"a", std::string(900'000, 'x')}}), 1, {});
+  CHECK_FALSE(rows.would_merge(free_one(upsert, {{"b", std::string(900'000, 'x')}})));
+  CHECK(rows.would_merge(free_one(upsert, {{"b", 1}})));
+}
+
+TEST_CASE("an operation is one statement, with names quoted and values bound", "[buffer]") {
+  buffer_put x;
+  x.row = {"app.db", "we \"ird", {{"a b", 1}, {"k", "z"}}};
+  x.values = {{"v", 2}};
+  CHECK(statement_of(x).sql.str()
+        == R"(INSERT INTO "we ""ird" ("a b", "k", "v") VALUES (?, ?, ?) ON CONFLICT ("a b", "k") DO )"
+           R"(UPDATE SET "v" = excluded."v")");
+  CHECK(statement_of(x).params == parameters{1, "z", 2});
+  x.values.clear();
+  CHECK(statement_of(x).sql.str().ends_with("DO NOTHING"));
+  x.operation = erase;
+  CHECK(statement_of(x).sql.str() == R"(DELETE FROM "we ""ird" WHERE "a b" = ? AND "k" = ?)");
+  x.operation = update;
+  x.values = {{"v", 2}};
+  CHECK(statement_of(x).sql.str() == R"(UPDATE "we ""ird" SET "v" = ? WHERE "a b" = ? AND "k" = ?)");
+  CHECK(statement_of(x).params == parameters{2, 1, "z"});
+}
+
+TEST_CASE("what a table's schema allows to be seen decides what is free", "[buffer]") {
+  auto plain = shape_of("CREATE TABLE t(k INT PRIMARY KEY, a NOT NULL DEFAULT 1, b UNIQUE)");
+  CHECK(is_free(plain, upsert, {{"k", 1}}, {{"a", 1}}));
+  CHECK_FALSE(is_free(plain, upsert, {{"k", 1}}, {{"a", {}}}));
+  CHECK_FALSE(is_free(plain, upsert, {{"k", 1}}, {{"b", 1}}));
+  CHECK_FALSE(is_free(plain, update, {{"k", 1}}, {{"b", 1}}));
+  CHECK_FALSE(is_free(plain, erase, {{"k", "1"}}));
+  CHECK_FALSE(is_free(plain, erase, {{"k", 1.0}}));
+  auto required = shape_of("CREATE TABLE t(k INT PRIMARY KEY, a NOT NULL, b)");
+  CHECK_FALSE(is_free(required, upsert, {{"k", 1}}, {{"b", 1}}));
+  CHECK(is_free(required, update, {{"k", 1}}, {{"b", 1}}));
+  auto numbered = shape_of("CREATE TABLE t(id INTEGER PRIMARY KEY, k INT UNIQUE, a)");
+  CHECK_FALSE(is_free(numbered, upsert, {{"k", 1}}, {{"a", 1}}));
+  CHECK(is_free(numbered, update, {{"k", 1}}, {{"a", 1}}));
+  CHECK(is_free(shape_of("CREATE TABLE t(k INT PRIMARY KEY, at DEFAULT CURRENT_TIMESTAMP)"), upsert, {{"k", 1}}));
+  CHECK_FALSE(is_free(shape_of("CREATE TABLE t(k INT PRIMARY KEY, at DEFAULT (random()))"), upsert, {{"k", 1}}));
+  CHECK_FALSE(is_free(shape_of("CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY)"), erase, {{"k", "a"}}));
+  CHECK(is_free(shape_of("CREATE TABLE t(k TEXT PRIMARY KEY)"), erase, {{"k", "a"}}));
+}
+
+TEST_CASE("tables that triggers and foreign keys tie together are known as such", "[buffer]") {
+  CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')", "CREATE TABLE x(k)").tied());
+  CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')").plain());
+  CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, a CHECK (a > 1))").plain());
+  CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY)", "CREATE TABLE c(p REFERENCES T(k))").tied());
+  auto deferred =
+    shape_of("CREATE TABLE t(k PRIMARY KEY)", "CREATE TABLE c(p REFERENCES t DEFERRABLE INITIALLY DEFERRED)");
+  CHECK(deferred.alone());
+  plain_database other{{"CREATE TABLE t(k PRIMARY KEY)", "CREATE TABLE o(k)", "CREATE TABLE far(k)",
+                        "CREATE TRIGGER w AFTER INSERT ON o BEGIN DELETE FROM \"T\"; END"}};
+  CHECK(other.shape_of("t").tied());
+  CHECK_FALSE(other.shape_of("far").tied());
+}
+
+TEST_CASE("comments, numbers and quotes are told from words", "[buffer]") {
+  auto words = words_of("CREATE /* CHECK */ TABLE [My t] (a2 -- COLLATE\n 1e5, 'it''s', \"Q\")");
+  std::string all;
+  for (const auto& x : words)
+    all += x.text + (x.quoted ? "! " : " ");
+  CHECK(all == "create table my t! a2 it's! q! ");
+}
+
+} // namespace sluice::test::buffer_merging_test

@@ -1,0 +1,142 @@
+#include "actors/reader/reader.hpp"
+#include "actors/writer/writer.hpp"
+#include "tests/support/actor_bench.hpp"
+#include "tests/support/group_bench.hpp"
+#include "tests/support/read_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+// Writers and readers that nobody asks: they close their files, and stay.
+namespace sluice::test::idle_actors_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct writer_fixture : actor_bench {
+  fake_disk disk;
+  told log;
+  database_slot& slot = actors->slot("app.db");
+  writer_actor aut;
+
+  writer_fixture() {
+    actors->set(sys.spawn(cache_stub, &log));
+    actors->set(sys.spawn(audit_stub, &log));
+    auto parts = std::make_shared<writer_parts>();
+    parts->store = std::make_unique<fake_write_store>(disk, time);
+    parts->slot = &slot;
+    parts->queue = std::make_shared<admission>(admission_limits{});
+    parts->actors = actors;
+    parts->time = &time;
+    parts->settings.close_idle_after = 60s;
+    aut = sys.spawn(writer, parts);
+    run();
+  }
+
+  ~writer_fixture() {
+    kill(aut);
+    actors->clear();
+    run();
+  }
+
+  answer<write_result> write(std::string agent, std::string sql, std::string key = {}) {
+    auto result = ask<write_result>(aut, a_write(std::move(agent), {std::move(sql)}, std::move(key)));
+    run();
+    return result;
+  }
+};
+
+struct reader_fixture : actor_bench {
+  fake_view view;
+  uint64_t told_writer = 0;
+  reader_actor aut;
+
+  explicit reader_fixture(std::chrono::milliseconds close_idle_after) {
+    auto parts = std::make_shared<reader_parts>();
+    parts->store = std::make_unique<fake_read_store>(view);
+    parts->time = &time;
+    parts->close_idle_after = close_idle_after;
+    parts->on_idle_closed = [this] { ++told_writer; };
+    aut = sys.spawn(reader, parts);
+    run();
+  }
+
+  ~reader_fixture() { kill(aut); }
+
+  void read() {
+    auto done = ask<read_done>(aut, run_read{1, a_read("a", "q")});
+    run();
+    REQUIRE(ok(done));
+  }
+};
+
+} // namespace
+
+TEST_CASE("a writer that has had no request for long closes its file, and the next request opens it again") {
+  writer_fixture f;
+  f.write("a", "put t 1 x", "key");
+  f.advance(1s);
+  f.advance(59s);
+  CHECK(f.disk.idle_closings == 0);
+  f.write("b", "put t 2 x");
+  // The timer of the first write finds that there was a second.
+  f.advance(1s);
+  CHECK(f.disk.idle_closings == 0);
+  f.advance(60s);
+  CHECK(f.disk.idle_closings == 1);
+  CHECK(f.quiet());
+  auto again = f.write("a", "put t 1 x", "key");
+  REQUIRE(ok(again));
+  CHECK((**again)->replayed);
+  CHECK(f.slot.versions().last_commit() == 2);
+}
+
+TEST_CASE("a writer whose file a reader keeps open tries to close it again later") {
+  writer_fixture f;
+  f.disk.stays_open = true;
+  f.write("a", "put t 1 x");
+  f.advance(1s);
+  f.advance(60s);
+  CHECK(f.disk.idle_closings == 1);
+  f.disk.stays_open = false;
+  f.advance(60s);
+  CHECK(f.disk.idle_closings == 2);
+  CHECK(f.quiet());
+}
+
+TEST_CASE("a reader that idle_closings has the writer tidy up, which does not close a file that was used lately") {
+  writer_fixture f;
+  caf::anon_send(f.aut, close_idle_atom{}, uint64_t{0});
+  f.run();
+  CHECK(f.disk.idle_closings == 1);
+  f.write("a", "put t 1 x");
+  f.write("b", "put t 2 x");
+  caf::anon_send(f.aut, close_idle_atom{}, uint64_t{0});
+  f.run();
+  CHECK(f.disk.idle_closings == 1);
+}
+
+TEST_CASE("a reader closes its connection when it has had no query for long, and the next query is answered") {
+  reader_fixture f{60s};
+  f.read();
+  f.advance(40s);
+  f.read();
+  f.advance(40s);
+  CHECK(f.view.idle_closings == 0);
+  f.advance(20s);
+  CHECK(f.view.idle_closings == 1);
+  CHECK(f.told_writer == 1);
+  CHECK(f.quiet());
+  f.read();
+  f.advance(60s);
+  CHECK(f.view.idle_closings == 2);
+}
+
+TEST_CASE("a reader that is to keep its connection has nothing scheduled") {
+  reader_fixture f{0s};
+  f.read();
+  CHECK(f.quiet());
+  CHECK(f.view.idle_closings == 0);
+}
+
+} // namespace sluice::test::idle_actors_test

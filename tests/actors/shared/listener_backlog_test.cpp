@@ -1,0 +1,112 @@
+#include "actors/shared/listener_backlog.hpp"
+
+#include "actors/shared/database_slot.hpp"
+#include "tests/support/actor_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::listener_backlog_test {
+
+namespace {
+
+constexpr auto bound = listener_backlog::most_waiting;
+
+struct fixture : actor_bench {
+  std::vector<invalidation> heard;
+  std::function<void()> while_hearing;
+  database_slot& slot = actors->slot("app.db");
+  invalidation_listener listener =
+    sys.spawn([this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
+      // What a listener keeps of a message does not count as waiting.
+      return {[this](invalidation& x) {
+        heard.push_back(std::move(x));
+        if (while_hearing)
+          while_hearing();
+      }};
+    });
+
+  fixture() {
+    run();
+    slot.listen(listener);
+  }
+
+  void commit(uint64_t seq) { slot.tell({"app.db", seq, {"t"}, false}); }
+
+  void commit(uint64_t first, uint64_t last) {
+    for (auto seq = first; seq <= last; ++seq)
+      commit(seq);
+  }
+};
+
+} // namespace
+
+TEST_CASE("a listener that does nothing gets no more than its bound, and one message for all the rest") {
+  fixture f;
+  f.commit(1, bound + 5'000);
+  f.run();
+  // The rest came while the message that stands for it waited, so it is said once more.
+  REQUIRE(f.heard.size() == bound + 2);
+  for (size_t i = 0; i < bound; ++i)
+    REQUIRE(f.heard[i].commit_seq == i + 1);
+  for (auto i : {bound, bound + 1}) {
+    CHECK(f.heard[i].commit_seq == 0);
+    CHECK(f.heard[i].everything);
+    CHECK(f.heard[i].db == "app.db");
+  }
+  // It has caught up.
+  f.commit(20'000);
+  f.run();
+  REQUIRE(f.heard.size() == bound + 3);
+  CHECK(f.heard.back().commit_seq == 20'000);
+  CHECK_FALSE(f.heard.back().everything);
+}
+
+TEST_CASE("one message beyond the bound is stood for once") {
+  fixture f;
+  f.commit(1, bound + 1);
+  f.run();
+  CHECK(f.heard.size() == bound + 1);
+  CHECK(f.heard.back().everything);
+}
+
+TEST_CASE("what comes while a listener handles the message that stands for all is not lost") {
+  fixture f;
+  f.commit(1, bound + 1);
+  f.while_hearing = [&] {
+    if (f.heard.size() == bound + 1)
+      f.commit(bound + 2);
+  };
+  f.run();
+  REQUIRE(f.heard.size() == bound + 2);
+  CHECK(f.heard.back().everything);
+}
+
+TEST_CASE("a listener that handles its messages hears of each commit, however many there are") {
+  fixture f;
+  for (uint64_t round = 0; round < 3; ++round) {
+    f.commit(round * bound + 1, (round + 1) * bound);
+    f.run();
+  }
+  CHECK(f.heard.size() == 3 * bound);
+  CHECK(f.heard.back().commit_seq == 3 * bound);
+}
+
+TEST_CASE("a listener that has left, or ended, while it was behind is sent nothing more") {
+  fixture f;
+  f.commit(1, bound + 2);
+  SECTION("left") {
+    f.slot.unlisten(f.listener);
+    f.run();
+    CHECK(f.heard.size() == bound + 1);
+  }
+  SECTION("ended") {
+    f.kill(f.listener);
+    f.heard.clear();
+    f.listener = nullptr;
+    f.commit(bound + 3, bound + 4);
+    f.run();
+    CHECK(f.heard.empty());
+  }
+}
+
+} // namespace sluice::test::listener_backlog_test

@@ -1,0 +1,166 @@
+#include "runtime/lab/scenario/scenario.hpp"
+#include "runtime/lab/scenario/schema.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+
+namespace sluice::test::scenario_schema_test {
+
+namespace {
+
+using namespace sluice::scenario;
+using json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+const fs::path source_dir{SLUICE_SOURCE_DIR};
+
+std::string content_of(const fs::path& file) {
+  std::ifstream in{file};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+bool has_type(const json& x, const std::string& type) {
+  if (type == "object")
+    return x.is_object();
+  if (type == "array")
+    return x.is_array();
+  if (type == "string")
+    return x.is_string();
+  if (type == "boolean")
+    return x.is_boolean();
+  if (type == "integer")
+    return x.is_number_integer();
+  return type == "number" ? x.is_number() : x.is_null();
+}
+
+// What of JSON Schema our own uses; a word that this does not know fails the test.
+class validator {
+public:
+  explicit validator(const json& whole) : whole_(whole) {}
+
+  bool valid(const json& x, const json& schema) const {
+    return std::all_of(schema.items().begin(), schema.items().end(),
+                       [&](const auto& rule) { return obeys(x, schema, rule.key(), rule.value()); });
+  }
+
+private:
+  bool obeys(const json& x, const json& schema, const std::string& rule, const json& y) const {
+    auto fits = [&](const json& one) { return valid(x, one); };
+    if (rule == "$ref")
+      return valid(x, whole_.at(json::json_pointer{y.get<std::string>().substr(1)}));
+    if (rule == "anyOf")
+      return std::any_of(y.begin(), y.end(), fits);
+    if (rule == "allOf")
+      return std::all_of(y.begin(), y.end(), fits);
+    if (rule == "enum")
+      return std::find(y.begin(), y.end(), x) != y.end();
+    if (rule == "type")
+      return y.is_string() ? has_type(x, y)
+                           : std::any_of(y.begin(), y.end(), [&](const json& one) { return has_type(x, one); });
+    if (rule == "minimum")
+      return !x.is_number() || x >= y;
+    if (rule == "maximum")
+      return !x.is_number() || x <= y;
+    if (rule == "pattern")
+      return !x.is_string() || std::regex_search(x.get<std::string>(), std::regex{y.get<std::string>()});
+    if (rule == "minItems")
+      return !x.is_array() || x.size() >= y;
+    if (rule == "items")
+      return !x.is_array() || std::all_of(x.begin(), x.end(), [&](const json& one) { return valid(one, y); });
+    if (rule == "required")
+      return !x.is_object() || std::all_of(y.begin(), y.end(), [&](const json& name) { return x.contains(name); });
+    if (rule == "properties")
+      return !x.is_object() || std::all_of(y.items().begin(), y.items().end(), [&](const auto& property) {
+        return !x.contains(property.key()) || valid(x.at(property.key()), property.value());
+      });
+    if (rule == "additionalProperties")
+      return !x.is_object() || std::all_of(x.items().begin(), x.items().end(), [&](const auto& member) {
+        return (schema.contains("properties") && schema["properties"].contains(member.key()))
+               || (y.is_object() && valid(member.value(), y));
+      });
+    if (rule == "$schema" || rule == "title" || rule == "description" || rule == "definitions")
+      return true;
+    FAIL("the schema uses " << rule);
+    return false;
+  }
+
+  const json& whole_;
+};
+
+json document_of(const std::string& text) { return json::parse(to_json(read_yaml(text)).dump()); }
+
+} // namespace
+
+TEST_CASE("the schema in the documentation is the one of the table of step kinds", "[scenario]") {
+  CHECK(content_of(source_dir / "docs" / "scenario.schema.json") == schema().dump(2) + "\n");
+}
+
+TEST_CASE("every scenario of the library is read, and is valid by the schema", "[scenario]") {
+  auto rules = schema();
+  validator check{rules};
+  size_t count = 0;
+  std::vector<std::string> names;
+  for (const auto& file : fs::directory_iterator{source_dir / "tests" / "scenarios"}) {
+    if (file.path().extension() != ".yaml")
+      continue;
+    INFO(file.path());
+    auto text = content_of(file.path());
+    auto read = parse_scenario(text);
+    if (auto* wrong = std::get_if<wrong_file>(&read))
+      FAIL_CHECK(wrong->at.line << ": " << wrong->text);
+    else
+      names.push_back(std::get<story>(read).name);
+    CHECK(check.valid(document_of(text), rules));
+    ++count;
+  }
+  CHECK(count >= 40);
+  std::sort(names.begin(), names.end());
+  CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+}
+
+TEST_CASE("the schema refuses what the parser refuses", "[scenario]") {
+  auto rules = schema();
+  validator check{rules};
+  auto step = [&](const std::string& x) { return check.valid(document_of("name: x\nsteps:\n  - " + x + "\n"), rules); };
+  CHECK(step("write: {db: a, sql: x}"));
+  CHECK(step("kill: writer"));
+  CHECK(step("status:"));
+  CHECK(step("read: {db: a, sql: x, min_seq: $(w.commit_seq)}"));
+  for (const auto* wrong :
+       {"write: {db: a, sql: x, parms: []}", "wirte: {}", "write: {sql: x}", "kill: wrter",
+        "read: {db: a, sql: x, min_seq: [1]}", "{ping: , expect: {pog: 1}}", "{ping: , status: }",
+        "{ping: , expect: {error: bussy}}", "{kill: writer, agent: a}", "repeat: {times: 0, steps: [ping: ]}"}) {
+    INFO(wrong);
+    CHECK_FALSE(step(wrong));
+  }
+  CHECK_FALSE(check.valid(document_of("steps: [ping: ]"), rules));
+  CHECK_FALSE(check.valid(document_of("name: x\nsteps: []"), rules));
+  CHECK_FALSE(check.valid(document_of("name: x\nsettings: {cach: 1}\nsteps: [ping: ]"), rules));
+}
+
+TEST_CASE("the documentation names every step, every field and every matcher", "[scenario]") {
+  auto page = content_of(source_dir / "docs" / "scenarios.md");
+  for (const auto& kind : step_kinds()) {
+    INFO(kind.name);
+    auto begin = page.find("\n| `" + std::string{kind.name} + "` |");
+    REQUIRE(begin != std::string::npos);
+    auto row = page.substr(begin + 1, page.find('\n', begin + 1) - begin);
+    for (const auto& x : kind.fields) {
+      INFO(x.name);
+      CHECK(row.find("`" + std::string{x.name} + "`") != std::string::npos);
+    }
+    for (auto x : kind.answers) {
+      INFO(x);
+      CHECK(row.find("`" + std::string{x} + "`") != std::string::npos);
+    }
+  }
+  for (const auto& x : matchers())
+    CHECK(page.find("| `" + std::string{x.name} + "` |") != std::string::npos);
+}
+
+} // namespace sluice::test::scenario_schema_test

@@ -1,0 +1,282 @@
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/strict_json.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <random>
+
+namespace sluice::test::codec_property_test {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+namespace {
+
+// As a client and a broker see each other: over text.
+json over_the_wire(const json& x) {
+  auto text = dump(x);
+  auto back = rpc::parse_strictly(text);
+  INFO(text);
+  REQUIRE(back);
+  return *back;
+}
+
+// Arbitrary requests and answers, the same in every run.
+class generator {
+public:
+  explicit generator(uint32_t seed) : random_(seed) {}
+
+  uint64_t below(uint64_t n) { return std::uniform_int_distribution<uint64_t>{0, n - 1}(random_); }
+  bool coin() { return below(2) == 0; }
+
+  int64_t integer() {
+    constexpr int64_t edges[]{0, 1, -1, INT64_MAX, INT64_MIN, 1LL << 53, (1LL << 53) + 1, INT32_MIN};
+    return coin() ? edges[below(std::size(edges))] : static_cast<int64_t>(random_());
+  }
+
+  uint64_t number() { return coin() ? UINT64_MAX - below(3) : below(1'000); }
+
+  double real() {
+    constexpr double edges[]{0.0, -0.0, 5.0, 0.1, 1e300, 5e-324, INFINITY, -INFINITY, 9007199254740993.0, 1e19};
+    if (coin())
+      return edges[below(std::size(edges))];
+    auto x = std::bit_cast<double>(random_());
+    return std::isnan(x) ? 1.5 : x;
+  }
+
+  std::string text() {
+    static const std::vector<std::string> parts{
+      "",       "a",      "\"",         "\\",     "\n",   std::string(1, '\0'),
+      "\u00e9", "\u20ac", "\U0001f600", "\u2028", "\x7f", "{\"$blob\":\"AA==\"}",
+      "'; --",  "/"};
+    std::string result;
+    for (auto n = below(6); n > 0; --n)
+      result += parts[below(parts.size())];
+    return result;
+  }
+
+  std::string bytes() {
+    std::string result(below(20), '\0');
+    for (auto& c : result)
+      c = static_cast<char>(random_());
+    return result;
+  }
+
+  value cell() {
+    switch (below(6)) {
+    case 0: return {};
+    case 1: return integer();
+    case 2: return real();
+    case 3: return text();
+    // Text that is not UTF-8, mostly.
+    case 4: return bytes();
+    default: return blob{bytes()};
+    }
+  }
+
+  parameters params() {
+    parameters result;
+    if (coin())
+      for (auto n = below(4); n > 0; --n)
+        result.positional.push_back(cell());
+    else
+      for (auto n = below(4); n > 0; --n)
+        result.named.push_back({std::string{"abc"[n]} + text() + std::to_string(n), cell()});
+    return result;
+  }
+
+  write_request write() {
+    write_request x;
+    x.db = text();
+    for (auto n = 1 + below(3); n > 0; --n)
+      x.statements.push_back({text(), params()});
+    x.agent = text();
+    x.request_id = text();
+    x.idempotency_key = text();
+    x.correlation_id = text();
+    x.deadline = milliseconds{below(86'400'001)};
+    x.enforce_foreign_keys = below(2) == 0;
+    return x;
+  }
+
+  read_request read() {
+    read_request x;
+    x.db = text();
+    x.query = {text(), params()};
+    x.agent = text();
+    x.request_id = text();
+    x.correlation_id = text();
+    x.freshness = coin() ? freshness::cached : freshness::fresh;
+    x.min_seq = number();
+    x.limits = {below(100'000'001), coin() ? 0 : 1024 + below(1'000'000), milliseconds{below(86'400'001)}};
+    return x;
+  }
+
+  rowset rows() {
+    rowset::column_names columns(below(4));
+    for (auto& name : columns)
+      name = text();
+    auto cells = columns.size() * below(4);
+    rowset result{std::make_shared<const rowset::column_names>(std::move(columns))};
+    for (; cells > 0; --cells)
+      result.append(cell());
+    return result;
+  }
+
+  write_result written() {
+    write_result x{coin(), number(), text(), {}};
+    for (auto n = below(3); n > 0; --n)
+      x.results.push_back({integer(), integer(), rows()});
+    return x;
+  }
+
+  read_result answer() {
+    return {std::make_shared<const rowset>(rows()), coin(), static_cast<read_source>(below(3)), number()};
+  }
+
+  audit_record record() {
+    audit_record x;
+    x.seq = number();
+    x.ts_us = integer();
+    x.request_id = text();
+    x.agent = text();
+    x.db = text();
+    x.type = static_cast<request_type>(below(5));
+    x.key = text();
+    x.status = text();
+    x.latency_us = below(1ULL << 45);
+    x.commit_seq = number();
+    if (coin())
+      x.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{text(), text()});
+    x.correlation_id = text();
+    if (coin())
+      x.peer = {static_cast<uint32_t>(random_()), 1 + static_cast<uint32_t>(below(1'000'000))};
+    x.count = static_cast<uint32_t>(random_());
+    x.recovered = coin();
+    return x;
+  }
+
+private:
+  std::mt19937_64 random_;
+};
+
+bool same(const value& a, const value& b) {
+  // Zeros of either sign are equal, and are not the same.
+  return a == b && (!a.real() || std::signbit(*a.real()) == std::signbit(*b.real()));
+}
+
+// A JSON object has its members in no order.
+parameters sorted(parameters x) {
+  std::sort(x.named.begin(), x.named.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return x;
+}
+
+bool same(const parameters& a, const parameters& b) {
+  auto values = [](const auto& x, const auto& y) { return same(x, y); };
+  auto names = [](const auto& x, const auto& y) { return x.name == y.name && same(x.content, y.content); };
+  auto p = sorted(a);
+  auto q = sorted(b);
+  return std::equal(p.positional.begin(), p.positional.end(), q.positional.begin(), q.positional.end(), values)
+         && std::equal(p.named.begin(), p.named.end(), q.named.begin(), q.named.end(), names);
+}
+
+bool same(const statement& a, const statement& b) { return a.sql == b.sql && same(a.params, b.params); }
+
+bool same(const rowset& a, const rowset& b) {
+  auto rows_are_same = a.columns() == b.columns() && a.size() == b.size() && a.footprint() == b.footprint();
+  for (size_t i = 0; rows_are_same && i < a.size(); ++i)
+    for (size_t j = 0; j < a.columns().size(); ++j)
+      rows_are_same = rows_are_same && same(a.at(i, j), b.at(i, j));
+  return rows_are_same;
+}
+
+} // namespace
+
+TEST_CASE("any write is understood as it was meant") {
+  generator make{1};
+  for (int i = 0; i < 2'000; ++i) {
+    auto x = make.write();
+    auto y = rpc::write_from_json(over_the_wire(rpc::params_of(x)));
+    INFO(dump(rpc::params_of(x)));
+    REQUIRE(y);
+    REQUIRE(x.statements.size() == y->statements.size());
+    for (size_t n = 0; n < x.statements.size(); ++n)
+      REQUIRE(same(x.statements[n], y->statements[n]));
+    REQUIRE(
+      std::tie(x.db, x.agent, x.request_id, x.idempotency_key, x.correlation_id, x.deadline, x.enforce_foreign_keys)
+      == std::tie(y->db, y->agent, y->request_id, y->idempotency_key, y->correlation_id, y->deadline,
+                  y->enforce_foreign_keys));
+  }
+}
+
+TEST_CASE("any read is understood as it was meant") {
+  generator make{2};
+  for (int i = 0; i < 2'000; ++i) {
+    auto x = make.read();
+    auto y = rpc::read_from_json(over_the_wire(rpc::params_of(x)));
+    INFO(dump(rpc::params_of(x)));
+    REQUIRE(y);
+    REQUIRE(same(x.query, y->query));
+    REQUIRE(std::tie(x.db, x.agent, x.request_id, x.correlation_id, x.freshness, x.min_seq)
+            == std::tie(y->db, y->agent, y->request_id, y->correlation_id, y->freshness, y->min_seq));
+    REQUIRE(x.limits == y->limits);
+  }
+}
+
+TEST_CASE("any answer is read as it was given") {
+  generator make{3};
+  for (int i = 0; i < 2'000; ++i) {
+    auto w = make.written();
+    INFO(dump(as_json(w)));
+    auto v = rpc::write_result_from_json(over_the_wire(as_json(w)));
+    REQUIRE(v);
+    REQUIRE(std::tie(w.replayed, w.commit_seq, w.request_id) == std::tie(v->replayed, v->commit_seq, v->request_id));
+    REQUIRE(w.results.size() == v->results.size());
+    for (size_t n = 0; n < w.results.size(); ++n) {
+      REQUIRE(w.results[n].changes == v->results[n].changes);
+      REQUIRE(w.results[n].last_insert_rowid == v->results[n].last_insert_rowid);
+      REQUIRE(same(w.results[n].rows, v->results[n].rows));
+    }
+    auto r = make.answer();
+    INFO(dump(as_json(r)));
+    auto s = rpc::read_result_from_json(over_the_wire(as_json(r)));
+    REQUIRE(s);
+    REQUIRE(same(*r.rows, *s->rows));
+    REQUIRE(std::tie(r.truncated, r.source, r.as_of_seq) == std::tie(s->truncated, s->source, s->as_of_seq));
+  }
+}
+
+TEST_CASE("any page of the audit is read as it was given") {
+  generator make{4};
+  for (int i = 0; i < 1'000; ++i) {
+    audit_page x{make.text(), {make.record(), make.record()}};
+    INFO(dump(as_json(x)));
+    auto y = rpc::audit_page_from_json(over_the_wire(as_json(x)));
+    REQUIRE(y);
+    REQUIRE(y->store_root == x.store_root);
+    REQUIRE(y->records.size() == 2);
+    for (size_t n = 0; n < 2; ++n) {
+      const auto& a = x.records[n];
+      const auto& b = y->records[n];
+      REQUIRE(dump(as_json(a, "")) == dump(as_json(b, "")));
+      REQUIRE(std::tie(a.latency_us, a.peer.uid, a.peer.pid, a.key)
+              == std::tie(b.latency_us, b.peer.uid, b.peer.pid, b.key));
+    }
+  }
+}
+
+TEST_CASE("the verdict on an audit is read as it was given") {
+  for (const auto& x : {audit_verdict{10, 0, 0, "", "ab"}, audit_verdict{10, 2, 7, "a hash is wrong", "cd"}}) {
+    auto y = rpc::audit_verdict_from_json(over_the_wire(as_json(x)));
+    REQUIRE(y);
+    CHECK(std::tie(x.records, x.broken, x.first_broken, x.reason, x.head)
+          == std::tie(y->records, y->broken, y->first_broken, y->reason, y->head));
+  }
+}
+
+} // namespace sluice::test::codec_property_test

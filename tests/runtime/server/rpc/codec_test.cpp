@@ -1,0 +1,287 @@
+#include "runtime/server/rpc/codec.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/failures.hpp"
+#include "runtime/server/rpc/strict_json.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+namespace sluice::test::codec_test {
+
+using Catch::Contains;
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+namespace {
+
+json parsed(const std::string& text) {
+  auto x = rpc::parse_strictly(text);
+  REQUIRE(x);
+  return *x;
+}
+
+// What a request refused by `read` is answered with.
+template <class Read> rpc::error refusal(Read read, const std::string& params) {
+  INFO(params);
+  auto x = read(parsed(params));
+  REQUIRE_FALSE(x);
+  return rpc::error_of(describe(x.error()));
+}
+
+template <class Read> void refuses(Read read, const std::string& params, const std::string& field) {
+  auto x = refusal(read, params);
+  INFO(params << " -> " << x.message);
+  CHECK(x.code == rpc::invalid_params);
+  CHECK(x.data["code"] == "invalid_request");
+  CHECK(x.data["field"] == field);
+  CHECK_THAT(x.message, Contains(field));
+}
+
+} // namespace
+
+TEST_CASE("a write is read with all its fields") {
+  auto x = rpc::write_from_json(parsed(
+    R"json({"db":"app.db","statements":[{"sql":"INSERT INTO t VALUES (?,?)","params":[1,"x"]},{"sql":"DELETE FROM u",
+        "params":{"id":{"$blob":"AA=="}}},{"sql":"DELETE FROM v"}],"agent":"alice","request_id":"r",
+        "idempotency_key":"k","deadline_ms":30000,"correlation_id":"c"})json"));
+  REQUIRE(x);
+  CHECK(x->db == "app.db");
+  REQUIRE(x->statements.size() == 3);
+  CHECK(x->statements[0].sql.str() == "INSERT INTO t VALUES (?,?)");
+  CHECK(x->statements[0].params == parameters{1, "x"});
+  REQUIRE(x->statements[1].params.named.size() == 1);
+  CHECK(x->statements[1].params.named[0].content == value{blob{std::string(1, '\0')}});
+  CHECK(x->statements[2].params == parameters{});
+  CHECK(x->agent == "alice");
+  CHECK(x->request_id == "r");
+  CHECK(x->idempotency_key == "k");
+  CHECK(x->correlation_id == "c");
+  CHECK(x->deadline == milliseconds{30'000});
+}
+
+TEST_CASE("a read is read with all its fields") {
+  auto x = rpc::read_from_json(parsed(
+    R"({"db":"app.db","sql":"SELECT :id","params":{"id":1},"agent":"alice","request_id":"r","correlation_id":"c",
+        "freshness":"fresh","min_seq":42,"max_rows":10,"max_bytes":8388608,"timeout_ms":5000})"));
+  REQUIRE(x);
+  CHECK(x->db == "app.db");
+  CHECK(x->query.sql.str() == "SELECT :id");
+  REQUIRE(x->query.params.named.size() == 1);
+  CHECK(x->query.params.named[0].name == "id");
+  CHECK(x->agent == "alice");
+  CHECK(x->request_id == "r");
+  CHECK(x->correlation_id == "c");
+  CHECK(x->freshness == freshness::fresh);
+  CHECK(x->min_seq == 42);
+  CHECK(x->limits == read_limits{10, 8'388'608, milliseconds{5'000}});
+}
+
+TEST_CASE("a request says how it wants integers, and the client library does not, for it has values") {
+  auto w = rpc::write_from_json(parsed(R"({"db":"a","statements":[{"sql":"x"}],"integers":"tagged"})"));
+  REQUIRE(w);
+  CHECK(w->integers == integer_form::tagged);
+  CHECK_FALSE(rpc::params_of(*w).contains("integers"));
+  auto r = rpc::read_from_json(parsed(R"({"db":"a","sql":"x","integers":"text"})"));
+  REQUIRE(r);
+  CHECK(r->integers == integer_form::text);
+  CHECK_FALSE(rpc::params_of(*r).contains("integers"));
+  CHECK(rpc::read_from_json(parsed(R"({"db":"a","sql":"x"})"))->integers == integer_form::number);
+  refuses(rpc::read_from_json, R"({"db":"a","sql":"x","integers":"bigint"})", "integers");
+  refuses(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"integers":1})", "integers");
+}
+
+TEST_CASE("what only must be said is enough, and leaves the defaults") {
+  auto w = rpc::write_from_json(parsed(R"({"db":"app.db","statements":[{"sql":"DELETE FROM t"}]})"));
+  REQUIRE(w);
+  CHECK(w->deadline.count() == 0);
+  CHECK(w->agent.empty());
+  auto r = rpc::read_from_json(parsed(R"({"db":"app.db","sql":"SELECT 1"})"));
+  REQUIRE(r);
+  CHECK(r->freshness == freshness::cached);
+  CHECK(r->limits == read_limits{});
+}
+
+TEST_CASE("a write that is malformed is refused with the field named") {
+  auto bad = [](const std::string& params, const std::string& field) { refuses(rpc::write_from_json, params, field); };
+  bad("null", "db");
+  bad("{}", "db");
+  bad("[]", "params");
+  bad(R"({"db":"a"})", "statements");
+  bad(R"({"db":1,"statements":[{"sql":"x"}]})", "db");
+  for (const auto* statements : {"[]", "{}", "null", "\"DELETE FROM t\""})
+    bad(R"({"db":"a","statements":)" + std::string{statements} + "}", "statements");
+  bad(R"({"db":"a","statements":["x"]})", "statements[0]");
+  bad(R"({"db":"a","statements":[{}]})", "statements[0].sql");
+  bad(R"({"db":"a","statements":[{"sql":"x"},{"sql":1}]})", "statements[1].sql");
+  bad(R"({"db":"a","statements":[{"sql":"x","params":1}]})", "statements[0].params");
+  bad(R"({"db":"a","statements":[{"sql":"x","params":[1,true]}]})", "statements[0].params[1]");
+  bad(R"({"db":"a","statements":[{"sql":"x","params":{"id":[]}}]})", "statements[0].params.id");
+  bad(R"({"db":"a","statements":[{"sql":"x","params":[18446744073709551615]}]})", "statements[0].params[0]");
+  bad(R"({"db":"a","statements":[{"sql":"x","parms":[]}]})", "statements[0].parms");
+  for (const auto* field : {"agent", "request_id", "idempotency_key", "correlation_id"})
+    bad(R"({"db":"a","statements":[{"sql":"x"}],")" + std::string{field} + "\":1}", field);
+  bad(R"({"db":"a","statements":[{"sql":"x"}],"colour of it":1})", "colour of it");
+  bad(R"({"db":"a","statements":[{"sql":"x"}],"sql":"x"})", "sql");
+}
+
+TEST_CASE("a write of one statement has a short form, which means the same") {
+  auto brief = rpc::write_from_json(parsed(
+    R"json({"db":"a","sql":"INSERT INTO t VALUES (:x)","params":{"x":5},"agent":"alice","idempotency_key":"k"})json"));
+  auto whole = rpc::write_from_json(parsed(
+    R"json({"db":"a","statements":[{"sql":"INSERT INTO t VALUES (:x)","params":{"x":5}}],"agent":"alice",
+        "idempotency_key":"k"})json"));
+  REQUIRE(brief);
+  REQUIRE(whole);
+  CHECK(rpc::params_of(*brief) == rpc::params_of(*whole));
+  auto bare = rpc::write_from_json(parsed(R"({"db":"a","sql":"DELETE FROM t"})"));
+  REQUIRE(bare);
+  REQUIRE(bare->statements.size() == 1);
+  CHECK(bare->statements[0].sql.str() == "DELETE FROM t");
+  CHECK(bare->statements[0].params == parameters{});
+}
+
+TEST_CASE("the short form of a write is refused beside a list, and where it is malformed") {
+  auto bad = [](const std::string& params, const std::string& field) { refuses(rpc::write_from_json, params, field); };
+  bad(R"({"db":"a","statements":[{"sql":"x"}],"sql":"x"})", "sql");
+  bad(R"({"db":"a","statements":[{"sql":"x"}],"params":[1]})", "params");
+  bad(R"({"db":"a","params":[1]})", "statements");
+  bad(R"({"sql":"x"})", "db");
+  for (const auto* sql : {"null", "1", R"(["x"])", R"({"sql":"x"})"})
+    bad(R"({"db":"a","sql":)" + std::string{sql} + "}", "sql");
+  bad(R"({"db":"a","sql":"x","params":1})", "params");
+  bad(R"({"db":"a","sql":"x","params":[true]})", "params[0]");
+  bad(R"({"db":"a","sql":"x","parms":[]})", "parms");
+}
+
+TEST_CASE("foreign keys are on or off, and nothing else") {
+  auto write = [](const std::string& keys) {
+    return R"({"db":"a","statements":[{"sql":"x"}],"foreign_keys":)" + keys + "}";
+  };
+  for (const auto* bad : {"true", "\"OFF\"", "null", "0"})
+    refuses(rpc::write_from_json, write(bad), "foreign_keys");
+  CHECK(!rpc::write_from_json(parsed(write("\"off\"")))->enforce_foreign_keys);
+  CHECK(rpc::write_from_json(parsed(write("\"on\"")))->enforce_foreign_keys);
+}
+
+TEST_CASE("times and bounds outside their ranges are refused") {
+  auto write = [](const std::string& deadline) {
+    return R"({"db":"a","statements":[{"sql":"x"}],"deadline_ms":)" + deadline + "}";
+  };
+  auto read = [](const std::string& field, const std::string& number) {
+    return R"({"db":"a","sql":"x",")" + field + "\":" + number + "}";
+  };
+  for (const auto* bad : {"0", "-1", "86400001", "1.5", "5.0", "\"5\"", "null", "18446744073709551615"}) {
+    refuses(rpc::write_from_json, write(bad), "deadline_ms");
+    refuses(rpc::read_from_json, read("timeout_ms", bad), "timeout_ms");
+  }
+  for (const auto* good : {"1", "86400000"}) {
+    CHECK(rpc::write_from_json(parsed(write(good))));
+    CHECK(rpc::read_from_json(parsed(read("timeout_ms", good))));
+  }
+  for (const auto* bad : {"0", "-1", "100000001"})
+    refuses(rpc::read_from_json, read("max_rows", bad), "max_rows");
+  for (const auto* bad : {"0", "1023", "2147483649"})
+    refuses(rpc::read_from_json, read("max_bytes", bad), "max_bytes");
+  refuses(rpc::read_from_json, read("min_seq", "-1"), "min_seq");
+  refuses(rpc::read_from_json, read("freshness", "\"stale\""), "freshness");
+  refuses(rpc::read_from_json, read("freshness", "1"), "freshness");
+  refuses(rpc::read_from_json, R"({"db":"a"})", "sql");
+  refuses(rpc::read_from_json, read("statements", "[]"), "statements");
+}
+
+TEST_CASE("a capsule is refused as one, since there are none yet") {
+  auto x = refusal(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"capsule":"abc"})");
+  CHECK(x.code == rpc::request_failed);
+  CHECK(x.data["code"] == "capsule_invalid");
+  CHECK_THAT(x.message, Contains("no capsules are supported yet"));
+}
+
+TEST_CASE("the small requests are read, and refused with the field named") {
+  auto query = rpc::audit_query_from_json(
+    parsed(R"({"agent":"a","db":"d","status":"ok","since_us":-5,"after_seq":7,"limit":10000,"newest":true})"));
+  REQUIRE(query);
+  CHECK(rpc::params_of(*query)
+        == parsed(R"({"agent":"a","db":"d","status":"ok","since_us":-5,"after_seq":7,"limit":10000,"newest":true})"));
+  CHECK(rpc::audit_query_from_json(nullptr)->limit == 1000);
+  refuses(rpc::audit_query_from_json, R"({"limit":0})", "limit");
+  refuses(rpc::audit_query_from_json, R"({"limit":10001})", "limit");
+  refuses(rpc::audit_query_from_json, R"({"newest":1})", "newest");
+  refuses(rpc::audit_query_from_json, R"({"other":1})", "other");
+
+  auto cancel = *rpc::cancel_from_json(parsed(R"({"request_id":"r"})"));
+  CHECK((cancel.request_id == "r" && !cancel.as_operator));
+  CHECK(rpc::cancel_from_json(parsed(R"({"request_id":"r","agent":"a","as_operator":true})"))->as_operator);
+  refuses(rpc::cancel_from_json, R"({"request_id":"r","as_operator":1})", "as_operator");
+  refuses(rpc::cancel_from_json, "{}", "request_id");
+  refuses(rpc::cancel_from_json, R"({"request_id":""})", "request_id");
+  refuses(rpc::cancel_from_json, R"({"request_id":"r","db":"x"})", "db");
+
+  auto subscription = rpc::subscribe_from_json(parsed(R"({"db":"d","tables":["t","u"],"from_seq":0})"));
+  REQUIRE(subscription);
+  CHECK(subscription->tables == std::vector<std::string>{"t", "u"});
+  CHECK(subscription->from_seq == 0u);
+  CHECK_FALSE(rpc::subscribe_from_json(parsed(R"({"db":"d"})"))->from_seq);
+  refuses(rpc::subscribe_from_json, R"({"db":"d","tables":"t"})", "tables");
+  refuses(rpc::subscribe_from_json, R"({"db":"d","tables":["t",1]})", "tables[1]");
+  refuses(rpc::subscribe_from_json, R"({"db":"d","from_seq":-1})", "from_seq");
+
+  CHECK(rpc::hello_from_json(parsed(R"({"protocol":1,"client":"x"})"))->client == "x");
+  CHECK(rpc::hello_from_json(parsed(R"({"protocol":2,"something":"new"})"))->protocol == 2);
+  refuses(rpc::hello_from_json, "{}", "protocol");
+  refuses(rpc::hello_from_json, R"({"protocol":"1"})", "protocol");
+}
+
+TEST_CASE("an answer of another shape is a protocol mismatch whose outcome is unknown") {
+  auto mismatch = [](const auto& x) {
+    REQUIRE_FALSE(x);
+    auto why = describe(x.error());
+    CHECK(why.code == errc::protocol_mismatch);
+    CHECK(why.outcome == outcome::unknown);
+    CHECK_FALSE(why.message.empty());
+  };
+  const json written = as_json(write_result{false, 1, "r", {statement_result{}}});
+  REQUIRE(rpc::write_result_from_json(written));
+  for (const auto& [name, content] : written.items()) {
+    INFO(name);
+    auto broken = written;
+    broken.erase(name);
+    mismatch(rpc::write_result_from_json(broken));
+    broken[name] = json::array({1});
+    mismatch(rpc::write_result_from_json(broken));
+  }
+  const json answer = as_json(read_result{});
+  REQUIRE(rpc::read_result_from_json(answer));
+  for (const auto& [name, content] : answer.items()) {
+    INFO(name);
+    auto broken = answer;
+    broken.erase(name);
+    mismatch(rpc::read_result_from_json(broken));
+    broken[name] = -1.5;
+    mismatch(rpc::read_result_from_json(broken));
+  }
+  for (const auto* rows : {"[[1,2]]", "[[]]", "[1]", "{}", "[[true]]"}) {
+    auto broken = answer;
+    broken["columns"] = json::array({"a"});
+    broken["rows"] = json::parse(rows);
+    mismatch(rpc::read_result_from_json(broken));
+  }
+  for (const auto* text : {"null", "1", "[]", "{}", "\"x\""}) {
+    mismatch(rpc::write_result_from_json(json::parse(text)));
+    mismatch(rpc::read_result_from_json(json::parse(text)));
+    mismatch(rpc::audit_page_from_json(json::parse(text)));
+    mismatch(rpc::audit_verdict_from_json(json::parse(text)));
+  }
+}
+
+TEST_CASE("members that a later version adds to an answer are passed over") {
+  auto written = as_json(write_result{false, 1, "r", {statement_result{}}});
+  written["new"] = 1;
+  written["results"][0]["new"] = {};
+  CHECK(rpc::write_result_from_json(written));
+  auto answer = as_json(read_result{});
+  answer["new"] = {};
+  CHECK(rpc::read_result_from_json(answer));
+}
+
+} // namespace sluice::test::codec_test

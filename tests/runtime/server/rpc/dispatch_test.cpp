@@ -1,0 +1,279 @@
+#include "runtime/server/rpc/dispatch.hpp"
+
+#include "tests/runtime/server/rpc/fake_port.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::dispatch_test {
+
+using nlohmann::json;
+using rpc::fake_port;
+
+namespace {
+
+struct client {
+  fake_port port;
+  std::vector<std::string> answers;
+
+  void send(const std::string& document) {
+    rpc::dispatch(document, port, [this](std::string x) { answers.push_back(std::move(x)); });
+  }
+
+  json ask(const std::string& document) {
+    auto before = answers.size();
+    send(document);
+    REQUIRE(answers.size() == before + 1);
+    INFO(document << " -> " << answers.back());
+    CHECK(answers.back().find('\n') == std::string::npos);
+    REQUIRE(json::accept(answers.back()));
+    return json::parse(answers.back());
+  }
+
+  void is_not_answered(const std::string& document) {
+    auto before = answers.size();
+    send(document);
+    INFO(document);
+    REQUIRE(answers.size() == before + 1);
+    CHECK(answers.back().empty());
+  }
+};
+
+void is_error(const json& x, int code, const json& id = nullptr) {
+  INFO(x.dump());
+  CHECK(x["jsonrpc"] == "2.0");
+  CHECK(x["id"].dump() == id.dump());
+  CHECK(x["error"]["code"] == code);
+  CHECK(x["error"]["message"].is_string());
+  CHECK_FALSE(x.contains("result"));
+}
+
+} // namespace
+
+TEST_CASE("a request is answered with its result and its id") {
+  client aut;
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"echo","params":{"a":[1]},"id":7})")
+        == json::parse(R"({"jsonrpc":"2.0","result":{"a":[1]},"id":7})"));
+  REQUIRE(aut.port.calls.size() == 1);
+  CHECK(aut.port.calls[0].method == "echo");
+}
+
+TEST_CASE("a result of null is still a result") {
+  client aut;
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":1})")
+        == json::parse(R"({"jsonrpc":"2.0","result":null,"id":1})"));
+}
+
+TEST_CASE("params may be an object, an array or absent") {
+  client aut;
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"echo","params":{},"id":1})")["result"] == json::object());
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"echo","params":[],"id":1})")["result"] == json::array());
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":1})")["result"].is_null());
+}
+
+TEST_CASE("params of any other kind make no valid request") {
+  client aut;
+  for (const auto* params : {"null", "1", "1.5", "true", "\"x\""}) {
+    is_error(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":1,"params":)" + std::string{params} + "}"),
+             rpc::invalid_request, 1);
+    is_error(aut.ask(R"({"jsonrpc":"2.0","method":"echo","params":)" + std::string{params} + "}"),
+             rpc::invalid_request);
+  }
+  CHECK(aut.port.calls.empty());
+}
+
+TEST_CASE("an id that is a text, a number or null comes back as it was sent") {
+  client aut;
+  for (const auto* id : {"1", "0", "-1", "9223372036854775807", "18446744073709551615", "1.5", "1e300", "0.1", "\"\"",
+                         "\"a\\u0000b\"", "\"gr\u00f6\u00dfe\"", "null"}) {
+    auto x = aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":)" + std::string{id} + "}");
+    INFO(id);
+    CHECK(x["id"] == json::parse(id));
+    CHECK(x["id"].type() == json::parse(id).type());
+    CHECK(x.contains("result"));
+  }
+}
+
+TEST_CASE("an id of another kind makes no valid request and is answered with id null") {
+  client aut;
+  for (const auto* id : {"true", "{}", "[1]"})
+    is_error(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":)" + std::string{id} + "}"), rpc::invalid_request);
+  CHECK(aut.port.calls.empty());
+}
+
+TEST_CASE("the version must be said, as a text, and be 2.0") {
+  client aut;
+  for (const auto* version :
+       {"", R"("jsonrpc":"1.0",)", R"("jsonrpc":2.0,)", R"("jsonrpc":null,)", R"("jsonrpc":"2",)"})
+    is_error(aut.ask("{" + std::string{version} + R"("method":"echo","id":3})"), rpc::invalid_request, 3);
+  CHECK(aut.port.calls.empty());
+}
+
+TEST_CASE("the method must be a text") {
+  client aut;
+  is_error(aut.ask(R"({"jsonrpc":"2.0","method":1,"params":"bar"})"), rpc::invalid_request);
+  is_error(aut.ask(R"({"jsonrpc":"2.0","method":null,"id":"a"})"), rpc::invalid_request, "a");
+  is_error(aut.ask(R"({"jsonrpc":"2.0","id":"a"})"), rpc::invalid_request, "a");
+}
+
+TEST_CASE("an unknown method is said to be none") {
+  client aut;
+  auto x = aut.ask(R"({"jsonrpc":"2.0","method":"foobar","id":"1"})");
+  is_error(x, rpc::method_not_found, "1");
+  CHECK(x["error"]["data"]["code"] == "invalid_request");
+}
+
+TEST_CASE("what is no JSON is answered with a parse error and id null") {
+  client aut;
+  for (const auto* text :
+       {"", " ", "{", R"({"jsonrpc":"2.0","method":"foobar,"params":"bar","baz])", "nothing",
+        R"([{"jsonrpc":"2.0","method":"echo","id":"1"},{"jsonrpc":"2.0","method"])",
+        R"({"jsonrpc":"2.0","method":"echo","id":1} {})", R"({"jsonrpc":"2.0","method":"echo","id":1,"id":2})",
+        R"({"jsonrpc":"2.0","method":"echo","id":1,"params":[18446744073709551616]})"})
+    is_error(aut.ask(text), rpc::parse_error);
+  CHECK(aut.port.calls.empty());
+}
+
+TEST_CASE("a document that is neither object nor array is no valid request") {
+  client aut;
+  for (const auto* text : {"1", "null", "\"echo\"", "true"})
+    is_error(aut.ask(text), rpc::invalid_request);
+}
+
+TEST_CASE("a notification is called and never answered, whatever comes of it") {
+  client aut;
+  for (const auto* method : {"echo", "nothing of the kind", "throw", "twice"})
+    aut.is_not_answered(R"({"jsonrpc":"2.0","method":")" + std::string{method} + "\"}");
+  CHECK(aut.port.calls.size() == 4);
+}
+
+TEST_CASE("an empty batch is one invalid request") {
+  client aut;
+  is_error(aut.ask("[]"), rpc::invalid_request);
+  is_error(aut.ask(" [ ] "), rpc::invalid_request);
+}
+
+TEST_CASE("each member of a batch that is no request is answered by itself") {
+  client aut;
+  auto x = aut.ask("[1,2,[]]");
+  REQUIRE(x.is_array());
+  REQUIRE(x.size() == 3);
+  for (const auto& one : x)
+    is_error(one, rpc::invalid_request);
+}
+
+TEST_CASE("a batch is answered with one array, and its notifications are left out") {
+  client aut;
+  auto x = aut.ask(R"([{"jsonrpc":"2.0","method":"echo","params":[1,2,4],"id":"1"},
+                       {"jsonrpc":"2.0","method":"echo","params":[7]},
+                       {"foo":"boo"},
+                       {"jsonrpc":"2.0","method":"foo.get","params":{"name":"myself"},"id":"5"},
+                       {"jsonrpc":"2.0","method":"echo","id":"9"}])");
+  REQUIRE(x.size() == 4);
+  CHECK(x[0] == json::parse(R"({"jsonrpc":"2.0","result":[1,2,4],"id":"1"})"));
+  is_error(x[1], rpc::invalid_request);
+  is_error(x[2], rpc::method_not_found, "5");
+  CHECK(x[3]["id"] == "9");
+  CHECK(aut.port.calls.size() == 4);
+}
+
+TEST_CASE("a batch of one is answered with an array of one") {
+  client aut;
+  auto x = aut.ask(R"([{"jsonrpc":"2.0","method":"echo","id":1}])");
+  REQUIRE(x.is_array());
+  CHECK(x.size() == 1);
+}
+
+TEST_CASE("a batch of notifications alone is not answered") {
+  client aut;
+  aut.is_not_answered(R"([{"jsonrpc":"2.0","method":"echo"},{"jsonrpc":"2.0","method":"throw"}])");
+  CHECK(aut.port.calls.size() == 2);
+}
+
+TEST_CASE("a batch of more than a thousand calls is refused as a whole") {
+  client aut;
+  auto batch = json::array();
+  for (int i = 0; i < 1000; ++i)
+    batch.push_back({{"jsonrpc", "2.0"}, {"method", "echo"}, {"id", i}});
+  CHECK(aut.ask(batch.dump()).size() == 1000);
+  aut.port.calls.clear();
+  batch.push_back(batch[0]);
+  is_error(aut.ask(batch.dump()), rpc::invalid_request);
+  CHECK(aut.port.calls.empty());
+}
+
+TEST_CASE("a batch is answered once, when the last of its calls is, in whatever order they end") {
+  client aut;
+  aut.send(R"([{"jsonrpc":"2.0","method":"later","id":1},{"jsonrpc":"2.0","method":"later"},
+               {"jsonrpc":"2.0","method":"later","id":2},{"jsonrpc":"2.0","method":"echo","id":3}])");
+  REQUIRE(aut.port.waiting.size() == 3);
+  aut.port.waiting[2]({"second", {}});
+  aut.port.waiting[0]({"first", {}});
+  CHECK(aut.answers.empty());
+  aut.port.waiting[1]({"unheard", {}});
+  REQUIRE(aut.answers.size() == 1);
+  auto x = json::parse(aut.answers[0]);
+  REQUIRE(x.size() == 3);
+  CHECK(x[0]["id"] == 3);
+  CHECK(x[1]["result"] == "second");
+  CHECK(x[2]["result"] == "first");
+}
+
+TEST_CASE("requests are answered in the order in which they end") {
+  client aut;
+  aut.send(R"({"jsonrpc":"2.0","method":"later","id":"slow"})");
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":"quick"})")["id"] == "quick");
+  aut.port.waiting[0]({1, {}});
+  REQUIRE(aut.answers.size() == 2);
+  CHECK(json::parse(aut.answers[1])["id"] == "slow");
+}
+
+TEST_CASE("a call that throws is an internal error that gives nothing away") {
+  client aut;
+  auto x = aut.ask(R"({"jsonrpc":"2.0","method":"throw","id":1})");
+  is_error(x, rpc::internal_error, 1);
+  CHECK(x.dump().find("secret") == std::string::npos);
+  CHECK(x["error"]["data"]["code"] == "internal");
+  CHECK(x["error"]["data"]["outcome"] == "unknown");
+}
+
+TEST_CASE("only the first answer to a call counts") {
+  client aut;
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"twice","id":1})")["result"] == 1);
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"answer and throw","id":1})")["result"] == 1);
+  auto x = aut.ask(R"([{"jsonrpc":"2.0","method":"twice","id":1},{"jsonrpc":"2.0","method":"answer and throw","id":2},
+                       {"jsonrpc":"2.0","method":"echo","id":3}])");
+  REQUIRE(x.size() == 3);
+  for (int i = 0; i < 3; ++i)
+    CHECK(x[static_cast<size_t>(i)]["id"] == i + 1);
+}
+
+TEST_CASE("a failure of ours is answered with everything it says") {
+  client aut;
+  failure why;
+  why.code = errc::overloaded;
+  why.message = "the queue is full";
+  why.retry_after_ms = 250;
+  why.request_id = "r1";
+  aut.port.always = rpc::answer{nullptr, rpc::error_of(why)};
+  auto x = aut.ask(R"({"jsonrpc":"2.0","method":"write","id":1})");
+  CHECK(x["error"] == json::parse(R"({"code":-32000,"message":"the queue is full","data":{"code":"overloaded",
+             "message":"the queue is full","outcome":"not_committed","retry_after_ms":250,"request_id":"r1"}})"));
+}
+
+TEST_CASE("a diagnostic that is no UTF-8 is answered with its bytes escaped") {
+  client aut;
+  aut.port.always = rpc::answer{"a\xff", {}};
+  CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"read","id":1})")["result"] == "a\\xff");
+}
+
+TEST_CASE("a port is told the id of each call before it is made, and that a notification has none") {
+  client aut;
+  aut.send(R"([{"jsonrpc":"2.0","method":"echo","id":"a"},{"jsonrpc":"2.0","method":"echo"},
+               {"jsonrpc":"2.0","method":"echo","id":null},{"jsonrpc":"1.0","method":"echo","id":4}])");
+  REQUIRE(aut.port.ids.size() == 3);
+  CHECK(aut.port.ids[0] == json("a"));
+  CHECK_FALSE(aut.port.ids[1]);
+  CHECK(aut.port.ids[2] == json(nullptr));
+}
+
+} // namespace sluice::test::dispatch_test

@@ -1,0 +1,101 @@
+#include "runtime/server/rpc/failures.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+namespace sluice::test::failures_test {
+
+using nlohmann::json;
+
+namespace {
+
+json sent(const rpc::error& x) { return {{"code", x.code}, {"message", x.message}, {"data", x.data}}; }
+
+failure sample(errc code, outcome what) {
+  failure x;
+  x.code = code;
+  x.outcome = what;
+  x.message = "it failed";
+  x.retry_after_ms = 250;
+  x.attempts = 3;
+  x.waited_ms = 70;
+  x.request_id = "r";
+  return x;
+}
+
+void same(const failure& a, const failure& b) {
+  CHECK(a.code == b.code);
+  CHECK(a.outcome == b.outcome);
+  CHECK(a.message == b.message);
+  CHECK(a.retry_after_ms == b.retry_after_ms);
+  CHECK(a.attempts == b.attempts);
+  CHECK(a.waited_ms == b.waited_ms);
+  CHECK(a.request_id == b.request_id);
+}
+
+} // namespace
+
+TEST_CASE("every failure survives the way through an error of JSON-RPC") {
+  for (const auto& [code, word] : detail::errc_words)
+    for (auto what : {outcome::not_committed, outcome::committed, outcome::unknown}) {
+      INFO(word);
+      auto x = sample(code, what);
+      auto e = rpc::error_of(x);
+      CHECK(e.code == rpc::request_failed);
+      CHECK(e.data["code"] == word);
+      CHECK_FALSE(e.data.contains("field"));
+      same(rpc::failure_from_json(sent(e)), x);
+    }
+}
+
+TEST_CASE("what is wrong with a field of params is an error of the params") {
+  auto field_of = [](const char* message) {
+    auto e = rpc::error_of(describe(make_error(errc::invalid_request, message)));
+    CHECK(e.code == (e.data.contains("field") ? rpc::invalid_params : rpc::request_failed));
+    CHECK(e.data["code"] == "invalid_request");
+    return e.data.value("field", "none");
+  };
+  CHECK(field_of("agent has 300 bytes; at most 256 are allowed") == "agent");
+  CHECK(field_of("db leads out of the store root") == "db");
+  CHECK(field_of("params[2] is a boolean") == "params[2]");
+  CHECK(field_of("params.id is a boolean") == "params.id");
+  CHECK(field_of("statements[3].sql must be a text") == "statements[3].sql");
+  CHECK(field_of("unknown member \"a \"quoted\" one\"") == "a \"quoted\" one");
+  CHECK(field_of("ATTACH is not allowed") == "none");
+  CHECK(field_of("databases are fine") == "none");
+  CHECK(field_of("") == "none");
+}
+
+TEST_CASE("only an invalid request is an error of the params") {
+  auto e = rpc::error_of(describe(make_error(errc::too_large, "statements have too many bytes")));
+  CHECK(e.code == rpc::request_failed);
+}
+
+TEST_CASE("JSON-RPC's own errors are read as invalid requests or internal errors") {
+  for (auto code : {rpc::parse_error, rpc::invalid_request, rpc::method_not_found, rpc::invalid_params}) {
+    auto x = rpc::failure_from_json({{"code", code}, {"message", "no"}});
+    CHECK(x.code == errc::invalid_request);
+    CHECK(x.outcome == outcome::not_committed);
+    CHECK(x.message == "no");
+  }
+  auto x = rpc::failure_from_json({{"code", rpc::internal_error}, {"message", "oh"}});
+  CHECK(x.code == errc::internal);
+  CHECK(x.outcome == outcome::unknown);
+}
+
+TEST_CASE("an error of any shape is read as some failure") {
+  for (const auto* text :
+       {"null", "1", "[]", "{}", R"({"code":"x","message":1})", R"({"data":[]})", R"({"data":{"code":7}})",
+        R"({"data":{"code":"of a later version","outcome":"maybe","retry_after_ms":-1,"attempts":99999999999}})"}) {
+    INFO(text);
+    auto x = rpc::failure_from_json(json::parse(text));
+    CHECK(x.code == errc::internal);
+    CHECK(x.outcome == outcome::unknown);
+    CHECK_FALSE(x.message.empty());
+  }
+}
+
+} // namespace sluice::test::failures_test

@@ -1,0 +1,284 @@
+#include "runtime/server/rpc/mcp.hpp"
+
+#include "runtime/server/rpc/dispatch.hpp"
+#include "tests/runtime/server/rpc/fake_port.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::mcp_test {
+
+using Catch::Contains;
+using nlohmann::json;
+
+namespace {
+
+// A client of MCP in front of methods that answer as the test says.
+struct mcp_client {
+  rpc::fake_port* methods = nullptr;
+  std::unique_ptr<rpc::port> aut;
+  std::vector<std::string> answers;
+
+  explicit mcp_client(rpc::mcp_settings settings = {"1.2.3", "mcp", false}) {
+    auto inner = std::make_unique<rpc::fake_port>();
+    methods = inner.get();
+    aut = rpc::make_mcp(std::move(inner), std::move(settings));
+  }
+
+  void send(const json& document) {
+    rpc::dispatch(document.dump(), *aut, [this](std::string x) { answers.push_back(std::move(x)); });
+  }
+
+  json request(const std::string& method, const json& params = json::object(), const json& id = 1) {
+    return {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", id}};
+  }
+
+  json ask(const std::string& method, const json& params = json::object()) {
+    auto before = answers.size();
+    send(request(method, params));
+    REQUIRE(answers.size() == before + 1);
+    return json::parse(answers.back());
+  }
+
+  void notify(const std::string& method, const json& params = json::object()) {
+    auto before = answers.size();
+    send({{"jsonrpc", "2.0"}, {"method", method}, {"params", params}});
+    REQUIRE(answers.size() == before + 1);
+    CHECK(answers.back().empty());
+    answers.pop_back();
+  }
+
+  json call_tool(const std::string& name, const json& arguments) {
+    return ask("tools/call", {{"name", name}, {"arguments", arguments}});
+  }
+};
+
+const json a_read{{"db", "app.db"}, {"sql", "SELECT 1"}};
+const json a_write = json::parse(R"({"db":"app.db","statements":[{"sql":"DELETE FROM t"}],"idempotency_key":"k"})");
+
+json initialize(const std::string& version, const std::string& name = "tester") {
+  return {
+    {"protocolVersion", version}, {"capabilities", json::object()}, {"clientInfo", {{"name", name}, {"version", "1"}}}};
+}
+
+} // namespace
+
+TEST_CASE("mcp: initialize says who we are and what we have") {
+  mcp_client x;
+  auto result = x.ask("initialize", initialize("2025-06-18"))["result"];
+  CHECK(result["protocolVersion"] == "2025-06-18");
+  CHECK(result["capabilities"] == json::parse(R"({"tools":{}})"));
+  CHECK(result["serverInfo"]["name"] == "sluice");
+  CHECK(result["serverInfo"]["version"] == "1.2.3");
+  CHECK_THAT(result["instructions"].get<std::string>(), Contains("sluice_write"));
+  x.notify("notifications/initialized");
+  CHECK(x.methods->calls.empty());
+}
+
+TEST_CASE("mcp: the client's version is kept if we speak it, else it is told our newest") {
+  mcp_client x;
+  for (const auto* version : {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"})
+    CHECK(x.ask("initialize", initialize(version))["result"]["protocolVersion"] == version);
+  for (const auto* version : {"2099-01-01", "", "1.0"})
+    CHECK(x.ask("initialize", initialize(version))["result"]["protocolVersion"] == "2025-11-25");
+  CHECK(x.ask("initialize")["error"]["code"] == rpc::invalid_params);
+  CHECK(x.ask("initialize", {{"protocolVersion", 1}})["error"]["code"] == rpc::invalid_params);
+}
+
+TEST_CASE("mcp: ping is answered with nothing, before initialize too") {
+  mcp_client x;
+  CHECK(x.ask("ping")["result"] == json::object());
+}
+
+TEST_CASE("mcp: the tools are listed with their schemas, on one page") {
+  mcp_client x;
+  auto result = x.ask("tools/list")["result"];
+  CHECK_FALSE(result.contains("nextCursor"));
+  std::vector<std::string> names;
+  for (const auto& tool : result["tools"]) {
+    names.push_back(tool["name"]);
+    CHECK(tool["description"].get<std::string>().size() > 50);
+    CHECK(tool["inputSchema"]["type"] == "object");
+    CHECK(tool["inputSchema"]["additionalProperties"] == false);
+    CHECK(tool["annotations"]["readOnlyHint"] == (tool["name"] != "sluice_write"));
+  }
+  CHECK(names == std::vector<std::string>{"sluice_read", "sluice_write", "sluice_status"});
+  CHECK(x.ask("tools/list", {{"cursor", "more"}})["error"]["code"] == rpc::invalid_params);
+}
+
+TEST_CASE("mcp: a tool's call is a call of the method, with what the client left out") {
+  mcp_client x;
+  x.methods->always = rpc::answer{json{{"columns", {"1"}}, {"rows", {{1}}}}, {}};
+  auto result = x.call_tool("sluice_read", a_read)["result"];
+  CHECK(result["isError"] == false);
+  CHECK(result["structuredContent"] == json::parse(R"({"columns":["1"],"rows":[[1]]})"));
+  CHECK(json::parse(result["content"][0]["text"].get<std::string>()) == result["structuredContent"]);
+  REQUIRE(x.methods->calls.size() == 1);
+  CHECK(x.methods->calls[0].method == "read");
+  CHECK(x.methods->calls[0].params["sql"] == "SELECT 1");
+  CHECK(x.methods->calls[0].params["agent"] == "mcp");
+  CHECK_FALSE(x.methods->calls[0].params["request_id"].get<std::string>().empty());
+  x.call_tool("sluice_write", a_write);
+  CHECK(x.methods->calls[1].method == "write");
+  CHECK(x.methods->calls[1].params["idempotency_key"] == "k");
+  CHECK(x.methods->calls[1].params["request_id"] != x.methods->calls[0].params["request_id"]);
+  x.call_tool("sluice_status", json::object());
+  CHECK(x.methods->calls[2].method == "status");
+  CHECK(x.methods->calls[2].params == json::object());
+}
+
+TEST_CASE("mcp: null means left out, and a whole number may be written as a real") {
+  mcp_client x;
+  x.methods->always = rpc::answer{json::object(), {}};
+  auto called = [&](const char* tool, const char* arguments) {
+    CHECK(x.call_tool(tool, json::parse(arguments))["result"]["isError"] == false);
+    auto params = x.methods->calls.back().params;
+    params.erase("request_id");
+    return params;
+  };
+  CHECK(called("sluice_status", "null") == json::object());
+  CHECK(called("sluice_read", R"({"db":"a","sql":"s","params":null,"max_rows":5.0,"timeout_ms":null,"agent":null})")
+        == json::parse(R"({"db":"a","sql":"s","max_rows":5,"agent":"mcp"})"));
+  CHECK(called("sluice_write", R"({"db":"a","statements":[{"sql":"s","params":null}],"deadline_ms":1e3})")
+        == json::parse(R"({"db":"a","statements":[{"sql":"s"}],"deadline_ms":1000,"agent":"mcp"})"));
+  // Values are what they are, and so is what is no whole number.
+  auto kept = called("sluice_read", R"({"db":"a","sql":"s","params":[5.0,null],"max_rows":5.5})");
+  CHECK(kept["params"].dump() == "[5.0,null]");
+  CHECK(kept["max_rows"].dump() == "5.5");
+}
+
+TEST_CASE("mcp: a result that was written out is passed on as it is, and quoted") {
+  mcp_client x;
+  CHECK(x.methods->quotes_texts);
+  rpc::answer large;
+  large.text = R"({"rows":[["\"\n"]]})";
+  large.quoted = json(large.text).dump();
+  x.methods->always = large;
+  auto result = x.call_tool("sluice_read", a_read)["result"];
+  CHECK(result["structuredContent"] == json::parse(large.text));
+  CHECK(result["content"][0]["text"] == large.text);
+}
+
+TEST_CASE("mcp: calls are made as the client's name, unless it says otherwise") {
+  mcp_client x;
+  x.methods->always = rpc::answer{json::object(), {}};
+  x.ask("initialize", initialize("2025-06-18", "an \nagent\x7f"));
+  x.call_tool("sluice_read", a_read);
+  CHECK(x.methods->calls.back().params["agent"] == "an agent");
+  auto as_bob = a_read;
+  as_bob["agent"] = "bob";
+  x.call_tool("sluice_read", as_bob);
+  CHECK(x.methods->calls.back().params["agent"] == "bob");
+  std::string long_name(255, 'x');
+  x.ask("initialize", initialize("2025-06-18", long_name + "\u20ac\u20ac"));
+  x.call_tool("sluice_read", a_read);
+  CHECK(x.methods->calls.back().params["agent"] == long_name);
+}
+
+TEST_CASE("mcp: a failure is a result that tells the model what happened and what to do") {
+  mcp_client x;
+  auto fails = [&](errc code, outcome what, uint32_t retry_after_ms = 0) {
+    failure why;
+    why.code = code;
+    why.outcome = what;
+    why.message = "the very reason";
+    why.retry_after_ms = retry_after_ms;
+    x.methods->always = rpc::answer{nullptr, rpc::error_of(why)};
+    auto result = x.call_tool("sluice_write", a_write)["result"];
+    CHECK(result["isError"] == true);
+    CHECK_FALSE(result.contains("structuredContent"));
+    return result["content"][0]["text"].get<std::string>();
+  };
+  CHECK_THAT(fails(errc::constraint, outcome::not_committed),
+             Contains("constraint: the very reason") && Contains("not_committed") && Contains("correct the call"));
+  CHECK_THAT(fails(errc::unavailable, outcome::unknown), Contains("unknown") && Contains("repeat the very same call"));
+  CHECK_THAT(fails(errc::overloaded, outcome::not_committed, 250), Contains("try again") && Contains("250 ms"));
+  for (const auto& [code, word] : detail::errc_words)
+    CHECK_THAT(fails(code, outcome::not_committed), Contains(std::string{word} + ": ") && Contains("What to do: "));
+}
+
+TEST_CASE("mcp: arguments that a tool does not take are an error that the model can correct") {
+  mcp_client x;
+  auto arguments = a_read;
+  arguments["request_id"] = "r";
+  auto result = x.call_tool("sluice_read", arguments)["result"];
+  CHECK(result["isError"] == true);
+  CHECK_THAT(result["content"][0]["text"].get<std::string>(), Contains("\"request_id\""));
+  CHECK(x.methods->calls.empty());
+}
+
+TEST_CASE("mcp: a call that names no tool of ours is an error of the params") {
+  mcp_client x;
+  auto unknown = x.call_tool("drop_everything", json::object());
+  CHECK(unknown["error"]["code"] == rpc::invalid_params);
+  CHECK_THAT(unknown["error"]["message"].get<std::string>(), Contains("drop_everything"));
+  for (const auto* params : {"{}", "[]", R"({"name":1})", R"({"name":"sluice_read","arguments":[1]})",
+                             R"({"name":"sluice_read","arguments":"x"})"})
+    CHECK(x.ask("tools/call", json::parse(params))["error"]["code"] == rpc::invalid_params);
+  CHECK(x.methods->calls.empty());
+}
+
+TEST_CASE("mcp: arguments may be left out") {
+  mcp_client x;
+  x.methods->always = rpc::answer{json::object(), {}};
+  CHECK(x.ask("tools/call", {{"name", "sluice_status"}})["result"]["isError"] == false);
+}
+
+TEST_CASE("mcp: methods that are none of its own go through only where that is wanted") {
+  mcp_client closed;
+  for (const auto* method : {"echo", "resources/list", "prompts/list", "write"})
+    CHECK(closed.ask(method)["error"]["code"] == rpc::method_not_found);
+  CHECK(closed.methods->calls.empty());
+  mcp_client open{{"1", "mcp", true}};
+  CHECK(open.ask("echo", {{"a", 1}})["result"] == json::parse(R"({"a":1})"));
+  CHECK(open.ask("ping", {{"a", 1}})["result"] == json::object());
+}
+
+namespace {
+
+// Methods whose reads and writes wait for the test.
+class slow_port : public rpc::port {
+public:
+  std::vector<std::pair<std::string, json>>* calls;
+  std::vector<rpc::answer_to>* waiting;
+
+  void call(const std::string& method, json params, rpc::answer_to done) override {
+    calls->emplace_back(method, std::move(params));
+    if (method == "cancel")
+      done({json::object(), {}});
+    else
+      waiting->push_back(std::move(done));
+  }
+};
+
+} // namespace
+
+TEST_CASE("mcp: a cancelled call is cancelled behind, by the name that it has there") {
+  mcp_client x;
+  std::vector<std::pair<std::string, json>> calls;
+  std::vector<rpc::answer_to> waiting;
+  auto slow = std::make_unique<slow_port>();
+  slow->calls = &calls;
+  slow->waiting = &waiting;
+  x.aut = rpc::make_mcp(std::move(slow), {"1", "mcp", false});
+  auto call = [&](const json& id) {
+    x.send(x.request("tools/call", {{"name", "sluice_read"}, {"arguments", a_read}}, id));
+  };
+  call(7);
+  call("7");
+  REQUIRE(calls.size() == 2);
+  x.notify("notifications/cancelled", {{"requestId", "7"}, {"reason", "enough"}});
+  REQUIRE(calls.size() == 3);
+  CHECK(calls[2].first == "cancel");
+  CHECK(calls[2].second == json{{"request_id", calls[1].second["request_id"]}});
+  for (const auto& unknown : {json(8), json(nullptr), json::object()})
+    x.notify("notifications/cancelled", {{"requestId", unknown}});
+  x.notify("notifications/cancelled", json::array());
+  CHECK(calls.size() == 3);
+  waiting[0]({json::object(), {}});
+  waiting[1]({json::object(), {}});
+  CHECK(x.answers.size() == 2);
+  x.notify("notifications/cancelled", {{"requestId", 7}});
+  CHECK(calls.size() == 3);
+}
+
+} // namespace sluice::test::mcp_test

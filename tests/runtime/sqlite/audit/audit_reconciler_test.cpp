@@ -1,0 +1,222 @@
+#include "tests/runtime/sqlite/audit/audit_rig.hpp"
+
+namespace sluice::test::audit_reconciler_test {
+
+using namespace sluice::sqlite;
+using namespace sluice::sqlite::test;
+
+TEST_CASE("what the ledger holds and the audit does not is told, and nothing else") {
+  audit_rig r;
+  r.append({record("alice", 1, "a"), record("alice", 2, "b")});
+  auto third = commit(3, {"d", "e"});
+  third.requests[0].idempotency_key = "k";
+  third.requests[0].correlation_id = "c";
+  third.requests[0].tables = {"t"};
+  third.requests[0].peer = {1000, 77};
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b", "c"}), third};
+  auto found = r.missing();
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].request_id == "c");
+  CHECK(found[0].commit_seq == 2);
+  const auto& x = found[1];
+  CHECK(x.request_id == "d");
+  CHECK(x.ts_us == third.ts_us);
+  CHECK(x.agent == "alice");
+  CHECK(x.db == "a.db");
+  CHECK(x.type == request_type::write);
+  CHECK(x.key == "k");
+  CHECK(x.status == "committed");
+  CHECK(x.correlation_id == "c");
+  CHECK(x.peer.pid == 77);
+  CHECK(*x.tables == std::vector<std::string>{"t"});
+  CHECK(x.recovered);
+}
+
+TEST_CASE("looking twice never makes a record twice, whether or not the first look was acted upon") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
+  CHECK(r.missing().size() == 3);
+  // The process dies before it appends.
+  r.store = r.reopened();
+  auto found = r.missing();
+  CHECK(found.size() == 3);
+  r.append(found);
+  CHECK(r.missing().empty());
+  r.store = r.reopened();
+  CHECK(r.missing().empty());
+  r.ledgers["a.db"].push_back(commit(4, {"d"}));
+  CHECK(r.missing().size() == 1);
+  CHECK(r.list().size() == 3);
+}
+
+TEST_CASE("what was found to agree is not looked at again") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
+  r.append(r.missing());
+  CHECK(r.missing().empty());
+  r.lowest_asked = 100;
+  r.store = r.reopened();
+  CHECK(r.missing().empty());
+  // The last commit agreed on is looked at, to see that it is still the same ledger.
+  CHECK(r.lowest_asked == 2);
+}
+
+TEST_CASE("a ledger that is not the one agreed on is looked at from its beginning") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
+  r.append(r.missing());
+  CHECK(r.missing().empty());
+  SECTION("restored from an earlier copy, it holds nothing new") {
+    r.ledgers["a.db"].pop_back();
+    CHECK(r.missing().empty());
+  }
+  SECTION("restored and written on, it holds what came since") {
+    r.ledgers["a.db"][2] = commit(3, {"x"}, "another");
+    auto found = r.missing();
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].request_id == "x");
+  }
+  SECTION("made anew, it holds only new commits") {
+    r.ledgers["a.db"] = {commit(1, {"x"}, "another")};
+    CHECK(r.missing().size() == 1);
+  }
+}
+
+TEST_CASE("each request of a commit counts, even if two have the same id") {
+  audit_rig r;
+  r.append({record("alice", 1, "same")});
+  r.ledgers["a.db"] = {commit(1, {"same", "same"})};
+  CHECK(r.missing().size() == 1);
+}
+
+TEST_CASE("a replayed or failed request does not stand for the commit") {
+  audit_rig r;
+  auto replayed = record("alice", 1, "a");
+  replayed.status = "replayed";
+  auto elsewhere = record("alice", 1, "a");
+  elsewhere.db = "b.db";
+  r.append({replayed, elsewhere});
+  r.ledgers["a.db"] = {commit(1, {"a"})};
+  CHECK(r.missing().size() == 1);
+}
+
+TEST_CASE("a damaged commit record is told once, without what it claims") {
+  audit_rig r;
+  auto damaged = commit(2, {"forged"});
+  damaged.intact = false;
+  r.ledgers["a.db"] = {commit(1, {"a"}), damaged, commit(3, {"c"})};
+  auto found = r.missing();
+  REQUIRE(found.size() == 3);
+  CHECK(found[1].status == "corrupt");
+  CHECK(found[1].request_id.empty());
+  CHECK(found[1].commit_seq == 2);
+  r.append(found);
+  CHECK(r.missing().empty());
+}
+
+TEST_CASE("a record that comes late, after its commit was recovered, is not there twice") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"})};
+  r.append(r.missing());
+  std::vector<audit_record> late{record("alice", 1, "a"), record("alice", 2, "b")};
+  REQUIRE(r.store->append(late));
+  CHECK(late[0].seq == 1);
+  CHECK(late[1].seq == 2);
+  CHECK(r.list().size() == 2);
+  CHECK(r.verdict().broken == 0);
+  r.ledgers["a.db"].push_back(commit(2, {"b"}));
+  CHECK(r.verdict().intact());
+}
+
+TEST_CASE("a database that is gone misses nothing, one that cannot be read says why") {
+  audit_rig r;
+  CHECK(r.missing("gone.db").empty());
+  r.ledger_error = make_error(errc::corrupt, "damaged");
+  auto x = r.store->compare("a.db");
+  REQUIRE_FALSE(x);
+  CHECK(code_of(x.error()) == errc::corrupt);
+}
+
+TEST_CASE("the audit knows every database that it was asked about") {
+  audit_rig r;
+  CHECK(audited_databases(r.path)->empty());
+  r.missing("b.db");
+  r.missing("a.db");
+  r.missing("a.db");
+  CHECK(*audited_databases(r.path) == std::vector<std::string>{"a.db", "b.db"});
+  CHECK(audited_databases(r.dir / "missing.db")->empty());
+}
+
+TEST_CASE("the audit tells the highest number that was ever issued, whatever becomes of the ledger") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
+  r.append(r.missing());
+  r.missing();
+  r.append({record("alice", 4, "d")});
+  auto with = [&](std::vector<ledger_commit> commits) {
+    r.ledgers["a.db"] = std::move(commits);
+    return r.compare();
+  };
+  for (const auto& found : {with({}), with({commit(1, {"a"})}), with({commit(1, {"x"}, "another")})}) {
+    CHECK(found.standing.issued == 4);
+    CHECK(found.standing.agreed_seq == 3);
+    CHECK(found.standing.agreed_hash == "hash 3");
+  }
+  r.ledgers.erase("a.db");
+  CHECK(r.compare().standing.issued == 4);
+  r.store = r.reopened();
+  CHECK(r.compare().standing.issued == 4);
+}
+
+TEST_CASE("a commit that holds other requests than the audit has for its number is a conflict, and stays one") {
+  audit_rig r;
+  r.append({record("alice", 1, "a"), record("alice", 2, "b")});
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"x"})};
+  for (int i = 0; i < 2; ++i) {
+    auto found = r.compare();
+    CHECK(found.standing.conflict.find("commit 2") != std::string::npos);
+    CHECK(found.missing.empty());
+  }
+}
+
+TEST_CASE("an epoch that begins behind everything that was issued is taken, and recorded once") {
+  audit_rig r;
+  r.epochs["a.db"] = {1, "first", 1, 0};
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"})};
+  r.append(r.missing());
+  r.missing();
+  CHECK(r.compare().standing.epoch == "first");
+  r.epochs["a.db"] = {1, "second", 3, 0};
+  r.ledgers["a.db"] = {commit(3, {"c"})};
+  auto found = r.missing();
+  REQUIRE(found.size() == 2);
+  auto epoch = std::find_if(found.begin(), found.end(), [](auto& x) { return x.type == request_type::ledger_epoch; });
+  REQUIRE(epoch != found.end());
+  CHECK((epoch->key == "second" && epoch->commit_seq == 3));
+  r.append(found);
+  CHECK(r.missing().empty());
+  auto standing = r.compare().standing;
+  CHECK((standing.epoch == "second" && standing.issued == 3 && standing.conflict.empty()));
+  // Another ledger that gives the same numbers again is no such thing.
+  r.epochs["a.db"] = {1, "third", 2, 0};
+  r.ledgers["a.db"] = {commit(2, {"x"}, "h"), commit(3, {"y"}, "i")};
+  CHECK(r.compare().standing.epoch == "second");
+  CHECK(!r.verdict().intact());
+}
+
+TEST_CASE("an audit file of an earlier version learns of epochs and keeps what it knows") {
+  audit_rig r;
+  r.ledgers["a.db"] = {commit(1, {"a"})};
+  r.append(r.missing());
+  r.missing();
+  r.store.reset();
+  REQUIRE(r.meddle("ALTER TABLE databases DROP COLUMN epoch; ALTER TABLE databases DROP COLUMN issued_at;"
+                   "ALTER TABLE databases DROP COLUMN issued_seq")
+          == "");
+  CHECK(verify_audit_file(r.path));
+  r.store = r.reopened();
+  auto standing = r.compare().standing;
+  CHECK((standing.issued == 1 && standing.agreed_seq == 1));
+}
+
+} // namespace sluice::test::audit_reconciler_test

@@ -1,0 +1,208 @@
+#include "tests/runtime/sqlite/files/file_rig.hpp"
+
+#include "runtime/sqlite/files/file_claims.hpp"
+#include "runtime/sqlite/files/left_log.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace sluice::test::file_guard_faults_test {
+
+namespace {
+
+// As `cp` does it: the same file, with other content.
+void copy_over(const fs::path& from, const fs::path& to) {
+  fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+  // A time stamp may have been given twice within its grain.
+  fs::last_write_time(to, fs::last_write_time(to) + std::chrono::seconds{1});
+}
+
+std::shared_ptr<sqlite::file_guard> guard_of(const fs::path& path, const std::string& name,
+                                             std::shared_ptr<sqlite::file_claims> claims) {
+  sqlite::file_guard::settings x;
+  x.path = path;
+  x.name = name;
+  x.claims = std::move(claims);
+  return std::make_shared<sqlite::file_guard>(std::move(x));
+}
+
+template <class F> void in_a_process_that_dies(F f) {
+  auto child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    f();
+    _exit(1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(status == 0);
+}
+
+broker_config impatient() {
+  broker_config x;
+  x.busy_timeout = milliseconds{0};
+  return x;
+}
+
+} // namespace
+
+TEST_CASE("a log that was cut short is noticed before anything is acknowledged into it") {
+  busy_rig rig;
+  auto left = GENERATE(uint64_t{0}, uint64_t{20'000});
+  fs::resize_file(rig.log(), left);
+  CHECK(failure_of(rig.store->begin()).code == errc::ledger_damaged);
+  CHECK(rig.events() == std::vector<std::string>{"log_lost"});
+  // What a checkpoint had moved is there, and nothing is mixed.
+  auto found = *rig.count().integer();
+  CHECK(rig.count_after_a_kill() == std::to_string(found));
+  CHECK(found == 2'000);
+}
+
+TEST_CASE("a database that was cut to nothing is noticed as one that was overwritten") {
+  busy_rig rig;
+  fs::resize_file(rig.file, 0);
+  CHECK(failure_of(rig.store->begin()).code == errc::file_replaced);
+  CHECK(rig.events() == std::vector<std::string>{"overwritten"});
+  rig.write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
+  CHECK(rig.count() == value{0});
+  CHECK(rig.count_after_a_kill() == "0");
+}
+
+TEST_CASE("a connection that is only opened then finds that the file was overwritten") {
+  busy_rig rig;
+  rig.reader = sqlite::make_read_store(rig.file, rig.config, machine_time(), {}, rig.files);
+  copy_over(rig.another(), rig.file);
+  auto first = rig.try_read("SELECT count(*) FROM t");
+  if (!first)
+    CHECK(failure_of(first).code == errc::file_replaced);
+  CHECK(rig.count() == value{1});
+  CHECK(rig.events() == std::vector<std::string>{"overwritten"});
+  rig.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(rig.count() == value{2});
+  CHECK(rig.count_after_a_kill() == "2");
+}
+
+TEST_CASE("an overwritten file is free of the connection that has noticed it") {
+  busy_rig rig;
+  copy_over(rig.another(), rig.file);
+  CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
+  // It is no WAL database yet; making it one needs the file for itself alone.
+  rig.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(rig.count() == value{2});
+}
+
+TEST_CASE("a file that was written without a checkpoint is told, and its log is kept") {
+  busy_rig rig;
+  fs::last_write_time(rig.file, fs::last_write_time(rig.file) + std::chrono::seconds{1});
+  rig.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(rig.events() == std::vector<std::string>{"touched"});
+  CHECK(rig.count() == value{4'001});
+  CHECK(rig.count_after_a_kill() == "4001");
+}
+
+TEST_CASE("a folder of the database's name that became a link is not followed") {
+  temp_dir root;
+  auto sub = root / "sub";
+  fs::create_directory(sub);
+  sqlite::file_guard::settings x;
+  x.path = sub / "app.db";
+  x.name = "sub/app.db";
+  auto linked = std::make_shared<bool>(false);
+  x.resolve = [linked]() -> caf::error {
+    return *linked ? make_error(errc::invalid_request, "it leads out of the store") : caf::error{};
+  };
+  auto files = std::make_shared<sqlite::file_guard>(std::move(x));
+  auto store = sqlite::make_write_store(sub / "app.db", impatient(), machine_time(), {}, files);
+  must(store->begin());
+  store->rollback();
+  temp_dir outside;
+  fs::rename(sub, outside / "sub");
+  fs::create_directory_symlink(outside / "sub", sub);
+  *linked = true;
+  CHECK(failure_of(store->begin()).code == errc::invalid_request);
+  auto events = store->take_file_events();
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].what == "deleted");
+}
+
+TEST_CASE("another file that lies there before the first connection is a replaced one") {
+  busy_rig rig;
+  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  rig.store.reset();
+  rig.reader.reset();
+  auto files = guard_of(rig.file, "app.db", nullptr);
+  files->expect_file();
+  auto replaced = GENERATE(true, false);
+  if (replaced)
+    fs::rename(rig.another(), rig.file);
+  auto store = sqlite::make_write_store(rig.file, impatient(), machine_time(), {}, files);
+  auto begun = must(store->begin());
+  CHECK(store->take_file_events().size() == (replaced ? 1 : 0));
+}
+
+TEST_CASE("a file that was overwritten after a kill is not joined with the log that was left") {
+  lives x;
+  auto backup = x.folder / "backup.db";
+  in_a_process_that_dies([&] {
+    auto store = x.store();
+    x.write(*store, "CREATE TABLE t(body)");
+    x.write(*store, "INSERT INTO t VALUES ('kept')");
+    other_program{x.file}.run("VACUUM INTO '" + backup.string() + "'");
+    x.write(*store, "INSERT INTO t SELECT hex(randomblob(100)) FROM pragma_function_list");
+    _exit(0);
+  });
+  auto overwritten = GENERATE(true, false);
+  if (overwritten)
+    copy_over(backup, x.file);
+  auto record = file_registry{x.folder / "files.json"}.find("app.db");
+  REQUIRE(record);
+  CHECK(sqlite::has_foreign_log(*record, x.file) == overwritten);
+  auto store = x.store();
+  CHECK(store->take_external_commit() == overwritten);
+  auto events = store->take_file_events();
+  REQUIRE(events.size() == (overwritten ? 1 : 0));
+  CHECK(fs::exists(x.kept) == overwritten);
+  if (!overwritten)
+    return;
+  CHECK(events[0].what == "overwritten");
+  x.write(*store, "INSERT INTO t VALUES ('after')");
+  store.reset();
+  other_program db{x.file};
+  CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
+  CHECK(db.one("SELECT group_concat(body) FROM t") == "kept,after");
+}
+
+TEST_CASE("one file has one writer, whatever names lead to it") {
+  temp_dir folder;
+  auto claims = std::make_shared<sqlite::file_claims>();
+  auto file = folder / "app.db";
+  auto store = sqlite::make_write_store(file, impatient(), machine_time(), {}, guard_of(file, "app.db", claims));
+  must(store->begin());
+  store->rollback();
+  auto other = folder / "other.db";
+
+  SECTION("a second name in the same broker is refused") {
+    fs::create_hard_link(file, other);
+    auto second = sqlite::make_write_store(other, impatient(), machine_time(), {}, guard_of(other, "other.db", claims));
+    CHECK(failure_of(second->begin()).code == errc::invalid_request);
+  }
+  SECTION("a file that was moved is let go of by the broker's former name for it") {
+    fs::rename(file, other);
+    auto second = sqlite::make_write_store(other, impatient(), machine_time(), {}, guard_of(other, "other.db", claims));
+    must(second->begin());
+    second->rollback();
+    CHECK(store->take_file_events().size() == 1);
+  }
+  SECTION("another broker is refused until the first has closed it") {
+    fs::rename(file, other);
+    auto theirs = std::make_shared<sqlite::file_claims>();
+    auto second = sqlite::make_write_store(other, impatient(), machine_time(), {}, guard_of(other, "other.db", theirs));
+    CHECK(failure_of(second->begin()).code == errc::busy);
+    must(store->begin());
+    store->rollback();
+    must(second->begin());
+    second->rollback();
+  }
+}
+
+} // namespace sluice::test::file_guard_faults_test

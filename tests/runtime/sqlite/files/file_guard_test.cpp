@@ -1,0 +1,237 @@
+#include "runtime/sqlite/files/file_guard.hpp"
+
+#include "tests/runtime/sqlite/files/file_rig.hpp"
+
+namespace sluice::test::file_guard_test {
+
+TEST_CASE("a file renamed over an open one is read and written by itself, without the old one's log") {
+  busy_rig rig;
+  auto reads_first = GENERATE(true, false);
+  fs::rename(rig.another(), rig.file);
+  if (reads_first)
+    CHECK(rig.count() == value{1});
+  rig.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(rig.count() == value{2});
+  CHECK(rig.count_after_a_kill() == "2");
+  CHECK(rig.events() == std::vector<std::string>{"replaced"});
+}
+
+TEST_CASE("a file that was moved away holds every acknowledged commit, wherever it lies") {
+  busy_rig rig;
+  auto away = rig.folder / "away.db";
+  fs::rename(rig.file, away);
+  must(rig.store->begin());
+  rig.store->rollback();
+  CHECK(rig.events() == std::vector<std::string>{"deleted"});
+  other_program db{away};
+  CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
+  CHECK(db.one("SELECT count(*) FROM t") == "4000");
+}
+
+TEST_CASE("a log that was removed is written again before anything is acknowledged") {
+  busy_rig rig;
+  auto which = GENERATE(1, 2, 3);
+  if (which & 1)
+    fs::remove(rig.log());
+  if (which & 2)
+    fs::remove(rig.index());
+  SECTION("between two writes") { rig.write("INSERT INTO t(body) VALUES ('after')"); }
+  SECTION("while one is under way") {
+    auto begun = must(rig.store->begin());
+    must(rig.store->execute(request_of("INSERT INTO t(body) VALUES ('after')"), no_deadline));
+    // The second time.
+    fs::remove(rig.log());
+    must(commit_of(*rig.store, begun, request_of("SELECT 1")));
+  }
+  SECTION("and a read comes first") {
+    CHECK(rig.count() == value{4'000});
+    CHECK(rig.count_after_a_kill() == "4000");
+    fs::remove(rig.folder / "copy.db");
+    fs::remove(rig.folder / "copy.db-wal");
+    rig.write("INSERT INTO t(body) VALUES ('after')");
+  }
+  CHECK(rig.count_after_a_kill() == "4001");
+  CHECK(rig.count() == value{4'001});
+  auto events = rig.events();
+  REQUIRE(!events.empty());
+  CHECK(events[0] == "log_restored");
+}
+
+TEST_CASE("when another program has begun a new log, the old one is kept aside and the loss is told") {
+  busy_rig rig;
+  fs::remove(rig.log());
+  fs::remove(rig.index());
+  // A process of its own: within one, SQLite shares the index.
+  auto command = "sqlite3 '" + rig.file.string() + "' 'CREATE TABLE theirs(a)'";
+  REQUIRE(std::system(command.c_str()) == 0);
+  // What was acknowledged is not in the file any more; that is for a person to decide.
+  CHECK(failure_of(rig.store->begin()).code == errc::ledger_damaged);
+  CHECK(rig.read_one("SELECT count(*) FROM theirs") == value{0});
+  CHECK(rig.events() == std::vector<std::string>{"log_lost"});
+  auto kept = std::any_of(fs::directory_iterator{rig.folder.path()}, {}, [](const auto& x) {
+    return x.path().filename().string().starts_with("app.db-wal.") && x.file_size() > 100'000;
+  });
+  CHECK(kept);
+}
+
+TEST_CASE("a file overwritten in place is noticed once, and then read and written as it is") {
+  busy_rig rig;
+  auto reads_first = GENERATE(true, false);
+  fs::copy_file(rig.another(), rig.file, fs::copy_options::overwrite_existing);
+  if (reads_first)
+    CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
+  else
+    CHECK(failure_of(rig.store->begin()).code == errc::file_replaced);
+  CHECK(rig.count() == value{1});
+  rig.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(rig.count() == value{2});
+  rig.store.reset();
+  rig.reader.reset();
+  other_program db{rig.file};
+  CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
+  CHECK(db.one("SELECT count(*) FROM t") == "2");
+}
+
+TEST_CASE("an older copy with the same header is not mixed with what the broker remembers of the file") {
+  store_rig rig;
+  rig.write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
+  rig.write("INSERT INTO t(body) VALUES ('a'), ('b')");
+  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  auto copy = rig.folder / "copy.db";
+  fs::copy_file(rig.file, copy);
+  rig.write("UPDATE t SET body = 'c' WHERE id = 1");
+  must(rig.store->checkpoint(checkpoint_mode::passive));
+  CHECK(rig.read_one("SELECT body FROM t WHERE id = 1") == value{"c"});
+  auto written = fs::last_write_time(rig.file);
+  fs::copy_file(copy, rig.file, fs::copy_options::overwrite_existing);
+  fs::last_write_time(rig.file, written + std::chrono::seconds{1});
+  auto seen = rig.try_read("SELECT group_concat(body) FROM t");
+  if (!seen)
+    seen = rig.try_read("SELECT group_concat(body) FROM t");
+  CHECK(must(std::move(seen)).result.rows->at(0, 0) == value{"a,b"});
+}
+
+TEST_CASE("checkpoints, whoever makes them, are not taken for a file that was overwritten") {
+  busy_rig rig;
+  other_program other{rig.file};
+  for (auto i = 0; i < 5; ++i) {
+    rig.write("INSERT INTO t(body) VALUES ('ours')");
+    other.run("PRAGMA wal_checkpoint(PASSIVE)");
+    CHECK(rig.count() == value{4'001 + 2 * i});
+    other.run("INSERT INTO t(body) VALUES ('theirs')");
+    other.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    must(rig.store->checkpoint(checkpoint_mode::passive));
+    rig.write(("CREATE TABLE u" + std::to_string(i) + "(a)").c_str());
+  }
+  CHECK(rig.events().empty());
+}
+
+TEST_CASE("a file that is replaced while it is written makes the write fail, and the new one stays as it is") {
+  busy_rig rig;
+  auto begun = must(rig.store->begin());
+  must(rig.store->execute(request_of("INSERT INTO t(body) VALUES ('lost')"), no_deadline));
+  fs::rename(rig.another(), rig.file);
+  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
+  CHECK(!must(rig.store->committed(begun.next_seq)));
+  CHECK(rig.count() == value{1});
+  CHECK(rig.count_after_a_kill() == "1");
+}
+
+TEST_CASE("closing after the files were replaced leaves the new ones alone") {
+  busy_rig rig;
+  SECTION("renamed over") { fs::rename(rig.another(), rig.file); }
+  SECTION("overwritten") { fs::copy_file(rig.another(), rig.file, fs::copy_options::overwrite_existing); }
+  static_cast<void>(rig.store->checkpoint(checkpoint_mode::truncate));
+  rig.reader.reset();
+  rig.store.reset();
+  other_program db{rig.file};
+  CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
+  CHECK(db.one("SELECT count(*) FROM t") == "1");
+}
+
+TEST_CASE("a link put in the place of a database is not followed") {
+  busy_rig rig;
+  auto outside = rig.another();
+  for (const auto* suffix : {"", "-wal", "-shm"})
+    fs::remove(rig.file.string() + suffix);
+  fs::create_symlink(outside, rig.file);
+  CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::invalid_request);
+  CHECK(failure_of(rig.store->begin()).code == errc::invalid_request);
+  CHECK(other_program{outside}.one("SELECT count(*) FROM sqlite_master") == "1");
+}
+
+TEST_CASE("a database is opened under the name that it was resolved from, or not at all") {
+  temp_dir folder;
+  sqlite::file_guard::settings x;
+  x.path = folder / "app.db";
+  x.name = "app.db";
+  x.resolve = [] { return make_error(errc::invalid_request, "it leads out of the store"); };
+  auto store = sqlite::make_write_store(x.path, {}, machine_time(), {}, std::make_shared<sqlite::file_guard>(x));
+  CHECK(failure_of(store->begin()).code == errc::invalid_request);
+  CHECK(!fs::exists(folder / "app.db"));
+}
+
+TEST_CASE("a database that was changed while no broker ran is noticed when it is opened next") {
+  lives x;
+  {
+    auto files = x.guard();
+    auto store = sqlite::make_write_store(x.file, {}, machine_time(), {}, files);
+    x.write(*store, "CREATE TABLE t(body)");
+    store.reset();
+    files->note_closed();
+  }
+  auto changes = GENERATE(true, false);
+  if (changes)
+    other_program{x.file}.run("INSERT INTO t VALUES (1)");
+  auto store = sqlite::make_write_store(x.file, {}, machine_time(), {}, x.guard());
+  CHECK(store->take_external_commit() == changes);
+  auto events = store->take_file_events();
+  REQUIRE(events.size() == (changes ? 1 : 0));
+  if (changes)
+    CHECK(events[0].what == "changed_while_closed");
+}
+
+TEST_CASE("the log that a killed broker has left is not replayed into a file that was put there meanwhile") {
+  lives x;
+  // Its connection stays open as if it had been killed, as far as the files go.
+  auto killed = x.store();
+  x.write(*killed, "CREATE TABLE t(body)");
+  x.write(*killed, "INSERT INTO t VALUES ('old')");
+  auto replaced = GENERATE(true, false);
+  auto other = x.folder / "other.db";
+  other_program{other}.run("CREATE TABLE t(body); INSERT INTO t VALUES ('new')");
+  if (replaced)
+    fs::rename(other, x.file);
+  fs::remove(x.file.string() + "-shm");
+  auto store = x.store();
+  x.write(*store, "INSERT INTO t VALUES ('after')");
+  auto events = store->take_file_events();
+  store.reset();
+  other_program db{x.file};
+  CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
+  CHECK(db.one("SELECT group_concat(body) FROM t") == (replaced ? "new,after" : "old,after"));
+  CHECK(events.size() == (replaced ? 1 : 0));
+  CHECK(fs::exists(x.kept) == replaced);
+}
+
+TEST_CASE("a log that was written again is not replayed into a file that was put there before it was opened") {
+  lives x;
+  auto store = x.store();
+  x.write(*store, "CREATE TABLE t(body)");
+  auto begun = must(store->begin());
+  must(store->execute(request_of("INSERT INTO t VALUES ('old')"), no_deadline));
+  fs::remove(x.file.string() + "-wal");
+  // Writes the log again, and closes the file.
+  must(commit_of(*store, begun, request_of("SELECT 1")));
+  auto other = x.folder / "other.db";
+  other_program{other}.run("CREATE TABLE t(body); INSERT INTO t VALUES ('new')");
+  fs::rename(other, x.file);
+  x.write(*store, "INSERT INTO t VALUES ('after')");
+  store.reset();
+  other_program db{x.file};
+  CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
+  CHECK(db.one("SELECT group_concat(body) FROM t") == "new,after");
+  CHECK(fs::exists(x.kept));
+}
+
+} // namespace sluice::test::file_guard_test

@@ -1,0 +1,239 @@
+#include "runtime/sqlite/writer/write_store.hpp"
+
+#include "tests/runtime/sqlite/writer/store_rig.hpp"
+
+#include <csignal>
+#include <fstream>
+#include <sys/resource.h>
+
+namespace sluice::test::write_store_test {
+
+namespace {
+
+// Makes the disk refuse files that grow past `bytes`, as long as it lives.
+class file_size_limit {
+public:
+  explicit file_size_limit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    auto now = before_;
+    now.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &now);
+  }
+
+  file_size_limit(const file_size_limit&) = delete;
+  file_size_limit& operator=(const file_size_limit&) = delete;
+
+  ~file_size_limit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+private:
+  rlimit before_{};
+  sighandler_t handler_;
+};
+
+} // namespace
+
+TEST_CASE("a commit that the disk refuses did not happen, and the store recovers") {
+  table_rig rig;
+  auto begun = must(rig.store->begin());
+  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (zeroblob(1000000))"), no_deadline));
+  {
+    file_size_limit small{300'000};
+    CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::io_error);
+  }
+  CHECK(!rig.store->is_open());
+  CHECK(!rig.store->in_transaction());
+  CHECK(!must(rig.store->committed(begun.next_seq)));
+  CHECK(must(rig.store->begin()).next_seq == begun.next_seq);
+  rig.store->rollback();
+  rig.write("INSERT INTO t(a) VALUES (1)");
+  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
+}
+
+TEST_CASE("a deferred foreign key left open fails its request alone, before COMMIT") {
+  store_rig rig;
+  rig.write("CREATE TABLE p(id INTEGER PRIMARY KEY)");
+  rig.write("CREATE TABLE c(p REFERENCES p DEFERRABLE INITIALLY DEFERRED)");
+  CHECK(rig.refuse("INSERT INTO c VALUES (1)").code == errc::constraint);
+  CHECK(!rig.survived);
+  CHECK(rig.refuse("INSERT INTO c VALUES (1)").code == errc::constraint);
+  CHECK(rig.survived);
+  CHECK(rig.refuse(request_of({{"INSERT INTO c VALUES (1)", {}}, {"SELECT 1", {}}})).code == errc::constraint);
+  CHECK(rig.survived);
+  rig.write(request_of({{"INSERT INTO c VALUES (1)", {}}, {"INSERT INTO p VALUES (1)", {}}}));
+  CHECK(rig.read_one("SELECT count(*) FROM c") == value{1});
+}
+
+TEST_CASE("a lock that someone else holds is busy, and passes") {
+  table_rig rig;
+  auto other = rig.foreigner();
+  must(other.exec("BEGIN EXCLUSIVE"));
+  CHECK(failure_of(rig.store->begin()).code == errc::busy);
+  CHECK(!rig.store->in_transaction());
+  must(other.exec("ROLLBACK"));
+  rig.write("INSERT INTO t(a) VALUES (1)");
+}
+
+TEST_CASE("a foreign commit is noticed once, and none where there was none") {
+  table_rig rig;
+  auto foreign = [&] {
+    auto begun = must(rig.store->begin());
+    rig.store->rollback();
+    return begun.foreign_commit;
+  };
+  CHECK(!foreign());
+  rig.write("INSERT INTO t(a) VALUES (1)");
+  must(rig.store->checkpoint(checkpoint_mode::passive));
+  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  CHECK(!foreign());
+  rig.write("INSERT INTO t(a) VALUES (2)");
+  CHECK(!foreign());
+  must(rig.foreigner().exec("INSERT INTO t(a) VALUES (3); CREATE VIEW v AS SELECT 1"));
+  CHECK(foreign());
+  CHECK(!foreign());
+}
+
+TEST_CASE("a file that was deleted is created anew, so that nothing is acknowledged into nowhere") {
+  table_rig rig;
+  for (const auto* suffix : {"", "-wal", "-shm"})
+    std::filesystem::remove(rig.file.string() + suffix);
+  auto begun = must(rig.store->begin());
+  CHECK(begun.foreign_commit);
+  // Agents have been told of the first.
+  CHECK(begun.next_seq == 2);
+  must(rig.store->execute(request_of("CREATE TABLE u(a)"), no_deadline));
+  must(commit_of(*rig.store, begun, request_of("SELECT 1")));
+  CHECK(rig.read_one("SELECT name FROM sqlite_schema WHERE name IN ('t', 'u')") == value{"u"});
+}
+
+TEST_CASE("a file that was replaced by another is written, and its WAL is left alone") {
+  table_rig rig;
+  temp_dir elsewhere;
+  {
+    sqlite::connection_options options;
+    options.mode = sqlite::open_mode::read_write_create;
+    must(must(sqlite::connection::open(elsewhere / "new.db", options)).exec("CREATE TABLE n(a)"));
+  }
+  for (const auto* suffix : {"-wal", "-shm"})
+    std::filesystem::remove(rig.file.string() + suffix);
+  std::filesystem::rename(elsewhere / "new.db", rig.file);
+  auto other = rig.foreigner();
+  must(other.exec("INSERT INTO n VALUES (1)"));
+  rig.write("INSERT INTO n VALUES (2)");
+  must(other.exec("INSERT INTO n VALUES (3)"));
+  CHECK(rig.read_one("SELECT count(*) FROM n") == value{3});
+}
+
+TEST_CASE("a file that is deleted while it is written makes the commit fail, and it did not happen") {
+  table_rig rig;
+  auto begun = must(rig.store->begin());
+  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
+  for (const auto* suffix : {"", "-wal", "-shm"})
+    std::filesystem::remove(rig.file.string() + suffix);
+  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
+  CHECK(!rig.store->in_transaction());
+  CHECK(!must(rig.store->committed(begun.next_seq)));
+  CHECK(must(rig.store->begin()).foreign_commit);
+}
+
+TEST_CASE("a file that is replaced while it is written makes the commit fail, and the new one is left as it is") {
+  table_rig rig;
+  temp_dir elsewhere;
+  {
+    sqlite::connection_options options;
+    options.mode = sqlite::open_mode::read_write_create;
+    auto db = must(sqlite::connection::open(elsewhere / "new.db", options));
+    must(db.exec("CREATE TABLE n(a); PRAGMA journal_mode = DELETE"));
+  }
+  auto begun = must(rig.store->begin());
+  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
+  for (const auto* suffix : {"-wal", "-shm"})
+    std::filesystem::remove(rig.file.string() + suffix);
+  std::filesystem::rename(elsewhere / "new.db", rig.file);
+  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
+  CHECK(!must(rig.store->committed(begun.next_seq)));
+  auto db = must(sqlite::connection::open(rig.file, {}));
+  auto mode = must(sqlite::prepared_statement::prepare(db, "PRAGMA journal_mode"));
+  REQUIRE(must(mode.step()));
+  CHECK(mode.text(0) == "delete");
+}
+
+TEST_CASE("whether a commit took effect is read back from the file") {
+  table_rig rig;
+  auto begun = must(rig.store->begin());
+  CHECK(begun.next_seq == 2);
+  CHECK(!must(rig.store->committed(begun.next_seq)));
+  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
+  must(commit_of(*rig.store, begun, request_of("SELECT 1")));
+  CHECK(must(rig.store->committed(2)));
+  CHECK(!must(rig.store->committed(3)));
+  // Another record under that number is not ours.
+  must(rig.foreigner().exec("UPDATE _sluice_commits SET hash = x'00' WHERE commit_seq = 2"));
+  CHECK(!must(rig.store->committed(2)));
+}
+
+TEST_CASE("nothing works without a transaction, and says so") {
+  store_rig rig;
+  CHECK(!rig.store->is_open());
+  CHECK(!rig.store->in_transaction());
+  CHECK(failure_of(rig.store->execute(request_of("SELECT 1"), no_deadline)).code == errc::internal);
+  CHECK(failure_of(rig.store->recall(request_of("SELECT 1"))).code == errc::internal);
+  CHECK(failure_of(rig.store->commit(1, 0, {})).code == errc::internal);
+  rig.store->rollback();
+  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  CHECK(rig.store->wal_bytes() == 0);
+  CHECK(must(rig.store->prune_keys()) == 0);
+  CHECK(!std::filesystem::exists(rig.file));
+}
+
+TEST_CASE("a path that is no database is refused by begin, every time") {
+  temp_dir folder;
+  std::ofstream{folder / "x.txt"} << std::string(5'000, 'x');
+  broker_config config;
+  CHECK(failure_of(sqlite::make_write_store(folder / "x.txt", config)->begin()).code == errc::corrupt);
+  CHECK(failure_of(sqlite::make_write_store(folder.path(), config)->begin()).code == errc::unknown_database);
+  CHECK(failure_of(sqlite::make_write_store(folder / "no/x.db", config)->begin()).code == errc::unknown_database);
+}
+
+TEST_CASE("the WAL is counted, and cut by a checkpoint that no reader hinders") {
+  table_rig rig;
+  rig.write("INSERT INTO t(a) VALUES (zeroblob(100000))");
+  CHECK(rig.store->wal_bytes() >= 100'000);
+  must(rig.store->checkpoint(checkpoint_mode::passive));
+  CHECK(rig.store->wal_bytes() == 0);
+  rig.write("INSERT INTO t(a) VALUES (1)");
+  CHECK(rig.store->wal_bytes() > 0);
+  CHECK(rig.store->wal_bytes() < 100'000);
+  auto other = rig.foreigner();
+  must(other.exec("BEGIN; SELECT * FROM t"));
+  auto held = must(sqlite::prepared_statement::prepare(other, "SELECT count(*) FROM t"));
+  CHECK(must(held.step()));
+  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  held.reset();
+  must(other.exec("COMMIT"));
+  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  CHECK(std::filesystem::file_size(rig.file.string() + "-wal") == 0);
+  CHECK(rig.store->wal_bytes() == 0);
+}
+
+TEST_CASE("the tables that a write changes are told also where there are thousands") {
+  constexpr int many = 4'200;
+  store_rig rig;
+  std::vector<statement> creations, insertions;
+  for (auto i = 0; i < many; ++i) {
+    creations.push_back({"CREATE TABLE t" + std::to_string(i) + " (a)", {}});
+    insertions.push_back({"INSERT INTO t" + std::to_string(i) + " VALUES (1)", {}});
+  }
+  rig.write(request_of(std::move(creations)));
+  rig.write(request_of(std::move(insertions)));
+  CHECK(rig.last_done.tables->size() == many);
+  // More names than are kept from one request for the next.
+  rig.write("INSERT INTO t9 VALUES (2)");
+  CHECK(sorted(rig.last_done.tables) == std::vector<std::string>{"t9"});
+  rig.write(request_of({{"INSERT INTO t7 VALUES (2)", {}}, {"DELETE FROM t4199", {}}}));
+  CHECK(sorted(rig.last_done.tables) == std::vector<std::string>{"t4199", "t7"});
+}
+
+} // namespace sluice::test::write_store_test

@@ -1,0 +1,114 @@
+#include "runtime/broker/request_check.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::buffer_check_test {
+
+using Catch::Contains;
+
+namespace {
+
+buffer_put put(std::vector<named_value> key, std::vector<named_value> values,
+               buffer_operation operation = buffer_operation::upsert) {
+  buffer_put x;
+  x.row = {"a.db", "t", std::move(key)};
+  x.values = std::move(values);
+  x.operation = operation;
+  return x;
+}
+
+template <class Request> std::string complaint(Request x, errc code = errc::invalid_request) {
+  auto why = check(x);
+  REQUIRE(why);
+  CHECK(why->code == code);
+  return why->message;
+}
+
+} // namespace
+
+TEST_CASE("a buffered operation without an agent is anonymous's") {
+  auto x = put({{"id", 1}}, {{"a", 1}});
+  CHECK_FALSE(check(x));
+  CHECK(x.agent == "anonymous");
+}
+
+TEST_CASE("each kind of buffered operation takes the values that it can use") {
+  auto upsert = put({{"id", 1}}, {});
+  auto erase = put({{"id", 1}}, {}, buffer_operation::erase);
+  CHECK_FALSE(check(upsert));
+  CHECK_FALSE(check(erase));
+  CHECK_THAT(complaint(put({{"id", 1}}, {}, buffer_operation::update)), Contains("values is empty"));
+  CHECK_THAT(complaint(put({{"id", 1}}, {{"a", 1}}, buffer_operation::erase)), Contains("values must be empty"));
+}
+
+TEST_CASE("a column of a buffered operation is named once, however it is spelled") {
+  CHECK_THAT(complaint(put({}, {})), Contains("key is empty"));
+  CHECK_THAT(complaint(put({{"id", 1}, {"ID", 1}}, {})), Contains("key names the column ID again"));
+  CHECK_THAT(complaint(put({{"id", 1}}, {{"a", 1}, {"A", 1}})), Contains("values names the column A again"));
+  CHECK_THAT(complaint(put({{"id", 1}}, {{"Id", 1}})), Contains("values names the column Id again"));
+}
+
+TEST_CASE("names in a buffered operation are names") {
+  auto unnamed = put({{"id", 1}}, {});
+  unnamed.row.table.clear();
+  CHECK_THAT(complaint(unnamed), Contains("table is empty"));
+  unnamed.row.table = "t\n";
+  CHECK_THAT(complaint(unnamed), Contains("table holds a control character"));
+  CHECK_THAT(complaint(put({{"", 1}}, {})), Contains("key has a column without a name"));
+  CHECK_THAT(complaint(put({{"\xff", 1}}, {})), Contains("key is not valid UTF-8"));
+  CHECK_THAT(complaint(put({{"id", 1}}, {{std::string(257, 'x'), 1}})), Contains("values has 257 bytes"));
+  auto named = put({{"id", 1}}, {});
+  named.agent = "a\tb";
+  CHECK_THAT(complaint(named), Contains("agent holds a control character"));
+}
+
+TEST_CASE("nobody buffers in the broker's own name, or asks for a row or a flush in it") {
+  auto x = put({{"id", 1}}, {});
+  x.agent = "sluice:buffer";
+  CHECK_THAT(complaint(x), Contains("agent begins with \"sluice:\""));
+  CHECK_THAT(complaint(buffer_get{{"a.db", "t", {{"id", 1}}}, "Sluice:x", {}}), Contains("agent begins with"));
+  CHECK_THAT(complaint(flush_request{"", "", "sluice:"}), Contains("agent begins with"));
+  CHECK_THAT(complaint(rejected_decision{{}, true, "sluice:"}), Contains("agent begins with"));
+}
+
+TEST_CASE("names of requests hold no control of a terminal, while keys and columns may hold what they like") {
+  write_request x;
+  x.statements = {{"SELECT 1", {}}};
+  x.idempotency_key = "\xe2\x80\xae";
+  CHECK_FALSE(check(x));
+  x.correlation_id = "\xc2\x9b";
+  CHECK_THAT(complaint(x), Contains("correlation_id holds a control character"));
+  x.correlation_id.clear();
+  x.request_id = "\xe2\x81\xa6";
+  CHECK_THAT(complaint(x), Contains("request_id holds a control character"));
+  read_request y;
+  y.agent = "\xd8\x9c";
+  CHECK_THAT(complaint(y), Contains("agent holds a control character"));
+  auto z = put({{"id\xe2\x80\x8e", 1}}, {});
+  CHECK_FALSE(check(z));
+}
+
+TEST_CASE("a buffered operation is 1 MiB at most") {
+  auto fits = put({{"id", 1}}, {{"a", std::string((1 << 20) - 1'000, 'x')}});
+  CHECK_FALSE(check(fits));
+  CHECK_THAT(complaint(put({{"id", 1}}, {{"a", std::string(1 << 20, 'x')}}), errc::too_large), Contains("1 MiB"));
+}
+
+TEST_CASE("a caller waits for room a day at most") {
+  auto x = put({{"id", 1}}, {});
+  x.wait = std::chrono::hours{24};
+  CHECK_FALSE(check(x));
+  x.wait += std::chrono::milliseconds{1};
+  CHECK_THAT(complaint(x), Contains("wait_ms"));
+  x.wait = std::chrono::milliseconds{-1};
+  CHECK_THAT(complaint(x), Contains("wait_ms"));
+}
+
+TEST_CASE("what asks for a row or a flush is looked at in the same way") {
+  CHECK_THAT(complaint(buffer_get{{"a.db", "t", {}}, "", {}}), Contains("key is empty"));
+  CHECK_THAT(complaint(flush_request{"", "t\n", ""}), Contains("table holds a control character"));
+  flush_request all;
+  CHECK_FALSE(check(all));
+}
+
+} // namespace sluice::test::buffer_check_test

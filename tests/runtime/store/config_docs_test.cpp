@@ -1,0 +1,23 @@
+#include "runtime/store/config.hpp"
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace sluice::test::config_docs_test {
+
+TEST_CASE("docs/configuration.md states every setting with its default, range and meaning", "[config]") {
+  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/configuration.md"};
+  std::ostringstream page;
+  page << in.rdbuf();
+  for (const auto& x : sluice::describe_settings()) {
+    auto row =
+      fmt::format("| `{}` | `{}` | {} | {} | {} |\n", x.key, x.environment, x.default_value, x.range, x.description);
+    INFO(row);
+    CHECK(page.str().find(row) != std::string::npos);
+  }
+}
+
+} // namespace sluice::test::config_docs_test
