@@ -3,7 +3,7 @@
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/failures.hpp"
-#include "runtime/server/service_port.hpp"
+#include "runtime/server/rpc/methods.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -57,9 +57,10 @@ template <class Wait> void client_port::answer_later(boost::asio::thread_pool& w
 }
 
 void client_port::call(const std::string& method, json params, rpc::answer_to done) {
-  if (!service_port::knows(method))
+  const auto* known = rpc::find_method(method);
+  if (!known)
     return refuse(method, params, rpc::unknown_method(method), done);
-  if (method == "subscribe" || method == "unsubscribe" || method == "hello")
+  if (known->needs_connection)
     return refuse(method, params,
                   make_error(errc::invalid_request, method + " is for connections to the socket itself"), done);
   // The client library would put its own deadline in the place of one that is wrong.

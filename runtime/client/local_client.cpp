@@ -1,34 +1,33 @@
 #include "runtime/client/local_client.hpp"
 
-#include "actors/base/names.hpp"
 #include "actors/base/utf8_text.hpp"
 #include "runtime/broker/store_status.hpp"
-#include "runtime/json/json.hpp"
 #include "runtime/json/json_text.hpp"
+#include "runtime/os/forks.hpp"
+#include "runtime/server/in_process.hpp"
 #include "runtime/server/opened_databases.hpp"
-#include "runtime/server/rpc/codec.hpp"
-#include "runtime/server/rpc/failures.hpp"
 #include "runtime/server/rpc/request_names.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <iterator>
 #include <mutex>
 #include <shared_mutex>
+#include <system_error>
 
 namespace sluice {
 
 namespace {
 
-// What could not be sent to a broker is refused here, too, so that it makes no difference who leads.
-caf::error why_not_sendable(std::string_view method, const nlohmann::json& params) {
-  return is_utf8(method) ? why_not_utf8(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
-}
-
 class local_client final : public client {
 public:
   explicit local_client(broker leader) : broker_(std::move(leader)) {}
+
+  ~local_client() override {
+    // The threads that its destructor would wait for are the parent's.
+    if (is_forked())
+      static_cast<void>(methods_.release());
+  }
 
   caf::expected<write_result> write(write_request request) override {
     auto db = open(request_type::write, request);
@@ -75,48 +74,48 @@ public:
   }
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
-    asked_call x{method, params};
-    if (auto why = why_not_sendable(method, params))
-      return refuse(x, std::move(why));
-    if (method == "write")
-      return answer(x, rpc::write_from_json(params), [&](auto& request) { return write(std::move(request)); });
-    if (method == "read")
-      return answer(x, rpc::read_from_json(params), [&](auto& request) { return read(std::move(request)); });
-    if (method == "audit.list")
-      return answer(x, rpc::audit_query_from_json(params), [&](auto& query) { return audit(query); });
-    if (method == "audit.verify")
-      return in_json(verify_audit());
-    if (method == "status")
-      return status();
-    if (method == "logs.recent")
-      return answer(x, rpc::log_query_from_json(params), [&](auto& query) { return broker_.recent_logs(query); });
-    if (method == "log")
-      return log(x, rpc::log_entry_from_json(params));
-    if (method == "retry.reset") {
-      broker_.reset_retries();
-      record(x, "ok");
-      return nlohmann::json{{"reset", true}};
+    // What could not be sent to a broker is refused here, too, so that it makes no difference who leads.
+    auto why = is_utf8(method) ? why_not_utf8(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
+    if (why) {
+      record(method, params, why);
+      return why;
     }
-    if (method == "audit.refused")
-      return note_refused(x, rpc::refused_from_json(params));
-    if (method == "flush" || method.starts_with("buffer."))
-      return buffer(x);
-    if (request_type_of(method) == request_type::other)
-      return refuse(x, make_error(errc::invalid_request, rpc::unknown_method(method).message));
-    return refuse(x, make_error(errc::route_required, std::string{method} + " needs a broker, and none is running"));
+    auto all = methods();
+    return all ? (*all)->call(std::string{method}, std::move(params)) : std::move(all.error());
   }
 
-  void close() override { closed_.cancel(); }
+  void close() override {
+    closed_.cancel();
+    std::lock_guard held{methods_mutex_};
+    if (methods_)
+      methods_->leave();
+  }
 
 private:
   template <class Request> void end_when_closed(Request& x) const {
     x.cancel = x.cancel.possible() ? closed_.derive(x.cancel) : closed_;
   }
 
-  struct asked_call {
-    std::string_view method;
-    const nlohmann::json& params;
-  };
+  bool is_forked() const noexcept { return fork_count() != forks_; }
+
+  // The methods of the protocol, made when one is called first.
+  caf::expected<in_process_methods*> methods() {
+    std::lock_guard held{methods_mutex_};
+    if (is_forked())
+      return make_error(errc::unavailable,
+                        "this process was forked from the one that opened the client, and cannot use "
+                        "it; open a client here, after the fork");
+    try {
+      if (!methods_) {
+        methods_ = std::make_unique<in_process_methods>(broker_);
+        if (closed_.cancelled())
+          methods_->leave();
+      }
+    } catch (const std::system_error& lacking) {
+      return make_error(errc::unavailable, std::string{"the call needs a thread: "} + lacking.what());
+    }
+    return methods_.get();
+  }
 
   // Refuses what no database and no buffer gets to see, and so would not be on record.
   template <class Request> caf::expected<database> open(request_type type, Request& request) {
@@ -146,73 +145,12 @@ private:
     return db;
   }
 
-  void record(const asked_call& x, std::string_view status) const {
-    unrecorded_request names;
-    names.type = request_type_of(x.method);
-    names.link_agent = "anonymous";
-    rpc::read_names(x.params, names);
-    broker_.record(names, status);
-  }
-
-  caf::error refuse(const asked_call& x, caf::error why) const {
-    record(x, to_string(code_of(why)));
-    return why;
-  }
-
-  caf::expected<nlohmann::json> buffer(const asked_call& x) {
-    auto to = broker_.buffer();
-    const auto& params = x.params;
-    if (x.method == "flush")
-      return answer(x, rpc::flush_from_json(params), [&](auto& request) { return to.flush(std::move(request)); });
-    if (x.method == "buffer.put")
-      return answer(x, rpc::buffer_put_from_json(params), [&](auto& request) { return to.put(std::move(request)); });
-    if (x.method == "buffer.get")
-      return answer(x, rpc::buffer_get_from_json(params), [&](auto& request) { return to.get(std::move(request)); });
-    if (x.method == "buffer.rejected")
-      return answer(x, rpc::rejected_query_from_json(params), [&](auto& query) { return to.rejected(query); });
-    auto requeues = x.method == "buffer.requeue";
-    if (!requeues && x.method != "buffer.discard")
-      return refuse(x, make_error(errc::invalid_request, rpc::unknown_method(x.method).message));
-    auto ids = rpc::rejected_ids_from_json(params);
-    if (!ids)
-      return refuse(x, std::move(ids.error()));
-    unrecorded_request names;
-    rpc::read_names(params, names);
-    auto count = requeues ? to.requeue(std::move(*ids), names.agent) : to.discard(std::move(*ids), names.agent);
-    if (!count)
-      return std::move(count.error());
-    return nlohmann::json{{requeues ? "requeued" : "discarded", *count}};
-  }
-
-  caf::expected<nlohmann::json> log(const asked_call& asked, const caf::expected<log_entry>& x) {
-    if (!x)
-      return refuse(asked, x.error());
-    if (auto why = why_no_agent(x->agent))
-      return refuse(asked, make_error(errc::invalid_request, "agent " + *why));
-    broker_.log(x->level, x->source, x->message, x->agent);
-    return nlohmann::json{{"logged", true}};
-  }
-
-  caf::expected<nlohmann::json> note_refused(const asked_call& asked,
-                                             const caf::expected<std::pair<unrecorded_request, std::string>>& x) {
-    if (!x)
-      return refuse(asked, x.error());
-    broker_.record(x->first, x->second);
-    return nlohmann::json{{"recorded", true}};
-  }
-
-  template <class Result>
-  static caf::expected<nlohmann::json> in_json(const caf::expected<Result>& x,
-                                               integer_form integers = integer_form::number) {
-    return x ? caf::expected<nlohmann::json>{answer_as_json(*x, integers)} : caf::expected<nlohmann::json>{x.error()};
-  }
-
-  template <class Request, class Ask>
-  caf::expected<nlohmann::json> answer(const asked_call& x, caf::expected<Request> request, Ask ask) {
-    if (!request)
-      return refuse(x, std::move(request.error()));
-    auto integers = integers_of(*request);
-    return in_json(ask(*request), integers);
+  void record(std::string_view method, const nlohmann::json& params, const caf::error& why) const {
+    unrecorded_request x;
+    x.type = request_type_of(method);
+    x.link_agent = "anonymous";
+    rpc::read_names(params, x);
+    broker_.record(x, to_string(code_of(why)));
   }
 
   template <class Result> static std::future<caf::expected<Result>> failed(caf::error why) {
@@ -225,6 +163,9 @@ private:
   const cancel_token closed_ = cancel_token::make();
   std::shared_mutex mutex_;
   opened_databases databases_;
+  const uint64_t forks_ = fork_count();
+  std::mutex methods_mutex_;
+  std::unique_ptr<in_process_methods> methods_;
 };
 
 } // namespace

@@ -3,11 +3,11 @@
 #include "runtime/broker/request_check.hpp"
 #include "runtime/client/async_calls.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/methods.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <random>
 #include <thread>
@@ -41,15 +41,6 @@ private:
   std::string mine_;
   std::atomic<uint64_t> count_ = 0;
 };
-
-// What may be asked twice without harm.
-bool changes_nothing(std::string_view method) {
-  constexpr std::array<std::string_view, 13> methods{"read",        "status",          "ping",        "audit.list",
-                                                     "hello",       "audit.verify",    "logs.recent", "buffer.get",
-                                                     "flush",       "buffer.rejected", "retry.reset", "cursor.open",
-                                                     "cursor.close"};
-  return std::find(methods.begin(), methods.end(), method) != methods.end();
-}
 
 bool has_key(const json& params) {
   auto key = params.is_object() ? params.find("idempotency_key") : params.end();
@@ -260,17 +251,13 @@ public:
   caf::expected<json> call(std::string_view method, json params) override {
     if (method == "write" && settings_.add_keys && params.is_object() && !has_key(params))
       params["idempotency_key"] = keys_.next();
-    auto repeatable = changes_nothing(method) || has_key(params);
-    auto time = method == "read" || method == "cursor.open" ? time_in(params, "timeout_ms", settings_.read_timeout)
-                : method == "write"                         ? time_in(params, "deadline_ms", settings_.write_deadline)
-                                                            : time_limit{nullptr, settings_.write_deadline};
-    if (method == "audit.verify" || method == "flush" || method == "cursor.next")
-      time.length = settings_.verify_timeout;
-    // Its caller is ready to wait for room, and then it takes as long as any.
-    if (method == "buffer.put")
-      time.length += time_in(params, "wait_ms", milliseconds{0}).length;
-    // A page that was lost on its way does not come again, but nothing was changed.
-    auto changes = !changes_nothing(method) && method != "cursor.next";
+    // The leader refuses what is no method.
+    static constexpr rpc::method unknown{{}, request_type::other, rpc::method_effect::changes};
+    const auto* found = rpc::find_method(method);
+    const auto& known = found ? *found : unknown;
+    auto repeatable = known.effect == rpc::method_effect::none || has_key(params);
+    auto changes = known.effect == rpc::method_effect::changes;
+    auto time = time_of_call(known, params);
     operation op{std::string{method}, params, time, changes, repeatable};
     auto x = run(op);
     return x.here ? x.here->call(method, std::move(params)) : std::move(x.answer);
@@ -298,6 +285,19 @@ private:
   void add_key(write_request& x) {
     if (settings_.add_keys && x.idempotency_key.empty())
       x.idempotency_key = keys_.next();
+  }
+
+  time_limit time_of_call(const rpc::method& x, const json& params) const {
+    auto otherwise = x.wait == rpc::method_wait::read_timeout ? settings_.read_timeout
+                     : x.wait == rpc::method_wait::long_work  ? settings_.verify_timeout
+                                                              : settings_.write_deadline;
+    if (x.time_parameter.empty())
+      return {nullptr, otherwise};
+    auto time = time_in(params, x.time_parameter.data(), otherwise);
+    // Its caller is ready to wait for room, and then it takes as long as any.
+    if (x.time_parameter == "wait_ms")
+      return {nullptr, otherwise + (time.given ? time.length : milliseconds{0})};
+    return time;
   }
 
   static time_limit limit_of(const char* field, milliseconds wanted, milliseconds otherwise) {

@@ -30,6 +30,8 @@ struct broker_info {
   std::string http;
   /// Started by normal use; goes away when it is no longer needed.
   bool transient = false;
+  /// Serves this process alone, without a socket.
+  bool is_in_process = false;
   /// Microseconds since the Unix epoch.
   int64_t started_us = 0;
 };

@@ -2,6 +2,7 @@
 
 #include "messages/error.hpp"
 #include "runtime/server/metric_families.hpp"
+#include "runtime/server/rpc/methods.hpp"
 
 #include <nlohmann/json.hpp>
 #include <prometheus/counter.h>
@@ -18,12 +19,6 @@ namespace sluice {
 
 namespace {
 
-constexpr std::array<std::string_view, 25> methods{
-  "write",           "read",         "cancel",      "status",         "audit.list",     "audit.verify", "subscribe",
-  "unsubscribe",     "ping",         "hello",       "call",           "flush",          "buffer.put",   "buffer.get",
-  "buffer.rejected", "shutdown",     "log",         "buffer.requeue", "buffer.discard", "logs.recent",  "cursor.open",
-  "cursor.next",     "cursor.close", "retry.reset", "other"};
-
 constexpr size_t code_count = detail::errc_words.size() + 2;
 
 // "ok", the words of the errors, "other".
@@ -31,10 +26,16 @@ constexpr std::string_view code_word(size_t i) {
   return i == 0 ? "ok" : i < code_count - 1 ? detail::errc_words[i - 1].word : "other";
 }
 
+// The methods, and "other".
+constexpr size_t method_count = rpc::all_methods.size() + 1;
+
+// Of the methods, and behind them of any other.
 size_t method_index(std::string_view x) {
-  auto found = std::find(methods.begin(), methods.end() - 1, x);
-  return static_cast<size_t>(found - methods.begin());
+  const auto* found = rpc::find_method(x);
+  return found ? static_cast<size_t>(found - rpc::all_methods.data()) : rpc::all_methods.size();
 }
+
+std::string method_label(size_t i) { return std::string{i < rpc::all_methods.size() ? rpc::all_methods[i].name : "other"}; }
 
 size_t code_index(std::string_view x) {
   size_t i = 0;
@@ -57,8 +58,8 @@ struct metrics::state {
                                                            .Name("sluice_request_duration_seconds")
                                                            .Help("From the arrival of a request to its answer.")
                                                            .Register(registry);
-  std::array<std::array<prometheus::Counter*, code_count>, methods.size()> counters{};
-  std::array<prometheus::Histogram*, methods.size()> histograms{};
+  std::array<std::array<prometheus::Counter*, code_count>, method_count> counters{};
+  std::array<prometheus::Histogram*, method_count> histograms{};
 };
 
 metrics::metrics() : state_(std::make_unique<state>()) {}
@@ -70,10 +71,10 @@ void metrics::observe(std::string_view method, std::string_view code, std::chron
   auto c = code_index(code);
   auto& answered = state_->counters[m][c];
   if (!answered)
-    answered = &state_->requests.Add({{"method", std::string{methods[m]}}, {"code", std::string{code_word(c)}}});
+    answered = &state_->requests.Add({{"method", method_label(m)}, {"code", std::string{code_word(c)}}});
   auto& histogram = state_->histograms[m];
   if (!histogram)
-    histogram = &state_->latencies.Add({{"method", std::string{methods[m]}}},
+    histogram = &state_->latencies.Add({{"method", method_label(m)}},
                                        std::vector<double>(latency_buckets.begin(), latency_buckets.end()));
   answered->Increment();
   histogram->Observe(std::chrono::duration<double>{std::max(latency, std::chrono::nanoseconds{0})}.count());

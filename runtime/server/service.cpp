@@ -183,7 +183,7 @@ json as_json(const broker_info& x) {
               {"version", x.version},
               {"transient", x.transient},
               {"started_us", x.started_us},
-              {"in_process", false}};
+              {"in_process", x.is_in_process}};
   if (!x.http.empty())
     result["http"] = x.http;
   if (x.root)

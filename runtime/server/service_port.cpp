@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 
 namespace sluice {
 
@@ -15,32 +16,43 @@ using nlohmann::json;
 
 } // namespace
 
-const service_port::method service_port::methods[] = {
-  {"write", request_type::write, record::until_handed_on, &service_port::write},
-  {"read", request_type::read, record::until_handed_on, &service_port::read},
-  {"cursor.open", request_type::cursor_open, record::until_handed_on, &service_port::open_cursor},
-  {"cursor.next", request_type::cursor_next, record::until_handed_on, &service_port::next_page},
-  {"cursor.close", request_type::cursor_close, record::refusals, &service_port::close_cursor},
-  {"hello", request_type::hello, record::refusals, &service_port::hello},
-  {"ping", request_type::ping, record::refusals, &service_port::ping},
-  {"cancel", request_type::cancel, record::all, &service_port::cancel},
-  {"status", request_type::status, record::refusals, &service_port::status},
-  {"audit.list", request_type::audit_list, record::refusals, &service_port::list_audit},
-  {"audit.verify", request_type::audit_verify, record::refusals, &service_port::verify_audit},
-  {"audit.refused", request_type::audit_refused, record::refusals, &service_port::note_refused},
-  {"subscribe", request_type::subscribe, record::refusals, &service_port::subscribe},
-  {"unsubscribe", request_type::unsubscribe, record::refusals, &service_port::unsubscribe},
-  {"shutdown", request_type::shutdown, record::all, &service_port::shutdown},
-  {"log", request_type::log, record::refusals, &service_port::log},
-  {"logs.recent", request_type::logs_recent, record::refusals, &service_port::recent_logs},
-  {"retry.reset", request_type::retry_reset, record::all, &service_port::reset_retries},
-  {"buffer.put", request_type::buffer_put, record::until_handed_on, &service_port::put},
-  {"buffer.get", request_type::buffer_get, record::until_handed_on, &service_port::get},
-  {"flush", request_type::flush, record::until_handed_on, &service_port::flush},
-  {"buffer.rejected", request_type::buffer_rejected, record::refusals, &service_port::list_rejected},
-  {"buffer.requeue", request_type::buffer_requeue, record::until_handed_on, &service_port::requeue},
-  {"buffer.discard", request_type::buffer_discard, record::until_handed_on, &service_port::discard},
+constexpr service_port::handler service_port::handlers[] = {
+  {"write", &service_port::write},
+  {"read", &service_port::read},
+  {"cursor.open", &service_port::open_cursor},
+  {"cursor.next", &service_port::next_page},
+  {"cursor.close", &service_port::close_cursor},
+  {"hello", &service_port::hello},
+  {"ping", &service_port::ping},
+  {"cancel", &service_port::cancel},
+  {"status", &service_port::status},
+  {"audit.list", &service_port::list_audit},
+  {"audit.verify", &service_port::verify_audit},
+  {"audit.refused", &service_port::note_refused},
+  {"subscribe", &service_port::subscribe},
+  {"unsubscribe", &service_port::unsubscribe},
+  {"shutdown", &service_port::shutdown},
+  {"log", &service_port::log},
+  {"logs.recent", &service_port::recent_logs},
+  {"retry.reset", &service_port::reset_retries},
+  {"buffer.put", &service_port::put},
+  {"buffer.get", &service_port::get},
+  {"flush", &service_port::flush},
+  {"buffer.rejected", &service_port::list_rejected},
+  {"buffer.requeue", &service_port::requeue},
+  {"buffer.discard", &service_port::discard},
 };
+
+// Handlers and methods are in the same order, so that neither is looked up twice.
+constexpr bool service_port::every_method_has_its_handler() {
+  return std::equal(std::begin(handlers), std::end(handlers), rpc::all_methods.begin(), rpc::all_methods.end(),
+                    [](const handler& x, const rpc::method& y) { return x.method == y.name; });
+}
+
+const service_port::handler& service_port::handler_of(const rpc::method& x) {
+  static_assert(every_method_has_its_handler());
+  return handlers[static_cast<size_t>(&x - rpc::all_methods.data())];
+}
 
 service_port::service_port(service& owner, client_link link)
   : service_(owner), link_(std::make_shared<const client_link>(std::move(link))), time_out_(owner.loop_) {}
@@ -54,15 +66,8 @@ service_port::~service_port() {
     service_.subscriptions_.remove(x);
 }
 
-const service_port::method* service_port::find(std::string_view name) {
-  auto found = std::find_if(std::begin(methods), std::end(methods), [&](const method& x) { return x.name == name; });
-  return found == std::end(methods) ? nullptr : found;
-}
-
-bool service_port::knows(std::string_view name) { return find(name) != nullptr; }
-
 void service_port::call(const std::string& name, json params, rpc::answer_to done) {
-  auto* found = find(name);
+  const auto* found = rpc::find_method(name);
   if (!found) {
     auto why = rpc::unknown_method(name);
     note_refusal(name, params, why);
@@ -80,16 +85,16 @@ void service_port::call(const std::string& name, json params, rpc::answer_to don
                     : "this connection was refused: its hello named another protocol version";
     return call->fail(why);
   }
-  if (found->recorded == record::all)
+  if (found->audited == rpc::method_audit::all)
     rpc::read_names(params, call->names);
-  found->run(params, call);
+  handler_of(*found).run(params, call);
   // Its answer may come later than this.
   call->params = nullptr;
 }
 
 void service_port::note_refusal(std::string_view name, const json& params, const rpc::error& why) {
   unrecorded_request x;
-  if (auto* found = find(name))
+  if (const auto* found = rpc::find_method(name))
     x.type = found->type;
   x.link_agent = link_->agent;
   x.peer = link_->peer;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/audit.hpp"
+#include "runtime/server/rpc/methods.hpp"
 #include "runtime/server/service.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -26,9 +27,6 @@ public:
   service_port& operator=(const service_port&) = delete;
   ~service_port() override;
 
-  /// Whether there is such a method.
-  static bool knows(std::string_view name);
-
   void next_id(const nlohmann::json* id) override { is_notification_ = id == nullptr; }
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
   void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
@@ -44,25 +42,14 @@ private:
   struct pending;
   using call_ptr = std::shared_ptr<pending>;
 
-  // What the audit gets of a call.
-  enum class record : uint8_t {
-    /// Refusals.
-    refusals,
-    /// That it was done, too.
-    all,
-    /// Refusals until a database or the buffer has the request, whose actors keep the record from then on.
-    until_handed_on,
-  };
-
-  // Methods are static, so that none of them can leave this port's address in a continuation.
-  struct method {
-    std::string_view name;
-    request_type type;
-    sluice::service_port::record recorded;
+  // Handlers are static, so that none of them can leave this port's address in a continuation.
+  struct handler {
+    std::string_view method;
     void (*run)(const nlohmann::json& params, const call_ptr& call);
   };
-  static const method methods[];
-  static const method* find(std::string_view name);
+  static const handler handlers[];
+  static constexpr bool every_method_has_its_handler();
+  static const handler& handler_of(const rpc::method& x);
 
   static void hello(const nlohmann::json& params, const call_ptr& call);
   static void ping(const nlohmann::json& params, const call_ptr& call);

@@ -67,7 +67,7 @@ struct service_port::pending {
   service& owner;
   std::weak_ptr<service_port> port;
   std::shared_ptr<const client_link> link;
-  const method& what;
+  const rpc::method& what;
   rpc::answer_to done;
   /// Who asks and what about, for the audit; of `params`, as long as those are there, if it does not say.
   unrecorded_request names{};
@@ -115,7 +115,7 @@ struct service_port::pending {
     auto code = word_of(x);
     owner.metrics_.observe(what.name, code, now - start);
     owner.traffic_.answered(what.name, agent, x.error.has_value(), now - start, now);
-    if (!recorded && (x.error || what.recorded == record::all))
+    if (!recorded && (x.error || what.audited == rpc::method_audit::all))
       enter(code);
     if (!port.expired())
       done(std::move(x));

@@ -2,30 +2,18 @@
 
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/methods.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <iterator>
 
 namespace sluice::rpc {
 
 namespace {
 
 using nlohmann::json;
-
-// The fields of every method's `params`: the codec's errors begin with one, and so do those of the broker's own checks.
-// clang-format off
-constexpr std::string_view fields[]{
-  "after_seq",  "agent",  "client",    "correlation_id",  "db",         "deadline_ms", "freshness",
-  "from_seq",   "key",    "operation", "idempotency_key", "limit",      "max_bytes",   "max_rows",
-  "min_seq",    "newest", "params",    "protocol",        "request_id", "since_us",    "sql",
-  "statements", "status", "tables",    "timeout_ms",      "values",
-  "after_id", "contains", "foreign_keys", "idle_ms", "ids", "integers", "level", "message", "since", "source", "table", "wait_ms",
-  "as_operator",
-};
-// clang-format on
 
 constexpr std::string_view unknown_member_prefix = "unknown member \"";
 
@@ -64,7 +52,8 @@ std::string named_field(std::string_view message) {
     return std::string{message.substr(0, message.rfind('"'))};
   }
   auto root = message.substr(0, message.find_first_of(" .["));
-  if (std::find(std::begin(fields), std::end(fields), root) == std::end(fields))
+  // The codec's errors begin with a parameter, and so do those of the broker's own checks.
+  if (!is_parameter(root))
     return {};
   return std::string{message.substr(0, message.find(' '))};
 }

@@ -1,5 +1,7 @@
 #include "runtime/server/rpc/mcp_tools.hpp"
 
+#include "runtime/server/rpc/methods.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -199,9 +201,12 @@ constexpr std::string_view status_tool = R"json({
   }
 })json";
 
-mcp_tool made(std::string_view definition, std::string method) {
+// The tool of the method that names it.
+mcp_tool made(std::string_view definition) {
   auto parsed = json::parse(definition);
-  return {parsed["name"].get<std::string>(), std::move(method), std::move(parsed)};
+  auto name = parsed["name"].get<std::string>();
+  const auto* method = std::find_if(all_methods.begin(), all_methods.end(), [&](const auto& x) { return x.mcp_tool == name; });
+  return {name, std::string{method->name}, std::move(parsed)};
 }
 
 std::string_view meaning_of(outcome x) {
@@ -264,8 +269,7 @@ bool mcp_tool::takes_integer(const std::string& argument) const {
 
 const std::vector<mcp_tool>& mcp_tools() {
   // Never destroyed: front doors that are static objects use it until their end.
-  static const auto& all =
-    *new std::vector<mcp_tool>{made(read_tool, "read"), made(write_tool, "write"), made(status_tool, "status")};
+  static const auto& all = *new std::vector<mcp_tool>{made(read_tool), made(write_tool), made(status_tool)};
   return all;
 }
 

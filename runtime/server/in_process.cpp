@@ -1,0 +1,70 @@
+#include "runtime/server/in_process.hpp"
+
+#include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/failures.hpp"
+#include "runtime/server/rpc/methods.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <future>
+#include <memory>
+#include <unistd.h>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+broker_info info_of(const broker& leader) {
+  broker_info x;
+  x.pid = getpid();
+  x.version = SLUICE_VERSION;
+  x.root = leader.root().identity();
+  x.is_in_process = true;
+  return x;
+}
+
+caf::expected<json> result_of(rpc::answer x) {
+  if (x.error)
+    return make_error(
+      rpc::failure_from_json({{"code", x.error->code}, {"message", x.error->message}, {"data", x.error->data}}));
+  return x.text.empty() ? std::move(x.result) : json::parse(x.text);
+}
+
+} // namespace
+
+// There is nobody but this process's own host to ask for the end of the broker.
+in_process_methods::in_process_methods(broker& leader)
+  : info_(info_of(leader)), actor_(leader.system(), loop_),
+    service_(leader, info_, loop_, *actor_.get(), [](std::string_view) {}),
+    port_(service_.open_port({{}, "anonymous", {}})), thread_([this] { loop_.run(); }) {}
+
+in_process_methods::~in_process_methods() {
+  loop_.stop();
+  thread_.join();
+}
+
+caf::expected<json> in_process_methods::call(const std::string& method, json params) {
+  const auto* known = rpc::find_method(method);
+  auto needs_process = known && (known->needs_connection || known->type == request_type::shutdown);
+  auto answer = std::make_shared<std::promise<caf::expected<json>>>();
+  auto result = answer->get_future();
+  asio::post(loop_, [this, answer, needs_process, method, params = std::move(params)]() mutable {
+    if (needs_process) {
+      auto why = make_error(errc::route_required, method + " needs a broker, and none is running");
+      port_->note_refusal(method, params, rpc::error_of(describe(why)));
+      return answer->set_value(std::move(why));
+    }
+    port_->call(method, std::move(params), [answer](rpc::answer x) { answer->set_value(result_of(std::move(x))); });
+  });
+  return result.get();
+}
+
+void in_process_methods::leave() {
+  asio::post(loop_, [this] { port_->leave(); });
+}
+
+} // namespace sluice

@@ -1,0 +1,48 @@
+#include "runtime/server/rpc/methods.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::rpc {
+
+namespace {
+
+// Calls `visit` with each name in a list that spaces separate, until it returns true; whether it did.
+template <class Visit> bool any_name(std::string_view names, Visit visit) {
+  while (!names.empty()) {
+    auto end = std::min(names.find(' '), names.size());
+    if (visit(names.substr(0, end)))
+      return true;
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+  return false;
+}
+
+} // namespace
+
+const method* find_method(std::string_view name) noexcept {
+  const auto* found = std::find_if(all_methods.begin(), all_methods.end(), [&](const method& x) { return x.name == name; });
+  return found == all_methods.end() ? nullptr : found;
+}
+
+bool is_parameter(std::string_view name) noexcept {
+  return std::any_of(all_methods.begin(), all_methods.end(), [&](const method& x) {
+    return any_name(x.parameters, [&](std::string_view each) { return each == name; });
+  });
+}
+
+std::string methods_as_markdown() {
+  std::string result = "| method | parameters | what it does |\n|---|---|---|\n";
+  for (const auto& x : all_methods) {
+    std::string parameters;
+    any_name(x.parameters, [&](std::string_view each) {
+      parameters += fmt::format("{}`{}`", parameters.empty() ? "" : ", ", each);
+      return false;
+    });
+    result += fmt::format("| `{}` | {} | {} |\n", x.name, parameters.empty() ? "-" : parameters, x.summary);
+  }
+  return result;
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,128 @@
+#pragma once
+
+#include "messages/audit.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::rpc {
+
+/// What a call does, and so what a client may do when the connection was lost before the answer came.
+enum class method_effect : uint8_t {
+  /// It changes nothing: the call may be sent again.
+  none,
+  /// It changes nothing, but the answer is gone with the connection: sending the call again does not bring it back.
+  consumes,
+  /// It changes something: the call may be sent again only if it has an idempotency key.
+  changes,
+};
+
+/// Which bound a client sets for its wait where the call names none.
+enum class method_wait : uint8_t { write_deadline, read_timeout, long_work };
+
+/// When a call gets a record in the audit.
+enum class method_audit : uint8_t {
+  /// When it was refused.
+  refusals,
+  /// When it was done, too.
+  all,
+  /// When it was refused before a database or the buffer had it; their actors keep the record from then on.
+  until_handed_on,
+};
+
+/// All that is to be known about one method of the protocol. The dispatcher, the metrics, the clients' rules for
+/// sending a call again, the bridges and the table in docs/protocol.md follow from it.
+///
+/// To add one: a row in the table below, its request_type in messages/audit.hpp, a decoder in codec.hpp if it has
+/// parameters, and a handler in service_port.hpp (docs/contributing.md).
+struct method {
+  std::string_view name = {};
+  request_type type = request_type::other;
+  method_effect effect = method_effect::none;
+  method_audit audited = method_audit::refusals;
+  method_wait wait = method_wait::write_deadline;
+  /// The parameter that bounds the call, in milliseconds; empty if there is none.
+  std::string_view time_parameter = {};
+  /// Whether it needs a connection to the socket: bridges and clients in the broker's process refuse it.
+  bool needs_connection = false;
+  /// The tool of MCP that calls it; empty if there is none.
+  std::string_view mcp_tool = {};
+  /// The names of its parameters, separated by spaces.
+  std::string_view parameters = {};
+  /// What it does, in a sentence without its full stop.
+  std::string_view summary = {};
+};
+
+/// All methods, those that are called most first.
+// clang-format off
+inline constexpr std::array all_methods{
+  method{"write", request_type::write, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "deadline_ms", false,
+         "sluice_write",
+         "db statements sql params agent idempotency_key deadline_ms request_id correlation_id integers foreign_keys",
+         "Applies statements in one transaction, all or none"},
+  method{"read", request_type::read, method_effect::none, method_audit::until_handed_on, method_wait::read_timeout, "timeout_ms", false,
+         "sluice_read",
+         "db sql params agent freshness min_seq max_rows max_bytes timeout_ms request_id correlation_id integers",
+         "Runs one query within bounds"},
+  method{"cursor.open", request_type::cursor_open, method_effect::none, method_audit::until_handed_on, method_wait::read_timeout, "timeout_ms",
+         false, "",
+         "db sql params agent freshness min_seq max_rows max_bytes timeout_ms request_id correlation_id integers idle_ms",
+         "Begins to read an answer of any size, and gives its first page"},
+  method{"cursor.next", request_type::cursor_next, method_effect::consumes, method_audit::until_handed_on, method_wait::long_work, "", false, "",
+         "cursor agent", "Gives the next page of a cursor"},
+  method{"cursor.close", request_type::cursor_close, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
+         "cursor agent", "Ends a cursor"},
+  method{"hello", request_type::hello, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", true, "",
+         "protocol client root", "Says which protocol the client speaks and which store it means"},
+  method{"ping", request_type::ping, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
+         "", "Answers at once"},
+  method{"cancel", request_type::cancel, method_effect::changes, method_audit::all, method_wait::write_deadline, "", false, "",
+         "request_id agent as_operator", "Ends a request that is under way"},
+  method{"status", request_type::status, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "sluice_status",
+         "", "Shows the broker, its databases and what runs"},
+  method{"audit.list", request_type::audit_list, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
+         "agent db status since_us after_seq limit newest", "Lists who did what"},
+  method{"audit.verify", request_type::audit_verify, method_effect::none, method_audit::refusals, method_wait::long_work, "", false, "",
+         "", "Checks the hash chains of the audit and the ledgers"},
+  method{"audit.refused", request_type::audit_refused, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", false,
+         "", "status method agent db request_id correlation_id count",
+         "Records requests that a bridge refused"},
+  method{"subscribe", request_type::subscribe, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", true, "",
+         "db tables from_seq", "Sends a notification for each commit that changes the tables"},
+  method{"unsubscribe", request_type::unsubscribe, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", true, "",
+         "subscription", "Ends a subscription"},
+  method{"shutdown", request_type::shutdown, method_effect::changes, method_audit::all, method_wait::write_deadline, "", false, "",
+         "agent", "Stops the broker when its requests have been answered"},
+  method{"log", request_type::log, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", false, "",
+         "level message source agent", "Adds an entry to the log database"},
+  method{"logs.recent", request_type::logs_recent, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
+         "level source agent contains since after_id limit newest", "Lists entries of the log database"},
+  method{"retry.reset", request_type::retry_reset, method_effect::none, method_audit::all, method_wait::write_deadline, "", false, "",
+         "agent", "Sets the counters of lock retries to zero"},
+  method{"buffer.put", request_type::buffer_put, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "wait_ms",
+         false, "", "db table operation key values agent wait_ms", "Queues an operation on one row in the write-behind buffer"},
+  method{"buffer.get", request_type::buffer_get, method_effect::none, method_audit::until_handed_on, method_wait::write_deadline, "", false, "",
+         "db table key agent integers", "Reads one row with the operations that wait for it"},
+  method{"flush", request_type::flush, method_effect::none, method_audit::until_handed_on, method_wait::long_work, "", false, "",
+         "db table agent", "Writes what waits in the buffer"},
+  method{"buffer.rejected", request_type::buffer_rejected, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false,
+         "", "after_id limit integers", "Lists rows that the database refused"},
+  method{"buffer.requeue", request_type::buffer_requeue, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "",
+         false, "", "ids agent", "Queues rejected rows again"},
+  method{"buffer.discard", request_type::buffer_discard, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "",
+         false, "", "ids agent", "Deletes rejected rows"},
+};
+// clang-format on
+
+/// The row of `all_methods`; null if there is no such method.
+const method* find_method(std::string_view name) noexcept;
+
+/// Whether any method has a parameter of this name.
+bool is_parameter(std::string_view name) noexcept;
+
+/// The methods as a table in Markdown, a line a method.
+std::string methods_as_markdown();
+
+} // namespace sluice::rpc

@@ -1,0 +1,41 @@
+#include "runtime/server/rpc/methods.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+namespace sluice::test::methods_test {
+
+TEST_CASE("docs/protocol.md has the table of methods as the broker has it", "[rpc]") {
+  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/protocol.md"};
+  std::ostringstream page;
+  page << in.rdbuf();
+  auto table = rpc::methods_as_markdown();
+  INFO(table);
+  CHECK(page.str().find(table) != std::string::npos);
+}
+
+TEST_CASE("each method is there once, and the audit has a name for it", "[rpc]") {
+  std::set<std::string_view> names;
+  for (const auto& x : rpc::all_methods) {
+    INFO(x.name);
+    CHECK(names.insert(x.name).second);
+    CHECK(rpc::find_method(x.name) == &x);
+    CHECK(to_string(x.type) == x.name);
+    CHECK_FALSE(x.summary.empty());
+  }
+  CHECK(rpc::find_method("") == nullptr);
+  CHECK(rpc::find_method("writ") == nullptr);
+}
+
+TEST_CASE("a parameter of a method is known by its whole name", "[rpc]") {
+  for (const auto* x : {"db", "statements", "foreign_keys", "as_operator", "wait_ms"})
+    CHECK(rpc::is_parameter(x));
+  for (const auto* x : {"", "d", "b", "db statements", "foreign"})
+    CHECK_FALSE(rpc::is_parameter(x));
+}
+
+} // namespace sluice::test::methods_test
