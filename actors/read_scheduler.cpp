@@ -72,7 +72,8 @@ void read_scheduler::submit(database_slot& slot, read_request request, reply<rea
   added.slot = &slot;
   added.hash = hash;
   added.joinable = joinable;
-  added.from = requester_of(x.request.peer, x.request.agent);
+  added.from.process = process_of(x.request.peer);
+  added.from.agent = x.request.agent;
   added.waiters.push_back(std::move(x));
   if (joinable)
     joinable_.emplace(hash, id);
