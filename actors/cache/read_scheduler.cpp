@@ -59,21 +59,22 @@ void read_scheduler::submit(database_slot& slot, read_request request, reply<rea
           other.slot == &slot && other.waiters.size() <= own.max_queued && may_join(other, x.request)) {
         ++joined_;
         retry_before(x, other, out);
+        // Its own process may have its turn before that of the process which has asked first.
+        if (other.is_queued && process_of(x.request.peer) != process_of(other.waiters.back().request.peer))
+          wait_in_turn(own, i->second, other, requester_of(x.request.peer, x.request.agent));
         other.waiters.push_back(std::move(x));
         return;
       }
-  if (own.queued >= own.max_queued) {
-    auto why = failed(errc::overloaded, "too many reads wait for this database");
-    why.retry_after_ms = 100;
-    return fail(x, why, out);
-  }
+  if (auto why = refuse(own, x.request))
+    return fail(x, *why, out);
   ++misses_;
   auto id = next_flight_++;
   auto& added = flights_[id];
   added.slot = &slot;
   added.hash = hash;
   added.joinable = joinable;
-  added.agent = x.request.agent;
+  added.from.process = process_of(x.request.peer);
+  added.from.agent = x.request.agent;
   added.waiters.push_back(std::move(x));
   if (joinable)
     joinable_.emplace(hash, id);
@@ -81,6 +82,23 @@ void read_scheduler::submit(database_slot& slot, read_request request, reply<rea
     return;
   enqueue(id, added);
   start_queued(slot, out);
+}
+
+std::optional<failure> read_scheduler::refuse(const database_queue& own, const read_request& request) const {
+  auto share = std::max<uint64_t>(1, own.max_queued / 2);
+  if (own.queued < share)
+    return std::nullopt;
+  auto of_process = own.queued_of_process.find(process_of(request.peer));
+  auto has_its_share =
+    request.peer.pid != 0 && of_process != own.queued_of_process.end() && of_process->second >= share;
+  if (own.queued < own.max_queued && !has_its_share)
+    return std::nullopt;
+  auto why =
+    failed(errc::overloaded, has_its_share ? "this process's share of the reads that may wait for this database "
+                                             "is used up; wait for answers before asking for more"
+                                           : "too many reads wait for this database");
+  why.retry_after_ms = 100;
+  return why;
 }
 
 bool read_scheduler::may_join(const flight& x, const read_request& request) const {
@@ -149,6 +167,8 @@ void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, o
 void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, std::chrono::microseconds busy,
                               outcome& out) {
   auto found = flights_.find(id);
+  if (found == flights_.end() && was_taken_back(id, out))
+    return;
   if (found != flights_.end() && !result && code_of(result.error()) == errc::busy)
     return lock_refused(id, found->second, describe(result.error()), out);
   if (found != flights_.end() && !result && took_too_long(id, found->second, result.error(), busy, out))
@@ -160,7 +180,7 @@ void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, 
   own.readers.finished(*x->reader, id);
   // Not for as long as it waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
   if (own.queued > 0)
-    (x->is_lengthy ? own.lengthy : own.others).charge(x->agent, busy);
+    (x->is_lengthy ? own.lengthy : own.others).charge(x->from, busy);
   if (x->refusals > 0) {
     auto& counters = x->slot->retries();
     counters.attempt(time_, false);
@@ -240,10 +260,12 @@ void read_scheduler::reader_lost(const caf::actor_addr& reader, outcome& out) {
   auto why = failed(errc::unavailable, "the reader that ran this query failed; it is being restarted");
   why.retry_after_ms = 100;
   for (auto& [slot, own] : queues_)
-    for (auto id : own.readers.remove(reader))
+    for (auto id : own.readers.remove(reader)) {
+      taken_back_.erase(id);
       if (auto x = take(id))
         for (auto& w : x->waiters)
           fail(w, why, out);
+    }
   for (auto& [slot, own] : queues_)
     if (own.quiesced)
       tell_if_quiet(own, out);
@@ -272,10 +294,12 @@ void read_scheduler::abandon(outcome& out) {
   flights_.clear();
   joinable_.clear();
   paused_.clear();
+  taken_back_.clear();
   for (auto& [slot, own] : queues_) {
     own.others = {};
     own.lengthy = {};
     own.queued = 0;
+    own.queued_of_process.clear();
     own.quiesced.reset();
   }
 }
@@ -310,7 +334,7 @@ std::optional<read_scheduler::flight> read_scheduler::take(uint64_t id) {
     return std::nullopt;
   unlist(id, found->second);
   if (found->second.is_queued)
-    --queue_of(*found->second.slot).queued;
+    unqueue(queue_of(*found->second.slot), found->second);
   std::optional<flight> x{std::move(found->second)};
   flights_.erase(found);
   return x;

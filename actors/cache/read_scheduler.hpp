@@ -1,14 +1,15 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
-#include "actors/base/fair_queue.hpp"
 #include "actors/base/request_ids.hpp"
 #include "actors/base/retry_policy.hpp"
 #include "actors/cache/known_statements.hpp"
 #include "actors/cache/reader_pool.hpp"
 #include "actors/shared/database_bounds.hpp"
+#include "actors/shared/fair_queue.hpp"
 #include "actors/shared/hit_table.hpp"
 #include "actors/shared/reply.hpp"
+#include "actors/shared/requester.hpp"
 #include "actors/shared/slow_requests.hpp"
 #include "messages/interfaces.hpp"
 #include "messages/status.hpp"
@@ -29,7 +30,11 @@ namespace sluice {
 /// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the hit table
 /// on the same condition. Readers are handed one query at a time, so a long one delays nobody but its own callers
 /// while another reader is idle; one reader is kept from long queries, and so are some of the threads that all
-/// databases share. What waits is served by turns of the agents.
+/// databases share. What waits is served by turns: of the processes, and within a process of its agents. One process on
+/// a socket has half of the places to wait in.
+///
+/// Queries that are known to be tiny may wait at a reader behind others. If one of these turns out to be long, those
+/// behind it are taken back, and wait for any reader.
 ///
 /// A caller is answered when its time is up, whether the query waits, runs, or does not come back.
 ///
@@ -151,21 +156,24 @@ private:
     // Null until a flight has waited.
     database_slot* slot = nullptr;
     reader_pool readers;
+    // Whether `take_back` will be called for it.
+    bool is_watched = false;
     uint64_t max_queued;
-    // Flights that wait for a reader; some may be gone. Those that are known to be long wait apart, since there may be
-    // no reader for them when there is one for others.
+    // Flights that wait for a reader, once for each process that has asked; some may be gone. Those that are known to
+    // be long wait apart, since there may be no reader for them when there is one for others.
     fair_queue<uint64_t> others;
     fair_queue<uint64_t> lengthy;
     bool lengthy_is_next = false;
-    // How many of them are not gone.
+    // How many of them are not gone, and how many of these each process was the first to ask for.
     uint64_t queued = 0;
+    std::map<uint64_t, uint64_t> queued_of_process;
     std::optional<quiescence> quiesced{};
   };
 
   struct flight {
     database_slot* slot = nullptr;
     // Who has asked first, and is charged for it.
-    std::string agent;
+    requester from;
     // Empty when all of them have cancelled while the query ran.
     std::vector<waiter> waiters;
     // Of the slot and the statement; the same for all its waiters.
@@ -202,7 +210,10 @@ private:
   bool may_join(const flight& x, const read_request& request) const;
   database_queue& queue_of(const database_slot& slot);
   query_length length_of(const flight& x) const;
+  std::optional<failure> refuse(const database_queue& own, const read_request& request) const;
   void enqueue(uint64_t id, flight& x);
+  void wait_in_turn(database_queue& own, uint64_t id, const flight& x, const requester& who);
+  static void unqueue(database_queue& own, flight& x);
   bool start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out);
   void start_queued(database_slot& slot, outcome& out);
   void start_elsewhere(outcome& out);
@@ -211,7 +222,12 @@ private:
   void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
   bool drop_if_late(uint64_t id, outcome& out);
   bool took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy, outcome& out);
+  void watch(database_queue& own, outcome& out);
+  void take_back(clock::steady now, outcome& out);
+  void take_back(uint64_t id);
+  bool was_taken_back(uint64_t id, outcome& out);
   void expire_at(clock::steady at, outcome& out);
+  void call_expire(clock::steady at, outcome& out);
   clock::steady expire(uint64_t id, flight& x, clock::steady now, outcome& out);
   bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
   void tell_if_quiet(database_queue& own, outcome& out);
@@ -246,8 +262,19 @@ private:
   std::unordered_multimap<size_t, uint64_t> joinable_;
   std::map<const database_slot*, database_queue> queues_;
   clock::steady drained_at_ = clock::steady::max();
-  // When `expire` will be called; `max` if nobody has to.
+  // When `expire` will be called on account of somebody's time; `max` if nobody has to.
   clock::steady next_expiry_ = clock::steady::max();
+  // When it will be to take queries back, and of which databases.
+  clock::steady next_look_ = clock::steady::max();
+  std::vector<database_queue*> watched_;
+  // Whether an outcome had room for one of the two times only.
+  bool owes_call_ = false;
+  // Numbers under which readers still have what was taken back from them.
+  struct taken_back_run {
+    database_slot* slot = nullptr;
+    reader_pool::reader* reader = nullptr;
+  };
+  std::unordered_map<uint64_t, taken_back_run> taken_back_;
   // Flights that are paused; some may be gone.
   std::vector<uint64_t> paused_;
   known_statements statements_;

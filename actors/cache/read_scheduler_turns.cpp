@@ -35,7 +35,29 @@ void read_scheduler::enqueue(uint64_t id, flight& x) {
   x.is_lengthy = length_of(x) == query_length::lengthy;
   x.is_queued = true;
   ++own.queued;
-  (x.is_lengthy ? own.lengthy : own.others).push(has(defect::serve_in_order) ? std::string{} : x.agent, id);
+  ++own.queued_of_process[x.from.process];
+  wait_in_turn(own, id, x, x.from);
+  auto last = x.from.process;
+  for (const auto& w : x.waiters)
+    if (auto process = process_of(w.request.peer); process != last) {
+      wait_in_turn(own, id, x, requester_of(w.request.peer, w.request.agent));
+      last = process;
+    }
+}
+
+void read_scheduler::wait_in_turn(database_queue& own, uint64_t id, const flight& x, const requester& who) {
+  auto& queue = x.is_lengthy ? own.lengthy : own.others;
+  if (has(defect::serve_in_order))
+    return queue.push({}, id);
+  queue.push(has(defect::serve_names_in_turn) ? requester{0, who.agent} : who, id);
+}
+
+void read_scheduler::unqueue(database_queue& own, flight& x) {
+  if (!std::exchange(x.is_queued, false))
+    return;
+  --own.queued;
+  if (auto of_process = own.queued_of_process.find(x.from.process); --of_process->second == 0)
+    own.queued_of_process.erase(of_process);
 }
 
 // What finds nobody waiting needs no turn, if it has not been overtaken by its own time on its way.
@@ -45,10 +67,9 @@ bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const fligh
   auto length = length_of(x);
   if (length == query_length::lengthy)
     return false;
-  auto place = own.readers.choose(length, x.agent);
+  auto place = own.readers.choose(length, x.from);
   if (!place.who)
     return false;
-  ++own.queued;
   start(own, id, place, length, out);
   return true;
 }
@@ -68,7 +89,7 @@ void read_scheduler::start_queued(database_slot& slot, outcome& out) {
     own.others.forget();
   if (own.lengthy.empty())
     own.lengthy.forget();
-  if (own.queued > 0 && !own.readers.has_idle())
+  if (own.queued > 0 && own.readers.lacks_readers())
     out.wants_readers.push_back(slot.name());
   if (long_reads_.take_freed())
     start_elsewhere(out);
@@ -94,11 +115,11 @@ bool read_scheduler::start_next(database_queue& own, outcome& out) {
     if (length == query_length::lengthy) {
       // It has been learnt since.
       own.others.pop();
-      --own.queued;
+      unqueue(own, x);
       enqueue(id, x);
       continue;
     }
-    auto place = own.readers.choose(length, x.agent);
+    auto place = own.readers.choose(length, x.from);
     if (!place.who)
       return false;
     own.others.pop();
@@ -111,10 +132,14 @@ bool read_scheduler::start_next(database_queue& own, outcome& out) {
 bool read_scheduler::start_lengthy(database_queue& own, outcome& out) {
   if (!own.readers.has_idle())
     return false;
-  while (auto id = own.lengthy.pop_if([&](const std::string& agent) { return own.readers.may_run_unlimited(agent); })) {
+  auto process_may = [&](uint64_t process) { return own.readers.may_run_unlimited(process); };
+  auto agent_may = [&](uint64_t process, const std::string& agent) {
+    return own.readers.may_run_unlimited(process, agent);
+  };
+  while (auto id = own.lengthy.pop_if(process_may, agent_may)) {
     if (drop_if_late(*id, out))
       continue;
-    start(own, *id, own.readers.choose(query_length::lengthy, flights_.at(*id).agent), query_length::lengthy, out);
+    start(own, *id, own.readers.choose(query_length::lengthy, flights_.at(*id).from), query_length::lengthy, out);
     return true;
   }
   return false;
@@ -137,10 +162,11 @@ bool read_scheduler::drop_if_late(uint64_t id, outcome& out) {
 void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length,
                            outcome& out) {
   auto& x = flights_.at(id);
-  x.is_queued = false;
-  --own.queued;
+  unqueue(own, x);
   x.reader = place.who;
-  own.readers.started(place, id, length, x.agent);
+  own.readers.started(place, id, length, x.from);
+  if (place.who->running.size() > 1)
+    watch(own, out);
   const auto& versions = x.slot->versions();
   x.started = true;
   x.started_at = time_.now();
@@ -164,7 +190,7 @@ bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why
     return false;
   auto& own = queue_of(*x.slot);
   own.readers.finished(*x.reader, id);
-  own.others.charge(x.agent, busy);
+  own.others.charge(x.from, busy);
   x.reader = nullptr;
   x.started = x.is_limited = x.first_left = false;
   x.is_lengthy = true;
@@ -197,13 +223,28 @@ void read_scheduler::expire_at(clock::steady at, outcome& out) {
   if (at >= next_expiry_)
     return;
   next_expiry_ = at;
-  out.expire_in = std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(at - time_.now()));
+  call_expire(at, out);
+}
+
+// The later one of two is asked for in the call at the earlier.
+void read_scheduler::call_expire(clock::steady at, outcome& out) {
+  auto in = std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(at - time_.now()));
+  owes_call_ = owes_call_ || out.expire_in;
+  out.expire_in = out.expire_in ? std::min(in, *out.expire_in) : in;
 }
 
 void read_scheduler::expire(outcome& out) {
   auto now = time_.now();
-  if (now < next_expiry_)
+  auto owes_call = std::exchange(owes_call_, false);
+  if (now >= next_look_)
+    take_back(now, out);
+  else if (owes_call && next_look_ != clock::steady::max())
+    call_expire(next_look_, out);
+  if (now < next_expiry_) {
+    if (owes_call && next_expiry_ != clock::steady::max())
+      call_expire(next_expiry_, out);
     return;
+  }
   next_expiry_ = clock::steady::max();
   auto earliest = end_quiescence(now, out);
   std::vector<uint64_t> ids;

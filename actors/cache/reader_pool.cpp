@@ -7,86 +7,136 @@ namespace {
 // About as many tiny queries as run in the time that it takes to wake up another reader.
 constexpr size_t max_in_advance = 8;
 
+constexpr uint64_t all_but_one(uint64_t x) noexcept { return std::max<uint64_t>(2, x) - 1; }
+
 } // namespace
 
-bool long_reads::may_start(const std::string& agent) const {
-  auto own = by_agent_.find(agent);
-  return all_ < max_ && (own == by_agent_.end() || own->second < std::max<uint64_t>(1, max_ / 2));
+bool long_reads::may_start(uint64_t process) const {
+  auto own = of_process_.find(process);
+  return all_ < max_
+         && (own == of_process_.end()
+             || own->second.all < std::max<uint64_t>(1, max_ - std::max<uint64_t>(1, max_ / 4)));
 }
 
-void long_reads::started(const std::string& agent) {
+bool long_reads::may_start(uint64_t process, const std::string& agent) const {
+  if (!may_start(process))
+    return false;
+  auto own = of_process_.find(process);
+  if (own == of_process_.end())
+    return true;
+  auto used = own->second.of_agent.find(agent);
+  return used == own->second.of_agent.end() || used->second < std::max<uint64_t>(1, max_ / 2);
+}
+
+void long_reads::started(const requester& who) {
   ++all_;
-  ++by_agent_[agent];
+  auto& own = of_process_[who.process];
+  ++own.all;
+  ++own.of_agent[who.agent];
 }
 
-void long_reads::ended(const std::string& agent) {
-  is_freed_ = is_freed_ || !may_start(agent);
+void long_reads::ended(const requester& who) {
+  is_freed_ = is_freed_ || !may_start(who.process, who.agent);
   --all_;
-  if (auto own = by_agent_.find(agent); --own->second == 0)
-    by_agent_.erase(own);
+  auto own = of_process_.find(who.process);
+  if (auto used = own->second.of_agent.find(who.agent); --used->second == 0)
+    own->second.of_agent.erase(used);
+  if (--own->second.all == 0)
+    of_process_.erase(own);
 }
 
-reader_pool::grant reader_pool::choose(query_length length, const std::string& agent) {
-  auto is_limited = length != query_length::lengthy && (length != query_length::unknown || !may_run_unlimited(agent));
-  if (!is_limited && !may_run_unlimited(agent))
+void reader_pool::add(reader_actor handle) {
+  auto& x = readers_.emplace_back();
+  x.handle = std::move(handle);
+  idle_.insert(idle_.begin(), &x);
+}
+
+reader_pool::grant reader_pool::choose(query_length length, const requester& who) {
+  auto may_be_long = (length == query_length::lengthy || (length == query_length::unknown && max_readers_ > 1))
+                     && may_run_unlimited(who.process, who.agent);
+  if (length == query_length::lengthy && !may_be_long)
     return {};
   if (length == query_length::tiny)
     for (auto& x : readers_)
       if (!x.running.empty() && x.only_tiny && x.running.size() < max_in_advance)
         return {&x, true};
-  return {idle(), is_limited};
+  return {idle(), !may_be_long};
 }
 
-bool reader_pool::may_run_unlimited(const std::string& agent) const {
-  if (everywhere_ && !everywhere_->may_start(agent))
+bool reader_pool::has_room(uint64_t process, const std::string* agent) const {
+  if (unlimited_ >= max_unlimited_
+      || (everywhere_ && !(agent ? everywhere_->may_start(process, *agent) : everywhere_->may_start(process))))
     return false;
-  uint64_t all = 0;
-  uint64_t own = 0;
+  uint64_t of_process = 0;
+  uint64_t of_agent = 0;
   for (const auto& x : readers_)
-    if (x.is_unlimited) {
-      ++all;
-      own += x.agent == agent ? 1 : 0;
+    if (x.is_unlimited && x.from.process == process) {
+      ++of_process;
+      of_agent += agent && x.from.agent == *agent ? 1 : 0;
     }
-  auto share = max_unlimited_ > 1 ? max_unlimited_ - 1 : 1;
-  return all < max_unlimited_ && own < share;
+  auto share = all_but_one(max_unlimited_);
+  return of_process < share && of_agent < all_but_one(share);
 }
 
-reader_pool::reader* reader_pool::idle() {
-  auto found = std::find_if(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.empty(); });
-  return found == readers_.end() ? nullptr : &*found;
-}
-
-bool reader_pool::has_idle() const {
-  return std::any_of(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.empty(); });
-}
-
-bool reader_pool::is_quiet() const {
-  return std::all_of(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.empty(); });
-}
-
-void reader_pool::started(const grant& x, uint64_t flight, query_length length, const std::string& agent) {
+void reader_pool::started(const grant& x, uint64_t flight, query_length length, const requester& who) {
   auto& own = *x.who;
+  if (own.running.empty())
+    leave_idle(own);
   own.only_tiny = length == query_length::tiny && (own.only_tiny || own.running.empty());
   own.running.push_back(flight);
   end_unlimited(own);
   if (x.is_limited)
     return;
   own.is_unlimited = true;
-  own.agent = agent;
+  own.from = who;
+  ++unlimited_;
   if (everywhere_)
-    everywhere_->started(agent);
+    everywhere_->started(who);
+}
+
+// The one that `choose` has chosen is the last one.
+void reader_pool::leave_idle(reader& x) {
+  if (!idle_.empty() && idle_.back() == &x)
+    idle_.pop_back();
+  else
+    std::erase(idle_, &x);
 }
 
 void reader_pool::end_unlimited(reader& x) {
-  if (std::exchange(x.is_unlimited, false) && everywhere_)
-    everywhere_->ended(x.agent);
+  if (!std::exchange(x.is_unlimited, false))
+    return;
+  --unlimited_;
+  if (everywhere_)
+    everywhere_->ended(x.from);
 }
 
 void reader_pool::finished(reader& x, uint64_t flight) {
   std::erase(x.running, flight);
   end_unlimited(x);
-  if (x.running.empty())
-    x.only_tiny = true;
+  if (!x.running.empty())
+    return;
+  x.only_tiny = true;
+  idle_.push_back(&x);
+}
+
+std::vector<uint64_t> reader_pool::overrun() {
+  std::vector<uint64_t> result;
+  auto others_could = has_idle() || readers_.size() < max_readers_;
+  for (auto& x : readers_) {
+    if (x.running.size() < 2)
+      continue;
+    if (std::exchange(x.seen, x.running.front()) != x.running.front())
+      continue;
+    // Nothing more is to wait behind it.
+    x.only_tiny = false;
+    if (others_could)
+      result.insert(result.end(), x.running.begin() + 1, x.running.end());
+  }
+  return result;
+}
+
+bool reader_pool::has_waiting() const {
+  return std::any_of(readers_.begin(), readers_.end(), [](const reader& x) { return x.running.size() > 1; });
 }
 
 std::vector<uint64_t> reader_pool::remove(const caf::actor_addr& lost) {
@@ -96,6 +146,7 @@ std::vector<uint64_t> reader_pool::remove(const caf::actor_addr& lost) {
     return {};
   auto flights = std::move(found->running);
   end_unlimited(*found);
+  leave_idle(*found);
   readers_.erase(found);
   return flights;
 }

@@ -2,6 +2,7 @@
 
 #include "actors/shared/admission.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -12,8 +13,11 @@ namespace sluice {
 struct database_bounds {
   /// Of the writes that wait for it; as many reads may wait for a reader.
   admission_limits queue{};
-  /// How many readers it may have, at least 1.
+  /// How many readers may run queries, at least 1.
   uint64_t readers = 4;
+
+  /// How many readers there may be: with 1, there is a second one for short queries while the first runs a long one.
+  uint64_t max_readers() const noexcept { return std::max<uint64_t>(2, readers); }
 };
 
 /// Tells the bounds of the named database. Thread-safe, and always the same of one name.

@@ -35,6 +35,7 @@ enum class defect : uint8_t {
   keep_commit_number,
   trust_left_log,
   serve_in_order,
+  serve_names_in_turn,
   forget_deadlines,
 };
 

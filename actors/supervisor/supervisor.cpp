@@ -174,7 +174,7 @@ void supervisor_state::replenish(const std::string& db) {
 
 void supervisor_state::add_reader(const std::string& db) {
   auto& slot = parts.actors->slot(db);
-  if (closing || slot.closed() || slot.readers().size() >= parts.bounds(db).readers)
+  if (closing || slot.closed() || slot.readers().size() >= parts.bounds(db).max_readers())
     return;
   reader_actor reader;
   if (attempt("the reader cannot be started", [&] { reader = parts.spawn.reader(slot); }))

@@ -55,7 +55,7 @@ void writer_state::take(write_request request, reply<write_result> to) {
 
 void writer_state::wait_for_turn(waiting x) {
   auto agent = has(defect::serve_in_order) ? std::string{} : x.request.agent;
-  turns.push(agent, std::move(x));
+  turns.push({0, std::move(agent)}, std::move(x));
 }
 
 void writer_state::follow(group_commit::step next) {
@@ -91,7 +91,7 @@ void writer_state::settle() {
     if (x.ticket && (!has(defect::forget_release) || x.result))
       parts.queue->release(*x.ticket);
     if (by_turns || !turns.empty())
-      turns.charge(x.agent, x.executed);
+      turns.charge({0, x.agent}, x.executed);
     x.to.deliver(std::move(x.result));
   }
   if (!done.slow.empty())

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
-#include "actors/base/fair_queue.hpp"
 #include "actors/shared/directory.hpp"
+#include "actors/shared/fair_queue.hpp"
 #include "actors/shared/observations.hpp"
 #include "actors/writer/group_commit.hpp"
 #include "actors/writer/schema_barrier.hpp"

@@ -47,7 +47,8 @@ constexpr std::array settings{
   setting{"cache_max_bytes", &config::cache_max_bytes, 64 * kib, 64 * gib,
           "Bytes of answers that are kept; the least recently used go first."},
   setting{"readers", &config::readers, 1, 64,
-          "Read-only connections per database, made as they are needed."},
+          "Read-only connections per database, made as they are needed; with 1, there is a second one for short reads "
+          "while a long one runs."},
   setting{"read_timeout_ms", &config::read_timeout, 1, day_ms,
           "How long a read may take when the request does not say."},
   setting{"read_max_rows", &config::read_max_rows, 1, 1e8,

@@ -34,6 +34,14 @@ write_request request_of(const operation& what, const std::string& id, const std
   return x;
 }
 
+// Each client is a process.
+peer_identity peer_of(size_t who) { return {1'000, static_cast<uint32_t>(1'000 + who)}; }
+
+std::string name_of(size_t who, const operation& what) {
+  auto own = "client-" + std::to_string(who + 1);
+  return what.alias > 0 ? own + "-as-" + std::to_string(what.alias) : own;
+}
+
 void set_lane(operation& x, uint64_t client) {
   lane own{client, x.db, x.what == operation::kind::write};
   for (auto& one : x.steps)
@@ -191,6 +199,7 @@ void clients::write(size_t who, const operation& what) {
   auto& x = note(seen.writes, who, what);
   auto request = request_of(what, x.request_id, "client-" + std::to_string(who + 1));
   request.cancel = x.cancel;
+  request.peer = peer_of(who);
   x.messenger = world_.system().spawn(
     [this, &x, request, db = world_.database_of(what.db), life = life_](caf::event_based_actor* self) {
       if (!sent(x, life))
@@ -244,7 +253,8 @@ void clients::read(size_t who, const operation& what) {
   request.limits.timeout = what.deadline;
   request.cancel = x.cancel;
   request.request_id = x.request_id;
-  request.agent = "client-" + std::to_string(who + 1);
+  request.agent = name_of(who, what);
+  request.peer = peer_of(who);
   request.freshness = what.freshness;
   if (what.since_own && who < clients_.size())
     x.min_seq = request.min_seq = clients_[who].known[what.db];

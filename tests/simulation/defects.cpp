@@ -55,6 +55,8 @@ constexpr std::array catalogue{
   known_defect{defect::trust_left_log, "trust_left_log",
                "a broker that starts takes the log beside a database for that of the database"},
   known_defect{defect::serve_in_order, "serve_in_order", "what waits is served first come, first served"},
+  known_defect{defect::serve_names_in_turn, "serve_names_in_turn",
+               "reads take turns of names, whichever process they are of"},
   known_defect{defect::forget_deadlines, "forget_deadlines", "writes that wait are not answered at their deadlines"},
 };
 #else

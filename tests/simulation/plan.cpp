@@ -313,7 +313,7 @@ std::string to_string(const operation& x) {
     break;
   case operation::kind::read:
     result += "read " + to_string(x.asked, x.argument) + (x.freshness == freshness::fresh ? ", fresh" : "")
-              + (x.since_own ? ", as new as known" : "");
+              + (x.since_own ? ", as new as known" : "") + (x.alias > 0 ? ", as name " + std::to_string(x.alias) : "");
     break;
   case operation::kind::put:
     result += "buffer " + std::string{x.erases ? "delete" : "upsert"} + " row " + std::to_string(x.argument)

@@ -48,6 +48,8 @@ struct operation {
   sluice::freshness freshness = freshness::cached;
   /// Of a read: asks for the newest commit that its client knows.
   bool since_own = false;
+  /// Of a read: the number of the made-up name that its client sends it under, 0 for its own.
+  uint64_t alias = 0;
   /// Of a put: nothing deletes the row; without `b` only `a` is set.
   std::optional<int64_t> a;
   std::optional<int64_t> b;

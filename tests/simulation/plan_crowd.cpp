@@ -58,6 +58,15 @@ void take_time(std::vector<operation>& program, uint64_t client, dice& luck) {
   }
 }
 
+// It sends its reads under many names, of which none has more of them than others have.
+void make_up_names(std::vector<operation>& flood, uint64_t seed) {
+  dice luck{seed * 0x9fb21c651e98df25ULL + 13};
+  auto names = 2 + luck.pick(30);
+  for (auto& x : flood)
+    if (x.what == operation::kind::read)
+      x.alias = 1 + luck.pick(names);
+}
+
 } // namespace
 
 void add_crowd(plan& x, const mischief& allowed) {
@@ -69,6 +78,8 @@ void add_crowd(plan& x, const mischief& allowed) {
   for (uint64_t i = 0; i < x.clients.size(); ++i)
     take_time(x.clients[i], i, luck);
   x.clients.push_back(flood(x.clients.size(), x, luck));
+  if (x.seed / 10 % 2 == 1)
+    make_up_names(x.clients.back(), x.seed);
   using kind = incident::kind;
   for (auto count = allowed.everyday ? luck.pick(6) : 0; count > 0; --count) {
     incident one;

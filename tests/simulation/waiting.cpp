@@ -79,14 +79,15 @@ std::optional<violation> waiting_rules::check_deadline(const attempt& x) const {
 // then each client has one turn at most, which may be the last of a group that another one filled. A request that costs
 // its group the transaction has the others executed once more.
 //
-// Reads: one on each reader, one turn, and one that was begun before its agent was charged for those under way.
+// Reads: one on each reader, one turn, and one that was begun before its process was charged for those under way,
+// whatever names it uses. Where there is one reader there may be a second one.
 //
 // Either: as much as the client itself has had last, for which the others are compensated.
 std::chrono::milliseconds waiting_rules::bound(const attempt& x, const lane& other) const {
   auto longest = longest_of(other);
   auto own = longest_of(lane_of(x, x.client));
   if (!other.writes)
-    return own + static_cast<int64_t>(plan_.set.readers + 2) * longest;
+    return own + static_cast<int64_t>(std::max<uint64_t>(2, plan_.set.readers) + 2) * longest;
   return own + defaults_.group_max_time + 3 * longest + repetitions(x) * (defaults_.group_max_time + longest);
 }
 

@@ -13,9 +13,9 @@ namespace sluice::simulation {
 /// lives. Time in which the simulation keeps actors from running that could run does not count.
 ///
 /// With `settings::timed`: while a client waits for its only request, no other client's statements of that lane are
-/// executed for longer than the bound of its turn, which `bound` derives from the design. Writes are not looked at
-/// where a disk fails or another program holds a lock: each failure has its group executed again, and what waits for a
-/// lock is executed in the order in which it came.
+/// executed for longer than the bound of its turn, which `bound` derives from the design, whatever names it sends its
+/// reads under. Writes are not looked at where a disk fails or another program holds a lock: each failure has its group
+/// executed again, and what waits for a lock is executed in the order in which it came.
 class waiting_rules {
 public:
   static constexpr std::chrono::milliseconds grace{250};

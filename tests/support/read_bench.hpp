@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,21 @@ struct read_bench {
   std::vector<std::string> wants_readers;
   std::vector<std::string> suspects;
   std::vector<bool> quiesced;
+  // When `expire` has to be called.
+  std::multiset<clock::steady> calls;
+
+  // Lets time pass, and `expire` be called when it was asked for.
+  void pass(std::chrono::milliseconds how_long) {
+    auto until = time.now() + how_long;
+    while (!calls.empty() && *calls.begin() <= until) {
+      time.advance(std::max(std::chrono::nanoseconds{0}, std::chrono::nanoseconds{*calls.begin() - time.now()}));
+      calls.erase(calls.begin());
+      read_scheduler::outcome out;
+      scheduler.expire(out);
+      follow(std::move(out));
+    }
+    time.advance(until - time.now());
+  }
 
   void follow(read_scheduler::outcome out) {
     if (out.deliveries.size() > out.records.size())
@@ -69,6 +85,8 @@ struct read_bench {
     move_all(out.records, records);
     move_all(out.wants_readers, wants_readers);
     move_all(out.suspects, suspects);
+    if (out.expire_in)
+      calls.insert(time.now() + *out.expire_in);
     for (const auto& x : out.quiesced)
       quiesced.push_back(x.is_quiet);
   }

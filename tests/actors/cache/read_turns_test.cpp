@@ -13,8 +13,14 @@ struct bench : read_bench {
   explicit bench(uint64_t readers) : read_bench(100, {}, readers) { add_readers(readers); }
 
   void ask(const std::string& agent, const std::string& sql, std::chrono::milliseconds timeout = 10s) {
+    ask_from(0, agent, sql, timeout);
+  }
+
+  void ask_from(uint32_t pid, const std::string& agent, const std::string& sql,
+                std::chrono::milliseconds timeout = 10s) {
     auto x = a_read(sql, sql);
     x.agent = agent;
+    x.peer.pid = pid;
     x.limits.timeout = timeout;
     submit(x);
   }
@@ -81,12 +87,39 @@ TEST_CASE("a query that does not come back is answered for a moment after its ti
 
 TEST_CASE("one reader is kept from queries of which nobody knows how long they take") {
   bench b{3};
-  b.ask("a", "one");
-  b.ask("b", "two");
-  b.ask("c", "three");
+  b.ask_from(1, "a", "one");
+  b.ask_from(2, "b", "two");
+  b.ask_from(3, "c", "three");
   CHECK(b.time_of("one") > 9s);
   CHECK(b.time_of("two") > 9s);
   CHECK(b.time_of("three") == brief_time);
+}
+
+TEST_CASE("with one reader, a short query waits for one that turns out long no longer than the kept reader gives") {
+  bench b{1};
+  b.ask("a", "report");
+  CHECK(b.time_of("report") == brief_time);
+  b.ask("b", "look up");
+  CHECK(!b.runs("look up"));
+  CHECK(b.wants_readers.empty());
+  b.finish(0, make_error(errc::deadline_exceeded, "interrupted"), brief_time);
+  REQUIRE(b.runs("look up"));
+  b.finish(0, b.answer_after(1ms));
+  REQUIRE(b.time_of("report") > 9s);
+  CHECK(b.wants_readers.empty());
+  // There is a second one for as long as the report runs, and only if somebody waits.
+  b.ask("b", "look again");
+  CHECK(!b.runs("look again"));
+  REQUIRE(b.wants_readers.size() == 1);
+  b.add_readers(1);
+  CHECK(b.time_of("look again") == brief_time);
+  b.finish(b.place_of("report"), b.answer_after(1s));
+  b.ask("b", "look once more");
+  CHECK(!b.runs("look once more"));
+  b.finish(b.place_of("look again"), b.answer_after(1ms));
+  CHECK(b.runs("look once more"));
+  b.ask("b", "and once more");
+  CHECK(!b.runs("and once more"));
 }
 
 TEST_CASE("a query that takes longer than the kept reader gives waits for another one, and one behind it runs") {
@@ -115,17 +148,22 @@ TEST_CASE("a query whose own time is the shorter one is late, not long") {
   CHECK(b.why("hasty").code == errc::deadline_exceeded);
 }
 
-TEST_CASE("one agent does not take all readers that run long queries") {
+TEST_CASE("one agent does not take all readers that run long queries, nor does one process under several names") {
   bench b{4};
-  for (auto* sql : {"one", "two", "three"})
-    b.ask("greedy", sql);
+  for (auto* sql : {"one", "two"})
+    b.ask_from(7, "greedy", sql);
   CHECK(b.time_of("one") > 9s);
-  CHECK(b.time_of("two") > 9s);
-  CHECK(b.time_of("three") == brief_time);
-  b.finish(b.place_of("three"), make_error(errc::deadline_exceeded, "interrupted"));
-  CHECK(!b.runs("three"));
-  b.ask("other", "four");
-  CHECK(b.time_of("four") > 9s);
+  CHECK(b.time_of("two") == brief_time);
+  b.finish(b.place_of("two"), make_error(errc::deadline_exceeded, "interrupted"));
+  CHECK(!b.runs("two"));
+  b.ask_from(7, "other", "three");
+  CHECK(b.time_of("three") > 9s);
+  b.ask_from(7, "third", "four");
+  CHECK(b.time_of("four") == brief_time);
+  b.finish(b.place_of("four"), make_error(errc::deadline_exceeded, "interrupted"));
+  CHECK(!b.runs("four"));
+  b.ask_from(8, "greedy", "five");
+  CHECK(b.time_of("five") > 9s);
 }
 
 TEST_CASE("reads wait by turns of their agents") {
@@ -139,6 +177,90 @@ TEST_CASE("reads wait by turns of their agents") {
   CHECK(b.runs("b1"));
   b.finish(0, b.answer_after(1ms));
   CHECK(b.runs("a1"));
+}
+
+TEST_CASE("reads wait by turns of their processes, under however many names one of them asks") {
+  bench b{1};
+  b.ask_from(7, "a", "runs");
+  for (auto i = 0; i < 40; ++i)
+    b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
+  for (auto* sql : {"one", "two", "three"})
+    b.ask_from(8, "b", sql);
+  b.finish(0, b.answer_after(5ms));
+  for (auto* sql : {"one", "two", "three"}) {
+    auto turns = 0;
+    for (; !b.runs(sql); ++turns)
+      b.finish(0, b.answer_after(5ms));
+    CHECK(turns <= 1);
+    b.finish(0, b.answer_after(5ms));
+  }
+}
+
+TEST_CASE("callers inside this process are one process like another") {
+  bench b{1};
+  b.ask_from(7, "a", "runs");
+  for (auto i = 0; i < 40; ++i)
+    b.ask("name " + std::to_string(i), "many " + std::to_string(i));
+  b.ask_from(7, "a", "one");
+  b.finish(0, b.answer_after(1ms));
+  b.finish(0, b.answer_after(5ms));
+  CHECK(b.runs("one"));
+}
+
+TEST_CASE("long reads wait by turns of their processes, too") {
+  bench b{2};
+  b.ask_from(7, "a", "runs");
+  for (auto i = 0; i < 6; ++i) {
+    auto sql = "long " + std::to_string(i);
+    b.ask_from(7, "name " + std::to_string(i), sql);
+    b.finish(b.place_of(sql), make_error(errc::deadline_exceeded, "interrupted"), brief_time);
+  }
+  b.ask_from(8, "b", "report");
+  b.finish(b.place_of("report"), make_error(errc::deadline_exceeded, "interrupted"), brief_time);
+  auto turns = 0;
+  for (; !b.runs("report"); ++turns)
+    b.finish(0, b.answer_after(300ms));
+  CHECK(turns <= 2);
+}
+
+TEST_CASE("a read that shares one that waits has the turn of its own process, if that comes first") {
+  bench b{1};
+  b.ask_from(7, "a", "runs");
+  for (auto i = 0; i < 20; ++i)
+    b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
+  b.ask_from(7, "last", "wanted by both");
+  auto x = a_read("joins", "wanted by both");
+  x.agent = "b";
+  x.peer.pid = 8;
+  b.submit(x);
+  CHECK(b.scheduler.joined() == 1);
+  b.finish(0, b.answer_after(5ms));
+  REQUIRE(b.runs("wanted by both"));
+  b.finish(0, b.answer_after(5ms));
+  CHECK(b.answered("joins"));
+  while (!b.running.empty())
+    b.finish(0, b.answer_after(5ms));
+  // The first who asked for it had a place of its own, which is passed over.
+  CHECK(b.answers.size() == 23);
+}
+
+TEST_CASE("one process on a socket has half of the places to wait in, and gets them back") {
+  bench b{1};
+  b.ask_from(7, "a", "runs");
+  for (auto i = 0; i < 50; ++i)
+    b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
+  b.ask_from(7, "one more", "too many");
+  CHECK(b.why("too many").code == errc::overloaded);
+  CHECK(b.why("too many").retry_after_ms > 0);
+  for (auto i = 0; i < 50; ++i)
+    b.ask_from(8, "b", "other " + std::to_string(i));
+  CHECK(!b.answered("other 49"));
+  b.ask_from(9, "c", "beyond all");
+  CHECK(b.why("beyond all").code == errc::overloaded);
+  for (auto i = 0; i < 4; ++i)
+    b.finish(0, b.answer_after(1ms));
+  b.ask_from(7, "one more", "not too many");
+  CHECK(!b.answered("not too many"));
 }
 
 TEST_CASE("an agent is charged for the time that its read ran, not for the time that it waited for its reader") {

@@ -1,4 +1,4 @@
-#include "actors/base/fair_queue.hpp"
+#include "actors/shared/fair_queue.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,18 +12,21 @@ namespace {
 
 struct fixture {
   struct item {
+    uint64_t process = 0;
     std::string agent;
     std::string id;
   };
 
-  void push(const std::string& agent, const std::string& id = {}) { turns.push(agent, {agent, id}); }
+  void push(const std::string& agent, const std::string& id = {}) { push(requester{0, agent}, id); }
+  void push(const requester& who, const std::string& id = {}) { turns.push(who, {who.process, who.agent, id}); }
+  void charge(const std::string& agent, std::chrono::nanoseconds time) { turns.charge({0, agent}, time); }
 
   // The agent whose request is taken, which is charged `time` for it.
   std::string serve(std::chrono::nanoseconds time) {
     auto x = turns.pop();
     if (!x)
       return "nobody";
-    turns.charge(x->agent, time);
+    turns.charge({x->process, x->agent}, time);
     return x->agent;
   }
 
@@ -50,7 +53,7 @@ TEST_CASE("the writes of one agent keep their order") {
     f.push(i % 2 ? "a" : "b", std::to_string(i));
   std::map<std::string, std::string> order;
   while (auto x = f.turns.pop()) {
-    f.turns.charge(x->agent, x->agent == "a" ? 5ms : 1ms);
+    f.charge(x->agent, x->agent == "a" ? 5ms : 1ms);
     order[x->agent] += x->id;
   }
   CHECK(order["a"] == "1357");
@@ -66,7 +69,7 @@ TEST_CASE("an agent whose writes take long is served as much time as others, not
   std::map<std::string, int> served;
   for (auto i = 0; i < 44; ++i) {
     auto agent = f.turns.pop()->agent;
-    f.turns.charge(agent, agent == "slow" ? 10ms : 1ms);
+    f.charge(agent, agent == "slow" ? 10ms : 1ms);
     ++served[agent];
   }
   CHECK(served["slow"] >= 3);
@@ -105,16 +108,17 @@ TEST_CASE("an agent that may not come now does not keep the others from it, nor 
   fixture f;
   f.push("a", "1");
   f.push("b", "2");
-  auto not_a = [](const std::string& agent) { return agent != "a"; };
-  CHECK(f.turns.pop_if(not_a)->id == "2");
-  CHECK(!f.turns.pop_if(not_a));
+  auto any = [](uint64_t) { return true; };
+  auto not_a = [](uint64_t, const std::string& agent) { return agent != "a"; };
+  CHECK(f.turns.pop_if(any, not_a)->id == "2");
+  CHECK(!f.turns.pop_if(any, not_a));
   CHECK(f.turns.pop()->id == "1");
   CHECK(f.turns.empty());
 }
 
 TEST_CASE("what a group has cost before anybody waited counts, too") {
   fixture f;
-  f.turns.charge("chatty", 600ms);
+  f.charge("chatty", 600ms);
   f.push("chatty");
   f.push("quiet");
   CHECK(f.serve(1ms) == "quiet");
@@ -123,6 +127,44 @@ TEST_CASE("what a group has cost before anybody waited counts, too") {
   f.push("chatty");
   f.push("quiet");
   CHECK(f.serve(1ms) == "chatty");
+}
+
+TEST_CASE("processes take turns, under however many names one of them asks") {
+  fixture f;
+  for (auto i = 0; i < 160; ++i)
+    f.push({7, "name " + std::to_string(i)}, "many");
+  for (auto i = 0; i < 4; ++i)
+    f.push({8, "one"}, "one");
+  std::string order;
+  for (auto i = 0; i < 8; ++i) {
+    auto x = f.turns.pop();
+    f.turns.charge({x->process, x->agent}, 5ms);
+    order += x->process == 7 ? 'm' : 'o';
+  }
+  CHECK(order == "momomomo");
+}
+
+TEST_CASE("agents with the same name in two processes have turns of their own") {
+  fixture f;
+  f.push({7, "a"}, "1");
+  f.push({7, "a"}, "2");
+  f.push({8, "a"}, "3");
+  CHECK(f.turns.pop()->id == "1");
+  f.turns.charge({7, "a"}, 1ms);
+  CHECK(f.turns.pop()->id == "3");
+}
+
+TEST_CASE("a process that may not come now does not keep the others from it, nor is looked through") {
+  fixture f;
+  for (auto i = 0; i < 100; ++i)
+    f.push({7, "name " + std::to_string(i)}, "many");
+  f.push({8, "one"}, "one");
+  auto looked_at = 0;
+  auto agent_may = [&](uint64_t, const std::string&) { return ++looked_at > 0; };
+  CHECK(f.turns.pop_if([](uint64_t process) { return process == 8; }, agent_may)->id == "one");
+  CHECK(looked_at == 1);
+  CHECK(!f.turns.pop_if([](uint64_t process) { return process == 8; }, agent_may));
+  CHECK(f.turns.size() == 100);
 }
 
 } // namespace sluice::test::fair_queue_test

@@ -1,0 +1,80 @@
+#include "actors/cache/read_scheduler.hpp"
+
+#include <utility>
+
+// Tiny queries wait at one reader, since they are done before another one is awake. Those behind one that is not tiny
+// after all are taken back.
+namespace sluice {
+
+namespace {
+
+// Far more than eight tiny queries take, and far less than a query may run for on the reader that is kept for short
+// ones.
+constexpr std::chrono::milliseconds look_interval{20};
+
+} // namespace
+
+void read_scheduler::watch(database_queue& own, outcome& out) {
+  if (std::exchange(own.is_watched, true))
+    return;
+  watched_.push_back(&own);
+  if (next_look_ != clock::steady::max())
+    return;
+  next_look_ = time_.now() + look_interval;
+  call_expire(next_look_, out);
+}
+
+void read_scheduler::take_back(clock::steady now, outcome& out) {
+  next_look_ = clock::steady::max();
+  std::vector<database_slot*> to_start;
+  std::vector<database_queue*> left;
+  for (auto* own : std::exchange(watched_, {})) {
+    for (auto id : own->readers.overrun())
+      if (auto found = flights_.find(id); found != flights_.end()) {
+        to_start.push_back(found->second.slot);
+        take_back(id);
+      }
+    own->is_watched = own->readers.has_waiting();
+    if (own->is_watched)
+      left.push_back(own);
+  }
+  watched_ = std::move(left);
+  if (!watched_.empty()) {
+    next_look_ = now + look_interval;
+    call_expire(next_look_, out);
+  }
+  for (auto* slot : to_start)
+    start_queued(*slot, out);
+}
+
+// Its reader is told not to run it, but answers under its number nevertheless, and so it waits under another one. If it
+// has begun meanwhile it runs twice, which a read may.
+void read_scheduler::take_back(uint64_t id) {
+  auto x = *take(id);
+  taken_back_[id] = {x.slot, x.reader};
+  x.interrupt.cancel();
+  x.interrupt = {};
+  x.reader = nullptr;
+  x.started = x.is_limited = x.first_left = false;
+  if (x.waiters.empty())
+    return;
+  auto next = next_flight_++;
+  auto& added = flights_[next] = std::move(x);
+  if (added.joinable)
+    joinable_.emplace(added.hash, next);
+  enqueue(next, added);
+}
+
+// True when the reader has answered for what it does not have any more.
+bool read_scheduler::was_taken_back(uint64_t id, outcome& out) {
+  auto found = taken_back_.find(id);
+  if (found == taken_back_.end())
+    return false;
+  auto [slot, reader] = found->second;
+  taken_back_.erase(found);
+  queue_of(*slot).readers.finished(*reader, id);
+  start_queued(*slot, out);
+  return true;
+}
+
+} // namespace sluice

@@ -1,0 +1,199 @@
+#pragma once
+
+#include "actors/shared/requester.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+namespace sluice {
+
+/// One level of a `fair_queue`: lanes, and the order of those in which something waits. Not synchronized.
+template <class Key, class Content> class fair_lanes {
+public:
+  struct lane {
+    Content content{};
+    // The virtual time at which its next request starts, and when it came into its place.
+    std::chrono::nanoseconds start{0};
+    uint64_t since = 0;
+    bool is_waiting = false;
+    const Key* key = nullptr;
+  };
+
+  using place = std::tuple<std::chrono::nanoseconds, uint64_t, lane*>;
+
+  fair_lanes() = default;
+  // Places have addresses of nodes, which move with their map.
+  fair_lanes(fair_lanes&&) = default;
+  fair_lanes& operator=(fair_lanes&&) = default;
+
+  /// The lane of `key`, which is made if there is none. Valid until that of another key is asked for.
+  lane& at(const Key& key) {
+    auto found = lanes_.find(key);
+    if (found == lanes_.end()) {
+      sweep_if_many();
+      found = lanes_.try_emplace(key).first;
+      found->second.key = &found->first;
+    }
+    return found->second;
+  }
+
+  /// Lanes in which something waits, in the order of their turns.
+  const std::set<place>& waiting() const noexcept { return waiting_; }
+
+  /// Something waits in a lane in which nothing did.
+  void enter(lane& x) {
+    x.start = std::max(x.start, now_);
+    x.since = ++places_;
+    insert(x);
+  }
+
+  /// It is served. @param goes_on whether something more waits in it
+  void serve(lane& x, bool goes_on) {
+    erase(x);
+    now_ = std::max(now_, x.start);
+    x.since = ++places_;
+    if (goes_on)
+      insert(x);
+  }
+
+  /// What was served has taken this long.
+  void charge(lane& x, std::chrono::nanoseconds time) {
+    auto waits = x.is_waiting;
+    erase(x);
+    x.start = std::max(x.start, now_) + time;
+    if (waits)
+      insert(x);
+  }
+
+  /// How many lanes there are, with those that are remembered for what they were charged.
+  size_t size() const noexcept { return lanes_.size(); }
+
+  /// @pre nothing waits
+  void clear() {
+    lanes_.clear();
+    now_ = std::chrono::nanoseconds{0};
+  }
+
+private:
+  static place place_of(lane& x) { return {x.start, x.since, &x}; }
+
+  void insert(lane& x) {
+    x.is_waiting = true;
+    waiting_.insert(place_of(x));
+  }
+
+  void erase(lane& x) {
+    if (std::exchange(x.is_waiting, false))
+      waiting_.erase(place_of(x));
+  }
+
+  // Names that do not come back would else stay for as long as something waits. What a crowd of them was charged is not
+  // worth to be remembered.
+  void sweep_if_many() {
+    if (lanes_.size() < sweep_at_)
+      return;
+    std::erase_if(lanes_, [](const auto& x) { return !x.second.is_waiting; });
+    sweep_at_ = std::max(least_swept, 2 * lanes_.size());
+  }
+
+  static constexpr size_t least_swept = 4'096;
+
+  std::map<Key, lane> lanes_;
+  std::set<place> waiting_;
+  std::chrono::nanoseconds now_{0};
+  uint64_t places_ = 0;
+  size_t sweep_at_ = least_swept;
+};
+
+/// Requests that wait, served by turns: each process gets as much time as the others, within a process each of its
+/// agents, and the requests of an agent keep their order.
+///
+/// Start-time fair queueing on both levels (Goyal, Vin, Cheng: "Start-time fair queueing", 1996), with the time that a
+/// request has taken in place of a packet's length: it is known only afterwards, and charged then. The process whose
+/// next request starts first in virtual time comes next, and of it the agent of which this is true. Those that come new
+/// start at the virtual time of what is served, and so gather no credit while they ask for nothing.
+///
+/// Owned by one actor. Not synchronized.
+template <class Item> class fair_queue {
+public:
+  void push(const requester& who, Item x) {
+    auto& process = processes_.at(who.process);
+    auto& agent = process.content.at(who.agent);
+    agent.content.push_back(std::move(x));
+    ++size_;
+    if (!agent.is_waiting)
+      process.content.enter(agent);
+    if (!process.is_waiting)
+      processes_.enter(process);
+  }
+
+  /// The next one to be served among the processes for which `process_may` is true, and among those of their agents for
+  /// which `agent_may` is; nothing when there is none.
+  template <class ProcessPredicate, class AgentPredicate>
+  std::optional<Item> pop_if(ProcessPredicate process_may, AgentPredicate agent_may) {
+    for (const auto& place : processes_.waiting()) {
+      auto& process = *std::get<2>(place);
+      if (!process_may(*process.key))
+        continue;
+      for (const auto& inner : process.content.waiting())
+        if (auto& agent = *std::get<2>(inner); agent_may(*process.key, *agent.key))
+          return take(process, agent);
+    }
+    return std::nullopt;
+  }
+
+  /// What `pop` would give; null when nothing waits.
+  const Item* peek() const noexcept {
+    return empty() ? nullptr : &first_of(first_of(processes_).content).content.front();
+  }
+
+  std::optional<Item> pop() {
+    if (empty())
+      return std::nullopt;
+    auto& process = first_of(processes_);
+    return take(process, first_of(process.content));
+  }
+
+  /// A request of theirs has taken this long.
+  void charge(const requester& who, std::chrono::nanoseconds time) {
+    auto& process = processes_.at(who.process);
+    processes_.charge(process, time);
+    process.content.charge(process.content.at(who.agent), time);
+  }
+
+  bool empty() const noexcept { return size_ == 0; }
+  size_t size() const noexcept { return size_; }
+
+  /// How many agents of the process are remembered.
+  size_t known_agents(uint64_t process) { return processes_.at(process).content.size(); }
+
+  /// Forgets what processes and agents were charged. @pre empty
+  void forget() { processes_.clear(); }
+
+private:
+  using agents = fair_lanes<std::string, std::deque<Item>>;
+  using processes = fair_lanes<uint64_t, agents>;
+
+  template <class Lanes> static auto& first_of(const Lanes& x) { return *std::get<2>(*x.waiting().begin()); }
+
+  std::optional<Item> take(typename processes::lane& process, typename agents::lane& agent) {
+    std::optional<Item> result{std::move(agent.content.front())};
+    agent.content.pop_front();
+    --size_;
+    process.content.serve(agent, !agent.content.empty());
+    processes_.serve(process, !process.content.waiting().empty());
+    return result;
+  }
+
+  processes processes_;
+  size_t size_ = 0;
+};
+
+} // namespace sluice

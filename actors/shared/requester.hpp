@@ -1,0 +1,26 @@
+#pragma once
+
+#include "messages/peer_identity.hpp"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace sluice {
+
+/// Whose request it is, where turns and shares are given to processes first, and within a process to its agents: names
+/// of agents cost a client nothing, processes do.
+struct requester {
+  /// The user and process id at the other end of the socket. 0 for all callers inside this process, and for HTTP, which
+  /// together are one process like another.
+  uint64_t process = 0;
+  std::string agent;
+};
+
+inline uint64_t process_of(const peer_identity& x) noexcept { return uint64_t{x.uid} << 32 | x.pid; }
+
+inline requester requester_of(const peer_identity& peer, std::string agent) {
+  return {process_of(peer), std::move(agent)};
+}
+
+} // namespace sluice

@@ -1,0 +1,159 @@
+#include "tests/support/read_bench.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::read_overrun_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A database with so many of at most two readers, and two statements that have been tiny so far.
+struct bench : read_bench {
+  explicit bench(uint64_t readers) : read_bench(100, {}, 2) {
+    add_readers(readers);
+    for (auto* sql : {"look", "peek"}) {
+      submit("teaches " + std::string{sql}, sql);
+      finish(0, answer_of(1, {"t"}));
+    }
+  }
+
+  void ask(const std::string& id, const std::string& sql, std::chrono::milliseconds timeout = 5s) {
+    auto x = a_read(id, sql);
+    x.limits.timeout = timeout;
+    x.freshness = freshness::fresh;
+    submit(x);
+  }
+
+  // How often it has been given to a reader, and not been answered for.
+  size_t runs(const std::string& id) const {
+    return static_cast<size_t>(
+      std::count_if(running.begin(), running.end(), [&](const auto& x) { return x.request.request_id == id; }));
+  }
+};
+
+const auto cancelled = make_error(errc::cancelled, "the request was cancelled before it ran");
+
+} // namespace
+
+TEST_CASE("what waits at a reader behind a query that is not tiny after all runs on another one") {
+  bench b{2};
+  b.ask("slow", "look");
+  b.ask("one", "peek");
+  b.ask("two", "peek");
+  REQUIRE(b.running.size() == 3);
+  b.pass(50ms);
+  REQUIRE(b.running.size() == 5);
+  CHECK(b.runs("slow") == 1);
+  for (auto i : {1, 2})
+    CHECK(b.running[static_cast<size_t>(i)].request.cancel.cancelled());
+  for (auto i : {3, 4})
+    CHECK(!b.running[static_cast<size_t>(i)].request.cancel.cancelled());
+  b.finish(3, b.answer_of(1, {"t"}));
+  b.finish(3, b.answer_of(2, {"t"}));
+  CHECK(b.cell("one") == 1);
+  CHECK(b.cell("two") == 2);
+  // The reader that had them goes on once it has answered for them.
+  b.finish(0, b.answer_of(3, {"t"}));
+  CHECK(b.answered("slow"));
+  b.finish(0, cancelled);
+  b.finish(0, cancelled);
+  CHECK(b.running.empty());
+  for (auto* id : {"three", "four"}) {
+    b.submit(id, std::string{"nobody knows "} + id);
+    CHECK(b.runs(id) == 1);
+  }
+}
+
+TEST_CASE("nothing more is given to a reader behind a query that is not tiny after all") {
+  bench b{2};
+  b.ask("slow", "look");
+  b.ask("one", "peek");
+  b.pass(50ms);
+  REQUIRE(b.runs("one") == 2);
+  b.ask("two", "peek");
+  b.finish(2, b.answer_of(1, {"t"}));
+  CHECK(b.answered("one"));
+  b.pass(50ms);
+  CHECK(b.runs("two") == 1);
+}
+
+TEST_CASE("what has begun meanwhile is answered once, by the reader that took it over") {
+  bench b{2};
+  b.ask("slow", "look");
+  b.ask("one", "peek");
+  b.pass(50ms);
+  REQUIRE(b.runs("one") == 2);
+  b.finish(1, b.answer_of(1, {"t"}));
+  CHECK(!b.answered("one"));
+  b.finish(1, b.answer_of(2, {"t"}));
+  CHECK(b.cell("one") == 2);
+}
+
+TEST_CASE("queries that follow each other quickly stay where they are") {
+  bench b{2};
+  b.ask("0", "look");
+  for (auto i = 1; i < 40; ++i) {
+    b.ask(std::to_string(i), "look");
+    REQUIRE(b.running.size() == 2);
+    b.pass(3ms);
+    CHECK(!b.running[1].request.cancel.cancelled());
+    b.finish(0, b.answer_of(i, {"t"}));
+  }
+}
+
+TEST_CASE("queries stay where they are while no other reader could run them, and leave when one can") {
+  bench b{2};
+  b.submit("busy", "nobody knows");
+  b.ask("slow", "look");
+  b.ask("one", "peek");
+  b.pass(100ms);
+  CHECK(b.runs("one") == 1);
+  b.finish(0, b.answer_of(1, {"t"}));
+  b.pass(50ms);
+  CHECK(b.runs("one") == 2);
+}
+
+TEST_CASE("a reader is asked for when there may be one more") {
+  bench b{1};
+  b.ask("slow", "look");
+  b.ask("one", "peek");
+  CHECK(b.wants_readers.empty());
+  b.pass(50ms);
+  CHECK(b.wants_readers.size() == 1);
+  CHECK(b.runs("one") == 1);
+  b.add_readers(1);
+  CHECK(b.runs("one") == 2);
+}
+
+TEST_CASE("what has been taken back ends with its time and its client, whichever reader comes first") {
+  bench b{1};
+  b.ask("slow", "look");
+  b.ask("hasty", "peek", 200ms);
+  b.ask("unwanted", "peek");
+  b.pass(50ms);
+  read_scheduler::outcome out;
+  CHECK(b.scheduler.cancel("unwanted", out));
+  b.follow(std::move(out));
+  CHECK(b.why("unwanted").code == errc::cancelled);
+  b.pass(160ms);
+  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  b.finish(0, b.answer_of(1, {"t"}));
+  b.finish(0, cancelled);
+  b.finish(0, cancelled);
+  b.submit("next", "nobody knows");
+  CHECK(b.runs("next") == 1);
+}
+
+TEST_CASE("a read is answered by its time though its reader is to be looked after before, and then need not be") {
+  bench b{2};
+  b.ask("first", "look", 10s);
+  // Asks for both times at once.
+  b.ask("hangs", "peek", 300ms);
+  b.finish(0, b.answer_of(1, {"t"}));
+  b.pass(500ms);
+  CHECK(b.why("hangs").code == errc::deadline_exceeded);
+  CHECK(b.calls.size() <= 3);
+}
+
+} // namespace sluice::test::read_overrun_test

@@ -1,0 +1,143 @@
+#include "actors/shared/fair_queue.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <random>
+#include <tuple>
+
+namespace sluice::test::fair_queue_property_test {
+
+namespace {
+
+using std::chrono::nanoseconds;
+using party = std::tuple<uint64_t, std::string>;
+
+/// Processes with random numbers of agents, whose requests come and are served at random, by one server. While two of a
+/// level both have something waiting, neither gets more time than the other by more than the longest requests of both:
+/// the bound that start-time fair queueing has.
+class random_queue {
+public:
+  explicit random_queue(uint64_t seed) : random_(seed) {
+    auto processes = 2 + pick(4);
+    for (uint64_t i = 0; i < processes; ++i)
+      names_.push_back(one_in(3) ? 1 + pick(40) : 1 + pick(3));
+  }
+
+  void run() {
+    for (auto i = 0; i < 600; ++i)
+      one_in(2) ? arrive() : serve();
+    while (!turns_.empty())
+      serve();
+    CHECK(served_ == pushed_);
+    CHECK(!turns_.pop());
+  }
+
+private:
+  struct item {
+    requester who;
+    uint64_t number = 0;
+  };
+
+  // Of a process, or of an agent.
+  struct account {
+    uint64_t waiting = 0;
+    nanoseconds served{0};
+    nanoseconds longest{0};
+    // What the others had been served when this one, or they, began to wait.
+    std::map<party, nanoseconds> ahead;
+  };
+
+  uint64_t pick(uint64_t below) { return random_() % below; }
+  bool one_in(uint64_t n) { return pick(n) == 0; }
+
+  static party process_party(const requester& x) { return {x.process, std::string{}}; }
+  static party agent_party(const requester& x) { return {x.process, "agent " + x.agent}; }
+  static bool are_rivals(const party& a, const party& b) {
+    auto is_process = [](const party& x) { return std::get<1>(x).empty(); };
+    return a != b && (is_process(a) ? is_process(b) : !is_process(b) && std::get<0>(a) == std::get<0>(b));
+  }
+
+  void arrive() {
+    auto process = pick(names_.size());
+    for (auto count = 1 + pick(6); count > 0; --count) {
+      requester who{process, std::to_string(pick(names_[process]))};
+      turns_.push(who, {who, next_[agent_party(who)]++});
+      ++pushed_;
+      begin_to_wait(process_party(who));
+      begin_to_wait(agent_party(who));
+    }
+  }
+
+  void begin_to_wait(const party& who) {
+    auto& own = accounts_[who];
+    if (own.waiting++ > 0)
+      return;
+    for (auto& [other, theirs] : accounts_)
+      if (are_rivals(who, other)) {
+        own.ahead[other] = theirs.served - own.served;
+        theirs.ahead[who] = own.served - theirs.served;
+      }
+  }
+
+  void serve() {
+    auto x = turns_.pop();
+    if (!x)
+      return;
+    ++served_;
+    CHECK(x->number == expected_[agent_party(x->who)]++);
+    nanoseconds time{1 + pick(one_in(10) ? 10'000 : 100)};
+    turns_.charge(x->who, time);
+    for (const auto& who : {process_party(x->who), agent_party(x->who)}) {
+      auto& own = accounts_[who];
+      own.served += time;
+      own.longest = std::max(own.longest, time);
+      check(who, own);
+      --own.waiting;
+    }
+  }
+
+  void check(const party& who, const account& own) {
+    for (const auto& [other, theirs] : accounts_)
+      if (theirs.waiting > 0 && are_rivals(who, other)) {
+        auto gained = own.served - theirs.served + own.ahead.at(other);
+        INFO("process " << std::get<0>(who) << ' ' << std::get<1>(who) << " beside " << std::get<1>(other));
+        CHECK(gained <= own.longest + theirs.longest);
+      }
+  }
+
+  std::mt19937_64 random_;
+  // How many agents each process has.
+  std::vector<uint64_t> names_;
+  fair_queue<item> turns_;
+  std::map<party, account> accounts_;
+  std::map<party, uint64_t> next_;
+  std::map<party, uint64_t> expected_;
+  uint64_t pushed_ = 0;
+  uint64_t served_ = 0;
+};
+
+} // namespace
+
+TEST_CASE("whatever comes, processes get equal time, and within a process its agents") {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    INFO("seed " << seed);
+    random_queue{seed}.run();
+  }
+}
+
+TEST_CASE("names that do not come back are forgotten while others wait") {
+  fair_queue<int> turns;
+  turns.push({1, "stays"}, 0);
+  turns.charge({1, "stays"}, std::chrono::hours{1});
+  for (auto i = 1; i <= 20'000; ++i) {
+    requester who{1, "name " + std::to_string(i)};
+    turns.push(who, i);
+    REQUIRE(turns.pop() == i);
+    turns.charge(who, std::chrono::nanoseconds{100});
+  }
+  CHECK(turns.known_agents(1) < 5'000);
+  CHECK(turns.pop() == 0);
+}
+
+} // namespace sluice::test::fair_queue_property_test

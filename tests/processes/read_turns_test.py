@@ -1,0 +1,112 @@
+"""Reads take turns of processes: names of agents, of which a client may make up any number, gain it nothing."""
+
+import os
+import threading
+import time
+
+from harness import is_equal, is_true, kill_if_there, run_tests, wait_until
+from link import Refused
+from rig import serve
+
+DAY_MS = 86_400_000
+# Less than a turn of each name of the other process would take, and many times what its own turn takes.
+IN_TIME_MS = 15_000
+NAMES = 160
+# Reads of one connection that the broker takes at a time.
+AT_ONCE = 8
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n WHERE x <> -{}"
+
+
+class Flood:
+    """A process that has one endless read under way for each of many names, none like another, until it is killed."""
+
+    def __init__(self, scene):
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.read_for_ever(scene)
+
+    def read_for_ever(self, scene):
+        try:
+            threads = [threading.Thread(target=self.read_with, args=(scene, first)) for first in range(0, NAMES, AT_ONCE)]
+            for x in threads:
+                x.start()
+            for x in threads:
+                x.join()
+        finally:
+            os._exit(1)
+
+    @staticmethod
+    def read_with(scene, first):
+        def post(link, name):
+            which = link.post("read", db="app.db", agent=f"name-{name}", freshness="fresh", timeout_ms=DAY_MS,
+                              sql=ENDLESS.format(f"{name}.{link.last_id}"))
+            names[which] = name
+
+        names = {}
+        with scene.connect() as link:
+            for name in range(first, first + AT_ONCE):
+                post(link, name)
+            while True:
+                answer = link.pump()
+                if "error" in answer:
+                    # As the refusal asks for; answers do not come in order.
+                    time.sleep(answer["error"]["data"].get("retry_after_ms", 0) / 1_000)
+                post(link, names.pop(answer["id"]))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        kill_if_there(self.pid)
+        os.waitpid(self.pid, 0)
+
+
+def states(good, pid=None):
+    return [x["state"] for x in good.call("status")["running"] if pid in (None, x["pid"])]
+
+
+def is_flooded(good, flood):
+    return len(states(good, flood.pid)) == NAMES
+
+
+def test_a_process_with_many_names_and_endless_reads_leaves_the_others_their_turns(scene):
+    _, good = serve(scene)
+    good.write("app.db", "INSERT INTO t VALUES (7)")
+    with Flood(scene) as flood:
+        wait_until(lambda: is_flooded(good, flood), "all endless reads are under way")
+        for number in range(12):
+            got = good.read("app.db", f"SELECT a, {number} FROM t", freshness="fresh", timeout_ms=IN_TIME_MS)
+            is_equal(got, [[7, number]])
+        is_true(is_flooded(good, flood), "the endless reads go on")
+
+
+def test_a_process_with_many_names_leaves_a_reader_to_long_reads_of_another_one(scene):
+    _, good = serve(scene)
+    with Flood(scene) as flood:
+        wait_until(lambda: states(good, flood.pid).count("running") == 2, "it has its share of the readers")
+        mine = good.post("read", db="app.db", sql=ENDLESS.format(0), freshness="fresh", timeout_ms=DAY_MS, request_id="mine")
+        other = scene.connect()
+        # For longer than a read of unknown length is given.
+        for number in range(8):
+            other.read("app.db", f"SELECT {number}", freshness="fresh", timeout_ms=IN_TIME_MS)
+        wait_until(lambda: "running" in states(other, os.getpid()), "the long read of this process runs")
+        is_equal(other.call("cancel", request_id="mine", as_operator=True), {"cancelled": True})
+        try:
+            good.answer(mine)
+            raise AssertionError("answered")
+        except Refused as why:
+            is_equal(why.code, "cancelled")
+
+
+def test_one_process_does_not_take_all_places_to_wait_for_a_reader(scene):
+    _, good = serve(scene, env={"SLUICE_QUEUE_MAX_REQUESTS": "100"})
+    with Flood(scene) as flood:
+        refused = lambda: good.call("audit.list", status="overloaded", limit=1)["records"]
+        wait_until(refused, "it asks for more than its share")
+        is_equal(refused()[0]["peer_pid"], flood.pid)
+        for number in range(5):
+            is_equal(good.read("app.db", f"SELECT {number}", freshness="fresh", timeout_ms=IN_TIME_MS), [[number]])
+
+
+if __name__ == "__main__":
+    run_tests()
