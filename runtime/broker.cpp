@@ -65,6 +65,7 @@ void broker_core::spawn(caf::actor_system* in) {
     log->push(log_level::warning, "slow", warning, agent);
     warn(warning);
   });
+  descriptors->on_shortage([known = actors](const std::string& db) { close_early(*known, db); });
   supervisor_parts parts;
   parts.spawn = real_children(*this);
   parts.find = [this](const std::string& db, bool must_exist) { return find(db, must_exist); };

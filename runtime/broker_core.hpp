@@ -14,6 +14,7 @@
 #include "runtime/file_registry.hpp"
 #include "runtime/forks.hpp"
 #include "runtime/machine_clock.hpp"
+#include "runtime/open_files.hpp"
 #include "runtime/own_system.hpp"
 #include "runtime/random_seed.hpp"
 #include "runtime/store_lock.hpp"
@@ -73,6 +74,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   std::shared_ptr<hit_table> hits;
   /// Of the rows of all databases.
   std::shared_ptr<answer_budget> answers = make_answer_budget(config);
+  /// Of all databases.
+  std::shared_ptr<open_files> descriptors = std::make_shared<open_files>(config.max_open_files);
   std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<observations> shown =

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/answer_budget.hpp"
+#include "runtime/open_files.hpp"
 #include "runtime/sqlite/double_quotes.hpp"
 #include "runtime/sqlite/statement_cache.hpp"
 
@@ -44,6 +45,8 @@ private:
 struct read_session {
   explicit read_session(connection opened) : db(std::move(opened)), analyzer(db), statements(analyzer) {}
 
+  // Given back when the connection is closed.
+  open_files::share descriptors;
   connection db;
   statement_analyzer analyzer;
   statement_cache statements;
