@@ -104,6 +104,13 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// one of its threads, after this. Idempotent, thread-safe.
   void end();
 
+  /// Whether the calling thread is one of the broker's, in a function of the host's that it calls (`on_warning`,
+  /// `on_failure`): nothing of the broker can be waited for there.
+  bool is_own_thread() const noexcept { return pool && pool->is_own_thread(); }
+
+  /// `end`, in another thread, for such a one, with the front door stopped at once.
+  void end_later();
+
   /// Has this end before the host's `system` does, whichever of the broker and the system the host destroys first.
   void end_with(caf::actor_system& system);
 
@@ -220,6 +227,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
 private:
   enum class state : uint8_t { open, closing, closed };
 
+  static failure in_own_thread();
+  void announce_end();
   bool begin_to_close();
   void closing_is_done();
   void make_pool();

@@ -1,6 +1,7 @@
 #include "runtime/own_system.hpp"
 
 #include "messages/interfaces.hpp"
+#include "runtime/blocking_pool.hpp"
 #include "runtime/forks.hpp"
 
 #include <caf/all.hpp>
@@ -24,6 +25,8 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds time_for_agents{3'000};
 // And threads of the host that it is tied to are not waited for any longer.
 constexpr std::chrono::milliseconds time_for_host{2'000};
+// What is done in the background when the process ends is waited for so long.
+constexpr std::chrono::milliseconds time_for_background{10'000};
 
 // Whose thread this is.
 thread_local const caf::actor_system* system_of_thread = nullptr;
@@ -65,11 +68,12 @@ void wait_for_agents(caf::actor_system& system) {
     std::this_thread::sleep_for(pause);
 }
 
-// A thread that destroys a system.
+// A thread that destroys a system, or a broker.
 struct destroyer {
   std::promise<void> promise;
   std::future<void> done = promise.get_future();
   std::thread thread;
+  std::chrono::milliseconds time_at_exit = time_for_host;
 
   bool ends_within(std::chrono::milliseconds time) { return done.wait_for(time) == std::future_status::ready; }
 };
@@ -130,7 +134,7 @@ private:
 
   // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
   static void settle(std::unique_ptr<destroyer> x) {
-    if (!system_of_thread && x->ends_within(time_for_host))
+    if (!system_of_thread && !blocking_pool::is_in_pool() && x->ends_within(x->time_at_exit))
       x->thread.join();
     else
       x.release()->thread.detach();
@@ -155,6 +159,15 @@ void run_in_new_thread(const std::function<void()>& work) {
   }}.join();
   if (failed)
     std::rethrow_exception(failed);
+}
+
+bool run_in_background(const std::function<void()>& work) {
+  auto x = start_destroyer(work);
+  if (!x)
+    return false;
+  x->time_at_exit = time_for_background;
+  destroyers::all().add(std::move(x));
+  return true;
 }
 
 own_system::own_system(size_t threads) : parts_(std::make_unique<parts>()) {

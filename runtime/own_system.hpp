@@ -13,6 +13,10 @@ namespace sluice {
 /// which the end of the system waits, is gone with that thread.
 void run_in_new_thread(const std::function<void()>& work);
 
+/// Runs `work` in a new thread that nobody waits for before the program ends, and then for ten seconds. False when there
+/// can be no thread. `work` throws nothing.
+bool run_in_background(const std::function<void()>& work);
+
 /// The actor system of a broker for hosts of plain threads. Made and destroyed in threads of its own, so that it leaves
 /// nothing in those of the host.
 ///

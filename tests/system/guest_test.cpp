@@ -103,15 +103,21 @@ TEST_CASE("guests of a front door go on without it when its broker was shut down
   must(at_once([&] { return guest->write(make_table()); }));
 }
 
-TEST_CASE("a host may stop its front door from where it is told that it should", "[system]") {
+TEST_CASE("a host may stop, or destroy, its broker and front door from where it is told that it should", "[system]") {
   temp_dir folder;
   std::optional<broker> host{open_broker(folder.path())};
   std::unique_ptr<front_door> door;
   std::promise<void> stopped;
   front_door_options options;
+  auto destroys = GENERATE(true, false);
   options.stop_wanted = [&](std::string_view) {
-    CHECK_FALSE(host->shutdown());
-    door->stop();
+    if (destroys) {
+      host.reset();
+      door.reset();
+    } else {
+      host->shutdown();
+      door->stop();
+    }
     stopped.set_value();
   };
   door = must(front_door::open(*host, std::move(options)));
