@@ -145,8 +145,9 @@ void broker_core::end_with(caf::actor_system& host) {
 failure broker_core::in_own_thread() {
   failure why;
   why.code = errc::invalid_request;
-  why.message = "this was called by a thread of the broker, in on_warning or on_failure, which would wait for itself; have "
-                "another thread call it";
+  why.message =
+    "this was called by a thread of the broker, in on_warning or on_failure, which would wait for itself; have "
+    "another thread call it";
   return why;
 }
 

@@ -120,8 +120,8 @@ void prepare(broker_core& core, const std::string& db) {
     note_recovery(core, db);
 }
 
-// A connection that only reads leaves files behind, which the writer removes if it has the database closed. When the files
-// are to be closed early, the writer closes its own connection, too.
+// A connection that only reads leaves files behind, which the writer removes if it has the database closed. When the
+// files are to be closed early, the writer closes its own connection, too.
 void tell_writer_of_closing(database_slot& slot, bool is_early) {
   if (auto route = slot.last_route(); route && route->writer)
     caf::anon_send(route->writer, close_idle_atom{}, is_early ? any_group : uint64_t{0});

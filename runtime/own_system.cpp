@@ -23,7 +23,9 @@ using namespace std::chrono_literals;
 
 // Agents of the host that are still there after this are ended with the system.
 constexpr std::chrono::milliseconds time_for_agents{3'000};
-// And threads of the host that it is tied to are not waited for any longer.
+// The system's own threads end in a few milliseconds then; threads of the host that it is tied to may live for ever.
+constexpr std::chrono::milliseconds time_for_threads{500};
+// And for so long at the end of the process.
 constexpr std::chrono::milliseconds time_for_host{2'000};
 // What is done in the background when the process ends is waited for so long.
 constexpr std::chrono::milliseconds time_for_background{10'000};
@@ -187,22 +189,27 @@ own_system::~own_system() {
   // The host has spawned an actor in it, from this thread.
   if (state_of_locals == thread_locals::alive && caf::logger::current_logger() == &get().logger())
     caf::logger::set_current_actor_system(nullptr);
-  auto x = start_destroyer(destruction());
-  if (x && x->ends_within(time_for_agents + time_for_host))
+  auto agents_ended = std::make_shared<std::promise<void>>();
+  auto agents = agents_ended->get_future();
+  auto x = start_destroyer(destruction(std::move(agents_ended)));
+  if (x)
+    agents.wait();
+  if (x && x->ends_within(time_for_threads))
     x->thread.join();
   else if (x)
     destroyers::all().add(std::move(x));
 }
 
 void own_system::destroy_later() {
-  if (auto x = start_destroyer(destruction()))
+  if (auto x = start_destroyer(destruction(std::make_shared<std::promise<void>>())))
     destroyers::all().add(std::move(x));
 }
 
-std::function<void()> own_system::destruction() {
+std::function<void()> own_system::destruction(std::shared_ptr<std::promise<void>> agents_ended) {
   // What no thread can be had for stays as it is.
-  return [left = parts_.release()] {
+  return [left = parts_.release(), agents_ended = std::move(agents_ended)] {
     wait_for_agents(*left->system);
+    agents_ended->set_value();
     left->system->await_actors_before_shutdown(false);
     delete left;
   };

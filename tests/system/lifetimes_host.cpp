@@ -139,8 +139,10 @@ void exit_in_thread() {
 
 write_request slow_insert() {
   auto x = insert(0);
-  x.statements = {{"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000000) INSERT INTO t SELECT "
-                   "-1 - max(x) FROM n", {}}};
+  x.statements = {
+    {"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000000) INSERT INTO t SELECT "
+     "-1 - max(x) FROM n",
+     {}}};
   return x;
 }
 

@@ -115,7 +115,8 @@ TEST_CASE("memory does not grow over many rounds of the same orders", "[system][
   memory_after(where, first, 2);
   auto early = memory_after(where, first, rounds);
   auto late = memory_after(where, first, rounds);
-  // A leak of 4 KiB in each case between the two would be as much. What the allocator keeps varies by a quarter of that.
+  // A leak of 4 KiB in each case between the two would be as much. What the allocator keeps varies by a quarter of
+  // that.
   auto growth = static_cast<int64_t>(*std::min_element(late.begin(), late.end()))
                 - static_cast<int64_t>(*std::min_element(early.begin(), early.end()));
   CAPTURE(early, late);
