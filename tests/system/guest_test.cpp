@@ -1,5 +1,5 @@
-// What a host may do to its broker, and to itself, without being told by the compiler: a second front door, a broker that
-// was shut down under one, the same folder twice, a request for another database, settings that make no sense.
+// What a host may do to its broker, and to itself, without being told by the compiler: a second front door, a broker
+// that was shut down under one, the same folder twice, a request for another database, settings that make no sense.
 #include "runtime/client.hpp"
 #include "runtime/frontdoor/endpoint.hpp"
 #include "runtime/frontdoor/front_door.hpp"
@@ -7,6 +7,7 @@
 #include "tests/runtime/frontdoor/socket_rig.hpp"
 #include "tests/system/rig.hpp"
 
+#include <malloc.h>
 #include <nlohmann/json.hpp>
 
 namespace sluice::test::guest_test {
@@ -101,6 +102,44 @@ TEST_CASE("guests of a front door go on without it when its broker was shut down
   must(guest->write(make_table()));
   CHECK_FALSE(host.shutdown());
   must(at_once([&] { return guest->write(make_table()); }));
+}
+
+TEST_CASE("a client that is destroyed ends the calls that threads wait for in it, and waits for these threads",
+          "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path());
+  auto door = must(front_door::open(host, {}));
+  auto guest = must(connect(folder.path()));
+  must(guest->write(make_table()));
+  auto slow = make_table();
+  slow.statements = {{"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 5000000) INSERT INTO t "
+                      "SELECT max(x) FROM n",
+                      {}}};
+  // Of one of the calls another thread of the client waits for the answer.
+  std::vector<cancel_token> tokens{{}, cancel_token::make()};
+  std::vector<caf::expected<write_result>> answers(tokens.size(), caf::error{});
+  std::vector<std::thread> waiting;
+  for (size_t i = 0; i < tokens.size(); ++i)
+    waiting.emplace_back([&, whom = guest.get(), i] {
+      auto request = slow;
+      request.cancel = tokens[i];
+      answers[i] = whom->write(request);
+    });
+  await([&] { return host.running_writes().size() == tokens.size(); });
+  // What was freed and is used all the same shows.
+  mallopt(M_PERTURB, 0xdb);
+  at_once([&] {
+    guest.reset();
+    return true;
+  });
+  for (auto& each : waiting)
+    each.join();
+  mallopt(M_PERTURB, 0);
+  for (const auto& each : answers) {
+    auto why = refused(each);
+    CHECK(why.code == errc::cancelled);
+    CHECK(why.outcome == outcome::unknown);
+  }
 }
 
 TEST_CASE("a host may stop, or destroy, its broker and front door from where it is told that it should", "[system]") {
@@ -211,7 +250,8 @@ TEST_CASE("no broker is opened with settings that no file could have", "[system]
     return;
   auto root = must(store_root::open(folder.path()));
   CHECK(refused(broker::open(config, root, must(store_lock::acquire(root, 0ms)))).code == errc::invalid_request);
-  CHECK(refused(broker::open(system, config, root, must(store_lock::acquire(root, 0ms)))).code == errc::invalid_request);
+  CHECK(refused(broker::open(system, config, root, must(store_lock::acquire(root, 0ms)))).code
+        == errc::invalid_request);
 }
 
 TEST_CASE("a request for another database than that of its handle is refused", "[system]") {

@@ -1,8 +1,10 @@
 #include "runtime/frontdoor/client/remote_client.hpp"
 
+#include "runtime/forks.hpp"
 #include "runtime/frontdoor/client/async_calls.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 #include "runtime/request_check.hpp"
+#include "runtime/system_access.hpp"
 
 #include <fmt/format.h>
 
@@ -184,6 +186,14 @@ public:
     : settings_(std::move(settings)), link_(std::move(how), std::move(connection), std::move(lead), settings_.silence),
       calls_(link_) {}
 
+  // Of a static client, threads of the host may be in a call when the program ends. A forked child has not these threads.
+  ~remote_client() override {
+    if (forks_ != fork_count())
+      return;
+    link_.stop();
+    waiting_.close();
+  }
+
   caf::expected<write_result> write(write_request request) override {
     if (request.cancel.possible())
       return write_async(std::move(request)).get();
@@ -339,7 +349,8 @@ private:
   end run(operation op, const cancel_token& cancel, const std::string& id) {
     if (!cancel.possible() || op.refusal())
       return run(op);
-    if (cancel.cancelled())
+    system_access::use in{waiting_};
+    if (!in || cancel.cancelled())
       return {op.cancelled(false, "the request was cancelled before it was sent"), nullptr};
     auto x = std::make_unique<cancellable_call>(std::move(op), cancel, id);
     auto answer = x->future();
@@ -355,6 +366,9 @@ private:
   end run(operation& op) {
     if (op.refusal())
       return {*op.refusal(), nullptr};
+    system_access::use in{waiting_};
+    if (!in)
+      return {op.cancelled(false), nullptr};
     channel::call tried;
     for (;;) {
       if (link_.stopped())
@@ -379,6 +393,9 @@ private:
   key_maker keys_;
   leader_link link_;
   async_calls calls_;
+  // Threads that wait for an answer.
+  system_access waiting_;
+  const uint64_t forks_ = fork_count();
 };
 
 } // namespace
