@@ -2,6 +2,7 @@
 
 #include "runtime/forks.hpp"
 #include "runtime/frontdoor/client/async_calls.hpp"
+#include "runtime/frontdoor/client/remote_cursor.hpp"
 #include "runtime/frontdoor/rpc/codec.hpp"
 #include "runtime/request_check.hpp"
 #include "runtime/system_access.hpp"
@@ -139,46 +140,6 @@ std::optional<failure> check_parameters(const write_request& x) {
 }
 
 std::optional<failure> check_parameters(const read_request& x) { return check_as_json(x.query.params, "params"); }
-
-caf::error cursor_lost() {
-  return make_error(errc::unavailable, "the connection to the broker that had this cursor was lost, and the cursor with "
-                                       "it: run the query again");
-}
-
-class remote_cursor final : public cursor {
-public:
-  using asking = std::function<caf::expected<json>(const char* method, uint64_t id)>;
-
-  remote_cursor(asking ask, cursor_page first, cancel_token cancel)
-    : ask_(std::move(ask)), cancel_(std::move(cancel)), id_(first.cursor), first_(std::move(first)) {}
-
-  ~remote_cursor() override {
-    auto is_open = first_ ? !first_->is_last : !over_;
-    if (is_open)
-      static_cast<void>(ask_("cursor.close", id_));
-  }
-
-  caf::expected<cursor_page> next() override {
-    if (cancel_.cancelled())
-      return make_error(errc::cancelled, "the cursor was cancelled");
-    auto page = first_ ? caf::expected<cursor_page>{*std::exchange(first_, std::nullopt)}
-                : over_ ? caf::expected<cursor_page>{cursor_page{id_, std::make_shared<const rowset>(), true, 0}}
-                        : decoded<cursor_page>(ask_("cursor.next", id_));
-    // The next broker knows nothing of it.
-    if (!page && code_of(page.error()) == errc::invalid_request)
-      page = cursor_lost();
-    over_ = page ? page->is_last : code_of(page.error()) != errc::overloaded;
-    return page;
-  }
-
-private:
-  asking ask_;
-  cancel_token cancel_;
-  uint64_t id_;
-  std::optional<cursor_page> first_;
-  // There is nothing to be closed any more.
-  bool over_ = false;
-};
 
 class remote_client final : public client {
 public:
