@@ -23,8 +23,10 @@ void read_scheduler::lock_refused(uint64_t id, flight& x, failure why, outcome& 
   x.first_left = false;
   if (++x.refusals == 1)
     x.locked_since = now;
+  // As in a group commit: what says when to try again is no lock.
+  auto is_lock = why.retry_after_ms == 0;
   x.refusal = std::move(why);
-  slot.retries().attempt(time_, true);
+  slot.retries().attempt(time_, is_lock);
   pause(id, x, now, out);
   start_queued(slot, out);
 }

@@ -6,6 +6,13 @@
 
 namespace sluice {
 
+namespace {
+
+// Between the clock that we ask and that of CAF's timers.
+constexpr std::chrono::milliseconds clock_tolerance{100};
+
+} // namespace
+
 reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
                                    std::shared_ptr<reader_parts> parts) {
   self->state.parts = std::move(*parts);
@@ -45,22 +52,30 @@ read_done reader_state::run(const run_read& x) {
 }
 
 void reader_state::close_idle_later(reader_actor::pointer self) {
-  if (parts.close_idle_after.count() > 0 && !std::exchange(close_idle_armed, true))
-    self->delayed_send(self, parts.close_idle_after, close_idle_atom{});
+  if (parts.close_idle_after.count() > 0 && !close_idle_at)
+    arm_timer(self, parts.close_idle_after);
+}
+
+void reader_state::arm_timer(reader_actor::pointer self, std::chrono::milliseconds delay) {
+  close_idle_at = parts.time->now() + delay;
+  self->delayed_send(self, delay, close_idle_atom{});
 }
 
 void reader_state::close_idle(reader_actor::pointer self) {
-  close_idle_armed = false;
+  auto now = parts.time->now();
   // One timer for any number of queries: whether there was one meanwhile is looked at when it is over.
-  auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(parts.time->now() - ended);
-  if (idle >= parts.close_idle_after) {
+  auto is_timer = close_idle_at && now + clock_tolerance >= *close_idle_at;
+  if (is_timer)
+    close_idle_at.reset();
+  auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(now - ended);
+  auto is_early = parts.is_to_be_closed && parts.is_to_be_closed();
+  if (is_early || (is_timer && idle >= parts.close_idle_after)) {
     parts.store->close_idle();
     if (parts.on_idle_closed)
       parts.on_idle_closed();
-    return;
+  } else if (is_timer) {
+    arm_timer(self, parts.close_idle_after - idle);
   }
-  close_idle_armed = true;
-  self->delayed_send(self, parts.close_idle_after - idle, close_idle_atom{});
 }
 
 void reader_state::note_slow(const run_read& x, const read_done& done) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace sluice {
 
@@ -20,6 +21,8 @@ struct reader_parts {
   /// Called when it has been closed, so that the writer removes what a connection that only reads leaves behind. May be
   /// empty.
   std::function<void()> on_idle_closed{};
+  /// As in `writer_parts`.
+  std::function<bool()> is_to_be_closed{};
   std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 
@@ -27,13 +30,15 @@ struct reader_state {
   read_done run(const run_read& x);
   void note_slow(const run_read& x, const read_done& done);
   void close_idle_later(reader_actor::pointer self);
+  void arm_timer(reader_actor::pointer self, std::chrono::milliseconds delay);
   void close_idle(reader_actor::pointer self);
 
   reader_parts parts;
   // Of the query that ran last.
   clock::steady began{};
   clock::steady ended{};
-  bool close_idle_armed = false;
+  // When the timer is over that has the connection closed, if there is one.
+  std::optional<clock::steady> close_idle_at;
   static inline const char* name = "reader";
 };
 

@@ -14,6 +14,9 @@ using action = group_commit::step::action;
 // What BEGIN takes when nobody is in the way is no wait.
 constexpr auto least_wait = 1ms;
 
+// What else is waited for in the same way, as descriptors are, says when to try again.
+bool is_lock_error(const failure& why) { return why.code == errc::busy && why.retry_after_ms == 0; }
+
 } // namespace
 
 group_commit::group_commit(write_store& store, database_slot& slot, const clock& time, group_settings settings,
@@ -128,7 +131,7 @@ caf::expected<begun_transaction> group_commit::ask_for_lock() {
   store_.wait_at_most(time_for_lock());
   auto begun = store_.begin();
   now_ = time_.now();
-  slot_.retries().attempt(time_, !begun && code_of(begun.error()) == errc::busy);
+  slot_.retries().attempt(time_, !begun && is_lock_error(describe(begun.error())));
   return begun;
 }
 

@@ -219,15 +219,18 @@ void writer_state::close_idle_later() {
 
 // The writer stays: who sends to it need not know whether its file is open.
 void writer_state::close_idle(uint64_t group_number) {
-  if (!group->empty() || (parts.store->is_open() && group_number != group->number()))
+  auto is_early = group_number == any_group;
+  auto is_due = is_early ? parts.is_to_be_closed && parts.is_to_be_closed()
+                         : !parts.store->is_open() || group_number == group->number();
+  if (!group->empty() || !is_due)
     return;
   // Closing cuts the WAL, too.
   commit_window window{parts.slot->versions(), {}, false};
-  if (!parts.store->close_idle())
-    close_idle_later();
-  else
+  if (parts.store->close_idle())
     // Nobody sees what another program commits from now on.
     parts.slot->versions().raise_everything();
+  else if (!is_early)
+    close_idle_later();
 }
 
 void writer_state::truncate_wal() {

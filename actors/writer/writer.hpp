@@ -11,10 +11,14 @@
 
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 
 namespace sluice {
+
+/// With `close_idle_atom`: whichever group was the last, if the files are to be closed early.
+inline constexpr auto any_group = std::numeric_limits<uint64_t>::max();
 
 struct writer_settings {
   group_settings group;
@@ -41,6 +45,8 @@ struct writer_parts {
   uint64_t seed = 0;
   /// Tells operators what was done to the files of the database. Thread-safe; may be empty.
   std::function<void(const std::string&)> warn{};
+  /// Whether the file, which is not in use, is to be closed although it was not idle for long. May be empty.
+  std::function<bool()> is_to_be_closed{};
   std::shared_ptr<observations> shown = std::make_shared<observations>();
 };
 

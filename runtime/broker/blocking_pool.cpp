@@ -26,6 +26,9 @@ bool sends_at_end(blocking_work kind) noexcept {
 // The pool of this thread while it runs an actor that sends at the end of its turn.
 thread_local const blocking_pool* ending_turn = nullptr;
 
+// Whose thread this is.
+thread_local const blocking_pool* pool_of_thread = nullptr;
+
 blocking_pool_settings checked(blocking_pool_settings x) {
   x.threads = std::max(x.threads, min_threads);
   return x;
@@ -50,6 +53,10 @@ blocking_pool::blocking_pool(caf::actor_system& system, blocking_pool_settings s
 }
 
 blocking_pool::~blocking_pool() { stop(); }
+
+bool blocking_pool::is_own_thread() const noexcept { return pool_of_thread == this; }
+
+bool blocking_pool::is_in_pool() noexcept { return pool_of_thread != nullptr; }
 
 size_t blocking_pool::threads() const {
   std::lock_guard guard{mutex_};
@@ -169,6 +176,7 @@ void blocking_pool::add_worker() {
 }
 
 void blocking_pool::run(const worker_ptr& self) {
+  pool_of_thread = this;
   caf::scoped_execution_unit context{&system_};
   std::unique_lock lock{mutex_};
   auto spared = false;

@@ -76,6 +76,12 @@ public:
   /// Runs what waits, and ends the threads. Not to be called by one of them. Idempotent.
   void stop();
 
+  /// Whether the calling thread is one of this pool's, which `stop` would wait for.
+  bool is_own_thread() const noexcept;
+
+  /// Whether the calling thread is one of any pool's.
+  static bool is_in_pool() noexcept;
+
   /// Threads that there may be for writers and readers.
   size_t max_threads() const noexcept { return settings_.threads; }
 

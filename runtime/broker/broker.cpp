@@ -65,6 +65,7 @@ void broker_core::spawn(caf::actor_system* in) {
     log->push(log_level::warning, "slow", warning, agent);
     warn(warning);
   });
+  descriptors->on_shortage([known = actors](const std::string& db) { close_early(*known, db); });
   supervisor_parts parts;
   parts.spawn = real_children(*this);
   parts.find = [this](const std::string& db, bool must_exist) { return find(db, must_exist); };
@@ -238,6 +239,8 @@ void broker::end(const std::shared_ptr<broker_core>& core) noexcept {
   // Its threads are the parent's, and so is its end. What handles refer to stays.
   if (core->in_child())
     static_cast<void>(new std::shared_ptr<broker_core>{core});
+  else if (core->is_own_thread())
+    core->end_later();
   else
     core->end();
 }
@@ -325,7 +328,11 @@ void broker::on_warning(std::function<void(std::string_view)> tell) const { core
 
 std::optional<failure> broker::why_failed() const { return core_->why_failed(); }
 
-void broker::on_failure(std::function<void(const failure&)> tell) const { core_->on_failure(std::move(tell)); }
+void broker::on_failure(std::function<void(const failure&)> tell) const {
+  // It may destroy this broker.
+  auto core = core_;
+  core->on_failure(std::move(tell));
+}
 
 const broker_config& broker::config() const noexcept { return core_->config; }
 

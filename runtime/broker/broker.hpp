@@ -227,8 +227,9 @@ public:
   void reset_retries() const;
 
   /// From now on `tell` is told, in words, what an operator should know: a log file that was damaged or cannot be
-  /// written, requests that took far too long. Called by the broker's threads, one at a time; it must not call the
-  /// broker.
+  /// written, requests that took far too long. Called by the broker's threads, one at a time, while its actors wait: it
+  /// is to return soon. It may destroy the broker, which ends in another thread when it has returned; calls that wait
+  /// for the broker, `shutdown` among them, are `invalid_request` there.
   void on_warning(std::function<void(std::string_view)> tell) const;
 
   /// Why this broker serves nothing any more though nobody has shut it down, else nothing: its supervisor has ended,
@@ -236,7 +237,7 @@ public:
   std::optional<failure> why_failed() const;
 
   /// From now on `tell` is called once, by a thread of the broker, when that happens; at once if it has happened. It
-  /// must not call the broker.
+  /// may destroy the broker, and may not wait for it, as in `on_warning`.
   void on_failure(std::function<void(const failure&)> tell) const;
 
   /// How it stands; without what is running.

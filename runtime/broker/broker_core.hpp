@@ -13,6 +13,7 @@
 #include "runtime/broker/system_access.hpp"
 #include "runtime/os/forks.hpp"
 #include "runtime/os/machine_clock.hpp"
+#include "runtime/os/open_files.hpp"
 #include "runtime/os/random_seed.hpp"
 #include "runtime/sqlite/core/answer_budget.hpp"
 #include "runtime/store/config.hpp"
@@ -73,6 +74,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   std::shared_ptr<hit_table> hits;
   /// Of the rows of all databases.
   std::shared_ptr<answer_budget> answers = make_answer_budget(config);
+  /// Of all databases.
+  std::shared_ptr<open_files> descriptors = std::make_shared<open_files>(config.max_open_files);
   std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<observations> shown =
@@ -100,6 +103,13 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Shuts down, and lets go of the actor system: nothing touches it any more. One of the broker's own is destroyed; in
   /// one of its threads, after this. Idempotent, thread-safe.
   void end();
+
+  /// Whether the calling thread is one of the broker's, in a function of the host's that it calls (`on_warning`,
+  /// `on_failure`): nothing of the broker can be waited for there.
+  bool is_own_thread() const noexcept { return pool && pool->is_own_thread(); }
+
+  /// `end`, in another thread, for such a one, with the front door stopped at once.
+  void end_later();
 
   /// Has this end before the host's `system` does, whichever of the broker and the system the host destroys first.
   void end_with(caf::actor_system& system);
@@ -217,6 +227,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
 private:
   enum class state : uint8_t { open, closing, closed };
 
+  static failure in_own_thread();
+  void announce_end();
   bool begin_to_close();
   void closing_is_done();
   void make_pool();

@@ -11,14 +11,19 @@ broker_core::~broker_core() {
     end();
 }
 
+// Whoever opens the store then waits for the end. @pre locked
+void broker_core::announce_end() {
+  if (lock)
+    lock->is_ending();
+  for (auto& [folder, claim] : claims_)
+    claim.is_ending();
+}
+
 bool broker_core::begin_to_close() {
   std::unique_lock guard{mutex_};
   if (state_ == state::open) {
     state_ = state::closing;
-    if (lock)
-      lock->is_ending();
-    for (auto& [folder, claim] : claims_)
-      claim.is_ending();
+    announce_end();
     return true;
   }
   closed_.wait(guard, [this] { return state_ == state::closed; });
@@ -39,6 +44,8 @@ bool broker_core::is_closed() const {
 caf::error broker_core::shutdown() {
   if (auto why = in_child())
     return make_error(*why);
+  if (is_own_thread())
+    return make_error(in_own_thread());
   door->close();
   if (!begin_to_close())
     return {};
@@ -108,6 +115,21 @@ void broker_core::end() {
     last->destroy_later();
 }
 
+// The actor that this thread runs is to be waited for.
+void broker_core::end_later() {
+  // It uses the host's object, which is being destroyed.
+  door->close();
+  {
+    std::lock_guard guard{mutex_};
+    if (state_ == state::open)
+      announce_end();
+  }
+  auto self = shared_from_this();
+  // What no thread can be had for stays as it is.
+  if (!run_in_background([self] { self->end(); }))
+    static_cast<void>(new std::shared_ptr<broker_core>{self});
+}
+
 // CAF ends its own service actors first of all, and only then its scheduler: they end in a thread of the
 // scheduler, which goes on when their functors have returned.
 void broker_core::end_with(caf::actor_system& host) {
@@ -118,6 +140,15 @@ void broker_core::end_with(caf::actor_system& host) {
     if (auto core = known.lock())
       core->end();
   });
+}
+
+failure broker_core::in_own_thread() {
+  failure why;
+  why.code = errc::invalid_request;
+  why.message =
+    "this was called by a thread of the broker, in on_warning or on_failure, which would wait for itself; have "
+    "another thread call it";
+  return why;
 }
 
 std::optional<failure> broker_core::in_child() const {
@@ -140,6 +171,8 @@ failure broker_core::why_closed() const {
 }
 
 broker_core::waiter::waiter(broker_core& core) : core_(core), refused_(core.in_child()), use_(*core.access) {
+  if (!refused_ && core.is_own_thread())
+    refused_ = in_own_thread();
   if (!refused_ && !use_)
     refused_ = core.why_closed();
   if (refused_)

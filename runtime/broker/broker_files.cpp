@@ -78,6 +78,7 @@ std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db)
   x.set_aside = root.folder() / "set-aside";
   x.registry = std::move(known_files);
   x.claims = file_claims_;
+  x.descriptors = descriptors;
   x.now_us = [this] { return wall_us(time); };
   x.resolve = [this, db]() -> caf::error {
     auto found = root.resolve(db);

@@ -12,6 +12,7 @@
 #include "runtime/broker/pooled_actor.hpp"
 #include "runtime/sqlite/audit/audit_mending.hpp"
 #include "runtime/sqlite/buffer/buffer_store.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
 #include "runtime/sqlite/files/journal_recovery.hpp"
 #include "runtime/sqlite/files/private_file.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
@@ -67,6 +68,10 @@ size_t threads_for_long_reads(const blocking_pool& x) {
   return x.max_threads() > others ? x.max_threads() - others : 1;
 }
 
+std::function<bool()> is_to_be_closed(broker_core& core, const std::string& db) {
+  return [files = core.files_of(db)] { return files->is_to_be_closed(); };
+}
+
 writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_ptr<admission> queue) {
   auto path = core.root.path_of(slot.name());
   auto files = core.files_of(slot.name());
@@ -83,6 +88,7 @@ writer_actor spawn_writer(broker_core& core, database_slot& slot, std::shared_pt
   parts->time = &core.time;
   parts->settings = settings_of(config);
   parts->seed = core.around.seed();
+  parts->is_to_be_closed = is_to_be_closed(core, slot.name());
   parts->warn = [&core](const std::string& text) {
     core.log->push(log_level::warning, "files", text, {});
     core.warn(text);
@@ -113,10 +119,11 @@ void prepare(broker_core& core, const std::string& db) {
     note_recovery(core, db);
 }
 
-// A connection that only reads leaves files behind, which the writer removes if it has the database closed.
-void tell_writer_of_closing(database_slot& slot) {
+// A connection that only reads leaves files behind, which the writer removes if it has the database closed. When the
+// files are to be closed early, the writer closes its own connection, too.
+void tell_writer_of_closing(database_slot& slot, bool is_early) {
   if (auto route = slot.last_route(); route && route->writer)
-    caf::anon_send(route->writer, close_idle_atom{}, uint64_t{0});
+    caf::anon_send(route->writer, close_idle_atom{}, is_early ? any_group : uint64_t{0});
 }
 
 reader_actor spawn_reader(broker_core& core, database_slot& slot) {
@@ -128,16 +135,30 @@ reader_actor spawn_reader(broker_core& core, database_slot& slot) {
   parts->time = &core.time;
   parts->shown = core.shown;
   parts->close_idle_after = config.close_idle_after;
-  parts->on_idle_closed = [&slot] { tell_writer_of_closing(slot); };
+  parts->is_to_be_closed = is_to_be_closed(core, slot.name());
+  parts->on_idle_closed = [&slot, is_early = parts->is_to_be_closed] { tell_writer_of_closing(slot, is_early()); };
   return spawn_child(core, blocking_work::read, reader, std::move(parts));
 }
+
+} // namespace
+
+void close_early(directory& actors, const std::string& db) {
+  auto& slot = actors.opened(db);
+  auto readers = slot.readers();
+  for (const auto& reader : readers)
+    caf::anon_send(reader, close_idle_atom{});
+  if (readers.empty())
+    tell_writer_of_closing(slot, true);
+}
+
+namespace {
 
 cursor_reader_actor spawn_cursor_reader(broker_core& core, const std::string& db, const statement& query) {
   auto parts = std::make_shared<cursor_reader_parts>();
   parts->store = sqlite::make_cursor_store(
     core.root.path_of(db), query, core.config.for_database(db), core.time, [&core, db] { note_recovery(core, db); },
     core.files_of(db), core.answers);
-  parts->on_closed = [&slot = core.actors->slot(db)] { tell_writer_of_closing(slot); };
+  parts->on_closed = [&slot = core.actors->slot(db)] { tell_writer_of_closing(slot, false); };
   return spawn_child(core, blocking_work::read, cursor_reader, std::move(parts));
 }
 

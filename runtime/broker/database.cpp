@@ -133,6 +133,9 @@ caf::expected<write_result> database::write(write_request request) const {
   auto timeout =
     (request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline) + grace;
   broker_core::waiter waiter{*core_};
+  // Before it takes a place in the queue. What else the waiter is refused for, `admit` finds, too.
+  if (core_->is_own_thread())
+    return refuse(request, request_type::write, *waiter.refused());
   auto route = admit(request);
   if (!route)
     return route.error();

@@ -1,6 +1,7 @@
 #include "runtime/broker/own_system.hpp"
 
 #include "messages/interfaces.hpp"
+#include "runtime/broker/blocking_pool.hpp"
 #include "runtime/os/forks.hpp"
 
 #include <caf/all.hpp>
@@ -22,8 +23,12 @@ using namespace std::chrono_literals;
 
 // Agents of the host that are still there after this are ended with the system.
 constexpr std::chrono::milliseconds time_for_agents{3'000};
-// And threads of the host that it is tied to are not waited for any longer.
+// The system's own threads end in a few milliseconds then; threads of the host that it is tied to may live for ever.
+constexpr std::chrono::milliseconds time_for_threads{500};
+// And for so long at the end of the process.
 constexpr std::chrono::milliseconds time_for_host{2'000};
+// What is done in the background when the process ends is waited for so long.
+constexpr std::chrono::milliseconds time_for_background{10'000};
 
 // Whose thread this is.
 thread_local const caf::actor_system* system_of_thread = nullptr;
@@ -65,11 +70,12 @@ void wait_for_agents(caf::actor_system& system) {
     std::this_thread::sleep_for(pause);
 }
 
-// A thread that destroys a system.
+// A thread that destroys a system, or a broker.
 struct destroyer {
   std::promise<void> promise;
   std::future<void> done = promise.get_future();
   std::thread thread;
+  std::chrono::milliseconds time_at_exit = time_for_host;
 
   bool ends_within(std::chrono::milliseconds time) { return done.wait_for(time) == std::future_status::ready; }
 };
@@ -130,7 +136,7 @@ private:
 
   // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
   static void settle(std::unique_ptr<destroyer> x) {
-    if (!system_of_thread && x->ends_within(time_for_host))
+    if (!system_of_thread && !blocking_pool::is_in_pool() && x->ends_within(x->time_at_exit))
       x->thread.join();
     else
       x.release()->thread.detach();
@@ -157,6 +163,15 @@ void run_in_new_thread(const std::function<void()>& work) {
     std::rethrow_exception(failed);
 }
 
+bool run_in_background(const std::function<void()>& work) {
+  auto x = start_destroyer(work);
+  if (!x)
+    return false;
+  x->time_at_exit = time_for_background;
+  destroyers::all().add(std::move(x));
+  return true;
+}
+
 own_system::own_system(size_t threads) : parts_(std::make_unique<parts>()) {
   watch_locals();
   auto& config = parts_->config;
@@ -174,22 +189,27 @@ own_system::~own_system() {
   // The host has spawned an actor in it, from this thread.
   if (state_of_locals == thread_locals::alive && caf::logger::current_logger() == &get().logger())
     caf::logger::set_current_actor_system(nullptr);
-  auto x = start_destroyer(destruction());
-  if (x && x->ends_within(time_for_agents + time_for_host))
+  auto agents_ended = std::make_shared<std::promise<void>>();
+  auto agents = agents_ended->get_future();
+  auto x = start_destroyer(destruction(std::move(agents_ended)));
+  if (x)
+    agents.wait();
+  if (x && x->ends_within(time_for_threads))
     x->thread.join();
   else if (x)
     destroyers::all().add(std::move(x));
 }
 
 void own_system::destroy_later() {
-  if (auto x = start_destroyer(destruction()))
+  if (auto x = start_destroyer(destruction(std::make_shared<std::promise<void>>())))
     destroyers::all().add(std::move(x));
 }
 
-std::function<void()> own_system::destruction() {
+std::function<void()> own_system::destruction(std::shared_ptr<std::promise<void>> agents_ended) {
   // What no thread can be had for stays as it is.
-  return [left = parts_.release()] {
+  return [left = parts_.release(), agents_ended = std::move(agents_ended)] {
     wait_for_agents(*left->system);
+    agents_ended->set_value();
     left->system->await_actors_before_shutdown(false);
     delete left;
   };

@@ -4,6 +4,7 @@
 #include <caf/actor_system_config.hpp>
 
 #include <functional>
+#include <future>
 #include <memory>
 
 namespace sluice {
@@ -12,6 +13,10 @@ namespace sluice {
 /// thread. What CAF leaves in a thread that makes an actor or a system, a counted pointer to the system's logger, for
 /// which the end of the system waits, is gone with that thread.
 void run_in_new_thread(const std::function<void()>& work);
+
+/// Runs `work` in a new thread that nobody waits for before the program ends, and then for ten seconds. False when
+/// there can be no thread. `work` throws nothing.
+bool run_in_background(const std::function<void()>& work);
 
 /// The actor system of a broker for hosts of plain threads. Made and destroyed in threads of its own, so that it leaves
 /// nothing in those of the host.
@@ -41,7 +46,7 @@ private:
     std::unique_ptr<caf::actor_system> system;
   };
 
-  std::function<void()> destruction();
+  std::function<void()> destruction(std::shared_ptr<std::promise<void>> agents_ended);
 
   std::unique_ptr<parts> parts_;
 };

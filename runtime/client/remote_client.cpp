@@ -1,7 +1,10 @@
 #include "runtime/client/remote_client.hpp"
 
 #include "runtime/broker/request_check.hpp"
+#include "runtime/broker/system_access.hpp"
 #include "runtime/client/async_calls.hpp"
+#include "runtime/client/remote_cursor.hpp"
+#include "runtime/os/forks.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/methods.hpp"
 
@@ -130,52 +133,20 @@ std::optional<failure> check_parameters(const write_request& x) {
 
 std::optional<failure> check_parameters(const read_request& x) { return check_as_json(x.query.params, "params"); }
 
-caf::error cursor_lost() {
-  return make_error(errc::unavailable,
-                    "the connection to the broker that had this cursor was lost, and the cursor with "
-                    "it: run the query again");
-}
-
-class remote_cursor final : public cursor {
-public:
-  using asking = std::function<caf::expected<json>(const char* method, uint64_t id)>;
-
-  remote_cursor(asking ask, cursor_page first, cancel_token cancel)
-    : ask_(std::move(ask)), cancel_(std::move(cancel)), id_(first.cursor), first_(std::move(first)) {}
-
-  ~remote_cursor() override {
-    auto is_open = first_ ? !first_->is_last : !over_;
-    if (is_open)
-      static_cast<void>(ask_("cursor.close", id_));
-  }
-
-  caf::expected<cursor_page> next() override {
-    if (cancel_.cancelled())
-      return make_error(errc::cancelled, "the cursor was cancelled");
-    auto page = first_  ? caf::expected<cursor_page>{*std::exchange(first_, std::nullopt)}
-                : over_ ? caf::expected<cursor_page>{cursor_page{id_, std::make_shared<const rowset>(), true, 0}}
-                        : decoded<cursor_page>(ask_("cursor.next", id_));
-    // The next broker knows nothing of it.
-    if (!page && code_of(page.error()) == errc::invalid_request)
-      page = cursor_lost();
-    over_ = page ? page->is_last : code_of(page.error()) != errc::overloaded;
-    return page;
-  }
-
-private:
-  asking ask_;
-  cancel_token cancel_;
-  uint64_t id_;
-  std::optional<cursor_page> first_;
-  // There is nothing to be closed any more.
-  bool over_ = false;
-};
-
 class remote_client final : public client {
 public:
   remote_client(election how, descriptor connection, leader_link::leading lead, remote_settings settings)
     : settings_(std::move(settings)), link_(std::move(how), std::move(connection), std::move(lead), settings_.silence),
       calls_(link_) {}
+
+  // Of a static client, threads of the host may be in a call when the program ends. A forked child has not these
+  // threads.
+  ~remote_client() override {
+    if (forks_ != fork_count())
+      return;
+    link_.stop();
+    waiting_.close();
+  }
 
   caf::expected<write_result> write(write_request request) override {
     if (request.cancel.possible())
@@ -340,7 +311,8 @@ private:
   end run(operation op, const cancel_token& cancel, const std::string& id) {
     if (!cancel.possible() || op.refusal())
       return run(op);
-    if (cancel.cancelled())
+    system_access::use in{waiting_};
+    if (!in || cancel.cancelled())
       return {op.cancelled(false, "the request was cancelled before it was sent"), nullptr};
     auto x = std::make_unique<cancellable_call>(std::move(op), cancel, id);
     auto answer = x->future();
@@ -356,6 +328,9 @@ private:
   end run(operation& op) {
     if (op.refusal())
       return {*op.refusal(), nullptr};
+    system_access::use in{waiting_};
+    if (!in)
+      return {op.cancelled(false), nullptr};
     channel::call tried;
     for (;;) {
       if (link_.stopped())
@@ -380,6 +355,9 @@ private:
   key_maker keys_;
   leader_link link_;
   async_calls calls_;
+  // Threads that wait for an answer.
+  system_access waiting_;
+  const uint64_t forks_ = fork_count();
 };
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "runtime/server/front_door.hpp"
 
+#include "runtime/os/forks.hpp"
 #include "runtime/os/user_name.hpp"
 #include "runtime/server/endpoint.hpp"
 #include "runtime/server/folder_watch.hpp"
@@ -19,6 +20,7 @@
 #include <future>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -62,9 +64,29 @@ private:
 
 } // namespace
 
+// The thread that tells the host that it should stop; it may be the one that destroys this.
+struct front_door::teller {
+  teller() = default;
+  teller(const teller&) = delete;
+  teller& operator=(const teller&) = delete;
+  ~teller() {
+    // A forked child has not that thread.
+    if (forks != fork_count())
+      static_cast<void>(new std::thread{std::move(thread)});
+    else if (thread.get_id() == std::this_thread::get_id())
+      thread.detach();
+    else if (thread.joinable())
+      thread.join();
+  }
+
+  std::thread thread;
+  const uint64_t forks = fork_count();
+};
+
 // Used by the loop's thread once that runs.
 struct front_door::parts {
-  parts(broker& of, front_door_options wanted) : leader(of), options(std::move(wanted)) {
+  parts(broker& of, front_door_options wanted, teller& tells)
+    : leader(of), options(std::move(wanted)), teller_of_host(tells) {
     info.pid = getpid();
     info.version = SLUICE_VERSION;
     info.root = leader.root().identity();
@@ -83,6 +105,7 @@ struct front_door::parts {
 
   broker& leader;
   front_door_options options;
+  teller& teller_of_host;
   broker_info info;
   std::string user = user_name();
   // One thread: the loop needs no locks of its own.
@@ -143,9 +166,15 @@ caf::expected<void> front_door::parts::listen_http() {
 }
 
 void front_door::parts::want_stop(std::string_view reason) {
-  // Whoever asks may be in the middle of a request.
-  if (!std::exchange(stop_was_wanted, true))
-    asio::post(loop, [this, why = std::string{reason}] { options.stop_wanted(why); });
+  if (std::exchange(stop_was_wanted, true))
+    return;
+  auto tell = [to = options.stop_wanted, why = std::string{reason}] { to(why); };
+  try {
+    teller_of_host.thread = std::thread{tell};
+  } catch (const std::system_error&) {
+    // Whoever asks may be in the middle of a request.
+    asio::post(loop, tell);
+  }
 }
 
 void front_door::parts::linger() {
@@ -197,11 +226,13 @@ caf::expected<std::unique_ptr<front_door>> front_door::open(broker& leader, fron
   return x;
 }
 
-front_door::front_door(std::shared_ptr<door_keeper> keeper) : keeper_(std::move(keeper)) {}
+front_door::front_door(std::shared_ptr<door_keeper> keeper)
+  : keeper_(std::move(keeper)), teller_(std::make_unique<teller>()) {}
 
 front_door::~front_door() {
   stop();
   keeper_->await_close();
+  teller_.reset();
 }
 
 caf::error front_door::start(broker& leader, front_door_options options) {
@@ -223,7 +254,7 @@ caf::error front_door::start(broker& leader, front_door_options options) {
 }
 
 caf::error front_door::serve(broker& leader, front_door_options options) {
-  parts_ = std::make_unique<parts>(leader, std::move(options));
+  parts_ = std::make_unique<parts>(leader, std::move(options), *teller_);
   if (auto good = parts_->listen(); !good)
     return std::move(good.error());
   http_address_ = parts_->info.http;
@@ -242,7 +273,7 @@ void front_door::leave() {
 }
 
 void front_door::stop() {
-  // In its own thread it cannot wait for itself.
+  // In its own thread, where the host is told for lack of another one, it cannot wait for itself.
   if (std::this_thread::get_id() == loop_thread_.load())
     return parts_->close([] {});
   std::lock_guard guard{mutex_};

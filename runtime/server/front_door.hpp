@@ -20,9 +20,8 @@ struct front_door_options {
   bool transient = false;
   /// `ADDRESS:PORT` on loopback for HTTP; none if empty. Port 0 is any free one.
   std::string http;
-  /// Called once, on the front door's thread, when the broker should be stopped, with the reason in words. It returns
-  /// at once, and has another thread call `stop`. From within it, `stop` and `broker::shutdown` take no more clients
-  /// and do not wait for those that are there; neither the front door nor the broker may be destroyed there.
+  /// Called once, in a thread of its own, when the broker should be stopped, with the reason in words. It may stop, and
+  /// destroy, the front door and the broker; the destructor of the front door, called elsewhere, waits for it.
   std::function<void(std::string_view reason)> stop_wanted = [](std::string_view) {};
 };
 
@@ -49,6 +48,7 @@ public:
 
 private:
   struct parts;
+  struct teller;
   explicit front_door(std::shared_ptr<door_keeper> keeper);
 
   caf::error start(broker& leader, front_door_options options);
@@ -58,6 +58,7 @@ private:
   const std::shared_ptr<door_keeper> keeper_;
   bool is_entered_ = false;
   std::mutex mutex_;
+  std::unique_ptr<teller> teller_;
   std::unique_ptr<parts> parts_;
   std::atomic<std::thread::id> loop_thread_{};
   std::string http_address_;

@@ -137,6 +137,8 @@ struct broker_config : database_config {
   uint64_t scheduler_threads = 0;
   /// Threads that run the writers and readers of all databases; 0 means four per core, at least 16.
   uint64_t blocking_threads = 0;
+  /// Descriptors that the open databases may have together, as in `open_files`; 0 means half of the process's limit.
+  uint64_t max_open_files = 0;
 
   /// Of the databases that have settings of their own, by name: all of them, the general ones included.
   std::map<std::string, database_config, std::less<>> databases;

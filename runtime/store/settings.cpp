@@ -85,6 +85,9 @@ constexpr std::array settings{
           "Time without a write after which the write-ahead log is emptied and old keys are dropped."},
   setting{"close_idle_after_ms", &config::close_idle_after, 0, day_ms,
           "Time without a request after which the files of a database are closed, until the next request; 0 means never."},
+  setting{"max_open_files", &config::max_open_files, 0, 1e6,
+          "Descriptors that open databases may have together; from three quarters on, those that are not in use are "
+          "closed. 0 means half of the limit of the process."},
   setting{"retry_attempts", &config::retry_attempts, 0, 100,
           "Pauses that grow, of a request that waits for a lock of a foreign process; later ones stay as they are. It waits "
           "until its deadline; with 0, not at all."},

@@ -73,6 +73,10 @@ def test_another_thread_than_main_may_exit_the_program(scene):
     require_acknowledged(scene, ends_with(scene, "exit_in_thread", 3))
 
 
+def test_another_thread_than_main_may_exit_the_program_while_calls_of_every_kind_are_under_way(scene):
+    require_acknowledged(scene, ends_with(scene, "exit_in_thread_under_way", 3))
+
+
 def test_quick_exit_loses_nothing_that_was_acknowledged(scene):
     require_acknowledged(scene, ends_with(scene, "exit_quickly"))
 
@@ -109,7 +113,8 @@ def test_a_forked_child_keeps_no_store_of_a_host_that_was_killed(scene):
 
 
 def test_forked_children_of_a_host_that_writes_open_brokers_and_clients_of_their_own(scene):
-    # The sanitizer's own allocator (LLVM 14) may be locked by another thread at the fork, and a child hangs in it then.
+    # AddressSanitizer's allocator may be locked by another thread at the fork, and the child then waits in it for ever
+    # (LLVM 14: operator new, SizeClassAllocator64::GetFromAllocator, Semaphore::Wait), whatever it does.
     if os.environ.get("SLUICE_SANITIZED"):
         return
     count = 50 * SOAK

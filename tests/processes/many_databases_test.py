@@ -85,6 +85,27 @@ def test_threads_do_not_grow_with_the_databases_and_idle_ones_are_closed(scene):
     still_serves(scene, server, good)
 
 
+def test_more_databases_than_the_limit_of_descriptors_has_room_for_all_work(scene):
+    limit = 1_024
+    names = 120 if is_sanitized(scene) else 500
+    server, good = serve(scene, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+                         env={"SLUICE_MAX_OPEN_FILES": "200"} if is_sanitized(scene) else {})
+    for i in range(names):
+        good.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
+        is_equal(good.read(f"d{i}.db", "SELECT count(*) FROM t"), [[0]])
+    is_true(descriptors(server.pid) < limit * 5 // 8, f"{descriptors(server.pid)} descriptors")
+    # All at once.
+    asked = [good.post("write", db=f"d{i}.db", statements=[{"sql": "INSERT INTO t VALUES (1)"}]) for i in range(names)]
+    is_equal([good.answer(x)["commit_seq"] for x in asked], [2] * names)
+    asked = [good.post("read", db=f"d{i}.db", sql="SELECT count(*) FROM t") for i in range(names)]
+    is_equal([good.answer(x)["rows"] for x in asked], [[[1]]] * names)
+    is_true(descriptors(server.pid) < limit * 5 // 8, f"{descriptors(server.pid)} descriptors")
+    states = [x for x in good.call("status")["databases"] if x["name"].startswith("d")]
+    is_equal(len(states), names)
+    is_equal({(x["foreign_commits"], x["file_events"], x["restarts"]) for x in states}, {(0, 0, 0)})
+    still_serves(scene, server, good)
+
+
 def test_a_subscription_goes_on_while_its_database_is_closed_and_opened_again(scene):
     server, good = serve(scene, env={"SLUICE_CLOSE_IDLE_AFTER_MS": "200", "SLUICE_IDLE_AFTER_MS": "50"})
     good.write("a.db", "CREATE TABLE t (a INTEGER)")

@@ -1,12 +1,13 @@
 // What a host may do to its broker, and to itself, without being told by the compiler: a second front door, a broker
 // that was shut down under one, the same folder twice, a request for another database, settings that make no sense.
-#include "runtime/client/client.hpp"
+#include "runtime/client.hpp"
+#include "runtime/frontdoor/front_door.hpp"
 #include "runtime/server/endpoint.hpp"
-#include "runtime/server/front_door.hpp"
 #include "runtime/store/store_lock.hpp"
 #include "tests/runtime/server/socket_rig.hpp"
 #include "tests/system/rig.hpp"
 
+#include <malloc.h>
 #include <nlohmann/json.hpp>
 
 namespace sluice::test::guest_test {
@@ -103,15 +104,59 @@ TEST_CASE("guests of a front door go on without it when its broker was shut down
   must(at_once([&] { return guest->write(make_table()); }));
 }
 
-TEST_CASE("a host may stop its front door from where it is told that it should", "[system]") {
+TEST_CASE("a client that is destroyed ends the calls that threads wait for in it, and waits for these threads",
+          "[system]") {
+  temp_dir folder;
+  auto host = open_broker(folder.path());
+  auto door = must(front_door::open(host, {}));
+  auto guest = must(connect(folder.path()));
+  must(guest->write(make_table()));
+  auto slow = make_table();
+  slow.statements = {{"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 5000000) INSERT INTO t "
+                      "SELECT max(x) FROM n",
+                      {}}};
+  // Of one of the calls another thread of the client waits for the answer.
+  std::vector<cancel_token> tokens{{}, cancel_token::make()};
+  std::vector<caf::expected<write_result>> answers(tokens.size(), caf::error{});
+  std::vector<std::thread> waiting;
+  for (size_t i = 0; i < tokens.size(); ++i)
+    waiting.emplace_back([&, whom = guest.get(), i] {
+      auto request = slow;
+      request.cancel = tokens[i];
+      answers[i] = whom->write(request);
+    });
+  await([&] { return host.running_writes().size() == tokens.size(); });
+  // What was freed and is used all the same shows.
+  mallopt(M_PERTURB, 0xdb);
+  at_once([&] {
+    guest.reset();
+    return true;
+  });
+  for (auto& each : waiting)
+    each.join();
+  mallopt(M_PERTURB, 0);
+  for (const auto& each : answers) {
+    auto why = refused(each);
+    CHECK(why.code == errc::cancelled);
+    CHECK(why.outcome == outcome::unknown);
+  }
+}
+
+TEST_CASE("a host may stop, or destroy, its broker and front door from where it is told that it should", "[system]") {
   temp_dir folder;
   std::optional<broker> host{open_broker(folder.path())};
   std::unique_ptr<front_door> door;
   std::promise<void> stopped;
   front_door_options options;
+  auto destroys = GENERATE(true, false);
   options.stop_wanted = [&](std::string_view) {
-    CHECK_FALSE(host->shutdown());
-    door->stop();
+    if (destroys) {
+      host.reset();
+      door.reset();
+    } else {
+      host->shutdown();
+      door->stop();
+    }
     stopped.set_value();
   };
   door = must(front_door::open(*host, std::move(options)));

@@ -7,6 +7,8 @@
 
 #include "tests/system/host_program.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <unistd.h>
 
 namespace {
@@ -18,6 +20,7 @@ using namespace sluice::test::lifetimes;
 std::optional<broker> static_broker;
 std::optional<database> static_database;
 std::unique_ptr<client> static_client;
+std::unique_ptr<client> static_leading_client;
 std::unique_ptr<front_door> static_door;
 
 void open_static() {
@@ -134,6 +137,46 @@ void exit_in_thread() {
     pause();
 }
 
+write_request slow_insert() {
+  auto x = insert(0);
+  x.statements = {
+    {"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000000) INSERT INTO t SELECT "
+     "-1 - max(x) FROM n",
+     {}}};
+  return x;
+}
+
+// The client is destroyed while they wait in it.
+void call_in_thread(client& whom) {
+  std::thread{[&whom] { static_cast<void>(whom.write(slow_insert())); }}.detach();
+  for (auto i = 2; i < 50; ++i)
+    static_cast<void>(whom.write_async(insert(i)));
+}
+
+// Every way to a store has calls under way.
+void exit_in_thread_under_way() {
+  open_static();
+  acknowledge(1);
+  static_door = need(front_door::open(*static_broker, {}));
+  client_options options;
+  options.require_broker = true;
+  static_client = need(open_client(folder, options));
+  options.require_broker = false;
+  options.start_broker = false;
+  std::filesystem::create_directory(folder / "led");
+  static_leading_client = need(open_client(folder / "led", options));
+  need(static_leading_client->write(make_tables()));
+  call_in_thread(*static_client);
+  call_in_thread(*static_leading_client);
+  for (auto i = 0; i < 4; ++i)
+    std::thread{[db = *static_database] { write_until_refused(db); }}.detach();
+  while (static_broker->running_writes().empty() || need(static_leading_client->status()).at("running").empty())
+    std::this_thread::yield();
+  std::thread{[] { std::exit(3); }}.detach();
+  for (;;)
+    pause();
+}
+
 void exit_quickly() {
   open_static();
   acknowledge(1);
@@ -181,6 +224,7 @@ const std::map<std::string, std::function<void()>> cases{
   {"exit_in_actor", exit_in_actor},
   {"exit_in_actor_after_lingering", exit_in_actor_after_lingering},
   {"exit_in_thread", exit_in_thread},
+  {"exit_in_thread_under_way", exit_in_thread_under_way},
   {"exit_quickly", exit_quickly},
   {"exit_own_system", [] { static_situation.begin(home::own); }},
   {"exit_one_thread", [] { static_situation.begin(home::one_thread); }},

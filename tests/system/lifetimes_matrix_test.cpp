@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <malloc.h>
+
 namespace sluice::test::lifetimes_matrix_test {
 
 using namespace lifetimes;
@@ -76,6 +78,17 @@ void run_matrix(home where) {
       REQUIRE_NOTHROW(run_case(where, who, first + i));
 }
 
+// Bytes that are allocated and not freed, after each of the rounds.
+std::vector<size_t> memory_after(home where, uint64_t first, int rounds) {
+  std::vector<size_t> result;
+  for (auto i = 0; i < rounds; ++i) {
+    for (auto who : {ender::main, ender::thread, ender::agent, ender::elsewhere})
+      REQUIRE_NOTHROW(run_case(where, who, first + static_cast<uint64_t>(who) % 2));
+    result.push_back(mallinfo2().uordblks);
+  }
+  return result;
+}
+
 } // namespace
 
 TEST_CASE("a host of plain threads destroys everything in any order, from anywhere", "[system][lifetimes]") {
@@ -89,6 +102,26 @@ TEST_CASE("a host with a system of one thread destroys everything in any order, 
 TEST_CASE("a host with a system of eight threads destroys everything in any order, from anywhere",
           "[system][lifetimes]") {
   run_matrix(home::eight_threads);
+}
+
+TEST_CASE("memory does not grow over many rounds of the same orders", "[system][lifetimes]") {
+  // The sanitizer has an allocator of its own, and looks for leaks itself.
+  if (is_sanitized)
+    return;
+  auto where = GENERATE(home::own, home::one_thread, home::eight_threads);
+  auto first = number_of("SLUICE_LIFETIMES_SEED", std::random_device{}());
+  INFO("SLUICE_LIFETIMES_SEED=" << first << ", " << name_of(where));
+  auto rounds = static_cast<int>(number_of("SLUICE_LIFETIMES_ROUNDS", 4));
+  // What is made once, and what the allocator keeps for each thread, is there after the first ones.
+  memory_after(where, first, 2);
+  auto early = memory_after(where, first, rounds);
+  auto late = memory_after(where, first, rounds);
+  // A leak of 4 KiB in each case between the two would be as much. What the allocator keeps varies by a quarter of
+  // that.
+  auto growth = static_cast<int64_t>(*std::min_element(late.begin(), late.end()))
+                - static_cast<int64_t>(*std::min_element(early.begin(), early.end()));
+  CAPTURE(early, late);
+  CHECK(growth < 64 * 1'024);
 }
 
 } // namespace sluice::test::lifetimes_matrix_test

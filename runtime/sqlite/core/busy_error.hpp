@@ -7,7 +7,7 @@
 namespace sluice::sqlite {
 
 /// `why`, which says that the database at `path` is locked, with the process named that holds the lock, if it can be
-/// found.
+/// found. An error with `retry_after_ms` is about something else, and stays as it is.
 caf::error busy_for(const std::filesystem::path& path, const caf::error& why);
 
 } // namespace sluice::sqlite

@@ -122,8 +122,10 @@ caf::expected<void> file_guard::admit(user& x, std::unique_lock<std::mutex>& loc
   auto waits = std::any_of(users_.begin(), users_.end(), is_old);
   auto drops = x.is_open_ && x.generation_ != generation_;
   x.in_use_ = !waits;
-  if (!waits)
+  if (!waits) {
     x.generation_ = generation_;
+    use_->set_in_use(true);
+  }
   x.is_open_ = x.is_open_ && !drops;
   auto old = drops ? x.release() : nullptr;
   lock.unlock();
@@ -161,6 +163,7 @@ caf::expected<void> file_guard::enter(user& x) {
 void file_guard::leave(user& x) noexcept {
   std::unique_lock lock{mutex_};
   x.in_use_ = false;
+  use_->set_in_use(std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->in_use_; }));
   if (!x.is_open_ || x.generation_ == generation_)
     return;
   x.is_open_ = false;

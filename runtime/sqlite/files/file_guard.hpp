@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/writer/write_store.hpp"
+#include "runtime/os/open_files.hpp"
 #include "runtime/sqlite/files/database_files.hpp"
 #include "runtime/store/file_registry.hpp"
 
@@ -94,6 +95,8 @@ public:
     std::shared_ptr<file_registry> registry;
     /// May be null.
     std::shared_ptr<file_claims> claims;
+    /// May be null: any number of files may be open.
+    std::shared_ptr<open_files> descriptors;
     /// Of the log files' names. May be empty.
     std::function<int64_t()> now_us;
     /// As in `database_files`.
@@ -131,6 +134,16 @@ public:
   /// The same, by somebody who is to open a connection for longer: nobody else has the file open then, in the sense of
   /// `file_claims`.
   caf::expected<void> before_open();
+  /// Before a connection is opened: its descriptors, to be kept with it. `busy` as `open_files::open`.
+  caf::expected<open_files::share> take_descriptors();
+  /// As `open_files::explain`.
+  caf::error explain(caf::error why) const;
+
+  /// A request begins, of which a connection is to be used.
+  void begin_request() noexcept { use_->begin(); }
+  /// Whether the files are to be closed, as they are not in use and descriptors are short.
+  bool is_to_be_closed() const noexcept { return use_->is_to_be_closed(); }
+
   /// `x` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
   caf::expected<void> opened(user& x);
 
@@ -241,6 +254,7 @@ private:
   }
 
   const settings set_;
+  const std::shared_ptr<file_use> use_ = std::make_shared<file_use>(set_.name);
   mutable database_files at_path_;
   mutable std::mutex mutex_;
   std::vector<user*> users_;

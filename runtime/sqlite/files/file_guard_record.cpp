@@ -118,6 +118,14 @@ void file_guard::note_closed() {
   set_.registry->put(set_.name, *record);
 }
 
+caf::expected<open_files::share> file_guard::take_descriptors() {
+  return set_.descriptors ? set_.descriptors->open(use_) : open_files::share{};
+}
+
+caf::error file_guard::explain(caf::error why) const {
+  return set_.descriptors ? set_.descriptors->explain(*use_, std::move(why)) : why;
+}
+
 bool file_guard::is_open_elsewhere(const user& x) const noexcept {
   std::lock_guard guard{mutex_};
   return changing_ || holder_ || std::any_of(users_.begin(), users_.end(), [&](const user* u) {

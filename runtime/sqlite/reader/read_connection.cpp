@@ -32,6 +32,9 @@ read_connection::read_connection(std::filesystem::path path, const broker_config
 }
 
 caf::expected<void> read_connection::connect() {
+  auto descriptors = files_->take_descriptors();
+  if (!descriptors)
+    return std::move(descriptors.error());
   if (auto may = files_->before_open(); !may)
     return may;
   database_stamp before{path_};
@@ -49,6 +52,7 @@ caf::expected<void> read_connection::connect() {
   if (auto bounded = bound_functions(*db, {max_value_bytes_}, [this] { return is_due(); }); !bounded)
     return bounded;
   auto made = std::make_unique<read_session>(std::move(*db));
+  made->descriptors = std::move(*descriptors);
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN"},
                                          {&made->commit, "COMMIT"},
                                          {&made->touch_schema, "SELECT 1 FROM sqlite_schema LIMIT 1"},
@@ -73,7 +77,7 @@ caf::expected<void> read_connection::open(std::chrono::milliseconds patience) {
   options_.busy_timeout = hurries ? patience : busy_timeout_;
   if (!session_) {
     if (auto opened = connect(); !opened)
-      return opened;
+      return files_->explain(std::move(opened.error()));
   } else if (hurries || hurried_) {
     session_->db.set_busy_timeout(options_.busy_timeout);
   }

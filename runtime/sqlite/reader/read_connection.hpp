@@ -33,8 +33,11 @@ public:
   bool is_due() const { return cancel_ && (cancel_->cancelled() || time_.now() >= deadline_); }
   clock::steady deadline() const noexcept { return deadline_; }
 
-  /// As `file_guard::enter`.
-  caf::expected<void> enter() { return files_->enter(*this); }
+  /// As `file_guard::enter`, for a request.
+  caf::expected<void> enter() {
+    files_->begin_request();
+    return files_->enter(*this);
+  }
 
   /// Ends the use. Closes the connection when `why`, with which the use has ended, spoils it. False when what was read
   /// is worth nothing, because it is of files that are not those at the path.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/os/open_files.hpp"
 #include "runtime/sqlite/core/answer_budget.hpp"
 #include "runtime/sqlite/core/double_quotes.hpp"
 #include "runtime/sqlite/core/statement_cache.hpp"
@@ -47,6 +48,8 @@ private:
 struct read_session {
   explicit read_session(connection opened) : db(std::move(opened)), analyzer(db), statements(analyzer) {}
 
+  // Given back when the connection is closed.
+  open_files::share descriptors;
   connection db;
   statement_analyzer analyzer;
   statement_cache statements;

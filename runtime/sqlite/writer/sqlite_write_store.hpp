@@ -30,6 +30,8 @@ struct write_session {
                 ledger_settings settings, ledger_standing& known)
     : db(std::move(opened)), runner(db, limits, std::move(answers), time), book(db, time, settings, known) {}
 
+  // Given back when the connection is closed.
+  open_files::share descriptors;
   connection db;
   request_runner runner;
   ledger book;
@@ -86,6 +88,7 @@ private:
   bool is_writer() const noexcept override { return true; }
 
   caf::expected<void> open();
+  caf::expected<void> connect();
   void close() noexcept;
   caf::expected<void> use();
   void end_use() noexcept;

@@ -31,6 +31,16 @@ sqlite_write_store::~sqlite_write_store() {
 }
 
 caf::expected<void> sqlite_write_store::open() {
+  auto connected = connect();
+  if (!connected)
+    return files_->explain(std::move(connected.error()));
+  return connected;
+}
+
+caf::expected<void> sqlite_write_store::connect() {
+  auto descriptors = files_->take_descriptors();
+  if (!descriptors)
+    return std::move(descriptors.error());
   if (auto may = files_->before_open(); !may)
     return may;
   align_modes(path_);
@@ -38,6 +48,7 @@ caf::expected<void> sqlite_write_store::open() {
   if (!db)
     return std::move(db.error());
   auto made = std::make_unique<write_session>(std::move(*db), limits_, answers_, time_, ledger_settings_, known_);
+  made->descriptors = std::move(*descriptors);
   wal_ = {};
   // Also keeps SQLite from checkpointing by itself: there is one such hook.
   sqlite3_wal_hook(made->db.handle(), &note_frames, &wal_);
@@ -88,6 +99,7 @@ void sqlite_write_store::end_use() noexcept {
 caf::expected<begun_transaction> sqlite_write_store::begin() {
   if (in_use_)
     rollback();
+  files_->begin_request();
   if (auto may = use(); !may)
     return std::move(may.error());
   auto begun = begin_in_use();

@@ -17,6 +17,7 @@ struct writer_fixture : actor_bench {
   fake_disk disk;
   told log;
   database_slot& slot = actors->slot("app.db");
+  bool is_to_be_closed = false;
   writer_actor aut;
 
   writer_fixture() {
@@ -29,6 +30,7 @@ struct writer_fixture : actor_bench {
     parts->actors = actors;
     parts->time = &time;
     parts->settings.close_idle_after = 60s;
+    parts->is_to_be_closed = [this] { return is_to_be_closed; };
     aut = sys.spawn(writer, parts);
     run();
   }
@@ -49,6 +51,7 @@ struct writer_fixture : actor_bench {
 struct reader_fixture : actor_bench {
   fake_view view;
   uint64_t told_writer = 0;
+  bool is_to_be_closed = false;
   reader_actor aut;
 
   explicit reader_fixture(std::chrono::milliseconds close_idle_after) {
@@ -57,6 +60,7 @@ struct reader_fixture : actor_bench {
     parts->time = &time;
     parts->close_idle_after = close_idle_after;
     parts->on_idle_closed = [this] { ++told_writer; };
+    parts->is_to_be_closed = [this] { return is_to_be_closed; };
     aut = sys.spawn(reader, parts);
     run();
   }
@@ -130,6 +134,47 @@ TEST_CASE("a reader closes its connection when it has had no query for long, and
   f.read();
   f.advance(60s);
   CHECK(f.view.idle_closings == 2);
+}
+
+TEST_CASE("a writer closes its file early if it is to, and not when it has been used since") {
+  writer_fixture f;
+  f.write("a", "put t 1 x");
+  f.is_to_be_closed = true;
+  f.disk.stays_open = true;
+  caf::anon_send(f.aut, close_idle_atom{}, any_group);
+  f.run();
+  CHECK(f.disk.idle_closings == 1);
+  f.disk.stays_open = false;
+  caf::anon_send(f.aut, close_idle_atom{}, any_group);
+  f.run();
+  CHECK(f.disk.idle_closings == 2);
+  f.write("a", "put t 2 x");
+  f.is_to_be_closed = false;
+  caf::anon_send(f.aut, close_idle_atom{}, any_group);
+  f.run();
+  CHECK(f.disk.idle_closings == 2);
+  CHECK(f.slot.versions().last_commit() == 2);
+}
+
+TEST_CASE("a reader closes its connection early if it is to, and its timer goes on") {
+  reader_fixture f{60s};
+  f.read();
+  f.advance(10s);
+  caf::anon_send(f.aut, close_idle_atom{});
+  f.run();
+  CHECK(f.view.idle_closings == 0);
+  f.is_to_be_closed = true;
+  caf::anon_send(f.aut, close_idle_atom{});
+  f.run();
+  CHECK(f.view.idle_closings == 1);
+  CHECK(f.told_writer == 1);
+  f.is_to_be_closed = false;
+  f.read();
+  f.advance(50s);
+  CHECK(f.view.idle_closings == 1);
+  f.advance(10s);
+  CHECK(f.view.idle_closings == 2);
+  CHECK(f.quiet());
 }
 
 TEST_CASE("a reader that is to keep its connection has nothing scheduled") {

@@ -1,0 +1,124 @@
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <caf/expected.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+/// How a database uses its files; shared by its connections. Thread-safe.
+class file_use {
+public:
+  explicit file_use(std::string db) : db_(std::move(db)) {}
+  file_use(const file_use&) = delete;
+  file_use& operator=(const file_use&) = delete;
+
+  const std::string& db() const noexcept { return db_; }
+
+  /// A request begins to use them: they are not to be closed any more, if they were.
+  void begin() noexcept;
+
+  void set_in_use(bool x) noexcept { is_in_use_.store(x, std::memory_order_relaxed); }
+
+  /// Whether they are to be closed now, though they have not been idle for long.
+  bool is_to_be_closed() const noexcept { return asked_at_ms_.load(std::memory_order_relaxed) != 0; }
+
+private:
+  friend class open_files;
+
+  const std::string db_;
+  std::atomic<int64_t> last_use_ms_{0};
+  // 0 while nobody has asked.
+  std::atomic<int64_t> asked_at_ms_{0};
+  std::atomic<bool> is_in_use_{false};
+  // Of `open_files`, under its mutex.
+  uint64_t connections_ = 0;
+};
+
+/// The descriptors that the open databases of one broker may have together. A database takes five with its first
+/// connection (file, log, index, folder, claim) and two with each further one.
+///
+/// From three quarters of them on, and when less than an eighth of all descriptors of the process is free, whoever has
+/// them, databases that are not in use are asked to close, the least recently used first. Thread-safe.
+class open_files : public std::enable_shared_from_this<open_files> {
+public:
+  /// What the process has, for tests.
+  struct process {
+    /// Its limit of descriptors (RLIMIT_NOFILE).
+    std::function<uint64_t()> limit;
+    /// How many it may open at least until then; never less than there are.
+    std::function<uint64_t(uint64_t limit)> free;
+  };
+
+  /// @param max_descriptors 0 means half of the limit of the process
+  explicit open_files(uint64_t max_descriptors);
+  open_files(uint64_t max_descriptors, process machine);
+
+  /// Who has the files of a database closed: `close` sends a message and returns. Called in any thread, without a lock.
+  /// @pre nothing is open
+  void on_shortage(std::function<void(const std::string& db)> close) { close_ = std::move(close); }
+
+  /// The descriptors of one connection; given back with it. Of the thread of the connection.
+  class share {
+  public:
+    share() = default;
+    share(share&& other) noexcept : of_(std::move(other.of_)), use_(std::move(other.use_)) {}
+    share& operator=(share&& other) noexcept {
+      std::swap(of_, other.of_);
+      std::swap(use_, other.use_);
+      return *this;
+    }
+    ~share() {
+      if (of_)
+        of_->give_back(*use_);
+    }
+
+  private:
+    friend class open_files;
+    share(std::shared_ptr<open_files> of, std::shared_ptr<file_use> use) : of_(std::move(of)), use_(std::move(use)) {}
+
+    std::shared_ptr<open_files> of_;
+    std::shared_ptr<file_use> use_;
+  };
+
+  /// The descriptors of one more connection. `errc::busy` when there are none; other databases have been asked to close
+  /// then, so that another try a moment later may succeed.
+  caf::expected<share> open(const std::shared_ptr<file_use>& use);
+
+  /// What to tell of a connection that could not be opened, for the reason `why`: that, or, when that is an `io_error`
+  /// and the process has fewer descriptors left than a database takes, `busy` as above, or `unavailable` when there is
+  /// no database to close.
+  caf::error explain(const file_use& use, caf::error why);
+
+  /// Descriptors that the open databases have.
+  uint64_t used() const;
+
+private:
+  void give_back(file_use& use) noexcept;
+  uint64_t max(uint64_t limit) const noexcept;
+  // Both with the lock held: asks for `descriptors` to be closed, as far as they are not already; the databases to
+  // tell.
+  std::vector<std::string> ask_to_close(uint64_t descriptors, const file_use& but, bool& will_be_closed);
+  std::string shortage(const file_use& use) const;
+  void tell(const std::vector<std::string>& databases) const;
+
+  const uint64_t max_descriptors_;
+  const process machine_;
+  std::function<void(const std::string&)> close_;
+  mutable std::mutex mutex_;
+  // Those with connections, in the order in which they were opened.
+  std::vector<file_use*> open_;
+  uint64_t used_ = 0;
+};
+
+} // namespace sluice
