@@ -99,7 +99,7 @@ TEST_CASE("a seed that fails is cut down to a few operations that still fail the
   REQUIRE(small.result.broken);
   CHECK(small.result.broken->invariant == result.broken->invariant);
   CHECK(small.smallest.operations() < whole.operations());
-  CHECK(small.smallest.operations() <= 12);
+  CHECK(small.smallest.operations() <= 20);
   auto again = run(small.smallest);
   REQUIRE(again.broken);
   CHECK(again.broken->what == small.result.broken->what);
