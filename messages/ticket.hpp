@@ -84,7 +84,7 @@ private:
   failure why_;
 
   // Where its queue keeps it.
-  friend class admission;
+  friend class write_quota;
   size_t place_ = 0;
 };
 

@@ -23,9 +23,9 @@ std::set<std::string> databases_with_events(const std::vector<audit_record>& rec
 } // namespace
 
 audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open,
-                                 std::shared_ptr<observations> shown) {
+                                 std::shared_ptr<actor_stats> stats) {
   self->state.open = std::move(open);
-  self->state.shown = std::move(shown);
+  self->state.stats = std::move(stats);
   return {
     [self](audit_batch& batch) { self->state.take(batch); },
     [self](attach_atom, const std::string& db) -> caf::result<attach_report> { return self->state.attach(db); },
@@ -73,7 +73,7 @@ void audit_state::take(audit_batch& batch) {
     static_cast<void>(write());
   if (pending.size() > keep_at_most)
     drop_oldest();
-  shown->audit.change([this](audit_status& x) { x.pending = pending.size(); });
+  stats->audit.change([this](audit_status& x) { x.pending = pending.size(); });
   if (!pending.empty())
     schedule(failing ? retry_after : write_after);
   // A ledger that was read while its log or file was away was not read whole.
@@ -98,7 +98,7 @@ caf::expected<void> audit_state::write() {
 }
 
 void audit_state::publish(const caf::expected<void>& outcome) {
-  shown->audit.change([&](audit_status& x) {
+  stats->audit.change([&](audit_status& x) {
     x.pending = pending.size();
     x.failing = !outcome;
     if (!outcome)
@@ -121,7 +121,7 @@ caf::expected<void> audit_state::append() {
     store.reset();
     return written;
   }
-  shown->audit.change([this](audit_status& x) { x.written += pending.size(); });
+  stats->audit.change([this](audit_status& x) { x.written += pending.size(); });
   pending.clear();
   merging.forget();
   lost.count = 0;
@@ -136,7 +136,7 @@ void audit_state::drop_oldest() {
   lost.count += static_cast<uint32_t>(count);
   pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
   merging.forget();
-  shown->audit.change([count](audit_status& x) { x.lost += count; });
+  stats->audit.change([count](audit_status& x) { x.lost += count; });
 }
 
 caf::expected<attach_report> audit_state::attach(const std::string& db) {
@@ -151,7 +151,7 @@ caf::expected<attach_report> audit_state::attach(const std::string& db) {
   for (const auto& x : missing)
     recovered.insert({x.db, x.commit_seq, x.request_id});
   pending = std::move(missing);
-  shown->audit.change([count](audit_status& x) { x.recovered += count; });
+  stats->audit.change([count](audit_status& x) { x.recovered += count; });
   if (auto written = write(); !written) {
     schedule(retry_after);
     return written.error();

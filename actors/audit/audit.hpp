@@ -3,7 +3,7 @@
 #include "actors/audit/audit_store.hpp"
 #include "actors/audit/refusal_merging.hpp"
 #include "actors/base/clock.hpp"
-#include "actors/shared/observations.hpp"
+#include "actors/shared/actor_stats.hpp"
 #include "messages/interfaces.hpp"
 
 #include <functional>
@@ -32,7 +32,7 @@ struct audit_state {
 
   audit_actor::pointer self;
   audit_store_opener open;
-  std::shared_ptr<observations> shown;
+  std::shared_ptr<actor_stats> stats;
   std::unique_ptr<audit_store> store;
   std::vector<audit_record> pending;
   refusal_merging merging;
@@ -57,8 +57,8 @@ private:
   void publish(const caf::expected<void>& outcome);
 };
 
-/// The behavior of the audit actor, which counts on in `shown`. Spawn it detached: it blocks in SQLite.
+/// The behavior of the audit actor, which counts on in `stats`. Spawn it detached: it blocks in SQLite.
 audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open,
-                                 std::shared_ptr<observations> shown);
+                                 std::shared_ptr<actor_stats> stats);
 
 } // namespace sluice

@@ -29,7 +29,7 @@ template <class Request> unrecorded_request origin_of(request_type type, const s
 } // namespace
 
 buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> self,
-                                   std::shared_ptr<buffer_parts> parts) {
+                                   std::shared_ptr<buffer_dependencies> parts) {
   self->state.start(std::move(*parts));
   self->set_down_handler([self](const caf::down_msg& x) { self->state.writer_ended(x.source); });
   return {
@@ -80,18 +80,18 @@ buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> 
   };
 }
 
-void buffer_state::start(buffer_parts x) {
+void buffer_state::start(buffer_dependencies x) {
   parts = std::move(x);
-  shelf = std::make_unique<buffer_shelf>(std::move(parts.store));
+  shelf = std::make_unique<retrying_buffer_store>(std::move(parts.store));
   rows = std::make_unique<write_behind>(parts.settings, *parts.time, parts.seed);
-  parts.shown->buffer.change([&](buffer_view& view) {
+  parts.stats->buffer.change([&](buffer_view& view) {
     view.status.journal = parts.journal;
     // A predecessor that failed has taken them with it.
     if (view.status.pending > 0 && !parts.journal)
       view.status.last_error = "the buffer failed, and " + std::to_string(view.status.pending) + " rows were lost";
   });
   if (auto why = recover())
-    parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = describe(why).message; });
+    parts.stats->buffer.change([&](buffer_view& view) { view.status.last_error = describe(why).message; });
   publish();
   arm();
 }
@@ -153,7 +153,7 @@ void buffer_state::admit(buffer_put x, reply<buffer_receipt> to) {
   auto db = x.row.db;
   auto table = x.row.table;
   auto waits = std::make_shared<std::pair<buffer_put, reply<buffer_receipt>>>(std::move(x), std::move(to));
-  with_shape(db, table, [this, waits](const caf::expected<shape_shelf::shape>& shape) {
+  with_shape(db, table, [this, waits](const caf::expected<schema_cache::shape>& shape) {
     auto& [operation, answer] = *waits;
     if (!shape)
       deliver_error(answer, shape.error());
@@ -164,7 +164,7 @@ void buffer_state::admit(buffer_put x, reply<buffer_receipt> to) {
   });
 }
 
-void buffer_state::take(const table_shape& shape, buffer_put x, reply<buffer_receipt> to) {
+void buffer_state::take(const table_schema& shape, buffer_put x, reply<buffer_receipt> to) {
   if (quiet.count(x.row.db) > 0)
     return hold(std::move(x), std::move(to));
   if (auto most = parts.settings.max_bytes / share_of_one; footprint(x) > most)
@@ -193,7 +193,7 @@ void buffer_state::wait_for_room(buffer_put x, reply<buffer_receipt> to) {
   failure why;
   why.code = errc::overloaded;
   why.message = "the write-behind buffer is full";
-  parts.shown->buffer.change([&](buffer_view& view) {
+  parts.stats->buffer.change([&](buffer_view& view) {
     ++view.status.overloaded;
     auto usual = std::chrono::milliseconds{view.status.last_flush_ms} * 2;
     auto most = std::max(parts.settings.interval, std::chrono::milliseconds{10});
@@ -216,7 +216,7 @@ void buffer_state::keep(checked_operation x, reply<buffer_receipt> to) {
   auto db = x.put.row.db;
   auto journaled = x.seq != 0;
   auto merged = rows->add(std::move(x));
-  parts.shown->buffer.change([&](buffer_view& view) {
+  parts.stats->buffer.change([&](buffer_view& view) {
     ++view.status.puts;
     view.status.merged += merged ? 1 : 0;
   });
@@ -309,7 +309,7 @@ void buffer_state::arm() {
 }
 
 void buffer_state::publish() {
-  parts.shown->buffer.change([this](buffer_view& view) { show_pending(view); });
+  parts.stats->buffer.change([this](buffer_view& view) { show_pending(view); });
 }
 
 void buffer_state::show_pending(buffer_view& view) const {

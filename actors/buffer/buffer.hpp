@@ -1,12 +1,12 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
-#include "actors/buffer/buffer_shelf.hpp"
 #include "actors/buffer/buffer_store.hpp"
-#include "actors/buffer/shape_shelf.hpp"
+#include "actors/buffer/retrying_buffer_store.hpp"
+#include "actors/buffer/schema_cache.hpp"
 #include "actors/buffer/write_behind.hpp"
-#include "actors/shared/directory.hpp"
-#include "actors/shared/observations.hpp"
+#include "actors/shared/actor_registry.hpp"
+#include "actors/shared/actor_stats.hpp"
 #include "actors/shared/reply.hpp"
 #include "messages/interfaces.hpp"
 
@@ -23,11 +23,11 @@
 namespace sluice {
 
 /// What the buffer works with; the store is its own, the rest outlives it.
-struct buffer_parts {
+struct buffer_dependencies {
   std::unique_ptr<buffer_store> store;
-  std::shared_ptr<directory> actors;
+  std::shared_ptr<actor_registry> actors;
   const clock* time = nullptr;
-  std::shared_ptr<observations> shown;
+  std::shared_ptr<actor_stats> stats;
   write_behind_settings settings;
   /// Whether operations are on disk before they are acknowledged.
   bool journal = false;
@@ -72,7 +72,7 @@ struct buffer_state {
   struct lookup {
     buffer_get get;
     reply<buffered_row> to;
-    shape_shelf::shape shape;
+    schema_cache::shape shape;
     checked_key key;
     uint64_t generation = 0;
     uint64_t flushes = 0;
@@ -80,11 +80,11 @@ struct buffer_state {
   using lookup_ptr = std::shared_ptr<lookup>;
 
   // buffer.cpp: taking operations.
-  void start(buffer_parts x);
+  void start(buffer_dependencies x);
   caf::error recover();
   void put(buffer_put x, reply<buffer_receipt> to);
   void admit(buffer_put x, reply<buffer_receipt> to);
-  void take(const table_shape& shape, buffer_put x, reply<buffer_receipt> to);
+  void take(const table_schema& shape, buffer_put x, reply<buffer_receipt> to);
   void wait_for_room(buffer_put x, reply<buffer_receipt> to);
   void accept(checked_operation x, reply<buffer_receipt> to);
   void keep(checked_operation x, reply<buffer_receipt> to);
@@ -111,7 +111,7 @@ struct buffer_state {
   void pump_all();
   void send(const std::string& db, write_request request);
   void finished(const std::string& db, const caf::expected<write_result>& answer);
-  void follow(flush_outcome out);
+  void apply(flush_outcome out);
   void tell_waiting(const flush_outcome& out);
   void flush(const flush_request& what, std::function<void(const flush_report&)> done);
   void close(ok_promise done);
@@ -130,7 +130,7 @@ struct buffer_state {
   caf::expected<uint64_t> put_back(const std::vector<uint64_t>& ids, const std::vector<checked_operation>& again);
 
   // buffer_schema.cpp: what tables look like; no row waits while that changes.
-  void with_shape(const std::string& db, const std::string& table, shape_shelf::then next);
+  void with_shape(const std::string& db, const std::string& table, schema_cache::then next);
   void ask_for_shape(const std::string& db, const std::string& table);
   void quiesce(const std::string& db, const caf::strong_actor_ptr& writer,
                std::function<void(const flush_report&)> done);
@@ -142,10 +142,10 @@ struct buffer_state {
   caf::error refusal() const;
 
   buffer_actor::pointer self;
-  buffer_parts parts;
-  std::unique_ptr<buffer_shelf> shelf;
+  buffer_dependencies parts;
+  std::unique_ptr<retrying_buffer_store> shelf;
   std::unique_ptr<write_behind> rows;
-  shape_shelf shapes;
+  schema_cache shapes;
   bool recovered = false;
 
   std::vector<incoming> to_journal;
@@ -171,6 +171,6 @@ struct buffer_state {
 
 /// The behavior of the write-behind buffer. Spawn it detached when it keeps a journal: it then waits for the disk.
 buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> self,
-                                   std::shared_ptr<buffer_parts> parts);
+                                   std::shared_ptr<buffer_dependencies> parts);
 
 } // namespace sluice

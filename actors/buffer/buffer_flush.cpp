@@ -43,9 +43,10 @@ rejected_row as_rejected(unwritten_operation x, int64_t ts_us) {
 
 // @param table by folded name; empty means all
 uint64_t rows_in(const flush_outcome& out, const std::string& table, uint64_t number) {
-  return static_cast<uint64_t>(std::count_if(out.settled.begin(), out.settled.end(), [&](const outgoing_operation& x) {
-    return x.ends_row && x.number <= number && (table.empty() || folded_name(x.put.row.table) == table);
-  }));
+  return static_cast<uint64_t>(
+    std::count_if(out.completed.begin(), out.completed.end(), [&](const outgoing_operation& x) {
+      return x.ends_row && x.number <= number && (table.empty() || folded_name(x.put.row.table) == table);
+    }));
 }
 
 } // namespace
@@ -57,7 +58,7 @@ void buffer_state::pump(const std::string& db) {
   const auto& request = rows->request_of(*batch, db);
   if (!batch->journaled() && (parts.journal || !request.operations.empty())) {
     if (auto noted = shelf->begin(request); !noted)
-      return follow(rows->postpone(db, describe(noted.error())));
+      return apply(rows->postpone(db, describe(noted.error())));
     batch->now_journaled();
   }
   rows->sent(db);
@@ -71,9 +72,9 @@ void buffer_state::pump_all() {
 }
 
 void buffer_state::send(const std::string& db, write_request request) {
-  auto& slot = parts.actors->slot(db);
-  auto route = closing ? slot.last_route() : slot.route();
-  if (!route && !closing && !slot.serving() && !slot.last_route()) {
+  auto& context = parts.actors->context(db);
+  auto route = closing ? context.last_route() : context.route();
+  if (!route && !closing && !context.serving() && !context.last_route()) {
     // Nobody has asked for this database yet.
     self->request(parts.actors->supervisor(), caf::infinite, caf::open_atom_v, db)
       .then([this, db, request](caf::ok_atom) { send(db, request); },
@@ -96,25 +97,25 @@ void buffer_state::send(const std::string& db, write_request request) {
 }
 
 void buffer_state::finished(const std::string& db, const caf::expected<write_result>& answer) {
-  follow(rows->finish(db, answer));
+  apply(rows->finish(db, answer));
 }
 
-void buffer_state::follow(flush_outcome out) {
+void buffer_state::apply(flush_outcome out) {
   using kind = flush_outcome::kind;
   auto ts_us = wall_us(*parts.time);
   auto took = parts.time->now() - sent_at[out.db];
   if (out.what == kind::set_aside) {
     std::vector<rejected_row> refused;
-    for (const auto& x : out.settled)
+    for (const auto& x : out.completed)
       refused.push_back({0, x.put, out.why.code, out.why.message, ts_us});
     shelf->reject(std::move(refused));
   }
-  if (out.journaled && (out.what == kind::halved || (out.what == kind::set_aside && out.settled.empty())))
+  if (out.journaled && (out.what == kind::halved || (out.what == kind::set_aside && out.completed.empty())))
     shelf->abandon(out.key);
   else if (out.journaled && out.what != kind::kept)
     shelf->end(out.key);
   // With what is pending now: whoever sees that a row was written, or set aside, sees it nowhere else.
-  parts.shown->buffer.change([&](buffer_view& view) {
+  parts.stats->buffer.change([&](buffer_view& view) {
     show_pending(view);
     auto& x = view.status;
     if (out.what == kind::written) {
@@ -127,9 +128,9 @@ void buffer_state::follow(flush_outcome out) {
     }
     x.last_error = out.why.message;
     x.failed_flushes += out.what == kind::kept ? 1 : 0;
-    x.rejected += out.what == kind::set_aside ? out.settled.size() : 0;
+    x.rejected += out.what == kind::set_aside ? out.completed.size() : 0;
   });
-  if (!out.settled.empty()) {
+  if (!out.completed.empty()) {
     auto status = out.what == kind::written ? std::string_view{"committed"} : to_string(out.why.code);
     self->send(parts.actors->audit(), audit_batch{records_of(out, status, ts_us)});
   }
@@ -238,7 +239,7 @@ void buffer_state::give_up() {
               + (in_journal ? "; the next broker writes what stays in the journal"
                             : "; `sluice buffer list` shows what was set aside, `sluice buffer requeue` puts it back")
               + reason;
-  parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
+  parts.stats->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
   if (parts.tell && shelf->unstored() == 0)
     parts.tell(log_level::warning, text);
 }
@@ -253,12 +254,12 @@ void buffer_state::set_aside(std::vector<unwritten_operation> operations) {
     auto row = as_rejected(x, ts_us);
     auto& out = by_reason[{row.operation.row.db, row.code}];
     out.db = row.operation.row.db;
-    out.settled.push_back(std::move(x.operation));
+    out.completed.push_back(std::move(x.operation));
     rejected.push_back(std::move(row));
   }
   for (const auto& [key, out] : by_reason)
     self->send(parts.actors->audit(), audit_batch{records_of(out, to_string(key.second), ts_us)});
-  parts.shown->buffer.change([&](buffer_view& view) { view.status.rejected += rejected.size(); });
+  parts.stats->buffer.change([&](buffer_view& view) { view.status.rejected += rejected.size(); });
   shelf->reject(std::move(rejected));
   publish();
 }
@@ -270,7 +271,7 @@ caf::error buffer_state::why_rows_are_lost() {
   auto count = shelf->unstored();
   auto text = rows_text(count) + (count == 1 ? " was lost" : " were lost")
               + ": neither written to their database nor kept with the rejected rows: " + shelf->trouble();
-  parts.shown->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
+  parts.stats->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
   if (parts.tell)
     parts.tell(log_level::error, text);
   return make_error(errc::unavailable, text);

@@ -26,7 +26,7 @@ void buffer_state::get(buffer_get x, reply<buffered_row> to) {
   auto table = x.row.table;
   waits->get = std::move(x);
   waits->to = std::move(to);
-  with_shape(db, table, [this, waits](const caf::expected<shape_shelf::shape>& shape) {
+  with_shape(db, table, [this, waits](const caf::expected<schema_cache::shape>& shape) {
     if (!shape)
       return waits->to.deliver(caf::error{shape.error()});
     auto key = check(**shape, waits->get.row);
@@ -62,7 +62,7 @@ void buffer_state::look_after_flush(const lookup_ptr& x) {
   flush_request all;
   all.db = x->key.row.db;
   // Other tables may have a say in it.
-  all.table = x->key.tied ? "" : x->key.row.table;
+  all.table = x->key.keeps_order ? "" : x->key.row.table;
   flush(all, [this, x](const flush_report& report) {
     if (report.kept > 0)
       return x->to.deliver(
@@ -137,7 +137,7 @@ void buffer_state::decide(const rejected_decision& x, reply<uint64_t> done) {
   // With the schemas at hand the rest is done at once, so that a row is always either here or there.
   auto left = std::make_shared<size_t>(tables->size());
   for (const auto& [db, table] : std::set{*tables})
-    with_shape(db, table, [this, ids, left, to](const caf::expected<shape_shelf::shape>&) {
+    with_shape(db, table, [this, ids, left, to](const caf::expected<schema_cache::shape>&) {
       if (--*left == 0)
         to->deliver(closing ? caf::expected<uint64_t>{refusal()} : take_back(ids));
     });

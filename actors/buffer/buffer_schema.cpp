@@ -6,7 +6,7 @@
 
 namespace sluice {
 
-void buffer_state::with_shape(const std::string& db, const std::string& table, shape_shelf::then next) {
+void buffer_state::with_shape(const std::string& db, const std::string& table, schema_cache::then next) {
   if (auto known = shapes.find(db, table))
     return next(known);
   if (shapes.await(db, table, std::move(next)))
@@ -14,7 +14,7 @@ void buffer_state::with_shape(const std::string& db, const std::string& table, s
 }
 
 void buffer_state::ask_for_shape(const std::string& db, const std::string& table) {
-  auto answer = [this, db, table](caf::expected<table_shape> x) {
+  auto answer = [this, db, table](caf::expected<table_schema> x) {
     ahead = 0;
     auto outdated = shapes.put(db, table, std::move(x));
     ahead.reset();
@@ -24,11 +24,11 @@ void buffer_state::ask_for_shape(const std::string& db, const std::string& table
   };
   auto ask = [this, db, table, answer](caf::ok_atom) {
     // Before it is read, so that no change is missed.
-    parts.actors->slot(db).listen(caf::actor_cast<invalidation_listener>(self));
-    auto request = read_of(db, table_shape::query(table), buffer_agent);
+    parts.actors->context(db).listen(caf::actor_cast<invalidation_listener>(self));
+    auto request = read_of(db, table_schema::query(table), buffer_agent);
     request.freshness = freshness::fresh;
     self->request(parts.actors->cache(), caf::infinite, std::move(request))
-      .then([table, answer](const read_result& x) { answer(table_shape::read(table, *x.rows, x.truncated)); },
+      .then([table, answer](const read_result& x) { answer(table_schema::read(table, *x.rows, x.truncated)); },
             [answer](caf::error& why) { answer(std::move(why)); });
   };
   self->request(parts.actors->supervisor(), caf::infinite, find_atom{}, db).then(ask, [answer](caf::error& why) {

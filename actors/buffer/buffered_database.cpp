@@ -33,20 +33,20 @@ const pending_row* buffered_database::queue::first_of(const std::string& table) 
   return found == all.end() ? nullptr : &*found;
 }
 
-std::string buffered_database::lane_of(const std::string& table, bool tied) const {
+std::string buffered_database::lane_of(const std::string& table, bool keeps_order) const {
   // A table whose schema has changed stays where it is until nothing of it waits, so that its order is kept.
   auto waits_in = [&](const std::string& name) {
     auto found = lanes_.find(name);
     return found != lanes_.end() && found->second.first_of(table);
   };
   auto own = own_lane(table);
-  if (tied)
+  if (keeps_order)
     return waits_in(own) ? own : tied_lane;
   return waits_in(tied_lane) ? tied_lane : own;
 }
 
 bool buffered_database::would_merge(const checked_operation& x) const {
-  auto found = lanes_.find(lane_of(spelling_of(x.put.row.table), x.tied));
+  auto found = lanes_.find(lane_of(spelling_of(x.put.row.table), x.keeps_order));
   return found != lanes_.end() && found->second.rows.would_merge(x);
 }
 
@@ -64,12 +64,12 @@ bool buffered_database::add(checked_operation x, uint64_t number, clock::steady 
                             const buffered_table_rules& rules) {
   auto& own = known(x.put.row.table, rules);
   x.put.row.table = own.name;
-  auto name = lane_of(own.name, x.tied);
+  auto name = lane_of(own.name, x.keeps_order);
   auto& lane = lanes_[name];
   lane.interval = std::min(lane.interval, own.interval);
   lane.priority = std::max(lane.priority, own.priority);
   // Among several tables a row is not told by its key alone.
-  x.free = x.free && name != tied_lane;
+  x.is_mergeable = x.is_mergeable && name != tied_lane;
   if (lane.rows.add(std::move(x), number, now))
     return true;
   ++pending_;
@@ -98,20 +98,20 @@ std::vector<outgoing_operation> buffered_database::take(const demand& what) {
   size_t bytes = 0;
   for (auto* x : due)
     while (!x->rows.empty() && rows < what.max_operations && bytes < what.max_bytes) {
-      auto alone = x->rows.front().alone();
-      if (alone && !result.empty())
+      auto needs_own_batch = x->rows.front().needs_own_batch();
+      if (needs_own_batch && !result.empty())
         break;
       bytes += x->rows.front().footprint();
       ++rows;
       for (auto& operation : x->rows.pop().take())
         result.push_back(std::move(operation));
-      if (alone)
+      if (needs_own_batch)
         return result;
     }
   return result;
 }
 
-void buffered_database::settle(const outgoing_operation& x) {
+void buffered_database::complete(const outgoing_operation& x) {
   if (!x.ends_row)
     return;
   auto found = tables_.find(folded_name(x.put.row.table));

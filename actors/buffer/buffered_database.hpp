@@ -54,7 +54,7 @@ public:
   std::vector<outgoing_operation> take(const demand& what);
 
   /// The row that the operation belongs to is written, or set aside.
-  void settle(const outgoing_operation& x);
+  void complete(const outgoing_operation& x);
 
   /// Counts rows that are under way from the start, because a journal remembers them.
   void count_under_way(const outgoing_operation& x, const buffered_table_rules& rules);
@@ -96,7 +96,7 @@ private:
   };
 
   known_table& known(const std::string& name, const buffered_table_rules& rules);
-  std::string lane_of(const std::string& table, bool tied) const;
+  std::string lane_of(const std::string& table, bool keeps_order) const;
 
   std::map<std::string, queue> lanes_;
   // By folded name.

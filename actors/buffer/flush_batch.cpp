@@ -33,7 +33,7 @@ const journal_batch& flush_batch::request(const std::string& db, const std::stri
   return current_;
 }
 
-void flush_batch::settle() {
+void flush_batch::complete() {
   done_ = end();
   while (!ends_.empty() && ends_.back() == done_)
     ends_.pop_back();

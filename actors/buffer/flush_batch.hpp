@@ -38,7 +38,7 @@ public:
   std::span<const outgoing_operation> rest() const noexcept;
 
   /// The request is written, or it is a single operation that was set aside.
-  void settle();
+  void complete();
 
   /// The request was refused and had no effect; the next one is half of it. @pre the window holds several
   void halve();

@@ -9,7 +9,7 @@ namespace sluice {
 
 std::vector<audit_record> records_of(const flush_outcome& x, std::string_view status, int64_t ts_us) {
   std::map<std::tuple<std::string, std::string, uint32_t, uint32_t>, uint64_t> counts;
-  for (const auto& operation : x.settled)
+  for (const auto& operation : x.completed)
     for (const auto& from : operation.from)
       counts[{operation.put.row.table, from.agent, from.peer.uid, from.peer.pid}] += from.count;
   std::vector<audit_record> result;

@@ -70,7 +70,7 @@ void row_image::apply(const buffer_put& x) {
 
 pending_row::pending_row(checked_operation first, uint64_t number, clock::steady since)
   : key_(std::move(first.put.row)), from_{{first.put.agent, first.put.peer, 1}}, number_(number), since_(since),
-    free_(first.free), alone_(first.alone), tied_(first.tied) {
+    is_mergeable_(first.is_mergeable), needs_own_batch_(first.needs_own_batch), keeps_order_(first.keeps_order) {
   if (first.seq != 0)
     journal_.push_back(first.seq);
   absorb(first.put.operation, std::move(first.put.values));
@@ -138,7 +138,7 @@ std::vector<buffer_put> pending_row::puts() const {
 std::vector<outgoing_operation> pending_row::take() {
   std::vector<outgoing_operation> result;
   for (auto& x : puts())
-    result.push_back({std::move(x), {}, {}, number_, since_, false, free_, tied_});
+    result.push_back({std::move(x), {}, {}, number_, since_, false, is_mergeable_, keeps_order_});
   // If only the first part gets written, everything is executed again after a crash, which comes to the same.
   result.back().from = std::move(from_);
   result.back().journal = std::move(journal_);

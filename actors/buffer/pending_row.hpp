@@ -32,8 +32,8 @@ struct outgoing_operation {
   clock::steady since{};
   /// Whether its row is written when it is.
   bool ends_row = true;
-  bool free = false;
-  bool tied = false;
+  bool is_mergeable = false;
+  bool keeps_order = false;
 };
 
 /// What is known of a row while pending operations are applied to it.
@@ -63,9 +63,9 @@ public:
   void merge(checked_operation next);
 
   const row_key& key() const noexcept { return key_; }
-  bool free() const noexcept { return free_; }
-  bool alone() const noexcept { return alone_; }
-  bool tied() const noexcept { return tied_; }
+  bool is_mergeable() const noexcept { return is_mergeable_; }
+  bool needs_own_batch() const noexcept { return needs_own_batch_; }
+  bool keeps_order() const noexcept { return keeps_order_; }
   uint64_t number() const noexcept { return number_; }
   clock::steady since() const noexcept { return since_; }
   uint64_t operations() const noexcept { return operations_; }
@@ -92,9 +92,9 @@ private:
   uint64_t operations_ = 1;
   clock::steady since_;
   size_t bytes_ = 0;
-  bool free_;
-  bool alone_;
-  bool tied_;
+  bool is_mergeable_;
+  bool needs_own_batch_;
+  bool keeps_order_;
 };
 
 /// Bytes that an operation accounts for in bounds.

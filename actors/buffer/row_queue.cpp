@@ -33,7 +33,7 @@ size_t row_queue::hash::operator()(const std::vector<named_value>& key) const no
 }
 
 pending_row* row_queue::find(const checked_operation& x) {
-  if (!x.free)
+  if (!x.is_mergeable)
     return nullptr;
   auto found = open_.find(x.put.row.columns);
   if (found == open_.end())
@@ -52,10 +52,10 @@ bool row_queue::add(checked_operation x, uint64_t number, clock::steady now) {
     return true;
   }
   // The same row may have two keys.
-  if (!x.free || (!open_.empty() && !same_columns(open_.begin()->first, x.put.row.columns)))
+  if (!x.is_mergeable || (!open_.empty() && !same_columns(open_.begin()->first, x.put.row.columns)))
     open_.clear();
   auto place = taken_ + rows_.size();
-  if (x.free)
+  if (x.is_mergeable)
     open_[x.put.row.columns] = place;
   else
     ++fixed_;
@@ -68,7 +68,7 @@ pending_row row_queue::pop() {
   auto row = std::move(rows_.front());
   rows_.pop_front();
   bytes_ -= row.footprint();
-  if (!row.free())
+  if (!row.is_mergeable())
     --fixed_;
   auto found = open_.find(row.key().columns);
   if (found != open_.end() && found->second == taken_)

@@ -14,7 +14,7 @@ using places = std::set<size_t>;
 
 caf::error invalid(std::string why) { return make_error(errc::invalid_request, std::move(why)); }
 
-std::string list_of(const table_shape& shape, const std::vector<size_t>& columns) {
+std::string list_of(const table_schema& shape, const std::vector<size_t>& columns) {
   std::string result;
   for (auto i : columns)
     result += (result.empty() ? "(" : ", ") + shape.columns()[i].name;
@@ -22,7 +22,7 @@ std::string list_of(const table_shape& shape, const std::vector<size_t>& columns
 }
 
 // Spells the names as the schema does, sorts by them, and says where the columns are.
-caf::error resolve(const table_shape& shape, std::vector<named_value>& columns, places& at) {
+caf::error resolve(const table_schema& shape, std::vector<named_value>& columns, places& at) {
   for (auto& [name, content] : columns) {
     auto place = shape.find(name);
     if (!place)
@@ -37,14 +37,14 @@ caf::error resolve(const table_shape& shape, std::vector<named_value>& columns, 
   return {};
 }
 
-const unique_columns* find_key(const table_shape& shape, const places& at) {
+const unique_columns* find_key(const table_schema& shape, const places& at) {
   for (const auto& key : shape.keys())
     if (places{key.columns.begin(), key.columns.end()} == at)
       return &key;
   return nullptr;
 }
 
-caf::error no_such_key(const table_shape& shape, const places& at) {
+caf::error no_such_key(const table_schema& shape, const places& at) {
   std::string known;
   for (const auto& key : shape.keys())
     known += (known.empty() ? "" : ", ") + list_of(shape, key.columns);
@@ -53,7 +53,7 @@ caf::error no_such_key(const table_shape& shape, const places& at) {
                  + (known.empty() ? "none" : known));
 }
 
-caf::expected<const unique_columns*> resolve_key(const table_shape& shape, std::vector<named_value>& columns,
+caf::expected<const unique_columns*> resolve_key(const table_schema& shape, std::vector<named_value>& columns,
                                                  places& at) {
   if (columns.empty())
     return invalid("the key of the row is missing");
@@ -69,7 +69,7 @@ caf::expected<const unique_columns*> resolve_key(const table_shape& shape, std::
 }
 
 // Whether SQLite keeps and compares the value of a key as it is.
-bool is_canonical(const column_shape& column, const value& x, bool binary) {
+bool is_canonical(const column_schema& column, const value& x, bool binary) {
   switch (column.affinity) {
   case affinity::integer:
   case affinity::numeric: return x.integer() != nullptr;
@@ -82,20 +82,20 @@ bool is_canonical(const column_shape& column, const value& x, bool binary) {
   return column.affinity == affinity::blob && (x.integer() || x.blob_bytes());
 }
 
-bool is_canonical(const table_shape& shape, const unique_columns& key, const std::vector<named_value>& columns) {
+bool is_canonical(const table_schema& shape, const unique_columns& key, const std::vector<named_value>& columns) {
   return std::all_of(columns.begin(), columns.end(), [&](const named_value& x) {
     return is_canonical(shape.columns()[*shape.find(x.name)], x.content, key.binary);
   });
 }
 
 // A row that an upsert makes without naming the columns of `other` cannot be one of two with the same values there.
-bool new_rows_differ_in(const table_shape& shape, const unique_columns& other, const places& named) {
+bool new_rows_differ_in(const table_schema& shape, const unique_columns& other, const places& named) {
   return std::any_of(other.columns.begin(), other.columns.end(), [&](size_t i) {
-    return named.count(i) == 0 && shape.columns()[i].by_default == column_shape::default_kind::null;
+    return named.count(i) == 0 && shape.columns()[i].by_default == column_schema::default_kind::null;
   });
 }
 
-bool is_free(const table_shape& shape, const unique_columns& key, const buffer_put& put, const places& key_places,
+bool is_free(const table_schema& shape, const unique_columns& key, const buffer_put& put, const places& key_places,
              const places& value_places) {
   if (!shape.plain() || !is_canonical(shape, key, put.row.columns))
     return false;
@@ -117,7 +117,7 @@ bool is_free(const table_shape& shape, const unique_columns& key, const buffer_p
   }
   for (size_t i = 0; upserts && i < shape.columns().size(); ++i) {
     const auto& column = shape.columns()[i];
-    using kind = column_shape::default_kind;
+    using kind = column_schema::default_kind;
     if (key_places.count(i) > 0 || value_places.count(i) > 0)
       continue;
     // SQLite looks at NOT NULL before it looks for the row.
@@ -129,7 +129,7 @@ bool is_free(const table_shape& shape, const unique_columns& key, const buffer_p
 
 } // namespace
 
-caf::expected<checked_operation> check(const table_shape& shape, buffer_put put) {
+caf::expected<checked_operation> check(const table_schema& shape, buffer_put put) {
   places key_places;
   places value_places;
   put.row.table = shape.name();
@@ -146,24 +146,24 @@ caf::expected<checked_operation> check(const table_shape& shape, buffer_put put)
   if (put.operation == buffer_operation::update && put.values.empty())
     return invalid("an update needs a value to set");
   checked_operation result;
-  result.free = is_free(shape, **key, put, key_places, value_places);
-  result.alone = shape.alone();
-  result.tied = shape.tied();
+  result.is_mergeable = is_free(shape, **key, put, key_places, value_places);
+  result.needs_own_batch = shape.needs_own_batch();
+  result.keeps_order = shape.keeps_order();
   result.put = std::move(put);
   return result;
 }
 
-caf::expected<checked_key> check(const table_shape& shape, row_key row) {
+caf::expected<checked_key> check(const table_schema& shape, row_key row) {
   places at;
   row.table = shape.name();
   auto key = resolve_key(shape, row.columns, at);
   if (!key)
     return std::move(key.error());
   auto canonical = is_canonical(shape, **key, row.columns);
-  return checked_key{std::move(row), canonical, shape.tied()};
+  return checked_key{std::move(row), canonical, shape.keeps_order()};
 }
 
-std::optional<value> as_stored(const column_shape& column, const value& x) {
+std::optional<value> as_stored(const column_schema& column, const value& x) {
   // Text in a column of numbers may look like one, and a number without a fraction may be kept as another type.
   switch (x.kind()) {
   case value_kind::null:

@@ -96,8 +96,8 @@ void write_behind::recover(journal_content content) {
     checked_operation operation;
     operation.seq = x.seq;
     // What the schema has to say about it is not known any more: nothing passes it, and it is written by itself.
-    operation.alone = true;
-    operation.tied = true;
+    operation.needs_own_batch = true;
+    operation.keeps_order = true;
     auto& db = databases_[x.content.row.db];
     auto rules = rules_for(x.content.row.db, x.content.row.table);
     operation.put = std::move(x.content);
@@ -155,14 +155,14 @@ std::chrono::milliseconds write_behind::pause_after(const failure& why, const at
   return std::min(longest, std::chrono::milliseconds{uint64_t{why.retry_after_ms} << shift});
 }
 
-void write_behind::settle(database& db, flush_outcome& out) {
+void write_behind::complete(database& db, flush_outcome& out) {
   for (auto& x : db.now->batch.window()) {
-    db.rows.settle(x);
+    db.rows.complete(x);
     if (out.what == flush_outcome::kind::written)
       ++db.generations[x.put.row.table];
-    out.settled.push_back(std::move(x));
+    out.completed.push_back(std::move(x));
   }
-  db.now->batch.settle();
+  db.now->batch.complete();
   db.now->failures = 0;
   db.now->timeouts = 0;
   db.now->in_doubt = false;
@@ -202,7 +202,7 @@ flush_outcome write_behind::finish(const std::string& name, const caf::expected<
   auto out = outcome_for(name, flight);
   if (answer) {
     out.commit_seq = answer->commit_seq;
-    settle(db, out);
+    complete(db, out);
     return out;
   }
   out.why = sluice::describe(answer.error());
@@ -219,7 +219,7 @@ flush_outcome write_behind::finish(const std::string& name, const caf::expected<
     return out;
   }
   out.what = flush_outcome::kind::set_aside;
-  settle(db, out);
+  complete(db, out);
   return out;
 }
 

@@ -48,7 +48,7 @@ struct flush_outcome {
   std::string key;
   bool journaled = false;
   /// What is settled by it.
-  std::vector<outgoing_operation> settled;
+  std::vector<outgoing_operation> completed;
   /// Why it was not written.
   failure why;
   uint64_t commit_seq = 0;
@@ -157,7 +157,7 @@ private:
   flush_outcome outcome_for(const std::string& name, attempt& x) const;
   void keep(attempt& x, flush_outcome& out) const;
   std::chrono::milliseconds pause_after(const failure& why, const attempt& x) const;
-  void settle(database& db, flush_outcome& out);
+  void complete(database& db, flush_outcome& out);
   bool is_pressed() const;
 
   const write_behind_settings settings_;

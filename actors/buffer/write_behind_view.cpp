@@ -67,19 +67,19 @@ write_behind::overlay write_behind::apply(const checked_key& key, row_image& ima
   const auto& db = found->second;
   auto table = db.rows.spelling_of(row.table);
   // Whether the operation is about this very row. If it may be without its key telling, nothing is certain.
-  auto is_it = [&](const row_key& x, bool free, bool tied) {
-    result.certain &= !(key.tied && tied);
+  auto is_it = [&](const row_key& x, bool is_mergeable, bool keeps_order) {
+    result.certain &= !(key.keeps_order && keeps_order);
     if (x.table != table)
       return false;
-    result.certain &= key.canonical && free && same_columns(x.columns, row.columns);
+    result.certain &= key.canonical && is_mergeable && same_columns(x.columns, row.columns);
     return x.columns == row.columns;
   };
   for (const auto& batch : db.recovered)
     for (const auto& x : batch.rest())
-      is_it(x.put.row, x.free, x.tied);
+      is_it(x.put.row, x.is_mergeable, x.keeps_order);
   auto updated = false;
   for (const auto& x : db.now ? db.now->batch.rest() : std::span<const outgoing_operation>{}) {
-    if (!is_it(x.put.row, x.free, x.tied))
+    if (!is_it(x.put.row, x.is_mergeable, x.keeps_order))
       continue;
     // Should it be in the database already, applying the update once more would reach the row that the upsert made.
     result.wait |= updated && x.put.operation == buffer_operation::upsert && (db.now->under_way || db.now->in_doubt);
@@ -89,7 +89,7 @@ write_behind::overlay write_behind::apply(const checked_key& key, row_image& ima
     image.apply(x.put);
   }
   db.rows.for_each_row([&](const pending_row& x) {
-    if (!is_it(x.key(), x.free(), x.tied()))
+    if (!is_it(x.key(), x.is_mergeable(), x.keeps_order()))
       return;
     result.operations += x.operations();
     x.apply(image);

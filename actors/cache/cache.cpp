@@ -11,12 +11,12 @@ constexpr size_t records_per_batch = 256;
 
 } // namespace
 
-cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_parts parts) {
+cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_dependencies parts) {
   self->state.start(std::move(parts));
   self->set_down_handler([self](caf::down_msg& x) {
-    read_scheduler::outcome out;
+    read_scheduler::effects out;
     self->state.scheduler->reader_lost(x.source, out);
-    self->state.follow(std::move(out));
+    self->state.apply(std::move(out));
   });
   return {
     [self](read_request& request) -> caf::result<read_result> {
@@ -25,47 +25,47 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
       return promise;
     },
     [self](cancel_atom, const std::string& request_id) {
-      read_scheduler::outcome out;
+      read_scheduler::effects out;
       auto found = self->state.scheduler->cancel(request_id, out);
-      self->state.follow(std::move(out));
+      self->state.apply(std::move(out));
       return found;
     },
     [self](running_atom) { return self->state.scheduler->running(); },
     [self](drain_atom, uint64_t milliseconds) {
-      read_scheduler::outcome out;
+      read_scheduler::effects out;
       self->state.scheduler->drain(std::chrono::milliseconds{milliseconds}, out);
-      self->state.follow(std::move(out));
+      self->state.apply(std::move(out));
     },
     [self](caf::timeout_atom) {
-      read_scheduler::outcome out;
+      read_scheduler::effects out;
       self->state.scheduler->expire(out);
-      self->state.follow(std::move(out));
+      self->state.apply(std::move(out));
     },
     [self](read_done& x) {
-      read_scheduler::outcome out;
+      read_scheduler::effects out;
       std::chrono::microseconds busy{x.answer.busy_us};
       auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);
       self->state.scheduler->finished(x.flight, std::move(answer), busy, out);
-      self->state.follow(std::move(out));
+      self->state.apply(std::move(out));
     },
     [self](retry_atom) {
-      read_scheduler::outcome out;
+      read_scheduler::effects out;
       self->state.scheduler->retry_locked(out);
-      self->state.follow(std::move(out));
+      self->state.apply(std::move(out));
     },
     [self](quiesce_atom, const std::string& db, uint64_t milliseconds) -> caf::result<bool> {
       auto promise = self->make_response_promise<bool>();
-      read_scheduler::outcome out;
+      read_scheduler::effects out;
       auto& state = self->state;
-      state.scheduler->quiesce(state.parts.actors->slot(db), std::chrono::milliseconds{milliseconds},
+      state.scheduler->quiesce(state.parts.actors->context(db), std::chrono::milliseconds{milliseconds},
                                reply<bool>{promise}, out);
-      state.follow(std::move(out));
+      state.apply(std::move(out));
       return promise;
     },
     [self](resume_atom, const std::string& db) {
-      read_scheduler::outcome out;
-      self->state.scheduler->resume(self->state.parts.actors->slot(db), out);
-      self->state.follow(std::move(out));
+      read_scheduler::effects out;
+      self->state.scheduler->resume(self->state.parts.actors->context(db), out);
+      self->state.apply(std::move(out));
     },
     [self](const invalidation& x) { self->state.invalidate(x); },
     [self](caf::join_atom, const std::string& db, const reader_actor& reader) { self->state.add_reader(db, reader); },
@@ -77,7 +77,7 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self
   };
 }
 
-void cache_state::start(cache_parts x) {
+void cache_state::start(cache_dependencies x) {
   parts = std::move(x);
   scheduler = std::make_unique<read_scheduler>(*parts.hits, *parts.time, parts.bounds, parts.seed, parts.retry,
                                                parts.max_long_reads);
@@ -87,18 +87,18 @@ void cache_state::start(cache_parts x) {
 }
 
 void cache_state::read(read_request& request, reply<read_result> to) {
-  auto& slot = parts.actors->slot(request.db);
-  read_scheduler::outcome out;
-  scheduler->submit(slot, std::move(request), std::move(to), out);
-  follow(std::move(out));
+  auto& context = parts.actors->context(request.db);
+  read_scheduler::effects out;
+  scheduler->submit(context, std::move(request), std::move(to), out);
+  apply(std::move(out));
 }
 
 void cache_state::invalidate(const invalidation& x) {
   if (x.everything) {
     scheduler->forget_statements();
-    read_scheduler::outcome out;
-    scheduler->refuse_if_closed(parts.actors->slot(x.db), out);
-    follow(std::move(out));
+    read_scheduler::effects out;
+    scheduler->refuse_if_closed(parts.actors->context(x.db), out);
+    apply(std::move(out));
   }
   if (!tick_scheduled)
     sweep();
@@ -110,7 +110,7 @@ void cache_state::sweep() {
   sweep_due = false;
   swept_at = parts.time->now();
   parts.hits->sweep(swept_at);
-  auto hits = parts.hits->harvest(wall_us(*parts.time));
+  auto hits = parts.hits->take_hit_records(wall_us(*parts.time));
   std::move(hits.begin(), hits.end(), std::back_inserter(records.records));
   // As long as there are entries they age, and may be hit.
   if (!parts.hits->empty() || !records.records.empty())
@@ -119,18 +119,18 @@ void cache_state::sweep() {
 
 void cache_state::add_reader(const std::string& db, reader_actor reader) {
   self->monitor(reader);
-  read_scheduler::outcome out;
-  scheduler->reader_joined(parts.actors->slot(db), std::move(reader), out);
-  follow(std::move(out));
+  read_scheduler::effects out;
+  scheduler->reader_joined(parts.actors->context(db), std::move(reader), out);
+  apply(std::move(out));
 }
 
-void cache_state::follow(read_scheduler::outcome out) {
+void cache_state::apply(read_scheduler::effects out) {
   for (auto& x : out.dispatches)
     self->send(x.reader, run_read{x.flight, std::move(x.request)});
   for (const auto& db : out.wants_readers)
     self->send(parts.actors->supervisor(), caf::spawn_atom_v, db);
   for (const auto& db : out.suspects)
-    if (auto route = parts.actors->slot(db).route())
+    if (auto route = parts.actors->context(db).route())
       self->send(route->writer, verify_atom{});
   if (out.retry_in)
     self->delayed_send(self, *out.retry_in, retry_atom{});
@@ -148,7 +148,7 @@ void cache_state::follow(read_scheduler::outcome out) {
   for (auto& x : out.quiesced)
     x.to.deliver(x.is_quiet);
   for (auto& x : out.slow)
-    parts.shown->slow.add(std::move(x));
+    parts.stats->slow.add(std::move(x));
 }
 
 void cache_state::tick() {
@@ -171,9 +171,9 @@ void cache_state::report() {
 }
 
 void cache_state::close() {
-  read_scheduler::outcome out;
+  read_scheduler::effects out;
   scheduler->abandon(out);
-  follow(std::move(out));
+  apply(std::move(out));
   sweep();
   report();
   self->quit();

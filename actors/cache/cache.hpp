@@ -2,9 +2,9 @@
 
 #include "actors/base/clock.hpp"
 #include "actors/cache/read_scheduler.hpp"
-#include "actors/shared/directory.hpp"
-#include "actors/shared/hit_table.hpp"
-#include "actors/shared/observations.hpp"
+#include "actors/shared/actor_registry.hpp"
+#include "actors/shared/actor_stats.hpp"
+#include "actors/shared/result_cache.hpp"
 #include "messages/interfaces.hpp"
 
 #include <memory>
@@ -13,9 +13,9 @@
 namespace sluice {
 
 /// What the cache actor works with; all of it outlives the actor.
-struct cache_parts {
-  std::shared_ptr<hit_table> hits;
-  std::shared_ptr<directory> actors;
+struct cache_dependencies {
+  std::shared_ptr<result_cache> hits;
+  std::shared_ptr<actor_registry> actors;
   const clock* time = nullptr;
   bounds_of_database bounds = [](const std::string&) { return database_bounds{}; };
   uint64_t seed = 0;
@@ -26,17 +26,17 @@ struct cache_parts {
   /// Shared with `status`: reads that ran a query, and reads that shared another's.
   std::shared_ptr<std::atomic<uint64_t>> misses;
   std::shared_ptr<std::atomic<uint64_t>> joined;
-  std::shared_ptr<observations> shown = std::make_shared<observations>();
+  std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
 };
 
 struct cache_state {
   explicit cache_state(cache_actor::pointer me) : self(me) {}
 
-  void start(cache_parts x);
+  void start(cache_dependencies x);
   void read(read_request& request, reply<read_result> to);
   void invalidate(const invalidation& x);
   void add_reader(const std::string& db, reader_actor reader);
-  void follow(read_scheduler::outcome out);
+  void apply(read_scheduler::effects out);
   void tick();
   void sweep();
   void schedule_tick();
@@ -44,7 +44,7 @@ struct cache_state {
   void close();
 
   cache_actor::pointer self;
-  cache_parts parts;
+  cache_dependencies parts;
   std::unique_ptr<read_scheduler> scheduler;
   audit_batch records;
   bool tick_scheduled = false;
@@ -54,6 +54,6 @@ struct cache_state {
 };
 
 /// The behavior of the cache actor.
-cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_parts parts);
+cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_dependencies parts);
 
 } // namespace sluice

@@ -14,18 +14,18 @@ bool same(const read_set& a, const read_set& b) { return a.deterministic == b.de
 
 } // namespace
 
-const known_statements::info* known_statements::find(const database_slot& slot, const sql_text& sql) const {
-  auto i = infos_.find(statement_hash(slot, sql));
-  return i != infos_.end() && i->second.slot == &slot && i->second.sql == sql ? &i->second : nullptr;
+const known_statements::info* known_statements::find(const database_context& context, const sql_text& sql) const {
+  auto i = infos_.find(statement_hash(context, sql));
+  return i != infos_.end() && i->second.context == &context && i->second.sql == sql ? &i->second : nullptr;
 }
 
-const known_statements::info& known_statements::learn(database_slot& slot, const sql_text& sql,
+const known_statements::info& known_statements::learn(database_context& context, const sql_text& sql,
                                                       const executed_read& run) {
   if (infos_.size() > max_known)
     infos_.clear();
-  auto& x = sql.str().size() > max_kept_sql ? unkept_ : infos_[statement_hash(slot, sql)];
-  if (x.slot != &slot || x.sql != sql)
-    x = {&slot, sql, nullptr, {}, 0};
+  auto& x = sql.str().size() > max_kept_sql ? unkept_ : infos_[statement_hash(context, sql)];
+  if (x.context != &context || x.sql != sql)
+    x = {&context, sql, nullptr, {}, 0};
   x.busy_us = std::max(run.busy_us, x.busy_us - x.busy_us / 8);
   // Readers prepare their statements each for itself, so equal sets come as different objects.
   if (x.reads && (x.reads == run.reads || same(*x.reads, *run.reads)))
@@ -33,13 +33,13 @@ const known_statements::info& known_statements::learn(database_slot& slot, const
   x.reads = run.reads;
   x.tables.clear();
   for (const auto& table : x.reads->tables)
-    x.tables.push_back(&slot.versions().changed_at(table));
+    x.tables.push_back(&context.versions().changed_at(table));
   return x;
 }
 
-query_length known_statements::length(const database_slot& slot, const sql_text& sql) const {
+query_length known_statements::length(const database_context& context, const sql_text& sql) const {
   constexpr uint32_t tiny_us = 100;
-  auto* known = find(slot, sql);
+  auto* known = find(context, sql);
   if (!known)
     return query_length::unknown;
   if (known->busy_us < tiny_us)
@@ -47,8 +47,8 @@ query_length known_statements::length(const database_slot& slot, const sql_text&
   return known->busy_us < std::chrono::microseconds{brief_time}.count() ? query_length::brief : query_length::lengthy;
 }
 
-size_t statement_hash(const database_slot& slot, const sql_text& sql) noexcept {
-  return sql.hash() ^ std::bit_cast<size_t>(&slot);
+size_t statement_hash(const database_context& context, const sql_text& sql) noexcept {
+  return sql.hash() ^ std::bit_cast<size_t>(&context);
 }
 
 } // namespace sluice

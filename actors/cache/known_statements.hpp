@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/cache/reader_pool.hpp"
-#include "actors/shared/hit_table.hpp"
+#include "actors/shared/result_cache.hpp"
 #include "messages/read.hpp"
 
 #include <chrono>
@@ -14,7 +14,7 @@ namespace sluice {
 class known_statements {
 public:
   struct info {
-    const database_slot* slot = nullptr;
+    const database_context* context = nullptr;
     sql_text sql;
     std::shared_ptr<const read_set> reads;
     dependencies tables;
@@ -23,18 +23,18 @@ public:
   };
 
   /// What is known about the statement; null when nothing is.
-  const info* find(const database_slot& slot, const sql_text& sql) const;
+  const info* find(const database_context& context, const sql_text& sql) const;
 
   /// Takes in what a run has shown. Of a statement of more than 16 KiB, it is there until the next call only.
-  const info& learn(database_slot& slot, const sql_text& sql, const executed_read& run);
+  const info& learn(database_context& context, const sql_text& sql, const executed_read& run);
 
   /// How long it is expected to take.
-  query_length length(const database_slot& slot, const sql_text& sql) const;
+  query_length length(const database_context& context, const sql_text& sql) const;
 
   void clear() { infos_.clear(); }
 
 private:
-  // By a hash of slot and statement; both are compared in full.
+  // By a hash of context and statement; both are compared in full.
   std::unordered_map<size_t, info> infos_;
   // The last one that was too long to be kept.
   info unkept_;
@@ -44,6 +44,6 @@ private:
 constexpr std::chrono::milliseconds brief_time{250};
 
 /// The hash by which reads of the same statement on the same database find each other.
-size_t statement_hash(const database_slot& slot, const sql_text& sql) noexcept;
+size_t statement_hash(const database_context& context, const sql_text& sql) noexcept;
 
 } // namespace sluice

@@ -24,9 +24,9 @@ bool same_query(const read_request& a, const read_request& b) {
 
 read_scheduler::~read_scheduler() { interrupt_all(); }
 
-read_scheduler::database_queue& read_scheduler::queue_of(const database_slot& slot) {
-  auto found = queues_.find(&slot);
-  return found == queues_.end() ? queues_.try_emplace(&slot, bounds_(slot.name()), long_reads_).first->second
+read_scheduler::database_queue& read_scheduler::queue_of(const database_context& context) {
+  auto found = queues_.find(&context);
+  return found == queues_.end() ? queues_.try_emplace(&context, bounds_(context.name()), long_reads_).first->second
                                 : found->second;
 }
 
@@ -35,28 +35,28 @@ void read_scheduler::interrupt_all() noexcept {
     x.interrupt.cancel();
 }
 
-void read_scheduler::submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out) {
+void read_scheduler::submit(database_context& context, read_request request, reply<read_result> to, effects& out) {
   if (request.received == clock::steady{})
     request.received = time_.now();
   if (request.request_id.empty())
     request.request_id = ids_.next();
   waiter x{std::move(to), std::move(request), 0};
-  if (auto why = slot.closed())
+  if (auto why = context.closed())
     return fail(x, *why, out);
-  x.newest_seq = slot.versions().last_commit();
+  x.newest_seq = context.versions().last_commit();
   if (x.request.min_seq > x.newest_seq)
     return fail(x,
                 failed(errc::invalid_request, "there is no commit " + std::to_string(x.request.min_seq)
                                                 + " yet; the newest is " + std::to_string(x.newest_seq)),
                 out);
-  auto& own = queue_of(slot);
+  auto& own = queue_of(context);
   auto joinable = x.request.freshness == freshness::cached;
   expire_at(end_of(x.request), out);
-  auto hash = statement_hash(slot, x.request.query.sql);
+  auto hash = statement_hash(context, x.request.query.sql);
   if (joinable)
     for (auto [i, end] = joinable_.equal_range(hash); i != end; ++i)
       if (auto& other = flights_.at(i->second);
-          other.slot == &slot && other.waiters.size() <= own.max_queued && may_join(other, x.request)) {
+          other.context == &context && other.waiters.size() <= own.max_queued && may_join(other, x.request)) {
         ++joined_;
         retry_before(x, other, out);
         // Its own process may have its turn before that of the process which has asked first.
@@ -70,7 +70,7 @@ void read_scheduler::submit(database_slot& slot, read_request request, reply<rea
   ++misses_;
   auto id = next_flight_++;
   auto& added = flights_[id];
-  added.slot = &slot;
+  added.context = &context;
   added.hash = hash;
   added.joinable = joinable;
   added.from.process = process_of(x.request.peer);
@@ -81,7 +81,7 @@ void read_scheduler::submit(database_slot& slot, read_request request, reply<rea
   if (start_at_once(own, id, added, out))
     return;
   enqueue(id, added);
-  start_queued(slot, out);
+  start_queued(context, out);
 }
 
 std::optional<failure> read_scheduler::refuse(const database_queue& own, const read_request& request) const {
@@ -106,15 +106,15 @@ bool read_scheduler::may_join(const flight& x, const read_request& request) cons
     return false;
   if (!x.started || has(defect::join_stale_flight))
     return true;
-  const auto& versions = x.slot->versions();
+  const auto& versions = x.context->versions();
   if (x.in_doubt || versions.committing())
     return false;
-  if (auto* info = statements_.find(*x.slot, request.query.sql))
+  if (auto* info = statements_.find(*x.context, request.query.sql))
     return info->reads->deterministic && still_valid(info->tables, versions, x.version);
   return versions.now() == x.version;
 }
 
-bool read_scheduler::cancel(const std::string& request_id, outcome& out) {
+bool read_scheduler::cancel(const std::string& request_id, effects& out) {
   auto why = failed(errc::cancelled, "the read was cancelled");
   auto found = false;
   std::vector<uint64_t> left;
@@ -149,7 +149,7 @@ void read_scheduler::leave(uint64_t id, flight& x) {
   unlist(id, x);
 }
 
-void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, outcome& out) {
+void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, effects& out) {
   auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - x.request.received);
   slow_request r;
   r.ts_us = wall_us(time_);
@@ -165,7 +165,7 @@ void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, o
 }
 
 void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, std::chrono::microseconds busy,
-                              outcome& out) {
+                              effects& out) {
   auto found = flights_.find(id);
   if (found == flights_.end() && was_taken_back(id, out))
     return;
@@ -176,13 +176,13 @@ void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, 
   auto x = take(id);
   if (!x)
     return;
-  auto& own = queue_of(*x->slot);
+  auto& own = queue_of(*x->context);
   own.readers.finished(*x->reader, id);
   // Not for as long as it waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
   if (own.queued > 0)
     (x->is_lengthy ? own.lengthy : own.others).charge(x->from, busy);
   if (x->refusals > 0) {
-    auto& counters = x->slot->retries();
+    auto& counters = x->context->retries();
     counters.attempt(time_, false);
     counters.succeeded(x->waiters.size(),
                        std::chrono::duration_cast<std::chrono::milliseconds>(time_.now() - x->locked_since));
@@ -195,30 +195,30 @@ void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, 
   } else {
     answer(*x, describe(result.error()), out);
   }
-  start_queued(*x->slot, out);
+  start_queued(*x->context, out);
 }
 
-void read_scheduler::answer(flight& x, const failure& why, outcome& out) {
+void read_scheduler::answer(flight& x, const failure& why, effects& out) {
   auto now = time_.now();
   auto was_of_first = why.code == errc::deadline_exceeded || why.code == errc::cancelled;
   auto may_go_on = [&](const waiter& w) { return now < end_of(w.request) && !w.request.cancel.cancelled(); };
   for (size_t i = 0; i < x.waiters.size(); ++i)
     if (auto& w = x.waiters[i]; x.has_joined(i) && was_of_first && may_go_on(w))
       // It was the time of the one that ran the query that was up, or it has left.
-      submit(*x.slot, std::move(w.request), std::move(w.to), out);
+      submit(*x.context, std::move(w.request), std::move(w.to), out);
     else
       fail(w, why, out);
 }
 
-void read_scheduler::answer(flight& x, executed_read& result, outcome& out) {
+void read_scheduler::answer(flight& x, executed_read& result, effects& out) {
   auto& rows = result.result;
   rows.as_of_seq = x.as_of_seq;
   rows.source = read_source::database;
-  const auto& info = statements_.learn(*x.slot, x.request().query.sql, result);
+  const auto& info = statements_.learn(*x.context, x.request().query.sql, result);
   auto deterministic = info.reads->deterministic;
   if (deterministic && x.joinable && !x.in_doubt)
-    hits_.insert(*x.slot, x.request(), x.request().limits, rows, info.tables,
-                 has(defect::keep_stale_answer) ? x.slot->versions().now() : x.version, time_.now());
+    hits_.insert(*x.context, x.request(), x.request().limits, rows, info.tables,
+                 has(defect::keep_stale_answer) ? x.context->versions().now() : x.version, time_.now());
   for (size_t i = 0; i < x.waiters.size(); ++i) {
     auto& w = x.waiters[i];
     if (!x.has_joined(i)) {
@@ -227,7 +227,7 @@ void read_scheduler::answer(flight& x, executed_read& result, outcome& out) {
     }
     if (!deterministic) {
       // Only now is it known that this statement answers each caller differently.
-      submit(*x.slot, std::move(w.request), std::move(w.to), out);
+      submit(*x.context, std::move(w.request), std::move(w.to), out);
       continue;
     }
     auto shared = rows;
@@ -238,46 +238,46 @@ void read_scheduler::answer(flight& x, executed_read& result, outcome& out) {
 }
 
 // Before anybody hears of what the other program wrote, so that no kept answer from before follows.
-void read_scheduler::notice_external_commit(flight& x, bool files_replaced, outcome& out) const {
-  x.slot->versions().raise_everything();
-  out.suspects.push_back(x.slot->name());
+void read_scheduler::notice_external_commit(flight& x, bool files_replaced, effects& out) const {
+  x.context->versions().raise_everything();
+  out.suspects.push_back(x.context->name());
   if (!files_replaced || has(defect::keep_commit_number))
     return;
   // Which commit those files end with is for the writer to find out.
-  x.slot->versions().start_at(x.as_of_seq = 0);
+  x.context->versions().start_at(x.as_of_seq = 0);
   for (auto& w : x.waiters)
     w.newest_seq = 0;
 }
 
-void read_scheduler::reader_joined(database_slot& slot, reader_actor reader, outcome& out) {
-  queue_of(slot).readers.add(std::move(reader));
-  start_queued(slot, out);
+void read_scheduler::reader_joined(database_context& context, reader_actor reader, effects& out) {
+  queue_of(context).readers.add(std::move(reader));
+  start_queued(context, out);
 }
 
-void read_scheduler::reader_lost(const caf::actor_addr& reader, outcome& out) {
+void read_scheduler::reader_lost(const caf::actor_addr& reader, effects& out) {
   if (has(defect::forget_lost_reader))
     return;
   auto why = failed(errc::unavailable, "the reader that ran this query failed; it is being restarted");
   why.retry_after_ms = 100;
-  for (auto& [slot, own] : queues_)
+  for (auto& [context, own] : queues_)
     for (auto id : own.readers.remove(reader)) {
       taken_back_.erase(id);
       if (auto x = take(id))
         for (auto& w : x->waiters)
           fail(w, why, out);
     }
-  for (auto& [slot, own] : queues_)
+  for (auto& [context, own] : queues_)
     if (own.quiesced)
       tell_if_quiet(own, out);
 }
 
-void read_scheduler::refuse_if_closed(database_slot& slot, outcome& out) {
-  auto why = slot.closed();
+void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
+  auto why = context.closed();
   if (!why)
     return;
   std::vector<uint64_t> waiting;
   for (const auto& [id, x] : flights_)
-    if (x.slot == &slot && x.is_queued)
+    if (x.context == &context && x.is_queued)
       waiting.push_back(id);
   for (auto id : waiting)
     if (auto x = take(id))
@@ -285,7 +285,7 @@ void read_scheduler::refuse_if_closed(database_slot& slot, outcome& out) {
         fail(w, *why, out);
 }
 
-void read_scheduler::abandon(outcome& out) {
+void read_scheduler::abandon(effects& out) {
   auto why = failed(errc::unavailable, "the broker is shutting down");
   interrupt_all();
   for (auto& [id, x] : flights_)
@@ -295,7 +295,7 @@ void read_scheduler::abandon(outcome& out) {
   joinable_.clear();
   paused_.clear();
   taken_back_.clear();
-  for (auto& [slot, own] : queues_) {
+  for (auto& [context, own] : queues_) {
     own.others = {};
     own.lengthy = {};
     own.queued = 0;
@@ -304,13 +304,13 @@ void read_scheduler::abandon(outcome& out) {
   }
 }
 
-void read_scheduler::fail(waiter& x, const failure& why, outcome& out) {
+void read_scheduler::fail(waiter& x, const failure& why, effects& out) {
   auto own = why;
   own.request_id = x.request.request_id;
   deliver(x, make_error(std::move(own)), out);
 }
 
-void read_scheduler::deliver(waiter& x, caf::expected<read_result> result, outcome& out) {
+void read_scheduler::deliver(waiter& x, caf::expected<read_result> result, effects& out) {
   audit_record r;
   r.ts_us = wall_us(time_);
   r.request_id = std::move(x.request.request_id);
@@ -334,7 +334,7 @@ std::optional<read_scheduler::flight> read_scheduler::take(uint64_t id) {
     return std::nullopt;
   unlist(id, found->second);
   if (found->second.is_queued)
-    unqueue(queue_of(*found->second.slot), found->second);
+    unqueue(queue_of(*found->second.context), found->second);
   std::optional<flight> x{std::move(found->second)};
   flights_.erase(found);
   return x;

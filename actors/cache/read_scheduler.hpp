@@ -7,9 +7,9 @@
 #include "actors/cache/reader_pool.hpp"
 #include "actors/shared/database_bounds.hpp"
 #include "actors/shared/fair_queue.hpp"
-#include "actors/shared/hit_table.hpp"
 #include "actors/shared/reply.hpp"
 #include "actors/shared/requester.hpp"
+#include "actors/shared/result_cache.hpp"
 #include "actors/shared/slow_requests.hpp"
 #include "messages/interfaces.hpp"
 #include "messages/status.hpp"
@@ -52,7 +52,7 @@ public:
   };
 
   /// What a call came to: queries to start, answers to deliver.
-  struct outcome {
+  struct effects {
     struct delivery {
       reply<read_result> to;
       caf::expected<read_result> result;
@@ -80,8 +80,8 @@ public:
   };
 
   /// @param max_long_reads queries of all databases that may run for as long as they like, at the same time
-  read_scheduler(hit_table& hits, const clock& time, bounds_of_database bounds, uint64_t seed, retry_policy retry = {},
-                 uint64_t max_long_reads = UINT64_MAX)
+  read_scheduler(result_cache& hits, const clock& time, bounds_of_database bounds, uint64_t seed,
+                 retry_policy retry = {}, uint64_t max_long_reads = UINT64_MAX)
     : hits_(hits), time_(time), bounds_(std::move(bounds)), retry_(retry), backoff_(retry, seed), ids_(seed),
       long_reads_(max_long_reads) {}
   read_scheduler(const read_scheduler&) = delete;
@@ -90,46 +90,46 @@ public:
   ~read_scheduler();
 
   /// Takes a read in. Its `limits` are the effective ones: nothing in them is zero.
-  void submit(database_slot& slot, read_request request, reply<read_result> to, outcome& out);
+  void submit(database_context& context, read_request request, reply<read_result> to, effects& out);
 
   /// Ends the reads with this request id with `cancelled`; false when there are none. A query that nobody waits for any
   /// more is not run, or interrupted. Looks through all reads under way, so that those who cancel none pay nothing.
-  bool cancel(const std::string& request_id, outcome& out);
+  bool cancel(const std::string& request_id, effects& out);
 
   /// A reader has answered, or refused the query, after it was `busy` with it for so long.
-  void finished(uint64_t flight, caf::expected<executed_read> answer, std::chrono::microseconds busy, outcome& out);
+  void finished(uint64_t flight, caf::expected<executed_read> answer, std::chrono::microseconds busy, effects& out);
 
   /// Runs the queries again whose pause is over, and answers those with `busy` whose time is up.
-  void retry_locked(outcome& out);
+  void retry_locked(effects& out);
 
   /// Answers those whose time is up.
-  void expire(outcome& out);
+  void expire(effects& out);
 
   /// The broker ends: no read takes longer than `time` from now.
-  void drain(std::chrono::milliseconds time, outcome& out);
+  void drain(std::chrono::milliseconds time, effects& out);
 
   /// Starts no further query on the database until `resume`, or until `time` has passed. `to` gets true as soon as
   /// none runs, false when the time is over. Queries that wait meanwhile are served afterwards, or expire.
-  void quiesce(database_slot& slot, std::chrono::milliseconds time, reply<bool> to, outcome& out);
+  void quiesce(database_context& context, std::chrono::milliseconds time, reply<bool> to, effects& out);
 
   /// Starts queries on the database again.
-  void resume(database_slot& slot, outcome& out);
+  void resume(database_context& context, effects& out);
 
   /// What waits and what runs, in no order.
   std::vector<running_request> running() const;
 
   /// A reader is there for the database, or has ended; what it was running fails with `unavailable`.
-  void reader_joined(database_slot& slot, reader_actor reader, outcome& out);
-  void reader_lost(const caf::actor_addr& reader, outcome& out);
+  void reader_joined(database_context& context, reader_actor reader, effects& out);
+  void reader_lost(const caf::actor_addr& reader, effects& out);
 
   /// Refuses what waits for a reader if the database has been closed, for no reader will come.
-  void refuse_if_closed(database_slot& slot, outcome& out);
+  void refuse_if_closed(database_context& context, effects& out);
 
   /// The schema may have changed: what is known about statements is forgotten.
   void forget_statements() { statements_.clear(); }
 
   /// Ends every read: those that wait get `unavailable`, queries that run are interrupted.
-  void abandon(outcome& out);
+  void abandon(effects& out);
 
   uint64_t misses() const noexcept { return misses_; }
   uint64_t joined() const noexcept { return joined_; }
@@ -143,7 +143,7 @@ private:
   };
 
   struct quiescence {
-    database_slot* slot = nullptr;
+    database_context* context = nullptr;
     clock::steady until{};
     // Empty once it was told.
     std::optional<reply<bool>> to;
@@ -154,7 +154,7 @@ private:
       : readers(x.readers, &everywhere), max_queued(x.queue.max_requests) {}
 
     // Null until a flight has waited.
-    database_slot* slot = nullptr;
+    database_context* context = nullptr;
     reader_pool readers;
     // Whether `take_back` will be called for it.
     bool is_watched = false;
@@ -171,12 +171,12 @@ private:
   };
 
   struct flight {
-    database_slot* slot = nullptr;
+    database_context* context = nullptr;
     // Who has asked first, and is charged for it.
     requester from;
     // Empty when all of them have cancelled while the query ran.
     std::vector<waiter> waiters;
-    // Of the slot and the statement; the same for all its waiters.
+    // Of the context and the statement; the same for all its waiters.
     size_t hash = 0;
     bool joinable = false;
     bool is_queued = false;
@@ -208,46 +208,46 @@ private:
 
   clock::steady end_of(const read_request& x) const { return std::min(drained_at_, x.received + x.limits.timeout); }
   bool may_join(const flight& x, const read_request& request) const;
-  database_queue& queue_of(const database_slot& slot);
+  database_queue& queue_of(const database_context& context);
   query_length length_of(const flight& x) const;
   std::optional<failure> refuse(const database_queue& own, const read_request& request) const;
   void enqueue(uint64_t id, flight& x);
   void wait_in_turn(database_queue& own, uint64_t id, const flight& x, const requester& who);
   static void unqueue(database_queue& own, flight& x);
-  bool start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out);
-  void start_queued(database_slot& slot, outcome& out);
-  void start_elsewhere(outcome& out);
-  bool start_next(database_queue& own, outcome& out);
-  bool start_lengthy(database_queue& own, outcome& out);
-  void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, outcome& out);
-  bool drop_if_late(uint64_t id, outcome& out);
-  bool took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy, outcome& out);
-  void watch(database_queue& own, outcome& out);
-  void take_back(clock::steady now, outcome& out);
+  bool start_at_once(database_queue& own, uint64_t id, const flight& x, effects& out);
+  void start_queued(database_context& context, effects& out);
+  void start_elsewhere(effects& out);
+  bool start_next(database_queue& own, effects& out);
+  bool start_lengthy(database_queue& own, effects& out);
+  void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, effects& out);
+  bool drop_if_late(uint64_t id, effects& out);
+  bool took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy, effects& out);
+  void watch(database_queue& own, effects& out);
+  void take_back(clock::steady now, effects& out);
   void take_back(uint64_t id);
-  bool was_taken_back(uint64_t id, outcome& out);
-  void expire_at(clock::steady at, outcome& out);
-  void call_expire(clock::steady at, outcome& out);
-  clock::steady expire(uint64_t id, flight& x, clock::steady now, outcome& out);
-  bool expired(const read_request& request, clock::steady now, outcome& out, waiter& x);
-  void tell_if_quiet(database_queue& own, outcome& out);
-  clock::steady end_quiescence(clock::steady now, outcome& out);
+  bool was_taken_back(uint64_t id, effects& out);
+  void expire_at(clock::steady at, effects& out);
+  void call_expire(clock::steady at, effects& out);
+  clock::steady expire(uint64_t id, flight& x, clock::steady now, effects& out);
+  bool expired(const read_request& request, clock::steady now, effects& out, waiter& x);
+  void tell_if_quiet(database_queue& own, effects& out);
+  clock::steady end_quiescence(clock::steady now, effects& out);
   void interrupt_all() noexcept;
-  void lock_refused(uint64_t id, flight& x, failure why, outcome& out);
-  void pause(uint64_t id, flight& x, clock::steady now, outcome& out);
-  void fail_late(flight& x, clock::steady now, outcome& out);
-  void retry_before(const waiter& x, const flight& other, outcome& out) const;
+  void lock_refused(uint64_t id, flight& x, failure why, effects& out);
+  void pause(uint64_t id, flight& x, clock::steady now, effects& out);
+  void fail_late(flight& x, clock::steady now, effects& out);
+  void retry_before(const waiter& x, const flight& other, effects& out) const;
   void leave(uint64_t id, flight& x);
   void unlist(uint64_t id, const flight& x);
   std::optional<flight> take(uint64_t id);
-  void notice_external_commit(flight& x, bool files_replaced, outcome& out) const;
-  void answer(flight& x, executed_read& result, outcome& out);
-  void answer(flight& x, const failure& why, outcome& out);
-  void fail(waiter& x, const failure& why, outcome& out);
-  void give_up(waiter& x, const failure& why, clock::steady now, outcome& out);
-  void deliver(waiter& x, caf::expected<read_result> result, outcome& out);
+  void notice_external_commit(flight& x, bool files_replaced, effects& out) const;
+  void answer(flight& x, executed_read& result, effects& out);
+  void answer(flight& x, const failure& why, effects& out);
+  void fail(waiter& x, const failure& why, effects& out);
+  void give_up(waiter& x, const failure& why, clock::steady now, effects& out);
+  void deliver(waiter& x, caf::expected<read_result> result, effects& out);
 
-  hit_table& hits_;
+  result_cache& hits_;
   const clock& time_;
   const bounds_of_database bounds_;
   const retry_policy retry_;
@@ -260,7 +260,7 @@ private:
   std::unordered_map<uint64_t, flight> flights_;
   // Joinable flights by the hash of their statement; candidates are compared in full.
   std::unordered_multimap<size_t, uint64_t> joinable_;
-  std::map<const database_slot*, database_queue> queues_;
+  std::map<const database_context*, database_queue> queues_;
   clock::steady drained_at_ = clock::steady::max();
   // When `expire` will be called on account of somebody's time; `max` if nobody has to.
   clock::steady next_expiry_ = clock::steady::max();
@@ -271,7 +271,7 @@ private:
   bool owes_call_ = false;
   // Numbers under which readers still have what was taken back from them.
   struct taken_back_run {
-    database_slot* slot = nullptr;
+    database_context* context = nullptr;
     reader_pool::reader* reader = nullptr;
   };
   std::unordered_map<uint64_t, taken_back_run> taken_back_;

@@ -14,10 +14,10 @@ milliseconds milliseconds_until(clock::steady at, clock::steady now) {
 
 } // namespace
 
-void read_scheduler::lock_refused(uint64_t id, flight& x, failure why, outcome& out) {
-  auto& slot = *x.slot;
+void read_scheduler::lock_refused(uint64_t id, flight& x, failure why, effects& out) {
+  auto& context = *x.context;
   auto now = time_.now();
-  queue_of(slot).readers.finished(*x.reader, id);
+  queue_of(context).readers.finished(*x.reader, id);
   x.reader = nullptr;
   x.started = false;
   x.first_left = false;
@@ -26,12 +26,12 @@ void read_scheduler::lock_refused(uint64_t id, flight& x, failure why, outcome& 
   // As in a group commit: what says when to try again is no lock.
   auto is_lock = why.retry_after_ms == 0;
   x.refusal = std::move(why);
-  slot.retries().attempt(time_, is_lock);
+  context.retries().attempt(time_, is_lock);
   pause(id, x, now, out);
-  start_queued(slot, out);
+  start_queued(context, out);
 }
 
-void read_scheduler::pause(uint64_t id, flight& x, clock::steady now, outcome& out) {
+void read_scheduler::pause(uint64_t id, flight& x, clock::steady now, effects& out) {
   fail_late(x, now, out);
   if (x.waiters.empty()) {
     take(id);
@@ -49,7 +49,7 @@ void read_scheduler::pause(uint64_t id, flight& x, clock::steady now, outcome& o
   out.retry_in = out.retry_in ? std::min(*out.retry_in, length) : length;
 }
 
-void read_scheduler::fail_late(flight& x, clock::steady now, outcome& out) {
+void read_scheduler::fail_late(flight& x, clock::steady now, effects& out) {
   std::erase_if(x.waiters, [&](waiter& w) {
     if (retry_.attempts > 0 && now < end_of(w.request))
       return false;
@@ -58,22 +58,22 @@ void read_scheduler::fail_late(flight& x, clock::steady now, outcome& out) {
     why.attempts = static_cast<uint32_t>(x.refusals);
     why.waited_ms = static_cast<uint32_t>(waited.count());
     why.message += "; asked " + std::to_string(x.refusals) + " times in " + std::to_string(waited.count()) + " ms";
-    x.slot->retries().gave_up(waited);
+    x.context->retries().gave_up(waited);
     give_up(w, why, now, out);
     return true;
   });
 }
 
-void read_scheduler::retry_locked(outcome& out) {
+void read_scheduler::retry_locked(effects& out) {
   auto now = time_.now();
-  std::vector<database_slot*> slots;
+  std::vector<database_context*> contexts;
   for (auto id : std::exchange(paused_, {})) {
     auto found = flights_.find(id);
     if (found == flights_.end() || !std::exchange(found->second.is_paused, false))
       continue;
     auto& x = found->second;
     fail_late(x, now, out);
-    if (auto closed = x.slot->closed())
+    if (auto closed = x.context->closed())
       for (auto& w : std::exchange(x.waiters, {}))
         fail(w, *closed, out);
     if (x.waiters.empty()) {
@@ -84,17 +84,17 @@ void read_scheduler::retry_locked(outcome& out) {
       auto left = milliseconds_until(x.retry_at, now) + milliseconds{1};
       out.retry_in = out.retry_in ? std::min(*out.retry_in, left) : left;
     } else {
-      x.slot->retries().retry();
+      x.context->retries().retry();
       enqueue(id, x);
-      slots.push_back(x.slot);
+      contexts.push_back(x.context);
     }
   }
-  for (auto* slot : slots)
-    start_queued(*slot, out);
+  for (auto* context : contexts)
+    start_queued(*context, out);
 }
 
 // Its own time may be up before the query runs again.
-void read_scheduler::retry_before(const waiter& x, const flight& other, outcome& out) const {
+void read_scheduler::retry_before(const waiter& x, const flight& other, effects& out) const {
   if (!other.is_paused)
     return;
   auto left = milliseconds_until(end_of(x.request), time_.now()) + milliseconds{1};

@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds look_interval{20};
 
 } // namespace
 
-void read_scheduler::watch(database_queue& own, outcome& out) {
+void read_scheduler::watch(database_queue& own, effects& out) {
   if (std::exchange(own.is_watched, true))
     return;
   watched_.push_back(&own);
@@ -24,14 +24,14 @@ void read_scheduler::watch(database_queue& own, outcome& out) {
   call_expire(next_look_, out);
 }
 
-void read_scheduler::take_back(clock::steady now, outcome& out) {
+void read_scheduler::take_back(clock::steady now, effects& out) {
   next_look_ = clock::steady::max();
-  std::vector<database_slot*> to_start;
+  std::vector<database_context*> to_start;
   std::vector<database_queue*> left;
   for (auto* own : std::exchange(watched_, {})) {
     for (auto id : own->readers.overrun())
       if (auto found = flights_.find(id); found != flights_.end()) {
-        to_start.push_back(found->second.slot);
+        to_start.push_back(found->second.context);
         take_back(id);
       }
     own->is_watched = own->readers.has_waiting();
@@ -43,15 +43,15 @@ void read_scheduler::take_back(clock::steady now, outcome& out) {
     next_look_ = now + look_interval;
     call_expire(next_look_, out);
   }
-  for (auto* slot : to_start)
-    start_queued(*slot, out);
+  for (auto* context : to_start)
+    start_queued(*context, out);
 }
 
 // Its reader is told not to run it, but answers under its number nevertheless, and so it waits under another one. If it
 // has begun meanwhile it runs twice, which a read may.
 void read_scheduler::take_back(uint64_t id) {
   auto x = *take(id);
-  taken_back_[id] = {x.slot, x.reader};
+  taken_back_[id] = {x.context, x.reader};
   x.interrupt.cancel();
   x.interrupt = {};
   x.reader = nullptr;
@@ -66,14 +66,14 @@ void read_scheduler::take_back(uint64_t id) {
 }
 
 // True when the reader has answered for what it does not have any more.
-bool read_scheduler::was_taken_back(uint64_t id, outcome& out) {
+bool read_scheduler::was_taken_back(uint64_t id, effects& out) {
   auto found = taken_back_.find(id);
   if (found == taken_back_.end())
     return false;
-  auto [slot, reader] = found->second;
+  auto [context, reader] = found->second;
   taken_back_.erase(found);
-  queue_of(*slot).readers.finished(*reader, id);
-  start_queued(*slot, out);
+  queue_of(*context).readers.finished(*reader, id);
+  start_queued(*context, out);
   return true;
 }
 

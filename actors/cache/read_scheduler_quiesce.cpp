@@ -6,22 +6,22 @@
 // overlap.
 namespace sluice {
 
-void read_scheduler::quiesce(database_slot& slot, std::chrono::milliseconds time, reply<bool> to, outcome& out) {
-  auto& own = queue_of(slot);
+void read_scheduler::quiesce(database_context& context, std::chrono::milliseconds time, reply<bool> to, effects& out) {
+  auto& own = queue_of(context);
   if (own.quiesced && own.quiesced->to)
     out.quiesced.push_back({std::move(*own.quiesced->to), false});
   auto until = time_.now() + time;
-  own.quiesced = quiescence{&slot, until, std::move(to)};
+  own.quiesced = quiescence{&context, until, std::move(to)};
   expire_at(until, out);
   tell_if_quiet(own, out);
 }
 
-void read_scheduler::resume(database_slot& slot, outcome& out) {
-  queue_of(slot).quiesced.reset();
-  start_queued(slot, out);
+void read_scheduler::resume(database_context& context, effects& out) {
+  queue_of(context).quiesced.reset();
+  start_queued(context, out);
 }
 
-void read_scheduler::tell_if_quiet(database_queue& own, outcome& out) {
+void read_scheduler::tell_if_quiet(database_queue& own, effects& out) {
   auto& x = *own.quiesced;
   if (!x.to || !own.readers.is_quiet())
     return;
@@ -30,7 +30,7 @@ void read_scheduler::tell_if_quiet(database_queue& own, outcome& out) {
 }
 
 // Returns when it has to be looked at again.
-clock::steady read_scheduler::end_quiescence(clock::steady now, outcome& out) {
+clock::steady read_scheduler::end_quiescence(clock::steady now, effects& out) {
   auto earliest = clock::steady::max();
   for (auto& [key, own] : queues_) {
     if (!own.quiesced)
@@ -42,7 +42,7 @@ clock::steady read_scheduler::end_quiescence(clock::steady now, outcome& out) {
     auto over = std::exchange(own.quiesced, std::nullopt);
     if (over->to)
       out.quiesced.push_back({std::move(*over->to), false});
-    start_queued(*over->slot, out);
+    start_queued(*over->context, out);
   }
   return earliest;
 }

@@ -26,12 +26,12 @@ failure late(const char* what) {
 } // namespace
 
 query_length read_scheduler::length_of(const flight& x) const {
-  return x.is_lengthy ? query_length::lengthy : statements_.length(*x.slot, x.request().query.sql);
+  return x.is_lengthy ? query_length::lengthy : statements_.length(*x.context, x.request().query.sql);
 }
 
 void read_scheduler::enqueue(uint64_t id, flight& x) {
-  auto& own = queue_of(*x.slot);
-  own.slot = x.slot;
+  auto& own = queue_of(*x.context);
+  own.context = x.context;
   x.is_lengthy = length_of(x) == query_length::lengthy;
   x.is_queued = true;
   ++own.queued;
@@ -61,7 +61,7 @@ void read_scheduler::unqueue(database_queue& own, flight& x) {
 }
 
 // What finds nobody waiting needs no turn, if it has not been overtaken by its own time on its way.
-bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& x, outcome& out) {
+bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& x, effects& out) {
   if (own.queued > 0 || own.quiesced || x.request().cancel.cancelled() || time_.now() >= end_of(x.request()))
     return false;
   auto length = length_of(x);
@@ -74,8 +74,8 @@ bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const fligh
   return true;
 }
 
-void read_scheduler::start_queued(database_slot& slot, outcome& out) {
-  auto& own = queue_of(slot);
+void read_scheduler::start_queued(database_context& context, effects& out) {
+  auto& own = queue_of(context);
   if (own.quiesced)
     return tell_if_quiet(own, out);
   for (;;) {
@@ -90,20 +90,20 @@ void read_scheduler::start_queued(database_slot& slot, outcome& out) {
   if (own.lengthy.empty())
     own.lengthy.forget();
   if (own.queued > 0 && own.readers.lacks_readers())
-    out.wants_readers.push_back(slot.name());
+    out.wants_readers.push_back(context.name());
   if (long_reads_.take_freed())
     start_elsewhere(out);
 }
 
 // A thread has come free that long queries of other databases may have waited for.
-void read_scheduler::start_elsewhere(outcome& out) {
-  for (auto& [slot, own] : queues_)
+void read_scheduler::start_elsewhere(effects& out) {
+  for (auto& [context, own] : queues_)
     if (!own.lengthy.empty())
-      start_queued(*own.slot, out);
+      start_queued(*own.context, out);
 }
 
 // False when nothing that is not known to be long can be started now.
-bool read_scheduler::start_next(database_queue& own, outcome& out) {
+bool read_scheduler::start_next(database_queue& own, effects& out) {
   while (auto* next = own.others.peek()) {
     auto id = *next;
     if (drop_if_late(id, out)) {
@@ -129,7 +129,7 @@ bool read_scheduler::start_next(database_queue& own, outcome& out) {
   return false;
 }
 
-bool read_scheduler::start_lengthy(database_queue& own, outcome& out) {
+bool read_scheduler::start_lengthy(database_queue& own, effects& out) {
   if (!own.readers.has_idle())
     return false;
   auto process_may = [&](uint64_t process) { return own.readers.may_run_unlimited(process); };
@@ -146,7 +146,7 @@ bool read_scheduler::start_lengthy(database_queue& own, outcome& out) {
 }
 
 // True when nobody waits for it any more.
-bool read_scheduler::drop_if_late(uint64_t id, outcome& out) {
+bool read_scheduler::drop_if_late(uint64_t id, effects& out) {
   auto found = flights_.find(id);
   if (found == flights_.end() || !found->second.is_queued)
     return true;
@@ -160,14 +160,14 @@ bool read_scheduler::drop_if_late(uint64_t id, outcome& out) {
 }
 
 void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length,
-                           outcome& out) {
+                           effects& out) {
   auto& x = flights_.at(id);
   unqueue(own, x);
   x.reader = place.who;
   own.readers.started(place, id, length, x.from);
   if (place.who->running.size() > 1)
     watch(own, out);
-  const auto& versions = x.slot->versions();
+  const auto& versions = x.context->versions();
   x.started = true;
   x.started_at = time_.now();
   x.in_doubt = versions.committing();
@@ -185,10 +185,10 @@ void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::
 
 // A query that was given little time, because it was taken for a brief one, runs again as a long one.
 bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy,
-                                   outcome& out) {
+                                   effects& out) {
   if (!x.is_limited || code_of(why) != errc::deadline_exceeded || x.waiters.empty())
     return false;
-  auto& own = queue_of(*x.slot);
+  auto& own = queue_of(*x.context);
   own.readers.finished(*x.reader, id);
   own.others.charge(x.from, busy);
   x.reader = nullptr;
@@ -196,11 +196,11 @@ bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why
   x.is_lengthy = true;
   x.interrupt = {};
   enqueue(id, x);
-  start_queued(*x.slot, out);
+  start_queued(*x.context, out);
   return true;
 }
 
-bool read_scheduler::expired(const read_request& request, clock::steady now, outcome& out, waiter& x) {
+bool read_scheduler::expired(const read_request& request, clock::steady now, effects& out, waiter& x) {
   if (request.cancel.cancelled()) {
     failure why;
     why.code = errc::cancelled;
@@ -214,12 +214,12 @@ bool read_scheduler::expired(const read_request& request, clock::steady now, out
   return true;
 }
 
-void read_scheduler::drain(milliseconds time, outcome& out) {
+void read_scheduler::drain(milliseconds time, effects& out) {
   drained_at_ = std::min(drained_at_, time_.now() + time);
   expire_at(drained_at_, out);
 }
 
-void read_scheduler::expire_at(clock::steady at, outcome& out) {
+void read_scheduler::expire_at(clock::steady at, effects& out) {
   if (at >= next_expiry_)
     return;
   next_expiry_ = at;
@@ -227,13 +227,13 @@ void read_scheduler::expire_at(clock::steady at, outcome& out) {
 }
 
 // The later one of two is asked for in the call at the earlier.
-void read_scheduler::call_expire(clock::steady at, outcome& out) {
+void read_scheduler::call_expire(clock::steady at, effects& out) {
   auto in = std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(at - time_.now()));
   owes_call_ = owes_call_ || out.expire_in;
   out.expire_in = out.expire_in ? std::min(in, *out.expire_in) : in;
 }
 
-void read_scheduler::expire(outcome& out) {
+void read_scheduler::expire(effects& out) {
   auto now = time_.now();
   auto owes_call = std::exchange(owes_call_, false);
   if (now >= next_look_)
@@ -259,7 +259,7 @@ void read_scheduler::expire(outcome& out) {
 }
 
 // Answers those of a flight whose time is up; returns when it has to be looked at again.
-clock::steady read_scheduler::expire(uint64_t id, flight& x, clock::steady now, outcome& out) {
+clock::steady read_scheduler::expire(uint64_t id, flight& x, clock::steady now, effects& out) {
   auto earliest = clock::steady::max();
   auto first_was_late = false;
   for (size_t i = 0; i < x.waiters.size(); ++i) {
@@ -290,7 +290,7 @@ std::vector<running_request> read_scheduler::running() const {
   for (const auto& [id, x] : flights_)
     for (const auto& w : x.waiters) {
       auto& y = result.emplace_back();
-      y.db = x.slot->name();
+      y.db = x.context->name();
       y.operation = "read";
       y.request_id = w.request.request_id;
       y.agent = w.request.agent;

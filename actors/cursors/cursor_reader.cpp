@@ -5,7 +5,7 @@
 namespace sluice {
 
 cursor_reader_actor::behavior_type cursor_reader(cursor_reader_actor::stateful_pointer<cursor_reader_state> self,
-                                                 std::shared_ptr<cursor_reader_parts> parts) {
+                                                 std::shared_ptr<cursor_reader_dependencies> parts) {
   self->state.parts = std::move(*parts);
   return {
     [self](const run_page& x) {

@@ -1,6 +1,6 @@
 #include "actors/cursors/cursors.hpp"
 
-#include "actors/shared/hit_table.hpp"
+#include "actors/shared/result_cache.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -24,7 +24,7 @@ failure draining() {
 
 } // namespace
 
-cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_state> self, cursors_parts parts) {
+cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_state> self, cursors_dependencies parts) {
   self->state.start(self, std::move(parts));
   self->set_down_handler([self](caf::down_msg& x) { self->state.reader_ended(x.source); });
   return {
@@ -58,7 +58,7 @@ cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_sta
   };
 }
 
-void cursors_state::start(cursors_actor::pointer self, cursors_parts x) {
+void cursors_state::start(cursors_actor::pointer self, cursors_dependencies x) {
   self_ = self;
   parts = std::move(x);
   table.emplace(parts.limits, parts.seed % max_first_id + 1);

@@ -2,7 +2,7 @@
 
 #include "actors/base/clock.hpp"
 #include "actors/cursors/cursor_table.hpp"
-#include "actors/shared/directory.hpp"
+#include "actors/shared/actor_registry.hpp"
 #include "actors/shared/reply.hpp"
 #include "messages/interfaces.hpp"
 
@@ -14,10 +14,10 @@
 
 namespace sluice {
 
-struct cursors_parts {
+struct cursors_dependencies {
   /// Makes the reader of a cursor. It may throw when there is no memory for that.
   std::function<cursor_reader_actor(const std::string& db, const statement& query)> spawn_reader;
-  std::shared_ptr<directory> actors;
+  std::shared_ptr<actor_registry> actors;
   /// Outlives the actor.
   const clock* time = nullptr;
   cursor_limits limits;
@@ -28,7 +28,7 @@ struct cursors_parts {
 struct cursors_state {
   using page_reply = reply<cursor_page>;
 
-  void start(cursors_actor::pointer self, cursors_parts x);
+  void start(cursors_actor::pointer self, cursors_dependencies x);
   void open(open_cursor x, page_reply to);
   void next(uint64_t id, page_reply to);
   void page_made(page_done& x);
@@ -39,7 +39,7 @@ struct cursors_state {
   void finish_all(std::vector<cursor_table::ending> all);
   void reader_ended(const caf::actor_addr& who);
 
-  cursors_parts parts;
+  cursors_dependencies parts;
   std::optional<cursor_table> table;
   // Whose page was asked for.
   std::map<uint64_t, page_reply> replies;
@@ -61,6 +61,6 @@ private:
 };
 
 /// The behavior of the actor that keeps the cursors. It does not block.
-cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_state> self, cursors_parts parts);
+cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_state> self, cursors_dependencies parts);
 
 } // namespace sluice

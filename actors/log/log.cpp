@@ -26,7 +26,7 @@ template <class Work> auto guarded(Work work) -> decltype(work()) {
 
 } // namespace
 
-log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_parts> parts) {
+log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_dependencies> parts) {
   self->state.start(std::move(*parts));
   return {
     [self](caf::flush_atom) { self->state.flush(); },
@@ -39,7 +39,7 @@ log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::s
   };
 }
 
-void log_state::start(log_parts x) { parts = std::move(x); }
+void log_state::start(log_dependencies x) { parts = std::move(x); }
 
 void log_state::flush() {
   // Whoever was to be woken before this actor was known has woken its predecessor.
@@ -97,7 +97,7 @@ caf::expected<void> log_state::begin_anew(const caf::error& why) {
   auto kept = parts.set_aside();
   if (!kept)
     return kept.error();
-  parts.shown->log.change([](log_status& x) { ++x.files_set_aside; });
+  parts.stats->log.change([](log_status& x) { ++x.files_set_aside; });
   auto text = "the log file could not be used (" + describe(why).message + "); it is kept as " + *kept
               + ", and a new one was begun";
   parts.warn(text);
@@ -107,7 +107,7 @@ caf::expected<void> log_state::begin_anew(const caf::error& why) {
 
 void log_state::failed(const caf::error& why) {
   auto text = describe(why).message;
-  parts.shown->log.change([&](log_status& x) {
+  parts.stats->log.change([&](log_status& x) {
     x.failing = true;
     x.last_error = text;
   });
@@ -120,7 +120,7 @@ void log_state::failed(const caf::error& why) {
 
 void log_state::wrote(uint64_t count) {
   parts.queue->written(count);
-  parts.shown->log.change([&](log_status& x) {
+  parts.stats->log.change([&](log_status& x) {
     x.written += count;
     x.failing = false;
   });
@@ -152,7 +152,7 @@ void log_state::prune() {
   auto before = wall_us(*parts.time) - std::chrono::microseconds{parts.retention}.count();
   auto pruned = guarded([&] { return parts.store->prune(before); });
   if (pruned)
-    parts.shown->log.change([&](log_status& x) { x.pruned += *pruned; });
+    parts.stats->log.change([&](log_status& x) { x.pruned += *pruned; });
   else if (code_of(pruned.error()) == errc::corrupt)
     static_cast<void>(guarded([&] { return begin_anew(pruned.error()); }));
   log_query any;

@@ -2,7 +2,7 @@
 
 #include "actors/log/log_queue.hpp"
 #include "actors/log/log_store.hpp"
-#include "actors/shared/observations.hpp"
+#include "actors/shared/actor_stats.hpp"
 #include "messages/interfaces.hpp"
 
 #include <functional>
@@ -13,14 +13,14 @@
 namespace sluice {
 
 /// What a log actor works with.
-struct log_parts {
+struct log_dependencies {
   std::shared_ptr<log_queue> queue;
   std::unique_ptr<log_store> store;
   /// Moves a damaged log file out of the way; answers with its new name.
   std::function<caf::expected<std::string>()> set_aside;
   /// Told once when the file cannot be written, and when a damaged one was set aside.
   std::function<void(std::string_view)> warn = [](std::string_view) {};
-  std::shared_ptr<observations> shown;
+  std::shared_ptr<actor_stats> stats;
   const clock* time = nullptr;
   std::chrono::hours retention{7 * 24};
 };
@@ -28,7 +28,7 @@ struct log_parts {
 struct log_state {
   explicit log_state(log_actor::pointer me) : self(me) {}
 
-  void start(log_parts x);
+  void start(log_dependencies x);
   void flush();
   void drain();
   caf::expected<log_page> list(const log_query& query);
@@ -36,7 +36,7 @@ struct log_state {
   void close();
 
   log_actor::pointer self;
-  log_parts parts;
+  log_dependencies parts;
   // The file refused the last entries; until then it is left alone.
   bool failing = false;
   clock::steady retry_at{};
@@ -55,6 +55,6 @@ private:
 };
 
 /// The behavior of the log actor. Spawn it detached: it blocks in SQLite. Nothing that the file does ends it.
-log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_parts> parts);
+log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_dependencies> parts);
 
 } // namespace sluice

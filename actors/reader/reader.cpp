@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds clock_tolerance{100};
 } // namespace
 
 reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
-                                   std::shared_ptr<reader_parts> parts) {
+                                   std::shared_ptr<reader_dependencies> parts) {
   self->state.parts = std::move(*parts);
   return {
     [self](const run_read& x) -> caf::result<read_done> {
@@ -22,7 +22,7 @@ reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> 
       auto promise = self->make_response_promise<read_done>();
       auto done = state.run(x);
       state.close_idle_later(self);
-      if (!state.parts.shown->slow.notable(state.ended - std::min(x.request.received, state.began))) {
+      if (!state.parts.stats->slow.notable(state.ended - std::min(x.request.received, state.began))) {
         promise.deliver(std::move(done));
         return promise;
       }
@@ -94,7 +94,7 @@ void reader_state::note_slow(const run_read& x, const read_done& done) {
   r.queue_us = us(x.request.received, began);
   r.execute_us = us(began, ended);
   r.total_us = r.queue_us + r.execute_us;
-  auto& slow = parts.shown->slow;
+  auto& slow = parts.stats->slow;
   if (slow.would_keep(r.total_us))
     // A statement that is none has no plan.
     if (auto plan = parts.store->explain(x.request.query))

@@ -2,7 +2,7 @@
 
 #include "actors/base/clock.hpp"
 #include "actors/reader/read_store.hpp"
-#include "actors/shared/observations.hpp"
+#include "actors/shared/actor_stats.hpp"
 #include "messages/interfaces.hpp"
 
 #include <chrono>
@@ -13,7 +13,7 @@
 namespace sluice {
 
 /// What a reader works with; the store is its own, the rest outlives it.
-struct reader_parts {
+struct reader_dependencies {
   std::unique_ptr<read_store> store;
   const clock* time = nullptr;
   /// After this long without a query the connection is closed, until the next one; 0 means never.
@@ -21,9 +21,9 @@ struct reader_parts {
   /// Called when it has been closed, so that the writer removes what a connection that only reads leaves behind. May be
   /// empty.
   std::function<void()> on_idle_closed{};
-  /// As in `writer_parts`.
+  /// As in `writer_dependencies`.
   std::function<bool()> is_to_be_closed{};
-  std::shared_ptr<observations> shown = std::make_shared<observations>();
+  std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
 };
 
 struct reader_state {
@@ -33,7 +33,7 @@ struct reader_state {
   void arm_timer(reader_actor::pointer self, std::chrono::milliseconds delay);
   void close_idle(reader_actor::pointer self);
 
-  reader_parts parts;
+  reader_dependencies parts;
   // Of the query that ran last.
   clock::steady began{};
   clock::steady ended{};
@@ -44,6 +44,6 @@ struct reader_state {
 
 /// The behavior of a reader. It blocks in SQLite: spawn it where that keeps no other actor waiting.
 reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
-                                   std::shared_ptr<reader_parts> parts);
+                                   std::shared_ptr<reader_dependencies> parts);
 
 } // namespace sluice

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/shared/admission.hpp"
+#include "actors/shared/write_quota.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace sluice {
 /// What one database may take of the broker.
 struct database_bounds {
   /// Of the writes that wait for it; as many reads may wait for a reader.
-  admission_limits queue{};
+  write_quota_limits queue{};
   /// How many readers may run queries, at least 1.
   uint64_t readers = 4;
 

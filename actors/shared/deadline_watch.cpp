@@ -13,11 +13,11 @@ std::chrono::milliseconds until(clock::steady at, const clock& time) {
 } // namespace
 
 deadline_watch_actor::behavior_type deadline_watch(deadline_watch_actor::pointer self,
-                                                   std::shared_ptr<directory> actors,
+                                                   std::shared_ptr<actor_registry> actors,
                                                    std::shared_ptr<const clock> time) {
   return {
     [self, actors = std::move(actors), time = std::move(time)](caf::tick_atom, const std::string& db) {
-      auto route = actors->slot(db).last_route();
+      auto route = actors->context(db).last_route();
       if (!route)
         return;
       if (auto next = route->queue->expire(time->now()))
@@ -26,7 +26,7 @@ deadline_watch_actor::behavior_type deadline_watch(deadline_watch_actor::pointer
   };
 }
 
-void watch_deadline(const directory& actors, const clock& time, const std::string& db, clock::steady at) {
+void watch_deadline(const actor_registry& actors, const clock& time, const std::string& db, clock::steady at) {
   if (auto watch = actors.deadlines())
     caf::delayed_anon_send(watch, until(at, time), caf::tick_atom_v, db);
 }

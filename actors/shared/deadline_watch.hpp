@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
-#include "actors/shared/directory.hpp"
+#include "actors/shared/actor_registry.hpp"
 
 #include <memory>
 
@@ -9,10 +9,10 @@ namespace sluice {
 
 /// The behavior of the deadline watch, which has no state. It must not be spawned where SQLite may block it.
 deadline_watch_actor::behavior_type deadline_watch(deadline_watch_actor::pointer self,
-                                                   std::shared_ptr<directory> actors,
+                                                   std::shared_ptr<actor_registry> actors,
                                                    std::shared_ptr<const clock> time);
 
 /// Has the watch look at the queue of the database `db` at the time `at`. For any thread.
-void watch_deadline(const directory& actors, const clock& time, const std::string& db, clock::steady at);
+void watch_deadline(const actor_registry& actors, const clock& time, const std::string& db, clock::steady at);
 
 } // namespace sluice

@@ -14,10 +14,10 @@ int64_t slot_of(const clock& time) {
 
 void retry_counters::attempt(const clock& time, bool refused) {
   std::lock_guard guard{mutex_};
-  auto slot = slot_of(time);
-  auto& entry = recent_[static_cast<size_t>(slot) % recent_.size()];
-  if (entry.slot != slot)
-    entry = {slot, 0, 0};
+  auto context = slot_of(time);
+  auto& entry = recent_[static_cast<size_t>(context) % recent_.size()];
+  if (entry.context != context)
+    entry = {context, 0, 0};
   ++entry.attempts;
   if (!refused)
     return;
@@ -65,7 +65,7 @@ retry_status retry_counters::snapshot(const clock& time) const {
   uint64_t attempts = 0;
   uint64_t refused = 0;
   for (const auto& entry : recent_)
-    if (entry.slot > oldest) {
+    if (entry.context > oldest) {
       attempts += entry.attempts;
       refused += entry.refused;
     }

@@ -29,7 +29,7 @@ public:
 private:
   // Ten-second buckets over five minutes; each remembers which ten seconds it stands for.
   struct bucket {
-    int64_t slot = -1;
+    int64_t context = -1;
     uint64_t attempts = 0;
     uint64_t refused = 0;
   };

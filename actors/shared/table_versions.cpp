@@ -61,10 +61,10 @@ void table_versions::set_last_commit(uint64_t commit_seq) noexcept {
 table_versions::stamp& table_versions::find_or_add(std::string_view table) {
   auto key = folded(table);
   std::lock_guard guard{mutex_};
-  auto& slot = stamps_[std::move(key)];
-  if (!slot)
-    slot = std::make_unique<stamp>(0);
-  return *slot;
+  auto& context = stamps_[std::move(key)];
+  if (!context)
+    context = std::make_unique<stamp>(0);
+  return *context;
 }
 
 } // namespace sluice

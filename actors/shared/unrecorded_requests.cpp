@@ -1,6 +1,6 @@
 #include "actors/shared/unrecorded_requests.hpp"
 
-#include "actors/base/names.hpp"
+#include "actors/base/name_rules.hpp"
 #include "actors/base/utf8_text.hpp"
 
 #include <algorithm>

@@ -32,7 +32,7 @@ template <class F> caf::error attempt(const char* action, F f) {
 } // namespace
 
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
-                                           supervisor_parts parts) {
+                                           supervisor_dependencies parts) {
   self->state.start(std::move(parts));
   self->set_down_handler([self](caf::down_msg& x) { self->state.child_down(x); });
   return {
@@ -70,7 +70,7 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<su
   };
 }
 
-void supervisor_state::start(supervisor_parts x) {
+void supervisor_state::start(supervisor_dependencies x) {
   parts = std::move(x);
   shared_restarts = restart_window{parts.restart_limit, parts.restart_window};
   start_deadlines();
@@ -109,7 +109,7 @@ void supervisor_state::open(const std::string& db, bool must_exist, ok_promise d
   self->request(parts.actors->audit(), caf::infinite, attach_atom{}, db)
     .then(
       [this, db, ready](attach_report& found) mutable {
-        parts.actors->slot(db).know_ledger(std::move(found.ledger));
+        parts.actors->context(db).know_ledger(std::move(found.ledger));
         ready();
       },
       [ready](const caf::error&) mutable { ready(); });
@@ -146,13 +146,13 @@ caf::error supervisor_state::start_family(const std::string& db) {
 }
 
 void supervisor_state::start_writer(const std::string& db, children& x) {
-  auto& slot = parts.actors->slot(db);
-  auto queue = std::make_shared<admission>(parts.bounds(db).queue);
-  x.writer = parts.spawn.writer(slot, queue);
+  auto& context = parts.actors->context(db);
+  auto queue = std::make_shared<write_quota>(parts.bounds(db).queue);
+  x.writer = parts.spawn.writer(context, queue);
   self->monitor(x.writer);
   // What happened to the file while no writer looked.
   self->send(x.writer, verify_atom{});
-  slot.open({x.writer, std::move(queue)});
+  context.open({x.writer, std::move(queue)});
 }
 
 // What cannot be started for lack of memory is tried again, as long as it is missing.
@@ -166,22 +166,22 @@ bool supervisor_state::restart_writer(const std::string& db, children& x) {
 void supervisor_state::replenish(const std::string& db) {
   auto own = families.find(db);
   // A database in quarantine has no writer, and gets none.
-  if (closing || own == families.end() || parts.actors->slot(db).closed())
+  if (closing || own == families.end() || parts.actors->context(db).closed())
     return;
   if (own->second.writer || restart_writer(db, own->second))
     add_reader(db);
 }
 
 void supervisor_state::add_reader(const std::string& db) {
-  auto& slot = parts.actors->slot(db);
-  if (closing || slot.closed() || slot.readers().size() >= parts.bounds(db).max_readers())
+  auto& context = parts.actors->context(db);
+  if (closing || context.closed() || context.readers().size() >= parts.bounds(db).max_readers())
     return;
   reader_actor reader;
-  if (attempt("the reader cannot be started", [&] { reader = parts.spawn.reader(slot); }))
+  if (attempt("the reader cannot be started", [&] { reader = parts.spawn.reader(context); }))
     return self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
   self->monitor(reader);
   living_readers.insert(reader.address());
-  slot.add_reader(reader);
+  context.add_reader(reader);
   self->send(parts.actors->cache(), caf::join_atom_v, db, std::move(reader));
 }
 
@@ -234,36 +234,37 @@ void supervisor_state::start_again(bool& is_down, void (supervisor_state::*begin
 }
 
 void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
-  auto& slot = parts.actors->slot(db);
+  auto& context = parts.actors->context(db);
   auto writer_lost = x.writer && x.writer.address() == lost;
-  if (!writer_lost && !slot.remove_reader(lost))
+  if (!writer_lost && !context.remove_reader(lost))
     return;
   // Its connection may have been the only one that would have shown what another program commits.
-  slot.versions().raise_everything();
-  slot.counters().restarts.fetch_add(1, std::memory_order_relaxed);
+  context.versions().raise_everything();
+  context.counters().restarts.fetch_add(1, std::memory_order_relaxed);
   if (!x.restarts.allow(parts.time->now()))
     return quarantine(db, x);
   if (!writer_lost)
     return add_reader(db);
   // It may have committed without having told.
-  slot.tell(invalidation{db, 0, {}, true});
+  context.tell(invalidation{db, 0, {}, true});
   x.writer = nullptr;
   restart_writer(db, x);
 }
 
 void supervisor_state::quarantine(const std::string& db, children& x) {
-  auto& slot = parts.actors->slot(db);
-  slot.close(unavailable("this database is in quarantine: its actors failed " + std::to_string(parts.restart_limit + 1)
-                         + " times within " + std::to_string(parts.restart_window.count())
-                         + " ms; look for the cause, then restart the broker"),
-             true);
+  auto& context = parts.actors->context(db);
+  context.close(unavailable("this database is in quarantine: its actors failed "
+                            + std::to_string(parts.restart_limit + 1) + " times within "
+                            + std::to_string(parts.restart_window.count())
+                            + " ms; look for the cause, then restart the broker"),
+                true);
   if (x.writer)
     self->send_exit(x.writer, caf::exit_reason::kill);
   x.writer = nullptr;
-  for (auto& reader : slot.take_readers())
+  for (auto& reader : context.take_readers())
     self->send_exit(reader, caf::exit_reason::kill);
   invalidation anything{db, 0, {}, true};
-  slot.tell(anything);
+  context.tell(anything);
   // Reads that wait for a reader would wait for ever.
   self->send(parts.actors->cache(), std::move(anything));
 }
@@ -273,7 +274,7 @@ void supervisor_state::start_cache() {
   self->monitor(cache);
   parts.actors->set(cache);
   for (auto& [db, own] : families)
-    for (auto& reader : parts.actors->slot(db).readers())
+    for (auto& reader : parts.actors->context(db).readers())
       self->send(cache, caf::join_atom_v, db, reader);
 }
 
@@ -304,7 +305,7 @@ void supervisor_state::start_deadlines() {
   parts.actors->set(watch);
   // What its predecessor was to look at.
   for (const auto& [db, own] : families)
-    if (auto route = parts.actors->slot(db).last_route())
+    if (auto route = parts.actors->context(db).last_route())
       if (auto next = route->queue->next_expiry())
         watch_deadline(*parts.actors, *parts.time, db, *next);
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
+#include "actors/shared/actor_registry.hpp"
 #include "actors/shared/database_bounds.hpp"
-#include "actors/shared/directory.hpp"
 #include "actors/supervisor/restart_window.hpp"
 #include "messages/interfaces.hpp"
 
@@ -17,8 +17,8 @@ namespace sluice {
 
 /// How children are made. The runtime spawns them detached on real files; tests spawn what they like.
 struct child_factories {
-  std::function<writer_actor(database_slot&, std::shared_ptr<admission>)> writer;
-  std::function<reader_actor(database_slot&)> reader;
+  std::function<writer_actor(database_context&, std::shared_ptr<write_quota>)> writer;
+  std::function<reader_actor(database_context&)> reader;
   std::function<cache_actor()> cache;
   std::function<audit_actor()> audit;
   /// May be empty: there is no such actor then.
@@ -29,14 +29,14 @@ struct child_factories {
   std::function<void(const std::string& db)> prepare{};
 };
 
-struct supervisor_parts {
+struct supervisor_dependencies {
   child_factories spawn;
   /// Why there is no such database, or none can be made; no error when it can be used. Called before anything is done
   /// for it. May be empty.
   std::function<caf::error(const std::string& db, bool must_exist)> find{};
   /// Why a database may not be opened now; no error when it may. May be empty: every one may.
   std::function<caf::error(const std::string& db)> may_open{};
-  std::shared_ptr<directory> actors;
+  std::shared_ptr<actor_registry> actors;
   const clock* time = nullptr;
   bounds_of_database bounds = [](const std::string&) { return database_bounds{}; };
   uint64_t restart_limit = 5;
@@ -55,7 +55,7 @@ struct supervisor_state {
     restart_window restarts;
   };
 
-  void start(supervisor_parts x);
+  void start(supervisor_dependencies x);
   void open(const std::string& db, bool must_exist, ok_promise done);
   caf::error admit(const std::string& db, bool must_exist);
   caf::error start_family(const std::string& db);
@@ -87,7 +87,7 @@ struct supervisor_state {
   void closed(const caf::expected<caf::ok_atom>& result);
 
   supervisor_actor::pointer self;
-  supervisor_parts parts;
+  supervisor_dependencies parts;
   std::map<std::string, children> families;
   restart_window shared_restarts{0, {}};
   bool cache_down = false;
@@ -111,6 +111,6 @@ struct supervisor_state {
 
 /// The behavior of the supervisor.
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
-                                           supervisor_parts parts);
+                                           supervisor_dependencies parts);
 
 } // namespace sluice

@@ -18,13 +18,13 @@ void supervisor_state::close_database(const std::string& db, ok_promise done) {
   closing_it->second.push_back([done]() mutable { done.deliver(caf::ok_atom_v); });
   if (!is_first)
     return;
-  auto& slot = parts.actors->slot(db);
+  auto& context = parts.actors->context(db);
   auto why = describe(make_error(errc::unavailable, "'" + db + "' has been closed by its host; open it again"));
-  slot.close(why, false);
+  context.close(why, false);
   if (auto cursors = parts.actors->cursors())
     self->send(cursors, end_cursors{db, why});
   auto end = parts.time->now() + parts.drain_time;
-  if (auto route = slot.last_route())
+  if (auto route = context.last_route())
     watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
   // Reads that wait are refused by this, and those that run have as long as at the end of the broker.
   self->send(parts.actors->cache(), invalidation{db, 0, {}, true});
@@ -39,7 +39,7 @@ void supervisor_state::end_family(const std::string& db) {
   auto own = families.find(db);
   if (closing || own == families.end())
     return;
-  for (auto& reader : parts.actors->slot(db).take_readers()) {
+  for (auto& reader : parts.actors->context(db).take_readers()) {
     dismissed.insert(reader.address());
     self->send_exit(reader, caf::exit_reason::user_shutdown);
   }
@@ -59,10 +59,10 @@ void supervisor_state::family_ended(const std::string& db) {
     self->send_exit(own->second.writer, caf::exit_reason::user_shutdown);
     families.erase(own);
   }
-  auto& slot = parts.actors->slot(db);
-  slot.forget_route();
+  auto& context = parts.actors->context(db);
+  context.forget_route();
   // Nobody sees what another program commits from now on.
-  slot.versions().raise_everything();
+  context.versions().raise_everything();
   self->send(parts.actors->cache(), resume_atom{}, db);
   auto waiting = being_closed.extract(db);
   if (waiting)
@@ -77,9 +77,9 @@ void supervisor_state::close(ok_promise done) {
     return;
   auto end = parts.time->now() + parts.drain_time;
   for (auto& [db, own] : families) {
-    auto& slot = parts.actors->slot(db);
-    slot.close(describe(make_error(errc::unavailable, "the broker is shutting down")), false);
-    if (auto route = slot.last_route())
+    auto& context = parts.actors->context(db);
+    context.close(describe(make_error(errc::unavailable, "the broker is shutting down")), false);
+    if (auto route = context.last_route())
       watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
   }
   close_buffer();
@@ -105,7 +105,7 @@ void supervisor_state::close_cache() {
 
 void supervisor_state::end_readers() {
   for (auto& [db, own] : families)
-    for (auto& reader : parts.actors->slot(db).take_readers())
+    for (auto& reader : parts.actors->context(db).take_readers())
       self->send_exit(reader, caf::exit_reason::user_shutdown);
   readers_told_to_end = true;
   if (living_readers.empty())

@@ -19,9 +19,9 @@ bool is_lock_error(const failure& why) { return why.code == errc::busy && why.re
 
 } // namespace
 
-group_commit::group_commit(write_store& store, database_slot& slot, const clock& time, group_settings settings,
+group_commit::group_commit(write_store& store, database_context& context, const clock& time, group_settings settings,
                            uint64_t seed, const slow_requests& slow)
-  : store_(store), slot_(slot), time_(time), settings_(settings), slow_(slow), backoff_(settings.retry, seed),
+  : store_(store), context_(context), time_(time), settings_(settings), slow_(slow), backoff_(settings.retry, seed),
     ids_(seed) {}
 
 group_commit::entry& group_commit::take_in(write_request request, reply<write_result> to) {
@@ -46,7 +46,7 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
     return begin();
   auto last = entries_.size() - 1;
   if (!execute({last, last + 1}, {0, last + 1}))
-    return {action::settle};
+    return {action::finish_group};
   return full_or(action::wait);
 }
 
@@ -54,20 +54,20 @@ group_commit::step group_commit::refuse(write_request request, reply<write_resul
   auto& x = take_in(std::move(request), std::move(to));
   end_wait(x);
   x.error = why;
-  return {action::settle};
+  return {action::finish_group};
 }
 
 group_commit::step group_commit::expire() {
   if (!backing_off_)
     return {};
   now_ = time_.now();
-  auto settled = false;
+  auto finished = false;
   for (auto& x : entries_)
     if (!x.failed() && !x.result && now_ >= x.deadline) {
       give_up(x, refusal_);
-      settled = true;
+      finished = true;
     }
-  return settled ? step{action::settle} : step{};
+  return finished ? step{action::finish_group} : step{};
 }
 
 void group_commit::refuse_waiting(const failure& why) {
@@ -85,7 +85,7 @@ group_commit::step group_commit::retry() {
   if (!backing_off_)
     return {};
   backing_off_ = false;
-  slot_.retries().retry();
+  context_.retries().retry();
   return begin();
 }
 
@@ -103,19 +103,19 @@ group_commit::step group_commit::begin() {
   end_wait_for_lock(was_open ? now_ : asked);
   if (!begun) {
     fail_live({0, entries_.size()}, why);
-    return {action::settle};
+    return {action::finish_group};
   }
   auto waiters = std::count_if(entries_.begin(), entries_.end(), [](const entry& x) { return x.refusals > 0; });
   if (waiters > 0)
-    slot_.retries().succeeded(static_cast<uint64_t>(waiters), waited);
+    context_.retries().succeeded(static_cast<uint64_t>(waiters), waited);
   open_ = true;
   opened_at_ = now_;
   next_seq_ = begun->next_seq;
   new_epoch_ = std::move(begun->new_epoch);
-  auto known = slot_.versions().last_commit();
+  auto known = context_.versions().last_commit();
   if (known > begun->last_seq)
-    slot_.know_issued(known);
-  slot_.versions().start_at(begun->last_seq);
+    context_.know_issued(known);
+  context_.versions().start_at(begun->last_seq);
   if (begun->foreign_commit)
     note_foreign_commit();
   else if (known != begun->last_seq)
@@ -123,7 +123,7 @@ group_commit::step group_commit::begin() {
     note_late_commit();
   auto whole = range{0, entries_.size()};
   if (!execute(whole, whole))
-    return {action::settle};
+    return {action::finish_group};
   return full_or(action::mark);
 }
 
@@ -131,7 +131,7 @@ caf::expected<begun_transaction> group_commit::ask_for_lock() {
   store_.wait_at_most(time_for_lock());
   auto begun = store_.begin();
   now_ = time_.now();
-  slot_.retries().attempt(time_, !begun && is_lock_error(describe(begun.error())));
+  context_.retries().attempt(time_, !begun && is_lock_error(describe(begun.error())));
   return begun;
 }
 
@@ -165,14 +165,14 @@ group_commit::step group_commit::begin_refused(const failure& why) {
   // Those who have waited for so many pauses wait for equal ones.
   uint64_t least_refusals = settings_.retry.attempts;
   auto earliest = clock::steady::max();
-  auto settled = false;
+  auto finished = false;
   for (auto& x : entries_) {
     if (x.failed() || x.result)
       continue;
     ++x.refusals;
     if (settings_.retry.attempts == 0 || now_ >= x.deadline) {
       give_up(x, why);
-      settled = true;
+      finished = true;
       continue;
     }
     least_refusals = std::min(least_refusals, x.refusals);
@@ -185,10 +185,10 @@ group_commit::step group_commit::begin_refused(const failure& why) {
     pause_ = std::min(backoff_.pause(least_refusals), milliseconds_until(earliest));
   retry_at_ = now_ + pause_;
   // Those who gave up are answered before the pause.
-  return settled ? step{action::settle} : after_settling();
+  return finished ? step{action::finish_group} : after_group();
 }
 
-group_commit::step group_commit::after_settling() const { return backing_off_ ? step{action::retry, pause_} : step{}; }
+group_commit::step group_commit::after_group() const { return backing_off_ ? step{action::retry, pause_} : step{}; }
 
 void group_commit::give_up(entry& x, const failure& why) {
   end_wait(x);
@@ -198,12 +198,12 @@ void group_commit::give_up(entry& x, const failure& why) {
   x.error->attempts = static_cast<uint32_t>(x.refusals);
   x.error->waited_ms = static_cast<uint32_t>(std::max<int64_t>(waited.count(), 0));
   x.error->message += "; asked " + std::to_string(x.refusals) + " times in " + std::to_string(waited.count()) + " ms";
-  slot_.retries().gave_up(waited);
+  context_.retries().gave_up(waited);
 }
 
 group_commit::step group_commit::full_or(action otherwise) const {
   auto full = entries_.size() >= settings_.max_requests || now_ - opened_at_ >= settings_.max_time;
-  return {full ? action::settle_full : otherwise};
+  return {full ? action::finish_full_group : otherwise};
 }
 
 bool group_commit::execute(range which, range whole) {

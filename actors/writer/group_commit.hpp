@@ -3,7 +3,7 @@
 #include "actors/base/clock.hpp"
 #include "actors/base/request_ids.hpp"
 #include "actors/base/retry_policy.hpp"
-#include "actors/shared/database_slot.hpp"
+#include "actors/shared/database_context.hpp"
 #include "actors/shared/reply.hpp"
 #include "actors/shared/slow_requests.hpp"
 #include "actors/writer/write_store.hpp"
@@ -42,9 +42,9 @@ public:
       /// Send the marker that ends this group.
       mark,
       /// Settle at once.
-      settle,
+      finish_group,
       /// Settle at once: the group is full, and there may be more waiting than fits the next one.
-      settle_full,
+      finish_full_group,
       /// Call `retry` after `delay`.
       retry,
       /// Call `expire` after `delay`.
@@ -55,7 +55,7 @@ public:
   };
 
   /// A request and its outcome.
-  struct settled_write {
+  struct finished_write {
     reply<write_result> to;
     caf::expected<write_result> result;
     std::string agent;
@@ -65,8 +65,8 @@ public:
   };
 
   /// What settling a group came to. Tell the audit, the cache and the listeners first, then deliver.
-  struct settlement {
-    std::vector<settled_write> writes;
+  struct finished_group {
+    std::vector<finished_write> writes;
     /// One for each commit since the last settlement, in order, and for what others may have changed in between.
     std::vector<invalidation> changes;
     audit_batch records;
@@ -79,7 +79,7 @@ public:
   };
 
   /// Everything given outlives this.
-  group_commit(write_store& store, database_slot& slot, const clock& time, group_settings settings, uint64_t seed,
+  group_commit(write_store& store, database_context& context, const clock& time, group_settings settings, uint64_t seed,
                const slow_requests& slow);
 
   /// Takes a request in, and executes it unless a foreign process holds the lock.
@@ -98,10 +98,10 @@ public:
   void refuse_waiting(const failure& why);
 
   /// Commits what was executed and returns every request whose outcome is known.
-  settlement settle();
+  finished_group finish_group();
 
   /// What to do once a settlement is delivered: requests may still wait for the lock.
-  step after_settling() const;
+  step after_group() const;
 
   /// Looks whether a foreign process has committed, unless a transaction is open, whose begin has looked already.
   void look_for_foreign_commit();
@@ -166,7 +166,7 @@ private:
   void commit_failed(range which, const failure& why);
   void fail_live(range which, const failure& why);
 
-  void settle_one(entry& x, int64_t ts_us, settlement& into);
+  void finish_request(entry& x, int64_t ts_us, finished_group& into);
   audit_record record_of(entry& x, int64_t ts_us) const;
   audit_record record_of(request_type type, std::string_view status, int64_t ts_us) const;
   slow_request timing_of(const entry& x, const audit_record& record) const;
@@ -176,7 +176,7 @@ private:
   void everything_may_have_changed();
 
   write_store& store_;
-  database_slot& slot_;
+  database_context& context_;
   const clock& time_;
   const group_settings settings_;
   const slow_requests& slow_;

@@ -5,7 +5,7 @@
 namespace sluice {
 
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
-                                   std::shared_ptr<writer_parts> parts) {
+                                   std::shared_ptr<writer_dependencies> parts) {
   self->state.start(std::move(*parts));
   return {
     [self](write_request& request) -> caf::result<write_result> {
@@ -16,22 +16,22 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
     },
     [self](caf::flush_atom, uint64_t group_number) {
       if (group_number == self->state.group->number())
-        self->state.settle();
+        self->state.finish_group();
     },
     [self](retry_atom) {
       self->state.retry_armed = false;
-      self->state.follow(self->state.group->retry());
+      self->state.apply(self->state.group->retry());
     },
     [self](caf::timeout_atom) {
       self->state.expire_held();
-      self->state.follow(self->state.group->expire());
+      self->state.apply(self->state.group->expire());
     },
     [self](caf::tick_atom) { self->state.serve_turns(); },
     [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
     [self](close_idle_atom, uint64_t group_number) { self->state.close_idle(group_number); },
     [self](verify_atom) {
       self->state.group->look_for_foreign_commit();
-      self->state.settle();
+      self->state.finish_group();
     },
     [self](caf::close_atom) {
       self->state.close();
@@ -40,10 +40,10 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> 
   };
 }
 
-void writer_state::start(writer_parts x) {
+void writer_state::start(writer_dependencies x) {
   parts = std::move(x);
-  group = std::make_unique<group_commit>(*parts.store, *parts.slot, *parts.time, parts.settings.group, parts.seed,
-                                         parts.shown->slow);
+  group = std::make_unique<group_commit>(*parts.store, *parts.context, *parts.time, parts.settings.group, parts.seed,
+                                         parts.stats->slow);
 }
 
 // In the order of the mailbox, as long as what waits fits one group.
@@ -58,13 +58,13 @@ void writer_state::wait_for_turn(waiting x) {
   turns.push({0, std::move(agent)}, std::move(x));
 }
 
-void writer_state::follow(group_commit::step next) {
+void writer_state::apply(group_commit::step next) {
   using action = group_commit::step::action;
   switch (next.what) {
   case action::wait: return;
   case action::mark: return self->send(self, caf::flush_atom_v, group->number());
-  case action::settle: return settle();
-  case action::settle_full: take_turns(); return settle();
+  case action::finish_group: return finish_group();
+  case action::finish_full_group: take_turns(); return finish_group();
   case action::expire: return self->delayed_send(self, next.delay, caf::timeout_atom_v);
   case action::retry:
     // Settling during the pause must not ask for a second try.
@@ -74,11 +74,11 @@ void writer_state::follow(group_commit::step next) {
   }
 }
 
-void writer_state::settle() {
-  auto done = group->settle();
+void writer_state::finish_group() {
+  auto done = group->finish_group();
   parts.queue->served(done.writes.size(), done.busy);
   for (auto& x : done.changes) {
-    parts.slot->tell(x);
+    parts.context->tell(x);
     if (!x.tables.empty() || x.everything)
       self->send(parts.actors->cache(), std::move(x));
   }
@@ -98,7 +98,7 @@ void writer_state::settle() {
     note_slow(done);
   checkpoint_if_grown();
   resume_buffer();
-  follow(group->after_settling());
+  apply(group->after_group());
 }
 
 // Behind everything that is in the mailbox now, which waits for its turn.
@@ -118,8 +118,8 @@ void writer_state::serve_turns() {
   turns.forget();
 }
 
-void writer_state::note_slow(group_commit::settlement& done) {
-  auto& slow = parts.shown->slow;
+void writer_state::note_slow(group_commit::finished_group& done) {
+  auto& slow = parts.stats->slow;
   for (auto& [request, statements] : done.slow) {
     if (slow.would_keep(request.total_us) && parts.store->is_open())
       // A statement that is not there any more, or never was one, has no plan.
@@ -131,7 +131,7 @@ void writer_state::note_slow(group_commit::settlement& done) {
 
 void writer_state::checkpoint_if_grown() {
   auto wal = parts.store->wal_bytes();
-  parts.slot->counters().wal_bytes.store(wal, std::memory_order_relaxed);
+  parts.context->counters().wal_bytes.store(wal, std::memory_order_relaxed);
   auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
   auto is_overgrown = parts.store->take_overgrown_log(parts.settings.max_log_bytes / 2);
   has_large_log = has_large_log || is_overgrown;
@@ -164,7 +164,7 @@ void writer_state::bound_log() {
     end_cursors();
   quiesces_reads = true;
   self
-    ->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, parts.slot->name(),
+    ->request(parts.actors->cache(), caf::infinite, quiesce_atom{}, parts.context->name(),
               static_cast<uint64_t>(parts.settings.quiesce_time.count()))
     .then([this](bool is_quiet) { restart_log(is_quiet); }, [this](const caf::error&) { restart_log(false); });
 }
@@ -172,18 +172,18 @@ void writer_state::bound_log() {
 void writer_state::end_cursors() {
   failure why;
   why.code = errc::unavailable;
-  why.message = "the cursor was ended, because the write-ahead log of " + parts.slot->name()
+  why.message = "the cursor was ended, because the write-ahead log of " + parts.context->name()
                 + " cannot begin anew while it is open and has passed its bound; read faster, or in parts";
-  parts.actors->end_cursors_of(parts.slot->name(), std::move(why));
+  parts.actors->end_cursors_of(parts.context->name(), std::move(why));
 }
 
 void writer_state::restart_log(bool is_quiet) {
   if (is_quiet) {
-    settle();
+    finish_group();
     truncate_wal();
   }
   quiesces_reads = false;
-  self->send(parts.actors->cache(), resume_atom{}, parts.slot->name());
+  self->send(parts.actors->cache(), resume_atom{}, parts.context->name());
   auto bytes = parts.store->log_bytes();
   if (bytes < parts.settings.max_log_bytes / 2) {
     log_is_full = false;
@@ -192,7 +192,7 @@ void writer_state::restart_log(bool is_quiet) {
   // Cursors that were ended now are gone soon; whatever else is in the way stays for longer.
   next_quiescence = parts.time->now() + (retries_soon ? 1 : 10) * parts.settings.quiesce_time;
   if (bytes >= parts.settings.max_log_bytes && parts.warn)
-    parts.warn("the write-ahead log of " + parts.slot->name() + " has grown to " + std::to_string(bytes)
+    parts.warn("the write-ahead log of " + parts.context->name() + " has grown to " + std::to_string(bytes)
                + " bytes: a read that takes long, or another program that reads, keeps it from beginning anew");
 }
 
@@ -208,7 +208,7 @@ void writer_state::tidy(uint64_t group_number) {
     return self->send(self, caf::idle_atom_v, group_number);
   }
   truncate_wal();
-  parts.slot->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
+  parts.context->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
   close_idle_later();
 }
 
@@ -225,17 +225,17 @@ void writer_state::close_idle(uint64_t group_number) {
   if (!group->empty() || !is_due)
     return;
   // Closing cuts the WAL, too.
-  commit_window window{parts.slot->versions(), {}, false};
+  commit_window window{parts.context->versions(), {}, false};
   if (parts.store->close_idle())
     // Nobody sees what another program commits from now on.
-    parts.slot->versions().raise_everything();
+    parts.context->versions().raise_everything();
   else if (!is_early)
     close_idle_later();
 }
 
 void writer_state::truncate_wal() {
   // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
-  commit_window window{parts.slot->versions(), {}, false};
+  commit_window window{parts.context->versions(), {}, false};
   static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
   if (parts.store->log_bytes() == 0)
     has_large_log = false;
@@ -244,16 +244,16 @@ void writer_state::truncate_wal() {
 void writer_state::close() {
   while (!turns.empty())
     serve_turns();
-  settle();
+  finish_group();
   failure why;
   why.code = errc::unavailable;
   why.message = "the broker is shutting down";
   group->refuse_waiting(why);
   refuse_held(why);
-  settle();
+  finish_group();
   // Nobody looks again before the next broker, which takes the file as it finds it.
   group->look_for_foreign_commit();
-  settle();
+  finish_group();
   truncate_wal();
   parts.store.reset();
   self->quit();

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
-#include "actors/shared/directory.hpp"
+#include "actors/shared/actor_registry.hpp"
+#include "actors/shared/actor_stats.hpp"
 #include "actors/shared/fair_queue.hpp"
-#include "actors/shared/observations.hpp"
 #include "actors/writer/group_commit.hpp"
 #include "actors/writer/schema_barrier.hpp"
 #include "actors/writer/write_store.hpp"
@@ -35,11 +35,11 @@ struct writer_settings {
 };
 
 /// What a writer works with; the store is its own, the rest outlives it.
-struct writer_parts {
+struct writer_dependencies {
   std::unique_ptr<write_store> store;
-  database_slot* slot = nullptr;
-  std::shared_ptr<admission> queue;
-  std::shared_ptr<directory> actors;
+  database_context* context = nullptr;
+  std::shared_ptr<write_quota> queue;
+  std::shared_ptr<actor_registry> actors;
   const clock* time = nullptr;
   writer_settings settings;
   uint64_t seed = 0;
@@ -47,7 +47,7 @@ struct writer_parts {
   std::function<void(const std::string&)> warn{};
   /// Whether the file, which is not in use, is to be closed although it was not idle for long. May be empty.
   std::function<bool()> is_to_be_closed{};
-  std::shared_ptr<observations> shown = std::make_shared<observations>();
+  std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
 };
 
 struct writer_state {
@@ -59,14 +59,14 @@ struct writer_state {
   };
 
   // writer.cpp: group commits.
-  void start(writer_parts x);
+  void start(writer_dependencies x);
   void take(write_request request, reply<write_result> to);
-  void follow(group_commit::step next);
-  void settle();
+  void apply(group_commit::step next);
+  void finish_group();
   void wait_for_turn(waiting x);
   void take_turns();
   void serve_turns();
-  void note_slow(group_commit::settlement& done);
+  void note_slow(group_commit::finished_group& done);
   void checkpoint_if_grown();
   void bound_log();
   void end_cursors();
@@ -89,7 +89,7 @@ struct writer_state {
   void refuse_held(const failure& why);
 
   writer_actor::pointer self;
-  writer_parts parts;
+  writer_dependencies parts;
   // After the parts, so that what still waits is answered while the store is there.
   std::unique_ptr<group_commit> group;
   schema_barrier barrier;
@@ -115,6 +115,6 @@ struct writer_state {
 
 /// The behavior of a database's writer. It blocks in SQLite: spawn it where that keeps no other actor waiting.
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
-                                   std::shared_ptr<writer_parts> parts);
+                                   std::shared_ptr<writer_dependencies> parts);
 
 } // namespace sluice

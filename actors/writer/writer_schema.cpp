@@ -23,7 +23,7 @@ failure rows_wait(const std::string& db, uint64_t rows, const std::string& reaso
 void writer_state::add(write_request request, reply<write_result> to) {
   // While the barrier is up, the buffer's own rows are what everything else waits for.
   if (barrier.is_up() ? request.agent == buffer_agent : !may_change_schema(request) || !parts.actors->buffer())
-    return follow(group->add(std::move(request), std::move(to)));
+    return apply(group->add(std::move(request), std::move(to)));
   if (!barrier.is_up()) {
     barrier.raise();
     quiesce_buffer();
@@ -50,19 +50,19 @@ void writer_state::expire_at(clock::steady deadline) {
 }
 
 void writer_state::quiesce_buffer() {
-  self->request(parts.actors->buffer(), caf::infinite, quiesce_atom{}, parts.slot->name())
+  self->request(parts.actors->buffer(), caf::infinite, quiesce_atom{}, parts.context->name())
     .then([this](const flush_report& report) { quiesced(report); },
           [this](caf::error& why) { quiesced(std::move(why)); });
 }
 
 // Nothing, or why a schema change cannot be made now.
 std::optional<failure> writer_state::why_rows_wait(const caf::expected<flush_report>& answer) const {
-  const auto& db = parts.slot->name();
+  const auto& db = parts.context->name();
   if (answer)
     return answer->kept > 0 ? std::optional{rows_wait(db, answer->kept, answer->reason)} : std::nullopt;
   // The buffer has failed. What its journal holds will be written by its successor; without one there is nothing left.
   uint64_t pending = 0;
-  parts.shown->buffer.change([&](const buffer_view& view) {
+  parts.stats->buffer.change([&](const buffer_view& view) {
     for (const auto& table : view.status.tables)
       if (view.status.journal && table.db == db)
         pending += table.pending;
@@ -81,11 +81,11 @@ void writer_state::quiesced(const caf::expected<flush_report>& answer) {
     // The change itself is made now, for the buffer may have more rows by its turn.
     auto waits = !std::exchange(is_first, false) && by_turns;
     if (why && may_change_schema(x.request))
-      follow(group->refuse(std::move(x.request), std::move(x.to), *why));
+      apply(group->refuse(std::move(x.request), std::move(x.to), *why));
     else if (waits)
       wait_for_turn({std::move(x.request), std::move(x.to)});
     else
-      follow(group->add(std::move(x.request), std::move(x.to)));
+      apply(group->add(std::move(x.request), std::move(x.to)));
   }
   for (auto& x : later)
     wait_for_turn(std::move(x));
@@ -99,7 +99,7 @@ void writer_state::expire_held() {
   if (next_expiry <= now)
     next_expiry = clock::steady::max();
   for (auto& x : barrier.take_expired(now))
-    follow(group->add(std::move(x.request), std::move(x.to)));
+    apply(group->add(std::move(x.request), std::move(x.to)));
   expire_at(barrier.next_deadline());
 }
 
@@ -109,12 +109,12 @@ void writer_state::resume_buffer() {
     return;
   resume_due = false;
   if (auto buffer = parts.actors->buffer())
-    self->send(buffer, resume_atom{}, parts.slot->name());
+    self->send(buffer, resume_atom{}, parts.context->name());
 }
 
 void writer_state::refuse_held(const failure& why) {
   for (auto& x : barrier.lower())
-    follow(group->refuse(std::move(x.request), std::move(x.to), why));
+    apply(group->refuse(std::move(x.request), std::move(x.to), why));
 }
 
 } // namespace sluice

@@ -1,8 +1,8 @@
 #include "runtime/broker/broker.hpp"
 
 #include "actors/shared/unrecorded_requests.hpp"
+#include "runtime/broker/actor_factories.hpp"
 #include "runtime/broker/broker_core.hpp"
-#include "runtime/broker/children.hpp"
 #include "runtime/broker/refusing_actor.hpp"
 #include "runtime/broker/request_check.hpp"
 #include "runtime/sqlite/files/file_claims.hpp"
@@ -15,12 +15,11 @@
 
 namespace sluice {
 
-broker_core::broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine)
-  : config(std::move(cfg)), around(std::move(machine)), time(*around.time), root(std::move(where)),
-    lock(std::move(held)),
-    hits(std::make_shared<hit_table>(hit_table_settings{config.cache, config.cache_ttl, config.cache_max_bytes})),
+broker_core::broker_core(broker_config cfg, store_root where, store_lock held, environment machine)
+  : config(std::move(cfg)), env(std::move(machine)), time(*env.time), root(std::move(where)), lock(std::move(held)),
+    hits(std::make_shared<result_cache>(hit_table_settings{config.cache, config.cache_ttl, config.cache_max_bytes})),
     log(std::make_shared<log_queue>(
-      log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message}, around.time)) {
+      log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message}, env.time)) {
   // Links are followed, so that a table is known by the one name of its database.
   for (auto& x : config.buffer_tables)
     if (auto canonical = root.resolve(x.db))
@@ -47,7 +46,7 @@ caf::error broker_core::start(caf::actor_system* in) {
 
 void broker_core::spawn(caf::actor_system* in) {
   system = in;
-  if (around.own_threads)
+  if (env.own_threads)
     make_pool();
   refusals = make_refusing_actor(*system);
   cursors = spawn_cursors(*this);
@@ -61,12 +60,12 @@ void broker_core::spawn(caf::actor_system* in) {
     else if (to)
       caf::anon_send(to, caf::flush_atom_v);
   });
-  shown->slow.on_warning([this](const std::string& warning, const std::string& agent) {
+  stats->slow.on_warning([this](const std::string& warning, const std::string& agent) {
     log->push(log_level::warning, "slow", warning, agent);
     warn(warning);
   });
   descriptors->on_shortage([known = actors](const std::string& db) { close_early(*known, db); });
-  supervisor_parts parts;
+  supervisor_dependencies parts;
   parts.spawn = real_children(*this);
   parts.find = [this](const std::string& db, bool must_exist) { return find(db, must_exist); };
   parts.may_open = [this](const std::string& db) { return claim_folder_of(db); };
@@ -316,12 +315,12 @@ caf::expected<log_page> broker::recent_logs(const log_query& query) const {
 
 const std::shared_ptr<door_keeper>& broker::door() const noexcept { return core_->door; }
 
-retry_counters& broker::retries() const noexcept { return core_->shown->host_retries; }
+retry_counters& broker::retries() const noexcept { return core_->stats->host_retries; }
 
 void broker::reset_retries() const {
-  core_->shown->host_retries.reset();
-  for (auto* slot : core_->actors->slots())
-    slot->retries().reset();
+  core_->stats->host_retries.reset();
+  for (auto* context : core_->actors->contexts())
+    context->retries().reset();
 }
 
 void broker::on_warning(std::function<void(std::string_view)> tell) const { core_->on_warning(std::move(tell)); }
@@ -342,7 +341,7 @@ bool broker::still_leads() const noexcept { return core_->lock && core_->lock->s
 
 caf::actor_system& broker::system() const noexcept { return *core_->system; }
 
-directory& broker::actors() const noexcept { return *core_->actors; }
+actor_registry& broker::actors() const noexcept { return *core_->actors; }
 
 caf::error broker::shutdown() {
   if (!core_)

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/shared/directory.hpp"
+#include "actors/shared/actor_registry.hpp"
 #include "actors/shared/retry_counters.hpp"
 #include "messages/interfaces.hpp"
 #include "messages/refusal.hpp"
@@ -119,7 +119,7 @@ public:
 
 private:
   friend class broker;
-  database(std::shared_ptr<broker_core> core, database_slot& slot) : core_(std::move(core)), slot_(&slot) {}
+  database(std::shared_ptr<broker_core> core, database_context& context) : core_(std::move(core)), context_(&context) {}
 
   // Gives a request the name of this database, unless it names another one.
   std::optional<failure> settle_name(std::string& db) const;
@@ -132,7 +132,7 @@ private:
   const refusal_actor& refusals() const;
 
   std::shared_ptr<broker_core> core_;
-  database_slot* slot_;
+  database_context* context_;
 };
 
 /// The embedding facade: one broker leads one store root, in this process. Thread-safe. Destroying it shuts it down.
@@ -275,7 +275,7 @@ public:
   caf::actor_system& system() const noexcept;
 
   /// The actors as they are now, for tools that look at them or make them fail.
-  directory& actors() const noexcept;
+  actor_registry& actors() const noexcept;
 
   /// Stops its front door, stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing,
   /// or `errc::unavailable` and why something was lost: buffered rows that could neither be written nor set aside,

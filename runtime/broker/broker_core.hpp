@@ -1,10 +1,10 @@
 #pragma once
 
 #include "actors/log/log_queue.hpp"
+#include "actors/shared/actor_registry.hpp"
+#include "actors/shared/actor_stats.hpp"
 #include "actors/shared/database_bounds.hpp"
-#include "actors/shared/directory.hpp"
-#include "actors/shared/hit_table.hpp"
-#include "actors/shared/observations.hpp"
+#include "actors/shared/result_cache.hpp"
 #include "messages/refusal.hpp"
 #include "runtime/broker/answer_receiver.hpp"
 #include "runtime/broker/blocking_pool.hpp"
@@ -42,7 +42,7 @@ class file_guard;
 } // namespace sqlite
 
 /// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
-struct surroundings {
+struct environment {
   std::shared_ptr<const clock> time = std::make_shared<machine_clock>();
   /// Whether actors that block run on a pool of threads of their own, which the scheduler does not know.
   bool own_threads = true;
@@ -54,7 +54,7 @@ struct surroundings {
 /// used, and dropped, anywhere and at any time.
 struct broker_core : std::enable_shared_from_this<broker_core> {
   broker_config config;
-  surroundings around;
+  environment env;
   const clock& time;
   store_root root;
   std::optional<store_lock> lock;
@@ -70,23 +70,23 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Of the front door, which may outlive this.
   std::shared_ptr<door_keeper> door = std::make_shared<door_keeper>();
 
-  std::shared_ptr<directory> actors = std::make_shared<directory>();
-  std::shared_ptr<hit_table> hits;
+  std::shared_ptr<actor_registry> actors = std::make_shared<actor_registry>();
+  std::shared_ptr<result_cache> hits;
   /// Of the rows of all databases.
   std::shared_ptr<answer_budget> answers = make_answer_budget(config);
   /// Of all databases.
   std::shared_ptr<open_files> descriptors = std::make_shared<open_files>(config.max_open_files);
   std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
-  std::shared_ptr<observations> shown =
-    std::make_shared<observations>(slow_limits{config.slow_queue, config.slow_execution});
+  std::shared_ptr<actor_stats> stats =
+    std::make_shared<actor_stats>(slow_limits{config.slow_queue, config.slow_execution});
   const clock::steady started = time.now();
   // Hosts may keep it for longer than the broker.
   std::shared_ptr<log_queue> log;
   refusal_actor refusals;
   cursors_actor cursors;
 
-  broker_core(broker_config cfg, store_root where, store_lock held, surroundings machine = {});
+  broker_core(broker_config cfg, store_root where, store_lock held, environment machine = {});
   broker_core(const broker_core&) = delete;
   broker_core& operator=(const broker_core&) = delete;
   ~broker_core();

@@ -32,8 +32,8 @@ void broker_core::supervisor_ended() {
     failure_ = why;
     tell = on_failure_;
   }
-  for (auto* slot : actors->slots())
-    slot->close(why, false);
+  for (auto* context : actors->contexts())
+    context->close(why, false);
   end_children();
   warn(why.message);
   if (tell)
@@ -45,10 +45,10 @@ void broker_core::end_children() {
     if (x)
       caf::anon_send_exit(x, caf::exit_reason::kill);
   };
-  for (auto* slot : actors->slots()) {
-    for (const auto& reader : slot->take_readers())
+  for (auto* context : actors->contexts()) {
+    for (const auto& reader : context->take_readers())
       end(reader);
-    if (auto route = slot->last_route())
+    if (auto route = context->last_route())
       end(route->writer);
   }
   end(actors->buffer());

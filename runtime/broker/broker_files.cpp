@@ -2,7 +2,7 @@
 #include "runtime/sqlite/audit/audit_store.hpp"
 #include "runtime/sqlite/files/file_claims.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
-#include "runtime/sqlite/files/leftovers.hpp"
+#include "runtime/sqlite/files/wal_cleanup.hpp"
 
 #include <set>
 
@@ -26,8 +26,8 @@ void broker_core::complete_audit() {
 
 void broker_core::remove_leftovers() {
   auto names = audited_;
-  for (auto* slot : actors->slots())
-    names.push_back(slot->name());
+  for (auto* context : actors->contexts())
+    names.push_back(context->name());
   for (const auto& name : names)
     // The name may lead elsewhere by now.
     if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))

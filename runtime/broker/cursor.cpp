@@ -76,8 +76,8 @@ caf::expected<cursors_actor> database::admit(sluice::open_cursor& x) const {
   limits.max_rows = bounded(limits.max_rows, max_cursor_page_rows);
   limits.max_bytes = bounded(limits.max_bytes, max_cursor_page_bytes);
   if (limits.timeout.count() == 0)
-    limits.timeout = core_->config.of(slot_->name()).read_timeout;
-  x.as_of_seq = slot_->versions().last_commit();
+    limits.timeout = core_->config.of(context_->name()).read_timeout;
+  x.as_of_seq = context_->versions().last_commit();
   if (auto why = check(request))
     return refuse(request, request_type::cursor_open, std::move(*why));
   if (request.query.sql.str().size() > max_cursor_sql_bytes)
@@ -90,7 +90,7 @@ caf::expected<cursors_actor> database::admit(sluice::open_cursor& x) const {
       request, request_type::cursor_open,
       describe(make_error(errc::invalid_request, "there is no commit " + std::to_string(request.min_seq)
                                                    + " yet; the newest is " + std::to_string(x.as_of_seq))));
-  if (auto why = slot_->closed())
+  if (auto why = context_->closed())
     return refuse(request, request_type::cursor_open, std::move(*why));
   auto to = cursors();
   return to ? std::move(to) : refuse(request, request_type::cursor_open, describe(to.error()));

@@ -36,27 +36,27 @@ caf::strong_actor_ptr receiver_for(broker_core& core, std::future<caf::expected<
 
 } // namespace
 
-const std::string& database::name() const noexcept { return slot_->name(); }
+const std::string& database::name() const noexcept { return context_->name(); }
 
-bool database::is_open() const noexcept { return slot_->serving(); }
+bool database::is_open() const noexcept { return context_->serving(); }
 
 std::optional<failure> database::settle_name(std::string& db) const {
-  if (db == slot_->name())
+  if (db == context_->name())
     return std::nullopt;
   // A link or another spelling names this database, too.
   if (!db.empty()) {
     auto canonical = core_->root.resolve(db);
     if (!canonical)
       return describe(canonical.error());
-    if (*canonical != slot_->name()) {
+    if (*canonical != context_->name()) {
       failure x;
       x.code = errc::invalid_request;
-      x.message = "db '" + db + "' is another database than '" + slot_->name()
+      x.message = "db '" + db + "' is another database than '" + context_->name()
                   + "', whose handle was asked; leave db empty, or ask the handle of that database";
       return x;
     }
   }
-  db = slot_->name();
+  db = context_->name();
   return std::nullopt;
 }
 
@@ -69,15 +69,15 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
     return refuse(request, request_type::write, std::move(*why));
   if (!in || core_->in_child())
     return refuse(request, request_type::write, core_->why_closed());
-  auto route = slot_->route();
+  auto route = context_->route();
   if (!route)
     return refuse(request, request_type::write, describe(route.error()));
-  auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline;
+  auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.of(context_->name()).write_deadline;
   auto admitted = route->queue->admit(request, request.received + timeout);
   if (admitted.refused)
     return refuse(request, request_type::write, std::move(*admitted.refused));
   if (admitted.expire_at)
-    watch_deadline(*core_->actors, core_->time, slot_->name(), *admitted.expire_at);
+    watch_deadline(*core_->actors, core_->time, context_->name(), *admitted.expire_at);
   return std::move(route->writer);
 }
 
@@ -85,12 +85,12 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
   request.received = core_->time.now();
   if (auto why = settle_name(request.db))
     return refuse(request, request_type::read, std::move(*why));
-  request.limits = effective(request.limits, core_->config.of(slot_->name()));
+  request.limits = effective(request.limits, core_->config.of(context_->name()));
   if (auto why = check(request))
     return refuse(request, request_type::read, std::move(*why));
   if (core_->in_child())
     return refuse(request, request_type::read, core_->why_closed());
-  if (auto why = slot_->closed())
+  if (auto why = context_->closed())
     return refuse(request, request_type::read, std::move(*why));
   if (auto cache = core_->actors->cache())
     return cache;
@@ -103,7 +103,7 @@ template <class Request> caf::error database::refuse(const Request& request, req
   x.type = type;
   x.agent = request.agent;
   // As it was asked for, if that is what is wrong.
-  x.db = request.db.empty() ? slot_->name() : request.db;
+  x.db = request.db.empty() ? context_->name() : request.db;
   x.request_id = request.request_id;
   x.correlation_id = request.correlation_id;
   x.peer = request.peer;
@@ -115,23 +115,23 @@ template <class Request> caf::error database::refuse(const Request& request, req
 const refusal_actor& database::refusals() const { return core_->refusals; }
 
 std::optional<read_result> database::cached(read_request& request) const {
-  if (request.freshness != freshness::cached || !slot_->serving() || core_->in_child())
+  if (request.freshness != freshness::cached || !context_->serving() || core_->in_child())
     return std::nullopt;
   // `admit` looks at other names, and refuses those of other databases.
-  if (!request.db.empty() && request.db != slot_->name())
+  if (!request.db.empty() && request.db != context_->name())
     return std::nullopt;
-  request.limits = effective(request.limits, core_->config.of(slot_->name()));
+  request.limits = effective(request.limits, core_->config.of(context_->name()));
   // A hit is refused what a query would be refused; `admit` says why.
   if (check(request))
     return std::nullopt;
-  if (request.min_seq > slot_->versions().last_commit())
+  if (request.min_seq > context_->versions().last_commit())
     return std::nullopt;
-  return core_->hits->find(*slot_, request, request.limits, core_->time.now());
+  return core_->hits->find(*context_, request, request.limits, core_->time.now());
 }
 
 caf::expected<write_result> database::write(write_request request) const {
   auto timeout =
-    (request.deadline.count() > 0 ? request.deadline : core_->config.of(slot_->name()).write_deadline) + grace;
+    (request.deadline.count() > 0 ? request.deadline : core_->config.of(context_->name()).write_deadline) + grace;
   broker_core::waiter waiter{*core_};
   // Before it takes a place in the queue. What else the waiter is refused for, `admit` finds, too.
   if (core_->is_own_thread())
@@ -198,10 +198,10 @@ std::future<caf::expected<read_result>> database::read_async(read_request reques
   return future;
 }
 
-void database::listen(const invalidation_listener& x) const { slot_->listen(x); }
+void database::listen(const invalidation_listener& x) const { context_->listen(x); }
 
-void database::unlisten(const invalidation_listener& x) const { slot_->unlisten(x); }
+void database::unlisten(const invalidation_listener& x) const { context_->unlisten(x); }
 
-database_status database::status() const { return slot_->status(core_->time); }
+database_status database::status() const { return context_->status(core_->time); }
 
 } // namespace sluice

@@ -13,7 +13,7 @@ namespace sluice {
 /// Checks what can be told from a request alone, and fills in what may be left out (the agent's name). Nothing when it
 /// is well formed, else `invalid_request` naming the field. Values and SQL are looked at when they are bound. An
 /// agent's name may not begin with `sluice:`, and no name of an agent, request or correlation holds a control character
-/// (actors/base/names.hpp); a key, a table's or a column's name may hold any but C0 controls and DEL.
+/// (actors/base/name_rules.hpp); a key, a table's or a column's name may hold any but C0 controls and DEL.
 std::optional<failure> check(write_request& request);
 std::optional<failure> check(read_request& request);
 

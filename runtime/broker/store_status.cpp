@@ -1,7 +1,7 @@
 #include "runtime/broker/store_status.hpp"
 
 #include "runtime/sqlite/core/answer_budget.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
 
 #include <algorithm>
@@ -46,9 +46,9 @@ database_status unopened(const fs::path& root, const std::string& name) {
 
 std::vector<database_timings> gather_timings(const broker& leader) {
   std::vector<database_timings> result;
-  for (auto* slot : leader.actors().slots()) {
-    const auto& x = slot->timings();
-    result.push_back({slot->name(), x.queue.look(), x.execution.look(), x.commit.look()});
+  for (auto* context : leader.actors().contexts()) {
+    const auto& x = context->timings();
+    result.push_back({context->name(), x.queue.look(), x.execution.look(), x.commit.look()});
   }
   return result;
 }

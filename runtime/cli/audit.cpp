@@ -3,7 +3,7 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/json/json.hpp"
-#include "runtime/json/since.hpp"
+#include "runtime/json/time_argument.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -157,7 +157,7 @@ private:
 
 // Hands every record to `take`, a page at a time, until it returns false.
 template <class Take> caf::error for_each_page(client& store, audit_query query, Take take) {
-  progress shown;
+  progress stats;
   query.limit = page_size;
   for (;;) {
     auto page = store.audit(query);
@@ -166,7 +166,7 @@ template <class Take> caf::error for_each_page(client& store, audit_query query,
     if (page->records.empty())
       return caf::none;
     query.after_seq = page->records.back().seq;
-    shown.add(page->records.size());
+    stats.add(page->records.size());
     if (!take(*page))
       return caf::none;
   }

@@ -4,7 +4,7 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/terminal_text.hpp"
 #include "runtime/json/json.hpp"
-#include "runtime/json/since.hpp"
+#include "runtime/json/time_argument.hpp"
 #include "runtime/server/rpc/codec.hpp"
 
 #include <fmt/format.h>

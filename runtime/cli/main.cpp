@@ -46,7 +46,7 @@ constexpr command_entry commands[]{
   // What `bench` and `scenario` start; without a description they are left out of --help.
   {"bench-worker", "", declare_bench_worker},
   {"scenario-broker", "", declare_scenario_broker},
-  {"scenario-foreigner", "", declare_scenario_foreigner},
+  {"scenario-external_process", "", declare_scenario_foreigner},
 };
 
 bool is_command(std::string_view name) {

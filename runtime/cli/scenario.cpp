@@ -5,9 +5,9 @@
 #include "runtime/cli/terminal_text.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/lab/scenario/broker_control.hpp"
-#include "runtime/lab/scenario/foreigner.hpp"
+#include "runtime/lab/scenario/external_process.hpp"
 #include "runtime/lab/scenario/play.hpp"
-#include "runtime/lab/scenario/real_stage.hpp"
+#include "runtime/lab/scenario/real_backend.hpp"
 #include "runtime/lab/scenario/schema.hpp"
 #include "runtime/store/config.hpp"
 
@@ -92,7 +92,7 @@ caf::expected<fs::path> make_folder() {
 
 scenario::report play_in(const fs::path& folder, const scenario::story& what, const scenario_options& asked) {
   std::error_code unreadable;
-  auto on = scenario::make_real_stage({fs::read_symlink("/proc/self/exe", unreadable), folder});
+  auto on = scenario::make_real_backend({fs::read_symlink("/proc/self/exe", unreadable), folder});
   scenario::play_options how;
   how.time_limit = std::chrono::milliseconds{static_cast<int64_t>(asked.time_limit_s * 1e3)};
   if (asked.verbose)

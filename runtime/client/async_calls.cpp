@@ -20,7 +20,7 @@ constexpr milliseconds longest_search{100};
 class cancel_call final : public async_call {
 public:
   explicit cancel_call(const std::string& id)
-    : async_call(operation{"cancel", {{"request_id", id}}, {nullptr, longest_between_asking}, true, false}) {}
+    : async_call(retrying_call{"cancel", {{"request_id", id}}, {nullptr, longest_between_asking}, true, false}) {}
 
   void finish(caf::expected<nlohmann::json>) override {}
   void finish_with(client&) override {}

@@ -3,7 +3,7 @@
 #include "messages/cancel_token.hpp"
 #include "runtime/client/client.hpp"
 #include "runtime/client/leader_link.hpp"
-#include "runtime/client/operation.hpp"
+#include "runtime/client/retrying_call.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -19,7 +19,7 @@ namespace sluice {
 /// A call that nobody waits for.
 class async_call {
 public:
-  explicit async_call(operation x) : op(std::move(x)) {}
+  explicit async_call(retrying_call x) : op(std::move(x)) {}
   virtual ~async_call() = default;
 
   /// Gives the answer to whoever has the future; once.
@@ -28,7 +28,7 @@ public:
   /// The same where this process leads by now: asks `leader`, and gives its answer.
   virtual void finish_with(client& leader) = 0;
 
-  operation op;
+  retrying_call op;
   channel::call tried;
   /// Whether the caller gives the call up; the leader is then asked to cancel the request `request_id`.
   cancel_token cancel;

@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::json;
 using std::chrono::milliseconds;
-using time_limit = operation::time_limit;
+using time_limit = retrying_call::time_limit;
 
 // Keys that no other client makes up, in a forked process neither. They begin with the time, as UUIDs of version 7 do
 // (RFC 9562): keys of all clients then go to the end of the ledger's index instead of all over it, which is what makes
@@ -80,7 +80,8 @@ template <class Result> caf::expected<Result> decoded(caf::expected<json> answer
 }
 
 // Asks the leader in this process with what is left of the time.
-template <class Result, class Request> caf::expected<Result> ask_here(client& leader, const operation& op, Request x) {
+template <class Result, class Request>
+caf::expected<Result> ask_here(client& leader, const retrying_call& op, Request x) {
   if (time_of(x) != milliseconds{0})
     time_of(x) = op.left();
   caf::expected<Result> result = ask(leader, std::move(x));
@@ -89,7 +90,7 @@ template <class Result, class Request> caf::expected<Result> ask_here(client& le
 
 template <class Request, class Result> class typed_call final : public async_call {
 public:
-  typed_call(operation how, Request request) : async_call(std::move(how)), request_(std::move(request)) {
+  typed_call(retrying_call how, Request request) : async_call(std::move(how)), request_(std::move(request)) {
     cancel = request_.cancel;
     request_id = request_.request_id;
   }
@@ -108,7 +109,7 @@ private:
 // A call of any method, whose answer is null where this process leads by now.
 class cancellable_call final : public async_call {
 public:
-  cancellable_call(operation how, cancel_token given_up, std::string id) : async_call(std::move(how)) {
+  cancellable_call(retrying_call how, cancel_token given_up, std::string id) : async_call(std::move(how)) {
     cancel = std::move(given_up);
     request_id = std::move(id);
   }
@@ -186,7 +187,7 @@ public:
       return make_error(std::move(*why));
     name_cancellable(request);
     auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
-    operation op{"cursor.open", rpc::params_of_open_cursor(request), time, false, true};
+    retrying_call op{"cursor.open", rpc::params_of_open_cursor(request), time, false, true};
     auto x = run(op, request.cancel, request.request_id);
     if (x.here)
       return x.here->open_cursor(std::move(request));
@@ -204,17 +205,17 @@ public:
   }
 
   caf::expected<audit_page> audit(const audit_query& query) override {
-    operation op{"audit.list", rpc::params_of(query), {nullptr, settings_.write_deadline}, false, true};
+    retrying_call op{"audit.list", rpc::params_of(query), {nullptr, settings_.write_deadline}, false, true};
     return ask_for<audit_page>(op, [&](client& here) { return here.audit(query); });
   }
 
   caf::expected<audit_verdict> verify_audit() override {
-    operation op{"audit.verify", json::object(), {nullptr, settings_.verify_timeout}, false, true};
+    retrying_call op{"audit.verify", json::object(), {nullptr, settings_.verify_timeout}, false, true};
     return ask_for<audit_verdict>(op, [](client& here) { return here.verify_audit(); });
   }
 
   caf::expected<json> status() override {
-    operation op{"status", json::object(), {nullptr, settings_.write_deadline}, false, true};
+    retrying_call op{"status", json::object(), {nullptr, settings_.write_deadline}, false, true};
     auto x = run(op);
     return x.here ? x.here->status() : std::move(x.answer);
   }
@@ -229,7 +230,7 @@ public:
     auto repeatable = known.effect == rpc::method_effect::none || has_key(params);
     auto changes = known.effect == rpc::method_effect::changes;
     auto time = time_of_call(known, params);
-    operation op{std::string{method}, params, time, changes, repeatable};
+    retrying_call op{std::string{method}, params, time, changes, repeatable};
     auto x = run(op);
     return x.here ? x.here->call(method, std::move(params)) : std::move(x.answer);
   }
@@ -276,16 +277,16 @@ private:
     return {field, given ? wanted : otherwise, given};
   }
 
-  operation operation_of(const write_request& x) const {
+  retrying_call operation_of(const write_request& x) const {
     return {"write", rpc::params_of(x), limit_of("deadline_ms", x.deadline, settings_.write_deadline), true,
             !x.idempotency_key.empty()};
   }
 
-  operation operation_of(const read_request& x) const {
+  retrying_call operation_of(const read_request& x) const {
     return {"read", rpc::params_of(x), limit_of("timeout_ms", x.limits.timeout, settings_.read_timeout), false, true};
   }
 
-  template <class Result, class Here> caf::expected<Result> ask_for(operation& op, Here ask_leader_here) {
+  template <class Result, class Here> caf::expected<Result> ask_for(retrying_call& op, Here ask_leader_here) {
     auto x = run(op);
     return x.here ? ask_leader_here(*x.here) : decoded<Result>(std::move(x.answer));
   }
@@ -308,7 +309,7 @@ private:
   }
 
   // Of a call that can be cancelled, the thread that sees to calls without waiters looks at the token.
-  end run(operation op, const cancel_token& cancel, const std::string& id) {
+  end run(retrying_call op, const cancel_token& cancel, const std::string& id) {
     if (!cancel.possible() || op.refusal())
       return run(op);
     system_access::use in{waiting_};
@@ -325,7 +326,7 @@ private:
     return {std::move(result), nullptr};
   }
 
-  end run(operation& op) {
+  end run(retrying_call& op) {
     if (op.refusal())
       return {*op.refusal(), nullptr};
     system_access::use in{waiting_};

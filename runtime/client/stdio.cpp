@@ -1,7 +1,7 @@
 #include "runtime/client/stdio.hpp"
 
 #include "runtime/client/client.hpp"
-#include "runtime/client/client_port.hpp"
+#include "runtime/client/proxy_handler.hpp"
 #include "runtime/os/descriptor.hpp"
 #include "runtime/server/rpc/dispatch.hpp"
 #include "runtime/server/rpc/mcp.hpp"
@@ -111,7 +111,7 @@ caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function
   rpc::mcp_settings settings;
   settings.version = SLUICE_VERSION;
   settings.pass_through = true;
-  auto methods = rpc::make_mcp(std::make_unique<client_port>(**store, loop, waiting, control), settings);
+  auto methods = rpc::make_mcp(std::make_unique<proxy_handler>(**store, loop, waiting, control), settings);
   request_room room;
   // Else each line that is read waits until the answers before it have been taken.
   std::cin.tie(nullptr);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/server/rpc/port.hpp"
+#include "runtime/server/rpc/handler.hpp"
 
 #include <caf/expected.hpp>
 

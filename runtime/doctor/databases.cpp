@@ -3,7 +3,7 @@
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_end.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/store/file_registry.hpp"
 
 #include <fmt/format.h>

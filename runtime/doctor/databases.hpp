@@ -2,7 +2,7 @@
 
 #include "runtime/doctor/finding.hpp"
 #include "runtime/sqlite/core/inspection.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
 
 #include <filesystem>
 #include <set>

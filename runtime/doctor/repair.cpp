@@ -8,9 +8,9 @@
 #include "runtime/sqlite/audit/audit_reconciler.hpp"
 #include "runtime/sqlite/core/inspection.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/left_log.hpp"
-#include "runtime/sqlite/files/leftovers.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/wal_cleanup.hpp"
 #include "runtime/sqlite/ledger/ledger_repair.hpp"
 
 #include <algorithm>

@@ -43,10 +43,10 @@ class http_backend final : public http::backend {
 public:
   http_backend(service& methods, std::string agent) : service_(methods), agent_(std::move(agent)) {}
 
-  std::unique_ptr<rpc::port> open_port() override { return service_.open_port({{}, agent_, {}}); }
+  std::unique_ptr<rpc::handler> open_handler() override { return service_.open_handler({{}, agent_, {}}); }
 
   void note_refusal(errc why) override {
-    open_port()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(why, "the request is too large"))));
+    open_handler()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(why, "the request is too large"))));
   }
 
   void check_health(std::function<void(http::health)> done) override {
@@ -128,7 +128,7 @@ caf::expected<void> front_door::parts::listen() {
     return std::move(path.error());
   info.socket = *path;
   auto open = [this](peer_identity peer, socket_server::pusher push) {
-    return methods.open_port({peer, fmt::format("{}@{}", user, peer.pid), std::move(push)});
+    return methods.open_handler({peer, fmt::format("{}@{}", user, peer.pid), std::move(push)});
   };
   auto listening = socket_server::listen(loop, *path, leader.config(), open);
   if (!listening)

@@ -40,7 +40,7 @@ caf::expected<json> result_of(rpc::answer x) {
 in_process_methods::in_process_methods(broker& leader)
   : info_(info_of(leader)), actor_(leader.system(), loop_),
     service_(leader, info_, loop_, *actor_.get(), [](std::string_view) {}),
-    port_(service_.open_port({{}, "anonymous", {}})), thread_([this] { loop_.run(); }) {}
+    port_(service_.open_handler({{}, "anonymous", {}})), thread_([this] { loop_.run(); }) {}
 
 in_process_methods::~in_process_methods() {
   loop_.stop();

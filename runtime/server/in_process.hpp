@@ -37,7 +37,7 @@ private:
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{loop_.get_executor()};
   io_actor_handle actor_;
   service service_;
-  std::unique_ptr<rpc::port> port_;
+  std::unique_ptr<rpc::handler> port_;
   std::thread thread_;
 };
 

@@ -38,9 +38,9 @@ failure refusal(errc code, std::string message) {
 }
 
 // Takes the place of the methods when there is no room for more requests.
-class refusing_port final : public rpc::port {
+class refusing_port final : public rpc::handler {
 public:
-  explicit refusing_port(rpc::port& methods) : methods_(methods) {}
+  explicit refusing_port(rpc::handler& methods) : methods_(methods) {}
 
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override {
     auto why = refusal(errc::overloaded, "too many bytes of requests are under way");
@@ -55,7 +55,7 @@ public:
   }
 
 private:
-  rpc::port& methods_;
+  rpc::handler& methods_;
 };
 
 bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
@@ -66,7 +66,7 @@ line_connection::line_connection(socket_type socket, line_shared& shared)
   : socket_(std::move(socket)), shared_(shared), timer_(socket_.get_executor()),
     last_heard_(std::chrono::steady_clock::now()) {}
 
-void line_connection::start(std::unique_ptr<rpc::port> methods) {
+void line_connection::start(std::unique_ptr<rpc::handler> methods) {
   methods_ = std::move(methods);
   arm_timer(due());
   await_input();
@@ -367,7 +367,7 @@ void line_connection::timer_expired() {
   timer_at_ = time_point::max();
   auto now = std::chrono::steady_clock::now();
   // Who waits for an answer is not idle; nor is a subscriber, to whom its port is attached.
-  if (now >= due() && stalled_since_ == time_point::max() && (under_way_ > 0 || methods_->engaged()))
+  if (now >= due() && stalled_since_ == time_point::max() && (under_way_ > 0 || methods_->has_subscriptions()))
     return arm_timer(now + shared_.config.connection_idle);
   if (now >= due())
     return close();

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "messages/write.hpp"
-#include "runtime/server/rpc/port.hpp"
+#include "runtime/server/rpc/handler.hpp"
 #include "runtime/store/config.hpp"
 
 #include <boost/asio/local/stream_protocol.hpp>
@@ -48,7 +48,7 @@ public:
   line_connection(socket_type socket, line_shared& shared);
 
   /// Takes documents from now on, and makes their calls on `methods`.
-  void start(std::unique_ptr<rpc::port> methods);
+  void start(std::unique_ptr<rpc::handler> methods);
 
   /// Says why, and ends the connection.
   void refuse(const failure& why);
@@ -90,7 +90,7 @@ private:
 
   socket_type socket_;
   line_shared& shared_;
-  std::unique_ptr<rpc::port> methods_;
+  std::unique_ptr<rpc::handler> methods_;
   boost::asio::steady_timer timer_;
   time_point timer_at_ = time_point::max();
   // What has been read: handled up to `handled_`, searched for the end of a line up to `searched_`.

@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-class service_port;
+class broker_handler;
 
 /// The reads and writes of all clients that have not been answered, for those who may cancel them. Used by one thread.
 class requests_under_way {
@@ -21,7 +21,7 @@ public:
     std::string agent;
     peer_identity peer{};
     /// The connection.
-    std::weak_ptr<service_port> from{};
+    std::weak_ptr<broker_handler> from{};
   };
 
   struct request {
@@ -34,7 +34,7 @@ public:
 
   struct cancellation {
     /// Whose requests were cancelled; none if nothing was.
-    std::vector<std::weak_ptr<service_port>> connections;
+    std::vector<std::weak_ptr<broker_handler>> connections;
     /// There are requests of that id that `by` may not cancel.
     bool others_left = false;
   };

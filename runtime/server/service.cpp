@@ -2,7 +2,7 @@
 
 #include "runtime/broker/store_status.hpp"
 #include "runtime/os/random_seed.hpp"
-#include "runtime/server/service_port.hpp"
+#include "runtime/server/broker_handler.hpp"
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
 
 #include <algorithm>
@@ -57,8 +57,8 @@ service::~service() {
   rendering_.join();
 }
 
-std::unique_ptr<rpc::port> service::open_port(client_link link) {
-  return std::make_unique<service_port>(*this, std::move(link));
+std::unique_ptr<rpc::handler> service::open_handler(client_link link) {
+  return std::make_unique<broker_handler>(*this, std::move(link));
 }
 
 void service::with_database(const std::string& name, file_use use, with_opened then) {

@@ -8,7 +8,7 @@
 #include "runtime/server/metrics.hpp"
 #include "runtime/server/opened_databases.hpp"
 #include "runtime/server/requests_under_way.hpp"
-#include "runtime/server/rpc/port.hpp"
+#include "runtime/server/rpc/handler.hpp"
 #include "runtime/server/subscriptions.hpp"
 #include "runtime/server/traffic.hpp"
 #include "runtime/server/turns.hpp"
@@ -52,7 +52,7 @@ public:
   ~service();
 
   /// The methods for one client; the service outlives them.
-  std::unique_ptr<rpc::port> open_port(client_link link);
+  std::unique_ptr<rpc::handler> open_handler(client_link link);
 
   /// How the store stands, at some time after the call; `done` is called once. However many ask at once, it is looked
   /// at once for all of them.
@@ -75,7 +75,7 @@ public:
   std::function<size_t()> count_connections;
 
 private:
-  friend class service_port;
+  friend class broker_handler;
 
   // Hands `work` to a thread that may take its time, and its result to `done` on the loop's.
   template <class Work, class Done> void in_background(boost::asio::thread_pool& thread, Work work, Done done) {

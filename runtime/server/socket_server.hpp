@@ -21,7 +21,7 @@ public:
   /// one that `must` be sent.
   using pusher = std::function<bool(const std::string& line, bool must)>;
   /// Gives the methods to a client.
-  using port_opener = std::function<std::unique_ptr<rpc::port>(peer_identity, pusher)>;
+  using port_opener = std::function<std::unique_ptr<rpc::handler>(peer_identity, pusher)>;
 
   /// Listens at `path`; a socket of a process that has ended is removed. The caller leads the store. `config` outlives
   /// the server. `errc::io_error` or `not_authorized` when there can be no socket, `busy` when a process listens there:

@@ -204,7 +204,7 @@ TEST_CASE("the rules find what they are there to find") {
   CHECK(violates("examples/host.cpp", "#include \"tests/support/fake_clock.hpp\""));
   CHECK(violates("actors/writer/writer.cpp", "int x;\n#include \"actors/cache/cache.hpp\"\n"));
   CHECK(violates("runtime/sqlite/store.cpp", "#include \"../../tests/support/fake_clock.hpp\""));
-  CHECK(violates("actors/shared/directory.hpp", "#include \"actors/cursors/cursors.hpp\""));
+  CHECK(violates("actors/shared/actor_registry.hpp", "#include \"actors/cursors/cursors.hpp\""));
   CHECK(violates("actors/base/clock.hpp", "#include <caf/all.hpp>"));
   CHECK(violates("actors/base/clock.hpp", "#include \"actors/shared/reply.hpp\""));
   CHECK(violates("runtime/broker/broker.cpp", "#include \"runtime/lab/faults/fault_vfs.hpp\""));
@@ -218,7 +218,7 @@ TEST_CASE("the rules allow what is meant to be") {
   CHECK(allows("tests/runtime/sqlite/core/connection_test.cpp", "#include <sqlite3.h>"));
   CHECK(
     allows("actors/writer/writer.cpp", "#include \"actors/writer/writer.hpp\"\n#include \"actors/shared/reply.hpp\""));
-  CHECK(allows("runtime/broker/children.cpp",
+  CHECK(allows("runtime/broker/actor_factories.cpp",
                "#include \"actors/writer/writer.hpp\"\n#include \"actors/cache/cache.hpp\""));
   CHECK(allows("tests/actors/writer/writer_test.cpp",
                "#include \"actors/writer/writer.hpp\"\n#include \"actors/cache/cache.hpp\""));

@@ -1,7 +1,7 @@
 // The pieces that every request passes, one by one. Quote ratios: machines differ.
 
-#include "actors/shared/admission.hpp"
-#include "actors/shared/hit_table.hpp"
+#include "actors/shared/result_cache.hpp"
+#include "actors/shared/write_quota.hpp"
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/sqlite/ledger/chain_hash.hpp"
 
@@ -29,21 +29,21 @@ read_result one_row() {
 
 void hit_in_a_full_table(benchmark::State& state) {
   machine_clock time;
-  database_slot slot{"app.db"};
-  hit_table hits{{true, std::chrono::hours{1}, 1ULL << 30}};
-  dependencies tables{&slot.versions().changed_at("items")};
+  database_context context{"app.db"};
+  result_cache hits{{true, std::chrono::hours{1}, 1ULL << 30}};
+  dependencies tables{&context.versions().changed_at("items")};
   for (int64_t id = 0; id < state.range(0); ++id) {
     auto request = point_read(id);
-    hits.insert(slot, request, request.limits, one_row(), tables, slot.versions().now(), time.now());
+    hits.insert(context, request, request.limits, one_row(), tables, context.versions().now(), time.now());
   }
   auto request = point_read(state.range(0) / 2);
   for (auto _ : state)
-    benchmark::DoNotOptimize(hits.find(slot, request, request.limits, time.now()));
+    benchmark::DoNotOptimize(hits.find(context, request, request.limits, time.now()));
 }
 BENCHMARK(hit_in_a_full_table)->Arg(1)->Arg(1'000)->Arg(100'000);
 
 void admit_and_release(benchmark::State& state) {
-  static admission queue{{}};
+  static write_quota queue{{}};
   write_request request;
   request.agent = "agent-" + std::to_string(state.thread_index());
   for (auto _ : state) {

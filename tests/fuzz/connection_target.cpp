@@ -16,7 +16,7 @@ using socket_type = line_connection::socket_type;
 
 constexpr size_t longest_line = 512;
 
-class echo : public sluice::rpc::port {
+class echo : public sluice::rpc::handler {
 public:
   void call(const std::string& method, nlohmann::json params, sluice::rpc::answer_to done) override {
     done({{{"method", method}, {"params", std::move(params)}}, {}});

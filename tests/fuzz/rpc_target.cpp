@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 // Reads requests as the front door does, and answers with what it has understood.
-class decoding_port : public sluice::rpc::port {
+class decoding_port : public sluice::rpc::handler {
 public:
   void call(const std::string& method, json params, sluice::rpc::answer_to done) override {
     auto& p = params;
@@ -70,7 +70,7 @@ private:
   }
 };
 
-void ask(sluice::rpc::port& port, std::string_view document) {
+void ask(sluice::rpc::handler& port, std::string_view document) {
   auto answers = 0;
   sluice::rpc::dispatch(document, port, [&](const std::string& answer) {
     ++answers;

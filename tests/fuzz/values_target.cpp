@@ -1,5 +1,5 @@
 #include "runtime/json/json.hpp"
-#include "runtime/json/since.hpp"
+#include "runtime/json/time_argument.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/strict_json.hpp"
 #include "tests/fuzz/targets.hpp"

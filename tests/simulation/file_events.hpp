@@ -16,8 +16,8 @@ struct beyond_repair {};
 class file_events {
 public:
   /// Everything given outlives this.
-  file_events(const plan& what, world& where, clients& who, std::vector<std::unique_ptr<foreigner>>& others, dice& luck,
-              trace& told)
+  file_events(const plan& what, world& where, clients& who, std::vector<std::unique_ptr<external_process>>& others,
+              dice& luck, trace& told)
     : plan_(what), world_(where), clients_(who), others_(others), luck_(luck), told_(told) {}
 
   /// A script that tidies up removes the log, its index, or both.
@@ -46,7 +46,7 @@ private:
   const plan& plan_;
   world& world_;
   clients& clients_;
-  std::vector<std::unique_ptr<foreigner>>& others_;
+  std::vector<std::unique_ptr<external_process>>& others_;
   dice& luck_;
   trace& told_;
   std::vector<std::optional<backup>> backups_ = std::vector<std::optional<backup>>(2);

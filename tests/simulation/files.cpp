@@ -210,7 +210,7 @@ database_content look_into(const std::filesystem::path& path) {
   return x;
 }
 
-bool foreigner::lock() {
+bool external_process::lock() {
   let_go();
   if (!is_there(path_))
     return false;
@@ -225,14 +225,14 @@ bool foreigner::lock() {
   return true;
 }
 
-bool foreigner::commit() {
+bool external_process::commit() {
   auto done =
     db_ && sqlite3_exec(db_, "UPDATE foreigners SET n = n + 1; COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK;
   let_go();
   return done;
 }
 
-void foreigner::let_go() {
+void external_process::let_go() {
   sqlite3_close_v2(db_);
   db_ = nullptr;
 }

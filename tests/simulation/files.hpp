@@ -56,12 +56,12 @@ bool back_up(const std::filesystem::path& from, const std::filesystem::path& to)
 bool put_in_place(const std::filesystem::path& from, const std::filesystem::path& to, bool overwrites);
 
 /// A program that opens a database without asking the broker.
-class foreigner {
+class external_process {
 public:
-  explicit foreigner(std::filesystem::path path) : path_(std::move(path)) {}
-  foreigner(const foreigner&) = delete;
-  foreigner& operator=(const foreigner&) = delete;
-  ~foreigner() { let_go(); }
+  explicit external_process(std::filesystem::path path) : path_(std::move(path)) {}
+  external_process(const external_process&) = delete;
+  external_process& operator=(const external_process&) = delete;
+  ~external_process() { let_go(); }
 
   /// Takes the write lock; false when it is not to be had.
   bool lock();

@@ -1,6 +1,6 @@
-#include "runtime/sqlite/ledger/commit_fate.hpp"
+#include "runtime/sqlite/ledger/failed_commit.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 #include "tests/simulation/memory_machine.hpp"
 
 #include <catch2/catch.hpp>
@@ -22,12 +22,12 @@ using sqlite::disk_operation;
 enum class crash : uint8_t { process, power };
 
 // A database on a disk that can fail, and somebody who has it open, so that nobody recovers its log.
-struct broken_rig {
-  explicit broken_rig(uint64_t seed = 1, broker_config config = {}) : at(seed) {
-    rig.emplace(std::move(config));
-    rig->write("CREATE TABLE t(a, pad)");
-    rig->write("INSERT INTO t VALUES ('before', NULL)");
-    other.emplace(rig->file);
+struct broken_fixture {
+  explicit broken_fixture(uint64_t seed = 1, broker_config config = {}) : at(seed) {
+    fixture.emplace(std::move(config));
+    fixture->write("CREATE TABLE t(a, pad)");
+    fixture->write("INSERT INTO t VALUES ('before', NULL)");
+    other.emplace(fixture->file);
     REQUIRE(other->number("SELECT count(*) FROM t") == 1);
   }
 
@@ -44,10 +44,10 @@ struct broken_rig {
   // Tries to commit a row in about so many pages.
   failure fail_to_write(int pages) {
     auto request = request_of("INSERT INTO t VALUES ('lost', zeroblob(?))", {pages * 4'000});
-    auto begun = must(rig->store->begin());
+    auto begun = must(fixture->store->begin());
     tried = begun.next_seq;
-    must(rig->store->execute(request, no_deadline));
-    return failure_of(commit_of(*rig->store, begun, request));
+    must(fixture->store->execute(request, no_deadline));
+    return failure_of(commit_of(*fixture->store, begun, request));
   }
 
   uint64_t wal(disk_operation on) const { return at.faults.count("app.db-wal", on); }
@@ -55,9 +55,9 @@ struct broken_rig {
   // Whether the row is there after a crash; the file has to be sound.
   bool comes_back(crash what) {
     at.disk.cut_power();
-    auto file = rig->file;
-    rig->store.reset();
-    rig->reader.reset();
+    auto file = fixture->file;
+    fixture->store.reset();
+    fixture->reader.reset();
     other.reset();
     at.faults.heal();
     what == crash::power ? at.disk.restart(at.random) : at.disk.restart_after_kill();
@@ -68,7 +68,7 @@ struct broken_rig {
   }
 
   machine at;
-  std::optional<store_rig> rig;
+  std::optional<store_fixture> fixture;
   std::optional<plain> other;
   uint64_t tried = 0;
 };
@@ -78,7 +78,7 @@ struct broken_rig {
 TEST_CASE("a COMMIT whose sync failed and that nobody asked about comes back after a crash") {
   int back = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
-    broken_rig x{seed};
+    broken_fixture x{seed};
     x.inject(disk_operation::sync, disk_effect::io_error, 1);
     CHECK(x.fail_to_write(3).code == errc::io_error);
     CHECK(x.other->number("SELECT count(*) FROM t") == 1);
@@ -93,10 +93,10 @@ TEST_CASE("a COMMIT whose sync failed and that is not committed never comes back
     for (auto what : {crash::process, crash::power})
       for (uint64_t seed = 1; seed <= 8; ++seed) {
         INFO(pages << " pages, crash " << static_cast<int>(what) << ", seed " << seed);
-        broken_rig x{seed};
+        broken_fixture x{seed};
         x.inject(disk_operation::sync, disk_effect::io_error, 1);
         CHECK(x.fail_to_write(pages).code == errc::io_error);
-        CHECK(!must(x.rig->store->committed(x.tried)));
+        CHECK(!must(x.fixture->store->committed(x.tried)));
         CHECK(!x.comes_back(what));
       }
 }
@@ -104,38 +104,38 @@ TEST_CASE("a COMMIT whose sync failed and that is not committed never comes back
 TEST_CASE("what is committed behind a lost COMMIT is there after a crash, and the lost one is not") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     INFO("seed " << seed);
-    broken_rig x{seed};
+    broken_fixture x{seed};
     x.inject(disk_operation::sync, disk_effect::io_error, 1);
     x.fail_to_write(40);
-    CHECK(!must(x.rig->store->committed(x.tried)));
-    auto result = x.rig->write("INSERT INTO t VALUES ('behind', NULL)");
+    CHECK(!must(x.fixture->store->committed(x.tried)));
+    auto result = x.fixture->write("INSERT INTO t VALUES ('behind', NULL)");
     CHECK(result.commit_seq == x.tried);
-    auto file = x.rig->file;
+    auto file = x.fixture->file;
     CHECK(!x.comes_back(crash::power));
     CHECK(plain{file}.number("SELECT count(*) FROM t WHERE a = 'behind'") == 1);
   }
 }
 
 TEST_CASE("as long as the disk does not sync, nobody knows what becomes of a COMMIT") {
-  broken_rig x;
+  broken_fixture x;
   x.inject(disk_operation::sync, disk_effect::io_error, 0);
   x.fail_to_write(3);
-  CHECK(failure_of(x.rig->store->committed(x.tried)).code == errc::io_error);
-  CHECK(!x.rig->store->in_transaction());
+  CHECK(failure_of(x.fixture->store->committed(x.tried)).code == errc::io_error);
+  CHECK(!x.fixture->store->in_transaction());
   // Once it does, that is found out.
   x.at.faults.heal();
-  CHECK(!must(x.rig->store->committed(x.tried)));
+  CHECK(!must(x.fixture->store->committed(x.tried)));
   CHECK(!x.comes_back(crash::power));
 }
 
 TEST_CASE("as long as somebody else holds the lock, nobody knows what becomes of a COMMIT") {
-  broken_rig x;
+  broken_fixture x;
   x.inject(disk_operation::sync, disk_effect::io_error, 1);
   x.fail_to_write(3);
   REQUIRE(x.other->run("BEGIN IMMEDIATE"));
-  CHECK(failure_of(x.rig->store->committed(x.tried)).code == errc::busy);
+  CHECK(failure_of(x.fixture->store->committed(x.tried)).code == errc::busy);
   REQUIRE(x.other->run("ROLLBACK"));
-  CHECK(!must(x.rig->store->committed(x.tried)));
+  CHECK(!must(x.fixture->store->committed(x.tried)));
 }
 
 TEST_CASE("a COMMIT that could not be written as a whole is not committed, without another write") {
@@ -143,12 +143,12 @@ TEST_CASE("a COMMIT that could not be written as a whole is not committed, witho
   for (uint64_t skip = 0; skip < 8; ++skip)
     for (auto what : {crash::process, crash::power}) {
       INFO("write " << skip);
-      broken_rig x{skip + 1};
+      broken_fixture x{skip + 1};
       x.inject(disk_operation::write, effect, 0, skip);
       CHECK(x.fail_to_write(3).code == (effect == disk_effect::full ? errc::disk_full : errc::io_error));
       auto writes = x.wal(disk_operation::write);
       auto syncs = x.wal(disk_operation::sync);
-      CHECK(!must(x.rig->store->committed(x.tried)));
+      CHECK(!must(x.fixture->store->committed(x.tried)));
       CHECK(x.wal(disk_operation::write) == writes);
       // To look, the file is opened.
       CHECK(x.wal(disk_operation::sync) == syncs + 1);
@@ -159,52 +159,52 @@ TEST_CASE("a COMMIT that could not be written as a whole is not committed, witho
 TEST_CASE("the first commit of a file does not come back either") {
   for (auto what : {crash::process, crash::power}) {
     machine at{1};
-    store_rig rig;
-    must(rig.foreigner().exec("CREATE TABLE theirs(a)"));
-    std::optional<plain> other{std::in_place, rig.file};
+    store_fixture fixture;
+    must(fixture.external_process().exec("CREATE TABLE theirs(a)"));
+    std::optional<plain> other{std::in_place, fixture.file};
     REQUIRE(other->number("SELECT count(*) FROM theirs") == 0);
-    auto begun = must(rig.store->begin());
-    must(rig.store->execute(request_of("CREATE TABLE t(a)"), no_deadline));
+    auto begun = must(fixture.store->begin());
+    must(fixture.store->execute(request_of("CREATE TABLE t(a)"), no_deadline));
     sqlite::disk_fault fault;
     fault.file = "app.db-wal";
     fault.on = disk_operation::sync;
     // The first sync is that of the header of a new log.
     fault.skip = 1;
     at.faults.inject(fault);
-    CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::io_error);
-    CHECK(!must(rig.store->committed(begun.next_seq)));
+    CHECK(failure_of(commit_of(*fixture.store, begun, request_of("SELECT 1"))).code == errc::io_error);
+    CHECK(!must(fixture.store->committed(begun.next_seq)));
     at.disk.cut_power();
-    rig.store.reset();
+    fixture.store.reset();
     other.reset();
     what == crash::power ? at.disk.restart(at.random) : at.disk.restart_after_kill();
-    plain db{rig.file};
+    plain db{fixture.file};
     CHECK(db.number("SELECT count(*) FROM sqlite_schema") == 1);
   }
 }
 
 TEST_CASE("to overwrite a lost COMMIT changes nothing that anybody can see, and is no foreign commit") {
-  broken_rig x;
-  must(x.rig->foreigner().exec("PRAGMA user_version = 7"));
-  must(x.rig->store->begin());
-  x.rig->store->rollback();
+  broken_fixture x;
+  must(x.fixture->external_process().exec("PRAGMA user_version = 7"));
+  must(x.fixture->store->begin());
+  x.fixture->store->rollback();
   x.inject(disk_operation::sync, disk_effect::io_error, 1);
   x.fail_to_write(3);
-  CHECK(!must(x.rig->store->committed(x.tried)));
-  CHECK(x.rig->store->is_open());
-  auto begun = must(x.rig->store->begin());
+  CHECK(!must(x.fixture->store->committed(x.tried)));
+  CHECK(x.fixture->store->is_open());
+  auto begun = must(x.fixture->store->begin());
   CHECK(!begun.foreign_commit);
   CHECK(begun.next_seq == x.tried);
-  x.rig->store->rollback();
+  x.fixture->store->rollback();
   CHECK(x.other->number("PRAGMA user_version") == 7);
   CHECK(x.other->number("SELECT count(*) FROM t") == 1);
 }
 
 TEST_CASE("to overwrite a lost COMMIT waits for the disk where commits do not, and leaves it at that") {
-  broken_rig x;
+  broken_fixture x;
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
   options.synchronous = synchronous_mode::normal;
-  auto db = must(sqlite::connection::open(x.rig->file, options));
+  auto db = must(sqlite::connection::open(x.fixture->file, options));
   auto syncs = x.wal(disk_operation::sync);
   auto writes = x.wal(disk_operation::write);
   CHECK(must(sqlite::overwrite_lost_commit(db, 99, {}, options.synchronous)));
@@ -216,8 +216,8 @@ TEST_CASE("to overwrite a lost COMMIT waits for the disk where commits do not, a
 }
 
 TEST_CASE("a commit that is seen by now is not overwritten") {
-  broken_rig x;
-  auto db = x.rig->foreigner();
+  broken_fixture x;
+  auto db = x.fixture->external_process();
   auto hash = must(sqlite::find_commit(db, 2));
   REQUIRE(hash);
   sqlite::digest wanted{};

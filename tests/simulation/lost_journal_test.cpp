@@ -1,5 +1,5 @@
 #include "runtime/sqlite/buffer/buffer_store.hpp"
-#include "tests/runtime/sqlite/buffer/buffer_rig.hpp"
+#include "tests/runtime/sqlite/buffer/buffer_fixture.hpp"
 #include "tests/simulation/memory_machine.hpp"
 
 #include <catch2/catch.hpp>

@@ -2,9 +2,9 @@
 
 #include "runtime/sqlite/core/connection.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
-#include "runtime/sqlite/files/leftovers.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
+#include "runtime/sqlite/files/wal_cleanup.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 #include "tests/simulation/memory_machine.hpp"
 
 #include <catch2/catch.hpp>
@@ -184,22 +184,22 @@ TEST_CASE("SQL takes the time from the simulation, and waiting passes it") {
 TEST_CASE("the stores of the broker work on a disk in memory, and their full disk heals") {
   memory_disk disk{1, [](microseconds) {}};
   sqlite::fault_vfs faults{{[](std::chrono::milliseconds) {}, [&] { disk.cut_power(); }}};
-  store_rig rig;
-  rig.write("CREATE TABLE t (a)");
-  rig.write("INSERT INTO t VALUES (1)");
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t (a)");
+  fixture.write("INSERT INTO t VALUES (1)");
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
   faults.set_room(0);
-  must(rig.store->begin());
-  CHECK(failure_of(rig.store->execute(request_of("INSERT INTO t WITH n(i) AS (VALUES (1), (2), (3), (4), (5), (6), "
-                                                 "(7), (8), (9), (10)) SELECT zeroblob(10000000) FROM n"),
-                                      no_deadline))
+  must(fixture.store->begin());
+  CHECK(failure_of(fixture.store->execute(request_of("INSERT INTO t WITH n(i) AS (VALUES (1), (2), (3), (4), (5), (6), "
+                                                     "(7), (8), (9), (10)) SELECT zeroblob(10000000) FROM n"),
+                                          no_deadline))
           .code
         == errc::disk_full);
-  rig.store->rollback();
+  fixture.store->rollback();
   faults.heal();
-  rig.write("INSERT INTO t VALUES (2)");
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{2});
-  must(rig.store->checkpoint(checkpoint_mode::truncate));
+  fixture.write("INSERT INTO t VALUES (2)");
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
+  must(fixture.store->checkpoint(checkpoint_mode::truncate));
 }
 
 } // namespace sluice::test::memory_disk_test

@@ -1,6 +1,6 @@
 #include "runtime/sqlite/core/connection.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 #include "tests/simulation/memory_machine.hpp"
 
 #include <catch2/catch.hpp>

@@ -338,14 +338,32 @@ bool is_harmless(incident::kind x) noexcept {
 }
 
 std::string to_string(const incident& x) {
-  constexpr std::array<std::string_view, 26> words{
-    "the writer is killed",    "a reader is killed",    "the cache is killed",   "the audit is killed",
-    "the buffer is killed",    "the log is killed",     "the process is killed", "the power is cut",
-    "orderly restart",         "the disk fails",        "the disk is full",      "the disk is slow",
-    "process dies at disk",    "power cut at disk",     "the disk is healed",    "a foreigner holds the lock",
-    "a foreigner commits",     "time passes",           "the log is removed",    "the wall clock jumps",
-    "a client leaves",         "the store is copied",   "a backup is taken",     "a backup is put in place",
-    "a backup is copied over", "a request is cancelled"};
+  constexpr std::array<std::string_view, 26> words{"the writer is killed",
+                                                   "a reader is killed",
+                                                   "the cache is killed",
+                                                   "the audit is killed",
+                                                   "the buffer is killed",
+                                                   "the log is killed",
+                                                   "the process is killed",
+                                                   "the power is cut",
+                                                   "orderly restart",
+                                                   "the disk fails",
+                                                   "the disk is full",
+                                                   "the disk is slow",
+                                                   "process dies at disk",
+                                                   "power cut at disk",
+                                                   "the disk is healed",
+                                                   "a external_process holds the lock",
+                                                   "a external_process commits",
+                                                   "time passes",
+                                                   "the log is removed",
+                                                   "the wall clock jumps",
+                                                   "a client leaves",
+                                                   "the store is copied",
+                                                   "a backup is taken",
+                                                   "a backup is put in place",
+                                                   "a backup is copied over",
+                                                   "a request is cancelled"};
   auto result = "after operation " + std::to_string(x.after) + " and " + std::to_string(x.steps)
                 + " steps: " + std::string{words[static_cast<size_t>(x.what)]};
   return result + " (" + database_names[x.db] + ", file " + std::to_string(x.file) + ", disk operation "

@@ -21,7 +21,7 @@ public:
     : plan_(what), told_(keep_trace), luck_(what.seed * 0xbf58476d1ce4e5b9ULL + 2), world_(what.set, luck_, told_),
       clients_(what, world_, luck_, told_) {
     for (uint32_t i = 0; i < what.set.databases; ++i)
-      foreigners_.push_back(std::make_unique<foreigner>(world_.path_of(i)));
+      foreigners_.push_back(std::make_unique<external_process>(world_.path_of(i)));
     world_.meanwhile = [this] {
       if (may_begin() && luck_.chance(50))
         clients_.begin_one();
@@ -82,7 +82,7 @@ private:
   dice luck_;
   world world_;
   clients clients_;
-  std::vector<std::unique_ptr<foreigner>> foreigners_;
+  std::vector<std::unique_ptr<external_process>> foreigners_;
   std::vector<clock::steady> foreign_until_ = std::vector<clock::steady>(2);
   std::vector<bool> foreign_commits_ = std::vector<bool>(2);
   size_t next_incident_ = 0;
@@ -170,7 +170,7 @@ void runner::create_tables() {
 
 void runner::commit_foreign(uint32_t db) {
   auto done = foreigners_[db]->commit();
-  told_.note(world_.time(), "foreigner", done ? "has committed" : "could not commit");
+  told_.note(world_.time(), "external_process", done ? "has committed" : "could not commit");
   auto& seen = clients_.seen.databases[db];
   done ? ++seen.foreign : ++seen.foreign_failures;
 }
@@ -200,7 +200,7 @@ void runner::happen(const incident& x) {
     // Whoever opens a file whose log was taken or left behind, before the broker has seen to that, does damage that no
     // broker can prevent.
     if (!seen.databases[x.db].in_danger() && foreigners_[x.db]->lock()) {
-      told_.note(world_.time(), "foreigner", "holds the lock");
+      told_.note(world_.time(), "external_process", "holds the lock");
       seen.locked = true;
       foreign_commits_[x.db] = x.what == kind::foreign_commit;
       foreign_until_[x.db] = world_.time().now() + (luck_.chance(50) ? 0ms : x.time);

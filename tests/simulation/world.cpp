@@ -114,12 +114,12 @@ void world::boot() {
   auto lock = store_lock::acquire(*root, 5s);
   if (!lock)
     throw std::runtime_error("the store cannot be led: " + describe(lock.error()).message);
-  surroundings around;
-  around.time = time_;
-  around.own_threads = false;
-  around.seed = [this] { return luck_.next(); };
+  environment env;
+  env.time = time_;
+  env.own_threads = false;
+  env.seed = [this] { return luck_.next(); };
   auto chosen = configured_ ? *configured_ : make_config(set_, folder_.path());
-  core_ = std::make_shared<broker_core>(std::move(chosen), std::move(*root), std::move(*lock), around);
+  core_ = std::make_shared<broker_core>(std::move(chosen), std::move(*root), std::move(*lock), env);
   core_->spawn(&system_);
   front_.emplace(core_);
   auto left = std::make_shared<uint32_t>(set_.databases);
@@ -174,8 +174,8 @@ std::vector<caf::actor> world::actors() const {
   auto& known = *core_->actors;
   // First, so that it sees nobody end.
   add(known.supervisor());
-  for (auto* slot : known.slots())
-    if (auto route = slot->last_route())
+  for (auto* context : known.contexts())
+    if (auto route = context->last_route())
       add(route->writer);
   add(known.cache());
   add(known.audit());
@@ -362,7 +362,7 @@ void world::kill(incident::kind whom, uint32_t db) {
   using kind = incident::kind;
   switch (whom) {
   case kind::kill_writer:
-    if (auto route = known.slot(database_names[db]).route())
+    if (auto route = known.context(database_names[db]).route())
       end(route->writer);
     break;
   case kind::kill_cache: end(known.cache()); break;
@@ -370,7 +370,7 @@ void world::kill(incident::kind whom, uint32_t db) {
   case kind::kill_buffer: end(known.buffer()); break;
   case kind::kill_log: end(known.log()); break;
   case kind::kill_reader:
-    if (auto readers = known.slot(database_names[db]).readers(); !readers.empty())
+    if (auto readers = known.context(database_names[db]).readers(); !readers.empty())
       end(readers[luck_.pick(readers.size())]);
     break;
   default: break;

@@ -16,7 +16,7 @@
 namespace sluice::test {
 
 /// How a COMMIT goes: whether it says so, whether it is true, and whether that can be read back.
-enum class commit_fate : uint8_t {
+enum class failed_commit : uint8_t {
   works,
   fails,
   unsure_but_done,
@@ -27,9 +27,9 @@ enum class commit_fate : uint8_t {
   throws_done,
 };
 
-inline bool takes_effect(commit_fate x) {
-  return x == commit_fate::works || x == commit_fate::unsure_but_done || x == commit_fate::unreadable_but_done
-         || x == commit_fate::throws_done;
+inline bool takes_effect(failed_commit x) {
+  return x == failed_commit::works || x == failed_commit::unsure_but_done || x == failed_commit::unreadable_but_done
+         || x == failed_commit::throws_done;
 }
 
 /// What a transaction sees and a commit makes durable.
@@ -53,7 +53,7 @@ struct fake_disk {
   std::vector<commit_record> commits;
 
   /// Taken one by one, each by the next call; none means that the call works.
-  std::deque<commit_fate> commit_fates;
+  std::deque<failed_commit> commit_fates;
   std::deque<errc> begin_errors;
   errc commit_error = errc::io_error;
   /// Consulted once `begin_errors` is empty.
@@ -178,9 +178,9 @@ public:
     must(pending_.has_value(), "commit outside a transaction");
     must(seq == disk_.next_seq(), "commit numbers have no gaps");
     must(!entries.empty(), "a commit holds something");
-    auto fate = commit_fate::works;
+    auto fate = failed_commit::works;
     if (poisoned_)
-      fate = commit_fate::fails;
+      fate = failed_commit::fails;
     else if (!disk_.commit_fates.empty()) {
       fate = disk_.commit_fates.front();
       disk_.commit_fates.pop_front();
@@ -188,7 +188,7 @@ public:
     disk_.before_commit();
     auto content = std::move(*pending_);
     pending_.reset();
-    unreadable_ = fate == commit_fate::unreadable_but_done || fate == commit_fate::unreadable_and_undone;
+    unreadable_ = fate == failed_commit::unreadable_but_done || fate == failed_commit::unreadable_and_undone;
     if (takes_effect(fate)) {
       disk_.last_seq = seq;
       disk_.new_epoch.clear();
@@ -202,9 +202,9 @@ public:
       disk_.durable = std::move(content);
     }
     disk_.after_commit();
-    if (fate == commit_fate::throws_done || fate == commit_fate::throws_undone)
+    if (fate == failed_commit::throws_done || fate == failed_commit::throws_undone)
       throw std::runtime_error("commit threw");
-    if (fate == commit_fate::works)
+    if (fate == failed_commit::works)
       return caf::unit;
     return make_error(disk_.commit_error, "commit failed");
   }

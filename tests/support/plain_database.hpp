@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/buffer/table_shape.hpp"
+#include "actors/buffer/table_schema.hpp"
 #include "runtime/sqlite/core/connection.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -48,8 +48,8 @@ public:
   rowset query(const statement& x) { return must(run(x)); }
   caf::expected<rowset> try_query(const statement& x) { return run(x); }
 
-  table_shape shape_of(const std::string& table) {
-    return must(table_shape::read(table, query(table_shape::query(table)), false));
+  table_schema shape_of(const std::string& table) {
+    return must(table_schema::read(table, query(table_schema::query(table)), false));
   }
 
   /// Every row, sorted, with the types of its values.

@@ -1,7 +1,7 @@
 #include "actors/buffer/row_statement.hpp"
 #include "tests/support/buffer_model.hpp"
 #include "tests/support/plain_database.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <csignal>
 #include <mutex>
@@ -67,7 +67,7 @@ TEST_CASE("a foreign lock delays a flush and loses nothing", "[system][buffer]")
   }};
   x.put(0, 10);
   {
-    foreigner other{x.file()};
+    external_process other{x.file()};
     other.run("BEGIN IMMEDIATE");
     auto report = must(x.host.buffer().flush());
     CHECK(report.kept == 10);
@@ -105,12 +105,12 @@ TEST_CASE("a writer that is killed during a flush is replaced, and each row is w
   must(x.db.write("tester", "CREATE TABLE log(k)"));
   must(x.db.write("tester", "CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(new.k); END"));
   x.put(0, 20);
-  foreigner other{x.file()};
+  external_process other{x.file()};
   other.run("BEGIN IMMEDIATE");
   auto flush = std::async(std::launch::async, [&] { return x.host.buffer().flush(); });
   // It waits for the lock.
   await([&] { return x.db.status().retry.lock_errors > 0; });
-  caf::anon_send_exit(x.host.actors().slot("app.db").route()->writer, caf::exit_reason::kill);
+  caf::anon_send_exit(x.host.actors().context("app.db").route()->writer, caf::exit_reason::kill);
   CHECK(must(flush.get()).kept == 20);
   other.run("ROLLBACK");
   await([&] { return x.host.status().restarts > 0; });
@@ -141,7 +141,7 @@ TEST_CASE("rows that a damaged ledger keeps from being written outlive an orderl
     warnings.emplace_back(text);
   });
   x.put(0, 3);
-  foreigner{x.file()}.run("CREATE TRIGGER evil AFTER INSERT ON _sluice_keys BEGIN SELECT 1; END");
+  external_process{x.file()}.run("CREATE TRIGGER evil AFTER INSERT ON _sluice_keys BEGIN SELECT 1; END");
   SECTION("with the rows that were refused, and can be put back") {
     auto before = std::chrono::steady_clock::now();
     REQUIRE(!x.host.shutdown());
@@ -152,7 +152,7 @@ TEST_CASE("rows that a damaged ledger keeps from being written outlive an orderl
     CHECK(integer_of(x.folder / ".sluice/audit.db",
                      "SELECT count(*) FROM audit WHERE request_type = 'write' AND status = 'ledger_damaged'")
           == 1);
-    foreigner{x.file()}.run("DROP TRIGGER evil");
+    external_process{x.file()}.run("DROP TRIGGER evil");
     auto next = open_broker(x.folder.path());
     CHECK(must(next.buffer().rejected()).rows.at(0).code == errc::ledger_damaged);
     REQUIRE(must(next.buffer().requeue({})) == 3);

@@ -1,6 +1,6 @@
 #include "actors/buffer/row_statement.hpp"
 #include "tests/support/plain_database.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <atomic>
 #include <random>
@@ -110,7 +110,7 @@ TEST_CASE("rows that cannot be written refuse a schema change by name, and those
     c.buffer_interval = 3'600s;
   }};
   x.put(0, 5);
-  foreigner other{x.file()};
+  external_process other{x.file()};
   other.run("BEGIN IMMEDIATE");
   auto why = refused(x.db.write("tester", "ALTER TABLE t RENAME COLUMN a TO b"));
   CHECK(why.code == errc::busy);
@@ -132,7 +132,7 @@ TEST_CASE("a schema change that waits for rows keeps its deadline and its place"
     c.buffer_interval = 3'600s;
   }};
   x.put(0, 5);
-  foreigner other{x.file()};
+  external_process other{x.file()};
   other.run("BEGIN IMMEDIATE");
   auto late = write_of("tester", {{"ALTER TABLE t RENAME COLUMN a TO late", {}}});
   late.deadline = 50ms;
@@ -185,11 +185,11 @@ TEST_CASE("a writer that fails while it changes a schema does not keep the buffe
     c.buffer_interval = 3'600s;
   }};
   x.put(0, 5);
-  foreigner other{x.file()};
+  external_process other{x.file()};
   other.run("BEGIN IMMEDIATE");
   auto rename = x.db.write_async(write_of("tester", {{"ALTER TABLE t RENAME COLUMN a TO b", {}}}));
   await([&] { return x.db.status().retry.lock_errors > 0; });
-  caf::anon_send_exit(x.host.actors().slot("app.db").route()->writer, caf::exit_reason::kill);
+  caf::anon_send_exit(x.host.actors().context("app.db").route()->writer, caf::exit_reason::kill);
   CHECK(refused(answer_of(rename)).code == errc::unavailable);
   other.run("ROLLBACK");
   await([&] { return x.host.status().restarts > 0; });

@@ -1,7 +1,7 @@
 // The same text is the same request, and the same refusal, by whatever way it comes to the broker.
 #include "runtime/client/client.hpp"
 #include "runtime/server/front_door.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <nlohmann/json.hpp>
 

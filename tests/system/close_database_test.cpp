@@ -1,6 +1,6 @@
 // A host with many databases closes those that it does not need at the moment.
 #include "runtime/sluice.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <filesystem>
 

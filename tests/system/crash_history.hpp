@@ -1,7 +1,7 @@
 #pragma once
 
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <algorithm>
 #include <fstream>

@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 namespace sluice::test::cursor_test {
 
@@ -45,74 +45,74 @@ size_t count_rows(cursor& from) {
 } // namespace
 
 TEST_CASE("a host reads with a cursor what it had when it was opened") {
-  many_rows rig;
-  auto rows = rig.open();
+  many_rows fixture;
+  auto rows = fixture.open();
   auto first = must(rows->next());
   CHECK(first.rows->size() == 100);
   CHECK(first.as_of_seq == 2);
-  must(rig.db.write("host", "DELETE FROM t"));
+  must(fixture.db.write("host", "DELETE FROM t"));
   CHECK(count_rows(*rows) == 900);
   CHECK(must(rows->next()).is_last);
-  CHECK(rig.count_open() == 0);
-  auto later = rig.open();
+  CHECK(fixture.count_open() == 0);
+  auto later = fixture.open();
   CHECK(count_rows(*later) == 0);
 }
 
 TEST_CASE("a cursor that is destroyed is closed") {
-  many_rows rig;
+  many_rows fixture;
   {
-    auto rows = rig.open();
-    CHECK(rig.count_open() == 1);
+    auto rows = fixture.open();
+    CHECK(fixture.count_open() == 1);
   }
-  CHECK(rig.count_open() == 0);
+  CHECK(fixture.count_open() == 0);
 }
 
 TEST_CASE("a broker that shuts down ends its cursors first, and leaves no log") {
-  many_rows rig;
-  auto rows = rig.open();
+  many_rows fixture;
+  auto rows = fixture.open();
   must(rows->next());
-  CHECK(!rig.own.shutdown());
+  CHECK(!fixture.own.shutdown());
   CHECK(refused(rows->next()).code == errc::unavailable);
-  CHECK(!std::filesystem::exists(rig.folder / "app.db-wal"));
+  CHECK(!std::filesystem::exists(fixture.folder / "app.db-wal"));
 }
 
 TEST_CASE("a draining broker ends the cursors of its hosts") {
-  many_rows rig;
-  auto rows = rig.open();
+  many_rows fixture;
+  auto rows = fixture.open();
   must(rows->next());
-  rig.own.drain();
+  fixture.own.drain();
   CHECK(refused(rows->next()).code == errc::unavailable);
-  CHECK(refused(rig.db.open_cursor(rig.request())).code == errc::unavailable);
+  CHECK(refused(fixture.db.open_cursor(fixture.request())).code == errc::unavailable);
 }
 
 TEST_CASE("a cursor is refused what a read is refused") {
-  many_rows rig;
-  auto wrong = rig.request("SELECT * FROM nothing");
-  CHECK(refused(rig.db.open_cursor(wrong)).code == errc::sql_error);
-  auto early = rig.request();
+  many_rows fixture;
+  auto wrong = fixture.request("SELECT * FROM nothing");
+  CHECK(refused(fixture.db.open_cursor(wrong)).code == errc::sql_error);
+  auto early = fixture.request();
   early.min_seq = 99;
-  CHECK(refused(rig.db.open_cursor(early)).code == errc::invalid_request);
-  auto anonymous = rig.request();
+  CHECK(refused(fixture.db.open_cursor(early)).code == errc::invalid_request);
+  auto anonymous = fixture.request();
   anonymous.agent = "sluice:nobody";
-  CHECK(refused(rig.db.open_cursor(anonymous)).code == errc::invalid_request);
-  CHECK(rig.count_open() == 0);
+  CHECK(refused(fixture.db.open_cursor(anonymous)).code == errc::invalid_request);
+  CHECK(fixture.count_open() == 0);
 }
 
 TEST_CASE("a database with an open cursor is not closed as idle, and is closed after that") {
-  many_rows rig{[](broker_config& x) {
+  many_rows fixture{[](broker_config& x) {
     x.close_idle_after = milliseconds{20};
     x.idle_after = milliseconds{10};
   }};
-  auto rows = rig.open();
+  auto rows = fixture.open();
   must(rows->next());
-  must(rig.db.write("host", "INSERT INTO t VALUES (2000)"));
+  must(fixture.db.write("host", "INSERT INTO t VALUES (2000)"));
   // Of one that is used later the files are closed meanwhile.
-  auto other = must(rig.own.open_database("other.db"));
+  auto other = must(fixture.own.open_database("other.db"));
   must(other.write("host", "CREATE TABLE t(id)"));
-  await([&] { return !std::filesystem::exists(rig.folder / "other.db-wal"); });
-  CHECK(std::filesystem::exists(rig.folder / "app.db-wal"));
+  await([&] { return !std::filesystem::exists(fixture.folder / "other.db-wal"); });
+  CHECK(std::filesystem::exists(fixture.folder / "app.db-wal"));
   CHECK(count_rows(*rows) == 900);
-  await([&] { return !std::filesystem::exists(rig.folder / "app.db-wal"); });
+  await([&] { return !std::filesystem::exists(fixture.folder / "app.db-wal"); });
 }
 
 } // namespace sluice::test::cursor_test

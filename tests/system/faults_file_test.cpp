@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <fstream>
 #include <sys/stat.h>
@@ -71,7 +71,7 @@ TEST_CASE("a damaged table is corrupt to who asks for it, and the others are ser
   temp_dir folder;
   auto file = folder / "app.db";
   {
-    foreigner maker{file};
+    external_process maker{file};
     maker.run("CREATE TABLE good (n INTEGER NOT NULL); CREATE TABLE bad (n INTEGER NOT NULL);"
               "INSERT INTO good (n) VALUES (1); INSERT INTO bad (n) VALUES (1)");
   }
@@ -101,7 +101,7 @@ TEST_CASE("reading a file that has no ledger leaves every byte of it as it was",
   temp_dir folder;
   auto file = folder / "app.db";
   {
-    foreigner maker{file};
+    external_process maker{file};
     maker.run("PRAGMA journal_mode = DELETE; CREATE TABLE notes (text TEXT NOT NULL)");
   }
   auto before = bytes_of(file);
@@ -118,7 +118,7 @@ TEST_CASE("files that the user may not use are refused by type, and the others a
   temp_dir folder;
   auto file = folder / "app.db";
   {
-    foreigner maker{file};
+    external_process maker{file};
     maker.run("CREATE TABLE notes (text TEXT NOT NULL)");
   }
   if (geteuid() == 0) {
@@ -146,7 +146,7 @@ TEST_CASE("files that the user may not use are refused by type, and the others a
 
 TEST_CASE("a store whose folder may not be written is read_only", "[system]") {
   temp_dir folder;
-  { foreigner{folder / "app.db"}.run("CREATE TABLE notes (text TEXT NOT NULL)"); }
+  { external_process{folder / "app.db"}.run("CREATE TABLE notes (text TEXT NOT NULL)"); }
   if (geteuid() == 0) {
     REQUIRE(chown(folder.path().c_str(), 65'534, 65'534) == 0);
     REQUIRE(chown((folder / "app.db").c_str(), 65'534, 65'534) == 0);
@@ -183,7 +183,10 @@ TEST_CASE("a file that is replaced while it is open is written in its place", "[
   must(x.db.write("tester", add_note));
   CHECK(x.number("SELECT count(*) FROM notes") == 1);
   auto other = x.folder / "other.db";
-  { foreigner{other}.run("CREATE TABLE notes (text TEXT NOT NULL); INSERT INTO notes VALUES ('a'), ('b'), ('c')"); }
+  {
+    external_process{other}.run(
+      "CREATE TABLE notes (text TEXT NOT NULL); INSERT INTO notes VALUES ('a'), ('b'), ('c')");
+  }
   remove_database(x.file());
   std::filesystem::rename(other, x.file());
   must(x.db.write("tester", add_note));

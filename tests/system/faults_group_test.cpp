@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <map>
 #include <optional>
@@ -110,7 +110,7 @@ TEST_CASE("requests that fail in a group fail alone, and their neighbours commit
   // All of them wait for a lock, so that they make one group.
   constexpr int count = 330;
   std::vector<future_write> answers;
-  foreigner someone{x.file()};
+  external_process someone{x.file()};
   someone.run("BEGIN IMMEDIATE");
   for (int n = 1; n <= count; ++n)
     answers.push_back(x.db.write_async(numbered(n, static_cast<size_t>(n) % kinds.size())));
@@ -159,7 +159,7 @@ TEST_CASE("an endless write is interrupted at its deadline, and its neighbours c
   one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   make_schema(x.db);
   std::vector<future_write> answers;
-  foreigner someone{x.file()};
+  external_process someone{x.file()};
   someone.run("BEGIN IMMEDIATE");
   for (int n = 1; n <= 20; ++n) {
     answers.push_back(x.db.write_async(write_of("agent", {{add, {n}}})));

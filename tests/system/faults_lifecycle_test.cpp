@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <caf/all.hpp>
 
@@ -16,11 +16,11 @@ const sql_text add{"INSERT INTO log (n) VALUES (?)"};
 
 // Returns when another writer is in its place, or none at all.
 void kill_writer(const broker& host, const std::string& name) {
-  auto& slot = host.actors().slot(name);
-  auto victim = must(slot.route()).writer;
+  auto& context = host.actors().context(name);
+  auto victim = must(context.route()).writer;
   caf::anon_send_exit(victim, caf::exit_reason::kill);
   await([&] {
-    auto route = slot.route();
+    auto route = context.route();
     return !route || route->writer != victim;
   });
 }
@@ -94,7 +94,7 @@ TEST_CASE("a kept answer of a database in quarantine is not given", "[system]") 
 TEST_CASE("whoever waits for a writer that dies is told, and a retry with the key applies once", "[system]") {
   one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(x.db.write("host", make_log));
-  foreigner someone{x.file()};
+  external_process someone{x.file()};
   someone.run("BEGIN IMMEDIATE");
   std::vector<std::future<caf::expected<write_result>>> answers;
   for (int n = 0; n < 50; ++n) {
@@ -187,7 +187,7 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
     auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 100; });
     auto db = must(host.open_database("app.db"));
     must(db.write("host", make_log));
-    auto someone = std::make_unique<foreigner>(folder / "app.db");
+    auto someone = std::make_unique<external_process>(folder / "app.db");
     someone->run("BEGIN IMMEDIATE");
     for (int n = 0; n < 300; ++n)
       answers.push_back(db.write_async(numbered(n)));
@@ -249,13 +249,13 @@ TEST_CASE("shutting down while writes come in answers all of them truthfully", "
 TEST_CASE("shutting down does not wait for a foreign lock without end", "[system]") {
   temp_dir folder;
   std::vector<std::future<caf::expected<write_result>>> answers;
-  foreigner* someone = nullptr;
-  std::unique_ptr<foreigner> owner;
+  external_process* someone = nullptr;
+  std::unique_ptr<external_process> owner;
   {
     auto host = open_broker(folder.path(), [](broker_config& cfg) { cfg.retry_attempts = 100; });
     auto db = must(host.open_database("app.db"));
     must(db.write("host", make_log));
-    owner = std::make_unique<foreigner>(folder / "app.db");
+    owner = std::make_unique<external_process>(folder / "app.db");
     someone = owner.get();
     someone->run("BEGIN IMMEDIATE");
     for (int n = 0; n < 5; ++n)

@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 namespace sluice::test::faults_lock_test {
 
@@ -126,7 +126,7 @@ TEST_CASE("a file that is locked before it has a ledger is busy to readers and w
     cfg.busy_timeout = 20ms;
     cfg.retry_base = 10ms;
   }};
-  { foreigner{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
+  { external_process{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
   lock_holder other{x.file(), {"DELETE"}};
   auto write = write_of("agent", {{add, {1}}});
   write.deadline = 300ms;
@@ -150,7 +150,7 @@ TEST_CASE("a file that is locked before it has a ledger is waited for, by its fi
           "[system]") {
   for (auto reads : {false, true}) {
     one_database x{[](broker_config& cfg) { cfg.busy_timeout = 20ms; }};
-    { foreigner{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
+    { external_process{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
     lock_holder other{x.file(), {"DELETE"}};
     std::future<caf::expected<write_result>> written;
     std::future<caf::expected<read_result>> answer;
@@ -176,7 +176,7 @@ TEST_CASE("a foreign commit is noticed by the next write, counted and audited", 
   must(x.db.write("host", "CREATE TABLE other (n)"));
   CHECK(x.number("SELECT count(*) FROM log") == 0);
   CHECK(must(x.db.read("tester", count)).source == read_source::cache);
-  foreigner someone{x.file()};
+  external_process someone{x.file()};
   someone.run("INSERT INTO log (n) VALUES (1), (2)");
   // About another table, yet it flushes everything.
   must(x.db.write("agent", "INSERT INTO other (n) VALUES (1)"));
@@ -195,7 +195,7 @@ TEST_CASE("a foreign commit is noticed by the next query, counted and audited", 
   must(x.db.write("host", make_log));
   CHECK(x.number("SELECT count(*) FROM log") == 0);
   CHECK(must(x.db.read("tester", count)).source == read_source::cache);
-  foreigner someone{x.file()};
+  external_process someone{x.file()};
   someone.run("INSERT INTO log (n) VALUES (1)");
   // A query that reaches the database tells of it, and the kept answer to another one is gone.
   auto seen = must(x.db.read(read_of("tester", "SELECT max(n) FROM log", freshness::fresh)));
@@ -219,7 +219,7 @@ TEST_CASE("a foreign commit just before the broker ends is counted and audited, 
     auto db = must(host.open_database("app.db"));
     must(db.write("host", "CREATE TABLE IF NOT EXISTS log (n)"));
     if (commits)
-      foreigner{folder / "app.db"}.run("INSERT INTO log (n) VALUES (1)");
+      external_process{folder / "app.db"}.run("INSERT INTO log (n) VALUES (1)");
     host.shutdown();
     CHECK(audited() == (commits ? 1 : 0));
   }
@@ -234,7 +234,7 @@ TEST_CASE("a foreign change of the schema is noticed by both paths", "[system]")
   must(x.db.write("host", make_log));
   must(x.db.write("agent", add, {1}));
   CHECK(must(x.db.read("tester", "SELECT * FROM log")).rows->columns().size() == 1);
-  foreigner someone{x.file()};
+  external_process someone{x.file()};
   someone.run("ALTER TABLE log ADD COLUMN s TEXT DEFAULT 'new'");
   CHECK(must(x.db.read(read_of("tester", "SELECT * FROM log", freshness::fresh))).rows->columns().size() == 2);
   must(x.db.write("agent", "INSERT INTO log (n, s) VALUES (2, 'two')"));

@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 namespace sluice::test::faults_read_test {
 

@@ -1,5 +1,5 @@
 #include "runtime/store/store_lock.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <caf/all.hpp>
 
@@ -127,7 +127,7 @@ TEST_CASE("queries that run do not hold up a shutdown, nor leave anything behind
 TEST_CASE("a database that somebody else has open keeps its files, until that one closes it", "[system]") {
   one_database x;
   must(x.db.write("host", make_log));
-  auto someone = std::make_unique<foreigner>(x.file());
+  auto someone = std::make_unique<external_process>(x.file());
   someone->run("SELECT count(*) FROM log");
   must(x.db.write("agent", add, {1}));
   x.host.shutdown();
@@ -144,7 +144,7 @@ TEST_CASE("nothing is left when an actor was killed before the shutdown", "[syst
   must(x.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
   auto restarts = x.host.status().restarts;
   switch (GENERATE(range(0, 3))) {
-  case 0: caf::anon_send_exit(must(x.host.actors().slot("app.db").route()).writer, caf::exit_reason::kill); break;
+  case 0: caf::anon_send_exit(must(x.host.actors().context("app.db").route()).writer, caf::exit_reason::kill); break;
   case 1: caf::anon_send_exit(x.host.actors().cache(), caf::exit_reason::kill); break;
   default: caf::anon_send_exit(x.host.actors().audit(), caf::exit_reason::kill);
   }
@@ -200,7 +200,7 @@ TEST_CASE("a listener hears every commit once and in order, under many writers",
     CHECK(heard[i].db == "app.db");
     CHECK((i == 0 || heard[i].tables == names{"log"}));
   }
-  foreigner someone{x.file()};
+  external_process someone{x.file()};
   someone.run("INSERT INTO log (n) VALUES (-1)");
   must(x.db.write("agent", add, {-2}));
   await([&] { return listener.heard().back().commit_seq == last + 1; });

@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <limits>
 
@@ -166,7 +166,7 @@ TEST_CASE("the ledger and code loading are nobody's to touch", "[system]") {
   }
   // Nor to be touched by a trigger that was laid past the broker.
   {
-    foreigner mallory{x.file()};
+    external_process mallory{x.file()};
     mallory.run("CREATE TABLE bait (n);"
                 "CREATE TRIGGER trap AFTER INSERT ON bait BEGIN DELETE FROM _sluice_commits; END");
   }

@@ -1,8 +1,8 @@
 #include "runtime/client/client.hpp"
 #include "runtime/server/endpoint.hpp"
 #include "runtime/server/front_door.hpp"
-#include "tests/runtime/server/socket_rig.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/runtime/server/socket_fixture.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <nlohmann/json.hpp>
 

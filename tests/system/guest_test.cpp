@@ -4,8 +4,8 @@
 #include "runtime/frontdoor/front_door.hpp"
 #include "runtime/server/endpoint.hpp"
 #include "runtime/store/store_lock.hpp"
-#include "tests/runtime/server/socket_rig.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/runtime/server/socket_fixture.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <malloc.h>
 #include <nlohmann/json.hpp>

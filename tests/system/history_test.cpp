@@ -1,7 +1,7 @@
 // What threads of the broker's own process saw, hits in the caller's thread included, is recorded and given to the
 // checker in tests/histories/; the histories of several processes are in tests/processes/history_test.py.
 
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -242,7 +242,7 @@ TEST_CASE("some order explains what threads saw while actors were killed", "[sys
     std::mt19937 random{11};
     while (!stop) {
       auto before = actors.restarts.load();
-      auto route = actors.slot("app.db").route();
+      auto route = actors.context("app.db").route();
       if (route && random() % 3 > 0)
         caf::anon_send_exit(route->writer, caf::exit_reason::kill);
       else

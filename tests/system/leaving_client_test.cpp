@@ -1,6 +1,6 @@
 #include "runtime/server/rpc/mcp.hpp"
 #include "runtime/server/service.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <nlohmann/json.hpp>
@@ -19,14 +19,14 @@ struct stepped_service {
   stepped_service() { mallopt(M_PERTURB, 0xdb); }
   ~stepped_service() { mallopt(M_PERTURB, 0); }
 
-  std::unique_ptr<rpc::port> open_port() {
-    return methods.open_port({{1, 2}, "guest", [](const std::string&, bool) { return true; }});
+  std::unique_ptr<rpc::handler> open_handler() {
+    return methods.open_handler({{1, 2}, "guest", [](const std::string&, bool) { return true; }});
   }
 
-  std::unique_ptr<rpc::port> open_mcp() { return rpc::make_mcp(open_port(), {.version = "1"}); }
+  std::unique_ptr<rpc::handler> open_mcp() { return rpc::make_mcp(open_handler(), {.version = "1"}); }
 
   // Makes the call, and destroys the port after so many events. Whether it had been answered before that.
-  bool leave(std::unique_ptr<rpc::port> port, size_t events, const std::string& method, const json& params) {
+  bool leave(std::unique_ptr<rpc::handler> port, size_t events, const std::string& method, const json& params) {
     auto answered = std::make_shared<bool>(false);
     auto gone = std::make_shared<bool>(false);
     port->call(method, params, [answered, gone](const rpc::answer&) {
@@ -41,7 +41,7 @@ struct stepped_service {
   }
 
   json ask(const std::string& method, const json& params) {
-    auto port = open_port();
+    auto port = open_handler();
     std::optional<rpc::answer> result;
     port->call(method, params, [&](rpc::answer x) { result = std::move(x); });
     while (!result)
@@ -106,7 +106,7 @@ TEST_CASE("a client may leave at every event of its write, which is recorded, an
   for (size_t events = 0; !answered; ++events) {
     // Its database is opened by the first write.
     auto name = std::to_string(events);
-    answered = x.leave(x.open_port(), events, "write", write_params(name + ".db", "write-" + name));
+    answered = x.leave(x.open_handler(), events, "write", write_params(name + ".db", "write-" + name));
     if (x.await_end("write-" + name))
       CHECK(x.ask("read", {{"db", name + ".db"}, {"sql", "SELECT count(*) FROM u"}}).at("rows") == json{{1}});
     else
@@ -181,7 +181,7 @@ TEST_CASE("a client may leave at every event of every method, and nobody else no
       auto text = params.dump();
       if (auto at = text.find('%'); at != std::string::npos)
         text.replace(at, 1, std::to_string(++number));
-      answered = x.leave(x.open_port(), events, method, json::parse(text));
+      answered = x.leave(x.open_handler(), events, method, json::parse(text));
       CHECK(x.ask("ping", json::object()).at("pong") == true);
     }
   }
@@ -194,7 +194,7 @@ TEST_CASE("a client that leaves with calls under way costs its broker nothing bu
   stepped_service x;
   for (auto i = 0; i < 20; ++i) {
     auto name = std::to_string(i);
-    auto port = x.open_port();
+    auto port = x.open_handler();
     auto gone = std::make_shared<bool>(false);
     for (auto j = 0; j < 5; ++j)
       port->call("write", write_params(name + ".db", name + "-" + std::to_string(j)),

@@ -1,6 +1,6 @@
 // Functions of the host that a broker calls in its own threads, and that end it.
 #include "tests/support/temp_dir.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 #include "tests/system/situation.hpp"
 
 namespace sluice::test::lifetimes_callbacks_test {
@@ -9,8 +9,8 @@ using namespace lifetimes;
 
 namespace {
 
-struct rig {
-  rig() {
+struct fixture {
+  fixture() {
     auto config = config_of(folder.path());
     // Any write that takes its time is warned about, by its writer.
     config.slow_execution = 1ms;
@@ -50,7 +50,7 @@ struct rig {
 } // namespace
 
 TEST_CASE("a host destroys its broker where it is told that the broker has failed", "[system][lifetimes]") {
-  rig x;
+  fixture x;
   must(x.db->write(insert(1)));
   x.host->on_failure([&](const failure&) {
     x.host.reset();
@@ -68,7 +68,7 @@ TEST_CASE("a host destroys its broker where it is told that the broker has faile
 }
 
 TEST_CASE("a host destroys its broker when it asks whether it has failed", "[system][lifetimes]") {
-  rig x;
+  fixture x;
   watchdog limit{"a broker that is destroyed by on_failure itself"};
   x.cause_failure();
   await([&] { return x.host->why_failed().has_value(); });
@@ -78,7 +78,7 @@ TEST_CASE("a host destroys its broker when it asks whether it has failed", "[sys
 }
 
 TEST_CASE("a host destroys its broker, and a front door with it, where it is warned", "[system][lifetimes]") {
-  rig x;
+  fixture x;
   auto door = must(front_door::open(*x.host, {}));
   x.host->on_warning([&, is_first = true](std::string_view) mutable {
     if (!std::exchange(is_first, false))
@@ -98,7 +98,7 @@ TEST_CASE("a host destroys its broker, and a front door with it, where it is war
 }
 
 TEST_CASE("calls that would wait for the broker are refused where it warns its host", "[system][lifetimes]") {
-  rig x;
+  fixture x;
   watchdog limit{"calls in on_warning"};
   std::vector<failure> why;
   x.host->on_warning([&, is_first = true](std::string_view) mutable {

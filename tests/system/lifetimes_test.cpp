@@ -1,6 +1,6 @@
 // Hosts whose threads and actors live on, or go, in an order that a broker does not expect.
 #include "tests/support/temp_dir.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 #include "tests/system/situation.hpp"
 
 namespace sluice::test::lifetimes_test {
@@ -32,8 +32,8 @@ private:
 };
 
 // A broker that can be destroyed, in a system of its own or of the host's.
-struct rig {
-  explicit rig(size_t threads = 0) {
+struct fixture {
+  explicit fixture(size_t threads = 0) {
     if (threads > 0)
       system = std::make_unique<host_system>(threads);
     open();
@@ -68,7 +68,7 @@ template <class Result> void require_unavailable(const caf::expected<Result>& x)
 } // namespace
 
 TEST_CASE("threads of a pool that made blocking calls live on when the broker is destroyed", "[system][lifetimes]") {
-  rig x{home_threads()};
+  fixture x{home_threads()};
   std::vector<std::unique_ptr<living_thread>> pool;
   for (auto i = 0; i < 8; ++i)
     pool.push_back(std::make_unique<living_thread>([&, i] {
@@ -108,7 +108,7 @@ TEST_CASE("a broker is destroyed while the thread that opened it, and its front 
 TEST_CASE("a thread that spawned an agent in the broker's own system lives on", "[system][lifetimes]") {
   resources before;
   {
-    rig x;
+    fixture x;
     living_thread spawner{[&] { x.host->system().spawn([](caf::event_based_actor*) {}); }};
     auto start = std::chrono::steady_clock::now();
     x.within_limit("a thread that spawned lives on", [&] { x.host.reset(); });
@@ -148,7 +148,7 @@ TEST_CASE("agents of the broker's own system may live on, and hold its last hand
 }
 
 TEST_CASE("handles outlive the broker and the host's system, and are told so", "[system][lifetimes]") {
-  rig x{home_threads()};
+  fixture x{home_threads()};
   auto db = *x.db;
   auto buffer = x.host->buffer();
   auto logs = x.host->logs();
@@ -188,7 +188,7 @@ TEST_CASE("handles outlive the broker and the host's system, and are told so", "
 }
 
 TEST_CASE("a shut-down broker refuses everything", "[system][lifetimes]") {
-  rig x{home_threads()};
+  fixture x{home_threads()};
   CHECK_FALSE(x.host->shutdown());
   require_unavailable(x.host->open_database("app.db"));
   require_unavailable(x.host->find_database("app.db"));
@@ -205,7 +205,7 @@ TEST_CASE("a shut-down broker refuses everything", "[system][lifetimes]") {
 }
 
 TEST_CASE("a second shutdown returns when the first is done", "[system][lifetimes]") {
-  rig x;
+  fixture x;
   int64_t last = 0;
   while (last < 5'000)
     x.db->write_async(insert(++last));
@@ -230,7 +230,7 @@ TEST_CASE("a second shutdown returns when the first is done", "[system][lifetime
 }
 
 TEST_CASE("an agent ends its broker while other threads wait for it", "[system][lifetimes]") {
-  rig x{home_threads()};
+  fixture x{home_threads()};
   auto notes = std::make_shared<tally>();
   std::vector<std::thread> threads;
   for (auto i = 0; i < 16; ++i)
@@ -286,7 +286,7 @@ TEST_CASE("an agent opens, shuts down and destroys a broker", "[system][lifetime
 }
 
 TEST_CASE("every future ends that was under way when the broker was destroyed", "[system][lifetimes]") {
-  rig x{home_threads()};
+  fixture x{home_threads()};
   std::vector<std::future<caf::expected<write_result>>> futures;
   auto notes = std::make_shared<tally>();
   for (auto i = 1; i <= 3'000; ++i) {

@@ -1,6 +1,6 @@
 #include "runtime/broker/log_sink.hpp"
 #include "runtime/broker/retry.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <spdlog/logger.h>
 

@@ -1,5 +1,5 @@
 // A host with more databases than its limit of descriptors has room for.
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -3,8 +3,8 @@
 #include "runtime/server/rpc/dispatch.hpp"
 #include "runtime/server/rpc/mcp.hpp"
 #include "runtime/server/service.hpp"
-#include "tests/runtime/server/socket_rig.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/runtime/server/socket_fixture.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -172,7 +172,7 @@ TEST_CASE("a tool call that is refused before it is a request is on record", "[s
   io_actor_handle actor{x.host.system(), loop};
   broker_info info;
   service methods{x.host, info, loop, *actor.get(), [](std::string_view) {}};
-  auto mcp = rpc::make_mcp(methods.open_port({{}, "user@http", {}}), {.version = "1"});
+  auto mcp = rpc::make_mcp(methods.open_handler({{}, "user@http", {}}), {.version = "1"});
   auto refused = 0;
   auto call = [&](const json& params) {
     rpc::dispatch(request_line(1, "tools/call", params), *mcp, [&](const std::string& text) {

@@ -1,6 +1,6 @@
 #include "runtime/cli/serve.hpp"
 #include "runtime/server/service.hpp"
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <caf/all.hpp>
 
@@ -113,7 +113,7 @@ TEST_CASE("a kept answer is not given any more when another program has written 
   await_closed(x);
   CHECK(x.number("SELECT count(*) FROM notes") == 0);
   await_closed(x);
-  foreigner{x.file()}.run("INSERT INTO notes (text) VALUES ('b')");
+  external_process{x.file()}.run("INSERT INTO notes (text) VALUES ('b')");
   CHECK(must(x.db.read(read_of("host", count_notes, freshness::fresh))).rows->at(0, 0) == value{1});
   CHECK(x.number("SELECT count(*) FROM notes") == 1);
   await([&] { return x.db.status().foreign_commits == 1; });

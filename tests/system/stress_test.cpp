@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <atomic>
 #include <map>
@@ -143,7 +143,7 @@ bool kill_actors(broker& host, const std::vector<std::string>& dbs, const std::a
     case 0: caf::anon_send_exit(actors.cache(), caf::exit_reason::kill); break;
     case 1: caf::anon_send_exit(actors.audit(), caf::exit_reason::kill); break;
     default: {
-      auto route = actors.slot(dbs[random() % dbs.size()]).route();
+      auto route = actors.context(dbs[random() % dbs.size()]).route();
       if (!route)
         return false;
       caf::anon_send_exit(route->writer, caf::exit_reason::kill);

@@ -1,4 +1,4 @@
-#include "tests/system/rig.hpp"
+#include "tests/system/fixture.hpp"
 
 #include <filesystem>
 
@@ -25,7 +25,7 @@ buffer_put patient(int64_t id, int64_t n) {
 }
 
 // A broker whose buffer writes when it is asked to.
-struct rig {
+struct fixture {
   temp_dir dir;
   broker leader = open();
   write_buffer buffer = leader.buffer();
@@ -49,7 +49,7 @@ struct rig {
 } // namespace
 
 TEST_CASE("a host puts rows, sees them as they will be, and has them written") {
-  rig r;
+  fixture r;
   CHECK(must(r.buffer.put(put(1, 10))).pending == 1);
   auto row = must(r.buffer.get({{"app.db", "t", {{"id", 1}}}, "alice", {}}));
   CHECK(row.found);
@@ -60,7 +60,7 @@ TEST_CASE("a host puts rows, sees them as they will be, and has them written") {
 }
 
 TEST_CASE("a database of the buffer is one under all its names") {
-  rig r;
+  fixture r;
   std::filesystem::create_symlink(r.dir / "app.db", r.dir / "link.db");
   auto other = put(1, 2);
   other.row.db = "./link.db";
@@ -73,7 +73,7 @@ TEST_CASE("a database of the buffer is one under all its names") {
 }
 
 TEST_CASE("puts of one thread keep their order though it waits for none of them") {
-  rig r;
+  fixture r;
   std::vector<std::future<caf::expected<buffer_receipt>>> receipts;
   for (int64_t n = 0; n < 2'000; ++n)
     receipts.push_back(r.buffer.put_async(patient(n % 3, n)));
@@ -84,7 +84,7 @@ TEST_CASE("puts of one thread keep their order though it waits for none of them"
 }
 
 TEST_CASE("what is no request does not reach the buffer, and is audited") {
-  rig r;
+  fixture r;
   auto outside = put(1, 1);
   outside.row.db = "../app.db";
   CHECK(refused(r.buffer.put(outside)).code == errc::invalid_request);
@@ -103,7 +103,7 @@ TEST_CASE("what is no request does not reach the buffer, and is audited") {
 }
 
 TEST_CASE("a broker that is shut down writes what is pending, and takes nothing more") {
-  rig r;
+  fixture r;
   must(r.buffer.put(put(1, 10)));
   r.leader.shutdown();
   CHECK(refused(r.buffer.put(put(2, 20))).code == errc::unavailable);

@@ -86,7 +86,7 @@ public:
   }
 
 private:
-  directory& actors_;
+  actor_registry& actors_;
   audit_actor real_;
 };
 

@@ -1,7 +1,7 @@
 #include "runtime/lab/scenario/broker_control.hpp"
 
 #include "messages/error.hpp"
-#include "runtime/lab/scenario/mishaps.hpp"
+#include "runtime/lab/scenario/fault_injection.hpp"
 
 #include <array>
 #include <chrono>

@@ -2,7 +2,7 @@
 
 #include "runtime/json/json.hpp"
 #include "runtime/lab/scenario/fields.hpp"
-#include "runtime/lab/scenario/words.hpp"
+#include "runtime/lab/scenario/suggestions.hpp"
 
 #include <fmt/format.h>
 
@@ -18,7 +18,7 @@ using nlohmann::json;
 
 constexpr size_t shown_bytes = 300;
 
-std::string shown(const json& x) {
+std::string stats(const json& x) {
   auto text = dump(x);
   return text.size() <= shown_bytes ? text : text.substr(0, shown_bytes) + "...";
 }
@@ -107,30 +107,30 @@ std::optional<std::string> apply(std::string_view name, const node& x, const jso
   if (name == "$min" || name == "$max") {
     if (got.is_number() && (name == "$min" ? got >= wanted : got <= wanted))
       return std::nullopt;
-    return fmt::format("{} {}", name == "$min" ? "at least" : "at most", shown(wanted));
+    return fmt::format("{} {}", name == "$min" ? "at least" : "at most", stats(wanted));
   }
   if (name == "$contains") {
     if (got.is_string() && wanted.is_string() && got.get_ref<const std::string&>().find(wanted) != std::string::npos)
       return std::nullopt;
-    return fmt::format("a text with {} in it", shown(wanted));
+    return fmt::format("a text with {} in it", stats(wanted));
   }
   if (name == "$one_of") {
     auto good = std::any_of(x.items.begin(), x.items.end(), [&](const node& one) { return matches(one, got, known); });
-    return good ? std::nullopt : std::optional{"one of " + shown(wanted)};
+    return good ? std::nullopt : std::optional{"one of " + stats(wanted)};
   }
   if (name == "$not")
-    return matches(x, got, known) ? std::optional{"anything but " + shown(wanted)} : std::nullopt;
+    return matches(x, got, known) ? std::optional{"anything but " + stats(wanted)} : std::nullopt;
   if (name == "$size") {
     if (got.is_array() && wanted.is_number() && got.size() == wanted)
       return std::nullopt;
-    return fmt::format("a list of {} items", shown(wanted));
+    return fmt::format("a list of {} items", stats(wanted));
   }
   if (!got.is_array())
     return "a list";
   if (name == "$any_order" && got.size() != x.items.size())
-    return fmt::format("{} items, in any order: {}", x.items.size(), shown(wanted));
+    return fmt::format("{} items, in any order: {}", x.items.size(), stats(wanted));
   if (auto missing = pairing{x.items, got, known}.unpaired())
-    return "a list with " + shown(resolve(x.items[*missing], known));
+    return "a list with " + stats(resolve(x.items[*missing], known));
   return std::nullopt;
 }
 
@@ -142,7 +142,7 @@ bool same(const json& a, const json& b) {
 void match_map(const node& expected, const json& got, const look_up& known, const std::string& path,
                std::vector<complaint>& to) {
   if (!got.is_object()) {
-    to.push_back({expected.at, fmt::format("expected {} to be a map, got {}", path, shown(got))});
+    to.push_back({expected.at, fmt::format("expected {} to be a map, got {}", path, stats(got))});
     return;
   }
   std::vector<std::string_view> names;
@@ -155,7 +155,7 @@ void match_map(const node& expected, const json& got, const look_up& known, cons
     if (exists && exists->boolean == (found != got.end()))
       continue;
     if (exists && found != got.end())
-      to.push_back({member.at, fmt::format("expected no {}, got {}", where, shown(*found))});
+      to.push_back({member.at, fmt::format("expected no {}, got {}", where, stats(*found))});
     else if (found == got.end())
       to.push_back(
         {member.at, fmt::format("expected {}, but there is no such member{}", where, advice(member.name, names))});
@@ -169,8 +169,8 @@ void match_list(const node& expected, const json& got, const look_up& known, con
   if (!got.is_array() || got.size() != expected.items.size()) {
     auto count = expected.items.size();
     to.push_back({expected.at, got.is_array() ? fmt::format("expected {} to have {} item{}, got {}: {}", path, count,
-                                                            count == 1 ? "" : "s", got.size(), shown(got))
-                                              : fmt::format("expected {} to be a list, got {}", path, shown(got))});
+                                                            count == 1 ? "" : "s", got.size(), stats(got))
+                                              : fmt::format("expected {} to be a list, got {}", path, stats(got))});
     return;
   }
   for (size_t i = 0; i < expected.items.size(); ++i)
@@ -208,7 +208,7 @@ void match(const node& expected, const json& got, const look_up& known, const st
     for (const auto& member : expected.members)
       if (member.name != "$exists")
         if (auto wanted = apply(member.name, member.content, got, known))
-          to.push_back({member.at, fmt::format("expected {} to be {}, got {}", path, *wanted, shown(got))});
+          to.push_back({member.at, fmt::format("expected {} to be {}, got {}", path, *wanted, stats(got))});
     return;
   }
   auto is_value_map =
@@ -219,7 +219,7 @@ void match(const node& expected, const json& got, const look_up& known, const st
     return match_list(expected, got, known, path, to);
   auto wanted = resolve(expected, known);
   if (!same(wanted, got))
-    to.push_back({expected.at, fmt::format("expected {}: {}, got {}", path, shown(wanted), shown(got))});
+    to.push_back({expected.at, fmt::format("expected {}: {}, got {}", path, stats(wanted), stats(got))});
 }
 
 } // namespace sluice::scenario

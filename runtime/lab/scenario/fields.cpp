@@ -1,7 +1,7 @@
 #include "runtime/lab/scenario/fields.hpp"
 
 #include "runtime/lab/scenario/references.hpp"
-#include "runtime/lab/scenario/words.hpp"
+#include "runtime/lab/scenario/suggestions.hpp"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,7 @@
 
 #include "messages/error.hpp"
 #include "runtime/lab/scenario/scenario.hpp"
-#include "runtime/lab/scenario/words.hpp"
+#include "runtime/lab/scenario/suggestions.hpp"
 
 #include <fmt/format.h>
 

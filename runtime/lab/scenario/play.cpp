@@ -24,7 +24,7 @@ json failed_answer(const caf::error& why) {
 }
 
 // The first step that the stage cannot do.
-const step* find_impossible(const std::vector<step>& steps, const stage& on) {
+const step* find_impossible(const std::vector<step>& steps, const backend& on) {
   for (const auto& x : steps) {
     if (x.kind->needs_stage && !on.can(x.kind->name))
       return &x;
@@ -146,7 +146,7 @@ verdict play::judge(const step& what, const json& answer, bool failed, const cou
   return found;
 }
 
-report run(const story& what, stage& on, const play_options& options) {
+report run(const story& what, backend& on, const play_options& options) {
   report result;
   if (const auto* x = find_impossible(what.steps, on)) {
     result.status = report::end::skipped;
@@ -154,7 +154,7 @@ report run(const story& what, stage& on, const play_options& options) {
       {x->at, fmt::format("needs {}, which {} cannot do: {}", x->kind->name, on.name(), *on.why_not(x->kind->name))});
     return result;
   }
-  if (auto wrong = on.prepare(what.stage)) {
+  if (auto wrong = on.prepare(what.backend)) {
     auto why = describe(wrong->why);
     auto is_wrong = why.code == errc::invalid_request || why.code == errc::sql_error || why.code == errc::constraint;
     result.status = is_wrong ? report::end::unusable : report::end::failed;

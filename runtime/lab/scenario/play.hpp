@@ -40,14 +40,14 @@ struct play_options {
 
 /// Plays a scenario on a stage of its own, to its end or to the first step that does not go as expected; what runs
 /// beside that step is waited for.
-report run(const story& what, stage& on, const play_options& options = {});
+report run(const story& what, backend& on, const play_options& options = {});
 
 /// A scenario while it is played: what its steps work with. Used by the thread of the stage.
 class play {
 public:
-  play(stage& where, const play_options& options) : on_(where), options_(options) {}
+  play(backend& where, const play_options& options) : on_(where), options_(options) {}
 
-  stage& on() noexcept { return on_; }
+  backend& on() noexcept { return on_; }
 
   /// One after the other, up to the first that has a complaint.
   void run_sequence(const std::vector<step>& steps, counts at, on_verdict done);
@@ -72,7 +72,7 @@ private:
   void ended(const step& what, const counts& at, std::chrono::milliseconds began, caf::expected<nlohmann::json> answer,
              const on_verdict& done);
 
-  stage& on_;
+  backend& on_;
   const play_options& options_;
   std::map<std::string, nlohmann::json> answers_;
   std::map<std::string, nlohmann::json> told_;

@@ -2,7 +2,7 @@
 
 #include "runtime/json/json_text.hpp"
 #include "runtime/lab/scenario/parse_step.hpp"
-#include "runtime/lab/scenario/words.hpp"
+#include "runtime/lab/scenario/suggestions.hpp"
 #include "runtime/store/config.hpp"
 
 #include <fmt/format.h>
@@ -44,7 +44,7 @@ void check_database_name(const std::string& name, place at) {
     throw mistake{at, fmt::format("\"{}\" is no name of a database; it must be a file in the store's folder", name)};
 }
 
-void read_databases(const node& x, scenery& to) {
+void read_databases(const node& x, setup& to) {
   if (!x.is(node_kind::map))
     throw mistake{x.at,
                   fmt::format("databases must be a map of files and SQL, as in {{app.db: [\"CREATE TABLE ...\"]}}, "
@@ -96,7 +96,7 @@ void read_tables(const node& x, std::string_view name, std::span<const std::stri
   }
 }
 
-void read_settings(const node& x, scenery& to) {
+void read_settings(const node& x, setup& to) {
   if (!x.is(node_kind::map))
     throw mistake{x.at, fmt::format("settings must be a map of keys of sluice.toml, and is {}", to_string(x.kind))};
   auto known = describe_settings();
@@ -129,8 +129,8 @@ void read_settings(const node& x, scenery& to) {
   to.settings = std::move(text.toml);
 }
 
-void add_agent(const std::string& name, bool add_keys, place at, scenery& to) {
-  auto same = [&](const cast_member& known) { return known.name == name; };
+void add_agent(const std::string& name, bool add_keys, place at, setup& to) {
+  auto same = [&](const agent_options& known) { return known.name == name; };
   if (std::any_of(to.agents.begin(), to.agents.end(), same))
     throw mistake{at, fmt::format("the agent {} is declared twice", name)};
   if (name.empty() || name.size() > 256)
@@ -138,7 +138,7 @@ void add_agent(const std::string& name, bool add_keys, place at, scenery& to) {
   to.agents.push_back({name, add_keys});
 }
 
-void read_agents(const node& x, scenery& to) {
+void read_agents(const node& x, setup& to) {
   if (x.is(node_kind::list)) {
     for (const auto& item : x.items) {
       if (!item.is(node_kind::text))
@@ -169,16 +169,16 @@ story read(const node& x) {
   if (x.find("about"))
     result.about = require(x, "about", node_kind::text, "a scenario").text;
   if (const auto* databases = x.find("databases"))
-    read_databases(*databases, result.stage);
+    read_databases(*databases, result.backend);
   const auto* settings = x.find("settings");
-  read_settings(settings ? *settings : node{node_kind::map, {}, false, 0, 0, {}, {}, {}}, result.stage);
+  read_settings(settings ? *settings : node{node_kind::map, {}, false, 0, 0, {}, {}, {}}, result.backend);
   if (const auto* agents = x.find("agents"))
-    read_agents(*agents, result.stage);
+    read_agents(*agents, result.backend);
   const auto& steps = require(x, "steps", node_kind::list, "a scenario");
   if (steps.items.empty())
     throw mistake{steps.at, "a scenario without steps shows nothing"};
   std::set<std::string> agents;
-  for (const auto& agent : result.stage.agents)
+  for (const auto& agent : result.backend.agents)
     agents.insert(agent.name);
   result.steps = step_parser{std::move(agents)}.parse_list(steps);
   if (auto width = step_parser::width_of(result.steps); width > max_width)

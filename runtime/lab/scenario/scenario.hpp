@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/lab/scenario/stage.hpp"
+#include "runtime/lab/scenario/backend.hpp"
 #include "runtime/lab/scenario/step.hpp"
 
 #include <filesystem>
@@ -15,7 +15,7 @@ namespace sluice::scenario {
 struct story {
   std::string name;
   std::string about;
-  scenery stage;
+  setup backend;
   std::vector<step> steps;
 };
 

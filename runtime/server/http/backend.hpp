@@ -1,7 +1,7 @@
 #pragma once
 
 #include "messages/write.hpp"
-#include "runtime/server/rpc/port.hpp"
+#include "runtime/server/rpc/handler.hpp"
 
 #include <functional>
 #include <memory>
@@ -21,7 +21,7 @@ public:
   virtual ~backend() = default;
 
   /// The methods of one request's sender.
-  virtual std::unique_ptr<rpc::port> open_port() = 0;
+  virtual std::unique_ptr<rpc::handler> open_handler() = 0;
 
   /// Told of a request that was refused for its size after it had shown the token.
   virtual void note_refusal([[maybe_unused]] errc why) {}

@@ -135,7 +135,7 @@ void connection::on_header(error_code failed, size_t) {
   is_head_ = head.method() == beast::http::verb::head;
   // A client of HTTP/1.0 would have to be told, and gains little.
   keep_ = head.keep_alive() && head.version() == 11;
-  auto admitted = shared_.admission.admit(head);
+  auto admitted = shared_.filter.admit(head);
   if (const auto* why = std::get_if<refusal>(&admitted)) {
     // What follows may be a body that nobody reads, even where the parser sees none.
     keep_ = keep_ && parser_->is_done() && head.count(field::transfer_encoding) == 0;
@@ -182,7 +182,7 @@ void connection::on_malformed(error_code failed) {
     return refuse(too_slow("the request did not come in time"));
   if (failed == error::body_limit) {
     // The length may be refused together with the header, before anybody has looked for the token.
-    if (std::holds_alternative<route>(shared_.admission.admit(parser_->get())))
+    if (std::holds_alternative<route>(shared_.filter.admit(parser_->get())))
       shared_.behind.note_refusal(errc::too_large);
     return refuse({status::payload_too_large, errc::too_large, "the body is too large", {}});
   }
@@ -206,11 +206,11 @@ void connection::handle(std::string body) {
   calling_ = true;
   switch (route_) {
   case route::rpc:
-    port_ = shared_.behind.open_port();
+    port_ = shared_.behind.open_handler();
     rpc::dispatch(body, *port_, answer_with(&connection::answer_rpc));
     break;
   case route::mcp:
-    port_ = rpc::make_mcp(shared_.behind.open_port(), {.version = shared_.settings.version});
+    port_ = rpc::make_mcp(shared_.behind.open_handler(), {.version = shared_.settings.version});
     rpc::dispatch(body, *port_, answer_with(&connection::answer_mcp));
     break;
   case route::healthz: shared_.behind.check_health(answer_with(&connection::answer_health)); break;

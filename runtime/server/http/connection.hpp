@@ -1,7 +1,7 @@
 #pragma once
 
 #include "runtime/server/http/backend.hpp"
-#include "runtime/server/http/gate.hpp"
+#include "runtime/server/http/request_filter.hpp"
 #include "runtime/server/http/settings.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -23,7 +23,7 @@ class connection;
 struct shared {
   const http::settings settings;
   backend& behind;
-  const gate admission;
+  const request_filter filter;
   /// Bytes of bodies that are being received or worked on, over all connections.
   size_t inflight_bytes = 0;
   std::chrono::steady_clock::time_point last_active{};
@@ -94,7 +94,7 @@ private:
   boost::beast::flat_buffer buffer_;
   std::optional<parser> parser_;
   route route_ = route::rpc;
-  std::unique_ptr<rpc::port> port_;
+  std::unique_ptr<rpc::handler> port_;
   response response_;
   size_t reserved_ = 0;
   // Tells the time-out that is set from those that were.

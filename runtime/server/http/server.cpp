@@ -64,7 +64,7 @@ bool is_passing(const error_code& failed) {
 server::server(asio::io_context& loop, settings how, backend& behind, tcp::acceptor acceptor, uint16_t port)
   : loop_(loop), port_(port), shared_{.settings = how,
                                       .behind = behind,
-                                      .admission = {how.token, port},
+                                      .filter = {how.token, port},
                                       .ended = [this](connection& x) { ended(x); }},
     acceptor_(std::move(acceptor)), timer_(loop) {
   shared_.last_active = std::chrono::steady_clock::now();

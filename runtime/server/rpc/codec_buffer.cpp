@@ -1,7 +1,7 @@
 #include "runtime/server/rpc/codec.hpp"
 
 #include "runtime/json/json.hpp"
-#include "runtime/server/rpc/members.hpp"
+#include "runtime/server/rpc/json_fields.hpp"
 
 #include <fmt/format.h>
 
@@ -58,7 +58,7 @@ caf::expected<buffer_put> buffer_put_from_json(const json& params) {
   buffer_put result;
   int64_t wait_ms = 0;
   auto why =
-    take_members(params, "params", {"db", "table", "operation", "key"}, [&](const std::string& name, const json& x) {
+    read_object(params, "params", {"db", "table", "operation", "key"}, [&](const std::string& name, const json& x) {
       if (caf::error row; take_row(name, x, result.row, row))
         return row;
       if (name == "operation")
@@ -87,7 +87,7 @@ json params_of(const buffer_put& x) {
 
 caf::expected<buffer_get> buffer_get_from_json(const json& params) {
   buffer_get result;
-  auto why = take_members(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& x) {
     if (caf::error row; take_row(name, x, result.row, row))
       return row;
     if (name == "integers")
@@ -101,7 +101,7 @@ json params_of(const buffer_get& x) { return params_of_row(x.row, x.agent); }
 
 caf::expected<flush_request> flush_from_json(const json& params) {
   flush_request result;
-  auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& x) {
     if (name == "db")
       return take(x, name, result.db);
     if (name == "table")
@@ -113,7 +113,7 @@ caf::expected<flush_request> flush_from_json(const json& params) {
 
 caf::expected<rejected_query> rejected_query_from_json(const json& params) {
   rejected_query result;
-  auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& x) {
     if (name == "after_id")
       return take(x, name, result.after_id);
     if (name == "integers")
@@ -125,7 +125,7 @@ caf::expected<rejected_query> rejected_query_from_json(const json& params) {
 
 caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) {
   std::vector<uint64_t> result;
-  auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& x) {
     std::string agent;
     if (name == "agent")
       return take(x, name, agent);

@@ -1,7 +1,7 @@
 #include "runtime/server/rpc/codec.hpp"
 
-#include "runtime/json/since.hpp"
-#include "runtime/server/rpc/members.hpp"
+#include "runtime/json/time_argument.hpp"
+#include "runtime/server/rpc/json_fields.hpp"
 
 #include <chrono>
 
@@ -32,22 +32,22 @@ caf::error take_since(const json& x, std::string_view field, int64_t& to) {
 }
 
 caf::error take_entry(const json& x, log_entry& to) {
-  return take_members(x, "entries", {"id", "ts_us", "level", "source", "agent", "message"},
-                      [&](const std::string& name, const json& content) {
-                        if (name == "id")
-                          return take(content, name, to.id);
-                        if (name == "ts_us")
-                          return take(content, name, to.ts_us);
-                        if (name == "level")
-                          return take_level(content, name, to.level);
-                        if (name == "source")
-                          return take(content, name, to.source);
-                        if (name == "agent")
-                          return take(content, name, to.agent);
-                        if (name == "message")
-                          return take(content, name, to.message);
-                        return caf::error{};
-                      });
+  return read_object(x, "entries", {"id", "ts_us", "level", "source", "agent", "message"},
+                     [&](const std::string& name, const json& content) {
+                       if (name == "id")
+                         return take(content, name, to.id);
+                       if (name == "ts_us")
+                         return take(content, name, to.ts_us);
+                       if (name == "level")
+                         return take_level(content, name, to.level);
+                       if (name == "source")
+                         return take(content, name, to.source);
+                       if (name == "agent")
+                         return take(content, name, to.agent);
+                       if (name == "message")
+                         return take(content, name, to.message);
+                       return caf::error{};
+                     });
 }
 
 caf::error take_entries(const json& x, std::vector<log_entry>& to) {
@@ -63,7 +63,7 @@ caf::error take_entries(const json& x, std::vector<log_entry>& to) {
 
 caf::expected<log_entry> log_entry_from_json(const json& params) {
   log_entry result;
-  auto why = take_members(params, "params", {"level", "message"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {"level", "message"}, [&](const std::string& name, const json& x) {
     if (name == "level")
       return take_level(x, name, result.level);
     if (name == "message")
@@ -82,7 +82,7 @@ caf::expected<log_entry> log_entry_from_json(const json& params) {
 caf::expected<log_query> log_query_from_json(const json& params) {
   log_query result;
   auto said = false;
-  auto why = take_members(params, "params", {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& x) {
     if (name == "level")
       return take_level(x, name, result.least);
     if (name == "source")
@@ -126,7 +126,7 @@ json params_of(const log_query& x) {
 
 caf::expected<log_page> log_page_from_json(const json& result) {
   log_page page;
-  auto why = take_members(result, "result", {"entries"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(result, "result", {"entries"}, [&](const std::string& name, const json& x) {
     if (name == "truncated")
       return take(x, name, page.truncated);
     return name == "entries" ? take_entries(x, page.entries) : caf::error{};

@@ -1,7 +1,7 @@
 #include "runtime/server/rpc/codec.hpp"
 
 #include "runtime/json/json.hpp"
-#include "runtime/server/rpc/members.hpp"
+#include "runtime/server/rpc/json_fields.hpp"
 
 #include <fmt/format.h>
 
@@ -63,7 +63,7 @@ caf::error take(const json& x, const std::string& field, statement& to) {
     return invalid(field, R"(must be an object: {"sql":"...", "params":...})");
   if (!x.contains("sql"))
     return invalid(field + ".sql", "is missing");
-  return take_members(x, field, {}, [&](const std::string& name, const json& content) {
+  return read_object(x, field, {}, [&](const std::string& name, const json& content) {
     if (name == "sql")
       return take_sql(content, field + ".sql", to.sql);
     if (name == "params")
@@ -139,7 +139,7 @@ caf::expected<write_request> write_from_json(const json& params) {
     return why;
   if (params.contains("sql"))
     result.statements.emplace_back();
-  auto why = take_members(params, whole_request, {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& x) {
     if (caf::error common; take_common(name, x, result, common))
       return common;
     if (name == "statements")
@@ -165,14 +165,14 @@ caf::expected<write_request> write_from_json(const json& params) {
 
 caf::expected<read_request> read_from_json(const json& params) {
   read_request result;
-  auto why = take_members(params, whole_request, {"db", "sql"},
-                          [&](const std::string& name, const json& x) { return take_of_read(name, x, result); });
+  auto why = read_object(params, whole_request, {"db", "sql"},
+                         [&](const std::string& name, const json& x) { return take_of_read(name, x, result); });
   return result_or(std::move(why), result);
 }
 
 caf::expected<read_request> open_cursor_from_json(const json& params) {
   read_request result;
-  auto why = take_members(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
     return name == "idle_ms" ? take(x, name, result.limits.idle) : take_of_read(name, x, result);
   });
   return result_or(std::move(why), result);
@@ -180,7 +180,7 @@ caf::expected<read_request> open_cursor_from_json(const json& params) {
 
 caf::expected<audit_query> audit_query_from_json(const json& params) {
   audit_query result;
-  auto why = take_members(params, whole_request, {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& x) {
     if (name == "agent")
       return rpc::take(x, name, result.agent);
     if (name == "db")
@@ -202,7 +202,7 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
 
 caf::expected<uint64_t> cursor_from_json(const json& params) {
   uint64_t result = 0;
-  auto why = take_members(params, whole_request, {"cursor"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"cursor"}, [&](const std::string& name, const json& x) {
     std::string agent;
     if (name == "agent")
       return rpc::take(x, name, agent);
@@ -213,7 +213,7 @@ caf::expected<uint64_t> cursor_from_json(const json& params) {
 
 caf::expected<cancel_request> cancel_from_json(const json& params) {
   cancel_request result;
-  auto why = take_members(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
     std::string agent;
     if (name == "agent")
       return rpc::take(x, name, agent);
@@ -231,7 +231,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
   // Not by a structured binding, which a lambda may not use.
   auto& request = result.first;
   auto& status = result.second;
-  auto why = take_members(params, whole_request, {"status"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"status"}, [&](const std::string& name, const json& x) {
     if (caf::error common; take_common(name, x, request, common))
       return common;
     if (name == "count")
@@ -253,7 +253,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
 
 caf::expected<subscribe_request> subscribe_from_json(const json& params) {
   subscribe_request result;
-  auto why = take_members(params, whole_request, {"db"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"db"}, [&](const std::string& name, const json& x) {
     if (name == "db")
       return rpc::take(x, name, result.db);
     if (name == "tables")
@@ -267,7 +267,7 @@ caf::expected<subscribe_request> subscribe_from_json(const json& params) {
 
 caf::expected<hello_request> hello_from_json(const json& params) {
   hello_request result;
-  auto why = take_members(params, whole_request, {"protocol"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"protocol"}, [&](const std::string& name, const json& x) {
     if (name == "protocol")
       return rpc::take(x, name, result.protocol, 1);
     if (name == "client")

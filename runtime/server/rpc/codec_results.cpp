@@ -1,7 +1,7 @@
 #include "runtime/server/rpc/codec.hpp"
 
 #include "runtime/json/json.hpp"
-#include "runtime/server/rpc/members.hpp"
+#include "runtime/server/rpc/json_fields.hpp"
 
 #include <fmt/format.h>
 
@@ -54,14 +54,14 @@ caf::error take_rows(const json& x, rowset& to) {
 caf::error take(const json& x, statement_result& to) {
   if (auto why = take_rows(x, to.rows))
     return why;
-  return take_members(x, whole_result, {"changes", "last_insert_rowid"},
-                      [&](const std::string& name, const json& content) {
-                        if (name == "changes")
-                          return rpc::take(content, name, to.changes);
-                        if (name == "last_insert_rowid")
-                          return rpc::take(content, name, to.last_insert_rowid);
-                        return pass_over();
-                      });
+  return read_object(x, whole_result, {"changes", "last_insert_rowid"},
+                     [&](const std::string& name, const json& content) {
+                       if (name == "changes")
+                         return rpc::take(content, name, to.changes);
+                       if (name == "last_insert_rowid")
+                         return rpc::take(content, name, to.last_insert_rowid);
+                       return pass_over();
+                     });
 }
 
 caf::error take(const json& x, std::string_view field, std::vector<statement_result>& to) {
@@ -147,7 +147,7 @@ caf::error take(const json& x, audit_record& to) {
       return rpc::take(content, name, to.recovered);
     return pass_over();
   };
-  return take_members(x, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
+  return read_object(x, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
 }
 
 caf::error take(const json& x, std::string_view field, std::vector<audit_record>& to) {
@@ -164,20 +164,20 @@ caf::error take(const json& x, std::string_view field, std::vector<audit_record>
 
 caf::expected<write_result> write_result_from_json(const json& result) {
   write_result to;
-  auto why = take_members(result, whole_result, {"outcome", "replayed", "commit_seq", "request_id", "results"},
-                          [&](const std::string& name, const json& x) {
-                            if (name == "outcome" && x != to_string(outcome::committed))
-                              return invalid(name, "must be \"committed\"");
-                            if (name == "replayed")
-                              return rpc::take(x, name, to.replayed);
-                            if (name == "commit_seq")
-                              return rpc::take(x, name, to.commit_seq);
-                            if (name == "request_id")
-                              return rpc::take(x, name, to.request_id);
-                            if (name == "results")
-                              return take(x, name, to.results);
-                            return pass_over();
-                          });
+  auto why = read_object(result, whole_result, {"outcome", "replayed", "commit_seq", "request_id", "results"},
+                         [&](const std::string& name, const json& x) {
+                           if (name == "outcome" && x != to_string(outcome::committed))
+                             return invalid(name, "must be \"committed\"");
+                           if (name == "replayed")
+                             return rpc::take(x, name, to.replayed);
+                           if (name == "commit_seq")
+                             return rpc::take(x, name, to.commit_seq);
+                           if (name == "request_id")
+                             return rpc::take(x, name, to.request_id);
+                           if (name == "results")
+                             return take(x, name, to.results);
+                           return pass_over();
+                         });
   return result_or_mismatch(why, to);
 }
 
@@ -186,16 +186,16 @@ caf::expected<read_result> read_result_from_json(const json& result) {
   rowset rows;
   auto why = take_rows(result, rows);
   if (!why)
-    why = take_members(result, whole_result, {"truncated", "source", "as_of_seq"},
-                       [&](const std::string& name, const json& x) {
-                         if (name == "truncated")
-                           return rpc::take(x, name, to.truncated);
-                         if (name == "source")
-                           return take_word(x, name, read_source::database, to.source);
-                         if (name == "as_of_seq")
-                           return rpc::take(x, name, to.as_of_seq);
-                         return pass_over();
-                       });
+    why = read_object(result, whole_result, {"truncated", "source", "as_of_seq"},
+                      [&](const std::string& name, const json& x) {
+                        if (name == "truncated")
+                          return rpc::take(x, name, to.truncated);
+                        if (name == "source")
+                          return take_word(x, name, read_source::database, to.source);
+                        if (name == "as_of_seq")
+                          return rpc::take(x, name, to.as_of_seq);
+                        return pass_over();
+                      });
   to.rows = std::make_shared<const rowset>(std::move(rows));
   return result_or_mismatch(why, to);
 }
@@ -206,7 +206,7 @@ caf::expected<cursor_page> cursor_page_from_json(const json& result) {
   auto why = take_rows(result, rows);
   if (!why)
     why =
-      take_members(result, whole_result, {"cursor", "done", "as_of_seq"}, [&](const std::string& name, const json& x) {
+      read_object(result, whole_result, {"cursor", "done", "as_of_seq"}, [&](const std::string& name, const json& x) {
         if (name == "cursor")
           return rpc::take(x, name, to.cursor);
         if (name == "done")
@@ -221,7 +221,7 @@ caf::expected<cursor_page> cursor_page_from_json(const json& result) {
 
 caf::expected<audit_page> audit_page_from_json(const json& result) {
   audit_page to;
-  auto why = take_members(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& x) {
     if (name == "store_root")
       return rpc::take(x, name, to.store_root);
     if (name == "records")
@@ -234,7 +234,7 @@ caf::expected<audit_page> audit_page_from_json(const json& result) {
 caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
   audit_verdict to;
   auto why =
-    take_members(result, whole_result, {"records", "broken", "head"}, [&](const std::string& name, const json& x) {
+    read_object(result, whole_result, {"records", "broken", "head"}, [&](const std::string& name, const json& x) {
       if (name == "records")
         return rpc::take(x, name, to.records);
       if (name == "broken")

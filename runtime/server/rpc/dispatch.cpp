@@ -142,7 +142,7 @@ struct pending {
   }
 };
 
-void run(json document, port& to, const std::shared_ptr<reply>& answers) {
+void run(json document, handler& to, const std::shared_ptr<reply>& answers) {
   auto x = parse_request(std::move(document));
   auto call = std::make_shared<pending>(pending{answers, std::move(x.id), x.notification});
   answers->begin();
@@ -153,14 +153,14 @@ void run(json document, port& to, const std::shared_ptr<reply>& answers) {
     return;
   }
   try {
-    to.next_id(x.notification ? nullptr : &call->id);
+    to.set_request_id(x.notification ? nullptr : &call->id);
     to.call(x.method, std::move(x.params), [call](answer result) { call->take(std::move(result)); });
   } catch (...) {
     call->take(refused(internal_error, "the call failed for a reason of the broker's own; its outcome is unknown"));
   }
 }
 
-void refuse(error_code code, std::string why, port& to, const std::function<void(std::string)>& done) {
+void refuse(error_code code, std::string why, handler& to, const std::function<void(std::string)>& done) {
   auto x = own_error(code, std::move(why));
   to.note_refusal({}, nullptr, x);
   done(envelope(nullptr, {nullptr, std::move(x), {}}));
@@ -168,7 +168,7 @@ void refuse(error_code code, std::string why, port& to, const std::function<void
 
 } // namespace
 
-void dispatch(std::string_view document, port& to, std::function<void(std::string)> done) {
+void dispatch(std::string_view document, handler& to, std::function<void(std::string)> done) {
   auto x = parse_strictly(document);
   if (!x)
     return refuse(parse_error, describe(x.error()).message, to, done);

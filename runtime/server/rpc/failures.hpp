@@ -1,7 +1,7 @@
 #pragma once
 
 #include "messages/error.hpp"
-#include "runtime/server/rpc/port.hpp"
+#include "runtime/server/rpc/handler.hpp"
 
 #include <string>
 #include <string_view>

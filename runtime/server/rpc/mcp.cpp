@@ -1,6 +1,6 @@
 #include "runtime/server/rpc/mcp.hpp"
 
-#include "actors/base/names.hpp"
+#include "actors/base/name_rules.hpp"
 #include "actors/base/request_ids.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/os/random_seed.hpp"
@@ -68,21 +68,21 @@ void forgive(const mcp_tool& tool, json& arguments) {
 json member(const json& x, const char* name) { return x.is_object() ? x.value(name, json{}) : json{}; }
 
 // Nothing depends on `initialize` having come first: over HTTP each request may be the first that a port sees.
-class mcp final : public port {
+class mcp final : public handler {
 public:
-  mcp(std::unique_ptr<port> methods, mcp_settings settings)
+  mcp(std::unique_ptr<handler> methods, mcp_settings settings)
     : methods_(std::move(methods)), settings_(std::move(settings)), request_ids_(random_seed()) {
     methods_->quote_texts();
   }
 
-  void next_id(const json* id) override {
+  void set_request_id(const json* id) override {
     id_ = id ? dump(*id) : std::string{};
-    methods_->next_id(id);
+    methods_->set_request_id(id);
   }
 
   void hold(bool is_behind) override { methods_->hold(is_behind); }
   void leave() override { methods_->leave(); }
-  bool engaged() const override { return methods_->engaged(); }
+  bool has_subscriptions() const override { return methods_->has_subscriptions(); }
 
   void call(const std::string& method, json params, answer_to done) override {
     if (method == "initialize")
@@ -196,7 +196,7 @@ private:
     done({json::object(), {}});
   }
 
-  std::unique_ptr<port> methods_;
+  std::unique_ptr<handler> methods_;
   mcp_settings settings_;
   request_ids request_ids_;
   // The JSON-RPC id of the call that is being made, as text; empty for a notification.
@@ -211,7 +211,7 @@ bool speaks_mcp(std::string_view version) {
   return std::find(versions.begin(), versions.end(), version) != versions.end();
 }
 
-std::unique_ptr<port> make_mcp(std::unique_ptr<port> methods, mcp_settings settings) {
+std::unique_ptr<handler> make_mcp(std::unique_ptr<handler> methods, mcp_settings settings) {
   return std::make_unique<mcp>(std::move(methods), std::move(settings));
 }
 

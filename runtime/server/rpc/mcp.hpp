@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/server/rpc/port.hpp"
+#include "runtime/server/rpc/handler.hpp"
 
 #include <memory>
 #include <string>
@@ -22,6 +22,6 @@ bool speaks_mcp(std::string_view version);
 /// The Model Context Protocol (modelcontextprotocol.io) in front of `methods`, for one client: `initialize`, `ping`,
 /// `notifications/*`, `tools/list` and `tools/call`, whose tools are calls of `read` and `write` behind it. A tool that
 /// fails is a result with `isError`, as the specification has it; an unknown tool or bad arguments are errors.
-std::unique_ptr<port> make_mcp(std::unique_ptr<port> methods, mcp_settings settings);
+std::unique_ptr<handler> make_mcp(std::unique_ptr<handler> methods, mcp_settings settings);
 
 } // namespace sluice::rpc

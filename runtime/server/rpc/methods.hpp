@@ -36,7 +36,7 @@ enum class method_audit : uint8_t {
 /// sending a call again, the bridges and the table in docs/protocol.md follow from it.
 ///
 /// To add one: a row in the table below, its request_type in messages/audit.hpp, a decoder in codec.hpp if it has
-/// parameters, and a handler in service_port.hpp (docs/contributing.md).
+/// parameters, and a handler in broker_handler.hpp (docs/contributing.md).
 struct method {
   std::string_view name = {};
   request_type type = request_type::other;

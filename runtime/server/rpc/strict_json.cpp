@@ -86,7 +86,7 @@ public:
     auto [at, added] = open_.back()->get_ref<json::object_t&>().try_emplace(name);
     if (!added)
       return refuse(fmt::format("gives the member \"{}\" twice", std::string_view{name}.substr(0, 100)));
-    slot_ = &at->second;
+    context_ = &at->second;
     return true;
   }
 
@@ -111,7 +111,7 @@ private:
       return &(document_ = std::move(x));
     if (open_.back()->is_array())
       return &open_.back()->get_ref<json::array_t&>().emplace_back(std::move(x));
-    return &(*slot_ = std::move(x));
+    return &(*context_ = std::move(x));
   }
 
   bool open(json::value_t kind) {
@@ -135,7 +135,7 @@ private:
   // The arrays and objects around the place that is read.
   std::vector<json*> open_;
   // Where the value of the last key goes.
-  json* slot_ = nullptr;
+  json* context_ = nullptr;
   std::string why_;
 };
 

@@ -2,7 +2,7 @@
 
 #include "runtime/sqlite/audit/audit_row.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 
 namespace sluice::sqlite {
 

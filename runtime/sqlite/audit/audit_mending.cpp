@@ -2,8 +2,8 @@
 
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_end.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/file_watch.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
 
 #include <iterator>
 #include <set>

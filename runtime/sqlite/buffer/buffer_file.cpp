@@ -1,11 +1,11 @@
 #include "runtime/sqlite/buffer/buffer_file.hpp"
 
 #include "runtime/sqlite/core/result_code.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/journal_recovery.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
 #include "runtime/sqlite/files/vfs_file.hpp"
 #include "runtime/sqlite/files/wal_index.hpp"
-#include "runtime/sqlite/ledger/commit_fate.hpp"
+#include "runtime/sqlite/ledger/failed_commit.hpp"
 
 #include <sqlite3.h>
 

@@ -3,7 +3,7 @@
 #include "runtime/sqlite/buffer/buffer_codec.hpp"
 #include "runtime/sqlite/buffer/buffer_file.hpp"
 #include "runtime/sqlite/buffer/buffer_recovery.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 
 #include <algorithm>
 #include <limits>

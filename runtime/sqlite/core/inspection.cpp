@@ -3,7 +3,7 @@
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/sqlite/core/double_quotes.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
 #include "runtime/sqlite/files/left_log.hpp"
 #include "runtime/sqlite/files/read_only_place.hpp"
 #include "runtime/sqlite/ledger/key_ages.hpp"

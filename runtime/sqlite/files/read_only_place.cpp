@@ -1,7 +1,7 @@
 #include "runtime/sqlite/files/read_only_place.hpp"
 
 #include "messages/error.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
 #include "runtime/sqlite/files/journal_recovery.hpp"
 
 #include <string>

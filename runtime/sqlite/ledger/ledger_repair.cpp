@@ -1,7 +1,7 @@
 #include "runtime/sqlite/ledger/ledger_repair.hpp"
 
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/ledger/key_clock.hpp"
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"

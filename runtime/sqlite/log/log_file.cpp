@@ -2,8 +2,8 @@
 
 #include "runtime/sqlite/core/connection.hpp"
 #include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/file_watch.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 #include "runtime/os/heap_policy.hpp"
 #include "runtime/sqlite/core/busy_error.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
-#include "runtime/sqlite/files/leftovers.hpp"
+#include "runtime/sqlite/files/wal_cleanup.hpp"
 #include "runtime/sqlite/reader/query_plan.hpp"
 #include "runtime/sqlite/writer/sqlite_write_store.hpp"
 

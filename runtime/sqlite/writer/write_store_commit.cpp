@@ -1,6 +1,6 @@
 #include "actors/shared/defect.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
-#include "runtime/sqlite/ledger/commit_fate.hpp"
+#include "runtime/sqlite/ledger/failed_commit.hpp"
 #include "runtime/sqlite/writer/sqlite_write_store.hpp"
 
 #include <sqlite3.h>

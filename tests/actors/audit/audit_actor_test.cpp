@@ -1,5 +1,5 @@
 #include "actors/audit/audit.hpp"
-#include "tests/support/actor_bench.hpp"
+#include "tests/support/actor_fixture.hpp"
 #include "tests/support/fake_audit_store.hpp"
 
 #include <catch2/catch.hpp>
@@ -10,11 +10,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct fixture : actor_bench {
+struct fixture : actor_fixture {
   fake_audit_file file;
   uint64_t opens = 0;
   bool cannot_open = false;
-  std::shared_ptr<observations> shown = std::make_shared<observations>();
+  std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
   audit_actor aut;
 
   fixture() {
@@ -24,7 +24,7 @@ struct fixture : actor_bench {
         return make_error(errc::io_error, "cannot open");
       return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
     };
-    aut = sys.spawn(audit, audit_store_opener{open}, shown);
+    aut = sys.spawn(audit, audit_store_opener{open}, stats);
     run();
   }
 
@@ -281,25 +281,25 @@ TEST_CASE("closing writes everything, closes the file and says whether that work
 
 TEST_CASE("the audit shows what waits, what is written, and why if it is not") {
   fixture f;
-  auto shown = [&f] { return f.shown->audit.get(); };
+  auto stats = [&f] { return f.stats->audit.get(); };
   f.send(0, 3);
-  CHECK(shown().pending == 3);
-  CHECK(shown().written == 0);
+  CHECK(stats().pending == 3);
+  CHECK(stats().written == 0);
   f.advance(20ms);
-  CHECK(shown().pending == 0);
-  CHECK(shown().written == 3);
-  CHECK_FALSE(shown().failing);
+  CHECK(stats().pending == 0);
+  CHECK(stats().written == 3);
+  CHECK_FALSE(stats().failing);
   f.file.refuses = true;
   f.send(3, 2);
   f.advance(20ms);
-  CHECK(shown().pending == 2);
-  CHECK(shown().written == 3);
-  CHECK(shown().failing);
-  CHECK(shown().last_error == "no space for records");
+  CHECK(stats().pending == 2);
+  CHECK(stats().written == 3);
+  CHECK(stats().failing);
+  CHECK(stats().last_error == "no space for records");
   f.file.refuses = false;
   f.advance(1s);
-  CHECK(shown().written == 5);
-  CHECK_FALSE(shown().failing);
+  CHECK(stats().written == 5);
+  CHECK_FALSE(stats().failing);
 }
 
 TEST_CASE("the audit shows what was recovered from ledgers, and what was lost") {
@@ -307,12 +307,12 @@ TEST_CASE("the audit shows what was recovered from ledgers, and what was lost") 
   f.file.missing["app.db"].resize(3);
   f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
-  CHECK(f.shown->audit.get().recovered == 3);
-  CHECK(f.shown->audit.get().written == 3);
+  CHECK(f.stats->audit.get().recovered == 3);
+  CHECK(f.stats->audit.get().written == 3);
   f.file.refuses = true;
   for (size_t i = 0; i < 5; ++i)
     f.send(i * 50'000, 50'000);
-  auto x = f.shown->audit.get();
+  auto x = f.stats->audit.get();
   CHECK(x.lost > 0);
   CHECK(x.lost + x.pending == 250'000);
 }

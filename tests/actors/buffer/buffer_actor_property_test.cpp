@@ -2,7 +2,7 @@
 // and with a journal, also with buffers that are killed.
 
 #include "actors/buffer/row_statement.hpp"
-#include "tests/support/buffer_bench.hpp"
+#include "tests/support/buffer_fixture.hpp"
 #include "tests/support/buffer_model.hpp"
 
 #include <catch2/catch.hpp>
@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct actor_play : buffer_bench {
-  actor_play(const sampled_schema& x, uint32_t seed) : buffer_bench(x.sql), schema(x), model(x.sql), dice(seed) {
+struct actor_play : buffer_fixture {
+  actor_play(const sampled_schema& x, uint32_t seed) : buffer_fixture(x.sql), schema(x), model(x.sql), dice(seed) {
     style = random_style(dice, x);
     journal = dice() % 2 == 0;
     settings.batch = 1 + dice() % 8;

@@ -1,4 +1,4 @@
-#include "tests/support/buffer_bench.hpp"
+#include "tests/support/buffer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -42,7 +42,7 @@ TEST_CASE_METHOD(started_buffer, "as many rows as a batch are written without wa
   REQUIRE(count() == 10);
 }
 
-TEST_CASE_METHOD(buffer_bench, "a table has an interval and a priority of its own", "[buffer]") {
+TEST_CASE_METHOD(buffer_fixture, "a table has an interval and a priority of its own", "[buffer]") {
   static_cast<void>(db.file.execute({{"CREATE TABLE u(k INTEGER PRIMARY KEY, a)", {}}}));
   settings.tables = {{"app.db", "U", 1s, 5}};
   start();
@@ -327,7 +327,7 @@ TEST_CASE_METHOD(started_buffer, "what is known of a table is forgotten when its
   upsert(1, {});
   static_cast<void>(db.file.execute({{"ALTER TABLE t ADD COLUMN c", {}}}));
   CHECK(!ok(upsert(1, {{"c", 1}})));
-  actors->slot("app.db").tell(invalidation{"app.db", 1, {"sqlite_schema"}, true});
+  actors->context("app.db").tell(invalidation{"app.db", 1, {"sqlite_schema"}, true});
   run();
   CHECK(ok(upsert(1, {{"c", 1}})));
 }

@@ -1,4 +1,4 @@
-#include "tests/support/buffer_bench.hpp"
+#include "tests/support/buffer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -6,12 +6,13 @@ namespace sluice::test::buffer_closing_test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_METHOD(started_buffer, "closing writes everything, also what the slots do not let in any more", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "closing writes everything, also what the contexts do not let in any more",
+                 "[buffer]") {
   for (auto i = 0; i < 5; ++i)
     upsert(i, {});
   failure closed;
   closed.code = errc::unavailable;
-  actors->slot("app.db").close(closed, false);
+  actors->context("app.db").close(closed, false);
   REQUIRE(ok(close()));
   REQUIRE(count() == 5);
   REQUIRE(status().pending == 0);

@@ -1,4 +1,4 @@
-#include "tests/support/buffer_bench.hpp"
+#include "tests/support/buffer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -8,14 +8,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct journaled : buffer_bench {
+struct journaled : buffer_fixture {
   journaled() {
     journal = true;
     start();
   }
 };
 
-template <class T> const T& value_of(const actor_bench::answer<T>& x) {
+template <class T> const T& value_of(const actor_fixture::answer<T>& x) {
   if (!ok(x))
     throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");
   return ***x;
@@ -100,13 +100,13 @@ TEST_CASE_METHOD(journaled, "a remembered batch comes before anything new, and i
 }
 
 TEST_CASE("what a journal remembers keeps its order across tables", "[buffer][journal]") {
-  buffer_bench x{
+  buffer_fixture x{
     {"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", "CREATE TABLE c(k INTEGER PRIMARY KEY, t REFERENCES t(k))"}};
   x.journal = true;
   x.settings.tables = {{"app.db", "c", 5s, 9}};
   x.start();
   x.upsert(1, {});
-  x.put(buffer_bench::a_put(buffer_operation::upsert, 1, {{"t", 1}}, "c"));
+  x.put(buffer_fixture::a_put(buffer_operation::upsert, 1, {{"t", 1}}, "c"));
   x.restart();
   x.flush();
   CHECK(x.status().rejected == 0);
@@ -162,7 +162,7 @@ TEST_CASE_METHOD(journaled, "the halves of a refused batch wait until the journa
   REQUIRE(disk.batches.empty());
 }
 
-TEST_CASE_METHOD(buffer_bench, "nothing is taken as long as a journal cannot be read", "[buffer][journal]") {
+TEST_CASE_METHOD(buffer_fixture, "nothing is taken as long as a journal cannot be read", "[buffer][journal]") {
   disk.unreadable = true;
   disk.journal[1] = {a_put(buffer_operation::upsert, 1, {{"a", "old"}}), {}};
   disk.last_place = 1;
@@ -193,7 +193,7 @@ TEST_CASE_METHOD(journaled, "what cannot be written before the end stays in the 
   REQUIRE(count() == 1);
 }
 
-TEST_CASE_METHOD(buffer_bench, "without a journal the file is left alone", "[buffer][journal]") {
+TEST_CASE_METHOD(buffer_fixture, "without a journal the file is left alone", "[buffer][journal]") {
   start();
   auto calls = disk.calls;
   for (auto i = 0; i < 30; ++i)

@@ -25,7 +25,7 @@ checked_operation free_one(buffer_operation what, columns values = {}, value key
   x.put.operation = what;
   x.put.values = std::move(values);
   x.put.agent = "alice";
-  x.free = true;
+  x.is_mergeable = true;
   return x;
 }
 
@@ -42,12 +42,12 @@ std::string merged(checked_operation first, checked_operation second) {
   return result;
 }
 
-table_shape shape_of(const char* sql, const char* more = "SELECT 1") {
+table_schema shape_of(const char* sql, const char* more = "SELECT 1") {
   plain_database db{{sql, more}};
   return db.shape_of("t");
 }
 
-bool is_free(const table_shape& shape, buffer_operation what, columns key, columns values = {}) {
+bool is_free(const table_schema& shape, buffer_operation what, columns key, columns values = {}) {
   buffer_put x;
   x.row = {"app.db", "t", std::move(key)};
   x.operation = what;
@@ -55,7 +55,7 @@ bool is_free(const table_shape& shape, buffer_operation what, columns key, colum
   auto checked = check(shape, std::move(x));
   if (!checked)
     throw std::logic_error(describe(checked.error()).message);
-  return checked->free;
+  return checked->is_mergeable;
 }
 
 } // namespace
@@ -120,7 +120,7 @@ TEST_CASE("who put how much, and where it is in the journal, is known of a merge
 TEST_CASE("nothing is merged past an operation that is not free, nor into what was taken out", "[buffer]") {
   row_queue rows;
   auto fixed = free_one(upsert, {}, 2);
-  fixed.free = false;
+  fixed.is_mergeable = false;
   CHECK_FALSE(rows.add(free_one(upsert), 1, {}));
   CHECK(rows.add(free_one(erase), 2, {}));
   CHECK_FALSE(rows.add(fixed, 3, {}));
@@ -197,17 +197,17 @@ TEST_CASE("what a table's schema allows to be seen decides what is free", "[buff
 }
 
 TEST_CASE("tables that triggers and foreign keys tie together are known as such", "[buffer]") {
-  CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')", "CREATE TABLE x(k)").tied());
+  CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')", "CREATE TABLE x(k)").keeps_order());
   CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')").plain());
   CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, a CHECK (a > 1))").plain());
-  CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY)", "CREATE TABLE c(p REFERENCES T(k))").tied());
+  CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY)", "CREATE TABLE c(p REFERENCES T(k))").keeps_order());
   auto deferred =
     shape_of("CREATE TABLE t(k PRIMARY KEY)", "CREATE TABLE c(p REFERENCES t DEFERRABLE INITIALLY DEFERRED)");
-  CHECK(deferred.alone());
+  CHECK(deferred.needs_own_batch());
   plain_database other{{"CREATE TABLE t(k PRIMARY KEY)", "CREATE TABLE o(k)", "CREATE TABLE far(k)",
                         "CREATE TRIGGER w AFTER INSERT ON o BEGIN DELETE FROM \"T\"; END"}};
-  CHECK(other.shape_of("t").tied());
-  CHECK_FALSE(other.shape_of("far").tied());
+  CHECK(other.shape_of("t").keeps_order());
+  CHECK_FALSE(other.shape_of("far").keeps_order());
 }
 
 TEST_CASE("comments, numbers and quotes are told from words", "[buffer]") {

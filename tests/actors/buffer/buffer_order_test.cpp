@@ -1,4 +1,4 @@
-#include "tests/support/buffer_bench.hpp"
+#include "tests/support/buffer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -8,9 +8,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct bench : buffer_bench {
+struct fixture : buffer_fixture {
   // An upsert that does not name `a` may be refused, so it is not merged.
-  bench() : buffer_bench({"CREATE TABLE t(k INTEGER PRIMARY KEY, a NOT NULL, b)"}) { start(); }
+  fixture() : buffer_fixture({"CREATE TABLE t(k INTEGER PRIMARY KEY, a NOT NULL, b)"}) { start(); }
 
   answer<buffer_receipt> patient(int64_t key, std::vector<named_value> values) {
     auto x = a_put(buffer_operation::upsert, key, std::move(values));
@@ -21,7 +21,7 @@ struct bench : buffer_bench {
 
 } // namespace
 
-TEST_CASE_METHOD(bench, "who waits for room is not overtaken by one who would need none", "[buffer]") {
+TEST_CASE_METHOD(fixture, "who waits for room is not overtaken by one who would need none", "[buffer]") {
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     REQUIRE(ok(upsert(i, {{"a", 0}})));
@@ -40,7 +40,7 @@ TEST_CASE_METHOD(bench, "who waits for room is not overtaken by one who would ne
   CHECK(cell("SELECT b FROM t WHERE k = 79") == value{2});
 }
 
-TEST_CASE_METHOD(bench, "more puts than may be pending wait for a table that is not known yet, in their order",
+TEST_CASE_METHOD(fixture, "more puts than may be pending wait for a table that is not known yet, in their order",
                  "[buffer]") {
   db.holds_reads = true;
   std::vector<answer<buffer_receipt>> receipts;

@@ -33,7 +33,7 @@ struct stage {
   const sampled_schema& schema;
   plain_database model;
   plain_database file;
-  std::map<std::string, table_shape> shapes;
+  std::map<std::string, table_schema> shapes;
   std::vector<std::string> tables;
 };
 
@@ -54,7 +54,7 @@ struct play {
     auto raw = x;
     const auto& shape = stage_.shapes.at(x.row.table);
     auto checked = check(shape, std::move(x));
-    story += text_of(raw) + (checked ? checked->free ? "" : " (fixed)" : " (not taken)") + "\n";
+    story += text_of(raw) + (checked ? checked->is_mergeable ? "" : " (fixed)" : " (not taken)") + "\n";
     if (!checked)
       return;
     if (auto why = stage_.model.execute({statement_of(raw)})) {
@@ -84,7 +84,7 @@ struct play {
     auto out = rows->finish("app.db", answer);
     story += "  request " + request.idempotency_key + ": " + std::to_string(static_cast<int>(out.what)) + "\n";
     if (out.what == flush_outcome::kind::set_aside)
-      for (const auto& x : out.settled)
+      for (const auto& x : out.completed)
         refused_by_buffer.insert(text_of(x.put) + " " + std::string{to_string(out.why.code)});
   }
 
@@ -141,7 +141,7 @@ struct play {
     }
   }
 
-  static const column_shape* column_of(const table_shape& shape, const std::string& name) {
+  static const column_schema* column_of(const table_schema& shape, const std::string& name) {
     return &shape.columns()[*shape.find(name)];
   }
 

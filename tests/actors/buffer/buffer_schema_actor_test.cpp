@@ -1,4 +1,4 @@
-#include "tests/support/buffer_bench.hpp"
+#include "tests/support/buffer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -6,12 +6,12 @@ namespace sluice::test::buffer_schema_actor_test {
 
 namespace {
 
-template <class T> const T& value_of(const actor_bench::answer<T>& x) {
+template <class T> const T& value_of(const actor_fixture::answer<T>& x) {
   REQUIRE(ok(x));
   return **(*x);
 }
 
-struct started : buffer_bench {
+struct started : buffer_fixture {
   started() { start(); }
 
   // As a writer that is about to change the schema, and stays.

@@ -1,7 +1,7 @@
 #include "actors/cache/cache.hpp"
 #include "actors/reader/reader.hpp"
-#include "tests/support/actor_bench.hpp"
-#include "tests/support/read_bench.hpp"
+#include "tests/support/actor_fixture.hpp"
+#include "tests/support/read_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -11,18 +11,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct fixture : actor_bench {
+struct fixture : actor_fixture {
   fake_view view;
   told log;
-  database_slot& slot = actors->slot("app.db");
-  std::shared_ptr<hit_table> hits = std::make_shared<hit_table>(hit_table_settings{});
+  database_context& context = actors->context("app.db");
+  std::shared_ptr<result_cache> hits = std::make_shared<result_cache>(hit_table_settings{});
   std::vector<reader_actor> readers;
   cache_actor aut;
 
   fixture() {
     actors->set(sys.spawn(audit_stub, &log));
     actors->set(sys.spawn(supervisor_stub, &log));
-    slot.open({sys.spawn(writer_stub, &log), nullptr});
+    context.open({sys.spawn(writer_stub, &log), nullptr});
     start();
     advance(100ms);
   }
@@ -37,7 +37,7 @@ struct fixture : actor_bench {
   }
 
   void start() {
-    cache_parts parts;
+    cache_dependencies parts;
     parts.hits = hits;
     parts.actors = actors;
     parts.time = &time;
@@ -49,7 +49,7 @@ struct fixture : actor_bench {
   }
 
   void add_reader() {
-    auto x = std::make_shared<reader_parts>();
+    auto x = std::make_shared<reader_dependencies>();
     x->store = std::make_unique<fake_read_store>(view);
     x->time = &time;
     readers.push_back(sys.spawn(reader, x));
@@ -71,7 +71,7 @@ struct fixture : actor_bench {
 
   std::optional<read_result> hit(const std::string& sql) {
     auto x = a_read("hit", sql);
-    return hits->find(slot, x, x.limits, time.now());
+    return hits->find(context, x, x.limits, time.now());
   }
 };
 
@@ -129,7 +129,7 @@ TEST_CASE("an invalidation makes stale entries gone, a storm of them costs few s
   f.read("b", "u");
   f.run();
   f.advance(100ms);
-  commit_to(f.slot.versions(), {"t"});
+  commit_to(f.context.versions(), {"t"});
   for (auto i = 0; i < 10; ++i)
     caf::anon_send(f.aut, invalidation{"app.db", 1, {"t"}, false});
   f.run();
@@ -232,7 +232,7 @@ TEST_CASE("reads that wait when their database is put in quarantine are answered
   auto b = f.read("b", "u");
   if (!with_reader)
     f.run();
-  f.slot.close(describe(make_error(errc::unavailable, "in quarantine")), true);
+  f.context.close(describe(make_error(errc::unavailable, "in quarantine")), true);
   caf::anon_send(f.aut, invalidation{"app.db", 0, {}, true});
   f.run();
   for (const auto& x : {a, b}) {

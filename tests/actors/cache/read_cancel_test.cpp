@@ -1,4 +1,4 @@
-#include "tests/support/read_bench.hpp"
+#include "tests/support/read_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -8,13 +8,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct bench : read_bench {
-  using read_bench::read_bench;
+struct fixture : read_fixture {
+  using read_fixture::read_fixture;
 
   bool cancel(const std::string& id) {
-    read_scheduler::outcome out;
+    read_scheduler::effects out;
     auto found = scheduler.cancel(id, out);
-    follow(std::move(out));
+    apply(std::move(out));
     return found;
   }
 
@@ -24,7 +24,7 @@ struct bench : read_bench {
 } // namespace
 
 TEST_CASE("a read that waits for a reader is cancelled without having run") {
-  bench b;
+  fixture b;
   b.submit("a", "q");
   b.submit("b", "r");
   CHECK(b.cancel("a"));
@@ -38,7 +38,7 @@ TEST_CASE("a read that waits for a reader is cancelled without having run") {
 }
 
 TEST_CASE("what is cancelled makes room for others that wait") {
-  bench b{1};
+  fixture b{1};
   b.submit("a", "q");
   b.submit("refused", "r");
   CHECK(b.why("refused").code == errc::overloaded);
@@ -48,7 +48,7 @@ TEST_CASE("what is cancelled makes room for others that wait") {
 }
 
 TEST_CASE("a query that runs for one reader only is interrupted, and its reader is free when it has noticed") {
-  bench b;
+  fixture b;
   b.add_readers();
   b.submit("a", "q");
   CHECK(!b.interrupted(0));
@@ -64,7 +64,7 @@ TEST_CASE("a query that runs for one reader only is interrupted, and its reader 
 }
 
 TEST_CASE("nobody joins a query that is being interrupted") {
-  bench b;
+  fixture b;
   b.add_readers(2);
   b.submit("a", "q");
   b.cancel("a");
@@ -77,7 +77,7 @@ TEST_CASE("nobody joins a query that is being interrupted") {
 }
 
 TEST_CASE("an answer that came before its query was interrupted harms nobody") {
-  bench b;
+  fixture b;
   b.add_readers();
   b.submit("a", "q");
   b.cancel("a");
@@ -92,7 +92,7 @@ TEST_CASE("those who share a query get their answer when another one cancels, fi
   auto first = GENERATE(false, true);
   auto started = GENERATE(false, true);
   CAPTURE(first, started);
-  bench b;
+  fixture b;
   if (started)
     b.add_readers();
   b.submit("a", "q");
@@ -113,7 +113,7 @@ TEST_CASE("those who share a query get their answer when another one cancels, fi
 }
 
 TEST_CASE("when all who share a query cancel one after the other, the last one interrupts it") {
-  bench b;
+  fixture b;
   b.add_readers();
   b.submit("a", "q");
   b.submit("b", "q");
@@ -126,7 +126,7 @@ TEST_CASE("when all who share a query cancel one after the other, the last one i
 }
 
 TEST_CASE("who has joined a query runs it again when the time of the one who cancelled is up") {
-  bench b;
+  fixture b;
   b.add_readers();
   auto hurried = a_read("hurried", "q");
   hurried.limits.timeout = 100ms;
@@ -143,7 +143,7 @@ TEST_CASE("who has joined a query runs it again when the time of the one who can
 
 TEST_CASE(
   "who has joined a query that answers differently each time asks for itself, even if the first one cancelled") {
-  bench b;
+  fixture b;
   b.add_readers();
   b.submit("a", "random");
   b.submit("b", "random");
@@ -156,19 +156,19 @@ TEST_CASE(
 }
 
 TEST_CASE("one id cancels every read that bears it") {
-  bench b;
+  fixture b;
   b.add_readers();
   for (auto* sql : {"q", "q", "r"}) {
     auto x = a_read("same", sql);
     b.submit(std::move(x));
   }
-  read_scheduler::outcome out;
+  read_scheduler::effects out;
   CHECK(b.scheduler.cancel("same", out));
   CHECK(out.deliveries.size() == 3);
 }
 
 TEST_CASE("cancelling by id leaves the caller's own token alone, which cancels the query as before") {
-  bench b;
+  fixture b;
   b.add_readers(2);
   auto token = cancel_token::make();
   for (auto* id : {"a", "b"}) {
@@ -186,7 +186,7 @@ TEST_CASE("cancelling by id leaves the caller's own token alone, which cancels t
 }
 
 TEST_CASE("a read whose query was interrupted for another caller, who has left, runs it again") {
-  bench b;
+  fixture b;
   b.add_readers();
   auto first = a_read("first", "q");
   first.cancel = cancel_token::make();
@@ -211,13 +211,13 @@ TEST_CASE("a read whose query was interrupted for another caller, who has left, 
 }
 
 TEST_CASE("what runs is interrupted when the scheduler ends every read, and when it goes") {
-  auto b = std::make_unique<bench>();
+  auto b = std::make_unique<fixture>();
   b->add_readers();
   b->submit("a", "q");
   auto token = b->running.at(0).request.cancel;
   CHECK(!token.cancelled());
   if (GENERATE(false, true)) {
-    read_scheduler::outcome out;
+    read_scheduler::effects out;
     b->scheduler.abandon(out);
     CHECK(out.deliveries.size() == 1);
   } else {

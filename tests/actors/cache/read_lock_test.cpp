@@ -1,4 +1,4 @@
-#include "tests/support/read_bench.hpp"
+#include "tests/support/read_fixture.hpp"
 
 namespace sluice::test::read_lock_test {
 
@@ -7,17 +7,17 @@ using namespace std::chrono_literals;
 namespace {
 
 /// A bench that keeps the time of the next retry, as the cache actor does.
-struct lock_bench : read_bench {
-  lock_bench() { add_readers(); }
+struct lock_fixture : read_fixture {
+  lock_fixture() { add_readers(); }
 
   std::optional<std::chrono::milliseconds> retry_in;
 
-  void run(const std::function<void(read_scheduler::outcome&)>& what) {
-    read_scheduler::outcome out;
+  void run(const std::function<void(read_scheduler::effects&)>& what) {
+    read_scheduler::effects out;
     what(out);
     if (out.retry_in)
       retry_in = out.retry_in;
-    follow(std::move(out));
+    apply(std::move(out));
   }
 
   void refuse(size_t i = 0) {
@@ -43,7 +43,7 @@ read_request hasty(std::string id, std::chrono::milliseconds timeout, std::strin
 } // namespace
 
 TEST_CASE("a read that finds the database locked runs again after growing pauses, and is answered") {
-  lock_bench b;
+  lock_fixture b;
   b.submit("a", "t");
   std::vector<std::chrono::milliseconds> pauses;
   for (int i = 0; i < 4; ++i) {
@@ -58,14 +58,14 @@ TEST_CASE("a read that finds the database locked runs again after growing pauses
   CHECK(pauses[3] <= 501ms);
   b.finish(0, b.answer_of(1, {"t"}));
   CHECK(b.cell("a") == 1);
-  auto counted = b.slot.retries().snapshot(b.time);
+  auto counted = b.context.retries().snapshot(b.time);
   CHECK(counted.lock_errors == 4);
   CHECK(counted.retries == 4);
   CHECK(counted.successes_after_retry == 1);
 }
 
 TEST_CASE("a read that finds the database locked needs no reader while it waits") {
-  lock_bench b;
+  lock_fixture b;
   b.submit("a", "t");
   b.refuse();
   b.submit("b", "u");
@@ -78,7 +78,7 @@ TEST_CASE("a read that finds the database locked needs no reader while it waits"
 }
 
 TEST_CASE("a read waits for a lock until its time is up, and is told who holds it") {
-  lock_bench b;
+  lock_fixture b;
   b.submit(hasty("a", 1'000ms));
   for (int i = 0; i < 20 && !b.answered("a"); ++i) {
     b.refuse();
@@ -91,15 +91,15 @@ TEST_CASE("a read waits for a lock until its time is up, and is told who holds i
   CHECK((why.waited_ms >= 1'000 && why.waited_ms <= 1'002));
   CHECK_THAT(why.message, Catch::Contains("process 7 (other)") && Catch::Contains("asked"));
   CHECK(b.records.back().status == "busy");
-  CHECK(b.slot.retries().snapshot(b.time).failures == 1);
+  CHECK(b.context.retries().snapshot(b.time).failures == 1);
 }
 
 TEST_CASE("those who join a read that waits for a lock keep their own time limits") {
-  lock_bench b;
+  lock_fixture b;
   b.submit(hasty("patient", 5'000ms));
   b.refuse();
-  read_scheduler::outcome out;
-  b.run([&](auto& o) { b.scheduler.submit(b.slot, hasty("hasty", 10ms), {}, o); });
+  read_scheduler::effects out;
+  b.run([&](auto& o) { b.scheduler.submit(b.context, hasty("hasty", 10ms), {}, o); });
   CHECK(b.running.empty());
   REQUIRE(*b.retry_in <= 11ms);
   b.wait();
@@ -112,7 +112,7 @@ TEST_CASE("those who join a read that waits for a lock keep their own time limit
 }
 
 TEST_CASE("a read that waits for a lock can be cancelled, and leaves nothing behind") {
-  lock_bench b;
+  lock_fixture b;
   b.submit("a", "t");
   b.refuse();
   b.run([&](auto& out) { CHECK(b.scheduler.cancel("a", out)); });
@@ -123,13 +123,13 @@ TEST_CASE("a read that waits for a lock can be cancelled, and leaves nothing beh
 }
 
 TEST_CASE("reads that wait for a lock are refused when the database is closed or the broker shuts down") {
-  lock_bench b;
+  lock_fixture b;
   b.submit("a", "t");
   b.refuse();
   SECTION("the database") {
     failure closed;
     closed.code = errc::unavailable;
-    b.slot.close(closed, true);
+    b.context.close(closed, true);
     b.wait();
   }
   SECTION("the broker") {

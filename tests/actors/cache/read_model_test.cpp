@@ -1,4 +1,4 @@
-#include "tests/support/read_bench.hpp"
+#include "tests/support/read_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -84,7 +84,7 @@ private:
     if (pick(3) == 0)
       written_ = {0, 2};
     written_names_ = names_of(written_);
-    window_.emplace(bench_.slot.versions(), written_names_, pick(10) == 0);
+    window_.emplace(bench_.context.versions(), written_names_, pick(10) == 0);
     done_ = false;
   }
 
@@ -118,7 +118,7 @@ private:
     if (pick(8) == 0)
       x.freshness = freshness::fresh;
     if (pick(4) == 0)
-      x.min_seq = bench_.slot.versions().last_commit();
+      x.min_seq = bench_.context.versions().last_commit();
     bench_.submit(std::move(x));
     check_answers();
   }
@@ -180,7 +180,7 @@ private:
   }
 
   std::mt19937_64 random_;
-  read_bench bench_;
+  read_fixture bench_;
   std::vector<size_t> written_;
   // Before the window, which refers to it.
   std::vector<std::string> written_names_;
@@ -218,7 +218,7 @@ TEST_CASE("no read returns less than what was acknowledged or returned before it
 }
 
 TEST_CASE("once a read has shown an external commit, no older answer is given again") {
-  read_bench b;
+  read_fixture b;
   b.add_readers();
   b.submit("a", "q");
   b.finish(0, b.answer_of(1, {"t"}));

@@ -1,4 +1,4 @@
-#include "tests/support/read_bench.hpp"
+#include "tests/support/read_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,8 +9,8 @@ using namespace std::chrono_literals;
 namespace {
 
 // A database with so many of at most two readers, and two statements that have been tiny so far.
-struct bench : read_bench {
-  explicit bench(uint64_t readers) : read_bench(100, {}, 2) {
+struct fixture : read_fixture {
+  explicit fixture(uint64_t readers) : read_fixture(100, {}, 2) {
     add_readers(readers);
     for (auto* sql : {"look", "peek"}) {
       submit("teaches " + std::string{sql}, sql);
@@ -37,7 +37,7 @@ const auto cancelled = make_error(errc::cancelled, "the request was cancelled be
 } // namespace
 
 TEST_CASE("what waits at a reader behind a query that is not tiny after all runs on another one") {
-  bench b{2};
+  fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
   b.ask("two", "peek");
@@ -66,7 +66,7 @@ TEST_CASE("what waits at a reader behind a query that is not tiny after all runs
 }
 
 TEST_CASE("nothing more is given to a reader behind a query that is not tiny after all") {
-  bench b{2};
+  fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
   b.pass(50ms);
@@ -79,7 +79,7 @@ TEST_CASE("nothing more is given to a reader behind a query that is not tiny aft
 }
 
 TEST_CASE("what has begun meanwhile is answered once, by the reader that took it over") {
-  bench b{2};
+  fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
   b.pass(50ms);
@@ -91,7 +91,7 @@ TEST_CASE("what has begun meanwhile is answered once, by the reader that took it
 }
 
 TEST_CASE("queries that follow each other quickly stay where they are") {
-  bench b{2};
+  fixture b{2};
   b.ask("0", "look");
   for (auto i = 1; i < 40; ++i) {
     b.ask(std::to_string(i), "look");
@@ -103,7 +103,7 @@ TEST_CASE("queries that follow each other quickly stay where they are") {
 }
 
 TEST_CASE("queries stay where they are while no other reader could run them, and leave when one can") {
-  bench b{2};
+  fixture b{2};
   b.submit("busy", "nobody knows");
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -115,7 +115,7 @@ TEST_CASE("queries stay where they are while no other reader could run them, and
 }
 
 TEST_CASE("a reader is asked for when there may be one more") {
-  bench b{1};
+  fixture b{1};
   b.ask("slow", "look");
   b.ask("one", "peek");
   CHECK(b.wants_readers.empty());
@@ -127,14 +127,14 @@ TEST_CASE("a reader is asked for when there may be one more") {
 }
 
 TEST_CASE("what has been taken back ends with its time and its client, whichever reader comes first") {
-  bench b{1};
+  fixture b{1};
   b.ask("slow", "look");
   b.ask("hasty", "peek", 200ms);
   b.ask("unwanted", "peek");
   b.pass(50ms);
-  read_scheduler::outcome out;
+  read_scheduler::effects out;
   CHECK(b.scheduler.cancel("unwanted", out));
-  b.follow(std::move(out));
+  b.apply(std::move(out));
   CHECK(b.why("unwanted").code == errc::cancelled);
   b.pass(160ms);
   CHECK(b.why("hasty").code == errc::deadline_exceeded);
@@ -146,7 +146,7 @@ TEST_CASE("what has been taken back ends with its time and its client, whichever
 }
 
 TEST_CASE("a read is answered by its time though its reader is to be looked after before, and then need not be") {
-  bench b{2};
+  fixture b{2};
   b.ask("first", "look", 10s);
   // Asks for both times at once.
   b.ask("hangs", "peek", 300ms);

@@ -1,4 +1,4 @@
-#include "tests/support/read_bench.hpp"
+#include "tests/support/read_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Runs the statement once, so that the scheduler knows what it reads.
-void teach(read_bench& b, const std::string& sql, std::vector<std::string> tables, bool deterministic = true) {
+void teach(read_fixture& b, const std::string& sql, std::vector<std::string> tables, bool deterministic = true) {
   b.submit("teach " + sql, sql);
   b.finish(0, b.answer_of(0, std::move(tables), deterministic));
   b.hits.clear();
@@ -18,7 +18,7 @@ void teach(read_bench& b, const std::string& sql, std::vector<std::string> table
 } // namespace
 
 TEST_CASE("a read runs on an idle reader, and its answer is kept") {
-  read_bench b;
+  read_fixture b;
   b.add_readers();
   b.submit("a", "q");
   REQUIRE(b.running.size() == 1);
@@ -31,7 +31,7 @@ TEST_CASE("a read runs on an idle reader, and its answer is kept") {
 }
 
 TEST_CASE("reads that no reader is idle for wait in order, and more readers are asked for") {
-  read_bench b;
+  read_fixture b;
   b.add_readers();
   b.submit("a", "q1");
   CHECK(b.wants_readers.empty());
@@ -48,9 +48,9 @@ TEST_CASE("reads that no reader is idle for wait in order, and more readers are 
 }
 
 TEST_CASE("identical reads that wait for a reader share one query, whatever was written meanwhile") {
-  read_bench b;
+  read_fixture b;
   b.submit("a", "q");
-  commit_to(b.slot.versions(), {"t"});
+  commit_to(b.context.versions(), {"t"});
   b.submit("b", "q");
   b.add_readers(2);
   REQUIRE(b.running.size() == 1);
@@ -63,7 +63,7 @@ TEST_CASE("identical reads that wait for a reader share one query, whatever was 
 }
 
 TEST_CASE("a read joins a flight under way when nothing has been written since it began") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(2);
   b.submit("a", "q");
   b.submit("b", "q");
@@ -71,11 +71,11 @@ TEST_CASE("a read joins a flight under way when nothing has been written since i
 }
 
 TEST_CASE("a read never joins a flight that began before a write to a table that it reads") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(2);
   teach(b, "q", {"t"});
   b.submit("a", "q");
-  commit_to(b.slot.versions(), {"t"});
+  commit_to(b.context.versions(), {"t"});
   b.submit("b", "q");
   REQUIRE(b.running.size() == 2);
   b.finish(0, b.answer_of(1, {"t"}));
@@ -88,11 +88,11 @@ TEST_CASE("a read never joins a flight that began before a write to a table that
 }
 
 TEST_CASE("a write to an unrelated table does not part reads whose tables are known") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(2);
   teach(b, "q", {"t"});
   b.submit("a", "q");
-  commit_to(b.slot.versions(), {"other"});
+  commit_to(b.context.versions(), {"other"});
   b.submit("b", "q");
   CHECK(b.running.size() == 1);
   b.finish(0, b.answer_of(1, {"t"}));
@@ -101,7 +101,7 @@ TEST_CASE("a write to an unrelated table does not part reads whose tables are kn
 }
 
 TEST_CASE("while it is unknown what a statement reads any write parts its readers") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(2);
   auto forgotten = GENERATE(false, true);
   if (forgotten) {
@@ -109,17 +109,17 @@ TEST_CASE("while it is unknown what a statement reads any write parts its reader
     b.scheduler.forget_statements();
   }
   b.submit("a", "q");
-  commit_to(b.slot.versions(), {"other"});
+  commit_to(b.context.versions(), {"other"});
   b.submit("b", "q");
   CHECK(b.running.size() == 2);
 }
 
 TEST_CASE("nobody joins while a COMMIT is under way, nor a flight that began during one") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(3);
   teach(b, "q", {"t"});
   std::vector<std::string> other{"other"};
-  commit_window window{b.slot.versions(), other, false};
+  commit_window window{b.context.versions(), other, false};
   b.submit("a", "q");
   b.submit("b", "q");
   CHECK(b.running.size() == 2);
@@ -131,11 +131,11 @@ TEST_CASE("nobody joins while a COMMIT is under way, nor a flight that began dur
 }
 
 TEST_CASE("an answer whose table is in a COMMIT when it arrives is delivered but not kept") {
-  read_bench b;
+  read_fixture b;
   b.add_readers();
   b.submit("a", "q");
   std::vector<std::string> tables{"t"};
-  commit_window window{b.slot.versions(), tables, false};
+  commit_window window{b.context.versions(), tables, false};
   b.finish(0, b.answer_of(1, {"t"}));
   CHECK(b.cell("a") == 1);
   window.close();
@@ -143,7 +143,7 @@ TEST_CASE("an answer whose table is in a COMMIT when it arrives is delivered but
 }
 
 TEST_CASE("a statement that answers differently each time is neither shared nor kept") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(3);
   b.submit("a", "random");
   b.submit("b", "random");
@@ -165,7 +165,7 @@ TEST_CASE("a statement that answers differently each time is neither shared nor 
 }
 
 TEST_CASE("known to answer differently each time, reads that wait for a reader do not share either") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(1);
   teach(b, "random", {}, false);
   b.submit("other", "q");
@@ -179,7 +179,7 @@ TEST_CASE("known to answer differently each time, reads that wait for a reader d
 }
 
 TEST_CASE("only identical questions share: parameters and limits count") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(6);
   b.submit("a", "q", {1});
   b.submit("b", "q", {1.0});
@@ -187,16 +187,16 @@ TEST_CASE("only identical questions share: parameters and limits count") {
   auto x = a_read("d", "q", {1});
   x.limits.max_rows = 1;
   b.submit(x);
-  database_slot other{"app.db"};
+  database_context other{"app.db"};
   other.open({});
-  read_scheduler::outcome out;
+  read_scheduler::effects out;
   b.scheduler.submit(other, a_read("e", "q", {1}), {}, out);
   CHECK(b.scheduler.joined() == 0);
   CHECK(b.running.size() == 4);
 }
 
 TEST_CASE("a fresh read runs by itself and is not kept") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(3);
   b.submit("a", "q");
   auto x = a_read("alone", "q");
@@ -212,7 +212,7 @@ TEST_CASE("a fresh read runs by itself and is not kept") {
 }
 
 TEST_CASE("a queue that is full refuses at once and says when to come again") {
-  read_bench b{2};
+  read_fixture b{2};
   b.submit("a", "q1");
   b.submit("b", "q2");
   b.submit("joins", "q2");
@@ -224,7 +224,7 @@ TEST_CASE("a queue that is full refuses at once and says when to come again") {
 }
 
 TEST_CASE("a read whose time-out passes in the queue is not run, and waiting counts against the rest") {
-  read_bench b;
+  read_fixture b;
   auto hasty = a_read("hasty", "q");
   hasty.limits.timeout = 10ms;
   b.submit(hasty);
@@ -244,7 +244,7 @@ TEST_CASE("a read whose time-out passes in the queue is not run, and waiting cou
 }
 
 TEST_CASE("a joined read is not failed by the shorter time-out of the one that runs the query") {
-  read_bench b;
+  read_fixture b;
   b.add_readers(2);
   auto hasty = a_read("hasty", "q");
   hasty.limits.timeout = 10ms;
@@ -263,7 +263,7 @@ TEST_CASE("a joined read is not failed by the shorter time-out of the one that r
 }
 
 TEST_CASE("a read that is cancelled while it waits is not run") {
-  read_bench b;
+  read_fixture b;
   auto x = a_read("a", "q");
   x.cancel = cancel_token::make();
   b.submit(x);
@@ -274,7 +274,7 @@ TEST_CASE("a read that is cancelled while it waits is not run") {
 }
 
 TEST_CASE("a failed query fails everyone who shares it, each under its own id, and the reader goes on") {
-  read_bench b;
+  read_fixture b;
   b.add_readers();
   b.submit("a", "q");
   b.submit("b", "q");
@@ -287,7 +287,7 @@ TEST_CASE("a failed query fails everyone who shares it, each under its own id, a
 }
 
 TEST_CASE("a read as new as a commit that has not happened is refused, and any older one served") {
-  read_bench b;
+  read_fixture b;
   b.add_readers();
   auto x = a_read("future", "q");
   x.min_seq = 11;
@@ -301,29 +301,29 @@ TEST_CASE("a read as new as a commit that has not happened is refused, and any o
 }
 
 TEST_CASE("reads of a database that is closed are refused with its reason") {
-  read_bench b;
-  b.slot.close(describe(make_error(errc::unavailable, "in quarantine")), true);
+  read_fixture b;
+  b.context.close(describe(make_error(errc::unavailable, "in quarantine")), true);
   b.submit("a", "q");
   CHECK(b.why("a").code == errc::unavailable);
   CHECK(b.why("a").message == "in quarantine");
 }
 
 TEST_CASE("abandoning answers everyone who waits, running or not") {
-  read_bench b;
+  read_fixture b;
   b.add_readers();
   b.submit("a", "q");
   b.submit("b", "q");
   b.submit("c", "q2");
-  read_scheduler::outcome out;
+  read_scheduler::effects out;
   b.scheduler.abandon(out);
-  b.follow(std::move(out));
+  b.apply(std::move(out));
   for (auto* id : {"a", "b", "c"})
     CHECK(b.why(id).code == errc::unavailable);
   b.finish(0, b.answer_of(1, {"t"}));
 }
 
 TEST_CASE("every read leaves one record, refused ones too") {
-  read_bench b{1};
+  read_fixture b{1};
   auto x = a_read("a", "q");
   x.correlation_id = "trace";
   x.peer = {1000, 42};

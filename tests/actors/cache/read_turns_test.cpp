@@ -1,4 +1,4 @@
-#include "tests/support/read_bench.hpp"
+#include "tests/support/read_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,8 +9,8 @@ using namespace std::chrono_literals;
 namespace {
 
 // A database with so many readers, all of them there.
-struct bench : read_bench {
-  explicit bench(uint64_t readers) : read_bench(100, {}, readers) { add_readers(readers); }
+struct fixture : read_fixture {
+  explicit fixture(uint64_t readers) : read_fixture(100, {}, readers) { add_readers(readers); }
 
   void ask(const std::string& agent, const std::string& sql, std::chrono::milliseconds timeout = 10s) {
     ask_from(0, agent, sql, timeout);
@@ -26,9 +26,9 @@ struct bench : read_bench {
   }
 
   void expire() {
-    read_scheduler::outcome out;
+    read_scheduler::effects out;
     scheduler.expire(out);
-    follow(std::move(out));
+    apply(std::move(out));
   }
 
   std::chrono::milliseconds time_of(const std::string& id) const {
@@ -57,7 +57,7 @@ struct bench : read_bench {
 } // namespace
 
 TEST_CASE("a read that waits is answered when its time is up, though no reader comes free") {
-  bench b{1};
+  fixture b{1};
   b.ask("a", "first");
   b.ask("b", "waits", 1s);
   b.time.advance(999ms);
@@ -70,7 +70,7 @@ TEST_CASE("a read that waits is answered when its time is up, though no reader c
 }
 
 TEST_CASE("a query that does not come back is answered for a moment after its time, and its reader is not forgotten") {
-  bench b{1};
+  fixture b{1};
   b.ask("a", "hangs", 1s);
   b.time.advance(1s);
   b.expire();
@@ -86,7 +86,7 @@ TEST_CASE("a query that does not come back is answered for a moment after its ti
 }
 
 TEST_CASE("one reader is kept from queries of which nobody knows how long they take") {
-  bench b{3};
+  fixture b{3};
   b.ask_from(1, "a", "one");
   b.ask_from(2, "b", "two");
   b.ask_from(3, "c", "three");
@@ -96,7 +96,7 @@ TEST_CASE("one reader is kept from queries of which nobody knows how long they t
 }
 
 TEST_CASE("with one reader, a short query waits for one that turns out long no longer than the kept reader gives") {
-  bench b{1};
+  fixture b{1};
   b.ask("a", "report");
   CHECK(b.time_of("report") == brief_time);
   b.ask("b", "look up");
@@ -123,7 +123,7 @@ TEST_CASE("with one reader, a short query waits for one that turns out long no l
 }
 
 TEST_CASE("a query that takes longer than the kept reader gives waits for another one, and one behind it runs") {
-  bench b{2};
+  fixture b{2};
   b.ask("a", "report");
   b.ask("b", "another report");
   b.ask("c", "look up");
@@ -140,7 +140,7 @@ TEST_CASE("a query that takes longer than the kept reader gives waits for anothe
 }
 
 TEST_CASE("a query whose own time is the shorter one is late, not long") {
-  bench b{2};
+  fixture b{2};
   b.ask("a", "report");
   b.ask("b", "hasty", 100ms);
   b.time.advance(100ms);
@@ -149,7 +149,7 @@ TEST_CASE("a query whose own time is the shorter one is late, not long") {
 }
 
 TEST_CASE("one agent does not take all readers that run long queries, nor does one process under several names") {
-  bench b{4};
+  fixture b{4};
   for (auto* sql : {"one", "two"})
     b.ask_from(7, "greedy", sql);
   CHECK(b.time_of("one") > 9s);
@@ -167,7 +167,7 @@ TEST_CASE("one agent does not take all readers that run long queries, nor does o
 }
 
 TEST_CASE("reads wait by turns of their agents") {
-  bench b{1};
+  fixture b{1};
   b.ask("a", "runs");
   for (auto* sql : {"a1", "a2", "a3"})
     b.ask("a", sql);
@@ -180,7 +180,7 @@ TEST_CASE("reads wait by turns of their agents") {
 }
 
 TEST_CASE("reads wait by turns of their processes, under however many names one of them asks") {
-  bench b{1};
+  fixture b{1};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 40; ++i)
     b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
@@ -197,7 +197,7 @@ TEST_CASE("reads wait by turns of their processes, under however many names one 
 }
 
 TEST_CASE("callers inside this process are one process like another") {
-  bench b{1};
+  fixture b{1};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 40; ++i)
     b.ask("name " + std::to_string(i), "many " + std::to_string(i));
@@ -208,7 +208,7 @@ TEST_CASE("callers inside this process are one process like another") {
 }
 
 TEST_CASE("long reads wait by turns of their processes, too") {
-  bench b{2};
+  fixture b{2};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 6; ++i) {
     auto sql = "long " + std::to_string(i);
@@ -224,7 +224,7 @@ TEST_CASE("long reads wait by turns of their processes, too") {
 }
 
 TEST_CASE("a read that shares one that waits has the turn of its own process, if that comes first") {
-  bench b{1};
+  fixture b{1};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 20; ++i)
     b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
@@ -245,7 +245,7 @@ TEST_CASE("a read that shares one that waits has the turn of its own process, if
 }
 
 TEST_CASE("one process on a socket has half of the places to wait in, and gets them back") {
-  bench b{1};
+  fixture b{1};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 50; ++i)
     b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
@@ -264,7 +264,7 @@ TEST_CASE("one process on a socket has half of the places to wait in, and gets t
 }
 
 TEST_CASE("an agent is charged for the time that its read ran, not for the time that it waited for its reader") {
-  bench b{1};
+  fixture b{1};
   for (auto* sql : {"look", "peek"}) {
     b.ask("anybody", sql);
     b.finish(0, b.answer_after(0ms));
@@ -292,7 +292,7 @@ TEST_CASE("an agent is charged for the time that its read ran, not for the time 
 }
 
 TEST_CASE("what is under way is listed with its agent, its age and whether it runs") {
-  bench b{1};
+  fixture b{1};
   b.ask("a", "one");
   b.time.advance(70ms);
   b.ask("b", "two");

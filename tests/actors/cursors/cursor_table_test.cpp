@@ -10,7 +10,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-struct table_bench {
+struct table_fixture {
   fake_clock time;
   cursor_table table{{4, 2, 2, milliseconds{10'000}, milliseconds{60'000}}, 100};
 
@@ -57,38 +57,38 @@ using codes = std::vector<errc>;
 } // namespace
 
 TEST_CASE("an agent, and all of them together, have a bounded number of cursors") {
-  table_bench bench;
-  CHECK(!bench.table.why_full("a", 0));
-  bench.open("a");
-  bench.open("a");
-  auto why = bench.table.why_full("a", 2);
+  table_fixture fixture;
+  CHECK(!fixture.table.why_full("a", 0));
+  fixture.open("a");
+  fixture.open("a");
+  auto why = fixture.table.why_full("a", 2);
   REQUIRE(why);
   CHECK(why->code == errc::overloaded);
   CHECK(why->retry_after_ms > 0);
   CHECK_THAT(why->message, Catch::Contains("max_agent_cursors"));
-  CHECK(!bench.table.why_full("b", 2));
-  bench.open("b");
-  bench.open("c");
-  CHECK_THAT(bench.table.why_full("d", 4)->message, Catch::Contains("max_cursors"));
+  CHECK(!fixture.table.why_full("b", 2));
+  fixture.open("b");
+  fixture.open("c");
+  CHECK_THAT(fixture.table.why_full("d", 4)->message, Catch::Contains("max_cursors"));
 }
 
 TEST_CASE("connections that are not closed yet count as cursors") {
-  table_bench bench;
-  CHECK(bench.table.why_full("a", 4));
+  table_fixture fixture;
+  CHECK(fixture.table.why_full("a", 4));
 }
 
 TEST_CASE("as many pages are made at once as there are threads, for agents by turns") {
-  table_bench bench;
-  auto a1 = bench.open("a");
-  auto a2 = bench.open("a");
-  bench.time.advance(milliseconds{1});
-  auto b = bench.open("b");
-  CHECK(bench.started() == ids{a1, b});
-  CHECK(bench.started().empty());
-  bench.page_made(b);
-  CHECK(bench.started().empty());
-  bench.page_made(a1);
-  CHECK(bench.started() == ids{a2});
+  table_fixture fixture;
+  auto a1 = fixture.open("a");
+  auto a2 = fixture.open("a");
+  fixture.time.advance(milliseconds{1});
+  auto b = fixture.open("b");
+  CHECK(fixture.started() == ids{a1, b});
+  CHECK(fixture.started().empty());
+  fixture.page_made(b);
+  CHECK(fixture.started().empty());
+  fixture.page_made(a1);
+  CHECK(fixture.started() == ids{a2});
 }
 
 TEST_CASE("an agent and a process leave a thread to others") {
@@ -118,128 +118,128 @@ TEST_CASE("an agent and a process leave a thread to others") {
 }
 
 TEST_CASE("a client may take as long for a page as it says, up to the life of its cursor") {
-  table_bench bench;
+  table_fixture fixture;
   open_cursor x;
   x.request.agent = "a";
   x.request.limits.timeout = milliseconds{1'000};
   x.request.limits.idle = milliseconds{100'000};
   x.request.cancel = cancel_token::make();
-  auto id = bench.table.open(std::move(x), bench.time.now());
-  CHECK(bench.started() == ids{id});
-  bench.page_made(id);
-  bench.time.advance(milliseconds{59'999});
-  CHECK(bench.due().empty());
-  bench.time.advance(milliseconds{1});
-  CHECK(bench.due() == codes{errc::deadline_exceeded});
+  auto id = fixture.table.open(std::move(x), fixture.time.now());
+  CHECK(fixture.started() == ids{id});
+  fixture.page_made(id);
+  fixture.time.advance(milliseconds{59'999});
+  CHECK(fixture.due().empty());
+  fixture.time.advance(milliseconds{1});
+  CHECK(fixture.due() == codes{errc::deadline_exceeded});
 }
 
 TEST_CASE("a thread that works for a cursor that has ended is not free") {
-  table_bench bench;
-  auto a = bench.open("a");
-  bench.open("b");
-  auto c = bench.open("c");
-  bench.started();
-  bench.table.end(a, std::nullopt);
-  CHECK(bench.started().empty());
-  bench.table.freed(a);
-  CHECK(bench.started() == ids{c});
+  table_fixture fixture;
+  auto a = fixture.open("a");
+  fixture.open("b");
+  auto c = fixture.open("c");
+  fixture.started();
+  fixture.table.end(a, std::nullopt);
+  CHECK(fixture.started().empty());
+  fixture.table.freed(a);
+  CHECK(fixture.started() == ids{c});
 }
 
 TEST_CASE("a cursor ends when nobody asks for its next page, and says so to who asks late") {
-  table_bench bench;
-  auto id = bench.open_idle("a");
-  bench.time.advance(milliseconds{9'999});
-  CHECK(bench.due().empty());
-  CHECK(bench.table.next_look() == bench.time.now() + milliseconds{1});
-  bench.time.advance(milliseconds{1});
-  CHECK(bench.due() == codes{errc::deadline_exceeded});
-  CHECK_THAT(bench.table.ask(id, bench.time.now())->message, Catch::Contains("cursor_idle_ms"));
-  CHECK(bench.table.ask(id, bench.time.now())->code == errc::invalid_request);
+  table_fixture fixture;
+  auto id = fixture.open_idle("a");
+  fixture.time.advance(milliseconds{9'999});
+  CHECK(fixture.due().empty());
+  CHECK(fixture.table.next_look() == fixture.time.now() + milliseconds{1});
+  fixture.time.advance(milliseconds{1});
+  CHECK(fixture.due() == codes{errc::deadline_exceeded});
+  CHECK_THAT(fixture.table.ask(id, fixture.time.now())->message, Catch::Contains("cursor_idle_ms"));
+  CHECK(fixture.table.ask(id, fixture.time.now())->code == errc::invalid_request);
 }
 
 TEST_CASE("a cursor ends at its age, however busy it is") {
-  table_bench bench;
-  auto id = bench.open_idle("a");
+  table_fixture fixture;
+  auto id = fixture.open_idle("a");
   for (auto i = 0; i < 12; ++i) {
-    bench.time.advance(milliseconds{4'999});
-    CHECK(bench.due().empty());
-    CHECK(!bench.table.ask(id, bench.time.now()));
-    bench.started();
-    bench.page_made(id);
+    fixture.time.advance(milliseconds{4'999});
+    CHECK(fixture.due().empty());
+    CHECK(!fixture.table.ask(id, fixture.time.now()));
+    fixture.started();
+    fixture.page_made(id);
   }
-  bench.time.advance(milliseconds{12});
-  REQUIRE(bench.due() == codes{errc::deadline_exceeded});
-  CHECK_THAT(bench.table.ask(id, bench.time.now())->message, Catch::Contains("cursor_lifetime_ms"));
+  fixture.time.advance(milliseconds{12});
+  REQUIRE(fixture.due() == codes{errc::deadline_exceeded});
+  CHECK_THAT(fixture.table.ask(id, fixture.time.now())->message, Catch::Contains("cursor_lifetime_ms"));
 }
 
 TEST_CASE("a page has to be there at its time-out, whether it waits or is made") {
-  table_bench bench;
-  bench.open("a", milliseconds{100});
-  bench.open("b", milliseconds{200});
-  bench.open("c", milliseconds{300});
-  bench.started();
-  bench.time.advance(milliseconds{100});
-  CHECK(bench.due() == codes{errc::deadline_exceeded});
-  bench.time.advance(milliseconds{200});
-  CHECK(bench.due() == codes{errc::deadline_exceeded, errc::deadline_exceeded});
+  table_fixture fixture;
+  fixture.open("a", milliseconds{100});
+  fixture.open("b", milliseconds{200});
+  fixture.open("c", milliseconds{300});
+  fixture.started();
+  fixture.time.advance(milliseconds{100});
+  CHECK(fixture.due() == codes{errc::deadline_exceeded});
+  fixture.time.advance(milliseconds{200});
+  CHECK(fixture.due() == codes{errc::deadline_exceeded, errc::deadline_exceeded});
 }
 
 TEST_CASE("one page of a cursor is asked for at a time") {
-  table_bench bench;
-  auto id = bench.open("a");
-  CHECK(bench.table.ask(id, bench.time.now())->code == errc::invalid_request);
-  CHECK(bench.table.ask(1, bench.time.now())->code == errc::invalid_request);
-  bench.started();
-  CHECK(bench.table.ask(id, bench.time.now())->code == errc::invalid_request);
-  bench.page_made(id);
-  CHECK(!bench.table.ask(id, bench.time.now()));
+  table_fixture fixture;
+  auto id = fixture.open("a");
+  CHECK(fixture.table.ask(id, fixture.time.now())->code == errc::invalid_request);
+  CHECK(fixture.table.ask(1, fixture.time.now())->code == errc::invalid_request);
+  fixture.started();
+  CHECK(fixture.table.ask(id, fixture.time.now())->code == errc::invalid_request);
+  fixture.page_made(id);
+  CHECK(!fixture.table.ask(id, fixture.time.now()));
 }
 
 TEST_CASE("a cursor whose file was locked before its first page is tried again until its time-out") {
-  table_bench bench;
-  auto id = bench.open("a", milliseconds{120});
-  bench.started();
-  bench.table.freed(id);
-  CHECK(bench.table.try_later(id, bench.time.now()));
-  CHECK(bench.started().empty());
-  bench.time.advance(milliseconds{50});
-  CHECK(bench.started() == ids{id});
-  bench.table.freed(id);
-  CHECK(bench.table.try_later(id, bench.time.now()));
-  bench.time.advance(milliseconds{50});
-  bench.started();
-  bench.table.freed(id);
-  CHECK(!bench.table.try_later(id, bench.time.now()));
-  auto other = bench.open_idle("b");
-  CHECK(!bench.table.try_later(other, bench.time.now()));
+  table_fixture fixture;
+  auto id = fixture.open("a", milliseconds{120});
+  fixture.started();
+  fixture.table.freed(id);
+  CHECK(fixture.table.try_later(id, fixture.time.now()));
+  CHECK(fixture.started().empty());
+  fixture.time.advance(milliseconds{50});
+  CHECK(fixture.started() == ids{id});
+  fixture.table.freed(id);
+  CHECK(fixture.table.try_later(id, fixture.time.now()));
+  fixture.time.advance(milliseconds{50});
+  fixture.started();
+  fixture.table.freed(id);
+  CHECK(!fixture.table.try_later(id, fixture.time.now()));
+  auto other = fixture.open_idle("b");
+  CHECK(!fixture.table.try_later(other, fixture.time.now()));
 }
 
 TEST_CASE("the cursors of one database end together, and others stay") {
-  table_bench bench;
-  auto mine = bench.open_idle("a");
-  auto other = bench.open_idle("b");
-  bench.table.find(other)->what.request.db = "other.db";
+  table_fixture fixture;
+  auto mine = fixture.open_idle("a");
+  auto other = fixture.open_idle("b");
+  fixture.table.find(other)->what.request.db = "other.db";
   failure why;
   why.code = errc::unavailable;
   why.message = "the log is too large";
   std::string db = "app.db";
-  CHECK(bench.table.end_all(&db, why, false).size() == 1);
-  CHECK(bench.table.ask(mine, bench.time.now())->message == why.message);
-  CHECK(!bench.table.ask(other, bench.time.now()));
+  CHECK(fixture.table.end_all(&db, why, false).size() == 1);
+  CHECK(fixture.table.ask(mine, fixture.time.now())->message == why.message);
+  CHECK(!fixture.table.ask(other, fixture.time.now()));
 }
 
 TEST_CASE("a cursor ends when its client cancels it") {
-  table_bench bench;
-  auto id = bench.open_idle("a");
-  bench.table.find(id)->what.request.cancel.cancel();
-  CHECK(bench.due() == codes{errc::cancelled});
+  table_fixture fixture;
+  auto id = fixture.open_idle("a");
+  fixture.table.find(id)->what.request.cancel.cancel();
+  CHECK(fixture.due() == codes{errc::cancelled});
 }
 
 TEST_CASE("an open cursor is listed with its rows") {
-  table_bench bench;
-  bench.open_idle("a");
-  bench.time.advance(milliseconds{30});
-  auto all = bench.table.list(bench.time.now());
+  table_fixture fixture;
+  fixture.open_idle("a");
+  fixture.time.advance(milliseconds{30});
+  auto all = fixture.table.list(fixture.time.now());
   REQUIRE(all.size() == 1);
   CHECK(all[0].operation == "cursor");
   CHECK(all[0].rows == 1);

@@ -1,5 +1,5 @@
 #include "actors/log/log.hpp"
-#include "tests/support/actor_bench.hpp"
+#include "tests/support/actor_fixture.hpp"
 #include "tests/support/fake_log_store.hpp"
 
 #include <catch2/catch.hpp>
@@ -13,11 +13,11 @@ namespace {
 using texts = std::vector<std::string>;
 
 // The queue's own clock; it is moved along with the bench's.
-struct fixture : actor_bench {
+struct fixture : actor_fixture {
   fake_log_file file;
   std::shared_ptr<fake_clock> queue_time = std::make_shared<fake_clock>();
   std::shared_ptr<log_queue> queue;
-  std::shared_ptr<observations> shown = std::make_shared<observations>();
+  std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
   std::vector<std::string> warnings;
   bool cannot_set_aside = false;
   uint64_t set_aside = 0;
@@ -39,7 +39,7 @@ struct fixture : actor_bench {
   }
 
   void start() {
-    auto parts = std::make_shared<log_parts>();
+    auto parts = std::make_shared<log_dependencies>();
     parts->queue = queue;
     parts->store = std::make_unique<fake_log_store>(file);
     parts->set_aside = [this]() -> caf::expected<std::string> {
@@ -51,7 +51,7 @@ struct fixture : actor_bench {
       return std::string{"logs.db.damaged-1"};
     };
     parts->warn = [this](std::string_view text) { warnings.emplace_back(text); };
-    parts->shown = shown;
+    parts->stats = stats;
     parts->time = &time;
     aut = sys.spawn(sluice::log, parts);
     run();
@@ -69,7 +69,7 @@ struct fixture : actor_bench {
   }
 
   log_status status() const {
-    auto x = shown->log.get();
+    auto x = stats->log.get();
     queue->describe(x);
     return x;
   }

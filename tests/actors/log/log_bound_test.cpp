@@ -1,5 +1,5 @@
-#include "tests/support/read_bench.hpp"
-#include "tests/support/writer_bench.hpp"
+#include "tests/support/read_fixture.hpp"
+#include "tests/support/writer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,25 +9,25 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct reads : read_bench {
-  reads() : read_bench(100, {}, 2) { add_readers(2); }
+struct reads : read_fixture {
+  reads() : read_fixture(100, {}, 2) { add_readers(2); }
 
   void quiesce() {
-    read_scheduler::outcome out;
-    scheduler.quiesce(slot, 2s, {}, out);
-    follow(std::move(out));
+    read_scheduler::effects out;
+    scheduler.quiesce(context, 2s, {}, out);
+    apply(std::move(out));
   }
 
   void resume() {
-    read_scheduler::outcome out;
-    scheduler.resume(slot, out);
-    follow(std::move(out));
+    read_scheduler::effects out;
+    scheduler.resume(context, out);
+    apply(std::move(out));
   }
 
   void expire() {
-    read_scheduler::outcome out;
+    read_scheduler::effects out;
     scheduler.expire(out);
-    follow(std::move(out));
+    apply(std::move(out));
   }
 };
 
@@ -46,8 +46,8 @@ cursors_actor::behavior_type cursors_stub(cursors_actor::pointer, std::vector<fa
   };
 }
 
-struct bench : writer_bench {
-  using writer_bench::writer_bench;
+struct fixture : writer_fixture {
+  using writer_fixture::writer_fixture;
 
   void write_with_log_of(uint64_t bytes) {
     disk.log_bytes = bytes;
@@ -113,16 +113,16 @@ TEST_CASE("a read that is given up while it runs counts until its reader has not
   reads b;
   b.submit("long", "long");
   b.quiesce();
-  read_scheduler::outcome out;
+  read_scheduler::effects out;
   CHECK(b.scheduler.cancel("long", out));
-  b.follow(std::move(out));
+  b.apply(std::move(out));
   CHECK(b.quiesced.empty());
   b.finish(0, make_error(errc::cancelled, "interrupted"));
   CHECK(b.quiesced == std::vector{true});
 }
 
 TEST_CASE("the log begins anew at half of its bound, in a moment without reads", "[log]") {
-  bench f;
+  fixture f;
   f.write_with_log_of(f.settings.max_log_bytes / 2 - 1);
   CHECK(f.log.quiesces == 0);
   f.write_with_log_of(f.settings.max_log_bytes / 2);
@@ -134,7 +134,7 @@ TEST_CASE("the log begins anew at half of its bound, in a moment without reads",
 }
 
 TEST_CASE("a large file of a log that has begun anew by itself is cut at the next checkpoint", "[log]") {
-  bench f;
+  fixture f;
   f.log.is_quiet = false;
   f.write_with_log_of(f.settings.max_log_bytes / 2);
   f.disk.wal_bytes = f.settings.checkpoint_wal_bytes - 1;
@@ -148,7 +148,7 @@ TEST_CASE("a large file of a log that has begun anew by itself is cut at the nex
 }
 
 TEST_CASE("cursors are ended when the log passes its bound, and the next try follows soon", "[log]") {
-  bench f;
+  fixture f;
   std::vector<failure> ended;
   f.actors->set(f.sys.spawn(cursors_stub, &ended));
   f.disk.is_read = true;
@@ -167,7 +167,7 @@ TEST_CASE("cursors are ended when the log passes its bound, and the next try fol
 }
 
 TEST_CASE("reads that take too long are not asked to end again at once", "[log]") {
-  bench f;
+  fixture f;
   f.log.is_quiet = false;
   f.disk.is_read = true;
   f.write_with_log_of(f.settings.max_log_bytes);

@@ -1,8 +1,8 @@
 #include "actors/reader/reader.hpp"
 #include "actors/writer/writer.hpp"
-#include "tests/support/actor_bench.hpp"
-#include "tests/support/group_bench.hpp"
-#include "tests/support/read_bench.hpp"
+#include "tests/support/actor_fixture.hpp"
+#include "tests/support/group_fixture.hpp"
+#include "tests/support/read_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -13,20 +13,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct writer_fixture : actor_bench {
+struct writer_fixture : actor_fixture {
   fake_disk disk;
   told log;
-  database_slot& slot = actors->slot("app.db");
+  database_context& context = actors->context("app.db");
   bool is_to_be_closed = false;
   writer_actor aut;
 
   writer_fixture() {
     actors->set(sys.spawn(cache_stub, &log));
     actors->set(sys.spawn(audit_stub, &log));
-    auto parts = std::make_shared<writer_parts>();
+    auto parts = std::make_shared<writer_dependencies>();
     parts->store = std::make_unique<fake_write_store>(disk, time);
-    parts->slot = &slot;
-    parts->queue = std::make_shared<admission>(admission_limits{});
+    parts->context = &context;
+    parts->queue = std::make_shared<write_quota>(write_quota_limits{});
     parts->actors = actors;
     parts->time = &time;
     parts->settings.close_idle_after = 60s;
@@ -48,14 +48,14 @@ struct writer_fixture : actor_bench {
   }
 };
 
-struct reader_fixture : actor_bench {
+struct reader_fixture : actor_fixture {
   fake_view view;
   uint64_t told_writer = 0;
   bool is_to_be_closed = false;
   reader_actor aut;
 
   explicit reader_fixture(std::chrono::milliseconds close_idle_after) {
-    auto parts = std::make_shared<reader_parts>();
+    auto parts = std::make_shared<reader_dependencies>();
     parts->store = std::make_unique<fake_read_store>(view);
     parts->time = &time;
     parts->close_idle_after = close_idle_after;
@@ -92,7 +92,7 @@ TEST_CASE("a writer that has had no request for long closes its file, and the ne
   auto again = f.write("a", "put t 1 x", "key");
   REQUIRE(ok(again));
   CHECK((**again)->replayed);
-  CHECK(f.slot.versions().last_commit() == 2);
+  CHECK(f.context.versions().last_commit() == 2);
 }
 
 TEST_CASE("a writer whose file a reader keeps open tries to close it again later") {
@@ -153,7 +153,7 @@ TEST_CASE("a writer closes its file early if it is to, and not when it has been 
   caf::anon_send(f.aut, close_idle_atom{}, any_group);
   f.run();
   CHECK(f.disk.idle_closings == 2);
-  CHECK(f.slot.versions().last_commit() == 2);
+  CHECK(f.context.versions().last_commit() == 2);
 }
 
 TEST_CASE("a reader closes its connection early if it is to, and its timer goes on") {

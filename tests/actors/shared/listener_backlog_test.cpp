@@ -1,7 +1,7 @@
 #include "actors/shared/listener_backlog.hpp"
 
-#include "actors/shared/database_slot.hpp"
-#include "tests/support/actor_bench.hpp"
+#include "actors/shared/database_context.hpp"
+#include "tests/support/actor_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -11,10 +11,10 @@ namespace {
 
 constexpr auto bound = listener_backlog::most_waiting;
 
-struct fixture : actor_bench {
+struct fixture : actor_fixture {
   std::vector<invalidation> heard;
   std::function<void()> while_hearing;
-  database_slot& slot = actors->slot("app.db");
+  database_context& context = actors->context("app.db");
   invalidation_listener listener =
     sys.spawn([this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
       // What a listener keeps of a message does not count as waiting.
@@ -27,10 +27,10 @@ struct fixture : actor_bench {
 
   fixture() {
     run();
-    slot.listen(listener);
+    context.listen(listener);
   }
 
-  void commit(uint64_t seq) { slot.tell({"app.db", seq, {"t"}, false}); }
+  void commit(uint64_t seq) { context.tell({"app.db", seq, {"t"}, false}); }
 
   void commit(uint64_t first, uint64_t last) {
     for (auto seq = first; seq <= last; ++seq)
@@ -95,7 +95,7 @@ TEST_CASE("a listener that has left, or ended, while it was behind is sent nothi
   fixture f;
   f.commit(1, bound + 2);
   SECTION("left") {
-    f.slot.unlisten(f.listener);
+    f.context.unlisten(f.listener);
     f.run();
     CHECK(f.heard.size() == bound + 1);
   }

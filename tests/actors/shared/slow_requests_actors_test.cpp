@@ -1,4 +1,4 @@
-#include "tests/support/house_bench.hpp"
+#include "tests/support/broker_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -8,13 +8,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct fixture : house_bench {
+struct fixture : broker_fixture {
   fixture() {
     open("app.db");
     run();
   }
 
-  std::vector<slow_request> slow() const { return shown->slow.slowest(); }
+  std::vector<slow_request> slow() const { return stats->slow.slowest(); }
 };
 
 } // namespace
@@ -40,7 +40,7 @@ TEST_CASE("only the plans of slow writes are asked for, and after everybody was 
 TEST_CASE("a flood of equally slow writes costs as many plans as are kept") {
   fixture f;
   f.disks["app.db"].before_commit = [&] { f.time.advance(20ms); };
-  std::vector<actor_bench::answer<write_result>> all;
+  std::vector<actor_fixture::answer<write_result>> all;
   for (auto i = 0; i < 200; ++i)
     all.push_back(f.write("app.db", std::to_string(i)));
   f.run();
@@ -80,7 +80,7 @@ TEST_CASE("a slow read is shown with its plan, and where its time went") {
 TEST_CASE("a read that gave up in the queue is shown, and warned about when it waited for too long") {
   fixture f;
   std::vector<std::string> told;
-  f.shown->slow.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });
+  f.stats->slow.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });
   auto request = a_read("patient", "SELECT 1");
   request.limits.timeout = 16s;
   request.received = f.time.now() - 16s;

@@ -1,10 +1,10 @@
-#include "tests/support/house_bench.hpp"
+#include "tests/support/broker_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
 namespace sluice::test::shutdown_test {
 
-using fixture = house_bench;
+using fixture = broker_fixture;
 
 TEST_CASE("shutdown commits what is queued, writes the audit, closes every file, and refuses what comes later") {
   fixture f;
@@ -26,7 +26,7 @@ TEST_CASE("shutdown commits what is queued, writes the audit, closes every file,
     CHECK(f.disks[db].durable.applied.size() == 1);
     CHECK(f.disks[db].checkpoints.back() == checkpoint_mode::truncate);
     CHECK(f.disks[db].open_stores == 0);
-    CHECK(code_of(f.actors->slot(db).route().error()) == errc::unavailable);
+    CHECK(code_of(f.actors->context(db).route().error()) == errc::unavailable);
   }
   CHECK(f.file.open_stores == 0);
   auto written =
@@ -48,7 +48,7 @@ TEST_CASE("shutdown looks for a foreign commit before it closes a database") {
   auto closed = f.close();
   f.run();
   CHECK(ok(closed));
-  CHECK(f.actors->slot("a.db").counters().foreign_commits == 1);
+  CHECK(f.actors->context("a.db").counters().foreign_commits == 1);
   CHECK(f.file.records.back().type == request_type::foreign_commit);
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("shutdown closes readers first, then writers, and the audit last") {
     f.run();
     for (auto i = 0; i < 6; ++i)
       f.kill(f.readers["b.db"].back());
-    REQUIRE(f.actors->slot("b.db").status(f.time).quarantined);
+    REQUIRE(f.actors->context("b.db").status(f.time).quarantined);
   }
   REQUIRE(f.view.open_stores == 2);
   std::vector<uint64_t> readers_then;
@@ -113,7 +113,7 @@ TEST_CASE("a database that is being opened when shutdown begins is not left open
   CHECK(ok(closed));
   REQUIRE(opened->has_value());
   CHECK(f.disks["a.db"].open_stores == 0);
-  CHECK(!f.actors->slot("a.db").route());
+  CHECK(!f.actors->context("a.db").route());
 }
 
 TEST_CASE("an actor that fails during shutdown does not hold it up") {

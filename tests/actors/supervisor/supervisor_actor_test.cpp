@@ -1,4 +1,4 @@
-#include "tests/support/house_bench.hpp"
+#include "tests/support/broker_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -6,11 +6,11 @@ namespace sluice::test::supervisor_actor_test {
 
 using namespace std::chrono_literals;
 
-using fixture = house_bench;
+using fixture = broker_fixture;
 
 TEST_CASE("opening a database reconciles the audit, then starts a writer and a reader, once") {
   fixture f;
-  CHECK(f.actors->slot("a.db").closed());
+  CHECK(f.actors->context("a.db").closed());
   auto first = f.open("a.db");
   auto second = f.open("a.db");
   f.run();
@@ -55,11 +55,11 @@ TEST_CASE("what the audit knows of a ledger is there for its writer, and grows w
   f.file.standings["a.db"] = {7, 5, "hash", "epoch", ""};
   f.open("a.db");
   f.run();
-  auto& slot = f.actors->slot("a.db");
-  auto known = slot.known_ledger();
+  auto& context = f.actors->context("a.db");
+  auto known = context.known_ledger();
   CHECK((known.issued == 7 && known.agreed_seq == 5 && known.agreed_hash == "hash" && known.epoch == "epoch"));
-  slot.versions().start_at(9);
-  CHECK(slot.known_ledger().issued == 9);
+  context.versions().start_at(9);
+  CHECK(context.known_ledger().issued == 9);
 }
 
 TEST_CASE("a database that has to exist and does not is refused, and nothing is left of its name") {
@@ -72,7 +72,7 @@ TEST_CASE("a database that has to exist and does not is refused, and nothing is 
   CHECK(f.readers.empty());
   CHECK(f.prepared.empty());
   CHECK(f.file.attached.empty());
-  CHECK(f.actors->slots().empty());
+  CHECK(f.actors->contexts().empty());
   // A write makes the file, and then it is found.
   auto opened = f.open("a.db");
   f.run();
@@ -141,7 +141,7 @@ TEST_CASE("the audit of a database can be completed without opening it") {
   CHECK(f.file.records.size() == 2);
   CHECK(f.writers == 0);
   CHECK(f.audits == 1);
-  CHECK(f.actors->slot("a.db").closed());
+  CHECK(f.actors->context("a.db").closed());
 }
 
 TEST_CASE("more readers come when reads wait, up to the configured number") {
@@ -184,12 +184,12 @@ TEST_CASE("what was read before an actor failed is not answered from the cache a
   f.open("a.db");
   f.run();
   REQUIRE(f.works("a.db"));
-  auto before = f.actors->slot("a.db").versions().now();
+  auto before = f.actors->context("a.db").versions().now();
   if (GENERATE(true, false))
     f.kill(f.writer_of("a.db"));
   else
     f.kill(f.readers["a.db"].back());
-  CHECK(f.actors->slot("a.db").versions().now() > before);
+  CHECK(f.actors->context("a.db").versions().now() > before);
 }
 
 TEST_CASE("a deadline holds though the actor that watches for it has failed meanwhile") {
@@ -198,7 +198,7 @@ TEST_CASE("a deadline holds though the actor that watches for it has failed mean
   f.run();
   auto x = a_write("waits", {"put t k v"});
   auto deadline = f.time.now() + 1s;
-  REQUIRE(f.actors->slot("a.db").route()->queue->admit(x, deadline).expire_at);
+  REQUIRE(f.actors->context("a.db").route()->queue->admit(x, deadline).expire_at);
   caf::scoped_actor caller{f.sys};
   x.ticket->answer_to(caf::strong_actor_ptr{caller->ctrl()}, caf::make_message_id().response_id());
   watch_deadline(*f.actors, f.time, "a.db", deadline);
@@ -235,20 +235,20 @@ TEST_CASE("five restarts within ten seconds are the limit: one more failure quar
   }
   auto waiting = f.read("a.db", "waiting", "q");
   reader_fails ? f.kill(f.readers["a.db"].back()) : f.kill(f.writer_of("a.db"));
-  auto route = f.actors->slot("a.db").route();
+  auto route = f.actors->context("a.db").route();
   REQUIRE(!route);
   CHECK(code_of(route.error()) == errc::unavailable);
-  CHECK(f.actors->slot("a.db").status(f.time).quarantined);
-  CHECK(f.actors->slot("a.db").status(f.time).restarts == 6);
+  CHECK(f.actors->context("a.db").status(f.time).quarantined);
+  CHECK(f.actors->context("a.db").status(f.time).restarts == 6);
   CHECK(f.disks["a.db"].open_stores == 0);
   CHECK(waiting->has_value());
   auto refused = f.read("a.db", "refused", "q");
   f.run();
   CHECK(why(refused).code == errc::unavailable);
-  CHECK(!f.actors->slot("b.db").status(f.time).quarantined);
+  CHECK(!f.actors->context("b.db").status(f.time).quarantined);
   CHECK(f.works("b.db"));
   f.advance(1min);
-  CHECK(!f.actors->slot("a.db").route());
+  CHECK(!f.actors->context("a.db").route());
 }
 
 TEST_CASE("a quarantined database gets no new reader") {
@@ -257,7 +257,7 @@ TEST_CASE("a quarantined database gets no new reader") {
   f.run();
   for (auto i = 0; i < 6; ++i)
     f.kill(f.writer_of("a.db"));
-  REQUIRE(f.actors->slot("a.db").status(f.time).quarantined);
+  REQUIRE(f.actors->context("a.db").status(f.time).quarantined);
   auto count = f.readers["a.db"].size();
   caf::anon_send(f.aut, caf::spawn_atom_v, std::string{"a.db"});
   f.run();
@@ -271,11 +271,11 @@ TEST_CASE("reads that wait for a reader when the last one's failure is one too m
   for (auto i = 0; i < 5; ++i)
     f.kill(f.readers["a.db"].back());
   f.view.throws = true;
-  std::vector<actor_bench::answer<read_result>> waiting;
+  std::vector<actor_fixture::answer<read_result>> waiting;
   for (auto i = 0; i < 8; ++i)
     waiting.push_back(f.read("a.db", std::to_string(i), "q" + std::to_string(i)));
   f.run();
-  CHECK(f.actors->slot("a.db").status(f.time).quarantined);
+  CHECK(f.actors->context("a.db").status(f.time).quarantined);
   for (const auto& x : waiting) {
     REQUIRE(x->has_value());
     CHECK(!ok(x));
@@ -290,7 +290,7 @@ TEST_CASE("failures that come seldom never add up to a quarantine") {
     f.kill(f.writer_of("a.db"));
     f.advance(2'100ms);
   }
-  CHECK(!f.actors->slot("a.db").status(f.time).quarantined);
+  CHECK(!f.actors->context("a.db").status(f.time).quarantined);
   CHECK(f.works("a.db"));
 }
 
@@ -303,11 +303,11 @@ TEST_CASE("who listens is told that anything may have changed when a writer fail
     return {[&heard](const invalidation& x) { heard.push_back(x); }};
   };
   invalidation_listener listener = f.sys.spawn(take);
-  f.actors->slot("a.db").listen(listener);
+  f.actors->context("a.db").listen(listener);
   auto gone = GENERATE(false, true);
   for (auto i = 0; i < (gone ? 6 : 1); ++i)
     f.kill(f.writer_of("a.db"));
-  CHECK(f.actors->slot("a.db").status(f.time).quarantined == gone);
+  CHECK(f.actors->context("a.db").status(f.time).quarantined == gone);
   REQUIRE(heard.size() == (gone ? 6 : 1));
   CHECK(heard[0].db == "a.db");
   CHECK(heard[0].commit_seq == 0);

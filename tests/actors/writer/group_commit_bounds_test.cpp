@@ -1,4 +1,4 @@
-#include "tests/support/group_bench.hpp"
+#include "tests/support/group_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -8,12 +8,12 @@ namespace sluice::test::group_commit_bounds_test {
 
 using namespace std::chrono_literals;
 
-using agents = group_bench::agents;
+using agents = group_fixture::agents;
 
 TEST_CASE("a group ends by itself at the request cap") {
   group_settings settings;
   settings.max_requests = 3;
-  group_bench b{settings};
+  group_fixture b{settings};
   for (auto i = 0; i < 7; ++i)
     b.send(std::to_string(i), "put t k v");
   REQUIRE(b.disk.commits.size() == 2);
@@ -23,7 +23,7 @@ TEST_CASE("a group ends by itself at the request cap") {
 }
 
 TEST_CASE("a group ends by itself at the time cap") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t k v");
   b.time.advance(49ms);
   b.send("b", "put t k v");
@@ -37,7 +37,7 @@ TEST_CASE("a group ends by itself at the time cap") {
 TEST_CASE("every group has a number of its own, so that a marker of an ended one can be told") {
   group_settings settings;
   settings.max_requests = 2;
-  group_bench b{settings};
+  group_fixture b{settings};
   b.send("a", "put t k v");
   auto old_marker = b.marker;
   REQUIRE(old_marker == b.group.number());
@@ -50,8 +50,8 @@ TEST_CASE("every group has a number of its own, so that a marker of an ended one
 }
 
 TEST_CASE("while COMMIT runs nothing about its tables is valid, and before any answer their stamps are raised") {
-  group_bench b;
-  auto& versions = b.slot.versions();
+  group_fixture b;
+  auto& versions = b.context.versions();
   auto before = versions.now();
   const auto& t = versions.changed_at("t");
   const auto& other = versions.changed_at("other");
@@ -67,7 +67,7 @@ TEST_CASE("while COMMIT runs nothing about its tables is valid, and before any a
   b.disk.after_commit = in_doubt;
   b.send("a", "put T 1 x");
   CHECK(!versions.committing());
-  auto done = b.group.settle();
+  auto done = b.group.finish_group();
   CHECK(checks == 2);
   CHECK(done.writes.size() == 1);
   CHECK(!versions.committing());
@@ -78,31 +78,31 @@ TEST_CASE("while COMMIT runs nothing about its tables is valid, and before any a
 }
 
 TEST_CASE("stamps are raised even when nobody can say whether COMMIT took effect") {
-  group_bench b;
-  auto before = b.slot.versions().now();
-  b.disk.commit_fates = {GENERATE(commit_fate::unreadable_but_done, commit_fate::unreadable_and_undone,
-                                  commit_fate::fails, commit_fate::unsure_but_done)};
+  group_fixture b;
+  auto before = b.context.versions().now();
+  b.disk.commit_fates = {GENERATE(failed_commit::unreadable_but_done, failed_commit::unreadable_and_undone,
+                                  failed_commit::fails, failed_commit::unsure_but_done)};
   b.send("a", "put t 1 x");
   b.end_group();
-  auto stamp = b.slot.versions().changed_at("t").load();
+  auto stamp = b.context.versions().changed_at("t").load();
   CHECK(stamp > before);
-  CHECK(stamp <= b.slot.versions().now());
-  CHECK(!b.slot.versions().committing());
+  CHECK(stamp <= b.context.versions().now());
+  CHECK(!b.context.versions().committing());
 }
 
 TEST_CASE("a COMMIT that throws leaves no stamp in doubt for ever") {
-  group_bench b;
-  auto before = b.slot.versions().now();
-  b.disk.commit_fates = {commit_fate::throws_done};
+  group_fixture b;
+  auto before = b.context.versions().now();
+  b.disk.commit_fates = {failed_commit::throws_done};
   b.send("a", "put t 1 x");
-  CHECK_THROWS(b.group.settle());
-  auto stamp = b.slot.versions().changed_at("t").load();
+  CHECK_THROWS(b.group.finish_group());
+  auto stamp = b.context.versions().changed_at("t").load();
   CHECK(stamp > before);
-  CHECK(stamp <= b.slot.versions().now());
+  CHECK(stamp <= b.context.versions().now());
 }
 
 TEST_CASE("a settlement tells once which tables its commits touched") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.send("bad", "fail");
   b.send("b", "put u 1 x");
@@ -116,7 +116,7 @@ TEST_CASE("a settlement tells once which tables its commits touched") {
 }
 
 TEST_CASE("each commit of a failed group's halves is told by itself, and what failed is not") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.send(a_write("bad", {"put never 1 x", "poison"}));
   b.send("b", "put u 1 x");
@@ -129,7 +129,7 @@ TEST_CASE("each commit of a failed group's halves is told by itself, and what fa
 }
 
 TEST_CASE("a commit that touched no table is told all the same, and what was only repeated is not") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "hook", "key");
   b.end_group();
   REQUIRE(b.changes.size() == 1);
@@ -144,8 +144,8 @@ TEST_CASE("a commit that touched no table is told all the same, and what was onl
 }
 
 TEST_CASE("of a commit whose fate is unknown it is told that anything may have changed") {
-  group_bench b;
-  b.disk.commit_fates = {GENERATE(commit_fate::unreadable_but_done, commit_fate::unreadable_and_undone)};
+  group_fixture b;
+  b.disk.commit_fates = {GENERATE(failed_commit::unreadable_but_done, failed_commit::unreadable_and_undone)};
   b.send("a", "put t 1 x");
   b.end_group();
   REQUIRE(b.changes.size() == 1);
@@ -154,45 +154,45 @@ TEST_CASE("of a commit whose fate is unknown it is told that anything may have c
 }
 
 TEST_CASE("a schema change and a foreign commit make everything invalid") {
-  group_bench b;
-  auto before = b.slot.versions().now();
+  group_fixture b;
+  auto before = b.context.versions().now();
   auto foreign = GENERATE(true, false);
   b.disk.foreign_commit = foreign;
   b.send("a", foreign ? "put t 1 x" : "schema");
   if (foreign)
-    CHECK(b.slot.versions().everything_changed_at().load() > before);
+    CHECK(b.context.versions().everything_changed_at().load() > before);
   b.end_group();
-  CHECK(b.slot.versions().everything_changed_at().load() > before);
+  CHECK(b.context.versions().everything_changed_at().load() > before);
   REQUIRE(b.changes.size() == (foreign ? 2 : 1));
   CHECK(b.changes[0].everything);
   // A foreign commit has no number, and came before ours.
   CHECK(b.changes[0].commit_seq == (foreign ? 0 : 1));
   CHECK(b.changes.back().commit_seq == 1);
-  CHECK(b.slot.counters().foreign_commits == (foreign ? 1 : 0));
+  CHECK(b.context.counters().foreign_commits == (foreign ? 1 : 0));
   auto audited = std::count_if(b.records.begin(), b.records.end(),
                                [](const auto& x) { return x.type == request_type::foreign_commit; });
   CHECK(audited == (foreign ? 1 : 0));
 }
 
 TEST_CASE("a foreign commit is found on request, without disturbing an open transaction") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.disk.foreign_commit = true;
   b.group.look_for_foreign_commit();
-  CHECK(b.slot.counters().foreign_commits == 0);
+  CHECK(b.context.counters().foreign_commits == 0);
   CHECK(b.store.in_transaction());
   b.end_group();
   b.group.look_for_foreign_commit();
-  CHECK(b.slot.counters().foreign_commits == 1);
+  CHECK(b.context.counters().foreign_commits == 1);
   CHECK(!b.store.in_transaction());
-  b.settle();
+  b.finish_group();
   CHECK(b.records.back().type == request_type::foreign_commit);
   b.group.look_for_foreign_commit();
-  CHECK(b.slot.counters().foreign_commits == 1);
+  CHECK(b.context.counters().foreign_commits == 1);
 }
 
 TEST_CASE("every request leaves one audit record that says what became of it") {
-  group_bench b;
+  group_fixture b;
   b.send("first", "put t 1 x", "k");
   auto full = a_write("second", {"put t 2 x"});
   full.request_id = "mine";
@@ -222,7 +222,7 @@ TEST_CASE("every request leaves one audit record that says what became of it") {
   CHECK(b.records[2].commit_seq == 1);
   CHECK(b.records[3].status == "constraint");
   CHECK(b.records[3].commit_seq == 0);
-  auto& counters = b.slot.counters();
+  auto& counters = b.context.counters();
   CHECK(counters.committed_requests == 2);
   CHECK(counters.replayed_requests == 1);
   CHECK(counters.failed_requests == 1);
@@ -230,7 +230,7 @@ TEST_CASE("every request leaves one audit record that says what became of it") {
 }
 
 TEST_CASE("requests without an id get one that no other has, and the answer carries it") {
-  group_bench b;
+  group_fixture b;
   std::set<std::string> ids;
   for (auto i = 0; i < 100; ++i)
     b.send(std::to_string(i), "put t k v");

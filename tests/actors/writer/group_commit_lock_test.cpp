@@ -1,4 +1,4 @@
-#include "tests/support/group_bench.hpp"
+#include "tests/support/group_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -6,7 +6,7 @@ namespace sluice::test::group_commit_lock_test {
 
 using namespace std::chrono_literals;
 
-using agents = group_bench::agents;
+using agents = group_fixture::agents;
 
 namespace {
 
@@ -16,7 +16,7 @@ std::deque<errc> busy(size_t times) { return std::deque<errc>(times, errc::busy)
 
 TEST_CASE("a lock held by a foreign process is asked for again after growing, jittered pauses") {
   auto seed = GENERATE(range(1u, 30u));
-  group_bench b{{}, seed};
+  group_fixture b{{}, seed};
   b.disk.begin_errors = busy(3);
   b.send("a", "put t 1 x");
   while (b.retry_due)
@@ -30,7 +30,7 @@ TEST_CASE("a lock held by a foreign process is asked for again after growing, ji
   }
   b.end_group();
   CHECK(b.committed("a"));
-  auto counted = b.slot.retries().snapshot(b.time);
+  auto counted = b.context.retries().snapshot(b.time);
   CHECK(counted.lock_errors == 3);
   CHECK(counted.retries == 3);
   CHECK(counted.successes_after_retry == 1);
@@ -39,7 +39,7 @@ TEST_CASE("a lock held by a foreign process is asked for again after growing, ji
 }
 
 TEST_CASE("a lock that is not free is waited for until the deadline, and busy tells how often it was asked for") {
-  group_bench b;
+  group_fixture b;
   b.disk.on_begin = [] { return errc::busy; };
   b.send("a", "put t 1 x");
   while (b.retry_due)
@@ -52,14 +52,14 @@ TEST_CASE("a lock that is not free is waited for until the deadline, and busy te
   CHECK_THAT(why.message, Catch::Contains("begin refused; asked"));
   CHECK(!why.request_id.empty());
   CHECK(b.records.at(0).status == "busy");
-  CHECK(b.slot.retries().snapshot(b.time).failures == 1);
+  CHECK(b.context.retries().snapshot(b.time).failures == 1);
   // After three pauses that grow they stay as they are.
   for (size_t i = 3; i + 1 < b.pauses.size(); ++i)
     CHECK((b.pauses[i] >= 300ms && b.pauses[i] <= 500ms));
 }
 
 TEST_CASE("SQLite's own wait for the lock ends with the first deadline") {
-  group_bench b;
+  group_fixture b;
   b.disk.begin_errors = busy(2);
   auto hasty = a_write("hasty", {"put t 1 x"});
   hasty.deadline = 70ms;
@@ -72,7 +72,7 @@ TEST_CASE("SQLite's own wait for the lock ends with the first deadline") {
 }
 
 TEST_CASE("requests that arrive during the pause are not executed before it ends and keep their order") {
-  group_bench b;
+  group_fixture b;
   b.disk.begin_errors = busy(1);
   b.send("a", "put t 1 x");
   b.send("b", "put t 2 x");
@@ -85,7 +85,7 @@ TEST_CASE("requests that arrive during the pause are not executed before it ends
 }
 
 TEST_CASE("a request that arrives during the pause has a deadline of its own") {
-  group_bench b;
+  group_fixture b;
   b.disk.begin_errors = busy(6);
   auto early = a_write("early", {"put t 1 x"});
   early.deadline = 300ms;
@@ -105,7 +105,7 @@ TEST_CASE("a request that arrives during the pause has a deadline of its own") {
 }
 
 TEST_CASE("nobody waits for a lock past the deadline") {
-  group_bench b;
+  group_fixture b;
   b.disk.on_begin = [] { return errc::busy; };
   auto hasty = a_write("hasty", {"put t 1 x"});
   hasty.deadline = 30ms;
@@ -121,7 +121,7 @@ TEST_CASE("nobody waits for a lock past the deadline") {
 }
 
 TEST_CASE("a request whose deadline passed in the pause is not executed when the lock is free again") {
-  group_bench b;
+  group_fixture b;
   b.disk.begin_errors = busy(1);
   auto hasty = a_write("hasty", {"put t 1 x"});
   hasty.deadline = 30ms;
@@ -136,7 +136,7 @@ TEST_CASE("a request whose deadline passed in the pause is not executed when the
 TEST_CASE("with no retries allowed the first refusal is the answer") {
   group_settings settings;
   settings.retry.attempts = 0;
-  group_bench b{settings};
+  group_fixture b{settings};
   b.disk.begin_errors = busy(1);
   b.send("a", "put t 1 x");
   CHECK(b.why("a").attempts == 1);
@@ -147,7 +147,7 @@ TEST_CASE("with no retries allowed the first refusal is the answer") {
 }
 
 TEST_CASE("an error other than a refusal ends the wait for everybody") {
-  group_bench b;
+  group_fixture b;
   b.disk.begin_errors = {errc::busy, errc::io_error};
   b.send("a", "put t 1 x");
   b.send("b", "put t 1 x");
@@ -158,7 +158,7 @@ TEST_CASE("an error other than a refusal ends the wait for everybody") {
 }
 
 TEST_CASE("a lock that is taken while a lost transaction begins again is waited for like any other") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.send("b", "put t 2 x");
   b.disk.begin_errors = busy(1);
@@ -174,7 +174,7 @@ TEST_CASE("a lock that is taken while a lost transaction begins again is waited 
 }
 
 TEST_CASE("a lock that is taken between the halves of a failed COMMIT delays what is left and keeps the order") {
-  group_bench b;
+  group_fixture b;
   auto refused_begin = GENERATE(1, 2, 3, 4);
   for (auto i = 0; i < 4; ++i)
     b.send(std::to_string(i), i == 2 ? "poison" : "put t k v");
@@ -195,12 +195,12 @@ TEST_CASE("a lock that is taken between the halves of a failed COMMIT delays wha
 }
 
 TEST_CASE("looking for a foreign commit during the pause asks for no lock") {
-  group_bench b;
+  group_fixture b;
   b.disk.begin_errors = busy(1);
   b.send("a", "put t 1 x");
   b.group.look_for_foreign_commit();
   CHECK(b.disk.begins == 1);
-  CHECK(b.slot.counters().foreign_commits == 0);
+  CHECK(b.context.counters().foreign_commits == 0);
 }
 
 } // namespace sluice::test::group_commit_lock_test

@@ -1,4 +1,4 @@
-#include "tests/support/group_bench.hpp"
+#include "tests/support/group_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -45,7 +45,7 @@ private:
   void step() {
     // The first request of a group begins it, so a fault may have to be in place before.
     if (one_in(5))
-      bench_.disk.commit_fates.push_back(static_cast<commit_fate>(pick(6)));
+      bench_.disk.commit_fates.push_back(static_cast<failed_commit>(pick(6)));
     switch (pick(8)) {
     case 0: return bench_.end_group();
     case 1:
@@ -53,7 +53,7 @@ private:
         bench_.retry();
       return;
     case 2: bench_.time.advance(std::chrono::milliseconds{pick(60)}); return;
-    case 3: bench_.group.look_for_foreign_commit(); return bench_.settle();
+    case 3: bench_.group.look_for_foreign_commit(); return bench_.finish_group();
     default: return send();
     }
   }
@@ -145,7 +145,7 @@ private:
   }
 
   std::mt19937_64 random_;
-  group_bench bench_;
+  group_fixture bench_;
   std::vector<write_request> sent_;
 };
 

@@ -1,4 +1,4 @@
-#include "tests/support/group_bench.hpp"
+#include "tests/support/group_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,10 +9,10 @@ namespace sluice::test::group_commit_test {
 
 using namespace std::chrono_literals;
 
-using agents = group_bench::agents;
+using agents = group_fixture::agents;
 
 TEST_CASE("everything queued before the marker shares one commit and is answered after it") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.send("b", "put u 2 y");
   b.send("c", "put t 3 z");
@@ -29,18 +29,18 @@ TEST_CASE("everything queued before the marker shares one commit and is answered
 }
 
 TEST_CASE("the next group has the next commit number, and its results come back with it") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.end_group();
   b.send(a_write("b", {"put t 1 y", "put t 2 y"}));
   b.end_group();
   CHECK(b.seq_of("b") == 2);
   CHECK(b.answers.at("b")->results.size() == 2);
-  CHECK(b.slot.versions().last_commit() == 2);
+  CHECK(b.context.versions().last_commit() == 2);
 }
 
 TEST_CASE("a failing request fails alone and its neighbours commit") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.send(a_write("bad", {"put t 2 x", "fail"}));
   b.send("c", "put t 3 x");
@@ -54,7 +54,7 @@ TEST_CASE("a failing request fails alone and its neighbours commit") {
 }
 
 TEST_CASE("a group of failures only leaves no commit") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "fail");
   b.send("b", "fail");
   b.end_group();
@@ -64,7 +64,7 @@ TEST_CASE("a group of failures only leaves no commit") {
 }
 
 TEST_CASE("when a request costs the transaction the others run again, once each and in order, without it") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.send("b", "put t 2 x");
   auto culprit = a_write("culprit", {GENERATE("lose", "full", "late")});
@@ -80,7 +80,7 @@ TEST_CASE("when a request costs the transaction the others run again, once each 
 }
 
 TEST_CASE("several culprits each fail once, and everyone else commits") {
-  group_bench b;
+  group_fixture b;
   for (auto i = 0; i < 9; ++i)
     b.send(std::to_string(i), i % 3 == 1 ? "lose" : "put t k v");
   b.end_group();
@@ -92,7 +92,7 @@ TEST_CASE("several culprits each fail once, and everyone else commits") {
 }
 
 TEST_CASE("a culprit's outcome does not depend on neighbours that ran past their deadline in the second run") {
-  group_bench b;
+  group_fixture b;
   auto hasty = a_write("hasty", {"put t 1 x"});
   hasty.deadline = 10ms;
   b.send(hasty);
@@ -106,7 +106,7 @@ TEST_CASE("a culprit's outcome does not depend on neighbours that ran past their
 }
 
 TEST_CASE("a COMMIT that fails for good isolates its culprits by halving") {
-  group_bench b;
+  group_fixture b;
   auto size = GENERATE(1, 2, 3, 7, 16);
   auto bad = GENERATE(0, 1, 5);
   for (auto i = 0; i < size; ++i)
@@ -129,8 +129,8 @@ TEST_CASE("a COMMIT that fails for good isolates its culprits by halving") {
 }
 
 TEST_CASE("a COMMIT that fails once costs nobody anything but a lone request") {
-  group_bench b;
-  b.disk.commit_fates = {commit_fate::fails};
+  group_fixture b;
+  b.disk.commit_fates = {failed_commit::fails};
   b.disk.commit_error = errc::disk_full;
   b.send("a", "put t 1 x");
   auto alone = GENERATE(true, false);
@@ -148,21 +148,21 @@ TEST_CASE("a COMMIT that fails once costs nobody anything but a lone request") {
 }
 
 TEST_CASE("an unsure COMMIT is read back: done means committed") {
-  group_bench b;
-  b.disk.commit_fates = {commit_fate::unsure_but_done};
+  group_fixture b;
+  b.disk.commit_fates = {failed_commit::unsure_but_done};
   b.send("a", "put t 1 x");
   b.send("b", "put t 2 x");
   b.end_group();
   CHECK(b.applied() == agents{"a", "b"});
   CHECK(b.committed("a"));
   CHECK(b.committed("b"));
-  CHECK(b.slot.versions().last_commit() == 1);
+  CHECK(b.context.versions().last_commit() == 1);
   CHECK(b.disk.executions["a"] == 1);
 }
 
 TEST_CASE("an unsure COMMIT is read back: undone means that it is tried in halves") {
-  group_bench b;
-  b.disk.commit_fates = {commit_fate::unsure_and_undone};
+  group_fixture b;
+  b.disk.commit_fates = {failed_commit::unsure_and_undone};
   b.send("a", "put t 1 x");
   b.send("b", "put t 2 x");
   b.end_group();
@@ -171,8 +171,8 @@ TEST_CASE("an unsure COMMIT is read back: undone means that it is tried in halve
 }
 
 TEST_CASE("a COMMIT that cannot be read back leaves the outcome unknown, and a retry with the key applies once") {
-  auto fate = GENERATE(commit_fate::unreadable_but_done, commit_fate::unreadable_and_undone);
-  group_bench b;
+  auto fate = GENERATE(failed_commit::unreadable_but_done, failed_commit::unreadable_and_undone);
+  group_fixture b;
   b.disk.commit_fates = {fate};
   b.send("a", "put t 1 x", "k");
   b.send("failed", "fail");
@@ -188,27 +188,27 @@ TEST_CASE("a COMMIT that cannot be read back leaves the outcome unknown, and a r
 
 TEST_CASE("a commit that turns up after its outcome was unknown makes every answer so far invalid") {
   auto turns_up = GENERATE(true, false);
-  group_bench b;
+  group_fixture b;
   b.send("first", "put t 1 x");
   b.end_group();
-  b.disk.commit_fates = {commit_fate::unreadable_and_undone};
+  b.disk.commit_fates = {failed_commit::unreadable_and_undone};
   b.send("lost", "put t 2 x");
   b.end_group();
   REQUIRE(b.why("lost").outcome == outcome::unknown);
-  auto version = b.slot.versions().now();
+  auto version = b.context.versions().now();
   // As a recovery of the log does.
   b.disk.last_seq += turns_up ? 1 : 0;
   b.changes.clear();
   b.send("next", "put u 1 x");
   b.end_group();
   REQUIRE(b.committed("next"));
-  CHECK((b.slot.versions().everything_changed_at() > version) == turns_up);
+  CHECK((b.context.versions().everything_changed_at() > version) == turns_up);
   REQUIRE(b.changes.size() == (turns_up ? 2 : 1));
   CHECK(b.changes[0].everything == turns_up);
 }
 
 TEST_CASE("a key is replayed within its own group and later, and applies once") {
-  group_bench b;
+  group_fixture b;
   b.send("first", "put t 1 x", "k");
   b.send("same group", "put t 1 x", "k");
   b.end_group();
@@ -225,7 +225,7 @@ TEST_CASE("a key is replayed within its own group and later, and applies once") 
 }
 
 TEST_CASE("a key with another payload is a mismatch, in the same group and later") {
-  group_bench b;
+  group_fixture b;
   b.send("first", "put t 1 x", "k");
   b.send("same group", "put t 1 y", "k");
   b.end_group();
@@ -237,7 +237,7 @@ TEST_CASE("a key with another payload is a mismatch, in the same group and later
 }
 
 TEST_CASE("a failed attempt is not remembered: its key applies when it is tried again") {
-  group_bench b;
+  group_fixture b;
   b.send(a_write("failed", {"put t 1 x", "fail"}, "k"));
   b.end_group();
   b.send("again", "put t 1 x", "k");
@@ -248,7 +248,7 @@ TEST_CASE("a failed attempt is not remembered: its key applies when it is tried 
 }
 
 TEST_CASE("a replay within the group stands or falls with the request that it repeats") {
-  group_bench b;
+  group_fixture b;
   b.send("first", "poison", "k");
   b.send("repeat", "poison", "k");
   b.send("other", "put t 1 x");
@@ -259,10 +259,10 @@ TEST_CASE("a replay within the group stands or falls with the request that it re
 }
 
 TEST_CASE("a replay of an earlier commit is answered whatever becomes of its neighbours") {
-  group_bench b;
+  group_fixture b;
   b.send("first", "put t 1 x", "k");
   b.end_group();
-  auto fate = GENERATE(commit_fate::fails, commit_fate::unreadable_and_undone, commit_fate::unreadable_but_done);
+  auto fate = GENERATE(failed_commit::fails, failed_commit::unreadable_and_undone, failed_commit::unreadable_but_done);
   b.disk.commit_fates = {fate};
   b.send("repeat", "put t 1 x", "k");
   b.send("neighbour", "put t 2 x");
@@ -274,7 +274,7 @@ TEST_CASE("a replay of an earlier commit is answered whatever becomes of its nei
 }
 
 TEST_CASE("a replay of an earlier commit is answered even when the lock cannot be had a second time") {
-  group_bench b;
+  group_fixture b;
   b.send("first", "put t 1 x", "k");
   b.end_group();
   b.send("repeat", "put t 1 x", "k");
@@ -286,7 +286,7 @@ TEST_CASE("a replay of an earlier commit is answered even when the lock cannot b
 }
 
 TEST_CASE("a request whose key cannot be kept leaves nothing behind and takes nobody with it") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.send(a_write("forgetful", {"put t 2 x", "forgetful"}, "k"));
   b.send("c", "put t 3 x");
@@ -297,7 +297,7 @@ TEST_CASE("a request whose key cannot be kept leaves nothing behind and takes no
 }
 
 TEST_CASE("a request past its deadline is refused before it is executed") {
-  group_bench b;
+  group_fixture b;
   auto late = a_write("late", {"put t 1 x"});
   late.deadline = 20ms;
   late.received = b.time.now();
@@ -318,18 +318,18 @@ TEST_CASE("a request past its deadline is refused before it is executed") {
 }
 
 TEST_CASE("a database that cannot be opened fails every request with its reason") {
-  group_bench b;
+  group_fixture b;
   b.disk.begin_errors = {errc::corrupt};
   b.send("a", "put t 1 x");
   CHECK(b.why("a").code == errc::corrupt);
-  CHECK(b.slot.retries().snapshot(b.time).lock_errors == 0);
+  CHECK(b.context.retries().snapshot(b.time).lock_errors == 0);
   b.send("b", "put t 1 x");
   b.end_group();
   CHECK(b.committed("b"));
 }
 
 TEST_CASE("a ledger that begins anew is recorded with the commit that makes it durable, once") {
-  group_bench b;
+  group_fixture b;
   b.disk.new_epoch = "epoch";
   b.disk.last_seq = 7;
   auto epochs = [&] {
@@ -350,16 +350,16 @@ TEST_CASE("a ledger that begins anew is recorded with the commit that makes it d
 }
 
 TEST_CASE("behind a gap between epochs readers are told of the commit that is there, and writers of the next number") {
-  group_bench b;
-  b.slot.versions().start_at(9);
+  group_fixture b;
+  b.context.versions().start_at(9);
   b.disk.last_seq = 3;
   b.disk.epoch_first = 10;
   b.send("a", "put t 1 x");
-  CHECK(b.slot.versions().last_commit() == 3);
-  CHECK(b.slot.known_ledger().issued == 9);
+  CHECK(b.context.versions().last_commit() == 3);
+  CHECK(b.context.known_ledger().issued == 9);
   b.end_group();
   CHECK(b.seq_of("a") == 10);
-  CHECK(b.slot.versions().last_commit() == 10);
+  CHECK(b.context.versions().last_commit() == 10);
   b.send("b", "put t 2 x");
   b.end_group();
   CHECK(b.seq_of("b") == 11);

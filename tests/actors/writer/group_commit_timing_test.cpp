@@ -1,4 +1,4 @@
-#include "tests/support/group_bench.hpp"
+#include "tests/support/group_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -15,8 +15,8 @@ const slow_request& by(const std::vector<slow_request>& all, const std::string& 
   throw std::logic_error("not among the slow: " + agent);
 }
 
-struct fixture : group_bench {
-  explicit fixture(group_settings settings = {}) : group_bench(settings) {
+struct fixture : group_fixture {
+  explicit fixture(group_settings settings = {}) : group_fixture(settings) {
     disk.hook = [this] { time.advance(execution); };
     disk.before_commit = [this] { time.advance(30ms); };
   }
@@ -67,7 +67,7 @@ TEST_CASE("where the time goes is counted by database") {
   b.send_after(5ms, "a", "hook");
   b.send_after(0ms, "b", "put t 1 x");
   b.end_group();
-  auto& x = b.slot.timings();
+  auto& x = b.context.timings();
   CHECK(x.queue.look().sum == 5ms);
   CHECK(x.queue.look().count() == 2);
   CHECK(x.execution.look().sum == 20ms);
@@ -183,11 +183,11 @@ TEST_CASE("a long execution is warned about when it ends, well or not") {
 }
 
 TEST_CASE("ordinary requests leave no trace but in the counts") {
-  group_bench b;
+  group_fixture b;
   b.send("a", "put t 1 x");
   b.end_group();
   CHECK(b.slow.slowest().empty());
-  CHECK(b.slot.timings().execution.look().count() == 1);
+  CHECK(b.context.timings().execution.look().count() == 1);
 }
 
 TEST_CASE("a request that ran again has the time of its last run") {

@@ -1,4 +1,4 @@
-#include "tests/support/writer_bench.hpp"
+#include "tests/support/writer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -7,7 +7,7 @@ namespace sluice::test::writer_actor_test {
 using namespace std::chrono_literals;
 using agents = std::vector<std::string>;
 
-using fixture = writer_bench;
+using fixture = writer_fixture;
 
 TEST_CASE("the writer commits once for everything that was in its mailbox, and what comes later has the next commit") {
   fixture f;
@@ -61,8 +61,8 @@ TEST_CASE("who listens is told of every commit in order, before it is acknowledg
   auto listener = f.listener(&heard);
   f.write("unheard", "put t 0 x");
   f.run();
-  f.slot.listen(listener);
-  f.slot.listen(listener);
+  f.context.listen(listener);
+  f.context.listen(listener);
   auto first = f.write("a", "put t 1 x");
   f.run();
   f.write("b", "hook");
@@ -81,7 +81,7 @@ TEST_CASE("who listens is told of every commit in order, before it is acknowledg
   CHECK(heard[2].everything);
   // The cache has no use for a commit that touched nothing.
   CHECK(f.log.changes.size() == 3);
-  f.slot.unlisten(listener);
+  f.context.unlisten(listener);
   f.write("e", "put t 1 x");
   f.run();
   CHECK(heard.size() == 3);
@@ -91,7 +91,7 @@ TEST_CASE("a commit is told before it is acknowledged") {
   fixture f;
   std::vector<invalidation> heard;
   auto listener = f.listener(&heard);
-  f.slot.listen(listener);
+  f.context.listen(listener);
   auto a = f.write("a", "put t 1 x");
   while (!a->has_value() && f.sched().try_run_once())
     CHECK((!a->has_value() || heard.size() == 1));
@@ -103,7 +103,7 @@ TEST_CASE("to be listened to does not keep a listener alive, and one that is gon
   std::vector<invalidation> heard;
   auto listener = f.listener(&heard);
   auto address = listener.address();
-  f.slot.listen(listener);
+  f.context.listen(listener);
   f.kill(listener);
   listener = nullptr;
   CHECK(!caf::actor_cast<invalidation_listener>(address));
@@ -127,7 +127,7 @@ TEST_CASE("an answered request makes room in the queue, whatever the answer") {
 
 TEST_CASE("a killed writer leaves nobody without an answer, and nothing half done") {
   fixture f;
-  std::vector<actor_bench::answer<write_result>> waiting;
+  std::vector<actor_fixture::answer<write_result>> waiting;
   for (auto i = 0; i < 6; ++i)
     waiting.push_back(f.write(std::to_string(i), "put t k v"));
   f.run_until_executed(3);
@@ -166,7 +166,7 @@ TEST_CASE("a writer that throws inside COMMIT leaves the outcome unknown to ever
   fixture f;
   f.write("earlier", "put t 0 x", "old");
   f.run();
-  f.disk.commit_fates = {GENERATE(commit_fate::throws_done, commit_fate::throws_undone)};
+  f.disk.commit_fates = {GENERATE(failed_commit::throws_done, failed_commit::throws_undone)};
   auto a = f.write("a", "put t 1 x", "k");
   auto repeat = f.write("repeat", "put t 1 x", "k");
   auto failed = f.write("failed", "fail");
@@ -174,7 +174,7 @@ TEST_CASE("a writer that throws inside COMMIT leaves the outcome unknown to ever
   CHECK(why(a).outcome == outcome::unknown);
   CHECK(why(repeat).outcome == outcome::unknown);
   CHECK(why(failed).outcome == outcome::not_committed);
-  CHECK(!f.slot.versions().committing());
+  CHECK(!f.context.versions().committing());
 }
 
 TEST_CASE("the writer waits for a foreign lock without blocking, then commits") {
@@ -235,7 +235,7 @@ TEST_CASE("a foreign commit that is looked for is counted, audited and told to t
   f.disk.foreign_commit = true;
   caf::anon_send(f.aut, verify_atom{});
   f.run();
-  CHECK(f.slot.counters().foreign_commits == 1);
+  CHECK(f.context.counters().foreign_commits == 1);
   CHECK(f.log.changes.back().everything);
   CHECK(f.log.records.back().type == request_type::foreign_commit);
 }
@@ -283,7 +283,7 @@ TEST_CASE("a WAL that has grown is moved into the file without waiting for idlen
   f.write("a", "put t 1 x");
   f.run();
   CHECK(f.disk.checkpoints.empty());
-  CHECK(f.slot.counters().wal_bytes == f.settings.checkpoint_wal_bytes - 1);
+  CHECK(f.context.counters().wal_bytes == f.settings.checkpoint_wal_bytes - 1);
   f.disk.wal_bytes = f.settings.checkpoint_wal_bytes;
   f.write("b", "put t 1 x");
   f.run();

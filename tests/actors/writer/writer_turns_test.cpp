@@ -1,16 +1,16 @@
-#include "tests/support/writer_bench.hpp"
+#include "tests/support/writer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
 namespace sluice::test::writer_turns_test {
 
-using fixture = writer_bench;
+using fixture = writer_fixture;
 
 TEST_CASE("once more waits than fits one group, agents are served by turns, and before that in the order they came") {
   writer_settings settings;
   settings.group.max_requests = 4;
   fixture f{settings};
-  std::vector<actor_bench::answer<write_result>> chatty;
+  std::vector<actor_fixture::answer<write_result>> chatty;
   for (auto i = 0; i < 12; ++i)
     chatty.push_back(f.write("chatty", "put t " + std::to_string(i) + " x"));
   auto quiet = f.write("quiet", "put t quiet x");
@@ -42,7 +42,7 @@ TEST_CASE("what waited behind a schema change is served by turns once it is more
   });
   f.actors->set(caf::actor_cast<buffer_actor>(buffer));
   auto change = f.write("owner", "drop t 1");
-  std::vector<actor_bench::answer<write_result>> chatty;
+  std::vector<actor_fixture::answer<write_result>> chatty;
   for (auto i = 0; i < 8; ++i)
     chatty.push_back(f.write("chatty", "put t " + std::to_string(i) + " x"));
   auto quiet = f.write("quiet", "put t quiet x");
@@ -64,7 +64,7 @@ TEST_CASE("a writer that ends executes what waits for its turn") {
   writer_settings settings;
   settings.group.max_requests = 2;
   fixture f{settings};
-  std::vector<actor_bench::answer<write_result>> all;
+  std::vector<actor_fixture::answer<write_result>> all;
   for (auto i = 0; i < 9; ++i)
     all.push_back(f.write("a", "put t " + std::to_string(i) + " x"));
   auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);

@@ -1,4 +1,4 @@
-#include "tests/runtime/client/channel_rig.hpp"
+#include "tests/runtime/client/channel_fixture.hpp"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@ namespace sluice::test::channel_bounds_test {
 using namespace std::chrono_literals;
 using fate = channel::fate;
 using nlohmann::json;
-using rig = channel_rig;
+using fixture = channel_fixture;
 
 namespace {
 
@@ -16,7 +16,7 @@ json result_of(const channel::call& x) { return json::parse(x.answer).at("result
 } // namespace
 
 TEST_CASE("requests of any size go out, and those behind them too") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, echo};
   auto x = r.open();
   for (auto size : std::vector<size_t>{600'000, 1'500'000, 10, 550'000, 1'100'000, 10}) {
@@ -29,7 +29,7 @@ TEST_CASE("requests of any size go out, and those behind them too") {
 }
 
 TEST_CASE("posted requests go out whatever they add up to") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, echo};
   auto x = r.open();
   auto text = json(std::string(2'000, 'x')).dump();
@@ -45,7 +45,7 @@ TEST_CASE("posted requests go out whatever they add up to") {
 }
 
 TEST_CASE("a leader that says nothing, to a ping neither, is silent: that is told, and calls may end") {
-  rig r;
+  fixture r;
   std::atomic<bool> wakes = false;
   json unanswered;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
@@ -77,7 +77,7 @@ TEST_CASE("a leader that says nothing, to a ping neither, is silent: that is tol
 }
 
 TEST_CASE("a leader that answers pings is slow, and not silent") {
-  rig r;
+  fixture r;
   json slow;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        if (request.at("method") != "ping") {

@@ -1,4 +1,4 @@
-#include "tests/runtime/client/channel_rig.hpp"
+#include "tests/runtime/client/channel_fixture.hpp"
 
 #include <fstream>
 #include <future>
@@ -10,7 +10,7 @@ namespace sluice::test::channel_test {
 using namespace std::chrono_literals;
 using fate = channel::fate;
 using nlohmann::json;
-using rig = channel_rig;
+using fixture = channel_fixture;
 
 namespace {
 
@@ -40,7 +40,7 @@ json result_of(const channel::call& x) { return json::parse(x.answer).at("result
 } // namespace
 
 TEST_CASE("a request and the greeting go out together, and the greeting once") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, echo};
   auto x = r.open();
   CHECK(leader.greetings() == 0);
@@ -56,7 +56,7 @@ TEST_CASE("a request and the greeting go out together, and the greeting once") {
 }
 
 TEST_CASE("answers in any order reach whoever asked, over one connection") {
-  rig r;
+  fixture r;
   std::vector<json> held;
   std::minstd_rand random{7};
   // Answers when a few have come, or when nobody else can be expected to ask, in an order of its own.
@@ -94,7 +94,7 @@ TEST_CASE("answers in any order reach whoever asked, over one connection") {
 }
 
 TEST_CASE("what is posted is told of to the one that awaits it, whoever reads") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, echo};
   auto x = r.open();
   std::vector<channel::call> calls(500);
@@ -121,7 +121,7 @@ TEST_CASE("what is posted is told of to the one that awaits it, whoever reads") 
 }
 
 TEST_CASE("a wait for posted calls ends when it is poked") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, [](const json&, fake_connection&) {}};
   auto x = r.open();
   auto await_posted = [&] { return x->await_posted(in(2min)).size(); };
@@ -153,7 +153,7 @@ TEST_CASE("a wait for posted calls ends when it is poked") {
 }
 
 TEST_CASE("what had no room goes out though the one that reads has nothing to read") {
-  rig r;
+  fixture r;
   json first;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        if (first.is_null()) {
@@ -176,7 +176,7 @@ TEST_CASE("what had no room goes out though the one that reads has nothing to re
 }
 
 TEST_CASE("neither side waits for the other to read first") {
-  rig r;
+  fixture r;
   // It reads nothing while its answer is not taken, and the answers are as long as the requests.
   fake_leader leader{r.path, echo};
   auto x = r.open();
@@ -208,7 +208,7 @@ TEST_CASE("neither side waits for the other to read first") {
 }
 
 TEST_CASE("a call that is not answered in time is given up, and its answer goes nowhere") {
-  rig r;
+  fixture r;
   json late;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        if (request.at("params") == 1) {
@@ -230,7 +230,7 @@ TEST_CASE("a call that is not answered in time is given up, and its answer goes 
 }
 
 TEST_CASE("a connection that ends is lost for all, with what they had sent") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, [](const json& request, fake_connection& from) {
                        if (request.at("params") == 2) {
                          from.send(R"({"id":1,"jsonrpc":"2.0","res)");
@@ -256,7 +256,7 @@ TEST_CASE("a connection that ends is lost for all, with what they had sent") {
 }
 
 TEST_CASE("what is sent to a leader that has gone was not sent") {
-  rig r;
+  fixture r;
   auto leader = std::make_unique<fake_leader>(r.path, echo);
   auto x = r.open();
   channel::call call;
@@ -268,7 +268,7 @@ TEST_CASE("what is sent to a leader that has gone was not sent") {
 }
 
 TEST_CASE("an answer that came before the end counts, even if it is found by sending") {
-  rig r;
+  fixture r;
   std::promise<void> answered;
   auto leader = std::make_unique<fake_leader>(r.path, [&](const json& request, fake_connection& from) {
     echo(request, from);
@@ -288,7 +288,7 @@ TEST_CASE("an answer that came before the end counts, even if it is found by sen
 }
 
 TEST_CASE("a peer that talks nonsense is left") {
-  rig r;
+  fixture r;
   std::string nonsense;
   SECTION("no JSON") { nonsense = "HTTP/1.1 400 Bad Request\r\n\r\n"; }
   SECTION("no object") { nonsense = "[]\n"; }
@@ -303,7 +303,7 @@ TEST_CASE("a peer that talks nonsense is left") {
 }
 
 TEST_CASE("what nobody asked for is passed over") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        from.say({{"jsonrpc", "2.0"}, {"method", "invalidated"}, {"params", json::object()}});
                        from.answer({{"id", 4711}}, "another's");
@@ -318,7 +318,7 @@ TEST_CASE("what nobody asked for is passed over") {
 }
 
 TEST_CASE("a leader that refuses the connection is heard") {
-  rig r;
+  fixture r;
   fake_leader leader{r.path, [&](const json&, fake_connection& from) {
                        from.fail({{"id", nullptr}}, "overloaded", {{"retry_after_ms", 250}});
                      }};
@@ -332,7 +332,7 @@ TEST_CASE("a leader that refuses the connection is heard") {
 }
 
 TEST_CASE("a leader of another version that stays ends the connection, one that goes does not") {
-  rig r;
+  fixture r;
   auto hands_over = GENERATE(false, true);
   fake_leader leader{r.path,
                      [&](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
@@ -351,7 +351,7 @@ TEST_CASE("a leader of another version that stays ends the connection, one that 
 }
 
 TEST_CASE("the end of a connection can be waited for") {
-  rig r;
+  fixture r;
   auto leader = std::make_unique<fake_leader>(r.path, echo);
   auto x = r.open();
   CHECK_FALSE(x->await_loss(in(5ms)));

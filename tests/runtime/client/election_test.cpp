@@ -1,4 +1,4 @@
-#include "tests/runtime/client/election_rig.hpp"
+#include "tests/runtime/client/election_fixture.hpp"
 
 #include "runtime/client/client.hpp"
 #include "runtime/client/connect.hpp"
@@ -14,13 +14,13 @@ namespace sluice::test::election_test {
 using Catch::Contains;
 
 TEST_CASE("a leader that answers is found without a look at the lock") {
-  election_rig r;
+  election_fixture r;
   fake_leader leader{r.root.socket_path(), answer_nothing};
   CHECK(found(find_leader(r.how(), in(0ms))).connection);
 }
 
 TEST_CASE("a leader is found where it says that it is") {
-  election_rig r;
+  election_fixture r;
   fs::create_directory(r.dir / "run");
   fs::permissions(r.dir / "run", fs::perms::owner_all);
   fake_leader leader{r.dir / "run/s", answer_nothing};
@@ -32,7 +32,7 @@ TEST_CASE("a leader is found where it says that it is") {
 }
 
 TEST_CASE("where nobody leads and nobody is to be started, the lock is the caller's") {
-  election_rig r;
+  election_fixture r;
   // As a leader that was killed leaves it.
   { fake_leader dead{r.root.socket_path(), answer_nothing}; }
   REQUIRE(fs::exists(r.root.socket_path()));
@@ -46,7 +46,7 @@ TEST_CASE("where nobody leads and nobody is to be started, the lock is the calle
 }
 
 TEST_CASE("a leader without a socket is waited for, and then the store is busy") {
-  election_rig r;
+  election_fixture r;
   std::optional<store_lock> lock = r.lock();
   auto limit = in(300ms);
   auto x = find_leader(r.how(), limit);
@@ -68,7 +68,7 @@ TEST_CASE("a leader without a socket is waited for, and then the store is busy")
 }
 
 TEST_CASE("a broker is started where nobody leads, by one of those who want it") {
-  election_rig r;
+  election_fixture r;
   auto count = (r.dir / "count").string();
   auto go = (r.dir / "go").string();
   // It serves when the test does, in its place.
@@ -93,7 +93,7 @@ TEST_CASE("a broker is started where nobody leads, by one of those who want it")
 }
 
 TEST_CASE("where a broker cannot be had the reason is told") {
-  election_rig r;
+  election_fixture r;
   SECTION("there is no program") {
     auto x = found(find_leader(r.how(r.dir / "missing"), in(1s)));
     CHECK_THAT(x.reason, Contains("not found"));
@@ -113,7 +113,7 @@ TEST_CASE("where a broker cannot be had the reason is told") {
 }
 
 TEST_CASE("a broker that dies once is started again") {
-  election_rig r;
+  election_fixture r;
   auto flag = (r.dir / "flag").string();
   fake_leader later{r.dir / "s", answer_nothing};
   auto program = r.program("test -e " + flag + " || { touch " + flag + "; exit 1; }\n ln -s " + (r.dir / "s").string()
@@ -122,7 +122,7 @@ TEST_CASE("a broker that dies once is started again") {
 }
 
 TEST_CASE("another user's socket is not talked to") {
-  election_rig r;
+  election_fixture r;
   if (geteuid() != 0)
     return;
   // Whoever listens counts, so listen as somebody else.
@@ -136,7 +136,7 @@ TEST_CASE("another user's socket is not talked to") {
 }
 
 TEST_CASE("without a broker the store is led in this process, with a warning, or not at all") {
-  election_rig r;
+  election_fixture r;
   std::string warning;
   client_options options;
   options.program = r.dir / "missing";
@@ -161,7 +161,7 @@ TEST_CASE("without a broker the store is led in this process, with a warning, or
 }
 
 TEST_CASE("with an endpoint nobody else is asked, unless it could not be reached at all") {
-  election_rig r;
+  election_fixture r;
   std::string warning;
   client_options options;
   options.endpoint = r.dir / "e";

@@ -3,7 +3,7 @@
 #include "runtime/client/client.hpp"
 #include "runtime/client/connect.hpp"
 #include "runtime/server/endpoint.hpp"
-#include "tests/runtime/client/election_rig.hpp"
+#include "tests/runtime/client/election_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -59,7 +59,7 @@ TEST_CASE("a leader that is about to go is none, and one that is silent is told 
 }
 
 TEST_CASE("an endpoint of another store is refused, and nothing is sent to it") {
-  election_rig r;
+  election_fixture r;
   auto greet = [](const json& request, fake_connection& from) {
     from.answer(request, {{"protocol", 1}, {"root", as_json(asked)}});
   };
@@ -74,7 +74,7 @@ TEST_CASE("an endpoint of another store is refused, and nothing is sent to it") 
 }
 
 TEST_CASE("the broker of another store is taken for none, wherever broker.json leads") {
-  election_rig r;
+  election_fixture r;
   fs::create_directory(r.dir / "private");
   fs::permissions(r.dir / "private", fs::perms::owner_all);
   auto greet = [](const json& request, fake_connection& from) {
@@ -95,7 +95,7 @@ TEST_CASE("the broker of another store is taken for none, wherever broker.json l
 }
 
 TEST_CASE("a leader is not looked for in a folder that was put in the place of the store") {
-  election_rig r;
+  election_fixture r;
   fake_leader leader{r.root.socket_path(), answer_nothing};
   fs::rename(r.dir / "root", r.dir / "moved");
   fs::create_directory(r.dir / "root");

@@ -1,4 +1,4 @@
-#include "tests/runtime/client/client_rig.hpp"
+#include "tests/runtime/client/client_fixture.hpp"
 
 #include <map>
 #include <random>
@@ -10,7 +10,7 @@ namespace sluice::test::leader_change_test {
 using Catch::Contains;
 
 TEST_CASE("a leader that steps down is waited for, and its successor asked") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([&](const json& request, fake_connection& from) {
     if (from.number() == 1)
@@ -29,7 +29,7 @@ TEST_CASE("a leader that steps down is waited for, and its successor asked") {
 }
 
 TEST_CASE("a leader of another version that stays is named, and nothing was committed") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
                        [](const json& request, fake_connection& from) {
@@ -43,7 +43,7 @@ TEST_CASE("a leader of another version that stays is named, and nothing was comm
 }
 
 TEST_CASE("an older leader that goes for a newer client is succeeded") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
                        [](const json& request, fake_connection& from) {
@@ -57,7 +57,7 @@ TEST_CASE("an older leader that goes for a newer client is succeeded") {
 }
 
 TEST_CASE("a leader that has no room for a connection is asked again") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) {
     if (from.number() < 3) {
       from.fail({{"id", nullptr}}, "overloaded");
@@ -71,7 +71,7 @@ TEST_CASE("a leader that has no room for a connection is asked again") {
 }
 
 TEST_CASE("a request beyond the leader's bound fails as that, and is not made again") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead([](const json&, fake_connection& from) {
     from.fail({{"id", nullptr}}, "too_large");
     from.hang_up();
@@ -84,7 +84,7 @@ TEST_CASE("a request beyond the leader's bound fails as that, and is not made ag
 }
 
 TEST_CASE("an answer that is none is a mismatch of unknown outcome") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) { from.answer(request, {{"x", 1}}); });
   auto x = r.open();
   auto failed = why(x->write(insert()));
@@ -93,7 +93,7 @@ TEST_CASE("an answer that is none is a mismatch of unknown outcome") {
 }
 
 TEST_CASE("when the leader has gone for good the store is led in this process") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json&, fake_connection& from) { from.hang_up(); });
   auto x = r.open();
@@ -115,7 +115,7 @@ TEST_CASE("when the leader has gone for good the store is led in this process") 
 }
 
 TEST_CASE("a client that needs a broker does not lead when the leader has gone for good") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead(after(0, {}));
   auto x = r.open({.require_broker = true});
   leader.reset();
@@ -124,7 +124,7 @@ TEST_CASE("a client that needs a broker does not lead when the leader has gone f
 }
 
 TEST_CASE("any number of calls may be under way, and find the next leader together") {
-  client_rig r;
+  client_fixture r;
   std::atomic<int> seen = 0;
   auto leader = r.lead([&](const json& request, fake_connection& from) {
     if (++seen == 300)
@@ -147,7 +147,7 @@ TEST_CASE("any number of calls may be under way, and find the next leader togeth
 }
 
 TEST_CASE("a call with little time ends when that is over, though others have more") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead([](const json&, fake_connection&) {});
   auto x = r.open();
   auto patient = x->write_async(insert(20s));
@@ -158,7 +158,7 @@ TEST_CASE("a call with little time ends when that is over, though others have mo
 }
 
 TEST_CASE("a client that is closed ends its calls, and says which may have been done") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead([](const json&, fake_connection&) {});
   auto x = r.open();
   auto write = x->write_async(insert());
@@ -176,7 +176,7 @@ TEST_CASE("a client that is closed ends its calls, and says which may have been 
 }
 
 TEST_CASE("a client is of no use in a forked process, and says so") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead(after(0, {}));
   auto x = r.open();
   CHECK(x->write(insert()));
@@ -192,7 +192,7 @@ TEST_CASE("a client is of no use in a forked process, and says so") {
 }
 
 TEST_CASE("under random ends of connections each write is applied once, and every answer is right") {
-  client_rig r;
+  client_fixture r;
   std::mutex mutex;
   std::minstd_rand random{42};
   std::map<std::string, uint64_t> applied;

@@ -1,4 +1,4 @@
-#include "tests/runtime/client/client_rig.hpp"
+#include "tests/runtime/client/client_fixture.hpp"
 
 #include <set>
 
@@ -7,7 +7,7 @@ namespace sluice::test::remote_client_test {
 using Catch::Contains;
 
 TEST_CASE("writes and reads travel as they were given, and come back as they were answered") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) {
     if (request.at("method") == "read")
       return from.answer(request, test::one_row(5));
@@ -35,7 +35,7 @@ TEST_CASE("writes and reads travel as they were given, and come back as they wer
 }
 
 TEST_CASE("values of any bytes travel, and what else is not UTF-8 is refused without being sent") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(0, {}));
   auto x = r.open();
@@ -57,7 +57,7 @@ TEST_CASE("values of any bytes travel, and what else is not UTF-8 is refused wit
 }
 
 TEST_CASE("writes without a key get one of their own, if that is wanted") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead(after(0, {}));
   {
     auto x = r.open();
@@ -79,7 +79,7 @@ TEST_CASE("writes without a key get one of their own, if that is wanted") {
 }
 
 TEST_CASE("the leader's own limits apply to requests that set none") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead(after(0, {}));
   auto x = r.open();
   CHECK(x->write(insert(0ms)));
@@ -87,7 +87,7 @@ TEST_CASE("the leader's own limits apply to requests that set none") {
 }
 
 TEST_CASE("a write whose answer was lost is made again under the same key, with what is left of its time") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(3, hang_up));
   auto x = r.open();
@@ -105,7 +105,7 @@ TEST_CASE("a write whose answer was lost is made again under the same key, with 
 }
 
 TEST_CASE("a leader's successor is asked as soon as it can be reached") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto first = r.lead(hang_up);
   auto x = r.open();
@@ -117,7 +117,7 @@ TEST_CASE("a leader's successor is asked as soon as it can be reached") {
 }
 
 TEST_CASE("reads, the status and the audit are simply asked for again") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) {
     if (from.number() % 2 == 1)
       return from.hang_up();
@@ -141,7 +141,7 @@ TEST_CASE("reads, the status and the audit are simply asked for again") {
 }
 
 TEST_CASE("without a key, a write whose answer was lost is not made again, and its outcome is unknown") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(hang_up);
   auto x = r.open({.add_keys = false});
@@ -152,7 +152,7 @@ TEST_CASE("without a key, a write whose answer was lost is not made again, and i
 }
 
 TEST_CASE("without a key, a write that never went out is made again") {
-  client_rig r;
+  client_fixture r;
   auto first = r.lead(after(0, {}));
   auto x = r.open({.add_keys = false});
   CHECK(x->write(insert()));
@@ -163,7 +163,7 @@ TEST_CASE("without a key, a write that never went out is made again") {
 }
 
 TEST_CASE("a method that may change something is not called again when its answer was lost") {
-  client_rig r;
+  client_fixture r;
   auto leader = r.lead(hang_up);
   auto x = r.open();
   auto flushed = x->call("call", {{"operation", "grow"}});
@@ -173,7 +173,7 @@ TEST_CASE("a method that may change something is not called again when its answe
 }
 
 TEST_CASE("a blocking request ends when its token is cancelled, by the name that the leader knows it by") {
-  client_rig r;
+  client_fixture r;
   json asked;
   cancel_token token = cancel_token::make();
   auto leader = r.lead([&](const json& request, fake_connection& from) {
@@ -201,7 +201,7 @@ TEST_CASE("a blocking request ends when its token is cancelled, by the name that
 }
 
 TEST_CASE("silence ends with the deadline and a second of grace, and leaves the outcome unknown") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json&, fake_connection&) {});
   auto x = r.open();
@@ -215,7 +215,7 @@ TEST_CASE("silence ends with the deadline and a second of grace, and leaves the 
 }
 
 TEST_CASE("a write that was never sent in all its time was not committed") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(0, {}));
   auto x = r.open();
@@ -227,7 +227,7 @@ TEST_CASE("a write that was never sent in all its time was not committed") {
 }
 
 TEST_CASE("what a leader answers is final, whatever it is") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   auto code = GENERATE(as<std::string>{}, "constraint", "overloaded", "busy", "unavailable", "deadline_exceeded");
   auto leader = r.lead([&](const json& request, fake_connection& from) {
@@ -243,7 +243,7 @@ TEST_CASE("what a leader answers is final, whatever it is") {
 }
 
 TEST_CASE("a refusal that says nothing of an earlier try does not make its outcome known") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   std::string code;
   auto leader = r.lead([&](const json& request, fake_connection& from) {
@@ -266,7 +266,7 @@ TEST_CASE("a refusal that says nothing of an earlier try does not make its outco
 }
 
 TEST_CASE("a leader that is too busy to say what became of an earlier try is asked again") {
-  client_rig r;
+  client_fixture r;
   auto waiting = GENERATE(true, false);
   std::atomic<int> asked = 0;
   auto leader = r.lead([&](const json& request, fake_connection& from) {

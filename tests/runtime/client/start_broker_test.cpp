@@ -1,4 +1,4 @@
-#include "tests/runtime/client/election_rig.hpp"
+#include "tests/runtime/client/election_fixture.hpp"
 
 #include <csignal>
 #include <fstream>
@@ -9,7 +9,7 @@ namespace sluice::test::start_broker_test {
 using Catch::Contains;
 
 TEST_CASE("a program is started as a broker: in the background of nobody, with the lock and nothing else") {
-  election_rig r;
+  election_fixture r;
   auto out = (r.dir / "out").string();
   auto program = r.program("{ echo \"$@\"; pwd; ls /proc/self/fd; ps -o sid= -p $$; echo $$; } >" + out
                            + "\n"
@@ -44,7 +44,7 @@ TEST_CASE("a program is started as a broker: in the background of nobody, with t
 }
 
 TEST_CASE("a broker is started with no signal blocked or ignored, whatever its host does with them") {
-  election_rig r;
+  election_fixture r;
   auto out = (r.dir / "out").string();
   auto program = r.program("sed -En 's/^Sig(Blk|Ign):[[:space:]]*//p' /proc/self/status >" + out + "; echo ready >&5");
   sigset_t all;
@@ -67,7 +67,7 @@ TEST_CASE("a broker is started with no signal blocked or ignored, whatever its h
 }
 
 TEST_CASE("what a broker says as it starts is heard") {
-  election_rig r;
+  election_fixture r;
   auto lock = r.lock();
   auto begun = std::chrono::steady_clock::now();
   SECTION("that it cannot serve") {
@@ -85,7 +85,7 @@ TEST_CASE("what a broker says as it starts is heard") {
 }
 
 TEST_CASE("a broker that is slow to start keeps the lock when it is no longer waited for") {
-  election_rig r;
+  election_fixture r;
   auto lock = r.lock();
   auto out = (r.dir / "out").string();
   auto x = start(r, r.program("echo $$ >" + out + "; exec sleep 1000"), lock, 300ms);
@@ -98,7 +98,7 @@ TEST_CASE("a broker that is slow to start keeps the lock when it is no longer wa
 }
 
 TEST_CASE("a program that cannot be started leaves the lock where it was") {
-  election_rig r;
+  election_fixture r;
   auto lock = r.lock();
   std::ofstream{r.dir / "text"} << "no program";
   CHECK(start(r, r.dir / "missing", lock).became == fate::not_started);
@@ -107,7 +107,7 @@ TEST_CASE("a program that cannot be started leaves the lock where it was") {
 }
 
 TEST_CASE("a long log is begun anew, and what is no file is left alone") {
-  election_rig r;
+  election_fixture r;
   auto path = r.root.folder() / "broker.log";
   auto lock = r.lock();
   auto program = r.program("echo hello >&2; echo ready >&5");
@@ -132,7 +132,7 @@ TEST_CASE("a long log is begun anew, and what is no file is left alone") {
 }
 
 TEST_CASE("the program is the one that was named, or the one in the search path") {
-  election_rig r;
+  election_fixture r;
   auto program = r.program("");
   auto old_path = std::string{std::getenv("PATH")};
   unsetenv("SLUICE_PROGRAM");

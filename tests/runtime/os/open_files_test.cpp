@@ -11,8 +11,8 @@ namespace {
 using Catch::Contains;
 
 // A process with a limit, and databases that are opened one after the other.
-struct rig {
-  explicit rig(uint64_t max)
+struct fixture {
+  explicit fixture(uint64_t max)
     : files(std::make_shared<open_files>(
       max, open_files::process{[this] { return limit; }, [this](uint64_t) { return free; }})) {
     files->on_shortage([this](const std::string& db) { closed.push_back(db); });
@@ -44,7 +44,7 @@ template <class T> T given(caf::expected<T> x) {
 
 TEST_CASE("a database takes five descriptors with its first connection, two with each other, and gives them back",
           "[descriptors]") {
-  rig x{100};
+  fixture x{100};
   {
     auto first = given(x.use("a"));
     CHECK(x.files->used() == 5);
@@ -63,7 +63,7 @@ TEST_CASE("a database takes five descriptors with its first connection, two with
 
 TEST_CASE("beyond three quarters of the bound, databases that are not in use are to be closed, but for the newest",
           "[descriptors]") {
-  rig x{40};
+  fixture x{40};
   std::vector<open_files::share> open;
   for (const auto* db : {"a", "b", "c", "d", "e", "f"})
     open.push_back(given(x.use(db)));
@@ -81,7 +81,7 @@ TEST_CASE("beyond three quarters of the bound, databases that are not in use are
 }
 
 TEST_CASE("a database that is used again is not to be closed any more", "[descriptors]") {
-  rig x{20};
+  fixture x{20};
   std::vector<open_files::share> open;
   for (const auto* db : {"a", "b", "c", "d"})
     open.push_back(given(x.use(db)));
@@ -92,7 +92,7 @@ TEST_CASE("a database that is used again is not to be closed any more", "[descri
 
 TEST_CASE("beyond the bound a database is refused by name, and can be opened when another one has closed",
           "[descriptors]") {
-  rig x{20};
+  fixture x{20};
   std::vector<open_files::share> open;
   for (const auto* db : {"a", "b", "c", "d"})
     open.push_back(given(x.use(db)));
@@ -109,7 +109,7 @@ TEST_CASE("beyond the bound a database is refused by name, and can be opened whe
 }
 
 TEST_CASE("half of the limit of the process is for databases, whatever it is at the moment", "[descriptors]") {
-  rig x{0};
+  fixture x{0};
   x.limit = 64;
   x.free = 50;
   std::vector<open_files::share> open;
@@ -129,7 +129,7 @@ TEST_CASE("half of the limit of the process is for databases, whatever it is at 
 
 TEST_CASE("a host that has taken the descriptors has idle databases closed, and is not kept from the only one",
           "[descriptors]") {
-  rig x{0};
+  fixture x{0};
   auto first = given(x.use("a"));
   CHECK(x.closed.empty());
   x.free = 100;
@@ -143,7 +143,7 @@ TEST_CASE("a host that has taken the descriptors has idle databases closed, and 
 }
 
 TEST_CASE("an error says that there were no descriptors only if there are none", "[descriptors]") {
-  rig x{0};
+  fixture x{0};
   auto open = given(x.use("a"));
   auto& other = x.add("b");
   auto disk = make_error(errc::io_error, "the disk");

@@ -9,9 +9,11 @@ namespace {
 using sender = requests_under_way::sender;
 
 // Ports are told apart by who owns them, and not looked at.
-std::shared_ptr<service_port> a_connection() { return {std::make_shared<int>(), static_cast<service_port*>(nullptr)}; }
+std::shared_ptr<broker_handler> a_connection() {
+  return {std::make_shared<int>(), static_cast<broker_handler*>(nullptr)};
+}
 
-sender someone(const std::string& agent, uint32_t pid, const std::shared_ptr<service_port>& from) {
+sender someone(const std::string& agent, uint32_t pid, const std::shared_ptr<broker_handler>& from) {
   return {agent, {1'000, pid}, from};
 }
 

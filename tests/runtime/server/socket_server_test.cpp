@@ -1,4 +1,4 @@
-#include "tests/runtime/server/socket_rig.hpp"
+#include "tests/runtime/server/socket_fixture.hpp"
 
 #include "runtime/os/descriptor.hpp"
 
@@ -9,7 +9,7 @@ namespace sluice::test::socket_server_test {
 using namespace std::chrono_literals;
 
 TEST_CASE("answers come as they are ready, each under its request's id", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client client{x.path()};
   client.send(request_line(1, "hold") + request_line(2, "echo", {"a"}) + request_line(3, "echo", {"b"}));
   CHECK(client.answer().at("id") == 2);
@@ -21,7 +21,7 @@ TEST_CASE("answers come as they are ready, each under its request's id", "[socke
 }
 
 TEST_CASE("a document may come in pieces, and several at once", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client client{x.path()};
   auto text = request_line(1, "echo", {"pieces"});
   for (auto c : text)
@@ -36,7 +36,7 @@ TEST_CASE("a document may come in pieces, and several at once", "[socket]") {
 }
 
 TEST_CASE("who only closes its sending side still gets its answers, and then the end", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client client{x.path()};
   auto text = request_line(1, "hold") + request_line(2, "echo");
   // The last document ends with the stream.
@@ -49,7 +49,7 @@ TEST_CASE("who only closes its sending side still gets its answers, and then the
 }
 
 TEST_CASE("half a document is answered as what it is when the stream ends", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client client{x.path()};
   client.send(R"({"jsonrpc":"2.0","id":1,"meth)");
   client.half_close();
@@ -60,7 +60,7 @@ TEST_CASE("half a document is answered as what it is when the stream ends", "[so
 TEST_CASE("a line beyond the bound is refused, and costs only its connection", "[socket]") {
   broker_config config;
   config.max_request_bytes = 4'096;
-  socket_rig x{config};
+  socket_fixture x{config};
   raw_line_client other{x.path()};
   raw_line_client client{x.path()};
   // However much is sent, no more of it is taken.
@@ -77,7 +77,7 @@ TEST_CASE("a line beyond the bound is refused, and costs only its connection", "
 TEST_CASE("requests beyond the bytes under way are refused, and taken again when there is room", "[socket]") {
   broker_config config;
   config.max_inflight_bytes = 2'000;
-  socket_rig x{config};
+  socket_fixture x{config};
   raw_line_client client{x.path()};
   client.send(request_line(1, "hold", {std::string(1'500, 'a')}));
   client.send(request_line(2, "echo", {std::string(1'500, 'a')}));
@@ -94,7 +94,7 @@ TEST_CASE("requests beyond the bytes under way are refused, and taken again when
 TEST_CASE("bytes under way are free again when their connection ends", "[socket]") {
   broker_config config;
   config.max_inflight_bytes = 2'000;
-  socket_rig x{config};
+  socket_fixture x{config};
   {
     raw_line_client client{x.path()};
     client.send(request_line(1, "hold", {std::string(1'500, 'a')}) + request_line(2, "echo"));
@@ -111,7 +111,7 @@ TEST_CASE("bytes under way are free again when their connection ends", "[socket]
 TEST_CASE("a connection with too many requests under way is not read from until one is answered", "[socket]") {
   broker_config config;
   config.max_pipelined = 2;
-  socket_rig x{config};
+  socket_fixture x{config};
   raw_line_client client{x.path()};
   client.send(request_line(1, "hold") + request_line(2, "hold") + request_line(3, "echo"));
   raw_line_client other{x.path()};
@@ -124,7 +124,7 @@ TEST_CASE("a connection with too many requests under way is not read from until 
 }
 
 TEST_CASE("a client may send a thousand requests before it reads an answer", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client client{x.path()};
   const std::string text(2'000, 'x');
   // Each answer is as long as its request, and together they are far more than the kernel keeps.
@@ -138,7 +138,7 @@ TEST_CASE("a client may send a thousand requests before it reads an answer", "[s
 }
 
 TEST_CASE("a client with more than 4 MiB of untaken answers is not read from, and its port holds back", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client client{x.path()};
   for (int i = 0; i < 6; ++i)
     client.send(request_line(i, "big", {1 << 20}));
@@ -157,7 +157,7 @@ TEST_CASE("a client with more than 4 MiB of untaken answers is not read from, an
 }
 
 TEST_CASE("the port of a client that goes is told so, and called with what it still sent", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   {
     raw_line_client client{x.path()};
     client.send(request_line(1, "hold"));
@@ -193,7 +193,7 @@ TEST_CASE("the port of a client that goes is told so, and called with what it st
 TEST_CASE("a client that does not take its answers holds up nobody, and is cut off", "[socket]") {
   broker_config config;
   config.send_timeout = 100ms;
-  socket_rig x{config};
+  socket_fixture x{config};
   raw_line_client greedy{x.path()};
   for (int i = 0; i < 20; ++i)
     greedy.send(request_line(i, "big", {1 << 20}));
@@ -214,7 +214,7 @@ TEST_CASE("a client that does not take its answers holds up nobody, and is cut o
 TEST_CASE("a client that says nothing is let go, one that waits for an answer is not", "[socket]") {
   broker_config config;
   config.connection_idle = 500ms;
-  socket_rig x{config};
+  socket_fixture x{config};
   raw_line_client waiting{x.path()};
   waiting.send(request_line(1, "hold"));
   raw_line_client silent{x.path()};
@@ -229,7 +229,7 @@ TEST_CASE("a client that says nothing is let go, one that waits for an answer is
 TEST_CASE("connections beyond the bound are told so", "[socket]") {
   broker_config config;
   config.max_connections = 1;
-  socket_rig x{config};
+  socket_fixture x{config};
   raw_line_client first{x.path()};
   first.send(request_line(1, "echo"));
   first.answer();
@@ -241,7 +241,7 @@ TEST_CASE("connections beyond the bound are told so", "[socket]") {
 }
 
 TEST_CASE("the socket is its user's alone, and knows who is at the other end", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   struct stat info {};
   REQUIRE(stat(x.path().c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
@@ -254,7 +254,7 @@ TEST_CASE("the socket is its user's alone, and knows who is at the other end", "
 }
 
 TEST_CASE("a stale socket is replaced, and one that was deleted comes back", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   std::filesystem::remove(x.path());
   x.on_loop([&] { x.server->renew(); });
   raw_line_client client{x.path()};
@@ -264,7 +264,7 @@ TEST_CASE("a stale socket is replaced, and one that was deleted comes back", "[s
 }
 
 TEST_CASE("a server that drains answers what is under way, takes nothing more, and leaves no file", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client idle{x.path()};
   raw_line_client client{x.path()};
   client.send(request_line(1, "hold") + request_line(2, "echo"));
@@ -282,7 +282,7 @@ TEST_CASE("a server that drains answers what is under way, takes nothing more, a
 }
 
 TEST_CASE("what a server sends of its own accord waits for nobody", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   raw_line_client client{x.path()};
   client.send(request_line(1, "echo"));
   client.answer();
@@ -301,10 +301,10 @@ TEST_CASE("what a server sends of its own accord waits for nobody", "[socket]") 
 }
 
 TEST_CASE("a socket at which somebody listens is not taken away, and one that was left behind is", "[socket]") {
-  socket_rig x;
+  socket_fixture x;
   broker_config config;
   boost::asio::io_context loop{1};
-  auto open = [](peer_identity, socket_server::pusher) -> std::unique_ptr<rpc::port> { return nullptr; };
+  auto open = [](peer_identity, socket_server::pusher) -> std::unique_ptr<rpc::handler> { return nullptr; };
   auto second = socket_server::listen(loop, x.path(), config, open);
   REQUIRE_FALSE(second);
   CHECK(code_of(second.error()) == errc::busy);

@@ -15,7 +15,7 @@ using nlohmann::json;
 namespace {
 
 // Commits of one database, and a ledger that is read when the test says so.
-struct rig {
+struct fixture {
   using take = std::function<void(caf::expected<std::vector<invalidation>>)>;
 
   std::vector<invalidation> ledger;
@@ -68,7 +68,7 @@ struct rig {
 } // namespace
 
 TEST_CASE("a subscriber is told of the commits that touch its tables, whatever their case", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.subscribe({"Notes"}, 0);
   x.subject.publish(x.commit({"notes", "other"}));
   x.subject.publish(x.commit({"other"}));
@@ -80,7 +80,7 @@ TEST_CASE("a subscriber is told of the commits that touch its tables, whatever t
 }
 
 TEST_CASE("a table whose name is not UTF-8 is told by its bytes", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.subscribe({"caf\xe9"}, 0);
   x.subject.publish(x.commit({"caf\xe8"}));
   x.subject.publish(x.commit({"caf\xe9"}));
@@ -89,7 +89,7 @@ TEST_CASE("a table whose name is not UTF-8 is told by its bytes", "[subscription
 }
 
 TEST_CASE("a subscriber to no table in particular is told of all", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.subscribe({}, 0);
   x.subject.publish(x.commit({"a"}));
   x.subject.publish(x.commit({"b"}));
@@ -97,7 +97,7 @@ TEST_CASE("a subscriber to no table in particular is told of all", "[subscriptio
 }
 
 TEST_CASE("a subscriber that begins in the past is told it from the ledger first", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.page = 2;
   for (int i = 0; i < 5; ++i)
     x.commit({"t"});
@@ -110,7 +110,7 @@ TEST_CASE("a subscriber that begins in the past is told it from the ledger first
 }
 
 TEST_CASE("a commit whose message was lost is told from the ledger", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.subscribe({"t"}, 0);
   x.subject.publish(x.commit({"t"}));
   x.commit({"t"});
@@ -120,7 +120,7 @@ TEST_CASE("a commit whose message was lost is told from the ledger", "[subscript
 }
 
 TEST_CASE("a subscriber that does not take its notifications is told once that it lost its place", "[subscriptions]") {
-  rig x;
+  fixture x;
   auto who = x.subscribe({"t"}, 0);
   x.subject.publish(x.commit({"t"}));
   x.taken = false;
@@ -138,7 +138,7 @@ TEST_CASE("a subscriber that does not take its notifications is told once that i
 }
 
 TEST_CASE("a subscriber whose past the ledger does not hold loses its place", "[subscriptions]") {
-  rig x;
+  fixture x;
   for (int i = 0; i < 3; ++i)
     x.commit({"t"});
   auto whole = std::exchange(x.ledger, {x.ledger.back()});
@@ -157,7 +157,7 @@ TEST_CASE("a subscriber whose past the ledger does not hold loses its place", "[
 }
 
 TEST_CASE("changes without a commit of ours are told at once and take no number", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.subscribe({"t"}, 0);
   x.subject.publish({"app.db", 0, {}, true});
   x.subject.publish(x.commit({"t"}));
@@ -168,7 +168,7 @@ TEST_CASE("changes without a commit of ours are told at once and take no number"
 }
 
 TEST_CASE("subscribers to a file that was replaced by another lose their place", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.subscribe({"t"}, 0);
   x.subject.publish(x.commit({"t"}));
   x.subject.publish(x.commit({"t"}));
@@ -180,7 +180,7 @@ TEST_CASE("subscribers to a file that was replaced by another lose their place",
 }
 
 TEST_CASE("a subscriber that has left is told nothing, even if its past is being read", "[subscriptions]") {
-  rig x;
+  fixture x;
   x.commit({"t"});
   auto who = x.subscribe({"t"}, 0);
   x.subject.remove(who);
@@ -193,7 +193,7 @@ TEST_CASE("whatever is lost, late or read in parts, each commit is told once and
   for (unsigned seed = 0; seed < 500; ++seed) {
     std::mt19937 random{seed};
     auto chance = [&](uint32_t percent) { return random() % 100 < percent; };
-    rig x;
+    fixture x;
     x.page = 1 + random() % 3;
     for (auto i = random() % 5; i > 0; --i)
       x.commit({"t"});

@@ -21,7 +21,7 @@ namespace sluice::test::folder_claim_test {
 
 namespace {
 
-struct rig {
+struct fixture {
   temp_dir dir;
   file_identity folder = *identity_of(dir.path());
   pid_t holder = 0;
@@ -89,7 +89,7 @@ private:
 } // namespace
 
 TEST_CASE("a folder is claimed once, and free again when its holder lets go", "[folder_claim]") {
-  rig r;
+  fixture r;
   {
     auto first = r.claim();
     REQUIRE(first);
@@ -102,15 +102,15 @@ TEST_CASE("a folder is claimed once, and free again when its holder lets go", "[
 }
 
 TEST_CASE("claims of different folders have nothing to do with each other", "[folder_claim]") {
-  rig r;
-  rig other;
+  fixture r;
+  fixture other;
   auto first = r.claim();
   CHECK(first);
   CHECK(other.claim());
 }
 
 TEST_CASE("the holder of a claim is told, and its end frees the folder", "[folder_claim]") {
-  rig r;
+  fixture r;
   child holder{[&] { return r.claim(); }};
   CHECK_FALSE(r.claim());
   CHECK(r.holder == holder.pid());
@@ -124,7 +124,7 @@ TEST_CASE("the holder of a claim is told, and its end frees the folder", "[folde
 }
 
 TEST_CASE("a claim that was let go is free although a forked child has a copy", "[folder_claim]") {
-  rig r;
+  fixture r;
   auto first = r.claim();
   child copy{[] { return 0; }};
   first.reset();
@@ -134,7 +134,7 @@ TEST_CASE("a claim that was let go is free although a forked child has a copy", 
 }
 
 TEST_CASE("a forked child that ends does not let go of its parent's claim", "[folder_claim]") {
-  rig r;
+  fixture r;
   auto claim = r.claim();
   auto pid = fork();
   if (pid == 0) {
@@ -146,7 +146,7 @@ TEST_CASE("a forked child that ends does not let go of its parent's claim", "[fo
 }
 
 TEST_CASE("an inherited claim is adopted, by the process that others are told of from then on", "[folder_claim]") {
-  rig r;
+  fixture r;
   auto claim = r.claim();
   REQUIRE(claim);
   auto fd = dup(claim->fd());
@@ -166,8 +166,8 @@ TEST_CASE("an inherited claim is adopted, by the process that others are told of
 }
 
 TEST_CASE("what is not the claim of the folder is not adopted", "[folder_claim]") {
-  rig r;
-  rig other;
+  fixture r;
+  fixture other;
   auto claim = other.claim();
   REQUIRE(claim);
   descriptor file{open("/dev/null", O_RDONLY | O_CLOEXEC)};
@@ -181,7 +181,7 @@ TEST_CASE("what is not the claim of the folder is not adopted", "[folder_claim]"
 TEST_CASE("names that other users occupy keep nobody out, and two brokers still see each other", "[folder_claim]") {
   if (geteuid() != 0)
     return;
-  rig r;
+  fixture r;
   auto stranger = [&](int first, int last) {
     return [&r, first, last] {
       // The name is that of the user who is kept out; the socket is another user's.
@@ -224,7 +224,7 @@ TEST_CASE("names that other users occupy keep nobody out, and two brokers still 
 }
 
 TEST_CASE("a claim whose queue somebody has filled is seen all the same", "[folder_claim]") {
-  rig r;
+  fixture r;
   auto full = listener(r.folder, 0, 0);
   std::vector<descriptor> waiting;
   for (auto i = 0; i < 8; ++i) {
@@ -237,7 +237,7 @@ TEST_CASE("a claim whose queue somebody has filled is seen all the same", "[fold
 }
 
 TEST_CASE("of many that claim at once, one at a time has the folder", "[folder_claim]") {
-  rig r;
+  fixture r;
   std::atomic<int> holders = 0;
   std::atomic<int> won = 0;
   std::atomic<int> overlaps = 0;

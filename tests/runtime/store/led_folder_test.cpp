@@ -16,7 +16,7 @@ using Catch::Contains;
 
 namespace {
 
-struct rig {
+struct fixture {
   temp_dir dir;
   store_root root = open();
   store_lock lock = take();
@@ -57,7 +57,7 @@ TEST_CASE("a folder is led here as often as it was noted, and in this process al
 }
 
 TEST_CASE("nobody waits for a broker of the same process, unless it is ending") {
-  rig r;
+  fixture r;
   r.lock.begin_to_lead(r.root);
   auto refused = store_lock::acquire(r.root, std::chrono::hours{1});
   REQUIRE_FALSE(refused);
@@ -72,7 +72,7 @@ TEST_CASE("nobody waits for a broker of the same process, unless it is ending") 
 }
 
 TEST_CASE("a lock that only looks for a broker is waited for in its process, too") {
-  rig r;
+  fixture r;
   auto waiting = std::async(std::launch::async, [&] { return store_lock::acquire(r.root, std::chrono::minutes{1}); });
   { auto gone = std::move(r.lock); }
   CHECK(waiting.get());

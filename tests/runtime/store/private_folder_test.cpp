@@ -21,11 +21,11 @@ namespace {
 
 constexpr uid_t stranger = 60'001;
 
-struct rig {
+struct fixture {
   temp_dir dir;
   store_root root;
 
-  rig() : root(open_root()) {}
+  fixture() : root(open_root()) {}
 
   store_root open_root() const {
     auto x = store_root::open(dir.path());
@@ -62,7 +62,7 @@ struct rig {
 } // namespace
 
 TEST_CASE("files that nobody else can reach stay as they are", "[private_folder]") {
-  rig r;
+  fixture r;
   for (const auto* name : {"audit.db", "audit.db-wal", "audit.db-shm", "token", "broker.json", "broker.log"})
     r.make(name, 0600);
   auto before = identity_of(r.at("audit.db"));
@@ -73,7 +73,7 @@ TEST_CASE("files that nobody else can reach stay as they are", "[private_folder]
 
 TEST_CASE("a file of ours that others could open is replaced by a private copy with the same content",
           "[private_folder]") {
-  rig r;
+  fixture r;
   std::string large(3'000'000, 'x');
   r.make("audit.db", 0644, large);
   r.make("audit.db-wal", 0660, "log");
@@ -91,7 +91,7 @@ TEST_CASE("a file of ours that others could open is replaced by a private copy w
 
 TEST_CASE("a file of ours with another hard link is replaced by a copy, which the link does not lead to",
           "[private_folder]") {
-  rig r;
+  fixture r;
   r.make("logs.db", 0600);
   fs::create_hard_link(r.at("logs.db"), r.dir / "elsewhere");
   auto notices = secure_own_files(r.root);
@@ -102,7 +102,7 @@ TEST_CASE("a file of ours with another hard link is replaced by a copy, which th
 }
 
 TEST_CASE("a token that others could read is not used any more", "[private_folder]") {
-  rig r;
+  fixture r;
   r.make("token", 0640);
   CHECK(secure_own_files(r.root).size() == 1);
   REQUIRE(r.names().size() == 1);
@@ -110,7 +110,7 @@ TEST_CASE("a token that others could read is not used any more", "[private_folde
 }
 
 TEST_CASE("a journal that others could write is not rolled back into a database of ours", "[private_folder]") {
-  rig r;
+  fixture r;
   r.make("audit.db", 0600);
   r.make("audit.db-journal", 0666, "planted");
   CHECK(secure_own_files(r.root).size() == 1);
@@ -123,7 +123,7 @@ TEST_CASE("a journal that others could write is not rolled back into a database 
 TEST_CASE("what belongs to another user gets another name, a database with its companions", "[private_folder]") {
   if (geteuid() != 0)
     return;
-  rig r;
+  fixture r;
   r.make("audit.db", 0600, "planted", stranger);
   r.make("audit.db-wal", 0600, "log");
   r.make("buffer.db", 0600);

@@ -26,11 +26,11 @@ namespace {
 
 constexpr std::chrono::milliseconds now{0};
 
-struct rig {
+struct fixture {
   test::temp_dir dir;
   store_root root;
 
-  rig() : root(open()) {}
+  fixture() : root(open()) {}
 
   store_root open() const {
     auto x = store_root::open(dir.path());
@@ -135,7 +135,7 @@ private:
 } // namespace
 
 TEST_CASE("only one process leads a store, and the other hears who says that it does") {
-  rig r;
+  fixture r;
   other_leader other{r.root};
   REQUIRE(other.leads());
   auto lock = store_lock::acquire(r.root, now);
@@ -151,7 +151,7 @@ TEST_CASE("only one process leads a store, and the other hears who says that it 
 }
 
 TEST_CASE("the lock is asked for again until the budget is over") {
-  rig r;
+  fixture r;
   other_leader other{r.root};
   auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{300});
   REQUIRE_FALSE(lock);
@@ -160,7 +160,7 @@ TEST_CASE("the lock is asked for again until the budget is over") {
 }
 
 TEST_CASE("whoever waits for the lock gets it when its holder ends") {
-  rig r;
+  fixture r;
   other_leader other{r.root};
   auto waiting = std::async(std::launch::async, [&] { return store_lock::acquire(r.root, std::chrono::minutes{1}); });
   other.stop();
@@ -168,7 +168,7 @@ TEST_CASE("whoever waits for the lock gets it when its holder ends") {
 }
 
 TEST_CASE("a lock is held once within a process, too, and leaves nothing behind when it is gone") {
-  rig r;
+  fixture r;
   {
     auto first = r.lock();
     auto second = store_lock::acquire(r.root, now);
@@ -184,14 +184,14 @@ TEST_CASE("a lock is held once within a process, too, and leaves nothing behind 
 }
 
 TEST_CASE("a lock file that a dead leader left behind is locked like a new one") {
-  rig r;
+  fixture r;
   other_leader{r.root}.stop();
   REQUIRE(fs::exists(r.root.lock_path()));
   CHECK(r.is_free());
 }
 
 TEST_CASE("a forked child that ends does not take its parent's lock along") {
-  rig r;
+  fixture r;
   auto lock = r.lock();
   auto child = fork();
   if (child == 0) {
@@ -204,7 +204,7 @@ TEST_CASE("a forked child that ends does not take its parent's lock along") {
 }
 
 TEST_CASE("while a leader lives nobody else leads, even if .sluice/ was deleted under it") {
-  rig r;
+  fixture r;
   {
     auto lock = r.lock();
     CHECK(lock.still_ours());
@@ -220,7 +220,7 @@ TEST_CASE("while a leader lives nobody else leads, even if .sluice/ was deleted 
 }
 
 TEST_CASE("a leader whose lock file was replaced leaves the new one alone when it lets go") {
-  rig r;
+  fixture r;
   {
     auto lock = r.lock();
     fs::remove(r.root.lock_path());
@@ -230,7 +230,7 @@ TEST_CASE("a leader whose lock file was replaced leaves the new one alone when i
 }
 
 TEST_CASE("a lock won is that of the file at the path, whoever removes it meanwhile") {
-  rig r;
+  fixture r;
   std::atomic<int> holders = 0;
   std::atomic<int> won = 0;
   std::atomic<int> overlaps = 0;
@@ -257,7 +257,7 @@ TEST_CASE("a lock won is that of the file at the path, whoever removes it meanwh
 }
 
 TEST_CASE("a program that was given the lock's descriptors keeps it after its giver forgot it") {
-  rig r;
+  fixture r;
   auto lock = r.lock();
   heir program{lock};
   lock.forget();
@@ -268,7 +268,7 @@ TEST_CASE("a program that was given the lock's descriptors keeps it after its gi
 }
 
 TEST_CASE("a program that was not given them does not have them") {
-  rig r;
+  fixture r;
   {
     auto lock = r.lock();
     CHECK((fcntl(lock.file_fd(), F_GETFD) & FD_CLOEXEC) != 0);
@@ -278,7 +278,7 @@ TEST_CASE("a program that was not given them does not have them") {
 }
 
 TEST_CASE("who lets go is obeyed, even if children still have copies") {
-  rig r;
+  fixture r;
   std::optional<store_lock> lock = r.lock();
   heir program{*lock};
   lock.reset();
@@ -286,13 +286,13 @@ TEST_CASE("who lets go is obeyed, even if children still have copies") {
 }
 
 TEST_CASE("a lock that was forgotten without an heir is free") {
-  rig r;
+  fixture r;
   r.lock().forget();
   CHECK(r.is_free());
 }
 
 TEST_CASE("the lock is adopted with its descriptors, and let go by its new owner") {
-  rig r;
+  fixture r;
   auto lock = r.lock();
   inherited copies{lock};
   lock.forget();
@@ -309,8 +309,8 @@ TEST_CASE("the lock is adopted with its descriptors, and let go by its new owner
 }
 
 TEST_CASE("descriptors that are not those of the store's lock are not adopted") {
-  rig r;
-  rig other;
+  fixture r;
+  fixture other;
   auto lock = r.lock();
   auto others = other.lock();
   auto refusal = [&](int file, int claim) {
@@ -331,7 +331,7 @@ TEST_CASE("descriptors that are not those of the store's lock are not adopted") 
 }
 
 TEST_CASE("a lock of flock on the folder itself keeps nobody from leading") {
-  rig r;
+  fixture r;
   descriptor folder{open(r.root.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   REQUIRE(flock(folder.get(), LOCK_EX | LOCK_NB) == 0);
   CHECK(r.is_free());
@@ -370,7 +370,7 @@ TEST_CASE("a folder that was put in the place of a store is not locked as that s
 }
 
 TEST_CASE("a lock file that others could open is set aside, whoever holds a lock of it") {
-  rig r;
+  fixture r;
   REQUIRE(r.root.make_folder());
   std::ofstream{r.root.lock_path()} << "planted";
   fs::permissions(r.root.lock_path(), fs::perms{0644});

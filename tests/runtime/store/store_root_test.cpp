@@ -27,11 +27,11 @@ errc code_of_opening(const fs::path& path) {
 }
 
 // A root with something outside it that names could lead to.
-struct rig {
+struct fixture {
   test::temp_dir dir;
   store_root root;
 
-  rig()
+  fixture()
     : root((fs::create_directories(dir / "root/sub"), fs::create_directory(dir / "outside"), open_root(dir / "root"))) {
     REQUIRE(root.make_folder());
   }
@@ -117,7 +117,7 @@ TEST_CASE("a root that may not be written is read-only") {
 }
 
 TEST_CASE("all spellings of a file come out as one name") {
-  rig r;
+  fixture r;
   r.touch("a.db");
   r.touch("sub/b.db");
   fs::create_symlink("a.db", r.at("link.db"));
@@ -133,7 +133,7 @@ TEST_CASE("all spellings of a file come out as one name") {
 }
 
 TEST_CASE("a file that is not there yet has a name all the same") {
-  rig r;
+  fixture r;
   CHECK(r.resolved("new.db") == "new.db");
   CHECK(r.resolved("./sub/../new.db") == "new.db");
   CHECK(r.resolved("..hidden.db") == "..hidden.db");
@@ -142,7 +142,7 @@ TEST_CASE("a file that is not there yet has a name all the same") {
 }
 
 TEST_CASE("a name that leads out of the root is refused") {
-  rig r;
+  fixture r;
   std::ofstream{r.dir / "outside/x.db"} << "x";
   fs::create_symlink("../outside/x.db", r.at("link.db"));
   fs::create_directory_symlink(r.dir / "outside", r.at("door"));
@@ -155,7 +155,7 @@ TEST_CASE("a name that leads out of the root is refused") {
 }
 
 TEST_CASE("a link to a file that is not there is refused, since opening it would make that file") {
-  rig r;
+  fixture r;
   fs::create_symlink(r.dir / "outside/new.db", r.at("dangling.db"));
   fs::create_symlink("nowhere", r.at("sub/gone"));
   CHECK_THAT(r.refusal("dangling.db"), Contains("leads nowhere"));
@@ -165,7 +165,7 @@ TEST_CASE("a link to a file that is not there is refused, since opening it would
 }
 
 TEST_CASE("the broker's own files are refused, however they are reached") {
-  rig r;
+  fixture r;
   fs::create_directory_symlink(".sluice", r.at("mine"));
   for (const auto* name : {".sluice/audit.db", "./.sluice/new.db", "mine/audit.db", ".sluice", "sub/../.sluice/x",
                            "sub/.sluice/audit.db", "sluice.toml", "./sluice.toml", "sub/sluice.toml"})
@@ -173,7 +173,7 @@ TEST_CASE("the broker's own files are refused, however they are reached") {
 }
 
 TEST_CASE("what is no database file is refused") {
-  rig r;
+  fixture r;
   REQUIRE(mkfifo(r.at("pipe").c_str(), 0600) == 0);
   r.touch("a.db");
   for (const auto* name : {"sub", "sub/", ".", "./", "a.db/", "a.db/.", "sub/..", ""})
@@ -185,7 +185,7 @@ TEST_CASE("what is no database file is refused") {
 }
 
 TEST_CASE("a file with two hard links is refused, since its logs could be kept twice") {
-  rig r;
+  fixture r;
   r.touch("a.db");
   fs::create_hard_link(r.at("a.db"), r.at("b.db"));
   CHECK_THAT(r.refusal("a.db"), Contains("hard link"));
@@ -193,7 +193,7 @@ TEST_CASE("a file with two hard links is refused, since its logs could be kept t
 }
 
 TEST_CASE("names that are too long or no plain text are refused") {
-  rig r;
+  fixture r;
   CHECK_THAT(r.refusal(std::string(1025, 'a')), Contains("1025 bytes"));
   CHECK_THAT(r.refusal(std::string(300, 'a')), Contains("cannot be looked up"));
   using namespace std::string_literals;
@@ -206,7 +206,7 @@ TEST_CASE("names that are too long or no plain text are refused") {
 }
 
 TEST_CASE("a name in a folder that is a store of its own is refused, and says which folder that is") {
-  rig r;
+  fixture r;
   fs::create_directories(r.at("sub/deep/er"));
   fs::create_directory_symlink("sub", r.at("alias"));
   CHECK(r.resolved("sub/deep/a.db") == "sub/deep/a.db");
@@ -225,7 +225,7 @@ TEST_CASE("a name in a folder that is a store of its own is refused, and says wh
 }
 
 TEST_CASE("a root is a folder, not a path: nothing is resolved in one that took its place") {
-  rig r;
+  fixture r;
   CHECK(r.root.is_in_place());
   fs::rename(r.dir / "root", r.dir / "moved");
   CHECK_FALSE(r.root.is_in_place());
@@ -242,7 +242,7 @@ TEST_CASE("a root is a folder, not a path: nothing is resolved in one that took 
 }
 
 TEST_CASE("a copy of a root is another root, and a link to it the same one") {
-  rig r;
+  fixture r;
   fs::copy(r.dir / "root", r.dir / "copy", fs::copy_options::recursive);
   fs::create_directory_symlink(r.dir / "root", r.dir / "link");
   CHECK(open_root(r.dir / "copy").identity() != r.root.identity());

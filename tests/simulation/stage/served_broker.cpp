@@ -25,12 +25,12 @@ void served_broker::call(const std::string& agent, const std::string& method, nl
 
 void served_broker::subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done,
                               subscriptions::pusher told) {
-  subscribers_.push_back(service_->open_port({{}, agent, std::move(told)}));
+  subscribers_.push_back(service_->open_handler({{}, agent, std::move(told)}));
   subscribers_.back()->call("subscribe", std::move(params), std::move(done));
 }
 
 void served_broker::abandon(const std::string& method, nlohmann::json params, uint64_t pumps) {
-  auto port = service_->open_port({{}, "gone", {}});
+  auto port = service_->open_handler({{}, "gone", {}});
   port->call(method, std::move(params), [](rpc::answer) {});
   if (pumps > 0)
     abandoned_.emplace_back(std::move(port), pumps);
@@ -46,10 +46,10 @@ bool served_broker::pump() {
   return service_->at_work() ? loop_.run_one() > 0 : loop_.poll_one() > 0;
 }
 
-rpc::port& served_broker::port_of(const std::string& agent) {
+rpc::handler& served_broker::port_of(const std::string& agent) {
   auto& x = ports_[agent];
   if (!x)
-    x = service_->open_port({{}, agent, {}});
+    x = service_->open_handler({{}, agent, {}});
   return *x;
 }
 

@@ -34,7 +34,7 @@ public:
   bool pump();
 
 private:
-  rpc::port& port_of(const std::string& agent);
+  rpc::handler& port_of(const std::string& agent);
   void close_abandoned();
 
   boost::asio::io_context loop_{1};
@@ -42,10 +42,10 @@ private:
   io_actor_handle actor_;
   broker_info self_;
   std::unique_ptr<service> service_;
-  std::map<std::string, std::unique_ptr<rpc::port>> ports_;
-  std::vector<std::unique_ptr<rpc::port>> subscribers_;
+  std::map<std::string, std::unique_ptr<rpc::handler>> ports_;
+  std::vector<std::unique_ptr<rpc::handler>> subscribers_;
   // And how many calls of `pump` they have left.
-  std::vector<std::pair<std::unique_ptr<rpc::port>, uint64_t>> abandoned_;
+  std::vector<std::pair<std::unique_ptr<rpc::handler>, uint64_t>> abandoned_;
 };
 
 } // namespace sluice::simulation

@@ -1,8 +1,8 @@
 #include "tests/simulation/stage/simulated_stage.hpp"
 
+#include "runtime/lab/scenario/external_process.hpp"
+#include "runtime/lab/scenario/fault_injection.hpp"
 #include "runtime/lab/scenario/file_events.hpp"
-#include "runtime/lab/scenario/foreigner.hpp"
-#include "runtime/lab/scenario/mishaps.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "tests/simulation/stage/served_broker.hpp"
 #include "tests/simulation/world.hpp"
@@ -20,7 +20,7 @@ namespace sluice::simulation {
 namespace {
 
 using nlohmann::json;
-using scenario::scenery;
+using scenario::setup;
 using std::chrono::milliseconds;
 
 // Methods after whose repetition nobody can tell that there was one.
@@ -37,7 +37,7 @@ caf::error unknown_fate() {
   return make_error(std::move(x));
 }
 
-class simulated_stage final : public scenario::stage {
+class simulated_stage final : public scenario::backend {
 public:
   explicit simulated_stage(uint64_t seed) : luck_(seed), world_(set_, luck_, told_) { set_.databases = 0; }
 
@@ -51,7 +51,7 @@ public:
 
   std::optional<std::string> why_not(std::string_view) const override { return std::nullopt; }
 
-  std::optional<scenario::flaw> prepare(const scenery& what) override {
+  std::optional<scenario::flaw> prepare(const setup& what) override {
     std::ofstream{world_.file("sluice.toml")} << what.settings;
     auto config = load_config(world_.file({}));
     if (!config)
@@ -59,7 +59,7 @@ public:
     world_.configure(std::move(*config));
     for (const auto& x : what.agents)
       agents_[x.name] = x;
-    foreign_ = std::make_unique<scenario::foreigner>(world_.file({}));
+    foreign_ = std::make_unique<scenario::external_process>(world_.file({}));
     return scenario::make_databases(what, [this](const json& x) { return foreign_->obey(x); });
   }
 
@@ -126,8 +126,8 @@ private:
   trace told_{false};
   world world_;
   std::unique_ptr<served_broker> served_;
-  std::unique_ptr<scenario::foreigner> foreign_;
-  std::map<std::string, scenario::cast_member> agents_;
+  std::unique_ptr<scenario::external_process> foreign_;
+  std::map<std::string, scenario::agent_options> agents_;
   std::list<request_ptr> open_;
   std::vector<on_told> listeners_;
   std::multimap<clock::steady, std::function<void()>> timers_;
@@ -299,6 +299,8 @@ bool simulated_stage::pump() {
 
 } // namespace
 
-std::unique_ptr<scenario::stage> make_simulated_stage(uint64_t seed) { return std::make_unique<simulated_stage>(seed); }
+std::unique_ptr<scenario::backend> make_simulated_stage(uint64_t seed) {
+  return std::make_unique<simulated_stage>(seed);
+}
 
 } // namespace sluice::simulation

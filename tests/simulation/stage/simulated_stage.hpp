@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/lab/scenario/stage.hpp"
+#include "runtime/lab/scenario/backend.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -12,6 +12,6 @@ namespace sluice::simulation {
 /// with a key, and what changes nothing, is sent again when the broker has died; the fate of the rest is unknown.
 ///
 /// Takes SQLite's disk from the whole process, so there is one at a time.
-std::unique_ptr<scenario::stage> make_simulated_stage(uint64_t seed);
+std::unique_ptr<scenario::backend> make_simulated_stage(uint64_t seed);
 
 } // namespace sluice::simulation

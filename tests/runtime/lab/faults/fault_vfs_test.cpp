@@ -1,6 +1,6 @@
 #include "runtime/lab/faults/fault_vfs.hpp"
 
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 #include <atomic>
 #include <functional>
@@ -31,7 +31,7 @@ disk_fault always(disk_fault fault) {
 }
 
 // A disk with a database on it; deaths and delays are counted instead of suffered.
-struct faulty_rig {
+struct faulty_fixture {
   std::atomic<int> deaths{0};
   std::atomic<int64_t> waited_ms{0};
   // What is looked at in the moment of a death.
@@ -41,36 +41,36 @@ struct faulty_rig {
                     ++deaths;
                     at_death();
                   }}};
-  table_rig rig;
+  table_fixture fixture;
 
-  // Writes a row, as `store_rig::write` does, but may fail.
+  // Writes a row, as `store_fixture::write` does, but may fail.
   caf::expected<void> try_write(int n) {
     auto request = request_of("INSERT INTO t(a) VALUES (?)", {n});
-    auto begun = rig.store->begin();
+    auto begun = fixture.store->begin();
     if (!begun)
       return std::move(begun.error());
-    auto done = rig.store->execute(request, no_deadline);
+    auto done = fixture.store->execute(request, no_deadline);
     if (!done) {
-      rig.store->rollback();
+      fixture.store->rollback();
       return std::move(done.error());
     }
     write_result result;
     result.commit_seq = tried = begun->next_seq;
     ledger_entry entry{&request, &result, done->tables};
-    return rig.store->commit(begun->next_seq, 1'000, std::span{&entry, 1});
+    return fixture.store->commit(begun->next_seq, 1'000, std::span{&entry, 1});
   }
 
   failure lose(int n) { return failure_of(try_write(n)); }
 
-  void write(int n) { rig.write("INSERT INTO t(a) VALUES (?)", {n}); }
-  int64_t rows() { return *rig.read_one("SELECT count(*) FROM t").integer(); }
+  void write(int n) { fixture.write("INSERT INTO t(a) VALUES (?)", {n}); }
+  int64_t rows() { return *fixture.read_one("SELECT count(*) FROM t").integer(); }
 
   // Writes and reads as if nothing had happened, and the file is sound.
   void require_serving(int n) {
     auto before = rows();
     write(n);
     REQUIRE(rows() == before + 1);
-    auto db = must(sqlite::connection::open(rig.file, {}));
+    auto db = must(sqlite::connection::open(fixture.file, {}));
     auto check = must(sqlite::prepared_statement::prepare(db, "PRAGMA integrity_check"));
     REQUIRE(must(check.step()));
     REQUIRE(check.text(0) == "ok");
@@ -83,7 +83,7 @@ struct faulty_rig {
 } // namespace
 
 TEST_CASE("an I/O error at any write or sync of a commit is one, nothing is half there, and the next write succeeds") {
-  faulty_rig at;
+  faulty_fixture at;
   int n = 0;
   for (auto on : {disk_operation::write, disk_operation::sync}) {
     uint64_t hit = 0;
@@ -99,9 +99,9 @@ TEST_CASE("an I/O error at any write or sync of a commit is one, nothing is half
         CHECK(failure_of(done).code == errc::io_error);
         CHECK(failure_of(done).message.starts_with("the disk reported an error"));
       }
-      auto there = must(at.rig.store->committed(at.tried));
+      auto there = must(at.fixture.store->committed(at.tried));
       CHECK((there || !survived));
-      CHECK(at.rig.read_one("SELECT count(*) FROM t WHERE a = ?", {n}) == value{there ? 1 : 0});
+      CHECK(at.fixture.read_one("SELECT count(*) FROM t WHERE a = ?", {n}) == value{there ? 1 : 0});
       at.require_serving(++n);
     }
     // A commit writes at least a page of the table and one of its ledger, each behind a header of its own.
@@ -110,47 +110,47 @@ TEST_CASE("an I/O error at any write or sync of a commit is one, nothing is half
 }
 
 TEST_CASE("a disk that cannot be read is an I/O error, and heals") {
-  faulty_rig at;
+  faulty_fixture at;
   at.write(1);
-  must(at.rig.store->checkpoint(checkpoint_mode::truncate));
+  must(at.fixture.store->checkpoint(checkpoint_mode::truncate));
   at.disk.inject(always(fault_on("app.db", disk_operation::read)));
-  CHECK(failure_of(at.rig.try_read("SELECT count(*) FROM t")).code == errc::io_error);
+  CHECK(failure_of(at.fixture.try_read("SELECT count(*) FROM t")).code == errc::io_error);
   at.disk.heal();
   CHECK(at.rows() == 1);
   at.require_serving(2);
 }
 
 TEST_CASE("a file that cannot be opened is an I/O error, and heals") {
-  faulty_rig at;
+  faulty_fixture at;
   at.write(1);
   at.disk.inject(always(fault_on("app.db", disk_operation::open)));
-  auto other = sqlite::make_read_store(at.rig.file, at.rig.config);
+  auto other = sqlite::make_read_store(at.fixture.file, at.fixture.config);
   read_request request;
   request.query = {"SELECT count(*) FROM t", {}};
-  auto why = failure_of(other->run(request, store_rig::generous()));
+  auto why = failure_of(other->run(request, store_fixture::generous()));
   CHECK(why.code == errc::io_error);
   CHECK(why.message.starts_with("the database file cannot be opened"));
   at.disk.heal();
-  CHECK(must(other->run(request, store_rig::generous())).result.rows->at(0, 0) == value{1});
+  CHECK(must(other->run(request, store_fixture::generous())).result.rows->at(0, 0) == value{1});
 }
 
 TEST_CASE("a checkpoint that the disk refuses loses nothing") {
   for (auto on : {disk_operation::write, disk_operation::sync, disk_operation::truncate}) {
     INFO("operation " << static_cast<int>(on));
-    faulty_rig at;
+    faulty_fixture at;
     at.write(1);
     at.disk.inject(fault_on(on == disk_operation::truncate ? "app.db-wal" : "app.db", on));
-    CHECK(failure_of(at.rig.store->checkpoint(checkpoint_mode::truncate)).code == errc::io_error);
+    CHECK(failure_of(at.fixture.store->checkpoint(checkpoint_mode::truncate)).code == errc::io_error);
     at.disk.heal();
     CHECK(at.rows() == 1);
     at.require_serving(2);
-    must(at.rig.store->checkpoint(checkpoint_mode::truncate));
+    must(at.fixture.store->checkpoint(checkpoint_mode::truncate));
     CHECK(at.rows() == 2);
   }
 }
 
 TEST_CASE("a disk without room refuses what makes files longer, with a name of its own, and takes the rest") {
-  faulty_rig at;
+  faulty_fixture at;
   at.write(1);
   at.disk.set_room(20'000);
   at.write(2);
@@ -165,14 +165,14 @@ TEST_CASE("a disk without room refuses what makes files longer, with a name of i
 }
 
 TEST_CASE("a single write for which there is no room is a full disk") {
-  faulty_rig at;
+  faulty_fixture at;
   at.disk.inject(fault_on("-wal", disk_operation::write, disk_effect::full));
   CHECK(at.lose(1).code == errc::disk_full);
   at.require_serving(2);
 }
 
 TEST_CASE("a slow disk is waited for, and loses nothing") {
-  faulty_rig at;
+  faulty_fixture at;
   auto slow = fault_on("-wal", disk_operation::sync, disk_effect::delay);
   slow.delay = milliseconds{250};
   slow.times = 2;
@@ -185,8 +185,8 @@ TEST_CASE("a slow disk is waited for, and loses nothing") {
 }
 
 TEST_CASE("who dies before a write has not written, and who dies after has; neither hears that it succeeded") {
-  faulty_rig at;
-  auto wal_size = [&] { return std::filesystem::file_size(at.rig.file.string() + "-wal"); };
+  faulty_fixture at;
+  auto wal_size = [&] { return std::filesystem::file_size(at.fixture.file.string() + "-wal"); };
   int n = 0;
   for (auto effect : {disk_effect::kill_before, disk_effect::kill_after}) {
     uintmax_t size_then = 0;
@@ -197,30 +197,30 @@ TEST_CASE("who dies before a write has not written, and who dies after has; neit
     CHECK(at.deaths == n);
     CHECK((size_then > size_before) == (effect == disk_effect::kill_after));
     // So that the connection that failed is gone, with the WAL that it held.
-    at.rig.store->rollback();
-    must(at.rig.foreigner().exec("PRAGMA wal_checkpoint(TRUNCATE)"));
+    at.fixture.store->rollback();
+    must(at.fixture.external_process().exec("PRAGMA wal_checkpoint(TRUNCATE)"));
     CHECK(at.rows() == 0);
   }
   at.require_serving(++n);
 }
 
 TEST_CASE("a lock that the disk will not give is an I/O error, and one that is taken is busy") {
-  faulty_rig at;
+  faulty_fixture at;
   at.disk.inject(always(fault_on("app.db", disk_operation::lock)));
-  CHECK(failure_of(at.rig.store->begin()).code == errc::io_error);
+  CHECK(failure_of(at.fixture.store->begin()).code == errc::io_error);
   at.disk.heal();
   at.require_serving(1);
   // The first is a reader's, for which SQLite asks again and again; the second is the writer's.
   auto taken = fault_on("app.db", disk_operation::lock, disk_effect::busy);
   taken.skip = 1;
   at.disk.inject(taken);
-  CHECK(failure_of(at.rig.store->begin()).code == errc::busy);
+  CHECK(failure_of(at.fixture.store->begin()).code == errc::busy);
   at.disk.heal();
   at.require_serving(2);
 }
 
 TEST_CASE("effects that an operation does not have are I/O errors") {
-  faulty_rig at;
+  faulty_fixture at;
   at.disk.inject(fault_on("-wal", disk_operation::sync, disk_effect::full));
   CHECK(at.lose(1).code == errc::io_error);
   at.disk.inject(fault_on("-wal", disk_operation::sync, disk_effect::busy));
@@ -229,7 +229,7 @@ TEST_CASE("effects that an operation does not have are I/O errors") {
 }
 
 TEST_CASE("operations of every kind are counted by file") {
-  faulty_rig at;
+  faulty_fixture at;
   auto wal = [&](disk_operation on) { return at.disk.count("app.db-wal", on); };
   auto writes = wal(disk_operation::write);
   auto syncs = wal(disk_operation::sync);
@@ -240,33 +240,33 @@ TEST_CASE("operations of every kind are counted by file") {
   CHECK(wal(disk_operation::write) > writes);
   CHECK(wal(disk_operation::sync) == syncs + 1);
   CHECK(at.disk.count("app.db", disk_operation::lock) > locks);
-  must(at.rig.store->checkpoint(checkpoint_mode::truncate));
+  must(at.fixture.store->checkpoint(checkpoint_mode::truncate));
   CHECK(wal(disk_operation::truncate) == 1);
   CHECK(at.disk.count("app.db", disk_operation::sync) > 0);
   at.rows();
   CHECK(at.disk.count("app.db", disk_operation::open) == opens + 1);
   CHECK(at.disk.count("app.db", disk_operation::read) > 0);
-  at.rig.reader.reset();
-  at.rig.store.reset();
+  at.fixture.reader.reset();
+  at.fixture.store.reset();
   CHECK(wal(disk_operation::remove) == 1);
 }
 
 TEST_CASE("two connections on a faulty disk keep their locks and their snapshots") {
-  faulty_rig at;
+  faulty_fixture at;
   at.write(1);
-  auto other = at.rig.foreigner();
+  auto other = at.fixture.external_process();
   must(other.exec("BEGIN; SELECT count(*) FROM t"));
   at.write(2);
   CHECK(at.rows() == 2);
   must(other.exec("COMMIT; BEGIN IMMEDIATE; INSERT INTO t(a) VALUES (3)"));
-  CHECK(failure_of(at.rig.store->begin()).code == errc::busy);
+  CHECK(failure_of(at.fixture.store->begin()).code == errc::busy);
   must(other.exec("COMMIT"));
   CHECK(at.rows() == 3);
   at.require_serving(4);
 }
 
 TEST_CASE("threads use a faulty disk together") {
-  faulty_rig at;
+  faulty_fixture at;
   auto slow = always(fault_on("", disk_operation::read, disk_effect::delay));
   slow.delay = milliseconds{1};
   at.disk.inject(slow);
@@ -275,11 +275,11 @@ TEST_CASE("threads use a faulty disk together") {
   std::vector<std::thread> readers;
   for (int i = 0; i < 3; ++i)
     readers.emplace_back([&] {
-      auto store = sqlite::make_read_store(at.rig.file, at.rig.config);
+      auto store = sqlite::make_read_store(at.fixture.file, at.fixture.config);
       read_request request;
       request.query = {"SELECT count(*) FROM t", {}};
       while (!stop)
-        odd += store->run(request, store_rig::generous()) ? 0 : 1;
+        odd += store->run(request, store_fixture::generous()) ? 0 : 1;
     });
   for (int n = 1; n <= 50; ++n)
     at.write(n);

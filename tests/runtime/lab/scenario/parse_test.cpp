@@ -51,9 +51,9 @@ steps:
   REQUIRE(std::holds_alternative<story>(x));
   auto& got = std::get<story>(x);
   CHECK(got.name == "A story");
-  CHECK(got.stage.databases.size() == 2);
-  CHECK(got.stage.databases[0].second.size() == 2);
-  CHECK(got.stage.settings.find("readers = 2\n[[buffer_table]]\ndb = \"app.db\"\n") != std::string::npos);
+  CHECK(got.backend.databases.size() == 2);
+  CHECK(got.backend.databases[0].second.size() == 2);
+  CHECK(got.backend.settings.find("readers = 2\n[[buffer_table]]\ndb = \"app.db\"\n") != std::string::npos);
   REQUIRE(got.steps.size() == 3);
   CHECK(got.steps[0].kind->name == "write");
   CHECK(got.steps[0].agent == "alice");

@@ -14,7 +14,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 // Answers as it is told to, on a clock that only moves when nothing else can happen.
-class scripted_stage final : public stage {
+class scripted_stage final : public backend {
 public:
   std::string_view name() const override { return "a script"; }
 
@@ -22,7 +22,7 @@ public:
     return kind == "kill" ? std::optional<std::string>{"nothing is alive"} : std::nullopt;
   }
 
-  std::optional<flaw> prepare(const scenery&) override {
+  std::optional<flaw> prepare(const setup&) override {
     if (broken)
       return flaw{make_error(*broken, "no such column"), {3, 7}};
     return std::nullopt;
@@ -83,12 +83,12 @@ const json committed = json::parse(R"({"outcome":"committed","replayed":false,"c
 const json some_rows = json::parse(R"({"columns":["a"],"rows":[[1,"one"],[2,null]],"source":"cache"})");
 const json locked{{"code", "busy"}};
 
-report played(const std::string& steps, std::deque<json> answers, scripted_stage* stage = nullptr) {
+report played(const std::string& steps, std::deque<json> answers, scripted_stage* backend = nullptr) {
   auto x = parse_scenario("name: x\nsteps:\n" + steps);
   if (auto* wrong = std::get_if<wrong_file>(&x))
     FAIL(wrong->text);
   scripted_stage own;
-  auto& on = stage ? *stage : own;
+  auto& on = backend ? *backend : own;
   on.answers = std::move(answers);
   return run(std::get<story>(x), on);
 }
@@ -173,30 +173,30 @@ TEST_CASE("a step that says nothing of its answer has to succeed", "[scenario]")
 }
 
 TEST_CASE("a scenario ends with the first step that goes wrong", "[scenario]") {
-  scripted_stage stage;
-  played("  - " + a_write + "\n  - " + a_read + "\n", {locked, some_rows}, &stage);
-  CHECK(stage.calls.size() == 1);
+  scripted_stage backend;
+  played("  - " + a_write + "\n  - " + a_read + "\n", {locked, some_rows}, &backend);
+  CHECK(backend.calls.size() == 1);
 }
 
 TEST_CASE("requests go out as the protocol has them", "[scenario]") {
-  scripted_stage stage;
+  scripted_stage backend;
   auto went = played("  - agent: alice\n    write: {db: a, sql: x, params: [1], idempotency_key: k}\n    as: w\n"
                      "  - read: {db: a, sql: y, min_seq: $(w.commit_seq)}\n"
                      "  - audit.list: {agent: alice}\n",
-                     {committed, some_rows, json{{"records", json::array()}}}, &stage);
+                     {committed, some_rows, json{{"records", json::array()}}}, &backend);
   CHECK(went.status == report::end::passed);
-  CHECK(stage.calls.at(0)
+  CHECK(backend.calls.at(0)
         == json::parse(R"({"agent": "alice", "method": "write", "params": {"db": "a", "agent": "alice",
                            "idempotency_key": "k", "statements": [{"sql": "x", "params": [1]}]}})"));
-  CHECK(stage.calls.at(1)["params"] == json::parse(R"({"db": "a", "sql": "y", "min_seq": 7, "agent": "someone"})"));
-  CHECK(stage.calls.at(2)["params"] == json::parse(R"({"agent": "alice"})"));
+  CHECK(backend.calls.at(1)["params"] == json::parse(R"({"db": "a", "sql": "y", "min_seq": 7, "agent": "someone"})"));
+  CHECK(backend.calls.at(2)["params"] == json::parse(R"({"agent": "alice"})"));
 }
 
 TEST_CASE("what is parallel begins at once, and all of it is waited for", "[scenario]") {
-  scripted_stage stage;
+  scripted_stage backend;
   auto went = played("  - parallel:\n      - " + a_write + "\n      - " + a_read + "\n      - " + a_write + "\n",
-                     {locked, some_rows, locked}, &stage);
-  CHECK(stage.calls.size() == 3);
+                     {locked, some_rows, locked}, &backend);
+  CHECK(backend.calls.size() == 3);
   CHECK(went.took == milliseconds{5});
   CHECK(went.complaints.size() == 2);
   CHECK(went.complaints[0].at.line == 4);
@@ -205,15 +205,15 @@ TEST_CASE("what is parallel begins at once, and all of it is waited for", "[scen
 
 TEST_CASE("a repeat counts from one", "[scenario]") {
   for (const auto* at_once : {"false", "true"}) {
-    scripted_stage stage;
+    scripted_stage backend;
     std::deque<json> answers(3, committed);
     auto went = played(std::string{"  - repeat:\n      times: 3\n      as: i\n      at_once: "} + at_once
                          + "\n      steps: [write: {db: a, sql: x, params: [$(i), n-$(i)]}]\n",
-                       answers, &stage);
+                       answers, &backend);
     CHECK(went.status == report::end::passed);
     CHECK(went.took == milliseconds{std::string{at_once} == "true" ? 5 : 15});
-    REQUIRE(stage.calls.size() == 3);
-    CHECK(stage.calls[2]["params"]["statements"][0]["params"] == json::parse(R"([3, "n-3"])"));
+    REQUIRE(backend.calls.size() == 3);
+    CHECK(backend.calls[2]["params"]["statements"][0]["params"] == json::parse(R"([3, "n-3"])"));
   }
 }
 
@@ -251,23 +251,23 @@ TEST_CASE("what a subscription was told can be expected", "[scenario]") {
 }
 
 TEST_CASE("a scenario that needs what the stage cannot do is skipped, and says why", "[scenario]") {
-  scripted_stage stage;
-  auto went = played("  - ping:\n  - parallel: [kill: cache]\n", {json::object()}, &stage);
+  scripted_stage backend;
+  auto went = played("  - ping:\n  - parallel: [kill: cache]\n", {json::object()}, &backend);
   CHECK(went.status == report::end::skipped);
   CHECK(went.complaints.at(0).text == "needs kill, which a script cannot do: nothing is alive");
   CHECK(went.complaints.at(0).at.line == 4);
-  CHECK(stage.calls.empty());
+  CHECK(backend.calls.empty());
 }
 
-TEST_CASE("a scenery that cannot be put up is told from a scenario that failed", "[scenario]") {
-  scripted_stage stage;
-  stage.broken = errc::sql_error;
-  auto went = played("  - ping:\n", {}, &stage);
+TEST_CASE("a setup that cannot be put up is told from a scenario that failed", "[scenario]") {
+  scripted_stage backend;
+  backend.broken = errc::sql_error;
+  auto went = played("  - ping:\n", {}, &backend);
   CHECK(went.status == report::end::unusable);
   CHECK(went.complaints.at(0).at.line == 3);
   CHECK(went.complaints.at(0).text == "sql_error: no such column");
-  stage.broken = errc::io_error;
-  CHECK(played("  - ping:\n", {}, &stage).status == report::end::failed);
+  backend.broken = errc::io_error;
+  CHECK(played("  - ping:\n", {}, &backend).status == report::end::failed);
 }
 
 TEST_CASE("a scenario that hangs ends all the same", "[scenario]") {

@@ -1,6 +1,6 @@
 #include "runtime/lab/scenario/references.hpp"
 #include "runtime/lab/scenario/source.hpp"
-#include "runtime/lab/scenario/words.hpp"
+#include "runtime/lab/scenario/suggestions.hpp"
 
 #include <catch2/catch.hpp>
 

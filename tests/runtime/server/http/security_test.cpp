@@ -1,4 +1,4 @@
-#include "tests/runtime/lab/bench/rig.hpp"
+#include "tests/runtime/server/http/http_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

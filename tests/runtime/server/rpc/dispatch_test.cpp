@@ -1,18 +1,18 @@
 #include "runtime/server/rpc/dispatch.hpp"
 
-#include "tests/runtime/server/rpc/fake_port.hpp"
+#include "tests/runtime/server/rpc/fake_handler.hpp"
 
 #include <catch2/catch.hpp>
 
 namespace sluice::test::dispatch_test {
 
 using nlohmann::json;
-using rpc::fake_port;
+using rpc::fake_handler;
 
 namespace {
 
 struct client {
-  fake_port port;
+  fake_handler port;
   std::vector<std::string> answers;
 
   void send(const std::string& document) {

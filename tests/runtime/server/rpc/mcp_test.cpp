@@ -1,7 +1,7 @@
 #include "runtime/server/rpc/mcp.hpp"
 
 #include "runtime/server/rpc/dispatch.hpp"
-#include "tests/runtime/server/rpc/fake_port.hpp"
+#include "tests/runtime/server/rpc/fake_handler.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,12 +14,12 @@ namespace {
 
 // A client of MCP in front of methods that answer as the test says.
 struct mcp_client {
-  rpc::fake_port* methods = nullptr;
-  std::unique_ptr<rpc::port> aut;
+  rpc::fake_handler* methods = nullptr;
+  std::unique_ptr<rpc::handler> aut;
   std::vector<std::string> answers;
 
   explicit mcp_client(rpc::mcp_settings settings = {"1.2.3", "mcp", false}) {
-    auto inner = std::make_unique<rpc::fake_port>();
+    auto inner = std::make_unique<rpc::fake_handler>();
     methods = inner.get();
     aut = rpc::make_mcp(std::move(inner), std::move(settings));
   }
@@ -236,7 +236,7 @@ TEST_CASE("mcp: methods that are none of its own go through only where that is w
 namespace {
 
 // Methods whose reads and writes wait for the test.
-class slow_port : public rpc::port {
+class slow_port : public rpc::handler {
 public:
   std::vector<std::pair<std::string, json>>* calls;
   std::vector<rpc::answer_to>* waiting;

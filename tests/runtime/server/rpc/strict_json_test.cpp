@@ -2,7 +2,7 @@
 
 #include "messages/error.hpp"
 #include "runtime/server/rpc/dispatch.hpp"
-#include "tests/runtime/server/rpc/fake_port.hpp"
+#include "tests/runtime/server/rpc/fake_handler.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -115,7 +115,7 @@ TEST_CASE("mutated documents are each answered once, with JSON or not at all") {
   const std::string bytes = "{}[]\",:0123456789.eE+-\\untrflas \xc3\xff\x01"s + '\0';
   std::mt19937 random{20240229};
   auto below = [&](size_t n) { return std::uniform_int_distribution<size_t>{0, n - 1}(random); };
-  rpc::fake_port port;
+  rpc::fake_handler port;
   for (int i = 0; i < 20'000; ++i) {
     auto text = seeds[below(seeds.size())];
     for (auto n = 1 + below(4); n > 0 && !text.empty(); --n) {

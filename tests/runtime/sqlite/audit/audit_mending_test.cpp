@@ -1,9 +1,9 @@
 #include "runtime/sqlite/audit/audit_mending.hpp"
 
-#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/writer/write_store.hpp"
-#include "tests/runtime/sqlite/audit/audit_rig.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/audit/audit_fixture.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 #include "tests/support/fake_clock.hpp"
 
 #include <fstream>
@@ -20,7 +20,7 @@ store_root with_folder(store_root root) {
 }
 
 // A store with a database of three commits, and its audit.
-struct mending_rig {
+struct mending_fixture {
   temp_dir dir;
   store_root root = with_folder(must(store_root::open(dir.path())));
   broker_config config;
@@ -28,7 +28,7 @@ struct mending_rig {
   std::vector<std::string> reports;
   std::unique_ptr<audit_store> store = open();
 
-  mending_rig() {
+  mending_fixture() {
     auto writes = sqlite::make_write_store(root.path_of("app.db"), config);
     for (const auto* sql : {"CREATE TABLE t(a)", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)"}) {
       auto begun = must(writes->begin());
@@ -84,7 +84,7 @@ struct mending_rig {
 } // namespace
 
 TEST_CASE("an audit file that is damaged from its head on is set aside, and the new one completed from the ledgers") {
-  mending_rig r;
+  mending_fixture r;
   r.store.reset();
   r.tear(0, 8'192);
   r.store = r.open();
@@ -108,7 +108,7 @@ TEST_CASE("an audit file that is damaged from its head on is set aside, and the 
 }
 
 TEST_CASE("a torn page is found where it is in the way, and else told by verify and gone around by list") {
-  mending_rig r;
+  mending_fixture r;
   r.append_many("before", 200);
   r.store.reset();
   r.tear(0.5, 4'096);
@@ -135,7 +135,7 @@ TEST_CASE("a torn page is found where it is in the way, and else told by verify 
 }
 
 TEST_CASE("a file that is no audit, or empty pages in the place of one, begin anew") {
-  mending_rig r;
+  mending_fixture r;
   r.store.reset();
   std::ofstream{r.root.audit_path(), std::ios::trunc} << GENERATE(std::string(20'000, '\0'), std::string(5'000, 'x'));
   r.store = r.open();
@@ -145,7 +145,7 @@ TEST_CASE("a file that is no audit, or empty pages in the place of one, begin an
 }
 
 TEST_CASE("an audit file that is deleted or moved while it is open is begun anew and completed from the ledgers") {
-  mending_rig r;
+  mending_fixture r;
   SECTION("deleted") {
     for (const auto* suffix : {"", "-wal", "-shm"})
       std::filesystem::remove(r.root.audit_path().string() + suffix);
@@ -160,7 +160,7 @@ TEST_CASE("an audit file that is deleted or moved while it is open is begun anew
 }
 
 TEST_CASE("what was in the audit's write-ahead log is saved when the log is deleted") {
-  mending_rig r;
+  mending_fixture r;
   r.append({record("in the log")});
   std::filesystem::remove(r.root.audit_path().string() + "-wal");
   r.append({record("after")});
@@ -173,7 +173,7 @@ TEST_CASE("what was in the audit's write-ahead log is saved when the log is dele
 }
 
 TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged between two brokers begins anew") {
-  mending_rig r;
+  mending_fixture r;
   r.append_many("read", 20);
   auto older = r.dir / "older.db";
   r.store.reset();
@@ -209,7 +209,7 @@ TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged betwe
 }
 
 TEST_CASE("an audit that is changed by another program while it is open begins anew, with the commits of the ledgers") {
-  mending_rig r;
+  mending_fixture r;
   r.append_many("read", 20);
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
@@ -232,7 +232,7 @@ TEST_CASE("an audit that is changed by another program while it is open begins a
 }
 
 TEST_CASE("a power cut that takes the last records of the audit is not taken for a change by another program") {
-  mending_rig r;
+  mending_fixture r;
   r.store.reset();
   r.store = r.open();
   auto before = r.dir / "before";
@@ -250,7 +250,7 @@ TEST_CASE("a power cut that takes the last records of the audit is not taken for
 }
 
 TEST_CASE("a first record that was written before a kill is missed when the audit is deleted") {
-  mending_rig r;
+  mending_fixture r;
   // The rig has written records; a kill would leave the files as they are now.
   auto state = r.dir / "state";
   std::filesystem::copy(r.root.folder(), state);
@@ -264,7 +264,7 @@ TEST_CASE("a first record that was written before a kill is missed when the audi
 }
 
 TEST_CASE("an audit without records is missed when a database that was used here has commits") {
-  mending_rig r;
+  mending_fixture r;
   r.store.reset();
   std::filesystem::remove(r.root.audit_path());
   std::filesystem::remove(r.root.folder() / "files.json");
@@ -282,7 +282,7 @@ TEST_CASE("an audit without records is missed when a database that was used here
 }
 
 TEST_CASE("verify names the ledgers that contradict the audit") {
-  mending_rig r;
+  mending_fixture r;
   const auto* sql = GENERATE("DELETE FROM _sluice_commits WHERE commit_seq > 1", "DELETE FROM _sluice_commits",
                              "DELETE FROM _sluice_commits WHERE commit_seq = 2",
                              "DROP TABLE _sluice_commits; DROP TABLE _sluice_keys; DROP TABLE _sluice_meta",

@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/audit/audit_rig.hpp"
+#include "tests/runtime/sqlite/audit/audit_fixture.hpp"
 
 namespace sluice::test::audit_reconciler_test {
 
@@ -6,7 +6,7 @@ using namespace sluice::sqlite;
 using namespace sluice::sqlite::test;
 
 TEST_CASE("what the ledger holds and the audit does not is told, and nothing else") {
-  audit_rig r;
+  audit_fixture r;
   r.append({record("alice", 1, "a"), record("alice", 2, "b")});
   auto third = commit(3, {"d", "e"});
   third.requests[0].idempotency_key = "k";
@@ -33,7 +33,7 @@ TEST_CASE("what the ledger holds and the audit does not is told, and nothing els
 }
 
 TEST_CASE("looking twice never makes a record twice, whether or not the first look was acted upon") {
-  audit_rig r;
+  audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   CHECK(r.missing().size() == 3);
   // The process dies before it appends.
@@ -50,7 +50,7 @@ TEST_CASE("looking twice never makes a record twice, whether or not the first lo
 }
 
 TEST_CASE("what was found to agree is not looked at again") {
-  audit_rig r;
+  audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   r.append(r.missing());
   CHECK(r.missing().empty());
@@ -62,7 +62,7 @@ TEST_CASE("what was found to agree is not looked at again") {
 }
 
 TEST_CASE("a ledger that is not the one agreed on is looked at from its beginning") {
-  audit_rig r;
+  audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   r.append(r.missing());
   CHECK(r.missing().empty());
@@ -83,14 +83,14 @@ TEST_CASE("a ledger that is not the one agreed on is looked at from its beginnin
 }
 
 TEST_CASE("each request of a commit counts, even if two have the same id") {
-  audit_rig r;
+  audit_fixture r;
   r.append({record("alice", 1, "same")});
   r.ledgers["a.db"] = {commit(1, {"same", "same"})};
   CHECK(r.missing().size() == 1);
 }
 
 TEST_CASE("a replayed or failed request does not stand for the commit") {
-  audit_rig r;
+  audit_fixture r;
   auto replayed = record("alice", 1, "a");
   replayed.status = "replayed";
   auto elsewhere = record("alice", 1, "a");
@@ -101,7 +101,7 @@ TEST_CASE("a replayed or failed request does not stand for the commit") {
 }
 
 TEST_CASE("a damaged commit record is told once, without what it claims") {
-  audit_rig r;
+  audit_fixture r;
   auto damaged = commit(2, {"forged"});
   damaged.intact = false;
   r.ledgers["a.db"] = {commit(1, {"a"}), damaged, commit(3, {"c"})};
@@ -115,7 +115,7 @@ TEST_CASE("a damaged commit record is told once, without what it claims") {
 }
 
 TEST_CASE("a record that comes late, after its commit was recovered, is not there twice") {
-  audit_rig r;
+  audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"})};
   r.append(r.missing());
   std::vector<audit_record> late{record("alice", 1, "a"), record("alice", 2, "b")};
@@ -129,7 +129,7 @@ TEST_CASE("a record that comes late, after its commit was recovered, is not ther
 }
 
 TEST_CASE("a database that is gone misses nothing, one that cannot be read says why") {
-  audit_rig r;
+  audit_fixture r;
   CHECK(r.missing("gone.db").empty());
   r.ledger_error = make_error(errc::corrupt, "damaged");
   auto x = r.store->compare("a.db");
@@ -138,7 +138,7 @@ TEST_CASE("a database that is gone misses nothing, one that cannot be read says 
 }
 
 TEST_CASE("the audit knows every database that it was asked about") {
-  audit_rig r;
+  audit_fixture r;
   CHECK(audited_databases(r.path)->empty());
   r.missing("b.db");
   r.missing("a.db");
@@ -148,7 +148,7 @@ TEST_CASE("the audit knows every database that it was asked about") {
 }
 
 TEST_CASE("the audit tells the highest number that was ever issued, whatever becomes of the ledger") {
-  audit_rig r;
+  audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   r.append(r.missing());
   r.missing();
@@ -169,7 +169,7 @@ TEST_CASE("the audit tells the highest number that was ever issued, whatever bec
 }
 
 TEST_CASE("a commit that holds other requests than the audit has for its number is a conflict, and stays one") {
-  audit_rig r;
+  audit_fixture r;
   r.append({record("alice", 1, "a"), record("alice", 2, "b")});
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"x"})};
   for (int i = 0; i < 2; ++i) {
@@ -180,7 +180,7 @@ TEST_CASE("a commit that holds other requests than the audit has for its number 
 }
 
 TEST_CASE("an epoch that begins behind everything that was issued is taken, and recorded once") {
-  audit_rig r;
+  audit_fixture r;
   r.epochs["a.db"] = {1, "first", 1, 0};
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"})};
   r.append(r.missing());
@@ -205,7 +205,7 @@ TEST_CASE("an epoch that begins behind everything that was issued is taken, and 
 }
 
 TEST_CASE("an audit file of an earlier version learns of epochs and keeps what it knows") {
-  audit_rig r;
+  audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"})};
   r.append(r.missing());
   r.missing();

@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/audit/audit_rig.hpp"
+#include "tests/runtime/sqlite/audit/audit_fixture.hpp"
 
 #include <fstream>
 #include <limits>
@@ -21,7 +21,7 @@ errc code_of_opening(const fs::path& path) {
 } // namespace
 
 TEST_CASE("a record is read back as it was appended") {
-  audit_rig r;
+  audit_fixture r;
   audit_record x;
   x.ts_us = 12;
   x.request_id = "r";
@@ -62,7 +62,7 @@ TEST_CASE("a record is read back as it was appended") {
 }
 
 TEST_CASE("appending numbers the records on, also after a restart") {
-  audit_rig r;
+  audit_fixture r;
   std::vector<audit_record> records{record("a"), record("b")};
   REQUIRE(r.store->append(records));
   CHECK(records[1].seq == 2);
@@ -74,7 +74,7 @@ TEST_CASE("appending numbers the records on, also after a restart") {
 }
 
 TEST_CASE("the audit file is nobody else's to read") {
-  audit_rig r;
+  audit_fixture r;
   r.append({record("a")});
   for (const auto* suffix : {"", "-wal", "-shm"}) {
     struct stat info {};
@@ -88,7 +88,7 @@ TEST_CASE("the audit file is nobody else's to read") {
 }
 
 TEST_CASE("the schema refuses to change, delete or replace records and stores") {
-  audit_rig r;
+  audit_fixture r;
   r.append({record("a", 1)});
   CHECK_THAT(r.meddle("UPDATE audit SET agent = 'b'"), Contains("append-only"));
   CHECK_THAT(r.meddle("DELETE FROM audit"), Contains("append-only"));
@@ -103,7 +103,7 @@ TEST_CASE("the schema refuses to change, delete or replace records and stores") 
 }
 
 TEST_CASE("guards that were dropped are back after a restart") {
-  audit_rig r;
+  audit_fixture r;
   r.tamper("");
   r.store = r.reopened();
   r.append({record("a", 1)});
@@ -111,7 +111,7 @@ TEST_CASE("guards that were dropped are back after a restart") {
 }
 
 TEST_CASE("a list holds what matches every filter, in the order of the chain") {
-  audit_rig r;
+  audit_fixture r;
   auto other = record("bob", 2);
   other.db = "b.db";
   r.append({record("alice", 1), other, record("alice"), record("bob", 4)});
@@ -137,7 +137,7 @@ TEST_CASE("a list holds what matches every filter, in the order of the chain") {
 }
 
 TEST_CASE("a list is cut from the beginning or, with newest, from the end") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(5);
   audit_query q;
   q.limit = 2;
@@ -151,7 +151,7 @@ TEST_CASE("a list is cut from the beginning or, with newest, from the end") {
 }
 
 TEST_CASE("an append that fails appends nothing and leaves the chain where it was") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(2);
   sqlite3* foreign = nullptr;
   REQUIRE(sqlite3_open(r.path.c_str(), &foreign) == SQLITE_OK);
@@ -190,7 +190,7 @@ TEST_CASE("a file that is no audit is refused as corrupt") {
 }
 
 TEST_CASE("an audit that lost its table is refused as corrupt, one of a later format by name") {
-  audit_rig r;
+  audit_fixture r;
   r.store.reset();
   REQUIRE(r.meddle("PRAGMA user_version = 2") == "");
   CHECK(code_of_opening(r.path) == errc::protocol_mismatch);

@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/audit/audit_rig.hpp"
+#include "tests/runtime/sqlite/audit/audit_fixture.hpp"
 
 #include <fstream>
 
@@ -10,7 +10,7 @@ using Catch::Contains;
 namespace fs = std::filesystem;
 
 TEST_CASE("an intact chain is found intact, and its head changes with every record") {
-  audit_rig r;
+  audit_fixture r;
   CHECK(r.verdict().intact());
   CHECK(r.verdict().head.empty());
   r.append({record("a", 1)});
@@ -45,7 +45,7 @@ TEST_CASE("any field that is changed breaks its record, and only that") {
                              "hash = x''",
                              "agent = 'x', hash = zeroblob(32)"}) {
     INFO(change);
-    audit_rig r;
+    audit_fixture r;
     r.append_many(5);
     r.tamper(std::string{"UPDATE audit SET "} + change + " WHERE seq = 3");
     auto x = r.verdict();
@@ -57,7 +57,7 @@ TEST_CASE("any field that is changed breaks its record, and only that") {
 }
 
 TEST_CASE("two neighbours that are changed are both counted") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(5);
   r.tamper("UPDATE audit SET agent = 'x' WHERE seq IN (2, 3)");
   auto x = r.verdict();
@@ -66,8 +66,8 @@ TEST_CASE("two neighbours that are changed are both counted") {
 }
 
 TEST_CASE("a record that is replaced by another with a hash of its own breaks the link to the next") {
-  audit_rig r;
-  audit_rig forger;
+  audit_fixture r;
+  audit_fixture forger;
   r.append_many(5);
   forger.append({record("agent", 1), record("agent", 2), record("mallory", 3)});
   r.tamper("ATTACH '" + forger.path.string()
@@ -80,7 +80,7 @@ TEST_CASE("a record that is replaced by another with a hash of its own breaks th
 }
 
 TEST_CASE("a record moved from one field to the next breaks, though the bytes stay the same") {
-  audit_rig r;
+  audit_fixture r;
   auto x = record("ab", 1);
   x.request_id = "";
   r.append({x});
@@ -89,7 +89,7 @@ TEST_CASE("a record moved from one field to the next breaks, though the bytes st
 }
 
 TEST_CASE("a store that is given another root breaks its records") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(2);
   r.store = r.reopened("/moved");
   r.append({record("a", 3)});
@@ -101,7 +101,7 @@ TEST_CASE("a store that is given another root breaks its records") {
 }
 
 TEST_CASE("records that were deleted count as one broken place") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(9);
   r.tamper("DELETE FROM audit WHERE seq IN (3, 4, 5)");
   auto x = r.verdict();
@@ -112,7 +112,7 @@ TEST_CASE("records that were deleted count as one broken place") {
 }
 
 TEST_CASE("a chain that lacks its beginning is broken at its beginning") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(4);
   r.tamper("DELETE FROM audit WHERE seq = 1");
   CHECK(r.verdict().first_broken == 1);
@@ -120,7 +120,7 @@ TEST_CASE("a chain that lacks its beginning is broken at its beginning") {
 }
 
 TEST_CASE("what comes behind a gap is still checked") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(9);
   r.tamper("DELETE FROM audit WHERE seq = 3; UPDATE audit SET agent = 'x' WHERE seq = 7");
   auto x = r.verdict();
@@ -129,7 +129,7 @@ TEST_CASE("what comes behind a gap is still checked") {
 }
 
 TEST_CASE("a record that someone slipped in is found, and the chain goes on behind it") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(2);
   auto columns = "ts_us, request_id, agent, store, db, request_type, key, status, latency_us, commit_seq, tables, "
                  "correlation_id, peer_uid, peer_pid, count, recovered, prev_hash, hash";
@@ -148,7 +148,7 @@ TEST_CASE("a record that someone slipped in is found, and the chain goes on behi
 }
 
 TEST_CASE("a chain that was cut at its end looks whole, but for its head") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(3);
   auto before = r.verdict();
   r.tamper("DELETE FROM audit WHERE seq = 3");
@@ -158,7 +158,7 @@ TEST_CASE("a chain that was cut at its end looks whole, but for its head") {
 }
 
 TEST_CASE("values of wrong types are reported and crash nothing") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(4);
   r.tamper("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), "
            "' NOT NULL', '') WHERE name = 'audit'; PRAGMA writable_schema = RESET;");
@@ -178,7 +178,7 @@ TEST_CASE("values of wrong types are reported and crash nothing") {
 }
 
 TEST_CASE("a damaged page is one broken place, and the rest is still checked") {
-  audit_rig r;
+  audit_fixture r;
   r.append_many(2'000);
   r.store.reset();
   REQUIRE(r.meddle("PRAGMA wal_checkpoint(TRUNCATE)") == "");

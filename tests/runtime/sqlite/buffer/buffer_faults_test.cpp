@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/buffer/buffer_rig.hpp"
+#include "tests/runtime/sqlite/buffer/buffer_fixture.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -22,14 +22,14 @@ std::string bytes_of(const fs::path& path) {
 } // namespace
 
 TEST_CASE("a buffer file that is no database is left as it is, and every call says so") {
-  buffer_rig r;
+  buffer_fixture r;
   std::ofstream{r.path} << std::string(8'192, 'x');
   CHECK(r.complaint() == errc::corrupt);
   CHECK(bytes_of(r.path) == std::string(8'192, 'x'));
 }
 
 TEST_CASE("somebody else's database in its place is left as it is") {
-  buffer_rig r;
+  buffer_fixture r;
   r.meddle("CREATE TABLE theirs(x); INSERT INTO theirs VALUES (1)");
   auto before = bytes_of(r.path);
   CHECK(r.complaint() == errc::corrupt);
@@ -37,7 +37,7 @@ TEST_CASE("somebody else's database in its place is left as it is") {
 }
 
 TEST_CASE("a buffer file of a later format is refused by name") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1)});
   r.store.reset();
   r.meddle("PRAGMA user_version = 2");
@@ -50,7 +50,7 @@ TEST_CASE("a buffer file of a later format is refused by name") {
 }
 
 TEST_CASE("a buffer file without its tables is refused") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1)});
   r.store.reset();
   r.meddle("DROP TABLE rejected");
@@ -59,7 +59,7 @@ TEST_CASE("a buffer file without its tables is refused") {
 }
 
 TEST_CASE("a damaged buffer file is found out before anything is done with it") {
-  buffer_rig r;
+  buffer_fixture r;
   std::vector<buffer_put> many;
   for (int64_t i = 0; i < 500; ++i)
     many.push_back(put(i));
@@ -75,7 +75,7 @@ TEST_CASE("a damaged buffer file is found out before anything is done with it") 
 }
 
 TEST_CASE("a folder that may not be written is told by name") {
-  buffer_rig r;
+  buffer_fixture r;
   if (geteuid() == 0)
     return;
   fs::permissions(r.dir.path(), fs::perms::owner_read | fs::perms::owner_exec);
@@ -87,7 +87,7 @@ TEST_CASE("a folder that may not be written is told by name") {
 }
 
 TEST_CASE("a foreign lock on the buffer file is told as such, and passes") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1)});
   sqlite3* db = nullptr;
   REQUIRE(sqlite3_open(r.path.c_str(), &db) == SQLITE_OK);
@@ -102,7 +102,7 @@ TEST_CASE("a foreign lock on the buffer file is told as such, and passes") {
 }
 
 TEST_CASE("when the file vanishes, the next one goes on, and gives no place again") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1), put(2)});
   for (const auto* suffix : {"", "-wal", "-shm"})
     fs::remove(r.path.string() + suffix);
@@ -112,7 +112,7 @@ TEST_CASE("when the file vanishes, the next one goes on, and gives no place agai
 }
 
 TEST_CASE("a file or a log that is cut short is filled again before anything more is acknowledged") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1), put(2)});
   fs::resize_file(r.path.string() + GENERATE("", "-wal"), 0);
   CHECK(r.append({put(3)}) == 3);
@@ -126,7 +126,7 @@ TEST_CASE("a file or a log that is cut short is filled again before anything mor
 }
 
 TEST_CASE("a killed process leaves behind what it was told is done, and every batch whole") {
-  buffer_rig r;
+  buffer_fixture r;
   r.store.reset();
   for (auto round = 0; round < 20; ++round) {
     int pipes[2];
@@ -176,7 +176,7 @@ TEST_CASE("a killed process leaves behind what it was told is done, and every ba
 }
 
 TEST_CASE("what was in the buffer's write-ahead log is saved when the log is deleted") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1)});
   REQUIRE(fs::remove(r.path.string() + "-wal"));
   r.append({put(2)});
@@ -185,7 +185,7 @@ TEST_CASE("what was in the buffer's write-ahead log is saved when the log is del
 }
 
 TEST_CASE("a journal that is deleted is made anew with all that is pending and on its way") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1), put(2), put(3), put(4)});
   REQUIRE(r.store->begin_batch(batch("done", {1})));
   REQUIRE(r.store->end_batch("done"));

@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/buffer/buffer_rig.hpp"
+#include "tests/runtime/sqlite/buffer/buffer_fixture.hpp"
 
 #include <cmath>
 #include <limits>
@@ -11,7 +11,7 @@ using Catch::Contains;
 namespace fs = std::filesystem;
 
 TEST_CASE("the buffer's file is made by the first call that keeps something, for its owner alone") {
-  buffer_rig r;
+  buffer_fixture r;
   CHECK(r.recover().operations.empty());
   CHECK(r.rejected().empty());
   CHECK(r.take({}).empty());
@@ -29,7 +29,7 @@ TEST_CASE("the buffer's file is made by the first call that keeps something, for
 }
 
 TEST_CASE("an operation is read back from the journal exactly as it was put") {
-  buffer_rig r;
+  buffer_fixture r;
   buffer_put x;
   x.row = {"sub/gr\u00f6\u00dfe.db", "a \"b\"", {{"k", "text"}, {"k2", -0.0}, {"k3", blob{std::string("\0\xff", 2)}}}};
   x.operation = buffer_operation::update;
@@ -56,7 +56,7 @@ TEST_CASE("an operation is read back from the journal exactly as it was put") {
 }
 
 TEST_CASE("places follow each other in one call, and are never given twice") {
-  buffer_rig r;
+  buffer_fixture r;
   CHECK(r.append({put(1), put(2), put(3)}) == 1);
   CHECK(r.append({put(4)}) == 4);
   REQUIRE(r.store->begin_batch(batch("k", {1, 2, 3, 4})));
@@ -68,7 +68,7 @@ TEST_CASE("places follow each other in one call, and are never given twice") {
 }
 
 TEST_CASE("a batch keeps its operations from being pending until it is ended or abandoned") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1), put(2), put(3), put(4)});
   auto sent = batch("k1", {1, 3});
   sent.request.statements.push_back(
@@ -114,7 +114,7 @@ TEST_CASE("a batch keeps its operations from being pending until it is ended or 
 }
 
 TEST_CASE("ending a batch that is not there is no error, and touches nothing") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1)});
   REQUIRE(r.store->end_batch("k"));
   REQUIRE(r.store->abandon_batch("k"));
@@ -122,7 +122,7 @@ TEST_CASE("ending a batch that is not there is no error, and touches nothing") {
 }
 
 TEST_CASE("a batch under a key that is in use is refused, and changes nothing") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1), put(2)});
   REQUIRE(r.store->begin_batch(batch("k", {1})));
   auto again = r.store->begin_batch(batch("k", {2}));
@@ -132,7 +132,7 @@ TEST_CASE("a batch under a key that is in use is refused, and changes nothing") 
 }
 
 TEST_CASE("rows that were set aside are listed by page and taken once") {
-  buffer_rig r;
+  buffer_fixture r;
   for (int64_t i = 1; i <= 5; ++i)
     CHECK(*r.store->reject(std::vector{refused(i)}) == static_cast<uint64_t>(i));
   r.reopen();
@@ -152,7 +152,7 @@ TEST_CASE("rows that were set aside are listed by page and taken once") {
 }
 
 TEST_CASE("rows that were set aside move to the journal all at once, or not at all") {
-  buffer_rig r;
+  buffer_fixture r;
   REQUIRE(r.store->reject(std::vector{refused(1)}));
   REQUIRE(r.store->reject(std::vector{refused(2)}));
   REQUIRE(r.store->reject(std::vector{refused(3)}));
@@ -179,7 +179,7 @@ TEST_CASE("rows that were set aside move to the journal all at once, or not at a
 }
 
 TEST_CASE("a record of the journal that cannot be read is set aside and holds up nothing") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1), put(2), put(3)});
   r.meddle("UPDATE journal SET content = x'820203' WHERE seq = 2");
   r.reopen();
@@ -210,7 +210,7 @@ TEST_CASE("a record of the journal that cannot be read is set aside and holds up
 }
 
 TEST_CASE("what was in a batch whose record cannot be read is for people to decide") {
-  buffer_rig r;
+  buffer_fixture r;
   r.append({put(1), put(2), put(3)});
   REQUIRE(r.store->begin_batch(batch("k", {1, 2})));
   r.meddle("UPDATE batches SET content = x'00'");

@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 #include <cmath>
 #include <limits>
@@ -10,9 +10,9 @@ namespace {
 parameters named(std::vector<named_value> values) { return parameters{std::move(values)}; }
 
 failure refusal(const char* sql, parameters params) {
-  store_rig rig;
-  rig.write("CREATE TABLE t(a, b)");
-  return failure_of(rig.try_read(sql, std::move(params)));
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(a, b)");
+  return failure_of(fixture.try_read(sql, std::move(params)));
 }
 
 } // namespace
@@ -37,9 +37,9 @@ TEST_CASE("values by name have to fit the names of the statement") {
 }
 
 TEST_CASE("a name stands for every parameter of that name, whatever its prefix") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(a)");
-  CHECK(rig.read_one("SELECT :a + @a + $a + :b", named({{"b", 10}, {"a", 1}})) == value{13});
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(a)");
+  CHECK(fixture.read_one("SELECT :a + @a + $a + :b", named({{"b", 10}, {"a", 1}})) == value{13});
 }
 
 TEST_CASE("NaN is refused instead of becoming NULL") {
@@ -50,25 +50,25 @@ TEST_CASE("NaN is refused instead of becoming NULL") {
 }
 
 TEST_CASE("text that is not UTF-8 is bound as text, byte for byte, and finds what it is equal to") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT)");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT)");
   const std::vector<std::string> texts{"\xff",        std::string(64, 'a') + "\xc3", "\xed\xa0\x80",
                                        "\xc0\xaf",    "abcdefghabc\x80 abcdefgh",    std::string{"\xe9\0\xe8", 3},
                                        "\xef\xbf\xbe"};
   for (const auto& text : texts)
-    rig.write("INSERT INTO t(a) VALUES (?)", {text});
+    fixture.write("INSERT INTO t(a) VALUES (?)", {text});
   int64_t id = 0;
   for (const auto& text : texts) {
     ++id;
-    CHECK(rig.read_one("SELECT a FROM t WHERE id = ?", {id}) == value{text});
-    CHECK(rig.read_one("SELECT typeof(a) FROM t WHERE id = ?", {id}) == value{"text"});
-    CHECK(rig.read_one("SELECT id FROM t WHERE a = :a", named({{"a", text}})) == value{id});
-    CHECK(rig.read_one("SELECT CAST(a AS BLOB) FROM t WHERE id = ?", {id}) == value{blob{text}});
+    CHECK(fixture.read_one("SELECT a FROM t WHERE id = ?", {id}) == value{text});
+    CHECK(fixture.read_one("SELECT typeof(a) FROM t WHERE id = ?", {id}) == value{"text"});
+    CHECK(fixture.read_one("SELECT id FROM t WHERE a = :a", named({{"a", text}})) == value{id});
+    CHECK(fixture.read_one("SELECT CAST(a AS BLOB) FROM t WHERE id = ?", {id}) == value{blob{text}});
   }
 }
 
 TEST_CASE("every kind of value comes back as it went in") {
-  store_rig rig;
+  store_fixture fixture;
   auto million = std::string(1'000'000, 'x') + "\xE2\x82\xAC";
   auto bytes = std::string(1'000'000, '\0') + "\xff";
   auto values = std::vector<value>{nullptr,
@@ -82,20 +82,20 @@ TEST_CASE("every kind of value comes back as it went in") {
                                    "gr\xC3\xBC\xC3\x9F",
                                    million,
                                    blob{bytes}};
-  rig.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+  fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
   for (const auto& x : values)
-    rig.write("INSERT INTO t(a) VALUES (?)", {x});
-  auto result = rig.read("SELECT a FROM t ORDER BY id").result;
+    fixture.write("INSERT INTO t(a) VALUES (?)", {x});
+  auto result = fixture.read("SELECT a FROM t ORDER BY id").result;
   REQUIRE(result.rows->size() == values.size());
   for (size_t i = 0; i < values.size(); ++i)
     CHECK(result.rows->at(i, 0) == values[i]);
 }
 
 TEST_CASE("text in the file that is not UTF-8 comes back byte for byte") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(a)");
-  rig.write("INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT))");
-  CHECK(rig.read_one("SELECT a FROM t")
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(a)");
+  fixture.write("INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT))");
+  CHECK(fixture.read_one("SELECT a FROM t")
         == value{"a\xff"
                  "b"});
 }

@@ -1,6 +1,6 @@
 #include "runtime/sqlite/core/connection.hpp"
 
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 #include <fstream>
 #include <unistd.h>

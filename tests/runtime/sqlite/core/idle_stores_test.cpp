@@ -1,5 +1,5 @@
 #include "runtime/sqlite/files/file_claims.hpp"
-#include "tests/runtime/sqlite/files/file_rig.hpp"
+#include "tests/runtime/sqlite/files/file_fixture.hpp"
 
 #include <algorithm>
 
@@ -8,17 +8,17 @@ namespace sluice::test::idle_stores_test {
 
 namespace {
 
-struct rig : lives {
+struct fixture : lives {
   std::shared_ptr<sqlite::file_guard> files = guard();
   std::unique_ptr<write_store> writer = sqlite::make_write_store(file, {}, machine_time(), {}, files);
   std::unique_ptr<read_store> reader = sqlite::make_read_store(file, {}, machine_time(), {}, files);
 
-  rig() { write(*writer, "CREATE TABLE t(body)"); }
+  fixture() { write(*writer, "CREATE TABLE t(body)"); }
 
   executed_read read(const char* sql = "SELECT count(*) FROM t") {
     read_request request;
     request.query.sql = sql;
-    return must(reader->run(request, store_rig::generous()));
+    return must(reader->run(request, store_fixture::generous()));
   }
 
   value count() { return read().result.rows->at(0, 0); }
@@ -44,7 +44,7 @@ struct rig : lives {
 
 TEST_CASE("a database that is closed while idle has no descriptor and no log, and is opened by the next write or read",
           "[idle]") {
-  rig x;
+  fixture x;
   x.write(*x.writer, "INSERT INTO t VALUES (1)");
   CHECK(x.count() == value{1});
   CHECK(x.descriptors() > 0);
@@ -62,7 +62,7 @@ TEST_CASE("a database that is closed while idle has no descriptor and no log, an
 }
 
 TEST_CASE("commit numbers, epoch and keys go on after a rest", "[idle]") {
-  rig x;
+  fixture x;
   auto request = request_of({statement{"INSERT INTO t VALUES (1)", {}}}, "key");
   auto begun = must(x.writer->begin());
   must(x.writer->execute(request, no_deadline));
@@ -83,7 +83,7 @@ TEST_CASE("commit numbers, epoch and keys go on after a rest", "[idle]") {
 }
 
 TEST_CASE("what a reader leaves beside a database that only it had open is removed by the writer", "[idle]") {
-  rig x;
+  fixture x;
   x.close_both();
   CHECK(x.count() == value{0});
   x.reader->close_idle();
@@ -96,7 +96,7 @@ TEST_CASE("what a reader leaves beside a database that only it had open is remov
 }
 
 TEST_CASE("a file that a reader of the broker has open stays open, and so does one with a transaction", "[idle]") {
-  rig x;
+  fixture x;
   x.count();
   CHECK(!x.writer->close_idle());
   CHECK(x.writer->is_open());
@@ -107,7 +107,7 @@ TEST_CASE("a file that a reader of the broker has open stays open, and so does o
 
 TEST_CASE("a commit of another program into a database that was closed while idle is noticed when it is opened again",
           "[idle]") {
-  rig x;
+  fixture x;
   x.write(*x.writer, "INSERT INTO t VALUES (1)");
   x.count();
   x.close_both();
@@ -130,7 +130,7 @@ TEST_CASE("a commit of another program into a database that was closed while idl
 }
 
 TEST_CASE("a program that keeps an idle database open, with commits in its log, is noticed, too", "[idle]") {
-  rig x;
+  fixture x;
   x.count();
   x.close_both();
   other_program other{x.file};
@@ -149,7 +149,7 @@ TEST_CASE("a database without a log that was only read is noticed to have change
   auto read = [&] {
     read_request request;
     request.query.sql = "SELECT count(*) FROM t";
-    return must(reader->run(request, store_rig::generous()));
+    return must(reader->run(request, store_fixture::generous()));
   };
   CHECK(!read().external_commit);
   reader->close_idle();
@@ -161,7 +161,7 @@ TEST_CASE("a database without a log that was only read is noticed to have change
 }
 
 TEST_CASE("a file that is put in the place of one that is closed while idle is a replaced one", "[idle]") {
-  rig x;
+  fixture x;
   x.close_both();
   auto other = x.folder / "other.db";
   other_program{other}.run("CREATE TABLE t(body); INSERT INTO t VALUES ('new'), ('newer')");
@@ -199,7 +199,7 @@ TEST_CASE("a database that is closed while idle is claimed by nobody, and a brok
 }
 
 TEST_CASE("a broker that is killed while a database is closed leaves one that was closed in order", "[idle]") {
-  rig x;
+  fixture x;
   x.write(*x.writer, "INSERT INTO t VALUES (1)");
   x.close_both();
   // The next broker has the record of this one.

@@ -1,5 +1,5 @@
 #include "runtime/sqlite/core/inspection.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
 #include "runtime/sqlite/reader/query_plan.hpp"
 #include "tests/support/temp_dir.hpp"
 

@@ -1,7 +1,7 @@
 #include "runtime/sqlite/core/statement_analysis.hpp"
 
 #include "runtime/sqlite/core/statement_cache.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 namespace sluice::test::statement_analysis_test {
 
@@ -9,12 +9,12 @@ using names = std::vector<std::string>;
 
 namespace {
 
-struct analysis_rig {
+struct analysis_fixture {
   temp_dir folder;
   sqlite::connection db;
   sqlite::statement_analyzer aut;
 
-  analysis_rig() : db(make(folder)), aut(db) {}
+  analysis_fixture() : db(make(folder)), aut(db) {}
 
   static sqlite::connection make(const temp_dir& folder) {
     sqlite::connection_options options;
@@ -43,44 +43,47 @@ struct analysis_rig {
 } // namespace
 
 TEST_CASE("the tables that a statement reads are known, through joins, subqueries and views") {
-  analysis_rig rig;
-  CHECK(rig.reads("SELECT name FROM author") == names{"author"});
-  CHECK(rig.reads("SELECT count(*) FROM author") == names{"author"});
-  CHECK(rig.reads("SELECT 1 WHERE EXISTS (SELECT 1 FROM book)") == names{"book"});
-  CHECK(rig.reads("SELECT * FROM shelf") == names{"author", "book"});
-  CHECK(rig.reads("WITH x AS (SELECT title FROM book) SELECT count(*) FROM x") == names{"book"});
-  CHECK(rig.reads("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3) SELECT i FROM n").empty());
-  CHECK(rig.reads("SELECT body FROM note WHERE note MATCH 'a'") == names{"note"});
-  CHECK(rig.reads("SELECT name FROM sqlite_master") == names{"sqlite_schema"});
-  CHECK(rig.reads("SELECT 1").empty());
+  analysis_fixture fixture;
+  CHECK(fixture.reads("SELECT name FROM author") == names{"author"});
+  CHECK(fixture.reads("SELECT count(*) FROM author") == names{"author"});
+  CHECK(fixture.reads("SELECT 1 WHERE EXISTS (SELECT 1 FROM book)") == names{"book"});
+  CHECK(fixture.reads("SELECT * FROM shelf") == names{"author", "book"});
+  CHECK(fixture.reads("WITH x AS (SELECT title FROM book) SELECT count(*) FROM x") == names{"book"});
+  CHECK(
+    fixture.reads("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3) SELECT i FROM n").empty());
+  CHECK(fixture.reads("SELECT body FROM note WHERE note MATCH 'a'") == names{"note"});
+  CHECK(fixture.reads("SELECT name FROM sqlite_master") == names{"sqlite_schema"});
+  CHECK(fixture.reads("SELECT 1").empty());
 }
 
 TEST_CASE("a table of which only the column is used that a join compares is read, too") {
-  analysis_rig rig;
-  must(rig.db.exec("CREATE TABLE register(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE child(n, k TEXT)"));
+  analysis_fixture fixture;
+  must(fixture.db.exec("CREATE TABLE register(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE child(n, k TEXT)"));
   // The authorizer is told of one of them, or of none (simulation: seeds 164 and 320).
-  CHECK(rig.reads("SELECT count(*) FROM child JOIN register USING (k)") == names{"child", "register"});
-  CHECK(rig.reads("SELECT count(*) FROM child NATURAL JOIN register") == names{"child", "register"});
-  CHECK(rig.reads("SELECT n, v FROM child LEFT JOIN register USING (k)") == names{"child", "register"});
-  CHECK(rig.reads("SELECT 1 WHERE EXISTS (SELECT 1 FROM child JOIN register USING (k))") == names{"child", "register"});
+  CHECK(fixture.reads("SELECT count(*) FROM child JOIN register USING (k)") == names{"child", "register"});
+  CHECK(fixture.reads("SELECT count(*) FROM child NATURAL JOIN register") == names{"child", "register"});
+  CHECK(fixture.reads("SELECT n, v FROM child LEFT JOIN register USING (k)") == names{"child", "register"});
+  CHECK(fixture.reads("SELECT 1 WHERE EXISTS (SELECT 1 FROM child JOIN register USING (k))")
+        == names{"child", "register"});
 }
 
 TEST_CASE("plain queries, aggregates, windows and full-text search answer the same on the same data") {
-  analysis_rig rig;
-  CHECK(rig.cacheable("SELECT count(*), max(name), group_concat(upper(name)) FROM author"));
-  CHECK(rig.cacheable("SELECT row_number() OVER (ORDER BY id), lag(name) OVER (ORDER BY id) FROM author"));
-  CHECK(rig.cacheable("SELECT * FROM shelf WHERE title LIKE ?1"));
-  CHECK(rig.cacheable("WITH x AS (SELECT 1 AS a) SELECT a FROM x"));
-  CHECK(rig.cacheable("SELECT highlight(note, 0, '<', '>') FROM note WHERE note MATCH 'a' ORDER BY bm25(note), rank"));
-  CHECK(rig.cacheable("SELECT * FROM \"odd using name\" WHERE \"odd using name\" MATCH 'a'"));
-  CHECK(rig.cacheable("SELECT content FROM older WHERE older MATCH 'a'"));
-  CHECK(rig.cacheable("SELECT id FROM box WHERE x0 > 1"));
-  CHECK(rig.cacheable("SELECT value FROM json_each(?1)"));
-  CHECK(rig.cacheable("SELECT key FROM json_tree('[1]')"));
+  analysis_fixture fixture;
+  CHECK(fixture.cacheable("SELECT count(*), max(name), group_concat(upper(name)) FROM author"));
+  CHECK(fixture.cacheable("SELECT row_number() OVER (ORDER BY id), lag(name) OVER (ORDER BY id) FROM author"));
+  CHECK(fixture.cacheable("SELECT * FROM shelf WHERE title LIKE ?1"));
+  CHECK(fixture.cacheable("WITH x AS (SELECT 1 AS a) SELECT a FROM x"));
+  CHECK(
+    fixture.cacheable("SELECT highlight(note, 0, '<', '>') FROM note WHERE note MATCH 'a' ORDER BY bm25(note), rank"));
+  CHECK(fixture.cacheable("SELECT * FROM \"odd using name\" WHERE \"odd using name\" MATCH 'a'"));
+  CHECK(fixture.cacheable("SELECT content FROM older WHERE older MATCH 'a'"));
+  CHECK(fixture.cacheable("SELECT id FROM box WHERE x0 > 1"));
+  CHECK(fixture.cacheable("SELECT value FROM json_each(?1)"));
+  CHECK(fixture.cacheable("SELECT key FROM json_tree('[1]')"));
 }
 
 TEST_CASE("queries that answer by chance, by the clock or by things unseen do not") {
-  analysis_rig rig;
+  analysis_fixture fixture;
   for (const auto* sql :
        {"SELECT random()", "SELECT hex(randomblob(4))", "SELECT * FROM author ORDER BY random()", "SELECT date('now')",
         "SELECT datetime(name) FROM author", "SELECT CURRENT_TIMESTAMP", "SELECT * FROM today",
@@ -89,12 +92,12 @@ TEST_CASE("queries that answer by chance, by the clock or by things unseen do no
         "SELECT * FROM outside", "SELECT seq FROM sqlite_sequence", "SELECT value FROM _sluice_meta",
         "EXPLAIN QUERY PLAN SELECT * FROM author", "EXPLAIN SELECT 1"}) {
     INFO(sql);
-    CHECK(!rig.cacheable(sql));
+    CHECK(!fixture.cacheable(sql));
   }
 }
 
 TEST_CASE("what has no place in a request is refused by name and reason") {
-  analysis_rig rig;
+  analysis_fixture fixture;
   for (auto [sql, word] : std::vector<std::pair<const char*, const char*>>{
          {"ATTACH 'x.db' AS x", "ATTACH"},
          {"DETACH main", "DETACH"},
@@ -123,72 +126,72 @@ TEST_CASE("what has no place in a request is refused by name and reason") {
          {"CREATE VIRTUAL TABLE temp.x USING fts5(a)", "temporary"},
        }) {
     INFO(sql);
-    auto why = rig.refusal(sql);
+    auto why = fixture.refusal(sql);
     CHECK(why.code == errc::invalid_request);
     CHECK_THAT(why.message, Catch::Contains(word) && Catch::Contains("not allowed in a request"));
   }
 }
 
 TEST_CASE("the ledger's tables may be read, and nothing else") {
-  analysis_rig rig;
-  CHECK(rig.aut.prepare("SELECT * FROM _sluice_meta"));
+  analysis_fixture fixture;
+  CHECK(fixture.aut.prepare("SELECT * FROM _sluice_meta"));
   for (const auto* sql :
        {"INSERT INTO _sluice_meta VALUES ('a', 1)", "UPDATE _sluice_meta SET value = 1", "DELETE FROM _SLUICE_META",
         "DROP TABLE _sluice_meta", "CREATE TABLE _sluice_keys(a)", "ALTER TABLE _sluice_meta ADD COLUMN x",
         "CREATE INDEX i ON _sluice_meta(value)", "ALTER TABLE author RENAME TO \"_Sluice_keys\"",
         "CREATE TRIGGER g AFTER INSERT ON _sluice_meta BEGIN SELECT 1; END"}) {
     INFO(sql);
-    CHECK(rig.refusal(sql).code == errc::not_authorized);
+    CHECK(fixture.refusal(sql).code == errc::not_authorized);
   }
-  must(rig.db.exec("CREATE TRIGGER sly AFTER INSERT ON author BEGIN DELETE FROM _sluice_meta; END"));
-  CHECK(rig.refusal("INSERT INTO author(name) VALUES ('a')").code == errc::not_authorized);
+  must(fixture.db.exec("CREATE TRIGGER sly AFTER INSERT ON author BEGIN DELETE FROM _sluice_meta; END"));
+  CHECK(fixture.refusal("INSERT INTO author(name) VALUES ('a')").code == errc::not_authorized);
 }
 
 TEST_CASE("functions that load code into the broker are refused") {
-  analysis_rig rig;
-  CHECK(rig.refusal("SELECT load_extension('x')").code == errc::not_authorized);
-  CHECK(rig.refusal("SELECT fts3_tokenizer('x', x'00')").code == errc::not_authorized);
+  analysis_fixture fixture;
+  CHECK(fixture.refusal("SELECT load_extension('x')").code == errc::not_authorized);
+  CHECK(fixture.refusal("SELECT fts3_tokenizer('x', x'00')").code == errc::not_authorized);
 }
 
 TEST_CASE("one entry holds one statement") {
-  analysis_rig rig;
-  CHECK(rig.aut.prepare("SELECT 1; -- done\n ; /* really */"));
-  CHECK(rig.refusal("SELECT 1; SELECT 2").code == errc::invalid_request);
-  CHECK(rig.refusal("SELECT 1; garbage").code == errc::invalid_request);
-  CHECK(rig.refusal("").code == errc::invalid_request);
-  CHECK(rig.refusal(" ; -- nothing").code == errc::invalid_request);
-  CHECK(failure_of(rig.aut.prepare(std::string_view{"SELECT 1\0; SELECT 2", 19})).code == errc::invalid_request);
-  CHECK(rig.refusal("SELECT '\xff'").code == errc::invalid_request);
-  CHECK(rig.refusal("SELEC 1").code == errc::sql_error);
-  CHECK(rig.refusal("SELECT \"no such column\"").code == errc::sql_error);
+  analysis_fixture fixture;
+  CHECK(fixture.aut.prepare("SELECT 1; -- done\n ; /* really */"));
+  CHECK(fixture.refusal("SELECT 1; SELECT 2").code == errc::invalid_request);
+  CHECK(fixture.refusal("SELECT 1; garbage").code == errc::invalid_request);
+  CHECK(fixture.refusal("").code == errc::invalid_request);
+  CHECK(fixture.refusal(" ; -- nothing").code == errc::invalid_request);
+  CHECK(failure_of(fixture.aut.prepare(std::string_view{"SELECT 1\0; SELECT 2", 19})).code == errc::invalid_request);
+  CHECK(fixture.refusal("SELECT '\xff'").code == errc::invalid_request);
+  CHECK(fixture.refusal("SELEC 1").code == errc::sql_error);
+  CHECK(fixture.refusal("SELECT \"no such column\"").code == errc::sql_error);
 }
 
 TEST_CASE("what a statement does is told apart: rows, schema, neither") {
-  analysis_rig rig;
-  auto insert = rig.facts("INSERT INTO author(name) VALUES ('a') RETURNING id");
+  analysis_fixture fixture;
+  auto insert = fixture.facts("INSERT INTO author(name) VALUES ('a') RETURNING id");
   CHECK((insert.changes_rows && insert.inserts && !insert.changes_schema && !insert.read_only));
-  auto erase = rig.facts("WITH x AS (SELECT 1) DELETE FROM author WHERE id IN x");
+  auto erase = fixture.facts("WITH x AS (SELECT 1) DELETE FROM author WHERE id IN x");
   CHECK((erase.changes_rows && !erase.inserts));
-  auto create = rig.facts("CREATE TABLE IF NOT EXISTS author(a)");
+  auto create = fixture.facts("CREATE TABLE IF NOT EXISTS author(a)");
   CHECK((!create.changes_rows && create.changes_schema && !create.read_only));
-  auto select = rig.facts("SELECT * FROM author");
+  auto select = fixture.facts("SELECT * FROM author");
   CHECK((!select.changes_rows && !select.changes_schema && select.read_only));
-  CHECK(rig.facts("EXPLAIN INSERT INTO author(name) VALUES ('a')").read_only);
+  CHECK(fixture.facts("EXPLAIN INSERT INTO author(name) VALUES ('a')").read_only);
 }
 
 TEST_CASE("a virtual table is written together with its shadow tables, also by a trigger") {
-  analysis_rig rig;
+  analysis_fixture fixture;
   auto shadows = names{"note", "note_config", "note_content", "note_data", "note_docsize", "note_idx"};
-  must(rig.db.exec("CREATE TABLE note_of_mine(a)"));
-  CHECK(sorted(rig.facts("INSERT INTO note(body) VALUES ('a')").written_virtual) == shadows);
-  CHECK(rig.facts("INSERT INTO author(name) VALUES ('a')").written_virtual.empty());
-  must(rig.db.exec("CREATE TRIGGER t AFTER INSERT ON author BEGIN INSERT INTO note(body) VALUES (new.name); END"));
-  CHECK(sorted(rig.facts("INSERT INTO author(name) VALUES ('a')").written_virtual) == shadows);
+  must(fixture.db.exec("CREATE TABLE note_of_mine(a)"));
+  CHECK(sorted(fixture.facts("INSERT INTO note(body) VALUES ('a')").written_virtual) == shadows);
+  CHECK(fixture.facts("INSERT INTO author(name) VALUES ('a')").written_virtual.empty());
+  must(fixture.db.exec("CREATE TRIGGER t AFTER INSERT ON author BEGIN INSERT INTO note(body) VALUES (new.name); END"));
+  CHECK(sorted(fixture.facts("INSERT INTO author(name) VALUES ('a')").written_virtual) == shadows);
 }
 
 TEST_CASE("a statement is prepared once and found again, and the least used one makes room") {
-  analysis_rig rig;
-  sqlite::statement_cache cache{rig.aut, 2};
+  analysis_fixture fixture;
+  sqlite::statement_cache cache{fixture.aut, 2};
   sql_text first{"SELECT 1"};
   auto* entry = must(cache.find_or_prepare(first));
   CHECK(must(cache.find_or_prepare("SELECT 1")) == entry);

@@ -1,12 +1,12 @@
 #include "runtime/sqlite/core/statement_cache.hpp"
 
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 namespace sluice::test::statement_cache_test {
 
 namespace {
 
-struct rig {
+struct fixture {
   temp_dir folder;
   sqlite::connection db = [this] {
     sqlite::connection_options options;
@@ -29,7 +29,7 @@ std::string padded(int number, size_t bytes) {
 } // namespace
 
 TEST_CASE("prepared statements have a bound in number and in memory, and the last ones stay") {
-  rig r;
+  fixture r;
   for (auto i = 0; i < 20; ++i)
     r.use(padded(i, 10));
   CHECK(r.cache.size() == 8);
@@ -44,7 +44,7 @@ TEST_CASE("prepared statements have a bound in number and in memory, and the las
 }
 
 TEST_CASE("a large statement is kept no longer than it is used, and others are left alone") {
-  rig r;
+  fixture r;
   r.use(padded(1, 10));
   auto large = sql_text{padded(2, 2'000'000)};
   REQUIRE(r.cache.find_or_prepare(large));

@@ -14,7 +14,7 @@ namespace {
 
 void make(const fs::path& file, const std::string& content = "x") { std::ofstream{file} << content; }
 
-struct files_rig {
+struct files_fixture {
   temp_dir folder;
   fs::path below = folder / "below";
   fs::path file = below / "app.db";
@@ -22,7 +22,7 @@ struct files_rig {
   fs::path index = below / "app.db-shm";
   std::unique_ptr<sqlite::database_files> files;
 
-  files_rig() {
+  files_fixture() {
     fs::create_directory(below);
     for (const auto& x : {file, log, index})
       make(x);
@@ -48,84 +48,84 @@ struct files_rig {
 } // namespace
 
 TEST_CASE("the files of a database are found, and those that are missing are not") {
-  files_rig rig;
-  auto found = rig.find();
-  CHECK(found.database == identity_of(rig.file));
-  CHECK(found.log == identity_of(rig.log));
-  CHECK(found.index == identity_of(rig.index));
+  files_fixture fixture;
+  auto found = fixture.find();
+  CHECK(found.database == identity_of(fixture.file));
+  CHECK(found.log == identity_of(fixture.log));
+  CHECK(found.index == identity_of(fixture.index));
   CHECK(found.size == 1);
-  CHECK(rig.files->log_size() == 1);
-  fs::remove(rig.log);
-  CHECK(!rig.find().log);
-  CHECK(rig.files->log_size() == 0);
+  CHECK(fixture.files->log_size() == 1);
+  fs::remove(fixture.log);
+  CHECK(!fixture.find().log);
+  CHECK(fixture.files->log_size() == 0);
 }
 
 TEST_CASE("every change to the files is found at once in a folder that was quiet") {
-  files_rig rig;
-  rig.wait_for_quiet();
-  auto before = rig.find();
+  files_fixture fixture;
+  fixture.wait_for_quiet();
+  auto before = fixture.find();
   SECTION("a log that is removed") {
-    fs::remove(rig.log);
-    CHECK(!rig.find().log);
+    fs::remove(fixture.log);
+    CHECK(!fixture.find().log);
   }
   SECTION("an index that is moved away") {
-    fs::rename(rig.index, rig.folder / "elsewhere");
-    CHECK(!rig.find().index);
+    fs::rename(fixture.index, fixture.folder / "elsewhere");
+    CHECK(!fixture.find().index);
   }
   SECTION("a log that another one takes the place of") {
-    make(rig.folder / "another");
-    fs::rename(rig.folder / "another", rig.log);
-    CHECK(rig.find().log != before.log);
+    make(fixture.folder / "another");
+    fs::rename(fixture.folder / "another", fixture.log);
+    CHECK(fixture.find().log != before.log);
   }
   SECTION("a database that another one takes the place of") {
-    make(rig.folder / "another");
-    fs::rename(rig.folder / "another", rig.file);
-    CHECK(rig.find().database != before.database);
+    make(fixture.folder / "another");
+    fs::rename(fixture.folder / "another", fixture.file);
+    CHECK(fixture.find().database != before.database);
   }
   SECTION("a database that is written") {
-    make(rig.file, "longer");
-    CHECK(rig.find().size == 6);
+    make(fixture.file, "longer");
+    CHECK(fixture.find().size == 6);
   }
   SECTION("a folder above that is moved") {
-    fs::rename(rig.below, rig.folder / "moved");
-    CHECK(rig.find() == sqlite::found_files{});
+    fs::rename(fixture.below, fixture.folder / "moved");
+    CHECK(fixture.find() == sqlite::found_files{});
   }
   SECTION("one change after the other") {
     for (auto i = 0; i < 100; ++i) {
-      fs::remove(rig.log);
-      CHECK(!rig.find().log);
-      make(rig.log);
-      CHECK(rig.find().log);
+      fs::remove(fixture.log);
+      CHECK(!fixture.find().log);
+      make(fixture.log);
+      CHECK(fixture.find().log);
     }
   }
 }
 
 TEST_CASE("a folder of hard links to the same files is told from the folder that it takes the place of") {
-  files_rig rig;
-  rig.wait_for_quiet();
-  rig.find();
-  auto copy = rig.folder / "copy";
+  files_fixture fixture;
+  fixture.wait_for_quiet();
+  fixture.find();
+  auto copy = fixture.folder / "copy";
   fs::create_directory(copy);
-  for (const auto& x : {rig.file, rig.log, rig.index})
+  for (const auto& x : {fixture.file, fixture.log, fixture.index})
     fs::create_hard_link(x, copy / x.filename());
-  fs::rename(rig.below, rig.folder / "moved");
-  fs::rename(copy, rig.below);
-  CHECK(rig.find().log);
-  fs::remove(rig.log);
-  CHECK(!rig.find().log);
+  fs::rename(fixture.below, fixture.folder / "moved");
+  fs::rename(copy, fixture.below);
+  CHECK(fixture.find().log);
+  fs::remove(fixture.log);
+  CHECK(!fixture.find().log);
 }
 
 TEST_CASE("a folder is relied on only while it is quiet, and let go of") {
-  files_rig rig;
-  CHECK(!rig.files->relies_on_folder());
-  if (!rig.wait_for_quiet())
+  files_fixture fixture;
+  CHECK(!fixture.files->relies_on_folder());
+  if (!fixture.wait_for_quiet())
     return;
-  make(rig.below / "another");
-  rig.find();
-  CHECK(!rig.files->relies_on_folder());
-  REQUIRE(rig.wait_for_quiet());
-  rig.files->forget();
-  CHECK(!rig.files->relies_on_folder());
+  make(fixture.below / "another");
+  fixture.find();
+  CHECK(!fixture.files->relies_on_folder());
+  REQUIRE(fixture.wait_for_quiet());
+  fixture.files->forget();
+  CHECK(!fixture.files->relies_on_folder());
 }
 
 } // namespace sluice::test::database_files_test

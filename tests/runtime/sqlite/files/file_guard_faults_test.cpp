@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/files/file_rig.hpp"
+#include "tests/runtime/sqlite/files/file_fixture.hpp"
 
 #include "runtime/sqlite/files/file_claims.hpp"
 #include "runtime/sqlite/files/left_log.hpp"
@@ -47,57 +47,57 @@ broker_config impatient() {
 } // namespace
 
 TEST_CASE("a log that was cut short is noticed before anything is acknowledged into it") {
-  busy_rig rig;
+  busy_fixture fixture;
   auto left = GENERATE(uint64_t{0}, uint64_t{20'000});
-  fs::resize_file(rig.log(), left);
-  CHECK(failure_of(rig.store->begin()).code == errc::ledger_damaged);
-  CHECK(rig.events() == std::vector<std::string>{"log_lost"});
+  fs::resize_file(fixture.log(), left);
+  CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
+  CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
   // What a checkpoint had moved is there, and nothing is mixed.
-  auto found = *rig.count().integer();
-  CHECK(rig.count_after_a_kill() == std::to_string(found));
+  auto found = *fixture.count().integer();
+  CHECK(fixture.count_after_a_kill() == std::to_string(found));
   CHECK(found == 2'000);
 }
 
 TEST_CASE("a database that was cut to nothing is noticed as one that was overwritten") {
-  busy_rig rig;
-  fs::resize_file(rig.file, 0);
-  CHECK(failure_of(rig.store->begin()).code == errc::file_replaced);
-  CHECK(rig.events() == std::vector<std::string>{"overwritten"});
-  rig.write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
-  CHECK(rig.count() == value{0});
-  CHECK(rig.count_after_a_kill() == "0");
+  busy_fixture fixture;
+  fs::resize_file(fixture.file, 0);
+  CHECK(failure_of(fixture.store->begin()).code == errc::file_replaced);
+  CHECK(fixture.events() == std::vector<std::string>{"overwritten"});
+  fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
+  CHECK(fixture.count() == value{0});
+  CHECK(fixture.count_after_a_kill() == "0");
 }
 
 TEST_CASE("a connection that is only opened then finds that the file was overwritten") {
-  busy_rig rig;
-  rig.reader = sqlite::make_read_store(rig.file, rig.config, machine_time(), {}, rig.files);
-  copy_over(rig.another(), rig.file);
-  auto first = rig.try_read("SELECT count(*) FROM t");
+  busy_fixture fixture;
+  fixture.reader = sqlite::make_read_store(fixture.file, fixture.config, machine_time(), {}, fixture.files);
+  copy_over(fixture.another(), fixture.file);
+  auto first = fixture.try_read("SELECT count(*) FROM t");
   if (!first)
     CHECK(failure_of(first).code == errc::file_replaced);
-  CHECK(rig.count() == value{1});
-  CHECK(rig.events() == std::vector<std::string>{"overwritten"});
-  rig.write("INSERT INTO t(body) VALUES ('after')");
-  CHECK(rig.count() == value{2});
-  CHECK(rig.count_after_a_kill() == "2");
+  CHECK(fixture.count() == value{1});
+  CHECK(fixture.events() == std::vector<std::string>{"overwritten"});
+  fixture.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(fixture.count() == value{2});
+  CHECK(fixture.count_after_a_kill() == "2");
 }
 
 TEST_CASE("an overwritten file is free of the connection that has noticed it") {
-  busy_rig rig;
-  copy_over(rig.another(), rig.file);
-  CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
+  busy_fixture fixture;
+  copy_over(fixture.another(), fixture.file);
+  CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
   // It is no WAL database yet; making it one needs the file for itself alone.
-  rig.write("INSERT INTO t(body) VALUES ('after')");
-  CHECK(rig.count() == value{2});
+  fixture.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(fixture.count() == value{2});
 }
 
 TEST_CASE("a file that was written without a checkpoint is told, and its log is kept") {
-  busy_rig rig;
-  fs::last_write_time(rig.file, fs::last_write_time(rig.file) + std::chrono::seconds{1});
-  rig.write("INSERT INTO t(body) VALUES ('after')");
-  CHECK(rig.events() == std::vector<std::string>{"touched"});
-  CHECK(rig.count() == value{4'001});
-  CHECK(rig.count_after_a_kill() == "4001");
+  busy_fixture fixture;
+  fs::last_write_time(fixture.file, fs::last_write_time(fixture.file) + std::chrono::seconds{1});
+  fixture.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(fixture.events() == std::vector<std::string>{"touched"});
+  CHECK(fixture.count() == value{4'001});
+  CHECK(fixture.count_after_a_kill() == "4001");
 }
 
 TEST_CASE("a folder of the database's name that became a link is not followed") {
@@ -126,16 +126,16 @@ TEST_CASE("a folder of the database's name that became a link is not followed") 
 }
 
 TEST_CASE("another file that lies there before the first connection is a replaced one") {
-  busy_rig rig;
-  must(rig.store->checkpoint(checkpoint_mode::truncate));
-  rig.store.reset();
-  rig.reader.reset();
-  auto files = guard_of(rig.file, "app.db", nullptr);
+  busy_fixture fixture;
+  must(fixture.store->checkpoint(checkpoint_mode::truncate));
+  fixture.store.reset();
+  fixture.reader.reset();
+  auto files = guard_of(fixture.file, "app.db", nullptr);
   files->expect_file();
   auto replaced = GENERATE(true, false);
   if (replaced)
-    fs::rename(rig.another(), rig.file);
-  auto store = sqlite::make_write_store(rig.file, impatient(), machine_time(), {}, files);
+    fs::rename(fixture.another(), fixture.file);
+  auto store = sqlite::make_write_store(fixture.file, impatient(), machine_time(), {}, files);
   auto begun = must(store->begin());
   CHECK(store->take_file_events().size() == (replaced ? 1 : 0));
 }

@@ -1,162 +1,162 @@
 #include "runtime/sqlite/files/file_guard.hpp"
 
-#include "tests/runtime/sqlite/files/file_rig.hpp"
+#include "tests/runtime/sqlite/files/file_fixture.hpp"
 
 namespace sluice::test::file_guard_test {
 
 TEST_CASE("a file renamed over an open one is read and written by itself, without the old one's log") {
-  busy_rig rig;
+  busy_fixture fixture;
   auto reads_first = GENERATE(true, false);
-  fs::rename(rig.another(), rig.file);
+  fs::rename(fixture.another(), fixture.file);
   if (reads_first)
-    CHECK(rig.count() == value{1});
-  rig.write("INSERT INTO t(body) VALUES ('after')");
-  CHECK(rig.count() == value{2});
-  CHECK(rig.count_after_a_kill() == "2");
-  CHECK(rig.events() == std::vector<std::string>{"replaced"});
+    CHECK(fixture.count() == value{1});
+  fixture.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(fixture.count() == value{2});
+  CHECK(fixture.count_after_a_kill() == "2");
+  CHECK(fixture.events() == std::vector<std::string>{"replaced"});
 }
 
 TEST_CASE("a file that was moved away holds every acknowledged commit, wherever it lies") {
-  busy_rig rig;
-  auto away = rig.folder / "away.db";
-  fs::rename(rig.file, away);
-  must(rig.store->begin());
-  rig.store->rollback();
-  CHECK(rig.events() == std::vector<std::string>{"deleted"});
+  busy_fixture fixture;
+  auto away = fixture.folder / "away.db";
+  fs::rename(fixture.file, away);
+  must(fixture.store->begin());
+  fixture.store->rollback();
+  CHECK(fixture.events() == std::vector<std::string>{"deleted"});
   other_program db{away};
   CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
   CHECK(db.one("SELECT count(*) FROM t") == "4000");
 }
 
 TEST_CASE("a log that was removed is written again before anything is acknowledged") {
-  busy_rig rig;
+  busy_fixture fixture;
   auto which = GENERATE(1, 2, 3);
   if (which & 1)
-    fs::remove(rig.log());
+    fs::remove(fixture.log());
   if (which & 2)
-    fs::remove(rig.index());
-  SECTION("between two writes") { rig.write("INSERT INTO t(body) VALUES ('after')"); }
+    fs::remove(fixture.index());
+  SECTION("between two writes") { fixture.write("INSERT INTO t(body) VALUES ('after')"); }
   SECTION("while one is under way") {
-    auto begun = must(rig.store->begin());
-    must(rig.store->execute(request_of("INSERT INTO t(body) VALUES ('after')"), no_deadline));
+    auto begun = must(fixture.store->begin());
+    must(fixture.store->execute(request_of("INSERT INTO t(body) VALUES ('after')"), no_deadline));
     // The second time.
-    fs::remove(rig.log());
-    must(commit_of(*rig.store, begun, request_of("SELECT 1")));
+    fs::remove(fixture.log());
+    must(commit_of(*fixture.store, begun, request_of("SELECT 1")));
   }
   SECTION("and a read comes first") {
-    CHECK(rig.count() == value{4'000});
-    CHECK(rig.count_after_a_kill() == "4000");
-    fs::remove(rig.folder / "copy.db");
-    fs::remove(rig.folder / "copy.db-wal");
-    rig.write("INSERT INTO t(body) VALUES ('after')");
+    CHECK(fixture.count() == value{4'000});
+    CHECK(fixture.count_after_a_kill() == "4000");
+    fs::remove(fixture.folder / "copy.db");
+    fs::remove(fixture.folder / "copy.db-wal");
+    fixture.write("INSERT INTO t(body) VALUES ('after')");
   }
-  CHECK(rig.count_after_a_kill() == "4001");
-  CHECK(rig.count() == value{4'001});
-  auto events = rig.events();
+  CHECK(fixture.count_after_a_kill() == "4001");
+  CHECK(fixture.count() == value{4'001});
+  auto events = fixture.events();
   REQUIRE(!events.empty());
   CHECK(events[0] == "log_restored");
 }
 
 TEST_CASE("when another program has begun a new log, the old one is kept aside and the loss is told") {
-  busy_rig rig;
-  fs::remove(rig.log());
-  fs::remove(rig.index());
+  busy_fixture fixture;
+  fs::remove(fixture.log());
+  fs::remove(fixture.index());
   // A process of its own: within one, SQLite shares the index.
-  auto command = "sqlite3 '" + rig.file.string() + "' 'CREATE TABLE theirs(a)'";
+  auto command = "sqlite3 '" + fixture.file.string() + "' 'CREATE TABLE theirs(a)'";
   REQUIRE(std::system(command.c_str()) == 0);
   // What was acknowledged is not in the file any more; that is for a person to decide.
-  CHECK(failure_of(rig.store->begin()).code == errc::ledger_damaged);
-  CHECK(rig.read_one("SELECT count(*) FROM theirs") == value{0});
-  CHECK(rig.events() == std::vector<std::string>{"log_lost"});
-  auto kept = std::any_of(fs::directory_iterator{rig.folder.path()}, {}, [](const auto& x) {
+  CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
+  CHECK(fixture.read_one("SELECT count(*) FROM theirs") == value{0});
+  CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
+  auto kept = std::any_of(fs::directory_iterator{fixture.folder.path()}, {}, [](const auto& x) {
     return x.path().filename().string().starts_with("app.db-wal.") && x.file_size() > 100'000;
   });
   CHECK(kept);
 }
 
 TEST_CASE("a file overwritten in place is noticed once, and then read and written as it is") {
-  busy_rig rig;
+  busy_fixture fixture;
   auto reads_first = GENERATE(true, false);
-  fs::copy_file(rig.another(), rig.file, fs::copy_options::overwrite_existing);
+  fs::copy_file(fixture.another(), fixture.file, fs::copy_options::overwrite_existing);
   if (reads_first)
-    CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
+    CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
   else
-    CHECK(failure_of(rig.store->begin()).code == errc::file_replaced);
-  CHECK(rig.count() == value{1});
-  rig.write("INSERT INTO t(body) VALUES ('after')");
-  CHECK(rig.count() == value{2});
-  rig.store.reset();
-  rig.reader.reset();
-  other_program db{rig.file};
+    CHECK(failure_of(fixture.store->begin()).code == errc::file_replaced);
+  CHECK(fixture.count() == value{1});
+  fixture.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(fixture.count() == value{2});
+  fixture.store.reset();
+  fixture.reader.reset();
+  other_program db{fixture.file};
   CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
   CHECK(db.one("SELECT count(*) FROM t") == "2");
 }
 
 TEST_CASE("an older copy with the same header is not mixed with what the broker remembers of the file") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
-  rig.write("INSERT INTO t(body) VALUES ('a'), ('b')");
-  must(rig.store->checkpoint(checkpoint_mode::truncate));
-  auto copy = rig.folder / "copy.db";
-  fs::copy_file(rig.file, copy);
-  rig.write("UPDATE t SET body = 'c' WHERE id = 1");
-  must(rig.store->checkpoint(checkpoint_mode::passive));
-  CHECK(rig.read_one("SELECT body FROM t WHERE id = 1") == value{"c"});
-  auto written = fs::last_write_time(rig.file);
-  fs::copy_file(copy, rig.file, fs::copy_options::overwrite_existing);
-  fs::last_write_time(rig.file, written + std::chrono::seconds{1});
-  auto seen = rig.try_read("SELECT group_concat(body) FROM t");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
+  fixture.write("INSERT INTO t(body) VALUES ('a'), ('b')");
+  must(fixture.store->checkpoint(checkpoint_mode::truncate));
+  auto copy = fixture.folder / "copy.db";
+  fs::copy_file(fixture.file, copy);
+  fixture.write("UPDATE t SET body = 'c' WHERE id = 1");
+  must(fixture.store->checkpoint(checkpoint_mode::passive));
+  CHECK(fixture.read_one("SELECT body FROM t WHERE id = 1") == value{"c"});
+  auto written = fs::last_write_time(fixture.file);
+  fs::copy_file(copy, fixture.file, fs::copy_options::overwrite_existing);
+  fs::last_write_time(fixture.file, written + std::chrono::seconds{1});
+  auto seen = fixture.try_read("SELECT group_concat(body) FROM t");
   if (!seen)
-    seen = rig.try_read("SELECT group_concat(body) FROM t");
+    seen = fixture.try_read("SELECT group_concat(body) FROM t");
   CHECK(must(std::move(seen)).result.rows->at(0, 0) == value{"a,b"});
 }
 
 TEST_CASE("checkpoints, whoever makes them, are not taken for a file that was overwritten") {
-  busy_rig rig;
-  other_program other{rig.file};
+  busy_fixture fixture;
+  other_program other{fixture.file};
   for (auto i = 0; i < 5; ++i) {
-    rig.write("INSERT INTO t(body) VALUES ('ours')");
+    fixture.write("INSERT INTO t(body) VALUES ('ours')");
     other.run("PRAGMA wal_checkpoint(PASSIVE)");
-    CHECK(rig.count() == value{4'001 + 2 * i});
+    CHECK(fixture.count() == value{4'001 + 2 * i});
     other.run("INSERT INTO t(body) VALUES ('theirs')");
     other.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    must(rig.store->checkpoint(checkpoint_mode::passive));
-    rig.write(("CREATE TABLE u" + std::to_string(i) + "(a)").c_str());
+    must(fixture.store->checkpoint(checkpoint_mode::passive));
+    fixture.write(("CREATE TABLE u" + std::to_string(i) + "(a)").c_str());
   }
-  CHECK(rig.events().empty());
+  CHECK(fixture.events().empty());
 }
 
 TEST_CASE("a file that is replaced while it is written makes the write fail, and the new one stays as it is") {
-  busy_rig rig;
-  auto begun = must(rig.store->begin());
-  must(rig.store->execute(request_of("INSERT INTO t(body) VALUES ('lost')"), no_deadline));
-  fs::rename(rig.another(), rig.file);
-  CHECK(failure_of(commit_of(*rig.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
-  CHECK(!must(rig.store->committed(begun.next_seq)));
-  CHECK(rig.count() == value{1});
-  CHECK(rig.count_after_a_kill() == "1");
+  busy_fixture fixture;
+  auto begun = must(fixture.store->begin());
+  must(fixture.store->execute(request_of("INSERT INTO t(body) VALUES ('lost')"), no_deadline));
+  fs::rename(fixture.another(), fixture.file);
+  CHECK(failure_of(commit_of(*fixture.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
+  CHECK(!must(fixture.store->committed(begun.next_seq)));
+  CHECK(fixture.count() == value{1});
+  CHECK(fixture.count_after_a_kill() == "1");
 }
 
 TEST_CASE("closing after the files were replaced leaves the new ones alone") {
-  busy_rig rig;
-  SECTION("renamed over") { fs::rename(rig.another(), rig.file); }
-  SECTION("overwritten") { fs::copy_file(rig.another(), rig.file, fs::copy_options::overwrite_existing); }
-  static_cast<void>(rig.store->checkpoint(checkpoint_mode::truncate));
-  rig.reader.reset();
-  rig.store.reset();
-  other_program db{rig.file};
+  busy_fixture fixture;
+  SECTION("renamed over") { fs::rename(fixture.another(), fixture.file); }
+  SECTION("overwritten") { fs::copy_file(fixture.another(), fixture.file, fs::copy_options::overwrite_existing); }
+  static_cast<void>(fixture.store->checkpoint(checkpoint_mode::truncate));
+  fixture.reader.reset();
+  fixture.store.reset();
+  other_program db{fixture.file};
   CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
   CHECK(db.one("SELECT count(*) FROM t") == "1");
 }
 
 TEST_CASE("a link put in the place of a database is not followed") {
-  busy_rig rig;
-  auto outside = rig.another();
+  busy_fixture fixture;
+  auto outside = fixture.another();
   for (const auto* suffix : {"", "-wal", "-shm"})
-    fs::remove(rig.file.string() + suffix);
-  fs::create_symlink(outside, rig.file);
-  CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::invalid_request);
-  CHECK(failure_of(rig.store->begin()).code == errc::invalid_request);
+    fs::remove(fixture.file.string() + suffix);
+  fs::create_symlink(outside, fixture.file);
+  CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::invalid_request);
+  CHECK(failure_of(fixture.store->begin()).code == errc::invalid_request);
   CHECK(other_program{outside}.one("SELECT count(*) FROM sqlite_master") == "1");
 }
 

@@ -1,9 +1,9 @@
 #include "runtime/sqlite/files/journal_recovery.hpp"
 
 #include "runtime/sqlite/core/inspection.hpp"
-#include "runtime/sqlite/files/file_magic.hpp"
+#include "runtime/sqlite/files/file_header.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 #include <sqlite3.h>
 
@@ -30,8 +30,8 @@ struct program {
 };
 
 /// `file` is as after the death of a program in the middle of a transaction: half of it is in the file already.
-struct half_written_rig : store_rig {
-  half_written_rig() {
+struct half_written_fixture : store_fixture {
+  half_written_fixture() {
     auto original = folder / "original.db";
     program other{original};
     other.run("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t(v) WITH RECURSIVE n(i) AS (SELECT 1 UNION "
@@ -48,83 +48,83 @@ struct half_written_rig : store_rig {
 } // namespace
 
 TEST_CASE("a read rolls back what a killed program left half written, and leaves the database as it was") {
-  half_written_rig rig;
-  REQUIRE(has_rollback_journal(rig.file));
+  half_written_fixture fixture;
+  REQUIRE(has_rollback_journal(fixture.file));
   auto recovered = 0;
-  rig.reader = sqlite::make_read_store(
-    rig.file, rig.config, machine_time(), [&] { ++recovered; }, rig.files);
-  CHECK(rig.half_rows() == 0);
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{2'000});
+  fixture.reader = sqlite::make_read_store(
+    fixture.file, fixture.config, machine_time(), [&] { ++recovered; }, fixture.files);
+  CHECK(fixture.half_rows() == 0);
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2'000});
   CHECK(recovered == 1);
-  CHECK(sqlite::journal_of(rig.file) == sqlite::journal_kind::rollback);
-  CHECK(rig.read_one("SELECT count(*) FROM sqlite_schema") == value{1});
-  CHECK(!std::filesystem::exists(rig.file.string() + "-wal"));
-  CHECK(!has_rollback_journal(rig.file));
+  CHECK(sqlite::journal_of(fixture.file) == sqlite::journal_kind::rollback);
+  CHECK(fixture.read_one("SELECT count(*) FROM sqlite_schema") == value{1});
+  CHECK(!std::filesystem::exists(fixture.file.string() + "-wal"));
+  CHECK(!has_rollback_journal(fixture.file));
 }
 
 TEST_CASE("a reader that has the database open rolls back, too") {
-  half_written_rig rig;
-  auto half = rig.folder / "half";
+  half_written_fixture fixture;
+  auto half = fixture.folder / "half";
   std::filesystem::create_directory(half);
   for (const auto* suffix : {"", "-journal"})
-    std::filesystem::copy_file(rig.file.string() + suffix, (half / "app.db").string() + suffix);
-  CHECK(rig.half_rows() == 0);
+    std::filesystem::copy_file(fixture.file.string() + suffix, (half / "app.db").string() + suffix);
+  CHECK(fixture.half_rows() == 0);
   // In the place of the file, by writing into it: as a program that is killed later.
   for (const auto* suffix : {"", "-journal"}) {
     std::ifstream from{(half / "app.db").string() + suffix, std::ios::binary};
-    std::ofstream to{rig.file.string() + suffix, std::ios::binary};
+    std::ofstream to{fixture.file.string() + suffix, std::ios::binary};
     to << from.rdbuf();
   }
-  CHECK(rig.half_rows() == 0);
+  CHECK(fixture.half_rows() == 0);
 }
 
 TEST_CASE("a first write rolls back what a killed program left half written") {
-  half_written_rig rig;
-  rig.write("INSERT INTO t(v) VALUES ('new')");
-  CHECK(rig.half_rows() == 0);
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{2'001});
+  half_written_fixture fixture;
+  fixture.write("INSERT INTO t(v) VALUES ('new')");
+  CHECK(fixture.half_rows() == 0);
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2'001});
 }
 
 TEST_CASE("an inspection does not touch a hot journal") {
-  half_written_rig rig;
-  CHECK(failure_of(sqlite::inspect(rig.file, {})).code == errc::read_only);
-  CHECK(has_rollback_journal(rig.file));
+  half_written_fixture fixture;
+  CHECK(failure_of(sqlite::inspect(fixture.file, {})).code == errc::read_only);
+  CHECK(has_rollback_journal(fixture.file));
 }
 
 TEST_CASE("a ledger is read once the journal is rolled back") {
-  half_written_rig rig;
-  CHECK(!sqlite::last_commit_seq(rig.file));
-  CHECK(must(recover_journal(rig.file, milliseconds{0})));
-  CHECK(must(sqlite::last_commit_seq(rig.file)) == 0);
-  CHECK(!must(recover_journal(rig.file, milliseconds{0})));
+  half_written_fixture fixture;
+  CHECK(!sqlite::last_commit_seq(fixture.file));
+  CHECK(must(recover_journal(fixture.file, milliseconds{0})));
+  CHECK(must(sqlite::last_commit_seq(fixture.file)) == 0);
+  CHECK(!must(recover_journal(fixture.file, milliseconds{0})));
 }
 
 TEST_CASE("journals that are done with, empty or no files are not hot") {
   for (const auto* mode : {"PERSIST", "TRUNCATE"}) {
     INFO(mode);
-    store_rig rig;
+    store_fixture fixture;
     {
-      program other{rig.file};
+      program other{fixture.file};
       other.run((std::string{"PRAGMA journal_mode = "} + mode).c_str());
       other.run("CREATE TABLE t(a); INSERT INTO t VALUES (1)");
     }
-    REQUIRE(std::filesystem::exists(rig.file.string() + "-journal"));
-    CHECK(!has_rollback_journal(rig.file));
-    CHECK(rig.read_one("SELECT a FROM t") == value{1});
+    REQUIRE(std::filesystem::exists(fixture.file.string() + "-journal"));
+    CHECK(!has_rollback_journal(fixture.file));
+    CHECK(fixture.read_one("SELECT a FROM t") == value{1});
   }
-  store_rig rig;
-  std::filesystem::create_directory(rig.file.string() + "-journal");
-  CHECK(!has_rollback_journal(rig.file));
+  store_fixture fixture;
+  std::filesystem::create_directory(fixture.file.string() + "-journal");
+  CHECK(!has_rollback_journal(fixture.file));
 }
 
 TEST_CASE("the journal of a program that lives is left to it") {
-  store_rig rig;
-  program other{rig.file};
+  store_fixture fixture;
+  program other{fixture.file};
   other.run("CREATE TABLE t(a); INSERT INTO t VALUES (1); BEGIN; INSERT INTO t VALUES (2)");
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
-  CHECK(!must(recover_journal(rig.file, milliseconds{0})));
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
+  CHECK(!must(recover_journal(fixture.file, milliseconds{0})));
   other.run("COMMIT");
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{2});
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
 }
 
 TEST_CASE("databases are made for their owner alone, whatever the umask; existing ones keep their mode") {
@@ -133,16 +133,16 @@ TEST_CASE("databases are made for their owner alone, whatever the umask; existin
     return stat(path.c_str(), &x) == 0 ? x.st_mode & 0777U : 0U;
   };
   auto before = umask(0);
-  store_rig rig;
-  rig.write("CREATE TABLE t(a)");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(a)");
   for (const auto* suffix : {"", "-wal", "-shm"})
-    CHECK(mode_of(rig.file.string() + suffix) == 0600);
+    CHECK(mode_of(fixture.file.string() + suffix) == 0600);
   umask(0277);
-  store_rig strict;
+  store_fixture strict;
   strict.write("CREATE TABLE t(a)");
   umask(before);
   CHECK(mode_of(strict.file) == 0600);
-  store_rig old;
+  store_fixture old;
   {
     program other{old.file};
     other.run("CREATE TABLE t(a)");

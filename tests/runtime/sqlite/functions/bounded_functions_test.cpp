@@ -3,7 +3,7 @@
 #include "runtime/sqlite/functions/format_cost.hpp"
 #include "runtime/sqlite/functions/pattern_match.hpp"
 #include "runtime/sqlite/functions/text_functions.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 #include <sqlite3.h>
 

@@ -2,7 +2,7 @@
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
 #include "runtime/sqlite/ledger/ledger_repair.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 #include "tests/support/fake_clock.hpp"
 
 #include <filesystem>
@@ -14,17 +14,17 @@ using sqlite::ledger_fault;
 namespace {
 
 // Five commits, the last of them with a key.
-struct ledger_rig : store_rig {
+struct ledger_fixture : store_fixture {
   fake_clock time;
 
-  ledger_rig() {
+  ledger_fixture() {
     write("CREATE TABLE t(a)");
     for (int i = 0; i < 3; ++i)
       write("INSERT INTO t VALUES (1)");
     write(request_of({{"INSERT INTO t VALUES (2)", {}}}, "key-1"));
   }
 
-  void meddle(const char* sql) { must(foreigner().exec(sql)); }
+  void meddle(const char* sql) { must(external_process().exec(sql)); }
 
   void reopen(ledger_standing known = {}) {
     store.reset();
@@ -72,43 +72,43 @@ TEST_CASE("whatever is planted on the ledger's names is refused in any letter ca
     {"CREATE TABLE _Sluice_extra(a)", "_Sluice_extra"},
     {"CREATE VIRTUAL TABLE \"_sluice\" USING fts5(a)", "_sluice"},
   }));
-  ledger_rig rig;
-  rig.meddle(sql);
-  auto why = rig.refused();
+  ledger_fixture fixture;
+  fixture.meddle(sql);
+  auto why = fixture.refused();
   CHECK(why.code == errc::ledger_damaged);
   INFO(why.message);
   CHECK(why.message.find(name) != std::string::npos);
   CHECK(why.message.find("`sluice doctor ROOT --repair`") != std::string::npos);
-  auto done = rig.repair();
+  auto done = fixture.repair();
   CHECK(!done.actions.empty());
-  CHECK(rig.write("INSERT INTO t VALUES (9)").commit_seq == 6);
-  CHECK(rig.repair().actions.empty());
-  CHECK(rig.chain_is_whole());
+  CHECK(fixture.write("INSERT INTO t VALUES (9)").commit_seq == 6);
+  CHECK(fixture.repair().actions.empty());
+  CHECK(fixture.chain_is_whole());
 }
 
 TEST_CASE("a table with a name of the ledger keeps its rows through a repair") {
-  ledger_rig rig;
-  rig.meddle("CREATE TABLE _sluice_extra(a); INSERT INTO _sluice_extra VALUES (42);"
-             "CREATE TRIGGER own AFTER INSERT ON _sluice_extra BEGIN SELECT 1; END");
-  rig.repair();
-  CHECK(rig.read_one("SELECT a FROM set_aside_sluice_extra") == value{42});
+  ledger_fixture fixture;
+  fixture.meddle("CREATE TABLE _sluice_extra(a); INSERT INTO _sluice_extra VALUES (42);"
+                 "CREATE TRIGGER own AFTER INSERT ON _sluice_extra BEGIN SELECT 1; END");
+  fixture.repair();
+  CHECK(fixture.read_one("SELECT a FROM set_aside_sluice_extra") == value{42});
 }
 
 TEST_CASE("names that only look similar are nobody's business but their owner's") {
-  ledger_rig rig;
-  rig.meddle("CREATE TABLE _sluicegate(a); CREATE TABLE my_sluice_x(a); CREATE TRIGGER _sluicing AFTER INSERT ON t "
-             "BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM _sluice_commits");
-  CHECK(must(rig.store->begin()).next_seq == 6);
+  ledger_fixture fixture;
+  fixture.meddle("CREATE TABLE _sluicegate(a); CREATE TABLE my_sluice_x(a); CREATE TRIGGER _sluicing AFTER INSERT ON t "
+                 "BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM _sluice_commits");
+  CHECK(must(fixture.store->begin()).next_seq == 6);
 }
 
 TEST_CASE("requests cannot make the names of the ledger, spelt in whatever way") {
-  ledger_rig rig;
+  ledger_fixture fixture;
   const auto* sql = GENERATE("CREATE VIRTUAL TABLE \"_sluice\" USING fts5(a)", "CREATE TABLE [_SLUICE](a)",
                              "CREATE VIEW _sluice AS SELECT 1", "ALTER TABLE t RENAME TO _sluice",
                              "ALTER TABLE t RENAME TO \"_Sluice_x\"", "CREATE TABLE `_sluice_x`(a)",
                              "CREATE TRIGGER x AFTER INSERT ON _SLUICE_KEYS BEGIN SELECT 1; END",
                              "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM _SLUICE_KEYS; END");
-  CHECK(rig.refuse(sql).code == errc::not_authorized);
+  CHECK(fixture.refuse(sql).code == errc::not_authorized);
 }
 
 TEST_CASE("rows whose numbers no broker has issued are refused and removed by a repair") {
@@ -120,12 +120,12 @@ TEST_CASE("rows whose numbers no broker has issued are refused and removed by a 
                              "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 1, 9223372036854775807, x'')",
                              "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 9223372036854775807, 1, x'')",
                              "INSERT INTO _sluice_keys VALUES (1000, 'x', x'', 'many', 1, x'')");
-  ledger_rig rig;
-  rig.meddle(sql);
-  CHECK(rig.refused().code == errc::ledger_damaged);
-  rig.repair();
-  CHECK(rig.write(request_of({{"INSERT INTO t VALUES (9)", {}}}, "key-2")).commit_seq == 6);
-  CHECK(rig.repair().actions.empty());
+  ledger_fixture fixture;
+  fixture.meddle(sql);
+  CHECK(fixture.refused().code == errc::ledger_damaged);
+  fixture.repair();
+  CHECK(fixture.write(request_of({{"INSERT INTO t VALUES (9)", {}}}, "key-2")).commit_seq == 6);
+  CHECK(fixture.repair().actions.empty());
 }
 
 TEST_CASE("tables that were emptied, dropped in part or cut are refused, and repaired without a number given twice") {
@@ -138,79 +138,79 @@ TEST_CASE("tables that were emptied, dropped in part or cut are refused, and rep
              "UPDATE _sluice_meta SET value = '1 2' WHERE name = 'key_clock'",
              "UPDATE _sluice_commits SET hash = zeroblob(32) WHERE commit_seq = 5",
              "UPDATE _sluice_commits SET commit_seq = 4 + 10 WHERE commit_seq = 5");
-  ledger_rig rig;
-  rig.meddle(sql);
+  ledger_fixture fixture;
+  fixture.meddle(sql);
   // At once, by the broker that has it open, and when it is opened.
-  CHECK(rig.refused().code == errc::ledger_damaged);
-  rig.reopen(issued(5));
-  CHECK(rig.refused().code == errc::ledger_damaged);
-  CHECK(must(rig.try_read("SELECT count(*) FROM t")).result.rows->size() == 1);
-  rig.repair(issued(5), ledger_fault::behind);
-  auto next = rig.write("INSERT INTO t VALUES (9)").commit_seq;
+  CHECK(fixture.refused().code == errc::ledger_damaged);
+  fixture.reopen(issued(5));
+  CHECK(fixture.refused().code == errc::ledger_damaged);
+  CHECK(must(fixture.try_read("SELECT count(*) FROM t")).result.rows->size() == 1);
+  fixture.repair(issued(5), ledger_fault::behind);
+  auto next = fixture.write("INSERT INTO t VALUES (9)").commit_seq;
   CHECK(next >= 6);
-  CHECK(rig.repair(issued(next)).actions.empty());
-  CHECK(rig.chain_is_whole());
+  CHECK(fixture.repair(issued(next)).actions.empty());
+  CHECK(fixture.chain_is_whole());
 }
 
 TEST_CASE("a ledger that is dropped whole begins anew at once, behind what was issued") {
-  ledger_rig rig;
-  rig.meddle("DROP TABLE _sluice_commits; DROP TABLE _sluice_keys; DROP TABLE _sluice_meta");
-  auto begun = must(rig.store->begin());
+  ledger_fixture fixture;
+  fixture.meddle("DROP TABLE _sluice_commits; DROP TABLE _sluice_keys; DROP TABLE _sluice_meta");
+  auto begun = must(fixture.store->begin());
   CHECK(begun.next_seq == 6);
   CHECK(!begun.new_epoch.empty());
-  rig.store->rollback();
-  CHECK(rig.write("INSERT INTO t VALUES (9)").commit_seq == 6);
-  CHECK(must(rig.store->begin()).new_epoch.empty());
-  rig.store->rollback();
-  rig.reopen(issued(6));
-  CHECK(rig.write("INSERT INTO t VALUES (9)").commit_seq == 7);
-  CHECK(rig.chain_is_whole());
+  fixture.store->rollback();
+  CHECK(fixture.write("INSERT INTO t VALUES (9)").commit_seq == 6);
+  CHECK(must(fixture.store->begin()).new_epoch.empty());
+  fixture.store->rollback();
+  fixture.reopen(issued(6));
+  CHECK(fixture.write("INSERT INTO t VALUES (9)").commit_seq == 7);
+  CHECK(fixture.chain_is_whole());
 }
 
 TEST_CASE("an older copy of the file is refused, by the broker that had the newer one open and by the next") {
-  ledger_rig rig;
-  must(rig.store->checkpoint(checkpoint_mode::truncate));
-  auto copy = rig.folder / "copy.db";
-  std::filesystem::copy_file(rig.file, copy);
-  auto newest = rig.write("INSERT INTO t VALUES (3)").commit_seq;
-  rig.store.reset();
-  std::filesystem::remove(rig.file.string() + "-wal");
-  std::filesystem::remove(rig.file.string() + "-shm");
-  std::filesystem::rename(copy, rig.file);
-  rig.reopen(issued(newest));
-  auto why = rig.refused();
+  ledger_fixture fixture;
+  must(fixture.store->checkpoint(checkpoint_mode::truncate));
+  auto copy = fixture.folder / "copy.db";
+  std::filesystem::copy_file(fixture.file, copy);
+  auto newest = fixture.write("INSERT INTO t VALUES (3)").commit_seq;
+  fixture.store.reset();
+  std::filesystem::remove(fixture.file.string() + "-wal");
+  std::filesystem::remove(fixture.file.string() + "-shm");
+  std::filesystem::rename(copy, fixture.file);
+  fixture.reopen(issued(newest));
+  auto why = fixture.refused();
   CHECK(why.code == errc::ledger_damaged);
   CHECK(why.message.find("commit 6 has been acknowledged") != std::string::npos);
-  rig.repair(issued(newest), ledger_fault::behind);
-  CHECK(rig.write("INSERT INTO t VALUES (3)").commit_seq == 7);
+  fixture.repair(issued(newest), ledger_fault::behind);
+  CHECK(fixture.write("INSERT INTO t VALUES (3)").commit_seq == 7);
 }
 
 TEST_CASE("where a power cut may take commits, a ledger that ends early goes on in a new epoch") {
-  ledger_rig rig;
-  rig.config.synchronous = synchronous_mode::normal;
-  rig.reopen(issued(9));
-  auto begun = must(rig.store->begin());
+  ledger_fixture fixture;
+  fixture.config.synchronous = synchronous_mode::normal;
+  fixture.reopen(issued(9));
+  auto begun = must(fixture.store->begin());
   CHECK(begun.next_seq == 10);
   CHECK(!begun.new_epoch.empty());
-  rig.store->rollback();
-  CHECK(rig.write("INSERT INTO t VALUES (3)").commit_seq == 10);
-  CHECK(rig.chain_is_whole());
+  fixture.store->rollback();
+  CHECK(fixture.write("INSERT INTO t VALUES (3)").commit_seq == 10);
+  CHECK(fixture.chain_is_whole());
 }
 
 TEST_CASE("a ledger that lost its end several times is whole, and damage before its epochs is still found") {
-  ledger_rig rig;
-  rig.config.synchronous = synchronous_mode::normal;
+  ledger_fixture fixture;
+  fixture.config.synchronous = synchronous_mode::normal;
   for (uint64_t lost : {9U, 19U, 29U}) {
-    rig.reopen(issued(lost));
-    CHECK(rig.write("INSERT INTO t VALUES (3)").commit_seq == lost + 1);
-    CHECK(rig.chain_is_whole());
+    fixture.reopen(issued(lost));
+    CHECK(fixture.write("INSERT INTO t VALUES (3)").commit_seq == lost + 1);
+    CHECK(fixture.chain_is_whole());
   }
-  rig.meddle("DELETE FROM _sluice_commits WHERE commit_seq = 2");
-  CHECK(!rig.chain_is_whole());
+  fixture.meddle("DELETE FROM _sluice_commits WHERE commit_seq = 2");
+  CHECK(!fixture.chain_is_whole());
 }
 
 TEST_CASE("the ledger of another file is refused: by a commit, and by its epoch") {
-  ledger_rig rig;
+  ledger_fixture fixture;
   auto known = issued(3);
   SECTION("another commit under a known number") {
     known.agreed_seq = 3;
@@ -218,30 +218,30 @@ TEST_CASE("the ledger of another file is refused: by a commit, and by its epoch"
   }
   SECTION("another epoch") { known.epoch = "another"; }
   SECTION("what the audit has found") { known.conflict = "commit 2 is another"; }
-  rig.reopen(known);
-  CHECK(rig.refused().code == errc::ledger_damaged);
+  fixture.reopen(known);
+  CHECK(fixture.refused().code == errc::ledger_damaged);
 }
 
 TEST_CASE("a ledger of an earlier version goes on as it is, and is given its epoch by the next commit") {
-  ledger_rig rig;
-  rig.meddle("DELETE FROM _sluice_meta WHERE name <> 'format'");
-  rig.reopen(issued(5));
-  auto begun = must(rig.store->begin());
+  ledger_fixture fixture;
+  fixture.meddle("DELETE FROM _sluice_meta WHERE name <> 'format'");
+  fixture.reopen(issued(5));
+  auto begun = must(fixture.store->begin());
   CHECK((begun.next_seq == 6 && begun.new_epoch.empty()));
-  rig.store->rollback();
-  CHECK(rig.read_one("SELECT count(*) FROM _sluice_meta") == value{1});
-  rig.write("INSERT INTO t VALUES (3)");
-  CHECK(rig.read_one("SELECT count(*) FROM _sluice_meta") == value{3});
-  CHECK(rig.chain_is_whole());
+  fixture.store->rollback();
+  CHECK(fixture.read_one("SELECT count(*) FROM _sluice_meta") == value{1});
+  fixture.write("INSERT INTO t VALUES (3)");
+  CHECK(fixture.read_one("SELECT count(*) FROM _sluice_meta") == value{3});
+  CHECK(fixture.chain_is_whole());
 }
 
 TEST_CASE("a repair that was made counts a record that is broken later") {
-  ledger_rig rig;
-  rig.meddle("DELETE FROM _sluice_commits WHERE commit_seq = 2");
-  rig.repair();
-  CHECK(rig.chain_is_whole());
-  rig.meddle("UPDATE _sluice_commits SET ts_us = 7 WHERE commit_seq = 4");
-  CHECK(!rig.chain_is_whole());
+  ledger_fixture fixture;
+  fixture.meddle("DELETE FROM _sluice_commits WHERE commit_seq = 2");
+  fixture.repair();
+  CHECK(fixture.chain_is_whole());
+  fixture.meddle("UPDATE _sluice_commits SET ts_us = 7 WHERE commit_seq = 4");
+  CHECK(!fixture.chain_is_whole());
 }
 
 } // namespace sluice::test::ledger_integrity_test

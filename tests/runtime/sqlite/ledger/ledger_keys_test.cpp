@@ -1,4 +1,4 @@
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 #include "tests/support/fake_clock.hpp"
 
 namespace sluice::test::ledger_keys_test {
@@ -8,10 +8,10 @@ using namespace std::chrono_literals;
 namespace {
 
 // A store whose keys age by a clock of the test's.
-struct key_rig : store_rig {
+struct key_fixture : store_fixture {
   fake_clock time;
 
-  key_rig() {
+  key_fixture() {
     reopen();
     write("CREATE TABLE t(a)");
   }
@@ -48,94 +48,94 @@ struct key_rig : store_rig {
 } // namespace
 
 TEST_CASE("keys are forgotten when they are older than the retention, and no sooner") {
-  key_rig rig;
-  rig.write_keyed("a");
-  rig.time.advance(23h);
-  rig.write_keyed("b");
-  CHECK(rig.prune_all() == 0);
-  rig.time.advance(2h);
-  CHECK(rig.prune_all() == 1);
-  CHECK(!rig.knows("a"));
-  CHECK(rig.knows("b"));
-  auto begun = must(rig.store->begin());
+  key_fixture fixture;
+  fixture.write_keyed("a");
+  fixture.time.advance(23h);
+  fixture.write_keyed("b");
+  CHECK(fixture.prune_all() == 0);
+  fixture.time.advance(2h);
+  CHECK(fixture.prune_all() == 1);
+  CHECK(!fixture.knows("a"));
+  CHECK(fixture.knows("b"));
+  auto begun = must(fixture.store->begin());
   CHECK(!begun.foreign_commit);
 }
 
 TEST_CASE("a wall clock that jumps forgets no key, forwards or back") {
-  key_rig rig;
-  rig.write_keyed("a");
-  rig.time.jump(48h);
-  rig.write_keyed("b");
-  CHECK(rig.prune_all() == 0);
-  rig.time.jump(-96h);
-  rig.write_keyed("c");
-  CHECK(rig.prune_all() == 0);
-  rig.reopen();
-  rig.time.jump(480h);
-  CHECK(rig.knows("a"));
-  rig.write_keyed("d");
-  CHECK(rig.prune_all() == 0);
-  rig.time.advance(25h);
-  CHECK(rig.prune_all() == 4);
+  key_fixture fixture;
+  fixture.write_keyed("a");
+  fixture.time.jump(48h);
+  fixture.write_keyed("b");
+  CHECK(fixture.prune_all() == 0);
+  fixture.time.jump(-96h);
+  fixture.write_keyed("c");
+  CHECK(fixture.prune_all() == 0);
+  fixture.reopen();
+  fixture.time.jump(480h);
+  CHECK(fixture.knows("a"));
+  fixture.write_keyed("d");
+  CHECK(fixture.prune_all() == 0);
+  fixture.time.advance(25h);
+  CHECK(fixture.prune_all() == 4);
 }
 
 TEST_CASE("keys age while no broker runs, as long as the machine does") {
-  key_rig rig;
-  rig.write_keyed("a");
-  rig.store.reset();
-  rig.time.advance(25h);
-  rig.reopen();
-  rig.write_keyed("b");
-  CHECK(!rig.knows("a"));
-  rig.store.reset();
-  rig.time.advance(25h);
-  rig.time.reboot();
-  rig.reopen();
-  CHECK(rig.knows("b"));
-  rig.write_keyed("c");
-  CHECK(rig.knows("b"));
+  key_fixture fixture;
+  fixture.write_keyed("a");
+  fixture.store.reset();
+  fixture.time.advance(25h);
+  fixture.reopen();
+  fixture.write_keyed("b");
+  CHECK(!fixture.knows("a"));
+  fixture.store.reset();
+  fixture.time.advance(25h);
+  fixture.time.reboot();
+  fixture.reopen();
+  CHECK(fixture.knows("b"));
+  fixture.write_keyed("c");
+  CHECK(fixture.knows("b"));
 }
 
 TEST_CASE("each commit forgets more old keys than it adds") {
-  key_rig rig;
+  key_fixture fixture;
   for (int i = 0; i < 100; ++i)
-    rig.write_keyed("old" + std::to_string(i));
-  rig.time.advance(25h);
-  auto before = rig.keys();
-  rig.write_keyed("new");
-  CHECK(rig.keys() < before);
+    fixture.write_keyed("old" + std::to_string(i));
+  fixture.time.advance(25h);
+  auto before = fixture.keys();
+  fixture.write_keyed("new");
+  CHECK(fixture.keys() < before);
   for (int i = 0; i < 15; ++i)
-    rig.write_keyed("new" + std::to_string(i));
-  CHECK(rig.keys() == 16);
-  CHECK(!rig.knows("old99"));
-  CHECK(rig.knows("new"));
+    fixture.write_keyed("new" + std::to_string(i));
+  CHECK(fixture.keys() == 16);
+  CHECK(!fixture.knows("old99"));
+  CHECK(fixture.knows("new"));
 }
 
 TEST_CASE("keys of an earlier version, dated by the wall clock, are kept a day from now on") {
-  key_rig rig;
-  rig.write_keyed("a");
-  rig.write_keyed("b");
-  rig.store.reset();
+  key_fixture fixture;
+  fixture.write_keyed("a");
+  fixture.write_keyed("b");
+  fixture.store.reset();
   {
-    auto db = rig.foreigner();
+    auto db = fixture.external_process();
     must(db.exec("DELETE FROM _sluice_meta WHERE name <> 'format'; UPDATE _sluice_keys SET created_us = 5"));
   }
-  rig.reopen();
-  rig.write_keyed("c");
-  CHECK(rig.prune_all() == 0);
-  CHECK(rig.knows("a"));
-  rig.time.advance(25h);
-  CHECK(rig.prune_all() == 3);
+  fixture.reopen();
+  fixture.write_keyed("c");
+  CHECK(fixture.prune_all() == 0);
+  CHECK(fixture.knows("a"));
+  fixture.time.advance(25h);
+  CHECK(fixture.prune_all() == 3);
 }
 
 TEST_CASE("pruning leaves alone what another process has just changed, for the next write to look at") {
-  key_rig rig;
-  rig.write_keyed("a");
-  rig.time.advance(25h);
-  must(rig.foreigner().exec("CREATE TRIGGER g AFTER DELETE ON _sluice_keys BEGIN DELETE FROM t; END"));
-  CHECK(must(rig.store->prune_keys()) == 0);
-  CHECK(rig.keys() == 1);
-  CHECK(failure_of(rig.store->begin()).code == errc::ledger_damaged);
+  key_fixture fixture;
+  fixture.write_keyed("a");
+  fixture.time.advance(25h);
+  must(fixture.external_process().exec("CREATE TRIGGER g AFTER DELETE ON _sluice_keys BEGIN DELETE FROM t; END"));
+  CHECK(must(fixture.store->prune_keys()) == 0);
+  CHECK(fixture.keys() == 1);
+  CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
 }
 
 } // namespace sluice::test::ledger_keys_test

@@ -2,7 +2,7 @@
 
 #include "runtime/sqlite/ledger/cbor_writer.hpp"
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 #include <limits>
 
@@ -16,16 +16,16 @@ write_request keyed(std::vector<statement> statements, std::string key = "key-1"
   return request_of(std::move(statements), std::move(key));
 }
 
-std::optional<write_result> recall(store_rig& rig, const write_request& request) {
-  must(rig.store->begin());
-  auto found = must(rig.store->recall(request));
-  rig.store->rollback();
+std::optional<write_result> recall(store_fixture& fixture, const write_request& request) {
+  must(fixture.store->begin());
+  auto found = must(fixture.store->recall(request));
+  fixture.store->rollback();
   return found;
 }
 
-audit_verdict verdict(store_rig& rig) { return must(must(ledger_reader::open(rig.file)).verify()); }
+audit_verdict verdict(store_fixture& fixture) { return must(must(ledger_reader::open(fixture.file)).verify()); }
 
-struct five_commits : store_rig {
+struct five_commits : store_fixture {
   five_commits() {
     write("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
     for (int i = 0; i < 4; ++i)
@@ -36,19 +36,19 @@ struct five_commits : store_rig {
 } // namespace
 
 TEST_CASE("a key that was never used recalls nothing") {
-  store_rig rig;
-  CHECK(!recall(rig, keyed({{"SELECT 1", {}}})));
+  store_fixture fixture;
+  CHECK(!recall(fixture, keyed({{"SELECT 1", {}}})));
 }
 
 TEST_CASE("a key with the same payload recalls the first outcome, whoever asks") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
   auto first = keyed({{"INSERT INTO t(a) VALUES (?1)", {"x"}}});
-  auto outcome = rig.write(first);
+  auto outcome = fixture.write(first);
   auto again = first;
   again.agent = "bob";
   again.request_id = "request-2";
-  auto found = recall(rig, again);
+  auto found = recall(fixture, again);
   REQUIRE(found);
   CHECK(found->replayed);
   CHECK(found->commit_seq == outcome.commit_seq);
@@ -58,16 +58,16 @@ TEST_CASE("a key with the same payload recalls the first outcome, whoever asks")
 }
 
 TEST_CASE("a replay repeats every returned value exactly") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(a, b, c, d, e, f, g)");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(a, b, c, d, e, f, g)");
   auto request =
     keyed({{"INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
             {nullptr, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), 0.1,
              -std::numeric_limits<double>::infinity(), blob{std::string{"\0\xff", 2}}, "gr\xC3\xBC\xC3\x9F"}},
            {"SELECT CAST(x'ff' AS TEXT), -25, 255, 256, 70000, -5000000000", {}},
            {"DELETE FROM t WHERE 0 RETURNING a", {}}});
-  auto outcome = rig.write(request);
-  auto found = recall(rig, request);
+  auto outcome = fixture.write(request);
+  auto found = recall(fixture, request);
   REQUIRE(found);
   REQUIRE(found->results.size() == 3);
   for (size_t i = 0; i < 3; ++i) {
@@ -81,74 +81,74 @@ TEST_CASE("a replay repeats every returned value exactly") {
 }
 
 TEST_CASE("a key with another payload is a mismatch, down to the type of a value") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(a, b)");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(a, b)");
   const auto* sql = "INSERT INTO t VALUES (:a, :b)";
   auto with = [&](value a, value b) {
     return keyed({{sql, std::vector<named_value>{{"a", std::move(a)}, {"b", std::move(b)}}}});
   };
-  rig.write(with(1, "x"));
-  CHECK(recall(rig, with(1, "x")));
+  fixture.write(with(1, "x"));
+  CHECK(recall(fixture, with(1, "x")));
   auto swapped = keyed({{sql, std::vector<named_value>{{"b", "x"}, {"a", 1}}}});
-  CHECK(recall(rig, swapped));
+  CHECK(recall(fixture, swapped));
   for (const auto& other :
        {with(1.0, "x"), with("1", "x"), with(1, blob{"x"}), with(2, "x"), with(1, nullptr),
         keyed({{"INSERT INTO t VALUES (?, ?)", {1, "x"}}}), keyed({swapped.statements[0], {"SELECT 1", {}}})}) {
-    must(rig.store->begin());
-    CHECK(failure_of(rig.store->recall(other)).code == errc::payload_mismatch);
-    CHECK(rig.store->in_transaction());
-    rig.store->rollback();
+    must(fixture.store->begin());
+    CHECK(failure_of(fixture.store->recall(other)).code == errc::payload_mismatch);
+    CHECK(fixture.store->in_transaction());
+    fixture.store->rollback();
   }
 }
 
 TEST_CASE("an outcome is not remembered when its transaction is not") {
-  store_rig rig;
-  rig.write("CREATE TABLE t(a)");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE t(a)");
   auto request = keyed({{"INSERT INTO t VALUES (1)", {}}});
-  must(rig.store->begin());
-  must(rig.store->execute(request, no_deadline));
-  must(rig.store->remember(request, {}));
-  rig.store->rollback();
-  CHECK(!recall(rig, request));
+  must(fixture.store->begin());
+  must(fixture.store->execute(request, no_deadline));
+  must(fixture.store->remember(request, {}));
+  fixture.store->rollback();
+  CHECK(!recall(fixture, request));
 }
 
 TEST_CASE("a file gets its ledger by a commit, and not by an attempt") {
-  store_rig rig;
-  must(rig.store->begin());
-  rig.store->rollback();
-  CHECK(rig.read_one("SELECT count(*) FROM sqlite_schema") == value{0});
-  CHECK(must(sqlite::last_commit_seq(rig.file)) == 0);
-  CHECK(must(must(ledger_reader::open(rig.file)).after(0, 10)).empty());
-  rig.write("CREATE TABLE t(a)");
-  CHECK(rig.last_done.schema_changed);
-  CHECK(must(sqlite::last_commit_seq(rig.file)) == 1);
+  store_fixture fixture;
+  must(fixture.store->begin());
+  fixture.store->rollback();
+  CHECK(fixture.read_one("SELECT count(*) FROM sqlite_schema") == value{0});
+  CHECK(must(sqlite::last_commit_seq(fixture.file)) == 0);
+  CHECK(must(must(ledger_reader::open(fixture.file)).after(0, 10)).empty());
+  fixture.write("CREATE TABLE t(a)");
+  CHECK(fixture.last_done.schema_changed);
+  CHECK(must(sqlite::last_commit_seq(fixture.file)) == 1);
 }
 
 TEST_CASE("commits are numbered without gaps, across reopening and foreign writers") {
-  five_commits rig;
-  CHECK(must(rig.store->begin()).next_seq == 6);
-  rig.store->rollback();
-  rig.store = sqlite::make_write_store(rig.file, rig.config);
-  CHECK(must(rig.store->begin()).next_seq == 6);
-  rig.store->rollback();
-  auto other = sqlite::make_write_store(rig.file, rig.config);
+  five_commits fixture;
+  CHECK(must(fixture.store->begin()).next_seq == 6);
+  fixture.store->rollback();
+  fixture.store = sqlite::make_write_store(fixture.file, fixture.config);
+  CHECK(must(fixture.store->begin()).next_seq == 6);
+  fixture.store->rollback();
+  auto other = sqlite::make_write_store(fixture.file, fixture.config);
   auto begun = must(other->begin());
   must(other->commit(begun.next_seq, 1, {}));
-  begun = must(rig.store->begin());
+  begun = must(fixture.store->begin());
   CHECK(begun.foreign_commit);
   CHECK(begun.next_seq == 7);
-  rig.store->rollback();
-  CHECK(verdict(rig).intact());
+  fixture.store->rollback();
+  CHECK(verdict(fixture).intact());
 }
 
 TEST_CASE("a commit record tells who did what") {
-  store_rig rig;
+  store_fixture fixture;
   auto request = keyed({{"CREATE TABLE t(a)", {}}, {"INSERT INTO t VALUES (1)", {}}});
   request.correlation_id = "task-9";
   request.peer = {1000, 4242};
-  rig.write(request);
-  rig.write("INSERT INTO t VALUES (2)");
-  auto commits = must(must(ledger_reader::open(rig.file)).after(0, 10));
+  fixture.write(request);
+  fixture.write("INSERT INTO t VALUES (2)");
+  auto commits = must(must(ledger_reader::open(fixture.file)).after(0, 10));
   REQUIRE(commits.size() == 2);
   CHECK(commits[0].seq == 1);
   CHECK(commits[0].ts_us == 1'000);
@@ -163,19 +163,19 @@ TEST_CASE("a commit record tells who did what") {
   CHECK(std::find(x.tables.begin(), x.tables.end(), "t") != x.tables.end());
   CHECK(x.peer.uid == 1000);
   CHECK(x.peer.pid == 4242);
-  CHECK(must(must(ledger_reader::open(rig.file)).after(1, 10)).size() == 1);
-  CHECK(must(must(ledger_reader::open(rig.file)).after(0, 1)).size() == 1);
+  CHECK(must(must(ledger_reader::open(fixture.file)).after(1, 10)).size() == 1);
+  CHECK(must(must(ledger_reader::open(fixture.file)).after(0, 1)).size() == 1);
 }
 
 TEST_CASE("an untouched chain verifies, and its head is that of the last record") {
-  five_commits rig;
-  auto found = verdict(rig);
+  five_commits fixture;
+  auto found = verdict(fixture);
   CHECK((found.intact() && found.records == 5));
   CHECK(found.head.size() == 64);
 }
 
 TEST_CASE("tampering with the chain is found and placed") {
-  five_commits rig;
+  five_commits fixture;
   struct tampering {
     const char* sql;
     uint64_t first_broken;
@@ -188,20 +188,20 @@ TEST_CASE("tampering with the chain is found and placed") {
     {"DELETE FROM _sluice_commits WHERE commit_seq = 1", 2},
     {"UPDATE _sluice_commits SET prev_hash = zeroblob(32) WHERE commit_seq = 5", 5},
   }));
-  must(rig.foreigner().exec(sql));
-  auto found = verdict(rig);
+  must(fixture.external_process().exec(sql));
+  auto found = verdict(fixture);
   CHECK(!found.intact());
   CHECK(found.first_broken == first);
   CHECK(!found.reason.empty());
 }
 
 TEST_CASE("a forged record that matches its own hash is found by its place in the chain") {
-  five_commits rig;
-  auto commits = must(must(ledger_reader::open(rig.file)).after(0, 10));
+  five_commits fixture;
+  auto commits = must(must(ledger_reader::open(fixture.file)).after(0, 10));
   auto forge = [&](uint64_t seq, const std::string& previous) {
     sqlite::chain_hash hash;
     auto own = sqlite::commit_hash(hash, previous, seq, 5, "\x80");
-    auto db = rig.foreigner();
+    auto db = fixture.external_process();
     auto stmt =
       must(sqlite::prepared_statement::prepare(db, "INSERT INTO _sluice_commits VALUES (?1, 5, ?2, ?3, x'80')"));
     stmt.bind(1, static_cast<int64_t>(seq));
@@ -211,46 +211,46 @@ TEST_CASE("a forged record that matches its own hash is found by its place in th
   };
   SECTION("one that leaves a gap") {
     forge(7, commits[4].hash);
-    CHECK(verdict(rig).first_broken == 7);
+    CHECK(verdict(fixture).first_broken == 7);
   }
   SECTION("one that follows from another") {
     forge(6, commits[3].hash);
-    CHECK(verdict(rig).first_broken == 6);
+    CHECK(verdict(fixture).first_broken == 6);
   }
   SECTION("and nothing is wrong with one that belongs there") {
     forge(6, commits[4].hash);
-    CHECK(verdict(rig).intact());
+    CHECK(verdict(fixture).intact());
   }
 }
 
 TEST_CASE("a record that cannot be read does not hide the others") {
   // Broken off; and whole, with a user id of 1e300.
   const auto* forged = GENERATE("x'9f'", "x'818761726161606080fb7e37e43c8800759c00'");
-  five_commits rig;
-  must(rig.foreigner().exec(
+  five_commits fixture;
+  must(fixture.external_process().exec(
     ("UPDATE _sluice_commits SET requests = " + std::string{forged} + " WHERE commit_seq = 2").c_str()));
-  auto commits = must(must(ledger_reader::open(rig.file)).after(0, 10));
+  auto commits = must(must(ledger_reader::open(fixture.file)).after(0, 10));
   REQUIRE(commits.size() == 5);
   CHECK((!commits[1].intact && commits[1].requests.empty()));
   CHECK((commits[2].intact && commits[2].requests.size() == 1));
 }
 
 TEST_CASE("a ledger of another format is refused, and nothing applied") {
-  five_commits rig;
-  must(rig.foreigner().exec("UPDATE _sluice_meta SET value = 2 WHERE name = 'format'"));
-  rig.store = sqlite::make_write_store(rig.file, rig.config);
-  CHECK(failure_of(rig.store->begin()).code == errc::protocol_mismatch);
-  CHECK(!rig.store->in_transaction());
-  CHECK(failure_of(ledger_reader::open(rig.file)).code == errc::protocol_mismatch);
+  five_commits fixture;
+  must(fixture.external_process().exec("UPDATE _sluice_meta SET value = 2 WHERE name = 'format'"));
+  fixture.store = sqlite::make_write_store(fixture.file, fixture.config);
+  CHECK(failure_of(fixture.store->begin()).code == errc::protocol_mismatch);
+  CHECK(!fixture.store->in_transaction());
+  CHECK(failure_of(ledger_reader::open(fixture.file)).code == errc::protocol_mismatch);
 }
 
 TEST_CASE("tables that only bear the ledger's names are refused") {
   const auto* sql = GENERATE("CREATE TABLE _sluice_keys(a)", "CREATE VIEW _sluice_commits AS SELECT 1",
                              "CREATE TABLE _sluice_meta(name TEXT PRIMARY KEY, value)");
-  store_rig rig;
-  must(rig.foreigner().exec(sql));
-  CHECK(failure_of(rig.store->begin()).code == errc::ledger_damaged);
-  CHECK(failure_of(ledger_reader::open(rig.file)).code == errc::ledger_damaged);
+  store_fixture fixture;
+  must(fixture.external_process().exec(sql));
+  CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
+  CHECK(failure_of(ledger_reader::open(fixture.file)).code == errc::ledger_damaged);
 }
 
 TEST_CASE("integers take the shortest form of CBOR") {

@@ -1,7 +1,7 @@
 #include "runtime/sqlite/log/log_file.hpp"
 
 #include "runtime/sqlite/core/connection.hpp"
-#include "runtime/sqlite/files/private_file.hpp"
+#include "runtime/sqlite/files/file_permissions.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,17 +1,17 @@
 #include "runtime/sqlite/reader/cursor_store.hpp"
 
-#include "tests/runtime/sqlite/files/file_rig.hpp"
+#include "tests/runtime/sqlite/files/file_fixture.hpp"
 #include "tests/support/fake_clock.hpp"
 
 namespace sluice::test::cursor_store_test {
 
 namespace {
 
-struct cursor_rig : store_rig {
+struct cursor_fixture : store_fixture {
   std::shared_ptr<answer_budget> answers = make_answer_budget(config);
   cancel_token cancel = cancel_token::make();
 
-  cursor_rig() {
+  cursor_fixture() {
     write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
     write(fill);
   }
@@ -38,115 +38,116 @@ struct cursor_rig : store_rig {
 } // namespace
 
 TEST_CASE("a cursor answers every row once and in order") {
-  cursor_rig rig;
-  auto cursor = rig.open("SELECT id FROM t WHERE id > ?1 ORDER BY id", {500});
-  auto seen = rig.drain(*cursor);
+  cursor_fixture fixture;
+  auto cursor = fixture.open("SELECT id FROM t WHERE id > ?1 ORDER BY id", {500});
+  auto seen = fixture.drain(*cursor);
   REQUIRE(seen.size() == 1'500);
   for (size_t i = 0; i < seen.size(); ++i)
     REQUIRE(seen[i] == static_cast<int64_t>(501 + i));
-  CHECK(must(cursor->next(rig.pages_of(10), rig.cancel)).is_last);
+  CHECK(must(cursor->next(fixture.pages_of(10), fixture.cancel)).is_last);
 }
 
 TEST_CASE("pages keep to their bounds, and a larger row is a page by itself") {
-  cursor_rig rig;
-  auto cursor = rig.open("SELECT 'a' UNION ALL SELECT hex(zeroblob(100000)) UNION ALL SELECT 'b' UNION ALL SELECT 'c'");
-  auto limits = rig.pages_of(10, 1'000);
-  CHECK(must(cursor->next(limits, rig.cancel)).rows->size() == 1);
-  auto large = must(cursor->next(limits, rig.cancel));
+  cursor_fixture fixture;
+  auto cursor =
+    fixture.open("SELECT 'a' UNION ALL SELECT hex(zeroblob(100000)) UNION ALL SELECT 'b' UNION ALL SELECT 'c'");
+  auto limits = fixture.pages_of(10, 1'000);
+  CHECK(must(cursor->next(limits, fixture.cancel)).rows->size() == 1);
+  auto large = must(cursor->next(limits, fixture.cancel));
   REQUIRE(large.rows->size() == 1);
   CHECK(large.rows->at(0, 0).text()->size() == 200'000);
-  auto last = must(cursor->next(limits, rig.cancel));
+  auto last = must(cursor->next(limits, fixture.cancel));
   CHECK(last.rows->size() == 2);
   CHECK(last.is_last);
 }
 
 TEST_CASE("a row beyond the bound of an answer is too large") {
-  cursor_rig rig;
-  rig.config.max_answer_bytes = 1 << 16;
-  auto cursor = rig.open("SELECT hex(zeroblob(100000))");
-  auto why = failure_of(cursor->next(rig.pages_of(10), rig.cancel));
+  cursor_fixture fixture;
+  fixture.config.max_answer_bytes = 1 << 16;
+  auto cursor = fixture.open("SELECT hex(zeroblob(100000))");
+  auto why = failure_of(cursor->next(fixture.pages_of(10), fixture.cancel));
   CHECK(why.code == errc::too_large);
   CHECK_THAT(why.message, Catch::Contains("max_answer_bytes"));
 }
 
 TEST_CASE("all pages are of one snapshot, and the schema may change beside them") {
-  cursor_rig rig;
-  auto cursor = rig.open("SELECT id FROM t ORDER BY id");
-  auto first = must(cursor->next(rig.pages_of(10), rig.cancel));
-  rig.write("DELETE FROM t WHERE id > 100");
-  rig.write("ALTER TABLE t ADD COLUMN more");
-  CHECK(rig.drain(*cursor).size() == 1'990);
-  auto later = rig.open("SELECT id FROM t ORDER BY id");
-  CHECK(rig.drain(*later).size() == 100);
+  cursor_fixture fixture;
+  auto cursor = fixture.open("SELECT id FROM t ORDER BY id");
+  auto first = must(cursor->next(fixture.pages_of(10), fixture.cancel));
+  fixture.write("DELETE FROM t WHERE id > 100");
+  fixture.write("ALTER TABLE t ADD COLUMN more");
+  CHECK(fixture.drain(*cursor).size() == 1'990);
+  auto later = fixture.open("SELECT id FROM t ORDER BY id");
+  CHECK(fixture.drain(*later).size() == 100);
 }
 
 TEST_CASE("a page for which there is no memory can be asked for again") {
-  cursor_rig rig;
-  rig.answers = std::make_shared<answer_budget>(1 << 20);
-  auto cursor = rig.open("SELECT id FROM t ORDER BY id");
-  auto first = must(cursor->next(rig.pages_of(10), rig.cancel));
-  auto others = rig.answers->open();
+  cursor_fixture fixture;
+  fixture.answers = std::make_shared<answer_budget>(1 << 20);
+  auto cursor = fixture.open("SELECT id FROM t ORDER BY id");
+  auto first = must(cursor->next(fixture.pages_of(10), fixture.cancel));
+  auto others = fixture.answers->open();
   REQUIRE(others.grow_to(950 << 10));
-  auto why = failure_of(cursor->next(rig.pages_of(10), rig.cancel));
+  auto why = failure_of(cursor->next(fixture.pages_of(10), fixture.cancel));
   CHECK(why.code == errc::overloaded);
   first = {};
   others.settle(0);
-  CHECK(rig.drain(*cursor).size() == 1'990);
+  CHECK(fixture.drain(*cursor).size() == 1'990);
 }
 
 TEST_CASE("a cursor over a file that was replaced is an error, and rows of two files are never answered") {
-  cursor_rig rig;
-  auto cursor = rig.open("SELECT id FROM t ORDER BY id");
-  must(cursor->next(rig.pages_of(10), rig.cancel));
+  cursor_fixture fixture;
+  auto cursor = fixture.open("SELECT id FROM t ORDER BY id");
+  must(cursor->next(fixture.pages_of(10), fixture.cancel));
   {
-    other_program made{rig.folder / "new.db"};
+    other_program made{fixture.folder / "new.db"};
     made.run("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT); INSERT INTO t VALUES (-1, 'other')");
   }
-  fs::rename(rig.folder / "new.db", rig.file);
-  CHECK(failure_of(cursor->next(rig.pages_of(10), rig.cancel)).code == errc::file_replaced);
+  fs::rename(fixture.folder / "new.db", fixture.file);
+  CHECK(failure_of(cursor->next(fixture.pages_of(10), fixture.cancel)).code == errc::file_replaced);
   // A new one sees the new file.
-  auto later = rig.open("SELECT id FROM t");
-  CHECK(rig.drain(*later) == std::vector<int64_t>{-1});
+  auto later = fixture.open("SELECT id FROM t");
+  CHECK(fixture.drain(*later) == std::vector<int64_t>{-1});
 }
 
 TEST_CASE("a cursor that is cancelled, or whose time is over, ends") {
-  cursor_rig rig;
+  cursor_fixture fixture;
   constexpr const char* endless =
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-  auto late = rig.open(endless);
-  CHECK(failure_of(late->next({10, 1'000, milliseconds{20}}, rig.cancel)).code == errc::deadline_exceeded);
-  auto cancelled = rig.open("SELECT 1");
-  rig.cancel.cancel();
-  CHECK(failure_of(cancelled->next(rig.pages_of(1), rig.cancel)).code == errc::cancelled);
+  auto late = fixture.open(endless);
+  CHECK(failure_of(late->next({10, 1'000, milliseconds{20}}, fixture.cancel)).code == errc::deadline_exceeded);
+  auto cancelled = fixture.open("SELECT 1");
+  fixture.cancel.cancel();
+  CHECK(failure_of(cancelled->next(fixture.pages_of(1), fixture.cancel)).code == errc::cancelled);
 }
 
 TEST_CASE("what writes is no cursor, and what is wrong is told by the first page") {
-  cursor_rig rig;
+  cursor_fixture fixture;
   for (auto [sql, code] : {std::pair{"DELETE FROM t", errc::invalid_request},
                            {"SELECT * FROM nothing", errc::sql_error},
                            {"SELECT ?1", errc::invalid_request},
                            {"COMMIT", errc::invalid_request}}) {
     INFO(sql);
-    auto cursor = rig.open(sql);
-    CHECK(failure_of(cursor->next(rig.pages_of(1), rig.cancel)).code == code);
+    auto cursor = fixture.open(sql);
+    CHECK(failure_of(cursor->next(fixture.pages_of(1), fixture.cancel)).code == code);
   }
 }
 
 TEST_CASE("an open cursor keeps its database from being closed as idle, and an ended one does not") {
-  cursor_rig rig;
-  auto cursor = rig.open("SELECT id FROM t ORDER BY id");
-  must(cursor->next(rig.pages_of(10), rig.cancel));
-  CHECK(!rig.store->close_idle());
-  rig.drain(*cursor);
-  rig.reader->close_idle();
-  CHECK(rig.store->close_idle());
+  cursor_fixture fixture;
+  auto cursor = fixture.open("SELECT id FROM t ORDER BY id");
+  must(cursor->next(fixture.pages_of(10), fixture.cancel));
+  CHECK(!fixture.store->close_idle());
+  fixture.drain(*cursor);
+  fixture.reader->close_idle();
+  CHECK(fixture.store->close_idle());
 }
 
 TEST_CASE("a page of a slow query has the rows that were found by then") {
-  cursor_rig rig;
+  cursor_fixture fixture;
   auto cursor =
-    rig.open("SELECT id, (SELECT count(*) FROM t a, t b WHERE a.id < 300 AND b.id <> t.id) FROM t ORDER BY id");
-  auto page = must(cursor->next(rig.pages_of(2'000), rig.cancel));
+    fixture.open("SELECT id, (SELECT count(*) FROM t a, t b WHERE a.id < 300 AND b.id <> t.id) FROM t ORDER BY id");
+  auto page = must(cursor->next(fixture.pages_of(2'000), fixture.cancel));
   CHECK(!page.rows->empty());
   CHECK(page.rows->size() < 2'000);
 }

@@ -1,6 +1,6 @@
 #include "runtime/sqlite/reader/read_store.hpp"
 
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 #include "tests/support/fake_clock.hpp"
 
 #include <sqlite3.h>
@@ -16,7 +16,7 @@ namespace {
 constexpr const char* endless =
   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
-struct ten_rows : store_rig {
+struct ten_rows : store_fixture {
   ten_rows() {
     write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
     write("INSERT INTO t(body) SELECT hex(zeroblob(50)) FROM "
@@ -27,135 +27,137 @@ struct ten_rows : store_rig {
 } // namespace
 
 TEST_CASE("a read answers with rows, column names and what it depends on") {
-  ten_rows rig;
-  auto answer = rig.read("SELECT id, body AS text FROM t WHERE id > ?1 ORDER BY id", {8});
+  ten_rows fixture;
+  auto answer = fixture.read("SELECT id, body AS text FROM t WHERE id > ?1 ORDER BY id", {8});
   CHECK(answer.result.rows->columns() == names{"id", "text"});
   REQUIRE(answer.result.rows->size() == 2);
   CHECK(answer.result.rows->at(1, 0) == value{10});
   CHECK(!answer.result.truncated);
   CHECK(answer.reads->tables == names{"t"});
   CHECK(answer.reads->deterministic);
-  CHECK(rig.read("SELECT 1 WHERE 0").result.rows->columns() == names{"1"});
+  CHECK(fixture.read("SELECT 1 WHERE 0").result.rows->columns() == names{"1"});
 }
 
 TEST_CASE("a statement that writes is refused, and so is one that is never allowed") {
-  ten_rows rig;
+  ten_rows fixture;
   for (const auto* sql : {"DELETE FROM t", "CREATE TABLE IF NOT EXISTS t(a)", "ANALYZE", "REINDEX",
                           "INSERT INTO t(body) VALUES ('a') RETURNING id"}) {
     INFO(sql);
-    auto why = failure_of(rig.try_read(sql));
+    auto why = failure_of(fixture.try_read(sql));
     CHECK(why.code == errc::invalid_request);
     CHECK_THAT(why.message, Catch::Contains("send it as a write"));
   }
-  CHECK(failure_of(rig.try_read("PRAGMA table_info(t)")).code == errc::invalid_request);
-  CHECK(failure_of(rig.try_read("SELECT * FROM nothing")).code == errc::sql_error);
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{10});
+  CHECK(failure_of(fixture.try_read("PRAGMA table_info(t)")).code == errc::invalid_request);
+  CHECK(failure_of(fixture.try_read("SELECT * FROM nothing")).code == errc::sql_error);
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
 }
 
 TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to those after it") {
-  ten_rows rig;
-  auto hasty = rig.generous();
+  ten_rows fixture;
+  auto hasty = fixture.generous();
   hasty.timeout = std::chrono::milliseconds{0};
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{10});
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
   // SQLite asks whether to go on after some hundred instructions, those of former runs included: at each of these few
   // statements at some time.
   for (int64_t i = 1; i <= 300; ++i) {
-    CHECK(failure_of(rig.try_read(("SELECT " + std::to_string(i)).c_str(), {}, hasty)).code == errc::deadline_exceeded);
-    static_cast<void>(rig.try_read("SELECT count(*) FROM t"));
+    CHECK(failure_of(fixture.try_read(("SELECT " + std::to_string(i)).c_str(), {}, hasty)).code
+          == errc::deadline_exceeded);
+    static_cast<void>(fixture.try_read("SELECT count(*) FROM t"));
     if (i % 10 != 0)
       continue;
-    rig.write("INSERT INTO t(body) VALUES ('more')");
-    REQUIRE(rig.read_one("SELECT count(*) FROM t") == value{10 + i / 10});
+    fixture.write("INSERT INTO t(body) VALUES ('more')");
+    REQUIRE(fixture.read_one("SELECT count(*) FROM t") == value{10 + i / 10});
   }
 }
 
 TEST_CASE("rows within the bounds are returned, and a cut says so") {
-  ten_rows rig;
-  auto limits = rig.generous();
+  ten_rows fixture;
+  auto limits = fixture.generous();
   limits.max_rows = 10;
-  CHECK(!rig.read("SELECT id FROM t", {}, limits).result.truncated);
+  CHECK(!fixture.read("SELECT id FROM t", {}, limits).result.truncated);
   limits.max_rows = 9;
-  auto cut = rig.read("SELECT id FROM t", {}, limits).result;
+  auto cut = fixture.read("SELECT id FROM t", {}, limits).result;
   CHECK((cut.truncated && cut.rows->size() == 9));
-  limits = rig.generous();
+  limits = fixture.generous();
   limits.max_bytes = 500;
-  cut = rig.read("SELECT id, body FROM t", {}, limits).result;
+  cut = fixture.read("SELECT id, body FROM t", {}, limits).result;
   CHECK((cut.truncated && cut.rows->footprint() <= 500 && cut.rows->size() == 2));
   limits.max_bytes = 10;
-  cut = rig.read("SELECT 1, zeroblob(10000000)", {}, limits).result;
+  cut = fixture.read("SELECT 1, zeroblob(10000000)", {}, limits).result;
   CHECK((cut.truncated && cut.rows->empty() && cut.rows->columns().size() == 2));
 }
 
 TEST_CASE("a read past its time is interrupted, and the next one works") {
-  ten_rows rig;
-  auto limits = rig.generous();
+  ten_rows fixture;
+  auto limits = fixture.generous();
   limits.timeout = milliseconds{0};
-  CHECK(failure_of(rig.try_read(endless, {}, limits)).code == errc::deadline_exceeded);
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{10});
+  CHECK(failure_of(fixture.try_read(endless, {}, limits)).code == errc::deadline_exceeded);
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
 }
 
 TEST_CASE("a cancelled read is not begun") {
-  ten_rows rig;
+  ten_rows fixture;
   read_request request;
   request.query.sql = "SELECT 1";
   request.cancel = cancel_token::make();
   request.cancel.cancel();
-  CHECK(failure_of(rig.reader->run(request, rig.generous())).code == errc::cancelled);
+  CHECK(failure_of(fixture.reader->run(request, fixture.generous())).code == errc::cancelled);
 }
 
 TEST_CASE("a file that is missing or none at all is told by its own error, every time") {
-  store_rig rig;
-  CHECK(failure_of(rig.try_read("SELECT 1")).code == errc::unknown_database);
-  CHECK(!std::filesystem::exists(rig.file));
-  rig.write("CREATE TABLE t(a)");
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{0});
+  store_fixture fixture;
+  CHECK(failure_of(fixture.try_read("SELECT 1")).code == errc::unknown_database);
+  CHECK(!std::filesystem::exists(fixture.file));
+  fixture.write("CREATE TABLE t(a)");
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
   temp_dir folder;
   std::ofstream{folder / "x.txt"} << std::string(4'096, 'x');
-  auto reader = sqlite::make_read_store(folder / "x.txt", rig.config);
+  auto reader = sqlite::make_read_store(folder / "x.txt", fixture.config);
   read_request request;
   request.query.sql = "SELECT 1";
-  CHECK(failure_of(reader->run(request, rig.generous())).code == errc::corrupt);
+  CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::corrupt);
 }
 
 TEST_CASE("a read says when it may show an external commit, and none of the broker's own commits is taken for one") {
-  ten_rows rig;
-  CHECK(!rig.read("SELECT count(*) FROM t").external_commit);
-  rig.write("INSERT INTO t(body) VALUES ('a')");
-  CHECK(!rig.read("SELECT count(*) FROM t").external_commit);
-  must(rig.store->checkpoint(checkpoint_mode::passive));
-  must(rig.store->checkpoint(checkpoint_mode::truncate));
-  must(rig.store->prune_keys());
-  CHECK(!rig.read("SELECT count(*) FROM t").external_commit);
-  rig.write("INSERT INTO t(body) VALUES ('b')");
-  must(rig.foreigner().exec("DELETE FROM t"));
-  CHECK(rig.read("SELECT count(*) FROM t").external_commit);
-  CHECK(!rig.read("SELECT count(*) FROM t").external_commit);
-  CHECK(must(rig.store->begin()).foreign_commit);
-  rig.store->rollback();
-  CHECK(!must(rig.store->begin()).foreign_commit);
+  ten_rows fixture;
+  CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
+  fixture.write("INSERT INTO t(body) VALUES ('a')");
+  CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
+  must(fixture.store->checkpoint(checkpoint_mode::passive));
+  must(fixture.store->checkpoint(checkpoint_mode::truncate));
+  must(fixture.store->prune_keys());
+  CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
+  fixture.write("INSERT INTO t(body) VALUES ('b')");
+  must(fixture.external_process().exec("DELETE FROM t"));
+  CHECK(fixture.read("SELECT count(*) FROM t").external_commit);
+  CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
+  CHECK(must(fixture.store->begin()).foreign_commit);
+  fixture.store->rollback();
+  CHECK(!must(fixture.store->begin()).foreign_commit);
 }
 
 TEST_CASE("an external commit to a file with a rollback journal is noticed, too") {
-  store_rig rig;
-  must(rig.foreigner().exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a)"));
-  CHECK(!rig.read("SELECT count(*) FROM t").external_commit);
+  store_fixture fixture;
+  must(fixture.external_process().exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a)"));
+  CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
   sqlite3* other = nullptr;
-  REQUIRE(sqlite3_open(rig.file.c_str(), &other) == SQLITE_OK);
+  REQUIRE(sqlite3_open(fixture.file.c_str(), &other) == SQLITE_OK);
   CHECK(sqlite3_exec(other, "INSERT INTO t VALUES (1)", nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(other);
-  CHECK(rig.read("SELECT count(*) FROM t").external_commit);
-  CHECK(rig.store->take_external_commit());
-  CHECK(!rig.store->take_external_commit());
+  CHECK(fixture.read("SELECT count(*) FROM t").external_commit);
+  CHECK(fixture.store->take_external_commit());
+  CHECK(!fixture.store->take_external_commit());
 }
 
 TEST_CASE("what a cached statement reads is found out anew when the schema changes under it") {
-  ten_rows rig;
-  rig.write("CREATE TABLE other(id INTEGER PRIMARY KEY, body TEXT, more)");
-  rig.write("CREATE VIEW v AS SELECT id, body FROM t");
-  CHECK(rig.read("SELECT * FROM v").reads->tables == names{"t"});
-  must(rig.foreigner().exec("BEGIN; DROP VIEW v; CREATE VIEW v AS SELECT id, body, more, random() AS r FROM other;"
-                            "INSERT INTO other VALUES (1, 'b', 'm'); COMMIT"));
-  auto answer = rig.read("SELECT * FROM v");
+  ten_rows fixture;
+  fixture.write("CREATE TABLE other(id INTEGER PRIMARY KEY, body TEXT, more)");
+  fixture.write("CREATE VIEW v AS SELECT id, body FROM t");
+  CHECK(fixture.read("SELECT * FROM v").reads->tables == names{"t"});
+  must(fixture.external_process().exec(
+    "BEGIN; DROP VIEW v; CREATE VIEW v AS SELECT id, body, more, random() AS r FROM other;"
+    "INSERT INTO other VALUES (1, 'b', 'm'); COMMIT"));
+  auto answer = fixture.read("SELECT * FROM v");
   CHECK(answer.reads->tables == names{"other"});
   CHECK(!answer.reads->deterministic);
   CHECK(answer.result.rows->columns() == names{"id", "body", "more", "r"});
@@ -164,45 +166,45 @@ TEST_CASE("what a cached statement reads is found out anew when the schema chang
 }
 
 TEST_CASE("a statement that SQLite prepares anew for its values keeps what is known about it") {
-  ten_rows rig;
-  rig.write("CREATE TABLE w(a TEXT COLLATE NOCASE)");
-  rig.write("CREATE INDEX wi ON w(a)");
-  rig.write("INSERT INTO w VALUES ('Abc')");
+  ten_rows fixture;
+  fixture.write("CREATE TABLE w(a TEXT COLLATE NOCASE)");
+  fixture.write("CREATE INDEX wi ON w(a)");
+  fixture.write("INSERT INTO w VALUES ('Abc')");
   for (const auto* pattern : {"ab%", "%c", "x%", "abc"}) {
-    auto answer = rig.read("SELECT count(*) FROM w WHERE a LIKE ?1", {pattern});
+    auto answer = fixture.read("SELECT count(*) FROM w WHERE a LIKE ?1", {pattern});
     CHECK(answer.result.rows->at(0, 0) == value{pattern == std::string{"x%"} ? 0 : 1});
     CHECK(answer.reads->tables == names{"w"});
   }
 }
 
 TEST_CASE("a file in another journal mode is read as it is, also while the writer takes it over") {
-  store_rig rig;
-  must(rig.foreigner().exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); INSERT INTO t VALUES (1)"));
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
-  CHECK(!std::filesystem::exists(rig.file.string() + "-wal"));
-  rig.write("INSERT INTO t VALUES (2)");
-  CHECK(std::filesystem::exists(rig.file.string() + "-wal"));
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{2});
+  store_fixture fixture;
+  must(fixture.external_process().exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); INSERT INTO t VALUES (1)"));
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
+  CHECK(!std::filesystem::exists(fixture.file.string() + "-wal"));
+  fixture.write("INSERT INTO t VALUES (2)");
+  CHECK(std::filesystem::exists(fixture.file.string() + "-wal"));
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
 }
 
 TEST_CASE("a file that someone holds exclusively is busy") {
-  store_rig rig;
-  auto other = rig.foreigner();
+  store_fixture fixture;
+  auto other = fixture.external_process();
   must(other.exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); BEGIN EXCLUSIVE"));
-  CHECK(failure_of(rig.try_read("SELECT * FROM t")).code == errc::busy);
+  CHECK(failure_of(fixture.try_read("SELECT * FROM t")).code == errc::busy);
   must(other.exec("ROLLBACK"));
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{0});
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
 }
 
 TEST_CASE("a file that was deleted and made anew is read anew") {
-  ten_rows rig;
-  rig.read("SELECT count(*) FROM t");
-  rig.store.reset();
+  ten_rows fixture;
+  fixture.read("SELECT count(*) FROM t");
+  fixture.store.reset();
   for (const auto* suffix : {"", "-wal", "-shm"})
-    std::filesystem::remove(rig.file.string() + suffix);
-  CHECK(failure_of(rig.try_read("SELECT count(*) FROM t")).code == errc::unknown_database);
-  must(rig.foreigner().exec("CREATE TABLE t(a)"));
-  auto after = rig.read("SELECT count(*) FROM t");
+    std::filesystem::remove(fixture.file.string() + suffix);
+  CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::unknown_database);
+  must(fixture.external_process().exec("CREATE TABLE t(a)"));
+  auto after = fixture.read("SELECT count(*) FROM t");
   CHECK(after.result.rows->at(0, 0) == value{0});
   CHECK(after.external_commit);
 }
@@ -216,12 +218,12 @@ TEST_CASE("a read that ends after its time-out is no success, though nothing int
       return fake_clock::now();
     }
   };
-  ten_rows rig;
+  ten_rows fixture;
   slow_clock time;
-  auto reader = sqlite::make_read_store(rig.file, rig.config, time);
+  auto reader = sqlite::make_read_store(fixture.file, fixture.config, time);
   read_request request;
   request.query = {"SELECT 1", {}};
-  auto limits = rig.generous();
+  auto limits = fixture.generous();
   limits.timeout = milliseconds{5'000};
   CHECK(failure_of(reader->run(request, limits)).code == errc::deadline_exceeded);
   limits.timeout = std::chrono::hours{1};
@@ -231,53 +233,54 @@ TEST_CASE("a read that ends after its time-out is no success, though nothing int
 TEST_CASE("a value beyond max_value_bytes is neither made nor read, and the next read goes on") {
   broker_config config;
   config.max_value_bytes = 100'000;
-  store_rig rig{config};
-  rig.write("CREATE TABLE t(a)");
-  must(rig.foreigner().exec("INSERT INTO t VALUES (zeroblob(200000))"));
+  store_fixture fixture{config};
+  fixture.write("CREATE TABLE t(a)");
+  must(fixture.external_process().exec("INSERT INTO t VALUES (zeroblob(200000))"));
   for (const auto* sql : {"SELECT zeroblob(100001)", "SELECT a FROM t", "SELECT instr(hex(zeroblob(60000)), '1')"}) {
     INFO(sql);
-    auto why = failure_of(rig.try_read(sql));
+    auto why = failure_of(fixture.try_read(sql));
     CHECK(why.code == errc::too_large);
     CHECK_THAT(why.message, Catch::Contains("max_value_bytes"));
   }
-  CHECK(rig.read_one("SELECT length(a) FROM t") == value{200'000});
-  CHECK(rig.read_one("SELECT length(zeroblob(100000))") == value{100'000});
+  CHECK(fixture.read_one("SELECT length(a) FROM t") == value{200'000});
+  CHECK(fixture.read_one("SELECT length(zeroblob(100000))") == value{100'000});
 }
 
 TEST_CASE("an answer has no more bytes than max_answer_bytes, whatever the request allows") {
   broker_config config;
   config.max_answer_bytes = 100'000;
-  store_rig rig{config};
-  rig.write("CREATE TABLE t(a)");
-  rig.write("INSERT INTO t SELECT zeroblob(1000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
-            "LIMIT 200) SELECT i FROM n)");
-  auto limits = rig.generous();
+  store_fixture fixture{config};
+  fixture.write("CREATE TABLE t(a)");
+  fixture.write(
+    "INSERT INTO t SELECT zeroblob(1000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+    "LIMIT 200) SELECT i FROM n)");
+  auto limits = fixture.generous();
   limits.max_bytes = 1U << 30U;
-  auto answer = rig.read("SELECT a FROM t", {}, limits).result;
+  auto answer = fixture.read("SELECT a FROM t", {}, limits).result;
   CHECK(answer.truncated);
   CHECK(answer.rows->footprint() <= 100'000);
   CHECK(answer.rows->size() > 90);
 }
 
 TEST_CASE("a read that finds no room among the answers under way is overloaded, until one of them has gone") {
-  ten_rows rig;
+  ten_rows fixture;
   auto answers = std::make_shared<answer_budget>(1'000'000);
-  auto reader = sqlite::make_read_store(rig.file, rig.config, machine_time(), {}, {}, answers);
+  auto reader = sqlite::make_read_store(fixture.file, fixture.config, machine_time(), {}, {}, answers);
   read_request request;
   request.query = {"SELECT zeroblob(600000)", {}};
-  auto first = must(reader->run(request, rig.generous()));
+  auto first = must(reader->run(request, fixture.generous()));
   CHECK((answers->used() >= 600'000 && answers->used() < 601'000));
-  auto why = failure_of(reader->run(request, rig.generous()));
+  auto why = failure_of(reader->run(request, fixture.generous()));
   CHECK(why.code == errc::overloaded);
   CHECK(why.retry_after_ms > 0);
   CHECK_THAT(why.message, Catch::Contains("max_inflight_answer_bytes"));
   // The rows alone count, whoever holds them.
   auto rows = first.result.rows;
   first = {};
-  CHECK(failure_of(reader->run(request, rig.generous())).code == errc::overloaded);
+  CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::overloaded);
   rows.reset();
   CHECK(answers->used() == 0);
-  CHECK(reader->run(request, rig.generous()));
+  CHECK(reader->run(request, fixture.generous()));
   CHECK(answers->used() == 0);
 }
 

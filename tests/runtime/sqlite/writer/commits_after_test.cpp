@@ -1,7 +1,7 @@
 #include "actors/writer/group_commit.hpp"
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 namespace sluice::test::commits_after_test {
 
@@ -10,17 +10,17 @@ using sqlite::commits_after;
 namespace {
 
 /// Commits through a group, so that what listeners are told can be compared with what the ledger tells later.
-struct told_rig : store_rig {
+struct told_fixture : store_fixture {
   machine_clock time;
-  database_slot slot{"app.db"};
+  database_context context{"app.db"};
   slow_requests slow;
-  group_commit group{*store, slot, time, {}, 1, slow};
+  group_commit group{*store, context, time, {}, 1, slow};
   std::vector<invalidation> told;
 
   void commit(std::vector<std::string> requests) {
     for (auto& sql : requests)
       group.add(request_of(sql.c_str()), {});
-    auto done = group.settle();
+    auto done = group.finish_group();
     for (auto& x : done.writes)
       must(std::move(x.result));
     std::move(done.changes.begin(), done.changes.end(), std::back_inserter(told));
@@ -34,43 +34,43 @@ struct told_rig : store_rig {
 } // namespace
 
 TEST_CASE("the ledger tells of every commit what listeners were told") {
-  told_rig rig;
-  rig.commit({"CREATE TABLE t(id INTEGER PRIMARY KEY, a)"});
-  rig.commit({"CREATE TABLE u(id INTEGER PRIMARY KEY REFERENCES t(id) ON DELETE CASCADE)", "CREATE TABLE log(a)"});
-  rig.commit({"INSERT INTO t VALUES (1, 'x')", "INSERT INTO u VALUES (1)"});
-  rig.commit({"SELECT 1"});
-  rig.commit({"CREATE TRIGGER g AFTER DELETE ON t BEGIN INSERT INTO log VALUES (old.a); END"});
-  rig.commit({"DELETE FROM t"});
-  rig.commit({"INSERT INTO t VALUES (2, 'y')", "CREATE INDEX i ON t(a)"});
-  rig.commit({"CREATE INDEX j ON t(a)"});
-  rig.commit({"DROP INDEX i"});
-  rig.commit({"CREATE VIEW v AS SELECT * FROM t"});
-  rig.commit({"DROP VIEW v"});
-  rig.commit({"ALTER TABLE t ADD COLUMN b"});
-  rig.commit({"ALTER TABLE t RENAME COLUMN b TO c"});
-  rig.commit({"ALTER TABLE t DROP COLUMN c"});
-  rig.commit({"ALTER TABLE log RENAME TO logs"});
-  rig.commit({"DROP TRIGGER g"});
-  rig.commit({"CREATE TABLE s AS SELECT * FROM t"});
-  rig.commit({"CREATE TABLE seq(id INTEGER PRIMARY KEY AUTOINCREMENT, a)"});
-  rig.commit({"CREATE VIRTUAL TABLE docs USING fts5(body)"});
-  rig.commit({"INSERT INTO docs VALUES ('x')"});
-  rig.commit({"DROP TABLE docs"});
-  rig.commit({"CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID"});
-  rig.commit({"INSERT INTO w VALUES (1)"});
-  rig.commit({"DROP TABLE s"});
-  rig.commit({"CREATE TABLE IF NOT EXISTS t(a)"});
-  rig.commit({"REINDEX"});
-  rig.commit({"ANALYZE"});
-  auto found = rig.ledger();
-  REQUIRE(found.size() == rig.told.size());
+  told_fixture fixture;
+  fixture.commit({"CREATE TABLE t(id INTEGER PRIMARY KEY, a)"});
+  fixture.commit({"CREATE TABLE u(id INTEGER PRIMARY KEY REFERENCES t(id) ON DELETE CASCADE)", "CREATE TABLE log(a)"});
+  fixture.commit({"INSERT INTO t VALUES (1, 'x')", "INSERT INTO u VALUES (1)"});
+  fixture.commit({"SELECT 1"});
+  fixture.commit({"CREATE TRIGGER g AFTER DELETE ON t BEGIN INSERT INTO log VALUES (old.a); END"});
+  fixture.commit({"DELETE FROM t"});
+  fixture.commit({"INSERT INTO t VALUES (2, 'y')", "CREATE INDEX i ON t(a)"});
+  fixture.commit({"CREATE INDEX j ON t(a)"});
+  fixture.commit({"DROP INDEX i"});
+  fixture.commit({"CREATE VIEW v AS SELECT * FROM t"});
+  fixture.commit({"DROP VIEW v"});
+  fixture.commit({"ALTER TABLE t ADD COLUMN b"});
+  fixture.commit({"ALTER TABLE t RENAME COLUMN b TO c"});
+  fixture.commit({"ALTER TABLE t DROP COLUMN c"});
+  fixture.commit({"ALTER TABLE log RENAME TO logs"});
+  fixture.commit({"DROP TRIGGER g"});
+  fixture.commit({"CREATE TABLE s AS SELECT * FROM t"});
+  fixture.commit({"CREATE TABLE seq(id INTEGER PRIMARY KEY AUTOINCREMENT, a)"});
+  fixture.commit({"CREATE VIRTUAL TABLE docs USING fts5(body)"});
+  fixture.commit({"INSERT INTO docs VALUES ('x')"});
+  fixture.commit({"DROP TABLE docs"});
+  fixture.commit({"CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID"});
+  fixture.commit({"INSERT INTO w VALUES (1)"});
+  fixture.commit({"DROP TABLE s"});
+  fixture.commit({"CREATE TABLE IF NOT EXISTS t(a)"});
+  fixture.commit({"REINDEX"});
+  fixture.commit({"ANALYZE"});
+  auto found = fixture.ledger();
+  REQUIRE(found.size() == fixture.told.size());
   for (size_t i = 0; i < found.size(); ++i) {
     CAPTURE(i);
-    CHECK(found[i].db == rig.told[i].db);
+    CHECK(found[i].db == fixture.told[i].db);
     CHECK(found[i].commit_seq == i + 1);
-    CHECK(rig.told[i].commit_seq == i + 1);
-    CHECK(sorted(found[i].tables) == sorted(rig.told[i].tables));
-    CHECK(found[i].everything == rig.told[i].everything);
+    CHECK(fixture.told[i].commit_seq == i + 1);
+    CHECK(sorted(found[i].tables) == sorted(fixture.told[i].tables));
+    CHECK(found[i].everything == fixture.told[i].everything);
   }
   CHECK(sorted(found[2].tables) == std::vector<std::string>{"t", "u"});
   CHECK(!found[2].everything);
@@ -80,36 +80,36 @@ TEST_CASE("the ledger tells of every commit what listeners were told") {
 }
 
 TEST_CASE("commits are read from any place on, as many as are wanted") {
-  told_rig rig;
-  rig.commit({"CREATE TABLE t(a)"});
+  told_fixture fixture;
+  fixture.commit({"CREATE TABLE t(a)"});
   for (auto i = 0; i < 5; ++i)
-    rig.commit({"INSERT INTO t VALUES (1)"});
-  auto some = rig.ledger(2, 3);
+    fixture.commit({"INSERT INTO t VALUES (1)"});
+  auto some = fixture.ledger(2, 3);
   REQUIRE(some.size() == 3);
   CHECK(some.front().commit_seq == 3);
   CHECK(some.back().commit_seq == 5);
-  CHECK(rig.ledger(6).empty());
-  CHECK(rig.ledger(100).empty());
-  CHECK(rig.ledger(0, 0).empty());
+  CHECK(fixture.ledger(6).empty());
+  CHECK(fixture.ledger(100).empty());
+  CHECK(fixture.ledger(0, 0).empty());
 }
 
 TEST_CASE("a damaged commit record stands for any change") {
-  told_rig rig;
-  rig.commit({"CREATE TABLE t(a)"});
-  rig.commit({"INSERT INTO t VALUES (1)"});
-  rig.commit({"INSERT INTO t VALUES (1)"});
-  must(rig.foreigner().exec("UPDATE _sluice_commits SET requests = x'80' WHERE commit_seq = 2"));
-  auto found = rig.ledger(1);
+  told_fixture fixture;
+  fixture.commit({"CREATE TABLE t(a)"});
+  fixture.commit({"INSERT INTO t VALUES (1)"});
+  fixture.commit({"INSERT INTO t VALUES (1)"});
+  must(fixture.external_process().exec("UPDATE _sluice_commits SET requests = x'80' WHERE commit_seq = 2"));
+  auto found = fixture.ledger(1);
   REQUIRE(found.size() == 2);
   CHECK(found[0].everything);
   CHECK(!found[1].everything);
 }
 
 TEST_CASE("a database without a ledger has no commits to tell of, and none at all is an error") {
-  store_rig rig;
-  CHECK(failure_of(commits_after(rig.file, 0, 10)).code == errc::unknown_database);
-  must(rig.foreigner().exec("CREATE TABLE t(a)"));
-  CHECK(must(commits_after(rig.file, 0, 10)).empty());
+  store_fixture fixture;
+  CHECK(failure_of(commits_after(fixture.file, 0, 10)).code == errc::unknown_database);
+  must(fixture.external_process().exec("CREATE TABLE t(a)"));
+  CHECK(must(commits_after(fixture.file, 0, 10)).empty());
 }
 
 } // namespace sluice::test::commits_after_test

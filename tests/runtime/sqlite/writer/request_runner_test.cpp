@@ -1,6 +1,6 @@
 #include "runtime/sqlite/writer/request_runner.hpp"
 
-#include "tests/runtime/sqlite/writer/store_rig.hpp"
+#include "tests/runtime/sqlite/writer/store_fixture.hpp"
 
 namespace sluice::test::request_runner_test {
 
@@ -12,58 +12,58 @@ constexpr const char* endless_insert =
   "INSERT INTO t(a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
   "SELECT i FROM n";
 
-bool touches(const store_rig& rig, const char* table) {
-  auto tables = sorted(rig.last_done.tables);
+bool touches(const store_fixture& fixture, const char* table) {
+  auto tables = sorted(fixture.last_done.tables);
   return std::find(tables.begin(), tables.end(), table) != tables.end();
 }
 
 } // namespace
 
 TEST_CASE("a write tells its changes, its row id and its rows") {
-  table_rig rig;
-  auto first = rig.write("INSERT INTO t(a) VALUES ('x'), ('y') RETURNING id, a").results.at(0);
+  table_fixture fixture;
+  auto first = fixture.write("INSERT INTO t(a) VALUES ('x'), ('y') RETURNING id, a").results.at(0);
   CHECK(first.changes == 2);
   CHECK(first.last_insert_rowid == 2);
   CHECK(first.rows.columns() == names{"id", "a"});
   REQUIRE(first.rows.size() == 2);
   CHECK(first.rows.at(1, 1) == value{"y"});
-  auto update = rig.write("UPDATE t SET a = a || '!'").results.at(0);
+  auto update = fixture.write("UPDATE t SET a = a || '!'").results.at(0);
   CHECK((update.changes == 2 && update.last_insert_rowid == 0 && update.rows.columns().empty()));
-  auto create = rig.write("CREATE TABLE u(a)").results.at(0);
+  auto create = fixture.write("CREATE TABLE u(a)").results.at(0);
   CHECK((create.changes == 0 && create.last_insert_rowid == 0));
-  auto select = rig.write("SELECT count(*) FROM t").results.at(0);
+  auto select = fixture.write("SELECT count(*) FROM t").results.at(0);
   CHECK((select.changes == 0 && select.rows.at(0, 0) == value{2}));
 }
 
 TEST_CASE("the last row id is this statement's own, or none") {
-  table_rig rig;
-  rig.write("CREATE TABLE child(id INTEGER PRIMARY KEY, parent)");
-  rig.write("INSERT INTO t(id, a) VALUES (7, 'x')");
-  auto upsert = rig.write("INSERT INTO t(a) VALUES ('x') ON CONFLICT(a) DO UPDATE SET a = 'z'").results.at(0);
+  table_fixture fixture;
+  fixture.write("CREATE TABLE child(id INTEGER PRIMARY KEY, parent)");
+  fixture.write("INSERT INTO t(id, a) VALUES (7, 'x')");
+  auto upsert = fixture.write("INSERT INTO t(a) VALUES ('x') ON CONFLICT(a) DO UPDATE SET a = 'z'").results.at(0);
   CHECK((upsert.changes == 1 && upsert.last_insert_rowid == 0));
-  auto ignored = rig.write("INSERT OR IGNORE INTO t(a) VALUES ('z')").results.at(0);
+  auto ignored = fixture.write("INSERT OR IGNORE INTO t(a) VALUES ('z')").results.at(0);
   CHECK((ignored.changes == 0 && ignored.last_insert_rowid == 0));
-  auto both = rig.write(request_of({{"INSERT INTO t(id, a) VALUES (40, 'p')", {}},
-                                    {"INSERT INTO t(a) VALUES ('p') ON CONFLICT(a) DO UPDATE SET a = 'q'", {}},
-                                    {"INSERT INTO child(parent) VALUES (last_insert_rowid())", {}}}));
+  auto both = fixture.write(request_of({{"INSERT INTO t(id, a) VALUES (40, 'p')", {}},
+                                        {"INSERT INTO t(a) VALUES ('p') ON CONFLICT(a) DO UPDATE SET a = 'q'", {}},
+                                        {"INSERT INTO child(parent) VALUES (last_insert_rowid())", {}}}));
   CHECK(both.results.at(0).last_insert_rowid == 40);
   CHECK(both.results.at(1).last_insert_rowid == 0);
   CHECK(both.results.at(2).last_insert_rowid == 1);
-  CHECK(rig.read_one("SELECT parent FROM child") == value{40});
-  rig.write("INSERT INTO child(parent) VALUES (last_insert_rowid())");
-  CHECK(rig.read_one("SELECT parent FROM child WHERE id = 2") == value{0});
+  CHECK(fixture.read_one("SELECT parent FROM child") == value{40});
+  fixture.write("INSERT INTO child(parent) VALUES (last_insert_rowid())");
+  CHECK(fixture.read_one("SELECT parent FROM child WHERE id = 2") == value{0});
 }
 
 TEST_CASE("the tables that a write touched are known exactly") {
-  store_rig rig;
-  rig.write("CREATE TABLE parent(id INTEGER PRIMARY KEY)");
-  rig.write("CREATE TABLE child(id INTEGER PRIMARY KEY, p REFERENCES parent ON DELETE CASCADE)");
-  rig.write("CREATE TABLE w(k TEXT PRIMARY KEY, v) WITHOUT ROWID");
-  rig.write("CREATE TABLE log(line)");
-  rig.write("CREATE TRIGGER g AFTER INSERT ON w WHEN new.v > 1 BEGIN INSERT INTO log VALUES (new.k); END");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE parent(id INTEGER PRIMARY KEY)");
+  fixture.write("CREATE TABLE child(id INTEGER PRIMARY KEY, p REFERENCES parent ON DELETE CASCADE)");
+  fixture.write("CREATE TABLE w(k TEXT PRIMARY KEY, v) WITHOUT ROWID");
+  fixture.write("CREATE TABLE log(line)");
+  fixture.write("CREATE TRIGGER g AFTER INSERT ON w WHEN new.v > 1 BEGIN INSERT INTO log VALUES (new.k); END");
   auto touched = [&](const char* sql) {
-    rig.write(sql);
-    return sorted(rig.last_done.tables);
+    fixture.write(sql);
+    return sorted(fixture.last_done.tables);
   };
   CHECK(touched("INSERT INTO parent VALUES (1), (2)") == names{"parent"});
   CHECK(touched("INSERT INTO child(p) VALUES (1)") == names{"child"});
@@ -79,213 +79,214 @@ TEST_CASE("the tables that a write touched are known exactly") {
 }
 
 TEST_CASE("a set of tables that repeats is the same object") {
-  table_rig rig;
-  rig.write("INSERT INTO t(a) VALUES (1)");
-  auto first = rig.last_done.tables;
-  rig.write("CREATE TABLE u(a)");
-  rig.write("INSERT INTO u VALUES (1)");
-  rig.write("INSERT INTO t(a) VALUES (2)");
-  CHECK(rig.last_done.tables == first);
+  table_fixture fixture;
+  fixture.write("INSERT INTO t(a) VALUES (1)");
+  auto first = fixture.last_done.tables;
+  fixture.write("CREATE TABLE u(a)");
+  fixture.write("INSERT INTO u VALUES (1)");
+  fixture.write("INSERT INTO t(a) VALUES (2)");
+  CHECK(fixture.last_done.tables == first);
 }
 
 TEST_CASE("a full-text table is touched with its shadow tables, directly and by a trigger") {
-  store_rig rig;
-  rig.write("CREATE TABLE doc(id INTEGER PRIMARY KEY, body)");
-  rig.write("CREATE VIRTUAL TABLE ft USING fts5(body)");
-  rig.write("CREATE TRIGGER g AFTER INSERT ON doc BEGIN INSERT INTO ft(body) VALUES (new.body); END");
+  store_fixture fixture;
+  fixture.write("CREATE TABLE doc(id INTEGER PRIMARY KEY, body)");
+  fixture.write("CREATE VIRTUAL TABLE ft USING fts5(body)");
+  fixture.write("CREATE TRIGGER g AFTER INSERT ON doc BEGIN INSERT INTO ft(body) VALUES (new.body); END");
   auto shadows = names{"ft", "ft_config", "ft_content", "ft_data", "ft_docsize", "ft_idx"};
-  rig.write("INSERT INTO ft(body) VALUES ('hello world')");
-  CHECK(sorted(rig.last_done.tables) == shadows);
-  rig.write("INSERT INTO doc(body) VALUES ('hello moon')");
+  fixture.write("INSERT INTO ft(body) VALUES ('hello world')");
+  CHECK(sorted(fixture.last_done.tables) == shadows);
+  fixture.write("INSERT INTO doc(body) VALUES ('hello moon')");
   auto with_doc = shadows;
   with_doc.insert(with_doc.begin(), "doc");
-  CHECK(sorted(rig.last_done.tables) == with_doc);
-  rig.write("DELETE FROM doc WHERE id = 99");
-  CHECK(sorted(rig.last_done.tables).empty());
-  CHECK(rig.read_one("SELECT count(*) FROM ft WHERE ft MATCH 'hello'") == value{2});
+  CHECK(sorted(fixture.last_done.tables) == with_doc);
+  fixture.write("DELETE FROM doc WHERE id = 99");
+  CHECK(sorted(fixture.last_done.tables).empty());
+  CHECK(fixture.read_one("SELECT count(*) FROM ft WHERE ft MATCH 'hello'") == value{2});
 }
 
 TEST_CASE("a schema change is told only when there was one") {
-  table_rig rig;
-  rig.write("CREATE TABLE IF NOT EXISTS t(a)");
-  CHECK(!rig.last_done.schema_changed);
-  rig.write("INSERT INTO t(a) VALUES (1)");
-  CHECK(!rig.last_done.schema_changed);
-  rig.write("CREATE TABLE IF NOT EXISTS u(a)");
-  CHECK(rig.last_done.schema_changed);
-  rig.write("ALTER TABLE u ADD COLUMN b");
-  CHECK(rig.last_done.schema_changed);
-  rig.write("INSERT INTO u VALUES (1, 2)");
-  rig.write("DROP TABLE u");
-  CHECK(rig.last_done.schema_changed);
-  CHECK(rig.refuse("INSERT INTO u VALUES (1, 2)").code == errc::sql_error);
+  table_fixture fixture;
+  fixture.write("CREATE TABLE IF NOT EXISTS t(a)");
+  CHECK(!fixture.last_done.schema_changed);
+  fixture.write("INSERT INTO t(a) VALUES (1)");
+  CHECK(!fixture.last_done.schema_changed);
+  fixture.write("CREATE TABLE IF NOT EXISTS u(a)");
+  CHECK(fixture.last_done.schema_changed);
+  fixture.write("ALTER TABLE u ADD COLUMN b");
+  CHECK(fixture.last_done.schema_changed);
+  fixture.write("INSERT INTO u VALUES (1, 2)");
+  fixture.write("DROP TABLE u");
+  CHECK(fixture.last_done.schema_changed);
+  CHECK(fixture.refuse("INSERT INTO u VALUES (1, 2)").code == errc::sql_error);
 }
 
 TEST_CASE("a failing statement is undone alone, and its neighbours stay") {
-  table_rig rig;
-  auto begun = must(rig.store->begin());
-  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
-  auto why = failure_of(rig.store->execute(request_of("INSERT INTO t(a) VALUES (2), (1)"), no_deadline));
+  table_fixture fixture;
+  auto begun = must(fixture.store->begin());
+  must(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
+  auto why = failure_of(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (2), (1)"), no_deadline));
   CHECK(why.code == errc::constraint);
   CHECK_THAT(why.message, Catch::Contains("t.a"));
-  CHECK(rig.store->in_transaction());
-  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (3)"), no_deadline));
-  must(commit_of(*rig.store, begun, request_of("SELECT 1")));
-  CHECK(rig.read_one("SELECT group_concat(a) FROM t") == value{"1,3"});
+  CHECK(fixture.store->in_transaction());
+  must(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (3)"), no_deadline));
+  must(commit_of(*fixture.store, begun, request_of("SELECT 1")));
+  CHECK(fixture.read_one("SELECT group_concat(a) FROM t") == value{"1,3"});
 }
 
 TEST_CASE("a list of statements is applied as a whole or not at all") {
-  table_rig rig;
-  auto begun = must(rig.store->begin());
-  must(rig.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
+  table_fixture fixture;
+  auto begun = must(fixture.store->begin());
+  must(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
   auto list = request_of({{"INSERT INTO t(a) VALUES (2)", {}},
                           {"CREATE TABLE u(x)", {}},
                           {"INSERT INTO u VALUES (1)", {}},
                           {"INSERT INTO t(a) VALUES (1)", {}}});
-  auto why = failure_of(rig.store->execute(list, no_deadline));
+  auto why = failure_of(fixture.store->execute(list, no_deadline));
   CHECK(why.code == errc::constraint);
   CHECK_THAT(why.message, Catch::StartsWith("statement 4: "));
-  CHECK(rig.store->in_transaction());
+  CHECK(fixture.store->in_transaction());
   // A table of the same name and another shape: nothing prepared for the first one is used.
-  must(
-    rig.store->execute(request_of({{"CREATE TABLE u(x, y)", {}}, {"INSERT INTO u VALUES (1, 2)", {}}}), no_deadline));
-  must(commit_of(*rig.store, begun, list));
-  CHECK(rig.read_one("SELECT group_concat(a) FROM t") == value{"1"});
-  CHECK(rig.read_one("SELECT y FROM u") == value{2});
+  must(fixture.store->execute(request_of({{"CREATE TABLE u(x, y)", {}}, {"INSERT INTO u VALUES (1, 2)", {}}}),
+                              no_deadline));
+  must(commit_of(*fixture.store, begun, list));
+  CHECK(fixture.read_one("SELECT group_concat(a) FROM t") == value{"1"});
+  CHECK(fixture.read_one("SELECT y FROM u") == value{2});
 }
 
 TEST_CASE("a request without statements, or with a bad one, changes nothing") {
-  table_rig rig;
-  CHECK(rig.refuse(request_of(std::vector<statement>{})).code == errc::invalid_request);
-  CHECK(rig.refuse("INSERT INTO t(a) VALUES (?)").code == errc::invalid_request);
-  CHECK(rig.survived);
-  CHECK(rig.refuse("BEGIN").code == errc::invalid_request);
-  CHECK(rig.refuse("INSERT INTO t(id) VALUES ('text')").code == errc::sql_error);
-  CHECK(rig.survived);
+  table_fixture fixture;
+  CHECK(fixture.refuse(request_of(std::vector<statement>{})).code == errc::invalid_request);
+  CHECK(fixture.refuse("INSERT INTO t(a) VALUES (?)").code == errc::invalid_request);
+  CHECK(fixture.survived);
+  CHECK(fixture.refuse("BEGIN").code == errc::invalid_request);
+  CHECK(fixture.refuse("INSERT INTO t(id) VALUES ('text')").code == errc::sql_error);
+  CHECK(fixture.survived);
 }
 
 TEST_CASE("what OR FAIL leaves behind is undone, too") {
-  table_rig rig;
-  rig.write("INSERT INTO t(a) VALUES (5)");
+  table_fixture fixture;
+  fixture.write("INSERT INTO t(a) VALUES (5)");
   const auto* sql = "INSERT OR FAIL INTO t(a) VALUES (4), (5)";
-  CHECK(rig.refuse(sql).code == errc::constraint);
-  CHECK(!rig.survived);
+  CHECK(fixture.refuse(sql).code == errc::constraint);
+  CHECK(!fixture.survived);
   // Once it is known to do so, it does not cost its neighbours the transaction any more.
-  CHECK(rig.refuse(sql).code == errc::constraint);
-  CHECK(rig.survived);
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
+  CHECK(fixture.refuse(sql).code == errc::constraint);
+  CHECK(fixture.survived);
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
 }
 
 TEST_CASE("ROLLBACK by a statement or a trigger fails its request and loses the transaction") {
-  table_rig rig;
-  rig.write("INSERT INTO t(a) VALUES (1)");
-  CHECK(rig.refuse("INSERT OR ROLLBACK INTO t(a) VALUES (1)").code == errc::constraint);
-  CHECK(!rig.survived);
-  rig.write("CREATE TRIGGER g BEFORE DELETE ON t BEGIN SELECT RAISE(ROLLBACK, 'never delete'); END");
-  auto why = rig.refuse(request_of({{"INSERT INTO t(a) VALUES (2)", {}}, {"DELETE FROM t", {}}}));
+  table_fixture fixture;
+  fixture.write("INSERT INTO t(a) VALUES (1)");
+  CHECK(fixture.refuse("INSERT OR ROLLBACK INTO t(a) VALUES (1)").code == errc::constraint);
+  CHECK(!fixture.survived);
+  fixture.write("CREATE TRIGGER g BEFORE DELETE ON t BEGIN SELECT RAISE(ROLLBACK, 'never delete'); END");
+  auto why = fixture.refuse(request_of({{"INSERT INTO t(a) VALUES (2)", {}}, {"DELETE FROM t", {}}}));
   CHECK(why.code == errc::constraint);
   CHECK_THAT(why.message, Catch::Contains("never delete"));
-  CHECK(!rig.survived);
-  rig.write("INSERT INTO t(a) VALUES (3)");
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{2});
+  CHECK(!fixture.survived);
+  fixture.write("INSERT INTO t(a) VALUES (3)");
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
 }
 
 TEST_CASE("a write past its deadline is interrupted, and loses the transaction; a query does not") {
-  table_rig rig;
+  table_fixture fixture;
   auto past = std::chrono::steady_clock::now();
-  CHECK(rig.refuse(request_of(endless_insert), past).code == errc::deadline_exceeded);
-  CHECK(!rig.survived);
+  CHECK(fixture.refuse(request_of(endless_insert), past).code == errc::deadline_exceeded);
+  CHECK(!fixture.survived);
   auto query = request_of("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n");
-  CHECK(rig.refuse(query, past).code == errc::deadline_exceeded);
-  CHECK(rig.survived);
-  rig.write("INSERT INTO t(a) VALUES (1)");
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
+  CHECK(fixture.refuse(query, past).code == errc::deadline_exceeded);
+  CHECK(fixture.survived);
+  fixture.write("INSERT INTO t(a) VALUES (1)");
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
 }
 
 TEST_CASE("more rows than a request may return are an error, and the request is undone") {
   broker_config small;
   small.read_max_rows = 2;
-  store_rig rig{small};
-  rig.write("CREATE TABLE t(a)");
+  store_fixture fixture{small};
+  fixture.write("CREATE TABLE t(a)");
   const auto* sql = "INSERT INTO t VALUES (1), (2), (3) RETURNING a";
-  CHECK(rig.refuse(sql).code == errc::too_large);
-  CHECK(rig.refuse(sql).code == errc::too_large);
-  CHECK(rig.survived);
-  CHECK(rig.refuse(request_of({{"INSERT INTO t VALUES (1), (2) RETURNING a", {}}, {"SELECT 1", {}}})).code
+  CHECK(fixture.refuse(sql).code == errc::too_large);
+  CHECK(fixture.refuse(sql).code == errc::too_large);
+  CHECK(fixture.survived);
+  CHECK(fixture.refuse(request_of({{"INSERT INTO t VALUES (1), (2) RETURNING a", {}}, {"SELECT 1", {}}})).code
         == errc::too_large);
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{0});
-  CHECK(rig.write("INSERT INTO t VALUES (1), (2) RETURNING a").results.at(0).rows.size() == 2);
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
+  CHECK(fixture.write("INSERT INTO t VALUES (1), (2) RETURNING a").results.at(0).rows.size() == 2);
 }
 
 TEST_CASE("what is prepared is analysed anew after a foreign change of the schema") {
-  table_rig rig;
+  table_fixture fixture;
   const auto* sql = "INSERT INTO t(a) VALUES (?)";
-  rig.write(sql, {1});
-  must(rig.foreigner().exec("CREATE VIRTUAL TABLE ft USING fts5(x);"
-                            "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END"));
-  rig.write(sql, {2});
-  CHECK(touches(rig, "ft"));
-  must(rig.foreigner().exec("DROP TRIGGER g; CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM _sluice_keys; END"));
-  CHECK(rig.refuse(sql, {3}).code == errc::not_authorized);
+  fixture.write(sql, {1});
+  must(fixture.external_process().exec("CREATE VIRTUAL TABLE ft USING fts5(x);"
+                                       "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END"));
+  fixture.write(sql, {2});
+  CHECK(touches(fixture, "ft"));
+  must(fixture.external_process().exec(
+    "DROP TRIGGER g; CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM _sluice_keys; END"));
+  CHECK(fixture.refuse(sql, {3}).code == errc::not_authorized);
 }
 
 TEST_CASE("what was analysed under a schema that was undone is analysed anew") {
-  table_rig rig;
-  rig.write("CREATE VIRTUAL TABLE ft USING fts5(x)");
-  rig.write("CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END");
+  table_fixture fixture;
+  fixture.write("CREATE VIRTUAL TABLE ft USING fts5(x)");
+  fixture.write("CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END");
   const auto* sql = "INSERT INTO t(a) VALUES (?)";
   auto undone = request_of({{"DROP TRIGGER g", {}}, {sql, {1}}, {sql, {1}}});
   SECTION("with its request") {
-    auto begun = must(rig.store->begin());
-    CHECK(failure_of(rig.store->execute(undone, no_deadline)).code == errc::constraint);
-    rig.last_done = must(rig.store->execute(request_of(sql, {2}), no_deadline));
-    must(commit_of(*rig.store, begun, undone));
+    auto begun = must(fixture.store->begin());
+    CHECK(failure_of(fixture.store->execute(undone, no_deadline)).code == errc::constraint);
+    fixture.last_done = must(fixture.store->execute(request_of(sql, {2}), no_deadline));
+    must(commit_of(*fixture.store, begun, undone));
   }
   SECTION("with its transaction") {
     undone.statements.pop_back();
-    must(rig.store->begin());
-    must(rig.store->execute(undone, no_deadline));
-    rig.store->rollback();
-    rig.write(sql, {2});
+    must(fixture.store->begin());
+    must(fixture.store->execute(undone, no_deadline));
+    fixture.store->rollback();
+    fixture.write(sql, {2});
   }
-  CHECK(touches(rig, "ft"));
+  CHECK(touches(fixture, "ft"));
 }
 
 TEST_CASE("a write that ends after its deadline is undone, though nothing interrupted it") {
-  table_rig rig;
+  table_fixture fixture;
   auto late = machine_time().now() - std::chrono::seconds{1};
-  CHECK(rig.refuse(request_of("INSERT INTO t(a) VALUES (1)"), late).code == errc::deadline_exceeded);
-  must(rig.store->begin());
+  CHECK(fixture.refuse(request_of("INSERT INTO t(a) VALUES (1)"), late).code == errc::deadline_exceeded);
+  must(fixture.store->begin());
   auto several = request_of({{"INSERT INTO t(a) VALUES (1)", {}}, {"INSERT INTO t(a) VALUES (2)", {}}});
-  CHECK(failure_of(rig.store->execute(several, late)).code == errc::deadline_exceeded);
+  CHECK(failure_of(fixture.store->execute(several, late)).code == errc::deadline_exceeded);
   // The others of the group keep their transaction.
-  CHECK(rig.store->in_transaction());
-  rig.store->rollback();
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{0});
+  CHECK(fixture.store->in_transaction());
+  fixture.store->rollback();
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
 }
 
 TEST_CASE("a write of a value beyond max_value_bytes is refused and undone; what the ledger keeps is not limited") {
   broker_config config;
   config.max_value_bytes = 100'000;
-  store_rig rig{config};
-  rig.write("CREATE TABLE t(a)");
+  store_fixture fixture{config};
+  fixture.write("CREATE TABLE t(a)");
   for (const auto* sql : {"INSERT INTO t VALUES (zeroblob(100001))", "INSERT INTO t SELECT hex(zeroblob(60000))",
                           "INSERT INTO t VALUES (printf('%.*c', 900000000, 'x'))"}) {
     INFO(sql);
-    auto why = rig.refuse(sql);
+    auto why = fixture.refuse(sql);
     CHECK(why.code == errc::too_large);
     CHECK_THAT(why.message, Catch::Contains("max_value_bytes"));
   }
-  CHECK(rig.refuse("INSERT INTO t VALUES (?)", {std::string(100'001, 'x')}).code == errc::too_large);
-  rig.write("INSERT INTO t VALUES (?)", {std::string(90'000, 'x')});
-  CHECK(rig.read_one("SELECT count(*) FROM t") == value{1});
-  rig.write(request_of({{"SELECT a FROM t UNION ALL SELECT a FROM t", {}}}, "large-answer"));
+  CHECK(fixture.refuse("INSERT INTO t VALUES (?)", {std::string(100'001, 'x')}).code == errc::too_large);
+  fixture.write("INSERT INTO t VALUES (?)", {std::string(90'000, 'x')});
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
+  fixture.write(request_of({{"SELECT a FROM t UNION ALL SELECT a FROM t", {}}}, "large-answer"));
 }
 
 TEST_CASE("the rows that the writes of a transaction return have a bound together") {
-  table_rig rig;
+  table_fixture fixture;
   auto answers = std::make_shared<answer_budget>(1'000'000);
-  auto store = sqlite::make_write_store(rig.file, rig.config, machine_time(), {}, {}, answers);
+  auto store = sqlite::make_write_store(fixture.file, fixture.config, machine_time(), {}, {}, answers);
   auto request = request_of("SELECT zeroblob(400000)");
   must(store->begin());
   must(store->execute(request, no_deadline));

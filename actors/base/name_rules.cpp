@@ -1,0 +1,69 @@
+#include "actors/base/name_rules.hpp"
+
+#include "actors/base/sql_words.hpp"
+#include "actors/base/utf8_text.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+// Nearly every name. Without a way out of the loop, the compiler looks at many bytes at once.
+bool is_printable_ascii(std::string_view name) noexcept {
+  auto has_other = false;
+  for (auto c : name) {
+    auto byte = static_cast<unsigned char>(c);
+    has_other |= byte < 0x20 || byte >= 0x7f;
+  }
+  return !has_other;
+}
+
+bool is_reserved(std::string_view name) {
+  return name.size() >= reserved_agents.size()
+         && folded_name(name.substr(0, reserved_agents.size())) == reserved_agents;
+}
+
+} // namespace
+
+std::optional<std::string> why_no_name(std::string_view name) {
+  if (name.size() > max_name_bytes)
+    return "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed";
+  if (is_printable_ascii(name))
+    return std::nullopt;
+  if (!is_utf8(name))
+    return "is not valid UTF-8";
+  if (has_control(name))
+    return "holds a control character";
+  return std::nullopt;
+}
+
+std::optional<std::string> why_no_agent(std::string_view name) {
+  if (auto why = why_no_name(name))
+    return why;
+  if (is_reserved(name))
+    return "begins with \"sluice:\", as only the broker's own agents do; take another name";
+  return std::nullopt;
+}
+
+std::string usable_agent(std::string name) {
+  std::string text;
+  for (std::string_view rest = name; !rest.empty();) {
+    auto character = first_character(rest);
+    if (character.size > 0 && !is_control(character.code_point))
+      text += rest.substr(0, character.size);
+    rest.remove_prefix(std::max<size_t>(character.size, 1));
+  }
+  while (is_reserved(text))
+    text.erase(0, reserved_agents.size());
+  if (text.size() > max_name_bytes) {
+    // A character that does not fit as a whole is left out.
+    auto end = max_name_bytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+      --end;
+    text.resize(end);
+  }
+  return text;
+}
+
+} // namespace sluice

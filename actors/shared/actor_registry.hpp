@@ -1,0 +1,121 @@
+#pragma once
+
+#include "actors/shared/database_context.hpp"
+#include "messages/interfaces.hpp"
+
+#include <caf/send.hpp>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// Who is who in one broker, now: handles change when the supervisor restarts an actor, so nobody keeps them. Slots
+/// live as long as the directory. Thread-safe.
+class actor_registry {
+public:
+  cache_actor cache() const { return get(cache_); }
+  audit_actor audit() const { return get(audit_); }
+  buffer_actor buffer() const { return get(buffer_); }
+  log_actor log() const { return get(log_); }
+  supervisor_actor supervisor() const { return get(supervisor_); }
+  deadline_watch_actor deadlines() const { return get(deadlines_); }
+  cursors_actor cursors() const { return get(cursors_); }
+
+  void set(cache_actor x) { put(cache_, std::move(x)); }
+  void set(audit_actor x) { put(audit_, std::move(x)); }
+  void set(buffer_actor x) { put(buffer_, std::move(x)); }
+  void set(log_actor x) { put(log_, std::move(x)); }
+  void set(supervisor_actor x) { put(supervisor_, std::move(x)); }
+  void set(deadline_watch_actor x) { put(deadlines_, std::move(x)); }
+  void set(cursors_actor x) { put(cursors_, std::move(x)); }
+
+  /// Forgets every actor; requests fail from now on.
+  void clear() {
+    set(cache_actor{});
+    set(audit_actor{});
+    set(buffer_actor{});
+    set(log_actor{});
+    set(supervisor_actor{});
+    set(deadline_watch_actor{});
+    set(cursors_actor{});
+    for (auto* x : contexts()) {
+      x->forget_route();
+      x->take_readers();
+      x->forget_listeners();
+    }
+  }
+
+  /// The context of the database, made closed on first use; the supervisor opens it.
+  database_context& context(const std::string& name) {
+    std::lock_guard guard{mutex_};
+    auto& x = contexts_[name];
+    if (!x)
+      x = closed_context(name, "the database is not open yet");
+    return *x;
+  }
+
+  /// The context of a database that has been opened; for any other name one that refuses every request.
+  database_context& opened(const std::string& name) {
+    std::lock_guard guard{mutex_};
+    auto found = contexts_.find(name);
+    return found == contexts_.end() ? *never_opened_ : *found->second;
+  }
+
+  /// All contexts, by name.
+  std::vector<database_context*> contexts() const {
+    std::lock_guard guard{mutex_};
+    std::vector<database_context*> result;
+    for (const auto& [name, x] : contexts_)
+      result.push_back(x.get());
+    return result;
+  }
+
+  /// Ends the cursors of the database; a later request for a page of one of them fails with `why`. Returns at once; a
+  /// page that is being made is interrupted.
+  void end_cursors_of(const std::string& db, failure why) const {
+    if (auto to = cursors())
+      caf::anon_send(to, end_cursors{db, std::move(why)});
+  }
+
+  /// How often any actor had to be restarted.
+  std::atomic<uint64_t> restarts{0};
+
+private:
+  static std::unique_ptr<database_context> closed_context(const std::string& name, const char* why) {
+    auto x = std::make_unique<database_context>(name);
+    failure refusal;
+    refusal.code = errc::unavailable;
+    refusal.message = why;
+    x->close(std::move(refusal), false);
+    return x;
+  }
+
+  template <class Handle> Handle get(const Handle& x) const {
+    std::lock_guard guard{mutex_};
+    return x;
+  }
+
+  template <class Handle> void put(Handle& to, Handle x) {
+    std::lock_guard guard{mutex_};
+    to = std::move(x);
+  }
+
+  mutable std::mutex mutex_;
+  cache_actor cache_;
+  audit_actor audit_;
+  buffer_actor buffer_;
+  log_actor log_;
+  supervisor_actor supervisor_;
+  deadline_watch_actor deadlines_;
+  cursors_actor cursors_;
+  std::map<std::string, std::unique_ptr<database_context>> contexts_;
+  const std::unique_ptr<database_context> never_opened_ =
+    closed_context("", "no database of this name has been opened; open it first");
+};
+
+} // namespace sluice

@@ -1,0 +1,193 @@
+#pragma once
+
+#include "actors/base/duration_histogram.hpp"
+#include "actors/shared/listener_backlog.hpp"
+#include "actors/shared/retry_counters.hpp"
+#include "actors/shared/table_versions.hpp"
+#include "actors/shared/write_quota.hpp"
+#include "messages/interfaces.hpp"
+#include "messages/ledger.hpp"
+#include "messages/status.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+/// Where writes go: a writer and the queue in front of it. Both change together when a writer is restarted.
+struct write_route {
+  writer_actor writer;
+  std::shared_ptr<write_quota> queue;
+};
+
+/// What a database has done, counted by its writer and shown to operators.
+struct database_counters {
+  std::atomic<uint64_t> commits{0};
+  std::atomic<uint64_t> committed_requests{0};
+  std::atomic<uint64_t> replayed_requests{0};
+  std::atomic<uint64_t> failed_requests{0};
+  std::atomic<uint64_t> foreign_commits{0};
+  std::atomic<uint64_t> file_events{0};
+  std::atomic<uint64_t> restarts{0};
+  std::atomic<uint64_t> wal_bytes{0};
+};
+
+/// The part of a database that outlives its actors: version stamps, counters, and the current route to its writer.
+/// Callers keep it; the supervisor changes the route. Thread-safe.
+class database_context {
+public:
+  explicit database_context(std::string name) : name_(std::move(name)) {}
+
+  const std::string& name() const noexcept { return name_; }
+
+  /// A number for the name: the same in every run, unlike this object's address.
+  size_t hash() const noexcept { return hash_; }
+
+  table_versions& versions() noexcept { return versions_; }
+  const table_versions& versions() const noexcept { return versions_; }
+  database_counters& counters() noexcept { return counters_; }
+  retry_counters& retries() noexcept { return retries_; }
+  write_timings& timings() noexcept { return timings_; }
+
+  /// The current route, or why there is none (`unavailable`).
+  caf::expected<write_route> route() const {
+    std::lock_guard guard{mutex_};
+    if (closed_)
+      return make_error(*closed_);
+    return route_;
+  }
+
+  /// The current route, even when requests are no longer taken: for what the broker itself still has to write before
+  /// it ends. `unavailable` when there has never been one.
+  caf::expected<write_route> last_route() const {
+    std::lock_guard guard{mutex_};
+    if (!route_.queue)
+      return make_error(errc::unavailable, "the database has not been opened");
+    return route_;
+  }
+
+  void open(write_route route) {
+    std::lock_guard guard{mutex_};
+    route_ = std::move(route);
+    closed_.reset();
+    serving_.store(true, std::memory_order_release);
+  }
+
+  /// Refuses requests from now on, for the reason given.
+  void close(failure why, bool quarantined) {
+    std::lock_guard guard{mutex_};
+    serving_.store(false, std::memory_order_release);
+    closed_ = std::move(why);
+    quarantined_ = quarantined;
+  }
+
+  /// Its readers, now: the supervisor adds and removes them.
+  std::vector<reader_actor> readers() const {
+    std::lock_guard guard{mutex_};
+    return readers_;
+  }
+
+  void add_reader(reader_actor x) {
+    std::lock_guard guard{mutex_};
+    readers_.push_back(std::move(x));
+  }
+
+  /// False when it is none of them.
+  bool remove_reader(const caf::actor_addr& x) {
+    std::lock_guard guard{mutex_};
+    return std::erase_if(readers_, [&](const reader_actor& reader) { return reader.address() == x; }) > 0;
+  }
+
+  /// All of them, and there are none.
+  std::vector<reader_actor> take_readers() {
+    std::lock_guard guard{mutex_};
+    return std::exchange(readers_, {});
+  }
+
+  /// Whether requests are taken, for those who ask often.
+  bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
+
+  /// Lets go of the writer. @pre closed
+  void forget_route() {
+    std::lock_guard guard{mutex_};
+    route_ = {};
+  }
+
+  /// Why reads are refused; nothing while the database is open.
+  std::optional<failure> closed() const {
+    std::lock_guard guard{mutex_};
+    return closed_;
+  }
+
+  /// From now on `x` is sent every `invalidation` of this database, in the order of commits and each before the writes
+  /// in it are acknowledged, until `unlisten`; less when it is behind, as `listener_backlog` has it. Does nothing for
+  /// one that listens already. An actor that nobody holds any more is forgotten.
+  void listen(const invalidation_listener& x);
+  void unlisten(const invalidation_listener& x);
+
+  /// Sends `x` to those who listen; costs next to nothing when there are none. Called by one actor at a time: the
+  /// writer, or the supervisor when there is none.
+  void tell(const invalidation& x) {
+    if (listened_to_.load(std::memory_order_relaxed))
+      tell_listeners(x);
+  }
+
+  /// What the audit knows of the ledger; for the writer that is started next.
+  void know_ledger(ledger_standing x) {
+    std::lock_guard guard{mutex_};
+    ledger_ = std::move(x);
+  }
+
+  /// The writer has begun a new epoch of the ledger.
+  void know_epoch(const std::string& id) {
+    std::lock_guard guard{mutex_};
+    ledger_.epoch = id;
+  }
+
+  /// Agents have been told of the commit `seq`, though the file that is there now may not hold it.
+  void know_issued(uint64_t seq) {
+    std::lock_guard guard{mutex_};
+    ledger_.issued = std::max(ledger_.issued, seq);
+  }
+
+  /// What is known of the ledger, with the commits that agents have been told of since.
+  ledger_standing known_ledger() const {
+    std::lock_guard guard{mutex_};
+    auto x = ledger_;
+    x.issued = std::max(x.issued, versions_.highest_commit());
+    return x;
+  }
+
+  /// Lets go of all listeners.
+  void forget_listeners();
+
+  database_status status(const clock& time) const;
+
+private:
+  void tell_listeners(const invalidation& x);
+
+  const std::string name_;
+  const size_t hash_ = std::hash<std::string>{}(name_);
+  table_versions versions_;
+  database_counters counters_;
+  retry_counters retries_;
+  write_timings timings_;
+  mutable std::mutex mutex_;
+  write_route route_;
+  std::vector<reader_actor> readers_;
+  std::optional<failure> closed_;
+  ledger_standing ledger_;
+  bool quarantined_ = false;
+  std::atomic<bool> serving_{false};
+  // By address: who listens does not live longer for it.
+  std::vector<std::shared_ptr<listener_backlog>> listeners_;
+  std::atomic<bool> listened_to_{false};
+};
+
+} // namespace sluice

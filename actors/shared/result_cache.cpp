@@ -1,0 +1,214 @@
+#include "actors/shared/result_cache.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace sluice {
+
+namespace {
+
+size_t mix(size_t seed, size_t x) noexcept {
+  // The finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014): every input bit reaches every output bit.
+  auto z = seed + 0x9e3779b97f4a7c15ULL + x;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return z ^ (z >> 31);
+}
+
+size_t hash_of(const value& x) noexcept {
+  auto kind = static_cast<size_t>(x.kind());
+  if (auto* i = x.integer())
+    return mix(kind, static_cast<size_t>(*i));
+  if (auto* r = x.real())
+    return mix(kind, std::bit_cast<uint64_t>(*r));
+  if (auto* bytes = x.text() ? x.text() : x.blob_bytes())
+    return mix(kind, std::hash<std::string>{}(*bytes));
+  return kind;
+}
+
+size_t hash_of(const statement& x) noexcept {
+  auto h = x.sql.hash();
+  for (const auto& v : x.params.positional)
+    h = mix(h, hash_of(v));
+  for (const auto& [name, v] : x.params.named)
+    h = mix(mix(h, std::hash<std::string>{}(name)), hash_of(v));
+  return h;
+}
+
+size_t footprint_of(const statement& query, const read_result& result, const dependencies& tables) {
+  // The fixed part stands for the map node, the list node and the shared control blocks.
+  constexpr size_t overhead = 512;
+  return overhead + footprint(query) + (result.rows ? result.rows->footprint() : 0) + tables.size() * sizeof(void*);
+}
+
+} // namespace
+
+bool still_valid(const dependencies& tables, const table_versions& versions, uint64_t version) {
+  auto unchanged = [version](const table_versions::stamp* x) { return x->load(std::memory_order_acquire) <= version; };
+  return unchanged(&versions.everything_changed_at()) && std::all_of(tables.begin(), tables.end(), unchanged);
+}
+
+std::optional<read_result> result_cache::find(const database_context& context, const read_request& request,
+                                              const read_limits& limits, clock::steady now) {
+  if (!settings_.enabled)
+    return std::nullopt;
+  auto wanted = view(context, request, limits);
+  auto& in = shard_of(wanted);
+  std::lock_guard guard{in.mutex};
+  auto i = in.entries.find(wanted);
+  if (i == in.entries.end())
+    return std::nullopt;
+  auto& e = i->second;
+  // Taken before the stamps are looked at: if they allow a hit, the answer includes this commit.
+  auto newest = context.versions().last_commit();
+  if (now >= e.expires || !still_valid(e.tables, context.versions(), e.version))
+    return std::nullopt;
+  in.uses.splice(in.uses.begin(), in.uses, e.use);
+  ++in.hits;
+  auto own = std::find_if(e.hits.begin(), e.hits.end(), [&](const auto& x) { return x.first == request.agent; });
+  if (own != e.hits.end())
+    ++own->second;
+  else
+    e.hits.emplace_back(request.agent, 1);
+  auto result = e.result;
+  result.source = read_source::cache;
+  result.as_of_seq = std::max(result.as_of_seq, newest);
+  return result;
+}
+
+void result_cache::insert(const database_context& context, const read_request& request, const read_limits& limits,
+                          const read_result& result, dependencies tables, uint64_t version, clock::steady now) {
+  auto bytes = footprint_of(request.query, result, tables);
+  auto budget = settings_.max_bytes / shards_.size();
+  if (!settings_.enabled || bytes > budget || !still_valid(tables, context.versions(), version))
+    return;
+  auto wanted = view(context, request, limits);
+  auto& in = shard_of(wanted);
+  std::lock_guard guard{in.mutex};
+  if (auto old = in.entries.find(wanted); old != in.entries.end())
+    erase(in, old);
+  while (in.bytes + bytes > budget && !in.uses.empty()) {
+    erase(in, in.entries.find(view(*in.uses.back())));
+    ++in.evicted;
+  }
+  auto [i, added] = in.entries.try_emplace(key{&context, request.query, limits, wanted.hash});
+  auto& e = i->second;
+  e.result = result;
+  e.tables = std::move(tables);
+  e.version = version;
+  e.expires = now + settings_.ttl;
+  e.bytes = bytes;
+  in.bytes += bytes;
+  in.uses.push_front(&i->first);
+  e.use = in.uses.begin();
+}
+
+size_t result_cache::sweep(clock::steady now) {
+  size_t removed = 0;
+  for (auto& in : shards_) {
+    std::lock_guard guard{in.mutex};
+    for (auto i = in.entries.begin(); i != in.entries.end();) {
+      const auto& e = i->second;
+      if (now < e.expires && still_valid(e.tables, i->first.context->versions(), e.version)) {
+        ++i;
+        continue;
+      }
+      i = erase(in, i);
+      ++in.invalidated;
+      ++removed;
+    }
+  }
+  return removed;
+}
+
+void result_cache::clear() {
+  for (auto& in : shards_) {
+    std::lock_guard guard{in.mutex};
+    while (!in.entries.empty())
+      erase(in, in.entries.begin());
+  }
+}
+
+std::vector<audit_record> result_cache::take_hit_records(int64_t ts_us) {
+  std::vector<audit_record> result;
+  for (auto& in : shards_) {
+    std::lock_guard guard{in.mutex};
+    std::move(in.departed.begin(), in.departed.end(), std::back_inserter(result));
+    in.departed.clear();
+    for (auto& [k, e] : in.entries)
+      report_hits(k, e, result);
+  }
+  for (auto& x : result)
+    x.ts_us = ts_us;
+  return result;
+}
+
+bool result_cache::empty() const {
+  return std::all_of(shards_.begin(), shards_.end(), [](const shard& in) {
+    std::lock_guard guard{in.mutex};
+    return in.entries.empty();
+  });
+}
+
+void result_cache::describe(cache_status& status) const {
+  status.enabled = settings_.enabled;
+  for (const auto& in : shards_) {
+    std::lock_guard guard{in.mutex};
+    status.entries += in.entries.size();
+    status.bytes += in.bytes;
+    status.hits += in.hits;
+    status.invalidated += in.invalidated;
+    status.evicted += in.evicted;
+  }
+}
+
+bool result_cache::equal(const key& a, const key_view& b) noexcept {
+  // A key has to be found as itself even if it holds a NaN, which equals nothing.
+  if (&a.query == b.query)
+    return true;
+  return a.hash == b.hash && a.context == b.context && a.limits.max_rows == b.limits->max_rows
+         && a.limits.max_bytes == b.limits->max_bytes && a.query.sql == b.query->sql
+         && a.query.params == b.query->params;
+}
+
+result_cache::key_view result_cache::view(const database_context& context, const read_request& request,
+                                          const read_limits& limits) {
+  return {&context, &request.query, &limits, mix(hash_of(request.query), context.hash())};
+}
+
+result_cache::entry_map::iterator result_cache::erase(shard& in, entry_map::iterator which) {
+  auto& e = which->second;
+  report_hits(which->first, e, in.departed);
+  in.bytes -= e.bytes;
+  in.uses.erase(e.use);
+  return in.entries.erase(which);
+}
+
+void result_cache::report_hits(const key& k, entry& e, std::vector<audit_record>& to) {
+  for (auto& [agent, count] : e.hits) {
+    audit_record x;
+    x.agent = agent;
+    x.db = k.context->name();
+    x.type = request_type::cache_hit;
+    x.key = read_fingerprint(k.query);
+    x.status = "ok";
+    x.commit_seq = e.result.as_of_seq;
+    x.count = count;
+    to.push_back(std::move(x));
+  }
+  e.hits.clear();
+}
+
+std::string read_fingerprint(const statement& query) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text(33, '-');
+  auto put = [&](size_t at, size_t x) {
+    for (auto i = at + 16; i-- > at; x >>= 4)
+      text[i] = digits[x & 15];
+  };
+  put(0, query.sql.hash());
+  put(17, hash_of(query));
+  return text;
+}
+
+} // namespace sluice

@@ -1,0 +1,137 @@
+#pragma once
+
+#include "actors/base/clock.hpp"
+#include "actors/shared/database_context.hpp"
+#include "messages/audit.hpp"
+#include "messages/read.hpp"
+#include "messages/status.hpp"
+
+#include <array>
+#include <chrono>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+struct hit_table_settings {
+  bool enabled = true;
+  std::chrono::milliseconds ttl{5'000};
+  /// Bounds the entries' bytes; one entry may have an eighth of it.
+  uint64_t max_bytes = 64ULL << 20;
+};
+
+/// What a statement's answer depends on: the stamps of the tables it read. Stamps live as long as their database.
+using dependencies = std::vector<const table_versions::stamp*>;
+
+/// Whether an answer whose read began at `version` still is what the database would say.
+bool still_valid(const dependencies& tables, const table_versions& versions, uint64_t version);
+
+/// Answers kept for repeated reads, bounded in age and bytes, least recently used first out. Callers look things up in
+/// their own thread; the cache actor alone puts in and takes out. Thread-safe.
+///
+/// A hit needs the version stamps of its tables to be what they were when the read began, so a stale answer is never
+/// given, however late the message that removes it.
+class result_cache {
+public:
+  explicit result_cache(hit_table_settings settings) : settings_(settings) {}
+
+  /// The kept answer to the same statement, parameters and limits, if it is still valid. Counts the hit for the agent.
+  std::optional<read_result> find(const database_context& context, const read_request& request,
+                                  const read_limits& limits, clock::steady now);
+
+  /// Keeps an answer whose read began at `version`. Does nothing when it is no longer valid, too large, or caching is
+  /// off.
+  void insert(const database_context& context, const read_request& request, const read_limits& limits,
+              const read_result& result, dependencies tables, uint64_t version, clock::steady now);
+
+  /// Removes every entry that is no longer valid or too old; returns how many.
+  size_t sweep(clock::steady now);
+
+  /// Removes everything.
+  void clear();
+
+  /// One record per agent and statement for the hits since the last take_hit_records.
+  std::vector<audit_record> take_hit_records(int64_t ts_us);
+
+  bool enabled() const noexcept { return settings_.enabled; }
+
+  bool empty() const;
+
+  /// Fills in what this table knows: entries, bytes, hits, invalidated, evicted.
+  void describe(cache_status& status) const;
+
+private:
+  struct key {
+    const database_context* context = nullptr;
+    statement query;
+    read_limits limits;
+    size_t hash = 0;
+  };
+
+  // What a caller asks with, without copying its request.
+  struct key_view {
+    const database_context* context;
+    const statement* query;
+    const read_limits* limits;
+    size_t hash;
+  };
+
+  struct key_hash {
+    using is_transparent = void;
+    size_t operator()(const key& x) const noexcept { return x.hash; }
+    size_t operator()(const key_view& x) const noexcept { return x.hash; }
+  };
+
+  struct key_equal {
+    using is_transparent = void;
+    bool operator()(const key& a, const key& b) const noexcept { return equal(a, view(b)); }
+    bool operator()(const key& a, const key_view& b) const noexcept { return equal(a, b); }
+    bool operator()(const key_view& a, const key& b) const noexcept { return equal(b, a); }
+  };
+
+  struct entry {
+    read_result result;
+    dependencies tables;
+    uint64_t version = 0;
+    clock::steady expires;
+    size_t bytes = 0;
+    std::list<const key*>::iterator use;
+    std::vector<std::pair<std::string, uint32_t>> hits;
+  };
+
+  using entry_map = std::unordered_map<key, entry, key_hash, key_equal>;
+
+  // Callers of different statements seldom meet in one shard.
+  struct alignas(64) shard {
+    mutable std::mutex mutex;
+    entry_map entries;
+    // Most recently used first.
+    std::list<const key*> uses;
+    size_t bytes = 0;
+    uint64_t hits = 0;
+    uint64_t invalidated = 0;
+    uint64_t evicted = 0;
+    // Hits of entries that are gone already.
+    std::vector<audit_record> departed;
+  };
+
+  static key_view view(const key& x) { return {x.context, &x.query, &x.limits, x.hash}; }
+  static bool equal(const key& a, const key_view& b) noexcept;
+  static key_view view(const database_context& context, const read_request& request, const read_limits& limits);
+  shard& shard_of(const key_view& x) { return shards_[(x.hash >> 56) % shards_.size()]; }
+  static entry_map::iterator erase(shard& in, entry_map::iterator which);
+  static void report_hits(const key& k, entry& e, std::vector<audit_record>& to);
+
+  const hit_table_settings settings_;
+  std::array<shard, 8> shards_;
+};
+
+/// The audit's name for a read: a digest of its statement and parameters.
+std::string read_fingerprint(const statement& query);
+
+} // namespace sluice

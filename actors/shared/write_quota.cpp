@@ -1,0 +1,238 @@
+#include "actors/shared/write_quota.hpp"
+
+#include "actors/shared/defect.hpp"
+#include "messages/buffer.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// An agent that has nothing queued keeps its entry, for it will be back; only a crowd of names is worth clearing.
+constexpr size_t max_idle_agents = 4'096;
+
+// Deadlines that lie close together are looked at in one go.
+constexpr auto least_pause = 20ms;
+
+// The rows of the write-behind buffer have this time more when the broker ends.
+constexpr auto flush_time = 3s;
+
+// What is interrupted at the end of the broker is answered for after this time.
+constexpr auto drain_grace = 1s;
+
+failure failed(errc code, std::string message) {
+  failure x;
+  x.code = code;
+  x.message = std::move(message);
+  return x;
+}
+
+} // namespace
+
+write_quota::verdict write_quota::admit(write_request& x, clock::steady deadline) {
+  auto bytes = footprint(x);
+  auto sql = x.statements.empty() ? sql_text{} : x.statements.front().sql;
+  auto made = std::make_shared<ticket>(
+    ticket::description{x.agent, x.request_id, x.peer, std::move(sql), bytes, x.received, deadline});
+  std::lock_guard guard{mutex_};
+  verdict result;
+  result.refused = refuse(x, bytes);
+  if (result.refused) {
+    ++refused_;
+    return result;
+  }
+  made->place_ = tickets_.size();
+  count(*made);
+  auto at = due(*made);
+  tickets_.push_back(made);
+  x.ticket = std::move(made);
+  if (at < next_expiry_)
+    result.expire_at = next_expiry_ = at;
+  return result;
+}
+
+std::optional<failure> write_quota::refuse(const write_request& x, uint64_t bytes) {
+  if (bytes > limits_.max_bytes / 4)
+    return failed(errc::too_large, "the request has " + std::to_string(bytes) + " bytes; at most "
+                                     + std::to_string(limits_.max_bytes / 4) + " may wait for one agent");
+  if (agents_.size() > max_idle_agents)
+    std::erase_if(agents_, [](const auto& entry) { return entry.second.requests == 0; });
+  if (total_.requests + 1 > limits_.max_requests || total_.bytes + bytes > limits_.max_bytes)
+    return overloaded("the write queue of this database is full");
+  auto own = agents_.find(x.agent);
+  auto used = own == agents_.end() ? usage{} : own->second;
+  if (used.requests + 1 > std::max<uint64_t>(1, limits_.max_requests / 4) || used.bytes + bytes > limits_.max_bytes / 4)
+    return overloaded("this agent's share of the write queue is full");
+  return x.peer.pid == 0 ? std::nullopt : refuse_process(x, bytes);
+}
+
+// Lest it take the queue under several names.
+std::optional<failure> write_quota::refuse_process(const write_request& x, uint64_t bytes) {
+  auto found = processes_.find({x.peer.uid, x.peer.pid});
+  if (found == processes_.end())
+    return std::nullopt;
+  const auto& own = found->second;
+  if (own.used.requests + 1 > std::max<uint64_t>(1, limits_.max_requests / 2)
+      || own.used.bytes + bytes > limits_.max_bytes / 2)
+    return overloaded("this process's share of the write queue is full");
+  if (own.agents.size() >= limits_.max_agents_per_process && !own.agents.contains(x.agent))
+    return overloaded("this process has requests of " + std::to_string(own.agents.size())
+                      + " agents in the write queue; it may not add another one");
+  return std::nullopt;
+}
+
+void write_quota::count(const ticket& x) {
+  auto add = [&](usage& to) {
+    ++to.requests;
+    to.bytes += x.what().bytes;
+  };
+  add(total_);
+  add(agents_[x.what().agent]);
+  if (x.what().peer.pid == 0)
+    return;
+  auto& own = processes_[{x.what().peer.uid, x.what().peer.pid}];
+  add(own.used);
+  ++own.agents[x.what().agent];
+}
+
+void write_quota::discount(const ticket& x) {
+  auto take = [&](usage& from) {
+    --from.requests;
+    from.bytes -= x.what().bytes;
+  };
+  take(total_);
+  take(agents_[x.what().agent]);
+  if (x.what().peer.pid == 0)
+    return;
+  auto own = processes_.find({x.what().peer.uid, x.what().peer.pid});
+  take(own->second.used);
+  if (auto name = own->second.agents.find(x.what().agent); --name->second == 0)
+    own->second.agents.erase(name);
+  if (own->second.used.requests == 0)
+    processes_.erase(own);
+}
+
+void write_quota::release(ticket& x) {
+  std::lock_guard guard{mutex_};
+  auto place = x.place_;
+  if (place >= tickets_.size() || tickets_[place].get() != &x)
+    return;
+  discount(x);
+  std::swap(tickets_[place], tickets_.back());
+  tickets_[place]->place_ = place;
+  tickets_.pop_back();
+}
+
+clock::steady write_quota::due(const ticket& x) const noexcept {
+  // What the write-behind buffer still has goes behind what is interrupted.
+  auto end =
+    x.what().agent == buffer_agent && drained_at_ != clock::steady::max() ? drained_at_ + flush_time : drained_at_;
+  auto latest = std::min(x.what().deadline, end);
+  return latest > clock::steady::max() - grace ? latest : latest + grace;
+}
+
+std::optional<clock::steady> write_quota::next_expiry() const {
+  std::lock_guard guard{mutex_};
+  return next_expiry_ == clock::steady::max() ? std::nullopt : std::optional{next_expiry_};
+}
+
+std::optional<clock::steady> write_quota::expire(clock::steady now) {
+  std::vector<std::shared_ptr<ticket>> late;
+  std::optional<clock::steady> next;
+  auto drained = false;
+  {
+    std::lock_guard guard{mutex_};
+    if (now < next_expiry_ || has(defect::forget_deadlines))
+      return std::nullopt;
+    drained = now >= drained_at_;
+    auto earliest = clock::steady::max();
+    for (const auto& x : tickets_)
+      if (x->answered())
+        continue;
+      else if (due(*x) <= now)
+        late.push_back(x);
+      else
+        earliest = std::min(earliest, due(*x));
+    // Some of them may have to be asked again.
+    if (!late.empty())
+      earliest = std::min(earliest, now + (drained ? std::chrono::nanoseconds{drain_grace} : least_pause));
+    next_expiry_ = earliest == clock::steady::max() ? earliest : std::max(earliest, now + least_pause);
+    if (next_expiry_ != clock::steady::max())
+      next = next_expiry_;
+  }
+  for (const auto& x : late) {
+    if (drained && now < x->what().deadline && now < drained_at_ + drain_grace
+        && x->interrupt(failed(errc::unavailable, "the broker is shutting down")))
+      continue;
+    x->give_up(drained && now < x->what().deadline
+                 ? failed(errc::unavailable, "the broker is shutting down")
+                 : failed(errc::deadline_exceeded, "the deadline passed before the request was done"));
+  }
+  return next;
+}
+
+bool write_quota::cancel(ticket& x) {
+  auto why = failed(errc::cancelled, "the write was cancelled");
+  // It may begin in between.
+  return x.interrupt(why) || x.give_up(why) || x.interrupt(why);
+}
+
+clock::steady write_quota::drain(clock::steady until) {
+  std::lock_guard guard{mutex_};
+  drained_at_ = std::min(drained_at_, until);
+  return next_expiry_ = std::min(next_expiry_, drained_at_ + grace);
+}
+
+void write_quota::served(uint64_t count, std::chrono::nanoseconds elapsed) {
+  if (count == 0)
+    return;
+  std::lock_guard guard{mutex_};
+  auto latest = static_cast<double>(elapsed.count()) / static_cast<double>(count);
+  ns_per_request_ = 0.8 * ns_per_request_ + 0.2 * latest;
+}
+
+write_quota::usage write_quota::queued() const {
+  std::lock_guard guard{mutex_};
+  return total_;
+}
+
+uint64_t write_quota::refused() const {
+  std::lock_guard guard{mutex_};
+  return refused_;
+}
+
+void write_quota::list_running(const std::string& db, clock::steady now, std::vector<running_request>& out) const {
+  constexpr size_t max_sql = 1'000;
+  for (const auto& x : tickets()) {
+    if (x->answered())
+      continue;
+    auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - x->what().received);
+    auto& y = out.emplace_back();
+    y.db = db;
+    y.operation = "write";
+    y.request_id = x->what().request_id;
+    y.agent = x->what().agent;
+    y.peer = x->what().peer;
+    y.sql = x->what().sql.str().substr(0, max_sql);
+    y.is_running = x->running();
+    y.since_ms = static_cast<uint64_t>(std::max<int64_t>(0, waited.count()));
+  }
+}
+
+std::vector<std::shared_ptr<ticket>> write_quota::tickets() const {
+  std::lock_guard guard{mutex_};
+  return tickets_;
+}
+
+failure write_quota::overloaded(std::string what) const {
+  auto x = failed(errc::overloaded, std::move(what));
+  // Half of the queue should have drained by then.
+  auto drain_ms = ns_per_request_ * static_cast<double>(total_.requests) / 2 / 1e6;
+  x.retry_after_ms = static_cast<uint32_t>(std::clamp(drain_ms, 10.0, 5'000.0));
+  return x;
+}
+
+} // namespace sluice

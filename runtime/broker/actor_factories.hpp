@@ -1,0 +1,21 @@
+#pragma once
+
+#include "actors/supervisor/supervisor.hpp"
+#include "runtime/broker/broker_core.hpp"
+
+namespace sluice {
+
+/// Factories that spawn the actors on the files of `core`'s store. The core outlives what they spawn.
+child_factories real_children(broker_core& core);
+
+/// Has the files of a database closed that are to be closed early, as `open_files` has it. Thread-safe; returns at
+/// once.
+void close_early(actor_registry& actors, const std::string& db);
+
+/// The actor that keeps the cursors of all databases.
+cursors_actor spawn_cursors(broker_core& core);
+
+/// The supervisor, which looks at files before it starts the actors of a database.
+supervisor_actor spawn_supervisor(broker_core& core, supervisor_dependencies parts);
+
+} // namespace sluice

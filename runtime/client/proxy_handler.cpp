@@ -1,0 +1,122 @@
+#include "runtime/client/proxy_handler.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/failures.hpp"
+#include "runtime/server/rpc/methods.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+
+rpc::answer refusal(const caf::error& why) {
+  rpc::answer x;
+  x.error = rpc::error_of(describe(why));
+  return x;
+}
+
+// How results are wanted, written out where they are waited for: that takes time, and the loop serves others.
+struct result_form {
+  integer_form integers = integer_form::number;
+  bool quoted = false;
+};
+
+rpc::answer written(const json& result, result_form form) {
+  rpc::answer x;
+  x.text = dump(result);
+  if (form.quoted)
+    x.quoted = dump(json(x.text));
+  return x;
+}
+
+// Makes a function that can be copied from a future that cannot.
+template <class Result> auto result_of(std::future<caf::expected<Result>> x, result_form form) {
+  return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x)), form] {
+    auto result = future->get();
+    return result ? written(as_json(*result, form.integers), form) : refusal(result.error());
+  };
+}
+
+} // namespace
+
+template <class Wait>
+void proxy_handler::answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done) {
+  namespace asio = boost::asio;
+  asio::post(where,
+             [this, wait = std::move(wait), done = std::move(done), busy = asio::make_work_guard(loop_)]() mutable {
+               asio::post(loop_, [result = wait(), done = std::move(done), busy = std::move(busy)]() mutable {
+                 done(std::move(result));
+               });
+             });
+}
+
+void proxy_handler::call(const std::string& method, json params, rpc::answer_to done) {
+  const auto* known = rpc::find_method(method);
+  if (!known)
+    return refuse(method, params, rpc::unknown_method(method), done);
+  if (known->needs_connection)
+    return refuse(method, params,
+                  make_error(errc::invalid_request, method + " is for connections to the socket itself"), done);
+  // The client library would put its own deadline in the place of one that is wrong.
+  if (method == "write") {
+    auto request = rpc::write_from_json(params);
+    if (!request)
+      return refuse(method, params, request.error(), done);
+    result_form form{request->integers, quotes_texts_};
+    return answer_later(waiting_, result_of(to_.write_async(std::move(*request)), form), std::move(done));
+  }
+  if (method == "read") {
+    auto request = rpc::read_from_json(params);
+    if (!request)
+      return refuse(method, params, request.error(), done);
+    result_form form{request->integers, quotes_texts_};
+    return answer_later(waiting_, result_of(to_.read_async(std::move(*request)), form), std::move(done));
+  }
+  if (params.is_null())
+    params = json::object();
+  // Of these, one that is malformed is refused by the leader, who also records it.
+  auto ask = [this, method, params = std::move(params), quoted = quotes_texts_] {
+    auto result = to_.call(method, params);
+    return result ? written(*result, {integer_form::number, quoted}) : refusal(result.error());
+  };
+  answer_later(control_, std::move(ask), std::move(done));
+}
+
+void proxy_handler::refuse(const std::string& method, const json& params, const caf::error& why,
+                           const rpc::answer_to& done) {
+  refuse(method, params, rpc::error_of(describe(why)), done);
+}
+
+void proxy_handler::refuse(const std::string& method, const json& params, rpc::error why, const rpc::answer_to& done) {
+  note_refusal(method, params, why);
+  done({nullptr, std::move(why), {}});
+}
+
+// The leader knows only what it is told. A client that is refused faster than that is told of is counted.
+void proxy_handler::note_refusal(std::string_view method, const json& params, const rpc::error& why) {
+  if (notes_ >= max_notes) {
+    ++unnoted_;
+    return;
+  }
+  json note{{"method", method}, {"status", why.data.value("code", "invalid_request")}};
+  note["count"] = 1 + std::exchange(unnoted_, 0);
+  if (params.is_object())
+    for (const auto* name : {"agent", "db", "request_id", "correlation_id"})
+      if (auto at = params.find(name); at != params.end() && at->is_string())
+        note[name] = *at;
+  ++notes_;
+  auto tell = [this, note = std::move(note)] {
+    static_cast<void>(to_.call("audit.refused", note));
+    return rpc::answer{};
+  };
+  answer_later(control_, std::move(tell), [this](const rpc::answer&) { --notes_; });
+}
+
+} // namespace sluice

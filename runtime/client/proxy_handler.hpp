@@ -1,0 +1,44 @@
+#pragma once
+
+#include "runtime/client/client.hpp"
+#include "runtime/server/rpc/handler.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+namespace sluice {
+
+/// The methods of whoever leads a store, for a bridge to it. Writes and reads leave in the order of the calls; each
+/// answer is waited for in a thread of `waiting`, that to any other method (`cancel` among them) in one of `control`,
+/// and given on the loop's. Calls are made on the loop's thread; everything given outlives the answers.
+class proxy_handler final : public rpc::handler {
+public:
+  proxy_handler(client& to, boost::asio::io_context& loop, boost::asio::thread_pool& waiting,
+                boost::asio::thread_pool& control)
+    : to_(to), loop_(loop), waiting_(waiting), control_(control) {}
+
+  void quote_texts() override { quotes_texts_ = true; }
+  void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
+
+private:
+  static constexpr size_t max_notes = 4;
+
+  void refuse(const std::string& method, const nlohmann::json& params, rpc::error why, const rpc::answer_to& done);
+  void refuse(const std::string& method, const nlohmann::json& params, const caf::error& why,
+              const rpc::answer_to& done);
+
+  // Gives what `wait` comes back with.
+  template <class Wait> void answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done);
+
+  client& to_;
+  boost::asio::io_context& loop_;
+  boost::asio::thread_pool& waiting_;
+  boost::asio::thread_pool& control_;
+  bool quotes_texts_ = false;
+  // Refusals that the leader is being told of, and those that it is to be told of with the next one.
+  size_t notes_ = 0;
+  uint32_t unnoted_ = 0;
+};
+
+} // namespace sluice

@@ -1,0 +1,177 @@
+#include "runtime/client/retrying_call.hpp"
+
+#include "actors/base/utf8_text.hpp"
+#include "runtime/json/json.hpp"
+#include "runtime/server/rpc/codec.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds grace{1'000};
+constexpr milliseconds longest_pause{100};
+constexpr size_t suspect_bytes = size_t{64} << 10;
+
+bool is_draining(const nlohmann::json& error, const failure& x) {
+  auto data = error.find("data");
+  if (x.code != errc::unavailable || data == error.end() || !data->is_object())
+    return false;
+  auto draining = data->find("draining");
+  return draining != data->end() && draining->is_boolean() && draining->get<bool>();
+}
+
+// Refusals that come before a leader looks into its ledger say nothing of an earlier try.
+bool looked_into_ledger(errc x) { return x == errc::sql_error || x == errc::constraint || x == errc::payload_mismatch; }
+
+bool passes_by_itself(errc x) { return x == errc::overloaded || x == errc::unavailable || x == errc::busy; }
+
+} // namespace
+
+retrying_call::retrying_call(std::string method, nlohmann::json params, time_limit time, bool changes, bool repeatable)
+  : method_(std::move(method)), params_(std::move(params)), time_(time), start_(steady_clock::now()),
+    limit_(start_ + time.length + grace), changes_(changes), repeatable_(repeatable) {
+  if (time_.field && time_.given)
+    params_[time_.field] = time_.length.count();
+  auto text = dump_exactly(params_);
+  if (!is_utf8(method_))
+    refusal_ = make_error(errc::invalid_request, "method is not valid UTF-8");
+  else if (text)
+    text_ = std::move(*text);
+  else
+    refusal_ = std::move(text.error());
+}
+
+milliseconds retrying_call::left() const noexcept {
+  auto spent = std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_);
+  return std::max(milliseconds{1}, time_.length - spent);
+}
+
+std::string retrying_call::params() {
+  auto time = left();
+  auto is_late = time_.field && (time_.given ? time != time_.length : tries_ > 0);
+  if (tries_++ > 0 || is_late) {
+    // Whatever else a caller has given is refused by the leader.
+    if (time_.field && params_.is_object())
+      params_[time_.field] = time.count();
+    text_ = dump(params_);
+  }
+  auto text = std::exchange(text_, {});
+  bytes_ = text.size();
+  return text;
+}
+
+std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel::call& tried, channel& via) {
+  using fate = channel::fate;
+  pause_ = milliseconds{0};
+  if (tried.became == fate::answered) {
+    auto answer = nlohmann::json::parse(tried.answer, nullptr, false);
+    if (answer.is_object() && answer.contains("result"))
+      return caf::expected<nlohmann::json>{std::move(answer["result"])};
+    if (answer.is_object() && answer.contains("error") && answer["error"].is_object())
+      return judge_error(answer["error"], via);
+    // Whoever this is, it does not speak our language.
+    via.close();
+  }
+  auto refusal = via.refusal();
+  if (refusal && (refusal->code == errc::protocol_mismatch || refusal->code == errc::wrong_store))
+    return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
+  // A connection that is refused as one too many is not served at all.
+  maybe_done_ = maybe_done_ || (tried.sent && !(refusal && refusal->code == errc::overloaded));
+  // A line beyond the leader's bound ends its connection, and would end the next one.
+  if (refusal && refusal->code == errc::too_large && bytes_ >= suspect_bytes)
+    return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
+  if (tried.became == fate::pending) {
+    auto silence = via.silence();
+    last_reason_ = silence.value_or(std::move(last_reason_));
+    if (!silence || steady_clock::now() >= limit_)
+      return caf::expected<nlohmann::json>{out_of_time()};
+    failure x;
+    x.code = errc::unavailable;
+    x.message = last_reason_;
+    return caf::expected<nlohmann::json>{with_outcome(std::move(x))};
+  }
+  last_reason_ = refusal ? refusal->message : "the connection to the broker was lost";
+  if (refusal || tries_ > 1)
+    pause_ = std::min(longest_pause, milliseconds{1 << std::min(tries_, 7u)});
+  if (maybe_done_ && !repeatable_) {
+    failure x;
+    x.code = errc::unavailable;
+    x.message = last_reason_ + " before it answered";
+    return caf::expected<nlohmann::json>{with_outcome(std::move(x))};
+  }
+  return std::nullopt;
+}
+
+std::optional<caf::expected<nlohmann::json>> retrying_call::judge_error(const nlohmann::json& error, channel& via) {
+  auto x = rpc::failure_from_json(error);
+  if (is_draining(error, x)) {
+    via.set_draining();
+    last_reason_ = x.message;
+    return std::nullopt;
+  }
+  // An older leader that goes for our sake refused this one with its greeting.
+  if (x.code == errc::protocol_mismatch && via.draining()) {
+    last_reason_ = x.message;
+    return std::nullopt;
+  }
+  if (!maybe_done_ || looked_into_ledger(x.code))
+    return caf::expected<nlohmann::json>{make_error(std::move(x))};
+  if (!passes_by_itself(x.code))
+    return caf::expected<nlohmann::json>{with_outcome(std::move(x))};
+  // It is to say what became of the earlier try, as soon as it can.
+  last_reason_ = x.message;
+  pause_ = std::clamp(milliseconds{x.retry_after_ms}, milliseconds{1 << std::min(tries_, 6u)}, longest_pause);
+  return std::nullopt;
+}
+
+std::optional<caf::error> retrying_call::judge_blocked(const failure& why) {
+  last_reason_ = why.message;
+  pause_ = longest_pause;
+  if (steady_clock::now() >= limit_)
+    return out_of_time();
+  // The store that was asked for will not come back to this path by waiting.
+  if (why.code == errc::wrong_store)
+    return with_outcome(why);
+  if (maybe_done_ || why.code == errc::busy || why.code == errc::unavailable)
+    return std::nullopt;
+  return make_error(why);
+}
+
+caf::error retrying_call::cancelled(bool sent, std::string why) const {
+  failure x;
+  x.code = errc::cancelled;
+  x.message = std::move(why);
+  if (changes_ && (sent || maybe_done_))
+    x.outcome = outcome::unknown;
+  return make_error(std::move(x));
+}
+
+caf::error retrying_call::amend(caf::error x) const {
+  auto why = describe(x);
+  return maybe_done_ && !looked_into_ledger(why.code) ? with_outcome(std::move(why)) : std::move(x);
+}
+
+caf::error retrying_call::out_of_time() const {
+  failure x;
+  x.code = errc::deadline_exceeded;
+  x.attempts = tries_;
+  x.waited_ms = static_cast<uint32_t>(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_).count());
+  x.message = "no answer from the broker in " + std::to_string(x.waited_ms) + " ms";
+  if (!last_reason_.empty())
+    x.message += " (" + last_reason_ + ")";
+  return with_outcome(std::move(x));
+}
+
+caf::error retrying_call::with_outcome(failure x) const {
+  if (changes_ && maybe_done_)
+    x.outcome = outcome::unknown;
+  return make_error(std::move(x));
+}
+
+} // namespace sluice

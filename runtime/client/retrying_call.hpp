@@ -1,0 +1,85 @@
+#pragma once
+
+#include "runtime/client/channel.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace sluice {
+
+/// What is known of the fate of one call while it is made again and again. Used by one thread at a time.
+class retrying_call {
+public:
+  using time_point = channel::time_point;
+
+  /// What the time of a call is called in its parameters, and how long it is.
+  struct time_limit {
+    const char* field = nullptr;
+    std::chrono::milliseconds length{0};
+    /// Whether the caller set it; if not, the leader's own limit is left to apply.
+    bool given = false;
+  };
+
+  /// `changes` says whether the outcome matters; `repeatable`, whether it may be sent again when an answer was lost.
+  retrying_call(std::string method, nlohmann::json params, time_limit time, bool changes, bool repeatable);
+
+  const std::string& method() const noexcept { return method_; }
+
+  /// When to give up: a second after the time of the call, so that the leader's word on it arrives.
+  time_point limit() const noexcept { return limit_; }
+
+  /// What is left of its time, a millisecond at least.
+  std::chrono::milliseconds left() const noexcept;
+
+  /// `errc::invalid_request` if the method, or text in the parameters that is no value, is not UTF-8, so that it cannot
+  /// be sent.
+  const std::optional<caf::error>& refusal() const noexcept { return refusal_; }
+
+  /// The parameters to send now. @pre there is no `refusal`
+  std::string params();
+
+  /// What the end of a try means for the call: its answer, or nothing if it is to be made again on a connection that
+  /// may be the same. `via` is told what the answer says of it.
+  std::optional<caf::expected<nlohmann::json>> judge(const channel::call& tried, channel& via);
+
+  /// What it means that no way to a leader was found: the end of the call, or nothing if it is to be tried again.
+  std::optional<caf::error> judge_blocked(const failure& why);
+
+  /// What to report when the call is given up, for the reason `why`; `sent` is whether it was under way.
+  caf::error cancelled(bool sent, std::string why = "the client was closed before the answer came") const;
+
+  /// A failure of the last try, made in this process, as one of the whole call.
+  caf::error amend(caf::error x) const;
+
+  /// How long to wait before the next try.
+  std::chrono::milliseconds pause() const noexcept { return pause_; }
+
+private:
+  std::optional<caf::expected<nlohmann::json>> judge_error(const nlohmann::json& error, channel& via);
+  caf::error out_of_time() const;
+  caf::error with_outcome(failure x) const;
+
+  std::string method_;
+  nlohmann::json params_;
+  time_limit time_;
+  time_point start_;
+  time_point limit_;
+  bool changes_;
+  bool repeatable_;
+  // The parameters as text, until the first try takes it.
+  std::string text_;
+  std::optional<caf::error> refusal_;
+  uint32_t tries_ = 0;
+  size_t bytes_ = 0;
+  // A try was sent in full, and its answer lost.
+  bool maybe_done_ = false;
+  std::chrono::milliseconds pause_{0};
+  std::string last_reason_;
+};
+
+} // namespace sluice

@@ -1,0 +1,94 @@
+#pragma once
+
+#include "runtime/lab/scenario/source.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::scenario {
+
+/// An agent as a scenario describes it.
+struct agent_options {
+  std::string name;
+  /// As `client_options::add_keys`.
+  bool add_keys = true;
+};
+
+/// An SQL statement, and where it stands.
+struct setup_statement {
+  std::string sql;
+  place at;
+};
+
+/// What is there when a scenario begins.
+struct setup {
+  /// SQL statements by the name of the database file, relative to the store root. They are executed before any broker
+  /// starts, so they are in no ledger and no audit.
+  std::vector<std::pair<std::string, std::vector<setup_statement>>> databases;
+  /// The text of `sluice.toml`, and where the scenario has it.
+  std::string settings;
+  place settings_at;
+  /// Agents that are not as `agent_options` says by itself.
+  std::vector<agent_options> agents;
+};
+
+/// Why a setup cannot be put up: its statements or settings, where they stand, are `errc::invalid_request`,
+/// `sql_error` or `constraint`; anything else is a fault of the stage.
+struct flaw {
+  caf::error why;
+  place at;
+};
+
+/// Where a scenario is played: a store with its broker, its agents and its fault_injection. Used by one thread, and all
+/// that a stage is given to call is called by that thread, from within `pump`.
+///
+/// What is asked of it is the protocol's (docs/protocol.md) and the table's of step kinds (docs/scenarios.md): methods
+/// and their `params`, faults and their fields.
+class backend {
+public:
+  using on_answer = std::function<void(caf::expected<nlohmann::json>)>;
+  using on_told = std::function<void(const nlohmann::json&)>;
+
+  virtual ~backend() = default;
+
+  /// For people: "the real runtime".
+  virtual std::string_view name() const = 0;
+
+  /// Why steps of this kind cannot be done here; nothing if they can.
+  virtual std::optional<std::string> why_not(std::string_view kind) const = 0;
+
+  bool can(std::string_view kind) const { return !why_not(kind); }
+
+  /// Puts the setup up; once, and first. Nothing if that went well.
+  virtual std::optional<flaw> prepare(const setup& what) = 0;
+
+  /// The time of the scenario, since an arbitrary moment. Whoever runs on a stage has no other.
+  virtual std::chrono::milliseconds now() const = 0;
+
+  virtual void after(std::chrono::milliseconds time, std::function<void()> done) = 0;
+
+  /// A method of the protocol, called by an agent. Always answered, in the end.
+  virtual void call(const std::string& agent, std::string_view method, nlohmann::json params, on_answer done) = 0;
+
+  /// The method `subscribe`. What comes is given to `told`: the `params` of `invalidation` and `subscription_lost`;
+  /// the latter also, without a reason of the broker's, when the connection is lost.
+  virtual void subscribe(const std::string& agent, nlohmann::json params, on_answer done, on_told told) = 0;
+
+  /// Has something happen that is no request: the step `kind`, with the fields that it has been given. Answered once it
+  /// has happened.
+  virtual void act(std::string_view kind, nlohmann::json fields, on_answer done) = 0;
+
+  /// Waits for what comes next, and calls whom it concerns. False when nothing will come any more.
+  virtual bool pump() = 0;
+};
+
+} // namespace sluice::scenario

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "runtime/lab/scenario/backend.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace sluice::scenario {
+
+/// Who goes past the broker: opens the databases of a store with SQLite itself. Used by one thread.
+class external_process {
+public:
+  /// @param root the folder of the store
+  explicit external_process(std::filesystem::path root) : root_(std::move(root)) {}
+
+  /// Does `{"do":"execute","db","sql":[...]}`, `{"do":"lock","db"}` or `{"do":"unlock","db"}`, waiting for
+  /// a lock for half a minute; or what `change_files` takes.
+  caf::expected<nlohmann::json> obey(const nlohmann::json& command);
+
+private:
+  caf::expected<sqlite::connection> open(const std::string& db) const;
+  caf::expected<nlohmann::json> execute(const std::string& db, const nlohmann::json& statements) const;
+  caf::expected<nlohmann::json> lock(const std::string& db);
+  caf::expected<nlohmann::json> unlock(const std::string& db);
+
+  std::filesystem::path root_;
+  std::map<std::string, sqlite::connection> locked_;
+};
+
+/// Has a external_process, whom `obey` reaches, make the databases of a setup. Nothing if that went well.
+std::optional<flaw> make_databases(const setup& what,
+                                   const std::function<caf::expected<nlohmann::json>(const nlohmann::json&)>& obey);
+
+/// A process that is one: obeys what comes on its stdin, as `line_link::ask` has it, until that ends, and answers on
+/// its stdout.
+void act_as_foreigner(const std::filesystem::path& root);
+
+} // namespace sluice::scenario

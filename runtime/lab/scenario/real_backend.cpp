@@ -1,0 +1,294 @@
+#include "runtime/lab/scenario/real_backend.hpp"
+
+#include "messages/error.hpp"
+#include "runtime/client/client.hpp"
+#include "runtime/lab/scenario/events.hpp"
+#include "runtime/lab/scenario/external_process.hpp"
+#include "runtime/lab/scenario/file_events.hpp"
+#include "runtime/lab/scenario/line_link.hpp"
+#include "runtime/lab/scenario/listener.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <fstream>
+#include <mutex>
+
+namespace sluice::scenario {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds command_limit{30};
+constexpr std::chrono::seconds end_limit{15};
+
+// The brokers of one store, one after the other, as far as they are in our hands.
+class broker_in_hand {
+public:
+  explicit broker_in_hand(meeting_point x) : meeting_(std::move(x)) {}
+
+  caf::expected<json> ask(const json& command) {
+    std::lock_guard guard{mutex_};
+    look();
+    if (!link_)
+      return make_error(errc::unavailable, "no broker is running; the first request starts one");
+    return link_.ask(command, command_limit);
+  }
+
+  /// Sends it a signal and waits for its end.
+  caf::expected<json> end(int signal) {
+    std::lock_guard guard{mutex_};
+    look();
+    if (!link_)
+      return make_error(errc::unavailable, "no broker is running; the first request starts one");
+    ::kill(pid_, signal);
+    if (!link_.ends_within(end_limit))
+      return make_error(errc::internal, fmt::format("the broker has not ended in {} s", end_limit.count()));
+    link_.close();
+    return json::object();
+  }
+
+private:
+  // The latest that has come is the one that leads.
+  void look() {
+    pid_t pid = -1;
+    for (auto next = meeting_.accept(pid); next; next = meeting_.accept(pid)) {
+      link_ = std::move(next);
+      pid_ = pid;
+    }
+    if (link_ && link_.ends_within(milliseconds{0}))
+      link_.close();
+  }
+
+  std::mutex mutex_;
+  meeting_point meeting_;
+  line_link link_;
+  pid_t pid_ = -1;
+};
+
+struct agent {
+  std::string name;
+  bool add_keys = true;
+  std::mutex opening;
+  std::shared_ptr<client> way;
+};
+
+class real_backend final : public backend {
+public:
+  explicit real_backend(real_stage_options options)
+    : program_(std::move(options.program)), folder_(std::move(options.folder)), store_(folder_ / "store") {}
+
+  ~real_backend() override {
+    std::error_code ignored;
+    // Nobody starts another one from now on.
+    fs::remove(starter(), ignored);
+    listeners_.clear();
+    if (open_ > 0 && broker_)
+      static_cast<void>(broker_->end(SIGKILL));
+    work_.reset();
+    agents_.clear();
+    foreigner_.end();
+    if (broker_ && !broker_->end(SIGTERM))
+      static_cast<void>(broker_->end(SIGKILL));
+  }
+
+  std::string_view name() const override { return "the real runtime"; }
+
+  std::optional<std::string> why_not(std::string_view kind) const override {
+    if (kind == "clock.advance" || kind == "clock.set")
+      return "its clock is the machine's";
+    return std::nullopt;
+  }
+
+  std::optional<flaw> prepare(const setup& what) override {
+    std::error_code failed;
+    fs::create_directory(store_, failed);
+    std::ofstream{store_ / "sluice.toml"} << what.settings;
+    auto meeting = meeting_point::open(folder_ / "director");
+    if (!meeting)
+      return flaw{std::move(meeting.error()), {}};
+    broker_ = std::make_unique<broker_in_hand>(std::move(*meeting));
+    write_starter();
+    for (const auto& x : what.agents)
+      known(x.name).add_keys = x.add_keys;
+    auto process = helper_process::start({program_.string(), "scenario-external_process", store_.string()});
+    if (!process)
+      return flaw{std::move(process.error()), {}};
+    foreigner_ = std::move(*process);
+    if (auto wrong = make_databases(what, [this](const json& x) { return foreigner_.link.ask(x, command_limit); }))
+      return wrong;
+    // A setting that cannot be used shows now; and what is to fail is there when it is told to.
+    auto first = way_of(known("someone"));
+    if (!first)
+      return flaw{std::move(first.error()), what.settings_at};
+    if (auto answer = (*first)->call("ping", json::object()); !answer)
+      return flaw{std::move(answer.error()), what.settings_at};
+    return std::nullopt;
+  }
+
+  milliseconds now() const override {
+    return std::chrono::duration_cast<milliseconds>(steady_clock::now().time_since_epoch());
+  }
+
+  void after(milliseconds time, std::function<void()> done) override { events_.after(time, std::move(done)); }
+
+  void call(const std::string& name, std::string_view method, json params, on_answer done) override {
+    auto& who = known(name);
+    in_background(
+      [this, &who, method = std::string{method}, params = std::move(params)]() mutable -> caf::expected<json> {
+        auto way = way_of(who);
+        if (!way)
+          return std::move(way.error());
+        return (*way)->call(method, std::move(params));
+      },
+      std::move(done));
+  }
+
+  void subscribe(const std::string& name, json params, on_answer done, on_told told) override {
+    auto& who = known(name);
+    auto tell = [this, told = std::move(told)](json x) { events_.post([told, x = std::move(x)] { told(x); }); };
+    auto x = std::make_shared<listener>(store_, std::move(tell));
+    listeners_.push_back(x);
+    in_background(
+      [this, &who, x, params = std::move(params)]() -> caf::expected<json> {
+        // So that there is a broker to listen to.
+        if (auto way = way_of(who); !way)
+          return std::move(way.error());
+        else if (auto there = (*way)->call("ping", json::object()); !there)
+          return there;
+        return x->begin(params);
+      },
+      std::move(done));
+  }
+
+  void act(std::string_view kind, json fields, on_answer done) override {
+    if (kind == "client.leave")
+      return in_background([this, fields] { return leave(fields); }, std::move(done));
+    if (kind.starts_with("foreign.") || kind.starts_with("files.") || kind.starts_with("store."))
+      return act_abroad(kind.substr(kind.find('.') + 1), std::move(fields), std::move(done));
+    in_background(
+      [this, kind = std::string{kind}, fields = std::move(fields)]() mutable -> caf::expected<json> {
+        if (kind == "stop")
+          return broker_->end(SIGTERM);
+        if (kind == "kill" && fields.at("what") == "process")
+          return broker_->end(SIGKILL);
+        fields["do"] = kind;
+        return broker_->ask(fields);
+      },
+      std::move(done));
+  }
+
+  bool pump() override { return events_.pump(open_ > 0); }
+
+private:
+  fs::path starter() const { return folder_ / "start-broker"; }
+
+  // What clients start brokers with.
+  void write_starter() const {
+    auto quoted = [](const fs::path& x) {
+      std::string result = "'";
+      for (auto c : x.native())
+        result += c == '\'' ? std::string{"'\\''"} : std::string{c};
+      return result + "'";
+    };
+    std::ofstream{starter()} << fmt::format("#!/bin/sh\nexec {} scenario-broker --director {} \"$@\"\n",
+                                            quoted(program_), quoted(folder_ / "director"));
+    fs::permissions(starter(), fs::perms::owner_all);
+  }
+
+  // By the thread of the stage.
+  agent& known(const std::string& name) {
+    auto& x = agents_[name];
+    if (!x)
+      x = std::make_unique<agent>();
+    x->name = name;
+    return *x;
+  }
+
+  caf::expected<std::shared_ptr<client>> way_of(agent& who) const {
+    std::lock_guard guard{who.opening};
+    if (who.way)
+      return who.way;
+    client_options options;
+    options.program = starter();
+    options.require_broker = true;
+    options.add_keys = who.add_keys;
+    auto opened = open_client(store_, options);
+    if (!opened)
+      return std::move(opened.error());
+    who.way = std::move(*opened);
+    return who.way;
+  }
+
+  void act_abroad(std::string_view what, json fields, on_answer done) {
+    auto time = fields.value("for_ms", int64_t{0});
+    auto db = fields.value("db", "");
+    auto command = fields;
+    command["do"] = what;
+    if (what == "write")
+      command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
+    in_background([this, command] { return ask_foreigner(command); },
+                  [this, time, db, done = std::move(done)](caf::expected<json> answer) {
+                    if (answer && time > 0)
+                      after(milliseconds{time}, [this, db] { act_abroad("unlock", json{{"db", db}}, [](auto&&) {}); });
+                    done(std::move(answer));
+                  });
+  }
+
+  // On a connection of its own, which is closed as soon as the request is on its way.
+  caf::expected<json> leave(const json& fields) {
+    if (auto way = way_of(known("someone")); !way)
+      return std::move(way.error());
+    else if (auto there = (*way)->call("ping", json::object()); !there)
+      return there;
+    auto connection = connect_to_broker(store_);
+    if (!connection)
+      return std::move(connection.error());
+    line_link{std::move(*connection), descriptor{}}.send(
+      {{"jsonrpc", "2.0"}, {"id", 1}, {"method", "write"}, {"params", as_write(fields)}});
+    return json::object();
+  }
+
+  caf::expected<json> ask_foreigner(const json& command) {
+    std::lock_guard guard{abroad_};
+    return foreigner_.link.ask(command, command_limit);
+  }
+
+  void in_background(std::function<caf::expected<json>()> work, on_answer done) {
+    ++open_;
+    work_->start([this, work = std::move(work), done = std::move(done)]() mutable {
+      auto answer = std::make_shared<caf::expected<json>>(work());
+      events_.post([this, answer, done = std::move(done)] {
+        --open_;
+        done(std::move(*answer));
+      });
+    });
+  }
+
+  fs::path program_;
+  fs::path folder_;
+  fs::path store_;
+  events events_;
+  // Asked for and not answered yet.
+  size_t open_ = 0;
+  std::unique_ptr<broker_in_hand> broker_;
+  std::mutex abroad_;
+  helper_process foreigner_;
+  std::map<std::string, std::unique_ptr<agent>> agents_;
+  std::vector<std::shared_ptr<listener>> listeners_;
+  std::unique_ptr<workers> work_ = std::make_unique<workers>();
+};
+
+} // namespace
+
+std::unique_ptr<backend> make_real_backend(real_stage_options options) {
+  return std::make_unique<real_backend>(std::move(options));
+}
+
+} // namespace sluice::scenario

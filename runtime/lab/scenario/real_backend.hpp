@@ -1,0 +1,23 @@
+#pragma once
+
+#include "runtime/lab/scenario/backend.hpp"
+
+#include <filesystem>
+#include <memory>
+
+namespace sluice::scenario {
+
+struct real_stage_options {
+  /// The `sluice` program: its hidden commands are the broker that can fail and the process past the broker.
+  std::filesystem::path program;
+  /// An empty folder of the scenario's own, for the store (`store/`) and what the stage needs. Left as it is at the
+  /// end.
+  std::filesystem::path folder;
+};
+
+/// The real runtime: agents are clients of their own, and the first of them that needs a broker starts it, as
+/// `sluice exec` does. That broker is a process whose actors, disk and life are in the hands of the scenario. Its
+/// destruction ends the broker and waits for it.
+std::unique_ptr<backend> make_real_backend(real_stage_options options);
+
+} // namespace sluice::scenario

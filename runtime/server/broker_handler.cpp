@@ -1,0 +1,300 @@
+#include "runtime/server/broker_handler.hpp"
+
+#include "runtime/json/json.hpp"
+#include "runtime/server/broker_handler_call.hpp"
+#include "runtime/server/rpc/codec.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <iterator>
+
+namespace sluice {
+
+namespace {
+
+using nlohmann::json;
+
+} // namespace
+
+constexpr broker_handler::handler broker_handler::handlers[] = {
+  {"write", &broker_handler::write},
+  {"read", &broker_handler::read},
+  {"cursor.open", &broker_handler::open_cursor},
+  {"cursor.next", &broker_handler::next_page},
+  {"cursor.close", &broker_handler::close_cursor},
+  {"hello", &broker_handler::hello},
+  {"ping", &broker_handler::ping},
+  {"cancel", &broker_handler::cancel},
+  {"status", &broker_handler::status},
+  {"audit.list", &broker_handler::list_audit},
+  {"audit.verify", &broker_handler::verify_audit},
+  {"audit.refused", &broker_handler::note_refused},
+  {"subscribe", &broker_handler::subscribe},
+  {"unsubscribe", &broker_handler::unsubscribe},
+  {"shutdown", &broker_handler::shutdown},
+  {"log", &broker_handler::log},
+  {"logs.recent", &broker_handler::recent_logs},
+  {"retry.reset", &broker_handler::reset_retries},
+  {"buffer.put", &broker_handler::put},
+  {"buffer.get", &broker_handler::get},
+  {"flush", &broker_handler::flush},
+  {"buffer.rejected", &broker_handler::list_rejected},
+  {"buffer.requeue", &broker_handler::requeue},
+  {"buffer.discard", &broker_handler::discard},
+};
+
+// Handlers and methods are in the same order, so that neither is looked up twice.
+constexpr bool broker_handler::every_method_has_its_handler() {
+  return std::equal(std::begin(handlers), std::end(handlers), rpc::all_methods.begin(), rpc::all_methods.end(),
+                    [](const handler& x, const rpc::method& y) { return x.method == y.name; });
+}
+
+const broker_handler::handler& broker_handler::handler_of(const rpc::method& x) {
+  static_assert(every_method_has_its_handler());
+  return handlers[static_cast<size_t>(&x - rpc::all_methods.data())];
+}
+
+broker_handler::broker_handler(service& owner, client_link link)
+  : service_(owner), link_(std::make_shared<const client_link>(std::move(link))), time_out_(owner.loop_) {}
+
+broker_handler::~broker_handler() {
+  // Nobody is to be told any more.
+  here_.reset();
+  leave();
+  forget_cursors(false);
+  for (auto x : subscribed_)
+    service_.subscriptions_.remove(x);
+}
+
+void broker_handler::call(const std::string& name, json params, rpc::answer_to done) {
+  const auto* found = rpc::find_method(name);
+  if (!found) {
+    auto why = rpc::unknown_method(name);
+    note_refusal(name, params, why);
+    return done({nullptr, std::move(why), {}});
+  }
+  auto call = std::make_shared<pending>(pending{service_, here_, link_, *found, std::move(done)});
+  call->params = &params;
+  call->is_notification = is_notification_;
+  call->quotes_text = quotes_texts_;
+  if (refused_) {
+    failure why;
+    why.code = *refused_;
+    why.message = why.code == errc::wrong_store
+                    ? "this connection was refused: its hello named another store"
+                    : "this connection was refused: its hello named another protocol version";
+    return call->fail(why);
+  }
+  if (found->audited == rpc::method_audit::all)
+    rpc::read_names(params, call->names);
+  handler_of(*found).run(params, call);
+  // Its answer may come later than this.
+  call->params = nullptr;
+}
+
+void broker_handler::note_refusal(std::string_view name, const json& params, const rpc::error& why) {
+  unrecorded_request x;
+  if (const auto* found = rpc::find_method(name))
+    x.type = found->type;
+  x.link_agent = link_->agent;
+  x.peer = link_->peer;
+  rpc::read_names(params, x);
+  service_.leader_.record(x, word_of({nullptr, why, {}}));
+}
+
+void broker_handler::hello(const json& params, const call_ptr& call) {
+  auto x = rpc::hello_from_json(params);
+  if (!x)
+    return call->fail(x.error());
+  auto& owner = call->owner;
+  // After a move of the folder the client may have come by its new path, and the broker has only the old one.
+  if (!owner.leader_.still_leads()) {
+    owner.stop("its folder was moved or deleted");
+    return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
+  }
+  if (x->root && *x->root != owner.leader_.root().identity()) {
+    // What was sent behind this hello was meant for another store.
+    if (auto handler = call->handler.lock())
+      handler->refused_ = errc::wrong_store;
+    return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the one asked for"));
+  }
+  if (x->protocol == protocol_version)
+    return call->succeed(as_json(owner.self_));
+  // What was sent behind this hello was meant for another protocol.
+  if (auto handler = call->handler.lock())
+    handler->refused_ = errc::protocol_mismatch;
+  failure why;
+  why.code = errc::protocol_mismatch;
+  why.message = fmt::format("this broker (sluice {}) speaks protocol {}, not {}", owner.self_.version, protocol_version,
+                            x->protocol);
+  auto error = rpc::error_of(why);
+  auto hands_over = owner.self_.transient && x->protocol > protocol_version;
+  error.data["protocol"] = protocol_version;
+  error.data["hands_over"] = hands_over;
+  call->answer({nullptr, std::move(error), {}});
+  if (hands_over)
+    owner.stop("a client of a newer version came");
+}
+
+void broker_handler::ping(const json&, const call_ptr& call) {
+  call->succeed({{"pong", true}, {"pid", call->owner.self_.pid}, {"protocol", protocol_version}});
+}
+
+void broker_handler::write(const json& params, const call_ptr& call) {
+  auto request = rpc::write_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  if (!call->sign(*request))
+    return;
+  pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_write(*known, std::move(*request), call);
+  auto name = request->db;
+  using use = service::file_use;
+  owner.with_database(name, use::may_make, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+    if (!db)
+      return call->refuse(x, db.error());
+    x.db = db->name();
+    if (!pending::refuse_cancelled(call, x))
+      run_write(*db, std::move(x), call);
+  });
+}
+
+void broker_handler::run_write(const database& db, write_request request, const call_ptr& call) {
+  call->recorded = true;
+  db.write(&call->owner.actor_, std::move(request))
+    .then([call](const write_result& result) { pending::succeed(call, result); },
+          [call](const caf::error& why) { call->fail(why); });
+}
+
+void broker_handler::read(const json& params, const call_ptr& call) {
+  auto request = rpc::read_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  if (!call->sign(*request))
+    return;
+  auto& owner = call->owner;
+  if (const auto* known = owner.databases_.find(request->db))
+    return run_read(*known, std::move(*request), call);
+  pending::put_under_way(call, *request);
+  if (pending::refuse_cancelled(call, *request))
+    return;
+  auto name = request->db;
+  using use = service::file_use;
+  owner.with_database(name, use::must_exist,
+                      [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+                        if (!db)
+                          return call->refuse(x, db.error());
+                        x.db = db->name();
+                        run_read(*db, std::move(x), call);
+                      });
+}
+
+void broker_handler::cancel(const json& params, const call_ptr& call) {
+  auto request = rpc::cancel_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  if (!call->sign(call->names.agent))
+    return;
+  auto& owner = call->owner;
+  auto found =
+    owner.under_way_.cancel(request->request_id, {call->agent, call->link->peer, call->handler}, request->as_operator);
+  for (const auto& from : found.connections)
+    if (auto handler = from.lock()) {
+      handler->drop_cancelled();
+      handler->end_cancelled_cursors();
+    }
+  auto may_cancel = [&](const ticket& x) {
+    const auto& peer = call->link->peer;
+    auto is_own_process = peer.pid != 0 && x.what().peer.pid == peer.pid && x.what().peer.uid == peer.uid;
+    return request->as_operator || is_own_process || x.what().agent == call->agent;
+  };
+  auto writes = owner.leader_.cancel_write(request->request_id, may_cancel);
+  auto answer = [call](bool cancelled) { call->succeed({{"cancelled", cancelled}}); };
+  auto any = writes || !found.connections.empty();
+  // Reads know each other by their ids alone. Where others have the same, theirs end when their readers look next.
+  if (found.others_left || (!any && !request->as_operator))
+    return answer(any);
+  owner.cancel_read(request->request_id, [answer, any](bool cancelled) { answer(any || cancelled); });
+}
+
+void broker_handler::status(const json&, const call_ptr& call) {
+  call->owner.describe([call](const json& x) {
+    // For a client that has gone no copy is made.
+    call->succeed(call->handler.expired() ? json{} : x);
+  });
+}
+
+void broker_handler::list_audit(const json& params, const call_ptr& call) {
+  auto query = rpc::audit_query_from_json(params);
+  if (!query)
+    return call->fail(query.error());
+  pending::ask_in_turn<audit_page>(
+    call, [](const auto& x) { return x.audit(); }, *query);
+}
+
+void broker_handler::verify_audit(const json&, const call_ptr& call) {
+  pending::ask_in_turn<audit_verdict>(
+    call, [](const auto& x) { return x.audit(); }, verify_atom{});
+}
+
+void broker_handler::note_refused(const json& params, const call_ptr& call) {
+  auto x = rpc::refused_from_json(params);
+  if (!x)
+    return call->fail(x.error());
+  auto& [request, status] = *x;
+  request.link_agent = call->link->agent;
+  request.peer = call->link->peer;
+  call->owner.leader_.record(request, status);
+  call->succeed({{"recorded", true}});
+}
+
+void broker_handler::subscribe(const json& params, const call_ptr& call) {
+  auto wish = rpc::subscribe_from_json(params);
+  if (!wish)
+    return call->fail(wish.error());
+  if (!call->link->push)
+    return call->fail(make_error(errc::invalid_request, "subscribe needs a connection that stays: use the socket"));
+  auto name = wish->db;
+  call->names.db = name;
+  using use = service::file_use;
+  call->owner.with_database(name, use::must_exist, [call, x = std::move(*wish)](caf::expected<database> db) {
+    if (!db)
+      return call->fail(db.error());
+    auto handler = call->handler.lock();
+    if (!handler)
+      return;
+    auto& owner = call->owner;
+    auto newest = owner.listen(*db);
+    auto after = x.from_seq.value_or(newest);
+    if (after > newest)
+      return call->fail(
+        make_error(errc::invalid_request, fmt::format("from_seq is {}, but the newest commit is {}", after, newest)));
+    auto id = owner.subscriptions_.add({db->name(), x.tables, after, call->link->push}, newest);
+    handler->subscribed_.insert(id);
+    call->succeed({{"subscription", id}, {"db", db->name()}, {"as_of_seq", newest}});
+  });
+}
+
+void broker_handler::unsubscribe(const json& params, const call_ptr& call) {
+  auto id = params.is_object() ? params.find("subscription") : params.end();
+  if (!params.is_object() || id == params.end() || !id->is_number_unsigned())
+    return call->fail(make_error(errc::invalid_request, "subscription must be the number that subscribe answered"));
+  auto handler = call->handler.lock();
+  auto was = handler && handler->subscribed_.erase(id->get<uint64_t>()) > 0;
+  if (was)
+    call->owner.subscriptions_.remove(id->get<uint64_t>());
+  call->succeed({{"unsubscribed", was}});
+}
+
+void broker_handler::shutdown(const json&, const call_ptr& call) {
+  if (!call->sign(call->names.agent))
+    return;
+  call->succeed({{"stopping", true}});
+  call->owner.stop("a client asked for it");
+}
+
+} // namespace sluice

@@ -1,0 +1,136 @@
+#pragma once
+
+#include "messages/audit.hpp"
+#include "runtime/server/rpc/methods.hpp"
+#include "runtime/server/service.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+/// The methods of the protocol for one client. Destroying it cancels the client's reads, and its writes that have not
+/// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same: nobody was to
+/// wait for it.
+class broker_handler final : public rpc::handler {
+public:
+  broker_handler(service& owner, client_link link);
+  broker_handler(const broker_handler&) = delete;
+  broker_handler& operator=(const broker_handler&) = delete;
+  ~broker_handler() override;
+
+  void set_request_id(const nlohmann::json* id) override { is_notification_ = id == nullptr; }
+  void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
+
+  void hold(bool is_behind) override;
+  void leave() override;
+  void quote_texts() override { quotes_texts_ = true; }
+  bool has_subscriptions() const override { return !subscribed_.empty(); }
+
+private:
+  // One call under way. It owns or outlives whatever its method needs later, so that a continuation keeps the call and
+  // nothing else: its client, and the port with it, may be gone by then.
+  struct pending;
+  using call_ptr = std::shared_ptr<pending>;
+
+  // Handlers are static, so that none of them can leave this port's address in a continuation.
+  struct handler {
+    std::string_view method;
+    void (*run)(const nlohmann::json& params, const call_ptr& call);
+  };
+  static const handler handlers[];
+  static constexpr bool every_method_has_its_handler();
+  static const handler& handler_of(const rpc::method& x);
+
+  static void hello(const nlohmann::json& params, const call_ptr& call);
+  static void ping(const nlohmann::json& params, const call_ptr& call);
+  static void write(const nlohmann::json& params, const call_ptr& call);
+  static void read(const nlohmann::json& params, const call_ptr& call);
+  static void cancel(const nlohmann::json& params, const call_ptr& call);
+  static void open_cursor(const nlohmann::json& params, const call_ptr& call);
+  static void next_page(const nlohmann::json& params, const call_ptr& call);
+  static void close_cursor(const nlohmann::json& params, const call_ptr& call);
+  static void status(const nlohmann::json& params, const call_ptr& call);
+  static void list_audit(const nlohmann::json& params, const call_ptr& call);
+  static void verify_audit(const nlohmann::json& params, const call_ptr& call);
+  static void note_refused(const nlohmann::json& params, const call_ptr& call);
+  static void subscribe(const nlohmann::json& params, const call_ptr& call);
+  static void unsubscribe(const nlohmann::json& params, const call_ptr& call);
+  static void shutdown(const nlohmann::json& params, const call_ptr& call);
+  static void log(const nlohmann::json& params, const call_ptr& call);
+  static void recent_logs(const nlohmann::json& params, const call_ptr& call);
+  static void reset_retries(const nlohmann::json& params, const call_ptr& call);
+  static void put(const nlohmann::json& params, const call_ptr& call);
+  static void get(const nlohmann::json& params, const call_ptr& call);
+  static void flush(const nlohmann::json& params, const call_ptr& call);
+  static void list_rejected(const nlohmann::json& params, const call_ptr& call);
+  static void requeue(const nlohmann::json& params, const call_ptr& call);
+  static void discard(const nlohmann::json& params, const call_ptr& call);
+  static void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
+
+  static void run_write(const database& db, write_request request, const call_ptr& call);
+
+  // service_port_reads.cpp
+  struct waiting_read;
+  static void run_read(const database& db, read_request request, const call_ptr& call);
+  void ask_or_wait(const database& db, read_request request, const call_ptr& call);
+  void ask(const database& db, read_request request, const call_ptr& call);
+  void run_waiting();
+  void refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code, const char* why);
+  void drop_cancelled();
+  void await_time_out();
+
+  // service_port_cursors.cpp
+  struct own_cursor {
+    database db;
+    integer_form integers = integer_form::number;
+    // Cancelled when it has ended.
+    cancel_token ended;
+    requests_under_way::entry under_way;
+  };
+  static void run_open(const database& db, read_request request, const call_ptr& call);
+  static void run_next(uint64_t id, const call_ptr& call);
+  void keep_cursor(uint64_t id, own_cursor x);
+  void forget_cursor(uint64_t id);
+  void forget_cursors(bool ended_only);
+  void run_held_pages();
+  void end_cancelled_cursors();
+
+  service& service_;
+  const std::shared_ptr<const client_link> link_;
+  // Calls know this port by it, as long as there is one.
+  std::shared_ptr<broker_handler> here_{this, [](broker_handler*) {}};
+  // Answers to reads may be large, and nobody knows how large before they are there. So only some reads are under way
+  // at a time, and none is begun while the client does not take its answers. The others wait here: `cancel`, and
+  // whatever has small answers, is not to wait with them.
+  static constexpr size_t max_reading = 8;
+  size_t reading_ = 0;
+  bool is_held_ = false;
+  std::list<waiting_read> waiting_;
+  boost::asio::steady_timer time_out_;
+  // The cursors of this client, by their numbers. Those that have ended may be among them.
+  std::map<uint64_t, own_cursor> cursors_;
+  bool uses_cursors_ = false;
+  // Calls for pages that wait until the client takes its answers.
+  std::vector<std::function<void()>> held_pages_;
+  // Cancelled when the client has gone.
+  const cancel_token left_ = cancel_token::make();
+  // Whether an operation of this client may wait for room in the buffer.
+  bool waits_for_room_ = false;
+  bool is_notification_ = false;
+  bool quotes_texts_ = false;
+  std::set<subscriptions::id> subscribed_;
+  // Why nothing is done for this connection.
+  std::optional<errc> refused_;
+};
+
+} // namespace sluice

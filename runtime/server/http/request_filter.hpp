@@ -1,0 +1,58 @@
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <boost/beast/http/field.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/status.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace sluice::http {
+
+using response = boost::beast::http::response<boost::beast::http::string_body>;
+
+/// What a request is for.
+enum class route { rpc, mcp, healthz, metrics };
+
+/// Why a request is not let in.
+struct refusal {
+  boost::beast::http::status status = boost::beast::http::status::bad_request;
+  errc code = errc::invalid_request;
+  std::string message;
+  /// A field that the status calls for.
+  std::optional<std::pair<boost::beast::http::field, std::string>> field;
+};
+
+/// `{"error":{"code", "message"}}` for `x`.
+response answer_to_refused(const refusal& x);
+
+/// Lets requests in or not, by their header alone: before their body has cost anything. Clients must name us by a
+/// loopback name and our port (else a page could reach us by a name of its own that leads here), pages must come from
+/// such an origin themselves, and everything but `/healthz` needs the token.
+class request_filter {
+public:
+  using header = boost::beast::http::request_header<>;
+
+  request_filter(std::string token, uint16_t port) : token_(std::move(token)), port_(port) {}
+
+  std::variant<route, refusal> admit(const header& head) const;
+
+private:
+  std::optional<refusal> check_sender(const header& head) const;
+  bool has_token(const header& head) const;
+
+  std::string token_;
+  uint16_t port_;
+};
+
+/// Whether `name` is `localhost` or a loopback address; an IPv6 address stands in brackets.
+bool is_loopback_host(std::string_view name);
+
+} // namespace sluice::http

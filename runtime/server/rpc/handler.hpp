@@ -1,0 +1,79 @@
+#pragma once
+
+#include "messages/error.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// JSON-RPC 2.0 as data and plain functions; nothing here knows a transport.
+namespace sluice::rpc {
+
+/// The codes that JSON-RPC itself gives, and the one for every failure of ours, which is told apart by `data.code`.
+enum error_code : int {
+  parse_error = -32700,
+  invalid_request = -32600,
+  method_not_found = -32601,
+  invalid_params = -32602,
+  internal_error = -32603,
+  request_failed = -32000,
+};
+
+/// Why a call failed.
+struct error {
+  int code = internal_error;
+  std::string message;
+  /// An object, or null when there is no more to say.
+  nlohmann::json data;
+};
+
+/// What became of a call: its result, unless there is an error.
+struct answer {
+  nlohmann::json result{};
+  std::optional<rpc::error> error{};
+  /// The result as a document on one line, where it has been written out already; `result` is not looked at then.
+  std::string text{};
+  /// `text` as a JSON text of its own, for ports that were asked to `quote_texts`.
+  std::string quoted{};
+};
+
+/// Takes the answer to one call.
+using answer_to = std::function<void(answer)>;
+
+/// Where calls are answered, for one client. Not synchronized: its transport calls it from one thread at a time.
+class handler {
+public:
+  virtual ~handler() = default;
+
+  /// Told the `id` of the request that the next call is for, null for a notification; valid until it returns. For ports
+  /// whose methods name other requests by it, as MCP's do.
+  virtual void set_request_id([[maybe_unused]] const nlohmann::json* id) {}
+
+  /// Calls `done` exactly once, at once or later; never if the port is destroyed before. `params` is an object, an
+  /// array or null.
+  virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
+
+  /// Told of what was refused before it came to a call: a document that is none, or a call that a port in front of this
+  /// one refused. `method` is empty where there was none to be read; `params` is what was read of them, or null.
+  virtual void note_refusal([[maybe_unused]] std::string_view method, [[maybe_unused]] const nlohmann::json& params,
+                            [[maybe_unused]] const error& why) {}
+
+  /// Told that the client has more answers than it takes, and when that is over. What may have a large answer is not
+  /// begun in between.
+  virtual void hold([[maybe_unused]] bool is_behind) {}
+
+  /// Told that the client has gone and takes no more answers: what it waits for ends. Calls that it made before may
+  /// still follow.
+  virtual void leave() {}
+
+  /// Asks for the texts of results in quotes, too, as a port needs them that puts one document into another.
+  virtual void quote_texts() {}
+
+  /// Whether the client waits for what it did not ask for one by one, as a subscriber does; it is not idle then.
+  virtual bool has_subscriptions() const { return false; }
+};
+
+} // namespace sluice::rpc

@@ -1,0 +1,72 @@
+#include "runtime/server/rpc/json_fields.hpp"
+
+#include "runtime/json/json_text.hpp"
+
+#include <fmt/format.h>
+
+namespace sluice::rpc {
+
+using nlohmann::json;
+
+caf::error invalid(std::string_view field, std::string_view why) {
+  return make_error(errc::invalid_request, fmt::format("{} {}", field, why));
+}
+
+caf::error unknown_member(std::string_view field) {
+  return make_error(errc::invalid_request, fmt::format("unknown member \"{}\"", field.substr(0, 100)));
+}
+
+caf::error integer_range_error(std::string_view field, std::string_view min, std::string_view max) {
+  return invalid(field, fmt::format("must be a whole number from {} to {}", min, max));
+}
+
+caf::error take(const json& x, std::string_view field, std::string& to) {
+  auto* text = x.get_ptr<const std::string*>();
+  if (!text)
+    return invalid(field, "must be a text");
+  to = *text;
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, bool& to) {
+  auto* truth = x.get_ptr<const bool*>();
+  if (!truth)
+    return invalid(field, "must be true or false");
+  to = *truth;
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, std::vector<std::string>& to) {
+  if (!x.is_array())
+    return invalid(field, "must be an array of texts");
+  to.resize(x.size());
+  for (size_t i = 0; i < to.size(); ++i)
+    if (auto text = text_from_json(x[i]))
+      to[i] = std::move(*text);
+    else
+      return invalid(fmt::format("{}[{}]", field, i), "must be a text");
+  return caf::none;
+}
+
+caf::error take(const json& x, std::string_view field, integer_form& to) {
+  if (x == "number")
+    to = integer_form::number;
+  else if (x == "text")
+    to = integer_form::text;
+  else if (x == "tagged")
+    to = integer_form::tagged;
+  else
+    return invalid(field, R"(must be "number", "text" or "tagged")");
+  return caf::none;
+}
+
+caf::error check_object(const json& x, std::string_view field, std::initializer_list<std::string_view> required) {
+  if (!x.is_object() && !x.is_null())
+    return invalid(field, "must be an object");
+  for (auto name : required)
+    if (x.is_null() || x.find(name) == x.end())
+      return invalid(name, "is missing");
+  return caf::none;
+}
+
+} // namespace sluice::rpc

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "messages/error.hpp"
+#include "messages/value.hpp"
+
+#include <caf/expected.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// Reading the members of JSON objects; what the codec is made of. Each function reports `errc::invalid_request` with a
+/// text that names the field in a way that failures.hpp finds again.
+namespace sluice::rpc {
+
+/// `FIELD WHY` as an error.
+caf::error invalid(std::string_view field, std::string_view why);
+
+/// The error for a member that no request has.
+caf::error unknown_member(std::string_view field);
+
+caf::error take(const nlohmann::json& x, std::string_view field, std::string& to);
+caf::error take(const nlohmann::json& x, std::string_view field, bool& to);
+
+/// An array of texts, each a string or, where it is not UTF-8, `{"$text":"BASE64"}`.
+caf::error take(const nlohmann::json& x, std::string_view field, std::vector<std::string>& to);
+
+caf::error integer_range_error(std::string_view field, std::string_view min, std::string_view max);
+
+/// A whole number from `min` to `max`.
+template <std::integral Int>
+requires(!std::same_as<Int, bool>) caf::error
+  take(const nlohmann::json& x, std::string_view field, Int& to, Int min = std::numeric_limits<Int>::min(),
+       Int max = std::numeric_limits<Int>::max()) {
+  auto fits = [&](auto number) { return std::cmp_greater_equal(number, min) && std::cmp_less_equal(number, max); };
+  if (auto* big = x.get_ptr<const uint64_t*>(); big && fits(*big))
+    to = static_cast<Int>(*big);
+  else if (auto* number = x.get_ptr<const int64_t*>(); !big && number && fits(*number))
+    to = static_cast<Int>(*number);
+  else
+    return integer_range_error(field, std::to_string(min), std::to_string(max));
+  return caf::none;
+}
+
+/// `"number"`, `"text"` or `"tagged"`.
+caf::error take(const nlohmann::json& x, std::string_view field, integer_form& to);
+
+/// Reports what is no object, and the first of `required` that it lacks; null is an object without members.
+caf::error check_object(const nlohmann::json& x, std::string_view field,
+                        std::initializer_list<std::string_view> required);
+
+/// Gives each member to `take_member`, until it returns an error.
+template <class F>
+caf::error read_object(const nlohmann::json& x, std::string_view field,
+                       std::initializer_list<std::string_view> required, F take_member) {
+  if (auto why = check_object(x, field, required))
+    return why;
+  if (x.is_null())
+    return caf::none;
+  for (const auto& [name, content] : x.get_ref<const nlohmann::json::object_t&>())
+    if (auto why = take_member(name, content); why)
+      return why;
+  return caf::none;
+}
+
+/// The request that was read, unless something was wrong with it.
+template <class Request> caf::expected<Request> result_or(caf::error why, Request& request) {
+  if (why)
+    return why;
+  return std::move(request);
+}
+
+/// The longest time that a request may name, in milliseconds.
+constexpr int64_t day_ms = 86'400'000;
+
+} // namespace sluice::rpc

@@ -1,0 +1,78 @@
+#include "actors/base/name_rules.hpp"
+
+#include "actors/shared/unrecorded_requests.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::names_test {
+
+TEST_CASE("controls of terminals and of writing direction are no part of a name") {
+  for (const auto* text : {"a\x01", "\n", "a\x7f", "\xc2\x80", "a\xc2\x9b", "\xc2\x9f", "\xd8\x9c", "\xe2\x80\x8e",
+                           "a\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "b\xe2\x81\xa9"}) {
+    CHECK(why_no_name(text) == "holds a control character");
+    CHECK(why_no_agent(text));
+  }
+  // Their neighbours, and what people write.
+  for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90", "\xe2\x80\xaf",
+                           "\xe2\x81\xa5", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
+    CHECK_FALSE(why_no_agent(text));
+  }
+}
+
+TEST_CASE("a name has 256 bytes of UTF-8 at most") {
+  CHECK_FALSE(why_no_name(std::string(256, 'x')));
+  CHECK(why_no_name(std::string(257, 'x')) == "has 257 bytes; at most 256 are allowed");
+  for (const auto* text : {"\xff", "\xc3", "a\xe2\x80", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80"})
+    CHECK(why_no_name(text) == "is not valid UTF-8");
+}
+
+TEST_CASE("the broker's own agents are nobody else's, in any letter case") {
+  for (const auto* text : {"sluice:buffer", "sluice:", "SLUICE:x", "Sluice:Buffer"})
+    CHECK(why_no_agent(text)->find("begins with \"sluice:\"") == 0);
+  for (const auto* text : {"sluice", "sluice-1", "my sluice:buffer", "sluic:e"})
+    CHECK_FALSE(why_no_agent(text));
+}
+
+TEST_CASE("what is left of a client's name is a name for an agent") {
+  CHECK(usable_agent("plain") == "plain");
+  CHECK(usable_agent("a\nb\x7f \xe2\x80\xaex\xc2\x9b") == "ab x");
+  CHECK(usable_agent("sluice:sluice:buffer") == "buffer");
+  // Removing one thing may make another.
+  CHECK(usable_agent("slu\x01ice:buffer") == "buffer");
+  CHECK(usable_agent("\xff").empty());
+  CHECK(usable_agent(std::string(255, 'x') + "\xc3\xbc") == std::string(255, 'x'));
+}
+
+TEST_CASE("a record of a refused request holds names only, and that of its connection where the agent's is none") {
+  unrecorded_request x;
+  x.type = request_type::cancel;
+  x.agent = "sluice:buffer";
+  x.link_agent = "user@1";
+  x.db = "sub/..a/a.db";
+  x.request_id = "r\n";
+  x.correlation_id = "c";
+  x.count = 3;
+  auto record = record_of(x, "invalid_request", 7);
+  CHECK(record.agent == "user@1");
+  CHECK(record.db == "sub/..a/a.db");
+  CHECK(record.request_id.empty());
+  CHECK(record.correlation_id == "c");
+  CHECK(to_string(record.type) == "cancel");
+  CHECK(record.status == "invalid_request");
+  CHECK(record.ts_us == 7);
+  CHECK(record.count == 3);
+  x.agent = "alice";
+  CHECK(record_of(x, "ok", 7).agent == "alice");
+  for (const auto* db : {"a\x1b[2J.db", "/etc/passwd", "../a.db", "sub/../../a.db", "..", "a/..", "\xff"}) {
+    x.db = db;
+    CHECK(record_of(x, "ok", 7).db.empty());
+  }
+}
+
+TEST_CASE("each type of request has a word of its own, and a word of another version is of none") {
+  for (size_t i = 0; i <= static_cast<size_t>(request_type::other); ++i)
+    CHECK(request_type_of(to_string(static_cast<request_type>(i))) == static_cast<request_type>(i));
+  CHECK(request_type_of("from the future") == request_type::other);
+}
+
+} // namespace sluice::test::names_test

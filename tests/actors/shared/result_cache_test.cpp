@@ -1,0 +1,243 @@
+#include "tests/support/read_fixture.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace sluice::test::result_cache_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture {
+  explicit fixture(hit_table_settings settings = {}) : hits(settings) {}
+
+  fake_clock time;
+  database_context context{"app.db"};
+  result_cache hits;
+
+  dependencies on(const std::string& table) { return {&context.versions().changed_at(table)}; }
+
+  void put(const read_request& x, value cell = 1, const std::string& table = "t") {
+    read_result result;
+    result.rows = one_cell(std::move(cell));
+    result.as_of_seq = 5;
+    hits.insert(context, x, x.limits, result, on(table), context.versions().now(), time.now());
+  }
+
+  std::optional<read_result> get(const read_request& x) { return hits.find(context, x, x.limits, time.now()); }
+
+  cache_status status() const {
+    cache_status x;
+    hits.describe(x);
+    return x;
+  }
+};
+
+read_request with(parameters params) { return a_read("a", "SELECT ?", std::move(params)); }
+
+} // namespace
+
+TEST_CASE("a kept answer comes back and says that it is from the cache") {
+  fixture f;
+  f.put(a_read("a", "q"), 42);
+  auto found = f.get(a_read("b", "q"));
+  REQUIRE(found);
+  CHECK(*found->rows->at(0, 0).integer() == 42);
+  CHECK(found->source == read_source::cache);
+  CHECK(found->as_of_seq == 5);
+  CHECK(!f.get(a_read("b", "another")));
+}
+
+TEST_CASE("a stale hit is impossible before any message has removed the entry") {
+  fixture f;
+  f.put(a_read("a", "q"));
+  SECTION("once the table has changed") {
+    commit_to(f.context.versions(), {"T"});
+    CHECK(!f.get(a_read("a", "q")));
+  }
+  SECTION("while a COMMIT that touches the table is in its window, and after") {
+    std::vector<std::string> tables{"t"};
+    commit_window window{f.context.versions(), tables, false};
+    CHECK(!f.get(a_read("a", "q")));
+    window.close();
+    CHECK(!f.get(a_read("a", "q")));
+  }
+  SECTION("once the schema has changed") {
+    commit_to(f.context.versions(), {}, 0, true);
+    CHECK(!f.get(a_read("a", "q")));
+  }
+  SECTION("once a foreign process has committed") {
+    f.context.versions().raise_everything();
+    CHECK(!f.get(a_read("a", "q")));
+  }
+  SECTION("but a commit to another table leaves it alone") {
+    commit_to(f.context.versions(), {"other"});
+    CHECK(f.get(a_read("a", "q")));
+  }
+}
+
+TEST_CASE("an answer is not kept when its table changed during the read") {
+  fixture f;
+  auto x = a_read("a", "q");
+  auto began = f.context.versions().now();
+  commit_to(f.context.versions(), {"t"});
+  f.hits.insert(f.context, x, x.limits, {}, f.on("t"), began, f.time.now());
+  CHECK(f.status().entries == 0);
+}
+
+TEST_CASE("an answer lives for its TTL and not longer") {
+  fixture f;
+  f.put(a_read("a", "q"));
+  f.time.advance(4'999ms);
+  CHECK(f.get(a_read("a", "q")));
+  f.time.advance(1ms);
+  CHECK(!f.get(a_read("a", "q")));
+}
+
+TEST_CASE("switched off, nothing is kept") {
+  hit_table_settings off;
+  off.enabled = false;
+  fixture f{off};
+  f.put(a_read("a", "q"));
+  CHECK(!f.get(a_read("a", "q")));
+  CHECK(f.status().entries == 0);
+  CHECK(!f.status().enabled);
+}
+
+TEST_CASE("parameters of different types are different questions") {
+  fixture f;
+  const std::vector<value> likes{1, 1.0, "1", blob{"1"}, nullptr, 0};
+  for (size_t i = 0; i < likes.size(); ++i)
+    f.put(with({likes[i]}), static_cast<int64_t>(i));
+  for (size_t i = 0; i < likes.size(); ++i) {
+    auto found = f.get(with({likes[i]}));
+    REQUIRE(found);
+    CHECK(*found->rows->at(0, 0).integer() == static_cast<int64_t>(i));
+  }
+  f.put(with(parameters{std::vector<named_value>{{"a", 1}}}), 100);
+  CHECK(*f.get(with({1}))->rows->at(0, 0).integer() == 0);
+  CHECK(!f.get(with(parameters{std::vector<named_value>{{"b", 1}}})));
+  CHECK(!f.get(with({1, 1})));
+}
+
+TEST_CASE("limits that cut an answer are part of the question, the time-out is not") {
+  fixture f;
+  f.put(a_read("a", "q"));
+  auto x = a_read("a", "q");
+  x.limits.timeout = 1ms;
+  CHECK(f.get(x));
+  x.limits.max_rows = 1;
+  CHECK(!f.get(x));
+  x = a_read("a", "q");
+  x.limits.max_bytes = 1;
+  CHECK(!f.get(x));
+}
+
+TEST_CASE("databases do not see each other's answers") {
+  fixture f;
+  f.put(a_read("a", "q"));
+  database_context other{"app.db"};
+  auto x = a_read("a", "q");
+  CHECK(!f.hits.find(other, x, x.limits, f.time.now()));
+}
+
+TEST_CASE("an entry may have an eighth of the bytes, and a larger one is not kept") {
+  hit_table_settings small;
+  small.max_bytes = 8 * 4'096;
+  fixture f{small};
+  f.put(a_read("a", "q"), std::string(3'000, 'x'));
+  CHECK(f.get(a_read("a", "q")));
+  f.put(a_read("a", "large"), std::string(4'096, 'x'));
+  CHECK(!f.get(a_read("a", "large")));
+  CHECK(f.get(a_read("a", "q")));
+}
+
+TEST_CASE("bytes stay within their bound, and what was used last stays") {
+  hit_table_settings small;
+  small.max_bytes = 64 << 10;
+  fixture f{small};
+  f.put(a_read("a", "favourite"));
+  for (auto i = 0; i < 1'000; ++i) {
+    f.put(a_read("a", "q" + std::to_string(i)), std::string(100, 'x'));
+    REQUIRE(f.get(a_read("a", "favourite")));
+    CHECK(f.status().bytes <= small.max_bytes);
+  }
+  CHECK(f.status().evicted > 800);
+  CHECK(f.status().entries > 20);
+  CHECK(f.status().entries + f.status().evicted == 1'001);
+  CHECK(f.get(a_read("a", "q999")));
+}
+
+TEST_CASE("an answer put in again takes the place of the older one") {
+  fixture f;
+  f.put(a_read("a", "q"), 1);
+  auto bytes = f.status().bytes;
+  f.put(a_read("a", "q"), 2);
+  CHECK(f.status().entries == 1);
+  CHECK(f.status().bytes == bytes);
+  CHECK(*f.get(a_read("a", "q"))->rows->at(0, 0).integer() == 2);
+}
+
+TEST_CASE("a parameter that is not a number, not even equal to itself, does no harm") {
+  hit_table_settings small;
+  small.max_bytes = 64 << 10;
+  fixture f{small};
+  for (auto i = 0; i < 200; ++i)
+    f.put(with({std::nan(""), "x"}), std::string(1'000, 'x'));
+  CHECK(f.status().bytes <= small.max_bytes);
+  f.hits.clear();
+  CHECK(f.status().entries == 0);
+  CHECK(f.status().bytes == 0);
+}
+
+TEST_CASE("sweeping removes what is stale or too old, and only that") {
+  fixture f;
+  f.put(a_read("a", "old"));
+  f.time.advance(3s);
+  f.put(a_read("a", "stale"), 1, "changed");
+  f.put(a_read("a", "good"));
+  commit_to(f.context.versions(), {"changed"});
+  f.time.advance(3s);
+  CHECK(f.hits.sweep(f.time.now()) == 2);
+  CHECK(f.status().entries == 1);
+  CHECK(f.status().invalidated == 2);
+  CHECK(f.get(a_read("a", "good")));
+}
+
+TEST_CASE("hits are counted per agent and statement, wherever their entry has gone, and told once") {
+  fixture f;
+  f.put(a_read("x", "q"));
+  f.put(a_read("x", "replaced"));
+  f.put(a_read("x", "stale"), 1, "changed");
+  CHECK(f.get(a_read("a", "q")));
+  CHECK(f.get(a_read("a", "q")));
+  for (auto* sql : {"q", "replaced", "stale"})
+    f.get(a_read("b", sql));
+  f.put(a_read("x", "replaced"));
+  commit_to(f.context.versions(), {"changed"});
+  f.hits.sweep(f.time.now());
+  auto records = f.hits.take_hit_records(77);
+  std::map<std::pair<std::string, std::string>, uint32_t> counts;
+  for (const auto& r : records) {
+    CHECK(r.type == request_type::cache_hit);
+    CHECK(r.ts_us == 77);
+    CHECK(r.db == "app.db");
+    CHECK(r.commit_seq == 5);
+    counts[{r.agent, r.key}] += r.count;
+  }
+  auto key_of = [](const char* sql) { return read_fingerprint(a_read("", sql).query); };
+  CHECK(counts.size() == 4);
+  CHECK(counts[{"a", key_of("q")}] == 2);
+  CHECK(counts[{"b", key_of("q")}] == 1);
+  CHECK(counts[{"b", key_of("replaced")}] == 1);
+  CHECK(counts[{"b", key_of("stale")}] == 1);
+  CHECK(f.hits.take_hit_records(78).empty());
+  CHECK(f.get(a_read("a", "q")));
+  CHECK(f.status().hits == 6);
+}
+
+} // namespace sluice::test::result_cache_test

@@ -1,0 +1,133 @@
+#pragma once
+
+#include "runtime/sqlite/audit/audit_store.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <catch2/catch.hpp>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sluice::sqlite::test {
+
+using sluice::test::temp_dir;
+
+inline audit_record record(std::string agent, uint64_t commit = 0, std::string id = {}) {
+  audit_record x;
+  x.ts_us = 1'700'000'000'000'000 + static_cast<int64_t>(commit);
+  x.agent = std::move(agent);
+  x.db = "a.db";
+  x.status = commit ? "committed" : "constraint";
+  x.commit_seq = commit;
+  x.request_id = id.empty() ? "r" + std::to_string(commit) : std::move(id);
+  return x;
+}
+
+inline ledger_commit commit(uint64_t seq, std::vector<std::string> ids, std::string hash = {}) {
+  ledger_commit x;
+  x.seq = seq;
+  x.ts_us = 1'600'000'000'000'000 + static_cast<int64_t>(seq);
+  x.prev_hash = "hash " + std::to_string(seq - 1);
+  x.hash = hash.empty() ? "hash " + std::to_string(seq) : std::move(hash);
+  for (auto& id : ids) {
+    ledger_request r;
+    r.request_id = std::move(id);
+    r.agent = "alice";
+    x.requests.push_back(std::move(r));
+  }
+  return x;
+}
+
+// An audit file, and ledgers that are whatever a test says.
+struct audit_fixture {
+  temp_dir dir;
+  std::filesystem::path path = dir / "audit.db";
+  std::map<std::string, std::vector<ledger_commit>> ledgers;
+  std::map<std::string, ledger_epoch> epochs;
+  caf::error ledger_error;
+  uint64_t page = 2;
+  uint64_t lowest_asked = 0;
+  std::unique_ptr<audit_store> store = reopened();
+
+  std::unique_ptr<audit_store> reopened(const std::string& root = "/store") {
+    auto source = [this](const std::string& db, uint64_t after) -> caf::expected<ledger_page> {
+      if (ledger_error)
+        return ledger_error;
+      if (!ledgers.count(db))
+        return make_error(errc::unknown_database, "no such file");
+      lowest_asked = std::min(lowest_asked, after);
+      ledger_page result;
+      result.epoch = epochs[db];
+      for (const auto& x : ledgers[db])
+        if (x.seq > after && result.commits.size() < page)
+          result.commits.push_back(x);
+      return result;
+    };
+    auto x = open_audit_store(path, root, source);
+    INFO((x ? std::string{} : describe(x.error()).message));
+    REQUIRE(x);
+    return std::move(*x);
+  }
+
+  void append(std::vector<audit_record> records) { REQUIRE(store->append(records)); }
+
+  void append_many(uint64_t count) {
+    std::vector<audit_record> records;
+    for (uint64_t i = 1; i <= count; ++i)
+      records.push_back(record("agent", i));
+    append(std::move(records));
+  }
+
+  audit_verdict verdict() {
+    auto x = store->verify();
+    REQUIRE(x);
+    return *x;
+  }
+
+  std::vector<audit_record> list(const audit_query& query = {}) {
+    auto x = store->list(query);
+    REQUIRE(x);
+    return x->records;
+  }
+
+  std::vector<uint64_t> seqs(const audit_query& query = {}) {
+    std::vector<uint64_t> result;
+    for (const auto& x : list(query))
+      result.push_back(x.seq);
+    return result;
+  }
+
+  std::vector<audit_record> missing(const std::string& db = "a.db") { return compare(db).missing; }
+
+  ledger_comparison compare(const std::string& db = "a.db") {
+    auto x = store->compare(db);
+    INFO((x ? std::string{} : describe(x.error()).message));
+    REQUIRE(x);
+    return *x;
+  }
+
+  // What someone does who opens the file without us; empty when SQLite took it, else what it says.
+  std::string meddle(const std::string& sql) {
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    char* why = nullptr;
+    sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &why);
+    std::string result = why ? why : "";
+    sqlite3_free(why);
+    sqlite3_close(db);
+    return result;
+  }
+
+  void tamper(const std::string& sql) {
+    REQUIRE(meddle("DROP TRIGGER audit_update; DROP TRIGGER audit_delete; DROP TRIGGER audit_replace;"
+                   "DROP TRIGGER stores_update;"
+                   + sql)
+            == "");
+  }
+};
+
+} // namespace sluice::sqlite::test

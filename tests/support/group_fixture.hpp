@@ -1,0 +1,103 @@
+#pragma once
+
+#include "actors/writer/group_commit.hpp"
+#include "tests/support/fake_write_store.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+inline write_request a_write(std::string agent, std::vector<std::string> sql, std::string key = {}) {
+  write_request x;
+  x.db = "app.db";
+  x.agent = std::move(agent);
+  x.idempotency_key = std::move(key);
+  for (auto& text : sql)
+    x.statements.push_back({sql_text{std::move(text)}, {}});
+  return x;
+}
+
+/// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are told apart by their agent.
+struct group_fixture {
+  explicit group_fixture(group_settings settings = {}, uint64_t seed = 1)
+    : store(disk, time), group(store, context, time, settings, seed, slow) {}
+
+  fake_clock time;
+  fake_disk disk;
+  database_context context{"app.db"};
+  fake_write_store store;
+  slow_requests slow;
+  group_commit group;
+
+  std::map<std::string, caf::expected<write_result>> answers;
+  std::vector<std::string> answer_order;
+  std::vector<audit_record> records;
+  std::vector<invalidation> changes;
+  std::optional<uint64_t> marker;
+  /// The pauses that the group asked for; the last one is running while `retry_due`.
+  std::vector<std::chrono::milliseconds> pauses;
+  bool retry_due = false;
+
+  void send(write_request x) { apply(group.add(std::move(x), reply<write_result>{})); }
+  void send(std::string agent, std::string sql, std::string key = {}) {
+    send(a_write(std::move(agent), {std::move(sql)}, std::move(key)));
+  }
+
+  void apply(group_commit::step next) {
+    using action = group_commit::step::action;
+    if (next.what == action::mark)
+      marker = group.number();
+    else if (next.what == action::finish_group || next.what == action::finish_full_group)
+      finish_group();
+    else if (next.what == action::retry) {
+      pauses.push_back(next.delay);
+      retry_due = true;
+    }
+  }
+
+  void finish_group() {
+    auto done = group.finish_group();
+    std::move(done.changes.begin(), done.changes.end(), std::back_inserter(changes));
+    for (auto& x : done.records.records)
+      records.push_back(std::move(x));
+    for (auto& x : done.writes) {
+      if (!answers.emplace(x.agent, std::move(x.result)).second)
+        throw std::logic_error("answered twice: " + x.agent);
+      answer_order.push_back(x.agent);
+    }
+    for (auto& [request, statements] : done.slow)
+      slow.add(std::move(request));
+    apply(group.after_group());
+  }
+
+  /// The marker arrives: everything sent before it is in the group.
+  void end_group() {
+    if (marker && std::exchange(marker, std::nullopt) == group.number())
+      finish_group();
+  }
+
+  /// The pause is over.
+  void retry() {
+    retry_due = false;
+    time.advance(pauses.back());
+    apply(group.retry());
+  }
+
+  bool answered(const std::string& agent) const { return answers.count(agent) > 0; }
+  bool committed(const std::string& agent) const { return answered(agent) && answers.at(agent).engaged(); }
+  uint64_t seq_of(const std::string& agent) const { return answers.at(agent)->commit_seq; }
+  failure why(const std::string& agent) const {
+    const auto& x = answers.at(agent);
+    if (x)
+      throw std::logic_error(agent + " was committed");
+    return describe(x.error());
+  }
+
+  using agents = std::vector<std::string>;
+  const agents& applied() const { return disk.durable.applied; }
+};
+
+} // namespace sluice::test
