@@ -35,7 +35,9 @@ size_t method_index(std::string_view x) {
   return found ? static_cast<size_t>(found - rpc::all_methods.data()) : rpc::all_methods.size();
 }
 
-std::string method_label(size_t i) { return std::string{i < rpc::all_methods.size() ? rpc::all_methods[i].name : "other"}; }
+std::string method_label(size_t i) {
+  return std::string{i < rpc::all_methods.size() ? rpc::all_methods[i].name : "other"};
+}
 
 size_t code_index(std::string_view x) {
   size_t i = 0;

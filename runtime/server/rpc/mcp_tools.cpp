@@ -205,7 +205,8 @@ constexpr std::string_view status_tool = R"json({
 mcp_tool made(std::string_view definition) {
   auto parsed = json::parse(definition);
   auto name = parsed["name"].get<std::string>();
-  const auto* method = std::find_if(all_methods.begin(), all_methods.end(), [&](const auto& x) { return x.mcp_tool == name; });
+  const auto* method =
+    std::find_if(all_methods.begin(), all_methods.end(), [&](const auto& x) { return x.mcp_tool == name; });
   return {name, std::string{method->name}, std::move(parsed)};
 }
 

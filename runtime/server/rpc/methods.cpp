@@ -22,7 +22,8 @@ template <class Visit> bool any_name(std::string_view names, Visit visit) {
 } // namespace
 
 const method* find_method(std::string_view name) noexcept {
-  const auto* found = std::find_if(all_methods.begin(), all_methods.end(), [&](const method& x) { return x.name == name; });
+  const auto* found =
+    std::find_if(all_methods.begin(), all_methods.end(), [&](const method& x) { return x.name == name; });
   return found == all_methods.end() ? nullptr : found;
 }
 
