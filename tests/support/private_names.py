@@ -176,6 +176,10 @@ def groups(root):
                     sources |= set(tree.rglob("*.cpp") if found.group(1) == "GLOB_RECURSE" else tree.glob("*.cpp"))
             if sources:
                 yield sorted(x for x in sources if not x.name.endswith("_test.cpp"))
+    # The simulation compiles copies of these together, whichever library they are of.
+    defects = root / "tests/simulation/defects.patch"
+    if defects.is_file():
+        yield [root / x for x in re.findall(r"^\+\+\+ b/(\S+)", defects.read_text(), re.M)]
 
 
 def findings(root):
