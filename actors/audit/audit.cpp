@@ -1,7 +1,5 @@
 #include "actors/audit/audit.hpp"
 
-#include "actors/shared/defect.hpp"
-
 namespace sluice {
 
 namespace {
@@ -58,8 +56,6 @@ audit_state::~audit_state() {
 }
 
 void audit_state::take(audit_batch& batch) {
-  if (has(defect::drop_audit_record) && batch.records.size() > 1)
-    batch.records.pop_back();
   drop_recovered(batch);
   auto changed = databases_with_events(batch.records);
   if (batch.may_be_merged)

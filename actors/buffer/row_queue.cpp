@@ -10,11 +10,7 @@ namespace {
 // A row that grows beyond this is not merged into, so that no merged row is too large where its parts were not.
 constexpr size_t merge_at_most = 1U << 20U;
 
-bool same_columns(const std::vector<named_value>& a, const std::vector<named_value>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](auto& x, auto& y) { return x.name == y.name; });
-}
-
-size_t hash_of(const value& x) noexcept {
+size_t cell_hash(const value& x) noexcept {
   if (x.integer())
     return std::hash<int64_t>{}(*x.integer());
   if (x.real())
@@ -25,10 +21,14 @@ size_t hash_of(const value& x) noexcept {
 
 } // namespace
 
+bool same_columns(const std::vector<named_value>& a, const std::vector<named_value>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](auto& x, auto& y) { return x.name == y.name; });
+}
+
 size_t row_queue::hash::operator()(const std::vector<named_value>& key) const noexcept {
   size_t result = 0;
   for (const auto& x : key)
-    result = result * 31 + hash_of(x.content);
+    result = result * 31 + cell_hash(x.content);
   return result;
 }
 

@@ -10,6 +10,9 @@
 
 namespace sluice {
 
+/// Whether both name the same columns in the same order.
+bool same_columns(const std::vector<named_value>& a, const std::vector<named_value>& b);
+
 /// Rows that wait to be written, in an order that comes to the same as that in which their operations were put.
 ///
 /// A free operation is merged into the row that waits for it, unless something that is not free, or that names its row

@@ -1,7 +1,6 @@
 #include "actors/buffer/write_behind.hpp"
 
 #include "actors/base/sql_words.hpp"
-#include "actors/shared/defect.hpp"
 
 #include <algorithm>
 
@@ -90,8 +89,6 @@ void write_behind::recover(journal_content content) {
       }
     db.recovered.emplace_back(std::move(x), std::move(operations));
   }
-  if (has(defect::lose_journal))
-    content.operations.clear();
   for (auto& x : content.operations) {
     checked_operation operation;
     operation.seq = x.seq;

@@ -6,14 +6,6 @@
 
 namespace sluice {
 
-namespace {
-
-bool same_columns(const std::vector<named_value>& a, const std::vector<named_value>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](auto& x, auto& y) { return x.name == y.name; });
-}
-
-} // namespace
-
 clock::steady write_behind::next_due() const {
   auto result = clock::steady::max();
   for (const auto& [name, db] : databases_) {

@@ -1,19 +1,12 @@
 #include "actors/cache/read_scheduler.hpp"
 
-#include "actors/shared/defect.hpp"
+#include "actors/shared/failed.hpp"
 
 #include <algorithm>
 
 namespace sluice {
 
 namespace {
-
-failure failed(errc code, std::string message) {
-  failure x;
-  x.code = code;
-  x.message = std::move(message);
-  return x;
-}
 
 bool same_query(const read_request& a, const read_request& b) {
   return a.query.sql == b.query.sql && a.query.params == b.query.params && a.limits.max_rows == b.limits.max_rows
@@ -104,7 +97,7 @@ std::optional<failure> read_scheduler::refuse(const database_queue& own, const r
 bool read_scheduler::may_join(const flight& x, const read_request& request) const {
   if (!same_query(x.request(), request))
     return false;
-  if (!x.started || has(defect::join_stale_flight))
+  if (!x.started)
     return true;
   const auto& versions = x.context->versions();
   if (x.in_doubt || versions.committing())
@@ -217,8 +210,7 @@ void read_scheduler::answer(flight& x, executed_read& result, effects& out) {
   const auto& info = statements_.learn(*x.context, x.request().query.sql, result);
   auto deterministic = info.reads->deterministic;
   if (deterministic && x.joinable && !x.in_doubt)
-    hits_.insert(*x.context, x.request(), x.request().limits, rows, info.tables,
-                 has(defect::keep_stale_answer) ? x.context->versions().now() : x.version, time_.now());
+    hits_.insert(*x.context, x.request(), x.request().limits, rows, info.tables, x.version, time_.now());
   for (size_t i = 0; i < x.waiters.size(); ++i) {
     auto& w = x.waiters[i];
     if (!x.has_joined(i)) {
@@ -241,7 +233,7 @@ void read_scheduler::answer(flight& x, executed_read& result, effects& out) {
 void read_scheduler::notice_external_commit(flight& x, bool files_replaced, effects& out) const {
   x.context->versions().raise_everything();
   out.suspects.push_back(x.context->name());
-  if (!files_replaced || has(defect::keep_commit_number))
+  if (!files_replaced)
     return;
   // Which commit those files end with is for the writer to find out.
   x.context->versions().start_at(x.as_of_seq = 0);
@@ -255,8 +247,6 @@ void read_scheduler::reader_joined(database_context& context, reader_actor reade
 }
 
 void read_scheduler::reader_lost(const caf::actor_addr& reader, effects& out) {
-  if (has(defect::forget_lost_reader))
-    return;
   auto why = failed(errc::unavailable, "the reader that ran this query failed; it is being restarted");
   why.retry_after_ms = 100;
   for (auto& [context, own] : queues_)

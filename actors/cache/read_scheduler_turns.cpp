@@ -1,7 +1,5 @@
 #include "actors/cache/read_scheduler.hpp"
 
-#include "actors/shared/defect.hpp"
-
 #include <algorithm>
 
 // Which read comes next, and the end of those that take too long.
@@ -47,9 +45,7 @@ void read_scheduler::enqueue(uint64_t id, flight& x) {
 
 void read_scheduler::wait_in_turn(database_queue& own, uint64_t id, const flight& x, const requester& who) {
   auto& queue = x.is_lengthy ? own.lengthy : own.others;
-  if (has(defect::serve_in_order))
-    return queue.push({}, id);
-  queue.push(has(defect::serve_names_in_turn) ? requester{0, who.agent} : who, id);
+  queue.push(who, id);
 }
 
 void read_scheduler::unqueue(database_queue& own, flight& x) {

@@ -1,5 +1,6 @@
 #include "actors/cursors/cursor_table.hpp"
 
+#include "actors/shared/failed.hpp"
 #include "actors/shared/slow_requests.hpp"
 
 #include <algorithm>
@@ -14,13 +15,6 @@ using std::chrono::milliseconds;
 constexpr size_t max_remembered = 1'000;
 constexpr milliseconds pause_for_lock{50};
 constexpr uint32_t retry_after_ms = 1'000;
-
-failure failed(errc code, std::string message) {
-  failure x;
-  x.code = code;
-  x.message = std::move(message);
-  return x;
-}
 
 failure full(std::string message) {
   auto x = failed(errc::overloaded, std::move(message));

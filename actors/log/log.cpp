@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 // Entries of one transaction.
 constexpr size_t at_once = 1'000;
 constexpr milliseconds first_pause{1'000};
-constexpr milliseconds longest_pause{30'000};
+constexpr milliseconds longest_retry_pause{30'000};
 constexpr std::chrono::hours prune_every{1};
 
 // A store that throws is one that fails.
@@ -111,7 +111,7 @@ void log_state::failed(const caf::error& why) {
     x.failing = true;
     x.last_error = text;
   });
-  pause = failing ? std::min(pause * 2, longest_pause) : first_pause;
+  pause = failing ? std::min(pause * 2, longest_retry_pause) : first_pause;
   if (!std::exchange(failing, true))
     parts.warn("the log file cannot be written: " + text);
   retry_at = parts.time->now() + pause;

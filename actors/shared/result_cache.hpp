@@ -18,7 +18,7 @@
 
 namespace sluice {
 
-struct hit_table_settings {
+struct result_cache_settings {
   bool enabled = true;
   std::chrono::milliseconds ttl{5'000};
   /// Bounds the entries' bytes; one entry may have an eighth of it.
@@ -38,7 +38,7 @@ bool still_valid(const dependencies& tables, const table_versions& versions, uin
 /// given, however late the message that removes it.
 class result_cache {
 public:
-  explicit result_cache(hit_table_settings settings) : settings_(settings) {}
+  explicit result_cache(result_cache_settings settings) : settings_(settings) {}
 
   /// The kept answer to the same statement, parameters and limits, if it is still valid. Counts the hit for the agent.
   std::optional<read_result> find(const database_context& context, const read_request& request,
@@ -127,7 +127,7 @@ private:
   static entry_map::iterator erase(shard& in, entry_map::iterator which);
   static void report_hits(const key& k, entry& e, std::vector<audit_record>& to);
 
-  const hit_table_settings settings_;
+  const result_cache_settings settings_;
   std::array<shard, 8> shards_;
 };
 

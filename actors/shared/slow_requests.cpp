@@ -10,7 +10,7 @@ namespace sluice {
 namespace {
 
 constexpr int64_t told_every_us = 1'000'000;
-constexpr size_t max_sql = 1'000;
+constexpr size_t max_noted_sql = 1'000;
 
 bool slower(const slow_request& a, const slow_request& b) noexcept { return a.total_us > b.total_us; }
 
@@ -85,13 +85,13 @@ std::string shown_sql(std::span<const statement> statements) {
   std::string text;
   for (const auto& x : statements) {
     text += text.empty() ? "" : "; ";
-    text.append(x.sql.str(), 0, max_sql + 1);
-    if (text.size() > max_sql)
+    text.append(x.sql.str(), 0, max_noted_sql + 1);
+    if (text.size() > max_noted_sql)
       break;
   }
-  if (text.size() <= max_sql)
+  if (text.size() <= max_noted_sql)
     return text;
-  auto end = max_sql;
+  auto end = max_noted_sql;
   auto is_continuation = [&](size_t i) { return (static_cast<unsigned char>(text[i]) & 0xc0U) == 0x80U; };
   while (end > 0 && is_continuation(end))
     --end;

@@ -1,6 +1,6 @@
 #include "actors/shared/write_quota.hpp"
 
-#include "actors/shared/defect.hpp"
+#include "actors/shared/failed.hpp"
 #include "messages/buffer.hpp"
 
 #include <algorithm>
@@ -15,20 +15,13 @@ using namespace std::chrono_literals;
 constexpr size_t max_idle_agents = 4'096;
 
 // Deadlines that lie close together are looked at in one go.
-constexpr auto least_pause = 20ms;
+constexpr auto least_expiry_pause = 20ms;
 
 // The rows of the write-behind buffer have this time more when the broker ends.
 constexpr auto flush_time = 3s;
 
 // What is interrupted at the end of the broker is answered for after this time.
 constexpr auto drain_grace = 1s;
-
-failure failed(errc code, std::string message) {
-  failure x;
-  x.code = code;
-  x.message = std::move(message);
-  return x;
-}
 
 } // namespace
 
@@ -145,7 +138,7 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
   auto drained = false;
   {
     std::lock_guard guard{mutex_};
-    if (now < next_expiry_ || has(defect::forget_deadlines))
+    if (now < next_expiry_)
       return std::nullopt;
     drained = now >= drained_at_;
     auto earliest = clock::steady::max();
@@ -158,8 +151,8 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
         earliest = std::min(earliest, due(*x));
     // Some of them may have to be asked again.
     if (!late.empty())
-      earliest = std::min(earliest, now + (drained ? std::chrono::nanoseconds{drain_grace} : least_pause));
-    next_expiry_ = earliest == clock::steady::max() ? earliest : std::max(earliest, now + least_pause);
+      earliest = std::min(earliest, now + (drained ? std::chrono::nanoseconds{drain_grace} : least_expiry_pause));
+    next_expiry_ = earliest == clock::steady::max() ? earliest : std::max(earliest, now + least_expiry_pause);
     if (next_expiry_ != clock::steady::max())
       next = next_expiry_;
   }

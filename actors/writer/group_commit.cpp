@@ -1,7 +1,5 @@
 #include "actors/writer/group_commit.hpp"
 
-#include "actors/shared/defect.hpp"
-
 #include <algorithm>
 
 namespace sluice {
@@ -282,7 +280,7 @@ void group_commit::run(entry& x) {
   x.result->commit_seq = next_seq_;
   x.result->request_id = x.request.request_id;
   x.result->results = std::move(executed->results);
-  if (!keyed || has(defect::forget_key))
+  if (!keyed)
     return;
   if (auto kept = store_.remember(x.request, *x.result); !kept) {
     fail(kept.error());

@@ -1,4 +1,3 @@
-#include "actors/shared/defect.hpp"
 #include "actors/writer/group_commit.hpp"
 
 #include <algorithm>
@@ -39,12 +38,6 @@ void group_commit::commit(range which) {
   open_ = false;
   if (record.empty())
     return store_.rollback();
-  if (has(defect::forget_stamps) && !tables.empty())
-    tables.pop_back();
-  if (has(defect::forget_schema_change))
-    everything = false;
-  if (has(defect::reverse_ledger))
-    std::reverse(record.begin(), record.end());
   commit_window window{context_.versions(), tables, everything};
   auto begin = time_.now();
   auto done = store_.commit(next_seq_, wall_us(time_), record);
@@ -55,13 +48,12 @@ void group_commit::commit(range which) {
   window.close();
   if (!happened) {
     auto why = describe(done.error());
-    if (!has(defect::deny_unknown))
-      why.outcome = outcome::unknown;
+    why.outcome = outcome::unknown;
     why.message += "; whether the commit took effect, or will after a crash, is not known";
     everything_may_have_changed();
     return fail_live(which, why);
   }
-  if (!*happened && !has(defect::acknowledge_failed_commit))
+  if (!*happened)
     return commit_failed(which, describe(done.error()));
   context_.counters().commits.fetch_add(1, std::memory_order_relaxed);
   if (!new_epoch_.empty())

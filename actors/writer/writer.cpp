@@ -1,7 +1,5 @@
 #include "actors/writer/writer.hpp"
 
-#include "actors/shared/defect.hpp"
-
 namespace sluice {
 
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
@@ -54,7 +52,7 @@ void writer_state::take(write_request request, reply<write_result> to) {
 }
 
 void writer_state::wait_for_turn(waiting x) {
-  auto agent = has(defect::serve_in_order) ? std::string{} : x.request.agent;
+  auto agent = x.request.agent;
   turns.push({0, std::move(agent)}, std::move(x));
 }
 
@@ -88,7 +86,7 @@ void writer_state::finish_group() {
     if (parts.warn)
       parts.warn(x);
   for (auto& x : done.writes) {
-    if (x.ticket && (!has(defect::forget_release) || x.result))
+    if (x.ticket)
       parts.queue->release(*x.ticket);
     if (by_turns || !turns.empty())
       turns.charge({0, x.agent}, x.executed);

@@ -1,6 +1,7 @@
 #include "runtime/broker/request_check.hpp"
 
 #include "actors/base/name_rules.hpp"
+#include "actors/base/sql_words.hpp"
 #include "actors/base/utf8_text.hpp"
 
 #include <algorithm>
@@ -77,14 +78,6 @@ std::optional<failure> check_duration(const char* field, std::chrono::millisecon
   return std::nullopt;
 }
 
-// As SQLite compares names of columns.
-std::string folded(std::string x) {
-  for (auto& c : x)
-    if (c >= 'A' && c <= 'Z')
-      c = static_cast<char>(c - 'A' + 'a');
-  return x;
-}
-
 // `names` holds the columns that were named before.
 std::optional<failure> check_columns(const char* field, const std::vector<named_value>& columns,
                                      std::set<std::string>& names) {
@@ -93,7 +86,7 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
       return refusal(field, "has a column without a name");
     if (auto why = check_text(field, name))
       return why;
-    if (!names.insert(folded(name)).second)
+    if (!names.insert(folded_name(name)).second)
       return refusal(field, "names the column " + name + " again");
   }
   if (names.size() > max_columns)
@@ -111,7 +104,7 @@ std::optional<failure> check_row(const row_key& x, std::set<std::string>& names)
   return check_columns("key", x.columns, names);
 }
 
-size_t footprint(const buffer_put& x) {
+size_t operation_footprint(const buffer_put& x) {
   size_t total = x.row.table.size();
   for (const auto* columns : {&x.row.columns, &x.values})
     for (const auto& [name, content] : *columns)
@@ -159,7 +152,7 @@ std::optional<failure> check(buffer_put& request) {
     return refusal("values", "is empty; an update needs at least one");
   if (auto why = check_duration("wait_ms", request.wait))
     return why;
-  if (footprint(request) <= max_buffered_bytes)
+  if (operation_footprint(request) <= max_buffered_bytes)
     return std::nullopt;
   failure why;
   why.code = errc::too_large;

@@ -27,7 +27,7 @@ nlohmann::json as_params(const flush_options& options) {
   return result;
 }
 
-std::string as_text(const nlohmann::json& x) {
+std::string report_text(const nlohmann::json& x) {
   auto written = x.at("flushed").get<uint64_t>();
   return fmt::format("{} row{} written, {} set aside, {} kept\n", written, written == 1 ? "" : "s",
                      x.at("set_aside").get<uint64_t>(), x.at("kept").get<uint64_t>());
@@ -41,7 +41,7 @@ int run(const flush_options& options) {
     *store ? (*store)->call("flush", as_params(options)) : caf::expected<nlohmann::json>{as_json(flush_report{})};
   if (!report)
     return fail(report.error(), options.json);
-  auto status = options.json ? finish_json(*report) : finish(as_text(*report));
+  auto status = options.json ? finish_json(*report) : finish(report_text(*report));
   if (report->at("kept").get<uint64_t>() == 0)
     return status;
   note("rows were kept, and are tried again: " + report->value("reason", "no reason is known"));

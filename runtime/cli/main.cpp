@@ -24,7 +24,7 @@ struct command_entry {
   void (*declare)(CLI::App&, action&);
 };
 
-// For the list of commands; `run` turns it into `--help` before anything is parsed.
+// For the list of commands; `run_command` turns it into `--help` before anything is parsed.
 void declare_help(CLI::App&, action&) {}
 
 constexpr command_entry commands[]{
@@ -85,7 +85,7 @@ void open_standard_descriptors() {
       std::abort();
 }
 
-int run(int argc, char** argv) {
+int run_command(int argc, char** argv) {
   CLI::App app{"An actor front door to SQLite: ordered group commits, a read cache that is never stale, and an audit.",
                "sluice"};
   app.set_version_flag("--version", "sluice " SLUICE_VERSION);
@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    return run(argc, argv);
+    return run_command(argc, argv);
   } catch (const std::exception& x) {
     failure why;
     why.outcome = outcome::unknown;

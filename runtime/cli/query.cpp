@@ -72,7 +72,7 @@ int fail_of_read(const caf::error& error, const query_options& options) {
 }
 
 // Memory for answers is given back as others take theirs.
-caf::expected<cursor_page> next_page(cursor& from) {
+caf::expected<cursor_page> fetch_page(cursor& from) {
   constexpr std::chrono::seconds patience{30};
   auto give_up = std::chrono::steady_clock::now() + patience;
   for (;;) {
@@ -99,7 +99,7 @@ int show_all(client& store, read_request request, const query_options& options) 
   if (!from)
     return fail(from.error(), options.json);
   for (;;) {
-    auto page = next_page(**from);
+    auto page = fetch_page(**from);
     if (!page)
       return fail_after(to, page.error(), options);
     auto delivered = to.print(*page);

@@ -166,7 +166,7 @@ std::string slow_text(const json& x) {
   return result.empty() ? "" : "\n" + result.text();
 }
 
-std::string as_text(const json& x) {
+std::string status_text(const json& x) {
   std::string result;
   auto add = [&](const char* name, const std::string& text) {
     result += fmt::format("{:<9} {}\n", name, printable(text));
@@ -193,7 +193,7 @@ int run(const status_options& options) {
   auto status = (*store)->status();
   if (!status)
     return fail(status.error(), options.json);
-  return options.json ? finish_json(*status) : finish(as_text(*status));
+  return options.json ? finish_json(*status) : finish(status_text(*status));
 }
 
 } // namespace

@@ -7,7 +7,7 @@ namespace sluice::cli {
 namespace {
 
 // A broker answers what it was asked before it goes, and closes its databases.
-constexpr std::chrono::seconds patience{30};
+constexpr std::chrono::seconds time_to_stop{30};
 
 int run(const std::filesystem::path& where) {
   std::error_code unreadable;
@@ -16,7 +16,7 @@ int run(const std::filesystem::path& where) {
   auto root = store_root::open(where);
   if (!root)
     return fail(root.error(), false);
-  auto stopped = stop_leader(*root, patience);
+  auto stopped = stop_leader(*root, time_to_stop);
   if (!stopped)
     return fail(stopped.error(), false);
   return finish(*stopped ? "stopped\n" : "no broker is running\n");

@@ -20,7 +20,7 @@ namespace {
 using nlohmann::json;
 using steady = std::chrono::steady_clock;
 
-constexpr auto right = alignment::right;
+constexpr auto to_the_right = alignment::right;
 constexpr size_t agents_shown = 10;
 
 struct top_options {
@@ -82,12 +82,12 @@ json find_database(const json& status, const std::string& name) {
 
 std::string databases(const json& before, const json& now, double seconds) {
   table x{{{"DATABASE"},
-           {"QUEUED", right},
-           {"COMMITS", right},
-           {"WRITES", right},
-           {"PER COMMIT", right},
-           {"FAILED", right},
-           {"LAST COMMIT", right},
+           {"QUEUED", to_the_right},
+           {"COMMITS", to_the_right},
+           {"WRITES", to_the_right},
+           {"PER COMMIT", to_the_right},
+           {"FAILED", to_the_right},
+           {"LAST COMMIT", to_the_right},
            {"STATE"}}};
   for (const auto& db : now.at("databases")) {
     auto name = db.at("name").get<std::string>();
@@ -117,7 +117,12 @@ std::string background(const json& now, const rates& rate) {
 }
 
 std::string latencies(const json& now) {
-  table x{{{"METHOD"}, {"REQUESTS", right}, {"P50", right}, {"P99", right}, {"P99.9", right}, {"MAX", right}}};
+  table x{{{"METHOD"},
+           {"REQUESTS", to_the_right},
+           {"P50", to_the_right},
+           {"P99", to_the_right},
+           {"P99.9", to_the_right},
+           {"MAX", to_the_right}}};
   for (const auto& [method, each] : now.at("front_door").at("latency_us").items())
     x.add({method, std::to_string(each.at("count").get<uint64_t>()), micros(each.at("p50").get<double>()),
            micros(each.at("p99").get<double>()), micros(each.at("p99_9").get<double>()),
@@ -126,7 +131,7 @@ std::string latencies(const json& now) {
 }
 
 std::string agents(const json& now) {
-  table x{{{"AGENT"}, {"REQUESTS", right}, {"FAILED", right}, {"LAST SEEN", right}}};
+  table x{{{"AGENT"}, {"REQUESTS", to_the_right}, {"FAILED", to_the_right}, {"LAST SEEN", to_the_right}}};
   const auto& all = now.at("front_door").at("agents");
   for (size_t i = 0; i < std::min(agents_shown, all.size()); ++i)
     x.add({all[i].at("agent").get<std::string>(), std::to_string(all[i].at("requests").get<uint64_t>()),

@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-rpc::answer refusal(const caf::error& why) {
+rpc::answer error_answer(const caf::error& why) {
   rpc::answer x;
   x.error = rpc::error_of(describe(why));
   return x;
@@ -40,7 +40,7 @@ rpc::answer written(const json& result, result_form form) {
 template <class Result> auto result_of(std::future<caf::expected<Result>> x, result_form form) {
   return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x)), form] {
     auto result = future->get();
-    return result ? written(as_json(*result, form.integers), form) : refusal(result.error());
+    return result ? written(as_json(*result, form.integers), form) : error_answer(result.error());
   };
 }
 
@@ -84,7 +84,7 @@ void proxy_handler::call(const std::string& method, json params, rpc::answer_to 
   // Of these, one that is malformed is refused by the leader, who also records it.
   auto ask = [this, method, params = std::move(params), quoted = quotes_texts_] {
     auto result = to_.call(method, params);
-    return result ? written(*result, {integer_form::number, quoted}) : refusal(result.error());
+    return result ? written(*result, {integer_form::number, quoted}) : error_answer(result.error());
   };
   answer_later(control_, std::move(ask), std::move(done));
 }

@@ -15,7 +15,7 @@ namespace {
 constexpr const char* restore = "restore it from a backup (docs/operations.md); the number of the newest commit in the "
                                 "backup's ledger says how far it goes";
 
-constexpr const char* repair =
+constexpr const char* repair_advice =
   "sluice doctor ROOT --repair begins a new epoch of the ledger, and drops triggers, views and indexes on it that are "
   "not its own";
 
@@ -34,9 +34,9 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
     return {severity::problem, "ledger", db,
             fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
                         x.ledger->reason, x.ledger->broken, x.ledger->records),
-            std::string{compare} + "; " + repair};
+            std::string{compare} + "; " + repair_advice};
   if (x.ledger_error && x.ledger_error->code == errc::ledger_damaged)
-    return {severity::problem, "ledger", db, x.ledger_error->message, repair};
+    return {severity::problem, "ledger", db, x.ledger_error->message, repair_advice};
   if (x.ledger_error)
     return {severity::problem, "ledger", db, "its ledger cannot be read: " + x.ledger_error->message,
             x.ledger_error->code == errc::protocol_mismatch ? "use a sluice of its version" : compare};
@@ -144,7 +144,7 @@ findings judge_ledgers(const std::filesystem::path& root, const std::set<std::st
   for (const auto& x : *found)
     // What is wrong with it alone its inspection tells.
     if (!x.in_itself && !skipped.contains(x.db))
-      result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair});
+      result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair_advice});
   return result;
 }
 

@@ -13,8 +13,8 @@ namespace sluice::doctor {
 
 namespace {
 
-constexpr uint64_t mebibyte = 1ULL << 20;
-constexpr uint64_t large_log = 64 * mebibyte;
+constexpr uint64_t bytes_per_mib = 1ULL << 20;
+constexpr uint64_t large_log = 64 * bytes_per_mib;
 
 // The layout of the index, fixed by https://sqlite.org/walformat.html#the_wal_index_file_format: two copies of a header
 // of 48 bytes, then what is moved, the marks of five readers, and the bytes that are locked.
@@ -68,7 +68,7 @@ std::optional<wal_view> look_at_wal(const std::filesystem::path& database) {
 }
 
 finding judge_wal(const std::string& db, const wal_view& x, pid_t leader) {
-  auto size = fmt::format("its write-ahead log takes {:.1f} MiB", static_cast<double>(x.file_bytes) / mebibyte);
+  auto size = fmt::format("its write-ahead log takes {:.1f} MiB", static_cast<double>(x.file_bytes) / bytes_per_mib);
   auto oldest = std::min_element(x.readers.begin(), x.readers.end(),
                                  [](const auto& a, const auto& b) { return a.up_to < b.up_to; });
   if (oldest != x.readers.end() && oldest->up_to < x.frames) {

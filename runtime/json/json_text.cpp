@@ -33,7 +33,7 @@ json escaped(const json& x) {
   return result;
 }
 
-std::string dump(const json& document, int indent) {
+std::string dump_indented(const json& document, int indent) {
   try {
     return document.dump(indent);
   } catch (const json::type_error&) {
@@ -62,9 +62,9 @@ std::optional<std::string> find_invalid(const json& x, const std::string& path) 
 
 } // namespace
 
-std::string dump(const json& document) { return dump(document, -1); }
+std::string dump(const json& document) { return dump_indented(document, -1); }
 
-std::string dump_pretty(const json& document) { return dump(document, 2); }
+std::string dump_pretty(const json& document) { return dump_indented(document, 2); }
 
 caf::error why_not_utf8(const json& document) {
   auto where = find_invalid(document, {});

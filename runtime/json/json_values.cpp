@@ -85,7 +85,7 @@ enum class numeral : uint8_t { none, integer, real };
 
 // JSON's grammar of numbers, except that a real needs its point: whatever would not read back as it was typed, such as
 // a postal code or a hash, stays text.
-numeral classify(std::string_view x) {
+numeral classify_number(std::string_view x) {
   if (x.starts_with('-'))
     x.remove_prefix(1);
   if (!starts_with_digit(x))
@@ -181,7 +181,7 @@ caf::expected<value> parse_cli_value(std::string_view text) {
       return invalid("-p blob:", "is not followed by Base64 (with padding)");
     return value{blob{std::move(*bytes)}};
   }
-  switch (classify(text)) {
+  switch (classify_number(text)) {
   case numeral::integer: return parse_number<int64_t>(text);
   case numeral::real: return parse_number<double>(text);
   case numeral::none: break;

@@ -15,20 +15,20 @@ using namespace std::chrono_literals;
 
 constexpr uint64_t large = 1ULL << 20;
 // Several answers in a row are one occasion; the text of an answer is freed later than its rows.
-constexpr auto pause = 1s;
+constexpr auto pause_between_trims = 1s;
 
 std::atomic<bool> is_on{false};
-std::atomic<bool> is_due{false};
-std::binary_semaphore due{0};
+std::atomic<bool> is_trim_due{false};
+std::binary_semaphore trim_due{0};
 
 } // namespace
 
 void give_memory_back() {
   std::thread{[] {
     for (;;) {
-      due.acquire();
-      std::this_thread::sleep_for(pause);
-      is_due = false;
+      trim_due.acquire();
+      std::this_thread::sleep_for(pause_between_trims);
+      is_trim_due = false;
       malloc_trim(0);
     }
   }}.detach();
@@ -36,8 +36,8 @@ void give_memory_back() {
 }
 
 void released(uint64_t bytes) noexcept {
-  if (bytes >= large && is_on.load(std::memory_order_relaxed) && !is_due.exchange(true))
-    due.release();
+  if (bytes >= large && is_on.load(std::memory_order_relaxed) && !is_trim_due.exchange(true))
+    trim_due.release();
 }
 
 void statement_ended(std::chrono::nanoseconds took) noexcept {

@@ -17,7 +17,7 @@ constexpr uint64_t of_further_connection = 2;
 constexpr uint64_t least_max = 20;
 // A database that is still open after this cannot be closed now: a cursor reads it, or a long request.
 constexpr int64_t time_to_close_ms = 1'000;
-constexpr uint32_t retry_after_ms = 250;
+constexpr uint32_t retry_for_files_after_ms = 250;
 
 uint64_t cost_of(uint64_t connections) noexcept {
   return connections == 0 ? 0 : of_first_connection + (connections - 1) * of_further_connection;
@@ -93,7 +93,7 @@ caf::expected<open_files::share> open_files::open(const std::shared_ptr<file_use
   failure why;
   why.code = errc::busy;
   why.message = std::move(refusal);
-  why.retry_after_ms = retry_after_ms;
+  why.retry_after_ms = retry_for_files_after_ms;
   return make_error(std::move(why));
 }
 
@@ -111,7 +111,7 @@ caf::error open_files::explain(const file_use& use, caf::error why) {
   }
   tell(to_close);
   refusal.code = will_be_closed ? errc::busy : errc::unavailable;
-  refusal.retry_after_ms = retry_after_ms;
+  refusal.retry_after_ms = retry_for_files_after_ms;
   return make_error(std::move(refusal));
 }
 

@@ -25,12 +25,12 @@ constexpr size_t push_high_water = 1ULL << 20;
 constexpr size_t out_limit = 256ULL << 20;
 
 // Of what has been sent or handled, no more memory than this is kept.
-constexpr size_t kept_bytes = size_t{1} << 20;
+constexpr size_t kept_buffer_bytes = size_t{1} << 20;
 
 // Of a line that is not whole yet, this much is kept in any case.
 constexpr size_t fair_share = 64 * 1024;
 
-failure refusal(errc code, std::string message) {
+failure refused_line(errc code, std::string message) {
   failure x;
   x.code = code;
   x.message = std::move(message);
@@ -43,7 +43,7 @@ public:
   explicit refusing_port(rpc::handler& methods) : methods_(methods) {}
 
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override {
-    auto why = refusal(errc::overloaded, "too many bytes of requests are under way");
+    auto why = refused_line(errc::overloaded, "too many bytes of requests are under way");
     why.retry_after_ms = 100;
     auto error = rpc::error_of(why);
     methods_.note_refusal(method, params, error);
@@ -181,7 +181,7 @@ void line_connection::handle_lines() {
   handling_ = false;
   in_.erase(0, handled_);
   searched_ -= std::exchange(handled_, 0);
-  if (in_.empty() && in_.capacity() > kept_bytes)
+  if (in_.empty() && in_.capacity() > kept_buffer_bytes)
     in_.shrink_to_fit();
   recount();
   if (drop_if_too_large())
@@ -212,9 +212,10 @@ bool line_connection::drop_if_too_large() {
     in_.size() > fair_share && shared_.inflight_bytes + shared_.unhandled_bytes > limits.max_inflight_bytes;
   if (!too_large && !no_room)
     return false;
-  auto why = too_large ? refusal(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
-                                                    + " bytes (max_request_bytes)")
-                       : refusal(errc::overloaded, "too many bytes of requests are under way");
+  auto why = too_large
+               ? refused_line(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
+                                                 + " bytes (max_request_bytes)")
+               : refused_line(errc::overloaded, "too many bytes of requests are under way");
   if (methods_)
     methods_->note_refusal({}, nullptr, rpc::error_of(why));
   refuse(why);
@@ -309,7 +310,7 @@ void line_connection::flush() {
   }
   out_.clear();
   sent_ = 0;
-  if (out_.capacity() > kept_bytes)
+  if (out_.capacity() > kept_buffer_bytes)
     out_.shrink_to_fit();
   tell_if_behind();
   if (!awaiting_input_)
@@ -321,7 +322,7 @@ void line_connection::await_room() {
   stalled_since_ = std::chrono::steady_clock::now();
   arm_timer(due());
   // A client that always leaves something untaken would have all that it ever got kept here.
-  if (sent_ > kept_bytes)
+  if (sent_ > kept_buffer_bytes)
     out_.erase(0, std::exchange(sent_, 0));
   tell_if_behind();
   if (!paused())

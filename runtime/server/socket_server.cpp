@@ -64,7 +64,7 @@ caf::error listened_to_by(pid_t pid) {
                                     "path for this store");
 }
 
-failure refusal(errc code, std::string message, uint32_t retry_after_ms = 0) {
+failure refused_connection(errc code, std::string message, uint32_t retry_after_ms = 0) {
   failure x;
   x.code = code;
   x.message = std::move(message);
@@ -165,9 +165,9 @@ void socket_server::welcome(socket_type socket) {
   connections_.insert(x);
   shared_.last_active = std::chrono::steady_clock::now();
   if (!peer || peer->uid != geteuid())
-    return x->refuse(refusal(errc::not_authorized, "this broker serves another user"));
+    return x->refuse(refused_connection(errc::not_authorized, "this broker serves another user"));
   if (connections_.size() > shared_.config.max_connections)
-    return x->refuse(refusal(errc::overloaded, "there are too many connections (max_connections)", 250));
+    return x->refuse(refused_connection(errc::overloaded, "there are too many connections (max_connections)", 250));
   auto push = [weak = std::weak_ptr{x}](const std::string& line, bool must) {
     auto self = weak.lock();
     return self && self->push(line, must);

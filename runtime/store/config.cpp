@@ -29,7 +29,7 @@ struct file_entries {
   std::vector<database_entry> databases;
 };
 
-caf::error invalid(std::string message) { return make_error(errc::invalid_request, std::move(message)); }
+caf::error unusable_file(std::string message) { return make_error(errc::invalid_request, std::move(message)); }
 
 std::string unknown_key(std::string_view key) {
   std::string known;
@@ -128,7 +128,7 @@ std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, c
   if (kind == std::filesystem::file_type::not_found)
     return std::nullopt;
   if (kind != std::filesystem::file_type::regular)
-    return invalid("sluice.toml is not a file that can be read");
+    return unusable_file("sluice.toml is not a file that can be read");
   // Read here, so that no path and no text of the library ends up in a message.
   std::ifstream in{path, std::ios::binary};
   std::string text{std::istreambuf_iterator<char>{in}, {}};
@@ -138,7 +138,7 @@ std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, c
   if (!wrong)
     return std::nullopt;
   auto column = wrong->column > 0 ? fmt::format(", column {}", wrong->column) : "";
-  return invalid(fmt::format("sluice.toml, line {}{}: {}", wrong->line, column, wrong->why));
+  return unusable_file(fmt::format("sluice.toml, line {}{}: {}", wrong->line, column, wrong->why));
 }
 
 std::optional<caf::error> apply_environment(broker_config& to) {
@@ -149,7 +149,7 @@ std::optional<caf::error> apply_environment(broker_config& to) {
     if (!text || !*text)
       continue;
     if (!assign(to, s, read_text(s, text)))
-      return invalid(fmt::format("{}={} cannot be used; it must be {}", name, text, range_of(s)));
+      return unusable_file(fmt::format("{}={} cannot be used; it must be {}", name, text, range_of(s)));
   }
   return std::nullopt;
 }

@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 // Then the next name is taken. Each broker looks at all of them, so that two never hold different ones.
 constexpr int name_count = 4;
 constexpr int backlog = 64;
-constexpr int patience = 5;
+constexpr int max_tries = 5;
 
 struct address {
   sockaddr_un value{};
@@ -180,7 +180,7 @@ caf::expected<std::optional<folder_claim>> folder_claim::try_acquire(const file_
   for (auto number = 0; number < name_count; ++number) {
     auto other = number == taken ? std::nullopt : own_holder(folder, number);
     // One with a later name that came after us is about to see us, and gives way.
-    for (auto tries = 0; other && number > taken && taken >= 0 && tries < patience; ++tries) {
+    for (auto tries = 0; other && number > taken && taken >= 0 && tries < max_tries; ++tries) {
       std::this_thread::sleep_for(std::chrono::milliseconds{1});
       other = own_holder(folder, number);
     }

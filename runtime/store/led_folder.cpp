@@ -27,7 +27,7 @@ void lock_all() { all().mutex.lock(); }
 void unlock_all() { all().mutex.unlock(); }
 
 // A child of another thread finds it unlocked.
-[[maybe_unused]] const int registered = pthread_atfork(lock_all, unlock_all, unlock_all);
+[[maybe_unused]] const int handlers_at_fork = pthread_atfork(lock_all, unlock_all, unlock_all);
 
 } // namespace
 

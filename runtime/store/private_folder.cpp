@@ -65,9 +65,9 @@ int replace_by_copy(const fs::path& path) {
   return failed;
 }
 
-class inspection {
+class folder_inspection {
 public:
-  explicit inspection(const store_root& root) : root_(root) {}
+  explicit folder_inspection(const store_root& root) : root_(root) {}
 
   std::vector<std::string> run() {
     std::error_code failed;
@@ -145,6 +145,6 @@ std::optional<fs::path> set_untrusted_aside(const fs::path& path) {
   return aside;
 }
 
-std::vector<std::string> secure_own_files(const store_root& root) { return inspection{root}.run(); }
+std::vector<std::string> secure_own_files(const store_root& root) { return folder_inspection{root}.run(); }
 
 } // namespace sluice

@@ -18,21 +18,21 @@ using std::chrono::milliseconds;
 
 template <class T> using field = setting::field<T>;
 
-constexpr double kib = 1024;
-constexpr double mib = 1024 * kib;
+constexpr double bytes_of_kib = 1024;
+constexpr double mib = 1024 * bytes_of_kib;
 constexpr double gib = 1024 * mib;
 constexpr double day_ms = 24.0 * 60 * 60 * 1000;
 using config = broker_config;
 
 // clang-format off
-constexpr std::array settings{
+constexpr std::array known_settings{
   setting{"write_deadline_ms", &config::write_deadline, 1, day_ms,
           "How long a write may take, queue included, when the request does not say."},
   setting{"lock_wait_ms", &config::lock_wait, 0, day_ms,
           "How long a broker waits for the store lock that another process holds."},
   setting{"queue_max_requests", &config::queue_max_requests, 4, 1e7,
           "Requests that may wait for one database; an agent may have a quarter of that."},
-  setting{"queue_max_bytes", &config::queue_max_bytes, 64 * kib, 64 * gib,
+  setting{"queue_max_bytes", &config::queue_max_bytes, 64 * bytes_of_kib, 64 * gib,
           "Bytes of requests that may wait for one database; an agent may have a quarter of that."},
   setting{"group_max_requests", &config::group_max_requests, 1, 1e6,
           "Writes after which a group is committed, though more are waiting."},
@@ -44,7 +44,7 @@ constexpr std::array settings{
           "Whether answers to reads are kept."},
   setting{"cache_ttl_ms", &config::cache_ttl, 1, day_ms,
           "How long an answer is kept at most."},
-  setting{"cache_max_bytes", &config::cache_max_bytes, 64 * kib, 64 * gib,
+  setting{"cache_max_bytes", &config::cache_max_bytes, 64 * bytes_of_kib, 64 * gib,
           "Bytes of answers that are kept; the least recently used go first."},
   setting{"readers", &config::readers, 1, 64,
           "Read-only connections per database, made as they are needed; with 1, there is a second one for short reads "
@@ -53,11 +53,11 @@ constexpr std::array settings{
           "How long a read may take when the request does not say."},
   setting{"read_max_rows", &config::read_max_rows, 1, 1e8,
           "Rows after which an answer is cut, and marked so, when the request does not say."},
-  setting{"read_max_bytes", &config::read_max_bytes, kib, 2 * gib,
+  setting{"read_max_bytes", &config::read_max_bytes, bytes_of_kib, 2 * gib,
           "Bytes after which an answer is cut, and marked so, when the request does not say."},
-  setting{"max_value_bytes", &config::max_value_bytes, 64 * kib, 1e9,
+  setting{"max_value_bytes", &config::max_value_bytes, 64 * bytes_of_kib, 1e9,
           "Bytes of one value or row; a statement that makes, writes or reads a larger one fails."},
-  setting{"max_answer_bytes", &config::max_answer_bytes, 64 * kib, 2 * gib,
+  setting{"max_answer_bytes", &config::max_answer_bytes, 64 * bytes_of_kib, 2 * gib,
           "Bytes after which an answer is cut, and marked so, though the request allows more."},
   setting{"max_inflight_answer_bytes", &config::max_inflight_answer_bytes, mib, 64 * gib,
           "Bytes of answers under way over all databases; beyond them reads are refused."},
@@ -73,13 +73,13 @@ constexpr std::array settings{
           "What a commit survives: with full the loss of power, with normal the death of the process."},
   setting{"busy_timeout_ms", &config::busy_timeout, 0, 500,
           "How long SQLite itself waits for a lock of a foreign process."},
-  setting{"page_cache_bytes", &config::page_cache_bytes, 64 * kib, 64 * gib,
+  setting{"page_cache_bytes", &config::page_cache_bytes, 64 * bytes_of_kib, 64 * gib,
           "Bytes of database pages that each connection keeps in memory."},
   setting{"page_memory_bytes", &config::page_memory_bytes, mib, 64 * gib,
           "Bytes of memory of SQLite in `sluice serve` from which on connections keep no more pages than they have."},
   setting{"max_sqlite_bytes", &config::max_sqlite_bytes, 16 * mib, 1024 * gib,
           "Bytes of memory of SQLite in `sluice serve`; a statement that needs more fails."},
-  setting{"checkpoint_wal_bytes", &config::checkpoint_wal_bytes, 64 * kib, 64 * gib,
+  setting{"checkpoint_wal_bytes", &config::checkpoint_wal_bytes, 64 * bytes_of_kib, 64 * gib,
           "Size of the write-ahead log at which it is moved into the database file."},
   setting{"idle_after_ms", &config::idle_after, 10, day_ms,
           "Time without a write after which the write-ahead log is emptied and old keys are dropped."},
@@ -107,7 +107,7 @@ constexpr std::array settings{
           "How long a broker that was started by normal use stays after its last connection or request."},
   setting{"max_connections", &config::max_connections, 1, 1e6,
           "Connections to the socket, and to the HTTP port, at once."},
-  setting{"max_request_bytes", &config::max_request_bytes, kib, gib,
+  setting{"max_request_bytes", &config::max_request_bytes, bytes_of_kib, gib,
           "Size of one line on a socket or of one HTTP body; a connection that sends more is closed."},
   setting{"max_pipelined", &config::max_pipelined, 1, 1e6,
           "Requests of one connection that may be under way; beyond that it is not read from."},
@@ -147,15 +147,15 @@ constexpr std::array settings{
 };
 // clang-format on
 
-std::string text_of(bool x) { return x ? "true" : "false"; }
-std::string text_of(synchronous_mode x) {
+std::string value_text(bool x) { return x ? "true" : "false"; }
+std::string value_text(synchronous_mode x) {
   return x == synchronous_mode::full     ? "\"full\""
          : x == synchronous_mode::normal ? "\"normal\""
                                          : fmt::format("{}", static_cast<int>(x));
 }
-std::string text_of(milliseconds x) { return fmt::format("{}", x.count()); }
-std::string text_of(hours x) { return fmt::format("{}", x.count()); }
-template <class Number> std::string text_of(Number x) { return fmt::format("{}", x); }
+std::string value_text(milliseconds x) { return fmt::format("{}", x.count()); }
+std::string value_text(hours x) { return fmt::format("{}", x.count()); }
+template <class Number> std::string value_text(Number x) { return fmt::format("{}", x); }
 
 template <class T> std::optional<T> convert(const setting& s, const raw_value& raw) {
   if constexpr (std::is_same_v<T, bool>) {
@@ -189,11 +189,12 @@ template <class Rep, class Period> bool fits(const setting& s, std::chrono::dura
 
 } // namespace
 
-std::span<const setting> all_settings() noexcept { return settings; }
+std::span<const setting> all_settings() noexcept { return known_settings; }
 
 const setting* find_setting(std::string_view key) noexcept {
-  const auto* found = std::find_if(settings.begin(), settings.end(), [&](const setting& x) { return x.key == key; });
-  return found == settings.end() ? nullptr : found;
+  const auto* found =
+    std::find_if(known_settings.begin(), known_settings.end(), [&](const setting& x) { return x.key == key; });
+  return found == known_settings.end() ? nullptr : found;
 }
 
 std::string environment_name(const setting& s) {
@@ -218,7 +219,7 @@ std::string range_of(const setting& s) {
 }
 
 std::string text_of(const setting& s, const broker_config& config) {
-  return std::visit([&](auto member) { return text_of(config.*member); }, s.member);
+  return std::visit([&](auto member) { return value_text(config.*member); }, s.member);
 }
 
 bool assign(broker_config& to, const setting& s, const raw_value& raw) {

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t max_name_bytes = 1'024;
+constexpr size_t max_path_bytes = 1'024;
 
 caf::error refuse(std::string why) { return make_error(errc::invalid_request, "db " + std::move(why)); }
 
@@ -32,7 +32,7 @@ bool is_plain_text(std::string_view x) { return is_utf8(x) && !has_control(x); }
 std::optional<caf::error> check_text(std::string_view name) {
   if (name.empty())
     return refuse("is empty; it names a file relative to the store root");
-  if (name.size() > max_name_bytes)
+  if (name.size() > max_path_bytes)
     return refuse("has " + std::to_string(name.size()) + " bytes; at most 1024 are allowed");
   if (!is_plain_text(name))
     return refuse("holds a control character or is not valid UTF-8");
@@ -65,7 +65,7 @@ std::optional<caf::error> check_place(std::string_view name, const fs::path& rel
   for (std::string_view suffix : {"-wal", "-shm", "-journal"})
     if (text.ends_with(suffix))
       return refuse(name, "ends in " + std::string{suffix} + ", as a companion file of another database does");
-  if (!is_plain_text(text) || text.size() > max_name_bytes)
+  if (!is_plain_text(text) || text.size() > max_path_bytes)
     return refuse(name, "leads to a file whose name is too long, or no plain UTF-8");
   return std::nullopt;
 }
@@ -88,7 +88,7 @@ std::optional<caf::error> check_file(std::string_view name, const fs::path& file
 }
 
 // A folder with a `.sluice/` of its own is a store of its own. A second broker would be a second writer.
-std::optional<caf::error> check_nesting(std::string_view name, const fs::path& root, const fs::path& relative) {
+std::optional<caf::error> check_other_stores(std::string_view name, const fs::path& root, const fs::path& relative) {
   fs::path inner;
   for (const auto& part : relative.parent_path()) {
     inner /= part;
@@ -180,7 +180,7 @@ caf::expected<std::string> store_root::resolve(std::string_view name) const {
     return std::move(*why);
   if (has_dangling_link(path_, relative))
     return refuse(name, "goes through a link that leads nowhere");
-  if (auto why = check_nesting(name, path_, relative))
+  if (auto why = check_other_stores(name, path_, relative))
     return std::move(*why);
   if (auto why = check_file(name, target))
     return std::move(*why);

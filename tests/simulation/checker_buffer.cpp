@@ -11,7 +11,7 @@ namespace {
 using maybe = std::optional<violation>;
 using row = std::optional<buffered_cells>;
 
-std::string text_of(const std::optional<buffered_cells>& x) {
+std::string row_text(const std::optional<buffered_cells>& x) {
   return x ? "a=" + (x->a ? std::to_string(*x->a) : "NULL") + " b=" + std::to_string(x->b) : "no row";
 }
 
@@ -79,8 +79,8 @@ maybe check_buffer(const settings& set, const history& seen, uint32_t db, const 
     auto now = stored == found.rows.end() ? row{} : row{stored->second};
     if (std::find(possible.begin(), possible.end(), now) == possible.end())
       return violation{"buffered rows are what their operations come to",
-                       "row " + std::to_string(id) + " of " + database_names[db] + " has " + text_of(now) + ", and not "
-                         + text_of(possible.front())};
+                       "row " + std::to_string(id) + " of " + database_names[db] + " has " + row_text(now)
+                         + ", and not " + row_text(possible.front())};
   }
   for (const auto& [id, cells] : found.rows)
     if (by_row.count(id) == 0)

@@ -9,11 +9,11 @@ namespace sluice {
 
 namespace {
 
-defect active = defect::none;
+defect active_defect = defect::none;
 
 } // namespace
 
-bool has(defect x) noexcept { return active == x; }
+bool has(defect x) noexcept { return active_defect == x; }
 
 #endif
 
@@ -75,8 +75,8 @@ std::optional<known_defect> find_defect(std::string_view name) {
 }
 
 #ifdef SLUICE_DEFECTS
-with_defect::with_defect(defect x) { active = x; }
-with_defect::~with_defect() { active = defect::none; }
+with_defect::with_defect(defect x) { active_defect = x; }
+with_defect::~with_defect() { active_defect = defect::none; }
 #else
 with_defect::with_defect(defect) {}
 with_defect::~with_defect() = default;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/shared/defect.hpp"
+#include "tests/simulation/defect.hpp"
 
 #include <optional>
 #include <span>
@@ -15,7 +15,7 @@ struct known_defect {
   std::string_view what;
 };
 
-/// Empty where the house was not compiled for the simulation (with sanitizers).
+/// Empty in a build without the sources of defects.patch (with sanitizers).
 std::span<const known_defect> known_defects();
 
 std::optional<known_defect> find_defect(std::string_view name);

@@ -13,7 +13,7 @@ void put(std::vector<uint8_t>& bytes, uint64_t offset, std::span<const uint8_t> 
 }
 
 // How much of what was not synced a power cut leaves.
-enum fate : unsigned { lost, whole, front, some };
+enum survival : unsigned { lost, whole, front, some };
 
 } // namespace
 

@@ -8,18 +8,18 @@ namespace {
 
 using entry_point = void (*)();
 
-execution_time* active = nullptr;
+execution_time* active_time = nullptr;
 
 } // namespace
 
 execution_time::execution_time(spender spend) : spend_(std::move(spend)) {
-  active = this;
+  active_time = this;
   sqlite3_auto_extension(reinterpret_cast<entry_point>(&execution_time::extend));
 }
 
 execution_time::~execution_time() {
   sqlite3_cancel_auto_extension(reinterpret_cast<entry_point>(&execution_time::extend));
-  active = nullptr;
+  active_time = nullptr;
 }
 
 int execution_time::extend(sqlite3* db, char**, const sqlite3_api_routines*) {
@@ -30,8 +30,8 @@ int execution_time::extend(sqlite3* db, char**, const sqlite3_api_routines*) {
 void execution_time::work(sqlite3_context*, int, sqlite3_value** values) {
   auto time = milliseconds{sqlite3_value_int64(values[1])};
   // A copy of the store may be looked at when nothing else is there any more.
-  if (active && active->spend_(time))
-    active->spent_[sqlite3_value_int64(values[0])] += time;
+  if (active_time && active_time->spend_(time))
+    active_time->spent_[sqlite3_value_int64(values[0])] += time;
 }
 
 execution_time::milliseconds execution_time::spent(const lane& x) const {

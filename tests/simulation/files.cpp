@@ -18,7 +18,7 @@ struct closer {
 
 using connection_ptr = std::unique_ptr<sqlite3, closer>;
 
-connection_ptr open(const std::filesystem::path& path) {
+connection_ptr open_database(const std::filesystem::path& path) {
   sqlite3* raw = nullptr;
   auto code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   connection_ptr result{raw};
@@ -114,7 +114,7 @@ void remove_database(const std::filesystem::path& path) {
 }
 
 bool back_up(const std::filesystem::path& from, const std::filesystem::path& to) {
-  auto db = is_there(from) ? open(from) : nullptr;
+  auto db = is_there(from) ? open_database(from) : nullptr;
   if (!db)
     return false;
   sqlite3_wal_autocheckpoint(db.get(), 0);
@@ -146,7 +146,7 @@ bool put_in_place(const std::filesystem::path& from, const std::filesystem::path
 std::string integrity_of(const std::filesystem::path& path) {
   if (!is_there(path))
     return "ok";
-  auto db = open(path);
+  auto db = open_database(path);
   if (!db)
     return "cannot be opened";
   auto integrity = ask(db.get(), "PRAGMA integrity_check");
@@ -163,7 +163,7 @@ uint64_t newest_commit(const std::filesystem::path& path) {
 }
 
 caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::path& path) {
-  auto db = open(path);
+  auto db = open_database(path);
   sqlite3_stmt* raw = nullptr;
   if (!db
       || sqlite3_prepare_v2(db.get(), "SELECT request_id, db, status, request_type, count FROM audit ORDER BY seq", -1,
@@ -191,7 +191,7 @@ database_content look_into(const std::filesystem::path& path) {
   x.integrity = integrity_of(path);
   if (!x.exists)
     return x;
-  auto db = open(path);
+  auto db = open_database(path);
   if (!db) {
     x.trouble = "the file cannot be opened";
     return x;
@@ -214,7 +214,7 @@ bool external_process::lock() {
   let_go();
   if (!is_there(path_))
     return false;
-  auto db = open(path_);
+  auto db = open_database(path_);
   if (!db)
     return false;
   // As whoever comes by has it; the broker alone is told not to.

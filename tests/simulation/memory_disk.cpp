@@ -190,7 +190,7 @@ disk_directory::file find_or_make(disk_state& state, const char* name, int flags
   return (flags & SQLITE_OPEN_CREATE) != 0 ? state.names.make(name) : nullptr;
 }
 
-int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* to, int flags, int* out_flags) {
+int open_at_path(sqlite3_vfs* vfs, const char* name, sqlite3_file* to, int flags, int* out_flags) {
   to->pMethods = nullptr;
   auto& state = state_of(vfs);
   auto found = state.power ? find_or_make(state, name, flags) : nullptr;
@@ -278,7 +278,7 @@ sqlite3_vfs vfs_of(disk_state& state) {
   result.mxPathname = state.base->mxPathname;
   result.zName = "sluice-memory";
   result.pAppData = &state;
-  result.xOpen = &open;
+  result.xOpen = &open_at_path;
   result.xDelete = &remove;
   result.xAccess = &access;
   result.xFullPathname = &full_path;

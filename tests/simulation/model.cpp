@@ -237,4 +237,6 @@ std::optional<std::string> model::answer(question asked, int64_t key, int64_t fo
   return result;
 }
 
+#undef SLUICE_SIMULATED_WORK
+
 } // namespace sluice::simulation

@@ -27,7 +27,7 @@ struct broker_fixture : actor_fixture {
   std::function<caf::error(const std::string&)> find = [](const std::string&) { return caf::error{}; };
   /// Called before an actor is made.
   std::function<void(std::string_view kind)> on_spawn = [](std::string_view) {};
-  std::shared_ptr<result_cache> hits = std::make_shared<result_cache>(hit_table_settings{});
+  std::shared_ptr<result_cache> hits = std::make_shared<result_cache>(result_cache_settings{});
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
   supervisor_actor aut;
 

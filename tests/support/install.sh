@@ -22,6 +22,7 @@ build_packages=(
   libyaml-cpp-dev
   libbenchmark-dev
   util-linux
+  patch
   python3
   curl
   socat

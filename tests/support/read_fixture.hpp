@@ -35,7 +35,7 @@ inline void commit_to(table_versions& versions, std::vector<std::string> tables,
 /// A `read_scheduler` and its hit table, with a test in the place of the readers. Reads are told apart by their request
 /// id, answers come from a database with one number per table.
 struct read_fixture {
-  explicit read_fixture(uint64_t max_queued = 100, hit_table_settings settings = {}, uint64_t max_readers = 4)
+  explicit read_fixture(uint64_t max_queued = 100, result_cache_settings settings = {}, uint64_t max_readers = 4)
     : hits(settings), scheduler(hits, time, bounds(max_queued, max_readers), 1) {
     context.open({});
     context.versions().start_at(10);

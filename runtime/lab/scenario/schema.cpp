@@ -12,7 +12,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-json reference(const char* name) { return {{"$ref", std::string{"#/definitions/"} + name}}; }
+json reference_to(const char* name) { return {{"$ref", std::string{"#/definitions/"} + name}}; }
 
 json either(std::initializer_list<json> some) {
   auto list = json::array();
@@ -29,7 +29,7 @@ json object(json properties, json required) {
 }
 
 // A reference may stand for any value that is no text itself.
-json or_reference(json x) { return either({std::move(x), reference("reference")}); }
+json or_reference(json x) { return either({std::move(x), reference_to("reference")}); }
 
 json type_of(const field& x) {
   switch (x.type) {
@@ -44,11 +44,11 @@ json type_of(const field& x) {
   case field_type::choice: return or_reference({{"enum", x.choices}});
   case field_type::texts: return {{"type", "array"}, {"items", {{"type", "string"}}}};
   case field_type::parameters:
-    return either({{{"type", "array"}, {"items", reference("value")}}, reference("columns")});
-  case field_type::columns: return reference("columns");
-  case field_type::statements: return {{"type", "array"}, {"minItems", 1}, {"items", reference("statement")}};
-  case field_type::one_step: return reference("step");
-  case field_type::step_list: return reference("steps");
+    return either({{{"type", "array"}, {"items", reference_to("value")}}, reference_to("columns")});
+  case field_type::columns: return reference_to("columns");
+  case field_type::statements: return {{"type", "array"}, {"minItems", 1}, {"items", reference_to("statement")}};
+  case field_type::one_step: return reference_to("step");
+  case field_type::step_list: return reference_to("steps");
   }
   return {};
 }
@@ -162,10 +162,10 @@ json schema() {
     {"databases", described(databases_type(), "Files, and the SQL that makes them, executed before any broker starts")},
     {"settings", described(settings_type(), "Keys of sluice.toml")},
     {"agents", described(agents_type(), "Who acts; left out, anybody may")},
-    {"steps", described(reference("steps"), "What happens, one after the other")},
+    {"steps", described(reference_to("steps"), "What happens, one after the other")},
   };
   auto result = object(std::move(properties), json::array({"name", "steps"}));
-  json values{{"type", "object"}, {"additionalProperties", reference("value")}};
+  json values{{"type", "object"}, {"additionalProperties", reference_to("value")}};
   auto statement = object({{"sql", {{"type", "string"}}}, {"params", type_of({"", field_type::parameters, ""})}},
                           json::array({"sql"}));
   json definitions{
@@ -173,7 +173,7 @@ json schema() {
     {"value", value_type()},
     {"columns", std::move(values)},
     {"statement", std::move(statement)},
-    {"steps", {{"type", "array"}, {"minItems", 1}, {"items", reference("step")}}},
+    {"steps", {{"type", "array"}, {"minItems", 1}, {"items", reference_to("step")}}},
     {"step", step_type()},
   };
   json whole{{"$schema", "http://json-schema.org/draft-07/schema#"}, {"title", "A scenario of sluice"}};

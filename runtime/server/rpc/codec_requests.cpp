@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 // What an error calls the object that holds a request's fields.
 constexpr std::string_view whole_request = "params";
 
-caf::error take(const json& x, std::string_view field, milliseconds& to) {
+caf::error read_part(const json& x, std::string_view field, milliseconds& to) {
   int64_t ms = 0;
   if (auto why = rpc::take(x, field, ms, int64_t{1}, day_ms))
     return why;
@@ -25,7 +25,7 @@ caf::error take(const json& x, std::string_view field, milliseconds& to) {
   return caf::none;
 }
 
-caf::error take(const json& x, std::string_view field, freshness& to) {
+caf::error read_part(const json& x, std::string_view field, freshness& to) {
   if (x == "cached")
     to = freshness::cached;
   else if (x == "fresh")
@@ -42,7 +42,7 @@ caf::error take_switch(const json& x, std::string_view field, bool& to) {
   return caf::none;
 }
 
-caf::error take(const json& x, std::string_view field, parameters& to) {
+caf::error read_part(const json& x, std::string_view field, parameters& to) {
   auto params = parameters_from_json(x, field);
   if (!params)
     return std::move(params.error());
@@ -58,7 +58,7 @@ caf::error take_sql(const json& x, std::string_view field, sql_text& to) {
   return caf::none;
 }
 
-caf::error take(const json& x, const std::string& field, statement& to) {
+caf::error read_part(const json& x, const std::string& field, statement& to) {
   if (!x.is_object())
     return invalid(field, R"(must be an object: {"sql":"...", "params":...})");
   if (!x.contains("sql"))
@@ -67,17 +67,17 @@ caf::error take(const json& x, const std::string& field, statement& to) {
     if (name == "sql")
       return take_sql(content, field + ".sql", to.sql);
     if (name == "params")
-      return take(content, field + ".params", to.params);
+      return read_part(content, field + ".params", to.params);
     return unknown_member(fmt::format("{}.{}", field, name));
   });
 }
 
-caf::error take(const json& x, std::string_view field, std::vector<statement>& to) {
+caf::error read_part(const json& x, std::string_view field, std::vector<statement>& to) {
   if (!x.is_array() || x.empty())
     return invalid(field, R"(must be an array of at least one {"sql":"...", "params":...})");
   to.resize(x.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = take(x[i], fmt::format("{}[{}]", field, i), to[i]))
+    if (auto why = read_part(x[i], fmt::format("{}[{}]", field, i), to[i]))
       return why;
   return caf::none;
 }
@@ -100,9 +100,9 @@ caf::error take_of_read(const std::string& name, const json& x, read_request& to
   if (name == "sql")
     return take_sql(x, name, to.query.sql);
   if (name == "params")
-    return take(x, name, to.query.params);
+    return read_part(x, name, to.query.params);
   if (name == "freshness")
-    return take(x, name, to.freshness);
+    return read_part(x, name, to.freshness);
   if (name == "min_seq")
     return rpc::take(x, name, to.min_seq);
   if (name == "max_rows")
@@ -110,7 +110,7 @@ caf::error take_of_read(const std::string& name, const json& x, read_request& to
   if (name == "max_bytes")
     return rpc::take(x, name, to.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
   if (name == "timeout_ms")
-    return take(x, name, to.limits.timeout);
+    return read_part(x, name, to.limits.timeout);
   if (name == "integers")
     return rpc::take(x, name, to.integers);
   return unknown_member(name);
@@ -143,15 +143,15 @@ caf::expected<write_request> write_from_json(const json& params) {
     if (caf::error common; take_common(name, x, result, common))
       return common;
     if (name == "statements")
-      return take(x, name, result.statements);
+      return read_part(x, name, result.statements);
     if (name == "sql")
       return take_sql(x, name, result.statements.front().sql);
     if (name == "params")
-      return take(x, name, result.statements.front().params);
+      return read_part(x, name, result.statements.front().params);
     if (name == "idempotency_key")
       return rpc::take(x, name, result.idempotency_key);
     if (name == "deadline_ms")
-      return take(x, name, result.deadline);
+      return read_part(x, name, result.deadline);
     if (name == "integers")
       return rpc::take(x, name, result.integers);
     if (name == "foreign_keys")
@@ -173,7 +173,7 @@ caf::expected<read_request> read_from_json(const json& params) {
 caf::expected<read_request> open_cursor_from_json(const json& params) {
   read_request result;
   auto why = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
-    return name == "idle_ms" ? take(x, name, result.limits.idle) : take_of_read(name, x, result);
+    return name == "idle_ms" ? read_part(x, name, result.limits.idle) : take_of_read(name, x, result);
   });
   return result_or(std::move(why), result);
 }

@@ -51,7 +51,7 @@ caf::error take_rows(const json& x, rowset& to) {
   return caf::none;
 }
 
-caf::error take(const json& x, statement_result& to) {
+caf::error read_part(const json& x, statement_result& to) {
   if (auto why = take_rows(x, to.rows))
     return why;
   return read_object(x, whole_result, {"changes", "last_insert_rowid"},
@@ -64,12 +64,12 @@ caf::error take(const json& x, statement_result& to) {
                      });
 }
 
-caf::error take(const json& x, std::string_view field, std::vector<statement_result>& to) {
+caf::error read_part(const json& x, std::string_view field, std::vector<statement_result>& to) {
   if (!x.is_array())
     return invalid(field, "must be an array");
   to.resize(x.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = take(x[i], to[i]))
+    if (auto why = read_part(x[i], to[i]))
       return why;
   return caf::none;
 }
@@ -111,7 +111,7 @@ caf::error take_tables(const json& x, std::string_view field, table_set& to) {
   return caf::none;
 }
 
-caf::error take(const json& x, audit_record& to) {
+caf::error read_part(const json& x, audit_record& to) {
   auto take_member = [&](const std::string& name, const json& content) {
     if (name == "seq")
       return rpc::take(content, name, to.seq);
@@ -150,12 +150,12 @@ caf::error take(const json& x, audit_record& to) {
   return read_object(x, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
 }
 
-caf::error take(const json& x, std::string_view field, std::vector<audit_record>& to) {
+caf::error read_part(const json& x, std::string_view field, std::vector<audit_record>& to) {
   if (!x.is_array())
     return invalid(field, "must be an array");
   to.resize(x.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = take(x[i], to[i]))
+    if (auto why = read_part(x[i], to[i]))
       return why;
   return caf::none;
 }
@@ -175,7 +175,7 @@ caf::expected<write_result> write_result_from_json(const json& result) {
                            if (name == "request_id")
                              return rpc::take(x, name, to.request_id);
                            if (name == "results")
-                             return take(x, name, to.results);
+                             return read_part(x, name, to.results);
                            return pass_over();
                          });
   return result_or_mismatch(why, to);
@@ -225,7 +225,7 @@ caf::expected<audit_page> audit_page_from_json(const json& result) {
     if (name == "store_root")
       return rpc::take(x, name, to.store_root);
     if (name == "records")
-      return take(x, name, to.records);
+      return read_part(x, name, to.records);
     return pass_over();
   });
   return result_or_mismatch(why, to);

@@ -9,7 +9,7 @@ namespace sluice::sqlite {
 namespace {
 
 // "slau", which `file` and others show as the application of a database.
-constexpr int64_t application_id = 0x736c6175;
+constexpr int64_t audit_application_id = 0x736c6175;
 constexpr int64_t audit_format = 1;
 
 // The highest commit number that was ever issued for the name, as of the audit's record `issued_at`, and the epoch of
@@ -36,7 +36,7 @@ constexpr const char* guards = R"(
     BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 )";
 
-std::string schema() {
+std::string audit_schema() {
   return "CREATE TABLE audit(" + audit_column_definitions()
          + ") STRICT;"
            "CREATE TABLE stores(id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE) STRICT;"
@@ -47,7 +47,7 @@ std::string schema() {
          + std::string{issued_column} + ", " + issued_at_column + ", " + epoch_column
          + ") STRICT, WITHOUT ROWID;"
            "PRAGMA application_id = "
-         + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(audit_format) + ";";
+         + std::to_string(audit_application_id) + "; PRAGMA user_version = " + std::to_string(audit_format) + ";";
 }
 
 caf::expected<void> add_columns(connection& db) {
@@ -61,7 +61,7 @@ caf::expected<void> add_columns(connection& db) {
   return exec_atomically(db, sql.c_str());
 }
 
-caf::error foreign() { return make_error(errc::corrupt, "this file is not an audit file"); }
+caf::error not_an_audit_file() { return make_error(errc::corrupt, "this file is not an audit file"); }
 
 caf::expected<int64_t> find_store(const connection& db, const std::string& root_text) {
   for (std::string_view sql :
@@ -86,8 +86,8 @@ caf::expected<void> check_audit_file(const connection& db) {
   auto application = read_number(db, "PRAGMA application_id");
   if (!application)
     return std::move(application.error());
-  if (*application != application_id)
-    return foreign();
+  if (*application != audit_application_id)
+    return not_an_audit_file();
   auto version = read_number(db, "PRAGMA user_version");
   if (!version)
     return std::move(version.error());
@@ -98,7 +98,7 @@ caf::expected<void> check_audit_file(const connection& db) {
                           std::string{"SELECT name, reconciled_seq, reconciled_hash, audit_seq FROM databases"}}) {
     auto stmt = prepared_statement::prepare(db, sql);
     if (!stmt)
-      return code_of(stmt.error()) == errc::sql_error ? foreign() : std::move(stmt.error());
+      return code_of(stmt.error()) == errc::sql_error ? not_an_audit_file() : std::move(stmt.error());
   }
   return caf::unit;
 }
@@ -125,7 +125,7 @@ caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, con
   if (!objects)
     return std::move(objects.error());
   if (*objects == 0)
-    if (auto made = exec_atomically(*db, schema().c_str()); !made)
+    if (auto made = exec_atomically(*db, audit_schema().c_str()); !made)
       return std::move(made.error());
   if (auto known = check_audit_file(*db); !known)
     return std::move(known.error());

@@ -16,9 +16,9 @@ namespace sluice::sqlite {
 namespace {
 
 // The verdict on one record after another.
-class chain_check {
+class audit_chain_check {
 public:
-  explicit chain_check(std::map<int64_t, std::string> roots) : roots_(std::move(roots)) {}
+  explicit audit_chain_check(std::map<int64_t, std::string> roots) : roots_(std::move(roots)) {}
 
   void next(const stored_audit_row& x);
 
@@ -44,20 +44,20 @@ private:
   std::optional<std::string> previous_ = "";
 };
 
-void chain_check::broken(int64_t seq, std::string_view why) {
+void audit_chain_check::broken(int64_t seq, std::string_view why) {
   if (verdict_.broken++ > 0)
     return;
   verdict_.first_broken = static_cast<uint64_t>(seq);
   verdict_.reason = "record " + std::to_string(seq) + " " + std::string{why};
 }
 
-bool chain_check::matches_hash(const stored_audit_row& x) {
+bool audit_chain_check::matches_hash(const stored_audit_row& x) {
   auto root = roots_.find(x.row.store);
   auto root_text = root == roots_.end() ? std::string_view{} : root->second;
   return bytes_of(link_hash(hash_, x.row, root_text, x.prev_hash)) == x.hash;
 }
 
-void chain_check::next(const stored_audit_row& x) {
+void audit_chain_check::next(const stored_audit_row& x) {
   ++verdict_.records;
   verdict_.head = to_hex(x.hash);
   if (x.row.seq < 1)
@@ -129,7 +129,7 @@ private:
   }
 
   prepared_statement select_;
-  chain_check check_;
+  audit_chain_check check_;
 };
 
 } // namespace

@@ -12,7 +12,7 @@ using nlohmann::json;
 
 constexpr int64_t row_format = 1;
 
-void encode(cbor_writer& to, const std::vector<named_value>& x) {
+void encode_values(cbor_writer& to, const std::vector<named_value>& x) {
   to.array(2 * x.size());
   for (const auto& [name, content] : x) {
     to.text(name);
@@ -45,9 +45,9 @@ std::string encode_put(const buffer_put& x) {
   to.integer(row_format);
   to.text(x.row.db);
   to.text(x.row.table);
-  encode(to, x.row.columns);
+  encode_values(to, x.row.columns);
   to.text(to_string(x.operation));
-  encode(to, x.values);
+  encode_values(to, x.values);
   to.text(x.agent);
   to.integer(x.peer.uid);
   to.integer(x.peer.pid);

@@ -18,11 +18,11 @@ namespace sluice::sqlite {
 namespace {
 
 // "slub", beside the audit's "slau".
-constexpr int64_t application_id = 0x736c7562;
+constexpr int64_t buffer_application_id = 0x736c7562;
 constexpr int64_t buffer_format = 1;
 
 // Places are never given twice (AUTOINCREMENT): they tell operations apart for as long as anybody remembers one.
-constexpr const char* schema = R"(
+constexpr const char* buffer_schema = R"(
   CREATE TABLE journal(seq INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER, content BLOB NOT NULL) STRICT;
   CREATE INDEX journal_batch ON journal(batch) WHERE batch IS NOT NULL;
   CREATE TABLE batches(place INTEGER PRIMARY KEY AUTOINCREMENT, idempotency_key TEXT NOT NULL UNIQUE,
@@ -32,7 +32,7 @@ constexpr const char* schema = R"(
   PRAGMA application_id = 1936487778;
   PRAGMA user_version = 1;
 )";
-static_assert(application_id == 1936487778 && buffer_format == 1);
+static_assert(buffer_application_id == 1936487778 && buffer_format == 1);
 
 caf::expected<void> prepare(const connection& db, buffer_file::statements& x) {
   return prepare_all(db,
@@ -55,10 +55,10 @@ int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
-caf::error foreign() { return make_error(errc::corrupt, ".sluice/buffer.db is not a buffer file"); }
+caf::error not_a_buffer_file() { return make_error(errc::corrupt, ".sluice/buffer.db is not a buffer file"); }
 
 // A file of somebody else's is found out through a connection that cannot change it.
-caf::expected<void> check(const connection& db) {
+caf::expected<void> check_buffer_format(const connection& db) {
   auto application = read_number(db, "PRAGMA application_id");
   auto version = read_number(db, "PRAGMA user_version");
   auto objects = read_number(db, "SELECT count(*) FROM sqlite_schema");
@@ -68,8 +68,8 @@ caf::expected<void> check(const connection& db) {
   // What a process leaves that is killed before it has made the tables.
   if (*application == 0 && *objects == 0)
     return caf::unit;
-  if (*application != application_id)
-    return foreign();
+  if (*application != buffer_application_id)
+    return not_a_buffer_file();
   if (*version != buffer_format)
     return make_error(errc::protocol_mismatch, "the buffer file has the format " + std::to_string(*version)
                                                  + "; this program knows format " + std::to_string(buffer_format));
@@ -102,7 +102,7 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
     auto looked = connection::open(path_, options);
     if (!looked)
       return std::move(looked.error());
-    if (auto known = check(*looked); !known)
+    if (auto known = check_buffer_format(*looked); !known)
       return std::move(known.error());
   }
   make_private(path_);
@@ -118,11 +118,11 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
   if (!objects)
     return std::move(objects.error());
   if (*objects == 0)
-    if (auto made = exec_atomically(*db, schema); !made)
+    if (auto made = exec_atomically(*db, buffer_schema); !made)
       return std::move(made.error());
   content result{std::move(*db)};
   if (auto ready = prepare(result.db, result.sql); !ready)
-    return code_of(ready.error()) == errc::sql_error ? foreign() : std::move(ready.error());
+    return code_of(ready.error()) == errc::sql_error ? not_a_buffer_file() : std::move(ready.error());
   return result;
 }
 

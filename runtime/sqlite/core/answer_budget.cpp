@@ -8,13 +8,13 @@ namespace sluice {
 
 namespace {
 
-constexpr uint64_t step = 64ULL << 10;
-constexpr uint32_t retry_after_ms = 250;
+constexpr uint64_t bytes_per_step = 64ULL << 10;
+constexpr uint32_t retry_for_bytes_after_ms = 250;
 
 } // namespace
 
 bool answer_budget::share::grow(uint64_t bytes) noexcept {
-  auto wanted = (bytes / step + 1) * step;
+  auto wanted = (bytes / bytes_per_step + 1) * bytes_per_step;
   auto more = wanted - held_;
   auto before = of_->used_.fetch_add(more, std::memory_order_relaxed);
   if (before + more > of_->max_bytes_) {
@@ -30,7 +30,7 @@ caf::error answer_budget::used_up() const {
   why.code = errc::overloaded;
   why.message = "the answers under way take all of the " + std::to_string(max_bytes_)
                 + " bytes that they may (max_inflight_answer_bytes, cache_max_bytes); try again, or ask for fewer rows";
-  why.retry_after_ms = retry_after_ms;
+  why.retry_after_ms = retry_for_bytes_after_ms;
   return make_error(std::move(why));
 }
 

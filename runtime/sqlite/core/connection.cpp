@@ -1,6 +1,5 @@
 #include "runtime/sqlite/core/connection.hpp"
 
-#include "actors/shared/defect.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/files/fork_safety.hpp"
 
@@ -130,8 +129,6 @@ caf::expected<void> connection::configure(const connection_options& options) {
   auto sql =
     "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -" + std::to_string(kib)
     + (options.synchronous == synchronous_mode::full ? "; PRAGMA synchronous = FULL" : "; PRAGMA synchronous = NORMAL");
-  if (has(defect::skip_fsync))
-    sql += "; PRAGMA synchronous = OFF";
   // Asking for the schema's version is what finds out that a file is no database.
   sql += writes ? "" : "; PRAGMA query_only = ON; PRAGMA schema_version";
   if (auto done = exec(sql.c_str()); !done)
@@ -151,7 +148,7 @@ caf::expected<void> connection::configure(const connection_options& options) {
 caf::expected<void> connection::sync_found_log() {
   sqlite3_file* log = nullptr;
   auto asked = sqlite3_file_control(handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
-  if (asked != SQLITE_OK || !log || !log->pMethods || has(defect::trust_found_log))
+  if (asked != SQLITE_OK || !log || !log->pMethods)
     return caf::unit;
   sqlite3_int64 size = 0;
   auto code = log->pMethods->xFileSize(log, &size);

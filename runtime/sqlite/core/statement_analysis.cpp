@@ -52,7 +52,7 @@ const char* reason_for(std::string_view keyword) {
   return found == refused_keywords.end() ? nullptr : found->reason;
 }
 
-void add(std::vector<std::string>& to, std::string_view name) {
+void add_name(std::vector<std::string>& to, std::string_view name) {
   if (!name.empty() && std::find(to.begin(), to.end(), name) == to.end())
     to.emplace_back(name);
 }
@@ -188,7 +188,7 @@ int statement_analyzer::record(int action, std::string_view first, std::string_v
                                bool direct) {
   auto& seen = *recording_;
   switch (action) {
-  case SQLITE_READ: add(seen.reads, first); return SQLITE_OK;
+  case SQLITE_READ: add_name(seen.reads, first); return SQLITE_OK;
   case SQLITE_SELECT:
   case SQLITE_RECURSIVE: return SQLITE_OK;
   case SQLITE_INSERT:
@@ -196,14 +196,14 @@ int statement_analyzer::record(int action, std::string_view first, std::string_v
   case SQLITE_DELETE:
     if (is_ledger_name(first))
       return refuse(errc::not_authorized, "the tables of the ledger (_sluice_*) may be read only");
-    add(seen.writes, first);
+    add_name(seen.writes, first);
     seen.row_change |= direct;
     seen.insert |= direct && action == SQLITE_INSERT;
     return SQLITE_OK;
   case SQLITE_FUNCTION:
     if (sqlite3_stricmp(second.data(), "load_extension") == 0 || sqlite3_stricmp(second.data(), "fts3_tokenizer") == 0)
       return refuse(errc::not_authorized, not_allowed(second, "it loads code into the broker"));
-    add(seen.functions, second);
+    add_name(seen.functions, second);
     return SQLITE_OK;
   case SQLITE_ANALYZE:
   case SQLITE_REINDEX: seen.maintenance = true; return SQLITE_OK;
@@ -290,7 +290,7 @@ caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recordi
     constexpr int opcode = 1, root_page = 3, database = 4, object = 5;
     auto what = program->text(opcode);
     if (what == "VOpen")
-      add(virtual_tables, program->text(object));
+      add_name(virtual_tables, program->text(object));
     else if ((what == "OpenRead" || what == "ReopenIdx") && program->integer(database) == 0)
       roots.push_back(program->integer(root_page));
   }
@@ -298,7 +298,7 @@ caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recordi
     auto table = schema_.table_at(root);
     if (!table)
       return std::move(table.error());
-    add(seen.reads, *table);
+    add_name(seen.reads, *table);
   }
   // A virtual table has no page to be known by.
   size_t known = 0;
@@ -351,9 +351,9 @@ caf::expected<std::shared_ptr<const read_set>> statement_analyzer::derive_reads(
     if (!kind)
       return std::move(kind.error());
     if (*kind == relation::schema)
-      add(result.tables, "sqlite_schema");
+      add_name(result.tables, "sqlite_schema");
     else if (*kind != relation::derived && *kind != relation::pure_function)
-      add(result.tables, name);
+      add_name(result.tables, name);
     result.deterministic &= *kind != relation::opaque;
   }
   for (const auto& name : seen.functions) {

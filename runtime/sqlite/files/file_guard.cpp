@@ -1,6 +1,5 @@
 #include "runtime/sqlite/files/file_guard.hpp"
 
-#include "actors/shared/defect.hpp"
 #include "messages/error.hpp"
 #include "runtime/sqlite/files/file_claims.hpp"
 #include "runtime/sqlite/files/wal_index.hpp"
@@ -100,7 +99,7 @@ bool file_guard::is_open(const user& x) const noexcept {
 }
 
 std::optional<file_change> file_guard::compare(const found_files& now) const noexcept {
-  if (!known_ || has(defect::skip_file_check))
+  if (!known_)
     return std::nullopt;
   if (!now.database)
     return file_change::deleted;
@@ -335,7 +334,7 @@ uint64_t file_guard::see_commits(sqlite3* db, bool has_write_lock) noexcept {
   if (index)
     note_restarted_log(db, *index);
   std::lock_guard guard{mutex_};
-  if (!index || has(defect::overlook_external_commit))
+  if (!index)
     return external_commits_;
   auto before = own_changes_.value_or(index->changes);
   auto ahead = static_cast<int32_t>(index->changes - before) > 0;

@@ -1,4 +1,3 @@
-#include "actors/shared/defect.hpp"
 #include "messages/error.hpp"
 #include "runtime/sqlite/files/file_claims.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
@@ -185,8 +184,6 @@ caf::expected<file_change> file_guard::rescue_log(const found_files& now, sqlite
                       "the write-ahead log of '" + set_.name + "' was removed, and what it held cannot be read");
   auto result = file_change::log_restored;
   std::string text = "its write-ahead log, or the index of that, was removed by another program; ";
-  if (has(defect::forget_removed_log))
-    content->clear();
   if (content->empty()) {
     text += has_old_log ? "the log was read anew" : "the log was empty";
   } else if (now.log && at_path_.log_size() > 0) {
@@ -219,8 +216,6 @@ caf::expected<file_change> file_guard::rescue_log(const found_files& now, sqlite
 
 // Moves away the log and the index that belong to files which are not at the path any more; says where to.
 std::string file_guard::remove_companions(const found_files& now, const found_files& was, bool is_log_moved) {
-  if (has(defect::keep_old_log))
-    return {};
   std::string kept;
   // Durable, before the new file is opened: a name that came back after a power cut would be taken for the new one's.
   if (was.log && now.log == was.log) {

@@ -1,4 +1,3 @@
-#include "actors/shared/defect.hpp"
 #include "messages/error.hpp"
 #include "runtime/sqlite/files/file_claims.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
@@ -14,7 +13,7 @@ namespace sluice::sqlite {
 
 bool file_guard::has_log_of_another() const {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
-  return record && !has(defect::trust_left_log) && has_log_of_another_file(*record, set_.path);
+  return record && has_log_of_another_file(*record, set_.path);
 }
 
 // While there is no connection, the files are compared with what the last one noted.
@@ -22,7 +21,7 @@ void file_guard::compare_with_record(const found_files& now) {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record || !now.database)
     return;
-  auto has_old_log = !has(defect::trust_left_log) && has_log_of_another_file(*record, set_.path);
+  auto has_old_log = has_log_of_another_file(*record, set_.path);
   std::string kept;
   if (has_old_log) {
     found_files was;

@@ -19,7 +19,7 @@ constexpr std::array kinds{SQLITE_MUTEX_STATIC_MAIN, SQLITE_MUTEX_STATIC_OPEN, S
 using mutexes = std::array<sqlite3_mutex*, kinds.size()>;
 
 // Null where SQLite was built without threads.
-mutexes& all() {
+mutexes& static_mutexes() {
   static mutexes result = [] {
     mutexes found{};
     for (size_t i = 0; i < kinds.size(); ++i)
@@ -31,31 +31,32 @@ mutexes& all() {
 
 void leave(size_t count) {
   while (count > 0)
-    sqlite3_mutex_leave(all()[--count]);
+    sqlite3_mutex_leave(static_mutexes()[--count]);
 }
 
 // The others have no order that SQLite promises: with none of them held, this waits for no thread that waits for this.
 bool try_others() {
-  for (size_t i = 0; i + 1 < all().size(); ++i)
-    if (sqlite3_mutex_try(all()[i]) != SQLITE_OK) {
+  for (size_t i = 0; i + 1 < static_mutexes().size(); ++i)
+    if (sqlite3_mutex_try(static_mutexes()[i]) != SQLITE_OK) {
       leave(i);
       return false;
     }
   return true;
 }
 
-void before_fork() {
+void lock_all_mutexes() {
   while (!try_others())
     sched_yield();
-  sqlite3_mutex_enter(all().back());
+  sqlite3_mutex_enter(static_mutexes().back());
 }
 
-void after_fork() { leave(all().size()); }
+void unlock_all_mutexes() { leave(static_mutexes().size()); }
 
 } // namespace
 
 void make_usable_in_children() {
-  static const auto registered = (all(), pthread_atfork(before_fork, after_fork, after_fork));
+  static const auto registered =
+    (static_mutexes(), pthread_atfork(lock_all_mutexes, unlock_all_mutexes, unlock_all_mutexes));
   static_cast<void>(registered);
 }
 

@@ -47,14 +47,14 @@ void skip(const unsigned char*& at) noexcept {
 uint32_t lower(uint32_t c) noexcept { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; }
 uint32_t upper(uint32_t c) noexcept { return c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c; }
 
-const unsigned char* bytes_of(const char* x) noexcept { return reinterpret_cast<const unsigned char*>(x); }
+const unsigned char* unsigned_bytes(const char* x) noexcept { return reinterpret_cast<const unsigned char*>(x); }
 
 // One comparison. Only the last run of any characters is ever extended: when what follows it has been found as far to
 // the left as can be, no other place for the runs before it finds more.
 class matching {
 public:
   matching(const char* pattern, const char* text, const pattern_rules& rules, uint32_t special, uint64_t& steps)
-    : pattern_(bytes_of(pattern)), text_(bytes_of(text)), rules_(rules), special_(special), steps_(steps) {
+    : pattern_(unsigned_bytes(pattern)), text_(unsigned_bytes(text)), rules_(rules), special_(special), steps_(steps) {
     for (size_t c = 1; c < is_plain_.size(); ++c)
       is_plain_[c] = c != rules.any_run && c != rules.any_one && c != special;
   }
@@ -236,13 +236,13 @@ pattern_verdict match_pattern(const char* pattern, const char* text, const patte
 
 uint64_t count_characters(const char* text) noexcept {
   uint64_t result = 0;
-  for (const auto* at = bytes_of(text); *at != 0; ++result)
+  for (const auto* at = unsigned_bytes(text); *at != 0; ++result)
     skip(at);
   return result;
 }
 
 uint32_t first_character(const char* text) noexcept {
-  const auto* at = bytes_of(text);
+  const auto* at = unsigned_bytes(text);
   return *at == 0 ? 0 : read(at);
 }
 

@@ -1,7 +1,5 @@
 #include "runtime/sqlite/ledger/key_clock.hpp"
 
-#include "actors/shared/defect.hpp"
-
 #include <algorithm>
 
 namespace sluice::sqlite {
@@ -31,8 +29,6 @@ void key_clock::go_on(const key_time& kept, int64_t newest_id, int64_t newest_us
 }
 
 int64_t key_clock::now_us() const {
-  if (has(defect::age_keys_by_wall_clock))
-    return wall_us(time_);
   return base_.seen_us + std::max<int64_t>(since_boot_us() - base_.since_boot_us, 0);
 }
 

@@ -1,7 +1,5 @@
 #include "runtime/sqlite/ledger/ledger.hpp"
 
-#include "actors/shared/defect.hpp"
-
 #include <algorithm>
 #include <utility>
 
@@ -88,7 +86,7 @@ caf::expected<void> ledger::accept() {
   if (!verdict)
     return std::move(verdict.error());
   auto lost_end = verdict->fault == ledger_fault::behind && settings_.may_lose_end;
-  if (verdict->fault != ledger_fault::none && !lost_end && !has(defect::accept_older_ledger))
+  if (verdict->fault != ledger_fault::none && !lost_end)
     return ledger_damaged(verdict->reason);
   epoch_ = state->epoch;
   head_hash_ = state->head_hash;
@@ -163,7 +161,7 @@ caf::expected<std::optional<write_result>> ledger::recall(const write_request& r
       return std::move(row.error());
     if (!*row)
       return std::optional<write_result>{};
-    if (!has(defect::ignore_payload) && find_key_.blob(0) != bytes_of(payload_digest(hash_, request)))
+    if (find_key_.blob(0) != bytes_of(payload_digest(hash_, request)))
       return make_error(errc::payload_mismatch, "this idempotency key was used for another request");
     auto result = decode_outcome(find_key_.blob(2));
     if (!result)
@@ -210,7 +208,7 @@ caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<cons
 }
 
 void ledger::committed() noexcept {
-  head_seq_ = appended_seq_ + (has(defect::skip_commit_number) ? 1 : 0);
+  head_seq_ = appended_seq_;
   head_hash_ = bytes_of(appended_hash_);
   created_ = false;
   unsettled_ = false;

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-ledger_request decode_request(const json& x) {
+ledger_request decode_ledger_request(const json& x) {
   ledger_request result;
   x.at(0).get_to(result.request_id);
   x.at(1).get_to(result.agent);
@@ -35,7 +35,7 @@ statement_result decode_result(const json& x) {
   return result;
 }
 
-void encode(cbor_writer& to, const statement_result& x) {
+void encode_result(cbor_writer& to, const statement_result& x) {
   to.array(4);
   to.integer(x.changes);
   to.integer(x.last_insert_rowid);
@@ -77,7 +77,7 @@ std::optional<std::vector<ledger_request>> decode_requests(std::string_view byte
       return {};
     std::vector<ledger_request> result;
     for (const auto& x : all)
-      result.push_back(decode_request(x));
+      result.push_back(decode_ledger_request(x));
     return result;
   } catch (const json::exception&) {
     return {};
@@ -91,7 +91,7 @@ std::string encode_outcome(const write_result& result) {
   to.text(result.request_id);
   to.array(result.results.size());
   for (const auto& x : result.results)
-    encode(to, x);
+    encode_result(to, x);
   return out;
 }
 

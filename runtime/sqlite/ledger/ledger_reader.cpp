@@ -15,9 +15,9 @@ constexpr std::string_view select_commits =
   "ORDER BY commit_seq LIMIT ?2";
 
 // The verdict on one record after another.
-class chain_check {
+class ledger_chain_check {
 public:
-  explicit chain_check(const ledger_epoch& epoch) : epoch_(epoch) {}
+  explicit ledger_chain_check(const ledger_epoch& epoch) : epoch_(epoch) {}
 
   void next(const prepared_statement& row, chain_hash& hash) {
     auto seq = static_cast<uint64_t>(row.integer(0));
@@ -187,7 +187,7 @@ caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epo
     return std::move(stmt.error());
   stmt->bind(1, std::numeric_limits<int64_t>::min());
   stmt->bind(2, int64_t{-1});
-  chain_check check{epoch};
+  ledger_chain_check check{epoch};
   chain_hash hash;
   for (;;) {
     auto row = stmt->step();

@@ -17,12 +17,12 @@ namespace sluice::sqlite {
 namespace {
 
 // "sllg", which `file` and others show as the application of a database.
-constexpr int64_t application_id = 0x736c6c67;
-constexpr int64_t format = 1;
+constexpr int64_t log_application_id = 0x736c6c67;
+constexpr int64_t log_format = 1;
 
 // Places are not given twice, though the last entries may be gone because of their age: who follows the log remembers
 // them.
-constexpr const char* schema = R"(
+constexpr const char* log_schema = R"(
   CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, ts_us INTEGER NOT NULL, level INTEGER NOT NULL,
                    source TEXT NOT NULL, agent TEXT NOT NULL, message TEXT NOT NULL) STRICT;
   CREATE INDEX log_ts_us ON log(ts_us);
@@ -31,7 +31,7 @@ constexpr const char* schema = R"(
 )";
 
 // Entries are read from the end, or by their time; there is little to keep in memory.
-constexpr uint64_t page_cache_bytes = 2ULL << 20;
+constexpr uint64_t log_page_cache_bytes = 2ULL << 20;
 
 constexpr size_t most_bytes = 8ULL << 20;
 
@@ -39,9 +39,11 @@ constexpr int64_t as_signed(uint64_t x) {
   return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
 }
 
-size_t footprint(const log_entry& x) { return sizeof(log_entry) + x.source.size() + x.agent.size() + x.message.size(); }
+size_t entry_footprint(const log_entry& x) {
+  return sizeof(log_entry) + x.source.size() + x.agent.size() + x.message.size();
+}
 
-std::optional<struct stat> look_up(const std::filesystem::path& path) {
+std::optional<struct stat> status_of_file(const std::filesystem::path& path) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0)
     return std::nullopt;
@@ -100,7 +102,7 @@ caf::expected<bool> log_file::open(bool make) {
   file_.reset();
   if (moved)
     files_.remove_stale_log();
-  auto found = look_up(path_);
+  auto found = status_of_file(path_);
   if (!found && !make)
     return false;
   if (found && !S_ISREG(found->st_mode))
@@ -109,7 +111,7 @@ caf::expected<bool> log_file::open(bool make) {
   connection_options options;
   options.mode = open_mode::read_write_create;
   options.synchronous = synchronous_mode::normal;
-  options.page_cache_bytes = page_cache_bytes;
+  options.page_cache_bytes = log_page_cache_bytes;
   options.auto_checkpoint_pages = 1'000;
   auto db = connection::open(path_, options);
   if (!db)
@@ -118,7 +120,7 @@ caf::expected<bool> log_file::open(bool make) {
   if (!objects)
     return std::move(objects.error());
   if (*objects == 0)
-    if (auto made = exec_atomically(*db, schema); !made)
+    if (auto made = exec_atomically(*db, log_schema); !made)
       return std::move(made.error());
   if (auto known = check(*db); !known)
     return std::move(known.error());
@@ -140,15 +142,15 @@ caf::expected<void> log_file::check(const connection& db) {
   auto application = read_number(db, "PRAGMA application_id");
   if (!application)
     return std::move(application.error());
-  if (*application != application_id)
+  if (*application != log_application_id)
     return make_error(errc::corrupt, "this file is not a log database");
   auto version = read_number(db, "PRAGMA user_version");
   if (!version)
     return std::move(version.error());
-  if (*version != format)
+  if (*version != log_format)
     return make_error(
       errc::protocol_mismatch,
-      fmt::format("the log database has the format {}; this program knows format {}", *version, format));
+      fmt::format("the log database has the format {}; this program knows format {}", *version, log_format));
   return caf::unit;
 }
 
@@ -220,7 +222,7 @@ caf::expected<log_page> log_file::select(const log_query& query) {
     x.source = stmt->text(3);
     x.agent = stmt->text(4);
     x.message = stmt->text(5);
-    bytes += footprint(x);
+    bytes += entry_footprint(x);
     result.truncated = bytes > most_bytes && !result.entries.empty();
     if (result.truncated)
       break;

@@ -1,6 +1,5 @@
 #include "runtime/sqlite/writer/request_runner.hpp"
 
-#include "actors/shared/defect.hpp"
 #include "runtime/sqlite/core/allocation_bound.hpp"
 #include "runtime/sqlite/core/binding.hpp"
 #include "runtime/sqlite/core/double_quotes.hpp"
@@ -22,7 +21,7 @@ namespace sluice::sqlite {
 namespace {
 
 // One instruction may take tens of milliseconds with values of the largest size.
-constexpr int progress_interval = 100;
+constexpr int steps_between_looks = 100;
 
 // SQLite's own count of the row changes so far. What it does not roll back after an error, it has counted.
 int64_t total_changes(const connection& db) noexcept { return sqlite3_total_changes64(db.handle()); }
@@ -87,7 +86,7 @@ request_runner::request_runner(connection& db, request_limits limits, std::share
                                      {&rollback_to_, "ROLLBACK TO sluice_request"},
                                      {&rollback_, "ROLLBACK"},
                                      {&schema_version_, "PRAGMA schema_version"}}));
-  sqlite3_progress_handler(db.handle(), progress_interval, &request_runner::on_progress, this);
+  sqlite3_progress_handler(db.handle(), steps_between_looks, &request_runner::on_progress, this);
 }
 
 request_runner::~request_runner() { sqlite3_progress_handler(db_.handle(), 0, nullptr, nullptr); }
@@ -311,7 +310,7 @@ void request_runner::undo(attempt& now) noexcept {
   if (!db_.in_transaction())
     return undone();
   if (now.in_savepoint) {
-    if ((has(defect::keep_failed_statements) || command(rollback_to_)) && command(release_)) {
+    if ((command(rollback_to_)) && command(release_)) {
       if (schema_in_doubt_)
         forget_statements();
       return;

@@ -1,4 +1,3 @@
-#include "actors/shared/defect.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/ledger/failed_commit.hpp"
 #include "runtime/sqlite/writer/sqlite_write_store.hpp"
@@ -99,7 +98,7 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
 
 // Not being seen is not being gone, either.
 caf::expected<bool> sqlite_write_store::settle_unseen(uint64_t seq) {
-  if (!tried_whole_ || has(defect::leave_lost_commit))
+  if (!tried_whole_)
     return false;
   if (!session_)
     if (auto opened = open(); !opened)

@@ -15,7 +15,7 @@ struct fixture : actor_fixture {
   fake_view view;
   told log;
   database_context& context = actors->context("app.db");
-  std::shared_ptr<result_cache> hits = std::make_shared<result_cache>(hit_table_settings{});
+  std::shared_ptr<result_cache> hits = std::make_shared<result_cache>(result_cache_settings{});
   std::vector<reader_actor> readers;
   cache_actor aut;
 

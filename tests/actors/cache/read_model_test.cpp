@@ -51,8 +51,8 @@ private:
     content floor;
   };
 
-  static hit_table_settings settings() {
-    hit_table_settings x;
+  static result_cache_settings settings() {
+    result_cache_settings x;
     x.ttl = 1h;
     return x;
   }

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 namespace {
 
 struct fixture {
-  explicit fixture(hit_table_settings settings = {}) : hits(settings) {}
+  explicit fixture(result_cache_settings settings = {}) : hits(settings) {}
 
   fake_clock time;
   database_context context{"app.db"};
@@ -99,7 +99,7 @@ TEST_CASE("an answer lives for its TTL and not longer") {
 }
 
 TEST_CASE("switched off, nothing is kept") {
-  hit_table_settings off;
+  result_cache_settings off;
   off.enabled = false;
   fixture f{off};
   f.put(a_read("a", "q"));
@@ -146,7 +146,7 @@ TEST_CASE("databases do not see each other's answers") {
 }
 
 TEST_CASE("an entry may have an eighth of the bytes, and a larger one is not kept") {
-  hit_table_settings small;
+  result_cache_settings small;
   small.max_bytes = 8 * 4'096;
   fixture f{small};
   f.put(a_read("a", "q"), std::string(3'000, 'x'));
@@ -157,7 +157,7 @@ TEST_CASE("an entry may have an eighth of the bytes, and a larger one is not kep
 }
 
 TEST_CASE("bytes stay within their bound, and what was used last stays") {
-  hit_table_settings small;
+  result_cache_settings small;
   small.max_bytes = 64 << 10;
   fixture f{small};
   f.put(a_read("a", "favourite"));
@@ -183,7 +183,7 @@ TEST_CASE("an answer put in again takes the place of the older one") {
 }
 
 TEST_CASE("a parameter that is not a number, not even equal to itself, does no harm") {
-  hit_table_settings small;
+  result_cache_settings small;
   small.max_bytes = 64 << 10;
   fixture f{small};
   for (auto i = 0; i < 200; ++i)

@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-/// Mistakes that the simulation makes on purpose, to show that it would find them (docs/simulation.md). Asked about in
-/// source files only, which the simulation compiles once more for itself; anywhere else there are none.
+/// Deliberate defects, which show that the simulation finds mistakes (docs/simulation.md). defects.patch puts the
+/// conditions `has(defect::...)` into copies of the sources, and defects.sh has every copy include this header.
 enum class defect : uint8_t {
   none,
   acknowledge_failed_commit,
@@ -39,10 +39,7 @@ enum class defect : uint8_t {
   forget_deadlines,
 };
 
-#ifdef SLUICE_DEFECTS
+/// Whether the broker has the defect `x` now (`simulation::with_defect`). Thread-safe as long as nobody changes that.
 bool has(defect x) noexcept;
-#else
-constexpr bool has(defect) noexcept { return false; }
-#endif
 
 } // namespace sluice
