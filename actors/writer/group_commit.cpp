@@ -186,7 +186,9 @@ group_commit::step group_commit::begin_refused(const failure& why) {
   return settled ? step{next_action::settle} : after_settling();
 }
 
-group_commit::step group_commit::after_settling() const { return backing_off_ ? step{next_action::retry, pause_} : step{}; }
+group_commit::step group_commit::after_settling() const {
+  return backing_off_ ? step{next_action::retry, pause_} : step{};
+}
 
 void group_commit::give_up(entry& x, const failure& why) {
   end_wait(x);
