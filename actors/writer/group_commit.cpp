@@ -7,7 +7,7 @@ namespace sluice {
 namespace {
 
 using namespace std::chrono_literals;
-using action = group_commit::step::action;
+using next_action = group_commit::step::action;
 
 // What BEGIN takes when nobody is in the way is no wait.
 constexpr auto least_wait = 1ms;
@@ -39,20 +39,20 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
   auto& x = take_in(std::move(request), std::move(to));
   if (backing_off_)
     // Its own time may be up before the lock is asked for again.
-    return x.deadline < retry_at_ ? step{action::expire, milliseconds_until(x.deadline)} : step{};
+    return x.deadline < retry_at_ ? step{next_action::expire, milliseconds_until(x.deadline)} : step{};
   if (!open_)
     return begin();
   auto last = entries_.size() - 1;
   if (!execute({last, last + 1}, {0, last + 1}))
-    return {action::finish_group};
-  return full_or(action::wait);
+    return {next_action::finish_group};
+  return full_or(next_action::wait);
 }
 
 group_commit::step group_commit::refuse(write_request request, reply<write_result> to, const failure& why) {
   auto& x = take_in(std::move(request), std::move(to));
   end_wait(x);
   x.error = why;
-  return {action::finish_group};
+  return {next_action::finish_group};
 }
 
 group_commit::step group_commit::expire() {
@@ -65,7 +65,7 @@ group_commit::step group_commit::expire() {
       give_up(x, refusal_);
       finished = true;
     }
-  return finished ? step{action::finish_group} : step{};
+  return finished ? step{next_action::finish_group} : step{};
 }
 
 void group_commit::refuse_waiting(const failure& why) {
@@ -101,7 +101,7 @@ group_commit::step group_commit::begin() {
   end_wait_for_lock(was_open ? now_ : asked);
   if (!begun) {
     fail_live({0, entries_.size()}, why);
-    return {action::finish_group};
+    return {next_action::finish_group};
   }
   auto waiters = std::count_if(entries_.begin(), entries_.end(), [](const entry& x) { return x.refusals > 0; });
   if (waiters > 0)
@@ -121,8 +121,8 @@ group_commit::step group_commit::begin() {
     note_late_commit();
   auto whole = range{0, entries_.size()};
   if (!execute(whole, whole))
-    return {action::finish_group};
-  return full_or(action::mark);
+    return {next_action::finish_group};
+  return full_or(next_action::mark);
 }
 
 caf::expected<begun_transaction> group_commit::ask_for_lock() {
@@ -183,10 +183,12 @@ group_commit::step group_commit::begin_refused(const failure& why) {
     pause_ = std::min(backoff_.pause(least_refusals), milliseconds_until(earliest));
   retry_at_ = now_ + pause_;
   // Those who gave up are answered before the pause.
-  return finished ? step{action::finish_group} : after_group();
+  return finished ? step{next_action::finish_group} : after_group();
 }
 
-group_commit::step group_commit::after_group() const { return backing_off_ ? step{action::retry, pause_} : step{}; }
+group_commit::step group_commit::after_group() const {
+  return backing_off_ ? step{next_action::retry, pause_} : step{};
+}
 
 void group_commit::give_up(entry& x, const failure& why) {
   end_wait(x);
@@ -199,9 +201,9 @@ void group_commit::give_up(entry& x, const failure& why) {
   context_.retries().gave_up(waited);
 }
 
-group_commit::step group_commit::full_or(action otherwise) const {
+group_commit::step group_commit::full_or(next_action otherwise) const {
   auto full = entries_.size() >= settings_.max_requests || now_ - opened_at_ >= settings_.max_time;
-  return {full ? action::finish_full_group : otherwise};
+  return {full ? next_action::finish_full_group : otherwise};
 }
 
 bool group_commit::execute(range which, range whole) {
