@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-/// Mistakes that the simulation makes on purpose, to show that it would find them (docs/simulation.md). Asked about in
-/// source files only, which the simulation compiles once more for itself; anywhere else there are none.
+/// Mistakes that the simulation makes on purpose, to show that it would find them (docs/internals/simulation.md). Asked
+/// about in source files only, which the simulation compiles once more for itself; anywhere else there are none.
 enum class defect : uint8_t {
   none,
   acknowledge_failed_commit,
