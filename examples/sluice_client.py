@@ -127,7 +127,7 @@ class Store:
         return rows_from_json(self.call("read", db=db, sql=sql, params=params_to_json(params), **more))
 
     def call(self, method, **params):
-        """Any method of docs/protocol.md, with values as it has them. Sent again, as it is, when the broker is lost before it answered."""
+        """Any method of docs/reference/protocol.md, with values as it has them. Sent again, as it is, when the broker is lost before it answered."""
         own_time = max(params.get("deadline_ms") or 0, params.get("timeout_ms") or 0) / 1000
         give_up = time.monotonic() + max(self.patience, own_time + 1 if own_time else 0)
         if not self.lock.acquire(timeout=max(0, give_up - time.monotonic())):

@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-/// Why a request failed; the words are those of the outside contract (docs/protocol.md).
+/// Why a request failed; the words are those of the outside contract (docs/reference/protocol.md).
 enum class errc : uint8_t {
   invalid_request = 1,
   unknown_database,

@@ -1,7 +1,8 @@
 #pragma once
 
 /// Everything that a host or a client includes: the broker in this process, ways to brokers elsewhere, the front door
-/// for others, requests, answers and errors, and the host's own retries. `docs/embedding.md` says how they go together.
+/// for others, requests, answers and errors, and the host's own retries. `docs/guides/embedding.md` says how they go
+/// together.
 #include "messages/error.hpp"
 #include "messages/interfaces.hpp"
 #include "runtime/broker/broker.hpp"

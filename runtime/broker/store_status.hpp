@@ -65,7 +65,7 @@ std::vector<database_timings> gather_timings(const broker& leader);
 /// How the store that `leader` leads stands. Looks at files, so it may block.
 store_status gather_status(const broker& leader, std::vector<running_request> reads);
 
-/// The whole of it, as docs/protocol.md describes it under `status`.
+/// The whole of it, as docs/reference/protocol.md describes it under `status`.
 nlohmann::json as_json(const store_status& x);
 
 } // namespace sluice

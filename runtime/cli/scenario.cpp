@@ -189,7 +189,8 @@ int run(const scenario_options& asked) {
 
 void declare_scenario(CLI::App& command, action& chosen) {
   auto asked = std::make_shared<scenario_options>();
-  command.add_option("FILE", asked->files, "Scenarios (docs/scenarios.md); each is played in a folder of its own");
+  command.add_option("FILE", asked->files,
+                     "Scenarios (docs/guides/scenarios.md); each is played in a folder of its own");
   command.add_flag("--check", asked->check, "Read the files only");
   command.add_flag("--json", asked->json, "Print one JSON document");
   command.add_flag("--keep", asked->keep, "Leave the folders, and say where they are");

@@ -48,7 +48,7 @@ public:
   virtual caf::expected<audit_page> audit(const audit_query& query) = 0;
   virtual caf::expected<audit_verdict> verify_audit() = 0;
 
-  /// How the store stands, as docs/protocol.md has it.
+  /// How the store stands, as docs/reference/protocol.md has it.
   virtual caf::expected<nlohmann::json> status() = 0;
 
   /// Any method of the protocol, for bridges: its result, or the failure. Waits for the answer. `params` is an object;

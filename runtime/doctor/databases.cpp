@@ -12,8 +12,9 @@ namespace sluice::doctor {
 
 namespace {
 
-constexpr const char* restore = "restore it from a backup (docs/operations.md); the number of the newest commit in the "
-                                "backup's ledger says how far it goes";
+constexpr const char* restore =
+  "restore it from a backup (docs/operations/running.md); the number of the newest commit in the "
+  "backup's ledger says how far it goes";
 
 constexpr const char* repair_advice =
   "sluice doctor ROOT --repair begins a new epoch of the ledger, and drops triggers, views and indexes on it that are "

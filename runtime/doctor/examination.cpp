@@ -100,7 +100,7 @@ private:
       auto in_file = why.starts_with(file);
       return {severity::problem, "settings", in_file ? "sluice.toml" : "environment",
               in_file ? why.substr(file.size()) : why,
-              "correct it; docs/configuration.md has every key with its range"};
+              "correct it; docs/reference/configuration.md has every key with its range"};
     }
     return {severity::ok, "settings", "sluice.toml", "the settings are valid"};
   }

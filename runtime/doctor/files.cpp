@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* files_page = "see docs/files.md";
+constexpr const char* files_page = "see docs/reference/files.md";
 
 // What a process has open.
 struct held_files {
@@ -85,7 +85,7 @@ void check_set_aside(const fs::path& root, findings& out) {
     out.push_back({severity::warning, "files", ".sluice/set-aside/" + entry.path().filename().string(),
                    "a write-ahead log that belongs to a file which was replaced or overwritten; it may hold commits "
                    "that are nowhere else",
-                   "docs/files.md says how to look into it; remove it when you do not need it"});
+                   "docs/reference/files.md says how to look into it; remove it when you do not need it"});
 }
 
 } // namespace

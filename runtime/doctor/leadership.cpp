@@ -143,7 +143,7 @@ findings judge_leadership(const leadership& x) {
   else if (locked && !x.has_socket)
     add(severity::note,
         who(leader) + " leads the store without a socket: it serves nobody else, and commands wait for it in vain",
-        "let the host open a front door (docs/embedding.md), or wait until it ends");
+        "let the host open a front door (docs/guides/embedding.md), or wait until it ends");
   else if (!x.silence.empty())
     add(severity::problem, x.silence,
         "let it go on, or kill it: the next use through sluice begins cleanly. .sluice/broker.log may say more");

@@ -18,7 +18,8 @@
 #include <string_view>
 #include <vector>
 
-/// How our types look as JSON in the outside contract (docs/protocol.md). Pure functions, safe from any thread.
+/// How our types look as JSON in the outside contract (docs/reference/protocol.md). Pure functions, safe from any
+/// thread.
 namespace sluice {
 
 /// `{"columns":[...], "rows":[[...]]}`

@@ -9,7 +9,7 @@
 
 #include <string_view>
 
-/// How values look as JSON, and on the command line (docs/protocol.md). Pure functions, safe from any thread.
+/// How values look as JSON, and on the command line (docs/reference/protocol.md). Pure functions, safe from any thread.
 namespace sluice {
 
 /// null, integer, real and text as themselves, a blob as `{"$blob":"BASE64"}`, text that is not UTF-8 as

@@ -38,8 +38,8 @@ struct client_link {
   subscriptions::pusher push;
 };
 
-/// The methods of the protocol (docs/protocol.md), on a broker in this process. Used by the loop's thread, which it
-/// never blocks: actors are asked with messages, files and large results are left to threads of its own.
+/// The methods of the protocol (docs/reference/protocol.md), on a broker in this process. Used by the loop's thread,
+/// which it never blocks: actors are asked with messages, files and large results are left to threads of its own.
 class service {
 public:
   /// Called when a client asks the leader to step down.

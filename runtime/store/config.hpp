@@ -60,7 +60,7 @@ struct database_config {
 
 /// Everything that can be set about a broker. Each field but `root` is also a key of `sluice.toml` in the store root
 /// (durations with their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment
-/// variable; the environment wins over the file. docs/configuration.md explains each. Plain data.
+/// variable; the environment wins over the file. docs/reference/configuration.md explains each. Plain data.
 struct broker_config : database_config {
   std::filesystem::path root = ".";
 

@@ -1,4 +1,5 @@
-// What documents say of the sources: the functions on the paths of docs/architecture.md, links, and paths of the tree.
+// What documents say of the sources: the functions on the paths of docs/internals/architecture.md, links, and paths of
+// the tree.
 
 #include <catch2/catch.hpp>
 
@@ -142,6 +143,21 @@ std::vector<std::string> missing_paths(const std::string& prose) {
   return result;
 }
 
+// Documents that the text of a source names, as `docs/reference/protocol.md` is.
+std::vector<std::string> missing_documents(const std::string& source) {
+  static const std::regex path{R"(\bdocs/[A-Za-z0-9_./-]*\.(md|json)\b)"};
+  std::vector<std::string> result;
+  for (std::sregex_iterator each{source.begin(), source.end(), path}, end; each != end; ++each)
+    if (!fs::exists(project / each->str()))
+      result.push_back(each->str());
+  return result;
+}
+
+bool is_source(const fs::path& file) {
+  static const std::set<std::string> endings{".hpp", ".cpp", ".py", ".sh", ".txt", ".yaml"};
+  return endings.contains(file.extension().string()) || file.filename() == "run";
+}
+
 std::vector<fs::path> folders_with_sources(const char* top) {
   std::vector<fs::path> result;
   for (const auto& entry : fs::directory_iterator{project / top})
@@ -159,9 +175,10 @@ std::string joined(const std::vector<std::string>& lines) {
 
 } // namespace
 
-TEST_CASE("each function on the paths of docs/architecture.md is in the file that is named", "[architecture]") {
+TEST_CASE("each function on the paths of docs/internals/architecture.md is in the file that is named",
+          "[architecture]") {
   size_t functions = 0;
-  auto violations = path_violations(text_of(project / "docs/architecture.md"), functions);
+  auto violations = path_violations(text_of(project / "docs/internals/architecture.md"), functions);
   INFO(joined(violations));
   CHECK(violations.empty());
   CHECK(functions > 90);
@@ -184,7 +201,8 @@ TEST_CASE("links in documents lead to files and headings that exist", "[architec
   }
   INFO(joined(violations));
   CHECK(violations.empty());
-  CHECK(link_violations(project / "README.md", "[a](docs/nowhere.md) [b](docs/files.md#nothing) [c](LICENSE)").size()
+  CHECK(link_violations(project / "README.md", "[a](docs/nowhere.md) [b](docs/reference/files.md#nothing) [c](LICENSE)")
+          .size()
         == 2);
 }
 
@@ -200,6 +218,19 @@ TEST_CASE("documents name files and folders that exist", "[architecture]") {
   INFO(joined(violations));
   CHECK(violations.empty());
   CHECK(missing_paths("`runtime/nowhere.cpp`, `runtime/client/client.hpp` and `tests/cli/`").size() == 1);
+}
+
+TEST_CASE("sources name documents that exist", "[architecture]") {
+  std::vector<std::string> violations;
+  for (const auto* folder : {"messages", "actors", "runtime", "examples", "tests"})
+    for (const auto& entry : fs::recursive_directory_iterator{project / folder})
+      // This file names documents that are not there on purpose.
+      if (entry.is_regular_file() && is_source(entry.path()) && entry.path().filename() != "documents_test.cpp")
+        for (const auto& name : missing_documents(text_of(entry.path())))
+          violations.push_back(entry.path().string() + " names " + name);
+  INFO(joined(violations));
+  CHECK(violations.empty());
+  CHECK(missing_documents("// see docs/nowhere.md and docs/changelog.md").size() == 1);
 }
 
 TEST_CASE("each folder of actors and of runtime says what it is for", "[architecture]") {

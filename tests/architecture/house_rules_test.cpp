@@ -1,4 +1,4 @@
-// The rules of the house (docs/architecture.md): who may include what, and what may lie where.
+// The rules of the house (docs/internals/architecture.md): who may include what, and what may lie where.
 
 #include <catch2/catch.hpp>
 

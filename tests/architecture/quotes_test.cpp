@@ -38,7 +38,8 @@ int check_quotes(const fs::path& page) {
 
 TEST_CASE("documents quote the examples as they are", "[architecture]") {
   auto count = check_quotes(source_dir / "README.md");
-  for (const auto& page : fs::directory_iterator{source_dir / "docs"})
-    count += check_quotes(page.path());
+  for (const auto& page : fs::recursive_directory_iterator{source_dir / "docs"})
+    if (page.is_regular_file())
+      count += check_quotes(page.path());
   CHECK(count >= 3);
 }

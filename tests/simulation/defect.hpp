@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-/// Deliberate defects, which show that the simulation finds mistakes (docs/simulation.md). defects.patch puts the
-/// conditions `has(defect::...)` into copies of the sources, and defects.sh has every copy include this header.
+/// Deliberate defects, which show that the simulation finds mistakes (docs/internals/simulation.md). defects.patch puts
+/// the conditions `has(defect::...)` into copies of the sources, and defects.sh has every copy include this header.
 enum class defect : uint8_t {
   none,
   acknowledge_failed_commit,

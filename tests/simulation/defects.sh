@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The sources with deliberate defects (docs/simulation.md).
+# The sources with deliberate defects (docs/internals/simulation.md).
 #
 #   defects.sh apply ROOT FOLDER   copies the sources named in defects.patch from ROOT to FOLDER, and patches the copies
 #   defects.sh save ROOT FOLDER    writes defects.patch anew: how the sources in FOLDER differ from those in ROOT
@@ -27,7 +27,7 @@ apply() {
   patch --quiet --batch --forward --fuzz=0 --no-backup-if-mismatch -p1 -d "$fresh" <"$patch_file" >&2 || {
     find "$fresh" -name '*.rej' -exec cat {} + >&2
     echo "error: tests/simulation/defects.patch does not apply to the sources any more: change it with them, or" \
-      "write it anew ('Adding a defect' in docs/simulation.md)" >&2
+      "write it anew ('Adding a defect' in docs/internals/simulation.md)" >&2
     return 1
   }
   (cd "$fresh" && find . -name '*.cpp') | while IFS= read -r file; do

@@ -1,4 +1,4 @@
-// Runs sluice on a simulated machine, with faults; see docs/simulation.md.
+// Runs sluice on a simulated machine, with faults; see docs/internals/simulation.md.
 
 #include "tests/simulation/campaign.hpp"
 

@@ -1,4 +1,4 @@
-// Runs files in SQLite's sqllogictest format through a broker; docs/testing.md says more.
+// Runs files in SQLite's sqllogictest format through a broker; docs/internals/testing.md says more.
 //
 //   sqllogictest FILE...      each on a database of its own
 //

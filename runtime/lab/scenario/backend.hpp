@@ -51,8 +51,8 @@ struct flaw {
 /// Where a scenario is played: a store with its broker, its agents and its fault_injection. Used by one thread, and all
 /// that a stage is given to call is called by that thread, from within `pump`.
 ///
-/// What is asked of it is the protocol's (docs/protocol.md) and the table's of step kinds (docs/scenarios.md): methods
-/// and their `params`, faults and their fields.
+/// What is asked of it is the protocol's (docs/reference/protocol.md) and the table's of step kinds
+/// (docs/guides/scenarios.md): methods and their `params`, faults and their fields.
 class backend {
 public:
   using on_answer = std::function<void(caf::expected<nlohmann::json>)>;

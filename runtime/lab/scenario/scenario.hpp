@@ -11,7 +11,7 @@
 
 namespace sluice::scenario {
 
-/// A story of agents, faults and expectations, read from a file (docs/scenarios.md). Plain data.
+/// A story of agents, faults and expectations, read from a file (docs/guides/scenarios.md). Plain data.
 struct story {
   std::string name;
   std::string about;

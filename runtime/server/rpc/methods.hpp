@@ -33,7 +33,7 @@ enum class method_audit : uint8_t {
 };
 
 /// All that is to be known about one method of the protocol. The dispatcher, the metrics, the clients' rules for
-/// sending a call again, the bridges and the table in docs/protocol.md follow from it.
+/// sending a call again, the bridges and the table in docs/reference/protocol.md follow from it.
 ///
 /// To add one: a row in the table below, its request_type in messages/audit.hpp, a decoder in codec.hpp if it has
 /// parameters, and a handler in broker_handler.hpp (docs/contributing.md).

@@ -22,7 +22,7 @@ enum class open_mode : uint8_t {
 
 /// How a connection is set up. Whatever is not here is the same for every connection: extended result codes, foreign
 /// keys on, temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O
-/// (see docs/architecture.md on the WAL-reset bug).
+/// (see docs/internals/architecture.md on the WAL-reset bug).
 struct connection_options {
   open_mode mode = open_mode::read_only;
   synchronous_mode synchronous = synchronous_mode::full;

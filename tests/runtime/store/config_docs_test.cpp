@@ -8,8 +8,8 @@
 
 namespace sluice::test::config_docs_test {
 
-TEST_CASE("docs/configuration.md states every setting with its default, range and meaning", "[config]") {
-  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/configuration.md"};
+TEST_CASE("docs/reference/configuration.md states every setting with its default, range and meaning", "[config]") {
+  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/reference/configuration.md"};
   std::ostringstream page;
   page << in.rdbuf();
   for (const auto& x : sluice::describe_settings()) {

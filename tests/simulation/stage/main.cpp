@@ -71,7 +71,8 @@ int run(const std::vector<std::string>& files, uint64_t first, uint64_t last, bo
 } // namespace sluice::simulation
 
 int main(int argc, char** argv) {
-  CLI::App app{"Plays scenarios (docs/scenarios.md) on the simulation: a fake clock, and an order that a seed decides"};
+  CLI::App app{
+    "Plays scenarios (docs/guides/scenarios.md) on the simulation: a fake clock, and an order that a seed decides"};
   std::vector<std::string> files;
   uint64_t first = 1;
   uint64_t seeds = 1;

@@ -97,7 +97,7 @@ json document_of(const std::string& text) { return json::parse(to_json(read_yaml
 } // namespace
 
 TEST_CASE("the schema in the documentation is the one of the table of step kinds", "[scenario]") {
-  CHECK(content_of(source_dir / "docs" / "scenario.schema.json") == schema().dump(2) + "\n");
+  CHECK(content_of(source_dir / "docs/reference/scenario.schema.json") == schema().dump(2) + "\n");
 }
 
 TEST_CASE("every scenario of the library is read, and is valid by the schema", "[scenario]") {
@@ -144,7 +144,7 @@ TEST_CASE("the schema refuses what the parser refuses", "[scenario]") {
 }
 
 TEST_CASE("the documentation names every step, every field and every matcher", "[scenario]") {
-  auto page = content_of(source_dir / "docs" / "scenarios.md");
+  auto page = content_of(source_dir / "docs/guides/scenarios.md");
   for (const auto& kind : step_kinds()) {
     INFO(kind.name);
     auto begin = page.find("\n| `" + std::string{kind.name} + "` |");

@@ -9,8 +9,8 @@
 
 namespace sluice::test::methods_test {
 
-TEST_CASE("docs/protocol.md has the table of methods as the broker has it", "[rpc]") {
-  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/protocol.md"};
+TEST_CASE("docs/reference/protocol.md has the table of methods as the broker has it", "[rpc]") {
+  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/reference/protocol.md"};
   std::ostringstream page;
   page << in.rdbuf();
   auto table = rpc::methods_as_markdown();

@@ -1,0 +1,74 @@
+#include "runtime/broker/store_status.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace sluice::test::status_docs_test {
+
+namespace {
+
+using nlohmann::json;
+
+std::string protocol_page() {
+  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/reference/protocol.md"};
+  std::string page{std::istreambuf_iterator<char>{in}, {}};
+  auto begin = page.find("\n### status\n");
+  return begin == std::string::npos ? "" : page.substr(begin, page.find("\n### ", begin + 1) - begin);
+}
+
+// The row of the table that describes `member`; empty if there is none.
+std::string row_of(const std::string& page, const std::string& member) {
+  auto begin = page.find("\n| `" + member + "` |");
+  return begin == std::string::npos ? "" : page.substr(begin, page.find('\n', begin + 1) - begin);
+}
+
+json whole_status() {
+  store_status x;
+  x.broker.databases.emplace_back().name = "app.db";
+  x.broker.buffer.tables.emplace_back();
+  x.broker.running.emplace_back().operation = "cursor";
+  x.broker.slow.emplace_back();
+  return as_json(x);
+}
+
+// Each name in `x`, and in what is inside of it.
+void collect_names(const json& x, std::vector<std::string>& to) {
+  if (x.is_array() && !x.empty())
+    return collect_names(x.front(), to);
+  if (!x.is_object())
+    return;
+  for (const auto& [name, content] : x.items()) {
+    to.push_back(name);
+    // Described once, in the row `retry`.
+    if (name != "retry")
+      collect_names(content, to);
+  }
+}
+
+} // namespace
+
+TEST_CASE("docs/reference/protocol.md names every member of the status", "[status]") {
+  auto page = protocol_page();
+  auto status = whole_status();
+  for (const auto& [member, content] : status.items()) {
+    auto row = row_of(page, member);
+    INFO(member << " is described as: " << row);
+    CHECK_FALSE(row.empty());
+    // It has the members of `retry`.
+    if (member == "host_retry")
+      continue;
+    std::vector<std::string> names;
+    collect_names(content, names);
+    for (const auto& name : names) {
+      INFO(name);
+      CHECK(row.find("`" + name) != std::string::npos);
+    }
+  }
+}
+
+} // namespace sluice::test::status_docs_test
