@@ -187,8 +187,8 @@ TEST_CASE("each function on the paths of docs/internals/architecture.md is in th
 TEST_CASE("a path with a function that its file does not have is found", "[architecture]") {
   size_t functions = 0;
   auto violations = [&](const std::string& row) { return path_violations(row, functions).size(); };
-  CHECK(violations("| 1 | `actors/writer/writer.cpp` | `settle`, `follow` | text |") == 0);
-  CHECK(violations("| 1 | `actors/writer/writer.cpp` | `settle`, `ettle` | text |") == 1);
+  CHECK(violations("| 1 | `actors/writer/writer.cpp` | `finish_group`, `apply` | text |") == 0);
+  CHECK(violations("| 1 | `actors/writer/writer.cpp` | `finish_group`, `inish_group` | text |") == 1);
   CHECK(violations("| 1 | `actors/writer/nowhere.cpp` | `settle` | text |") == 2);
   CHECK(functions == 5);
 }
