@@ -79,7 +79,9 @@ def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(s
     server, good = serve(
         scene,
         env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT), "SLUICE_READ_TIMEOUT_MS": "200",
-             "SLUICE_CURSOR_IDLE_MS": "600000", "SLUICE_CURSOR_LIFETIME_MS": "600000"},
+             "SLUICE_CURSOR_IDLE_MS": "600000", "SLUICE_CURSOR_LIFETIME_MS": "600000",
+             # A log that was cut before the cursor was opened would not be held by it.
+             "SLUICE_IDLE_AFTER_MS": "86400000"},
     )
     for i in range(20):
         good.write("app.db", "INSERT INTO t VALUES (?)", i)
