@@ -54,7 +54,7 @@ buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> 
       self->state.flush(x, [to](const flush_report& report) { to->deliver(flush_report{report}); });
       return promise;
     },
-    [self](const rejected_query& x) -> caf::result<rejected_page> { return self->state.shelf->list(x); },
+    [self](const rejected_query& x) -> caf::result<rejected_page> { return self->state.store->list(x); },
     [self](const rejected_decision& x) -> caf::result<uint64_t> {
       auto promise = self->make_response_promise<uint64_t>();
       auto type = x.discard ? request_type::buffer_discard : request_type::buffer_requeue;
@@ -82,7 +82,7 @@ buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> 
 
 void buffer_state::start(buffer_dependencies x) {
   parts = std::move(x);
-  shelf = std::make_unique<retrying_buffer_store>(std::move(parts.store));
+  store = std::make_unique<retrying_buffer_store>(std::move(parts.store));
   rows = std::make_unique<write_behind>(parts.settings, *parts.time, parts.seed);
   parts.stats->buffer.change([&](buffer_view& view) {
     view.status.journal = parts.journal;
@@ -110,7 +110,7 @@ std::function<void(const caf::error*)> buffer_state::recorder(unrecorded_request
 caf::error buffer_state::recover() {
   if (recovered)
     return {};
-  auto content = shelf->recover();
+  auto content = store->recover();
   if (!content)
     return std::move(content.error());
   rows->recover(std::move(*content));
@@ -234,7 +234,7 @@ void buffer_state::write_journal() {
   std::vector<buffer_put> puts;
   for (const auto& x : group)
     puts.push_back(x.operation.put);
-  auto first = shelf->append(puts);
+  auto first = store->append(puts);
   for (size_t i = 0; i < group.size(); ++i) {
     auto& [operation, to] = group[i];
     if (!first) {
@@ -314,7 +314,7 @@ void buffer_state::publish() {
 
 void buffer_state::show_pending(buffer_view& view) const {
   rows->describe(view);
-  view.status.set_aside = shelf->count();
+  view.status.set_aside = store->count();
 }
 
 } // namespace sluice

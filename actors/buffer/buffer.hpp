@@ -143,7 +143,7 @@ struct buffer_state {
 
   buffer_actor::pointer self;
   buffer_dependencies parts;
-  std::unique_ptr<retrying_buffer_store> shelf;
+  std::unique_ptr<retrying_buffer_store> store;
   std::unique_ptr<write_behind> rows;
   schema_cache shapes;
   bool recovered = false;

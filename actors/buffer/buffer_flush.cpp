@@ -57,7 +57,7 @@ void buffer_state::pump(const std::string& db) {
     return;
   const auto& request = rows->request_of(*batch, db);
   if (!batch->journaled() && (parts.journal || !request.operations.empty())) {
-    if (auto noted = shelf->begin(request); !noted)
+    if (auto noted = store->begin(request); !noted)
       return apply(rows->postpone(db, describe(noted.error())));
     batch->now_journaled();
   }
@@ -108,12 +108,12 @@ void buffer_state::apply(flush_outcome out) {
     std::vector<rejected_row> refused;
     for (const auto& x : out.completed)
       refused.push_back({0, x.put, out.why.code, out.why.message, ts_us});
-    shelf->reject(std::move(refused));
+    store->reject(std::move(refused));
   }
   if (out.journaled && (out.what == kind::halved || (out.what == kind::set_aside && out.completed.empty())))
-    shelf->abandon(out.key);
+    store->abandon(out.key);
   else if (out.journaled && out.what != kind::kept)
-    shelf->end(out.key);
+    store->end(out.key);
   // With what is pending now: whoever sees that a row was written, or set aside, sees it nowhere else.
   parts.stats->buffer.change([&](buffer_view& view) {
     show_pending(view);
@@ -123,7 +123,7 @@ void buffer_state::apply(flush_outcome out) {
       x.flushed_rows += rows_in(out, {}, rows->number());
       x.last_flush_us = ts_us;
       x.last_flush_ms = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
-      x.last_error = shelf->trouble();
+      x.last_error = store->trouble();
       return;
     }
     x.last_error = out.why.message;
@@ -240,7 +240,7 @@ void buffer_state::give_up() {
                             : "; `sluice buffer list` shows what was set aside, `sluice buffer requeue` puts it back")
               + reason;
   parts.stats->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
-  if (parts.tell && shelf->unstored() == 0)
+  if (parts.tell && store->unstored() == 0)
     parts.tell(log_level::warning, text);
 }
 
@@ -260,17 +260,17 @@ void buffer_state::set_aside(std::vector<unwritten_operation> operations) {
   for (const auto& [key, out] : by_reason)
     self->send(parts.actors->audit(), audit_batch{records_of(out, to_string(key.second), ts_us)});
   parts.stats->buffer.change([&](buffer_view& view) { view.status.rejected += rejected.size(); });
-  shelf->reject(std::move(rejected));
+  store->reject(std::move(rejected));
   publish();
 }
 
 // Nothing, or what the file does not take, which nobody will have when this buffer has ended.
 caf::error buffer_state::why_rows_are_lost() {
-  if (shelf->unstored() == 0 || !shelf->catch_up())
+  if (store->unstored() == 0 || !store->catch_up())
     return {};
-  auto count = shelf->unstored();
+  auto count = store->unstored();
   auto text = rows_text(count) + (count == 1 ? " was lost" : " were lost")
-              + ": neither written to their database nor kept with the rejected rows: " + shelf->trouble();
+              + ": neither written to their database nor kept with the rejected rows: " + store->trouble();
   parts.stats->buffer.change([&](buffer_view& view) { view.status.last_error = text; });
   if (parts.tell)
     parts.tell(log_level::error, text);

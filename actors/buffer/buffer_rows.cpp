@@ -108,13 +108,13 @@ void buffer_state::decide(const rejected_decision& x, reply<uint64_t> done) {
   if (closing)
     return to->deliver(refusal());
   if (x.discard) {
-    auto taken = shelf->take(x.ids);
+    auto taken = store->take(x.ids);
     publish();
     return taken ? to->deliver(taken->size()) : to->deliver(std::move(taken.error()));
   }
   rejected_query query;
   query.limit = std::numeric_limits<int64_t>::max();
-  auto page = shelf->list(query);
+  auto page = store->list(query);
   if (!page)
     return to->deliver(std::move(page.error()));
   std::vector<uint64_t> ids;
@@ -146,7 +146,7 @@ void buffer_state::decide(const rejected_decision& x, reply<uint64_t> done) {
 caf::expected<uint64_t> buffer_state::take_back(const std::vector<uint64_t>& ids) {
   rejected_query query;
   query.limit = std::numeric_limits<int64_t>::max();
-  auto page = shelf->list(query);
+  auto page = store->list(query);
   if (!page)
     return std::move(page.error());
   std::vector<uint64_t> possible;
@@ -181,13 +181,13 @@ caf::expected<uint64_t> buffer_state::take_back(const std::vector<uint64_t>& ids
 caf::expected<uint64_t> buffer_state::put_back(const std::vector<uint64_t>& ids,
                                                const std::vector<checked_operation>& again) {
   if (!parts.journal) {
-    auto taken = shelf->take(ids);
+    auto taken = store->take(ids);
     return taken ? caf::expected<uint64_t>{uint64_t{0}} : std::move(taken.error());
   }
   std::vector<buffer_put> puts;
   for (const auto& x : again)
     puts.push_back(x.put);
-  return shelf->requeue(ids, puts);
+  return store->requeue(ids, puts);
 }
 
 } // namespace sluice

@@ -80,9 +80,7 @@ std::string_view why_not(const std::string& room, const std::string& other) {
   return is_common(other) ? "" : "actors know each other by typed handles only";
 }
 
-bool may_include_sqlite(std::string_view path) {
-  return is_in(path, "runtime/sqlite") || is_in(path, "runtime/lab/faults") || is_in(path, "tests");
-}
+bool may_include_sqlite(std::string_view path) { return is_in(path, "runtime/sqlite") || is_in(path, "tests"); }
 
 std::string contents_of(const fs::path& file) {
   std::ifstream in{file, std::ios::binary};
@@ -126,7 +124,7 @@ std::vector<std::string> include_violations(const std::string& path, std::string
   auto runtime_room = room_of(path, "runtime");
   for (const auto& included : includes_of(text)) {
     if (fs::path{included}.filename() == "sqlite3.h" && !may_include_sqlite(path))
-      complain(included, "only runtime/sqlite/ and runtime/lab/faults/ may");
+      complain(included, "only runtime/sqlite/ may");
     if (included.starts_with("../") || included.find("/../") != std::string::npos)
       complain(included, "write the path from the root of the project");
     for (const auto& [folder, forbidden] : layers)
@@ -137,6 +135,9 @@ std::vector<std::string> include_violations(const std::string& path, std::string
       complain(included, reason);
     if (room == "base" && (is_in(included, "messages") || is_in(included, "caf")))
       complain(included, "actors/base/ uses the standard library alone");
+    auto injects_faults = is_in(path, "runtime/sqlite/faults") || is_in(path, "runtime/lab") || is_in(path, "tests");
+    if (is_in(included, "runtime/sqlite/faults") && !injects_faults)
+      complain(included, "hosts do not link fault injection");
     if (auto other = room_of(included, "runtime");
         !runtime_room.empty() && !other.empty() && runtime_place(other) > runtime_place(runtime_room))
       complain(included, "runtime/" + runtime_room + "/ is below runtime/" + other + "/");
@@ -207,7 +208,7 @@ TEST_CASE("the rules find what they are there to find") {
   CHECK(violates("actors/shared/actor_registry.hpp", "#include \"actors/cursors/cursors.hpp\""));
   CHECK(violates("actors/base/clock.hpp", "#include <caf/all.hpp>"));
   CHECK(violates("actors/base/clock.hpp", "#include \"actors/shared/reply.hpp\""));
-  CHECK(violates("runtime/broker/broker.cpp", "#include \"runtime/lab/faults/fault_vfs.hpp\""));
+  CHECK(violates("runtime/broker/broker.cpp", "#include \"runtime/sqlite/faults/fault_vfs.hpp\""));
   CHECK(violates("runtime/sqlite/core/connection.cpp", "#include \"runtime/broker/broker.hpp\""));
   CHECK_FALSE(length_violations("a.cpp", std::string(401, '\n')).empty());
 }

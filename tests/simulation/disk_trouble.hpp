@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/lab/faults/fault_rules.hpp"
+#include "runtime/sqlite/faults/fault_rules.hpp"
 #include "tests/simulation/plan.hpp"
 
 namespace sluice::simulation {

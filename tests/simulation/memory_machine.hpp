@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/lab/faults/fault_vfs.hpp"
+#include "runtime/sqlite/faults/fault_vfs.hpp"
 #include "tests/simulation/memory_disk.hpp"
 #include "tests/support/temp_dir.hpp"
 

@@ -1,6 +1,6 @@
 #include "tests/simulation/plan.hpp"
 
-#include "runtime/lab/faults/fault_rules.hpp"
+#include "runtime/sqlite/faults/fault_rules.hpp"
 
 #include <algorithm>
 #include <array>

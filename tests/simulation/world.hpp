@@ -2,7 +2,7 @@
 
 #include "runtime/broker/broker.hpp"
 #include "runtime/broker/broker_core.hpp"
-#include "runtime/lab/faults/fault_vfs.hpp"
+#include "runtime/sqlite/faults/fault_vfs.hpp"
 #include "tests/simulation/execution_time.hpp"
 #include "tests/simulation/history.hpp"
 #include "tests/simulation/memory_disk.hpp"

@@ -15,7 +15,7 @@
 // is refused by the database; of the others, every fifth has no key. NTH says how often the point is passed before.
 
 #include "runtime/broker/broker.hpp"
-#include "runtime/lab/faults/fault_vfs.hpp"
+#include "runtime/sqlite/faults/fault_vfs.hpp"
 
 #include <algorithm>
 #include <atomic>

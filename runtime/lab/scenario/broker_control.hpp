@@ -1,8 +1,8 @@
 #pragma once
 
 #include "runtime/broker/broker.hpp"
-#include "runtime/lab/faults/fault_vfs.hpp"
 #include "runtime/lab/scenario/line_link.hpp"
+#include "runtime/sqlite/faults/fault_vfs.hpp"
 
 #include <filesystem>
 #include <memory>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/shared/actor_registry.hpp"
-#include "runtime/lab/faults/fault_vfs.hpp"
+#include "runtime/sqlite/faults/fault_vfs.hpp"
 
 #include <caf/expected.hpp>
 

@@ -1,4 +1,4 @@
-#include "runtime/lab/faults/fault_rules.hpp"
+#include "runtime/sqlite/faults/fault_rules.hpp"
 
 #include <utility>
 

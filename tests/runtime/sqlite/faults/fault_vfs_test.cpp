@@ -1,4 +1,4 @@
-#include "runtime/lab/faults/fault_vfs.hpp"
+#include "runtime/sqlite/faults/fault_vfs.hpp"
 
 #include "tests/runtime/sqlite/writer/store_fixture.hpp"
 

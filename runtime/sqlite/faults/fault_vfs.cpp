@@ -1,4 +1,4 @@
-#include "runtime/lab/faults/fault_vfs.hpp"
+#include "runtime/sqlite/faults/fault_vfs.hpp"
 
 #include <sqlite3.h>
 
@@ -45,7 +45,7 @@ struct disk {
   sqlite3_vfs* base = nullptr;
 
   // Lets `operation` take place, unless it is told otherwise.
-  template <class Operation> int run(std::string_view path, disk_operation on, Operation operation) {
+  template <class Operation> int run_with_faults(std::string_view path, disk_operation on, Operation operation) {
     auto verdict = rules.judge(path, on);
     if (verdict.delay.count() > 0)
       hooks.sleep(verdict.delay);
@@ -79,8 +79,8 @@ sqlite3_file* behind(sqlite3_file* file) noexcept {
   return reinterpret_cast<sqlite3_file*>(reinterpret_cast<std::byte*>(file) + file_size);
 }
 
-template <class Operation> int run(sqlite3_file* file, disk_operation on, Operation operation) {
-  return ours(file).on->run(ours(file).path(), on, [&] { return operation(behind(file)); });
+template <class Operation> int run_with_faults(sqlite3_file* file, disk_operation on, Operation operation) {
+  return ours(file).on->run_with_faults(ours(file).path(), on, [&] { return operation(behind(file)); });
 }
 
 // Passes a call on as it is.
@@ -91,12 +91,12 @@ template <auto Method, class... Xs> int pass(sqlite3_file* file, Xs... xs) {
 using methods = sqlite3_io_methods;
 
 int read(sqlite3_file* file, void* to, int amount, sqlite3_int64 offset) {
-  return run(file, disk_operation::read,
-             [&](sqlite3_file* next) { return next->pMethods->xRead(next, to, amount, offset); });
+  return run_with_faults(file, disk_operation::read,
+                         [&](sqlite3_file* next) { return next->pMethods->xRead(next, to, amount, offset); });
 }
 
 int write(sqlite3_file* file, const void* from, int amount, sqlite3_int64 offset) {
-  return run(file, disk_operation::write, [&](sqlite3_file* next) {
+  return run_with_faults(file, disk_operation::write, [&](sqlite3_file* next) {
     auto& rules = ours(file).on->rules;
     if (rules.is_bounded()) {
       sqlite3_int64 size = 0;
@@ -110,23 +110,26 @@ int write(sqlite3_file* file, const void* from, int amount, sqlite3_int64 offset
 }
 
 int truncate(sqlite3_file* file, sqlite3_int64 size) {
-  return run(file, disk_operation::truncate, [&](sqlite3_file* next) { return next->pMethods->xTruncate(next, size); });
+  return run_with_faults(file, disk_operation::truncate,
+                         [&](sqlite3_file* next) { return next->pMethods->xTruncate(next, size); });
 }
 
 int sync(sqlite3_file* file, int flags) {
-  return run(file, disk_operation::sync, [&](sqlite3_file* next) { return next->pMethods->xSync(next, flags); });
+  return run_with_faults(file, disk_operation::sync,
+                         [&](sqlite3_file* next) { return next->pMethods->xSync(next, flags); });
 }
 
 int lock(sqlite3_file* file, int level) {
-  return run(file, disk_operation::lock, [&](sqlite3_file* next) { return next->pMethods->xLock(next, level); });
+  return run_with_faults(file, disk_operation::lock,
+                         [&](sqlite3_file* next) { return next->pMethods->xLock(next, level); });
 }
 
 int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
   auto* next = behind(file);
   if ((flags & SQLITE_SHM_LOCK) == 0)
     return next->pMethods->xShmLock(next, offset, n, flags);
-  auto code =
-    run(file, disk_operation::lock, [&](sqlite3_file*) { return next->pMethods->xShmLock(next, offset, n, flags); });
+  auto code = run_with_faults(file, disk_operation::lock,
+                              [&](sqlite3_file*) { return next->pMethods->xShmLock(next, offset, n, flags); });
   return code == SQLITE_IOERR_LOCK ? SQLITE_IOERR_SHMLOCK : code;
 }
 
@@ -180,8 +183,8 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int*
   auto* base = own.on->base;
   auto* next = behind(file);
   next->pMethods = nullptr;
-  auto code =
-    own.on->run(own.path(), disk_operation::open, [&] { return base->xOpen(base, name, next, flags, out_flags); });
+  auto code = own.on->run_with_faults(own.path(), disk_operation::open,
+                                      [&] { return base->xOpen(base, name, next, flags, out_flags); });
   // With methods, SQLite closes a file even if it could not be opened.
   own.pMethods = next->pMethods ? like(*next->pMethods) : nullptr;
   return code;
@@ -189,7 +192,8 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int*
 
 int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {
   auto& own = disk_of(vfs);
-  return own.run(name, disk_operation::remove, [&] { return own.base->xDelete(own.base, name, sync_folder); });
+  return own.run_with_faults(name, disk_operation::remove,
+                             [&] { return own.base->xDelete(own.base, name, sync_folder); });
 }
 
 template <auto Method, class Result, class... Xs> Result pass_vfs(sqlite3_vfs* vfs, Xs... xs) {
