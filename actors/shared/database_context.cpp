@@ -49,7 +49,7 @@ database_status database_context::status(const clock& time) const {
   x.foreign_commits = counters_.foreign_commits;
   x.file_events = counters_.file_events;
   x.restarts = counters_.restarts;
-  x.wal_bytes = counters_.wal_bytes;
+  x.unmoved_wal_bytes = counters_.wal_bytes;
   x.retry = retries_.snapshot(time);
   std::lock_guard guard{mutex_};
   x.quarantined = quarantined_;

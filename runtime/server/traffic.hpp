@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/fields.hpp"
+
 #include <nlohmann/json_fwd.hpp>
 
 #include <array>
@@ -10,6 +12,20 @@
 #include <unordered_map>
 
 namespace sluice {
+
+/// The clients of a broker that serves others.
+struct front_door_status {
+  uint64_t connections = 0;
+  uint64_t subscriptions = 0;
+};
+
+template <>
+inline constexpr auto fields_of<front_door_status> =
+  list_fields("front_door_status",
+              named_field{"connections", &front_door_status::connections,
+                          as_gauge("sluice_connections", "Clients that are connected.")},
+              named_field{"subscriptions", &front_door_status::subscriptions,
+                          as_gauge("sluice_subscriptions", "Subscriptions to changes of tables.")});
 
 /// Counts durations in buckets whose width grows with them, an eighth of an octave each, as HdrHistogram does: any
 /// quantile is exact to 13 %, whatever the range. 1 us to 2.5 hours; what is beyond is counted at the end.

@@ -273,13 +273,13 @@ TEST_CASE("a database's status travels") {
   database_status x;
   x.name = "app.db";
   x.quarantined = true;
-  x.wal_bytes = 12;
+  x.unmoved_wal_bytes = 12;
   x.retry.error_rate_5m = 0.5;
   x.retry.last_lock_error_us = -1;
   auto copy = n.travel(x);
   CHECK(copy.name == "app.db");
   CHECK(copy.quarantined);
-  CHECK(copy.wal_bytes == 12);
+  CHECK(copy.unmoved_wal_bytes == 12);
   CHECK(copy.retry.error_rate_5m == 0.5);
   CHECK(copy.retry.last_lock_error_us == -1);
   cache_status cache;

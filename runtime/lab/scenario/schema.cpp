@@ -62,7 +62,7 @@ json described(json x, std::string_view about) {
   return x;
 }
 
-json fields_of(const step_kind& kind) {
+json members_of(const step_kind& kind) {
   auto properties = json::object();
   auto required = json::array();
   auto short_type = json();
@@ -101,7 +101,7 @@ json expectation_of(const step_kind& kind) {
 
 json step_of(const step_kind& kind) {
   std::string name{kind.name};
-  json properties{{name, fields_of(kind)}};
+  json properties{{name, members_of(kind)}};
   if (kind.by_agent)
     properties["agent"] = {{"type", "string"}, {"description", "Who does it"}};
   if (!kind.run_steps) {
