@@ -127,10 +127,12 @@ struct executed_read {
 struct run_read {
   uint64_t flight = 0;
   read_request request;
+  /// Known to take less time than to wake up a thread for it.
+  bool is_tiny = false;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, run_read& x) {
-  return f(caf::meta::type_name("run_read"), x.flight, x.request);
+  return f(caf::meta::type_name("run_read"), x.flight, x.request, x.is_tiny);
 }
 
 /// What became of it.

@@ -126,7 +126,7 @@ void cache_state::add_reader(const std::string& db, reader_actor reader) {
 
 void cache_state::apply(read_scheduler::effects out) {
   for (auto& x : out.dispatches)
-    self->send(x.reader, run_read{x.flight, std::move(x.request)});
+    self->send(x.reader, run_read{x.flight, std::move(x.request), x.is_tiny});
   for (const auto& db : out.wants_readers)
     self->send(parts.actors->supervisor(), caf::spawn_atom_v, db);
   for (const auto& db : out.suspects)

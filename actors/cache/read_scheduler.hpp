@@ -49,6 +49,7 @@ public:
     reader_actor reader;
     uint64_t flight = 0;
     read_request request;
+    bool is_tiny = false;
   };
 
   /// What a call came to: queries to start, answers to deliver.

@@ -176,7 +176,7 @@ void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::
   x.is_limited = place.is_limited && brief_time < left;
   request.limits.timeout = x.is_limited ? brief_time : left;
   x.interrupt = request.cancel = request.cancel.derive();
-  out.dispatches.push_back({x.reader->handle, id, std::move(request)});
+  out.dispatches.push_back({x.reader->handle, id, std::move(request), length == query_length::tiny});
 }
 
 // A query that was given little time, because it was taken for a brief one, runs again as a long one.

@@ -60,7 +60,11 @@ void writer_state::apply(group_commit::step next) {
   using action = group_commit::step::action;
   switch (next.what) {
   case action::wait: return;
-  case action::mark: return self->send(self, caf::flush_atom_v, group->number());
+  case action::mark:
+    // What is in the mailbox now joins the group.
+    if (self->mailbox().empty())
+      return finish_group();
+    return self->send(self, caf::flush_atom_v, group->number());
   case action::finish_group: return finish_group();
   case action::finish_full_group: take_turns(); return finish_group();
   case action::expire: return self->delayed_send(self, next.delay, caf::timeout_atom_v);

@@ -170,7 +170,8 @@ failure broker_core::why_closed() const {
   return why;
 }
 
-broker_core::waiter::waiter(broker_core& core) : core_(core), refused_(core.in_child()), use_(*core.access) {
+broker_core::waiter::waiter(broker_core& core)
+  : core_(core), refused_(core.in_child()), use_(*core.access), lent_(use_ ? core.pool.get() : nullptr) {
   if (!refused_ && core.is_own_thread())
     refused_ = in_own_thread();
   if (!refused_ && !use_)
