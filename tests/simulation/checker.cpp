@@ -101,10 +101,10 @@ maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_re
     return {};
   auto found = writes_.find(request.request_id);
   if (found == writes_.end())
-    return violation{"nothing is in the ledger that nobody asked for", where};
+    return violation{"every request in the ledger was sent", where};
   const auto& x = *found->second;
   if (x.fate == fate::refused)
-    return violation{"what was refused is absent",
+    return violation{"every refused write is absent",
                      where + " was refused: " + std::string{to_string(x.why.code)} + ", " + x.why.message};
   if (x.what.key > 0 && !by_key_.emplace(request.idempotency_key, &x).second)
     return violation{"a key is applied once",
@@ -112,7 +112,7 @@ maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_re
   if (auto wrong = check_order(x))
     return wrong;
   if (!state_.apply(x.what.steps, &effects_[x.request_id]))
-    return violation{"what is committed could be executed", where + ": " + to_string(x.what)};
+    return violation{"every committed request could be executed", where + ": " + to_string(x.what)};
   return {};
 }
 
@@ -144,7 +144,7 @@ maybe replay::check_unread() const {
   if (reads_.empty())
     return {};
   const auto& x = *reads_.front();
-  return violation{"nobody reads what is older than they know, or what never was",
+  return violation{"no read is older than its client knows, and each shows a committed state",
                    x.request_id + " (" + to_string(x.what) + ", " + std::string{to_string(x.source)} + ") read "
                      + (x.rows.empty() ? "nothing" : x.rows) + " as of " + std::to_string(x.as_of_seq)
                      + ", which was not so at any commit from " + std::to_string(std::max(x.acknowledged, x.as_of_seq))
@@ -156,17 +156,17 @@ maybe replay::check_effects(const write_attempt& x, const std::vector<model::eff
     return {};
   const auto& results = x.result.results;
   if (results.size() != effects.size())
-    return violation{"results are those of the statements", x.request_id + " has results for another number of them"};
+    return violation{"results are those of the model", x.request_id + " has results for another number of them"};
   for (size_t i = 0; i < effects.size(); ++i) {
     if (effects[i].changes >= 0 && results[i].changes != effects[i].changes)
-      return violation{"results are those of the statements",
+      return violation{"results are those of the model",
                        x.request_id + ", statement " + std::to_string(i + 1) + ": " + std::to_string(results[i].changes)
                          + " rows changed instead of " + std::to_string(effects[i].changes)};
     auto rows = text_of(results[i].rows);
     auto expected = effects[i].returned ? std::to_string(*effects[i].returned) + ';' : "";
     if (rows != expected)
-      return violation{"results are those of the statements", x.request_id + ", statement " + std::to_string(i + 1)
-                                                                + ": returned " + rows + " instead of " + expected};
+      return violation{"results are those of the model", x.request_id + ", statement " + std::to_string(i + 1)
+                                                           + ": returned " + rows + " instead of " + expected};
   }
   return {};
 }
@@ -179,12 +179,12 @@ maybe replay::check_answers() const {
     auto own = places_.find(x.request_id);
     if (!x.result.replayed) {
       if (own == places_.end())
-        return violation{"what was acknowledged is there",
+        return violation{"every acknowledged write is there",
                          x.request_id + " was acknowledged as commit " + std::to_string(x.result.commit_seq)};
       if (own->second != x.result.commit_seq)
-        return violation{"what was acknowledged is there", x.request_id + " was acknowledged as commit "
-                                                             + std::to_string(x.result.commit_seq)
-                                                             + " and is in commit " + std::to_string(own->second)};
+        return violation{"every acknowledged write is there", x.request_id + " was acknowledged as commit "
+                                                                + std::to_string(x.result.commit_seq)
+                                                                + " and is in commit " + std::to_string(own->second)};
       if (auto wrong = check_effects(x, effects_.at(x.request_id)))
         return wrong;
       continue;

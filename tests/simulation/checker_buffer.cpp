@@ -78,13 +78,13 @@ maybe check_buffer(const settings& set, const history& seen, uint32_t db, const 
     auto stored = found.rows.find(id);
     auto now = stored == found.rows.end() ? row{} : row{stored->second};
     if (std::find(possible.begin(), possible.end(), now) == possible.end())
-      return violation{"buffered rows are what their operations come to",
+      return violation{"buffered rows equal their operations, applied in order",
                        "row " + std::to_string(id) + " of " + database_names[db] + " has " + row_text(now)
                          + ", and not " + row_text(possible.front())};
   }
   for (const auto& [id, cells] : found.rows)
     if (by_row.count(id) == 0)
-      return violation{"buffered rows are what their operations come to",
+      return violation{"buffered rows equal their operations, applied in order",
                        "row " + std::to_string(id) + " is there, and nobody has put it"};
   return {};
 }

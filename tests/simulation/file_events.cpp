@@ -38,9 +38,9 @@ std::optional<violation> file_events::copy_store() {
     remove_database(copy);
     auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
     if (found.integrity != "ok" || newest < acknowledged)
-      return violation{"a copy holds what was acknowledged", database_names[db] + ": " + found.integrity + ", commit "
-                                                               + std::to_string(newest) + " of "
-                                                               + std::to_string(acknowledged)};
+      return violation{"a copy holds every acknowledged write", database_names[db] + ": " + found.integrity
+                                                                  + ", commit " + std::to_string(newest) + " of "
+                                                                  + std::to_string(acknowledged)};
   }
   return {};
 }

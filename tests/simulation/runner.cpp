@@ -326,7 +326,7 @@ std::optional<violation> runner::come_to_rest() {
             return wrong;
           const auto& read = clients_.seen.reads.back();
           if (read.fate == fate::refused && read.why.code != errc::sql_error && !quarantined(db))
-            return violation{"at rest everybody is served",
+            return violation{"at rest every client is served",
                              read.request_id + ": " + std::string{to_string(read.why.code)} + ", " + read.why.message};
         }
   return {};
