@@ -37,7 +37,7 @@ template <class Result> std::future<caf::expected<Result>> ready(caf::expected<R
 
 uint64_t bounded(uint64_t wanted, uint64_t most) { return wanted == 0 ? most : std::min(wanted, most); }
 
-// Nobody else is kept waiting by it, so it has no bounds but those of its pages.
+// No other request waits for it, so it has no bounds but those of its pages.
 class direct_cursor final : public cursor {
 public:
   direct_cursor(std::unique_ptr<cursor_store> store, read_limits limits, cancel_token cancel)

@@ -143,7 +143,7 @@ findings judge_ledgers(const std::filesystem::path& root, const std::set<std::st
     return {};
   findings result;
   for (const auto& x : *found)
-    // What is wrong with it alone its inspection tells.
+    // Its inspection reports defects of the database alone.
     if (!x.in_itself && !skipped.contains(x.db))
       result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair_advice});
   return result;

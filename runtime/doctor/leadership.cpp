@@ -38,7 +38,7 @@ std::string content_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-// Whoever leads answers a `ping` at once, whatever else it is at work with.
+// A leader answers a `ping` at once, whatever else it does.
 bool answers_ping(int socket) {
   constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":1,"method":"ping"})"
                                     "\n";
@@ -84,7 +84,7 @@ void look_at_claims(leadership& x, const fs::path& folder, const std::optional<f
       x.strangers.push_back(holder);
 }
 
-// The lock may be held by several: whoever starts a broker has it, too, until the broker is there.
+// Several processes may hold the lock: a process that starts a broker holds it until the broker is ready.
 pid_t choose(const std::vector<pid_t>& holders, std::initializer_list<pid_t> preferred) {
   for (auto x : preferred)
     if (std::find(holders.begin(), holders.end(), x) != holders.end())

@@ -114,7 +114,7 @@ void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid
                           "chmod 700 " + subject));
 }
 
-// What is the broker's alone: nobody else's, and nobody else may look.
+// Files of the broker: owned by this user, and not readable for others.
 void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
   auto subject = ".sluice/" + name;
   auto x = look(folder / name);

@@ -29,7 +29,7 @@ std::optional<file_id> id_of(const fs::path& path) {
 
 struct known_file {
   std::string db;
-  // The modes that -wal and -shm are opened with tell nothing: readers need them for writing, too.
+  // The open modes of -wal and -shm do not distinguish readers from writers: readers open them for writing, too.
   bool is_main = false;
 };
 

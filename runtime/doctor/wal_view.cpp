@@ -33,7 +33,7 @@ uint32_t number_at(const std::array<unsigned char, index_head>& x, size_t at) {
   return result;
 }
 
-// Who holds a lock on that byte; 0 when nobody does.
+// The process that holds a lock on that byte; 0 if there is none.
 pid_t holder_of(int fd, off_t byte) {
   struct flock x {};
   x.l_type = F_WRLCK;
@@ -62,7 +62,7 @@ std::optional<wal_view> look_at_wal(const std::filesystem::path& database) {
   x.writer = holder_of(index.get(), write_lock_at);
   for (size_t i = 0; i < reader_slots; ++i)
     if (auto pid = holder_of(index.get(), reader_locks_at + static_cast<off_t>(i)); pid > 0)
-      // Who needs no frame at all reads the database file alone, into which nothing may be moved then.
+      // A reader without frames reads the database file alone, and blocks every checkpoint.
       x.readers.push_back({pid, i == 0 ? x.moved : number_at(head, marks_at + 4 * i)});
   return x;
 }
