@@ -74,7 +74,7 @@ caf::error read_part(const json& x, std::string_view field, std::vector<statemen
   return caf::none;
 }
 
-// Finds an enumerator by its word.
+// Finds an enumerator by its name.
 template <class Enum> caf::error take_word(const json& x, std::string_view field, Enum last, Enum& to) {
   for (auto i = 0; i <= static_cast<int>(last); ++i)
     if (x == to_string(static_cast<Enum>(i))) {

@@ -9,7 +9,7 @@
 
 namespace sluice::rpc {
 
-/// What a call does, and so what a client may do when the connection was lost before the answer came.
+/// The effect of a call, which decides whether a client may repeat it when the connection was lost before the answer.
 enum class method_effect : uint8_t {
   /// It changes nothing: the call may be sent again.
   none,
