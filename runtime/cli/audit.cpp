@@ -79,7 +79,7 @@ std::string as_lines(const audit_page& page) {
 // A broker lists 10,000 at once, and one more than wanted is asked for.
 constexpr uint64_t max_listed = 9'999;
 
-// One record more than wanted tells whether there are older ones.
+// One record more than wanted shows whether there are older ones.
 caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limit, bool& cut) {
   query.newest = true;
   query.limit = limit + 1;

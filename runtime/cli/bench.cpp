@@ -60,7 +60,7 @@ int run(const bench_command& asked) {
   if (asked.json)
     return status_of(
       print_json(dump_pretty(nlohmann::json{{"folder", options.folder.string()}, {"cases", std::move(all)}}) + "\n"));
-  // What the reports left in the buffer of stdout.
+  // Flushes the buffer of stdout.
   return finish("");
 }
 

@@ -14,7 +14,7 @@ namespace sluice::cli {
 
 namespace {
 
-// A transient broker answers what it was asked before it goes.
+// A transient broker answers its requests before it ends.
 constexpr std::chrono::seconds handover{10};
 
 struct doctor_options {

@@ -89,7 +89,7 @@ int list(client& store, const log_query& query, const logs_options& options) {
                                         query.limit, page->entries.size()));
 }
 
-// Ctrl-C ends the command as if it had come to its end; a second one ends the process.
+// Ctrl-C ends the command normally; a second one ends the process.
 class interruption {
 public:
   interruption() {
@@ -106,7 +106,7 @@ private:
   static inline volatile std::sig_atomic_t came_ = 0;
 };
 
-// Sleeps; false when there is no reason to go on, because of a signal or because nobody reads our output any more.
+// Sleeps; false when the command must end, because of a signal or because its output is not read any more.
 bool wait_for_more(const interruption& signals) {
   pollfd reader{STDOUT_FILENO, 0, 0};
   auto ready = poll(&reader, 1, static_cast<int>(look_every.count()));
@@ -152,7 +152,7 @@ int run(const logs_options& options) {
   auto query = as_query(options);
   if (!query)
     return usage_error("--since: " + describe(query.error()).message, options.json);
-  // Who follows must not keep the store from others, so there has to be a broker.
+  // A follower must not lead the store and exclude other processes, so it needs a broker.
   auto store = options.follow ? connect_to_broker(options.root) : open_existing(options.root);
   if (!store)
     return fail(store.error(), options.json);

@@ -117,7 +117,7 @@ int run_command(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  // Whoever reads our output may stop early, and files may have a limit; writing then fails like any other write.
+  // The reader of the output may stop early, and files may have a limit; writing then fails like any other write.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   try {

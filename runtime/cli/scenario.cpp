@@ -49,7 +49,7 @@ std::string_view word_of(ending x) {
   return words[static_cast<size_t>(x)];
 }
 
-// What a shell has set for its stores is not for this one.
+// Settings in the shell's environment do not apply to the store of a scenario.
 void forget_environment() {
   for (const auto& x : describe_settings())
     unsetenv(x.environment.c_str());
@@ -102,7 +102,7 @@ scenario::report play_in(const fs::path& folder, const scenario::story& what, co
   return scenario::run(what, *on, how);
 }
 
-// Nothing when there is no place to play it in.
+// False when no folder for it could be made.
 bool play(const std::string& file, const scenario::story& what, const scenario_options& asked, tally& to) {
   auto folder = make_folder();
   if (!folder) {

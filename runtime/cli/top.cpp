@@ -29,7 +29,7 @@ struct top_options {
   uint64_t count = 0;
 };
 
-// What was counted since the last look, per second; negative at the first.
+// Counts since the last snapshot, per second; negative at the first.
 class rates {
 public:
   rates(const json& before, const json& now, double seconds) : before_(before), now_(now), seconds_(seconds) {}
