@@ -37,7 +37,7 @@ bool has_field(const step_kind& kind, std::string_view name) {
   return std::any_of(kind.fields.begin(), kind.fields.end(), [&](const field& x) { return x.name == name; });
 }
 
-// What an unknown member of a step may have been meant as.
+// A suggestion for an unknown member of a step.
 std::string advice_for(std::string_view name, const node& in) {
   for (const auto& member : in.members)
     if (const auto* kind = find_kind(member.name); kind && has_field(*kind, name))

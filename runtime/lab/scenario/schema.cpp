@@ -54,7 +54,7 @@ json type_of(const field& x) {
 }
 
 json described(json x, std::string_view about) {
-  // Beside a reference, draft 7 would not look at it.
+  // Draft 7 ignores members beside a reference.
   if (x.contains("$ref"))
     x = {{"allOf", json::array({std::move(x)})}};
   if (!about.empty())
