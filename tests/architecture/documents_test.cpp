@@ -233,7 +233,7 @@ TEST_CASE("sources name documents that exist", "[architecture]") {
   CHECK(missing_documents("// see docs/nowhere.md and docs/changelog.md").size() == 1);
 }
 
-TEST_CASE("each folder of actors and of runtime says what it is for", "[architecture]") {
+TEST_CASE("each folder of actors and of runtime has a README", "[architecture]") {
   std::vector<std::string> missing;
   for (const auto* top : {"actors", "runtime"})
     for (const auto& folder : folders_with_sources(top))

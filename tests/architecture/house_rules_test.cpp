@@ -192,7 +192,7 @@ TEST_CASE("nothing but the agreed folders and files lies at the root") {
   CHECK(violations.empty());
 }
 
-TEST_CASE("the rules find what they are there to find") {
+TEST_CASE("the rules find violations") {
   auto violates = [](const std::string& path, std::string_view text) {
     return !include_violations(path, text).empty();
   };
@@ -213,7 +213,7 @@ TEST_CASE("the rules find what they are there to find") {
   CHECK_FALSE(length_violations("a.cpp", std::string(401, '\n')).empty());
 }
 
-TEST_CASE("the rules allow what is meant to be") {
+TEST_CASE("the rules allow correct includes") {
   auto allows = [](const std::string& path, std::string_view text) { return include_violations(path, text).empty(); };
   CHECK(allows("runtime/sqlite/core/connection.cpp", "#include <sqlite3.h>"));
   CHECK(allows("tests/runtime/sqlite/core/connection_test.cpp", "#include <sqlite3.h>"));

@@ -115,7 +115,7 @@ TEST_CASE("placeholders that others make, rename or remove are files that were m
   CHECK(at.content("b") == 3);
 }
 
-TEST_CASE("a disk that goes takes its placeholders with it, and nothing else") {
+TEST_CASE("a disk that is destroyed removes its placeholders, and nothing else") {
   temp_dir folder;
   auto mine = (folder / "mine").string();
   auto index = (folder / "mine-shm").string();

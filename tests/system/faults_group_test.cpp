@@ -90,7 +90,7 @@ write_request numbered(int n, size_t which) {
 
 } // namespace
 
-TEST_CASE("what one thread sends without waiting is executed in that order", "[system]") {
+TEST_CASE("requests that one thread sends without waiting are executed in that order", "[system]") {
   one_database x;
   must(x.db.write("agent", "CREATE TABLE n(k INTEGER PRIMARY KEY, v)"));
   constexpr int count = 300;

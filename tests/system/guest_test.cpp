@@ -142,7 +142,7 @@ TEST_CASE("a client that is destroyed ends the calls that threads wait for in it
   }
 }
 
-TEST_CASE("a host may stop, or destroy, its broker and front door from where it is told that it should", "[system]") {
+TEST_CASE("a host may stop, or destroy, its broker and front door from within the notification", "[system]") {
   temp_dir folder;
   std::optional<broker> host{open_broker(folder.path())};
   std::unique_ptr<front_door> door;

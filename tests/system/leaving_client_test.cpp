@@ -125,7 +125,8 @@ TEST_CASE("a client may leave at every event of its write, which is recorded, an
   }
 }
 
-TEST_CASE("a client may leave at every event of every method, and nobody else notices", "[system][leaving]") {
+TEST_CASE("a client may leave at every event of every method, without an effect on other clients",
+          "[system][leaving]") {
   stepped_service x;
   x.make_table("app.db");
   json row{{"db", "app.db"}, {"table", "t"}, {"key", {{"k", 2}}}};

@@ -50,7 +50,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a host destroys its broker where it is told that the broker has failed", "[system][lifetimes]") {
+TEST_CASE("a host destroys its broker in the callback that reports its failure", "[system][lifetimes]") {
   fixture x;
   must(x.db->write(insert(1)));
   x.host->on_failure([&](const failure&) {

@@ -147,7 +147,7 @@ TEST_CASE("agents of the broker's own system may live on, and hold its last hand
   before.require_back();
 }
 
-TEST_CASE("handles outlive the broker and the host's system, and are told so", "[system][lifetimes]") {
+TEST_CASE("handles outlive the broker and the host's system, and fail then", "[system][lifetimes]") {
   fixture x{home_threads()};
   auto db = *x.db;
   auto buffer = x.host->buffer();

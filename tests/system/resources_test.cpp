@@ -67,7 +67,7 @@ TEST_CASE("a hundred databases take no more threads than a few", "[system]") {
   CHECK(threads() <= before + 6 + 4);
 }
 
-TEST_CASE("a database that nobody uses is closed, and goes on where it was with the next request", "[system]") {
+TEST_CASE("an idle database is closed, and continues with the next request", "[system]") {
   one_database x{close_soon};
   must(x.db.write(write_of("host", {{make_notes, {}}}, "make")));
   CHECK(x.number("SELECT count(*) FROM notes") == 0);
@@ -119,7 +119,7 @@ TEST_CASE("a kept answer is not given any more when another program has written 
   await([&] { return x.db.status().foreign_commits == 1; });
 }
 
-TEST_CASE("a name without a file is refused to those who look for it, and is in no status", "[system]") {
+TEST_CASE("find refuses a name without a file, and it appears in no status", "[system]") {
   one_database x;
   auto before = threads();
   for (int i = 0; i < 200; ++i)

@@ -102,7 +102,7 @@ TEST_CASE("every sequence of five operations on a row comes to the same when mer
     }
 }
 
-TEST_CASE("who put how much, and where it is in the journal, is known of a merged row", "[buffer]") {
+TEST_CASE("a merged row keeps the agents, their numbers of operations and the positions in the journal", "[buffer]") {
   auto first = free_one(upsert);
   first.seq = 4;
   auto second = free_one(erase);
@@ -117,7 +117,7 @@ TEST_CASE("who put how much, and where it is in the journal, is known of a merge
   CHECK(out[0].from[1].agent == "bob");
 }
 
-TEST_CASE("nothing is merged past an operation that is not free, nor into what was taken out", "[buffer]") {
+TEST_CASE("nothing is merged past an operation that is not mergeable, nor into one that was taken out", "[buffer]") {
   row_queue rows;
   auto fixed = free_one(upsert, {}, 2);
   fixed.is_mergeable = false;
@@ -176,7 +176,7 @@ TEST_CASE("an operation is one statement, with names quoted and values bound", "
   CHECK(statement_of(x).params == parameters{2, 1, "z"});
 }
 
-TEST_CASE("what a table's schema allows to be seen decides what is free", "[buffer]") {
+TEST_CASE("the schema of a table decides which operations are mergeable", "[buffer]") {
   auto plain = shape_of("CREATE TABLE t(k INT PRIMARY KEY, a NOT NULL DEFAULT 1, b UNIQUE)");
   CHECK(is_free(plain, upsert, {{"k", 1}}, {{"a", 1}}));
   CHECK_FALSE(is_free(plain, upsert, {{"k", 1}}, {{"a", {}}}));
@@ -196,7 +196,7 @@ TEST_CASE("what a table's schema allows to be seen decides what is free", "[buff
   CHECK(is_free(shape_of("CREATE TABLE t(k TEXT PRIMARY KEY)"), erase, {{"k", "a"}}));
 }
 
-TEST_CASE("tables that triggers and foreign keys tie together are known as such", "[buffer]") {
+TEST_CASE("tables that triggers and foreign keys connect are recognized", "[buffer]") {
   CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')", "CREATE TABLE x(k)").keeps_order());
   CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')").plain());
   CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, a CHECK (a > 1))").plain());
@@ -210,7 +210,7 @@ TEST_CASE("tables that triggers and foreign keys tie together are known as such"
   CHECK_FALSE(other.shape_of("far").keeps_order());
 }
 
-TEST_CASE("comments, numbers and quotes are told from words", "[buffer]") {
+TEST_CASE("comments, numbers and quotes are distinguished from words", "[buffer]") {
   auto words = words_of("CREATE /* CHECK */ TABLE [My t] (a2 -- COLLATE\n 1e5, 'it''s', \"Q\")");
   std::string all;
   for (const auto& x : words)

@@ -6,7 +6,7 @@ namespace sluice::test::shutdown_test {
 
 using fixture = broker_fixture;
 
-TEST_CASE("shutdown commits what is queued, writes the audit, closes every file, and refuses what comes later") {
+TEST_CASE("shutdown commits queued requests, writes the audit, closes every file, and refuses later requests") {
   fixture f;
   f.open("a.db");
   f.open("b.db");
@@ -38,7 +38,7 @@ TEST_CASE("shutdown commits what is queued, writes the audit, closes every file,
   CHECK(f.writers == 2);
 }
 
-TEST_CASE("shutdown looks for a foreign commit before it closes a database") {
+TEST_CASE("shutdown looks for an external commit before it closes a database") {
   fixture f;
   f.open("a.db");
   f.run();
@@ -87,7 +87,7 @@ TEST_CASE("shutdown closes readers first, then writers, and the audit last") {
   CHECK(f.file.open_stores == 0);
 }
 
-TEST_CASE("everybody who asks for shutdown is answered, once all is closed") {
+TEST_CASE("all callers of shutdown are answered, once all is closed") {
   fixture f;
   f.open("a.db");
   f.run();

@@ -86,7 +86,7 @@ TEST_CASE("a folder that others may enter is closed to them") {
   CHECK(mode_of(dir / ".sluice") == 0700);
 }
 
-TEST_CASE("a root that cannot be one is refused by what it is") {
+TEST_CASE("an invalid root is refused with the reason") {
   test::temp_dir dir;
   std::ofstream{dir / "file"} << "x";
   CHECK(code_of_opening(dir / "missing") == errc::unknown_database);
@@ -172,7 +172,7 @@ TEST_CASE("the broker's own files are refused, however they are reached") {
     CHECK_THAT(r.refusal(name), Contains("belongs to the broker") || Contains("configuration"));
 }
 
-TEST_CASE("what is no database file is refused") {
+TEST_CASE("a file that is not a database is refused") {
   fixture r;
   REQUIRE(mkfifo(r.at("pipe").c_str(), 0600) == 0);
   r.touch("a.db");

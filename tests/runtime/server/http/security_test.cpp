@@ -4,7 +4,7 @@
 
 namespace sluice::test::security_test {
 
-TEST_CASE("nobody gets in without the whole token", "[http]") {
+TEST_CASE("no request passes without the whole token", "[http]") {
   running_server s;
   auto good = request::post("/rpc", call("echo"), s.port);
   auto refused = [&](const request& x) {

@@ -96,7 +96,7 @@ TEST_CASE("queries that answer by chance, by the clock or by things unseen do no
   }
 }
 
-TEST_CASE("what has no place in a request is refused by name and reason") {
+TEST_CASE("a forbidden statement is refused by name and reason") {
   analysis_fixture fixture;
   for (auto [sql, word] : std::vector<std::pair<const char*, const char*>>{
          {"ATTACH 'x.db' AS x", "ATTACH"},
@@ -166,7 +166,7 @@ TEST_CASE("one entry holds one statement") {
   CHECK(fixture.refusal("SELECT \"no such column\"").code == errc::sql_error);
 }
 
-TEST_CASE("what a statement does is told apart: rows, schema, neither") {
+TEST_CASE("statements are distinguished: rows, schema, neither") {
   analysis_fixture fixture;
   auto insert = fixture.facts("INSERT INTO author(name) VALUES ('a') RETURNING id");
   CHECK((insert.changes_rows && insert.inserts && !insert.changes_schema && !insert.read_only));

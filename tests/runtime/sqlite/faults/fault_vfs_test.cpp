@@ -184,7 +184,7 @@ TEST_CASE("a slow disk is waited for, and loses nothing") {
   CHECK(at.rows() == 3);
 }
 
-TEST_CASE("who dies before a write has not written, and who dies after has; neither hears that it succeeded") {
+TEST_CASE("a process killed before a write has not written, and one killed after it has; neither gets its success") {
   faulty_fixture at;
   auto wal_size = [&] { return std::filesystem::file_size(at.fixture.file.string() + "-wal"); };
   int n = 0;
@@ -204,7 +204,7 @@ TEST_CASE("who dies before a write has not written, and who dies after has; neit
   at.require_serving(++n);
 }
 
-TEST_CASE("a lock that the disk will not give is an I/O error, and one that is taken is busy") {
+TEST_CASE("a lock that the disk fails to give is an I/O error, and one that is held is busy") {
   faulty_fixture at;
   at.disk.inject(always(fault_on("app.db", disk_operation::lock)));
   CHECK(failure_of(at.fixture.store->begin()).code == errc::io_error);

@@ -47,7 +47,7 @@ struct files_fixture {
 
 } // namespace
 
-TEST_CASE("the files of a database are found, and those that are missing are not") {
+TEST_CASE("the existing files of a database are found, and missing ones are not") {
   files_fixture fixture;
   auto found = fixture.find();
   CHECK(found.database == identity_of(fixture.file));
@@ -100,7 +100,7 @@ TEST_CASE("every change to the files is found at once in a folder that was quiet
   }
 }
 
-TEST_CASE("a folder of hard links to the same files is told from the folder that it takes the place of") {
+TEST_CASE("a folder of hard links to the same files is distinguished from the folder that it replaces") {
   files_fixture fixture;
   fixture.wait_for_quiet();
   fixture.find();
