@@ -96,7 +96,7 @@ maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_re
   auto where = request.request_id + " in commit " + std::to_string(commit.seq);
   if (!places_.emplace(request.request_id, commit.seq).second)
     return violation{"nothing is applied twice", where + " has been there before"};
-  // What the buffer writes is judged by itself.
+  // Writes of the buffer are checked separately.
   if (request.agent == "sluice:buffer")
     return {};
   auto found = writes_.find(request.request_id);
@@ -122,8 +122,8 @@ bool replay::satisfied(const read_attempt& x) const {
       return true;
   if (x.what.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
     return true;
-  // Noticed at the next query that reaches the database; until then a kept answer may be a little old, but never older
-  // than what anybody was shown.
+  // Noticed at the next query that reaches the database; until then a cached answer may be a little old, but never
+  // older than one that a client has seen.
   if (x.what.asked == question::foreign && x.what.freshness == freshness::cached) {
     for (auto foreign = x.foreign_shown; foreign <= x.foreign_after; ++foreign)
       if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
@@ -171,7 +171,7 @@ maybe replay::check_effects(const write_attempt& x, const std::vector<model::eff
   return {};
 }
 
-// What clients were told of their writes.
+// The answers that clients got to their writes.
 maybe replay::check_answers() const {
   for (const auto& x : seen_.writes) {
     if (x.what.db != db_ || x.fate != fate::done || x.lost || went_with_restore(x))
@@ -293,10 +293,10 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
   for (const auto& x : records)
     if (x.db == database_names[db])
       count[{x.request_id, x.status}] += x.count;
-  // What a power cut or a restore has undone in the database, and not in the audit, the buffer writes again under the
-  // same id.
+  // The buffer writes batches again under the same id if a power cut or a restore has undone them in the database, but
+  // not in the audit.
   auto may_be_undone = set.normal && !seen.power_losses.empty();
-  // What it has taken from both comes back with a backup; the audit has other commits with these numbers by then.
+  // A backup brings back commits that both had lost; the audit has other commits with these numbers by then.
   auto came_back = [&](const std::string& id) {
     const auto& all = seen.databases[db].restores;
     return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.what.requests.contains(id); });
@@ -315,7 +315,7 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
     return {};
   auto once = [&](const attempt& x, const std::string& status) -> maybe {
     auto recorded = count[{x.request_id, status}];
-    // Once the audit has ended nobody could tell it of a refusal.
+    // After its end the audit cannot record a refusal.
     auto nobody_left = x.late && recorded == 0 && status == to_string(errc::unavailable);
     if (x.what.db != db || recorded == 1 || nobody_left)
       return {};

@@ -15,7 +15,7 @@ std::string row_text(const std::optional<buffered_cells>& x) {
   return x ? "a=" + (x->a ? std::to_string(*x->a) : "NULL") + " b=" + std::to_string(x->b) : "no row";
 }
 
-// What one operation makes of a row, as if it were executed at once.
+// The row after one operation, as if it were executed at once.
 row executed(const operation& x, row before) {
   if (x.erases)
     return std::nullopt;

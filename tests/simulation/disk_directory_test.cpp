@@ -31,7 +31,7 @@ struct folder_on_disk {
     names.sync(path(name), x);
   }
 
-  // What is in the file; 0 when it is not there, and then its placeholder is not either.
+  // The content of the file; 0 when it does not exist; then its placeholder does not exist either.
   int content(const std::string& name) {
     auto x = names.find(path(name));
     REQUIRE(std::filesystem::exists(path(name)) == (x != nullptr));

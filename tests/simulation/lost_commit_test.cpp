@@ -18,10 +18,10 @@ using memory_machine::plain;
 using sqlite::disk_effect;
 using sqlite::disk_operation;
 
-// What happens to the machine, or only to the process, before the file is opened again.
+// The crash of the machine, or only of the process, before the file is opened again.
 enum class crash : uint8_t { process, power };
 
-// A database on a disk that can fail, and somebody who has it open, so that nobody recovers its log.
+// A database on a disk that can fail, with another connection that has it open, so that its log is not recovered.
 struct broken_fixture {
   explicit broken_fixture(uint64_t seed = 1, broker_config config = {}) : at(seed) {
     fixture.emplace(std::move(config));

@@ -36,7 +36,7 @@ struct failing_journal {
     at.faults.inject(fault);
   }
 
-  // What is there after a crash.
+  // The content after a crash.
   journal_content crash(bool power) {
     at.disk.cut_power();
     store.reset();

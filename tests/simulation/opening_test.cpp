@@ -21,7 +21,7 @@ sqlite::connection_options opening(sqlite::open_mode mode, synchronous_mode sync
   return x;
 }
 
-// A database whose log holds a transaction that was not synced, and nobody who has it open.
+// A database whose log has a transaction that was not synced, and that no connection has open.
 std::filesystem::path leave_unsynced_commit(machine& at) {
   plain db{at.file()};
   REQUIRE(db.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t(a); PRAGMA wal_checkpoint"));
