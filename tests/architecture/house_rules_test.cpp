@@ -1,4 +1,4 @@
-// The rules of the house (docs/internals/architecture.md): who may include what, and what may lie where.
+// The rules for folders (docs/internals/architecture.md): allowed includes, and the places of files.
 
 #include <catch2/catch.hpp>
 
@@ -32,7 +32,8 @@ const std::array layers{
   layer{"examples", {"tests"}},
 };
 
-// What every actor may include; the other folders of actors/ are one actor, or several that belong together, each.
+// The folders that every actor may include; each other folder of actors/ has one actor, or several that belong
+// together.
 constexpr std::array common_rooms{"base", "shared"};
 
 // The folders of runtime/, each of which may include those before it. Hosts link all before the lab.

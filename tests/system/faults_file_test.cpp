@@ -166,7 +166,7 @@ TEST_CASE("a deleted file is noticed while it is open, and made again by the nex
   remove_database(x.file());
   CHECK(code_of_fresh_read(x.db, count_notes) == errc::unknown_database);
   CHECK(code_of_write(x.db, add_note) == errc::sql_error);
-  // What was kept of the old file is gone by then.
+  // The cached answers of the old file are gone by then.
   CHECK(refused(x.db.read("tester", count_notes)).code == errc::sql_error);
   must(x.db.write("tester", make_notes));
   must(x.db.write("tester", add_note));

@@ -26,7 +26,7 @@ void make_schema(const database& db) {
              {"INSERT INTO log (n) VALUES (0)", {}}})));
 }
 
-// What a request of each kind does with its own number, and what it gets for that.
+// The effect of a request of each kind on its own number, and the answer that it gets.
 struct kind {
   std::vector<statement> (*statements)(int n);
   std::optional<errc> fails_with;

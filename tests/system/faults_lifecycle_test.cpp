@@ -136,7 +136,7 @@ TEST_CASE("a damaged audit file is kept aside, and a new one is completed from t
   CHECK((must(db.read("agent", "SELECT count(*) FROM log")).rows->at(0, 0) == value{20}));
   CHECK(committed_in_audit(host).size() == 21);
   CHECK(!must(host.verify_audit()).intact());
-  // The proof is left as it is, for whoever looks into it.
+  // The damaged file is kept unchanged for an examination.
   auto kept = std::find_if(std::filesystem::directory_iterator{folder / ".sluice"}, {}, [](const auto& x) {
     return x.path().filename().string().starts_with("audit.db.damaged-") && x.file_size() == 50'000;
   });
@@ -197,7 +197,7 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
     someone.reset();
     host.shutdown();
     host.shutdown();
-    // Nothing is taken any more, and nobody is kept waiting for that to be said.
+    // No request is accepted any more, and refusals are immediate.
     auto why = refused(db.write(numbered(1'000)));
     CHECK(why.code == errc::unavailable);
     CHECK(why.outcome == outcome::not_committed);

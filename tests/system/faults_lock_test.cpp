@@ -183,7 +183,7 @@ TEST_CASE("an external commit is noticed by the next write, counted and audited"
   CHECK(x.number("SELECT count(*) FROM log") == 2);
   CHECK(x.db.status().foreign_commits == 1);
   CHECK(audited_foreign_commits(x.host) == 1);
-  // Our own commits, checkpoints and the closing of a foreign connection are none.
+  // Our own commits, checkpoints and the closing of an external connection do not count.
   must(x.db.write("agent", add, {3}));
   CHECK(x.number("SELECT count(*) FROM log") == 3);
   CHECK(x.db.status().foreign_commits == 1);
@@ -197,7 +197,7 @@ TEST_CASE("an external commit is noticed by the next query, counted and audited"
   CHECK(must(x.db.read("tester", count)).source == read_source::cache);
   external_process someone{x.file()};
   someone.run("INSERT INTO log (n) VALUES (1)");
-  // A query that reaches the database tells of it, and the kept answer to another one is gone.
+  // A query that reaches the database notices it, and the cached answer to another one is gone.
   auto seen = must(x.db.read(read_of("tester", "SELECT max(n) FROM log", freshness::fresh)));
   CHECK((seen.rows->at(0, 0) == value{1}));
   await([&] { return x.db.status().foreign_commits == 1; });

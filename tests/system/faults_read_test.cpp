@@ -207,7 +207,7 @@ TEST_CASE("statements that may answer differently each time are never cached", "
   auto one = must(x.db.read("tester", "SELECT random()"));
   auto two = must(x.db.read("tester", "SELECT random()"));
   CHECK_FALSE((one.rows->at(0, 0) == two.rows->at(0, 0)));
-  // What only looks like it is kept.
+  // Text that only looks like such a function is cached.
   CHECK(must(x.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::database);
   CHECK(must(x.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::cache);
 }

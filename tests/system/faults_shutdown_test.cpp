@@ -38,7 +38,7 @@ read_request running_long(std::string id) {
   return x;
 }
 
-/// Keeps what it hears.
+/// Keeps the messages that it receives.
 struct ear {
   explicit ear(caf::actor_system& system) {
     auto take = [this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {

@@ -186,7 +186,7 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
       CHECK(x.ask("ping", json::object()).at("pong") == true);
     }
   }
-  // What they left behind has come to its end by then.
+  // The requests that they left behind have ended by then.
   x.ask("flush", json::object());
   CHECK(x.ask("read", {{"db", "app.db"}, {"sql", "SELECT count(*) FROM t"}}).at("rows") == json{{2}});
 }

@@ -101,7 +101,7 @@ TEST_CASE("a broker is destroyed while the thread that opened it, and its front 
   auto start = std::chrono::steady_clock::now();
   host.reset();
   system.reset();
-  // What CAF leaves in a thread would be waited for.
+  // State of CAF in a thread would delay the end.
   CHECK(std::chrono::steady_clock::now() - start < (is_sanitized ? 60s : 4s));
 }
 

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <filesystem>
 
-// What a broker takes from the machine, what it gives back, and what is left of it when its supervisor has failed.
+// The resources that a broker takes and gives back, and its state when its supervisor has failed.
 namespace sluice::test::resources_test {
 
 namespace {
@@ -156,7 +156,7 @@ TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and
     put.agent = "host";
     put.row = {"app.db", "notes", {{"text", value{"a"}}}};
     CHECK(refused(host.buffer().put(put)).code == errc::unavailable);
-    // One that is told only now hears of it all the same.
+    // A callback that is set only now is called all the same.
     std::atomic<int> late{0};
     host.on_failure([&](const failure&) { ++late; });
     CHECK(late == 1);

@@ -136,7 +136,7 @@ TEST_CASE(
   CHECK(ids()
         == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
                                     "other.db second committed", "app.db second refused"});
-  // Once: who says it twice is recorded twice, so that a writer's mistake is seen.
+  // Once only: a record that is sent twice is written twice, so that a defect of the writer shows.
   audit_batch again;
   again.records = {committed("second", 2)};
   caf::anon_send(f.aut, std::move(again));

@@ -304,7 +304,7 @@ TEST_CASE_METHOD(started_buffer, "an update under way does not reach the row tha
   upsert(1, {{"b", 1}});
   db.holds = true;
   flush();
-  // The commit is done, only nobody has heard of it.
+  // The commit is done, but its answer has not arrived.
   REQUIRE(db.execute(db.held.at(0)).engaged());
   auto waits = get(1);
   release();

@@ -73,7 +73,7 @@ TEST_CASE_METHOD(journaled, "a batch that was under way when the buffer was kill
   REQUIRE(db.requests.at(0).idempotency_key == key);
   REQUIRE(cell("SELECT count(*) FROM log") == value{1});
   REQUIRE(disk.journal.empty());
-  // Who put it is still known.
+  // Its agent is still known.
   CHECK(log.records.back().agent == "alice");
   CHECK(log.records.back().status == "committed");
 }

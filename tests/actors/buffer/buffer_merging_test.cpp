@@ -29,7 +29,7 @@ checked_operation free_one(buffer_operation what, columns values = {}, value key
   return x;
 }
 
-// What is left of two operations on one row, in short.
+// Two operations on one row after merging, in short form.
 std::string merged(checked_operation first, checked_operation second) {
   pending_row row{std::move(first), 1, {}};
   row.merge(std::move(second));

@@ -59,10 +59,10 @@ TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarde
   CHECK(log.records[2].status == "ok");
   CHECK(log.records[3].type == request_type::buffer_requeue);
   CHECK(log.records[4].type == request_type::buffer_discard);
-  // What was taken is in the record of its flush.
+  // Accepted operations are in the record of their flush.
   CHECK(ok(upsert(1, {})));
   CHECK(log.records.size() == 5);
-  // Whoever waits for an answer of an actor that fails is on record, too.
+  // Callers of an actor that fails are recorded, too.
   db.holds = true;
   auto waits = flush();
   kill(aut);

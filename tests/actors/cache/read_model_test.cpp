@@ -99,7 +99,7 @@ private:
   void end_commit() {
     if (!window_)
       return;
-    // One that is not visible has failed; of one in eight that are, nobody is told.
+    // A write that is not visible has failed; one in eight visible ones is not acknowledged.
     auto told = done_ && pick(8) != 0;
     if (told) {
       at_seq_[++seq_] = visible_;

@@ -107,7 +107,7 @@ TEST_CASE("with one reader, a short query waits for one that turns out long no l
   b.finish(0, b.answer_after(1ms));
   REQUIRE(b.time_of("report") > 9s);
   CHECK(b.wants_readers.empty());
-  // There is a second one for as long as the report runs, and only if somebody waits.
+  // There is a second one for as long as the report runs, and only if a read waits.
   b.ask("b", "look again");
   CHECK(!b.runs("look again"));
   REQUIRE(b.wants_readers.size() == 1);
@@ -240,7 +240,7 @@ TEST_CASE("a read that shares one that waits has the turn of its own process, if
   CHECK(b.answered("joins"));
   while (!b.running.empty())
     b.finish(0, b.answer_after(5ms));
-  // The first who asked for it had a place of its own, which is passed over.
+  // The first caller had a place of its own in the queue, which is skipped.
   CHECK(b.answers.size() == 23);
 }
 

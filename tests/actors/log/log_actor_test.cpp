@@ -298,7 +298,7 @@ TEST_CASE("entries older than the retention are removed every hour, as long as t
   f.pass(100h);
   CHECK(f.file.entries.empty());
   CHECK(f.status().pruned == 2);
-  // An empty log wakes nobody.
+  // An empty log schedules no wake-up.
   CHECK(f.quiet());
   f.say(2);
   f.pass(2s);

@@ -72,7 +72,7 @@ TEST_CASE("no read starts in a quiesced database, and the end of the last runnin
   b.resume();
   REQUIRE(b.running.size() == 1);
   CHECK(b.running.at(0).request.request_id == "third");
-  // Nothing is told twice.
+  // No warning is repeated.
   b.time.advance(3s);
   b.expire();
   CHECK(b.quiesced.size() == 1);

@@ -109,7 +109,7 @@ TEST_CASE("a full batch is flushed at once, with one wake-up until the queue is 
   CHECK(f.wakes == std::vector{2'000ms, 0ms});
   f.take();
   f.push(0, 50);
-  // Who was to come after the interval still comes.
+  // The wake-up after the interval still comes.
   CHECK(f.wakes == std::vector{2'000ms, 0ms, 0ms});
 }
 

@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-// Writers and readers that nobody asks: they close their files, and stay.
+// Idle writers and readers: they close their files, and stay.
 namespace sluice::test::idle_actors_test {
 
 using namespace std::chrono_literals;

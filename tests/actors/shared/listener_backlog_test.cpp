@@ -17,7 +17,7 @@ struct fixture : actor_fixture {
   database_context& context = actors->context("app.db");
   invalidation_listener listener =
     sys.spawn([this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
-      // What a listener keeps of a message does not count as waiting.
+      // A message that a listener has stored does not count as waiting.
       return {[this](invalidation& x) {
         heard.push_back(std::move(x));
         if (while_hearing)

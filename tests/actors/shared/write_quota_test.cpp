@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// What a request with nothing in it counts for, and more than that.
+// More bytes than an empty request counts for.
 constexpr uint64_t unit = 1'000;
 constexpr auto some_time = clock::steady{} + 1h;
 
@@ -43,7 +43,7 @@ struct fixture {
   std::map<std::string, std::vector<std::shared_ptr<ticket>>> tickets;
 };
 
-// A request of agent "a" in `queue` that an actor which is none would be answered for.
+// A request of agent "a" in `queue`, with an answer that no actor receives.
 struct waiting {
   waiting(caf::actor_system& system, write_quota& queue, clock::steady deadline, std::string id = {}) : self(system) {
     write_request x;

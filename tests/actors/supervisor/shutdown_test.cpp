@@ -14,7 +14,7 @@ TEST_CASE("shutdown commits queued requests, writes the audit, closes every file
   auto a = f.write("a.db", "a");
   auto b = f.write("b.db", "b");
   auto w = f.writer_of("a.db");
-  // Those who ask have sent their requests before the supervisor is told.
+  // The callers have sent their requests before the supervisor is asked to shut down.
   f.sched().try_run_once();
   f.sched().try_run_once();
   auto closed = f.close();
@@ -75,7 +75,7 @@ TEST_CASE("shutdown closes readers first, then writers, and the audit last") {
     audits_then.push_back(f.file.open_stores);
   };
   auto closed = f.close();
-  // Whoever was told last goes first: the order of the messages does not make the order of the closing.
+  // The actor that was asked last runs first: the order of the messages does not decide the order of closing.
   auto& jobs = f.sched().jobs;
   while (!jobs.empty()) {
     std::rotate(jobs.begin(), jobs.end() - 1, jobs.end());

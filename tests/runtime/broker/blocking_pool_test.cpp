@@ -54,7 +54,7 @@ blocking_pool_settings small(size_t threads) {
   return x;
 }
 
-// Makes threads until it is told to stop.
+// Makes threads until its limit is reached.
 struct thread_limit {
   std::atomic<bool> is_reached{false};
   std::atomic<int> refusals{0};
@@ -194,7 +194,7 @@ TEST_CASE("two actors that wait for each other meet, even if a thread was just a
 
 TEST_CASE("long reads keep neither writers nor services waiting, and long writes keep a thread for readers", "[pool]") {
   constexpr int threads = 6;
-  // What the actors refer to outlives the pool's threads.
+  // The objects that the actors refer to outlive the pool's threads.
   gate reads;
   gate writes;
   std::promise<bool> served;

@@ -59,7 +59,7 @@ TEST_CASE("answers in any order reach their callers, over one connection") {
   fixture r;
   std::vector<json> held;
   std::minstd_rand random{7};
-  // Answers when a few have come, or when nobody else can be expected to ask, in an order of its own.
+  // Answers when a few requests have come, or when no other can be expected, in an order of its own.
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        held.push_back(request);
                        if (held.size() < 3 && request.at("params") != "last")
@@ -278,7 +278,7 @@ TEST_CASE("an answer that came before the end counts, even if it is found by sen
   channel::call posted;
   REQUIRE(x->post(posted, "ping", "1"));
   answered.get_future().wait();
-  // Nobody has read so far.
+  // No thread has read so far.
   leader.reset();
   channel::call call;
   x->ask(call, "ping", "2", in(2min));

@@ -125,7 +125,7 @@ TEST_CASE("another user's socket is not talked to") {
   election_fixture r;
   if (geteuid() != 0)
     return;
-  // Whoever listens counts, so listen as somebody else.
+  // The listening process is checked, so listen as another user.
   fs::permissions(r.dir.path(), fs::perms::all);
   fs::permissions(r.dir / "root", fs::perms::all);
   fs::permissions(r.root.folder(), fs::perms::all);
@@ -152,7 +152,7 @@ TEST_CASE("without a broker the store is led in this process, with a warning, or
   auto x = open_client(r.root.path(), options);
   REQUIRE_FALSE(x);
   CHECK(code_of(x.error()) == errc::route_required);
-  // Nobody is warned of what was wanted.
+  // An intended choice causes no warning.
   warning.clear();
   options.require_broker = false;
   options.start_broker = false;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr file_identity asked{1, 2};
 
-// What comes of asking a leader that answers a `hello` like this.
+// The result of asking a leader that answers a `hello` like this.
 errc ask(const fake_leader::script& greet, bool trust_silence = false, std::chrono::milliseconds patience = 2min) {
   temp_dir dir;
   fake_leader leader{dir / "s", answer_nothing, greet};

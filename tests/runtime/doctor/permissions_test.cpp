@@ -17,7 +17,7 @@ namespace {
 
 struct fixture {
   temp_dir root;
-  // Not root, which may do everything; whoever runs the tests owns the files.
+  // Not root, which may do everything; the user of the tests owns the files.
   uid_t me = geteuid();
 
   fixture() {

@@ -252,7 +252,7 @@ TEST_CASE("the leader is looked for where it says that it is, if that is a priva
   auto places = leader_sockets(f.root);
   REQUIRE(places.size() == 2);
   CHECK(places[0].path == info.socket);
-  // Its broker is asked which store it leads: with another environment it could be anybody's.
+  // Its broker is asked which store it leads: with another environment it could be one of another store.
   CHECK_FALSE(places[0].is_own);
   CHECK(places[1].path.parent_path() == f.in_temporary());
   CHECK(places[1].is_own);

@@ -8,7 +8,7 @@ namespace {
 
 using sender = requests_under_way::sender;
 
-// Ports are told apart by who owns them, and not looked at.
+// Handlers are compared by ownership, and not used.
 std::shared_ptr<broker_handler> a_connection() {
   return {std::make_shared<int>(), static_cast<broker_handler*>(nullptr)};
 }

@@ -205,7 +205,7 @@ TEST_CASE("a client that does not read its answers delays no other client, and i
   }
   while (x.on_loop([&] { return x.server->connections(); }) > 1)
     std::this_thread::yield();
-  // What was sent before can still be read; then it is over.
+  // Bytes sent before can still be read; then the connection ends.
   size_t taken = 0;
   while (!greedy.line().empty())
     ++taken;

@@ -185,7 +185,7 @@ TEST_CASE("names held by other users exclude no broker, and two brokers still se
   fixture r;
   auto stranger = [&](int first, int last) {
     return [&r, first, last] {
-      // The name is that of the user who is kept out; the socket is another user's.
+      // The name is that of the excluded user; the socket is another user's.
       std::vector<descriptor> held;
       auto bound = [&](int number) {
         auto name = "sluice/0/" + std::to_string(r.folder.device) + "/" + std::to_string(r.folder.inode) + "/"

@@ -51,14 +51,14 @@ struct fixture {
   }
 };
 
-// What a child that was started with the lock has of it, in this process.
+// The copy of the lock that a child has, in this process.
 struct inherited {
   explicit inherited(const store_lock& from) : file(dup(from.file_fd())), claim(dup(from.claim_fd())) {}
   descriptor file;
   descriptor claim;
 };
 
-// A process of its own that takes the lock, says so, and keeps it until told to end.
+// A process of its own that takes the lock, reports it, and keeps it until it is ended.
 class other_leader {
 public:
   explicit other_leader(const store_root& root) {
@@ -244,7 +244,7 @@ TEST_CASE("a lock that was won is that of the file at the path, even if it is re
       overlaps += holders++ > 0;
       orphans += !(*lock)->still_ours();
       --holders;
-      // Letting go removes the file. Whoever opened it by now may still lock it, but that lock is worth nothing.
+      // Releasing removes the file. A process that has opened it may still lock it, but that lock has no effect.
     }
   };
   std::vector<std::thread> threads;
@@ -345,7 +345,7 @@ TEST_CASE("a folder in which a broker of another store works cannot be led, and 
   auto claim = folder_claim::try_acquire(root->identity(), holder);
   REQUIRE((claim && *claim));
   (*claim)->begin_to_lead(root->identity());
-  // At once: nobody but this process could end the wait.
+  // At once: only this process could end the wait.
   auto refused = store_lock::acquire(*root, std::chrono::hours{1});
   REQUIRE_FALSE(refused);
   auto why = describe(refused.error());

@@ -51,7 +51,7 @@ struct fixture {
       return "accepted as " + *x;
     CHECK(code_of(x.error()) == errc::invalid_request);
     auto text = describe(x.error()).message;
-    // What the caller did not say is not told.
+    // The message has no path that the caller did not give.
     if (!name.starts_with('/'))
       CHECK_THAT(text, !Contains(dir.path().string()));
     return text;
@@ -218,7 +218,7 @@ TEST_CASE("a name in a folder that is a store of its own is refused, and says wh
     CHECK_THAT(describe(x.error()).message, Contains("lies in sub/, a store of its own"));
   }
   CHECK(r.resolved("a.db") == "a.db");
-  // A file of that name is nobody's store.
+  // A file of that name is not a store.
   fs::remove(r.at("sub/.sluice"));
   r.touch("sub/.sluice");
   CHECK(r.resolved("sub/a.db") == "sub/a.db");

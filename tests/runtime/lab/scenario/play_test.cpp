@@ -13,7 +13,7 @@ using namespace sluice::scenario;
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// Answers as it is told to, on a clock that only moves when nothing else can happen.
+// Answers from a script, on a clock that only moves when nothing else can happen.
 class scripted_stage final : public backend {
 public:
   std::string_view name() const override { return "a script"; }

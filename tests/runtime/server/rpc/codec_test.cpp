@@ -21,7 +21,7 @@ json parsed(const std::string& text) {
   return *x;
 }
 
-// What a request refused by `read` is answered with.
+// The error for a request that `read` refuses.
 template <class Read> rpc::error refusal(Read read, const std::string& params) {
   INFO(params);
   auto x = read(parsed(params));

@@ -100,7 +100,7 @@ TEST_CASE("a batch keeps its operations from being pending until it is ended or 
   CHECK(back.request.statements[1].params == parameters{std::vector<named_value>{{"a", "x"}, {"b", 1.5}}});
   REQUIRE(found.operations.size() == 1);
   CHECK(found.operations[0].seq == 4);
-  // What is in a batch, so that its rows are known by their keys.
+  // The operations of a batch, with rows identified by their keys.
   REQUIRE(found.in_batches.size() == 3);
   CHECK(found.in_batches[1].seq == 3);
   CHECK(same(found.in_batches[1].content, put(3)));

@@ -13,7 +13,7 @@ write_request unenforced(std::vector<statement> statements) {
 
 write_request unenforced(const char* sql) { return unenforced({{sql, {}}}); }
 
-// What SQLite's documentation tells people to do who change a table.
+// The procedure that SQLite's documentation gives for changing a table.
 std::vector<statement> rebuild() {
   return {{"CREATE TABLE p2(id INTEGER PRIMARY KEY, n TEXT NOT NULL DEFAULT '')", {}},
           {"INSERT INTO p2 SELECT * FROM parent", {}},

@@ -59,7 +59,7 @@ TEST_CASE("the tables that a statement reads are known, through joins, subquerie
 TEST_CASE("a table of which only the column is used that a join compares is read, too") {
   analysis_fixture fixture;
   must(fixture.db.exec("CREATE TABLE register(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE child(n, k TEXT)"));
-  // The authorizer is told of one of them, or of none (simulation: seeds 164 and 320).
+  // SQLite reports one of them to the authorizer, or none (simulation: seeds 164 and 320).
   CHECK(fixture.reads("SELECT count(*) FROM child JOIN register USING (k)") == names{"child", "register"});
   CHECK(fixture.reads("SELECT count(*) FROM child NATURAL JOIN register") == names{"child", "register"});
   CHECK(fixture.reads("SELECT n, v FROM child LEFT JOIN register USING (k)") == names{"child", "register"});

@@ -34,7 +34,7 @@ disk_fault always(disk_fault fault) {
 struct faulty_fixture {
   std::atomic<int> deaths{0};
   std::atomic<int64_t> waited_ms{0};
-  // What is looked at in the moment of a death.
+  // Called in the moment of a death.
   std::function<void()> at_death = [] {};
   fault_vfs disk{{[this](milliseconds time) { waited_ms += time.count(); },
                   [this] {

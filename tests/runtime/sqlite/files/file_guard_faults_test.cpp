@@ -52,7 +52,7 @@ TEST_CASE("a log that was cut short is noticed before anything is acknowledged i
   fs::resize_file(fixture.log(), left);
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
-  // What a checkpoint had moved is there, and nothing is mixed.
+  // The pages that a checkpoint had moved are there, and nothing is mixed.
   auto found = *fixture.count().integer();
   CHECK(fixture.count_after_a_kill() == std::to_string(found));
   CHECK(found == 2'000);

@@ -64,7 +64,7 @@ TEST_CASE("when another program has begun a new log, the old one is kept and the
   // A process of its own: within one, SQLite shares the index.
   auto command = "sqlite3 '" + fixture.file.string() + "' 'CREATE TABLE theirs(a)'";
   REQUIRE(std::system(command.c_str()) == 0);
-  // What was acknowledged is not in the file any more; that is for a person to decide.
+  // Acknowledged commits are not in the file any more; a person must decide.
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.read_one("SELECT count(*) FROM theirs") == value{0});
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});

@@ -34,7 +34,7 @@ TEST_CASE("the content of a log is in the database when the log is removed") {
   leftovers_fixture fixture;
   fixture.write("CREATE TABLE t(a)");
   fixture.read("SELECT * FROM t");
-  // As after a crash: the file and its log, but nobody who has them open.
+  // As after a crash: the file and its log, without an open connection.
   auto copy = fixture.folder / "copy.db";
   for (auto* suffix : {"", "-wal"})
     std::filesystem::copy_file(fixture.file.string() + suffix, copy.string() + suffix);

@@ -274,7 +274,7 @@ TEST_CASE("a read that finds no room among the answers under way is overloaded, 
   CHECK(why.code == errc::overloaded);
   CHECK(why.retry_after_ms > 0);
   CHECK_THAT(why.message, Catch::Contains("max_inflight_answer_bytes"));
-  // The rows alone count, whoever holds them.
+  // Only the rows count, whatever holds them.
   auto rows = first.result.rows;
   first = {};
   CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::overloaded);

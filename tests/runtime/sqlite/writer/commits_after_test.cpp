@@ -9,7 +9,7 @@ using sqlite::commits_after;
 
 namespace {
 
-/// Commits through a group, so that what listeners are told can be compared with what the ledger tells later.
+/// Commits through a group, so that notifications can be compared with the later content of the ledger.
 struct told_fixture : store_fixture {
   machine_clock time;
   database_context context{"app.db"};

@@ -101,7 +101,7 @@ TEST_CASE("a file that was deleted is created again, so that no write is acknowl
     std::filesystem::remove(fixture.file.string() + suffix);
   auto begun = must(fixture.store->begin());
   CHECK(begun.foreign_commit);
-  // Agents have been told of the first.
+  // The first has been acknowledged.
   CHECK(begun.next_seq == 2);
   must(fixture.store->execute(request_of("CREATE TABLE u(a)"), no_deadline));
   must(commit_of(*fixture.store, begun, request_of("SELECT 1")));
