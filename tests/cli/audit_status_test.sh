@@ -15,7 +15,7 @@ tamper() {
   sqlite3 .sluice/audit.db "DROP TRIGGER audit_update; DROP TRIGGER audit_delete; $1"
 }
 
-test_the_audit_tells_who_did_what() {
+test_the_audit_lists_requests_with_their_agents() {
   prepare
   exits 0 sluice audit list --agent bob --json
   is "$(json '$.records[0].agent') $(json '$.records[0].status') $(json '$.records[0].commit_seq')" "bob committed 2"
@@ -90,7 +90,7 @@ begins_anew() {
   exits 0 sluice audit verify
 }
 
-test_an_audit_that_was_emptied_removed_or_exchanged_without_a_broker_is_told() {
+test_an_audit_that_was_emptied_removed_or_exchanged_without_a_broker_is_reported() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   exits 0 sluice stop
   cp .sluice/audit.db older.db

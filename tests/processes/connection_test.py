@@ -80,7 +80,7 @@ def test_half_a_message_and_then_the_end_does_nothing(scene):
     is_equal(good.read("app.db", "SELECT count(*) FROM t WHERE a = 666"), [[0]])
 
 
-def test_half_a_message_and_then_silence_delays_nobody(scene):
+def test_a_partial_message_and_then_silence_delays_no_other_client(scene):
     server, good = serve(scene)
     links = [scene.connect() for _ in range(20)]
     for x in links:
@@ -91,7 +91,7 @@ def test_half_a_message_and_then_silence_delays_nobody(scene):
     server.end(20).good()
 
 
-def test_who_connects_and_says_nothing_is_let_go_after_a_while_and_delays_nobody(scene):
+def test_a_silent_connection_is_closed_after_a_while_and_delays_no_other_client(scene):
     server, good = serve(scene, env={"SLUICE_CONNECTION_IDLE_MS": "300"})
     silent = [scene.connect() for _ in range(20)]
     spoke = scene.connect()
@@ -165,7 +165,7 @@ def test_a_slow_read_holds_up_no_answer_behind_it(scene):
     is_equal(good.call("ping")["pong"], True)
 
 
-def test_who_has_said_all_it_has_to_say_still_gets_its_answers(scene):
+def test_a_client_that_closes_its_sending_side_still_gets_its_answers(scene):
     server, good = serve(scene)
     with scene.connect() as link:
         slow = link.post("read", db="app.db", sql=SLOW, timeout_ms=60_000)

@@ -120,7 +120,7 @@ def test_threads_may_share_a_python_client(scene):
     is_equal(wrong, [])
 
 
-def test_the_python_client_refuses_answers_to_what_it_did_not_ask(scene):
+def test_the_python_client_refuses_unsolicited_answers(scene):
     import json
     import socket
     import threading

@@ -274,7 +274,7 @@ def end(scene, founder, crowd):
     return told
 
 
-def test_some_order_explains_what_many_processes_saw_of_one_broker(scene):
+def test_some_order_explains_the_answers_of_one_broker_to_many_processes(scene):
     scene.serve()
     founder = begin(scene)
     crowd = Crowd(scene)
@@ -284,7 +284,7 @@ def test_some_order_explains_what_many_processes_saw_of_one_broker(scene):
     print(end(scene, founder, crowd))
 
 
-def test_some_order_explains_what_was_seen_while_leaders_and_clients_were_killed(scene):
+def test_some_order_explains_the_answers_while_leaders_and_clients_were_killed(scene):
     kills = 8 * SOAK
     founder = begin(scene)
     crowd = Crowd(scene)

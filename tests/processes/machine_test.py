@@ -41,7 +41,7 @@ def fill(path):
             pass
 
 
-def test_a_full_disk_refuses_what_has_no_room_and_loses_nothing(scene):
+def test_a_full_disk_refuses_writes_without_room_and_loses_nothing(scene):
     put_on_small_disk(scene, "4m")
     with open(scene.path("ballast"), "wb") as x:
         x.write(b"x" * (2 << 20))

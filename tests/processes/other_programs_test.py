@@ -52,7 +52,7 @@ def rows_of(end):
 COUNT = "SELECT count(*), sum(v LIKE 'HALF%') FROM t"
 
 
-def test_what_a_killed_program_left_half_written_is_rolled_back_by_the_first_read(scene):
+def test_the_partial_write_of_a_killed_program_is_rolled_back_by_the_first_read(scene):
     leave_half_written(scene.path("app.db"))
     doctor = scene.run("exec", "other.db", "CREATE TABLE t (a)") and scene.run("doctor")
     is_true("app.db-journal is a hot rollback journal" in doctor.out, doctor.out)
@@ -123,7 +123,7 @@ def test_databases_on_read_only_media_are_read_without_a_broker(scene):
     reads_where_nothing_may_be_written(scene)
 
 
-def test_databases_in_a_folder_of_somebody_else_are_read_without_a_broker(scene):
+def test_databases_in_a_folder_of_another_user_are_read_without_a_broker(scene):
     scene.as_nobody()
     make_databases(scene.store)
     os.chown(scene.store, 0, 0)

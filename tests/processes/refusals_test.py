@@ -83,7 +83,7 @@ def test_refusals_over_http_are_on_record(scene):
     all_are_recorded(scene, set(REFUSED))
 
 
-def test_nobody_calls_himself_by_a_name_of_the_brokers(scene):
+def test_a_client_may_not_use_a_name_of_the_brokers(scene):
     make_table(scene)
     for words, env in ((("--agent", "sluice:buffer"), {}), ((), {"SLUICE_AGENT": "SLUICE:x"}), (("--agent", "a\u202eb"), {})):
         end = scene.run("exec", "app.db", "INSERT INTO t VALUES (1)", *words, env=env)

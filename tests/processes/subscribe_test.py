@@ -65,7 +65,7 @@ def test_subscribers_hear_all_while_many_write_and_they_come_and_go(scene):
              list(range(first + 1, newest + 1)))
 
 
-def test_a_slow_subscriber_is_told_that_it_lost_its_place_and_can_resume(scene):
+def test_a_slow_subscriber_gets_subscription_lost_and_can_resume(scene):
     server, good = serve(scene)
     # Long names make long notifications.
     tables = ["t" + "x" * 900 + str(i) for i in range(10)]
