@@ -164,10 +164,10 @@ int run(const logs_options& options) {
 void declare_logs(CLI::App& command, action& chosen) {
   auto options = std::make_shared<logs_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
-  command.add_option("--level", options->level, "This level and those that matter more")
+  command.add_option("--level", options->level, "This level and more severe ones")
     ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical"}));
-  command.add_option("--agent", options->agent, "Only what was done for this agent");
-  command.add_option("--source", options->source, "Only what this part of a program said");
+  command.add_option("--agent", options->agent, "Only entries of this agent");
+  command.add_option("--source", options->source, "Only entries of this source, a part of a program");
   command.add_option("--contains", options->contains, "Only messages with this in them")->type_name("TEXT");
   command.add_option("--since", options->since, "Only since then: 2024-02-29T12:00:00Z (UTC), or 30s, 10m, 2h, 3d ago")
     ->type_name("TIME");
@@ -176,8 +176,7 @@ void declare_logs(CLI::App& command, action& chosen) {
     ->check(CLI::Range(uint64_t{1}, most_listed));
   auto* json = command.add_flag("--json", options->json, "Print one JSON document, on failure too");
   command.add_flag("--jsonl", options->jsonl, "Print a JSON document per entry")->excludes(json);
-  command.add_flag("-f,--follow", options->follow, "Go on with what is logged from now on, until Ctrl-C")
-    ->excludes(json);
+  command.add_flag("-f,--follow", options->follow, "Follow: print new entries until Ctrl-C")->excludes(json);
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

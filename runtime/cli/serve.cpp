@@ -218,10 +218,10 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
   command.add_option("ROOT", options->root, "Folder of the store [.]");
   command
     .add_option("--http", options->http,
-                "Serve HTTP there, too: /rpc, /mcp, /metrics (with the token of .sluice/token) and /healthz")
+                "Serve HTTP on this address, too: /rpc, /mcp, /metrics (with the token of .sluice/token) and /healthz")
     ->type_name("127.0.0.1:PORT");
   command.add_flag("--stdio", options->stdio, "Speak JSON-RPC and MCP on stdin and stdout, until stdin ends");
-  command.add_option("--idle", options->idle_s, "Stop when nobody has needed the broker for so long")
+  command.add_option("--idle", options->idle_s, "Stop when the broker has been idle for so long")
     ->type_name("SECONDS")
     ->check(CLI::Range(0.01, 86'400.0));
   // For clients that start a broker; an empty group keeps them out of --help.

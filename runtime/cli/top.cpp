@@ -173,10 +173,10 @@ int run(const top_options& options) {
 void declare_top(CLI::App& command, action& chosen) {
   auto options = std::make_shared<top_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
-  command.add_option("--interval", options->interval_s, "Seconds between two looks")
+  command.add_option("--interval", options->interval_s, "Seconds between two snapshots")
     ->check(CLI::Range(0.1, 3'600.0))
     ->capture_default_str();
-  command.add_option("--count", options->count, "Stop after so many looks; 0 goes on until q or the broker ends")
+  command.add_option("--count", options->count, "Stop after so many snapshots; 0 goes on until q or the broker ends")
     ->capture_default_str();
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -145,7 +145,7 @@ private:
     if (auto why = check(request))
       return make_error(std::move(*why));
     if (request.min_seq > 0)
-      return make_error(errc::invalid_request, "min_seq cannot be told without a broker; leave it out");
+      return make_error(errc::invalid_request, "min_seq needs a broker; leave it out");
     std::call_once(warned_, [this] {
       if (warn_)
         warn_(

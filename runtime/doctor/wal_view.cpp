@@ -89,7 +89,7 @@ finding judge_wal(const std::string& db, const wal_view& x, pid_t leader) {
   if (x.file_bytes >= large_log)
     return {severity::note, "wal", db, size + "; it shrinks when the database is idle for a moment (idle_after_ms)",
             ""};
-  return {severity::ok, "wal", db, size + (x.readers.empty() ? "" : "; nobody holds it back")};
+  return {severity::ok, "wal", db, size + (x.readers.empty() ? "" : "; no reader holds it back")};
 }
 
 } // namespace sluice::doctor

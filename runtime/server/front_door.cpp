@@ -182,7 +182,7 @@ void front_door::parts::linger() {
   auto needed = connections() > 0 ? std::chrono::steady_clock::now() : last_active();
   auto at = needed + leader.config().linger;
   if (std::chrono::steady_clock::now() >= at)
-    return want_stop("nobody needs it");
+    return want_stop("it is idle");
   idle.expires_at(at);
   idle.async_wait([this](const boost::system::error_code& cancelled) {
     if (!cancelled)

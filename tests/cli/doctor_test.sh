@@ -78,7 +78,7 @@ test_a_healthy_store_is_called_so_with_and_without_a_broker() {
   sluice stop >/dev/null
   exits 0 sluice doctor --json --deep
   is "$(json '$.healthy')" 1
-  finds leader ok "nobody leads the store"
+  finds leader ok "no process leads the store"
   finds integrity ok "in order"
 }
 

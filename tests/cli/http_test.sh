@@ -121,7 +121,7 @@ test_a_broker_with_an_idle_time_stays_while_http_is_used() {
     sleep 0.1
   done
   wait $broker
-  has "$(cat serve.log)" "nobody needs it"
+  has "$(cat serve.log)" "it is idle"
 }
 
 run_tests

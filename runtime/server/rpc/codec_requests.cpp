@@ -247,7 +247,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
   });
   auto is_error = [&](const auto& x) { return x.word == status; };
   if (!why && std::none_of(detail::errc_words.begin(), detail::errc_words.end(), is_error))
-    why = invalid("status", "must be the word of an error");
+    why = invalid("status", "must be an error code");
   return result_or(std::move(why), result);
 }
 

@@ -81,7 +81,7 @@ template <class Enum> caf::error take_word(const json& x, std::string_view field
       to = static_cast<Enum>(i);
       return caf::none;
     }
-  return invalid(field, "is no word of this version");
+  return invalid(field, "is not a name of this version");
 }
 
 // A broker of another version may know requests that this one does not.

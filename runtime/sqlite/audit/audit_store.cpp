@@ -203,7 +203,7 @@ caf::expected<audit_verdict> audit_file_store::verify() {
     verdict->problems.push_back("the ledger of " + x.db + ": " + x.reason);
   for (const auto& name : files_set_aside(file_.path))
     verdict->problems.push_back(name
-                                + " was set aside because it was damaged, emptied or exchanged; its records are "
+                                + " was kept because it was damaged, emptied or exchanged; its records are "
                                   "missing in this audit, and `sluice doctor ROOT --repair` acknowledges it");
   return verdict;
 }

@@ -199,7 +199,7 @@ void simulated_stage::await_successor(std::function<bool()> is_there, clock::ste
   if (!served_ || is_there())
     return done(json::object());
   if (world_.time().now() >= limit)
-    return done(make_error(errc::internal, "nobody has taken the place of the actor that was killed"));
+    return done(make_error(errc::internal, "the killed actor has not been restarted"));
   after(milliseconds{1}, [this, is_there, limit, done] { await_successor(is_there, limit, done); });
 }
 
