@@ -71,7 +71,7 @@ test_an_intact_audit_verifies() {
   is "$(json '$.intact') $(json '$.records')" "1 3"
 }
 
-# begins_anew WHY : the next use of the store begins the audit anew, and all tools tell it until a repair.
+# begins_anew WHY : the next use of the store replaces the audit, and all tools report it until a repair.
 begins_anew() {
   exits 1 sluice doctor
   has "$out" "problem  audit            .sluice/audit.db: it"
@@ -170,7 +170,7 @@ test_the_status_is_readable_and_complete() {
   is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
 }
 
-# POSIX drops a process's locks on a file when any descriptor of it is closed; a foreign process would then take itself
+# POSIX drops a process's locks on a file when any descriptor of it is closed; an external process would then take itself
 # for the last one, and delete the log that the broker goes on writing to.
 test_a_look_at_the_status_takes_no_lock_from_the_writer() {
   prepare

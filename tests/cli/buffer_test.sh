@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
-# What is put stays pending until somebody asks, or the broker goes.
+# Puts stay pending until a flush, or the end of the broker.
 export SLUICE_BUFFER_INTERVAL_MS=3600000
 export SLUICE_LINGER_MS=60000
 

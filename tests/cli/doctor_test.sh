@@ -17,7 +17,7 @@ finds() {
   [[ "$found" -ge 1 ]] || give_up "not found: $1 $2 $3" "$out"
 }
 
-# holds_open FILE PRAGMAS SQL : a foreign process that has executed SQL in FILE and stays; its pid is in $holder.
+# holds_open FILE PRAGMAS SQL : an external process that has executed SQL in FILE and stays; its pid is in $holder.
 holds_open() {
   python3 -u - "$@" <<'PYTHON' >"$scratch/held" &
 import sqlite3, sys, time
@@ -275,7 +275,7 @@ test_modes_and_owners_are_looked_at() {
   chmod 700 .sluice
   chmod 600 .sluice/audit.db
   if [[ $(id -u) == 0 ]]; then
-    # Root may do everything, and is told what the owner of the store may not.
+    # Root may do everything, and gets the findings of the store's owner.
     chown 65534 .sluice .sluice/*
     exits 1 sluice doctor --json
     finds permissions problem "may not be read and written by uid 65534"
@@ -303,7 +303,7 @@ test_files_left_by_a_killed_leader_are_harmless() {
 test_a_leader_that_does_not_answer_is_a_problem() {
   prepare
   sluice stop >/dev/null
-  # Leads as far as locks go, and listens to nobody.
+  # Holds the locks of a leader, and has no socket.
   python3 -u - <<'PYTHON' >"$scratch/held" &
 import fcntl, os, socket, time
 fd = os.open(".sluice/broker.lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
-# A store with four commits, the newest with a key, that nobody leads.
+# A store with four commits, the newest with a key, without a leader.
 prepare() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   for x in 1 2 3; do

@@ -156,7 +156,7 @@ test_logging_by_rpc_is_checked_and_may_be_a_notification() {
   is "$(<"$scratch/out")" ""
   local answer
   answer=$(rpc logs.recent '{"contains":"a notification"}')
-  # Whoever does not say who they are is named after their process.
+  # A client without an agent is named after its process.
   has "$answer" '"agent":"'"$(id -un)@"
   has "$answer" '"level":"info"'
   for wrong in '{"message":"x"}' '{"level":"info"}' '{"level":"loud","message":"x"}' '{"level":"info","message":5}' \
@@ -177,7 +177,7 @@ test_retry_counters_can_be_reset_by_rpc() {
 test_a_damaged_log_is_renamed_and_replaced_and_reported_once() {
   mkdir -m 700 .sluice
   printf 'not a database, whatever else it may be: %0100d' 0 >.sluice/logs.db
-  # One that others may read is made anew before anybody looks into it.
+  # A file that others may read is replaced before it is used.
   chmod 600 .sluice/logs.db
   start_broker
   say info disk alice "after the damage"

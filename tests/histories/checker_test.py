@@ -209,7 +209,7 @@ def in_some_order(operations, state, done):
         yield True
         return
     for i, x in enumerate(operations):
-        # Nobody else may have ended before it began.
+        # No other call may have ended before it began.
         if i in done or any(y.end < x.start for j, y in enumerate(operations) if j not in done):
             continue
         after = step_register(state, x)

@@ -72,7 +72,7 @@ def waiting_put(link, row):
 
 
 class Lock:
-    """A foreign process's transaction on the database."""
+    """An external process's transaction on the database."""
 
     def __init__(self, scene):
         self.db = sqlite3.connect(scene.path("app.db"), isolation_level=None)
@@ -125,7 +125,7 @@ class Putter(threading.Thread):
                 self.done.append(self.next)
                 self.next += 1
         except (ConnectionError, OSError):
-            # Nobody knows of the last one.
+            # The last one has no answer.
             self.next += 1
         except Exception as x:
             self.why = x

@@ -125,7 +125,7 @@ def test_a_killed_client_frees_its_connection(scene):
     make_rows(good, 200_000, 100)
     without = descriptors(server.pid, "/app.db-wal")
     client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--csv")
-    # Nobody reads what it writes, so it stands still when the pipe is full.
+    # Its output is not read, so it stops when the pipe is full.
     wait_until(lambda: cursors_in(good), "its cursor is open")
     is_true(descriptors(server.pid, "/app.db-wal") > without, "the cursor has a connection of its own")
     os.kill(client.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Who leads: elections, and what is left when the last one goes."""
+"""Leadership: elections, and the files after the end of the last leader."""
 
 import fcntl
 import json
@@ -38,7 +38,7 @@ def hold_lock(scene):
 
 
 def is_locked(scene):
-    """Whether anybody leads."""
+    """Whether a process leads."""
     if claims(scene.store):
         return True
     try:
@@ -78,7 +78,7 @@ def test_a_lone_command_does_not_wait_for_the_idle_time(scene):
     scene.run("exec", "app.db", TABLE, env=idle).good()
     is_true(scene.leader(), "the broker is still there")
     start = time.monotonic()
-    # All its descriptors are closed, too: whoever reads its output is not kept waiting.
+    # All its descriptors are closed, too: a reader of its output does not wait.
     scene.run("exec", "app.db", "INSERT INTO t VALUES (1)", env=idle).good()
     is_true(time.monotonic() - start < 20, "it took long")
 

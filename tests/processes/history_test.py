@@ -58,7 +58,7 @@ class Patient:
 
 
 class Hasty:
-    """Asks once: what it was told nothing of may have happened or not."""
+    """Asks once: a call without an answer may have been applied or not."""
 
     def __init__(self, scene):
         self.scene = scene
@@ -196,7 +196,7 @@ class Worker:
         self.read("bank:b", BALANCES, result=lambda rows: [rows[0][0], [x for _, x in rows]])
 
     def last_words(self):
-        """What the checker measures by, once everybody has ended."""
+        """The final state for the checker, once all processes have ended."""
         for key in range(LISTS):
             self.list(str(key))
         self.recorder.begin("bank:b", "order")

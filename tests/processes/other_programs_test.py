@@ -87,7 +87,7 @@ def test_a_journal_that_may_not_be_read_is_named(scene):
 def make_databases(folder):
     run_sql(os.path.join(folder, "plain.db"), "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     run_sql(os.path.join(folder, "wal.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)", "INSERT INTO t VALUES (2)")
-    # With a log that nobody has moved into the database: as after a crash.
+    # With a log that has not been moved into the database, as after a crash.
     run_sql(os.path.join(folder, "crashed.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)")
     db = sqlite3.connect(os.path.join(folder, "crashed.db"))
     db.execute("INSERT INTO t VALUES (3)")
@@ -152,7 +152,7 @@ def test_ones_own_databases_in_a_folder_that_may_not_be_written_are_read_and_onc
     end = scene.run("exec", "app.db", "INSERT INTO t VALUES (9)")
     is_equal(end.status, 1, str(end))
     is_equal(count_by_stdio(scene, "app.db"), [[1]])
-    # Nobody reads what it was, once it may be written again.
+    # Its earlier content is not read any more, once it may be written again.
     os.chmod(scene.store, 0o755)
     scene.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
     is_equal(count_by_stdio(scene, "app.db"), [[2]])

@@ -1,4 +1,4 @@
-"""What becomes of requests that are refused, and of clients that go away: the audit tells, and the broker goes on."""
+"""Refused requests, and clients that go away: the audit has them, and the broker goes on."""
 
 import http.client
 import json
@@ -38,7 +38,7 @@ def all_are_recorded(scene, agents):
         method, params = REFUSED[agent]
         is_equal(records[0]["request_type"], method if method != "no.such" else "other")
         is_true(records[0]["status"] not in ("ok", "committed"), str(records))
-        # What leads out of the store is none of its databases.
+        # A path that leads out of the store is not one of its databases.
         is_equal(records[0]["db"], "" if "outside" in params.get("db", "") else params.get("db", ""))
 
 
