@@ -53,7 +53,7 @@ template <class Token, class Other> void for_each_part(std::string_view sql, Tok
   other(sql.substr(begin));
 }
 
-// What a token in double quotes stands for.
+// The meaning of a token in double quotes.
 std::string unquoted(std::string_view token) {
   std::string result;
   for (size_t i = 1; i < token.size(); ++i)
@@ -149,7 +149,7 @@ private:
     return !column.empty() && mentions_in_double_quotes(x.sql, column);
   }
 
-  // What makes the triggers of a table run.
+  // The events that fire the triggers of a table.
   std::vector<std::string> events_of(const std::string& table) {
     auto name = as_name(table);
     std::vector<std::string> result{"INSERT INTO " + name + " DEFAULT VALUES", "DELETE FROM " + name};

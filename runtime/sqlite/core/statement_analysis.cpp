@@ -119,7 +119,7 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   }
   if (!stmt)
     return seen.refusal ? std::move(seen.refusal) : with_quoting_advice(std::move(stmt.error()), sql);
-  // ALTER TABLE ... RENAME does not tell the authorizer the new name.
+  // ALTER TABLE ... RENAME does not report the new name to the authorizer.
   if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded(sql)))
     return make_error(errc::not_authorized, ledger_names_reason);
   if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0 && !seen.pragma)
@@ -273,8 +273,8 @@ int statement_analyzer::refuse(errc code, std::string why) {
   return SQLITE_DENY;
 }
 
-// The authorizer hears nothing of columns that are only compared, by USING or NATURAL, and so may hear nothing of their
-// table. What the statement opens tells.
+// SQLite does not report columns that are only compared, by USING or NATURAL, to the authorizer, and so may not report
+// their table. The tables that the statement opens are added.
 caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recording& seen) {
   auto program = prepared_statement::prepare(db_, "EXPLAIN " + std::string{sql});
   if (!program)
