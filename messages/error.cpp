@@ -20,7 +20,7 @@ failure describe_caf(const caf::error& x) {
   }
   switch (static_cast<caf::sec>(x.code())) {
   case caf::sec::request_receiver_down:
-    // CAF bounces messages from the dead actor's mailbox; their execution had not begun.
+    // CAF bounces what still lay in the dead actor's mailbox; nobody had begun to execute it.
     result.code = errc::unavailable;
     result.message = "the actor that serves this database has just ended; it is being restarted";
     result.retry_after_ms = 100;

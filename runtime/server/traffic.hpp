@@ -48,7 +48,8 @@ private:
   uint64_t count_ = 0;
 };
 
-/// Recent requests at the front door, for `sluice top`: agents, numbers, latencies. Used by one thread.
+/// What came through the front door of late, for people who watch it: which agents, how many requests, how fast. Used
+/// by one thread.
 class traffic {
 public:
   using time_point = std::chrono::steady_clock::time_point;

@@ -57,7 +57,7 @@ int64_t now_us() {
 
 caf::error not_a_buffer_file() { return make_error(errc::corrupt, ".sluice/buffer.db is not a buffer file"); }
 
-// A file of another program is detected with a connection that cannot change it.
+// A file of somebody else's is found out through a connection that cannot change it.
 caf::expected<void> check_buffer_format(const connection& db) {
   auto application = read_number(db, "PRAGMA application_id");
   auto version = read_number(db, "PRAGMA user_version");
@@ -65,7 +65,7 @@ caf::expected<void> check_buffer_format(const connection& db) {
   for (auto* x : {&application, &version, &objects})
     if (!*x)
       return std::move(x->error());
-  // The file of a process that was killed before it had made the tables.
+  // What a process leaves that is killed before it has made the tables.
   if (*application == 0 && *objects == 0)
     return caf::unit;
   if (*application != buffer_application_id)

@@ -53,7 +53,7 @@ template <class Token, class Other> void for_each_part(std::string_view sql, Tok
   other(sql.substr(begin));
 }
 
-// The meaning of a token in double quotes.
+// What a token in double quotes stands for.
 std::string unquoted(std::string_view token) {
   std::string result;
   for (size_t i = 1; i < token.size(); ++i)

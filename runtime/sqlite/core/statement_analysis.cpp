@@ -119,7 +119,7 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   }
   if (!stmt)
     return seen.refusal ? std::move(seen.refusal) : with_quoting_advice(std::move(stmt.error()), sql);
-  // ALTER TABLE ... RENAME does not report the new name to the authorizer.
+  // ALTER TABLE ... RENAME does not tell the authorizer the new name.
   if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded(sql)))
     return make_error(errc::not_authorized, ledger_names_reason);
   if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0 && !seen.pragma)

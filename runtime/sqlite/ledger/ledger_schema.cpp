@@ -16,7 +16,7 @@ bool continues_name(char c) noexcept {
   return c == '$' || static_cast<unsigned char>(c) >= 0x80 || std::isalnum(static_cast<unsigned char>(c)) != 0;
 }
 
-// An index that SQLite made for a UNIQUE of the table's own definition; such names are reserved.
+// An index that SQLite made for a UNIQUE of the table's own definition: nobody can name one so.
 bool is_automatic(const foreign_object& x) noexcept {
   return x.type == "index" && x.sql.empty() && x.name.starts_with("sqlite_autoindex_");
 }

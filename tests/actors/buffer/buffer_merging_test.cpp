@@ -117,7 +117,7 @@ TEST_CASE("a merged row keeps the agents, their numbers of operations and the po
   CHECK(out[0].from[1].agent == "bob");
 }
 
-TEST_CASE("nothing is merged past an operation that is not mergeable, nor into one that was taken out", "[buffer]") {
+TEST_CASE("nothing is merged past an operation that is not free, nor into what was taken out", "[buffer]") {
   row_queue rows;
   auto fixed = free_one(upsert, {}, 2);
   fixed.is_mergeable = false;
@@ -210,7 +210,7 @@ TEST_CASE("tables that triggers and foreign keys connect are recognized", "[buff
   CHECK_FALSE(other.shape_of("far").keeps_order());
 }
 
-TEST_CASE("comments, numbers and quotes are distinguished from words", "[buffer]") {
+TEST_CASE("comments, numbers and quotes are told from words", "[buffer]") {
   auto words = words_of("CREATE /* CHECK */ TABLE [My t] (a2 -- COLLATE\n 1e5, 'it''s', \"Q\")");
   std::string all;
   for (const auto& x : words)
