@@ -93,7 +93,7 @@ constexpr std::string_view to_string(errc code) {
   return i < detail::errc_words.size() ? detail::errc_words[i].word : "internal";
 }
 
-/// What became of a write.
+/// The outcome of a write.
 enum class outcome : uint8_t { not_committed, committed, unknown };
 
 constexpr std::string_view to_string(outcome x) {
@@ -104,7 +104,7 @@ constexpr std::string_view to_string(outcome x) {
 /// Everything that a caller learns about a failed request.
 struct failure {
   errc code = errc::internal;
-  /// `unknown` only where nobody knows a COMMIT's fate; repeat with the same idempotency key.
+  /// `unknown` only if the outcome of a COMMIT cannot be determined; repeat with the same idempotency key.
   sluice::outcome outcome = outcome::not_committed;
   /// For people; holds no path outside the store root and no secret.
   std::string message;

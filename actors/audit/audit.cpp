@@ -46,7 +46,8 @@ audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self
 }
 
 audit_state::~audit_state() {
-  // What an actor that fails has taken is written all the same; what lies in its mailbox the ledgers know.
+  // Records that a failing actor has received are written all the same; those in its mailbox are completed from the
+  // ledgers.
   try {
     if (!pending.empty())
       static_cast<void>(write());

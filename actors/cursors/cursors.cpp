@@ -120,7 +120,7 @@ void cursors_state::page_made(page_done& x) {
   auto now = parts.time->now();
   if (x.error && code_of(x.error) == errc::busy && table->try_later(id, now))
     return run_pages();
-  // Who has no page yet does not know the cursor either.
+  // A client without a page does not know the cursor either.
   auto may_ask_again = code_of(x.error) == errc::overloaded && own->pages > 0;
   if (x.error && !may_ask_again) {
     finish(*table->end(id, describe(x.error)));

@@ -42,7 +42,7 @@ log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::s
 void log_state::start(log_dependencies x) { parts = std::move(x); }
 
 void log_state::flush() {
-  // Whoever was to be woken before this actor was known has woken its predecessor.
+  // Wake-ups scheduled before this actor was known went to its predecessor.
   if (!std::exchange(woken, true))
     parts.queue->forget_wake();
   if (failing && parts.time->now() < retry_at)
@@ -50,7 +50,7 @@ void log_state::flush() {
   drain();
 }
 
-// What waits now; those who go on logging must not keep this actor from everything else.
+// The entries that wait now; threads that go on logging must not keep this actor from other work.
 void log_state::drain() {
   auto more = true;
   for (auto batches = parts.queue->size() / at_once + 1; batches > 0 && more; --batches)
@@ -140,7 +140,7 @@ log_entry log_state::own_entry(log_level level, std::string message) const {
 }
 
 caf::expected<log_page> log_state::list(const log_query& query) {
-  // What cannot be written is no reason to keep back what was.
+  // An error in writing is no reason to hold back the written entries.
   flush();
   auto page = guarded([&] { return parts.store->list(query); });
   if (page || code_of(page.error()) != errc::corrupt || !guarded([&] { return begin_anew(page.error()); }))

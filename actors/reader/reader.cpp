@@ -26,7 +26,7 @@ reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> 
         promise.deliver(std::move(done));
         return promise;
       }
-      // Nobody waits for the plan.
+      // No caller waits for the plan.
       promise.deliver(done);
       state.note_slow(x, done);
       return promise;
@@ -96,7 +96,7 @@ void reader_state::note_slow(const run_read& x, const read_done& done) {
   r.total_us = r.queue_us + r.execute_us;
   auto& slow = parts.stats->slow;
   if (slow.would_keep(r.total_us))
-    // A statement that is none has no plan.
+    // An invalid statement has no plan.
     if (auto plan = parts.store->explain(x.request.query))
       r.plan = std::move(*plan);
   slow.add(std::move(r));

@@ -63,7 +63,7 @@ public:
       insert(x);
   }
 
-  /// What was served has taken this long.
+  /// Charges `x` for a service that took `time`.
   void charge(lane& x, std::chrono::nanoseconds time) {
     auto waits = x.is_waiting;
     erase(x);
@@ -94,8 +94,8 @@ private:
       waiting_.erase(place_of(x));
   }
 
-  // Names that do not come back would else stay for as long as something waits. What a crowd of them was charged is not
-  // worth to be remembered.
+  // Names that do not come back would otherwise stay for as long as anything waits. The charges of many such names are
+  // dropped.
   void sweep_if_many() {
     if (lanes_.size() < sweep_at_)
       return;
@@ -149,7 +149,7 @@ public:
     return std::nullopt;
   }
 
-  /// What `pop` would give; null when nothing waits.
+  /// The next result of `pop`; null when nothing waits.
   const Item* peek() const noexcept {
     return empty() ? nullptr : &first_of(first_of(processes_).content).content.front();
   }

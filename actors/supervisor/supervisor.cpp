@@ -150,12 +150,12 @@ void supervisor_state::start_writer(const std::string& db, children& x) {
   auto queue = std::make_shared<write_quota>(parts.bounds(db).queue);
   x.writer = parts.spawn.writer(context, queue);
   self->monitor(x.writer);
-  // What happened to the file while no writer looked.
+  // Checks for changes to the file while no writer ran.
   self->send(x.writer, verify_atom{});
   context.open({x.writer, std::move(queue)});
 }
 
-// What cannot be started for lack of memory is tried again, as long as it is missing.
+// An actor that cannot be started for lack of memory is retried as long as it is missing.
 bool supervisor_state::restart_writer(const std::string& db, children& x) {
   if (!attempt("the writer cannot be started", [&] { start_writer(db, x); }))
     return true;
@@ -245,7 +245,7 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
     return quarantine(db, x);
   if (!writer_lost)
     return add_reader(db);
-  // It may have committed without having told.
+  // It may have committed without a notification.
   context.tell(invalidation{db, 0, {}, true});
   x.writer = nullptr;
   restart_writer(db, x);
@@ -282,7 +282,7 @@ void supervisor_state::start_audit() {
   auto audit = parts.spawn.audit();
   self->monitor(audit);
   parts.actors->set(audit);
-  // What was in its predecessor's mailbox is in the ledgers.
+  // The records in its predecessor's mailbox are in the ledgers.
   for (auto& [db, own] : families)
     // Not the member function, which CAF 0.17.6 sends in our name: the answer would come back as a message that we do
     // not take, and the error about it would end the audit actor.
@@ -303,7 +303,7 @@ void supervisor_state::start_deadlines() {
   auto watch = parts.spawn.deadlines();
   self->monitor(watch);
   parts.actors->set(watch);
-  // What its predecessor was to look at.
+  // The files that its predecessor had to check.
   for (const auto& [db, own] : families)
     if (auto route = parts.actors->context(db).last_route())
       if (auto next = route->queue->next_expiry())
@@ -316,7 +316,7 @@ void supervisor_state::start_log() {
   auto log = parts.spawn.log();
   self->monitor(log);
   parts.actors->set(log);
-  // Whoever logged meanwhile has woken its predecessor.
+  // Entries logged meanwhile have woken its predecessor.
   caf::anon_send(log, caf::flush_atom_v);
 }
 

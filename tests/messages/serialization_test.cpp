@@ -70,7 +70,7 @@ statement some_statement() { return {"SELECT ?1", parameters{1, "two", blob{std:
 
 } // namespace
 
-TEST_CASE("every value travels as what it is, to the last bit") {
+TEST_CASE("every value is serialized with its type, to the last bit") {
   nodes n;
   const std::vector<value> all{nullptr,
                                0,
@@ -151,7 +151,7 @@ TEST_CASE("a write result travels with its rows") {
   CHECK(copy.results[1].rows.empty());
 }
 
-TEST_CASE("a read request travels, but for what is local to a process") {
+TEST_CASE("a read request is serialized, except for its process-local parts") {
   nodes n;
   read_request x;
   x.db = "app.db";

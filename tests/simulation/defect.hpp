@@ -39,7 +39,7 @@ enum class defect : uint8_t {
   forget_deadlines,
 };
 
-/// Whether the broker has the defect `x` now (`simulation::with_defect`). Thread-safe as long as nobody changes that.
+/// Whether the broker has the defect `x` now (`simulation::with_defect`). Thread-safe as long as it is not changed.
 bool has(defect x) noexcept;
 
 } // namespace sluice

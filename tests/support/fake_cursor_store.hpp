@@ -8,8 +8,7 @@
 
 namespace sluice::test {
 
-/// What the cursors of a test find: the answers to their calls, in this order, and then pages of one row without end.
-/// Outlives the stores.
+/// The answers to the cursors of a test, in this order, and then pages of one row without end. Outlives the stores.
 struct fake_pages {
   std::deque<caf::expected<cursor_rows>> answers;
   uint64_t calls = 0;

@@ -20,7 +20,8 @@ inline write_request a_write(std::string agent, std::vector<std::string> sql, st
   return x;
 }
 
-/// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are told apart by their agent.
+/// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are distinguished by their
+/// agent.
 struct group_fixture {
   explicit group_fixture(group_settings settings = {}, uint64_t seed = 1)
     : store(disk, time), group(store, context, time, settings, seed, slow) {}

@@ -54,7 +54,7 @@ json type_of(const field& x) {
 }
 
 json described(json x, std::string_view about) {
-  // Beside a reference, draft 7 would not look at it.
+  // Draft 7 ignores members beside a reference.
   if (x.contains("$ref"))
     x = {{"allOf", json::array({std::move(x)})}};
   if (!about.empty())
@@ -161,7 +161,7 @@ json schema() {
     {"about", {{"type", "string"}, {"description", "Why it is so, in a few words"}}},
     {"databases", described(databases_type(), "Files, and the SQL that makes them, executed before any broker starts")},
     {"settings", described(settings_type(), "Keys of sluice.toml")},
-    {"agents", described(agents_type(), "Who acts; left out, anybody may")},
+    {"agents", described(agents_type(), "The agents; if left out, any name may be used")},
     {"steps", described(reference_to("steps"), "What happens, one after the other")},
   };
   auto result = object(std::move(properties), json::array({"name", "steps"}));

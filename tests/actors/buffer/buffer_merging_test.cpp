@@ -29,7 +29,7 @@ checked_operation free_one(buffer_operation what, columns values = {}, value key
   return x;
 }
 
-// What is left of two operations on one row, in short.
+// Two operations on one row after merging, in short form.
 std::string merged(checked_operation first, checked_operation second) {
   pending_row row{std::move(first), 1, {}};
   row.merge(std::move(second));
@@ -102,7 +102,7 @@ TEST_CASE("every sequence of five operations on a row comes to the same when mer
     }
 }
 
-TEST_CASE("who put how much, and where it is in the journal, is known of a merged row", "[buffer]") {
+TEST_CASE("a merged row keeps the agents, their numbers of operations and the positions in the journal", "[buffer]") {
   auto first = free_one(upsert);
   first.seq = 4;
   auto second = free_one(erase);
@@ -176,7 +176,7 @@ TEST_CASE("an operation is one statement, with names quoted and values bound", "
   CHECK(statement_of(x).params == parameters{2, 1, "z"});
 }
 
-TEST_CASE("what a table's schema allows to be seen decides what is free", "[buffer]") {
+TEST_CASE("the schema of a table decides which operations are mergeable", "[buffer]") {
   auto plain = shape_of("CREATE TABLE t(k INT PRIMARY KEY, a NOT NULL DEFAULT 1, b UNIQUE)");
   CHECK(is_free(plain, upsert, {{"k", 1}}, {{"a", 1}}));
   CHECK_FALSE(is_free(plain, upsert, {{"k", 1}}, {{"a", {}}}));
@@ -196,7 +196,7 @@ TEST_CASE("what a table's schema allows to be seen decides what is free", "[buff
   CHECK(is_free(shape_of("CREATE TABLE t(k TEXT PRIMARY KEY)"), erase, {{"k", "a"}}));
 }
 
-TEST_CASE("tables that triggers and foreign keys tie together are known as such", "[buffer]") {
+TEST_CASE("tables that triggers and foreign keys connect are recognized", "[buffer]") {
   CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')", "CREATE TABLE x(k)").keeps_order());
   CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')").plain());
   CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, a CHECK (a > 1))").plain());

@@ -79,7 +79,7 @@ struct play {
     if (luck > 1)
       answer = answer_to(request);
     if (luck == 2)
-      // The commit is done, only nobody hears of it.
+      // The commit is done, but its answer is lost.
       answer = make_error(why);
     auto out = rows->finish("app.db", answer);
     story += "  request " + request.idempotency_key + ": " + std::to_string(static_cast<int>(out.what)) + "\n";
