@@ -5,6 +5,34 @@
 
 namespace sluice {
 
+struct log_state {
+  log_state(log_actor::pointer me, log_dependencies dependencies) : self(me), parts(std::move(dependencies)) {}
+
+  void flush();
+  void drain();
+  caf::expected<log_page> list(const log_query& query);
+  void prune();
+  void close();
+
+  log_actor::pointer self;
+  log_dependencies parts;
+  // The file refused the last entries; until then it is left alone.
+  bool failing = false;
+  clock::steady retry_at{};
+  std::chrono::milliseconds pause{0};
+  bool woken = false;
+  bool pruning = false;
+  static inline const char* name = "log";
+
+private:
+  bool write_batch();
+  caf::expected<void> append(log_batch& batch);
+  caf::expected<void> begin_anew(const caf::error& why);
+  void failed(const caf::error& why);
+  void wrote(uint64_t count);
+  log_entry own_entry(log_level level, std::string message) const;
+};
+
 namespace {
 
 using std::chrono::milliseconds;
@@ -26,20 +54,19 @@ template <class Work> auto guarded(Work work) -> decltype(work()) {
 
 } // namespace
 
-log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_dependencies> parts) {
-  self->state.start(std::move(*parts));
+log_actor::behavior_type log(log_actor::stateful_pointer<hidden_state<log_state>> self,
+                             std::shared_ptr<log_dependencies> parts) {
+  self->state.create(self, std::move(*parts));
   return {
-    [self](caf::flush_atom) { self->state.flush(); },
-    [self](caf::tick_atom) { self->state.prune(); },
-    [self](const log_query& query) -> caf::result<log_page> { return self->state.list(query); },
+    [self](caf::flush_atom) { self->state->flush(); },
+    [self](caf::tick_atom) { self->state->prune(); },
+    [self](const log_query& query) -> caf::result<log_page> { return self->state->list(query); },
     [self](caf::close_atom) {
-      self->state.close();
+      self->state->close();
       return caf::ok_atom_v;
     },
   };
 }
-
-void log_state::start(log_dependencies x) { parts = std::move(x); }
 
 void log_state::flush() {
   // Wake-ups scheduled before this actor was known went to its predecessor.

@@ -113,7 +113,7 @@ public:
   /// Whether requests are accepted, as a cheap check.
   bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
 
-  /// Lets go of the writer. @pre closed
+  /// Lets go of the writer: the database is closed, or its broker ends.
   void forget_route() {
     std::lock_guard guard{mutex_};
     route_ = {};

@@ -3,6 +3,7 @@
 #include "actors/shared/requester.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -77,6 +78,7 @@ public:
 
   /// @pre nothing waits
   void clear() {
+    assert(waiting_.empty());
     lanes_.clear();
     now_ = std::chrono::nanoseconds{0};
   }
@@ -175,7 +177,10 @@ public:
   size_t known_agents(uint64_t process) { return processes_.at(process).content.size(); }
 
   /// Forgets what processes and agents were charged. @pre empty
-  void forget() { processes_.clear(); }
+  void forget() {
+    assert(empty());
+    processes_.clear();
+  }
 
 private:
   using agents = fair_lanes<std::string, std::deque<Item>>;

@@ -1,4 +1,4 @@
-#include "actors/supervisor/supervisor.hpp"
+#include "actors/supervisor/supervisor_state.hpp"
 
 #include "actors/shared/deadline_watch.hpp"
 
@@ -31,48 +31,46 @@ template <class F> caf::error attempt(const char* action, F f) {
 
 } // namespace
 
-supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<hidden_state<supervisor_state>> self,
                                            supervisor_dependencies parts) {
-  self->state.start(std::move(parts));
-  self->set_down_handler([self](caf::down_msg& x) { self->state.child_down(x); });
+  self->state.create(self, std::move(parts)).start();
+  self->set_down_handler([self](caf::down_msg& x) { self->state->child_down(x); });
   return {
     [self](caf::open_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.open(db, false, promise);
+      self->state->open(db, false, promise);
       return promise;
     },
     [self](find_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.open(db, true, promise);
+      self->state->open(db, true, promise);
       return promise;
     },
     [self](attach_atom, const std::string& db) {
       // The audit looks at the database all the same, and says what it cannot read.
-      static_cast<void>(attempt("a database cannot be looked at", [&] { self->state.prepare(db); }));
-      caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
+      static_cast<void>(attempt("a database cannot be looked at", [&] { self->state->prepare(db); }));
+      caf::anon_send(self->state->parts.actors->audit(), attach_atom{}, db);
     },
     [](caf::ping_atom) { return caf::pong_atom_v; },
     [self](caf::tick_atom) {
-      if (!self->state.closing)
-        self->state.restart_shared();
+      if (!self->state->closing)
+        self->state->restart_shared();
     },
-    [self](caf::spawn_atom, const std::string& db) { self->state.replenish(db); },
+    [self](caf::spawn_atom, const std::string& db) { self->state->replenish(db); },
     [self](caf::close_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.close_database(db, promise);
+      self->state->close_database(db, promise);
       return promise;
     },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.close(promise);
+      self->state->close(promise);
       return promise;
     },
   };
 }
 
-void supervisor_state::start(supervisor_dependencies x) {
-  parts = std::move(x);
-  shared_restarts = restart_window{parts.restart_limit, parts.restart_window};
+void supervisor_state::start() {
   start_deadlines();
   start_log();
   start_audit();

@@ -1,5 +1,5 @@
 #include "actors/shared/deadline_watch.hpp"
-#include "actors/supervisor/supervisor.hpp"
+#include "actors/supervisor/supervisor_state.hpp"
 
 #include <utility>
 

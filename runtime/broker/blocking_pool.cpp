@@ -5,8 +5,10 @@
 #include <caf/actor_system.hpp>
 #include <caf/resumable.hpp>
 #include <caf/scoped_execution_unit.hpp>
+#include <cassert>
 
 #include <algorithm>
+#include <cassert>
 #include <system_error>
 #include <utility>
 
@@ -277,6 +279,7 @@ void blocking_pool::end_worker(const worker_ptr& self) {
 }
 
 void blocking_pool::stop() {
+  assert(!is_own_thread());
   std::vector<worker_ptr> workers;
   std::vector<std::thread> ended;
   {

@@ -1,5 +1,9 @@
 #pragma once
 
+// The copies check preconditions, also where the program does not.
+#undef NDEBUG
+
+#include <cassert>
 #include <cstdint>
 
 namespace sluice {

@@ -47,14 +47,14 @@ struct group_fixture {
     send(a_write(std::move(agent), {std::move(sql)}, std::move(key)));
   }
 
-  void apply(group_commit::step next) {
+  void apply(group_commit::step step) {
     using action = group_commit::step::action;
-    if (next.what == action::mark)
+    if (step.next == action::mark)
       marker = group.number();
-    else if (next.what == action::finish_group || next.what == action::finish_full_group)
+    else if (step.next == action::finish_group || step.next == action::finish_full_group)
       finish_group();
-    else if (next.what == action::retry) {
-      pauses.push_back(next.delay);
+    else if (step.next == action::retry) {
+      pauses.push_back(step.delay);
       retry_due = true;
     }
   }
