@@ -233,19 +233,13 @@ void group_commit::execute(entry& x) {
 
 // Why it is not to be executed any more; nothing if it is.
 std::optional<failure> group_commit::why_not(const entry& x) const {
-  failure why;
   if (x.request.ticket && !x.request.ticket->begin())
     return x.request.ticket->reason();
-  if (x.request.cancel.cancelled()) {
-    why.code = errc::cancelled;
-    why.message = "its client gave the request up before it was executed";
-    return why;
-  }
+  if (x.request.cancel.cancelled())
+    return make_failure(errc::cancelled, "its client gave the request up before it was executed");
   if (now_ < x.deadline)
     return std::nullopt;
-  why.code = errc::deadline_exceeded;
-  why.message = "the deadline passed while the request waited; it was not executed";
-  return why;
+  return make_failure(errc::deadline_exceeded, "the deadline passed while the request waited; it was not executed");
 }
 
 void group_commit::run(entry& x) {
