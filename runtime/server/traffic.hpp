@@ -1,8 +1,9 @@
 #pragma once
 
+#include "actors/base/duration_histogram.hpp"
+
 #include <nlohmann/json_fwd.hpp>
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -10,27 +11,6 @@
 #include <unordered_map>
 
 namespace sluice {
-
-/// Counts durations in buckets whose width grows with them, an eighth of an octave each, as HdrHistogram does: any
-/// quantile is exact to 13 %, whatever the range. 1 us to 2.5 hours; what is beyond is counted at the end.
-class latency_histogram {
-public:
-  void add(std::chrono::nanoseconds x) noexcept;
-  void clear() noexcept;
-  void add(const latency_histogram& other) noexcept;
-
-  uint64_t count() const noexcept { return count_; }
-
-  /// The upper end of the bucket that holds the quantile `q` (0 to 1), in microseconds; 0 when there is none.
-  double quantile_us(double q) const noexcept;
-
-private:
-  static constexpr size_t steps = 8;
-  static constexpr size_t octaves = 33;
-
-  std::array<uint32_t, steps * octaves> buckets_{};
-  uint64_t count_ = 0;
-};
 
 /// What came through the front door of late, for people who watch it: which agents, how many requests, how fast. Used
 /// by one thread.
@@ -54,9 +34,11 @@ private:
     time_point seen{};
   };
 
+  using latencies = duration_counts<narrow_buckets>;
+
   struct window {
-    latency_histogram current;
-    latency_histogram previous;
+    latencies current;
+    latencies previous;
   };
 
   void turn(time_point now);
