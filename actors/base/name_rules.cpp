@@ -1,6 +1,6 @@
 #include "actors/base/name_rules.hpp"
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "actors/base/utf8_text.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // The part of the buffer actor that has rows written.
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "actors/buffer/buffer.hpp"
 #include "actors/buffer/flush_records.hpp"
 #include "actors/shared/deadline_watch.hpp"
