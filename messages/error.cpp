@@ -11,44 +11,46 @@ namespace {
 constexpr auto category = caf::atom("sluice");
 
 failure describe_caf(const caf::error& x) {
-  failure result;
-  if (x.category() != caf::atom("system")) {
-    result.message = "an actor ended with an error of its own";
-    result.code = errc::unavailable;
-    result.outcome = outcome::unknown;
-    return result;
-  }
+  if (x.category() != caf::atom("system"))
+    return make_failure(errc::unavailable, "an actor ended with an error of its own", {.outcome = outcome::unknown});
   switch (static_cast<caf::sec>(x.code())) {
   case caf::sec::request_receiver_down:
     // CAF bounces what still lay in the dead actor's mailbox; nobody had begun to execute it.
-    result.code = errc::unavailable;
-    result.message = "the actor that serves this database has just ended; it is being restarted";
-    result.retry_after_ms = 100;
-    return result;
+    return make_failure(errc::unavailable, "the actor that serves this database has just ended; it is being restarted",
+                        {.retry_after_ms = 100});
   case caf::sec::request_timeout:
-    result.code = errc::deadline_exceeded;
-    result.outcome = outcome::unknown;
-    result.message = "no answer within the deadline";
-    return result;
+    return make_failure(errc::deadline_exceeded, "no answer within the deadline", {.outcome = outcome::unknown});
   default:
-    result.message = "unexpected actor-system error " + caf::to_string(static_cast<caf::sec>(x.code()));
-    result.outcome = outcome::unknown;
-    return result;
+    return make_failure(errc::internal,
+                        "unexpected actor-system error " + caf::to_string(static_cast<caf::sec>(x.code())),
+                        {.outcome = outcome::unknown});
   }
 }
 
 } // namespace
+
+failure make_failure(errc code, std::string message, failure_details details) {
+  failure result;
+  result.code = code;
+  result.outcome = details.outcome;
+  result.message = std::move(message);
+  result.retry_after_ms = details.retry_after_ms;
+  result.attempts = details.attempts;
+  result.waited_ms = details.waited_ms;
+  return result;
+}
+
+failure invalid_field(std::string_view field, std::string_view reason) {
+  return make_failure(errc::invalid_request, std::string{field} + " " + std::string{reason});
+}
 
 caf::error make_error(failure x) {
   auto code = static_cast<uint8_t>(x.code);
   return caf::error{code, category, caf::make_message(std::move(x))};
 }
 
-caf::error make_error(errc code, std::string message) {
-  failure x;
-  x.code = code;
-  x.message = std::move(message);
-  return make_error(std::move(x));
+caf::error make_error(errc code, std::string message, failure_details details) {
+  return make_error(make_failure(code, std::move(message), details));
 }
 
 failure describe(const caf::error& x) {

@@ -121,11 +121,26 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
            x.request_id);
 }
 
+/// The fields of a failure beside its code and message, each as in `failure`.
+struct failure_details {
+  sluice::outcome outcome = outcome::not_committed;
+  uint32_t retry_after_ms = 0;
+  uint32_t attempts = 0;
+  uint32_t waited_ms = 0;
+};
+
+/// A failure in one expression, as `make_failure(errc::overloaded, "the queue is full", {.retry_after_ms = 100})`.
+failure make_failure(errc code, std::string message, failure_details details = {});
+
+/// `invalid_request` with the message "FIELD REASON", of which front doors take the first word as the name of the
+/// field.
+failure invalid_field(std::string_view field, std::string_view reason);
+
 /// Wraps `x` as a CAF error of the category "sluice".
 caf::error make_error(failure x);
 
-/// Shorthand for a failure that needs no more than a code and a text.
-caf::error make_error(errc code, std::string message);
+/// Wraps `make_failure` of the same arguments.
+caf::error make_error(errc code, std::string message, failure_details details = {});
 
 /// Reads any CAF error as a failure: our own in full, CAF's (a receiver that died, a time-out) mapped to
 /// `unavailable` and `deadline_exceeded`, anything else to `internal`.

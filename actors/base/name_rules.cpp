@@ -1,6 +1,6 @@
 #include "actors/base/name_rules.hpp"
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "actors/base/utf8_text.hpp"
 
 #include <algorithm>
@@ -56,13 +56,7 @@ std::string usable_agent(std::string name) {
   }
   while (is_reserved(text))
     text.erase(0, reserved_agents.size());
-  if (text.size() > max_name_bytes) {
-    // A character that does not fit as a whole is left out.
-    auto end = max_name_bytes;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
-      --end;
-    text.resize(end);
-  }
+  text.resize(utf8_prefix(text, max_name_bytes).size());
   return text;
 }
 

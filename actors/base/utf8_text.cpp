@@ -50,6 +50,14 @@ utf8_character first_character(std::string_view text) noexcept {
   return {};
 }
 
+std::string_view utf8_prefix(std::string_view text, size_t most) noexcept {
+  if (text.size() <= most)
+    return text;
+  while (most > 0 && continues_character(text[most]))
+    --most;
+  return text.substr(0, most);
+}
+
 bool is_utf8(std::string_view text) noexcept {
   // Most text is ASCII; without a way out of the loop, the compiler looks at many bytes at once.
   constexpr uint64_t high_bits = 0x8080808080808080ULL;

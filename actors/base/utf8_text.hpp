@@ -18,6 +18,12 @@ struct utf8_character {
 
 utf8_character first_character(std::string_view text) noexcept;
 
+/// Whether `byte` of UTF-8 belongs to the character that began before it.
+constexpr bool continues_character(char byte) noexcept { return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U; }
+
+/// The first `most` bytes of `text`, without the character at their end that does not fit as a whole.
+std::string_view utf8_prefix(std::string_view text, size_t most) noexcept;
+
 /// Whether all of `text` is valid UTF-8. ASCII is checked eight bytes at a time.
 bool is_utf8(std::string_view text) noexcept;
 

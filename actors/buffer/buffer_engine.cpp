@@ -139,9 +139,7 @@ void buffer_engine::wait_for_room(buffer_put operation, reply<buffer_receipt> to
 }
 
 void buffer_engine::refuse_overload(reply<buffer_receipt> to) {
-  failure why;
-  why.code = errc::overloaded;
-  why.message = "the write-behind buffer is full";
+  auto why = make_failure(errc::overloaded, "the write-behind buffer is full");
   view_.change([&](buffer_view& shown) {
     ++shown.status.overloaded;
     auto usual = std::chrono::milliseconds{shown.status.last_flush_ms} * 2;

@@ -1,6 +1,6 @@
 // The part of `buffer_engine` that has rows written.
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "actors/buffer/buffer_engine.hpp"
 #include "actors/buffer/flush_records.hpp"
 

@@ -1,6 +1,6 @@
 #include "actors/buffer/buffered_database.hpp"
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 
 #include <algorithm>
 #include <cassert>

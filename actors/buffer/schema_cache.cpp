@@ -1,6 +1,6 @@
 #include "actors/buffer/schema_cache.hpp"
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 
 namespace sluice {
 

@@ -1,6 +1,6 @@
 #include "actors/buffer/table_schema.hpp"
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "messages/error.hpp"
 
 #include <algorithm>

@@ -1,7 +1,5 @@
 #include "actors/cache/read_scheduler.hpp"
 
-#include "actors/shared/failed.hpp"
-
 #include <algorithm>
 
 namespace sluice {
@@ -39,8 +37,8 @@ void read_scheduler::submit(database_context& context, read_request request, rep
   x.newest_seq = context.versions().last_commit();
   if (x.request.min_seq > x.newest_seq)
     return fail(x,
-                failed(errc::invalid_request, "there is no commit " + std::to_string(x.request.min_seq)
-                                                + " yet; the newest is " + std::to_string(x.newest_seq)),
+                make_failure(errc::invalid_request, "there is no commit " + std::to_string(x.request.min_seq)
+                                                      + " yet; the newest is " + std::to_string(x.newest_seq)),
                 out);
   auto& own = queue_of(context);
   auto joinable = x.request.freshness == freshness::cached;
@@ -86,12 +84,11 @@ std::optional<failure> read_scheduler::refuse(const database_queue& own, const r
     request.peer.pid != 0 && of_process != own.queued_of_process.end() && of_process->second >= share;
   if (own.queued < own.max_queued && !has_its_share)
     return std::nullopt;
-  auto why =
-    failed(errc::overloaded, has_its_share ? "this process's share of the reads that may wait for this database "
-                                             "is used up; wait for answers before asking for more"
-                                           : "too many reads wait for this database");
-  why.retry_after_ms = 100;
-  return why;
+  return make_failure(errc::overloaded,
+                      has_its_share ? "this process's share of the reads that may wait for this database is used up; "
+                                      "wait for answers before asking for more"
+                                    : "too many reads wait for this database",
+                      {.retry_after_ms = 100});
 }
 
 bool read_scheduler::may_join(const flight& x, const read_request& request) const {
@@ -108,7 +105,7 @@ bool read_scheduler::may_join(const flight& x, const read_request& request) cons
 }
 
 bool read_scheduler::cancel(const std::string& request_id, effects& out) {
-  auto why = failed(errc::cancelled, "the read was cancelled");
+  auto why = make_failure(errc::cancelled, "the read was cancelled");
   auto found = false;
   std::vector<uint64_t> left;
   for (auto& [id, x] : flights_) {
@@ -247,8 +244,8 @@ void read_scheduler::reader_joined(database_context& context, reader_actor reade
 }
 
 void read_scheduler::reader_lost(const caf::actor_addr& reader, effects& out) {
-  auto why = failed(errc::unavailable, "the reader that ran this query failed; it is being restarted");
-  why.retry_after_ms = 100;
+  auto why = make_failure(errc::unavailable, "the reader that ran this query failed; it is being restarted",
+                          {.retry_after_ms = 100});
   for (auto& [context, own] : queues_)
     for (auto id : own.readers.remove(reader)) {
       taken_back_.erase(id);
@@ -276,7 +273,7 @@ void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
 }
 
 void read_scheduler::abandon(effects& out) {
-  auto why = failed(errc::unavailable, "the broker is shutting down");
+  auto why = make_failure(errc::unavailable, "the broker is shutting down");
   interrupt_all();
   for (auto& [id, x] : flights_)
     for (auto& w : x.waiters)

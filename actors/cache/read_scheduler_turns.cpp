@@ -14,12 +14,7 @@ constexpr milliseconds grace{100};
 // Ends of time that lie close together are looked at in one go.
 constexpr milliseconds least_pause{20};
 
-failure late(const char* what) {
-  failure x;
-  x.code = errc::deadline_exceeded;
-  x.message = what;
-  return x;
-}
+failure late(const char* message) { return make_failure(errc::deadline_exceeded, message); }
 
 } // namespace
 
@@ -198,10 +193,7 @@ bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why
 
 bool read_scheduler::expired(const read_request& request, clock::steady now, effects& out, waiter& x) {
   if (request.cancel.cancelled()) {
-    failure why;
-    why.code = errc::cancelled;
-    why.message = "the read was cancelled while it waited for a reader";
-    give_up(x, why, now, out);
+    give_up(x, make_failure(errc::cancelled, "the read was cancelled while it waited for a reader"), now, out);
     return true;
   }
   if (now < end_of(request))

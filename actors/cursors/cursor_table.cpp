@@ -1,6 +1,5 @@
 #include "actors/cursors/cursor_table.hpp"
 
-#include "actors/shared/failed.hpp"
 #include "actors/shared/slow_requests.hpp"
 
 #include <algorithm>
@@ -15,13 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr size_t max_remembered = 1'000;
 constexpr milliseconds pause_for_lock{50};
-constexpr uint32_t retry_after_ms = 1'000;
-
-failure full(std::string message) {
-  auto x = failed(errc::overloaded, std::move(message));
-  x.retry_after_ms = retry_after_ms;
-  return x;
-}
+constexpr failure_details retry_later{.retry_after_ms = 1'000};
 
 } // namespace
 
@@ -29,11 +22,15 @@ std::optional<failure> cursor_table::why_full(const std::string& agent, size_t c
   auto own = std::count_if(cursors_.begin(), cursors_.end(),
                            [&](const auto& x) { return x.second.what.request.agent == agent; });
   if (std::cmp_greater_equal(own, limits_.max_per_agent))
-    return full("this agent has " + std::to_string(own)
-                + " cursors open, as many as it may (max_agent_cursors): read them to the end, or close them");
+    return make_failure(errc::overloaded,
+                        "this agent has " + std::to_string(own)
+                          + " cursors open, as many as it may (max_agent_cursors): read them to the end, or close them",
+                        retry_later);
   if (std::max(cursors_.size(), connections) >= limits_.max_open)
-    return full("all of the " + std::to_string(limits_.max_open)
-                + " cursors that this broker may have are open (max_cursors): try again later");
+    return make_failure(errc::overloaded,
+                        "all of the " + std::to_string(limits_.max_open)
+                          + " cursors that this broker may have are open (max_cursors): try again later",
+                        retry_later);
   return std::nullopt;
 }
 
@@ -56,11 +53,11 @@ std::optional<failure> cursor_table::ask(uint64_t id, clock::steady now) {
   }
   auto* x = find(id);
   if (!x)
-    return failed(errc::invalid_request, "there is no cursor " + std::to_string(id)
-                                           + ": it has been read to its end, closed, or was another broker's");
+    return make_failure(errc::invalid_request, "there is no cursor " + std::to_string(id)
+                                                 + ": it has been read to its end, closed, or was another broker's");
   if (x->state != state::idle)
-    return failed(errc::invalid_request,
-                  "the last page of cursor " + std::to_string(id) + " is not answered yet; ask for one page at a time");
+    return make_failure(errc::invalid_request, "the last page of cursor " + std::to_string(id)
+                                                 + " is not answered yet; ask for one page at a time");
   x->state = state::waiting;
   x->since = now;
   x->page_end = std::min(now + x->what.request.limits.timeout, x->end_of_life);
@@ -153,24 +150,24 @@ void cursor_table::remember(uint64_t id, failure why) {
 
 std::optional<failure> cursor_table::why_due(const cursor& x, clock::steady now) const {
   if (x.what.request.cancel.cancelled() || x.what.ended.cancelled())
-    return failed(errc::cancelled, "the cursor was cancelled");
+    return make_failure(errc::cancelled, "the cursor was cancelled");
   auto ms = [](milliseconds t) { return std::to_string(t.count()) + " ms"; };
   if (now >= x.end_of_life)
-    return failed(errc::deadline_exceeded, "the cursor was open for " + ms(limits_.lifetime)
-                                             + " (cursor_lifetime_ms), after " + std::to_string(x.rows)
-                                             + " rows: read in parts with LIMIT, or raise that setting");
+    return make_failure(errc::deadline_exceeded, "the cursor was open for " + ms(limits_.lifetime)
+                                                   + " (cursor_lifetime_ms), after " + std::to_string(x.rows)
+                                                   + " rows: read in parts with LIMIT, or raise that setting");
   if (x.state == state::idle)
-    return now < x.since + x.idle
-             ? std::nullopt
-             : std::optional{failed(errc::deadline_exceeded,
+    return now < x.since + x.idle ? std::nullopt
+                                  : std::optional{make_failure(
+                                    errc::deadline_exceeded,
                                     "nobody asked the cursor for its next page for " + ms(x.idle)
                                       + " (idle_ms of cursor.open, or cursor_idle_ms): run the query again, and take "
                                         "its pages faster or raise that time")};
   if (now < x.page_end)
     return std::nullopt;
-  return failed(errc::deadline_exceeded, x.state == state::waiting
-                                           ? "the time-out passed while the cursor waited for a thread or a lock"
-                                           : "the time-out passed while the cursor looked for its next row");
+  return make_failure(errc::deadline_exceeded, x.state == state::waiting
+                                                 ? "the time-out passed while the cursor waited for a thread or a lock"
+                                                 : "the time-out passed while the cursor looked for its next row");
 }
 
 std::vector<cursor_table::ending> cursor_table::end_due(clock::steady now) {

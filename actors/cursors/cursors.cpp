@@ -55,10 +55,7 @@ using std::chrono::milliseconds;
 constexpr uint64_t max_first_id = 1ULL << 52;
 
 failure draining() {
-  failure x;
-  x.code = errc::unavailable;
-  x.message = "the broker ends, and its cursors with it: run the query again";
-  return x;
+  return make_failure(errc::unavailable, "the broker ends, and its cursors with it: run the query again");
 }
 
 } // namespace
@@ -209,11 +206,7 @@ void cursors_state::finish(cursor_table::ending x) {
   if (auto to = replies.find(x.id); to != replies.end()) {
     auto answer = std::move(to->second);
     replies.erase(to);
-    failure why;
-    why.code = errc::cancelled;
-    why.message = "the cursor was closed";
-    if (x.why)
-      why = *x.why;
+    auto why = x.why ? *x.why : make_failure(errc::cancelled, "the cursor was closed");
     why.request_id = x.was.what.request.request_id;
     answer.deliver(make_error(std::move(why)));
   }
@@ -229,9 +222,7 @@ void cursors_state::reader_ended(const caf::actor_addr& who) {
   auto id = found->first;
   readers.erase(found);
   table.freed(id);
-  failure why;
-  why.code = errc::unavailable;
-  why.message = "the reader of this cursor has failed: run the query again";
+  auto why = make_failure(errc::unavailable, "the reader of this cursor has failed: run the query again");
   if (auto lost = table.end(id, std::move(why)))
     finish(std::move(*lost));
   run_pages();

@@ -88,10 +88,7 @@ public:
 private:
   static std::unique_ptr<database_context> closed_context(const std::string& name, const char* why) {
     auto x = std::make_unique<database_context>(name);
-    failure refusal;
-    refusal.code = errc::unavailable;
-    refusal.message = why;
-    x->close(std::move(refusal), false);
+    x->close(make_failure(errc::unavailable, why), false);
     return x;
   }
 

@@ -72,12 +72,8 @@ private:
   void abandon() noexcept {
     if (!to_.pending())
       return;
-    failure x;
-    x.code = errc::unavailable;
-    x.outcome = if_lost_;
-    x.message = "the actor that served this request failed; it is being restarted";
-    x.retry_after_ms = 100;
-    deliver(make_error(std::move(x)));
+    deliver(make_error(errc::unavailable, "the actor that served this request failed; it is being restarted",
+                       {.outcome = if_lost_, .retry_after_ms = 100}));
   }
 
   promise to_;

@@ -1,5 +1,7 @@
 #include "actors/shared/slow_requests.hpp"
 
+#include "actors/base/utf8_text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -89,13 +91,7 @@ std::string shown_sql(std::span<const statement> statements) {
     if (text.size() > max_noted_sql)
       break;
   }
-  if (text.size() <= max_noted_sql)
-    return text;
-  auto end = max_noted_sql;
-  auto is_continuation = [&](size_t i) { return (static_cast<unsigned char>(text[i]) & 0xc0U) == 0x80U; };
-  while (end > 0 && is_continuation(end))
-    --end;
-  text.resize(end);
+  text.resize(utf8_prefix(text, max_noted_sql).size());
   return text;
 }
 

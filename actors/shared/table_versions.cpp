@@ -1,6 +1,7 @@
 #include "actors/shared/table_versions.hpp"
 
-#include <algorithm>
+#include "actors/base/case_folding.hpp"
+
 #include <limits>
 
 namespace sluice {
@@ -8,14 +9,6 @@ namespace sluice {
 namespace {
 
 constexpr auto in_doubt = std::numeric_limits<uint64_t>::max();
-
-// SQLite folds the 26 ASCII letters only, whatever the locale.
-std::string folded(std::string_view name) {
-  std::string result{name};
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return result;
-}
 
 } // namespace
 
@@ -59,7 +52,7 @@ void table_versions::set_last_commit(uint64_t commit_seq) noexcept {
 }
 
 table_versions::stamp& table_versions::find_or_add(std::string_view table) {
-  auto key = folded(table);
+  auto key = folded_name(table);
   std::lock_guard guard{mutex_};
   auto& context = stamps_[std::move(key)];
   if (!context)

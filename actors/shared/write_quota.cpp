@@ -1,6 +1,5 @@
 #include "actors/shared/write_quota.hpp"
 
-#include "actors/shared/failed.hpp"
 #include "messages/buffer.hpp"
 
 #include <algorithm>
@@ -49,8 +48,8 @@ write_quota::verdict write_quota::admit(write_request& x, clock::steady deadline
 
 std::optional<failure> write_quota::refuse(const write_request& x, uint64_t bytes) {
   if (bytes > limits_.max_bytes / 4)
-    return failed(errc::too_large, "the request has " + std::to_string(bytes) + " bytes; at most "
-                                     + std::to_string(limits_.max_bytes / 4) + " may wait for one agent");
+    return make_failure(errc::too_large, "the request has " + std::to_string(bytes) + " bytes; at most "
+                                           + std::to_string(limits_.max_bytes / 4) + " may wait for one agent");
   if (agents_.size() > max_idle_agents)
     std::erase_if(agents_, [](const auto& entry) { return entry.second.requests == 0; });
   if (total_.requests + 1 > limits_.max_requests || total_.bytes + bytes > limits_.max_bytes)
@@ -158,17 +157,17 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
   }
   for (const auto& x : late) {
     if (drained && now < x->what().deadline && now < drained_at_ + drain_grace
-        && x->interrupt(failed(errc::unavailable, "the broker is shutting down")))
+        && x->interrupt(make_failure(errc::unavailable, "the broker is shutting down")))
       continue;
     x->give_up(drained && now < x->what().deadline
-                 ? failed(errc::unavailable, "the broker is shutting down")
-                 : failed(errc::deadline_exceeded, "the deadline passed before the request was done"));
+                 ? make_failure(errc::unavailable, "the broker is shutting down")
+                 : make_failure(errc::deadline_exceeded, "the deadline passed before the request was done"));
   }
   return next;
 }
 
 bool write_quota::cancel(ticket& x) {
-  auto why = failed(errc::cancelled, "the write was cancelled");
+  auto why = make_failure(errc::cancelled, "the write was cancelled");
   // It may begin in between.
   return x.interrupt(why) || x.give_up(why) || x.interrupt(why);
 }
@@ -220,12 +219,11 @@ std::vector<std::shared_ptr<ticket>> write_quota::tickets() const {
   return tickets_;
 }
 
-failure write_quota::overloaded(std::string what) const {
-  auto x = failed(errc::overloaded, std::move(what));
+failure write_quota::overloaded(std::string message) const {
   // Half of the queue should have drained by then.
   auto drain_ms = ns_per_request_ * static_cast<double>(total_.requests) / 2 / 1e6;
-  x.retry_after_ms = static_cast<uint32_t>(std::clamp(drain_ms, 10.0, 5'000.0));
-  return x;
+  return make_failure(errc::overloaded, std::move(message),
+                      {.retry_after_ms = static_cast<uint32_t>(std::clamp(drain_ms, 10.0, 5'000.0))});
 }
 
 } // namespace sluice

@@ -100,7 +100,7 @@ private:
   static bool cancel(ticket& x);
   std::optional<failure> refuse(const write_request& x, uint64_t bytes);
   std::optional<failure> refuse_process(const write_request& x, uint64_t bytes);
-  failure overloaded(std::string what) const;
+  failure overloaded(std::string message) const;
   void count(const ticket& x);
   void discount(const ticket& x);
   clock::steady due(const ticket& x) const noexcept;

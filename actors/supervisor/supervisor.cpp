@@ -10,22 +10,14 @@ namespace {
 
 constexpr std::chrono::seconds restart_pause{1};
 
-failure unavailable(std::string message) {
-  failure x;
-  x.code = errc::unavailable;
-  x.message = std::move(message);
-  return x;
-}
-
 // An exception that leaves a handler would end the supervisor, and with it every database.
 template <class F> caf::error attempt(const char* action, F f) {
   try {
     f();
     return {};
   } catch (const std::exception& why) {
-    auto x = unavailable(std::string{action} + ": " + why.what() + "; try again");
-    x.retry_after_ms = static_cast<uint32_t>(std::chrono::milliseconds{restart_pause}.count());
-    return make_error(std::move(x));
+    return make_error(errc::unavailable, std::string{action} + ": " + why.what() + "; try again",
+                      {.retry_after_ms = static_cast<uint32_t>(std::chrono::milliseconds{restart_pause}.count())});
   }
 }
 
@@ -116,7 +108,7 @@ void supervisor_state::open(const std::string& db, bool must_exist, ok_promise d
 // Nothing is kept of a name that is refused.
 caf::error supervisor_state::admit(const std::string& db, bool must_exist) {
   if (closing)
-    return make_error(unavailable("the broker is shutting down"));
+    return make_error(errc::unavailable, "the broker is shutting down");
   caf::error refusal;
   auto failed = attempt("the database cannot be opened", [&] {
     if (parts.find)
@@ -131,7 +123,7 @@ caf::error supervisor_state::admit(const std::string& db, bool must_exist) {
 
 caf::error supervisor_state::start_family(const std::string& db) {
   if (closing)
-    return make_error(unavailable("the broker is shutting down"));
+    return make_error(errc::unavailable, "the broker is shutting down");
   auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
   if (!added)
     return {};
@@ -251,10 +243,10 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
 
 void supervisor_state::quarantine(const std::string& db, children& x) {
   auto& context = parts.actors->context(db);
-  context.close(unavailable("this database is in quarantine: its actors failed "
-                            + std::to_string(parts.restart_limit + 1) + " times within "
-                            + std::to_string(parts.restart_window.count())
-                            + " ms; look for the cause, then restart the broker"),
+  context.close(make_failure(errc::unavailable, "this database is in quarantine: its actors failed "
+                                                  + std::to_string(parts.restart_limit + 1) + " times within "
+                                                  + std::to_string(parts.restart_window.count())
+                                                  + " ms; look for the cause, then restart the broker"),
                 true);
   if (x.writer)
     self->send_exit(x.writer, caf::exit_reason::kill);

@@ -207,19 +207,13 @@ void group_commit::execute(entry& write) {
 
 // Why it is not to be executed any more; nothing if it is.
 std::optional<failure> group_commit::why_not(const entry& write) const {
-  failure why;
   if (write.request.ticket && !write.request.ticket->begin())
     return write.request.ticket->reason();
-  if (write.request.cancel.cancelled()) {
-    why.code = errc::cancelled;
-    why.message = "its client gave the request up before it was executed";
-    return why;
-  }
+  if (write.request.cancel.cancelled())
+    return make_failure(errc::cancelled, "its client gave the request up before it was executed");
   if (now_ < write.wait.deadline)
     return std::nullopt;
-  why.code = errc::deadline_exceeded;
-  why.message = "the deadline passed while the request waited; it was not executed";
-  return why;
+  return make_failure(errc::deadline_exceeded, "the deadline passed while the request waited; it was not executed");
 }
 
 void group_commit::run(entry& write) {

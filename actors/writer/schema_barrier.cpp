@@ -1,63 +1,24 @@
 #include "actors/writer/schema_barrier.hpp"
 
+#include "actors/base/sql_tokens.hpp"
+
 #include <algorithm>
 #include <utility>
 
 namespace sluice {
 
-namespace {
-
-bool is_ascii_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-void pass_comment(std::string_view& sql, std::string_view end) noexcept {
-  auto at = sql.find(end);
-  sql.remove_prefix(at == std::string_view::npos ? sql.size() : at + end.size());
-}
-
-// As SQLite's tokenizer: what stands between two words without being one.
-void pass_filler(std::string_view& sql) noexcept {
-  constexpr std::string_view spaces = " \t\n\f\r;";
-  while (!sql.empty()) {
-    if (spaces.find(sql.front()) != std::string_view::npos)
-      sql.remove_prefix(1);
-    else if (sql.starts_with("--"))
-      pass_comment(sql, "\n");
-    else if (sql.starts_with("/*"))
-      pass_comment(sql, "*/");
-    else if (sql.starts_with("\xef\xbb\xbf"))
-      sql.remove_prefix(3);
-    else
-      return;
-  }
-}
-
-std::string_view take_leading_word(std::string_view& sql) noexcept {
-  pass_filler(sql);
-  size_t size = 0;
-  while (size < sql.size() && is_ascii_letter(sql[size]))
-    ++size;
-  auto word = sql.substr(0, size);
-  sql.remove_prefix(size);
-  return word;
-}
-
-bool is_keyword(std::string_view word, std::string_view keyword) noexcept {
-  return std::equal(word.begin(), word.end(), keyword.begin(), keyword.end(),
-                    [](char a, char b) { return (a | 0x20) == b; });
-}
-
-} // namespace
-
 bool may_change_schema(std::string_view sql) noexcept {
-  auto word = take_leading_word(sql);
-  if (is_keyword(word, "alter") || is_keyword(word, "drop"))
+  auto token = take_token(sql);
+  while (token.is(';'))
+    token = take_token(sql);
+  if (token.is("alter") || token.is("drop"))
     return true;
-  if (!is_keyword(word, "create"))
+  if (!token.is("create"))
     return false;
-  word = take_leading_word(sql);
-  if (is_keyword(word, "unique") || is_keyword(word, "temp") || is_keyword(word, "temporary"))
-    word = take_leading_word(sql);
-  return is_keyword(word, "index") || is_keyword(word, "trigger");
+  token = take_token(sql);
+  if (token.is("unique") || token.is("temp") || token.is("temporary"))
+    token = take_token(sql);
+  return token.is("index") || token.is("trigger");
 }
 
 bool may_change_schema(const write_request& request) noexcept {

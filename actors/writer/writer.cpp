@@ -174,11 +174,11 @@ void writer_state::bound_log() {
 }
 
 void writer_state::end_cursors() {
-  failure why;
-  why.code = errc::unavailable;
-  why.message = "the cursor was ended, because the write-ahead log of " + parts.context->name()
-                + " cannot begin anew while it is open and has passed its bound; read faster, or in parts";
-  parts.actors->end_cursors_of(parts.context->name(), std::move(why));
+  const auto& db = parts.context->name();
+  parts.actors->end_cursors_of(
+    db, make_failure(errc::unavailable,
+                     "the cursor was ended, because the write-ahead log of " + db
+                       + " cannot begin anew while it is open and has passed its bound; read faster, or in parts"));
 }
 
 void writer_state::restart_log(bool is_quiet) {
@@ -252,9 +252,7 @@ void writer_state::close() {
   while (!turns.empty())
     serve_turns();
   finish_group();
-  failure why;
-  why.code = errc::unavailable;
-  why.message = "the broker is shutting down";
+  auto why = make_failure(errc::unavailable, "the broker is shutting down");
   group.refuse_waiting(why);
   refuse_held(why);
   finish_group();

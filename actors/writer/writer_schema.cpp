@@ -10,12 +10,10 @@ namespace sluice {
 namespace {
 
 failure rows_wait(const std::string& db, uint64_t rows, const std::string& reason) {
-  failure why;
-  why.code = errc::busy;
-  why.retry_after_ms = 250;
-  why.message = std::to_string(rows) + " rows that wait in the write-behind buffer for " + db
-                + " could not be written before the schema change: " + reason + "; repeat the request";
-  return why;
+  return make_failure(errc::busy,
+                      std::to_string(rows) + " rows that wait in the write-behind buffer for " + db
+                        + " could not be written before the schema change: " + reason + "; repeat the request",
+                      {.retry_after_ms = 250});
 }
 
 } // namespace

@@ -9,31 +9,31 @@ namespace sluice {
 namespace {
 
 // Messages that an actor handles before this thread looks again whether its answer is there.
-constexpr size_t messages_per_turn = 1;
+constexpr size_t messages_at_once = 1;
 
-thread_local lent_thread* current = nullptr;
+thread_local lent_thread* lent_now = nullptr;
 
 constexpr size_t index_of(blocking_work kind) noexcept { return static_cast<size_t>(kind); }
 
 } // namespace
 
 lent_thread::lent_thread(blocking_pool* pool) noexcept
-  : pool_(current || blocking_pool::is_in_pool() ? nullptr : pool) {
+  : pool_(lent_now || blocking_pool::is_in_pool() ? nullptr : pool) {
   if (pool_)
-    current = this;
+    lent_now = this;
 }
 
 lent_thread::~lent_thread() {
   if (!pool_)
     return;
-  current = nullptr;
+  lent_now = nullptr;
   for (size_t kind = 0; kind < ready_.size(); ++kind)
     if (auto* job = ready_[kind])
       pool_->unit(static_cast<blocking_work>(kind))->exec_later(job);
 }
 
 bool lent_thread::keep(const blocking_pool& pool, blocking_work kind, caf::resumable* job) noexcept {
-  auto* self = current;
+  auto* self = lent_now;
   if (!self || self->pool_ != &pool || !self->may_keep(kind))
     return false;
   self->ready_[index_of(kind)] = job;
@@ -77,7 +77,7 @@ void lent_thread::run_next() {
     ++kind;
   auto* job = std::exchange(ready_[kind], nullptr);
   running_ = static_cast<blocking_work>(kind);
-  auto is_done = job->resume(&*context_, messages_per_turn) != caf::resumable::resume_later;
+  auto is_done = job->resume(&*context_, messages_at_once) != caf::resumable::resume_later;
   running_.reset();
   // The next message of a writer may be another's, and take long.
   auto may_go_on = static_cast<blocking_work>(kind) != blocking_work::write && !ready_[kind];

@@ -1,7 +1,7 @@
 #include "runtime/broker/request_check.hpp"
 
 #include "actors/base/name_rules.hpp"
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "actors/base/utf8_text.hpp"
 
 #include <algorithm>
@@ -154,10 +154,7 @@ std::optional<failure> check(buffer_put& request) {
     return why;
   if (operation_footprint(request) <= max_buffered_bytes)
     return std::nullopt;
-  failure why;
-  why.code = errc::too_large;
-  why.message = "a buffered operation has 1 MiB at most; write this one through its database";
-  return why;
+  return make_failure(errc::too_large, "a buffered operation has 1 MiB at most; write this one through its database");
 }
 
 std::optional<failure> check(buffer_get& request) {

@@ -115,13 +115,10 @@ int verify(client& store, const audit_options& options) {
   if (verdict->intact())
     return options.json ? finish_json(as_json(*verdict))
                         : finish(fmt::format("intact: {} records, head {}\n", verdict->records, verdict->head));
-  failure why;
-  why.code = errc::corrupt;
-  if (verdict->broken > 0)
-    why.message = fmt::format("audit record {} is broken: {} ({} of {} records are broken)", verdict->first_broken,
-                              verdict->reason, verdict->broken, verdict->records);
-  else
-    why.code = errc::ledger_damaged;
+  auto why = verdict->broken > 0 ? make_failure(
+               errc::corrupt, fmt::format("audit record {} is broken: {} ({} of {} records are broken)",
+                                          verdict->first_broken, verdict->reason, verdict->broken, verdict->records))
+                                 : make_failure(errc::ledger_damaged, "");
   for (const auto& problem : verdict->problems)
     why.message += (why.message.empty() ? "" : "; ") + problem;
   if (!options.json)

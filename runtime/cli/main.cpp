@@ -123,9 +123,7 @@ int main(int argc, char** argv) {
   try {
     return run_command(argc, argv);
   } catch (const std::exception& x) {
-    failure why;
-    why.outcome = outcome::unknown;
-    why.message = x.what();
+    auto why = make_failure(errc::internal, x.what(), {.outcome = outcome::unknown});
     return fail(why, wants_json({argv, static_cast<size_t>(argc)}));
   }
 }

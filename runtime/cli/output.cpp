@@ -66,10 +66,7 @@ int fail(const failure& why, bool json) {
 int fail(const caf::error& why, bool json) { return fail(describe(why), json); }
 
 int usage_error(std::string_view message, bool json) {
-  failure why;
-  why.code = errc::invalid_request;
-  why.message = message;
-  return complain(why, json, wrong_usage);
+  return complain(make_failure(errc::invalid_request, std::string{message}), json, wrong_usage);
 }
 
 } // namespace sluice::cli

@@ -1,5 +1,6 @@
 #include "runtime/cli/request_options.hpp"
 
+#include "actors/base/case_folding.hpp"
 #include "messages/error.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/json/json.hpp"
@@ -16,7 +17,7 @@ namespace sluice::cli {
 
 namespace {
 
-bool is_name_start(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_name_start(char c) noexcept { return is_ascii_letter(c) || c == '_'; }
 
 bool is_name_part(char c) noexcept { return is_name_start(c) || (c >= '0' && c <= '9'); }
 

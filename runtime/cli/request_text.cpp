@@ -1,5 +1,6 @@
 #include "runtime/cli/request_text.hpp"
 
+#include "actors/base/utf8_text.hpp"
 #include "runtime/cli/table.hpp"
 
 #include <fmt/format.h>
@@ -37,10 +38,7 @@ std::string short_sql(const std::string& sql) {
       line += blank ? ' ' : c;
   if (line.size() <= sql_shown)
     return line;
-  auto end = sql_shown;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0U) == 0x80U)
-    --end;
-  return line.substr(0, end) + "...";
+  return std::string{utf8_prefix(line, sql_shown)} + "...";
 }
 
 std::string running_text(const json& x) {

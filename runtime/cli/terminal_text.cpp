@@ -58,8 +58,7 @@ std::string printable_json(std::string_view documents) {
 }
 
 size_t width(std::string_view text) noexcept {
-  auto begins_character = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), begins_character));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); }));
 }
 
 } // namespace sluice::cli

@@ -122,10 +122,7 @@ void async_calls::expire(lock& held) {
       next_limit_ = std::min(next_limit_, x->op.limit());
       continue;
     }
-    failure nobody;
-    nobody.code = errc::busy;
-    nobody.message = "no leader has been found";
-    auto why = x->op.judge_blocked(nobody);
+    auto why = x->op.judge_blocked(make_failure(errc::busy, "no leader has been found"));
     over.emplace_back(std::move(x), std::move(*why));
   }
   std::erase(unsent_, nullptr);

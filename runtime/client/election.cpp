@@ -75,16 +75,15 @@ public:
     auto waited = std::chrono::duration_cast<milliseconds>(spent);
     if (how_.endpoint.empty() && conflict_.by_claim)
       return busy_with(conflict_, tries, waited);
-    failure x;
-    x.attempts = tries;
-    x.waited_ms = static_cast<uint32_t>(waited.count());
-    x.code = how_.endpoint.empty() ? errc::busy : errc::unavailable;
+    failure_details tried{.attempts = tries, .waited_ms = static_cast<uint32_t>(waited.count())};
+    if (!how_.endpoint.empty())
+      return make_error(errc::unavailable, "no broker answers at the endpoint", tried);
     auto pid =
       conflict_.pid > 0 ? " (pid " + std::to_string(conflict_.pid) + ", as its lock file says)" : std::string{};
-    x.message = how_.endpoint.empty() ? "another process leads this store" + pid
-                                          + ", and does not serve others; end it, or open a front door in it"
-                                      : "no broker answers at the endpoint";
-    return make_error(std::move(x));
+    return make_error(errc::busy,
+                      "another process leads this store" + pid
+                        + ", and does not serve others; end it, or open a front door in it",
+                      tried);
   }
 
 private:
@@ -113,12 +112,11 @@ private:
   caf::error led_here() const {
     if (conflict_.by_claim)
       return busy_with(conflict_, 1, milliseconds{0});
-    failure x;
-    x.code = errc::busy;
-    x.message = "this process (pid " + std::to_string(getpid())
-                + ") leads this store itself, and has no front door for clients; use its broker, or open a front door";
-    x.attempts = 1;
-    return make_error(std::move(x));
+    return make_error(
+      errc::busy,
+      "this process (pid " + std::to_string(getpid())
+        + ") leads this store itself, and has no front door for clients; use its broker, or open a front door",
+      {.attempts = 1});
   }
 
   caf::expected<std::optional<route>> judge(broker_start start, std::optional<store_lock> lock) {

@@ -91,19 +91,14 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel:
     last_reason_ = silence.value_or(std::move(last_reason_));
     if (!silence || steady_clock::now() >= limit_)
       return caf::expected<nlohmann::json>{out_of_time()};
-    failure x;
-    x.code = errc::unavailable;
-    x.message = last_reason_;
-    return caf::expected<nlohmann::json>{with_outcome(std::move(x))};
+    return caf::expected<nlohmann::json>{with_outcome(make_failure(errc::unavailable, last_reason_))};
   }
   last_reason_ = refusal ? refusal->message : "the connection to the broker was lost";
   if (refusal || tries_ > 1)
     pause_ = std::min(longest_pause, milliseconds{1 << std::min(tries_, 7u)});
   if (maybe_done_ && !repeatable_) {
-    failure x;
-    x.code = errc::unavailable;
-    x.message = last_reason_ + " before it answered";
-    return caf::expected<nlohmann::json>{with_outcome(std::move(x))};
+    return caf::expected<nlohmann::json>{
+      with_outcome(make_failure(errc::unavailable, last_reason_ + " before it answered"))};
   }
   return std::nullopt;
 }
@@ -144,12 +139,9 @@ std::optional<caf::error> retrying_call::judge_blocked(const failure& why) {
 }
 
 caf::error retrying_call::cancelled(bool sent, std::string why) const {
-  failure x;
-  x.code = errc::cancelled;
-  x.message = std::move(why);
-  if (changes_ && (sent || maybe_done_))
-    x.outcome = outcome::unknown;
-  return make_error(std::move(x));
+  auto is_unknown = changes_ && (sent || maybe_done_);
+  return make_error(errc::cancelled, std::move(why),
+                    {.outcome = is_unknown ? outcome::unknown : outcome::not_committed});
 }
 
 caf::error retrying_call::amend(caf::error x) const {
@@ -158,14 +150,13 @@ caf::error retrying_call::amend(caf::error x) const {
 }
 
 caf::error retrying_call::out_of_time() const {
-  failure x;
-  x.code = errc::deadline_exceeded;
-  x.attempts = tries_;
-  x.waited_ms = static_cast<uint32_t>(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_).count());
-  x.message = "no answer from the broker in " + std::to_string(x.waited_ms) + " ms";
+  auto waited_ms =
+    static_cast<uint32_t>(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_).count());
+  auto message = "no answer from the broker in " + std::to_string(waited_ms) + " ms";
   if (!last_reason_.empty())
-    x.message += " (" + last_reason_ + ")";
-  return with_outcome(std::move(x));
+    message += " (" + last_reason_ + ")";
+  return with_outcome(
+    make_failure(errc::deadline_exceeded, std::move(message), {.attempts = tries_, .waited_ms = waited_ms}));
 }
 
 caf::error retrying_call::with_outcome(failure x) const {

@@ -18,10 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-caf::error invalid(std::string_view field, std::string_view why) {
-  return make_error(errc::invalid_request, fmt::format("{} {}", field, why));
-}
-
 constexpr std::string_view too_wide = "does not fit in 64 bits; use text or a real";
 
 // Beyond them a real of 64 bits, JavaScript's only number, has no room for every integer.
@@ -47,31 +43,31 @@ caf::expected<value> tagged_from_json(const json& x, std::string_view field) {
   constexpr std::string_view shape =
     R"(must be null, a number, a text, {"$blob":"BASE64"}, {"$text":"BASE64"}, {"$integer":"5"} or {"$real":"inf"})";
   if (x.size() != 1 || !x.begin()->is_string())
-    return invalid(field, shape);
+    return make_error(invalid_field(field, shape));
   const auto& content = x.begin()->get_ref<const std::string&>();
   if (x.begin().key() == "$blob") {
     auto bytes = from_base64(content);
     if (!bytes)
-      return invalid(field, "holds a $blob that is not Base64 (with padding)");
+      return make_error(invalid_field(field, "holds a $blob that is not Base64 (with padding)"));
     return value{blob{std::move(*bytes)}};
   }
   if (x.begin().key() == "$text") {
     auto bytes = from_base64(content);
     if (!bytes)
-      return invalid(field, "holds a $text that is not Base64 (with padding)");
+      return make_error(invalid_field(field, "holds a $text that is not Base64 (with padding)"));
     return value{std::move(*bytes)};
   }
   if (x.begin().key() == "$integer") {
     if (auto number = whole_number(content))
       return value{*number};
-    return invalid(field, "holds an $integer that is not a decimal text of 64 bits");
+    return make_error(invalid_field(field, "holds an $integer that is not a decimal text of 64 bits"));
   }
   constexpr auto infinite = std::numeric_limits<double>::infinity();
   if (x.begin().key() == "$real" && (content == "inf" || content == "-inf"))
     return value{content == "inf" ? infinite : -infinite};
   if (x.begin().key() == "$real" && content == "nan")
     return value{std::numeric_limits<double>::quiet_NaN()};
-  return invalid(field, shape);
+  return make_error(invalid_field(field, shape));
 }
 
 std::string_view skip_digits(std::string_view x) {
@@ -110,7 +106,7 @@ numeral classify_number(std::string_view x) {
 template <class Number> caf::expected<value> parse_number(std::string_view text) {
   Number result{};
   if (std::from_chars(text.data(), text.data() + text.size(), result).ec != std::errc{})
-    return invalid(fmt::format("-p {}", text), "does not fit in 64 bits; use text: or a real");
+    return make_error(invalid_field(fmt::format("-p {}", text), "does not fit in 64 bits; use text: or a real"));
   return value{result};
 }
 
@@ -136,13 +132,16 @@ caf::expected<value> value_from_json(const json& x, std::string_view field) {
   case json::value_t::number_integer: return value{x.get<int64_t>()};
   case json::value_t::number_unsigned:
     if (x.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-      return invalid(field, too_wide);
+      return make_error(invalid_field(field, too_wide));
     return value{x.get<int64_t>()};
   case json::value_t::number_float: return value{x.get<double>()};
   case json::value_t::string: return value{x.get<std::string>()};
   case json::value_t::object: return tagged_from_json(x, field);
-  case json::value_t::boolean: return invalid(field, "is a boolean, which SQLite does not have; use 1 or 0");
-  default: return invalid(field, "is an array; a value must be null, a number, a text or {\"$blob\":\"BASE64\"}");
+  case json::value_t::boolean:
+    return make_error(invalid_field(field, "is a boolean, which SQLite does not have; use 1 or 0"));
+  default:
+    return make_error(
+      invalid_field(field, "is an array; a value must be null, a number, a text or {\"$blob\":\"BASE64\"}"));
   }
 }
 
@@ -151,7 +150,7 @@ caf::expected<parameters> parameters_from_json(const json& x, std::string_view f
   if (x.is_null())
     return result;
   if (!x.is_array() && !x.is_object())
-    return invalid(field, "must be an array (by position) or an object (by name)");
+    return make_error(invalid_field(field, "must be an array (by position) or an object (by name)"));
   for (size_t i = 0; x.is_array() && i < x.size(); ++i) {
     auto content = value_from_json(x[i], fmt::format("{}[{}]", field, i));
     if (!content)
@@ -161,7 +160,7 @@ caf::expected<parameters> parameters_from_json(const json& x, std::string_view f
   for (auto i = x.begin(); x.is_object() && i != x.end(); ++i) {
     auto name = fmt::format("{}.{}", field, i.key());
     if (i.key().empty() || std::string_view{":@$"}.find(i.key()[0]) != std::string_view::npos)
-      return invalid(name, "must be named, and without the prefix");
+      return make_error(invalid_field(name, "must be named, and without the prefix"));
     auto content = value_from_json(*i, name);
     if (!content)
       return std::move(content.error());
@@ -178,7 +177,7 @@ caf::expected<value> parse_cli_value(std::string_view text) {
   if (text.starts_with("blob:")) {
     auto bytes = from_base64(text.substr(5));
     if (!bytes)
-      return invalid("-p blob:", "is not followed by Base64 (with padding)");
+      return make_error(invalid_field("-p blob:", "is not followed by Base64 (with padding)"));
     return value{blob{std::move(*bytes)}};
   }
   switch (classify_number(text)) {

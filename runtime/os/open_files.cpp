@@ -90,11 +90,7 @@ caf::expected<open_files::share> open_files::open(const std::shared_ptr<file_use
   tell(to_close);
   if (refusal.empty())
     return share{shared_from_this(), use};
-  failure why;
-  why.code = errc::busy;
-  why.message = std::move(refusal);
-  why.retry_after_ms = retry_for_files_after_ms;
-  return make_error(std::move(why));
+  return make_error(errc::busy, std::move(refusal), {.retry_after_ms = retry_for_files_after_ms});
 }
 
 caf::error open_files::explain(const file_use& use, caf::error why) {
@@ -103,16 +99,15 @@ caf::error open_files::explain(const file_use& use, caf::error why) {
     return why;
   auto will_be_closed = false;
   std::vector<std::string> to_close;
-  failure refusal;
+  std::string refusal;
   {
     std::lock_guard guard{mutex_};
     to_close = ask_to_close(2 * of_first_connection, use, will_be_closed);
-    refusal.message = shortage(use);
+    refusal = shortage(use);
   }
   tell(to_close);
-  refusal.code = will_be_closed ? errc::busy : errc::unavailable;
-  refusal.retry_after_ms = retry_for_files_after_ms;
-  return make_error(std::move(refusal));
+  return make_error(will_be_closed ? errc::busy : errc::unavailable, std::move(refusal),
+                    {.retry_after_ms = retry_for_files_after_ms});
 }
 
 std::vector<std::string> open_files::ask_to_close(uint64_t descriptors, const file_use& but, bool& will_be_closed) {

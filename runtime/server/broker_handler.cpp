@@ -78,12 +78,10 @@ void broker_handler::call(const std::string& name, json params, rpc::answer_to d
   call->is_notification = is_notification_;
   call->quotes_text = quotes_texts_;
   if (refused_) {
-    failure why;
-    why.code = *refused_;
-    why.message = why.code == errc::wrong_store
-                    ? "this connection was refused: its hello named another store"
-                    : "this connection was refused: its hello named another protocol version";
-    return call->fail(why);
+    return call->fail(
+      make_failure(*refused_, *refused_ == errc::wrong_store
+                                ? "this connection was refused: its hello named another store"
+                                : "this connection was refused: its hello named another protocol version"));
   }
   if (found->audited == rpc::method_audit::all)
     rpc::read_names(params, call->names);
@@ -123,11 +121,9 @@ void broker_handler::hello(const json& params, const call_ptr& call) {
   // Later requests on this connection were meant for another protocol.
   if (auto handler = call->handler.lock())
     handler->refused_ = errc::protocol_mismatch;
-  failure why;
-  why.code = errc::protocol_mismatch;
-  why.message = fmt::format("this broker (sluice {}) speaks protocol {}, not {}", owner.self_.version, protocol_version,
-                            x->protocol);
-  auto error = rpc::error_of(why);
+  auto error = rpc::error_of(
+    make_failure(errc::protocol_mismatch, fmt::format("this broker (sluice {}) speaks protocol {}, not {}",
+                                                      owner.self_.version, protocol_version, x->protocol)));
   auto hands_over = owner.self_.transient && x->protocol > protocol_version;
   error.data["protocol"] = protocol_version;
   error.data["hands_over"] = hands_over;

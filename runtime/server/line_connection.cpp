@@ -30,12 +30,7 @@ constexpr size_t kept_buffer_bytes = size_t{1} << 20;
 // Of a line that is not whole yet, this much is kept in any case.
 constexpr size_t fair_share = 64 * 1024;
 
-failure refused_line(errc code, std::string message) {
-  failure x;
-  x.code = code;
-  x.message = std::move(message);
-  return x;
-}
+constexpr const char* too_many_bytes = "too many bytes of requests are under way";
 
 // Takes the place of the methods when there is no room for more requests.
 class refusing_port final : public rpc::handler {
@@ -43,9 +38,7 @@ public:
   explicit refusing_port(rpc::handler& methods) : methods_(methods) {}
 
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override {
-    auto why = refused_line(errc::overloaded, "too many bytes of requests are under way");
-    why.retry_after_ms = 100;
-    auto error = rpc::error_of(why);
+    auto error = rpc::error_of(make_failure(errc::overloaded, too_many_bytes, {.retry_after_ms = 100}));
     methods_.note_refusal(method, params, error);
     done({nullptr, std::move(error), {}});
   }
@@ -213,9 +206,9 @@ bool line_connection::drop_if_too_large() {
   if (!too_large && !no_room)
     return false;
   auto why = too_large
-               ? refused_line(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
+               ? make_failure(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
                                                  + " bytes (max_request_bytes)")
-               : refused_line(errc::overloaded, "too many bytes of requests are under way");
+               : make_failure(errc::overloaded, too_many_bytes);
   if (methods_)
     methods_->note_refusal({}, nullptr, rpc::error_of(why));
   refuse(why);

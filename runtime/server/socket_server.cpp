@@ -64,14 +64,6 @@ caf::error listened_to_by(pid_t pid) {
                                     "path for this store");
 }
 
-failure refused_connection(errc code, std::string message, uint32_t retry_after_ms = 0) {
-  failure x;
-  x.code = code;
-  x.message = std::move(message);
-  x.retry_after_ms = retry_after_ms;
-  return x;
-}
-
 } // namespace
 
 socket_server::socket_server(asio::io_context& loop, std::filesystem::path path, const broker_config& config,
@@ -165,9 +157,10 @@ void socket_server::welcome(socket_type socket) {
   connections_.insert(x);
   shared_.last_active = std::chrono::steady_clock::now();
   if (!peer || peer->uid != geteuid())
-    return x->refuse(refused_connection(errc::not_authorized, "this broker serves another user"));
+    return x->refuse(make_failure(errc::not_authorized, "this broker serves another user"));
   if (connections_.size() > shared_.config.max_connections)
-    return x->refuse(refused_connection(errc::overloaded, "there are too many connections (max_connections)", 250));
+    return x->refuse(
+      make_failure(errc::overloaded, "there are too many connections (max_connections)", {.retry_after_ms = 250}));
   auto push = [weak = std::weak_ptr{x}](const std::string& line, bool must) {
     auto self = weak.lock();
     return self && self->push(line, must);

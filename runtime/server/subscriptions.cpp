@@ -1,12 +1,12 @@
 #include "runtime/server/subscriptions.hpp"
 
+#include "actors/base/case_folding.hpp"
 #include "messages/error.hpp"
 #include "runtime/json/json.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <strings.h>
 
 namespace sluice {
 
@@ -17,9 +17,6 @@ using nlohmann::json;
 std::string notification(std::string_view method, json params) {
   return dump({{"jsonrpc", "2.0"}, {"method", method}, {"params", std::move(params)}});
 }
-
-// As SQLite compares names of tables.
-bool same_name(const std::string& a, const std::string& b) { return strcasecmp(a.c_str(), b.c_str()) == 0; }
 
 std::vector<std::string> in_both(const std::vector<std::string>& touched, const std::vector<std::string>& wanted) {
   std::vector<std::string> result;

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 namespace sluice {
@@ -15,36 +14,6 @@ constexpr std::chrono::seconds agent_memory{60};
 constexpr size_t max_agents = 1'000;
 
 } // namespace
-
-void latency_histogram::add(std::chrono::nanoseconds x) noexcept {
-  auto us = std::max(1.0, static_cast<double>(x.count()) / 1e3);
-  auto bucket = std::min(static_cast<size_t>(std::log2(us) * steps), buckets_.size() - 1);
-  ++buckets_[bucket];
-  ++count_;
-}
-
-void latency_histogram::clear() noexcept {
-  buckets_.fill(0);
-  count_ = 0;
-}
-
-void latency_histogram::add(const latency_histogram& other) noexcept {
-  for (size_t i = 0; i < buckets_.size(); ++i)
-    buckets_[i] += other.buckets_[i];
-  count_ += other.count_;
-}
-
-double latency_histogram::quantile_us(double q) const noexcept {
-  if (count_ == 0)
-    return 0;
-  auto rank = std::max(1.0, std::ceil(q * static_cast<double>(count_)));
-  double seen = 0;
-  size_t i = 0;
-  for (; i + 1 < buckets_.size(); ++i)
-    if (seen += buckets_[i]; seen >= rank)
-      break;
-  return std::exp2(static_cast<double>(i + 1) / steps);
-}
 
 void traffic::answered(std::string_view method, const std::string& agent, bool failed, std::chrono::nanoseconds latency,
                        time_point now) {
@@ -67,8 +36,8 @@ void traffic::turn(time_point now) {
     return;
   auto stale = now - turned_ >= 2 * window_length;
   for (auto& [name, x] : methods_) {
-    x.previous = stale ? latency_histogram{} : x.current;
-    x.current.clear();
+    x.previous = stale ? latencies{} : x.current;
+    x.current = {};
   }
   turned_ = now;
 }
@@ -97,19 +66,17 @@ nlohmann::json traffic::report(time_point now) {
                       {"requests", row.requests},
                       {"failed", row.failed},
                       {"idle_ms", std::chrono::duration_cast<std::chrono::milliseconds>(now - row.seen).count()}});
-  auto latencies = json::object();
+  auto latency_us = json::object();
   for (const auto& [name, x] : methods_) {
     auto both = x.current;
     both.add(x.previous);
+    auto us = [&](double q) { return std::chrono::duration<double, std::micro>{both.quantile(q)}.count(); };
     if (both.count() > 0)
-      latencies[std::string{name}] = {{"count", both.count()},
-                                      {"p50", both.quantile_us(0.5)},
-                                      {"p99", both.quantile_us(0.99)},
-                                      {"p99_9", both.quantile_us(0.999)},
-                                      {"max", both.quantile_us(1)}};
+      latency_us[std::string{name}] = {
+        {"count", both.count()}, {"p50", us(0.5)}, {"p99", us(0.99)}, {"p99_9", us(0.999)}, {"max", us(1)}};
   }
   return {
-    {"requests", requests_}, {"failed", failed_}, {"agents", std::move(agents)}, {"latency_us", std::move(latencies)}};
+    {"requests", requests_}, {"failed", failed_}, {"agents", std::move(agents)}, {"latency_us", std::move(latency_us)}};
 }
 
 } // namespace sluice

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "actors/base/duration_histogram.hpp"
 #include "messages/fields.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -26,27 +26,6 @@ inline constexpr auto fields_of<front_door_status> =
                           as_gauge("sluice_connections", "Clients that are connected.")},
               named_field{"subscriptions", &front_door_status::subscriptions,
                           as_gauge("sluice_subscriptions", "Subscriptions to changes of tables.")});
-
-/// Counts durations in buckets whose width grows with them, an eighth of an octave each, as HdrHistogram does: any
-/// quantile is exact to 13 %, whatever the range. 1 us to 2.5 hours; what is beyond is counted at the end.
-class latency_histogram {
-public:
-  void add(std::chrono::nanoseconds x) noexcept;
-  void clear() noexcept;
-  void add(const latency_histogram& other) noexcept;
-
-  uint64_t count() const noexcept { return count_; }
-
-  /// The upper end of the bucket that holds the quantile `q` (0 to 1), in microseconds; 0 when there is none.
-  double quantile_us(double q) const noexcept;
-
-private:
-  static constexpr size_t steps = 8;
-  static constexpr size_t octaves = 33;
-
-  std::array<uint32_t, steps * octaves> buckets_{};
-  uint64_t count_ = 0;
-};
 
 /// What came through the front door of late, for people who watch it: which agents, how many requests, how fast. Used
 /// by one thread.
@@ -70,9 +49,11 @@ private:
     time_point seen{};
   };
 
+  using latencies = duration_counts<narrow_buckets>;
+
   struct window {
-    latency_histogram current;
-    latency_histogram previous;
+    latencies current;
+    latencies previous;
   };
 
   void turn(time_point now);

@@ -1,6 +1,6 @@
 #include "runtime/store/buffer_tables.hpp"
 
-#include "actors/base/sql_words.hpp"
+#include "actors/base/case_folding.hpp"
 #include "runtime/store/settings.hpp"
 
 #include <fmt/format.h>
@@ -62,7 +62,7 @@ std::optional<config_mistake> take_table(const toml::node& node, std::vector<buf
     if (text->empty())
       return invalid(node, fmt::format("this [[buffer_table]] lacks {}", key));
   auto same = [&](const buffer_table_entry& x) {
-    return x.table.db == entry.table.db && folded_name(x.table.table) == folded_name(entry.table.table);
+    return x.table.db == entry.table.db && same_name(x.table.table, entry.table.table);
   };
   if (std::any_of(to.begin(), to.end(), same))
     return invalid(node, fmt::format("buffer_table {} of {} is there already", entry.table.table, entry.table.db));

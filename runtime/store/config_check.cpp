@@ -1,4 +1,4 @@
-#include "actors/base/sql_words.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "actors/base/utf8_text.hpp"
 #include "runtime/store/config.hpp"
 #include "runtime/store/settings.hpp"

@@ -1,5 +1,7 @@
 #include "runtime/store/settings.hpp"
 
+#include "actors/base/case_folding.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -196,12 +198,7 @@ const setting* find_setting(std::string_view key) noexcept {
   return found == known_settings.end() ? nullptr : found;
 }
 
-std::string environment_name(const setting& s) {
-  std::string result = "SLUICE_";
-  for (auto c : s.key)
-    result += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  return result;
-}
+std::string environment_name(const setting& s) { return "SLUICE_" + in_capitals(s.key); }
 
 std::string range_of(const setting& s) {
   auto describe = [&]<class T>(field<T>) -> std::string {

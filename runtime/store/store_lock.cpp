@@ -109,31 +109,29 @@ caf::expected<std::optional<folder_claim>> claim(const store_root& root, lock_co
   return folder_claim::try_acquire(root.identity(), conflict.pid);
 }
 
-} // namespace
-
-caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chrono::milliseconds waited) {
-  failure x;
-  x.code = errc::busy;
+std::string explain(const lock_conflict& conflict) {
   auto here = "this process (pid " + std::to_string(getpid()) + ")";
   auto other = conflict.pid > 0 ? "process " + std::to_string(conflict.pid) : std::string{"another process"};
   if (conflict.is_here && conflict.by_claim)
-    x.message = here
-                + " has databases of this folder open as part of another store; use the broker of that store, or "
-                  "shut it down first";
-  else if (conflict.is_here || (conflict.pid == getpid() && !conflict.by_claim))
-    x.message = here + " leads this store already; use its broker, or shut it down first";
-  else if (conflict.by_claim)
-    x.message = other
-                + " works in this folder: as the broker of a store that the folder is a part of (use the root of that "
-                  "store, or stop its broker), or of this one before its .sluice/ was deleted (it ends by itself)";
-  else
-    x.message =
-      "another process leads this store"
-      + (conflict.pid > 0 ? " (pid " + std::to_string(conflict.pid) + ", as its lock file says)" : std::string{})
-      + "; be its client, or end it (`sluice stop`, if it is a broker)";
-  x.attempts = attempts;
-  x.waited_ms = static_cast<uint32_t>(waited.count());
-  return make_error(std::move(x));
+    return here
+           + " has databases of this folder open as part of another store; use the broker of that store, or shut it "
+             "down first";
+  if (conflict.is_here || (conflict.pid == getpid() && !conflict.by_claim))
+    return here + " leads this store already; use its broker, or shut it down first";
+  if (conflict.by_claim)
+    return other
+           + " works in this folder: as the broker of a store that the folder is a part of (use the root of that "
+             "store, or stop its broker), or of this one before its .sluice/ was deleted (it ends by itself)";
+  return "another process leads this store"
+         + (conflict.pid > 0 ? " (pid " + std::to_string(conflict.pid) + ", as its lock file says)" : std::string{})
+         + "; be its client, or end it (`sluice stop`, if it is a broker)";
+}
+
+} // namespace
+
+caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chrono::milliseconds waited) {
+  return make_error(errc::busy, explain(conflict),
+                    {.attempts = attempts, .waited_ms = static_cast<uint32_t>(waited.count())});
 }
 
 // The file names the leader, and comes first. But if `.sluice/` is deleted under a leader, the next process makes a

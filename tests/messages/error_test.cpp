@@ -35,6 +35,26 @@ TEST_CASE("an error wrapped as a CAF error is read back in full") {
   CHECK(describe(make_error(errc::busy, "locked")).message == "locked");
 }
 
+TEST_CASE("a failure is made in one expression, and what is not given is as in any failure") {
+  auto plain = make_failure(errc::cancelled, "given up");
+  CHECK(plain.code == errc::cancelled);
+  CHECK(plain.message == "given up");
+  CHECK(plain.outcome == outcome::not_committed);
+  CHECK((plain.retry_after_ms == 0 && plain.attempts == 0 && plain.waited_ms == 0));
+  auto whole = describe(make_error(errc::busy, "locked",
+                                   {.outcome = outcome::unknown, .retry_after_ms = 1, .attempts = 2, .waited_ms = 3}));
+  CHECK(whole.code == errc::busy);
+  CHECK(whole.message == "locked");
+  CHECK(whole.outcome == outcome::unknown);
+  CHECK((whole.retry_after_ms == 1 && whole.attempts == 2 && whole.waited_ms == 3));
+}
+
+TEST_CASE("an invalid field is named first") {
+  auto why = invalid_field("deadline_ms", "must be a whole number");
+  CHECK(why.code == errc::invalid_request);
+  CHECK(why.message == "deadline_ms must be a whole number");
+}
+
 TEST_CASE("a bare code of ours still says which it is") {
   caf::error bare{static_cast<uint8_t>(errc::busy), caf::atom("sluice")};
   CHECK(describe(bare).code == errc::busy);

@@ -133,11 +133,7 @@ caf::expected<log_page> log_page_from_json(const json& result) {
   });
   if (!why)
     return page;
-  failure x;
-  x.code = errc::protocol_mismatch;
-  x.outcome = outcome::unknown;
-  x.message = "the broker's answer cannot be read: " + describe(why).message;
-  return make_error(std::move(x));
+  return unreadable_answer(why);
 }
 
 } // namespace sluice::rpc

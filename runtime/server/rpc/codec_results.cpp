@@ -22,12 +22,7 @@ caf::error pass_over() { return caf::none; }
 template <class Result> caf::expected<Result> result_or_mismatch(const caf::error& why, Result& result) {
   if (!why)
     return std::move(result);
-  failure x;
-  x.code = errc::protocol_mismatch;
-  // The request may well have been done.
-  x.outcome = outcome::unknown;
-  x.message = "the broker's answer cannot be read: " + describe(why).message;
-  return make_error(std::move(x));
+  return unreadable_answer(why);
 }
 
 caf::error take_rows(const json& x, rowset& to) {

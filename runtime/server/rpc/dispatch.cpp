@@ -125,10 +125,9 @@ struct pending {
     try {
       to->add(id, std::move(x));
     } catch (const std::bad_alloc&) {
-      failure why;
-      why.code = errc::unavailable;
-      why.outcome = outcome::unknown;
-      why.message = "there is not enough memory to write this answer out; ask for fewer rows";
+      auto why =
+        make_failure(errc::unavailable, "there is not enough memory to write this answer out; ask for fewer rows",
+                     {.outcome = outcome::unknown});
       to->add(id, {nullptr, error_of(why), {}});
     }
   }

@@ -69,10 +69,9 @@ error error_of(const failure& x) {
 }
 
 error own_error(error_code code, std::string message) {
-  failure x;
-  x.code = code == internal_error ? errc::internal : errc::invalid_request;
-  x.outcome = code == internal_error ? outcome::unknown : outcome::not_committed;
-  x.message = std::move(message);
+  auto is_internal = code == internal_error;
+  auto x = make_failure(is_internal ? errc::internal : errc::invalid_request, std::move(message),
+                        {.outcome = is_internal ? outcome::unknown : outcome::not_committed});
   return {code, x.message, as_json(x)};
 }
 
@@ -81,12 +80,11 @@ error unknown_method(std::string_view method) {
 }
 
 failure failure_from_json(const json& error) {
-  failure x;
   auto code = member_or<int64_t>(error, "code", 0);
   auto refused = code == parse_error || code == invalid_request || code == method_not_found || code == invalid_params;
-  x.code = refused ? errc::invalid_request : errc::internal;
-  x.outcome = refused ? outcome::not_committed : outcome::unknown;
-  x.message = member_or<std::string>(error, "message", "the broker gave an error without a text");
+  auto x = make_failure(refused ? errc::invalid_request : errc::internal,
+                        member_or<std::string>(error, "message", "the broker gave an error without a text"),
+                        {.outcome = refused ? outcome::not_committed : outcome::unknown});
   auto data = error.is_object() ? error.value("data", json{}) : json{};
   auto word = member_or<std::string>(data, "code", "");
   if (word.empty())

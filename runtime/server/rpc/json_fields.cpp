@@ -8,12 +8,15 @@ namespace sluice::rpc {
 
 using nlohmann::json;
 
-caf::error invalid(std::string_view field, std::string_view why) {
-  return make_error(errc::invalid_request, fmt::format("{} {}", field, why));
-}
+caf::error invalid(std::string_view field, std::string_view why) { return make_error(invalid_field(field, why)); }
 
 caf::error unknown_member(std::string_view field) {
   return make_error(errc::invalid_request, fmt::format("unknown member \"{}\"", field.substr(0, 100)));
+}
+
+caf::error unreadable_answer(const caf::error& why) {
+  return make_error(errc::protocol_mismatch, "the broker's answer cannot be read: " + describe(why).message,
+                    {.outcome = outcome::unknown});
 }
 
 caf::error integer_range_error(std::string_view field, std::string_view min, std::string_view max) {

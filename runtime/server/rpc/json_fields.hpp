@@ -26,6 +26,10 @@ caf::error invalid(std::string_view field, std::string_view why);
 /// The error for a member that no request has.
 caf::error unknown_member(std::string_view field);
 
+/// `protocol_mismatch` for an answer of the broker that the decoder refuses with `why`. The outcome is unknown: the
+/// broker may well have executed the request.
+caf::error unreadable_answer(const caf::error& why);
+
 caf::error take(const nlohmann::json& x, std::string_view field, std::string& to);
 caf::error take(const nlohmann::json& x, std::string_view field, bool& to);
 

@@ -164,10 +164,8 @@ private:
   }
 
   static failure no_argument(const mcp_tool& tool, const std::string& argument) {
-    failure x;
-    x.code = errc::invalid_request;
-    x.message = fmt::format("{} has no argument \"{}\"", tool.name, argument.substr(0, 100));
-    return x;
+    return make_failure(errc::invalid_request,
+                        fmt::format("{} has no argument \"{}\"", tool.name, argument.substr(0, 100)));
   }
 
   void run(const mcp_tool& tool, json arguments, answer_to done) {

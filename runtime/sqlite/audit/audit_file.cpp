@@ -3,14 +3,14 @@
 #include "runtime/sqlite/audit/audit_row.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/files/own_database.hpp"
 
 namespace sluice::sqlite {
 
 namespace {
 
-// "slau", which `file` and others show as the application of a database.
-constexpr int64_t audit_application_id = 0x736c6175;
-constexpr int64_t audit_format = 1;
+// "slau".
+constexpr own_database audit_kind{"audit file", "this file is not an audit file", 0x736c6175, 1};
 
 // The highest commit number that was ever issued for the name, as of the audit's record `issued_at`, and the epoch of
 // its ledger. Files of earlier versions have none of these.
@@ -44,10 +44,7 @@ std::string audit_schema() {
            // `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
            "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
            " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0, "
-         + std::string{issued_column} + ", " + issued_at_column + ", " + epoch_column
-         + ") STRICT, WITHOUT ROWID;"
-           "PRAGMA application_id = "
-         + std::to_string(audit_application_id) + "; PRAGMA user_version = " + std::to_string(audit_format) + ";";
+         + std::string{issued_column} + ", " + issued_at_column + ", " + epoch_column + ") STRICT, WITHOUT ROWID";
 }
 
 caf::expected<void> add_columns(connection& db) {
@@ -60,8 +57,6 @@ caf::expected<void> add_columns(connection& db) {
              + issued_at_column + "; ALTER TABLE databases ADD COLUMN " + epoch_column;
   return exec_atomically(db, sql.c_str());
 }
-
-caf::error not_an_audit_file() { return make_error(errc::corrupt, "this file is not an audit file"); }
 
 caf::expected<int64_t> find_store(const connection& db, const std::string& root_text) {
   for (std::string_view sql :
@@ -83,22 +78,16 @@ caf::expected<int64_t> find_store(const connection& db, const std::string& root_
 } // namespace
 
 caf::expected<void> check_audit_file(const connection& db) {
-  auto application = read_number(db, "PRAGMA application_id");
-  if (!application)
-    return std::move(application.error());
-  if (*application != audit_application_id)
-    return not_an_audit_file();
-  auto version = read_number(db, "PRAGMA user_version");
-  if (!version)
-    return std::move(version.error());
-  if (*version != audit_format)
-    return make_error(errc::protocol_mismatch, "the audit file has the format " + std::to_string(*version)
-                                                 + "; this program knows format " + std::to_string(audit_format));
+  auto is_made = is_own_database(db, audit_kind);
+  if (!is_made)
+    return std::move(is_made.error());
+  if (!*is_made)
+    return make_error(errc::corrupt, audit_kind.not_one);
   for (const auto& sql : {"SELECT " + audit_columns() + " FROM audit", std::string{"SELECT id, root FROM stores"},
                           std::string{"SELECT name, reconciled_seq, reconciled_hash, audit_seq FROM databases"}}) {
     auto stmt = prepared_statement::prepare(db, sql);
     if (!stmt)
-      return code_of(stmt.error()) == errc::sql_error ? not_an_audit_file() : std::move(stmt.error());
+      return explain_mismatch(std::move(stmt.error()), audit_kind);
   }
   return caf::unit;
 }
@@ -112,21 +101,12 @@ caf::expected<bool> knows_epochs(const connection& db) {
 
 caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, const std::string& root_text,
                                           uint64_t page_cache_bytes) {
-  make_private(path);
   connection_options options;
-  options.mode = open_mode::read_write_create;
   options.synchronous = synchronous_mode::normal;
   options.page_cache_bytes = page_cache_bytes;
-  options.auto_checkpoint_pages = 1'000;
-  auto db = connection::open(path, options);
+  auto db = open_own_database(path, audit_kind, audit_schema(), options);
   if (!db)
     return std::move(db.error());
-  auto objects = read_number(*db, "SELECT count(*) FROM sqlite_schema");
-  if (!objects)
-    return std::move(objects.error());
-  if (*objects == 0)
-    if (auto made = exec_atomically(*db, audit_schema().c_str()); !made)
-      return std::move(made.error());
   if (auto known = check_audit_file(*db); !known)
     return std::move(known.error());
   if (auto added = add_columns(*db); !added)

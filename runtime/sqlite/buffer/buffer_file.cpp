@@ -3,6 +3,7 @@
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/journal_recovery.hpp"
+#include "runtime/sqlite/files/own_database.hpp"
 #include "runtime/sqlite/files/vfs_file.hpp"
 #include "runtime/sqlite/files/wal_index.hpp"
 #include "runtime/sqlite/ledger/failed_commit.hpp"
@@ -17,9 +18,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-// "slub", beside the audit's "slau".
-constexpr int64_t buffer_application_id = 0x736c7562;
-constexpr int64_t buffer_format = 1;
+// "slub".
+constexpr own_database buffer_kind{"buffer file", ".sluice/buffer.db is not a buffer file", 0x736c7562, 1};
 
 // Ids are never reused (AUTOINCREMENT): they identify operations for as long as any part remembers one.
 constexpr const char* buffer_schema = R"(
@@ -28,11 +28,8 @@ constexpr const char* buffer_schema = R"(
   CREATE TABLE batches(place INTEGER PRIMARY KEY AUTOINCREMENT, idempotency_key TEXT NOT NULL UNIQUE,
     content BLOB NOT NULL) STRICT;
   CREATE TABLE rejected(id INTEGER PRIMARY KEY AUTOINCREMENT, ts_us INTEGER NOT NULL, code TEXT NOT NULL,
-    message TEXT NOT NULL, content BLOB NOT NULL) STRICT;
-  PRAGMA application_id = 1936487778;
-  PRAGMA user_version = 1;
+    message TEXT NOT NULL, content BLOB NOT NULL) STRICT
 )";
-static_assert(buffer_application_id == 1936487778 && buffer_format == 1);
 
 caf::expected<void> prepare(const connection& db, buffer_file::statements& x) {
   return prepare_all(db,
@@ -55,24 +52,13 @@ int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
-caf::error not_a_buffer_file() { return make_error(errc::corrupt, ".sluice/buffer.db is not a buffer file"); }
-
 // A file of somebody else's is found out through a connection that cannot change it.
-caf::expected<void> check_buffer_format(const connection& db) {
-  auto application = read_number(db, "PRAGMA application_id");
-  auto version = read_number(db, "PRAGMA user_version");
-  auto objects = read_number(db, "SELECT count(*) FROM sqlite_schema");
-  for (auto* x : {&application, &version, &objects})
-    if (!*x)
-      return std::move(x->error());
-  // What a process leaves that is killed before it has made the tables.
-  if (*application == 0 && *objects == 0)
+caf::expected<void> check_buffer_file(const connection& db) {
+  auto is_made = is_own_database(db, buffer_kind);
+  if (!is_made)
+    return std::move(is_made.error());
+  if (!*is_made)
     return caf::unit;
-  if (*application != buffer_application_id)
-    return not_a_buffer_file();
-  if (*version != buffer_format)
-    return make_error(errc::protocol_mismatch, "the buffer file has the format " + std::to_string(*version)
-                                                 + "; this program knows format " + std::to_string(buffer_format));
   auto check = prepared_statement::prepare(db, "PRAGMA quick_check(1)");
   if (!check)
     return std::move(check.error());
@@ -102,27 +88,18 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
     auto looked = connection::open(path_, options);
     if (!looked)
       return std::move(looked.error());
-    if (auto known = check_buffer_format(*looked); !known)
+    if (auto known = check_buffer_file(*looked); !known)
       return std::move(known.error());
   }
-  make_private(path_);
-  options.mode = open_mode::read_write_create;
   options.synchronous = synchronous_;
-  options.auto_checkpoint_pages = 1'000;
   // Everything in it is read once.
   options.page_cache_bytes = 1ULL << 20;
-  auto db = connection::open(path_, options);
+  auto db = open_own_database(path_, buffer_kind, buffer_schema, options);
   if (!db)
     return std::move(db.error());
-  auto objects = read_number(*db, "SELECT count(*) FROM sqlite_schema");
-  if (!objects)
-    return std::move(objects.error());
-  if (*objects == 0)
-    if (auto made = exec_atomically(*db, buffer_schema); !made)
-      return std::move(made.error());
   content result{std::move(*db)};
   if (auto ready = prepare(result.db, result.sql); !ready)
-    return code_of(ready.error()) == errc::sql_error ? not_a_buffer_file() : std::move(ready.error());
+    return explain_mismatch(std::move(ready.error()), buffer_kind);
   return result;
 }
 

@@ -26,12 +26,11 @@ bool answer_budget::share::grow(uint64_t bytes) noexcept {
 }
 
 caf::error answer_budget::used_up() const {
-  failure why;
-  why.code = errc::overloaded;
-  why.message = "the answers under way take all of the " + std::to_string(max_bytes_)
-                + " bytes that they may (max_inflight_answer_bytes, cache_max_bytes); try again, or ask for fewer rows";
-  why.retry_after_ms = retry_for_bytes_after_ms;
-  return make_error(std::move(why));
+  return make_error(
+    errc::overloaded,
+    "the answers under way take all of the " + std::to_string(max_bytes_)
+      + " bytes that they may (max_inflight_answer_bytes, cache_max_bytes); try again, or ask for fewer rows",
+    {.retry_after_ms = retry_for_bytes_after_ms});
 }
 
 void answer_budget::share::settle(uint64_t bytes) noexcept {

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/core/double_quotes.hpp"
 
+#include "actors/base/sql_tokens.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 
 #include <sqlite3.h>
@@ -10,58 +11,20 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The end of the token or comment that begins at `at`, if it is one that may hold quotes; else `at`.
-size_t end_of_quoted(std::string_view sql, size_t at) noexcept {
-  auto ends_with = [&](std::string_view end) {
-    auto found = sql.find(end, at + 1);
-    return found == std::string_view::npos ? sql.size() : found + end.size();
-  };
-  auto rest = sql.substr(at);
-  if (rest.starts_with("--"))
-    return ends_with("\n");
-  if (rest.starts_with("/*")) {
-    auto found = sql.find("*/", at + 2);
-    return found == std::string_view::npos ? sql.size() : found + 2;
-  }
-  auto quote = sql[at];
-  if (quote == '[')
-    return ends_with("]");
-  if (quote != '\'' && quote != '"' && quote != '`')
-    return at;
-  for (auto i = at + 1; i < sql.size(); ++i) {
-    if (sql[i] != quote)
-      continue;
-    if (i + 1 == sql.size() || sql[i + 1] != quote)
-      return i + 1;
-    ++i;
-  }
-  return sql.size();
-}
-
-// Calls `token` for each token in double quotes, `other` for what lies in between.
-template <class Token, class Other> void for_each_part(std::string_view sql, Token token, Other other) {
+// Calls `quoted` for each token in double quotes, `other` for what lies in between.
+template <class Quoted, class Other> void for_each_part(std::string_view sql, Quoted quoted, Other other) {
   size_t begin = 0;
-  for (size_t at = 0; at < sql.size();) {
-    auto end = end_of_quoted(sql, at);
-    if (end > at && sql[at] == '"') {
-      other(sql.substr(begin, at - begin));
-      token(sql.substr(at, end - at));
-      begin = end;
-    }
-    at = end > at ? end : at + 1;
+  auto rest = sql;
+  for (auto token = take_token(rest); token.kind != sql_token_kind::end; token = take_token(rest)) {
+    if (token.kind != sql_token_kind::quoted || token.text.front() != '"')
+      continue;
+    auto end = sql.size() - rest.size();
+    auto at = end - token.text.size();
+    other(sql.substr(begin, at - begin));
+    quoted(token.text);
+    begin = end;
   }
   other(sql.substr(begin));
-}
-
-// What a token in double quotes stands for.
-std::string unquoted(std::string_view token) {
-  std::string result;
-  for (size_t i = 1; i < token.size(); ++i)
-    if (token[i] != '"')
-      result += token[i];
-    else if (i + 1 < token.size())
-      result += token[i++];
-  return result;
 }
 
 struct schema_object {

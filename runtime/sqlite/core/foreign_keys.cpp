@@ -1,7 +1,7 @@
 #include "runtime/sqlite/core/foreign_keys.hpp"
 
+#include "actors/base/case_folding.hpp"
 #include "messages/error.hpp"
-#include "runtime/sqlite/core/sql_scan.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/core/text_column.hpp"
 #include "runtime/sqlite/ledger/chain_hash.hpp"
@@ -180,8 +180,8 @@ caf::error drop_violates(const std::string& table) {
 }
 
 std::vector<std::string> other_tables(std::vector<std::string> touched, const std::string& dropped) {
-  std::erase_if(touched, [name = folded(dropped)](const std::string& x) {
-    auto lower = folded(x);
+  std::erase_if(touched, [name = folded_name(dropped)](const std::string& x) {
+    auto lower = folded_name(x);
     return lower == name || lower.starts_with("sqlite_");
   });
   return touched;

@@ -1,6 +1,6 @@
 #include "runtime/sqlite/core/schema_facts.hpp"
 
-#include "runtime/sqlite/core/sql_scan.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 
 #include <algorithm>
@@ -28,23 +28,6 @@ constexpr std::array<std::string_view, 6> indexing_modules{"fts3", "fts4", "fts5
 constexpr std::array<std::string_view, 11> shadow_suffixes{"data",   "idx",  "content", "docsize", "config", "segments",
                                                            "segdir", "stat", "node",    "rowid",   "parent"};
 
-// The text after the identifier that `sql` begins with.
-std::string_view after_identifier(std::string_view sql) {
-  sql = skip_to_token(sql);
-  if (sql.empty())
-    return sql;
-  auto quote = sql.front() == '[' ? ']' : sql.front();
-  if (quote == '"' || quote == '`' || quote == '\'' || quote == ']') {
-    auto end = sql.find(quote, 1);
-    // A doubled quote is part of the name.
-    while (quote != ']' && end != std::string_view::npos && end + 1 < sql.size() && sql[end + 1] == quote)
-      end = sql.find(quote, end + 2);
-    return end == std::string_view::npos ? std::string_view{} : sql.substr(end + 1);
-  }
-  auto end = sql.find_first_of(" \t\n\f\r(/-;");
-  return end == std::string_view::npos ? std::string_view{} : sql.substr(end);
-}
-
 struct virtual_table {
   std::string module;
   std::string_view arguments;
@@ -52,21 +35,20 @@ struct virtual_table {
 
 // Reads "CREATE VIRTUAL TABLE name USING module(arguments)" as SQLite keeps it; an empty module means "no such thing".
 virtual_table parse_virtual(std::string_view sql) {
-  if (!starts_with_folded(sql, "create virtual table"))
+  if (!starts_with_name(sql, "create virtual table"))
     return {};
-  sql = skip_to_token(after_identifier(sql.substr(std::string_view{"create virtual table"}.size())));
-  if (!starts_with_folded(sql, "using"))
+  sql.remove_prefix(std::string_view{"create virtual table"}.size());
+  take_token(sql);
+  if (!take_token(sql).is("using"))
     return {"?", {}};
-  sql = skip_to_token(sql.substr(5));
-  auto rest = after_identifier(sql);
-  auto module = folded(sql.substr(0, sql.size() - rest.size()));
-  std::erase_if(module, [](char c) { return c == '"' || c == '`' || c == '[' || c == ']' || c == '\''; });
-  return {module.empty() ? "?" : module, rest};
+  auto token = take_token(sql);
+  auto module = folded_name(token.kind == sql_token_kind::quoted ? unquoted(token.text) : std::string{token.text});
+  return {module.empty() ? "?" : module, sql};
 }
 
 // Whether a full-text table takes its content from elsewhere: an option `content=` with anything but ''.
 bool has_external_content(std::string_view arguments) {
-  auto text = folded(arguments);
+  auto text = folded_name(arguments);
   std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; });
   for (auto at = text.find("content"); at != std::string::npos; at = text.find("content", at + 1)) {
     auto rest = std::string_view{text}.substr(at + 7);
@@ -83,7 +65,7 @@ bool has_external_content(std::string_view arguments) {
 } // namespace
 
 caf::expected<relation> schema_facts::classify(std::string_view name) {
-  auto key = folded(name);
+  auto key = folded_name(name);
   if (key == "sqlite_master" || key == "sqlite_schema")
     return relation::schema;
   // SQLite writes its own tables, and we the ledger's, without telling anyone.
@@ -100,7 +82,7 @@ caf::expected<relation> schema_facts::classify(std::string_view name) {
       return std::move(module.error());
     return *module ? relation::opaque : relation::derived;
   }
-  if (starts_with_folded(*sql, "create view"))
+  if (starts_with_name(*sql, "create view"))
     return relation::derived;
   auto made = parse_virtual(*sql);
   if (made.module.empty())
@@ -123,7 +105,7 @@ caf::expected<std::string> schema_facts::table_at(int64_t root_page) {
 }
 
 caf::expected<bool> schema_facts::deterministic(std::string_view function) {
-  auto key = folded(function);
+  auto key = folded_name(function);
   if (contains(by_the_clock, key))
     return false;
   if (contains(of_full_text, key))
@@ -156,7 +138,7 @@ caf::expected<std::vector<std::string>> schema_facts::shadow_tables(std::string_
   auto stmt = prepared_statement::prepare(db_, "SELECT name FROM sqlite_schema WHERE type = 'table'");
   if (!stmt)
     return std::move(stmt.error());
-  auto prefix = folded(name) + "_";
+  auto prefix = folded_name(name) + "_";
   for (;;) {
     auto row = stmt->step();
     if (!row)
@@ -164,7 +146,7 @@ caf::expected<std::vector<std::string>> schema_facts::shadow_tables(std::string_
     if (!*row)
       return result;
     auto table = stmt->text(0);
-    if (starts_with_folded(table, prefix) && contains(shadow_suffixes, folded(table.substr(prefix.size()))))
+    if (starts_with_name(table, prefix) && contains(shadow_suffixes, folded_name(table.substr(prefix.size()))))
       result.emplace_back(table);
   }
 }
@@ -173,7 +155,7 @@ caf::expected<bool> schema_facts::is_virtual(std::string_view name) {
   auto sql = definition(name);
   if (!sql)
     return std::move(sql.error());
-  return starts_with_folded(*sql, "create virtual table");
+  return starts_with_name(*sql, "create virtual table");
 }
 
 caf::expected<std::string> schema_facts::definition(std::string_view name) {

@@ -1,8 +1,8 @@
 #include "runtime/sqlite/core/statement.hpp"
 
+#include "actors/base/sql_tokens.hpp"
 #include "actors/base/utf8_text.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
-#include "runtime/sqlite/core/sql_scan.hpp"
 #include "runtime/sqlite/core/text_encoding.hpp"
 
 #include <sqlite3.h>
@@ -26,7 +26,7 @@ caf::expected<prepared_statement> prepared_statement::prepare(const connection& 
     return to_error(db.handle(), code);
   if (!raw)
     return make_error(errc::invalid_request, "the SQL holds no statement");
-  if (!skip_to_token(sql.substr(static_cast<size_t>(tail - sql.data()))).empty())
+  if (!skip_to_statement(sql.substr(static_cast<size_t>(tail - sql.data()))).empty())
     return make_error(errc::invalid_request,
                       "the SQL holds more than one statement; send a list with one statement per entry");
   return result;

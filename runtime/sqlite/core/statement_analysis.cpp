@@ -1,8 +1,9 @@
 #include "runtime/sqlite/core/statement_analysis.hpp"
 
+#include "actors/base/sql_tokens.hpp"
 #include "actors/base/utf8_text.hpp"
 #include "runtime/sqlite/core/double_quotes.hpp"
-#include "runtime/sqlite/core/sql_scan.hpp"
+#include "runtime/sqlite/core/leading_keyword.hpp"
 #include "runtime/sqlite/core/text_encoding.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
 
@@ -102,7 +103,7 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   recording seen;
   seen.pragma = keyword == "PRAGMA";
   // It would act all the same.
-  if (seen.pragma && starts_with_folded(skip_to_token(sql), "explain"))
+  if (seen.pragma && starts_with_name(skip_to_statement(sql), "explain"))
     return make_error(errc::invalid_request, not_allowed("EXPLAIN PRAGMA", pragma_reason));
   if (auto done = prepare_for(keyword); !done)
     return std::move(done.error());
@@ -120,7 +121,7 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   if (!stmt)
     return seen.refusal ? std::move(seen.refusal) : with_quoting_advice(std::move(stmt.error()), sql);
   // ALTER TABLE ... RENAME does not tell the authorizer the new name.
-  if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded(sql)))
+  if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded_name(sql)))
     return make_error(errc::not_authorized, ledger_names_reason);
   if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0 && !seen.pragma)
     if (auto added = add_opened(text, seen); !added)
@@ -251,8 +252,8 @@ int statement_analyzer::record_schema_change(int action, std::string_view first,
 
 int statement_analyzer::record_pragma(std::string_view name, std::string_view argument, std::string_view database) {
   auto own_file = database.empty() || database == "main";
-  auto word = folded(name);
-  auto value = folded(argument);
+  auto word = folded_name(name);
+  auto value = folded_name(argument);
   // Switching the deferral off makes SQLite forget the violations that it has counted.
   auto sets = argument.data() != nullptr;
   auto defers =

@@ -1,5 +1,7 @@
 #include "runtime/sqlite/functions/pattern_match.hpp"
 
+#include "actors/base/case_folding.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -42,10 +44,6 @@ void skip(const unsigned char*& at) noexcept {
     while (continues(*at))
       ++at;
 }
-
-// For ASCII, whatever the locale.
-uint32_t lower(uint32_t c) noexcept { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; }
-uint32_t upper(uint32_t c) noexcept { return c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c; }
 
 const unsigned char* unsigned_bytes(const char* x) noexcept { return reinterpret_cast<const unsigned char*>(x); }
 
@@ -100,7 +98,7 @@ private:
     auto is_same = true;
     // Looked at in this order: after a difference the text may have ended.
     while (is_same && *pattern < 0x80 && is_plain_[*pattern] && *text < 0x80) {
-      is_same = *pattern == *text || (rules_.folds_case != 0 && lower(*pattern) == lower(*text));
+      is_same = *pattern == *text || (rules_.folds_case != 0 && ascii_lower(*pattern) == ascii_lower(*text));
       ++pattern;
       ++text;
     }
@@ -121,7 +119,8 @@ private:
       escaped_ = pattern_;
     }
     auto other = read(text_);
-    auto is_same = c == other || (rules_.folds_case != 0 && c < 0x80 && other < 0x80 && lower(c) == lower(other));
+    auto is_same =
+      c == other || (rules_.folds_case != 0 && c < 0x80 && other < 0x80 && ascii_lower(c) == ascii_lower(other));
     if (is_same || (c == rules_.any_one && pattern_ != escaped_ && other != 0))
       return step::goes_on;
     return step::differs;
@@ -196,8 +195,8 @@ private:
 
   bool find_first() noexcept {
     if (first_ < 0x80) {
-      const char stops[] = {static_cast<char>(rules_.folds_case ? upper(first_) : first_),
-                            static_cast<char>(rules_.folds_case ? lower(first_) : first_), 0};
+      const char stops[] = {static_cast<char>(rules_.folds_case ? ascii_upper(first_) : first_),
+                            static_cast<char>(rules_.folds_case ? ascii_lower(first_) : first_), 0};
       if (*next_ != static_cast<unsigned char>(stops[0]) && *next_ != static_cast<unsigned char>(stops[1]))
         next_ += std::strcspn(reinterpret_cast<const char*>(next_), stops);
       if (*next_ == 0)

@@ -1,5 +1,7 @@
 #include "runtime/sqlite/functions/text_functions.hpp"
 
+#include "actors/base/utf8_text.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -8,8 +10,6 @@ namespace sluice::sqlite {
 namespace {
 
 constexpr auto npos = std::string_view::npos;
-
-bool continues_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80U; }
 
 // glibc's memmem takes linear time; std::string_view::find does not.
 size_t find_part(std::string_view text, std::string_view part, size_t from) noexcept {

@@ -1,20 +1,15 @@
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
 
-#include "runtime/sqlite/core/sql_scan.hpp"
+#include "actors/base/sql_tokens.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 
 #include <algorithm>
-#include <cctype>
 
 namespace sluice::sqlite {
 
 namespace {
 
 constexpr std::string_view stem = "_sluice";
-
-bool continues_name(char c) noexcept {
-  return c == '$' || static_cast<unsigned char>(c) >= 0x80 || std::isalnum(static_cast<unsigned char>(c)) != 0;
-}
 
 // An index that SQLite made for a UNIQUE of the table's own definition: nobody can name one so.
 bool is_automatic(const foreign_object& x) noexcept {
@@ -49,14 +44,14 @@ caf::expected<void> check_format(const connection& db) {
 } // namespace
 
 bool is_ledger_name(std::string_view name) noexcept {
-  return starts_with_folded(name, stem) && (name.size() == stem.size() || name[stem.size()] == '_');
+  return starts_with_name(name, stem) && (name.size() == stem.size() || name[stem.size()] == '_');
 }
 
 bool mentions_ledger_name(std::string_view folded_sql) noexcept {
   for (auto at = folded_sql.find(stem); at != std::string_view::npos; at = folded_sql.find(stem, at + 1)) {
     auto end = at + stem.size();
-    auto begins = at == 0 || (folded_sql[at - 1] != '_' && !continues_name(folded_sql[at - 1]));
-    if (begins && (end == folded_sql.size() || !continues_name(folded_sql[end])))
+    auto begins = at == 0 || !continues_sql_name(folded_sql[at - 1]);
+    if (begins && (end == folded_sql.size() || folded_sql[end] == '_' || !continues_sql_name(folded_sql[end])))
       return true;
   }
   return false;
@@ -107,7 +102,7 @@ caf::expected<std::vector<std::string>> find_triggers_into_ledger(const connecti
       return result;
     // Those on the ledger's own tables, or with its names, are damage to it.
     auto is_damage = is_ledger_name(stmt->text(0)) || is_ledger_name(stmt->text(1));
-    if (!is_damage && mentions_ledger_name(folded(stmt->text(2))))
+    if (!is_damage && mentions_ledger_name(folded_name(stmt->text(2))))
       result.push_back("trigger " + std::string{stmt->text(0)} + " on " + std::string{stmt->text(1)});
   }
 }

@@ -4,6 +4,7 @@
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/file_watch.hpp"
+#include "runtime/sqlite/files/own_database.hpp"
 
 #include <fmt/format.h>
 
@@ -16,17 +17,14 @@ namespace sluice::sqlite {
 
 namespace {
 
-// "sllg", which `file` and others show as the application of a database.
-constexpr int64_t log_application_id = 0x736c6c67;
-constexpr int64_t log_format = 1;
+// "sllg".
+constexpr own_database log_kind{"log database", "this file is not a log database", 0x736c6c67, 1};
 
 // Ids are not reused, though the last entries may have been pruned: followers remember them.
 constexpr const char* log_schema = R"(
   CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, ts_us INTEGER NOT NULL, level INTEGER NOT NULL,
                    source TEXT NOT NULL, agent TEXT NOT NULL, message TEXT NOT NULL) STRICT;
-  CREATE INDEX log_ts_us ON log(ts_us);
-  PRAGMA application_id = 0x736c6c67;
-  PRAGMA user_version = 1;
+  CREATE INDEX log_ts_us ON log(ts_us)
 )";
 
 // Entries are read from the end, or by their time; there is little to keep in memory.
@@ -69,7 +67,6 @@ private:
 
   // Opens the file if necessary; writers make a missing one.
   caf::expected<bool> open(bool make);
-  static caf::expected<void> check(const connection& db);
   caf::expected<void> insert(std::span<const log_entry> entries);
   caf::expected<log_page> select(const log_query& query);
 
@@ -106,23 +103,12 @@ caf::expected<bool> log_file::open(bool make) {
     return false;
   if (found && !S_ISREG(found->st_mode))
     return make_error(errc::corrupt, "this is not a file");
-  make_private(path_);
   connection_options options;
-  options.mode = open_mode::read_write_create;
   options.synchronous = synchronous_mode::normal;
   options.page_cache_bytes = log_page_cache_bytes;
-  options.auto_checkpoint_pages = 1'000;
-  auto db = connection::open(path_, options);
+  auto db = open_own_database(path_, log_kind, log_schema, options);
   if (!db)
     return std::move(db.error());
-  auto objects = read_number(*db, "SELECT count(*) FROM sqlite_schema");
-  if (!objects)
-    return std::move(objects.error());
-  if (*objects == 0)
-    if (auto made = exec_atomically(*db, log_schema); !made)
-      return std::move(made.error());
-  if (auto known = check(*db); !known)
-    return std::move(known.error());
   opened result{std::move(*db)};
   auto ready = prepare_all(
     result.db, {{&result.begin, "BEGIN IMMEDIATE"},
@@ -130,27 +116,10 @@ caf::expected<bool> log_file::open(bool make) {
                 {&result.commit, "COMMIT"},
                 {&result.prune, "DELETE FROM log WHERE ts_us < ?"}});
   if (!ready)
-    return code_of(ready.error()) == errc::sql_error ? make_error(errc::corrupt, "its tables are not those of a log")
-                                                     : std::move(ready.error());
+    return explain_mismatch(std::move(ready.error()), log_kind);
   file_ = std::move(result);
   files_.note();
   return true;
-}
-
-caf::expected<void> log_file::check(const connection& db) {
-  auto application = read_number(db, "PRAGMA application_id");
-  if (!application)
-    return std::move(application.error());
-  if (*application != log_application_id)
-    return make_error(errc::corrupt, "this file is not a log database");
-  auto version = read_number(db, "PRAGMA user_version");
-  if (!version)
-    return std::move(version.error());
-  if (*version != log_format)
-    return make_error(
-      errc::protocol_mismatch,
-      fmt::format("the log database has the format {}; this program knows format {}", *version, log_format));
-  return caf::unit;
 }
 
 caf::expected<void> log_file::insert(std::span<const log_entry> entries) {

@@ -1,7 +1,7 @@
 #include "runtime/sqlite/reader/query_plan.hpp"
 
 #include "runtime/sqlite/core/allocation_bound.hpp"
-#include "runtime/sqlite/core/sql_scan.hpp"
+#include "runtime/sqlite/core/leading_keyword.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 
 #include <chrono>

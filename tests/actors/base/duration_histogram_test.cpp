@@ -2,6 +2,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
 namespace sluice::test::duration_histogram_test {
 
 using namespace std::chrono_literals;
@@ -43,6 +48,49 @@ TEST_CASE("quantiles are the upper ends of their buckets, and zero of nothing") 
   CHECK(x.quantile(0.99) == 16us);
   CHECK(x.quantile(0.999) == 1'024us);
   CHECK(x.quantile(1) == 1'024us);
+}
+
+TEST_CASE("with narrow buckets any quantile is exact to an eighth of an octave") {
+  std::mt19937 random{7};
+  std::lognormal_distribution<double> latencies{5, 2};
+  duration_counts<narrow_buckets> aut;
+  std::vector<double> all;
+  for (int i = 0; i < 10'000; ++i) {
+    auto us = std::clamp(latencies(random), 1.0, 1e9);
+    all.push_back(us);
+    aut.add(std::chrono::nanoseconds{static_cast<int64_t>(us * 1e3)});
+  }
+  std::sort(all.begin(), all.end());
+  for (auto q : {0.01, 0.5, 0.9, 0.99, 0.999, 1.0}) {
+    auto exact = all[static_cast<size_t>(std::ceil(q * 10'000)) - 1];
+    auto us = std::chrono::duration<double, std::micro>{aut.quantile(q)}.count();
+    CHECK(us >= exact * 0.999);
+    CHECK(us <= exact * 1.1);
+  }
+}
+
+TEST_CASE("what is beyond the narrow buckets is counted at their ends") {
+  duration_counts<narrow_buckets> aut;
+  CHECK(aut.quantile(0.5) == 0ns);
+  aut.add(0ns);
+  aut.add(-5ns);
+  CHECK(aut.quantile(1) < 2us);
+  aut.add(24h);
+  CHECK(aut.count() == 3);
+  CHECK(aut.quantile(1) > 1'000s);
+}
+
+TEST_CASE("the counts of two windows add up") {
+  duration_counts<narrow_buckets> aut;
+  aut.add(1ms);
+  duration_counts<narrow_buckets> other;
+  other.add(10ms);
+  other.add(10ms);
+  aut.add(other);
+  CHECK(aut.count() == 3);
+  CHECK(aut.sum == 21ms);
+  CHECK(aut.quantile(0.3) < 2ms);
+  CHECK(aut.quantile(1) >= 10ms);
 }
 
 } // namespace sluice::test::duration_histogram_test

@@ -108,6 +108,18 @@ TEST_CASE("validity agrees with an independent decoder, whatever the bytes") {
   CHECK(first_character("").size == 0);
 }
 
+TEST_CASE("the first bytes of a text end with a whole character") {
+  constexpr std::string_view text = "a\xe2\x82\xac"
+                                    "b";
+  CHECK(utf8_prefix(text, 9) == text);
+  CHECK(utf8_prefix(text, 5) == text);
+  CHECK(utf8_prefix(text, 4) == "a\xe2\x82\xac");
+  for (size_t most : {1, 2, 3})
+    CHECK(utf8_prefix(text, most) == "a");
+  CHECK(utf8_prefix(text, 0).empty());
+  CHECK(utf8_prefix("\x80\x80\x80", 2).empty());
+}
+
 TEST_CASE("invalid bytes are escaped one by one, and nothing else is changed") {
   CHECK(escape_invalid_utf8("caf\xe9") == "caf\\xe9");
   CHECK(escape_invalid_utf8("\xe2\x82z\xff") == "\\xe2\\x82z\\xff");

@@ -1,4 +1,3 @@
-#include "actors/base/sql_words.hpp"
 #include "actors/buffer/pending_row.hpp"
 #include "actors/buffer/row_queue.hpp"
 #include "actors/buffer/row_statement.hpp"
@@ -247,14 +246,6 @@ TEST_CASE("tables that triggers and foreign keys connect are recognized", "[buff
                         "CREATE TRIGGER w AFTER INSERT ON o BEGIN DELETE FROM \"T\"; END"}};
   CHECK(other.shape_of("t").keeps_order());
   CHECK_FALSE(other.shape_of("far").keeps_order());
-}
-
-TEST_CASE("comments, numbers and quotes are told from words", "[buffer]") {
-  auto words = words_of("CREATE /* CHECK */ TABLE [My t] (a2 -- COLLATE\n 1e5, 'it''s', \"Q\")");
-  std::string all;
-  for (const auto& x : words)
-    all += x.text + (x.quoted ? "! " : " ");
-  CHECK(all == "create table my t! a2 it's! q! ");
 }
 
 } // namespace sluice::test::buffer_merging_test
