@@ -103,6 +103,8 @@ public:
   uint64_t number() const noexcept { return number_; }
 
   bool empty() const noexcept { return entries_.empty(); }
+  /// Requests in it, those that wait for the lock included.
+  size_t size() const noexcept { return entries_.size(); }
 
 private:
   struct entry {

@@ -51,7 +51,8 @@ void group_commit::commit(range part) {
     window.committed(next_seq_);
   window.close();
   if (!happened) {
-    auto why = describe(done.error());
+    auto is_moved = describe(happened.error()).code == errc::file_replaced;
+    auto why = describe(is_moved ? happened.error() : done.error());
     why.outcome = outcome::unknown;
     why.message += "; whether the commit took effect, or will after a crash, is not known";
     everything_may_have_changed();

@@ -61,8 +61,8 @@ void writer_state::apply(group_commit::step step) {
   switch (step.next) {
   case action::wait: return;
   case action::mark:
-    // What is in the mailbox now joins the group.
-    if (self->mailbox().empty())
+    // What is in the mailbox now joins the group; nothing, if all that was admitted is in the group.
+    if (parts.queue->queued().requests == group.size())
       return finish_group();
     return self->send(self, caf::flush_atom_v, group.number());
   case action::finish_group: return finish_group();

@@ -44,6 +44,7 @@ void set_database(found_files& to, const std::optional<struct statx>& x) noexcep
     return;
   to.size = x->stx_size;
   to.changed_ns = ns_of(x->stx_mtime);
+  to.links = x->stx_nlink;
 }
 
 // When entries of the folder were changed last; nothing if it cannot be found out.

@@ -21,6 +21,8 @@ struct found_files {
   /// Of the database file.
   uint64_t size = 0;
   int64_t changed_ns = 0;
+  /// Names that the database file has.
+  uint64_t links = 0;
 
   friend bool operator==(const found_files&, const found_files&) = default;
 };

@@ -146,6 +146,10 @@ caf::expected<void> file_guard::enter(user& x) {
   }
   auto db = x.is_open_ && x.generation_ == generation_ ? x.handle() : nullptr;
   auto what = diagnose(now, x, db, lock);
+  if (!what && now.links > 1) {
+    lock.unlock();
+    return refuse_links();
+  }
   if (!what)
     return admit(x, lock);
   auto done = change(*what, now, x, lock);
@@ -159,6 +163,12 @@ caf::expected<void> file_guard::enter(user& x) {
   return overwritten_error(set_.name);
 }
 
+// A program that uses the other name would not see the log, and would write to the file past it.
+caf::error file_guard::refuse_links() const {
+  auto why = set_.resolve ? set_.resolve() : caf::error{};
+  return why ? why : make_error(errc::invalid_request, "'" + set_.name + "' has another hard link");
+}
+
 void file_guard::leave(user& x) noexcept {
   std::unique_lock lock{mutex_};
   x.in_use_ = false;
@@ -170,14 +180,18 @@ void file_guard::leave(user& x) noexcept {
   lock.unlock();
 }
 
-std::optional<file_change> file_guard::diagnose(const found_files& now, const user& x, sqlite3* db,
+std::optional<file_change> file_guard::diagnose(found_files& now, const user& x, sqlite3* db,
                                                 std::unique_lock<std::mutex>& lock) {
   auto what = compare(now);
   // A log that is too short for readers gives them an error.
   if (!what && db && x.is_writer() && known_->log) {
     auto before = std::exchange(log_bytes_, at_path_.log_size());
-    if (log_bytes_ < before && is_log_cut_short(db, [this] { return at_path_.log_size(); }))
-      return file_change::log_lost;
+    if (log_bytes_ < before && is_log_cut_short(db, [this] { return at_path_.log_size(); })) {
+      // Or removed, just after it was looked up: then its content can still be saved.
+      now = at_path_.find();
+      what = compare(now);
+      return what ? what : file_change::log_lost;
+    }
   }
   if (what || !db || !looks_written(now))
     return what;

@@ -217,6 +217,7 @@ private:
   };
 
   static settings of(std::filesystem::path path);
+  caf::error refuse_links() const;
   void save_held_log();
   std::filesystem::path log_path() const { return set_.path.native() + "-wal"; }
   std::filesystem::path index_path() const { return set_.path.native() + "-shm"; }
@@ -227,8 +228,7 @@ private:
   std::optional<file_change> compare(const found_files& now) const noexcept;
   bool looks_written(const found_files& now) const noexcept;
   caf::expected<void> admit(user& x, std::unique_lock<std::mutex>& lock);
-  std::optional<file_change> diagnose(const found_files& now, const user& x, sqlite3* db,
-                                      std::unique_lock<std::mutex>& lock);
+  std::optional<file_change> diagnose(found_files& now, const user& x, sqlite3* db, std::unique_lock<std::mutex>& lock);
   std::optional<file_change> look_for_foreign_content(sqlite3* db);
   void remember(const found_files& now, state x) noexcept;
   void note_restored_log();

@@ -45,7 +45,8 @@ caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std:
   return checked;
 }
 
-// Whether what was committed just now lies in the files at the path, and so would be found after a crash.
+// Whether what was committed just now lies in the files at the path, and so would be found after a crash. If that is in
+// doubt, `committed` looks for it there.
 caf::expected<void> sqlite_write_store::check_files() {
   switch (files_->verify(*this)) {
   case file_guard::verdict::intact: return caf::unit;
@@ -65,7 +66,7 @@ caf::expected<void> sqlite_write_store::check_files() {
 }
 
 caf::expected<bool> sqlite_write_store::committed(uint64_t seq) {
-  if (seq == 0 || seq != tried_seq_ || gone_)
+  if (seq == 0 || seq != tried_seq_)
     return false;
   if (auto may = use(); !may)
     return std::move(may.error());
@@ -79,16 +80,21 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
   options.mode = open_mode::read_only;
   auto db = connection::open(path_, options);
   if (!db) {
-    if (code_of(db.error()) == errc::unknown_database)
-      return false;
-    return std::move(db.error());
+    if (code_of(db.error()) != errc::unknown_database)
+      return std::move(db.error());
+    // A file that was moved away holds the commit, and may be moved back.
+    if (gone_)
+      return make_error(errc::file_replaced, "the files of this database were moved away or deleted while it was "
+                                             "written; what was written went with them");
+    return false;
   }
   auto seen = sees_commit(*db, seq, tried_hash_);
   if (!seen)
     return seen;
   // While `db` is open, no connection recovers the log.
   if (!*seen)
-    return settle_unseen(seq);
+    // The log of files that were replaced is none of those at the path.
+    return gone_ ? caf::expected<bool>{false} : settle_unseen(seq);
   files_->add_commit();
   // Being seen is not being safe: it may have been the sync that failed.
   if (auto safe = sync_log(); !safe)

@@ -137,6 +137,36 @@ TEST_CASE("a file that is replaced while it is written makes the write fail, and
   CHECK(fixture.count_after_a_kill() == "1");
 }
 
+TEST_CASE("a commit is there, once, though its file was touched or moved to and fro while it was written") {
+  busy_fixture fixture;
+  auto touches = GENERATE(true, false);
+  auto notices = GENERATE(true, false);
+  auto begun = must(fixture.store->begin());
+  must(fixture.store->execute(request_of("INSERT INTO t(body) VALUES ('kept')"), no_deadline));
+  if (touches)
+    fs::last_write_time(fixture.file, fs::last_write_time(fixture.file) + std::chrono::seconds{1});
+  else
+    fs::rename(fixture.file, fixture.folder / "away.db");
+  if (!touches && !notices)
+    fs::rename(fixture.folder / "away.db", fixture.file);
+  auto committed = commit_of(*fixture.store, begun, request_of("SELECT 1"));
+  if (!touches && notices)
+    fs::rename(fixture.folder / "away.db", fixture.file);
+  CHECK((committed || must(fixture.store->committed(begun.next_seq))));
+  CHECK(fixture.count() == value{4'001});
+  CHECK(fixture.count_after_a_kill() == "4001");
+}
+
+TEST_CASE("a database that gets a second name while it is open is not written until it has one name again") {
+  busy_fixture fixture;
+  fs::create_hard_link(fixture.file, fixture.folder / "second.db");
+  CHECK(failure_of(fixture.store->begin()).code == errc::invalid_request);
+  CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::invalid_request);
+  fs::remove(fixture.folder / "second.db");
+  fixture.write("INSERT INTO t(body) VALUES ('after')");
+  CHECK(fixture.count() == value{4'001});
+}
+
 TEST_CASE("closing after the files were replaced leaves the new ones alone") {
   busy_fixture fixture;
   SECTION("renamed over") { fs::rename(fixture.another(), fixture.file); }
