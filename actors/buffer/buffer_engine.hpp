@@ -5,6 +5,7 @@
 #include "actors/base/synchronized.hpp"
 #include "actors/buffer/buffer_store.hpp"
 #include "actors/buffer/buffered_database.hpp"
+#include "actors/buffer/flush_waiters.hpp"
 #include "actors/buffer/retrying_buffer_store.hpp"
 #include "actors/buffer/schema_cache.hpp"
 #include "actors/shared/buffer_view.hpp"
@@ -17,7 +18,6 @@
 
 #include <chrono>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -158,18 +158,6 @@ private:
     clock::steady until;
   };
 
-  using report_handler = std::function<void(const flush_report&)>;
-
-  /// Somebody who waits for everything up to an operation to be written.
-  struct waiting_flush {
-    // Folded; empty means all.
-    std::string table;
-    uint64_t number = 0;
-    std::set<std::string> databases;
-    flush_report report;
-    report_handler done;
-  };
-
   /// A row that somebody asks for.
   struct lookup {
     buffer_get get;
@@ -200,7 +188,7 @@ private:
   void answer_put(reply<buffer_receipt>& to, caf::expected<buffer_receipt> result);
   void answer_row(reply<buffered_row>& to, caf::expected<buffered_row> result);
   void answer_decision(reply<uint64_t>& to, caf::expected<uint64_t> result);
-  report_handler answer_report(reply<flush_report> to);
+  flush_waiters::report_handler answer_report(reply<flush_report> to);
 
   // buffer_engine_view.cpp: what is pending.
   buffered_database& database_of(const std::string& db);
@@ -217,8 +205,7 @@ private:
   void apply(const flush_outcome& out);
   void settle_in_store(const flush_outcome& out);
   void count(const flush_outcome& out);
-  void tell_waiting(const flush_outcome& out);
-  void flush(const std::string& db, const std::string& table, report_handler done);
+  void flush(const std::string& db, const std::string& table, flush_waiters::report_handler done);
   void end_if_done();
   void give_up();
   void reject(std::vector<unwritten_operation> operations);
@@ -257,7 +244,7 @@ private:
   std::deque<waiting_put> waiting_;
   // While puts that waited for a table are admitted: how many of them have to wait for room.
   std::optional<size_t> ahead_;
-  std::vector<waiting_flush> flushes_;
+  flush_waiters flushes_;
   // Whose query is under way.
   std::map<uint64_t, lookup_ptr> lookups_;
   uint64_t next_lookup_ = 1;

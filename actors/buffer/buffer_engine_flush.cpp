@@ -1,6 +1,5 @@
 // The part of `buffer_engine` that has rows written.
 
-#include "actors/base/sql_tokens.hpp"
 #include "actors/buffer/buffer_engine.hpp"
 #include "actors/buffer/flush_records.hpp"
 
@@ -51,18 +50,9 @@ std::string first_reason(const std::vector<unwritten_operation>& operations) {
   return {};
 }
 
-// Rows completed by operations up to `number`. @param table by folded name; empty means all
-uint64_t rows_in(const flush_outcome& out, const std::string& table, uint64_t number) {
-  return static_cast<uint64_t>(
-    std::count_if(out.completed.begin(), out.completed.end(), [&](const outgoing_operation& operation) {
-      return operation.ends_row && operation.number <= number
-             && (table.empty() || folded_name(operation.put.row.table) == table);
-    }));
-}
-
 } // namespace
 
-buffer_engine::report_handler buffer_engine::answer_report(reply<flush_report> to) {
+flush_waiters::report_handler buffer_engine::answer_report(reply<flush_report> to) {
   return [this, owner = std::make_shared<reply<flush_report>>(std::move(to))](const flush_report& report) {
     effects_.reports.push_back({std::move(*owner), report});
   };
@@ -111,7 +101,7 @@ void buffer_engine::apply(const flush_outcome& out) {
   }
   if (closing_ && out.result == verdict::kept)
     refusals_while_closing_[out.db] += cost_while_closing(out.why.code);
-  tell_waiting(out);
+  flushes_.finish(out, find(out.db));
   for (const auto& row : std::exchange(parked_[out.db], {}))
     look(row);
   admit_waiting();
@@ -148,7 +138,7 @@ void buffer_engine::count(const flush_outcome& out) {
     auto& status = shown.status;
     if (out.result == verdict::written) {
       ++status.flushes;
-      status.flushed_rows += rows_in(out, {}, number_);
+      status.flushed_rows += out.rows();
       status.last_flush_us = wall_us(time_);
       status.last_flush_ms = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
       status.last_error = store_.trouble();
@@ -160,44 +150,19 @@ void buffer_engine::count(const flush_outcome& out) {
   });
 }
 
-void buffer_engine::tell_waiting(const flush_outcome& out) {
-  const auto* db = find(out.db);
-  for (auto& waiting : flushes_) {
-    if (waiting.databases.count(out.db) == 0)
-      continue;
-    auto rows = rows_in(out, waiting.table, waiting.number);
-    (out.result == verdict::written ? waiting.report.flushed : waiting.report.set_aside) += rows;
-    auto left = db ? db->pending(waiting.table, waiting.number) : 0;
-    if (out.result == verdict::kept) {
-      waiting.report.kept += left;
-      waiting.report.reason = out.why.message;
-    }
-    if (left == 0 || out.result == verdict::kept)
-      waiting.databases.erase(out.db);
-  }
-  auto is_open = [](const waiting_flush& waiting) { return !waiting.databases.empty(); };
-  auto done = std::stable_partition(flushes_.begin(), flushes_.end(), is_open);
-  std::vector<waiting_flush> ready;
-  std::move(done, flushes_.end(), std::back_inserter(ready));
-  flushes_.erase(done, flushes_.end());
-  for (auto& waiting : ready)
-    waiting.done(waiting.report);
-}
-
 void buffer_engine::flush(const flush_request& request, reply<flush_report> to) {
   flush(request.db, request.table, answer_report(std::move(to)));
 }
 
 // @param db empty means all, like `table`
-void buffer_engine::flush(const std::string& db, const std::string& table, report_handler done) {
-  waiting_flush waiting{folded_name(table), number_, {}, {}, std::move(done)};
+void buffer_engine::flush(const std::string& db, const std::string& table, flush_waiters::report_handler done) {
+  std::set<std::string> databases;
   for (const auto& [name, rows] : databases_)
     if ((db.empty() || name == db) && rows.pending(table, number_) > 0)
-      waiting.databases.insert(name);
-  if (waiting.databases.empty())
-    return waiting.done({});
-  auto databases = waiting.databases;
-  flushes_.push_back(std::move(waiting));
+      databases.insert(name);
+  if (databases.empty())
+    return done({});
+  flushes_.add(table, number_, databases, std::move(done));
   for (const auto& name : databases) {
     if (auto found = databases_.find(name); found != databases_.end())
       found->second.want(table, number_);

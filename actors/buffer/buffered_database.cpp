@@ -38,6 +38,13 @@ bool passes_by_itself(errc code) {
 
 } // namespace
 
+uint64_t flush_outcome::rows(const std::string& table, uint64_t number) const {
+  return static_cast<uint64_t>(std::count_if(completed.begin(), completed.end(), [&](const auto& operation) {
+    return operation.ends_row && operation.number <= number
+           && (table.empty() || folded_name(operation.put.row.table) == table);
+  }));
+}
+
 buffered_database::buffered_database(std::string name, const write_behind_settings& settings, const clock& time,
                                      request_ids& ids)
   : name_(std::move(name)), settings_(settings), time_(time), ids_(ids) {}

@@ -54,6 +54,9 @@ struct flush_outcome {
   /// Why it was not written.
   failure why;
   uint64_t commit_seq = 0;
+
+  /// How many rows are completed by the operations up to `number`. @param table by folded name; empty means all
+  uint64_t rows(const std::string& table = {}, uint64_t number = UINT64_MAX) const;
 };
 
 /// An operation that this buffer is not going to write.

@@ -29,9 +29,9 @@ const journal_batch& flush_batch::request(const std::string& db, const std::stri
   request.agent = buffer_agent;
   request.request_id = key;
   request.idempotency_key = key;
-  for (const auto& x : window()) {
-    request.statements.push_back(statement_of(x.put));
-    current_.operations.insert(current_.operations.end(), x.journal.begin(), x.journal.end());
+  for (const auto& operation : window()) {
+    request.statements.push_back(statement_of(operation.put));
+    current_.operations.insert(current_.operations.end(), operation.journal.begin(), operation.journal.end());
   }
   return current_;
 }

@@ -11,61 +11,61 @@ using named_values = std::vector<named_value>;
 
 auto place_of(named_values& in, const std::string& name) {
   return std::lower_bound(in.begin(), in.end(), name,
-                          [](const auto& x, const auto& wanted) { return x.name < wanted; });
+                          [](const auto& column, const auto& wanted) { return column.name < wanted; });
 }
 
 // Both are sorted by name; what `from` has counts.
 void assign(named_values& to, named_values from) {
-  for (auto& x : from) {
-    auto at = place_of(to, x.name);
-    if (at != to.end() && at->name == x.name)
-      at->content = std::move(x.content);
+  for (auto& column : from) {
+    auto at = place_of(to, column.name);
+    if (at != to.end() && at->name == column.name)
+      at->content = std::move(column.content);
     else
-      to.insert(at, std::move(x));
+      to.insert(at, std::move(column));
   }
 }
 
 void remove(named_values& from, const named_values& names) {
-  std::erase_if(from, [&](const auto& x) {
-    return std::any_of(names.begin(), names.end(), [&](const auto& y) { return y.name == x.name; });
+  std::erase_if(from, [&](const auto& column) {
+    return std::any_of(names.begin(), names.end(), [&](const auto& other) { return other.name == column.name; });
   });
 }
 
-size_t weight_of(const named_values& xs) noexcept {
+size_t weight_of(const named_values& columns) noexcept {
   size_t total = 0;
-  for (const auto& x : xs)
-    total += sizeof(named_value) + x.name.size() + x.content.footprint();
+  for (const auto& column : columns)
+    total += sizeof(named_value) + column.name.size() + column.content.footprint();
   return total;
 }
 
 } // namespace
 
-void add(std::vector<contribution>& to, const contribution& x) {
-  auto same = [&](const contribution& y) {
-    return y.agent == x.agent && y.peer.uid == x.peer.uid && y.peer.pid == x.peer.pid;
+void add(std::vector<contribution>& to, const contribution& other) {
+  auto same = [&](const contribution& known) {
+    return known.agent == other.agent && known.peer.uid == other.peer.uid && known.peer.pid == other.peer.pid;
   };
   if (auto found = std::find_if(to.begin(), to.end(), same); found != to.end())
-    found->count += x.count;
+    found->count += other.count;
   else
-    to.push_back(x);
+    to.push_back(other);
 }
 
-size_t footprint(const buffer_put& x) noexcept {
-  return sizeof(buffer_put) + weight_of(x.row.columns) + weight_of(x.values);
+size_t footprint(const buffer_put& operation) noexcept {
+  return sizeof(buffer_put) + weight_of(operation.row.columns) + weight_of(operation.values);
 }
 
-void row_image::apply(const buffer_put& x) {
-  if (x.operation == buffer_operation::erase) {
+void row_image::apply(const buffer_put& operation) {
+  if (operation.operation == buffer_operation::erase) {
     found = false;
     columns.clear();
     return;
   }
-  if (!found && x.operation == buffer_operation::update)
+  if (!found && operation.operation == buffer_operation::update)
     return;
   if (!std::exchange(found, true))
-    for (const auto& [name, content] : x.row.columns)
+    for (const auto& [name, content] : operation.row.columns)
       columns[name] = {content, true};
-  for (const auto& [name, content] : x.values)
+  for (const auto& [name, content] : operation.values)
     columns[name] = {content, true};
 }
 
@@ -86,8 +86,8 @@ void pending_row::merge(checked_operation next) {
   absorb(next.put.operation, std::move(next.put.values));
 }
 
-void pending_row::absorb(buffer_operation what, columns values) {
-  switch (what) {
+void pending_row::absorb(buffer_operation kind, columns values) {
+  switch (kind) {
   case buffer_operation::erase:
     erased_ = true;
     updated_.clear();
@@ -120,13 +120,13 @@ void pending_row::weigh() {
 
 std::vector<buffer_put> pending_row::puts() const {
   std::vector<buffer_put> result;
-  auto put = [&](buffer_operation what, const columns& values) {
-    auto& x = result.emplace_back();
-    x.row = key_;
-    x.operation = what;
-    x.values = values;
-    x.agent = from_.back().agent;
-    x.peer = from_.back().peer;
+  auto put = [&](buffer_operation kind, const columns& values) {
+    auto& operation = result.emplace_back();
+    operation.row = key_;
+    operation.operation = kind;
+    operation.values = values;
+    operation.agent = from_.back().agent;
+    operation.peer = from_.back().peer;
   };
   if (erased_)
     put(buffer_operation::erase, {});
@@ -139,8 +139,8 @@ std::vector<buffer_put> pending_row::puts() const {
 
 std::vector<outgoing_operation> pending_row::take() {
   std::vector<outgoing_operation> result;
-  for (auto& x : puts())
-    result.push_back({std::move(x), {}, {}, number_, since_, false, is_mergeable_, keeps_order_});
+  for (auto& operation : puts())
+    result.push_back({std::move(operation), {}, {}, number_, since_, false, is_mergeable_, keeps_order_});
   // If only the first part gets written, everything is executed again after a crash, which comes to the same.
   result.back().from = std::move(from_);
   result.back().journal = std::move(journal_);
@@ -149,8 +149,8 @@ std::vector<outgoing_operation> pending_row::take() {
 }
 
 void pending_row::apply(row_image& to) const {
-  for (const auto& x : puts())
-    to.apply(x);
+  for (const auto& operation : puts())
+    to.apply(operation);
 }
 
 } // namespace sluice

@@ -19,7 +19,7 @@ struct contribution {
   uint64_t count = 1;
 };
 
-void add(std::vector<contribution>& to, const contribution& x);
+void add(std::vector<contribution>& to, const contribution& other);
 
 /// One operation on its way to the database, and what it is made of.
 struct outgoing_operation {
@@ -47,7 +47,7 @@ struct row_image {
   bool found = false;
   std::map<std::string, cell> columns;
 
-  void apply(const buffer_put& x);
+  void apply(const buffer_put& operation);
 };
 
 /// The operations that wait for one row, as one that comes to the same: at most a delete, or an update of a row that
@@ -78,7 +78,7 @@ public:
   void apply(row_image& to) const;
 
 private:
-  void absorb(buffer_operation what, columns values);
+  void absorb(buffer_operation kind, columns values);
   std::vector<buffer_put> puts() const;
   void weigh();
 
@@ -98,6 +98,6 @@ private:
 };
 
 /// Bytes that an operation accounts for in bounds.
-size_t footprint(const buffer_put& x) noexcept;
+size_t footprint(const buffer_put& operation) noexcept;
 
 } // namespace sluice

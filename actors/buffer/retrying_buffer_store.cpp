@@ -104,10 +104,10 @@ caf::expected<std::vector<rejected_row>> retrying_buffer_store::take(const std::
       result = std::move(*taken);
   }
   recount();
-  std::erase_if(unstored_, [&](auto& x) {
-    auto wanted = ids.empty() || std::find(ids.begin(), ids.end(), x.first) != ids.end();
+  std::erase_if(unstored_, [&](auto& row) {
+    auto wanted = ids.empty() || std::find(ids.begin(), ids.end(), row.first) != ids.end();
     if (wanted)
-      result.push_back(std::move(x.second));
+      result.push_back(std::move(row.second));
     return wanted;
   });
   return result;

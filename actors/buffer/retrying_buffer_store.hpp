@@ -10,8 +10,8 @@
 
 namespace sluice {
 
-/// The buffer's file as the buffer uses it: what it has promised to forget it forgets as soon as the file lets it, and
-/// rows that the file does not take are kept in memory until it does.
+/// The buffer's file with retries: batches that the file could not forget are forgotten later, and rejected rows that
+/// it could not store are kept in memory until it can.
 class retrying_buffer_store {
 public:
   explicit retrying_buffer_store(std::unique_ptr<buffer_store> store);
