@@ -1,5 +1,6 @@
 #include "runtime/broker/lent_thread.hpp"
 
+#include <caf/logger.hpp>
 #include <caf/resumable.hpp>
 
 #include <utility>
@@ -65,10 +66,17 @@ bool lent_thread::begin() {
     return false;
   if (!context_)
     context_.emplace(&pool_->system_);
+  logger_before_ = caf::logger::current_logger();
   return true;
 }
 
-void lent_thread::end() noexcept { pool_->end_lent(); }
+// An actor that spawns another one leaves the thread a reference to the logger of its system, whose end would wait for
+// that of the thread.
+void lent_thread::end() noexcept {
+  if (caf::logger::current_logger() != logger_before_)
+    caf::logger::set_current_actor_system(nullptr);
+  pool_->end_lent();
+}
 
 // Coordinators first: others may wait for them while this thread reads or writes.
 void lent_thread::run_next() {

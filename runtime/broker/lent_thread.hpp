@@ -57,6 +57,8 @@ private:
   std::array<caf::resumable*, 4> ready_{};
   std::optional<blocking_work> running_;
   bool has_begun_ = false;
+  // Which this thread had on its own account.
+  caf::logger* logger_before_ = nullptr;
 };
 
 } // namespace sluice

@@ -47,14 +47,14 @@ private:
 
 /// Spawns `behavior` on the pool, as `caf::actor_system::spawn` does on the scheduler. The end of the system does not
 /// wait for it.
-template <class Behavior, class... Parts>
+template <caf::spawn_options Options = caf::no_spawn_options, class Behavior, class... Parts>
 auto spawn_pooled(caf::actor_system& system, std::shared_ptr<blocking_pool> pool, blocking_work kind, Behavior behavior,
                   Parts&&... parts) {
   using base = caf::infer_impl_from_fun_t<Behavior>;
   caf::actor_config cfg;
   caf::detail::init_fun_factory<base, Behavior> initial;
   cfg.init_fun = initial(std::move(behavior), std::forward<Parts>(parts)...);
-  return system.spawn_class<pooled_actor<base>, caf::hidden>(cfg, std::move(pool), kind);
+  return system.spawn_class<pooled_actor<base>, Options + caf::hidden>(cfg, std::move(pool), kind);
 }
 
 } // namespace sluice

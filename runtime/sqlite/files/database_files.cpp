@@ -20,7 +20,7 @@ constexpr int64_t max_pause_ns = second_ns / 10;
 constexpr decltype(statfs::f_type) xfs_magic = 0x58465342;
 
 // The log and the index without their times, as `identity_of`.
-constexpr unsigned int database_members = STATX_INO | STATX_NLINK | STATX_SIZE | STATX_MTIME;
+constexpr unsigned int database_members = STATX_TYPE | STATX_INO | STATX_NLINK | STATX_SIZE | STATX_MTIME;
 constexpr unsigned int companion_members = STATX_INO;
 
 int64_t ns_of(const statx_timestamp& x) noexcept { return x.tv_sec * second_ns + x.tv_nsec; }
@@ -44,7 +44,8 @@ void set_database(found_files& to, const std::optional<struct statx>& x) noexcep
     return;
   to.size = x->stx_size;
   to.changed_ns = ns_of(x->stx_mtime);
-  to.links = x->stx_nlink;
+  // A folder, which is refused later, has several in any case.
+  to.links = S_ISREG(x->stx_mode) ? x->stx_nlink : 1;
 }
 
 // When entries of the folder were changed last; nothing if it cannot be found out.

@@ -30,7 +30,8 @@ struct fixture {
   }
 
   caf::actor spawn(blocking_work kind, std::function<void()> work) {
-    return spawned.emplace_back(spawn_pooled(system, pool, kind, runner, std::move(work)));
+    // Lazily: nothing runs it before it is sent something.
+    return spawned.emplace_back(spawn_pooled<caf::lazy_init>(system, pool, kind, runner, std::move(work)));
   }
 
   /// The thread that has run the actor which `send` sends to.

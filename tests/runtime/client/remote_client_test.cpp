@@ -27,7 +27,9 @@ TEST_CASE("writes and reads travel as they were given, and come back as they wer
   CHECK(*x->read_async(select()).get()->rows->at(0, 0).integer() == 5);
   auto asked = leader->requests();
   CHECK(params(asked[0]).at("idempotency_key") == "mine");
-  CHECK(params(asked[0]).at("deadline_ms") == 20'000);
+  // What is left of it.
+  CHECK(params(asked[0]).at("deadline_ms") <= 20'000);
+  CHECK(params(asked[0]).at("deadline_ms") > 0);
   CHECK(params(asked[0]).at("agent") == "alice");
   CHECK(params(asked[1]).at("sql") == "SELECT n FROM t");
   CHECK(leader->connections() == 1);

@@ -102,7 +102,7 @@ TEST_CASE("errors in a step are reported with their position", "[scenario]") {
   step_is_refused("write: {db: a, statements: [{sq: y}]}", 34, "did you mean sql?");
   step_is_refused("read: {db: a, sql: x, freshness: frish}", 38, "did you mean fresh?");
   step_is_refused("kill: wrter", 11, "what must be one of process, writer");
-  step_is_refused("{agent: alice, kill: writer}", 13, "kill is nobody's request; leave agent out");
+  step_is_refused("{agent: alice, kill: writer}", 13, "kill is not a request of an agent; leave agent out");
   step_is_refused("wait: {}", 11, "wait needs either for_ms");
   step_is_refused("wait: 100", 11, "a map of its fields (until, within_ms and for_ms), and is a whole number");
   step_is_refused("wait: {for_ms: 1, within_ms: 1}", 34, "within_ms belongs to until");
