@@ -30,11 +30,8 @@ void remove(named_values& from, const named_values& names) {
   });
 }
 
-size_t weight_of(const named_values& xs) noexcept {
-  size_t total = 0;
-  for (const auto& x : xs)
-    total += sizeof(named_value) + x.name.size() + x.content.footprint();
-  return total;
+size_t weight_of(const named_values& columns) noexcept {
+  return columns.size() * sizeof(named_value) + footprint(columns);
 }
 
 } // namespace
