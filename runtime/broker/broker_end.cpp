@@ -143,31 +143,22 @@ void broker_core::end_with(caf::actor_system& host) {
 }
 
 failure broker_core::in_own_thread() {
-  failure why;
-  why.code = errc::invalid_request;
-  why.message =
-    "this was called by a thread of the broker, in on_warning or on_failure, which would wait for itself; have "
-    "another thread call it";
-  return why;
+  return make_failure(errc::invalid_request,
+                      "this was called by a thread of the broker, in on_warning or on_failure, which would wait for "
+                      "itself; have another thread call it");
 }
 
 std::optional<failure> broker_core::in_child() const {
   if (fork_count() == forks_)
     return std::nullopt;
-  failure why;
-  why.code = errc::unavailable;
-  why.message = "this process was forked from the one that opened the broker, and cannot use it; open a client or a "
-                "broker here, after the fork";
-  return why;
+  return make_failure(errc::unavailable, "this process was forked from the one that opened the broker, and cannot use "
+                                         "it; open a client or a broker here, after the fork");
 }
 
 failure broker_core::why_closed() const {
   if (auto why = in_child())
     return *why;
-  failure why;
-  why.code = errc::unavailable;
-  why.message = "the broker has been shut down";
-  return why;
+  return make_failure(errc::unavailable, "the broker has been shut down");
 }
 
 broker_core::waiter::waiter(broker_core& core) : core_(core), refused_(core.in_child()), use_(*core.access) {
