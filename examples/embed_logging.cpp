@@ -1,5 +1,5 @@
-// A host that logs with spdlog into the store's log database, and makes a call of its own again while somebody else has
-// the lock.
+// A host that logs with spdlog into the store's log database, and repeats a call of its own while the database is
+// locked.
 //
 //   embed_logging [FOLDER]
 
@@ -31,7 +31,7 @@ int run(const std::filesystem::path& folder) {
   auto db = broker->open_database("books.db");
   if (!db)
     return 1;
-  // The broker's writer has its own tries; these are for a host that has more time than a request.
+  // The broker's writer retries until the deadline of the request; this retries for longer.
   sluice::retry_policy patient;
   patient.attempts = 10;
   patient.deadline = std::chrono::minutes{1};

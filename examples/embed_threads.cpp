@@ -1,4 +1,4 @@
-// A host of plain threads: four workers write to one SQLite file through one broker, and nobody sees a lock.
+// A host of plain threads: four workers write to one SQLite file through one broker, without lock errors.
 //
 //   embed_threads [FOLDER]
 
@@ -40,7 +40,7 @@ int run(const std::filesystem::path& folder) {
   for (auto& worker : workers)
     worker.join();
 
-  // A future, for those who have something else to do meanwhile.
+  // With a future, the thread can do other work meanwhile.
   sluice::read_request count;
   count.agent = "host";
   count.query.sql = "SELECT worker, count(*) FROM tasks GROUP BY worker";

@@ -1,5 +1,5 @@
 // A library scan: eight workers bring the files of a real directory tree into one SQLite file, while a status writer
-// says every 100 ms how far they are. It is done three times: on connections of their own, with writes that wait for
+// writes their progress every 100 ms. It runs three times: on direct connections, with writes that wait for
 // their COMMIT, and through the write-behind buffer.
 //
 //   library_scan [FOLDER [TREE [FILES]]]
@@ -130,7 +130,7 @@ sluice::sqlite::connection_options own_connection() {
   return x;
 }
 
-// What people do today, with the library's retry around each call.
+// Direct connections, with the library's retry around each call.
 struct direct_connection {
   sluice::sqlite::connection db;
   sluice::sqlite::prepared_statement insert;
@@ -240,7 +240,7 @@ int run(const fs::path& folder, const fs::path& tree, size_t at_most) {
   };
   auto waiting = prepare("waiting.db");
   auto buffered = prepare("buffered.db");
-  // The file that the direct connections write to is nobody else's.
+  // The direct connections write to a file that no broker has open.
   auto direct_file = folder / "direct.db";
   for (auto* sql : {create_files, create_scan})
     must(sluice::sqlite::connection::open(direct_file, own_connection())).exec(sql);

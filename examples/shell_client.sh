@@ -6,7 +6,7 @@ sluice exec notes.db "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, 
 sluice exec notes.db "INSERT INTO notes (text) VALUES (:text)" -p text="from the shell" --agent shell --key shell-note-1
 
 # One JSON document per line goes to the socket, and one comes back. The first says which store is meant: the broker
-# of another one, left over in a copied folder, then refuses what follows.
+# of another one, whose socket is in a copied folder, then refuses the next line.
 sluice serve . --http 127.0.0.1:0 2>serve.log &
 trap 'kill $! && wait' EXIT
 until grep -q '"http":"1' .sluice/broker.json; do sleep 0.05; done

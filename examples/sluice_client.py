@@ -5,7 +5,7 @@
         store.write("app.db", "INSERT INTO notes (text) VALUES (?)", ["hello"], agent="alice")
         print(store.read("app.db", "SELECT count(*) FROM notes")["rows"])
 
-There is no set-up: the first client starts a broker, which goes away when nobody needs it. When the broker dies, a
+There is no set-up: the first client starts a broker, which ends when it is idle. When the broker dies, a
 request is sent again under the same idempotency key, so it is applied exactly once. A call ends after `patience`
 seconds at the latest (later only if its own deadline_ms or timeout_ms is later), whatever the broker does. Threads may
 share a store; their calls are made one after the other.
@@ -28,7 +28,7 @@ import uuid
 import warnings
 
 PROTOCOL = 1
-# A broker that says nothing for so long, to a ping on a new connection too, is reported as silent.
+# Seconds after which a broker that answers nothing, not even a ping on a new connection, is reported as silent.
 SILENCE = 2.0
 
 
@@ -99,7 +99,7 @@ class Store:
 
     def __init__(self, root=".", program=None, patience=30.0):
         self.root = os.path.realpath(root)
-        # A store is a folder, not a path: a copy of it, or what is put in its place later, is another store.
+        # A store is a folder, not a path: a copy of it, or a folder put in its place later, is another store.
         self.identity = self._root_identity()
         self.program = program or os.environ.get("SLUICE_PROGRAM", "sluice")
         self.patience = patience
@@ -236,7 +236,7 @@ class Store:
                     link.close()
                     raise
                 self.link = link
-                # Asked before anything else is sent: the socket may be that of another store's broker.
+                # Before any request is sent: the socket may be that of another store's broker.
                 led = self._call_once("hello", {"protocol": PROTOCOL, "client": "sluice_client.py",
                                                 "root": self.identity}, give_up)
                 if led.get("root", self.identity) != self.identity:
@@ -244,7 +244,7 @@ class Store:
                 return
             except SluiceError as refused:
                 self.close()
-                # Another store's broker is none of ours, and one that is leaving has a successor.
+                # Skip the broker of another store; one that is shutting down has a successor.
                 if refused.code not in ("wrong_store", "unavailable") or time.monotonic() > give_up:
                     raise
             except OSError:
@@ -261,7 +261,7 @@ class Store:
     def _start_broker(self):
         """Of several that are started at once, one leads and the others go, as busy."""
         if self.starter and self.starter.poll() is None:
-            # It is still starting; one more would only take the time that it needs.
+            # It is still starting; another one would only slow it down.
             return
         if self.starter and self.starter.returncode == 1:
             with open(self.starter.log) as log:
@@ -295,7 +295,7 @@ class Store:
             raise ConnectionError("there is no broker") from None
         own = os.path.join(self.root, ".sluice", "broker.sock")
         published = from_json(info["socket"])
-        # It may have come with a copy of another store; older brokers do not say whose it is.
+        # It may have been copied with another store; older brokers do not name their store.
         if info.get("root", self.identity if published == own else None) != self.identity:
             raise ConnectionError("there is no broker of this store")
         return published if os.path.exists(published) else own

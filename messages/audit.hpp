@@ -11,14 +11,14 @@
 
 namespace sluice {
 
-/// What an audit record is about. A `cache_hit` record may stand for many hits of one agent on one key in one second;
-/// an `audit_gap` stands for `count` records that were lost while the audit file could not be written, or with a `key`,
+/// The type of an audit record. A `cache_hit` record may stand for many hits of one agent on one key in one second; an
+/// `audit_gap` stands for `count` records that were lost while the audit file could not be written, or with a `key`,
 /// for those in the damaged file of that name; a `buffered` one for `count` operations that an agent had put into the
-/// write-behind buffer, and that went into one commit. A `ledger_epoch` says that a ledger was begun anew: `key` is the
-/// epoch, `commit_seq` its first number; a `repair` says what `sluice doctor --repair` did. A `file_event` tells what
-/// another program did to the files of a database, a `journal_recovery` that the transaction of a killed program was
-/// rolled back. Those from `buffer_put` on are methods of the protocol: they are recorded when they are refused, and
-/// those that change something also when they are done. `other` is no request that this version knows.
+/// write-behind buffer, and that went into one commit. A `ledger_epoch` is a new epoch of a ledger: `key` is the epoch,
+/// `commit_seq` its first number; a `repair` is one by `sluice doctor --repair`. A `file_event` is a change to the
+/// files of a database by another program, a `journal_recovery` the rollback of a killed program's transaction. Those
+/// from `buffer_put` on are methods of the protocol: they are recorded when they are refused, and those that change
+/// something also when they are done. `other` is a request that this version does not know.
 enum class request_type : uint8_t {
   write,
   read,
@@ -81,7 +81,7 @@ constexpr request_type request_type_of(std::string_view word) {
   return request_type::other;
 }
 
-/// One line of the audit: who asked what of which database, and what became of it.
+/// One line of the audit: the agent, the database, the request and its outcome.
 struct audit_record {
   /// Place in the chain, from 1; given by the audit store.
   uint64_t seq = 0;
@@ -93,7 +93,7 @@ struct audit_record {
   request_type type = request_type::write;
   /// The idempotency key of a write, the fingerprint of a read.
   std::string key;
-  /// "committed", "replayed" or "ok", else the word of the error.
+  /// "committed", "replayed" or "ok", else the error code.
   std::string status;
   uint64_t latency_us = 0;
   uint64_t commit_seq = 0;
@@ -171,17 +171,17 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("audit_page"), x.store_root, x.records);
 }
 
-/// What checking the whole chain found.
+/// The result of checking the whole chain.
 struct audit_verdict {
   uint64_t records = 0;
   uint64_t broken = 0;
   /// Place of the first broken record; 0 when the chain is intact.
   uint64_t first_broken = 0;
-  /// What is wrong with it, for people.
+  /// The error, for people.
   std::string reason;
   /// Hex of the last record's hash: what to write down elsewhere, to notice a chain cut short.
   std::string head;
-  /// What else is wrong, for people: ledgers that contradict the audit, damaged files that wait for a decision.
+  /// Further problems, for people: ledgers that contradict the audit, damaged files that wait for a decision.
   std::vector<std::string> problems{};
 
   bool intact() const noexcept { return broken == 0 && problems.empty(); }

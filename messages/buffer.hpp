@@ -16,7 +16,7 @@ namespace sluice {
 /// The agent of the writes that the write-behind buffer makes.
 inline constexpr const char* buffer_agent = "sluice:buffer";
 
-/// What a buffered operation does to the row with its key; `erase` is the contract's "delete".
+/// The effect of a buffered operation on the row with its key; `erase` is the contract's "delete".
 enum class buffer_operation : uint8_t { upsert, update, erase };
 
 constexpr std::string_view to_string(buffer_operation x) {
@@ -42,7 +42,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 struct buffer_put {
   row_key row;
   buffer_operation operation = buffer_operation::upsert;
-  /// What an upsert or update sets; none of the key's columns, and empty for a delete.
+  /// The columns that an upsert or update sets; none of the key's columns, and empty for a delete.
   std::vector<named_value> values;
   std::string agent;
   /// How long the caller waits for room instead of being refused with `overloaded`; zero means not at all.
@@ -114,7 +114,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("flush_request"), x.db, x.table, x.agent, x.peer);
 }
 
-/// What a flush came to.
+/// The result of a flush.
 struct flush_report {
   /// Rows written by it.
   uint64_t flushed = 0;
@@ -145,7 +145,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("rejected_row"), x.id, x.operation, x.code, x.message, x.ts_us);
 }
 
-/// Asks for the rows that were set aside.
+/// Lists rejected rows.
 struct rejected_query {
   /// Rows after this id; for paging.
   uint64_t after_id = 0;
@@ -166,12 +166,12 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("rejected_page"), x.rows);
 }
 
-/// What is to become of rows that were set aside: back into the buffer, or gone for good.
+/// The decision on rejected rows: back into the buffer, or deleted.
 struct rejected_decision {
   /// Empty means all of them.
   std::vector<uint64_t> ids;
   bool discard = false;
-  /// Who decides.
+  /// The agent that decides.
   std::string agent{};
   peer_identity peer{};
 };

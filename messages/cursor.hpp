@@ -83,7 +83,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("run_page"), x.cursor, x.limits);
 }
 
-/// What became of it.
+/// Its outcome.
 struct page_done {
   cursor_page page;
   /// Set when there is no page.

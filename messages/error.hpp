@@ -101,7 +101,7 @@ constexpr std::optional<errc> errc_of(std::string_view word) {
   return std::nullopt;
 }
 
-/// What became of a write.
+/// The outcome of a write.
 enum class outcome : uint8_t { not_committed, committed, unknown };
 
 constexpr std::string_view to_string(outcome x) {
@@ -112,7 +112,7 @@ constexpr std::string_view to_string(outcome x) {
 /// Everything that a caller learns about a failed request.
 struct failure {
   errc code = errc::internal;
-  /// `unknown` only where nobody knows a COMMIT's fate; repeat with the same idempotency key.
+  /// `unknown` only if the outcome of a COMMIT cannot be determined; repeat with the same idempotency key.
   sluice::outcome outcome = outcome::not_committed;
   /// For people; holds no path outside the store root and no secret.
   std::string message;

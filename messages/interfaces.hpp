@@ -34,9 +34,9 @@ using writer_actor = caf::typed_actor<
   caf::replies_to<write_request>::with<write_result>,
   // Ends the group with this number; the writer sends it to itself, behind everything already queued.
   caf::reacts_to<caf::flush_atom, uint64_t>,
-  // Asks again for a lock that a foreign process held.
+  // Retries a lock that an external process held.
   caf::reacts_to<retry_atom>,
-  // Refuses the requests whose deadline passed while a foreign process held the lock.
+  // Refuses the requests whose deadline passed while an external process held the lock.
   caf::reacts_to<caf::timeout_atom>,
   // Serves the agents that have requests waiting by turns; it sends this to itself.
   caf::reacts_to<caf::tick_atom>,
@@ -45,7 +45,7 @@ using writer_actor = caf::typed_actor<
   // Closes the file, which the next write opens again, unless a write came after the group with this number. Of a file
   // that is not open, removes what readers left; they send this with 0.
   caf::reacts_to<close_idle_atom, uint64_t>,
-  // Looks whether a foreign process has committed; counts and audits it.
+  // Checks for an external commit; counts and audits it.
   caf::reacts_to<verify_atom>,
   // Commits what is queued, checkpoints and ends; answers when the file is closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
@@ -58,7 +58,7 @@ using reader_actor = caf::typed_actor<
   // Closes its connection, which the next query opens again, unless it was used lately; it sends this to itself.
   caf::reacts_to<close_idle_atom>>;
 
-/// Whoever wants to know what is committed; see `database::listen`.
+/// A listener to commits; see `database::listen`.
 using invalidation_listener = caf::typed_actor<
   // Takes note of a commit, or of changes that belong to no commit of the broker.
   caf::reacts_to<invalidation>>;
@@ -67,8 +67,8 @@ using invalidation_listener = caf::typed_actor<
 using cache_actor = caf::typed_actor<
   // Answers from the database, or together with an identical read under way.
   caf::replies_to<read_request>::with<read_result>,
-  // Gives up every read with this request id that waits or runs; true when there was one. Who waits for it gets
-  // `cancelled`; those who share its query get their answer all the same.
+  // Cancels every waiting or running read with this request id; true when there was one. Its caller gets `cancelled`;
+  // callers that share its query get their answer all the same.
   caf::replies_to<cancel_atom, std::string>::with<bool>,
   // Lists the reads that wait and run.
   caf::replies_to<running_atom>::with<std::vector<running_request>>,
@@ -78,10 +78,10 @@ using cache_actor = caf::typed_actor<
   caf::reacts_to<caf::timeout_atom>,
   // Hands out what a reader has found, and the next query to it.
   caf::reacts_to<read_done>,
-  // Runs the reads again that found their database locked by a foreign process; it sends this to itself.
+  // Retries the reads that found their database locked by an external process; it sends this to itself.
   caf::reacts_to<retry_atom>,
-  // From the writer of the named database, whose log can only begin anew while nobody reads it: starts no further read
-  // there. Answers true as soon as none runs, false when that takes more than so many milliseconds.
+  // From the writer of the named database, whose WAL can only restart without readers: starts no further read there.
+  // Answers true as soon as none runs, false when that takes more than so many milliseconds.
   caf::replies_to<quiesce_atom, std::string, uint64_t>::with<bool>,
   // Starts reads of the named database again.
   caf::reacts_to<resume_atom, std::string>,
@@ -89,9 +89,9 @@ using cache_actor = caf::typed_actor<
   caf::reacts_to<invalidation>,
   // Takes a reader into the pool of the named database.
   caf::reacts_to<caf::join_atom, std::string, reader_actor>,
-  // Removes expired entries and tells the audit of the reads and hits since the last time; it sends this to itself.
+  // Removes expired entries and sends the audit the reads and hits since the last time; it sends this to itself.
   caf::reacts_to<caf::tick_atom>,
-  // Ends the reads under way, tells the audit of all that is left, and ends.
+  // Ends the reads under way, sends the remaining records to the audit, and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
 /// Reads for one cursor, on a connection of its own.
@@ -102,7 +102,7 @@ using cursor_reader_actor = caf::typed_actor<
   // Closes its connection and ends.
   caf::reacts_to<caf::close_atom>>;
 
-/// Keeps the cursors of all databases: who has how many, who may use a thread, and when they end.
+/// Keeps the cursors of all databases: their number per agent, their turns at threads, and their end.
 using cursors_actor = caf::typed_actor<
   // Opens a cursor and answers with its first page.
   caf::replies_to<open_cursor>::with<cursor_page>,
@@ -123,7 +123,7 @@ using cursors_actor = caf::typed_actor<
   // Ends all cursors and itself; answers when their connections are closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
-/// Keeps the proof of who did what.
+/// Records the requests of all agents.
 using audit_actor = caf::typed_actor<
   // Takes records; they are on disk a moment later.
   caf::reacts_to<audit_batch>,
@@ -145,8 +145,8 @@ using buffer_actor = caf::typed_actor<
   caf::replies_to<buffer_put>::with<buffer_receipt>,
   // Answers with the row as it will be: the database's, with the pending operations applied.
   caf::replies_to<buffer_get>::with<buffered_row>,
-  // Has everything pending written, or that of one database or table; answers when each row is written, set aside, or
-  // could not be written this time.
+  // Writes all pending rows, or those of one database or table; answers when each row is written, rejected, or could
+  // not be written this time.
   caf::replies_to<flush_request>::with<flush_report>,
   // Lists the rows that the database refused.
   caf::replies_to<rejected_query>::with<rejected_page>,

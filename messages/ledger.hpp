@@ -7,7 +7,7 @@
 
 namespace sluice {
 
-/// What is known of a database's ledger from outside its file: from the audit, and from the commits of this process.
+/// The known state of a database's ledger from outside its file: from the audit, and from the commits of this process.
 struct ledger_standing {
   /// The highest commit number that was ever issued for this name; 0 when none is known.
   uint64_t issued = 0;
@@ -24,7 +24,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("ledger_standing"), x.issued, x.agreed_seq, x.agreed_hash, x.epoch, x.conflict);
 }
 
-/// What comparing a database's ledger with the audit came to.
+/// The result of comparing a database's ledger with the audit.
 struct attach_report {
   /// Records that the ledger had and the audit lacked.
   uint64_t recovered = 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <caf/meta/type_name.hpp>
+#include "messages/fields.hpp"
 
 #include <cstdint>
 
@@ -12,8 +12,8 @@ struct peer_identity {
   uint32_t pid = 0;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, peer_identity& x) {
-  return f(caf::meta::type_name("peer_identity"), x.uid, x.pid);
-}
+template <>
+inline constexpr auto fields_of<peer_identity> = list_fields("peer_identity", named_field{"uid", &peer_identity::uid},
+                                                             named_field{"pid", &peer_identity::pid});
 
 } // namespace sluice

@@ -90,7 +90,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
            caf::meta::load_callback(load));
 }
 
-/// What a statement reads, as SQLite's authorizer told when it was prepared.
+/// The tables that a statement reads, as SQLite's authorizer reported when it was prepared.
 struct read_set {
   std::vector<std::string> tables;
   /// False when the same statement may answer differently on the same data.
@@ -101,7 +101,7 @@ struct read_set {
   }
 };
 
-/// What a reader hands back to the cache actor.
+/// The answer of a reader to the cache actor.
 struct executed_read {
   read_result result;
   std::shared_ptr<const read_set> reads;
@@ -127,13 +127,15 @@ struct executed_read {
 struct run_read {
   uint64_t flight = 0;
   read_request request;
+  /// Known to take less time than to wake up a thread for it.
+  bool is_tiny = false;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, run_read& x) {
-  return f(caf::meta::type_name("run_read"), x.flight, x.request);
+  return f(caf::meta::type_name("run_read"), x.flight, x.request, x.is_tiny);
 }
 
-/// What became of it.
+/// Its outcome.
 struct read_done {
   uint64_t flight = 0;
   executed_read answer;

@@ -56,7 +56,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("named_value"), x.name, x.content);
 }
 
-/// What is bound to a statement: by position or by name, never both.
+/// The parameters of a statement: by position or by name, never both.
 struct parameters {
   std::vector<value> positional;
   std::vector<named_value> named;

@@ -1,8 +1,7 @@
 #pragma once
 
+#include "messages/fields.hpp"
 #include "messages/peer_identity.hpp"
-
-#include <caf/meta/type_name.hpp>
 
 #include <cstdint>
 #include <string>
@@ -28,10 +27,31 @@ struct retry_status {
   int64_t last_lock_error_us = 0;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, retry_status& x) {
-  return f(caf::meta::type_name("retry_status"), x.lock_errors, x.retries, x.successes_after_retry, x.failures,
-           x.error_rate_5m, x.total_wait_ms, x.max_wait_ms, x.mean_wait_ms, x.last_lock_error_us);
-}
+template <>
+inline constexpr auto fields_of<retry_status> = list_fields(
+  "retry_status",
+  named_field{"lock_errors", &retry_status::lock_errors,
+              as_counter("sluice_database_lock_errors_total", "Times that a foreign process had the lock."),
+              as_counter("sluice_host_lock_errors_total", "Lock errors of calls that hosts retry themselves.")},
+  named_field{"retries", &retry_status::retries,
+              as_counter("sluice_database_lock_retries_total", "Times that the lock was asked for again."),
+              as_counter("sluice_host_lock_retries_total", "Retries that hosts made themselves.")},
+  named_field{
+    "successes_after_retry", &retry_status::successes_after_retry,
+    as_counter("sluice_database_lock_recovered_requests_total", "Requests that got the lock after a refusal."),
+    as_counter("sluice_host_lock_recovered_calls_total", "Calls of hosts that succeeded after a lock error.")},
+  named_field{"failures", &retry_status::failures,
+              as_counter("sluice_database_lock_failed_requests_total", "Requests that gave up on the lock."),
+              as_counter("sluice_host_lock_failed_calls_total", "Calls of hosts that gave up on the lock.")},
+  named_field{"error_rate_5m", &retry_status::error_rate_5m},
+  named_field{"total_wait_ms", &retry_status::total_wait_ms,
+              as_counter("sluice_database_lock_wait_seconds_total", "Time spent waiting for the lock.", milli),
+              as_counter("sluice_host_lock_wait_seconds_total", "Time that hosts waited for locks.", milli)},
+  named_field{"max_wait_ms", &retry_status::max_wait_ms,
+              as_gauge("sluice_database_lock_wait_max_seconds", "The longest wait for the lock.", milli),
+              as_gauge("sluice_host_lock_wait_max_seconds", "The longest wait of a host for a lock.", milli)},
+  named_field{"mean_wait_ms", &retry_status::mean_wait_ms},
+  named_field{"last_lock_error_us", &retry_status::last_lock_error_us});
 
 /// How one database stands, and what it has done since the broker started.
 struct database_status {
@@ -50,15 +70,43 @@ struct database_status {
   /// How often another program replaced, overwrote or removed files of the database.
   uint64_t file_events = 0;
   uint64_t restarts = 0;
-  uint64_t wal_bytes = 0;
+  /// Part of the write-ahead log that is not in the database file yet.
+  uint64_t unmoved_wal_bytes = 0;
   retry_status retry;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, database_status& x) {
-  return f(caf::meta::type_name("database_status"), x.name, x.quarantined, x.queued, x.queued_bytes, x.overloaded,
-           x.last_commit_seq, x.commits, x.committed_requests, x.replayed_requests, x.failed_requests,
-           x.foreign_commits, x.file_events, x.restarts, x.wal_bytes, x.retry);
-}
+template <>
+inline constexpr auto fields_of<database_status> = list_fields(
+  "database_status", named_field{"name", &database_status::name},
+  named_field{"quarantined", &database_status::quarantined,
+              as_gauge("sluice_database_quarantined", "Whether the database was set aside after too many failures.")},
+  named_field{"queued", &database_status::queued,
+              as_gauge("sluice_database_queued_requests", "Writes that wait or are in an open group.")},
+  named_field{"queued_bytes", &database_status::queued_bytes,
+              as_gauge("sluice_database_queued_bytes", "Size of the writes that wait or are in an open group.")},
+  named_field{"overloaded", &database_status::overloaded,
+              as_counter("sluice_database_overloaded_requests_total", "Writes refused because the queue was full.")},
+  named_field{"last_commit_seq", &database_status::last_commit_seq,
+              as_gauge("sluice_database_last_commit_sequence", "Number of the latest commit.")},
+  named_field{"commits", &database_status::commits, as_counter("sluice_database_commits_total", "Group commits.")},
+  named_field{"committed_requests", &database_status::committed_requests,
+              as_counter("sluice_database_committed_requests_total", "Writes that were committed.")},
+  named_field{"replayed_requests", &database_status::replayed_requests,
+              as_counter("sluice_database_replayed_requests_total",
+                         "Repeated writes that were answered with their first outcome.")},
+  named_field{"failed_requests", &database_status::failed_requests,
+              as_counter("sluice_database_failed_requests_total", "Writes that failed.")},
+  named_field{"foreign_commits", &database_status::foreign_commits,
+              as_counter("sluice_database_foreign_commits_total", "Commits made past the broker.")},
+  named_field{"file_events", &database_status::file_events,
+              as_counter("sluice_database_file_events_total",
+                         "Times that other programs replaced, overwrote or removed files of the database.")},
+  named_field{"restarts", &database_status::restarts,
+              as_counter("sluice_database_restarts_total", "Restarts of the database's actors.")},
+  named_field{
+    "unmoved_wal_bytes", &database_status::unmoved_wal_bytes,
+    as_gauge("sluice_database_wal_unmoved_bytes", "Part of the write-ahead log that is not in the database file yet.")},
+  named_field{"retry", &database_status::retry});
 
 /// How the read cache stands, and what it has done since the broker started.
 struct cache_status {
@@ -73,10 +121,24 @@ struct cache_status {
   uint64_t evicted = 0;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, cache_status& x) {
-  return f(caf::meta::type_name("cache_status"), x.enabled, x.entries, x.bytes, x.hits, x.misses, x.joined,
-           x.invalidated, x.evicted);
-}
+template <>
+inline constexpr auto fields_of<cache_status> = list_fields(
+  "cache_status",
+  named_field{"enabled", &cache_status::enabled,
+              as_gauge("sluice_cache_enabled", "Whether repeated reads are answered from memory.")},
+  named_field{"entries", &cache_status::entries,
+              as_gauge("sluice_cache_entries", "Answers that the read cache holds.")},
+  named_field{"bytes", &cache_status::bytes,
+              as_gauge("sluice_cache_bytes", "Size of the answers that the read cache holds.")},
+  named_field{"hits", &cache_status::hits,
+              as_counter("sluice_cache_hits_total", "Reads that were answered from the cache.")},
+  named_field{"misses", &cache_status::misses, as_counter("sluice_cache_misses_total", "Reads that ran a query.")},
+  named_field{"joined", &cache_status::joined,
+              as_counter("sluice_cache_joined_total", "Reads that shared the query of another.")},
+  named_field{"invalidated", &cache_status::invalidated,
+              as_counter("sluice_cache_invalidated_total", "Answers dropped because a table had changed.")},
+  named_field{"evicted", &cache_status::evicted,
+              as_counter("sluice_cache_evicted_total", "Answers dropped to make room.")});
 
 /// How the audit stands, and what it has done since the broker started.
 struct audit_status {
@@ -93,10 +155,23 @@ struct audit_status {
   std::string last_error;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_status& x) {
-  return f(caf::meta::type_name("audit_status"), x.pending, x.written, x.recovered, x.lost, x.files_set_aside,
-           x.failing, x.last_error);
-}
+template <>
+inline constexpr auto fields_of<audit_status> = list_fields(
+  "audit_status",
+  named_field{"pending", &audit_status::pending,
+              as_gauge("sluice_audit_pending_records", "Audit records that are not in the file yet.")},
+  named_field{"written", &audit_status::written,
+              as_counter("sluice_audit_written_records_total", "Audit records written.")},
+  named_field{"recovered", &audit_status::recovered,
+              as_counter("sluice_audit_recovered_records_total", "Audit records rebuilt from ledgers.")},
+  named_field{"lost", &audit_status::lost,
+              as_counter("sluice_audit_lost_records_total", "Audit records lost while the file refused them.")},
+  named_field{"files_set_aside", &audit_status::files_set_aside,
+              as_counter("sluice_audit_files_set_aside_total",
+                         "Damaged or removed audit files that were replaced by a new one.")},
+  named_field{"failing", &audit_status::failing,
+              as_gauge("sluice_audit_failing", "Whether the audit file refused the last records.")},
+  named_field{"last_error", &audit_status::last_error});
 
 /// One table that the write-behind buffer knows.
 struct buffered_table_status {
@@ -109,10 +184,16 @@ struct buffered_table_status {
   uint64_t oldest_ms = 0;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffered_table_status& x) {
-  return f(caf::meta::type_name("buffered_table_status"), x.db, x.table, x.pending, x.priority, x.interval_ms,
-           x.oldest_ms);
-}
+template <>
+inline constexpr auto fields_of<buffered_table_status> = list_fields(
+  "buffered_table_status", named_field{"db", &buffered_table_status::db},
+  named_field{"table", &buffered_table_status::table},
+  named_field{"pending", &buffered_table_status::pending,
+              as_gauge("sluice_buffer_table_pending_rows", "Rows of the table that wait in the buffer.")},
+  named_field{"priority", &buffered_table_status::priority},
+  named_field{"interval_ms", &buffered_table_status::interval_ms},
+  named_field{"oldest_ms", &buffered_table_status::oldest_ms,
+              as_gauge("sluice_buffer_table_oldest_seconds", "How long the oldest of them has waited.", milli)});
 
 /// How the write-behind buffer stands, and what it has done since the broker started.
 struct buffer_status {
@@ -137,11 +218,37 @@ struct buffer_status {
   std::vector<buffered_table_status> tables;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffer_status& x) {
-  return f(caf::meta::type_name("buffer_status"), x.pending, x.max_pending, x.journal, x.puts, x.merged, x.overloaded,
-           x.flushes, x.flushed_rows, x.failed_flushes, x.rejected, x.set_aside, x.last_flush_us, x.last_flush_ms,
-           x.last_error, x.tables);
-}
+template <>
+inline constexpr auto fields_of<buffer_status> = list_fields(
+  "buffer_status",
+  named_field{"pending", &buffer_status::pending,
+              as_gauge("sluice_buffer_pending_rows", "Rows that wait in the write-behind buffer.")},
+  named_field{"max_pending", &buffer_status::max_pending,
+              as_gauge("sluice_buffer_max_pending_rows", "Rows that the write-behind buffer may hold.")},
+  named_field{"journal", &buffer_status::journal,
+              as_gauge("sluice_buffer_journal_enabled", "Whether pending rows survive a kill.")},
+  named_field{"puts", &buffer_status::puts, as_counter("sluice_buffer_puts_total", "Operations that the buffer took.")},
+  named_field{"merged", &buffer_status::merged,
+              as_counter("sluice_buffer_merged_total", "Operations merged into one that was pending.")},
+  named_field{"overloaded", &buffer_status::overloaded,
+              as_counter("sluice_buffer_overloaded_total", "Operations refused because the buffer was full.")},
+  named_field{"flushes", &buffer_status::flushes,
+              as_counter("sluice_buffer_flushes_total", "Writes of the buffer that committed.")},
+  named_field{"flushed_rows", &buffer_status::flushed_rows,
+              as_counter("sluice_buffer_flushed_rows_total", "Rows that the buffer has written.")},
+  named_field{
+    "failed_flushes", &buffer_status::failed_flushes,
+    as_counter("sluice_buffer_failed_flushes_total", "Writes of the buffer that failed; their rows were kept.")},
+  named_field{"rejected", &buffer_status::rejected,
+              as_counter("sluice_buffer_rejected_rows_total", "Rows that a database refused.")},
+  named_field{"set_aside", &buffer_status::set_aside,
+              as_gauge("sluice_buffer_set_aside_rows", "Refused rows that wait for somebody's decision.")},
+  named_field{"last_flush_us", &buffer_status::last_flush_us,
+              as_gauge("sluice_buffer_last_flush_timestamp_seconds",
+                       "When the buffer last wrote, since the epoch; 0 if never.", micro)},
+  named_field{"last_flush_ms", &buffer_status::last_flush_ms,
+              as_gauge("sluice_buffer_last_flush_duration_seconds", "How long that took.", milli)},
+  named_field{"last_error", &buffer_status::last_error}, named_field{"tables", &buffer_status::tables});
 
 /// How the log database stands, and what it has done since the broker started.
 struct log_status {
@@ -160,10 +267,25 @@ struct log_status {
   std::string last_error;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, log_status& x) {
-  return f(caf::meta::type_name("log_status"), x.queued, x.written, x.dropped, x.lost, x.cut, x.pruned,
-           x.files_set_aside, x.failing, x.last_error);
-}
+template <>
+inline constexpr auto fields_of<log_status> = list_fields(
+  "log_status",
+  named_field{"queued", &log_status::queued,
+              as_gauge("sluice_log_queued_entries", "Log entries that are not in the file yet.")},
+  named_field{"written", &log_status::written, as_counter("sluice_log_written_entries_total", "Log entries written.")},
+  named_field{"dropped", &log_status::dropped,
+              as_counter("sluice_log_dropped_entries_total", "Log entries dropped because the queue was full.")},
+  named_field{"lost", &log_status::lost,
+              as_counter("sluice_log_lost_entries_total", "Log entries lost because the file refused them.")},
+  named_field{"cut", &log_status::cut,
+              as_counter("sluice_log_cut_messages_total", "Log messages cut because of their length.")},
+  named_field{"pruned", &log_status::pruned,
+              as_counter("sluice_log_pruned_entries_total", "Log entries removed because of their age.")},
+  named_field{"files_set_aside", &log_status::files_set_aside,
+              as_counter("sluice_log_set_aside_files_total", "Damaged log files that were set aside.")},
+  named_field{"failing", &log_status::failing,
+              as_gauge("sluice_log_failing", "Whether the log file refused the last entries.")},
+  named_field{"last_error", &log_status::last_error});
 
 /// A request that is under way.
 struct running_request {
@@ -184,10 +306,13 @@ struct running_request {
   uint64_t rows = 0;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, running_request& x) {
-  return f(caf::meta::type_name("running_request"), x.db, x.operation, x.request_id, x.agent, x.peer, x.sql,
-           x.is_running, x.since_ms, x.rows);
-}
+template <>
+inline constexpr auto fields_of<running_request> = list_fields(
+  "running_request", named_field{"db", &running_request::db}, named_field{"operation", &running_request::operation},
+  named_field{"request_id", &running_request::request_id}, named_field{"agent", &running_request::agent},
+  named_field{"peer", &running_request::peer}, named_field{"sql", &running_request::sql},
+  named_field{"is_running", &running_request::is_running}, named_field{"since_ms", &running_request::since_ms},
+  named_field{"rows", &running_request::rows});
 
 /// Where the time of one of the slowest requests went. Parts that do not apply are 0.
 struct slow_request {
@@ -212,10 +337,15 @@ struct slow_request {
   uint64_t commit_us = 0;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, slow_request& x) {
-  return f(caf::meta::type_name("slow_request"), x.ts_us, x.request_id, x.agent, x.db, x.operation, x.sql, x.plan,
-           x.status, x.total_us, x.queue_us, x.lock_us, x.execute_us, x.commit_us);
-}
+template <>
+inline constexpr auto fields_of<slow_request> =
+  list_fields("slow_request", named_field{"ts_us", &slow_request::ts_us},
+              named_field{"request_id", &slow_request::request_id}, named_field{"agent", &slow_request::agent},
+              named_field{"db", &slow_request::db}, named_field{"operation", &slow_request::operation},
+              named_field{"sql", &slow_request::sql}, named_field{"plan", &slow_request::plan},
+              named_field{"status", &slow_request::status}, named_field{"total_us", &slow_request::total_us},
+              named_field{"queue_us", &slow_request::queue_us}, named_field{"lock_us", &slow_request::lock_us},
+              named_field{"execute_us", &slow_request::execute_us}, named_field{"commit_us", &slow_request::commit_us});
 
 /// How a broker stands: what all its actors have published of themselves.
 struct broker_status {
@@ -238,9 +368,20 @@ struct broker_status {
   std::vector<running_request> running;
 };
 
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, broker_status& x) {
-  return f(caf::meta::type_name("broker_status"), x.root, x.uptime_ms, x.databases, x.cache, x.audit, x.buffer, x.log,
-           x.host_retry, x.slow, x.slow_warnings, x.restarts, x.running);
-}
+template <>
+inline constexpr auto fields_of<broker_status> = list_fields(
+  "broker_status", named_field{"store_root", &broker_status::root},
+  named_field{"uptime_ms", &broker_status::uptime_ms,
+              as_gauge("sluice_uptime_seconds", "How long the broker has been running.", milli)},
+  named_field{"databases", &broker_status::databases}, named_field{"cache", &broker_status::cache},
+  named_field{"audit", &broker_status::audit}, named_field{"buffer", &broker_status::buffer},
+  named_field{"log", &broker_status::log}, named_field{"host_retry", &broker_status::host_retry, with_second_metrics{}},
+  named_field{"slow", &broker_status::slow},
+  named_field{"slow_warnings", &broker_status::slow_warnings,
+              as_counter("sluice_slow_requests_total",
+                         "Requests that waited or ran for longer than slow_queue_ms or slow_execution_ms.")},
+  named_field{"restarts", &broker_status::restarts,
+              as_counter("sluice_restarts_total", "Restarts of actors since the broker started.")},
+  named_field{"running", &broker_status::running});
 
 } // namespace sluice

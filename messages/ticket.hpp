@@ -16,15 +16,14 @@
 
 namespace sluice {
 
-/// A write on its way, from when a queue has taken it in until it is answered. It outlives the message in which it
-/// travels, so that a request can be answered while its writer is busy and does not look into its mailbox:
-/// `queued -> running -> done`, or `queued -> given up` and `running -> given up`. Who comes first answers.
-/// Thread-safe.
+/// A write from its admission to a queue until its answer. It outlives the message in which it travels, so that a
+/// request can be answered while its writer is busy and does not look into its mailbox: `queued -> running -> done`, or
+/// `queued -> given up` and `running -> given up`. The first caller answers. Thread-safe.
 class ticket {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// What a queue knows of a request.
+  /// The entry of a request in its queue.
   struct description {
     std::string agent;
     /// As the client gave it; empty if it did not.
@@ -32,7 +31,7 @@ public:
     peer_identity peer;
     /// The first statement.
     sql_text sql;
-    /// What it counts for in the bounds of its queue.
+    /// Its size in the bounds of its queue.
     uint64_t bytes = 0;
     time_point received;
     time_point deadline;
@@ -50,11 +49,11 @@ public:
   /// For its actor: the request is executed from now on. False when it has been given up.
   bool begin() noexcept;
 
-  /// For its actor: it answers itself. False when somebody else has answered.
+  /// For its actor, which answers itself. False when it has been answered already.
   bool finish() noexcept;
 
-  /// Answers in the actor's place, for the reason given: `not_committed` while it is queued, `unknown` once it runs.
-  /// What runs is to stop. False when it is answered already, or cannot be yet.
+  /// Answers in the actor's place, for the reason given: `not_committed` while it is queued, `unknown` once it runs. A
+  /// running request must stop. False when it is answered already, or cannot be yet.
   bool give_up(failure why);
 
   /// Has its actor end it for the reason given, if it runs. False when it does not.

@@ -34,14 +34,14 @@ enum class value_kind : uint8_t { null, integer, real, text, blob };
 /// as a decimal text, or as `{"$integer":"9007199254740993"}`.
 enum class integer_form : uint8_t { number, text, tagged };
 
-/// What becomes an integer of SQLite without a change: every integer type that has no values beyond 64 bits with a
-/// sign. Characters are none, since 'x' would become 120.
+/// Types that SQLite stores unchanged as an integer: every integer type without values beyond 64 bits with a sign.
+/// Characters are excluded, because 'x' would become 120.
 template <class T>
 concept fitting_integer = std::
   integral<T> && !(std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> || std::same_as<T, char16_t> || std::same_as<T, char32_t>)&&(
     sizeof(T) < sizeof(int64_t) || (sizeof(T) == sizeof(int64_t) && std::is_signed_v<T>));
 
-/// What becomes a real of SQLite without a change.
+/// Types that SQLite stores unchanged as a real.
 template <class T>
 concept fitting_real = std::same_as<T, float> || std::same_as<T, double>;
 

@@ -19,7 +19,7 @@ struct write_request {
   /// File name relative to the store root.
   std::string db;
   std::vector<statement> statements;
-  /// Who asks; at most 256 bytes of UTF-8 without control characters.
+  /// The agent; at most 256 bytes of UTF-8 without control characters.
   std::string agent;
   /// Made up by the broker when empty.
   std::string request_id;
@@ -61,7 +61,7 @@ inline size_t footprint(const write_request& x) noexcept {
   return total;
 }
 
-/// What one statement of a write did.
+/// The result of one statement of a write.
 struct statement_result {
   int64_t changes = 0;
   int64_t last_insert_rowid = 0;

@@ -1,6 +1,56 @@
 #include "actors/audit/audit.hpp"
 
+#include "actors/audit/refusal_merging.hpp"
+
+#include <chrono>
+#include <iterator>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
 namespace sluice {
+
+struct audit_state {
+  audit_state(audit_actor::pointer me, audit_store_opener opener, std::shared_ptr<actor_stats> shared_stats)
+    : self(me), open(std::move(opener)), stats(std::move(shared_stats)) {}
+  ~audit_state();
+
+  void take(audit_batch& batch);
+  /// Appends what has been taken; keeps it for another time if the file refuses it.
+  caf::expected<void> write();
+  caf::expected<attach_report> attach(const std::string& db);
+  caf::expected<audit_page> list(const audit_query& query);
+  caf::expected<audit_verdict> verify();
+  void schedule(std::chrono::milliseconds delay);
+
+  audit_actor::pointer self;
+  audit_store_opener open;
+  std::shared_ptr<actor_stats> stats;
+  std::unique_ptr<audit_store> store;
+  std::vector<audit_record> pending;
+  refusal_merging merging;
+  // What each ledger had and the audit had not when it was last read.
+  std::set<std::tuple<std::string, uint64_t, std::string>> recovered;
+  bool scheduled = false;
+  // The file refused the last records.
+  bool failing = false;
+  // Stands for records that had to be dropped meanwhile; written as a record of its own.
+  audit_record lost = [] {
+    audit_record x;
+    x.count = 0;
+    return x;
+  }();
+  static inline const char* name = "audit";
+
+private:
+  void drop_recovered(audit_batch& batch);
+  caf::expected<void> ensure_open();
+  caf::expected<void> append();
+  void drop_oldest();
+  void publish(const caf::expected<void>& outcome);
+};
 
 namespace {
 
@@ -20,23 +70,22 @@ std::set<std::string> databases_with_events(const std::vector<audit_record>& rec
 
 } // namespace
 
-audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self, audit_store_opener open,
+audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audit_state>> self, audit_store_opener open,
                                  std::shared_ptr<actor_stats> stats) {
-  self->state.open = std::move(open);
-  self->state.stats = std::move(stats);
+  self->state.create(self, std::move(open), std::move(stats));
   return {
-    [self](audit_batch& batch) { self->state.take(batch); },
-    [self](attach_atom, const std::string& db) -> caf::result<attach_report> { return self->state.attach(db); },
-    [self](const audit_query& query) -> caf::result<audit_page> { return self->state.list(query); },
-    [self](verify_atom) -> caf::result<audit_verdict> { return self->state.verify(); },
+    [self](audit_batch& batch) { self->state->take(batch); },
+    [self](attach_atom, const std::string& db) -> caf::result<attach_report> { return self->state->attach(db); },
+    [self](const audit_query& query) -> caf::result<audit_page> { return self->state->list(query); },
+    [self](verify_atom) -> caf::result<audit_verdict> { return self->state->verify(); },
     [self](caf::flush_atom) {
-      self->state.scheduled = false;
-      if (!self->state.write())
-        self->state.schedule(retry_after);
+      self->state->scheduled = false;
+      if (!self->state->write())
+        self->state->schedule(retry_after);
     },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
-      auto written = self->state.write();
-      self->state.store.reset();
+      auto written = self->state->write();
+      self->state->store.reset();
       self->quit();
       if (!written)
         return written.error();
@@ -46,7 +95,8 @@ audit_actor::behavior_type audit(audit_actor::stateful_pointer<audit_state> self
 }
 
 audit_state::~audit_state() {
-  // What an actor that fails has taken is written all the same; what lies in its mailbox the ledgers know.
+  // Records that a failing actor has received are written all the same; those in its mailbox are completed from the
+  // ledgers.
   try {
     if (!pending.empty())
       static_cast<void>(write());

@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-/// What an audit and a ledger know of each other.
+/// The result of comparing an audit with a ledger.
 struct ledger_comparison {
   /// The writes that the ledger holds and the audit lacks, marked `recovered`, in commit order.
   std::vector<audit_record> missing;

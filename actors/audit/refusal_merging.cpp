@@ -13,7 +13,7 @@ void refusal_merging::add(audit_record x, std::vector<audit_record>& pending) {
     in_second_ = 0;
   if (in_second_++ < exact_)
     return pending.push_back(std::move(x));
-  // What tells single requests apart would be that of the first of them only.
+  // Fields of single requests would be those of the first of them only.
   x.request_id.clear();
   x.correlation_id.clear();
   auto found = merged_.find(kind_of(x));

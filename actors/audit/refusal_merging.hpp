@@ -10,10 +10,10 @@
 
 namespace sluice {
 
-/// Bounds how many records refused requests make. `exact` of each second are kept as they came. Those beyond are
+/// Bounds how many records refused requests make. The first `exact` of each second are kept unchanged. Those beyond are
 /// counted: one record, with a `count`, for each agent, database, type, error and peer among the records that are not
-/// written yet; beyond `kinds` of these, agents and databases are not told apart any more. So each request is accounted
-/// for, and the last bound is that of types, errors and peers. Not synchronized.
+/// written yet; beyond `kinds` of these, agents and databases are not distinguished any more. So each request is
+/// accounted for, and the last bound is that of types, errors and peers. Not synchronized.
 class refusal_merging {
 public:
   explicit refusal_merging(uint64_t exact = 1'000, size_t kinds = 64) : exact_(exact), kinds_(kinds) {}

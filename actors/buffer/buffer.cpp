@@ -1,320 +1,262 @@
 #include "actors/buffer/buffer.hpp"
 
+#include "actors/buffer/buffer_engine.hpp"
+#include "actors/shared/deadline_watch.hpp"
+#include "actors/shared/reply.hpp"
 #include "actors/shared/unrecorded_requests.hpp"
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace sluice {
 
+struct buffer_state {
+  buffer_state(buffer_actor::pointer me, buffer_dependencies dependencies);
+
+  using ok_promise = caf::typed_response_promise<caf::ok_atom>;
+
+  // A reply that tells the audit when the request is refused, and if `always` also when it is done.
+  template <class Result, class Request>
+  reply<Result> recorded(caf::typed_response_promise<Result> promise, request_type type, const std::string& db,
+                         const Request& request, bool always) const;
+
+  void apply_effects();
+  void send(const std::string& db, write_request request);
+  void refused(const std::string& db, caf::error why);
+  void read_schema(const std::string& db, const std::string& table);
+  void read_row(buffer_engine::row_query query);
+  void quiesce(const std::string& db, const caf::strong_actor_ptr& writer, reply<flush_report> to);
+  void resume(const std::string& db);
+  void writer_ended(const caf::actor_addr& writer);
+  void end(const caf::error& why);
+
+  buffer_actor::pointer self;
+  buffer_dependencies parts;
+  buffer_engine engine;
+  // The writers that are about to change the schema of their databases.
+  std::map<std::string, caf::actor_addr> changing;
+  std::vector<ok_promise> awaiting_close;
+  static inline const char* name = "buffer";
+};
+
 namespace {
 
-// What one operation may weigh, as a part of all that may wait: some have to fit, and a writer's queue has to take it.
-constexpr uint64_t share_of_one = 8;
-
-void deliver_error(reply<buffer_receipt>& to, const caf::error& why) { to.deliver(caf::error{why}); }
-
-caf::error cancelled_while_waiting() {
-  return make_error(errc::cancelled, "the operation was cancelled while it waited for room in the write-behind buffer");
-}
-
-template <class Request> unrecorded_request origin_of(request_type type, const std::string& db, const Request& x) {
-  unrecorded_request result;
-  result.type = type;
-  result.agent = x.agent;
-  result.db = db;
-  result.peer = x.peer;
-  return result;
+buffer_engine_settings engine_settings(const buffer_dependencies& parts) {
+  return {parts.settings, parts.journal, parts.reads, parts.close_within, parts.seed};
 }
 
 } // namespace
 
-buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<buffer_state> self,
+buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<hidden_state<buffer_state>> self,
                                    std::shared_ptr<buffer_dependencies> parts) {
-  self->state.start(std::move(*parts));
-  self->set_down_handler([self](const caf::down_msg& x) { self->state.writer_ended(x.source); });
+  auto& state = self->state.create(self, std::move(*parts));
+  state.apply_effects();
+  self->set_down_handler([&state](const caf::down_msg& down) { state.writer_ended(down.source); });
   return {
-    [self](buffer_put& x) -> caf::result<buffer_receipt> {
+    [self, &state](buffer_put& operation) -> caf::result<buffer_receipt> {
       auto promise = self->make_response_promise<buffer_receipt>();
-      auto& state = self->state;
-      auto to = state.recorded(promise, origin_of(request_type::buffer_put, x.row.db, x), false);
-      state.put(std::move(x), std::move(to));
+      auto to = state.recorded(promise, request_type::buffer_put, operation.row.db, operation, false);
+      state.engine.put(std::move(operation), std::move(to));
+      state.apply_effects();
       return promise;
     },
-    [self](buffer_get& x) -> caf::result<buffered_row> {
+    [self, &state](buffer_get& request) -> caf::result<buffered_row> {
       auto promise = self->make_response_promise<buffered_row>();
-      auto& state = self->state;
-      auto to = state.recorded(promise, origin_of(request_type::buffer_get, x.row.db, x), false);
-      state.get(std::move(x), std::move(to));
+      auto to = state.recorded(promise, request_type::buffer_get, request.row.db, request, false);
+      state.engine.get(std::move(request), std::move(to));
+      state.apply_effects();
       return promise;
     },
-    [self](const flush_request& x) -> caf::result<flush_report> {
+    [self, &state](const flush_request& request) -> caf::result<flush_report> {
       auto promise = self->make_response_promise<flush_report>();
-      auto to = std::make_shared<reply<flush_report>>(
-        self->state.recorded(promise, origin_of(request_type::flush, x.db, x), true));
-      self->state.flush(x, [to](const flush_report& report) { to->deliver(flush_report{report}); });
+      state.engine.flush(request, state.recorded(promise, request_type::flush, request.db, request, true));
+      state.apply_effects();
       return promise;
     },
-    [self](const rejected_query& x) -> caf::result<rejected_page> { return self->state.store->list(x); },
-    [self](const rejected_decision& x) -> caf::result<uint64_t> {
+    [&state](const rejected_query& query) -> caf::result<rejected_page> { return state.engine.list(query); },
+    [self, &state](const rejected_decision& decision) -> caf::result<uint64_t> {
       auto promise = self->make_response_promise<uint64_t>();
-      auto type = x.discard ? request_type::buffer_discard : request_type::buffer_requeue;
-      self->state.decide(x, self->state.recorded(promise, origin_of(type, {}, x), true));
+      auto type = decision.discard ? request_type::buffer_discard : request_type::buffer_requeue;
+      state.engine.decide(decision, state.recorded(promise, type, {}, decision, true));
+      state.apply_effects();
       return promise;
     },
-    [self](quiesce_atom, const std::string& db) -> caf::result<flush_report> {
+    [self, &state](quiesce_atom, const std::string& db) -> caf::result<flush_report> {
       // The promise takes it.
       auto writer = self->current_sender();
       auto promise = self->make_response_promise<flush_report>();
-      auto to = std::make_shared<reply<flush_report>>(promise);
-      self->state.quiesce(db, writer, [to](const flush_report& report) { to->deliver(flush_report{report}); });
+      state.quiesce(db, writer, reply<flush_report>{promise});
       return promise;
     },
-    [self](resume_atom, const std::string& db) { self->state.resume(db); },
-    [self](const invalidation& x) { self->state.invalidate(x); },
-    [self](caf::tick_atom) { self->state.tick(); },
-    [self](caf::close_atom) -> caf::result<caf::ok_atom> {
+    [&state](resume_atom, const std::string& db) { state.resume(db); },
+    [&state](const invalidation& change) {
+      const auto& tables = change.tables;
+      if (change.everything || std::find(tables.begin(), tables.end(), "sqlite_schema") != tables.end())
+        state.engine.forget_schema(change.db);
+    },
+    [&state](caf::tick_atom) {
+      state.engine.tick();
+      state.apply_effects();
+    },
+    [self, &state](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.close(promise);
+      state.awaiting_close.push_back(promise);
+      state.engine.close();
+      state.apply_effects();
       return promise;
     },
   };
 }
 
-void buffer_state::start(buffer_dependencies x) {
-  parts = std::move(x);
-  store = std::make_unique<retrying_buffer_store>(std::move(parts.store));
-  rows = std::make_unique<write_behind>(parts.settings, *parts.time, parts.seed);
-  parts.stats->buffer.change([&](buffer_view& view) {
-    view.status.journal = parts.journal;
-    // A predecessor that failed has taken them with it.
-    if (view.status.pending > 0 && !parts.journal)
-      view.status.last_error = "the buffer failed, and " + std::to_string(view.status.pending) + " rows were lost";
-  });
-  if (auto why = recover())
-    parts.stats->buffer.change([&](buffer_view& view) { view.status.last_error = describe(why).message; });
-  publish();
-  arm();
-}
+buffer_state::buffer_state(buffer_actor::pointer me, buffer_dependencies dependencies)
+  : self(me), parts(std::move(dependencies)),
+    engine(engine_settings(parts), std::move(parts.store), *parts.time, parts.stats->buffer) {}
 
-std::function<void(const caf::error*)> buffer_state::recorder(unrecorded_request x, bool always) const {
-  return [actors = parts.actors, time = parts.time, x = std::move(x), always](const caf::error* why) {
+template <class Result, class Request>
+reply<Result> buffer_state::recorded(caf::typed_response_promise<Result> promise, request_type type,
+                                     const std::string& db, const Request& request, bool always) const {
+  unrecorded_request origin;
+  origin.type = type;
+  origin.agent = request.agent;
+  origin.db = db;
+  origin.peer = request.peer;
+  reply<Result> result{std::move(promise)};
+  result.on_answer([actors = parts.actors, time = parts.time, origin, always](const caf::error* why) {
     if (!why && !always)
       return;
     auto status = why ? to_string(code_of(*why)) : std::string_view{"ok"};
     if (auto audit = actors->audit())
-      caf::anon_send(audit, audit_batch{{record_of(x, status, wall_us(*time))}, true});
+      caf::anon_send(audit, audit_batch{{record_of(origin, status, wall_us(*time))}, true});
+  });
+  return result;
+}
+
+void buffer_state::apply_effects() {
+  auto out = engine.take_effects();
+  auto deliver = [](auto& answers) {
+    for (auto& answer : answers)
+      answer.to.deliver(std::move(answer.result));
   };
-}
-
-// What a journal holds comes before anything new, so nothing is taken as long as it cannot be read.
-caf::error buffer_state::recover() {
-  if (recovered)
-    return {};
-  auto content = store->recover();
-  if (!content)
-    return std::move(content.error());
-  rows->recover(std::move(*content));
-  recovered = true;
-  pump_all();
-  return {};
-}
-
-caf::error buffer_state::refusal() const { return make_error(errc::unavailable, "the broker is shutting down"); }
-
-read_request buffer_state::read_of(const std::string& db, statement query, const std::string& agent) const {
-  read_request x;
-  x.db = db;
-  x.query = std::move(query);
-  x.agent = agent;
-  x.limits = parts.reads;
-  x.received = parts.time->now();
-  return x;
-}
-
-void buffer_state::put(buffer_put x, reply<buffer_receipt> to) {
-  if (closing)
-    return to.deliver(refusal());
-  if (auto why = recover())
-    return to.deliver(std::move(why));
-  // Nobody overtakes those who wait: they may be for the same row.
-  waiting.empty() ? admit(std::move(x), std::move(to)) : wait_for_room(std::move(x), std::move(to));
-}
-
-void buffer_state::admit(buffer_put x, reply<buffer_receipt> to) {
-  if (closing)
-    return to.deliver(refusal());
-  // Before its table is looked at, so that nothing overtakes what came while the schema was being changed.
-  if (quiet.count(x.row.db) > 0)
-    return hold(std::move(x), std::move(to));
-  if (auto known = shapes.find(x.row.db, x.row.table))
-    return take(*known, std::move(x), std::move(to));
-  if (shapes.waiting() >= parts.settings.max_pending)
-    return wait_for_room(std::move(x), std::move(to));
-  auto db = x.row.db;
-  auto table = x.row.table;
-  auto waits = std::make_shared<std::pair<buffer_put, reply<buffer_receipt>>>(std::move(x), std::move(to));
-  with_shape(db, table, [this, waits](const caf::expected<schema_cache::shape>& shape) {
-    auto& [operation, answer] = *waits;
-    if (!shape)
-      deliver_error(answer, shape.error());
-    else if (closing)
-      answer.deliver(refusal());
-    else
-      take(**shape, std::move(operation), std::move(answer));
-  });
-}
-
-void buffer_state::take(const table_schema& shape, buffer_put x, reply<buffer_receipt> to) {
-  if (quiet.count(x.row.db) > 0)
-    return hold(std::move(x), std::move(to));
-  if (auto most = parts.settings.max_bytes / share_of_one; footprint(x) > most)
-    return to.deliver(make_error(errc::too_large, "the operation has " + std::to_string(footprint(x))
-                                                    + " bytes; at most " + std::to_string(most) + " are buffered"));
-  auto wait = x.wait;
-  auto checked = check(shape, std::move(x));
-  if (!checked)
-    return to.deliver(std::move(checked.error()));
-  if (rows->would_merge(*checked) || rows->has_room(to_journal.size()))
-    return accept(std::move(*checked), std::move(to));
-  checked->put.wait = wait;
-  wait_for_room(std::move(checked->put), std::move(to));
-}
-
-void buffer_state::wait_for_room(buffer_put x, reply<buffer_receipt> to) {
-  if (x.cancel.cancelled())
-    return to.deliver(cancelled_while_waiting());
-  if (x.wait.count() > 0 && waiting.size() < parts.settings.max_pending) {
-    auto until = parts.time->now() + x.wait;
-    // Those who waited for the table came before those who wait here already.
-    waiting.insert(ahead ? waiting.begin() + static_cast<std::ptrdiff_t>((*ahead)++) : waiting.end(),
-                   waiting_put{std::move(x), std::move(to), until});
-    return arm();
-  }
-  failure why;
-  why.code = errc::overloaded;
-  why.message = "the write-behind buffer is full";
-  parts.stats->buffer.change([&](buffer_view& view) {
-    ++view.status.overloaded;
-    auto usual = std::chrono::milliseconds{view.status.last_flush_ms} * 2;
-    auto most = std::max(parts.settings.interval, std::chrono::milliseconds{10});
-    why.retry_after_ms = static_cast<uint32_t>(std::clamp(usual, std::chrono::milliseconds{10}, most).count());
-  });
-  to.deliver(make_error(std::move(why)));
-}
-
-void buffer_state::accept(checked_operation x, reply<buffer_receipt> to) {
-  x.put.wait = {};
-  if (!parts.journal)
-    return keep(std::move(x), std::move(to));
-  // Everything that lies in the mailbox by then goes to disk together.
-  if (to_journal.empty())
+  if (!out.records.empty())
+    self->send(parts.actors->audit(), audit_batch{std::move(out.records)});
+  deliver(out.receipts);
+  deliver(out.rows);
+  deliver(out.reports);
+  deliver(out.decisions);
+  for (const auto& unknown : out.unknown_tables)
+    read_schema(unknown.db, unknown.table);
+  for (auto& query : out.queries)
+    read_row(std::move(query));
+  for (auto& write : out.writes)
+    send(write.db, std::move(write.request));
+  if (parts.tell)
+    for (const auto& [level, text] : out.warnings)
+      parts.tell(level, text);
+  if (out.calls_tick)
     self->send(self, caf::tick_atom_v);
-  to_journal.push_back({std::move(x), std::move(to)});
+  if (out.tick_in)
+    self->delayed_send(self, *out.tick_in, caf::tick_atom_v);
+  if (out.closed)
+    end(*out.closed);
 }
 
-void buffer_state::keep(checked_operation x, reply<buffer_receipt> to) {
-  auto db = x.put.row.db;
-  auto journaled = x.seq != 0;
-  auto merged = rows->add(std::move(x));
-  parts.stats->buffer.change([&](buffer_view& view) {
-    ++view.status.puts;
-    view.status.merged += merged ? 1 : 0;
-  });
-  // Whoever has the answer finds it in the status, too.
-  publish();
-  to.deliver(buffer_receipt{rows->pending(), journaled});
-  rows->has_room(0) ? pump(db) : pump_all();
-  arm();
-}
-
-void buffer_state::write_journal() {
-  if (to_journal.empty())
+void buffer_state::send(const std::string& db, write_request request) {
+  auto& context = parts.actors->context(db);
+  auto is_closing = engine.is_closing();
+  auto route = is_closing ? context.last_route() : context.route();
+  if (!route && !is_closing && !context.serving() && !context.last_route()) {
+    // Nobody has asked for this database yet.
+    self->request(parts.actors->supervisor(), caf::infinite, caf::open_atom_v, db)
+      .then([this, db, request](caf::ok_atom) { send(db, request); },
+            [this, db](caf::error& why) { refused(db, std::move(why)); });
     return;
-  auto group = std::exchange(to_journal, {});
-  std::vector<buffer_put> puts;
-  for (const auto& x : group)
-    puts.push_back(x.operation.put);
-  auto first = store->append(puts);
-  for (size_t i = 0; i < group.size(); ++i) {
-    auto& [operation, to] = group[i];
-    if (!first) {
-      deliver_error(to, first.error());
-      continue;
-    }
-    operation.seq = *first + i;
-    keep(std::move(operation), std::move(to));
   }
+  if (!route)
+    return refused(db, std::move(route.error()));
+  request.received = parts.time->now();
+  auto admitted = route->queue->admit(request, request.received + parts.settings.write_deadline);
+  if (admitted.refused)
+    return refused(db, make_error(std::move(*admitted.refused)));
+  if (admitted.expire_at)
+    watch_deadline(*parts.actors, *parts.time, db, *admitted.expire_at);
+  auto ticket = request.ticket;
+  auto answer = self->request(route->writer, caf::infinite, std::move(request));
+  ticket->answer_to(caf::strong_actor_ptr{self->ctrl()}, answer.id());
+  answer.then(
+    [this, db](write_result& result) {
+      engine.written(db, std::move(result));
+      apply_effects();
+    },
+    [this, db](caf::error& why) { refused(db, std::move(why)); });
 }
 
-void buffer_state::let_in() {
-  while (!waiting.empty() && rows->has_room(to_journal.size()) && shapes.waiting() < parts.settings.max_pending) {
-    auto next = std::move(waiting.front());
-    waiting.pop_front();
-    auto left = next.until - parts.time->now();
-    next.put.wait = std::max(std::chrono::milliseconds{0}, std::chrono::ceil<std::chrono::milliseconds>(left));
-    admit(std::move(next.put), std::move(next.to));
-  }
+void buffer_state::refused(const std::string& db, caf::error why) {
+  engine.written(db, std::move(why));
+  apply_effects();
 }
 
-void buffer_state::invalidate(const invalidation& x) {
-  if (x.everything || std::find(x.tables.begin(), x.tables.end(), "sqlite_schema") != x.tables.end())
-    shapes.forget(x.db);
-}
-
-// Its client may be gone. What has been taken stays.
-void buffer_state::drop_cancelled() {
-  auto drop = [](auto& puts) {
-    std::erase_if(puts, [](waiting_put& x) {
-      if (!x.put.cancel.cancelled())
-        return false;
-      x.to.deliver(cancelled_while_waiting());
-      return true;
-    });
+void buffer_state::read_schema(const std::string& db, const std::string& table) {
+  auto answer = [this, db, table](caf::expected<read_result> result) {
+    engine.schema_read(db, table, std::move(result));
+    apply_effects();
   };
-  drop(waiting);
-  for (auto& [db, puts] : held_puts)
-    drop(puts);
+  auto ask = [this, db, table, answer](caf::ok_atom) {
+    // Before it is read, so that no change is missed.
+    parts.actors->context(db).listen(caf::actor_cast<invalidation_listener>(self));
+    self->request(parts.actors->cache(), caf::infinite, engine.schema_query(db, table))
+      .then([answer](read_result& result) { answer(std::move(result)); },
+            [answer](caf::error& why) { answer(std::move(why)); });
+  };
+  self->request(parts.actors->supervisor(), caf::infinite, find_atom{}, db).then(ask, [answer](caf::error& why) {
+    answer(std::move(why));
+  });
 }
 
-void buffer_state::tick() {
-  auto now = parts.time->now();
-  if (armed_for <= now)
-    armed_for = clock::steady::max();
-  write_journal();
-  drop_cancelled();
-  std::deque<waiting_put> late;
-  for (auto& x : std::exchange(waiting, {}))
-    (x.until <= now ? late : waiting).push_back(std::move(x));
-  for (auto& x : late) {
-    x.put.wait = {};
-    wait_for_room(std::move(x.put), std::move(x.to));
+void buffer_state::read_row(buffer_engine::row_query query) {
+  auto answer = [this, id = query.lookup_id](caf::expected<read_result> result) {
+    engine.row_read(id, result);
+    apply_effects();
+  };
+  self->request(parts.actors->cache(), caf::infinite, std::move(query.request))
+    .then([answer](read_result& result) { answer(std::move(result)); },
+          [answer](caf::error& why) { answer(std::move(why)); });
+}
+
+void buffer_state::quiesce(const std::string& db, const caf::strong_actor_ptr& writer, reply<flush_report> to) {
+  engine.quiesce(db, std::move(to));
+  if (engine.is_quiet(db) && writer && changing[db] != writer->address()) {
+    changing[db] = writer->address();
+    // A writer that fails in between never says that it is done.
+    self->monitor(writer);
   }
-  pump_all();
-  publish();
-  arm();
-  if (closing)
-    end_if_done();
+  apply_effects();
 }
 
-void buffer_state::arm() {
-  auto at = rows->next_due();
-  for (const auto& x : waiting)
-    at = std::min(at, x.until);
-  if (closing)
-    at = std::min(at, close_by);
-  if (at >= armed_for)
-    return;
-  armed_for = at;
-  self->delayed_send(self, std::max(clock::steady::duration{0}, at - parts.time->now()), caf::tick_atom_v);
+void buffer_state::resume(const std::string& db) {
+  if (auto found = changing.find(db); found != changing.end()) {
+    self->demonitor(found->second);
+    changing.erase(found);
+  }
+  engine.resume(db);
+  apply_effects();
 }
 
-void buffer_state::publish() {
-  parts.stats->buffer.change([this](buffer_view& view) { show_pending(view); });
+void buffer_state::writer_ended(const caf::actor_addr& writer) {
+  std::vector<std::string> names;
+  for (const auto& [db, known] : changing)
+    if (known == writer)
+      names.push_back(db);
+  for (const auto& db : names)
+    resume(db);
 }
 
-void buffer_state::show_pending(buffer_view& view) const {
-  rows->describe(view);
-  view.status.set_aside = store->count();
+void buffer_state::end(const caf::error& why) {
+  for (auto& promise : std::exchange(awaiting_close, {}))
+    why ? promise.deliver(why) : promise.deliver(caf::ok_atom_v);
+  self->quit();
 }
 
 } // namespace sluice

@@ -3,173 +3,276 @@
 #include "actors/base/sql_tokens.hpp"
 
 #include <algorithm>
+#include <cassert>
+#include <span>
+#include <utility>
 
 namespace sluice {
 
 namespace {
 
-// Tables that are tied together share this one; no other has an empty name.
-// Never destroyed: brokers that are static objects use it until their end.
-const auto& tied_lane = *new std::string;
+// Doubled up to 1.6 s: each try of what fails at once is a record in the audit.
+constexpr std::chrono::milliseconds pause_while_closing{100};
+constexpr uint64_t max_doublings_while_closing = 4;
+// However rarely rows are written by themselves, those who wait for room are not to wait for that.
+constexpr std::chrono::milliseconds longest_pause{5'000};
+// An operation that alone runs into the deadline so often is never going to be done in time.
+constexpr uint64_t max_timeouts = 3;
 
-std::string own_lane(const std::string& table) { return "=" + folded_name(table); }
+bool passes_by_itself(errc code) {
+  switch (code) {
+  case errc::busy:
+  case errc::unavailable:
+  case errc::overloaded:
+  case errc::deadline_exceeded:
+  case errc::cancelled:
+  case errc::disk_full:
+  case errc::io_error:
+  case errc::corrupt:
+  case errc::file_replaced:
+  case errc::ledger_damaged:
+  case errc::read_only: return true;
+  default: return false;
+  }
+}
 
 } // namespace
 
-std::string buffered_database::spelling_of(const std::string& name) const {
-  auto found = tables_.find(folded_name(name));
-  return found == tables_.end() ? name : found->second.name;
-}
+buffered_database::buffered_database(std::string name, const write_behind_settings& settings, const clock& time,
+                                     request_ids& ids)
+  : name_(std::move(name)), settings_(settings), time_(time), ids_(ids) {}
 
-bool buffered_database::queue::due(const demand& x) const {
-  if (rows.empty())
-    return false;
-  return x.everything || rows.front().number() <= wanted || rows.front().since() + interval <= x.now;
-}
-
-const pending_row* buffered_database::queue::first_of(const std::string& table) const {
-  const auto& all = rows.rows();
-  auto found = std::find_if(all.begin(), all.end(), [&](const auto& x) { return x.key().table == table; });
-  return found == all.end() ? nullptr : &*found;
-}
-
-std::string buffered_database::lane_of(const std::string& table, bool keeps_order) const {
-  // A table whose schema has changed stays where it is until nothing of it waits, so that its order is kept.
-  auto waits_in = [&](const std::string& name) {
-    auto found = lanes_.find(name);
-    return found != lanes_.end() && found->second.first_of(table);
+buffered_table_rules buffered_database::rules_for(const std::string& table) const {
+  auto is_meant = [&](const auto& rules) {
+    return rules.db == name_ && folded_name(rules.table) == folded_name(table);
   };
-  auto own = own_lane(table);
-  if (keeps_order)
-    return waits_in(own) ? own : tied_lane;
-  return waits_in(tied_lane) ? tied_lane : own;
+  auto found = std::find_if(settings_.tables.begin(), settings_.tables.end(), is_meant);
+  return found != settings_.tables.end() ? *found : buffered_table_rules{name_, table, settings_.interval, 0};
 }
 
-bool buffered_database::would_merge(const checked_operation& x) const {
-  auto found = lanes_.find(lane_of(spelling_of(x.put.row.table), x.keeps_order));
-  return found != lanes_.end() && found->second.rows.would_merge(x);
+bool buffered_database::add(checked_operation operation, uint64_t number, clock::steady since) {
+  auto rules = rules_for(operation.put.row.table);
+  return rows_.add(std::move(operation), number, since, rules);
 }
 
-buffered_database::known_table& buffered_database::known(const std::string& name, const buffered_table_rules& rules) {
-  auto [i, added] = tables_.try_emplace(folded_name(name));
-  if (added) {
-    i->second.name = name;
-    i->second.interval = rules.interval;
-    i->second.priority = rules.priority;
+void buffered_database::recover(journal_batch batch, std::vector<outgoing_operation> operations) {
+  for (const auto& operation : operations)
+    rows_.count_under_way(operation, rules_for(operation.put.row.table));
+  recovered_.emplace_back(std::move(batch), std::move(operations));
+}
+
+flush_batch* buffered_database::next(bool everything) {
+  auto now = time_.now();
+  if (attempt_)
+    return attempt_->under_way || now < attempt_->retry_at ? nullptr : &attempt_->batch;
+  if (!recovered_.empty()) {
+    attempt_.emplace(attempt{std::move(recovered_.front())});
+    // It was sent, and the answer is not known.
+    attempt_->in_doubt = true;
+    recovered_.erase(recovered_.begin());
+    return &attempt_->batch;
   }
-  return i->second;
+  row_queue::demand wanted;
+  wanted.now = now;
+  wanted.everything = everything || closing_ || rows_.size() >= settings_.batch;
+  wanted.max_rows = settings_.batch;
+  auto operations = rows_.take(wanted);
+  if (operations.empty())
+    return nullptr;
+  attempt_.emplace(attempt{flush_batch{std::move(operations)}});
+  return &attempt_->batch;
 }
 
-bool buffered_database::add(checked_operation x, uint64_t number, clock::steady now,
-                            const buffered_table_rules& rules) {
-  auto& own = known(x.put.row.table, rules);
-  x.put.row.table = own.name;
-  auto name = lane_of(own.name, x.keeps_order);
-  auto& lane = lanes_[name];
-  lane.interval = std::min(lane.interval, own.interval);
-  lane.priority = std::max(lane.priority, own.priority);
-  // Among several tables a row is not told by its key alone.
-  x.is_mergeable = x.is_mergeable && name != tied_lane;
-  if (lane.rows.add(std::move(x), number, now))
+const journal_batch& buffered_database::request_of(flush_batch& batch) {
+  return batch.request(name_, "buffer-" + ids_.next());
+}
+
+void buffered_database::sent() {
+  assert(attempt_);
+  attempt_->under_way = true;
+}
+
+bool buffered_database::is_transient(const failure& why) {
+  if (why.outcome == outcome::unknown)
     return true;
-  ++pending_;
-  if (own.pending++ == 0)
-    own.oldest = now;
-  return false;
+  if (why.code == errc::deadline_exceeded && ++attempt_->timeouts >= max_timeouts)
+    return false;
+  return passes_by_itself(why.code);
 }
 
-std::vector<outgoing_operation> buffered_database::take(const demand& what) {
-  std::vector<queue*> due;
-  for (auto& [name, x] : lanes_)
-    if (x.due(what))
-      due.push_back(&x);
-  // Whoever has waited twice the time goes first, so that a table of high priority cannot hold up the others for ever.
-  auto urgency = [&](const queue* x) {
-    auto late = x->rows.front().since() + 2 * x->interval <= what.now;
-    return late ? std::numeric_limits<int64_t>::max() : x->priority;
-  };
-  std::stable_sort(due.begin(), due.end(), [&](const queue* a, const queue* b) {
-    auto ua = urgency(a);
-    auto ub = urgency(b);
-    return ua != ub ? ua > ub : a->rows.front().number() < b->rows.front().number();
-  });
-  std::vector<outgoing_operation> result;
-  size_t rows = 0;
-  size_t bytes = 0;
-  for (auto* x : due)
-    while (!x->rows.empty() && rows < what.max_operations && bytes < what.max_bytes) {
-      auto needs_own_batch = x->rows.front().needs_own_batch();
-      if (needs_own_batch && !result.empty())
-        break;
-      bytes += x->rows.front().footprint();
-      ++rows;
-      for (auto& operation : x->rows.pop().take())
-        result.push_back(std::move(operation));
-      if (needs_own_batch)
-        return result;
-    }
-  return result;
+std::chrono::milliseconds buffered_database::pause_after(const failure& why) const {
+  if (closing_)
+    return pause_while_closing * (1U << std::min(attempt_->failures, max_doublings_while_closing));
+  auto longest = std::min(settings_.interval, longest_pause);
+  if (why.retry_after_ms == 0)
+    return longest;
+  auto shift = std::min<uint64_t>(attempt_->failures, 10);
+  return std::min(longest, std::chrono::milliseconds{uint64_t{why.retry_after_ms} << shift});
 }
 
-void buffered_database::complete(const outgoing_operation& x) {
-  if (!x.ends_row)
-    return;
-  auto found = tables_.find(folded_name(x.put.row.table));
-  --pending_;
-  if (--found->second.pending == 0)
-    return;
-  const auto& name = found->second.name;
-  for (const auto& lane : {lanes_.find(own_lane(name)), lanes_.find(tied_lane)})
-    if (lane != lanes_.end())
-      if (const auto* row = lane->second.first_of(name)) {
-        found->second.oldest = row->since();
-        return;
-      }
+void buffered_database::complete(flush_outcome& out) {
+  for (auto& operation : attempt_->batch.window()) {
+    rows_.complete(operation);
+    if (out.result == flush_outcome::verdict::written)
+      ++generations_[operation.put.row.table];
+    out.completed.push_back(std::move(operation));
+  }
+  attempt_->batch.complete();
+  attempt_->failures = 0;
+  attempt_->timeouts = 0;
+  attempt_->in_doubt = false;
+  if (attempt_->batch.finished())
+    attempt_.reset();
 }
 
-void buffered_database::count_under_way(const outgoing_operation& x, const buffered_table_rules& rules) {
-  ++pending_;
-  auto& own = known(x.put.row.table, rules);
-  if (own.pending++ == 0)
-    own.oldest = x.since;
+flush_outcome buffered_database::outcome_of_attempt() {
+  assert(attempt_);
+  flush_outcome out;
+  out.db = name_;
+  out.key = attempt_->batch.request(name_, {}).idempotency_key;
+  out.journaled = attempt_->batch.journaled();
+  attempt_->under_way = false;
+  attempt_->retry_at = {};
+  return out;
+}
+
+void buffered_database::keep(flush_outcome& out) {
+  out.result = flush_outcome::verdict::kept;
+  attempt_->in_doubt |= out.why.outcome == outcome::unknown;
+  attempt_->why = out.why;
+  attempt_->retry_at = time_.now() + pause_after(out.why);
+  ++attempt_->failures;
+}
+
+flush_outcome buffered_database::postpone(failure why) {
+  auto out = outcome_of_attempt();
+  out.why = std::move(why);
+  keep(out);
+  return out;
+}
+
+flush_outcome buffered_database::finish(const caf::expected<write_result>& answer) {
+  auto out = outcome_of_attempt();
+  if (answer) {
+    out.commit_seq = answer->commit_seq;
+    complete(out);
+    return out;
+  }
+  out.why = describe(answer.error());
+  if (is_transient(out.why)) {
+    keep(out);
+    return out;
+  }
+  // A definite answer to this key: neither this attempt has had an effect nor an earlier one.
+  attempt_->timeouts = 0;
+  attempt_->in_doubt = false;
+  if (attempt_->batch.window().size() > 1) {
+    out.result = flush_outcome::verdict::halved;
+    attempt_->batch.halve();
+    return out;
+  }
+  out.result = flush_outcome::verdict::rejected;
+  complete(out);
+  return out;
+}
+
+void buffered_database::close() noexcept {
+  closing_ = true;
+  if (attempt_) {
+    attempt_->retry_at = {};
+    attempt_->failures = 0;
+  }
 }
 
 void buffered_database::want(const std::string& table, uint64_t number) {
-  auto name = spelling_of(table);
-  for (auto& [key, lane] : lanes_)
-    if (table.empty() || lane.first_of(name))
-      lane.wanted = std::max(lane.wanted, number);
+  rows_.want(table, number);
+  if (attempt_)
+    attempt_->retry_at = {};
 }
 
 clock::steady buffered_database::next_due() const {
-  auto result = clock::steady::max();
-  for (const auto& [name, lane] : lanes_)
-    if (!lane.rows.empty())
-      result = std::min(result, lane.rows.front().since() + lane.interval);
-  return result;
+  if (!attempt_)
+    return recovered_.empty() ? rows_.next_due() : clock::steady{};
+  return attempt_->under_way ? clock::steady::max() : attempt_->retry_at;
 }
 
-uint64_t buffered_database::queued() const noexcept {
-  uint64_t result = 0;
-  for (const auto& [name, lane] : lanes_)
-    result += lane.rows.size();
-  return result;
-}
-
-size_t buffered_database::footprint() const noexcept {
-  size_t result = 0;
-  for (const auto& [name, lane] : lanes_)
-    result += lane.rows.footprint();
-  return result;
-}
-
-uint64_t buffered_database::queued(const std::string& table, uint64_t number) const {
-  auto name = spelling_of(table);
-  uint64_t result = 0;
-  for (const auto& [key, lane] : lanes_)
-    for (const auto& row : lane.rows.rows())
-      if (row.number() <= number && (table.empty() || row.key().table == name))
+uint64_t buffered_database::pending(const std::string& table, uint64_t number) const {
+  auto result = rows_.count(table, number);
+  auto spelled = rows_.spelling_of(table);
+  auto count = [&](std::span<const outgoing_operation> operations) {
+    for (const auto& operation : operations)
+      if (operation.ends_row && operation.number <= number && (table.empty() || operation.put.row.table == spelled))
         ++result;
+  };
+  if (attempt_)
+    count(attempt_->batch.rest());
+  for (const auto& batch : recovered_)
+    count(batch.rest());
+  return result;
+}
+
+pending_operations buffered_database::apply(const checked_key& key, row_image& image) const {
+  pending_operations result;
+  const auto& row = key.row;
+  auto table = rows_.spelling_of(row.table);
+  // Whether the operation is about this very row. If it may be without its key telling, nothing is certain.
+  auto is_meant = [&](const row_key& other, bool is_mergeable, bool keeps_order) {
+    result.certain &= !(key.keeps_order && keeps_order);
+    if (other.table != table)
+      return false;
+    result.certain &= key.canonical && is_mergeable && same_columns(other.columns, row.columns);
+    return other.columns == row.columns;
+  };
+  for (const auto& batch : recovered_)
+    for (const auto& operation : batch.rest())
+      is_meant(operation.put.row, operation.is_mergeable, operation.keeps_order);
+  auto updated = false;
+  for (const auto& operation : attempt_ ? attempt_->batch.rest() : std::span<const outgoing_operation>{}) {
+    if (!is_meant(operation.put.row, operation.is_mergeable, operation.keeps_order))
+      continue;
+    // Should it be in the database already, applying the update once more would reach the row that the upsert made.
+    auto is_upsert = operation.put.operation == buffer_operation::upsert;
+    result.wait |= updated && is_upsert && (attempt_->under_way || attempt_->in_doubt);
+    updated = operation.put.operation == buffer_operation::update;
+    for (const auto& from : operation.from)
+      result.count += from.count;
+    image.apply(operation.put);
+  }
+  rows_.for_each_row([&](const pending_row& waiting) {
+    if (!is_meant(waiting.key(), waiting.is_mergeable(), waiting.keeps_order()))
+      return;
+    result.count += waiting.operations();
+    waiting.apply(image);
+  });
+  return result;
+}
+
+uint64_t buffered_database::generation(const std::string& table) const {
+  auto known = generations_.find(rows_.spelling_of(table));
+  return known == generations_.end() ? 0 : known->second;
+}
+
+std::vector<unwritten_operation> buffered_database::give_up() {
+  std::vector<unwritten_operation> result;
+  auto why = attempt_ ? attempt_->why : failure{};
+  auto take = [&](std::span<const outgoing_operation> operations, bool is_in_doubt) {
+    for (const auto& operation : operations)
+      result.push_back({operation, why, is_in_doubt});
+  };
+  if (attempt_) {
+    // Of its operations only those in the request may have been written.
+    auto is_in_doubt = attempt_->under_way || attempt_->in_doubt;
+    auto in_request = is_in_doubt ? attempt_->batch.window().size() : size_t{0};
+    take(attempt_->batch.rest().first(in_request), true);
+    take(attempt_->batch.rest().subspan(in_request), false);
+    attempt_.reset();
+  }
+  for (auto& batch : recovered_)
+    take(batch.rest(), true);
+  recovered_.clear();
+  row_queue::demand all{time_.now(), true, rows_.size(), settings_.max_bytes};
+  for (auto some = rows_.take(all); !some.empty(); some = rows_.take(all))
+    take(some, false);
   return result;
 }
 

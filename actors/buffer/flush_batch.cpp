@@ -2,6 +2,8 @@
 
 #include "actors/buffer/row_statement.hpp"
 
+#include <cassert>
+
 namespace sluice {
 
 flush_batch::flush_batch(std::vector<outgoing_operation> operations)
@@ -17,6 +19,7 @@ std::span<outgoing_operation> flush_batch::window() noexcept {
 std::span<const outgoing_operation> flush_batch::rest() const noexcept { return std::span{operations_}.subspan(done_); }
 
 const journal_batch& flush_batch::request(const std::string& db, const std::string& key) {
+  assert(!finished());
   if (!current_.idempotency_key.empty())
     return current_;
   current_ = {};
@@ -34,6 +37,7 @@ const journal_batch& flush_batch::request(const std::string& db, const std::stri
 }
 
 void flush_batch::complete() {
+  assert(!finished());
   done_ = end();
   while (!ends_.empty() && ends_.back() == done_)
     ends_.pop_back();
@@ -42,6 +46,7 @@ void flush_batch::complete() {
 }
 
 void flush_batch::halve() {
+  assert(window().size() > 1);
   ends_.push_back(done_ + (end() - done_) / 2);
   current_ = {};
   journaled_ = false;

@@ -13,8 +13,8 @@
 namespace sluice {
 
 /// Operations that are written in one request, or when the database refuses that, in ever smaller ones until the
-/// culprit stands alone. They are executed in their order, each once: as long as the fate of a request is not known,
-/// the same request is sent again.
+/// operation that the database refuses stands alone. They are executed in their order, each once: as long as the fate
+/// of a request is not known, the same request is sent again.
 class flush_batch {
 public:
   explicit flush_batch(std::vector<outgoing_operation> operations);
@@ -31,13 +31,13 @@ public:
   bool journaled() const noexcept { return journaled_; }
   void now_journaled() noexcept { journaled_ = true; }
 
-  /// What the request is made of.
+  /// What the request is made of. @pre not finished
   std::span<outgoing_operation> window() noexcept;
 
   /// What is not settled yet, in order.
   std::span<const outgoing_operation> rest() const noexcept;
 
-  /// The request is written, or it is a single operation that was set aside.
+  /// The request is written, or it is a single operation that was rejected. @pre not finished
   void complete();
 
   /// The request was refused and had no effect; the next one is half of it. @pre the window holds several

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/buffer/write_behind.hpp"
+#include "actors/buffer/buffered_database.hpp"
 #include "messages/audit.hpp"
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-/// What the audit says about operations that were written, set aside or lost: one record per agent and table.
-/// @param status "committed", or the word of the error
-std::vector<audit_record> records_of(const flush_outcome& x, std::string_view status, int64_t ts_us);
+/// What the audit says about operations that were written, rejected or lost: one record per agent and table.
+/// @param status "committed", or the name of the error
+std::vector<audit_record> records_of(const flush_outcome& outcome, std::string_view status, int64_t ts_us);
 
 } // namespace sluice

@@ -1,6 +1,7 @@
 #include "actors/buffer/pending_row.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace sluice {
 
@@ -74,6 +75,7 @@ pending_row::pending_row(checked_operation first, uint64_t number, clock::steady
 }
 
 void pending_row::merge(checked_operation next) {
+  assert(is_mergeable_ && next.is_mergeable);
   add(from_, {next.put.agent, next.put.peer, 1});
   if (next.seq != 0)
     journal_.push_back(next.seq);

@@ -59,7 +59,7 @@ public:
   /// @param number counts operations as they are taken
   pending_row(checked_operation first, uint64_t number, clock::steady since);
 
-  /// Takes in the next operation on this row. @pre both are free
+  /// Takes in the next operation on this row. @pre both are mergeable
   void merge(checked_operation next);
 
   const row_key& key() const noexcept { return key_; }

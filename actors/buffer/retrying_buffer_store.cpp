@@ -3,6 +3,7 @@
 #include "messages/error.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <iterator>
 
 namespace sluice {
@@ -114,6 +115,8 @@ caf::expected<std::vector<rejected_row>> retrying_buffer_store::take(const std::
 
 caf::expected<uint64_t> retrying_buffer_store::requeue(const std::vector<uint64_t>& ids,
                                                        std::span<const buffer_put> operations) {
+  assert(
+    std::all_of(ids.begin(), ids.end(), [this](auto id) { return id < first_unstored_id || unstored_.contains(id); }));
   auto first = store_->requeue(stored_among(ids), operations);
   if (!first)
     return first;

@@ -1,6 +1,34 @@
 #include "actors/cache/cache.hpp"
 
+#include "actors/cache/read_scheduler.hpp"
+
+#include <iterator>
+#include <utility>
+
 namespace sluice {
+
+struct cache_state {
+  cache_state(cache_actor::pointer me, cache_dependencies dependencies);
+
+  void read(read_request& request, reply<read_result> to);
+  void invalidate(const invalidation& x);
+  void add_reader(const std::string& db, reader_actor reader);
+  void apply(read_scheduler::effects out);
+  void tick();
+  void sweep();
+  void schedule_tick();
+  void report();
+  void close();
+
+  cache_actor::pointer self;
+  cache_dependencies parts;
+  read_scheduler scheduler;
+  audit_batch records;
+  bool tick_scheduled = false;
+  bool sweep_due = false;
+  clock::steady swept_at{};
+  static inline const char* name = "cache";
+};
 
 namespace {
 
@@ -11,76 +39,76 @@ constexpr size_t records_per_batch = 256;
 
 } // namespace
 
-cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_dependencies parts) {
-  self->state.start(std::move(parts));
+cache_actor::behavior_type cache(cache_actor::stateful_pointer<hidden_state<cache_state>> self,
+                                 cache_dependencies parts) {
+  self->state.create(self, std::move(parts));
   self->set_down_handler([self](caf::down_msg& x) {
     read_scheduler::effects out;
-    self->state.scheduler->reader_lost(x.source, out);
-    self->state.apply(std::move(out));
+    self->state->scheduler.reader_lost(x.source, out);
+    self->state->apply(std::move(out));
   });
   return {
     [self](read_request& request) -> caf::result<read_result> {
       auto promise = self->make_response_promise<read_result>();
-      self->state.read(request, reply<read_result>{promise});
+      self->state->read(request, reply<read_result>{promise});
       return promise;
     },
     [self](cancel_atom, const std::string& request_id) {
       read_scheduler::effects out;
-      auto found = self->state.scheduler->cancel(request_id, out);
-      self->state.apply(std::move(out));
+      auto found = self->state->scheduler.cancel(request_id, out);
+      self->state->apply(std::move(out));
       return found;
     },
-    [self](running_atom) { return self->state.scheduler->running(); },
+    [self](running_atom) { return self->state->scheduler.running(); },
     [self](drain_atom, uint64_t milliseconds) {
       read_scheduler::effects out;
-      self->state.scheduler->drain(std::chrono::milliseconds{milliseconds}, out);
-      self->state.apply(std::move(out));
+      self->state->scheduler.drain(std::chrono::milliseconds{milliseconds}, out);
+      self->state->apply(std::move(out));
     },
     [self](caf::timeout_atom) {
       read_scheduler::effects out;
-      self->state.scheduler->expire(out);
-      self->state.apply(std::move(out));
+      self->state->scheduler.expire(out);
+      self->state->apply(std::move(out));
     },
     [self](read_done& x) {
       read_scheduler::effects out;
       std::chrono::microseconds busy{x.answer.busy_us};
       auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);
-      self->state.scheduler->finished(x.flight, std::move(answer), busy, out);
-      self->state.apply(std::move(out));
+      self->state->scheduler.finished(x.flight, std::move(answer), busy, out);
+      self->state->apply(std::move(out));
     },
     [self](retry_atom) {
       read_scheduler::effects out;
-      self->state.scheduler->retry_locked(out);
-      self->state.apply(std::move(out));
+      self->state->scheduler.retry_locked(out);
+      self->state->apply(std::move(out));
     },
     [self](quiesce_atom, const std::string& db, uint64_t milliseconds) -> caf::result<bool> {
       auto promise = self->make_response_promise<bool>();
       read_scheduler::effects out;
-      auto& state = self->state;
-      state.scheduler->quiesce(state.parts.actors->context(db), std::chrono::milliseconds{milliseconds},
-                               reply<bool>{promise}, out);
+      auto& state = *self->state;
+      state.scheduler.quiesce(state.parts.actors->context(db), std::chrono::milliseconds{milliseconds},
+                              reply<bool>{promise}, out);
       state.apply(std::move(out));
       return promise;
     },
     [self](resume_atom, const std::string& db) {
       read_scheduler::effects out;
-      self->state.scheduler->resume(self->state.parts.actors->context(db), out);
-      self->state.apply(std::move(out));
+      self->state->scheduler.resume(self->state->parts.actors->context(db), out);
+      self->state->apply(std::move(out));
     },
-    [self](const invalidation& x) { self->state.invalidate(x); },
-    [self](caf::join_atom, const std::string& db, const reader_actor& reader) { self->state.add_reader(db, reader); },
-    [self](caf::tick_atom) { self->state.tick(); },
+    [self](const invalidation& x) { self->state->invalidate(x); },
+    [self](caf::join_atom, const std::string& db, const reader_actor& reader) { self->state->add_reader(db, reader); },
+    [self](caf::tick_atom) { self->state->tick(); },
     [self](caf::close_atom) {
-      self->state.close();
+      self->state->close();
       return caf::ok_atom_v;
     },
   };
 }
 
-void cache_state::start(cache_dependencies x) {
-  parts = std::move(x);
-  scheduler = std::make_unique<read_scheduler>(*parts.hits, *parts.time, parts.bounds, parts.seed, parts.retry,
-                                               parts.max_long_reads);
+cache_state::cache_state(cache_actor::pointer me, cache_dependencies dependencies)
+  : self(me), parts(std::move(dependencies)),
+    scheduler(*parts.hits, *parts.time, parts.bounds, parts.seed, parts.retry, parts.max_long_reads) {
   // A predecessor that failed may have left something half done.
   parts.hits->clear();
   schedule_tick();
@@ -89,15 +117,15 @@ void cache_state::start(cache_dependencies x) {
 void cache_state::read(read_request& request, reply<read_result> to) {
   auto& context = parts.actors->context(request.db);
   read_scheduler::effects out;
-  scheduler->submit(context, std::move(request), std::move(to), out);
+  scheduler.submit(context, std::move(request), std::move(to), out);
   apply(std::move(out));
 }
 
 void cache_state::invalidate(const invalidation& x) {
   if (x.everything) {
-    scheduler->forget_statements();
+    scheduler.forget_statements();
     read_scheduler::effects out;
-    scheduler->refuse_if_closed(parts.actors->context(x.db), out);
+    scheduler.refuse_if_closed(parts.actors->context(x.db), out);
     apply(std::move(out));
   }
   if (!tick_scheduled)
@@ -120,13 +148,13 @@ void cache_state::sweep() {
 void cache_state::add_reader(const std::string& db, reader_actor reader) {
   self->monitor(reader);
   read_scheduler::effects out;
-  scheduler->reader_joined(parts.actors->context(db), std::move(reader), out);
+  scheduler.reader_joined(parts.actors->context(db), std::move(reader), out);
   apply(std::move(out));
 }
 
 void cache_state::apply(read_scheduler::effects out) {
   for (auto& x : out.dispatches)
-    self->send(x.reader, run_read{x.flight, std::move(x.request)});
+    self->send(x.reader, run_read{x.flight, std::move(x.request), x.is_tiny});
   for (const auto& db : out.wants_readers)
     self->send(parts.actors->supervisor(), caf::spawn_atom_v, db);
   for (const auto& db : out.suspects)
@@ -141,8 +169,8 @@ void cache_state::apply(read_scheduler::effects out) {
     report();
   else if (!records.records.empty())
     schedule_tick();
-  parts.misses->store(scheduler->misses(), std::memory_order_relaxed);
-  parts.joined->store(scheduler->joined(), std::memory_order_relaxed);
+  parts.misses->store(scheduler.misses(), std::memory_order_relaxed);
+  parts.joined->store(scheduler.joined(), std::memory_order_relaxed);
   for (auto& x : out.deliveries)
     x.to.deliver(std::move(x.result));
   for (auto& x : out.quiesced)
@@ -172,7 +200,7 @@ void cache_state::report() {
 
 void cache_state::close() {
   read_scheduler::effects out;
-  scheduler->abandon(out);
+  scheduler.abandon(out);
   apply(std::move(out));
   sweep();
   report();

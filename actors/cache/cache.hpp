@@ -1,14 +1,18 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
-#include "actors/cache/read_scheduler.hpp"
+#include "actors/base/retry_policy.hpp"
 #include "actors/shared/actor_registry.hpp"
 #include "actors/shared/actor_stats.hpp"
+#include "actors/shared/database_bounds.hpp"
+#include "actors/shared/hidden_state.hpp"
 #include "actors/shared/result_cache.hpp"
 #include "messages/interfaces.hpp"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
-#include <unordered_map>
+#include <string>
 
 namespace sluice {
 
@@ -29,31 +33,10 @@ struct cache_dependencies {
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
 };
 
-struct cache_state {
-  explicit cache_state(cache_actor::pointer me) : self(me) {}
-
-  void start(cache_dependencies x);
-  void read(read_request& request, reply<read_result> to);
-  void invalidate(const invalidation& x);
-  void add_reader(const std::string& db, reader_actor reader);
-  void apply(read_scheduler::effects out);
-  void tick();
-  void sweep();
-  void schedule_tick();
-  void report();
-  void close();
-
-  cache_actor::pointer self;
-  cache_dependencies parts;
-  std::unique_ptr<read_scheduler> scheduler;
-  audit_batch records;
-  bool tick_scheduled = false;
-  bool sweep_due = false;
-  clock::steady swept_at{};
-  static inline const char* name = "cache";
-};
+struct cache_state;
 
 /// The behavior of the cache actor.
-cache_actor::behavior_type cache(cache_actor::stateful_pointer<cache_state> self, cache_dependencies parts);
+cache_actor::behavior_type cache(cache_actor::stateful_pointer<hidden_state<cache_state>> self,
+                                 cache_dependencies parts);
 
 } // namespace sluice

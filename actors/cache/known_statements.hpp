@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-/// What earlier runs of a statement have taught: what it reads, and how long it takes. Not synchronized.
+/// The results of earlier runs of a statement: the tables that it reads, and its length. Not synchronized.
 class known_statements {
 public:
   struct info {
@@ -22,7 +22,7 @@ public:
     uint32_t busy_us = 0;
   };
 
-  /// What is known about the statement; null when nothing is.
+  /// The known properties of the statement; null when there are none.
   const info* find(const database_context& context, const sql_text& sql) const;
 
   /// Takes in what a run has shown. Of a statement of more than 16 KiB, it is there until the next call only.

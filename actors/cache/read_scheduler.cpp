@@ -226,7 +226,7 @@ void read_scheduler::answer(flight& x, executed_read& result, effects& out) {
   }
 }
 
-// Before anybody hears of what the other program wrote, so that no kept answer from before follows.
+// Before any client sees the other program's commit, so that no older cached answer follows.
 void read_scheduler::notice_external_commit(flight& x, bool files_replaced, effects& out) const {
   x.context->versions().raise_everything();
   out.suspects.push_back(x.context->name());

@@ -24,14 +24,14 @@
 
 namespace sluice {
 
-/// Decides which reader runs which query, and who shares whose answer.
+/// Decides which reader runs which query, and which callers share an answer.
 ///
 /// Identical reads share one flight. A read joins a flight only when no write that its caller may have seen can be
-/// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the hit table
-/// on the same condition. Readers are handed one query at a time, so a long one delays nobody but its own callers
-/// while another reader is idle; one reader is kept from long queries, and so are some of the threads that all
-/// databases share. What waits is served by turns: of the processes, and within a process of its agents. One process on
-/// a socket has half of the places to wait in.
+/// missing from it: the flight has not begun, or nothing it reads has changed since. An answer is kept in the result
+/// cache on the same condition. Readers are handed one query at a time, so a long one delays only its own callers while
+/// another reader is idle; one reader is kept from long queries, and so are some of the threads that all databases
+/// share. Waiting queries are served by turns: of the processes, and within a process of its agents. One process on a
+/// socket has half of the places to wait in.
 ///
 /// Queries that are known to be tiny may wait at a reader behind others. If one of these turns out to be long, those
 /// behind it are taken back, and wait for any reader.
@@ -49,9 +49,10 @@ public:
     reader_actor reader;
     uint64_t flight = 0;
     read_request request;
+    bool is_tiny = false;
   };
 
-  /// What a call came to: queries to start, answers to deliver.
+  /// The effects of a call: queries to start, answers to deliver.
   struct effects {
     struct delivery {
       reply<read_result> to;
@@ -67,11 +68,11 @@ public:
     std::vector<quiesce_answer> quiesced;
     std::vector<dispatch> dispatches;
     std::vector<audit_record> records;
-    /// Reads that were refused while they waited for a reader; what readers run, they tell themselves.
+    /// Reads that were refused while they waited for a reader; readers audit the queries that they run.
     std::vector<slow_request> slow;
     /// Databases whose queue is waiting for more readers.
     std::vector<std::string> wants_readers;
-    /// Databases that a foreign process seems to have written to.
+    /// Databases to which an external process seems to have written.
     std::vector<std::string> suspects;
     /// When to call `retry_locked`, from now; nothing if not on account of this call.
     std::optional<std::chrono::milliseconds> retry_in;
@@ -86,14 +87,14 @@ public:
       long_reads_(max_long_reads) {}
   read_scheduler(const read_scheduler&) = delete;
   read_scheduler& operator=(const read_scheduler&) = delete;
-  /// Interrupts the queries that run, for nobody will hear of their answers.
+  /// Interrupts the running queries, because their answers have no receiver.
   ~read_scheduler();
 
   /// Takes a read in. Its `limits` are the effective ones: nothing in them is zero.
   void submit(database_context& context, read_request request, reply<read_result> to, effects& out);
 
-  /// Ends the reads with this request id with `cancelled`; false when there are none. A query that nobody waits for any
-  /// more is not run, or interrupted. Looks through all reads under way, so that those who cancel none pay nothing.
+  /// Ends the reads with this request id with `cancelled`; false when there are none. A query without a waiting caller
+  /// is not run, or interrupted. Searches all reads under way, so that reads which are not cancelled cost nothing.
   bool cancel(const std::string& request_id, effects& out);
 
   /// A reader has answered, or refused the query, after it was `busy` with it for so long.
@@ -115,7 +116,7 @@ public:
   /// Starts queries on the database again.
   void resume(database_context& context, effects& out);
 
-  /// What waits and what runs, in no order.
+  /// Waiting and running queries, in no order.
   std::vector<running_request> running() const;
 
   /// A reader is there for the database, or has ended; what it was running fails with `unavailable`.
@@ -145,7 +146,7 @@ private:
   struct quiescence {
     database_context* context = nullptr;
     clock::steady until{};
-    // Empty once it was told.
+    // Empty once it was answered.
     std::optional<reply<bool>> to;
   };
 
@@ -172,7 +173,7 @@ private:
 
   struct flight {
     database_context* context = nullptr;
-    // Who has asked first, and is charged for it.
+    // The first caller, which is charged for it.
     requester from;
     // Empty when all of them have cancelled while the query ran.
     std::vector<waiter> waiters;
@@ -187,7 +188,7 @@ private:
     clock::steady started_at{};
     // The one whose limits the query runs under has cancelled; the others have joined.
     bool first_left = false;
-    // Taken before the reader begins; of no use if a COMMIT was under way at that time.
+    // Taken before the reader begins; invalid if a COMMIT was under way at that time.
     uint64_t version = 0;
     bool in_doubt = false;
     uint64_t as_of_seq = 0;
@@ -262,7 +263,7 @@ private:
   std::unordered_multimap<size_t, uint64_t> joinable_;
   std::map<const database_context*, database_queue> queues_;
   clock::steady drained_at_ = clock::steady::max();
-  // When `expire` will be called on account of somebody's time; `max` if nobody has to.
+  // When `expire` will be called; `max` if no call is scheduled.
   clock::steady next_expiry_ = clock::steady::max();
   // When it will be to take queries back, and of which databases.
   clock::steady next_look_ = clock::steady::max();

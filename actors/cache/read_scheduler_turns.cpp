@@ -51,7 +51,7 @@ void read_scheduler::unqueue(database_queue& own, flight& x) {
     own.queued_of_process.erase(of_process);
 }
 
-// What finds nobody waiting needs no turn, if it has not been overtaken by its own time on its way.
+// A read that finds no other waiting needs no turn, unless its deadline has passed on the way.
 bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& x, effects& out) {
   if (own.queued > 0 || own.quiesced || x.request().cancel.cancelled() || time_.now() >= end_of(x.request()))
     return false;
@@ -136,7 +136,7 @@ bool read_scheduler::start_lengthy(database_queue& own, effects& out) {
   return false;
 }
 
-// True when nobody waits for it any more.
+// True when no caller waits for it any more.
 bool read_scheduler::drop_if_late(uint64_t id, effects& out) {
   auto found = flights_.find(id);
   if (found == flights_.end() || !found->second.is_queued)
@@ -171,7 +171,7 @@ void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::
   x.is_limited = place.is_limited && brief_time < left;
   request.limits.timeout = x.is_limited ? brief_time : left;
   x.interrupt = request.cancel = request.cancel.derive();
-  out.dispatches.push_back({x.reader->handle, id, std::move(request)});
+  out.dispatches.push_back({x.reader->handle, id, std::move(request), length == query_length::tiny});
 }
 
 // A query that was given little time, because it was taken for a brief one, runs again as a long one.

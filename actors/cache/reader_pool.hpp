@@ -13,7 +13,7 @@
 
 namespace sluice {
 
-/// What is known of the time that a query takes.
+/// The known length of a query.
 enum class query_length : uint8_t {
   /// Shorter than waking up another thread, so that waiting behind it is the quicker way.
   tiny,
@@ -68,7 +68,7 @@ public:
     // It runs a query of `from` for as long as that likes.
     bool is_unlimited = false;
     requester from{};
-    // What it ran when `overrun` was called last.
+    // The query that it ran when `overrun` was called last.
     uint64_t seen = 0;
   };
 

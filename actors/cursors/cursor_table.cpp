@@ -3,6 +3,7 @@
 #include "actors/shared/slow_requests.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace sluice {
@@ -108,6 +109,7 @@ std::vector<cursor_table::start> cursor_table::take_starts(clock::steady now) {
 }
 
 void cursor_table::answered(uint64_t id, uint64_t rows, clock::steady now) {
+  assert(cursors_.contains(id));
   auto& x = cursors_.at(id);
   x.state = state::idle;
   x.since = now;
@@ -116,6 +118,7 @@ void cursor_table::answered(uint64_t id, uint64_t rows, clock::steady now) {
 }
 
 bool cursor_table::try_later(uint64_t id, clock::steady now) {
+  assert(cursors_.contains(id));
   auto& x = cursors_.at(id);
   if (x.pages > 0 || now + pause_for_lock >= x.page_end)
     return false;

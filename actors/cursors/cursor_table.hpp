@@ -55,7 +55,7 @@ public:
     clock::steady page_end{};
     /// It is not run before, because its file was locked.
     clock::steady not_before{};
-    /// What was answered so far.
+    /// The rows answered so far.
     uint64_t rows = 0;
     uint64_t pages = 0;
   };
@@ -134,7 +134,7 @@ private:
   std::map<uint64_t, cursor> cursors_;
   // Those that have a thread, ended or not.
   std::set<uint64_t> running_;
-  // Why cursors have ended whose clients have not heard it; the oldest are forgotten.
+  // The reasons of ended cursors whose clients do not know it yet; the oldest are forgotten.
   std::map<uint64_t, failure> ended_;
   std::deque<uint64_t> ended_in_order_;
 };

@@ -1,12 +1,51 @@
 #include "actors/cursors/cursors.hpp"
 
+#include "actors/shared/reply.hpp"
 #include "actors/shared/result_cache.hpp"
 
 #include <algorithm>
 #include <exception>
+#include <map>
+#include <optional>
 #include <utility>
 
 namespace sluice {
+
+struct cursors_state {
+  using page_reply = reply<cursor_page>;
+
+  cursors_state(cursors_actor::pointer me, cursors_dependencies dependencies);
+
+  void open(open_cursor x, page_reply to);
+  void next(uint64_t id, page_reply to);
+  void page_made(page_done& x);
+  void look();
+  void drain();
+  void close(caf::typed_response_promise<caf::ok_atom> to);
+  void finish(cursor_table::ending x);
+  void finish_all(std::vector<cursor_table::ending> all);
+  void reader_ended(const caf::actor_addr& who);
+
+  cursors_actor::pointer self;
+  cursors_dependencies parts;
+  cursor_table table;
+  // Whose page was asked for.
+  std::map<uint64_t, page_reply> replies;
+  // Those that have not ended, of cursors that have, too.
+  std::map<uint64_t, cursor_reader_actor> readers;
+  // Why no cursor is opened any more.
+  std::optional<failure> closed;
+  static inline const char* name = "cursors";
+
+private:
+  void run_pages();
+  void await_next_look();
+  void record(const cursor_table::ending& x) const;
+  void quit_if_done();
+
+  std::optional<clock::steady> armed_;
+  std::optional<caf::typed_response_promise<caf::ok_atom>> on_closed_;
+};
 
 namespace {
 
@@ -21,48 +60,46 @@ failure draining() {
 
 } // namespace
 
-cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<cursors_state> self, cursors_dependencies parts) {
-  self->state.start(self, std::move(parts));
-  self->set_down_handler([self](caf::down_msg& x) { self->state.reader_ended(x.source); });
+cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<hidden_state<cursors_state>> self,
+                                     cursors_dependencies parts) {
+  self->state.create(self, std::move(parts));
+  self->set_down_handler([self](caf::down_msg& x) { self->state->reader_ended(x.source); });
   return {
     [self](open_cursor& x) -> caf::result<cursor_page> {
       auto promise = self->make_response_promise<cursor_page>();
-      self->state.open(std::move(x), reply<cursor_page>{promise});
+      self->state->open(std::move(x), reply<cursor_page>{promise});
       return promise;
     },
     [self](const next_page& x) -> caf::result<cursor_page> {
       auto promise = self->make_response_promise<cursor_page>();
-      self->state.next(x.cursor, reply<cursor_page>{promise});
+      self->state->next(x.cursor, reply<cursor_page>{promise});
       return promise;
     },
     [self](const close_cursor& x) {
-      auto ended = self->state.table->end(x.cursor, std::nullopt);
+      auto ended = self->state->table.end(x.cursor, std::nullopt);
       auto found = ended.has_value();
       if (found)
-        self->state.finish(std::move(*ended));
+        self->state->finish(std::move(*ended));
       return found;
     },
-    [self](const end_cursors& x) { self->state.finish_all(self->state.table->end_all(&x.db, x.why, false)); },
-    [self](page_done& x) { self->state.page_made(x); },
-    [self](caf::tick_atom) { self->state.look(); },
-    [self](drain_atom) { self->state.drain(); },
-    [self](running_atom) { return self->state.table->list(self->state.parts.time->now()); },
+    [self](const end_cursors& x) { self->state->finish_all(self->state->table.end_all(&x.db, x.why, false)); },
+    [self](page_done& x) { self->state->page_made(x); },
+    [self](caf::tick_atom) { self->state->look(); },
+    [self](drain_atom) { self->state->drain(); },
+    [self](running_atom) { return self->state->table.list(self->state->parts.time->now()); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.close(promise);
+      self->state->close(promise);
       return promise;
     },
   };
 }
 
-void cursors_state::start(cursors_actor::pointer self, cursors_dependencies x) {
-  self_ = self;
-  parts = std::move(x);
-  table.emplace(parts.limits, parts.seed % max_first_id + 1);
-}
+cursors_state::cursors_state(cursors_actor::pointer me, cursors_dependencies dependencies)
+  : self(me), parts(std::move(dependencies)), table(parts.limits, parts.seed % max_first_id + 1) {}
 
 void cursors_state::open(open_cursor x, page_reply to) {
-  auto why = closed ? closed : table->why_full(x.request.agent, readers.size());
+  auto why = closed ? closed : table.why_full(x.request.agent, readers.size());
   if (!x.ended.possible())
     x.ended = x.request.cancel.possible() ? x.request.cancel.derive() : cancel_token::make();
   cursor_reader_actor reader;
@@ -82,60 +119,60 @@ void cursors_state::open(open_cursor x, page_reply to) {
     refused.what = std::move(x);
     return record({0, std::move(refused), std::move(why)});
   }
-  auto id = table->open(std::move(x), parts.time->now());
-  self_->monitor(reader);
+  auto id = table.open(std::move(x), parts.time->now());
+  self->monitor(reader);
   readers.emplace(id, std::move(reader));
   replies.emplace(id, std::move(to));
   run_pages();
 }
 
 void cursors_state::next(uint64_t id, page_reply to) {
-  if (auto why = table->ask(id, parts.time->now()))
+  if (auto why = table.ask(id, parts.time->now()))
     return to.deliver(make_error(std::move(*why)));
   replies.insert_or_assign(id, std::move(to));
   run_pages();
 }
 
 void cursors_state::run_pages() {
-  finish_all(table->end_due(parts.time->now()));
-  for (const auto& x : table->take_starts(parts.time->now())) {
-    const auto& own = table->find(x.id)->what;
+  finish_all(table.end_due(parts.time->now()));
+  for (const auto& x : table.take_starts(parts.time->now())) {
+    const auto& own = table.find(x.id)->what;
     auto limits = own.request.limits;
     limits.timeout = x.timeout;
-    self_->send(readers.at(x.id), run_page{x.id, limits, own.ended});
+    self->send(readers.at(x.id), run_page{x.id, limits, own.ended});
   }
   await_next_look();
 }
 
 void cursors_state::page_made(page_done& x) {
   auto id = x.page.cursor;
-  table->freed(id);
-  auto* own = table->find(id);
+  table.freed(id);
+  auto* own = table.find(id);
   auto to = replies.find(id);
   if (!own || to == replies.end())
     return run_pages();
   auto now = parts.time->now();
-  if (x.error && code_of(x.error) == errc::busy && table->try_later(id, now))
+  if (x.error && code_of(x.error) == errc::busy && table.try_later(id, now))
     return run_pages();
-  // Who has no page yet does not know the cursor either.
+  // A client without a page does not know the cursor either.
   auto may_ask_again = code_of(x.error) == errc::overloaded && own->pages > 0;
   if (x.error && !may_ask_again) {
-    finish(*table->end(id, describe(x.error)));
+    finish(*table.end(id, describe(x.error)));
     return run_pages();
   }
   auto answer = std::move(to->second);
   replies.erase(to);
   x.page.as_of_seq = own->what.as_of_seq;
-  table->answered(id, x.error ? 0 : x.page.rows->size(), now);
+  table.answered(id, x.error ? 0 : x.page.rows->size(), now);
   auto is_last = !x.error && x.page.is_last;
   if (x.error)
     answer.deliver(std::move(x.error));
   else
     answer.deliver(std::move(x.page));
   if (is_last)
-    finish(*table->end(id, std::nullopt));
+    finish(*table.end(id, std::nullopt));
   else if (closed)
-    finish(*table->end(id, closed));
+    finish(*table.end(id, closed));
   run_pages();
 }
 
@@ -148,13 +185,13 @@ void cursors_state::look() {
 
 void cursors_state::drain() {
   closed = draining();
-  finish_all(table->end_all(nullptr, *closed, true));
+  finish_all(table.end_all(nullptr, *closed, true));
 }
 
 void cursors_state::close(caf::typed_response_promise<caf::ok_atom> to) {
   closed = draining();
   on_closed_ = std::move(to);
-  finish_all(table->end_all(nullptr, *closed, false));
+  finish_all(table.end_all(nullptr, *closed, false));
   quit_if_done();
 }
 
@@ -174,7 +211,7 @@ void cursors_state::finish(cursor_table::ending x) {
     answer.deliver(make_error(std::move(why)));
   }
   if (auto reader = readers.find(x.id); reader != readers.end())
-    self_->send(reader->second, caf::close_atom_v);
+    self->send(reader->second, caf::close_atom_v);
   record(x);
 }
 
@@ -184,9 +221,9 @@ void cursors_state::reader_ended(const caf::actor_addr& who) {
     return;
   auto id = found->first;
   readers.erase(found);
-  table->freed(id);
+  table.freed(id);
   auto why = make_failure(errc::unavailable, "the reader of this cursor has failed: run the query again");
-  if (auto lost = table->end(id, std::move(why)))
+  if (auto lost = table.end(id, std::move(why)))
     finish(std::move(*lost));
   run_pages();
   quit_if_done();
@@ -196,16 +233,16 @@ void cursors_state::quit_if_done() {
   if (!on_closed_ || !readers.empty())
     return;
   on_closed_->deliver(caf::ok_atom_v);
-  self_->quit();
+  self->quit();
 }
 
 void cursors_state::await_next_look() {
-  auto at = table->next_look();
+  auto at = table.next_look();
   if (!at || (armed_ && *armed_ <= *at))
     return;
   armed_ = at;
   auto delay = std::chrono::ceil<milliseconds>(*at - parts.time->now());
-  self_->delayed_send(self_, std::max(delay, milliseconds{0}), caf::tick_atom_v);
+  self->delayed_send(self, std::max(delay, milliseconds{0}), caf::tick_atom_v);
 }
 
 void cursors_state::record(const cursor_table::ending& x) const {
@@ -226,7 +263,7 @@ void cursors_state::record(const cursor_table::ending& x) const {
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
   r.correlation_id = request.correlation_id;
   r.peer = request.peer;
-  self_->send(audit, audit_batch{{std::move(r)}, x.id == 0});
+  self->send(audit, audit_batch{{std::move(r)}, x.id == 0});
 }
 
 } // namespace sluice

@@ -5,6 +5,34 @@
 
 namespace sluice {
 
+struct log_state {
+  log_state(log_actor::pointer me, log_dependencies dependencies) : self(me), parts(std::move(dependencies)) {}
+
+  void flush();
+  void drain();
+  caf::expected<log_page> list(const log_query& query);
+  void prune();
+  void close();
+
+  log_actor::pointer self;
+  log_dependencies parts;
+  // The file refused the last entries; until then it is left alone.
+  bool failing = false;
+  clock::steady retry_at{};
+  std::chrono::milliseconds pause{0};
+  bool woken = false;
+  bool pruning = false;
+  static inline const char* name = "log";
+
+private:
+  bool write_batch();
+  caf::expected<void> append(log_batch& batch);
+  caf::expected<void> begin_anew(const caf::error& why);
+  void failed(const caf::error& why);
+  void wrote(uint64_t count);
+  log_entry own_entry(log_level level, std::string message) const;
+};
+
 namespace {
 
 using std::chrono::milliseconds;
@@ -26,23 +54,22 @@ template <class Work> auto guarded(Work work) -> decltype(work()) {
 
 } // namespace
 
-log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_dependencies> parts) {
-  self->state.start(std::move(*parts));
+log_actor::behavior_type log(log_actor::stateful_pointer<hidden_state<log_state>> self,
+                             std::shared_ptr<log_dependencies> parts) {
+  self->state.create(self, std::move(*parts));
   return {
-    [self](caf::flush_atom) { self->state.flush(); },
-    [self](caf::tick_atom) { self->state.prune(); },
-    [self](const log_query& query) -> caf::result<log_page> { return self->state.list(query); },
+    [self](caf::flush_atom) { self->state->flush(); },
+    [self](caf::tick_atom) { self->state->prune(); },
+    [self](const log_query& query) -> caf::result<log_page> { return self->state->list(query); },
     [self](caf::close_atom) {
-      self->state.close();
+      self->state->close();
       return caf::ok_atom_v;
     },
   };
 }
 
-void log_state::start(log_dependencies x) { parts = std::move(x); }
-
 void log_state::flush() {
-  // Whoever was to be woken before this actor was known has woken its predecessor.
+  // Wake-ups scheduled before this actor was known went to its predecessor.
   if (!std::exchange(woken, true))
     parts.queue->forget_wake();
   if (failing && parts.time->now() < retry_at)
@@ -50,7 +77,7 @@ void log_state::flush() {
   drain();
 }
 
-// What waits now; those who go on logging must not keep this actor from everything else.
+// The entries that wait now; threads that go on logging must not keep this actor from other work.
 void log_state::drain() {
   auto more = true;
   for (auto batches = parts.queue->size() / at_once + 1; batches > 0 && more; --batches)
@@ -140,7 +167,7 @@ log_entry log_state::own_entry(log_level level, std::string message) const {
 }
 
 caf::expected<log_page> log_state::list(const log_query& query) {
-  // What cannot be written is no reason to keep back what was.
+  // An error in writing is no reason to hold back the written entries.
   flush();
   auto page = guarded([&] { return parts.store->list(query); });
   if (page || code_of(page.error()) != errc::corrupt || !guarded([&] { return begin_anew(page.error()); }))

@@ -3,8 +3,10 @@
 #include "actors/log/log_queue.hpp"
 #include "actors/log/log_store.hpp"
 #include "actors/shared/actor_stats.hpp"
+#include "actors/shared/hidden_state.hpp"
 #include "messages/interfaces.hpp"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,36 +27,10 @@ struct log_dependencies {
   std::chrono::hours retention{7 * 24};
 };
 
-struct log_state {
-  explicit log_state(log_actor::pointer me) : self(me) {}
-
-  void start(log_dependencies x);
-  void flush();
-  void drain();
-  caf::expected<log_page> list(const log_query& query);
-  void prune();
-  void close();
-
-  log_actor::pointer self;
-  log_dependencies parts;
-  // The file refused the last entries; until then it is left alone.
-  bool failing = false;
-  clock::steady retry_at{};
-  std::chrono::milliseconds pause{0};
-  bool woken = false;
-  bool pruning = false;
-  static inline const char* name = "log";
-
-private:
-  bool write_batch();
-  caf::expected<void> append(log_batch& batch);
-  caf::expected<void> begin_anew(const caf::error& why);
-  void failed(const caf::error& why);
-  void wrote(uint64_t count);
-  log_entry own_entry(log_level level, std::string message) const;
-};
+struct log_state;
 
 /// The behavior of the log actor. Spawn it detached: it blocks in SQLite. Nothing that the file does ends it.
-log_actor::behavior_type log(log_actor::stateful_pointer<log_state> self, std::shared_ptr<log_dependencies> parts);
+log_actor::behavior_type log(log_actor::stateful_pointer<hidden_state<log_state>> self,
+                             std::shared_ptr<log_dependencies> parts);
 
 } // namespace sluice

@@ -33,7 +33,8 @@ struct log_batch {
   uint64_t missing = 0;
 };
 
-/// What all threads log into and the log actor empties. Thread-safe. Outlives the broker, for those who still log then.
+/// The queue into which all threads log, and which the log actor empties. Thread-safe. Outlives the broker, for threads
+/// that still log then.
 ///
 /// Every entry pushed ends up in exactly one of these: written, dropped (the queue was full, or closed), lost (the file
 /// could not be written), or it waits.
@@ -44,16 +45,16 @@ public:
 
   log_queue(log_limits limits, std::shared_ptr<const clock> time);
 
-  /// Whom to call when something is to be written; called by those who log, one at a time. Set before anybody logs.
+  /// The function to call when entries must be written; called by logging threads, one at a time. Set before the first
+  /// entry.
   void set_waker(waker wake);
 
-  /// Takes an entry with the time of now. Never fails, and waits for nobody but other threads in the same place.
-  /// Bytes that are not UTF-8 are escaped (`\xNN`), messages are cut at their limit, names at 256 characters. The first
-  /// entry into an empty queue has it flushed after the interval, a full batch at once; as long as nobody logs nobody
-  /// is woken.
+  /// Adds an entry with the present time. Never fails, and waits only for other threads in this function. Bytes that
+  /// are not UTF-8 are escaped (`\xNN`), messages are cut at their limit, names at 256 characters. The first entry into
+  /// an empty queue has it flushed after the interval, a full batch at once; without entries there is no wake-up.
   void push(log_level level, std::string_view source, std::string_view message, std::string_view agent = {}) noexcept;
 
-  /// Up to `most` of the oldest, which count as waiting until `written` or `put_back` is told.
+  /// Up to `most` of the oldest, which count as waiting until `written` or `put_back` is called.
   log_batch take(size_t most);
 
   /// The entries taken are in the file.
@@ -62,16 +63,16 @@ public:
   /// The entries taken could not be written. They come first again; what finds no room, the oldest, is lost.
   void put_back(log_batch batch);
 
-  /// Forgets who was to be woken: the actor that was is no more.
+  /// Forgets the scheduled wake-up, because its actor has ended.
   void forget_wake();
 
   /// Entries that wait, those under way included.
   uint64_t size() const;
 
-  /// From now on entries are dropped. Once this returns, nobody is woken any more.
+  /// From now on entries are dropped. Once this returns, there is no wake-up any more.
   void close();
 
-  /// What waits in a closed queue is lost; nobody is left to write it.
+  /// Waiting entries of a closed queue are lost, because no actor writes them.
   void abandon();
 
   /// Fills in what is counted here: `queued`, `dropped`, `lost` and `cut`.
@@ -82,7 +83,7 @@ public:
 private:
   enum class wake_kind : uint8_t { none, later, at_once };
 
-  // What the caller has to free, outside of the lock.
+  // The entries that the caller has to free, outside of the lock.
   struct pushed {
     wake_kind wake = wake_kind::none;
     log_entry dropped;
@@ -103,9 +104,9 @@ private:
   uint64_t lost_ = 0;
   uint64_t cut_ = 0;
   bool closed_ = false;
-  // The actor has been told of a full batch, and has not come yet.
+  // The actor has been woken for a full batch, and has not emptied the queue yet.
   bool told_ = false;
-  // Until then somebody comes anyway.
+  // The time of the scheduled wake-up.
   clock::steady comes_at_{};
 
   // Taken after `mutex_` is let go, so that a slow waker holds up only those who wake.

@@ -2,9 +2,29 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace sluice {
+
+struct reader_state {
+  reader_state(reader_actor::pointer me, reader_dependencies dependencies) : self(me), parts(std::move(dependencies)) {}
+
+  read_done run(const run_read& x);
+  void note_slow(const run_read& x, const read_done& done);
+  void close_idle_later();
+  void arm_timer(std::chrono::milliseconds delay);
+  void close_idle();
+
+  reader_actor::pointer self;
+  reader_dependencies parts;
+  // Of the query that ran last.
+  clock::steady began{};
+  clock::steady ended{};
+  // When the timer is over that has the connection closed, if there is one.
+  std::optional<clock::steady> close_idle_at;
+  static inline const char* name = "reader";
+};
 
 namespace {
 
@@ -13,25 +33,25 @@ constexpr std::chrono::milliseconds clock_tolerance{100};
 
 } // namespace
 
-reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
+reader_actor::behavior_type reader(reader_actor::stateful_pointer<hidden_state<reader_state>> self,
                                    std::shared_ptr<reader_dependencies> parts) {
-  self->state.parts = std::move(*parts);
+  self->state.create(self, std::move(*parts));
   return {
     [self](const run_read& x) -> caf::result<read_done> {
-      auto& state = self->state;
+      auto& state = *self->state;
       auto promise = self->make_response_promise<read_done>();
       auto done = state.run(x);
-      state.close_idle_later(self);
+      state.close_idle_later();
       if (!state.parts.stats->slow.notable(state.ended - std::min(x.request.received, state.began))) {
         promise.deliver(std::move(done));
         return promise;
       }
-      // Nobody waits for the plan.
+      // No caller waits for the plan.
       promise.deliver(done);
       state.note_slow(x, done);
       return promise;
     },
-    [self](close_idle_atom) { self->state.close_idle(self); },
+    [self](close_idle_atom) { self->state->close_idle(); },
   };
 }
 
@@ -51,17 +71,17 @@ read_done reader_state::run(const run_read& x) {
   return result;
 }
 
-void reader_state::close_idle_later(reader_actor::pointer self) {
+void reader_state::close_idle_later() {
   if (parts.close_idle_after.count() > 0 && !close_idle_at)
-    arm_timer(self, parts.close_idle_after);
+    arm_timer(parts.close_idle_after);
 }
 
-void reader_state::arm_timer(reader_actor::pointer self, std::chrono::milliseconds delay) {
+void reader_state::arm_timer(std::chrono::milliseconds delay) {
   close_idle_at = parts.time->now() + delay;
   self->delayed_send(self, delay, close_idle_atom{});
 }
 
-void reader_state::close_idle(reader_actor::pointer self) {
+void reader_state::close_idle() {
   auto now = parts.time->now();
   // One timer for any number of queries: whether there was one meanwhile is looked at when it is over.
   auto is_timer = close_idle_at && now + clock_tolerance >= *close_idle_at;
@@ -74,7 +94,7 @@ void reader_state::close_idle(reader_actor::pointer self) {
     if (parts.on_idle_closed)
       parts.on_idle_closed();
   } else if (is_timer) {
-    arm_timer(self, parts.close_idle_after - idle);
+    arm_timer(parts.close_idle_after - idle);
   }
 }
 
@@ -96,7 +116,7 @@ void reader_state::note_slow(const run_read& x, const read_done& done) {
   r.total_us = r.queue_us + r.execute_us;
   auto& slow = parts.stats->slow;
   if (slow.would_keep(r.total_us))
-    // A statement that is none has no plan.
+    // An invalid statement has no plan.
     if (auto plan = parts.store->explain(x.request.query))
       r.plan = std::move(*plan);
   slow.add(std::move(r));

@@ -3,12 +3,12 @@
 #include "actors/base/clock.hpp"
 #include "actors/reader/read_store.hpp"
 #include "actors/shared/actor_stats.hpp"
+#include "actors/shared/hidden_state.hpp"
 #include "messages/interfaces.hpp"
 
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 
 namespace sluice {
 
@@ -26,24 +26,10 @@ struct reader_dependencies {
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
 };
 
-struct reader_state {
-  read_done run(const run_read& x);
-  void note_slow(const run_read& x, const read_done& done);
-  void close_idle_later(reader_actor::pointer self);
-  void arm_timer(reader_actor::pointer self, std::chrono::milliseconds delay);
-  void close_idle(reader_actor::pointer self);
-
-  reader_dependencies parts;
-  // Of the query that ran last.
-  clock::steady began{};
-  clock::steady ended{};
-  // When the timer is over that has the connection closed, if there is one.
-  std::optional<clock::steady> close_idle_at;
-  static inline const char* name = "reader";
-};
+struct reader_state;
 
 /// The behavior of a reader. It blocks in SQLite: spawn it where that keeps no other actor waiting.
-reader_actor::behavior_type reader(reader_actor::stateful_pointer<reader_state> self,
+reader_actor::behavior_type reader(reader_actor::stateful_pointer<hidden_state<reader_state>> self,
                                    std::shared_ptr<reader_dependencies> parts);
 
 } // namespace sluice

@@ -14,8 +14,8 @@
 
 namespace sluice {
 
-/// Who is who in one broker, now: handles change when the supervisor restarts an actor, so nobody keeps them. Slots
-/// live as long as the directory. Thread-safe.
+/// The current handles of the actors of one broker: they change when the supervisor restarts an actor, so they must not
+/// be kept. Slots live as long as the directory. Thread-safe.
 class actor_registry {
 public:
   cache_actor cache() const { return get(cache_); }

@@ -8,7 +8,7 @@
 
 namespace sluice {
 
-/// What the buffer publishes of itself; whoever looks at it later can still tell how long rows have waited.
+/// The published state of the buffer; a later reader can still compute how long rows have waited.
 struct buffer_view {
   /// All but `oldest_ms` of its tables.
   buffer_status status;

@@ -9,7 +9,7 @@
 
 namespace sluice {
 
-/// What one database may take of the broker.
+/// The bounds of one database.
 struct database_bounds {
   /// Of the writes that wait for it; as many reads may wait for a reader.
   write_quota_limits queue{};

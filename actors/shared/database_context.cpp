@@ -32,7 +32,7 @@ void database_context::forget_listeners() {
 }
 
 void database_context::tell_listeners(const invalidation& x) {
-  // Sent under the lock, so that whoever has left is sent nothing more.
+  // Sent under the lock, so that a removed listener is sent nothing more.
   std::lock_guard guard{mutex_};
   std::erase_if(listeners_, [&](const auto& each) { return !each->tell(x); });
   listened_to_.store(!listeners_.empty(), std::memory_order_relaxed);
@@ -49,7 +49,7 @@ database_status database_context::status(const clock& time) const {
   x.foreign_commits = counters_.foreign_commits;
   x.file_events = counters_.file_events;
   x.restarts = counters_.restarts;
-  x.wal_bytes = counters_.wal_bytes;
+  x.unmoved_wal_bytes = counters_.wal_bytes;
   x.retry = retries_.snapshot(time);
   std::lock_guard guard{mutex_};
   x.quarantined = quarantined_;

@@ -26,7 +26,7 @@ struct write_route {
   std::shared_ptr<write_quota> queue;
 };
 
-/// What a database has done, counted by its writer and shown to operators.
+/// Counters of a database, kept by its writer and shown to operators.
 struct database_counters {
   std::atomic<uint64_t> commits{0};
   std::atomic<uint64_t> committed_requests{0};
@@ -55,7 +55,7 @@ public:
   retry_counters& retries() noexcept { return retries_; }
   write_timings& timings() noexcept { return timings_; }
 
-  /// The current route, or why there is none (`unavailable`).
+  /// The current route, or the error if there is none (`unavailable`).
   caf::expected<write_route> route() const {
     std::lock_guard guard{mutex_};
     if (closed_)
@@ -110,10 +110,10 @@ public:
     return std::exchange(readers_, {});
   }
 
-  /// Whether requests are taken, for those who ask often.
+  /// Whether requests are accepted, as a cheap check.
   bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
 
-  /// Lets go of the writer. @pre closed
+  /// Lets go of the writer: the database is closed, or its broker ends.
   void forget_route() {
     std::lock_guard guard{mutex_};
     route_ = {};
@@ -127,18 +127,18 @@ public:
 
   /// From now on `x` is sent every `invalidation` of this database, in the order of commits and each before the writes
   /// in it are acknowledged, until `unlisten`; less when it is behind, as `listener_backlog` has it. Does nothing for
-  /// one that listens already. An actor that nobody holds any more is forgotten.
+  /// one that listens already. An actor without any holder is forgotten.
   void listen(const invalidation_listener& x);
   void unlisten(const invalidation_listener& x);
 
-  /// Sends `x` to those who listen; costs next to nothing when there are none. Called by one actor at a time: the
-  /// writer, or the supervisor when there is none.
+  /// Sends `x` to the listeners; costs next to nothing when there are none. Called by one actor at a time: the writer,
+  /// or the supervisor when there is none.
   void tell(const invalidation& x) {
     if (listened_to_.load(std::memory_order_relaxed))
       tell_listeners(x);
   }
 
-  /// What the audit knows of the ledger; for the writer that is started next.
+  /// The ledger standing according to the audit; for the next writer.
   void know_ledger(ledger_standing x) {
     std::lock_guard guard{mutex_};
     ledger_ = std::move(x);
@@ -150,13 +150,13 @@ public:
     ledger_.epoch = id;
   }
 
-  /// Agents have been told of the commit `seq`, though the file that is there now may not hold it.
+  /// The commit `seq` has been acknowledged, though the present file may not have it.
   void know_issued(uint64_t seq) {
     std::lock_guard guard{mutex_};
     ledger_.issued = std::max(ledger_.issued, seq);
   }
 
-  /// What is known of the ledger, with the commits that agents have been told of since.
+  /// The ledger standing, with the commits acknowledged since.
   ledger_standing known_ledger() const {
     std::lock_guard guard{mutex_};
     auto x = ledger_;
@@ -185,7 +185,7 @@ private:
   ledger_standing ledger_;
   bool quarantined_ = false;
   std::atomic<bool> serving_{false};
-  // By address: who listens does not live longer for it.
+  // By address: weak references, so listening does not keep an actor alive.
   std::vector<std::shared_ptr<listener_backlog>> listeners_;
   std::atomic<bool> listened_to_{false};
 };

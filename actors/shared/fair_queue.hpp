@@ -3,6 +3,7 @@
 #include "actors/shared/requester.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -63,7 +64,7 @@ public:
       insert(x);
   }
 
-  /// What was served has taken this long.
+  /// Charges `x` for a service that took `time`.
   void charge(lane& x, std::chrono::nanoseconds time) {
     auto waits = x.is_waiting;
     erase(x);
@@ -77,6 +78,7 @@ public:
 
   /// @pre nothing waits
   void clear() {
+    assert(waiting_.empty());
     lanes_.clear();
     now_ = std::chrono::nanoseconds{0};
   }
@@ -94,8 +96,8 @@ private:
       waiting_.erase(place_of(x));
   }
 
-  // Names that do not come back would else stay for as long as something waits. What a crowd of them was charged is not
-  // worth to be remembered.
+  // Names that do not come back would otherwise stay for as long as anything waits. The charges of many such names are
+  // dropped.
   void sweep_if_many() {
     if (lanes_.size() < sweep_at_)
       return;
@@ -149,7 +151,7 @@ public:
     return std::nullopt;
   }
 
-  /// What `pop` would give; null when nothing waits.
+  /// The next result of `pop`; null when nothing waits.
   const Item* peek() const noexcept {
     return empty() ? nullptr : &first_of(first_of(processes_).content).content.front();
   }
@@ -175,7 +177,10 @@ public:
   size_t known_agents(uint64_t process) { return processes_.at(process).content.size(); }
 
   /// Forgets what processes and agents were charged. @pre empty
-  void forget() { processes_.clear(); }
+  void forget() {
+    assert(empty());
+    processes_.clear();
+  }
 
 private:
   using agents = fair_lanes<std::string, std::deque<Item>>;

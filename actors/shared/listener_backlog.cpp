@@ -34,7 +34,7 @@ void listener_backlog::send(const invalidation_listener& to, invalidation x, boo
 }
 
 void listener_backlog::handled(bool stood_for_all) {
-  // Before the lock: if this was the last one who held the listener, that ends behind it.
+  // Before the lock: if this was the last holder of the listener, the listener ends after the lock is released.
   invalidation_listener to;
   if (stood_for_all)
     to = caf::actor_cast<invalidation_listener>(to_);

@@ -11,8 +11,8 @@
 
 namespace sluice {
 
-/// What one listener of a database has been sent and has not handled yet. It is bounded, so that a listener that does
-/// nothing for a while costs memory for so many messages and no more. Thread-safe.
+/// The messages that one listener of a database has not handled yet. Their number is bounded, so that a stalled
+/// listener costs a bounded amount of memory. Thread-safe.
 class listener_backlog : public std::enable_shared_from_this<listener_backlog> {
 public:
   /// Messages that wait in the listener's mailbox at most, beside the one that stands for all that follow.
@@ -22,9 +22,9 @@ public:
 
   const caf::actor_addr& address() const noexcept { return to_; }
 
-  /// Sends `x`. When too many wait, one message with `everything` stands for `x` and whatever comes until the listener
-  /// has handled that message; another one follows if something came meanwhile. So a listener that has handled all of
-  /// its messages has been told of every commit. False when the listener is gone. Called by one thread at a time.
+  /// Sends `x`. When too many wait, one message with `everything` stands for `x` and all later ones until the listener
+  /// has handled that message; another one follows if any came meanwhile. So a listener that has handled all of its
+  /// messages knows of every commit. False when the listener is gone. Called by one thread at a time.
   bool tell(const invalidation& x);
 
   /// Sends nothing more once this returns.

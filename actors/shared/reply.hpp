@@ -12,15 +12,15 @@
 
 namespace sluice {
 
-/// The way back to whoever waits for a `Result`. It answers exactly once: should it be destroyed unanswered, because
-/// its actor failed, it answers `unavailable`, so that nobody waits for ever. What its ticket says is given up has been
-/// answered elsewhere, and is not answered again. Move-only; used by its actor's thread.
+/// The promise of a `Result` to its caller. It answers exactly once: if it is destroyed unanswered, because its actor
+/// failed, it answers `unavailable`, so that no caller waits for ever. A request that its ticket marks as given up has
+/// been answered elsewhere, and is not answered again. Move-only; used by its actor's thread.
 template <class Result> class reply {
 public:
   using promise = caf::typed_response_promise<Result>;
 
   reply() = default;
-  /// @param ticket where others may answer in this actor's place; null where nobody does
+  /// @param ticket if other threads may answer in this actor's place; else null
   explicit reply(promise to, std::shared_ptr<sluice::ticket> ticket = nullptr)
     : to_(std::move(to)), ticket_(std::move(ticket)) {}
 
@@ -54,7 +54,7 @@ public:
   }
   void deliver(caf::expected<Result> x) { x ? deliver(std::move(*x)) : deliver(std::move(x.error())); }
 
-  /// From now on, if this actor fails, nobody here knows what became of the request.
+  /// From now on the outcome of the request is unknown if this actor fails.
   void now_in_doubt() noexcept { if_lost_ = outcome::unknown; }
 
 private:

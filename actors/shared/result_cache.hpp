@@ -25,7 +25,8 @@ struct result_cache_settings {
   uint64_t max_bytes = 64ULL << 20;
 };
 
-/// What a statement's answer depends on: the stamps of the tables it read. Stamps live as long as their database.
+/// The dependencies of an answer: the stamps of the tables that its statement read. Stamps live as long as their
+/// database.
 using dependencies = std::vector<const table_versions::stamp*>;
 
 /// Whether an answer whose read began at `version` still is what the database would say.
@@ -73,7 +74,7 @@ private:
     size_t hash = 0;
   };
 
-  // What a caller asks with, without copying its request.
+  // The key of a lookup, without a copy of the request.
   struct key_view {
     const database_context* context;
     const statement* query;

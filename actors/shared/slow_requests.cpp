@@ -51,14 +51,14 @@ void slow_requests::keep(slow_request x) {
     return;
   auto from = kept_.back().total_us + 1;
   keep_from_.store(from, std::memory_order_relaxed);
-  // What passes a limit is notable, even among slower ones.
+  // A request over a limit is notable, even among slower ones.
   auto limit = std::min(us(limits_.queue), us(limits_.execution)) + 1;
   notable_from_.store(static_cast<int64_t>(std::min(from, limit)), std::memory_order_relaxed);
 }
 
 void slow_requests::warn(const slow_request& x) {
   std::lock_guard guard{listener_mutex_};
-  // A clock that was set back must not silence anybody.
+  // A clock that was set back must not suppress warnings.
   if (x.ts_us >= told_us_ && x.ts_us - told_us_ < told_every_us) {
     ++untold_;
     return;

@@ -24,10 +24,10 @@ struct slow_limits {
 class slow_requests {
 public:
   static constexpr size_t capacity = 32;
-  /// What took less is slow nowhere.
+  /// A faster request is never slow.
   static constexpr std::chrono::microseconds least{1'000};
-  /// Told of a warning in words for people: who asked for what, and where the time went; no SQL and no data. Called by
-  /// the threads that served the requests, one at a time, so it must be quick.
+  /// Called with a warning for people: agent, operation, database and the parts of the time, without SQL and data.
+  /// Called by the threads that served the requests, one at a time, so it must be quick.
   using listener = std::function<void(const std::string& warning, const std::string& agent)>;
 
   explicit slow_requests(slow_limits limits = {});
@@ -41,7 +41,7 @@ public:
   bool would_keep(uint64_t total_us) const noexcept { return total_us >= keep_from_.load(std::memory_order_relaxed); }
 
   /// Keeps the request if it is one of the slowest, and warns if a limit was passed. Warnings are counted one by one;
-  /// told is one a second, with the number of those left out.
+  /// one a second is reported, with the number of the others.
   void add(slow_request x);
 
   /// Slowest first.

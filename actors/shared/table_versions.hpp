@@ -15,9 +15,9 @@ namespace sluice {
 
 /// The version stamps of one database: for each table, the version of the database at which it last changed.
 ///
-/// Whoever is about to read takes `now()` first; the answer stays valid while every table it read has
-/// `changed_at(table) <= that version`. A table that a COMMIT under way touches has the largest stamp there is, so that
-/// nothing about it is valid until the commit has either happened or not. Thread-safe; the writer alone raises stamps.
+/// A read takes `now()` first; its answer stays valid while every table it read has `changed_at(table) <= that
+/// version`. A table that a COMMIT under way touches has the largest stamp there is, so that nothing about it is valid
+/// until the commit has either happened or not. Thread-safe; the writer alone raises stamps.
 class table_versions {
 public:
   using stamp = std::atomic<uint64_t>;
@@ -31,16 +31,16 @@ public:
   /// The stamp of `table`, which lives as long as this object. Table names compare without case, as SQLite's do.
   const stamp& changed_at(std::string_view table);
 
-  /// The stamp that schema changes and foreign commits raise: every answer depends on it.
+  /// The stamp that schema changes and external commits raise: every answer depends on it.
   const stamp& everything_changed_at() const noexcept { return everything_; }
 
   /// Makes every answer so far invalid.
   void raise_everything();
 
-  /// The newest commit of which agents may have been told.
+  /// The newest commit that may have been acknowledged.
   uint64_t last_commit() const noexcept { return last_commit_.load(std::memory_order_acquire); }
 
-  /// The highest number of a commit of which agents have ever been told, or that a file of this name has held.
+  /// The highest number of a commit that was ever acknowledged, or that a file of this name has had.
   uint64_t highest_commit() const noexcept { return highest_commit_.load(std::memory_order_acquire); }
 
   /// Says which commit the file holds when it is opened.
@@ -64,8 +64,8 @@ private:
   std::unordered_map<std::string, std::unique_ptr<stamp>> stamps_;
 };
 
-/// The time around one COMMIT in which nobody can say what a read of its tables will see. Open it before COMMIT, close
-/// it before any acknowledgement; a writer that fails in between closes it too.
+/// The time around one COMMIT in which the result of reading its tables is uncertain. Open it before COMMIT, close it
+/// before any acknowledgement; a writer that fails in between closes it too.
 class commit_window {
 public:
   commit_window(table_versions& versions, std::span<const std::string> tables, bool everything)

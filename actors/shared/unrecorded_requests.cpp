@@ -13,7 +13,7 @@ namespace {
 // As long as the name of a database may be.
 constexpr size_t max_db_bytes = 1'024;
 
-// A name that leads out of the store is none of its databases, for those who look them up in the audit.
+// A name that leads out of the store must not appear among its databases in the audit.
 bool may_be_database(std::string_view name) {
   if (name.size() > max_db_bytes || name.starts_with('/') || has_control(name) || !is_utf8(name))
     return false;

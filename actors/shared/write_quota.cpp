@@ -19,7 +19,7 @@ constexpr auto least_expiry_pause = 20ms;
 // The rows of the write-behind buffer have this time more when the broker ends.
 constexpr auto flush_time = 3s;
 
-// What is interrupted at the end of the broker is answered for after this time.
+// Requests interrupted at the end of the broker are answered after this time.
 constexpr auto drain_grace = 1s;
 
 } // namespace
@@ -119,7 +119,7 @@ void write_quota::release(ticket& x) {
 }
 
 clock::steady write_quota::due(const ticket& x) const noexcept {
-  // What the write-behind buffer still has goes behind what is interrupted.
+  // Rows of the write-behind buffer are written after the interrupted requests.
   auto end =
     x.what().agent == buffer_agent && drained_at_ != clock::steady::max() ? drained_at_ + flush_time : drained_at_;
   auto latest = std::min(x.what().deadline, end);

@@ -59,7 +59,7 @@ public:
   /// When `expire` has to be called next, as its last call or `admit` has returned; nothing if not at all.
   std::optional<clock::steady> next_expiry() const;
 
-  /// Ends the request with this id, if `may_cancel` of its ticket: what waits is answered `cancelled`, what is executed
+  /// Ends the request with this id, if `may_cancel` of its ticket: a waiting one is answered `cancelled`, a running one
   /// is interrupted, and undone by its writer. False when there is none.
   template <class Predicate> bool cancel(const std::string& request_id, Predicate may_cancel) {
     auto found = false;
@@ -69,8 +69,8 @@ public:
     return found;
   }
 
-  /// The broker ends: nothing is answered later than at `until`. What is executed then is interrupted, what waits is
-  /// refused (`unavailable`). Returns when to call `expire`.
+  /// The broker ends: every request is answered by `until`. Running ones are then interrupted, waiting ones refused
+  /// (`unavailable`). Returns when to call `expire`.
   clock::steady drain(clock::steady until);
 
   /// `count` requests were served in `elapsed`; makes the advice of `retry_after_ms` better.
@@ -112,7 +112,7 @@ private:
   // By user and process id; callers inside this process are in none.
   std::map<std::pair<uint32_t, uint32_t>, process> processes_;
   std::vector<std::shared_ptr<ticket>> tickets_;
-  // When `expire` will be called; `max` if nobody has to.
+  // When `expire` will be called; `max` if no call is scheduled.
   clock::steady next_expiry_ = clock::steady::max();
   clock::steady drained_at_ = clock::steady::max();
   uint64_t refused_ = 0;

@@ -1,4 +1,4 @@
-#include "actors/supervisor/supervisor.hpp"
+#include "actors/supervisor/supervisor_state.hpp"
 
 #include "actors/shared/deadline_watch.hpp"
 
@@ -23,48 +23,46 @@ template <class F> caf::error attempt(const char* action, F f) {
 
 } // namespace
 
-supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<hidden_state<supervisor_state>> self,
                                            supervisor_dependencies parts) {
-  self->state.start(std::move(parts));
-  self->set_down_handler([self](caf::down_msg& x) { self->state.child_down(x); });
+  self->state.create(self, std::move(parts)).start();
+  self->set_down_handler([self](caf::down_msg& x) { self->state->child_down(x); });
   return {
     [self](caf::open_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.open(db, false, promise);
+      self->state->open(db, false, promise);
       return promise;
     },
     [self](find_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.open(db, true, promise);
+      self->state->open(db, true, promise);
       return promise;
     },
     [self](attach_atom, const std::string& db) {
       // The audit looks at the database all the same, and says what it cannot read.
-      static_cast<void>(attempt("a database cannot be looked at", [&] { self->state.prepare(db); }));
-      caf::anon_send(self->state.parts.actors->audit(), attach_atom{}, db);
+      static_cast<void>(attempt("a database cannot be looked at", [&] { self->state->prepare(db); }));
+      caf::anon_send(self->state->parts.actors->audit(), attach_atom{}, db);
     },
     [](caf::ping_atom) { return caf::pong_atom_v; },
     [self](caf::tick_atom) {
-      if (!self->state.closing)
-        self->state.restart_shared();
+      if (!self->state->closing)
+        self->state->restart_shared();
     },
-    [self](caf::spawn_atom, const std::string& db) { self->state.replenish(db); },
+    [self](caf::spawn_atom, const std::string& db) { self->state->replenish(db); },
     [self](caf::close_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.close_database(db, promise);
+      self->state->close_database(db, promise);
       return promise;
     },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
-      self->state.close(promise);
+      self->state->close(promise);
       return promise;
     },
   };
 }
 
-void supervisor_state::start(supervisor_dependencies x) {
-  parts = std::move(x);
-  shared_restarts = restart_window{parts.restart_limit, parts.restart_window};
+void supervisor_state::start() {
   start_deadlines();
   start_log();
   start_audit();
@@ -142,12 +140,12 @@ void supervisor_state::start_writer(const std::string& db, children& x) {
   auto queue = std::make_shared<write_quota>(parts.bounds(db).queue);
   x.writer = parts.spawn.writer(context, queue);
   self->monitor(x.writer);
-  // What happened to the file while no writer looked.
+  // Checks for changes to the file while no writer ran.
   self->send(x.writer, verify_atom{});
   context.open({x.writer, std::move(queue)});
 }
 
-// What cannot be started for lack of memory is tried again, as long as it is missing.
+// An actor that cannot be started for lack of memory is retried as long as it is missing.
 bool supervisor_state::restart_writer(const std::string& db, children& x) {
   if (!attempt("the writer cannot be started", [&] { start_writer(db, x); }))
     return true;
@@ -237,7 +235,7 @@ void supervisor_state::restart_in_family(const std::string& db, children& x, con
     return quarantine(db, x);
   if (!writer_lost)
     return add_reader(db);
-  // It may have committed without having told.
+  // It may have committed without a notification.
   context.tell(invalidation{db, 0, {}, true});
   x.writer = nullptr;
   restart_writer(db, x);
@@ -274,7 +272,7 @@ void supervisor_state::start_audit() {
   auto audit = parts.spawn.audit();
   self->monitor(audit);
   parts.actors->set(audit);
-  // What was in its predecessor's mailbox is in the ledgers.
+  // The records in its predecessor's mailbox are in the ledgers.
   for (auto& [db, own] : families)
     // Not the member function, which CAF 0.17.6 sends in our name: the answer would come back as a message that we do
     // not take, and the error about it would end the audit actor.
@@ -295,7 +293,7 @@ void supervisor_state::start_deadlines() {
   auto watch = parts.spawn.deadlines();
   self->monitor(watch);
   parts.actors->set(watch);
-  // What its predecessor was to look at.
+  // The files that its predecessor had to check.
   for (const auto& [db, own] : families)
     if (auto route = parts.actors->context(db).last_route())
       if (auto next = route->queue->next_expiry())
@@ -308,7 +306,7 @@ void supervisor_state::start_log() {
   auto log = parts.spawn.log();
   self->monitor(log);
   parts.actors->set(log);
-  // Whoever logged meanwhile has woken its predecessor.
+  // Entries logged meanwhile have woken its predecessor.
   caf::anon_send(log, caf::flush_atom_v);
 }
 

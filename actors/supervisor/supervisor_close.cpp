@@ -1,13 +1,13 @@
 #include "actors/shared/deadline_watch.hpp"
-#include "actors/supervisor/supervisor.hpp"
+#include "actors/supervisor/supervisor_state.hpp"
 
 #include <utility>
 
 // How one database ends while the others are served, and how all of them end.
 namespace sluice {
 
-// What is under way is finished; what comes then is refused until somebody opens the database again, who waits for the
-// end of this.
+// Requests under way are finished; later ones are refused until the database is opened again, which waits for the end
+// of this.
 void supervisor_state::close_database(const std::string& db, ok_promise done) {
   auto own = families.find(db);
   if (closing || own == families.end()) {
@@ -61,7 +61,7 @@ void supervisor_state::family_ended(const std::string& db) {
   }
   auto& context = parts.actors->context(db);
   context.forget_route();
-  // Nobody sees what another program commits from now on.
+  // Commits of other programs from now on are not seen.
   context.versions().raise_everything();
   self->send(parts.actors->cache(), resume_atom{}, db);
   auto waiting = being_closed.extract(db);

@@ -1,6 +1,7 @@
 #include "actors/writer/group_commit.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace sluice {
 
@@ -9,9 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 using next_action = group_commit::step::action;
 
-// What BEGIN takes when nobody is in the way is no wait.
-constexpr auto least_wait = 1ms;
-
 // What else is waited for in the same way, as descriptors are, says when to try again.
 bool is_lock_error(const failure& why) { return why.code == errc::busy && why.retry_after_ms == 0; }
 
@@ -19,27 +17,29 @@ bool is_lock_error(const failure& why) { return why.code == errc::busy && why.re
 
 group_commit::group_commit(write_store& store, database_context& context, const clock& time, group_settings settings,
                            uint64_t seed, const slow_requests& slow)
-  : store_(store), context_(context), time_(time), settings_(settings), slow_(slow), backoff_(settings.retry, seed),
+  : store_(store), context_(context), time_(time), settings_(settings), slow_(slow), lock_(settings.retry, seed),
     ids_(seed) {}
 
 group_commit::entry& group_commit::take_in(write_request request, reply<write_result> to) {
   now_ = time_.now();
-  auto& x = entries_.emplace_back();
-  x.request = std::move(request);
-  x.to = std::move(to);
-  if (x.request.received == clock::steady{})
-    x.request.received = now_;
-  if (x.request.request_id.empty())
-    x.request.request_id = ids_.next();
-  x.deadline = x.request.received + (x.request.deadline.count() > 0 ? x.request.deadline : settings_.default_deadline);
-  return x;
+  auto& write = entries_.emplace_back();
+  write.request = std::move(request);
+  write.to = std::move(to);
+  if (write.request.received == clock::steady{})
+    write.request.received = now_;
+  if (write.request.request_id.empty())
+    write.request.request_id = ids_.next();
+  write.wait.deadline =
+    write.request.received + (write.request.deadline.count() > 0 ? write.request.deadline : settings_.default_deadline);
+  return write;
 }
 
 group_commit::step group_commit::add(write_request request, reply<write_result> to) {
-  auto& x = take_in(std::move(request), std::move(to));
-  if (backing_off_)
+  auto& write = take_in(std::move(request), std::move(to));
+  if (lock_.is_pausing())
     // Its own time may be up before the lock is asked for again.
-    return x.deadline < retry_at_ ? step{next_action::expire, milliseconds_until(x.deadline)} : step{};
+    return write.wait.deadline < lock_.retry_at() ? step{next_action::expire, milliseconds_until(write.wait.deadline)}
+                                                  : step{};
   if (!open_)
     return begin();
   auto last = entries_.size() - 1;
@@ -49,27 +49,27 @@ group_commit::step group_commit::add(write_request request, reply<write_result> 
 }
 
 group_commit::step group_commit::refuse(write_request request, reply<write_result> to, const failure& why) {
-  auto& x = take_in(std::move(request), std::move(to));
-  end_wait(x);
-  x.error = why;
+  auto& write = take_in(std::move(request), std::move(to));
+  end_wait(write);
+  write.error = why;
   return {next_action::finish_group};
 }
 
 group_commit::step group_commit::expire() {
-  if (!backing_off_)
+  if (!lock_.is_pausing())
     return {};
   now_ = time_.now();
   auto finished = false;
-  for (auto& x : entries_)
-    if (!x.failed() && !x.result && now_ >= x.deadline) {
-      give_up(x, refusal_);
+  for (auto& write : entries_)
+    if (write.is_waiting() && now_ >= write.wait.deadline) {
+      give_up(write);
       finished = true;
     }
   return finished ? step{next_action::finish_group} : step{};
 }
 
 void group_commit::refuse_waiting(const failure& why) {
-  if (!std::exchange(backing_off_, false))
+  if (!lock_.end_pause())
     return;
   now_ = time_.now();
   fail_live({0, entries_.size()}, why);
@@ -80,30 +80,29 @@ std::chrono::milliseconds group_commit::milliseconds_until(clock::steady at) con
 }
 
 group_commit::step group_commit::retry() {
-  if (!backing_off_)
+  if (!lock_.end_pause())
     return {};
-  backing_off_ = false;
   context_.retries().retry();
   return begin();
 }
 
 group_commit::step group_commit::begin() {
   auto asked = now_ = time_.now();
-  if (waiting_since_ == clock::steady{})
-    waiting_since_ = asked;
+  lock_.ask(asked);
   auto was_open = store_.is_open();
   auto begun = ask_for_lock();
   auto why = begun ? failure{} : describe(begun.error());
   if (why.code == errc::busy)
-    return begin_refused(why);
-  auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - waiting_since_);
-  // Opening the file takes its time as well, and is no wait for anybody.
-  end_wait_for_lock(was_open ? now_ : asked);
+    return lock_refused(why);
+  auto waited = lock_.waited(now_);
+  // Opening the file takes its time as well, and is no wait for the lock.
+  lock_.end(was_open ? now_ : asked);
   if (!begun) {
     fail_live({0, entries_.size()}, why);
     return {next_action::finish_group};
   }
-  auto waiters = std::count_if(entries_.begin(), entries_.end(), [](const entry& x) { return x.refusals > 0; });
+  auto waiters =
+    std::count_if(entries_.begin(), entries_.end(), [](const entry& write) { return write.wait.refusals > 0; });
   if (waiters > 0)
     context_.retries().succeeded(static_cast<uint64_t>(waiters), waited);
   open_ = true;
@@ -136,69 +135,43 @@ caf::expected<begun_transaction> group_commit::ask_for_lock() {
 // SQLite's own wait must not outlast the first deadline among those who need the lock.
 std::chrono::milliseconds group_commit::time_for_lock() const {
   auto earliest = clock::steady::max();
-  for (const auto& x : entries_)
-    if (!x.failed() && !x.result)
-      earliest = std::min(earliest, x.deadline);
+  for (const auto& write : entries_)
+    if (write.is_waiting())
+      earliest = std::min(earliest, write.wait.deadline);
   return std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(earliest - now_));
 }
 
-void group_commit::end_wait_for_lock(clock::steady until) {
-  locked_out_since_ = std::exchange(waiting_since_, clock::steady{});
-  locked_out_until_ = until;
-}
-
-void group_commit::end_wait(entry& x) const {
-  auto waits = waiting_since_ != clock::steady{};
-  auto since = std::max(waits ? waiting_since_ : locked_out_since_, x.request.received);
-  auto wait = (waits ? now_ : locked_out_until_) - since;
-  x.began = now_;
-  x.executed = std::chrono::nanoseconds{0};
-  x.locked_out = wait >= least_wait ? wait : std::chrono::nanoseconds{0};
-}
-
-group_commit::step group_commit::begin_refused(const failure& why) {
-  if (waiting_since_ == clock::steady{})
-    waiting_since_ = now_;
-  refusal_ = why;
-  // Those who have waited for so many pauses wait for equal ones.
-  uint64_t least_refusals = settings_.retry.attempts;
-  auto earliest = clock::steady::max();
-  auto finished = false;
-  for (auto& x : entries_) {
-    if (x.failed() || x.result)
-      continue;
-    ++x.refusals;
-    if (settings_.retry.attempts == 0 || now_ >= x.deadline) {
-      give_up(x, why);
-      finished = true;
-      continue;
+group_commit::step group_commit::lock_refused(const failure& why) {
+  std::vector<lock_wait*> waiting;
+  for (auto& write : entries_)
+    if (write.is_waiting())
+      waiting.push_back(&write.wait);
+  auto given_up = lock_.refused(why, waiting, now_);
+  // In the same order.
+  auto next = given_up.begin();
+  for (auto& write : entries_)
+    if (next != given_up.end() && *next == &write.wait) {
+      give_up(write);
+      ++next;
     }
-    least_refusals = std::min(least_refusals, x.refusals);
-    earliest = std::min(earliest, x.deadline);
-  }
-  backing_off_ = earliest != clock::steady::max();
-  if (!backing_off_)
-    end_wait_for_lock(now_);
-  else
-    pause_ = std::min(backoff_.pause(least_refusals), milliseconds_until(earliest));
-  retry_at_ = now_ + pause_;
-  // Those who gave up are answered before the pause.
-  return finished ? step{next_action::finish_group} : after_group();
+  // Requests that gave up are answered before the pause.
+  return given_up.empty() ? after_group() : step{next_action::finish_group};
 }
 
 group_commit::step group_commit::after_group() const {
-  return backing_off_ ? step{next_action::retry, pause_} : step{};
+  return lock_.is_pausing() ? step{next_action::retry, lock_.pause()} : step{};
 }
 
-void group_commit::give_up(entry& x, const failure& why) {
-  end_wait(x);
-  auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - x.request.received);
-  x.error = why;
-  x.error->code = errc::busy;
-  x.error->attempts = static_cast<uint32_t>(x.refusals);
-  x.error->waited_ms = static_cast<uint32_t>(std::max<int64_t>(waited.count(), 0));
-  x.error->message += "; asked " + std::to_string(x.refusals) + " times in " + std::to_string(waited.count()) + " ms";
-  context_.retries().gave_up(waited);
+void group_commit::give_up(entry& write) {
+  end_wait(write);
+  write.error = lock_.error_of(write.wait, write.request.received, now_);
+  context_.retries().gave_up(std::chrono::milliseconds{write.error->waited_ms});
+}
+
+void group_commit::end_wait(entry& write) const {
+  write.began = now_;
+  write.executed = std::chrono::nanoseconds{0};
+  write.locked_out = lock_.time_locked_out(write.request.received, now_);
 }
 
 group_commit::step group_commit::full_or(next_action otherwise) const {
@@ -206,13 +179,14 @@ group_commit::step group_commit::full_or(next_action otherwise) const {
   return {full ? next_action::finish_full_group : otherwise};
 }
 
-bool group_commit::execute(range which, range whole) {
-  auto i = which.first;
-  while (i < which.second) {
-    auto& x = entries_[i++];
-    if (x.failed() || x.result)
+bool group_commit::execute(range part, range whole) {
+  assert(open_);
+  auto i = part.first;
+  while (i < part.second) {
+    auto& write = entries_[i++];
+    if (!write.is_waiting())
       continue;
-    execute(x);
+    execute(write);
     if (store_.in_transaction())
       continue;
     // The transaction went down with this request: the others run again without it.
@@ -223,46 +197,47 @@ bool group_commit::execute(range which, range whole) {
   return true;
 }
 
-void group_commit::execute(entry& x) {
-  end_wait(x);
-  run(x);
+void group_commit::execute(entry& write) {
+  end_wait(write);
+  run(write);
   now_ = time_.now();
-  x.executed = now_ - x.began;
-  x.executed_in_all += x.executed;
+  write.executed = now_ - write.began;
+  write.executed_in_all += write.executed;
 }
 
 // Why it is not to be executed any more; nothing if it is.
-std::optional<failure> group_commit::why_not(const entry& x) const {
-  if (x.request.ticket && !x.request.ticket->begin())
-    return x.request.ticket->reason();
-  if (x.request.cancel.cancelled())
+std::optional<failure> group_commit::why_not(const entry& write) const {
+  if (write.request.ticket && !write.request.ticket->begin())
+    return write.request.ticket->reason();
+  if (write.request.cancel.cancelled())
     return make_failure(errc::cancelled, "its client gave the request up before it was executed");
-  if (now_ < x.deadline)
+  if (now_ < write.wait.deadline)
     return std::nullopt;
   return make_failure(errc::deadline_exceeded, "the deadline passed while the request waited; it was not executed");
 }
 
-void group_commit::run(entry& x) {
-  x.error = why_not(x);
-  if (x.error)
+void group_commit::run(entry& write) {
+  write.error = why_not(write);
+  if (write.error)
     return;
   auto fail = [&](const caf::error& why) {
-    x.result.reset();
-    x.error = describe(why);
+    write.result.reset();
+    write.error = describe(why);
   };
-  auto keyed = !x.request.idempotency_key.empty();
+  assert(store_.in_transaction());
+  auto keyed = !write.request.idempotency_key.empty();
   if (keyed) {
-    auto first = store_.recall(x.request);
+    auto first = store_.recall(write.request);
     if (!first)
       return fail(first.error());
     if (*first) {
-      x.result = std::move(**first);
+      write.result = std::move(**first);
       return;
     }
   }
-  auto executed = store_.execute(x.request, x.deadline);
-  if (auto* ticket = x.request.ticket.get(); ticket && ticket->interrupted()) {
-    x.error = ticket->reason();
+  auto executed = store_.execute(write.request, write.wait.deadline);
+  if (auto* ticket = write.request.ticket.get(); ticket && ticket->interrupted()) {
+    write.error = ticket->reason();
     // It may have been done just before.
     if (executed)
       store_.rollback();
@@ -270,32 +245,32 @@ void group_commit::run(entry& x) {
   }
   if (!executed)
     return fail(executed.error());
-  x.tables = executed->tables;
-  x.schema_changed = executed->schema_changed;
-  x.result.emplace();
-  x.result->commit_seq = next_seq_;
-  x.result->request_id = x.request.request_id;
-  x.result->results = std::move(executed->results);
+  write.tables = executed->tables;
+  write.schema_changed = executed->schema_changed;
+  write.result.emplace();
+  write.result->commit_seq = next_seq_;
+  write.result->request_id = write.request.request_id;
+  write.result->results = std::move(executed->results);
   if (!keyed)
     return;
-  if (auto kept = store_.remember(x.request, *x.result); !kept) {
+  if (auto kept = store_.remember(write.request, *write.result); !kept) {
     fail(kept.error());
     // Its statements took effect but its key did not: nothing but losing the transaction undoes them.
     store_.rollback();
   }
 }
 
-bool group_commit::begin_again(range which) {
+bool group_commit::begin_again(range part) {
   store_.rollback();
   open_ = false;
-  undo(which);
+  undo(part);
   auto begun = ask_for_lock();
   if (!begun) {
     auto why = describe(begun.error());
     if (why.code == errc::busy)
-      begin_refused(why);
+      lock_refused(why);
     else
-      fail_live(which, why);
+      fail_live(part, why);
     return false;
   }
   open_ = true;
@@ -306,10 +281,10 @@ bool group_commit::begin_again(range which) {
   return true;
 }
 
-void group_commit::undo(range which) {
-  for (auto i = which.first; i < which.second; ++i)
-    if (auto& x = entries_[i]; !x.failed() && !x.durable_before(next_seq_))
-      x.result.reset();
+void group_commit::undo(range part) {
+  for (auto i = part.first; i < part.second; ++i)
+    if (auto& write = entries_[i]; !write.failed() && !write.durable_before(next_seq_))
+      write.result.reset();
 }
 
 } // namespace sluice

@@ -2,10 +2,11 @@
 
 #include "actors/base/clock.hpp"
 #include "actors/base/request_ids.hpp"
-#include "actors/base/retry_policy.hpp"
 #include "actors/shared/database_context.hpp"
 #include "actors/shared/reply.hpp"
 #include "actors/shared/slow_requests.hpp"
+#include "actors/writer/group_settings.hpp"
+#include "actors/writer/lock_waiter.hpp"
 #include "actors/writer/write_store.hpp"
 
 #include <chrono>
@@ -15,14 +16,6 @@
 #include <vector>
 
 namespace sluice {
-
-/// Bounds and defaults of a writer.
-struct group_settings {
-  uint64_t max_requests = 4'096;
-  std::chrono::milliseconds max_time{50};
-  std::chrono::milliseconds default_deadline{30'000};
-  retry_policy retry;
-};
 
 /// Turns single writes into group commits: executes each request as it comes in, inside one transaction, and settles
 /// all of them by one COMMIT.
@@ -50,7 +43,7 @@ public:
       /// Call `expire` after `delay`.
       expire,
     };
-    action what = action::wait;
+    action next = action::wait;
     std::chrono::milliseconds delay{0};
   };
 
@@ -82,13 +75,13 @@ public:
   group_commit(write_store& store, database_context& context, const clock& time, group_settings settings, uint64_t seed,
                const slow_requests& slow);
 
-  /// Takes a request in, and executes it unless a foreign process holds the lock.
+  /// Takes a request in, and executes it unless an external process holds the lock.
   step add(write_request request, reply<write_result> to);
 
   /// Takes a request in that is not to be executed, for the reason given.
   step refuse(write_request request, reply<write_result> to, const failure& why);
 
-  /// Asks again for the lock that a foreign process held.
+  /// Asks again for the lock that an external process held.
   step retry();
 
   /// Answers what waits for the lock and whose deadline has passed with `busy`.
@@ -115,21 +108,21 @@ private:
   struct entry {
     write_request request;
     reply<write_result> to;
-    clock::steady deadline;
-    /// When its wait was over, because it was executed or refused; what of the wait was for a foreign process's lock;
+    lock_wait wait;
+    /// When its wait was over, because it was executed or refused; what of the wait was for an external process's lock;
     /// and how long the execution took. Of the last execution, if there were several.
     clock::steady began{};
     std::chrono::nanoseconds locked_out{0};
     std::chrono::nanoseconds executed{0};
     // Of all its executions.
     std::chrono::nanoseconds executed_in_all{0};
-    uint64_t refusals = 0;
     std::optional<write_result> result;
     std::optional<failure> error;
     table_set tables;
     bool schema_changed = false;
 
     bool failed() const noexcept { return error.has_value(); }
+    bool is_waiting() const noexcept { return !error && !result; }
     /// Executed in the open transaction, and has to be in its commit record.
     bool applied() const noexcept { return !error && result && !result->replayed; }
     /// Repeats a commit older than the open transaction `seq`, whose fate cannot change it.
@@ -144,32 +137,31 @@ private:
   step begin();
   caf::expected<begun_transaction> ask_for_lock();
   std::chrono::milliseconds time_for_lock() const;
-  void end_wait_for_lock(clock::steady until);
-  void end_wait(entry& x) const;
-  step begin_refused(const failure& why);
+  step lock_refused(const failure& why);
+  void give_up(entry& write);
+  void end_wait(entry& write) const;
   step full_or(step::action otherwise) const;
   std::chrono::milliseconds milliseconds_until(clock::steady at) const;
-  void give_up(entry& x, const failure& why);
 
-  // The transaction is open and holds what was executed of `whole`. Afterwards it is open and holds `which` too, or
+  // The transaction is open and holds what was executed of `whole`. Afterwards it is open and holds `part` too, or
   // everything in `whole` has failed or waits for the lock.
-  bool execute(range which, range whole);
-  void execute(entry& x);
-  void run(entry& x);
-  std::optional<failure> why_not(const entry& x) const;
-  bool begin_again(range which);
-  void undo(range which);
+  bool execute(range part, range whole);
+  void execute(entry& write);
+  void run(entry& write);
+  std::optional<failure> why_not(const entry& write) const;
+  bool begin_again(range part);
+  void undo(range part);
 
-  // The transaction is open and `which` executed in it; afterwards nothing is open and each entry has its outcome, or
+  // The transaction is open and `part` executed in it; afterwards nothing is open and each entry has its outcome, or
   // waits for the lock.
-  void commit(range which);
-  void commit_failed(range which, const failure& why);
-  void fail_live(range which, const failure& why);
+  void commit(range part);
+  void commit_failed(range part, const failure& why);
+  void fail_live(range part, const failure& why);
 
-  void finish_request(entry& x, int64_t ts_us, finished_group& into);
-  audit_record record_of(entry& x, int64_t ts_us) const;
+  void finish_request(entry& write, int64_t ts_us, finished_group& into);
+  audit_record record_of(entry& write, int64_t ts_us) const;
   audit_record record_of(request_type type, std::string_view status, int64_t ts_us) const;
-  slow_request timing_of(const entry& x, const audit_record& record) const;
+  slow_request timing_of(const entry& write, const audit_record& record) const;
   void note_foreign_commit();
   void note_new_epoch();
   void note_late_commit();
@@ -180,22 +172,13 @@ private:
   const clock& time_;
   const group_settings settings_;
   const slow_requests& slow_;
-  backoff backoff_;
+  lock_waiter lock_;
 
   std::vector<entry> entries_;
   bool open_ = false;
-  bool backing_off_ = false;
-  std::chrono::milliseconds pause_{0};
-  // Why the lock was refused last.
-  failure refusal_;
-  clock::steady retry_at_{};
   // The clock as it was last read: the end of one thing is the beginning of the next, and reading it costs.
   clock::steady now_{};
   clock::steady opened_at_{};
-  clock::steady waiting_since_{};
-  // The last wait for the lock that is over.
-  clock::steady locked_out_since_{};
-  clock::steady locked_out_until_{};
   uint64_t next_seq_ = 0;
   // The epoch that the open transaction begins, and the records about those that were begun.
   std::string new_epoch_;

@@ -1,6 +1,7 @@
 #include "actors/writer/group_commit.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace sluice {
 
@@ -16,24 +17,27 @@ void add_tables(std::vector<std::string>& to, const table_set& tables) {
       to.push_back(table);
 }
 
-uint64_t microseconds(nanoseconds x) noexcept { return static_cast<uint64_t>(std::max<int64_t>(x.count() / 1'000, 0)); }
+uint64_t microseconds(nanoseconds time) noexcept {
+  return static_cast<uint64_t>(std::max<int64_t>(time.count() / 1'000, 0));
+}
 
 } // namespace
 
-void group_commit::commit(range which) {
+void group_commit::commit(range part) {
+  assert(open_);
   std::vector<ledger_entry> record;
   std::vector<std::string> tables;
   auto everything = false;
-  for (auto i = which.first; i < which.second; ++i) {
-    auto& x = entries_[i];
-    if (x.failed() || x.durable_before(next_seq_))
+  for (auto i = part.first; i < part.second; ++i) {
+    auto& write = entries_[i];
+    if (write.failed() || write.durable_before(next_seq_))
       continue;
-    x.to.now_in_doubt();
-    if (!x.applied())
+    write.to.now_in_doubt();
+    if (!write.applied())
       continue;
-    record.push_back({&x.request, &*x.result, x.tables});
-    add_tables(tables, x.tables);
-    everything |= x.schema_changed;
+    record.push_back({&write.request, &*write.result, write.tables});
+    add_tables(tables, write.tables);
+    everything |= write.schema_changed;
   }
   open_ = false;
   if (record.empty())
@@ -51,39 +55,39 @@ void group_commit::commit(range which) {
     why.outcome = outcome::unknown;
     why.message += "; whether the commit took effect, or will after a crash, is not known";
     everything_may_have_changed();
-    return fail_live(which, why);
+    return fail_live(part, why);
   }
   if (!*happened)
-    return commit_failed(which, describe(done.error()));
+    return commit_failed(part, describe(done.error()));
   context_.counters().commits.fetch_add(1, std::memory_order_relaxed);
   if (!new_epoch_.empty())
     note_new_epoch();
   changes_.push_back({context_.name(), next_seq_, std::move(tables), everything});
 }
 
-void group_commit::commit_failed(range which, const failure& why) {
-  auto live =
-    std::count_if(entries_.begin() + static_cast<ptrdiff_t>(which.first),
-                  entries_.begin() + static_cast<ptrdiff_t>(which.second), [](const entry& x) { return x.applied(); });
+void group_commit::commit_failed(range part, const failure& why) {
+  auto live = std::count_if(entries_.begin() + static_cast<ptrdiff_t>(part.first),
+                            entries_.begin() + static_cast<ptrdiff_t>(part.second),
+                            [](const entry& write) { return write.applied(); });
   if (live <= 1)
-    return fail_live(which, why);
-  undo(which);
-  auto middle = which.first + (which.second - which.first) / 2;
-  for (auto half : {range{which.first, middle}, range{middle, which.second}})
+    return fail_live(part, why);
+  undo(part);
+  auto middle = part.first + (part.second - part.first) / 2;
+  for (auto half : {range{part.first, middle}, range{middle, part.second}})
     // Once the lock is refused, what is left waits for it, lest the halves change places.
-    if (!backing_off_ && begin_again(half) && execute(half, half))
+    if (!lock_.is_pausing() && begin_again(half) && execute(half, half))
       commit(half);
 }
 
-void group_commit::fail_live(range which, const failure& why) {
-  for (auto i = which.first; i < which.second; ++i) {
-    auto& x = entries_[i];
-    if (x.failed() || x.durable_before(next_seq_))
+void group_commit::fail_live(range part, const failure& why) {
+  for (auto i = part.first; i < part.second; ++i) {
+    auto& write = entries_[i];
+    if (write.failed() || write.durable_before(next_seq_))
       continue;
-    x.result.reset();
-    x.error = why;
-    if (x.began == clock::steady{})
-      end_wait(x);
+    write.result.reset();
+    write.error = why;
+    if (write.began == clock::steady{})
+      end_wait(write);
   }
 }
 
@@ -112,45 +116,45 @@ group_commit::finished_group group_commit::finish_group() {
   result.writes.reserve(entries_.size());
   result.records.records.reserve(result.records.records.size() + entries_.size());
   std::vector<entry> waiting;
-  for (auto& x : entries_)
-    if (x.failed() || x.result)
-      finish_request(x, ts, result);
+  for (auto& write : entries_)
+    if (write.is_waiting())
+      waiting.push_back(std::move(write));
     else
-      waiting.push_back(std::move(x));
+      finish_request(write, ts, result);
   entries_ = std::move(waiting);
   return result;
 }
 
-void group_commit::finish_request(entry& x, int64_t ts_us, finished_group& into) {
+void group_commit::finish_request(entry& write, int64_t ts_us, finished_group& into) {
   // The record says what its client was told.
-  if (x.failed() && x.request.ticket && !x.request.ticket->finish())
-    x.error = x.request.ticket->reason();
-  if (x.failed())
-    x.error->request_id = x.request.request_id;
-  context_.timings().queue.add(x.began - x.request.received - x.locked_out);
-  context_.timings().execution.add(x.executed);
-  const auto& record = into.records.records.emplace_back(record_of(x, ts_us));
-  if (slow_.notable(now_ - x.request.received))
-    into.slow.emplace_back(timing_of(x, record), std::move(x.request.statements));
-  auto verdict = x.failed() ? caf::expected<write_result>{make_error(std::move(*x.error))}
-                            : caf::expected<write_result>{std::move(*x.result)};
-  into.writes.push_back(
-    {std::move(x.to), std::move(verdict), std::move(x.request.agent), x.executed_in_all, std::move(x.request.ticket)});
+  if (write.failed() && write.request.ticket && !write.request.ticket->finish())
+    write.error = write.request.ticket->reason();
+  if (write.failed())
+    write.error->request_id = write.request.request_id;
+  context_.timings().queue.add(write.began - write.request.received - write.locked_out);
+  context_.timings().execution.add(write.executed);
+  const auto& record = into.records.records.emplace_back(record_of(write, ts_us));
+  if (slow_.notable(now_ - write.request.received))
+    into.slow.emplace_back(timing_of(write, record), std::move(write.request.statements));
+  auto verdict = write.failed() ? caf::expected<write_result>{make_error(std::move(*write.error))}
+                                : caf::expected<write_result>{std::move(*write.result)};
+  into.writes.push_back({std::move(write.to), std::move(verdict), std::move(write.request.agent), write.executed_in_all,
+                         std::move(write.request.ticket)});
 }
 
-slow_request group_commit::timing_of(const entry& x, const audit_record& record) const {
+slow_request group_commit::timing_of(const entry& write, const audit_record& record) const {
   slow_request r;
   r.ts_us = record.ts_us;
   r.request_id = record.request_id;
   r.agent = record.agent;
   r.db = record.db;
   r.operation = to_string(record.type);
-  r.sql = shown_sql(x.request.statements);
-  r.status = x.failed() ? record.status : "ok";
+  r.sql = shown_sql(write.request.statements);
+  r.status = write.failed() ? record.status : "ok";
   r.total_us = record.latency_us;
-  r.queue_us = microseconds(x.began - x.request.received - x.locked_out);
-  r.lock_us = microseconds(x.locked_out);
-  r.execute_us = microseconds(x.executed);
+  r.queue_us = microseconds(write.began - write.request.received - write.locked_out);
+  r.lock_us = microseconds(write.locked_out);
+  r.execute_us = microseconds(write.executed);
   // What was never in a commit did not wait for one; what failed in between waited for the end of its group.
   r.commit_us = r.total_us - std::min(r.total_us, r.queue_us + r.lock_us + r.execute_us);
   return r;
@@ -165,41 +169,41 @@ audit_record group_commit::record_of(request_type type, std::string_view status,
   return r;
 }
 
-audit_record group_commit::record_of(entry& x, int64_t ts_us) const {
+audit_record group_commit::record_of(entry& write, int64_t ts_us) const {
   audit_record r;
   r.ts_us = ts_us;
-  r.request_id = std::move(x.request.request_id);
-  r.agent = x.request.agent;
+  r.request_id = std::move(write.request.request_id);
+  r.agent = write.request.agent;
   r.db = context_.name();
   r.type = request_type::write;
-  r.key = std::move(x.request.idempotency_key);
-  auto latency = std::chrono::duration_cast<std::chrono::microseconds>(now_ - x.request.received);
+  r.key = std::move(write.request.idempotency_key);
+  auto latency = std::chrono::duration_cast<std::chrono::microseconds>(now_ - write.request.received);
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
-  r.correlation_id = std::move(x.request.correlation_id);
-  r.peer = x.request.peer;
+  r.correlation_id = std::move(write.request.correlation_id);
+  r.peer = write.request.peer;
   auto& counters = context_.counters();
-  if (x.failed()) {
-    r.status = to_string(x.error->code);
+  if (write.failed()) {
+    r.status = to_string(write.error->code);
     counters.failed_requests.fetch_add(1, std::memory_order_relaxed);
     return r;
   }
-  r.status = x.result->replayed ? "replayed" : "committed";
-  r.commit_seq = x.result->commit_seq;
-  r.tables = x.result->replayed ? nullptr : x.tables;
-  auto& counter = x.result->replayed ? counters.replayed_requests : counters.committed_requests;
+  r.status = write.result->replayed ? "replayed" : "committed";
+  r.commit_seq = write.result->commit_seq;
+  r.tables = write.result->replayed ? nullptr : write.tables;
+  auto& counter = write.result->replayed ? counters.replayed_requests : counters.committed_requests;
   counter.fetch_add(1, std::memory_order_relaxed);
   return r;
 }
 
 void group_commit::note_new_epoch() {
-  auto& x = epochs_.emplace_back();
-  x.ts_us = wall_us(time_);
-  x.db = context_.name();
-  x.type = request_type::ledger_epoch;
-  x.key = std::exchange(new_epoch_, {});
-  context_.know_epoch(x.key);
-  x.status = "ok";
-  x.commit_seq = next_seq_;
+  auto& record = epochs_.emplace_back();
+  record.ts_us = wall_us(time_);
+  record.db = context_.name();
+  record.type = request_type::ledger_epoch;
+  record.key = std::exchange(new_epoch_, {});
+  context_.know_epoch(record.key);
+  record.status = "ok";
+  record.commit_seq = next_seq_;
 }
 
 void group_commit::note_foreign_commit() {
@@ -216,7 +220,7 @@ void group_commit::note_late_commit() {
 void group_commit::everything_may_have_changed() { changes_.push_back({context_.name(), 0, {}, true}); }
 
 void group_commit::look_for_foreign_commit() {
-  if (open_ || backing_off_)
+  if (open_ || lock_.is_pausing())
     return;
   if (!store_.is_open()) {
     if (store_.take_external_commit())

@@ -21,23 +21,23 @@ bool may_change_schema(std::string_view sql) noexcept {
   return token.is("index") || token.is("trigger");
 }
 
-bool may_change_schema(const write_request& x) noexcept {
-  return std::any_of(x.statements.begin(), x.statements.end(),
+bool may_change_schema(const write_request& request) noexcept {
+  return std::any_of(request.statements.begin(), request.statements.end(),
                      [](const statement& each) { return may_change_schema(std::string_view{each.sql.str()}); });
 }
 
 clock::steady schema_barrier::next_deadline() const {
   auto result = clock::steady::max();
-  for (const auto& x : waiting_)
-    result = std::min(result, x.deadline);
+  for (const auto& held : waiting_)
+    result = std::min(result, held.deadline);
   return result;
 }
 
 std::vector<schema_barrier::waiting> schema_barrier::take_expired(clock::steady now) {
   std::vector<waiting> expired;
   std::vector<waiting> rest;
-  for (auto& x : waiting_)
-    (x.deadline <= now ? expired : rest).push_back(std::move(x));
+  for (auto& held : waiting_)
+    (held.deadline <= now ? expired : rest).push_back(std::move(held));
   waiting_ = std::move(rest);
   return expired;
 }

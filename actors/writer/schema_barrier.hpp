@@ -14,7 +14,7 @@ namespace sluice {
 bool may_change_schema(std::string_view sql) noexcept;
 
 /// Whether a statement of the request may.
-bool may_change_schema(const write_request& x) noexcept;
+bool may_change_schema(const write_request& request) noexcept;
 
 /// The requests that a writer holds back while the write-behind buffer has its rows written before a schema change:
 /// that change, and everything that came after it, in order. Owned and called by the writer; needs no CAF to be tested.
@@ -30,7 +30,7 @@ public:
   bool is_up() const noexcept { return is_up_; }
   void raise() noexcept { is_up_ = true; }
 
-  void hold(waiting x) { waiting_.push_back(std::move(x)); }
+  void hold(waiting request) { waiting_.push_back(std::move(request)); }
 
   /// The earliest deadline of what is held back; `max` when there is none.
   clock::steady next_deadline() const;

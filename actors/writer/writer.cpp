@@ -1,48 +1,48 @@
-#include "actors/writer/writer.hpp"
+#include "actors/writer/writer_state.hpp"
+
+#include <cassert>
 
 namespace sluice {
 
-writer_actor::behavior_type writer(writer_actor::stateful_pointer<writer_state> self,
+writer_actor::behavior_type writer(writer_actor::stateful_pointer<hidden_state<writer_state>> self,
                                    std::shared_ptr<writer_dependencies> parts) {
-  self->state.start(std::move(*parts));
+  self->state.create(self, std::move(*parts));
   return {
     [self](write_request& request) -> caf::result<write_result> {
       auto promise = self->make_response_promise<write_result>();
       auto ticket = request.ticket;
-      self->state.take(std::move(request), reply<write_result>{promise, std::move(ticket)});
+      self->state->take(std::move(request), reply<write_result>{promise, std::move(ticket)});
       return promise;
     },
     [self](caf::flush_atom, uint64_t group_number) {
-      if (group_number == self->state.group->number())
-        self->state.finish_group();
+      if (group_number == self->state->group.number())
+        self->state->finish_group();
     },
     [self](retry_atom) {
-      self->state.retry_armed = false;
-      self->state.apply(self->state.group->retry());
+      self->state->retry_armed = false;
+      self->state->apply(self->state->group.retry());
     },
     [self](caf::timeout_atom) {
-      self->state.expire_held();
-      self->state.apply(self->state.group->expire());
+      self->state->expire_held();
+      self->state->apply(self->state->group.expire());
     },
-    [self](caf::tick_atom) { self->state.serve_turns(); },
-    [self](caf::idle_atom, uint64_t group_number) { self->state.tidy(group_number); },
-    [self](close_idle_atom, uint64_t group_number) { self->state.close_idle(group_number); },
+    [self](caf::tick_atom) { self->state->serve_turns(); },
+    [self](caf::idle_atom, uint64_t group_number) { self->state->tidy(group_number); },
+    [self](close_idle_atom, uint64_t group_number) { self->state->close_idle(group_number); },
     [self](verify_atom) {
-      self->state.group->look_for_foreign_commit();
-      self->state.finish_group();
+      self->state->group.look_for_foreign_commit();
+      self->state->finish_group();
     },
     [self](caf::close_atom) {
-      self->state.close();
+      self->state->close();
       return caf::ok_atom_v;
     },
   };
 }
 
-void writer_state::start(writer_dependencies x) {
-  parts = std::move(x);
-  group = std::make_unique<group_commit>(*parts.store, *parts.context, *parts.time, parts.settings.group, parts.seed,
-                                         parts.stats->slow);
-}
+writer_state::writer_state(writer_actor::pointer me, writer_dependencies dependencies)
+  : self(me), parts(std::move(dependencies)),
+    group(*parts.store, *parts.context, *parts.time, parts.settings.group, parts.seed, parts.stats->slow) {}
 
 // In the order of the mailbox, as long as what waits fits one group.
 void writer_state::take(write_request request, reply<write_result> to) {
@@ -51,52 +51,56 @@ void writer_state::take(write_request request, reply<write_result> to) {
   wait_for_turn({std::move(request), std::move(to)});
 }
 
-void writer_state::wait_for_turn(waiting x) {
-  auto agent = x.request.agent;
-  turns.push({0, std::move(agent)}, std::move(x));
+void writer_state::wait_for_turn(waiting next) {
+  auto agent = next.request.agent;
+  turns.push({0, std::move(agent)}, std::move(next));
 }
 
-void writer_state::apply(group_commit::step next) {
+void writer_state::apply(group_commit::step step) {
   using action = group_commit::step::action;
-  switch (next.what) {
+  switch (step.next) {
   case action::wait: return;
-  case action::mark: return self->send(self, caf::flush_atom_v, group->number());
+  case action::mark:
+    // What is in the mailbox now joins the group.
+    if (self->mailbox().empty())
+      return finish_group();
+    return self->send(self, caf::flush_atom_v, group.number());
   case action::finish_group: return finish_group();
   case action::finish_full_group: take_turns(); return finish_group();
-  case action::expire: return self->delayed_send(self, next.delay, caf::timeout_atom_v);
+  case action::expire: return self->delayed_send(self, step.delay, caf::timeout_atom_v);
   case action::retry:
     // Settling during the pause must not ask for a second try.
     if (!std::exchange(retry_armed, true))
-      self->delayed_send(self, next.delay, retry_atom{});
+      self->delayed_send(self, step.delay, retry_atom{});
     return;
   }
 }
 
 void writer_state::finish_group() {
-  auto done = group->finish_group();
+  auto done = group.finish_group();
   parts.queue->served(done.writes.size(), done.busy);
-  for (auto& x : done.changes) {
-    parts.context->tell(x);
-    if (!x.tables.empty() || x.everything)
-      self->send(parts.actors->cache(), std::move(x));
+  for (auto& change : done.changes) {
+    parts.context->tell(change);
+    if (!change.tables.empty() || change.everything)
+      self->send(parts.actors->cache(), std::move(change));
   }
   if (!done.records.records.empty())
     self->send(parts.actors->audit(), std::move(done.records));
-  for (const auto& x : done.warnings)
+  for (const auto& warning : done.warnings)
     if (parts.warn)
-      parts.warn(x);
-  for (auto& x : done.writes) {
-    if (x.ticket)
-      parts.queue->release(*x.ticket);
+      parts.warn(warning);
+  for (auto& write : done.writes) {
+    if (write.ticket)
+      parts.queue->release(*write.ticket);
     if (by_turns || !turns.empty())
-      turns.charge({0, x.agent}, x.executed);
-    x.to.deliver(std::move(x.result));
+      turns.charge({0, write.agent}, write.executed);
+    write.to.deliver(std::move(write.result));
   }
   if (!done.slow.empty())
     note_slow(done);
   checkpoint_if_grown();
   resume_buffer();
-  apply(group->after_group());
+  apply(group.after_group());
 }
 
 // Behind everything that is in the mailbox now, which waits for its turn.
@@ -117,6 +121,7 @@ void writer_state::serve_turns() {
 }
 
 void writer_state::note_slow(group_commit::finished_group& done) {
+  assert(!parts.store->in_transaction());
   auto& slow = parts.stats->slow;
   for (auto& [request, statements] : done.slow) {
     if (slow.would_keep(request.total_us) && parts.store->is_open())
@@ -128,6 +133,7 @@ void writer_state::note_slow(group_commit::finished_group& done) {
 }
 
 void writer_state::checkpoint_if_grown() {
+  assert(!parts.store->in_transaction());
   auto wal = parts.store->wal_bytes();
   parts.context->counters().wal_bytes.store(wal, std::memory_order_relaxed);
   auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
@@ -144,7 +150,7 @@ void writer_state::checkpoint_if_grown() {
   if (is_large)
     bound_log();
   if (!std::exchange(idle_armed, true))
-    self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
+    self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group.number());
 }
 
 // At half of the bound, for the log grows while the reads under way end. Who passes the bound itself has no time to
@@ -196,10 +202,11 @@ void writer_state::restart_log(bool is_quiet) {
 
 void writer_state::tidy(uint64_t group_number) {
   idle_armed = false;
-  if (group_number != group->number() || !group->empty()) {
+  if (group_number != group.number() || !group.empty()) {
     idle_armed = true;
-    return self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group->number());
+    return self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group.number());
   }
+  assert(!parts.store->in_transaction());
   // Some at a time, so that a write that comes meanwhile does not wait for all. An error is left for another time.
   if (auto forgotten = parts.store->prune_keys(); forgotten && *forgotten > 0) {
     idle_armed = true;
@@ -212,16 +219,17 @@ void writer_state::tidy(uint64_t group_number) {
 
 void writer_state::close_idle_later() {
   if (parts.settings.close_idle_after.count() > 0 && parts.store->is_open())
-    self->delayed_send(self, parts.settings.close_idle_after, close_idle_atom{}, group->number());
+    self->delayed_send(self, parts.settings.close_idle_after, close_idle_atom{}, group.number());
 }
 
 // The writer stays: who sends to it need not know whether its file is open.
 void writer_state::close_idle(uint64_t group_number) {
   auto is_early = group_number == any_group;
   auto is_due = is_early ? parts.is_to_be_closed && parts.is_to_be_closed()
-                         : !parts.store->is_open() || group_number == group->number();
-  if (!group->empty() || !is_due)
+                         : !parts.store->is_open() || group_number == group.number();
+  if (!group.empty() || !is_due)
     return;
+  assert(!parts.store->in_transaction());
   // Closing cuts the WAL, too.
   commit_window window{parts.context->versions(), {}, false};
   if (parts.store->close_idle())
@@ -232,6 +240,7 @@ void writer_state::close_idle(uint64_t group_number) {
 }
 
 void writer_state::truncate_wal() {
+  assert(!parts.store->in_transaction());
   // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
   commit_window window{parts.context->versions(), {}, false};
   static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
@@ -244,11 +253,11 @@ void writer_state::close() {
     serve_turns();
   finish_group();
   auto why = make_failure(errc::unavailable, "the broker is shutting down");
-  group->refuse_waiting(why);
+  group.refuse_waiting(why);
   refuse_held(why);
   finish_group();
   // Nobody looks again before the next broker, which takes the file as it finds it.
-  group->look_for_foreign_commit();
+  group.look_for_foreign_commit();
   finish_group();
   truncate_wal();
   parts.store.reset();

@@ -1,6 +1,6 @@
 // The part of the writer that keeps schema changes and the rows of the write-behind buffer in order.
 
-#include "actors/writer/writer.hpp"
+#include "actors/writer/writer_state.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -21,7 +21,7 @@ failure rows_wait(const std::string& db, uint64_t rows, const std::string& reaso
 void writer_state::add(write_request request, reply<write_result> to) {
   // While the barrier is up, the buffer's own rows are what everything else waits for.
   if (barrier.is_up() ? request.agent == buffer_agent : !may_change_schema(request) || !parts.actors->buffer())
-    return apply(group->add(std::move(request), std::move(to)));
+    return apply(group.add(std::move(request), std::move(to)));
   if (!barrier.is_up()) {
     barrier.raise();
     quiesce_buffer();
@@ -75,18 +75,18 @@ void writer_state::quiesced(const caf::expected<flush_report>& answer) {
   while (auto next = turns.pop())
     later.push_back(std::move(*next));
   auto is_first = true;
-  for (auto& x : barrier.lower()) {
+  for (auto& next : barrier.lower()) {
     // The change itself is made now, for the buffer may have more rows by its turn.
     auto waits = !std::exchange(is_first, false) && by_turns;
-    if (why && may_change_schema(x.request))
-      apply(group->refuse(std::move(x.request), std::move(x.to), *why));
+    if (why && may_change_schema(next.request))
+      apply(group.refuse(std::move(next.request), std::move(next.to), *why));
     else if (waits)
-      wait_for_turn({std::move(x.request), std::move(x.to)});
+      wait_for_turn({std::move(next.request), std::move(next.to)});
     else
-      apply(group->add(std::move(x.request), std::move(x.to)));
+      apply(group.add(std::move(next.request), std::move(next.to)));
   }
-  for (auto& x : later)
-    wait_for_turn(std::move(x));
+  for (auto& next : later)
+    wait_for_turn(std::move(next));
   resume_due = true;
   resume_buffer();
 }
@@ -96,14 +96,14 @@ void writer_state::expire_held() {
   auto now = parts.time->now();
   if (next_expiry <= now)
     next_expiry = clock::steady::max();
-  for (auto& x : barrier.take_expired(now))
-    apply(group->add(std::move(x.request), std::move(x.to)));
+  for (auto& next : barrier.take_expired(now))
+    apply(group.add(std::move(next.request), std::move(next.to)));
   expire_at(barrier.next_deadline());
 }
 
 // Once the listeners, and so the buffer, have been told what the change was.
 void writer_state::resume_buffer() {
-  if (!resume_due || barrier.is_up() || !group->empty())
+  if (!resume_due || barrier.is_up() || !group.empty())
     return;
   resume_due = false;
   if (auto buffer = parts.actors->buffer())
@@ -111,8 +111,8 @@ void writer_state::resume_buffer() {
 }
 
 void writer_state::refuse_held(const failure& why) {
-  for (auto& x : barrier.lower())
-    apply(group->refuse(std::move(x.request), std::move(x.to), why));
+  for (auto& next : barrier.lower())
+    apply(group.refuse(std::move(next.request), std::move(next.to), why));
 }
 
 } // namespace sluice

@@ -39,7 +39,7 @@ inline constexpr const char* select_totals =
 inline constexpr const char* select_most_needed =
   "SELECT on_package, count(*) AS needed_by FROM depends GROUP BY on_package ORDER BY needed_by DESC LIMIT 5";
 
-/// What one way of loading came to.
+/// The result of one way of loading.
 struct load_report {
   double seconds = 0;
   uint64_t written = 0;
@@ -48,8 +48,8 @@ struct load_report {
   std::vector<double> latencies_us;
 };
 
-/// Connections of their own write straight to the file, each in its own thread, and try again when it is locked, while
-/// two others read: what people do today.
+/// Writes without a broker: each thread has a connection of its own and retries when the file is locked, while two
+/// others read.
 load_report load_directly(const std::vector<package>& packages, const std::filesystem::path& file, size_t agents);
 
 /// The `q`-quantile of `values`, 0 to 1.

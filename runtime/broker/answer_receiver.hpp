@@ -70,6 +70,11 @@ public:
     return number_;
   }
 
+  bool has_answer() const {
+    std::lock_guard guard{mutex_};
+    return answer_.has_value();
+  }
+
   /// The answer; nothing if it has not come after `timeout`.
   std::optional<caf::message> wait(std::optional<std::chrono::milliseconds> timeout) {
     std::unique_lock lock{mutex_};
@@ -91,7 +96,7 @@ private:
     arrived_.notify_one();
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable arrived_;
   uint64_t number_ = 0;
   caf::message_id expected_;

@@ -1,10 +1,14 @@
 #include "runtime/broker/blocking_pool.hpp"
 
+#include "runtime/broker/lent_thread.hpp"
+
 #include <caf/actor_system.hpp>
 #include <caf/resumable.hpp>
 #include <caf/scoped_execution_unit.hpp>
+#include <cassert>
 
 #include <algorithm>
+#include <cassert>
 #include <system_error>
 #include <utility>
 
@@ -38,10 +42,14 @@ blocking_pool_settings checked(blocking_pool_settings x) {
 
 blocking_pool::blocking_pool(caf::actor_system& system, blocking_pool_settings settings)
   : system_(system),
-    settings_(checked(std::move(settings))), units_{lane_unit{*this, system, blocking_work::coordination},
-                                                    lane_unit{*this, system, blocking_work::service},
-                                                    lane_unit{*this, system, blocking_work::write},
-                                                    lane_unit{*this, system, blocking_work::read}} {
+    settings_(checked(std::move(settings))), units_{lane_unit{*this, system, blocking_work::coordination, false},
+                                                    lane_unit{*this, system, blocking_work::coordination, true},
+                                                    lane_unit{*this, system, blocking_work::service, false},
+                                                    lane_unit{*this, system, blocking_work::service, true},
+                                                    lane_unit{*this, system, blocking_work::write, false},
+                                                    lane_unit{*this, system, blocking_work::write, true},
+                                                    lane_unit{*this, system, blocking_work::read, false},
+                                                    lane_unit{*this, system, blocking_work::read, true}} {
   try {
     std::lock_guard guard{mutex_};
     while (workers_.size() < kept_threads)
@@ -61,6 +69,28 @@ bool blocking_pool::is_in_pool() noexcept { return pool_of_thread != nullptr; }
 size_t blocking_pool::threads() const {
   std::lock_guard guard{mutex_};
   return workers_.size();
+}
+
+void blocking_pool::lane_unit::exec_later(caf::resumable* job) {
+  if (!is_short_ || !lent_thread::keep(*pool_, kind_, job))
+    pool_->submit(kind_, job);
+}
+
+bool blocking_pool::begin_lent() noexcept {
+  lent_.fetch_add(1);
+  if (refuses_lent_) {
+    end_lent();
+    return false;
+  }
+  pool_of_thread = this;
+  return true;
+}
+
+void blocking_pool::end_lent() noexcept {
+  pool_of_thread = nullptr;
+  lent_.fetch_sub(1);
+  if (refuses_lent_)
+    lent_.notify_all();
 }
 
 void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
@@ -249,6 +279,7 @@ void blocking_pool::end_worker(const worker_ptr& self) {
 }
 
 void blocking_pool::stop() {
+  assert(!is_own_thread());
   std::vector<worker_ptr> workers;
   std::vector<std::thread> ended;
   {
@@ -267,6 +298,9 @@ void blocking_pool::stop() {
       x->thread.join();
   for (auto& x : ended)
     x.join();
+  refuses_lent_ = true;
+  for (auto running = lent_.load(); running != 0; running = lent_.load())
+    lent_.wait(running);
   std::array<lane, 4> left;
   {
     std::lock_guard guard{mutex_};

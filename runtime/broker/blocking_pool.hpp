@@ -70,8 +70,11 @@ public:
   blocking_pool& operator=(const blocking_pool&) = delete;
   ~blocking_pool();
 
-  /// Runs what it is given on this pool; any thread may call it. Valid as long as the pool.
-  caf::execution_unit* unit(blocking_work kind) noexcept { return &units_[static_cast<size_t>(kind)]; }
+  /// Runs what it is given on this pool, or on a `lent_thread` if that is for work that `is_short` and the calling
+  /// thread is one; any thread may call it. Valid as long as the pool.
+  caf::execution_unit* unit(blocking_work kind, bool is_short = true) noexcept {
+    return &units_[2 * static_cast<size_t>(kind) + (is_short ? 1 : 0)];
+  }
 
   /// Runs what waits, and ends the threads. Not to be called by one of them. Idempotent.
   void stop();
@@ -89,6 +92,8 @@ public:
   size_t threads() const;
 
 private:
+  friend class lent_thread;
+
   struct worker {
     std::thread thread;
     std::condition_variable wake;
@@ -106,13 +111,14 @@ private:
 
   class lane_unit final : public caf::execution_unit {
   public:
-    lane_unit(blocking_pool& pool, caf::actor_system& system, blocking_work kind)
-      : caf::execution_unit(&system), pool_(&pool), kind_(kind) {}
-    void exec_later(caf::resumable* job) override { pool_->submit(kind_, job); }
+    lane_unit(blocking_pool& pool, caf::actor_system& system, blocking_work kind, bool is_short)
+      : caf::execution_unit(&system), pool_(&pool), kind_(kind), is_short_(is_short) {}
+    void exec_later(caf::resumable* job) override;
 
   private:
     blocking_pool* pool_;
     blocking_work kind_;
+    bool is_short_;
   };
 
   // What a thread is to do next.
@@ -123,6 +129,8 @@ private:
 
   lane& lane_of(blocking_work kind) noexcept { return lanes_[static_cast<size_t>(kind)]; }
   void submit(blocking_work kind, caf::resumable* job);
+  bool begin_lent() noexcept;
+  void end_lent() noexcept;
   bool has_room(size_t kind) const noexcept;
   size_t long_writers() const noexcept;
   bool has_work() const noexcept;
@@ -139,7 +147,8 @@ private:
 
   caf::actor_system& system_;
   const blocking_pool_settings settings_;
-  std::array<lane_unit, 4> units_;
+  // Two for each kind: for work of any length, and for short work.
+  std::array<lane_unit, 8> units_;
   mutable std::mutex mutex_;
   std::array<lane, 4> lanes_;
   std::vector<worker_ptr> workers_;
@@ -149,6 +158,9 @@ private:
   bool is_watched_ = false;
   // Threads whose actor has nothing more to do, and that are about to take the lock.
   std::atomic<size_t> returning_{0};
+  // Threads of the host that run actors just now; `stop` waits for them.
+  std::atomic<uint32_t> lent_{0};
+  std::atomic<bool> refuses_lent_{false};
   // Of threads that have ended, or are about to.
   std::vector<std::thread> ended_;
   // Whether the system refused the last thread, and when to ask for one again.

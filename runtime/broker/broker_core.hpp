@@ -9,6 +9,7 @@
 #include "runtime/broker/answer_receiver.hpp"
 #include "runtime/broker/blocking_pool.hpp"
 #include "runtime/broker/door_keeper.hpp"
+#include "runtime/broker/lent_thread.hpp"
 #include "runtime/broker/own_system.hpp"
 #include "runtime/broker/system_access.hpp"
 #include "runtime/os/forks.hpp"
@@ -171,6 +172,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
 
     /// Waits for the answer to what was asked last. `caf::sec::request_timeout` when it has not come in time.
     template <class Result> caf::expected<Result> wait(std::optional<std::chrono::milliseconds> timeout = {}) {
+      lent_.run([this] { return receiver().has_answer(); });
       auto answer = receiver().wait(timeout);
       if (!answer)
         return caf::make_error(caf::sec::request_timeout);
@@ -185,6 +187,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
     broker_core& core_;
     std::optional<failure> refused_;
     system_access::use use_;
+    lent_thread lent_;
     caf::strong_actor_ptr self_;
   };
 

@@ -143,16 +143,19 @@ void broker_core::end_with(caf::actor_system& host) {
 }
 
 failure broker_core::in_own_thread() {
-  return make_failure(errc::invalid_request,
-                      "this was called by a thread of the broker, in on_warning or on_failure, which would wait for "
-                      "itself; have another thread call it");
+  return make_failure(
+    errc::invalid_request,
+    "this was called by a thread of the broker, in on_warning or on_failure, which would wait for itself; have "
+    "another thread call it");
 }
 
 std::optional<failure> broker_core::in_child() const {
   if (fork_count() == forks_)
     return std::nullopt;
-  return make_failure(errc::unavailable, "this process was forked from the one that opened the broker, and cannot use "
-                                         "it; open a client or a broker here, after the fork");
+  return make_failure(
+    errc::unavailable,
+    "this process was forked from the one that opened the broker, and cannot use it; open a client or a "
+    "broker here, after the fork");
 }
 
 failure broker_core::why_closed() const {
@@ -161,7 +164,8 @@ failure broker_core::why_closed() const {
   return make_failure(errc::unavailable, "the broker has been shut down");
 }
 
-broker_core::waiter::waiter(broker_core& core) : core_(core), refused_(core.in_child()), use_(*core.access) {
+broker_core::waiter::waiter(broker_core& core)
+  : core_(core), refused_(core.in_child()), use_(*core.access), lent_(use_ ? core.pool.get() : nullptr) {
   if (!refused_ && core.is_own_thread())
     refused_ = in_own_thread();
   if (!refused_ && !use_)

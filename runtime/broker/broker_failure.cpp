@@ -21,8 +21,8 @@ void broker_core::stop_pool() {
 
 // It alone can restart the others, or end them in order. Its process, or another one, is to lead the store anew.
 void broker_core::supervisor_ended() {
-  auto why = make_failure(errc::unavailable, "the supervisor of this broker has failed; the broker ends, and another "
-                                             "one can lead the store");
+  auto why = make_failure(
+    errc::unavailable, "the supervisor of this broker has failed; the broker ends, and another one can lead the store");
   std::function<void(const failure&)> tell;
   {
     std::lock_guard guard{mutex_};

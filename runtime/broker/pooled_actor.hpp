@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/read.hpp"
+#include "messages/write.hpp"
 #include "runtime/broker/blocking_pool.hpp"
 
 #include <caf/all.hpp>
@@ -20,12 +22,25 @@ public:
   using Base::enqueue;
 
   void enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) override {
-    Base::enqueue(std::move(x), pool_->unit(kind_));
+    auto is_short = x && brings_short_work(*x);
+    Base::enqueue(std::move(x), pool_->unit(kind_, is_short));
   }
 
   void launch(caf::execution_unit*, bool lazy, bool hide) override { Base::launch(pool_->unit(kind_), lazy, hide); }
 
 private:
+  // A thread that waits for its answer runs its own write and what is short, if this actor is ready for it only now.
+  bool brings_short_work(caf::mailbox_element& message) const {
+    switch (kind_) {
+    case blocking_work::coordination: return true;
+    case blocking_work::write: return message.content().template match_elements<write_request>();
+    case blocking_work::read:
+      return message.content().template match_elements<run_read>()
+             && message.content().template get_as<run_read>(0).is_tiny;
+    default: return false;
+    }
+  }
+
   std::shared_ptr<blocking_pool> pool_;
   blocking_work kind_;
 };

@@ -78,8 +78,8 @@ store_status gather_status(const broker& leader, std::vector<running_request> re
   std::stable_sort(running.begin(), running.end(),
                    [](const running_request& a, const running_request& b) { return a.since_ms > b.since_ms; });
   auto is_cursor = [](const running_request& y) { return y.operation == "cursor"; };
-  x.answers = {leader.answers().used(), leader.answers().max_bytes(),
-               static_cast<uint64_t>(std::count_if(running.begin(), running.end(), is_cursor)),
+  x.answers = {leader.answers().used(), leader.answers().max_bytes()};
+  x.cursors = {static_cast<uint64_t>(std::count_if(running.begin(), running.end(), is_cursor)),
                leader.config().max_cursors};
   x.files = find_database_files(x.broker.root);
   x.leader_pid = getpid();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/base/duration_histogram.hpp"
+#include "messages/fields.hpp"
 #include "runtime/broker/broker.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -22,6 +23,15 @@ struct database_file {
   uint64_t wal_bytes = 0;
 };
 
+/// Stands in the status beside the fields of `database_status`.
+template <>
+inline constexpr auto fields_of<database_file> =
+  list_fields("database_file", named_field{"name", &database_file::name},
+              named_field{"file_bytes", &database_file::bytes,
+                          as_gauge("sluice_database_file_bytes", "Size of the database file.")},
+              named_field{"wal_file_bytes", &database_file::wal_bytes,
+                          as_gauge("sluice_database_wal_file_bytes", "Size of the write-ahead log's file.")});
+
 /// Where the time of a database's writes went, since the broker started.
 struct database_timings {
   std::string db;
@@ -30,19 +40,37 @@ struct database_timings {
   duration_histogram::snapshot commit;
 };
 
-/// What answers under way and open cursors take of what they may.
+/// Memory that answers take, and may take.
 struct answer_status {
   /// Of the rows of all answers, those that the cache keeps included.
   uint64_t bytes = 0;
   uint64_t max_bytes = 0;
-  uint64_t cursors = 0;
-  uint64_t max_cursors = 0;
 };
+
+template <>
+inline constexpr auto fields_of<answer_status> = list_fields(
+  "answer_status",
+  named_field{"bytes", &answer_status::bytes,
+              as_gauge("sluice_answer_bytes", "Size of the rows of all answers under way and in the read cache.")},
+  named_field{"max_bytes", &answer_status::max_bytes,
+              as_gauge("sluice_answer_max_bytes", "Size at which further answers are refused.")});
+
+/// Cursors that are open, and that may be.
+struct cursor_status {
+  uint64_t open = 0;
+  uint64_t max = 0;
+};
+
+template <>
+inline constexpr auto fields_of<cursor_status> = list_fields(
+  "cursor_status", named_field{"open", &cursor_status::open, as_gauge("sluice_open_cursors", "Cursors that are open.")},
+  named_field{"max", &cursor_status::max, as_gauge("sluice_max_open_cursors", "Cursors that may be open.")});
 
 /// How a store stands: its broker, and the files in its folder.
 struct store_status {
   broker_status broker;
   answer_status answers;
+  cursor_status cursors;
   /// Of the databases that have been opened.
   std::vector<database_timings> timings;
   std::vector<database_file> files;

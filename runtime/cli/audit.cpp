@@ -79,7 +79,7 @@ std::string as_lines(const audit_page& page) {
 // A broker lists 10,000 at once, and one more than wanted is asked for.
 constexpr uint64_t max_listed = 9'999;
 
-// One record more than wanted tells whether there are older ones.
+// One record more than wanted shows whether there are older ones.
 caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limit, bool& cut) {
   query.newest = true;
   query.limit = limit + 1;
@@ -202,7 +202,7 @@ int run(const audit_options& options, audit_command command) {
 void add_filters(CLI::App& command, audit_options& to) {
   command.add_option("--agent", to.agent, "Only what this agent asked for");
   command.add_option("--db", to.db, "Only this database");
-  command.add_option("--status", to.status, "Only this outcome: committed, replayed, ok, or the word of an error");
+  command.add_option("--status", to.status, "Only this outcome: committed, replayed, ok, or an error code");
   command.add_option("--since", to.since, "Only since then: 2024-02-29T12:00:00Z (UTC), or 30s, 10m, 2h, 3d ago")
     ->type_name("TIME");
 }

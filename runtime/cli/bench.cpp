@@ -60,7 +60,7 @@ int run(const bench_command& asked) {
   if (asked.json)
     return status_of(
       print_json(dump_pretty(nlohmann::json{{"folder", options.folder.string()}, {"cases", std::move(all)}}) + "\n"));
-  // What the reports left in the buffer of stdout.
+  // Flushes the buffer of stdout.
   return finish("");
 }
 
@@ -86,8 +86,7 @@ void declare_bench(CLI::App& command, action& chosen) {
     ->delimiter(',')
     ->check(CLI::Range(0, 1'000))
     ->capture_default_str();
-  command.add_option("--folder", asked->folder,
-                     "where the files go; its disk is what is measured [the temporary folder]");
+  command.add_option("--folder", asked->folder, "folder of the files, on the disk to measure [the temporary folder]");
   command.add_flag("--json", asked->json, "one JSON document on standard output");
   command.callback([asked, &chosen] {
     std::erase(asked->processes, size_t{0});

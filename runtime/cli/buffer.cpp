@@ -110,10 +110,9 @@ void declare_buffer(CLI::App& command, action& chosen) {
     sub->final_callback([options, what, &chosen] { chosen = [options, what] { return run(*options, what); }; });
     return sub;
   };
-  add("list", "The rows that their database refused, and why", list);
-  add("requeue", "Put such rows back, to be tried again", requeue)
-    ->add_option("ID", options->ids, "Only these; all if left out");
-  add("discard", "Forget such rows", discard)->add_option("ID", options->ids, "Only these; all if left out");
+  add("list", "List rejected rows with the reasons", list);
+  add("requeue", "Queue rejected rows again", requeue)->add_option("ID", options->ids, "Only these; all if left out");
+  add("discard", "Delete rejected rows", discard)->add_option("ID", options->ids, "Only these; all if left out");
   declare_buffer_row(command, chosen);
 }
 

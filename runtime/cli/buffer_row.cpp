@@ -135,16 +135,16 @@ CLI::App& add(CLI::App& buffer, const char* name, const char* description, const
 
 void declare_buffer_row(CLI::App& buffer, action& chosen) {
   auto to_put = std::make_shared<row_options>();
-  auto& putter = add(buffer, "put", "Put a row: it is written with others, a little later", to_put, put, chosen);
-  declare_values(putter, "-v,--value", to_put->values, "A column to set; the others are left alone")
+  auto& putter =
+    add(buffer, "put", "Put a row: it is written with others, within buffer_interval_ms", to_put, put, chosen);
+  declare_values(putter, "-v,--value", to_put->values, "A column to set; the others do not change")
     ->type_name("COLUMN=VALUE");
-  auto* update = putter.add_flag("--update", to_put->update, "Only if the row is there");
+  auto* update = putter.add_flag("--update", to_put->update, "Only if the row exists");
   putter.add_flag("--delete", to_put->erase, "Delete the row instead")->excludes(update);
   putter.add_option("--wait", to_put->wait_ms, "Milliseconds to wait for room in the buffer [0]")
     ->type_name("MS")
     ->check(CLI::Range(int64_t{0}, int64_t{86'400'000}));
-  add(buffer, "get", "Show a row as it will be when everything pending is written", std::make_shared<row_options>(),
-      get, chosen);
+  add(buffer, "get", "Show a row with its pending operations applied", std::make_shared<row_options>(), get, chosen);
 }
 
 } // namespace sluice::cli

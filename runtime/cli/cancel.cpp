@@ -43,8 +43,8 @@ void declare_cancel(CLI::App& command, action& chosen) {
     ->expected(1, 2)
     ->option_text("Folder of the store [.], and the id of the request, as sluice status shows it");
   command.add_flag("--json", options->json, "Print one JSON document, on failure too");
-  command.footer(
-    "Exit status: 0 it was cancelled; 1 there is no such request, or it cannot be; 2 wrong usage; 3 no broker.");
+  command.footer("Exit status: 0 it was cancelled; 1 there is no such request, or it cannot be cancelled; 2 wrong "
+                 "usage; 3 no broker.");
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

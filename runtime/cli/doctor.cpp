@@ -14,7 +14,7 @@ namespace sluice::cli {
 
 namespace {
 
-// A transient broker answers what it was asked before it goes.
+// A transient broker answers its requests before it ends.
 constexpr std::chrono::seconds handover{10};
 
 struct doctor_options {
@@ -96,7 +96,7 @@ int run(const doctor_options& options) {
 void declare_doctor(CLI::App& command, action& chosen) {
   auto options = std::make_shared<doctor_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
-  command.add_flag("--deep", options->deep, "Compare indexes with their tables, too, and take the time it needs");
+  command.add_flag("--deep", options->deep, "Compare indexes with their tables, too, without a time limit");
   command.add_flag("--repair", options->repair,
                    "Repair damaged ledgers and audit files first; takes the lead from a transient broker");
   command.add_flag("--json", options->json, "Print one JSON document, on failure too");

@@ -87,7 +87,7 @@ void declare_exec(CLI::App& command, action& chosen) {
   auto options = std::make_shared<exec_options>();
   declare(command, *options);
   command.add_option("--key", options->key, "Idempotency key: the same request under the same key is applied once");
-  command.add_option("--deadline", options->deadline_ms, "Milliseconds after which the request is given up")
+  command.add_option("--deadline", options->deadline_ms, "Milliseconds within which the write must be done [30000]")
     ->type_name("MS")
     ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));
   command

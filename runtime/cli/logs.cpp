@@ -89,7 +89,7 @@ int list(client& store, const log_query& query, const logs_options& options) {
                                         query.limit, page->entries.size()));
 }
 
-// Ctrl-C ends the command as if it had come to its end; a second one ends the process.
+// Ctrl-C ends the command normally; a second one ends the process.
 class interruption {
 public:
   interruption() {
@@ -106,7 +106,7 @@ private:
   static inline volatile std::sig_atomic_t came_ = 0;
 };
 
-// Sleeps; false when there is no reason to go on, because of a signal or because nobody reads our output any more.
+// Sleeps; false when the command must end, because of a signal or because its output is not read any more.
 bool wait_for_more(const interruption& signals) {
   pollfd reader{STDOUT_FILENO, 0, 0};
   auto ready = poll(&reader, 1, static_cast<int>(look_every.count()));
@@ -152,7 +152,7 @@ int run(const logs_options& options) {
   auto query = as_query(options);
   if (!query)
     return usage_error("--since: " + describe(query.error()).message, options.json);
-  // Who follows must not keep the store from others, so there has to be a broker.
+  // A follower must not lead the store and exclude other processes, so it needs a broker.
   auto store = options.follow ? connect_to_broker(options.root) : open_existing(options.root);
   if (!store)
     return fail(store.error(), options.json);
@@ -164,10 +164,10 @@ int run(const logs_options& options) {
 void declare_logs(CLI::App& command, action& chosen) {
   auto options = std::make_shared<logs_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
-  command.add_option("--level", options->level, "This level and those that matter more")
+  command.add_option("--level", options->level, "This level and more severe ones")
     ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical"}));
-  command.add_option("--agent", options->agent, "Only what was done for this agent");
-  command.add_option("--source", options->source, "Only what this part of a program said");
+  command.add_option("--agent", options->agent, "Only entries of this agent");
+  command.add_option("--source", options->source, "Only entries of this source, a part of a program");
   command.add_option("--contains", options->contains, "Only messages with this in them")->type_name("TEXT");
   command.add_option("--since", options->since, "Only since then: 2024-02-29T12:00:00Z (UTC), or 30s, 10m, 2h, 3d ago")
     ->type_name("TIME");
@@ -176,8 +176,7 @@ void declare_logs(CLI::App& command, action& chosen) {
     ->check(CLI::Range(uint64_t{1}, most_listed));
   auto* json = command.add_flag("--json", options->json, "Print one JSON document, on failure too");
   command.add_flag("--jsonl", options->jsonl, "Print a JSON document per entry")->excludes(json);
-  command.add_flag("-f,--follow", options->follow, "Go on with what is logged from now on, until Ctrl-C")
-    ->excludes(json);
+  command.add_flag("-f,--follow", options->follow, "Follow: print new entries until Ctrl-C")->excludes(json);
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

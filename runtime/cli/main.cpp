@@ -30,18 +30,18 @@ void declare_help(CLI::App&, action&) {}
 constexpr command_entry commands[]{
   {"exec", "Write: apply SQL statements, all or none", declare_exec},
   {"query", "Read: run one SELECT", declare_query},
-  {"status", "Show how a store stands", declare_status},
-  {"audit", "Show, check or export who did what", declare_audit},
-  {"logs", "Show what was logged, or follow it", declare_logs},
-  {"cancel", "End a request that waits or runs", declare_cancel},
-  {"flush", "Have the write-behind buffer written now", declare_flush},
-  {"buffer", "Put rows into the write-behind buffer; see to those that were refused", declare_buffer},
-  {"serve", "Run a broker that stays, or speak JSON-RPC and MCP on stdio", declare_serve},
-  {"stop", "Ask the running broker to finish and go", declare_stop},
+  {"status", "Show the state of a store and its broker", declare_status},
+  {"audit", "Show, check or export the audit", declare_audit},
+  {"logs", "Show the log, or follow it", declare_logs},
+  {"cancel", "Cancel a waiting or running request", declare_cancel},
+  {"flush", "Write the rows in the write-behind buffer now", declare_flush},
+  {"buffer", "Put rows into the write-behind buffer; list and requeue rejected rows", declare_buffer},
+  {"serve", "Run a permanent broker, or speak JSON-RPC and MCP on stdio", declare_serve},
+  {"stop", "Stop the running broker when its requests are answered", declare_stop},
   {"top", "Watch a running broker", declare_top},
-  {"doctor", "Examine a store: what is wrong with it, and what to do", declare_doctor},
-  {"scenario", "Play stories of agents, faults and expectations", declare_scenario},
-  {"bench", "Measure this machine: the broker beside SQLite used directly", declare_bench},
+  {"doctor", "Examine a store: findings with their remedies", declare_doctor},
+  {"scenario", "Run scenarios of agents, faults and expectations", declare_scenario},
+  {"bench", "Benchmark this machine: the broker beside SQLite used directly", declare_bench},
   {"help", "Show the help of a command", declare_help},
   // What `bench` and `scenario` start; without a description they are left out of --help.
   {"bench-worker", "", declare_bench_worker},
@@ -117,7 +117,7 @@ int run_command(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  // Whoever reads our output may stop early, and files may have a limit; writing then fails like any other write.
+  // The reader of the output may stop early, and files may have a limit; writing then fails like any other write.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   try {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-/// What the program says: results on stdout, everything else on stderr.
+/// The output of the program: results on stdout, everything else on stderr.
 namespace sluice::cli {
 
 /// Exit statuses of the outside contract.
@@ -18,8 +18,8 @@ enum class delivery : uint8_t { complete, reader_gone, failed };
 /// Whether a terminal reads stdout, and would act on control characters.
 bool is_read_by_terminal() noexcept;
 
-/// Writes to stdout at once; says on stderr if stdout does not take it, but not if its reader has gone. For a terminal
-/// it escapes everything but line feeds that is not to be shown; anybody else gets the bytes as they are.
+/// Writes to stdout at once; reports a failure on stderr, but not that its reader has gone. For a terminal it escapes
+/// control characters except line feeds; other outputs get the bytes as they are.
 delivery print(std::string_view text);
 
 /// The same for lines of JSON, which stay the same documents.
@@ -28,7 +28,7 @@ delivery print_json(std::string_view documents);
 /// The same as it is, for what holds control sequences of our own.
 delivery print_raw(std::string_view text);
 
-/// The exit status of a command that did its work and printed it: a reader who has seen enough is no failure.
+/// The exit status of a command that did its work and printed it: a reader that has closed the output is not a failure.
 int status_of(delivery x) noexcept;
 
 /// Prints a command's whole result and returns the exit status.
@@ -37,8 +37,8 @@ int finish(std::string_view text);
 /// `finish` with one JSON document.
 int finish_json(const nlohmann::json& document);
 
-/// The exit status of a command whose output ended with `status` and lacks something because a bound cut it; `what`
-/// says on stderr what is missing and how to get it.
+/// The exit status of a command whose output ended with `status` and is incomplete because of a bound; prints `what` on
+/// stderr: what is missing, and how to get it.
 int finish_cut(int status, std::string_view what);
 
 /// A remark for people, on stderr.

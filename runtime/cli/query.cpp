@@ -83,7 +83,7 @@ caf::expected<cursor_page> fetch_page(cursor& from) {
   }
 }
 
-// What was printed stands: the status and a text say that it is not all.
+// The printed rows remain: the exit status and a message say that they are incomplete.
 int fail_after(const row_stream& printed, const caf::error& error, const query_options& options) {
   auto why = describe(error);
   if (!printed.has_begun())

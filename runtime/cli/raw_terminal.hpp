@@ -18,10 +18,10 @@ public:
 
   bool is_one() const noexcept { return active_; }
 
-  /// `text` as it replaces what was on the screen, cut to the screen's size.
+  /// The output that replaces the screen by `text`, cut to the screen's size.
   std::string frame(std::string_view text) const;
 
-  /// Waits so long, or until somebody types `q`; then it is true.
+  /// Waits for `time`, or until `q` is typed; then it is true.
   bool wait_for_quit(std::chrono::milliseconds time) const;
 
 private:

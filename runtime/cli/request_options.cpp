@@ -67,7 +67,7 @@ CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<st
 }
 
 void declare_way(CLI::App& command, request_options& to) {
-  command.add_option("--agent", to.agent, "Who asks [SLUICE_AGENT, then user@pid]");
+  command.add_option("--agent", to.agent, "Name of the agent [SLUICE_AGENT, then user@pid]");
   command.add_option("--endpoint", to.endpoint, "The broker's socket, instead of the store's own [SLUICE_ENDPOINT]")
     ->type_name("PATH");
   command.add_flag("--require-broker", to.require_broker, "Fail instead of working without a broker (exit status 3)");

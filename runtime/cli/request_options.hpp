@@ -12,7 +12,7 @@
 
 namespace sluice::cli {
 
-/// What `exec` and `query` have in common.
+/// The options that `exec` and `query` have in common.
 struct request_options {
   std::string db;
   std::string sql;
@@ -33,7 +33,7 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
 /// Adds the options to `command`. `to` outlives the parse.
 void declare(CLI::App& command, request_options& to);
 
-/// Of these, the options that say who asks, by which way, and how it is answered.
+/// Of these, the options for the agent, the endpoint and the form of the answer.
 void declare_way(CLI::App& command, request_options& to);
 
 /// An option that may be given several times; each value is taken as it stands.

@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-// What fits on a screen; --json has all of it.
+// As many as fit on a screen; --json has all of them.
 constexpr size_t running_shown = 10;
 constexpr size_t sql_shown = 60;
 
@@ -43,7 +43,7 @@ std::string short_sql(const std::string& sql) {
 
 std::string running_text(const json& x) {
   constexpr auto right = alignment::right;
-  // An older broker does not tell.
+  // An older broker does not have this member.
   const auto running = x.value("running", json::array());
   table result{{{"RUNNING", right}, {"STATE"}, {"AGENT"}, {"DATABASE"}, {"REQUEST"}, {"SQL"}}};
   for (size_t i = 0; i < std::min(running_shown, running.size()); ++i) {

@@ -14,7 +14,7 @@ std::string duration_text(uint64_t us);
 std::string short_sql(const std::string& sql);
 
 /// A table of the requests under way in a broker's status, the oldest ten, behind an empty line; empty when there are
-/// none, or the broker is too old to tell.
+/// none, or the broker is too old to list them.
 std::string running_text(const nlohmann::json& status);
 
 } // namespace sluice::cli

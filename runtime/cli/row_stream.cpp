@@ -28,7 +28,7 @@ std::string row_stream::text_of(const cursor_page& page) {
   return has_begun_ ? csv_rows(*page.rows, for_terminal) : as_csv(*page.rows, for_terminal);
 }
 
-// The document of a read, taken apart where its rows are: what breaks off between has no end, and is no document.
+// The document of a read, printed in parts at its rows: if it is cut, it has no end and is not a valid document.
 std::string row_stream::json_of(const cursor_page& page) const {
   read_result shape;
   shape.rows = std::make_shared<const rowset>(std::make_shared<const rowset::column_names>(page.rows->columns()));

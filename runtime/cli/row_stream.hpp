@@ -18,7 +18,7 @@ class row_stream {
 public:
   row_stream(row_format format, integer_form integers) : format_(format), integers_(integers) {}
 
-  /// Prints the rows of the next page; of the first one what comes before them, of the last one what comes behind.
+  /// Prints the rows of the next page; before the first page the head of the output, after the last one its end.
   delivery print(const cursor_page& page);
 
   /// Whether something was printed, so that no other document may follow.

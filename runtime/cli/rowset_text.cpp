@@ -49,7 +49,7 @@ bool is_numeric_column(const rowset& rows, size_t column) {
   return numbers;
 }
 
-// Readers drop spaces at the ends of what has no quotes, and x'...' without quotes is a blob.
+// Readers of CSV drop spaces at the ends of unquoted text, and x'...' without quotes is a blob.
 bool needs_quotes(std::string_view text) {
   return text.empty() || text.front() == ' ' || text.back() == ' ' || text.starts_with("x'")
          || text.find_first_of(",\"\r\n") != std::string_view::npos;

@@ -49,7 +49,7 @@ std::string_view word_of(ending x) {
   return words[static_cast<size_t>(x)];
 }
 
-// What a shell has set for its stores is not for this one.
+// Settings in the shell's environment do not apply to the store of a scenario.
 void forget_environment() {
   for (const auto& x : describe_settings())
     unsetenv(x.environment.c_str());
@@ -102,7 +102,7 @@ scenario::report play_in(const fs::path& folder, const scenario::story& what, co
   return scenario::run(what, *on, how);
 }
 
-// Nothing when there is no place to play it in.
+// False when no folder for it could be made.
 bool play(const std::string& file, const scenario::story& what, const scenario_options& asked, tally& to) {
   auto folder = make_folder();
   if (!folder) {
@@ -189,17 +189,16 @@ int run(const scenario_options& asked) {
 
 void declare_scenario(CLI::App& command, action& chosen) {
   auto asked = std::make_shared<scenario_options>();
-  command.add_option("FILE", asked->files,
-                     "Scenarios (docs/guides/scenarios.md); each is played in a folder of its own");
+  command.add_option("FILE", asked->files, "Scenarios (docs/guides/scenarios.md); each runs in a folder of its own");
   command.add_flag("--check", asked->check, "Read the files only");
   command.add_flag("--json", asked->json, "Print one JSON document");
-  command.add_flag("--keep", asked->keep, "Leave the folders, and say where they are");
-  command.add_flag("-v,--verbose", asked->verbose, "Say on stderr what came of each step");
-  command.add_option("--time-limit", asked->time_limit_s, "When a scenario has failed that is not at its end [60]")
+  command.add_flag("--keep", asked->keep, "Leave the folders, and print their paths");
+  command.add_flag("-v,--verbose", asked->verbose, "Print the answer of each step on stderr");
+  command.add_option("--time-limit", asked->time_limit_s, "Seconds after which a running scenario has failed [60]")
     ->type_name("SECONDS")
     ->check(CLI::Range(0.1, 86'400.0));
   command.add_flag("--schema", asked->schema, "Print the JSON Schema of the format, for editors");
-  command.footer("Exit status: 0 all passed or were skipped; 1 one failed; 2 a file is no scenario, or wrong usage.");
+  command.footer("Exit status: 0 all passed or were skipped; 1 one failed; 2 a file is invalid, or wrong usage.");
   command.final_callback([asked, &chosen] { chosen = [asked] { return run(*asked); }; });
 }
 

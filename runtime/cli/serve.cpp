@@ -33,14 +33,14 @@ struct serve_options {
   std::string http;
   bool stdio = false;
   double idle_s = 0;
-  // How a client starts a transient broker: what it inherits from the client.
+  // Options with which a client starts a transient broker: the descriptors that it inherits.
   bool transient = false;
   int lock_fd = -1;
   int claim_fd = -1;
   int ready_fd = -1;
 };
 
-// One line tells the client that started us how it went.
+// One line reports the result to the client that started this broker.
 void tell_starter(int fd, const std::string& line) {
   if (fd < 0)
     return;
@@ -68,7 +68,7 @@ void daemonize() {
 caf::expected<store_lock> lead(serve_options& options, const store_root& root, const broker_config& config) {
   if (options.lock_fd >= 0) {
     auto lock = store_lock::adopt(root, options.lock_fd, options.claim_fd);
-    // The folder was deleted meanwhile; without a word the starter looks again, as after any sudden end.
+    // The folder was deleted meanwhile; without a report the starter looks again, as after any sudden end.
     if (!lock)
       close(std::exchange(options.ready_fd, -1));
     return lock;
@@ -79,7 +79,7 @@ caf::expected<store_lock> lead(serve_options& options, const store_root& root, c
   return take_over(root, config.lock_wait);
 }
 
-// What stops a broker from outside: a signal, its front door, or the end of stdin.
+// The event that stops a broker from outside: a signal, its front door, or the end of stdin.
 class stop_event {
 public:
   stop_event() : signals_(loop_, SIGTERM, SIGINT, SIGHUP) {
@@ -103,7 +103,7 @@ public:
 private:
   void finish(std::string reason) {
     reason_ = std::move(reason);
-    // Who asks a second time does not want to wait: the signal ends the process.
+    // A second signal ends the process at once.
     boost::system::error_code ignored;
     signals_.clear(ignored);
     loop_.stop();
@@ -171,7 +171,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   auto leads = leader->still_leads();
   auto lost = leader->shutdown();
   auto failed = leader->why_failed();
-  // Where the folder was deleted or moved, nothing could be kept in it, and nobody expects that.
+  // If the folder was deleted or moved, no row could be kept in it; this is not an error.
   if (lost && !leads) {
     log_warning(describe(lost).message);
     lost = {};
@@ -218,10 +218,10 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
   command.add_option("ROOT", options->root, "Folder of the store [.]");
   command
     .add_option("--http", options->http,
-                "Serve HTTP there, too: /rpc, /mcp, /metrics (with the token of .sluice/token) and /healthz")
+                "Serve HTTP on this address, too: /rpc, /mcp, /metrics (with the token of .sluice/token) and /healthz")
     ->type_name("127.0.0.1:PORT");
   command.add_flag("--stdio", options->stdio, "Speak JSON-RPC and MCP on stdin and stdout, until stdin ends");
-  command.add_option("--idle", options->idle_s, "Stop when nobody has needed the broker for so long")
+  command.add_option("--idle", options->idle_s, "Stop when the broker has been idle for so long")
     ->type_name("SECONDS")
     ->check(CLI::Range(0.01, 86'400.0));
   // For clients that start a broker; an empty group keeps them out of --help.

@@ -12,11 +12,11 @@ class broker;
 
 namespace sluice::cli {
 
-/// What accompanies a broker that `serve` runs; any of them may be empty.
+/// Callbacks of a broker that `serve` runs; any of them may be empty.
 struct serve_hooks {
   /// In the process that is going to serve, before it opens any file of the store.
   std::function<void()> begins;
-  /// Clients can connect, and have not been told so.
+  /// Called when clients can connect, before this is announced.
   std::function<void(broker&)> leads;
   /// The broker is shut down next.
   std::function<void()> stops;

@@ -14,8 +14,8 @@ namespace sluice::cli {
 void log_info(std::string_view text);
 void log_warning(std::string_view text);
 
-/// From now on the log goes to the store's log database, too, for as long as there is that broker. What the broker
-/// warns of itself comes to stderr alone: the log database has it, or cannot have it.
+/// From now on the log also goes to the store's log database, until that broker ends. Warnings of the broker itself go
+/// to stderr only: the log database has them already, or cannot be written.
 void log_into(const broker& leader);
 
 } // namespace sluice::cli

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-// What fits on a screen; --json has all of it.
+// As many as fit on a screen; --json has all of them.
 constexpr size_t slow_shown = 5;
 
 struct status_options {

@@ -6,7 +6,7 @@ namespace sluice::cli {
 
 namespace {
 
-// A broker answers what it was asked before it goes, and closes its databases.
+// A broker answers its requests before it ends, and closes its databases.
 constexpr std::chrono::seconds time_to_stop{30};
 
 int run(const std::filesystem::path& where) {

@@ -13,8 +13,8 @@ std::string printable(std::string_view text);
 /// The same for text of several lines: line feeds stay.
 std::string printable_lines(std::string_view text);
 
-/// The same for JSON, in which line feeds are no content: the document stays what it is, for what is escaped in its
-/// strings is escaped as JSON does.
+/// The same for JSON, whose line feeds are not content: the document keeps its meaning, because characters in its
+/// strings are escaped as JSON does.
 std::string printable_json(std::string_view documents);
 
 /// Number of code points in valid UTF-8.

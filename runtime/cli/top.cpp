@@ -29,7 +29,7 @@ struct top_options {
   uint64_t count = 0;
 };
 
-// What was counted since the last look, per second; negative at the first.
+// Counts since the last snapshot, per second; negative at the first.
 class rates {
 public:
   rates(const json& before, const json& now, double seconds) : before_(before), now_(now), seconds_(seconds) {}
@@ -173,10 +173,10 @@ int run(const top_options& options) {
 void declare_top(CLI::App& command, action& chosen) {
   auto options = std::make_shared<top_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
-  command.add_option("--interval", options->interval_s, "Seconds between two looks")
+  command.add_option("--interval", options->interval_s, "Seconds between two snapshots")
     ->check(CLI::Range(0.1, 3'600.0))
     ->capture_default_str();
-  command.add_option("--count", options->count, "Stop after so many looks; 0 goes on until q or the broker ends")
+  command.add_option("--count", options->count, "Stop after so many snapshots; 0 goes on until q or the broker ends")
     ->capture_default_str();
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -10,13 +10,13 @@ using std::chrono::steady_clock;
 
 namespace {
 
-// A token calls nobody, so it is looked at.
+// A token has no callback, so it is polled.
 constexpr milliseconds between_looks{10};
 constexpr milliseconds longest_between_asking{1'000};
-// While a leader is looked for, nobody looks at tokens.
+// Tokens are not polled while the thread looks for a leader.
 constexpr milliseconds longest_search{100};
 
-// Of the answer nobody wants to know: the call that is cancelled has one of its own.
+// Its answer is dropped: the call that is cancelled has an answer of its own.
 class cancel_call final : public async_call {
 public:
   explicit cancel_call(const std::string& id)
@@ -107,7 +107,7 @@ void async_calls::expire(lock& held) {
   next_limit_ = time_point::max();
   for (auto at = under_way_.begin(); at != under_way_.end();) {
     auto& x = *at->second;
-    // What has been answered meanwhile is taken with the other answers.
+    // An answer that has arrived meanwhile is handled with the others.
     auto ends = x.op.limit() <= now && via_->abandon(x.tried);
     if (x.op.limit() > now)
       next_limit_ = std::min(next_limit_, x.op.limit());
@@ -169,7 +169,7 @@ void async_calls::send_unsent(lock& held) {
 
 void async_calls::await_answers(lock& held) {
   auto until = unsent_.empty() ? next_limit_ : std::min(next_limit_, std::max(retry_at_, steady_clock::now()));
-  // While the leader steps down, what is unsent waits for its end.
+  // While the leader shuts down, unsent calls wait for its end.
   if (!under_way_.empty() && via_->draining())
     until = next_limit_;
   if (any_cancellable())
@@ -210,7 +210,7 @@ void async_calls::look_for_cancelled(lock& held) {
   held.lock();
 }
 
-// When the connection has ended there is nobody to ask; the call is unsent then.
+// When the connection has ended, the request is not sent; the call is unsent then.
 void async_calls::ask_to_cancel(const std::string& request_id) {
   owned x = std::make_unique<cancel_call>(request_id);
   next_limit_ = std::min(next_limit_, x->op.limit());

@@ -16,13 +16,13 @@
 
 namespace sluice {
 
-/// A call that nobody waits for.
+/// A call without a waiting thread.
 class async_call {
 public:
   explicit async_call(retrying_call x) : op(std::move(x)) {}
   virtual ~async_call() = default;
 
-  /// Gives the answer to whoever has the future; once.
+  /// Sets the future; called once.
   virtual void finish(caf::expected<nlohmann::json> answer) = 0;
 
   /// The same where this process leads by now: asks `leader`, and gives its answer.
@@ -43,8 +43,8 @@ private:
   std::chrono::milliseconds ask_again_{20};
 };
 
-/// The calls of one client that nobody waits for: sent by those that make them, and seen to their end by a thread that
-/// the first one starts. Thread-safe.
+/// The calls of one client without a waiting thread: sent by their callers, and completed by a thread that the first
+/// call starts. Thread-safe.
 class async_calls {
 public:
   /// `link` outlives this.

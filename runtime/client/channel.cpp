@@ -22,7 +22,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// Far beyond what a leader may be set to answer; a peer that sends this is none.
+// Far beyond the largest answer that a leader may be configured for; a peer that sends more is not a leader.
 constexpr size_t max_line_bytes = size_t{1} << 30;
 constexpr size_t kept_bytes = size_t{1} << 20;
 
@@ -45,7 +45,7 @@ std::string quoted(std::string_view method) {
   return dump(nlohmann::json(method));
 }
 
-// The id as a leader of ours writes it, without a look at the rest: the answer is read by whoever asked.
+// The id as a broker of sluice writes it, without parsing the rest: the calling thread parses the answer.
 std::optional<uint64_t> leading_id(std::string_view line) {
   constexpr std::string_view start = R"({"id":)";
   if (!line.starts_with(start))
@@ -195,7 +195,7 @@ void channel::flush() {
     out_.shrink_to_fit();
 }
 
-// One at a time reads; whoever has what it wants makes sure that another one does.
+// One thread at a time reads; a thread that leaves with its answer wakes another one to read.
 void channel::wait(lock& held, waiter& self, time_point limit) {
   while (!self.woken && !lost_ && !(self.ends_in_silence && is_silent_) && steady_clock::now() < limit) {
     if (reader_) {
@@ -259,7 +259,7 @@ channel::time_point channel::next_look() const noexcept {
 void channel::look_for_life(lock& held) {
   if (!asked_for_life_) {
     asked_for_life_ = true;
-    // Nobody waits for the answer itself.
+    // No thread waits for this answer.
     auto before = out_.size();
     fmt::format_to(std::back_inserter(out_),
                    R"({{"jsonrpc":"2.0","id":{},"method":"ping"}})"
@@ -288,7 +288,7 @@ void channel::dispatch(std::string_view line) {
     dispatch_other(line);
 }
 
-// Of a call that was given up, nobody is told.
+// Answers to abandoned calls are dropped.
 void channel::answered(uint64_t id, std::string_view line) {
   auto at = pending_.find(id);
   if (at == pending_.end())

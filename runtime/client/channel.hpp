@@ -23,9 +23,9 @@
 
 namespace sluice {
 
-/// What a connection does about a leader that is there and says nothing, as one does that is stopped.
+/// What a connection does about a leader that is connected and silent, because it is stopped, say.
 struct silence_policy {
-  /// After so long without a word, though it was asked for a sign of life, a leader is silent.
+  /// A leader that has not sent a byte for so long, though it was sent a `ping`, is silent.
   std::chrono::milliseconds after{2'000};
   /// Whether `ask` ends then.
   bool ends_calls = false;
@@ -33,12 +33,12 @@ struct silence_policy {
   std::function<void(std::string_view)> warn{};
 };
 
-/// One connection to a leader, shared by any number of threads. It greets, sends requests, and gives each answer to
-/// whoever asked.
+/// One connection to a leader, shared by any number of threads. It sends `hello`, sends requests, and gives each answer
+/// to the thread that asked.
 ///
-/// There is no thread behind it: of those that wait for answers one reads for all, and hands that on when it has its
-/// own. A thread switch costs more here than the request itself. What cannot be sent at once is sent by the one that
-/// reads, so neither side waits for the other to read first. Thread-safe.
+/// It has no thread of its own: one of the waiting threads reads for all, and passes this on when it has its own
+/// answer. A thread switch costs more here than the request itself. The reading thread sends what could not be sent at
+/// once, so neither side waits for the other to read first. Thread-safe.
 class channel {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -55,10 +55,10 @@ public:
     lost,
   };
 
-  /// One request on this connection. It belongs to the caller, and stays where it is until it is settled.
+  /// One request on this connection. The caller owns it, and does not move it until it has ended.
   struct call {
     fate became = fate::pending;
-    /// Whether the whole request has gone out, so that the leader may have done what it asks.
+    /// Whether the whole request was sent, so that the leader may have executed it.
     bool sent = false;
     /// The line that answers it.
     std::string answer;
@@ -82,17 +82,17 @@ public:
   /// `params` is JSON on one line.
   void ask(call& x, std::string_view method, std::string_view params, time_point limit);
 
-  /// Asks without waiting; `await_posted` tells when it is settled. False when the connection has ended; then it is as
-  /// if it was not called.
+  /// Sends without waiting; `await_posted` returns it when it has ended. False when the connection has ended; then the
+  /// call had no effect.
   bool post(call& x, std::string_view method, std::string_view params);
 
-  /// Waits until some posted calls are settled, `poke` is called, or `limit`. Used by one thread at a time.
+  /// Waits until some posted calls have ended, `poke` is called, or `limit`. Used by one thread at a time.
   std::vector<call*> await_posted(time_point limit);
 
   /// Ends a wait in `await_posted`, or the next one.
   void poke();
 
-  /// Gives a posted call up; its answer will go nowhere. False if it is settled, and `await_posted` has or will tell.
+  /// Abandons a posted call; its answer is dropped. False if it has ended, and `await_posted` has returned it or will.
   bool abandon(call& x);
 
   /// The leader takes no new requests here, but may still answer old ones.
@@ -102,16 +102,15 @@ public:
   /// Waits until the connection has ended; false if it has not by `limit`.
   bool await_loss(time_point limit);
 
-  /// Ends the connection; what is not settled is lost.
+  /// Ends the connection; calls that have not ended are lost.
   void close();
 
   bool lost() const noexcept { return lost_; }
 
-  /// Of a leader that is silent, what to say of it; nothing if it answers.
+  /// A message about a silent leader; nothing if it answers.
   std::optional<std::string> silence() const;
 
-  /// What the leader said of why it does not serve this connection: `protocol_mismatch`, `wrong_store` or, of one that
-  /// is too busy, `overloaded`.
+  /// The error with which the leader refused this connection: `protocol_mismatch`, `wrong_store` or `overloaded`.
   std::optional<failure> refusal() const;
 
 private:
@@ -141,14 +140,14 @@ private:
   uint64_t last_id_ = 0;
   std::unordered_map<uint64_t, call*> pending_;
   std::optional<failure> refusal_;
-  // What is still to be sent, from `sent_` on; counted from the start of the connection, it all ends at `appended_`.
+  // Bytes to send, from `sent_` on; counted from the start of the connection, they end at `appended_`.
   std::string out_;
   size_t sent_ = 0;
   uint64_t appended_ = 0;
-  // No room at the moment; nobody there any more. What the leader sent before it went is read all the same.
+  // The socket has no room; the peer has ended. Bytes that the leader sent before its end are read all the same.
   bool blocked_ = false;
   bool unsendable_ = false;
-  // Who reads, and who waits for a turn.
+  // The thread that reads, and the threads that wait.
   waiter* reader_ = nullptr;
   std::vector<waiter*> followers_;
   std::unique_ptr<waiter> posting_;

@@ -18,14 +18,14 @@
 
 namespace sluice {
 
-/// A way to one store, whoever leads it: another process, or this one. Requests name their database relative to the
-/// store root. Every failure is a sluice error (`describe` reads it). Thread-safe; calls of several threads do not wait
-/// for each other.
+/// A client of one store, which another process leads, or this one. Requests name their database relative to the store
+/// root. Every failure is a sluice error (`describe` reads it). Thread-safe; calls of several threads do not wait for
+/// each other.
 ///
-/// When the leader dies, calls find the next one, or start it, and are made again, until they have an answer or their
-/// deadline is over. A write travels under an idempotency key, made up where the caller gave none, so it is applied
-/// once however often it was sent. `outcome::unknown` is left only where the deadline passed before anybody could be
-/// asked.
+/// When the leader dies, calls find the next one, or start it, and are repeated, until they have an answer or their
+/// deadline is over. A write has an idempotency key, which the library adds if the caller gave none, so it is applied
+/// once however often it was sent. The outcome is `outcome::unknown` only if the deadline passed before a leader could
+/// be asked.
 class client {
 public:
   virtual ~client() = default;
@@ -55,7 +55,7 @@ public:
   /// text in it, and the method, is UTF-8 (other bytes are values: `{"$text":"BASE64"}`), else `errc::invalid_request`.
   virtual caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) = 0;
 
-  /// Gives up what is under way, and whatever is asked later: reads, and writes that have not begun, end with
+  /// Cancels all requests under way, and refuses later ones: reads, and writes that have not begun, end with
   /// `errc::cancelled`; a write that was sent to another process has the outcome `unknown`.
   virtual void close() = 0;
 };
@@ -73,8 +73,8 @@ struct client_options {
   bool require_broker = false;
   /// Adds a key to writes without one. Without it, a write whose answer was lost has the outcome `unknown`.
   bool add_keys = true;
-  /// Whether a call ends with `errc::unavailable` when the broker is there and has said nothing for two seconds, though
-  /// it was asked for a sign of life. If not, `warn` is told, and the call goes on waiting until its deadline.
+  /// Whether a call ends with `errc::unavailable` when the broker is connected and has sent nothing for two seconds,
+  /// not even the answer to a `ping`. If not, `warn` is called, and the call waits until its deadline.
   bool fail_on_silence = false;
   /// Told, in words for people, when the client has to work in this process, or without the endpoint given, or when the
   /// broker is silent. Called by the thread that opens the client, or that looks for a leader or waits for an answer
@@ -82,15 +82,14 @@ struct client_options {
   std::function<void(std::string_view)> warn{};
 };
 
-/// A way to the store `root`, in this order: the endpoint given; the socket of the broker that leads; a broker started
-/// for the purpose, which goes away when it is no longer needed; and where none of this can be had, in this process,
+/// Opens a client of the store `root`, in this order: at the given endpoint; at the socket of the broker that leads; at
+/// a transient broker that it starts, which ends when it is idle; and if none of these is possible, in this process,
 /// under the same lock, with a warning. `errc::busy` when another process leads the store without a socket for longer
-/// than `lock_wait`, and at once when this process does; else what `load_config` and `broker::open` report. No answer
-/// is waited for, so a leader that speaks another version, and stays, is noticed by the calls: they fail with
-/// `protocol_mismatch`.
+/// than `lock_wait`, and at once when this process does; else what `load_config` and `broker::open` report. It waits
+/// for no answer, so calls, not `open_client`, fail with `protocol_mismatch` if a permanent leader has another version.
 ///
-/// What nobody waits for any more ends with the client: `errc::cancelled`, of a write that was sent with the outcome
-/// `unknown`. A client is of no use in a forked child.
+/// Calls under way end with the client: `errc::cancelled`, for a write that was sent with the outcome `unknown`. A
+/// client does not work in a forked child.
 caf::expected<std::unique_ptr<client>> open_client(const std::filesystem::path& root, client_options options = {});
 
 } // namespace sluice

@@ -28,7 +28,7 @@ class search {
 public:
   explicit search(const election& how) : how_(how) {}
 
-  // Nothing when nobody answers.
+  // Nothing when no broker answers.
   caf::expected<std::optional<route>> connect() {
     if (how_.root && !how_.root->is_in_place())
       return store_root::not_in_place();
@@ -44,14 +44,14 @@ public:
     return std::optional<route>{};
   }
 
-  // Nobody answered. Nothing when somebody leads all the same, or leads by now; then connect again.
+  // No broker answered. Nothing when a process leads all the same, or leads by now; then connect again.
   caf::expected<std::optional<route>> elect() {
     conflict_ = {};
     auto lock = store_lock::try_acquire(*how_.root, &conflict_);
     if (!lock)
       return std::move(lock.error());
     started_ = false;
-    // A front door that is there answers in a moment; without one nobody of this process can be waited for.
+    // An existing front door answers in a moment; without one, waiting in this process would never end.
     if (!*lock && conflict_.is_here && !published_info(*how_.root))
       return led_here();
     if (!*lock)
@@ -87,8 +87,8 @@ public:
   }
 
 private:
-  // A broker at the store's own socket is told with the first request which store is meant; at any other it is asked
-  // first, for older ones would not listen.
+  // At the store's own socket the first request names the store; at any other the client asks first, because older
+  // brokers would ignore the name.
   caf::expected<std::optional<route>> connect(const leader_socket& socket) const {
     auto connection = connect_to(socket.path);
     if (!connection)
@@ -100,7 +100,7 @@ private:
         confirm_root((*connection)->get(), how_.root->identity(), socket.is_own, steady_clock::now() + longest_silence);
       if (!is_right && code_of(is_right.error()) == errc::unavailable)
         return std::optional<route>{};
-      // It is there, so nobody else can lead.
+      // It runs, so no other process can lead.
       if (!is_right && code_of(is_right.error()) == errc::deadline_exceeded && how_.endpoint.empty())
         return make_error(errc::unavailable, describe(is_right.error()).message);
       if (!is_right)

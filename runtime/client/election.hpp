@@ -13,13 +13,13 @@
 
 namespace sluice {
 
-/// How to come to a leader.
+/// Options of the search for a leader.
 struct election {
   /// The store that is meant. Without it, which takes an endpoint, no broker is asked which folder it leads.
   std::optional<store_root> root;
-  /// The only socket to try; nobody is started then.
+  /// The only socket to try; no broker is started then.
   std::filesystem::path endpoint;
-  /// Whether a broker is started if nobody leads.
+  /// Whether a broker is started if no process leads.
   bool start = true;
   /// The program to start it with, as `client_options` has it.
   std::filesystem::path program;
@@ -27,13 +27,13 @@ struct election {
   std::chrono::milliseconds patience{10'000};
 };
 
-/// The way to the store that was found: a connection, or the news that nobody leads and that there will be no broker,
-/// so that this process may try to.
+/// The result of the search: a connection, or the fact that no process leads and no broker will start, so that this
+/// process may lead.
 struct route {
   descriptor connection;
   /// The leadership, unless a broker that could have taken it failed with it.
   std::optional<store_lock> lock;
-  /// Why there is no broker, for people; empty if none was wanted.
+  /// The reason why there is no broker, for people; empty if none was wanted.
   std::string reason;
 };
 

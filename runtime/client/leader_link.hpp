@@ -14,8 +14,8 @@
 
 namespace sluice {
 
-/// The way from one client to whoever leads, found anew when the leader is gone: by one thread, for all that wait.
-/// Thread-safe.
+/// The connection of one client to the leader. When it is lost, one thread looks for the next leader, for all that
+/// wait. Thread-safe.
 class leader_link {
 public:
   using time_point = channel::time_point;
@@ -27,13 +27,13 @@ public:
     std::shared_ptr<client> here;
   };
 
-  /// Leads the store in this process, since there is no broker. `errc::busy` if somebody else does by now.
+  /// Leads the store in this process, because there is no broker. `errc::busy` if another process does by now.
   using leading = std::function<caf::expected<std::unique_ptr<client>>(route)>;
 
   leader_link(election how, descriptor connection, leading lead, silence_policy silence = {});
 
-  /// Waits for a place until `limit`: `errc::busy` or `unavailable` if there is none by then, else why there cannot be
-  /// one.
+  /// Waits for a leader until `limit`: `errc::busy` or `unavailable` if there is none by then, else the error that
+  /// prevents one.
   caf::expected<place> get(time_point limit);
 
   /// The connection, if requests can be sent on it at this moment; null if not.
@@ -42,7 +42,7 @@ public:
   /// The client of the leader in this process; null if another leads.
   std::shared_ptr<client> here();
 
-  /// Ends every wait; there is no place any more.
+  /// Ends every wait; `get` fails from now on.
   void stop();
   bool stopped() const noexcept { return stopped_; }
 

@@ -75,7 +75,7 @@ public:
   }
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
-    // What could not be sent to a broker is refused here, too, so that it makes no difference who leads.
+    // Requests that could not be sent to a broker are refused here, too, so that both clients behave alike.
     auto why = is_utf8(method) ? why_not_utf8(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
     if (why) {
       record(method, params, why);

@@ -29,7 +29,7 @@ caf::error route_required(const std::string& why) {
                                             : "this needs a broker, and there is none: " + why);
 }
 
-// Leads in this process: at once where nobody is in the way, under the lock if the search for a leader left it.
+// Leads in this process: at once if no lock is in the way, under the lock if the search for a leader returned it.
 caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_root& root, bool allowed,
                                             const std::function<void(std::string_view)>& warn, route found) {
   if (!allowed)
@@ -73,7 +73,7 @@ bool is_read_only(const caf::error& why, const fs::path& root) {
   return code == errc::read_only || (code == errc::not_authorized && access(root.c_str(), W_OK) != 0);
 }
 
-// Without a broker, and without anything that it keeps, for those who only read.
+// A client that only reads, without a broker and its files.
 caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const broker_config& config,
                                                  const client_options& options, const caf::error& why) {
   if (!is_read_only(why, root))
@@ -86,7 +86,7 @@ caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const bro
   return make_read_only_client(*store, config, options.warn);
 }
 
-// The client of the endpoint; null when nobody answers there and the store may be reached in another way.
+// The client of the endpoint; null when no broker answers there and the store may be reached in another way.
 caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const store_root& root,
                                                      const broker_config& config, const client_options& options) {
   election how;
@@ -95,11 +95,12 @@ caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, c
   // One try: with a time that is over already.
   auto found = find_leader(how, steady_clock::now());
   if (found) {
-    // Requests that it was sent may have been done: nobody else can tell, so nobody else is asked from now on.
+    // Requests that were sent to it may have been executed, which only it can tell; so no other broker is asked from
+    // now on.
     auto nobody_else = [](route) { return route_required("the endpoint does not answer"); };
     return make_remote_client(std::move(how), std::move(found->connection), nobody_else, settings_of(config, options));
   }
-  // Somebody is there, and is not the broker of this store, or does not answer: no reason to go on elsewhere.
+  // A process is there, and is not the broker of this store, or does not answer: do not look elsewhere.
   auto code = code_of(found.error());
   if (code == errc::wrong_store || code == errc::protocol_mismatch || code == errc::deadline_exceeded) {
     auto why = describe(found.error());

@@ -81,7 +81,7 @@ void proxy_handler::call(const std::string& method, json params, rpc::answer_to 
   }
   if (params.is_null())
     params = json::object();
-  // Of these, one that is malformed is refused by the leader, who also records it.
+  // The leader refuses malformed ones of these, and records them.
   auto ask = [this, method, params = std::move(params), quoted = quotes_texts_] {
     auto result = to_.call(method, params);
     return result ? written(*result, {integer_form::number, quoted}) : error_answer(result.error());
@@ -99,7 +99,7 @@ void proxy_handler::refuse(const std::string& method, const json& params, rpc::e
   done({nullptr, std::move(why), {}});
 }
 
-// The leader knows only what it is told. A client that is refused faster than that is told of is counted.
+// The bridge reports its refusals to the leader; refusals that come faster than the reports are counted.
 void proxy_handler::note_refusal(std::string_view method, const json& params, const rpc::error& why) {
   if (notes_ >= max_notes) {
     ++unnoted_;

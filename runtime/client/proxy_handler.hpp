@@ -8,7 +8,7 @@
 
 namespace sluice {
 
-/// The methods of whoever leads a store, for a bridge to it. Writes and reads leave in the order of the calls; each
+/// The methods of the leader of a store, for a bridge to it. Writes and reads leave in the order of the calls; each
 /// answer is waited for in a thread of `waiting`, that to any other method (`cancel` among them) in one of `control`,
 /// and given on the loop's. Calls are made on the loop's thread; everything given outlives the answers.
 class proxy_handler final : public rpc::handler {
@@ -36,7 +36,7 @@ private:
   boost::asio::thread_pool& waiting_;
   boost::asio::thread_pool& control_;
   bool quotes_texts_ = false;
-  // Refusals that the leader is being told of, and those that it is to be told of with the next one.
+  // Refusals in the report under way, and those for the next report.
   size_t notes_ = 0;
   uint32_t unnoted_ = 0;
 };

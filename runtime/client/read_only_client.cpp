@@ -37,7 +37,7 @@ template <class Result> std::future<caf::expected<Result>> ready(caf::expected<R
 
 uint64_t bounded(uint64_t wanted, uint64_t most) { return wanted == 0 ? most : std::min(wanted, most); }
 
-// Nobody else is kept waiting by it, so it has no bounds but those of its pages.
+// No other request waits for it, so it has no bounds but those of its pages.
 class direct_cursor final : public cursor {
 public:
   direct_cursor(std::unique_ptr<cursor_store> store, read_limits limits, cancel_token cancel)
@@ -145,7 +145,7 @@ private:
     if (auto why = check(request))
       return make_error(std::move(*why));
     if (request.min_seq > 0)
-      return make_error(errc::invalid_request, "min_seq cannot be told without a broker; leave it out");
+      return make_error(errc::invalid_request, "min_seq needs a broker; leave it out");
     std::call_once(warned_, [this] {
       if (warn_)
         warn_(

@@ -79,7 +79,7 @@ template <class Result> caf::expected<Result> decoded(caf::expected<json> answer
   return result;
 }
 
-// Asks the leader in this process with what is left of the time.
+// Asks the leader in this process within the rest of the time.
 template <class Result, class Request>
 caf::expected<Result> ask_here(client& leader, const retrying_call& op, Request x) {
   if (time_of(x) != milliseconds{0})
@@ -123,7 +123,7 @@ private:
   std::promise<caf::expected<json>> answer_;
 };
 
-// What the leader would not get as it was given.
+// Values that would not reach the leader unchanged.
 std::optional<failure> check_parameters(const write_request& x) {
   for (size_t i = 0; i < x.statements.size(); ++i)
     if (!x.statements[i].params.named.empty())
@@ -223,7 +223,7 @@ public:
   caf::expected<json> call(std::string_view method, json params) override {
     if (method == "write" && settings_.add_keys && params.is_object() && !has_key(params))
       params["idempotency_key"] = keys_.next();
-    // The leader refuses what is no method.
+    // The leader refuses unknown methods.
     static constexpr rpc::method unknown{{}, request_type::other, rpc::method_effect::changes};
     const auto* found = rpc::find_method(method);
     const auto& known = found ? *found : unknown;
@@ -248,7 +248,7 @@ private:
     std::shared_ptr<client> here;
   };
 
-  // The leader knows what is to be cancelled by its id.
+  // The leader finds the request to cancel by its id.
   template <class Request> void name_cancellable(Request& x) {
     if (x.cancel.possible() && x.request_id.empty())
       x.request_id = keys_.next();
@@ -308,7 +308,7 @@ private:
     return result;
   }
 
-  // Of a call that can be cancelled, the thread that sees to calls without waiters looks at the token.
+  // The thread of calls with a future polls the token of a call that can be cancelled.
   end run(retrying_call op, const cancel_token& cancel, const std::string& id) {
     if (!cancel.possible() || op.refusal())
       return run(op);

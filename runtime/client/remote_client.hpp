@@ -18,8 +18,8 @@ struct remote_settings {
   std::chrono::milliseconds verify_timeout{600'000};
 };
 
-/// A client of whoever leads, over a socket; `connection` is to the one that leads now. Calls that nobody waits for end
-/// with the client: as `errc::cancelled`, writes that were sent with the outcome `unknown`.
+/// A client of the leader, over a socket; `connection` is to the current leader. Calls with a future end with the
+/// client: as `errc::cancelled`, writes that were sent with the outcome `unknown`.
 std::unique_ptr<client> make_remote_client(election how, descriptor connection, leader_link::leading lead,
                                            remote_settings settings);
 

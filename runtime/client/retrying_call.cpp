@@ -26,7 +26,7 @@ bool is_draining(const nlohmann::json& error, const failure& x) {
   return draining != data->end() && draining->is_boolean() && draining->get<bool>();
 }
 
-// Refusals that come before a leader looks into its ledger say nothing of an earlier try.
+// Refusals from before the leader has looked into its ledger say nothing about an earlier try.
 bool looked_into_ledger(errc x) { return x == errc::sql_error || x == errc::constraint || x == errc::payload_mismatch; }
 
 bool passes_by_itself(errc x) { return x == errc::overloaded || x == errc::unavailable || x == errc::busy; }
@@ -75,7 +75,7 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel:
       return caf::expected<nlohmann::json>{std::move(answer["result"])};
     if (answer.is_object() && answer.contains("error") && answer["error"].is_object())
       return judge_error(answer["error"], via);
-    // Whoever this is, it does not speak our language.
+    // The peer does not speak this protocol.
     via.close();
   }
   auto refusal = via.refusal();
@@ -110,7 +110,7 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge_error(const nl
     last_reason_ = x.message;
     return std::nullopt;
   }
-  // An older leader that goes for our sake refused this one with its greeting.
+  // An older leader that gives way to this client refused this call with its greeting.
   if (x.code == errc::protocol_mismatch && via.draining()) {
     last_reason_ = x.message;
     return std::nullopt;

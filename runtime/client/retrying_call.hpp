@@ -12,12 +12,12 @@
 
 namespace sluice {
 
-/// What is known of the fate of one call while it is made again and again. Used by one thread at a time.
+/// The state of one call while it is repeated. Used by one thread at a time.
 class retrying_call {
 public:
   using time_point = channel::time_point;
 
-  /// What the time of a call is called in its parameters, and how long it is.
+  /// The name of a call's time limit among its parameters, and its value.
   struct time_limit {
     const char* field = nullptr;
     std::chrono::milliseconds length{0};
@@ -30,10 +30,10 @@ public:
 
   const std::string& method() const noexcept { return method_; }
 
-  /// When to give up: a second after the time of the call, so that the leader's word on it arrives.
+  /// When to give up: a second after the deadline of the call, so that the leader's answer arrives.
   time_point limit() const noexcept { return limit_; }
 
-  /// What is left of its time, a millisecond at least.
+  /// The rest of its time, at least a millisecond.
   std::chrono::milliseconds left() const noexcept;
 
   /// `errc::invalid_request` if the method, or text in the parameters that is no value, is not UTF-8, so that it cannot
@@ -43,14 +43,14 @@ public:
   /// The parameters to send now. @pre there is no `refusal`
   std::string params();
 
-  /// What the end of a try means for the call: its answer, or nothing if it is to be made again on a connection that
-  /// may be the same. `via` is told what the answer says of it.
+  /// The result of a try: the answer of the call, or nothing if it must be repeated, possibly on the same connection.
+  /// Closes or drains `via` if the answer says so.
   std::optional<caf::expected<nlohmann::json>> judge(const channel::call& tried, channel& via);
 
-  /// What it means that no way to a leader was found: the end of the call, or nothing if it is to be tried again.
+  /// The result of a failed search for a leader: the end of the call, or nothing if it must be repeated.
   std::optional<caf::error> judge_blocked(const failure& why);
 
-  /// What to report when the call is given up, for the reason `why`; `sent` is whether it was under way.
+  /// The error of a call that is given up for the reason `why`; `sent` is whether it was under way.
   caf::error cancelled(bool sent, std::string why = "the client was closed before the answer came") const;
 
   /// A failure of the last try, made in this process, as one of the whole call.

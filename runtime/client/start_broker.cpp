@@ -158,7 +158,7 @@ std::optional<std::string> read_line(int fd, steady_clock::time_point limit) {
   }
 }
 
-// It has gone to the background by now, or ended; if it has done neither it is no broker, and left alone.
+// It is in the background by now, or has ended; otherwise it is not a broker, and is left alone.
 void reap(pid_t child, steady_clock::time_point limit) {
   pid_t reaped = 0;
   while ((reaped = waitpid(child, nullptr, WNOHANG)) == 0 || (reaped < 0 && errno == EINTR)) {
@@ -213,7 +213,7 @@ broker_start start_broker(const fs::path& program, const store_root& root, store
   auto line = read_line(ours.get(), limit);
   // Whatever it said, it has the lock; unlocking it here would take it from a broker that is only slow.
   lock.forget();
-  // Nobody listens any more, should it say more.
+  // Further output is ignored.
   ours.reset();
   reap(child, steady_clock::now() + longest_goodbye);
   return result_of(line);

@@ -12,7 +12,7 @@ namespace sluice {
 /// one in PATH. Empty if there is none. Absolute.
 std::filesystem::path broker_program(const std::filesystem::path& wanted);
 
-/// What became of a start.
+/// The result of a start.
 struct broker_start {
   enum class fate : uint8_t {
     /// Its socket accepts.
@@ -21,7 +21,7 @@ struct broker_start {
     not_started,
     /// It said why it does not serve; `reason` is that.
     refused,
-    /// It ended without a word.
+    /// It ended without a message.
     died,
     /// It said nothing for as long as `patience`; it may lead by now.
     silent,
@@ -32,9 +32,9 @@ struct broker_start {
   std::string reason;
 };
 
-/// Starts `program` as a broker of its own session that leads `root` under `lock`, which is its from then on: unless it
-/// could not be started at all, `lock` is given away. Waits until it serves. What it says on its standard error is
-/// appended to `.sluice/broker.log`.
+/// Starts `program` as a broker in a session of its own that leads `root` under `lock`. The broker owns `lock` from
+/// then on, unless it could not be started at all. Waits until it serves. Its standard error is appended to
+/// `.sluice/broker.log`.
 ///
 /// The program is run as `serve ROOT --transient --lock-fd N --claim-fd N --ready-fd N`, goes to the background by
 /// itself, and writes `ready` or `error CODE MESSAGE`, a line, to the last of these.

@@ -69,7 +69,7 @@ private:
   size_t bytes_ = 0;
 };
 
-// Calls `gone` when nobody can read our answers any more.
+// Calls `gone` when stdout has been closed by its reader.
 class reader_watch {
 public:
   explicit reader_watch(std::function<void()> gone)

@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// More often than clients look, who would start the next leader.
+// Shorter than the pauses of clients, which would start the next leader.
 constexpr std::chrono::milliseconds pause{1};
 
 bool is_same(const broker_info& a, const broker_info& b) { return a.pid == b.pid && a.started_us == b.started_us; }

@@ -8,9 +8,9 @@
 
 namespace sluice {
 
-/// The lock of `root`, for a broker that is to stay. Transient leaders are asked to hand over, also those that clients
-/// start meanwhile: each answers what it was asked, closes, and goes. Errors as `store_lock::acquire`: a leader that is
-/// to stay as well is not disturbed.
+/// The lock of `root`, for a permanent broker. Asks transient leaders to hand over, also those that clients start
+/// meanwhile: each answers its requests, closes, and ends. Errors as `store_lock::acquire`: another permanent leader is
+/// not disturbed.
 caf::expected<store_lock> take_over(const store_root& root, std::chrono::milliseconds budget);
 
 /// Asks the leader of `root` to finish and go, and waits until it has closed everything; what clients start then is

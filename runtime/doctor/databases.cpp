@@ -30,7 +30,7 @@ finding judge_pages(const std::string& db, const sqlite::inspection& x) {
 }
 
 finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
-  constexpr const char* compare = "compare with a backup; somebody with write access changed it past the broker";
+  constexpr const char* compare = "compare with a backup; a program with write access changed it without the broker";
   if (x.ledger && !x.ledger->intact())
     return {severity::problem, "ledger", db,
             fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
@@ -143,7 +143,7 @@ findings judge_ledgers(const std::filesystem::path& root, const std::set<std::st
     return {};
   findings result;
   for (const auto& x : *found)
-    // What is wrong with it alone its inspection tells.
+    // Its inspection reports defects of the database alone.
     if (!x.in_itself && !skipped.contains(x.db))
       result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair_advice});
   return result;
@@ -166,9 +166,9 @@ finding judge_sqlite() {
   return {severity::note, "sqlite_version", "store",
           text
             + " may lose commits when two connections write or checkpoint in the same instant (the WAL-reset bug, "
-              "fixed in 3.51.3); with the broker there is one such connection only, so it is safe as long as nobody "
-              "else opens a database for writing",
-          "nothing, unless foreign_openers names somebody"};
+              "fixed in 3.51.3); with the broker there is one such connection only, so it is safe as long as no other "
+              "program opens a database for writing",
+          "nothing, unless foreign_openers names a process"};
 }
 
 finding check_audit(const std::filesystem::path& root) {

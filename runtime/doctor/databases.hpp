@@ -10,19 +10,19 @@
 
 namespace sluice::doctor {
 
-/// Whether the database is in WAL mode, and what happens if not. @param others whether somebody outside the broker has
+/// Whether the database is in WAL mode, and what happens if not. @param others whether a process outside the broker has
 /// it open
 finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others);
 
-/// Whether its pages are in order, and its ledger, and what its schema depends on. @param has_journal whether a
-/// rollback journal lies beside it, as `sqlite::has_rollback_journal` tells
+/// Whether its pages are in order, and its ledger, and what its schema depends on. @param has_journal the result of
+/// `sqlite::has_rollback_journal`
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal = false);
 
 /// Those ledgers of the store `root` that contradict its audit. @param skipped databases at whose paths other files lie
 /// than those that the broker works with
 findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped = {});
 
-/// The damaged files that were set aside in the place of the audit file `audit`.
+/// The damaged files that were renamed when a new audit file `audit` replaced them.
 findings judge_files_set_aside(const std::filesystem::path& audit);
 
 /// Whether SQLite itself has a bug that matters here.

@@ -26,7 +26,7 @@ constexpr std::string_view remote =
 constexpr std::string_view use_local = "move the store to a local file system (ext4, xfs, btrfs), and reach it from "
                                        "other machines through the broker";
 
-// From linux/magic.h, and for what is not in it, from the file systems' own sources.
+// From linux/magic.h, or from the sources of the file system.
 constexpr std::array file_systems{
   known_file_system{0x6969, severity::problem, "NFS", remote},
   known_file_system{0xff534d42, severity::problem, "CIFS", remote},

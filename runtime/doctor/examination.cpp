@@ -31,7 +31,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Root is told what the store's owner would meet.
+// For root, the checks take the view of the store's owner.
 uid_t user_of(const fs::path& root) {
   struct stat x {};
   if (geteuid() == 0 && (lstat((root / ".sluice").c_str(), &x) == 0 || stat(root.c_str(), &x) == 0))
@@ -56,7 +56,7 @@ public:
     add(judge_leadership(leaders));
     add(check_nesting(root_, databases_));
     add(judge_sqlite());
-    // Asking makes the folder private, as every client does; what is wrong with it is only told here.
+    // A request would make the folder private, as every client does; the doctor only reports its modes.
     if (leaders.answers && modes_are_good && options_.ask_leader)
       ask_leader();
     leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
@@ -76,7 +76,7 @@ private:
   void add(findings x) { std::move(x.begin(), x.end(), std::back_inserter(out_)); }
 
   void know(const std::string& name) {
-    // The audit is a file that anybody may have changed.
+    // The audit file may have been changed by any program.
     auto path = fs::path{name}.lexically_normal();
     auto is_inside = !path.empty() && path.is_relative() && *path.begin() != "..";
     if (is_inside && std::find(databases_.begin(), databases_.end(), name) == databases_.end())
@@ -186,7 +186,7 @@ private:
   findings out_;
 };
 
-// What one look finds in order must not stand beside what another has against it.
+// A check that found a subject in order must not stand beside a check that found a defect of it.
 void remove_contradicted(findings& xs) {
   auto is_contradicted = [&](const finding& x) {
     return x.severity == severity::ok && std::any_of(xs.begin(), xs.end(), [&](const finding& y) {

@@ -17,9 +17,9 @@ struct examination_options {
   std::function<caf::expected<nlohmann::json>()> ask_leader;
 };
 
-/// Examines the store in `root`, whether a broker leads it or not: what is wrong, why it matters and what to do. Never
-/// writes, takes no lock that others would wait for, and leaves no files. `errc::unknown_database` when there is no
-/// such folder or it is no store. The worst comes first. @pre this process has no connection to the store's databases
+/// Examines the store in `root`, with or without a broker: defects, their consequences and remedies. Never writes,
+/// takes no lock that others would wait for, and leaves no files. `errc::unknown_database` when there is no such folder
+/// or it is no store. The worst comes first. @pre this process has no connection to the store's databases
 caf::expected<findings> examine(const std::filesystem::path& root, const examination_options& options);
 
 /// Whether nothing is worse than a note.

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* files_page = "see docs/reference/files.md";
 
-// What a process has open.
+// The files that a process has open.
 struct held_files {
   // Of those that have no name any more, the last one, as /proc has it.
   std::set<std::string> nameless;
@@ -67,7 +67,7 @@ void check_open_files(const fs::path& root, const std::vector<std::string>& data
     }
 }
 
-// What the last broker has left beside a file that is another one now.
+// Files that the last broker left beside a database that has been replaced since.
 void check_record(const fs::path& root, const std::string& db, const file_registry& registry, findings& out) {
   auto record = registry.find(db);
   if (record && sqlite::has_foreign_log(*record, root / db))

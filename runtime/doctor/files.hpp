@@ -10,8 +10,8 @@
 namespace sluice::doctor {
 
 /// Whether the files of the databases in `root` are those that the broker works with, or has worked with last
-/// (`file_registry`): files that were removed or replaced under it, logs of files that are gone, and what was set
-/// aside.
+/// (`file_registry`): files that were removed or replaced under it, logs of removed files, and the content of
+/// `.sluice/set-aside/`.
 /// @param leader the process whose open files are looked at; 0 when there is none
 findings check_files(const std::filesystem::path& root, const std::vector<std::string>& databases, pid_t leader);
 

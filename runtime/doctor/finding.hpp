@@ -16,16 +16,16 @@ constexpr std::string_view to_string(severity x) {
   return words[static_cast<size_t>(x)];
 }
 
-/// What one check of the doctor has to say.
+/// The result of one check of the doctor.
 struct finding {
   doctor::severity severity = doctor::severity::ok;
   /// The name of the check, for scripts.
   std::string check;
-  /// What it is about: a database, a file of the broker's, or the store.
+  /// A database, a file of the broker, or the store.
   std::string subject;
-  /// What is the case and why it matters, in words for people.
+  /// The state and its consequence, for people.
   std::string text;
-  /// What to do; empty when there is nothing to do.
+  /// The remedy; empty if none is needed.
   std::string advice{};
 };
 

@@ -38,7 +38,7 @@ std::string content_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-// Whoever leads answers a `ping` at once, whatever else it is at work with.
+// A leader answers a `ping` at once, whatever else it does.
 bool answers_ping(int socket) {
   constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":1,"method":"ping"})"
                                     "\n";
@@ -84,7 +84,7 @@ void look_at_claims(leadership& x, const fs::path& folder, const std::optional<f
       x.strangers.push_back(holder);
 }
 
-// The lock may be held by several: whoever starts a broker has it, too, until the broker is there.
+// Several processes may hold the lock: a process that starts a broker holds it until the broker is ready.
 pid_t choose(const std::vector<pid_t>& holders, std::initializer_list<pid_t> preferred) {
   for (auto x : preferred)
     if (std::find(holders.begin(), holders.end(), x) != holders.end())
@@ -135,14 +135,14 @@ findings judge_leadership(const leadership& x) {
     add(severity::warning,
         who(leader)
           + " works in this folder without the lock of this store: it has databases in it open as part of a store "
-            "further up, so nobody can lead this one",
+            "further up, so no process can lead this one",
         "use the root of that store, or stop its broker");
   else if (locked && !x.has_lock_file)
-    add(severity::warning, who(leader) + " leads the store, but its lock file was removed, so nobody finds it",
+    add(severity::warning, who(leader) + " leads the store, but its lock file was removed, so clients cannot find it",
         "it stops by itself once it notices; else stop it");
   else if (locked && !x.has_socket)
     add(severity::note,
-        who(leader) + " leads the store without a socket: it serves nobody else, and commands wait for it in vain",
+        who(leader) + " leads the store without a socket: it serves no other process, and commands fail as busy",
         "let the host open a front door (docs/guides/embedding.md), or wait until it ends");
   else if (!x.silence.empty())
     add(severity::problem, x.silence,
@@ -153,25 +153,26 @@ findings judge_leadership(const leadership& x) {
   else if (locked)
     add(severity::ok, who(leader) + " leads the store and answers", "");
   else if (x.answers)
-    add(severity::warning, "somebody answers at the socket, but nobody that can be seen from here holds the lock",
+    add(severity::warning, "a process answers at the socket, but no visible process holds the lock",
         "if it runs in another container, run the doctor there; else stop it");
   else if (x.has_socket || x.named > 0)
     add(severity::note,
         "the socket and broker.json of a leader that has gone are left over; that is what a kill leaves behind",
         "nothing: the next leader replaces them");
   else
-    add(severity::ok, "nobody leads the store at the moment; the next use starts a broker", "");
+    add(severity::ok, "no process leads the store at the moment; the next use starts a broker", "");
   if (x.is_copied)
     add(severity::note,
         ".sluice/broker.json is that of another folder: this store is a copy, made while a broker led the original; "
-        "nobody is sent there",
+        "clients ignore it",
         "nothing: the next leader replaces it");
   for (const auto& stranger : x.strangers)
-    add(severity::warning,
-        fmt::format("process {} of uid {} occupies a name by which brokers claim this folder: it keeps nobody out, but "
-                    "with every name gone only the lock file keeps two brokers apart",
-                    stranger.pid, static_cast<int64_t>(static_cast<int32_t>(stranger.uid))),
-        "end that process, or ask its user why");
+    add(
+      severity::warning,
+      fmt::format("process {} of uid {} occupies a name by which brokers claim this folder: it excludes no broker, but "
+                  "with every name gone only the lock file keeps two brokers apart",
+                  stranger.pid, static_cast<int64_t>(static_cast<int32_t>(stranger.uid))),
+      "end that process, or ask its user why");
   return out;
 }
 

@@ -10,23 +10,23 @@
 
 namespace sluice::doctor {
 
-/// Who leads a store, as far as files and locks tell.
+/// The leader of a store, according to its files and locks.
 struct leadership {
-  /// The processes that hold the lock of `broker.lock` and the claim of the folder; 0 when nobody does that can be
-  /// seen.
+  /// The processes that hold the lock of `broker.lock` and the claim of the folder; 0 when there is none, or it is
+  /// hidden.
   pid_t lock_holder = 0;
   pid_t claim_holder = 0;
   bool has_lock_file = false;
   bool has_socket = false;
-  /// Whether anybody answers there.
+  /// Whether a broker answers there.
   bool answers = false;
-  /// The one that `broker.json` names; 0 when there is none.
+  /// The process that `broker.json` names; 0 when there is none.
   pid_t named = 0;
   /// `broker.json` is of another folder: it came with a copy of that. Then `named` is 0.
   bool is_copied = false;
   /// Other users' processes that occupy names by which this folder is claimed.
   std::vector<sluice::claim_holder> strangers{};
-  /// What is known of a process that takes connections there and does not answer; empty if there is none.
+  /// Describes a process that accepts connections there and does not answer; empty if there is none.
   std::string silence{};
 
   /// The leader; 0 when there is none or it is hidden.
@@ -34,7 +34,7 @@ struct leadership {
 };
 
 /// Looks at the locks and files of the store in `root`. Takes no lock, and connects to the socket: for a moment, or for
-/// two seconds if nobody says anything there.
+/// two seconds if there is no answer.
 leadership look_at_leadership(const std::filesystem::path& root);
 
 /// Whether there is at most one leader, and whether clients can find it.

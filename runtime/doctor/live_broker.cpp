@@ -33,10 +33,10 @@ void judge_database(const json& x, findings& out) {
                    "see integrity and disk_space, then restart the broker"});
   if (auto commits = count(x, "/foreign_commits"); commits > 0)
     out.push_back({severity::warning, "foreign_commits", name,
-                   fmt::format("{} commits came past the broker since it started: they are in no ledger, and nobody's "
-                               "retry is safe from them",
+                   fmt::format("{} external commits since the broker started: they are in no ledger, and retries are "
+                               "not safe from them",
                                commits),
-                   "find who writes (foreign_openers, if it is still there), and let it go through sluice"});
+                   "find the program (foreign_openers, if it still runs), and let it write through sluice"});
   if (auto failures = count(x, "/retry/failures"); failures > 0)
     out.push_back(
       {severity::note, "locks", name,

@@ -6,8 +6,8 @@
 
 namespace sluice::doctor {
 
-/// What a running broker says of itself that an operator should do something about. @param status the answer to the
-/// method `status`; what is missing in it is taken for good
+/// Findings from the status of a running broker that need action. @param status the answer to the method `status`;
+/// missing fields count as healthy
 findings judge_status(const nlohmann::json& status);
 
 } // namespace sluice::doctor

@@ -65,7 +65,8 @@ void check_own_folder(const fs::path& folder, uid_t uid, findings& out) {
   if (!x)
     return;
   if (!S_ISDIR(x->st_mode))
-    return out.push_back(trouble(severity::problem, ".sluice", ".sluice is not a folder, so nobody can lead this store",
+    return out.push_back(trouble(severity::problem, ".sluice",
+                                 ".sluice is not a folder, so no process can lead this store",
                                  "remove it; the next broker makes it anew"));
   if (x->st_uid != uid)
     return out.push_back(trouble(severity::problem, ".sluice",
@@ -102,7 +103,7 @@ void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid
                           fmt::format("{} belongs to uid {}, not to uid {}: the next broker gives it another name, and "
                                       "the logs in it with it",
                                       subject, x.st_uid, uid),
-                          "look at what is in it, then move or delete it"));
+                          "check its content, then move or delete it"));
   if ((x.st_mode & 077U) != 0)
     out.push_back(
       trouble(severity::warning, subject,
@@ -114,7 +115,7 @@ void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid
                           "chmod 700 " + subject));
 }
 
-// What is the broker's alone: nobody else's, and nobody else may look.
+// Files of the broker: owned by this user, and not readable for others.
 void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
   auto subject = ".sluice/" + name;
   auto x = look(folder / name);
@@ -220,7 +221,8 @@ findings check_permissions(const fs::path& root, const std::vector<std::string>&
     check_others(root, name, out);
   }
   if (out.empty())
-    out.push_back({severity::ok, "permissions", "store", "the user can write, and nobody else reads what is private"});
+    out.push_back(
+      {severity::ok, "permissions", "store", "the user can write, and other users cannot read private files"});
   return out;
 }
 

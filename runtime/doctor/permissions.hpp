@@ -7,9 +7,9 @@
 
 namespace sluice::doctor {
 
-/// Whether the user `uid` can lead the store in `root`, and nobody else can read what is meant for the broker alone:
-/// modes and owners of the folder, of `.sluice/` and what is in it, and of the databases named and their WALs. Looks at
-/// modes, not at what this process may do, so that root is told what others will meet.
+/// Whether the user `uid` can lead the store in `root`, and no other user can read the broker's own files: modes and
+/// owners of the folder, of `.sluice/` and its files, and of the named databases and their WALs. Compares modes, not
+/// the rights of this process, so that the result is the same for root.
 findings check_permissions(const std::filesystem::path& root, const std::vector<std::string>& databases, uid_t uid);
 
 } // namespace sluice::doctor

@@ -29,7 +29,7 @@ std::optional<file_id> id_of(const fs::path& path) {
 
 struct known_file {
   std::string db;
-  // The modes that -wal and -shm are opened with tell nothing: readers need them for writing, too.
+  // The open modes of -wal and -shm do not distinguish readers from writers: readers open them for writing, too.
   bool is_main = false;
 };
 
@@ -155,8 +155,8 @@ findings judge_openers(const open_files& found, pid_t leader, bool has_wal_reset
       continue;
     }
     auto text = who
-                + " has it open for writing, past the broker: its writes have no place in ledger and audit, its locks "
-                  "hold up everybody, and it may move the write-ahead log";
+                + " has it open for writing without the broker: its writes are in neither ledger nor audit, its locks "
+                  "block all others, and it may move the write-ahead log";
     if (has_wal_reset_bug)
       text += "; with this SQLite (before 3.51.3) two connections that write or move the log in the same instant can "
               "lose commits";

@@ -29,14 +29,14 @@ struct open_files {
   size_t hidden = 0;
 };
 
-/// Who has the named databases in `root` open, but for this process: what /proc says.
+/// The processes that have the named databases in `root` open, without this one, from /proc.
 open_files find_openers(const std::filesystem::path& root, const std::vector<std::string>& databases);
 
-/// Whether anybody but the leader is there. @param leader 0 when there is none
+/// Whether there are processes other than the leader. @param leader 0 when there is none
 findings judge_openers(const open_files& found, pid_t leader, bool has_wal_reset_bug);
 
-/// Who holds a lock of flock(2) on each of the files. It goes with the open file to other processes, so who took it may
-/// have ended long ago; whose files cannot be seen is left out.
+/// The processes that hold a flock(2) lock on each of the files. The lock belongs to the open file, which other
+/// processes may share, so the process that took it may have ended. Processes whose files cannot be seen are left out.
 std::vector<std::vector<pid_t>> find_lock_holders(const std::vector<std::filesystem::path>& files);
 
 /// How the process was started, cut after 80 bytes; empty when it is gone or hidden.

@@ -95,7 +95,7 @@ private:
     }
   }
 
-  // What the audit knows of each ledger, before anything is done to either.
+  // Reads what the audit has of each ledger, before any repair.
   void read_audit() {
     auto audit = sqlite::connection::open(root_.audit_path(), {});
     auto names = audit ? sqlite::audited_names(*audit) : caf::expected<std::vector<std::string>>{audit.error()};
@@ -103,7 +103,7 @@ private:
     if (!names)
       return;
     for (const auto& name : *names) {
-      // The audit is a file that anybody may have changed.
+      // The audit file may have been changed by any program.
       if (!is_canonical(name))
         continue;
       know(name);
@@ -150,11 +150,11 @@ private:
     auto found = known_.find(name);
     auto is_ours = found != known_.end();
     const auto known = is_ours ? found->second : sqlite::judged_comparison{};
-    // Events that are due to other programs are told here; the next broker must not take our own writes for theirs.
+    // Records the events caused by other programs here; the next broker must not attribute our own writes to them.
     auto files = files_of(name);
     auto is_noted = registry_->find(name) && files->before_open();
     auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);
-    // What never was used through sluice is no matter of ours, whatever is wrong with it.
+    // A database that was never used through sluice is skipped, whatever its state.
     if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
       could_not(name, "its ledger cannot be repaired", done.error());
     if (!done)
@@ -164,7 +164,7 @@ private:
     std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
     if (done->epoch.id.empty())
       return;
-    // What the audit lacked before the damage; from now on it is compared from the new epoch on.
+    // Records that the audit lacked before the damage; later comparisons begin with the new epoch.
     std::copy(known.known.missing.begin(), known.known.missing.end(), std::back_inserter(records_));
     if (is_noted) {
       tell_events(name, *files);

@@ -21,11 +21,11 @@ struct repair_action {
 
 using repair_actions = std::vector<repair_action>;
 
-/// Repairs what can be repaired without a decision: ledgers (`sqlite::repair_ledger`), a damaged audit file, which gets
-/// another name and is begun anew from the ledgers, and damaged files of the log and of the buffer, which get another
-/// name. Acknowledges audit files that were set aside before. Each repair of a ledger is a record of type `repair` in
-/// the audit. Idempotent: empty when nothing was to be done. @pre the caller holds the store's lock, and this process
-/// has no connection to the store's databases
+/// Makes the repairs that need no decision: ledgers (`sqlite::repair_ledger`); a damaged audit file, which is renamed
+/// and replaced by one completed from the ledgers; damaged files of the log and of the buffer, which are renamed.
+/// Acknowledges audit files that were renamed before. Each repair of a ledger is a record of type `repair` in the
+/// audit. Idempotent: returns nothing when no repair was needed. @pre the caller holds the store's lock, and this
+/// process has no connection to the store's databases
 repair_actions repair_store(const store_root& root, const clock& time);
 
 /// [{"subject", "text", "failed"}]

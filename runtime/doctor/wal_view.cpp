@@ -33,7 +33,7 @@ uint32_t number_at(const std::array<unsigned char, index_head>& x, size_t at) {
   return result;
 }
 
-// Who holds a lock on that byte; 0 when nobody does.
+// The process that holds a lock on that byte; 0 if there is none.
 pid_t holder_of(int fd, off_t byte) {
   struct flock x {};
   x.l_type = F_WRLCK;
@@ -62,7 +62,7 @@ std::optional<wal_view> look_at_wal(const std::filesystem::path& database) {
   x.writer = holder_of(index.get(), write_lock_at);
   for (size_t i = 0; i < reader_slots; ++i)
     if (auto pid = holder_of(index.get(), reader_locks_at + static_cast<off_t>(i)); pid > 0)
-      // Who needs no frame at all reads the database file alone, into which nothing may be moved then.
+      // A reader without frames reads the database file alone, and blocks every checkpoint.
       x.readers.push_back({pid, i == 0 ? x.moved : number_at(head, marks_at + 4 * i)});
   return x;
 }
@@ -89,7 +89,7 @@ finding judge_wal(const std::string& db, const wal_view& x, pid_t leader) {
   if (x.file_bytes >= large_log)
     return {severity::note, "wal", db, size + "; it shrinks when the database is idle for a moment (idle_after_ms)",
             ""};
-  return {severity::ok, "wal", db, size + (x.readers.empty() ? "" : "; nobody holds it back")};
+  return {severity::ok, "wal", db, size + (x.readers.empty() ? "" : "; no reader holds it back")};
 }
 
 } // namespace sluice::doctor

@@ -12,7 +12,7 @@
 
 namespace sluice::doctor {
 
-/// What the index of a write-ahead log (`-shm`) says, and who holds locks in it.
+/// The index of a write-ahead log (`-shm`), and the processes that hold locks in it.
 struct wal_view {
   uint64_t file_bytes = 0;
   /// Frames in the log, and how many of them are in the database already.
@@ -25,13 +25,12 @@ struct wal_view {
     uint64_t up_to = 0;
   };
   std::vector<reader> readers;
-  /// Holds the write lock in this moment; 0 when nobody does.
+  /// The process that holds the write lock; 0 if there is none.
   pid_t writer = 0;
 };
 
-/// Looks at the log beside `database`; nothing when there is none, or its index is not there or not to be read. Takes
-/// no lock and changes nothing. @pre this process has no connection to the database, whose locks would be gone
-/// afterwards
+/// Looks at the log beside `database`; nothing when there is none, or its index is missing or unreadable. Takes no lock
+/// and changes nothing. @pre this process has no connection to the database, whose locks would be gone afterwards
 std::optional<wal_view> look_at_wal(const std::filesystem::path& database);
 
 /// Whether the log is of a usual size, and if not, what keeps it so. @param leader 0 when there is none

@@ -13,8 +13,9 @@
 /// functions, safe from any thread.
 namespace sluice {
 
-/// One document on one line. Never throws. Text that is not UTF-8 is escaped for people, each byte as `\xNN`; what has
-/// to come back as it went in has its form from `text_as_json`, and what is sent to a broker from `dump_exactly`.
+/// One document on one line. Never throws. Text that is not UTF-8 is escaped for people, each byte as `\xNN`; values
+/// that must be returned unchanged are encoded by `text_as_json`, and documents for a broker are written by
+/// `dump_exactly`.
 std::string dump(const nlohmann::json& document);
 
 /// The same over several lines, for people.
@@ -24,7 +25,7 @@ std::string dump_pretty(const nlohmann::json& document);
 /// would arrive than was meant.
 caf::expected<std::string> dump_exactly(const nlohmann::json& document);
 
-/// What `dump_exactly` would refuse, for a document that is not sent; nothing when all its text is UTF-8.
+/// The error with which `dump_exactly` would fail, for a document that is not sent; nothing when all its text is UTF-8.
 caf::error why_not_utf8(const nlohmann::json& document);
 
 /// A text (or a name of a table or column) as a JSON string, or as `{"$text":"BASE64"}` if it is not UTF-8.

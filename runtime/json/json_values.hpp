@@ -26,9 +26,9 @@ caf::expected<value> value_from_json(const nlohmann::json& x, std::string_view f
 /// the entry, as `params[2]` or `params.id` where `field` is `params`.
 caf::expected<parameters> parameters_from_json(const nlohmann::json& x, std::string_view field = "params");
 
-/// Reads the VALUE of `-p`: `null`, `5` (integer), `1.5` (real), `text:...`, `blob:BASE64`; anything else is text, so
-/// what is not written as a number in JSON is (`007`, `+49`, `1e5`). Text may hold any bytes. `errc::invalid_request`
-/// for an integer beyond 64 bits and for bad Base64.
+/// Reads the VALUE of `-p`: `null`, `5` (integer), `1.5` (real), `text:...`, `blob:BASE64`; anything else is text, also
+/// `007`, `+49` and `1e5`. Text may hold any bytes. `errc::invalid_request` for an integer beyond 64 bits and for bad
+/// Base64.
 caf::expected<value> parse_cli_value(std::string_view text);
 
 } // namespace sluice

@@ -32,7 +32,7 @@ std::optional<file_identity> identity_of(const std::filesystem::path& path) noex
 std::optional<file_identity> identity_of(int fd) noexcept;
 
 /// When the file at `path` was made, in nanoseconds since the Unix epoch; 0 if there is none, or its file system does
-/// not say. Unlike an inode it is not given again.
+/// not say. Unlike an inode it is not reused.
 int64_t birth_time_ns(const std::filesystem::path& path) noexcept;
 
 /// `{"device": N, "inode": N}`

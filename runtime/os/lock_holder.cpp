@@ -36,7 +36,7 @@ std::string content_of_proc(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-// Numbers of files repeat on other file systems, whose own numbers the list tells in another way than stat does.
+// Inode numbers repeat on other file systems, whose device numbers differ between the list and stat.
 bool has_open(pid_t pid, const struct stat& file) {
   std::error_code hidden;
   auto descriptors = fs::path{"/proc"} / std::to_string(pid) / "fd";
@@ -99,8 +99,8 @@ std::vector<file_lock> locks_in(std::string_view listing, ino_t inode) {
 std::optional<std::string> find_lock_holder(const fs::path& path) {
   lock_search locks{content_of_proc("/proc/locks")};
   fs::path index{path.native() + "-shm"};
-  // With a WAL, every connection has a shared lock on the database that is in nobody's way; even a shared lock on the
-  // index's byte for writers is.
+  // With a WAL, every connection has a shared lock on the database, which blocks no other; a shared lock on the index's
+  // byte for writers blocks writers.
   if (auto found = locks.find(index, wal_write_byte, wal_recover_byte, true))
     return found;
   if (auto found = locks.find(path, pending_byte, last_shared_byte, false))

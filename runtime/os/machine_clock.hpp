@@ -22,7 +22,7 @@ public:
   std::string boot() const override;
 };
 
-/// The one that is used where nobody hands in another.
+/// The default clock.
 inline const clock& machine_time() {
   static const machine_clock time;
   return time;

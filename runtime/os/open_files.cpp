@@ -78,7 +78,7 @@ caf::expected<open_files::share> open_files::open(const std::shared_ptr<file_use
     auto will_be_closed = false;
     if (excess > 0)
       to_close = ask_to_close(excess, *use, will_be_closed);
-    // What the host has taken does not keep the only database from being opened.
+    // Descriptors of the host do not prevent the only database from being opened.
     if ((wanted > max(limit) && used_ > 0) || (left < limit / 16 + cost && will_be_closed)) {
       refusal = shortage(*use);
     } else {
@@ -94,7 +94,7 @@ caf::expected<open_files::share> open_files::open(const std::shared_ptr<file_use
 }
 
 caf::error open_files::explain(const file_use& use, caf::error why) {
-  // What it had opened before it failed is closed again.
+  // The files that it opened before it failed are closed again.
   if (code_of(why) != errc::io_error || machine_.free(machine_.limit()) >= of_first_connection)
     return why;
   auto will_be_closed = false;

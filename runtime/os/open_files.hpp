@@ -38,7 +38,7 @@ private:
 
   const std::string db_;
   std::atomic<int64_t> last_use_ms_{0};
-  // 0 while nobody has asked.
+  // 0 before the first request.
   std::atomic<int64_t> asked_at_ms_{0};
   std::atomic<bool> is_in_use_{false};
   // Of `open_files`, under its mutex.
@@ -48,11 +48,11 @@ private:
 /// The descriptors that the open databases of one broker may have together. A database takes five with its first
 /// connection (file, log, index, folder, claim) and two with each further one.
 ///
-/// From three quarters of them on, and when less than an eighth of all descriptors of the process is free, whoever has
-/// them, databases that are not in use are asked to close, the least recently used first. Thread-safe.
+/// From three quarters of them on, and when less than an eighth of all descriptors of the process is free, databases
+/// that are not in use are asked to close, the least recently used first. Thread-safe.
 class open_files : public std::enable_shared_from_this<open_files> {
 public:
-  /// What the process has, for tests.
+  /// The descriptors of the process; tests replace it.
   struct process {
     /// Its limit of descriptors (RLIMIT_NOFILE).
     std::function<uint64_t()> limit;
@@ -64,7 +64,8 @@ public:
   explicit open_files(uint64_t max_descriptors);
   open_files(uint64_t max_descriptors, process machine);
 
-  /// Who has the files of a database closed: `close` sends a message and returns. Called in any thread, without a lock.
+  /// Sets the function that closes the files of a database: `close` sends a message and returns. Called in any thread,
+  /// without a lock.
   /// @pre nothing is open
   void on_shortage(std::function<void(const std::string& db)> close) { close_ = std::move(close); }
 
@@ -95,9 +96,9 @@ public:
   /// then, so that another try a moment later may succeed.
   caf::expected<share> open(const std::shared_ptr<file_use>& use);
 
-  /// What to tell of a connection that could not be opened, for the reason `why`: that, or, when that is an `io_error`
-  /// and the process has fewer descriptors left than a database takes, `busy` as above, or `unavailable` when there is
-  /// no database to close.
+  /// The error to report for a connection that could not be opened because of `why`: `why` itself, or, when that is an
+  /// `io_error` and the process has fewer descriptors left than a database takes, `busy` as above, or `unavailable`
+  /// when there is no database to close.
   caf::error explain(const file_use& use, caf::error why);
 
   /// Descriptors that the open databases have.
@@ -106,8 +107,8 @@ public:
 private:
   void give_back(file_use& use) noexcept;
   uint64_t max(uint64_t limit) const noexcept;
-  // Both with the lock held: asks for `descriptors` to be closed, as far as they are not already; the databases to
-  // tell.
+  // Both with the lock held: requests that `descriptors` are closed, as far as this has not been requested; returns the
+  // databases to notify.
   std::vector<std::string> ask_to_close(uint64_t descriptors, const file_use& but, bool& will_be_closed);
   std::string shortage(const file_use& use) const;
   void tell(const std::vector<std::string>& databases) const;

@@ -5,7 +5,7 @@
 
 namespace sluice {
 
-/// Where random numbers begin that nobody has to repeat. Thread-safe.
+/// A seed for random numbers that need not be reproducible. Thread-safe.
 inline uint64_t random_seed() {
   std::random_device device;
   return (uint64_t{device()} << 32) | device();

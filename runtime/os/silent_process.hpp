@@ -11,7 +11,8 @@ bool is_stopped(pid_t pid);
 /// The process at the other end of a connected Unix-domain socket; 0 if it cannot be seen from here.
 pid_t peer_of(int socket);
 
-/// Says of a broker that takes connections and does not answer who it is and what to do. @param pid 0 if not known
+/// A message about a broker that accepts connections and does not answer: its process and the remedy. @param pid 0 if
+/// not known
 std::string silence_of(pid_t pid);
 
 } // namespace sluice

@@ -4,8 +4,7 @@
 
 namespace sluice {
 
-/// The name of the user whom this process runs as, or `uidNUMBER` where it has none. Not safe while another thread
-/// asks.
+/// The name of the user of this process, or `uidNUMBER` if it has none. Not thread-safe.
 std::string user_name();
 
 } // namespace sluice

@@ -58,7 +58,7 @@ broker_handler::broker_handler(service& owner, client_link link)
   : service_(owner), link_(std::make_shared<const client_link>(std::move(link))), time_out_(owner.loop_) {}
 
 broker_handler::~broker_handler() {
-  // Nobody is to be told any more.
+  // Continuations find no handler from now on.
   here_.reset();
   leave();
   forget_cursors(false);
@@ -111,14 +111,14 @@ void broker_handler::hello(const json& params, const call_ptr& call) {
     return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
   }
   if (x->root && *x->root != owner.leader_.root().identity()) {
-    // What was sent behind this hello was meant for another store.
+    // Later requests on this connection were meant for another store.
     if (auto handler = call->handler.lock())
       handler->refused_ = errc::wrong_store;
     return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the one asked for"));
   }
   if (x->protocol == protocol_version)
     return call->succeed(as_json(owner.self_));
-  // What was sent behind this hello was meant for another protocol.
+  // Later requests on this connection were meant for another protocol.
   if (auto handler = call->handler.lock())
     handler->refused_ = errc::protocol_mismatch;
   auto error = rpc::error_of(

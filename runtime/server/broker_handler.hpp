@@ -18,8 +18,8 @@
 namespace sluice {
 
 /// The methods of the protocol for one client. Destroying it cancels the client's reads, and its writes that have not
-/// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same: nobody was to
-/// wait for it.
+/// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same, because no
+/// client waits for it.
 class broker_handler final : public rpc::handler {
 public:
   broker_handler(service& owner, client_link link);
@@ -107,11 +107,11 @@ private:
 
   service& service_;
   const std::shared_ptr<const client_link> link_;
-  // Calls know this port by it, as long as there is one.
+  // Calls reach this handler through it, as long as it exists.
   std::shared_ptr<broker_handler> here_{this, [](broker_handler*) {}};
-  // Answers to reads may be large, and nobody knows how large before they are there. So only some reads are under way
-  // at a time, and none is begun while the client does not take its answers. The others wait here: `cancel`, and
-  // whatever has small answers, is not to wait with them.
+  // Answers to reads may be large, and their size is not known in advance. So only some reads are under way at a time,
+  // and none is started while the client does not read its answers. The others wait here, so that `cancel` and other
+  // methods with small answers do not wait behind them.
   static constexpr size_t max_reading = 8;
   size_t reading_ = 0;
   bool is_held_ = false;

@@ -17,7 +17,7 @@
 /// For the files of `broker_handler` alone: one call under way.
 namespace sluice {
 
-/// The word that tells how a call ended.
+/// The code with which a call ended.
 inline std::string_view word_of(const rpc::answer& x) {
   if (!x.error)
     return "ok";
@@ -65,12 +65,12 @@ struct broker_handler::pending {
   std::shared_ptr<const client_link> link;
   const rpc::method& what;
   rpc::answer_to done;
-  /// Who asks and what about, for the audit; of `params`, as long as those are there, if it does not say.
+  /// Agent, database and ids of the call, for the audit; from `params`, while those exist, if not set.
   unrecorded_request names{};
   const nlohmann::json* params = nullptr;
   /// Whether others have seen to the audit.
   bool recorded = false;
-  /// Whether nobody waits for the answer.
+  /// Whether no client waits for the answer.
   bool is_notification = false;
   /// Whether the text of the result is wanted in quotes, too.
   bool quotes_text = false;
@@ -84,7 +84,7 @@ struct broker_handler::pending {
   // Bytes that are written out by another thread than the loop's.
   static constexpr size_t large_result = 32 * 1024;
 
-  // Makes it known to those who cancel, and has it end with its client. Twice is once.
+  // Registers it for `cancel`, and so that it ends with its client. A second call has no effect.
   template <class Request> static void put_under_way(const std::shared_ptr<pending>& self, Request& x) {
     if (self->under_way)
       return;
@@ -123,7 +123,7 @@ struct broker_handler::pending {
     self->succeed(as_json(verdict));
   }
 
-  // Writing out a large result takes milliseconds, in which the loop could serve everybody else.
+  // Writing out a large result takes milliseconds, in which the loop could serve other clients.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
       return self->succeed(answer_as_json(result, self->integers));
@@ -148,8 +148,8 @@ struct broker_handler::pending {
       });
   }
 
-  // Asks an actor for what may take long to find, when its turn has come, and if the client is there then. `whom` gives
-  // the actor, which may have been restarted by then.
+  // Sends an actor a question that may take long, in its turn, unless the client has gone by then. `whom` returns the
+  // actor, which may have been restarted meanwhile.
   template <class Result, class Whom, class Question>
   static void ask_in_turn(const std::shared_ptr<pending>& self, const Whom& whom, const Question& question) {
     self->owner.lookups_.take(
@@ -176,7 +176,7 @@ struct broker_handler::pending {
   }
   void fail(const caf::error& why) { fail(describe(why)); }
 
-  // Refuses a request that was read, but reached nobody who would record that.
+  // Refuses a request that was read, but reached no actor that records it.
   template <class Request> void refuse(const Request& x, const caf::error& why) {
     names.agent = x.agent;
     names.db = x.db;
@@ -187,7 +187,7 @@ struct broker_handler::pending {
     fail(own);
   }
 
-  // Says who asks. False when that is nobody who may; the call is answered then.
+  // Sets agent and process of the request. False if they are not allowed; the call is answered then.
   template <class Request> bool sign(Request& x) {
     x.peer = link->peer;
     integers = integers_of(x);

@@ -142,7 +142,7 @@ void broker_handler::run_held_pages() {
     run();
 }
 
-// The broker looks at the tokens of its cursors when a message asks it to.
+// The broker checks the tokens of its cursors on request.
 void broker_handler::end_cancelled_cursors() {
   if (!uses_cursors_)
     return;

@@ -8,7 +8,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 void broker_handler::run_read(const database& db, read_request request, const call_ptr& call) {
-  // What is answered at once cannot be cancelled, and is spared the cost.
+  // A hit is answered at once and cannot be cancelled, so it is not registered.
   if (auto hit = db.cached(request))
     return pending::succeed(call, *hit);
   pending::put_under_way(call, request);
@@ -106,7 +106,7 @@ void broker_handler::leave() {
   left_.cancel();
   drop_cancelled();
   end_cancelled_cursors();
-  // The buffer looks at the tokens of puts that wait for room when a message asks it to.
+  // The buffer checks the tokens of puts that wait for room on request.
   if (auto to = service_.leader_.actors().buffer(); to && waits_for_room_)
     caf::anon_send(to, caf::tick_atom_v);
 }

@@ -43,7 +43,7 @@ std::string name_for(const fs::path& root) {
 // The first folder in which a socket of this length has room.
 fs::path folder_outside(size_t name_bytes) {
   auto has_room = [&](const fs::path& folder) { return folder.native().size() + 1 + name_bytes <= max_socket_bytes; };
-  // Somebody else's, left over in the environment by `su` and the like, is of no use.
+  // Ignore a folder of another user, which `su` and the like leave in the environment.
   if (const auto* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime && *runtime == '/' && is_private_folder(runtime))
     if (auto folder = fs::path{runtime} / "sluice"; has_room(folder))
       return folder;
@@ -58,7 +58,7 @@ fs::path folder_outside(size_t name_bytes) {
 std::optional<std::string> read_small_file(const fs::path& path) {
   descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   struct stat info {};
-  // What others can write may name a socket of theirs.
+  // A file that others can write may name a socket of theirs.
   if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid()
       || (info.st_mode & 022) != 0)
     return std::nullopt;
@@ -188,7 +188,7 @@ std::optional<broker_info> published_info(const store_root& root) {
   auto x = read_info(root);
   if (x && x->root && *x->root != root.identity())
     return std::nullopt;
-  // Without an identity the place of the socket has to tell: a copied file names that of the original.
+  // Without an identity the path of the socket decides: a copied file has that of the original.
   if (x && !x->root && !is_own_socket(root, x->socket))
     return std::nullopt;
   return x;

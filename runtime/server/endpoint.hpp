@@ -13,11 +13,11 @@
 
 namespace sluice {
 
-/// The version of what goes over the socket. Both sides of a connection have the same one.
+/// The version of the protocol on the socket. Both sides of a connection have the same one.
 inline constexpr int protocol_version = 1;
 
-/// What a leader says of itself in `.sluice/broker.json`, which may have come with a copy of its store: for people, and
-/// for where its socket is. Nothing else is decided by it; the lock alone says who leads.
+/// The content of `.sluice/broker.json`, which may have been copied with its store: for people, and for the path of the
+/// socket. It decides nothing else; the lock alone shows which process leads.
 struct broker_info {
   pid_t pid = 0;
   int protocol = protocol_version;
@@ -28,7 +28,7 @@ struct broker_info {
   std::filesystem::path socket;
   /// `127.0.0.1:PORT`, or empty.
   std::string http;
-  /// Started by normal use; goes away when it is no longer needed.
+  /// Started by a client; ends when it is idle.
   bool transient = false;
   /// Serves this process alone, without a socket.
   bool is_in_process = false;
@@ -39,7 +39,7 @@ struct broker_info {
 /// Where the leader of `root` listens: `.sluice/broker.sock`, or, where that is longer than a socket's path may be (107
 /// bytes), a name made from the root's path in a folder that is this user's alone: `$XDG_RUNTIME_DIR/sluice/`, else
 /// `sluice-UID/` in the temporary folder. That folder is made (0700) if `make_folder` says so. `errc::not_authorized`
-/// when the folder belongs to somebody else or others may enter it.
+/// when the folder belongs to another user or others may enter it.
 caf::expected<std::filesystem::path> socket_path_of(const store_root& root, bool make_folder);
 
 /// A place to look for the leader of a store.
@@ -64,8 +64,8 @@ caf::expected<void> publish(const store_root& root, const broker_info& info);
 /// Removes the file, if it is `info`'s.
 void unpublish(const store_root& root, const broker_info& info);
 
-/// What the file says of the leader of `root`; nothing when there is none, it cannot be read as such, it is of another
-/// root (it came with a copy of that), or others than this user can write it.
+/// The leader of `root` according to the file; nothing when there is no file, it is invalid, it belongs to another root
+/// (it was copied), or other users can write it.
 std::optional<broker_info> published_info(const store_root& root);
 
 /// The root that `broker.json` names, whichever it is; nothing when there is none.

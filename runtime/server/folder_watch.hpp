@@ -12,7 +12,7 @@
 namespace sluice {
 
 /// Calls back when something was deleted from a folder, or moved out of it, or the folder itself or the one that it
-/// lies in was; a moment after the last such event, so that whoever deletes all of it is not interfered with. When the
+/// lies in was; a moment after the last such event, so that a program that deletes all of it is not disturbed. When the
 /// folder or one above it was moved, it calls back at once. Costs nothing until then (inotify). Does nothing where the
 /// system refuses to watch. Used by the loop's thread.
 class folder_watch {

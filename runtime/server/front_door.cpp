@@ -64,7 +64,7 @@ private:
 
 } // namespace
 
-// The thread that tells the host that it should stop; it may be the one that destroys this.
+// The thread that calls `stop_wanted`; it may be the one that destroys this.
 struct front_door::teller {
   teller() = default;
   teller(const teller&) = delete;
@@ -172,7 +172,7 @@ void front_door::parts::want_stop(std::string_view reason) {
   try {
     teller_of_host.thread = std::thread{tell};
   } catch (const std::system_error&) {
-    // Whoever asks may be in the middle of a request.
+    // The caller may be in the middle of a request.
     asio::post(loop, tell);
   }
 }
@@ -182,7 +182,7 @@ void front_door::parts::linger() {
   auto needed = connections() > 0 ? std::chrono::steady_clock::now() : last_active();
   auto at = needed + leader.config().linger;
   if (std::chrono::steady_clock::now() >= at)
-    return want_stop("nobody needs it");
+    return want_stop("it is idle");
   idle.expires_at(at);
   idle.async_wait([this](const boost::system::error_code& cancelled) {
     if (!cancelled)
@@ -211,7 +211,7 @@ void front_door::parts::close(std::function<void()> done) {
 void front_door::parts::look_around() {
   if (stop_was_wanted)
     return;
-  // Without its lock file a broker is not the leader any more: whoever comes now makes a new one.
+  // Without its lock file a broker is not the leader any more: the next client makes a new one.
   if (!leader.still_leads())
     return want_stop("its lock file is gone, or its folder was moved");
   socket->renew();
@@ -273,7 +273,7 @@ void front_door::leave() {
 }
 
 void front_door::stop() {
-  // In its own thread, where the host is told for lack of another one, it cannot wait for itself.
+  // In its own thread, in which `stop_wanted` runs if no other could be started, it cannot wait for itself.
   if (std::this_thread::get_id() == loop_thread_.load())
     return parts_->close([] {});
   std::lock_guard guard{mutex_};
@@ -288,7 +288,7 @@ void front_door::stop() {
   parts_->leader.drain();
   std::promise<void> drained;
   asio::post(parts_->loop, [this, &drained] { parts_->close([&drained] { drained.set_value(); }); });
-  // Whoever is still there then has had its time.
+  // Requests that are still under way then have had their time.
   drained.get_future().wait_for(drain_limit);
   parts_->loop.stop();
   parts_->thread.join();

@@ -15,8 +15,7 @@
 namespace sluice {
 
 struct front_door_options {
-  /// The broker was started by normal use: it wants to go when nobody has needed it for `linger`, and makes room for a
-  /// newer version.
+  /// The broker is transient: it ends when it has been idle for `linger`, and gives way to a newer version.
   bool transient = false;
   /// `ADDRESS:PORT` on loopback for HTTP; none if empty. Port 0 is any free one.
   std::string http;
@@ -25,10 +24,10 @@ struct front_door_options {
   std::function<void(std::string_view reason)> stop_wanted = [](std::string_view) {};
 };
 
-/// What makes a broker in this process the leader that other processes talk to: its socket, and HTTP where asked for. A
-/// host that embeds a broker opens one to share it; when it closes the front door and shuts the broker down, the next
-/// client elects another leader. Shutting the broker down, or destroying it, stops its front door first; what is left
-/// may be destroyed later. Thread-safe.
+/// Opens the broker of this process to other processes: its socket, and HTTP if configured. A host that embeds a broker
+/// opens one to share it; when it closes the front door and shuts the broker down, the next client elects another
+/// leader. Shutting the broker down, or destroying it, stops its front door first; the object may be destroyed later.
+/// Thread-safe.
 class front_door {
 public:
   /// Begins to serve. `leader` is not moved while the front door is open. `errc::unavailable` when it has been shut

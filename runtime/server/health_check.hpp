@@ -10,8 +10,8 @@
 
 namespace sluice {
 
-/// Answers whether a write could be done, from a look that is not older than a second: however many ask, one look is
-/// under way at a time, so that those who may ask without a token cannot keep the disk busy. Used by one thread.
+/// Answers whether writes are possible, from a check that is at most a second old. One check is under way at a time, so
+/// that clients without a token cannot keep the disk busy. Used by one thread.
 class health_check {
 public:
   /// The reason if a write could not be done, else nothing.
@@ -20,7 +20,7 @@ public:
 
   static constexpr std::chrono::seconds good_for{1};
 
-  /// @param look begins to look, and calls what it is given once, later, on the same thread
+  /// @param look starts a check, and calls its argument once, later, on the same thread
   explicit health_check(std::function<void(std::function<void(result)>)> look) : look_(std::move(look)) {}
 
   /// Calls `done` once: at once, or when the look under way is over. @param now on a steady clock

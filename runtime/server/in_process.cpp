@@ -36,7 +36,7 @@ caf::expected<json> result_of(rpc::answer x) {
 
 } // namespace
 
-// There is nobody but this process's own host to ask for the end of the broker.
+// Only the host of this process can end the broker.
 in_process_methods::in_process_methods(broker& leader)
   : info_(info_of(leader)), actor_(leader.system(), loop_),
     service_(leader, info_, loop_, *actor_.get(), [](std::string_view) {}),

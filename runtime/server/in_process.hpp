@@ -28,7 +28,7 @@ public:
   /// connection, or another process to stop, are `errc::route_required`.
   caf::expected<nlohmann::json> call(const std::string& method, nlohmann::json params);
 
-  /// Ends what is under way, and whatever is called later, as if its client had gone: `errc::cancelled`.
+  /// Ends calls under way, and all later ones, as if its client had gone: `errc::cancelled`.
   void leave();
 
 private:

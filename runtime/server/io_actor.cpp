@@ -25,7 +25,7 @@ void io_actor::enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) {
   if (!loop_)
     return;
   inbox_.push_back(std::move(x));
-  // The loop has been told already, and will take everything that is there when it looks.
+  // The loop has been woken already, and will take all messages in the inbox.
   if (inbox_.size() > 1)
     return;
   boost::asio::post(*loop_, [this, alive = caf::strong_actor_ptr{ctrl()}] { work(); });

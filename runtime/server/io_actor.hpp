@@ -27,9 +27,9 @@ public:
 
 namespace sluice {
 
-/// The actor that an Asio loop is: what is sent to it is handled by the thread that runs the loop, between two events
-/// of its sockets. So an answer goes from the actor that gives it to the thread that writes it to a socket without
-/// passing through the scheduler, and the answers of one group commit wake that thread once.
+/// An Asio loop as an actor: the thread that runs the loop handles its messages, between two events of its sockets. So
+/// an answer goes from the actor that sends it to the thread that writes it to a socket without passing through the
+/// scheduler, and the answers of one group commit wake that thread once.
 ///
 /// Everything but `enqueue` is called by the loop's thread, or before that thread starts.
 class io_actor

@@ -16,7 +16,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Who connects and says nothing is not what a broker stays for.
+// A silent connection must not keep a transient broker alive.
 constexpr std::chrono::seconds first_word_within{10};
 
 // Answers beyond this wait until the client takes some; a subscriber that is this far behind has lost its place.
@@ -24,7 +24,7 @@ constexpr size_t out_high_water = 4ULL << 20;
 constexpr size_t push_high_water = 1ULL << 20;
 constexpr size_t out_limit = 256ULL << 20;
 
-// Of what has been sent or handled, no more memory than this is kept.
+// Buffers keep no more memory than this for bytes that have been sent or handled.
 constexpr size_t kept_buffer_bytes = size_t{1} << 20;
 
 // Of a line that is not whole yet, this much is kept in any case.
@@ -87,13 +87,13 @@ bool line_connection::push(const std::string& line, bool must) {
 
 void line_connection::drain() {
   no_more_input_ = true;
-  // What has not begun is for the next leader.
+  // Requests that have not begun are for the next leader.
   if (!handling_) {
     in_.clear();
     searched_ = 0;
     recount();
   }
-  // Whoever called may still be at work with this connection.
+  // The caller may still use this connection.
   flush_soon();
 }
 
@@ -109,7 +109,7 @@ void line_connection::close() {
   shared_.closed(*this);
 }
 
-// What the client sent before it went is called all the same: it may hold notifications, which nobody waits for.
+// Requests that the client sent before its end are called all the same: they may be notifications.
 void line_connection::leave() {
   if (!socket_.is_open() || !methods_)
     return close();
@@ -154,7 +154,7 @@ void line_connection::read() {
   last_heard_ = shared_.last_active = std::chrono::steady_clock::now();
   in_.append(shared_.scratch.data(), size);
   if (failed == asio::error::eof) {
-    // A document may end with the stream instead of with its line; half of one is answered as what it is.
+    // A document may end with the stream instead of a line feed; a partial document is answered as it is.
     in_ += '\n';
     no_more_input_ = true;
   }
@@ -246,7 +246,7 @@ void line_connection::answered(size_t bytes, const std::string& line) {
 }
 
 void line_connection::resume_soon() {
-  // If nothing is awaited, there was no room for what has been read.
+  // If it does not await input, there was no room for the bytes read.
   if (!awaiting_input_ && !handling_ && !std::exchange(resume_scheduled_, true))
     asio::post(socket_.get_executor(), [self = shared_from_this()] {
       self->resume_scheduled_ = false;
@@ -257,14 +257,14 @@ void line_connection::resume_soon() {
 void line_connection::send(std::string_view line) {
   if (!socket_.is_open())
     return;
-  // What was under way may still come, but a client that lets this much pile up is gone.
-  // Its port may be the caller, so it is not closed here.
+  // Answers may still arrive, but a client with so many unread bytes is closed. Its handler may be the caller, so it is
+  // not closed here.
   overrun_ = overrun_ || out_.size() - sent_ > out_limit;
   try {
     if (!overrun_)
       out_.append(line) += '\n';
   } catch (const std::bad_alloc&) {
-    // The connection ends of it, and the broker goes on.
+    // This ends the connection, not the broker.
     overrun_ = true;
   }
   tell_if_behind();
@@ -360,7 +360,7 @@ void line_connection::arm_timer(time_point at) {
 void line_connection::timer_expired() {
   timer_at_ = time_point::max();
   auto now = std::chrono::steady_clock::now();
-  // Who waits for an answer is not idle; nor is a subscriber, to whom its port is attached.
+  // A connection that waits for an answer is not idle; nor is one with subscriptions.
   if (now >= due() && stalled_since_ == time_point::max() && (under_way_ > 0 || methods_->has_subscriptions()))
     return arm_timer(now + shared_.config.connection_idle);
   if (now >= due())

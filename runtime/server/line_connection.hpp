@@ -19,7 +19,7 @@ namespace sluice {
 
 class line_connection;
 
-/// What the connections of one server have in common. Used by the loop's thread.
+/// The state that the connections of one server share. Used by the loop's thread.
 struct line_shared {
   using time_point = std::chrono::steady_clock::time_point;
 
@@ -29,7 +29,7 @@ struct line_shared {
   /// Bytes that were read and are not requests yet.
   uint64_t unhandled_bytes = 0;
   time_point last_active{};
-  /// Where every connection reads to; what is not a whole line is kept by the connection.
+  /// The read buffer of every connection; the connection keeps partial lines.
   std::vector<char> scratch = std::vector<char>(256 * 1024);
   /// Told when a connection has ended.
   std::function<void(line_connection&)> closed;
@@ -37,10 +37,10 @@ struct line_shared {
 
 /// One client of the socket: takes documents, one per line, and gives answers, one per line, as they come.
 ///
-/// It costs only itself: it is not read from while too much of it is under way or too many bytes of answers wait to be
-/// taken, and closed when it sends a line beyond the bound, is silent for too long, or does not take its answers for
-/// too long. When its client has gone, its port is told so and destroyed. Owned by its server and by the operations
-/// under way; used by the loop's thread.
+/// Its bounds protect other connections: it is not read from while too many requests are under way or too many bytes of
+/// answers are unread, and it is closed when it sends a line beyond the bound, is silent for too long, or does not read
+/// its answers for too long. When its client has gone, its handler is notified and destroyed. Owned by its server and
+/// by the operations under way; used by the loop's thread.
 class line_connection : public std::enable_shared_from_this<line_connection> {
 public:
   using socket_type = boost::asio::local::stream_protocol::socket;
@@ -53,14 +53,14 @@ public:
   /// Says why, and ends the connection.
   void refuse(const failure& why);
 
-  /// Adds a document of its own accord, for subscribers; false when those sent before have not been taken yet, unless
-  /// it is one that `must` be sent.
+  /// Sends a notification to a subscriber; false when earlier documents have not been read yet, unless it `must` be
+  /// sent.
   bool push(const std::string& line, bool must);
 
-  /// Reads no more; ends when what is under way has been answered.
+  /// Stops reading; ends when the requests under way have been answered.
   void drain();
 
-  /// Ends the connection at once. What was asked of the port is forgotten.
+  /// Ends the connection at once. Answers of the handler are dropped.
   void close();
 
 private:
@@ -93,7 +93,7 @@ private:
   std::unique_ptr<rpc::handler> methods_;
   boost::asio::steady_timer timer_;
   time_point timer_at_ = time_point::max();
-  // What has been read: handled up to `handled_`, searched for the end of a line up to `searched_`.
+  // Bytes read: handled up to `handled_`, searched for the end of a line up to `searched_`.
   std::string in_;
   size_t handled_ = 0;
   size_t searched_ = 0;

@@ -13,10 +13,10 @@ namespace sluice {
 
 class broker_handler;
 
-/// The reads and writes of all clients that have not been answered, for those who may cancel them. Used by one thread.
+/// The unanswered reads and writes of all clients, so that they can be cancelled. Used by one thread.
 class requests_under_way {
 public:
-  /// Who sent a request, or wants to cancel one.
+  /// The sender of a request, or of a `cancel`.
   struct sender {
     std::string agent;
     peer_identity peer{};
@@ -44,7 +44,7 @@ public:
   void remove(entry x) { requests_.erase(x); }
 
   /// Cancels the requests with this id that `by` may cancel: those of its connection, of its process, and of its agent;
-  /// `as_operator`, all of them. Looks through everything under way, so that those who cancel nothing pay little.
+  /// `as_operator`, all of them. Searches all requests under way, so that requests which are not cancelled cost little.
   cancellation cancel(std::string_view id, const sender& by, bool as_operator) const;
 
 private:

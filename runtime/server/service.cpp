@@ -1,6 +1,7 @@
 #include "runtime/server/service.hpp"
 
 #include "runtime/broker/store_status.hpp"
+#include "runtime/json/fields_json.hpp"
 #include "runtime/os/random_seed.hpp"
 #include "runtime/server/broker_handler.hpp"
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
@@ -143,9 +144,9 @@ void service::gather_with(std::vector<running_request> reads) {
     files_, [this, reads = std::move(reads)] { return as_json(gather_status(leader_, reads)); },
     [this, asked = std::exchange(awaiting_status_, {})](json status) {
       status["leader"] = as_json(self_);
+      front_door_status clients{count_connections ? count_connections() : 0, subscriptions_.size()};
       status["front_door"] = traffic_.report(std::chrono::steady_clock::now());
-      status["front_door"]["connections"] = count_connections ? count_connections() : 0;
-      status["front_door"]["subscriptions"] = subscriptions_.size();
+      status["front_door"].update(fields_json(clients));
       for (const auto& done : asked)
         done(status);
       gathering_ = !awaiting_status_.empty();

@@ -34,7 +34,7 @@ struct client_link {
   peer_identity peer;
   /// In whose name requests are that name no agent.
   std::string agent;
-  /// Sends a document that was not asked for. Empty where there is no way.
+  /// Sends a notification. Empty if the transport has none.
   subscriptions::pusher push;
 };
 
@@ -58,17 +58,17 @@ public:
   /// at once for all of them.
   void describe(std::function<void(const nlohmann::json&)> done);
 
-  /// What monitoring systems scrape.
+  /// The metrics for monitoring systems.
   void scrape(std::function<void(std::string)> done);
 
   /// Whether a write could be done, now or at most a second ago: a file can be made, nothing is in quarantine. The
   /// reason if not, else nothing.
   void check_health(std::function<void(std::optional<std::string>)> done);
 
-  /// The broker is about to go: who is refused for that reason is told to ask the next leader.
+  /// The broker is about to end: requests refused for that reason carry `draining`.
   void set_draining() noexcept { draining_ = true; }
 
-  /// Whether a thread of its own is at something of which the loop will hear.
+  /// Whether one of its threads works on a task that will post to the loop.
   bool at_work() const noexcept { return at_work_ > 0; }
 
   /// Connections at the moment, for the status; set by the front door.
@@ -113,13 +113,13 @@ private:
   stop_request stop_;
   bool draining_ = false;
   size_t at_work_ = 0;
-  // One each, so that nobody waits for large results but those who asked for some.
+  // One each, so that only requests with large results wait for large results.
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
   opened_databases databases_;
   std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
-  // Who wants to know how the store stands: those for whom it is being gathered are no more among them.
+  // Requests for the status that wait for the next collection; those of the current one are not among them.
   std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;
   bool gathering_ = false;
   // Pages of the audit and the like.
@@ -132,7 +132,7 @@ private:
   metrics metrics_;
 };
 
-/// What a leader says of itself to clients.
+/// The leader as clients see it.
 nlohmann::json as_json(const broker_info& x);
 
 } // namespace sluice

@@ -38,7 +38,7 @@ std::optional<ucred> credentials_of(int socket) {
   return x;
 }
 
-// The process that listens at `path` and lives, if there is one; 0 when it is not known.
+// The living process that listens at `path`, if any; 0 when it is not known.
 std::optional<pid_t> listener_at(const std::filesystem::path& path) {
   auto name = path.native();
   sockaddr_un address{};
@@ -95,9 +95,9 @@ caf::expected<void> socket_server::bind() {
   acceptor_.close(failed);
   if (auto other = listener_at(path_))
     return listened_to_by(*other);
-  // Whoever left it there does not lead any more, for we do.
+  // Its owner does not lead any more, because this process does.
   unlink(path_.c_str());
-  // Nobody else may connect even before its mode is set: the folder is 0700.
+  // Other users cannot connect even before its mode is set: the folder is 0700.
   asio::local::stream_protocol::endpoint at{path_.string()};
   acceptor_.open(at.protocol(), failed);
   if (!failed)
@@ -130,7 +130,7 @@ void socket_server::accept() {
     }
     if (failed == asio::error::no_descriptors || failed == boost::system::errc::too_many_files_open_in_system)
       shed_one();
-    // What waits is still there; asking at once would only spin.
+    // The waiting connection stays in the queue; retrying at once would spin.
     pause_.expires_after(pause_without_descriptors);
     pause_.async_wait([this](const error_code& stopped) {
       if (!stopped && acceptor_.is_open())
@@ -140,7 +140,7 @@ void socket_server::accept() {
 }
 
 void socket_server::shed_one() {
-  // The client learns at once that there is no room, instead of waiting for somebody to leave.
+  // The client learns at once that there is no room, instead of waiting for another one to leave.
   close(std::exchange(spare_, -1));
   if (auto client = ::accept(acceptor_.native_handle(), nullptr, nullptr); client >= 0)
     close(client);

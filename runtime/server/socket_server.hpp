@@ -13,8 +13,8 @@
 
 namespace sluice {
 
-/// The Unix-domain socket of a broker. Only processes of the same user get in: the socket is 0600, and the kernel is
-/// asked who is at the other end. Used by the loop's thread.
+/// The Unix-domain socket of a broker. Only processes of the same user may connect: the socket is 0600, and the kernel
+/// reports the peer's user. Used by the loop's thread.
 class socket_server {
 public:
   /// Sends a document to the client of its own accord; false when the client is too far behind, and the document not
@@ -67,7 +67,7 @@ private:
   line_shared shared_;
   acceptor acceptor_;
   boost::asio::steady_timer pause_;
-  // Given up for a moment when there are no descriptors left, so that a client can be told.
+  // Closed for a moment when there are no descriptors left, so that a client can be accepted and closed.
   int spare_ = -1;
   uint64_t file_id_ = 0;
   std::unordered_set<std::shared_ptr<line_connection>> connections_;

@@ -47,7 +47,7 @@ void subscriptions::publish(const invalidation& x) {
   auto& newest = live_[x.db];
   auto restarted = x.commit_seq > 0 && x.commit_seq <= newest;
   newest = x.commit_seq > 0 ? x.commit_seq : newest;
-  // A subscriber may lose its place, and so leave, while it is told.
+  // A subscriber may lose its subscription, and so leave, while it is notified.
   for (auto i = subscribers_.begin(); i != subscribers_.end();) {
     auto& [who, to] = *i++;
     if (to.wants.db != x.db)
@@ -56,7 +56,7 @@ void subscriptions::publish(const invalidation& x) {
       lose(who, "the database file was replaced");
       continue;
     }
-    // A foreign process's commit has no number in the order of ours.
+    // An external commit has no commit number.
     if (x.commit_seq == 0) {
       tell(who, to, x);
       continue;

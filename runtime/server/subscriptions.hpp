@@ -13,10 +13,10 @@
 
 namespace sluice {
 
-/// Tells clients what changed: to each subscriber every commit that touched its tables, in the order of commits, none
-/// twice, none left out. Commits come from the writers as they happen, and from the ledger where a subscriber begins in
-/// the past or a message was lost with its writer. A subscriber that does not take what it is sent is told once that it
-/// lost its place; nobody waits for it.
+/// Notifies each subscriber of every commit that changed its tables, in the order of commits, without duplicates or
+/// gaps. Commits come from the writers as they happen, and from the ledger where a subscriber resumes or a message was
+/// lost with its writer. A subscriber that does not read its notifications gets one `subscription_lost`; the broker
+/// does not wait for it.
 ///
 /// Used by one thread.
 class subscriptions {
@@ -26,7 +26,7 @@ public:
   /// Sends a document; false when the client is too far behind and the document is not one that `must` be sent.
   using pusher = std::function<bool(const std::string& line, bool must)>;
 
-  /// What a subscriber wants.
+  /// The request of a subscriber.
   struct wish {
     std::string db;
     /// None means all.
@@ -43,8 +43,8 @@ public:
 
   explicit subscriptions(history past) : past_(std::move(past)) {}
 
-  /// Adds a subscriber; `newest_seq` is the newest commit of the database at this moment, and what happened between
-  /// `after_seq` and it is told first.
+  /// Adds a subscriber; `newest_seq` is the newest commit of the database at this moment; the commits between
+  /// `after_seq` and it are sent first.
   id add(wish x, uint64_t newest_seq);
 
   void remove(id x);
@@ -52,7 +52,7 @@ public:
   /// A writer has committed.
   void publish(const invalidation& x);
 
-  /// Whether anybody listens to the database.
+  /// Whether the database has subscribers.
   bool wanted(const std::string& db) const;
 
   size_t size() const noexcept { return subscribers_.size(); }
@@ -60,9 +60,9 @@ public:
 private:
   struct subscriber {
     wish wants;
-    // The newest commit that it was told of, or that does not concern it.
+    // The newest commit that it has been notified of, or that does not concern it.
     uint64_t seen_seq = 0;
-    // The newest that there is, as far as we know; the ledger is being read while it is ahead of what was seen.
+    // The newest known commit; the ledger is being read while it is ahead of `seen_seq`.
     uint64_t newest_seq = 0;
     bool reading = false;
   };
@@ -73,7 +73,7 @@ private:
 
   history past_;
   std::map<id, subscriber> subscribers_;
-  // The newest commit that its writer told of, by database.
+  // The newest commit that a writer has announced, by database.
   std::map<std::string, uint64_t> live_;
   id next_ = 1;
 };

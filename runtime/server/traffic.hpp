@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/base/duration_histogram.hpp"
+#include "messages/fields.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -11,6 +12,20 @@
 #include <unordered_map>
 
 namespace sluice {
+
+/// The clients of a broker that serves others.
+struct front_door_status {
+  uint64_t connections = 0;
+  uint64_t subscriptions = 0;
+};
+
+template <>
+inline constexpr auto fields_of<front_door_status> =
+  list_fields("front_door_status",
+              named_field{"connections", &front_door_status::connections,
+                          as_gauge("sluice_connections", "Clients that are connected.")},
+              named_field{"subscriptions", &front_door_status::subscriptions,
+                          as_gauge("sluice_subscriptions", "Subscriptions to changes of tables.")});
 
 /// What came through the front door of late, for people who watch it: which agents, how many requests, how fast. Used
 /// by one thread.

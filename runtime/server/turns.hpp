@@ -6,8 +6,8 @@
 
 namespace sluice {
 
-/// Long work that any number of clients may ask for, a few at a time. What nobody wants any more when its turn comes is
-/// not begun, so that clients which ask and leave cost little. Used by one thread.
+/// Long work that any number of clients may ask for, a few at a time. Work whose client has gone when its turn comes is
+/// not started, so that clients which ask and leave cost little. Used by one thread.
 class turns {
 public:
   /// Begins the work, which calls its argument once when it has ended.

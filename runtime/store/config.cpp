@@ -23,7 +23,7 @@ struct database_entry {
   std::vector<const setting*> set;
 };
 
-// What single tables of the file say. It is made whole when everything else is known.
+// The tables of the file for single databases. They are completed when all other settings are known.
 struct file_entries {
   std::vector<buffer_table_entry> buffer_tables;
   std::vector<database_entry> databases;

@@ -33,7 +33,7 @@ struct buffered_table {
   int64_t priority = 0;
 };
 
-/// What can be set for each database on its own, in `sluice.toml` with a `[[database]]`. Plain data.
+/// The settings that each database may have on its own, in `sluice.toml` with a `[[database]]`. Plain data.
 struct database_config {
   std::chrono::milliseconds write_deadline{30'000};
   uint64_t queue_max_requests = 10'000;
@@ -47,7 +47,7 @@ struct database_config {
   uint64_t read_max_bytes = 8ULL << 20;
   /// Of one value, and of one row; functions, operators and parameters that would make a larger one fail.
   uint64_t max_value_bytes = 16ULL << 20;
-  /// What a request may ask for with its own `max_bytes`; more is taken for this.
+  /// The largest `max_bytes` of a request; more counts as this.
   uint64_t max_answer_bytes = 64ULL << 20;
   synchronous_mode synchronous = synchronous_mode::full;
   std::chrono::milliseconds busy_timeout{500};
@@ -143,7 +143,7 @@ struct broker_config : database_config {
   /// Of the databases that have settings of their own, by name: all of them, the general ones included.
   std::map<std::string, database_config, std::less<>> databases;
 
-  /// What holds for the database; valid as long as this is not changed.
+  /// The settings of the database; valid as long as this is not changed.
   const database_config& of(std::string_view db) const noexcept {
     if (databases.empty())
       return *this;
@@ -159,16 +159,16 @@ struct broker_config : database_config {
 /// value and the range when something cannot be used, an unknown key included.
 caf::expected<broker_config> load_config(const std::filesystem::path& root);
 
-/// What `load_config` would refuse, for a configuration that a host has made: `errc::invalid_request` names the
-/// setting, the value and the range, or says what else cannot be used (an empty root, a database or a table without a
-/// name, a table given twice). Nothing when a broker can work with it.
+/// Checks a configuration that a host has made like `load_config`: `errc::invalid_request` names the setting, the value
+/// and the range, or another error (an empty root, a database or a table without a name, a table given twice). Nothing
+/// when a broker can work with it.
 caf::error check(const broker_config& config);
 
 /// The same without `root` and `lock_wait`, for a store that is locked already.
 caf::error check_for_locked(const broker_config& config);
 
-/// What is wrong in the text of a `sluice.toml`, and where: lines and columns count from 1, and column 0 is the whole
-/// line.
+/// An error in the text of a `sluice.toml`, with its position: lines and columns count from 1, and column 0 is the
+/// whole line.
 struct config_mistake {
   uint32_t line = 0;
   uint32_t column = 0;

@@ -23,8 +23,8 @@ struct file_record {
   std::optional<file_identity> log;
   /// When the log was made, in nanoseconds since the Unix epoch; 0 where the file system does not say.
   int64_t log_born_ns = 0;
-  /// Whether the broker has closed the database in order. Then nobody but other programs has changed it since, and
-  /// sizes and times of the last change were these.
+  /// Whether the broker has closed the database in order. Then only other programs can have changed it since, and sizes
+  /// and times of the last change were these.
   bool closed = false;
   uint64_t size = 0;
   int64_t changed_ns = 0;
@@ -71,7 +71,7 @@ public:
   /// machine, as `clock::boot`
   std::optional<audit_end> known_audit_end(std::string_view boot) const;
 
-  /// What this process has written. Not written to the file.
+  /// Whether this process has written. Not written to the file.
   void expect_audit_end(const audit_end& x);
 
   /// The same, written to the file for as long as the machine is not started anew: a power cut may take the record

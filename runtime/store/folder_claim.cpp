@@ -56,7 +56,7 @@ caf::error cannot_claim(int code) {
   return make_error(errc::io_error, "the folder cannot be claimed: " + std::generic_category().message(code));
 }
 
-// Where no Unix sockets are allowed, a broker can serve nobody else either, and the lock file has to do.
+// Where no Unix sockets are allowed, a broker cannot serve other processes either, and the lock file suffices.
 bool is_forbidden(int code) noexcept { return code == EACCES || code == EPERM || code == EAFNOSUPPORT; }
 
 // The inode of the listening socket of this name, as /proc has it; empty when there is none.
@@ -83,7 +83,7 @@ bool has_descriptor(const fs::path& process, const std::string& target) {
   });
 }
 
-// Whose socket it is, when it does not take connections: anybody can fill its queue.
+// The owner of a socket that does not accept connections: any process can fill its queue.
 std::optional<claim_holder> search_holder(std::string_view name) {
   auto inode = listening_inode(name);
   if (inode.empty())

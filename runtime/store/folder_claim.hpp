@@ -13,14 +13,14 @@
 
 namespace sluice {
 
-/// Says that a broker of this user works in a folder: it leads the store there, or it has opened databases that lie in
+/// Marks that a broker of this user works in a folder: it leads the store there, or it has opened databases that lie in
 /// it as part of a store further up. At most one broker at a time can hold the claim of a folder, whatever path it has
 /// come by. The system takes the claim back when the process ends, however it ends. Move-only.
 ///
 /// A claim is a listening Unix socket in the abstract namespace, whose name is made of the user, the device and the
-/// inode. It needs no file that somebody could delete. Unlike a lock of flock(2) on the folder it can be told from that
-/// of another user, who can take a name but not pass for this user. Processes in another network or user namespace do
-/// not see it.
+/// inode. It needs no file that could be deleted. Unlike a flock(2) on the folder it is distinguished from that of
+/// another user, who can take a name but not the identity of this user. Processes in another network or user namespace
+/// do not see it.
 class folder_claim {
 public:
   /// Takes the claim if no other broker of this user has it; nothing, and its process in `holder` (0 if unknown), if
@@ -31,8 +31,8 @@ public:
   /// `errc::invalid_request` when `fd` is not the claim of `folder`; `fd` stays the caller's then.
   static caf::expected<folder_claim> adopt(const file_identity& folder, int fd);
 
-  /// From now on a broker of this process works in `folder`, which this is the claim of: nobody else of this process
-  /// waits for it, until it is given up or `is_ending`.
+  /// From now on a broker of this process works in `folder`, whose claim this is: no other caller in this process waits
+  /// for it, until it is released or `is_ending`.
   void begin_to_lead(const file_identity& folder);
 
   /// The broker is ending, and may be waited for.
@@ -70,7 +70,8 @@ struct claim_holder {
   uid_t uid = 0;
 };
 
-/// Who holds claims of `folder` in the name of `uid`. Takes nothing; connects to the sockets for a moment.
+/// The processes that hold claims of `folder` in the name of `uid`. Takes no claim; connects to the sockets for a
+/// moment.
 std::vector<claim_holder> claim_holders(const file_identity& folder, uid_t uid);
 
 } // namespace sluice

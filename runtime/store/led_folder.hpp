@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-/// Notes, for as long as it lives, that a broker of this process works in a folder: leads it, or has databases in it
-/// open. Who wants to lead the folder in the same process knows by it that waiting is of no use. Thread-safe.
+/// Marks, for as long as it lives, that a broker of this process works in a folder: leads it, or has databases in it
+/// open. Other callers in the same process then do not wait for the lock. Thread-safe.
 class led_folder {
 public:
   explicit led_folder(const file_identity& folder);

@@ -49,7 +49,7 @@ int copy_bytes(int from, int to) {
   }
 }
 
-// Puts a copy, which nobody can have open, in the place of the file. 0, or why not.
+// Replaces the file by a copy, which no other process has open. 0, or an errno.
 int replace_by_copy(const fs::path& path) {
   auto draft = with_suffix(path, ".private");
   unlink(draft.c_str());
@@ -107,7 +107,7 @@ private:
                          : ", and cannot be renamed: delete it"));
   }
 
-  // What the broker makes anew in any case.
+  // Files that the broker makes anew in any case.
   void remove(const fs::path& path, const std::string& why) {
     if (unlink(path.c_str()) != 0)
       say(path, why + ", and cannot be removed: delete it");

@@ -45,7 +45,7 @@ const setting* find_setting(std::string_view key) noexcept;
 /// Its name in the environment.
 std::string environment_name(const setting& s);
 
-/// What values it may have, for people.
+/// The allowed values, for people.
 std::string range_of(const setting& s);
 
 /// Its value in `config`, as `sluice.toml` would have it.
@@ -57,7 +57,7 @@ bool assign(broker_config& to, const setting& s, const raw_value& raw);
 /// Whether its value in `config`, which a host may have set to anything, is one that it may have.
 bool is_in_range(const setting& s, const broker_config& config);
 
-/// What one table of the write-behind buffer may have, as `[[buffer_table]]` or in `broker_config::buffer_tables`.
+/// The settings of one table of the write-behind buffer, as `[[buffer_table]]` or in `broker_config::buffer_tables`.
 inline constexpr int64_t longest_table_interval_ms = 86'400'000;
 inline constexpr int64_t highest_table_priority = 1'000;
 

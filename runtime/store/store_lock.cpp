@@ -74,7 +74,7 @@ caf::expected<descriptor> lock_file(const store_root& root, lock_conflict& confl
   for (;;) {
     descriptor file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)};
     auto code = errno;
-    // Deleted since it was looked for; who deletes it may be about to make it again.
+    // Deleted since it was looked up; the process that deletes it may be about to make it again.
     if (!file && code == ENOENT) {
       if (!root.is_in_place())
         return store_root::not_in_place();
@@ -134,10 +134,10 @@ caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chro
                     {.attempts = attempts, .waited_ms = static_cast<uint32_t>(waited.count())});
 }
 
-// The file says who leads, and comes first. But it lies in `.sluice/`, and if that is deleted under a leader the next
-// process makes a file of its own. Two write connections at once is all that SQLite's WAL-reset bug (3.7.0 to 3.51.2)
-// needs to lose committed pages, so a leader also claims the root folder, which cannot go away while its databases
-// exist, and each folder below it in which it opens databases.
+// The file names the leader, and comes first. But if `.sluice/` is deleted under a leader, the next process makes a
+// lock file of its own. Two write connections at once is all that SQLite's WAL-reset bug (3.7.0 to 3.51.2) needs to
+// lose committed pages, so a leader also claims the root folder, which cannot go away while its databases exist, and
+// each folder below it in which it opens databases.
 caf::expected<std::optional<store_lock>> store_lock::try_acquire(const store_root& root, lock_conflict* to) {
   lock_conflict ignored;
   auto& conflict = to ? *to : ignored;
@@ -251,7 +251,7 @@ void store_lock::release() noexcept {
     // The claim first, so that the process that makes a new file finds the folder free.
     claim_.let_go();
     leave_note(file_.get(), "");
-    // Whoever locked the file meanwhile sees that it is no longer the one at the path, and takes a new one.
+    // A process that locked the file meanwhile sees that it is no longer the one at the path, and takes a new one.
     if (still_ours())
       unlink(path_.c_str());
     flock(file_.get(), LOCK_UN);

@@ -23,7 +23,7 @@ struct lock_conflict {
   bool is_here = false;
 };
 
-/// What clients are told: `errc::busy`, with the process and what to do about it.
+/// The error for clients: `errc::busy`, with the process and the remedy.
 caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chrono::milliseconds waited);
 
 /// Holds the leadership of a store: the lock of `.sluice/broker.lock` and the claim of the folder, which the system
@@ -60,16 +60,16 @@ public:
   /// That broker is ending, and may be waited for.
   void is_ending() noexcept { claim_.is_ending(); }
 
-  /// What a child is to inherit; closed on `exec` as they are, so give it copies (`dup2`).
+  /// The descriptors for a child; they are closed on `exec`, so give it copies (`dup2`).
   int file_fd() const noexcept { return file_.get(); }
   int claim_fd() const noexcept { return claim_.fd(); }
 
-  /// Leaves the leadership to the process that was given the descriptors: closes ours and unlocks nothing. If nobody
-  /// else has them, the lock is free.
+  /// Leaves the leadership to the process that was given the descriptors: closes ours and unlocks nothing. If no other
+  /// process has them, the lock is free.
   void forget() noexcept;
 
-  /// Whether `broker.lock` still is the file that is locked: false once somebody removed or replaced it. A leader that
-  /// finds it gone still keeps others from leading, but they cannot find it any more.
+  /// Whether `broker.lock` still is the file that is locked: false once it was removed or replaced. A leader that finds
+  /// it gone still keeps others from leading, but they cannot find it any more.
   bool still_ours() const noexcept;
 
 private:

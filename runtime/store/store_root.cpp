@@ -41,7 +41,7 @@ std::optional<caf::error> check_text(std::string_view name) {
   return std::nullopt;
 }
 
-// What `weakly_canonical` leaves as it is: a link whose target is missing. SQLite would create that target.
+// `weakly_canonical` leaves a link whose target is missing unchanged. SQLite would create that target.
 bool has_dangling_link(const fs::path& root, const fs::path& relative) {
   auto at = root;
   for (const auto& part : relative) {

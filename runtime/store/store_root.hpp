@@ -24,8 +24,8 @@ public:
   /// (`folder_claim`). Errors as `open`, and `errc::read_only` when nothing may be created there.
   caf::expected<void> make_folder() const;
 
-  /// Looks the folder up and makes nothing: for those who only read, where nothing may be written. Errors as `open`,
-  /// but for those about `.sluice/`.
+  /// Looks the folder up and makes nothing, for read-only use where nothing may be written. Errors as `open`, except
+  /// those about `.sluice/`.
   static caf::expected<store_root> look_up(const std::filesystem::path& root);
 
   /// Absolute, without links.
@@ -38,7 +38,7 @@ public:
   /// Whether the path still leads to the folder. One `lstat`.
   bool is_in_place() const noexcept;
 
-  /// What those are told who ask for a store that is not in its place: `errc::wrong_store`.
+  /// The error for a store that is not in its place any more: `errc::wrong_store`.
   static caf::error not_in_place();
 
   /// The one name, relative to the root, of the database file that `name` means: `./a.db`, `sub/../a.db`, the absolute

@@ -1,5 +1,5 @@
-// What documents say of the sources: the functions on the paths of docs/internals/architecture.md, links, and paths of
-// the tree.
+// Checks of documents against the tree: the functions on the paths of docs/internals/architecture.md, links, and paths
+// of files.
 
 #include <catch2/catch.hpp>
 
@@ -37,7 +37,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return result;
 }
 
-// What stands in backticks in `text`, in its order.
+// The parts of `text` in backticks, in their order.
 std::vector<std::string> quoted_in(const std::string& text) {
   static const std::regex pattern{"`([^`]+)`"};
   std::vector<std::string> result;
@@ -55,7 +55,7 @@ bool has_function(const std::string& source, const std::string& name) {
   return false;
 }
 
-// What is wrong with the rows `| # | file | functions | data |` of a page.
+// The errors in the rows `| # | file | functions | data |` of a page.
 std::vector<std::string> path_violations(const std::string& page, size_t& functions) {
   static const std::regex row{R"(\| \d+ \| `([^`]+)` \| ([^|]+) \| .*)"};
   std::vector<std::string> result;
@@ -209,7 +209,7 @@ TEST_CASE("links in documents lead to files and headings that exist", "[architec
 TEST_CASE("documents name files and folders that exist", "[architecture]") {
   std::vector<std::string> violations;
   for (const auto& page : documents()) {
-    // What a version had, it had.
+    // Entries of older versions name files of those versions.
     if (page.filename() == "changelog.md")
       continue;
     for (const auto& name : missing_paths(prose_of(page)))
@@ -233,7 +233,7 @@ TEST_CASE("sources name documents that exist", "[architecture]") {
   CHECK(missing_documents("// see docs/nowhere.md and docs/changelog.md").size() == 1);
 }
 
-TEST_CASE("each folder of actors and of runtime says what it is for", "[architecture]") {
+TEST_CASE("each folder of actors and of runtime has a README", "[architecture]") {
   std::vector<std::string> missing;
   for (const auto* top : {"actors", "runtime"})
     for (const auto& folder : folders_with_sources(top))

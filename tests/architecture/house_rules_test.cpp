@@ -1,4 +1,4 @@
-// The rules of the house (docs/internals/architecture.md): who may include what, and what may lie where.
+// The rules for folders (docs/internals/architecture.md): allowed includes, and the places of files.
 
 #include <catch2/catch.hpp>
 
@@ -32,7 +32,8 @@ const std::array layers{
   layer{"examples", {"tests"}},
 };
 
-// What every actor may include; the other folders of actors/ are one actor, or several that belong together, each.
+// The folders that every actor may include; each other folder of actors/ has one actor, or several that belong
+// together.
 constexpr std::array common_rooms{"base", "shared"};
 
 // The folders of runtime/, each of which may include those before it. Hosts link all before the lab.
@@ -192,7 +193,7 @@ TEST_CASE("nothing but the agreed folders and files lies at the root") {
   CHECK(violations.empty());
 }
 
-TEST_CASE("the rules find what they are there to find") {
+TEST_CASE("the rules find violations") {
   auto violates = [](const std::string& path, std::string_view text) {
     return !include_violations(path, text).empty();
   };
@@ -213,7 +214,7 @@ TEST_CASE("the rules find what they are there to find") {
   CHECK_FALSE(length_violations("a.cpp", std::string(401, '\n')).empty());
 }
 
-TEST_CASE("the rules allow what is meant to be") {
+TEST_CASE("the rules allow correct includes") {
   auto allows = [](const std::string& path, std::string_view text) { return include_violations(path, text).empty(); };
   CHECK(allows("runtime/sqlite/core/connection.cpp", "#include <sqlite3.h>"));
   CHECK(allows("tests/runtime/sqlite/core/connection_test.cpp", "#include <sqlite3.h>"));

@@ -1,4 +1,4 @@
-// What a log call costs its caller. Somebody else empties the queue, as the log actor does.
+// The cost of a log call for its caller. Another thread empties the queue, as the log actor does.
 
 #include "runtime/broker/log_sink.hpp"
 #include "runtime/os/machine_clock.hpp"
@@ -64,7 +64,7 @@ void log_call_in_a_flood(benchmark::State& state) {
 }
 BENCHMARK(log_call_in_a_flood)->Threads(1)->Threads(8)->Setup(begin)->Teardown(end);
 
-// The queue alone, with nobody who empties it.
+// The queue alone, without a thread that empties it.
 void log_call_into_the_queue(benchmark::State& state) {
   static log_queue queue{{}, std::make_shared<machine_clock>()};
   for (auto _ : state)

@@ -15,7 +15,7 @@ tamper() {
   sqlite3 .sluice/audit.db "DROP TRIGGER audit_update; DROP TRIGGER audit_delete; $1"
 }
 
-test_the_audit_tells_who_did_what() {
+test_the_audit_lists_requests_with_their_agents() {
   prepare
   exits 0 sluice audit list --agent bob --json
   is "$(json '$.records[0].agent') $(json '$.records[0].status') $(json '$.records[0].commit_seq')" "bob committed 2"
@@ -71,7 +71,7 @@ test_an_intact_audit_verifies() {
   is "$(json '$.intact') $(json '$.records')" "1 3"
 }
 
-# begins_anew WHY : the next use of the store begins the audit anew, and all tools tell it until a repair.
+# begins_anew WHY : the next use of the store replaces the audit, and all tools report it until a repair.
 begins_anew() {
   exits 1 sluice doctor
   has "$out" "problem  audit            .sluice/audit.db: it"
@@ -90,7 +90,7 @@ begins_anew() {
   exits 0 sluice audit verify
 }
 
-test_an_audit_that_was_emptied_removed_or_exchanged_without_a_broker_is_told() {
+test_an_audit_that_was_emptied_removed_or_exchanged_without_a_broker_is_reported() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   exits 0 sluice stop
   cp .sluice/audit.db older.db
@@ -170,7 +170,7 @@ test_the_status_is_readable_and_complete() {
   is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
 }
 
-# POSIX drops a process's locks on a file when any descriptor of it is closed; a foreign process would then take itself
+# POSIX drops a process's locks on a file when any descriptor of it is closed; an external process would then take itself
 # for the last one, and delete the log that the broker goes on writing to.
 test_a_look_at_the_status_takes_no_lock_from_the_writer() {
   prepare

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
-# What is put stays pending until somebody asks, or the broker goes.
+# Puts stay pending until a flush, or the end of the broker.
 export SLUICE_BUFFER_INTERVAL_MS=3600000
 export SLUICE_LINGER_MS=60000
 
@@ -107,7 +107,7 @@ test_a_flush_can_be_for_one_database_or_table() {
   is "$(json $.flushed) $(json $.kept)" "1 0"
 }
 
-test_rows_that_a_foreign_lock_keeps_from_being_written_fail_the_flush() {
+test_a_flush_fails_while_an_external_lock_keeps_rows_from_being_written() {
   export SLUICE_RETRY_ATTEMPTS=0 SLUICE_BUSY_TIMEOUT_MS=10
   prepare
   put -k id=1 -v a=x
@@ -124,7 +124,7 @@ test_rows_that_a_foreign_lock_keeps_from_being_written_fail_the_flush() {
   is "$(in_database)" "1|x|none"
 }
 
-test_what_is_no_row_is_refused_by_name() {
+test_an_invalid_row_is_refused_with_the_reason() {
   prepare
   fails_with sql_error sluice buffer put app.db nothing -k id=1
   fails_with invalid_request sluice buffer put app.db t -k a=1
@@ -160,7 +160,7 @@ test_no_broker_is_started_where_nothing_can_be_buffered() {
   [[ ! -e .sluice/buffer.db ]]
 }
 
-test_rows_set_aside_are_listed_without_a_broker() {
+test_rejected_rows_are_listed_without_a_broker() {
   prepare
   sluice exec app.db "CREATE UNIQUE INDEX once ON t (a)" >/dev/null
   put -k id=1 -v a=same

@@ -73,7 +73,7 @@ test_a_source_that_has_moved_is_named() {
   has "$err" "changes actors/audit/audit.cpp, which does not exist"
 }
 
-test_copies_of_what_has_not_changed_keep_their_times() {
+test_copies_of_unchanged_sources_keep_their_times() {
   a_copy_of_the_sources
   exits 0 apply_defects sources copies
   touch -d 2020-01-01 copies/actors/audit/audit.cpp copies/actors/writer/writer.cpp

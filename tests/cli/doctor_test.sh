@@ -17,7 +17,7 @@ finds() {
   [[ "$found" -ge 1 ]] || give_up "not found: $1 $2 $3" "$out"
 }
 
-# holds_open FILE PRAGMAS SQL : a foreign process that has executed SQL in FILE and stays; its pid is in $holder.
+# holds_open FILE PRAGMAS SQL : an external process that has executed SQL in FILE and stays; its pid is in $holder.
 holds_open() {
   python3 -u - "$@" <<'PYTHON' >"$scratch/held" &
 import sqlite3, sys, time
@@ -78,11 +78,11 @@ test_a_healthy_store_is_called_so_with_and_without_a_broker() {
   sluice stop >/dev/null
   exits 0 sluice doctor --json --deep
   is "$(json '$.healthy')" 1
-  finds leader ok "nobody leads the store"
+  finds leader ok "no process leads the store"
   finds integrity ok "in order"
 }
 
-test_a_log_that_was_moved_away_under_the_broker_is_told_and_not_taken_for_a_lost_ledger() {
+test_a_log_that_was_moved_away_under_the_broker_is_reported_and_not_taken_for_a_lost_ledger() {
   sluice serve >"$scratch/served" 2>&1 &
   holder=$!
   until [[ -e .sluice/broker.json ]]; do sleep 0.02; done
@@ -98,7 +98,7 @@ test_a_log_that_was_moved_away_under_the_broker_is_told_and_not_taken_for_a_lost
   lets_go
 }
 
-test_a_clock_of_the_keys_that_was_set_is_told() {
+test_a_clock_of_the_keys_that_was_set_is_reported() {
   prepare
   exits 0 sluice exec app.db "INSERT INTO t VALUES (2)" --key k
   sluice stop >/dev/null
@@ -115,7 +115,7 @@ test_a_clock_of_the_keys_that_was_set_is_told() {
   done
 }
 
-test_a_trigger_that_would_write_to_the_ledger_is_told() {
+test_a_trigger_that_would_write_to_the_ledger_is_reported() {
   prepare
   sluice stop >/dev/null
   sqlite3 app.db "CREATE TRIGGER innocent AFTER INSERT ON t BEGIN SELECT '_sluices'; END"
@@ -126,7 +126,7 @@ test_a_trigger_that_would_write_to_the_ledger_is_told() {
   has_not "$out" innocent
 }
 
-test_a_hard_link_and_a_folder_for_everybody_are_told() {
+test_a_hard_link_and_a_folder_that_all_users_may_write_are_reported() {
   prepare
   ln app.db other-name
   exits 1 sluice query app.db "SELECT 1"
@@ -180,7 +180,7 @@ test_a_process_that_only_reads_is_noted() {
   lets_go
 }
 
-test_commits_past_the_broker_are_told() {
+test_external_commits_are_reported() {
   prepare
   sqlite3 app.db "INSERT INTO t VALUES (3)"
   exits 0 sluice exec app.db "INSERT INTO t VALUES (4)"
@@ -238,7 +238,7 @@ test_a_changed_audit_is_a_problem() {
   finds audit problem "record 2 does not match its hash"
 }
 
-test_rows_that_wait_for_a_decision_are_told() {
+test_rejected_rows_are_reported() {
   prepare
   sluice stop >/dev/null
   [[ -e .sluice/buffer.db ]] || sqlite3 .sluice/buffer.db "CREATE TABLE rejected(id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -275,7 +275,7 @@ test_modes_and_owners_are_looked_at() {
   chmod 700 .sluice
   chmod 600 .sluice/audit.db
   if [[ $(id -u) == 0 ]]; then
-    # Root may do everything, and is told what the owner of the store may not.
+    # Root may do everything, and gets the findings of the store's owner.
     chown 65534 .sluice .sluice/*
     exits 1 sluice doctor --json
     finds permissions problem "may not be read and written by uid 65534"
@@ -287,7 +287,7 @@ test_modes_and_owners_are_looked_at() {
   fi
 }
 
-test_what_a_killed_leader_leaves_is_harmless() {
+test_files_left_by_a_killed_leader_are_harmless() {
   prepare
   local pid
   pid=$(sqlite3 :memory: "SELECT json_extract(readfile('.sluice/broker.json'), '\$.pid')")
@@ -303,7 +303,7 @@ test_what_a_killed_leader_leaves_is_harmless() {
 test_a_leader_that_does_not_answer_is_a_problem() {
   prepare
   sluice stop >/dev/null
-  # Leads as far as locks go, and listens to nobody.
+  # Holds the locks of a leader, and has no socket.
   python3 -u - <<'PYTHON' >"$scratch/held" &
 import fcntl, os, socket, time
 fd = os.open(".sluice/broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -357,7 +357,7 @@ test_a_broker_of_a_store_further_up_is_named() {
   lets_go
 }
 
-test_stores_in_one_another_are_told() {
+test_nested_stores_are_reported() {
   prepare
   mkdir -p sub/deep
   exits 0 sluice exec sub/deep/b.db "CREATE TABLE t (x)"
@@ -368,7 +368,7 @@ test_stores_in_one_another_are_told() {
   sluice stop sub/deep >/dev/null
 }
 
-test_a_database_that_lies_in_an_inner_store_by_now_is_told() {
+test_a_database_that_lies_in_an_inner_store_by_now_is_reported() {
   prepare
   mkdir inner
   python3 - <<'PYTHON'

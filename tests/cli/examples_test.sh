@@ -43,7 +43,7 @@ test_a_host_builds_the_libraries_alone_and_without_our_warnings_as_errors() {
   has_not "$out" "-Werror"
 }
 
-test_the_client_in_python_says_what_to_do_when_it_finds_no_program() {
+test_the_client_in_python_names_the_remedy_when_it_finds_no_program() {
   SLUICE_PROGRAM=/no/such/program exits 1 python3 "$examples/sluice_client.py"
   has "$err" "set SLUICE_PROGRAM"
 }

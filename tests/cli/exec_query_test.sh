@@ -3,7 +3,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
 create() { gives "0 rows changed, commit 1" sluice exec app.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"; }
 
-test_a_write_says_what_it_changed_and_in_which_commit() {
+test_a_write_prints_its_changes_and_its_commit() {
   create
   gives "1 row changed, commit 2" sluice exec app.db "INSERT INTO t (name) VALUES ('a')"
   gives "2 rows changed, commit 3" sluice exec app.db "INSERT INTO t (name) VALUES ('b'), ('c')"
@@ -138,7 +138,7 @@ test_with_json_a_failure_is_one_document_too() {
   is "$(json '$.error.code')" "invalid_request"
 }
 
-test_what_only_the_broker_may_do_is_refused() {
+test_statements_reserved_for_the_broker_are_refused() {
   create
   for sql in "ATTACH 'x.db' AS x" "DETACH x" "PRAGMA journal_mode = DELETE" "BEGIN" "COMMIT" "ROLLBACK" "SAVEPOINT a" \
     "VACUUM INTO 'copy.db'" "SELECT load_extension('x')" "DROP TABLE _sluice_commits" "DELETE FROM _sluice_keys"; do
@@ -187,7 +187,7 @@ test_the_time_of_a_read_is_bounded_and_can_be_chosen() {
   has "$err" "--timeout MS"
 }
 
-test_wrong_usage_is_told_with_the_help_that_has_the_answer() {
+test_wrong_usage_names_the_help_that_has_the_answer() {
   exits 2 sluice exce app.db "SELECT 1"
   is "$err" "sluice: invalid_request: there is no command 'exce'; sluice --help lists them"
   exits 2 sluice exce app.db --json
@@ -212,7 +212,7 @@ test_help_is_a_command_too() {
   has "$err" "there is no command 'exce'"
 }
 
-test_errors_say_what_to_do() {
+test_errors_name_the_remedy() {
   fails_with unknown_database sluice exec nowhere/app.db "SELECT 1"
   has "$err" "the folder of the store does not exist; create it first"
   create

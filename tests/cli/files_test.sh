@@ -27,7 +27,7 @@ test_the_folder_of_the_file_is_the_store() {
   is "$(stat -c %a sub/.sluice)" 700
 }
 
-test_what_is_no_file_is_refused() {
+test_a_path_that_is_not_a_file_is_refused() {
   mkdir folder
   exits 2 sluice exec folder "CREATE TABLE t (x)"
   has "$err" "sluice: invalid_request: "

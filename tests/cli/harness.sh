@@ -4,7 +4,7 @@
 
 : "${SLUICE:?names the program to test}"
 : "${FILTER:=}"
-# Waiting for a lock is no matter of speed here: sanitizers are slow, and machines are busy.
+# A long wait for locks, because sanitizers are slow and machines busy.
 export SLUICE_LOCK_WAIT_MS=${SLUICE_LOCK_WAIT_MS:-60000}
 unset SLUICE_AGENT
 

@@ -28,7 +28,7 @@ status() { tail -n 1 <<<"$out"; }
 
 write='{"jsonrpc":"2.0","id":1,"method":"write","params":{"db":"app.db","agent":"web","statements":[{"sql":"CREATE TABLE t (x)"}]}}'
 
-test_http_answers_json_rpc_to_who_has_the_token() {
+test_http_answers_json_rpc_to_clients_with_the_token() {
   serve
   exits 0 get /rpc --json "$write"
   is "$(status)" 401
@@ -53,7 +53,7 @@ test_a_write_of_one_statement_may_be_given_in_short() {
   gives $'x\n-\n5' sluice query app.db "SELECT x FROM t"
 }
 
-test_http_refuses_what_comes_from_elsewhere() {
+test_http_refuses_requests_of_other_origins() {
   serve
   exits 0 with_token /rpc --json "$write" --header "Host: evil.example"
   is "$(status)" 403
@@ -67,7 +67,7 @@ test_http_refuses_what_comes_from_elsewhere() {
   has "$err" "sluice: invalid_request: "
 }
 
-test_who_reaches_out_of_the_store_is_refused_and_on_record() {
+test_requests_that_lead_out_of_the_store_are_refused_and_audited() {
   serve
   exits 0 with_token /rpc --json '{"jsonrpc":"2.0","id":1,"method":"read","params":{"db":"../x.db","sql":"SELECT 1","agent":"eve"}}'
   has "$out" '"code":-32602'
@@ -121,7 +121,7 @@ test_a_broker_with_an_idle_time_stays_while_http_is_used() {
     sleep 0.1
   done
   wait $broker
-  has "$(cat serve.log)" "nobody needs it"
+  has "$(cat serve.log)" "it is idle"
 }
 
 run_tests

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
-# A store with four commits, the newest with a key, that nobody leads.
+# A store with four commits, the newest with a key, without a leader.
 prepare() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   for x in 1 2 3; do
@@ -74,7 +74,7 @@ test_a_ledger_without_its_keys_is_refused_and_repaired() {
   repairs
 }
 
-test_a_ledger_without_an_older_commit_is_told_by_doctor_and_verify_and_repaired() {
+test_a_ledger_without_an_older_commit_is_reported_by_doctor_and_verify_and_repaired() {
   prepare
   for ((x = 0; x < 20; x++)); do
     exits 0 sluice exec app.db "INSERT INTO t VALUES (0)"
@@ -87,7 +87,7 @@ test_a_ledger_without_an_older_commit_is_told_by_doctor_and_verify_and_repaired(
   repairs
 }
 
-test_keys_that_are_missing_far_back_are_told_by_doctor_and_verify_and_repaired() {
+test_keys_that_are_missing_far_back_are_reported_by_doctor_and_verify_and_repaired() {
   prepare
   for ((x = 0; x < 20; x++)); do
     exits 0 sluice exec app.db "INSERT INTO t VALUES (0)"
@@ -134,7 +134,7 @@ test_a_repair_is_not_taken_for_the_write_of_another_program() {
   done
 }
 
-test_a_ledger_that_was_dropped_whole_is_told_and_goes_on_behind_what_was_given() {
+test_a_ledger_that_was_dropped_whole_is_reported_and_goes_on_behind_the_issued_numbers() {
   prepare
   sqlite3 app.db "DROP TABLE _sluice_commits; DROP TABLE _sluice_keys; DROP TABLE _sluice_meta"
   exits 1 sluice doctor
@@ -176,7 +176,7 @@ test_a_repair_prints_one_document_and_needs_the_lead() {
   is "$(json '$.repairs')" "[]"
 }
 
-test_a_damaged_audit_is_set_aside_and_told_until_a_repair_acknowledges_it() {
+test_a_damaged_audit_is_renamed_and_reported_until_a_repair_acknowledges_it() {
   prepare
   printf 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' | dd of=.sluice/audit.db conv=notrunc 2>/dev/null
   exits 1 sluice doctor
@@ -193,7 +193,7 @@ test_a_damaged_audit_is_set_aside_and_told_until_a_repair_acknowledges_it() {
   [[ -e $(echo .sluice/audit.db.kept-*) ]]
 }
 
-test_commits_that_were_lost_are_told_of_and_no_good_word_stands_beside_a_problem() {
+test_lost_commits_are_reported_and_no_ok_stands_beside_a_problem() {
   sluice exec app.db "CREATE TABLE t (x)" >/dev/null
   sluice exec app.db "INSERT INTO t VALUES (1)" >/dev/null
   sluice stop >/dev/null

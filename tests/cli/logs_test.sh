@@ -78,7 +78,7 @@ test_logs_are_one_document_or_one_per_line() {
   is "$(json '$.entries')" "[]"
 }
 
-test_wrong_use_of_logs_is_told() {
+test_wrong_usage_of_logs_is_reported() {
   for wrong in "--level loud" "--limit 0" "--limit 10001" "--since yesterday" "--json --jsonl" "--json -f" "a b"; do
     # shellcheck disable=SC2086
     exits 2 sluice logs $wrong
@@ -138,7 +138,7 @@ test_following_goes_on_with_a_log_that_began_anew() {
   is "$(wc -l <"$scratch/followed")" 3
 }
 
-test_a_reader_who_has_seen_enough_ends_following_quietly() {
+test_a_reader_that_closes_the_output_ends_following_quietly() {
   prepare
   # Nothing more is logged, yet the follower notices.
   local status=0
@@ -156,7 +156,7 @@ test_logging_by_rpc_is_checked_and_may_be_a_notification() {
   is "$(<"$scratch/out")" ""
   local answer
   answer=$(rpc logs.recent '{"contains":"a notification"}')
-  # Whoever does not say who they are is named after their process.
+  # A client without an agent is named after its process.
   has "$answer" '"agent":"'"$(id -un)@"
   has "$answer" '"level":"info"'
   for wrong in '{"message":"x"}' '{"level":"info"}' '{"level":"loud","message":"x"}' '{"level":"info","message":5}' \
@@ -174,10 +174,10 @@ test_retry_counters_can_be_reset_by_rpc() {
   is "$(rpc retry.reset '{}')" '{"id":1,"jsonrpc":"2.0","result":{"reset":true}}'
 }
 
-test_a_damaged_log_is_set_aside_and_begun_anew_and_said_once() {
+test_a_damaged_log_is_renamed_and_replaced_and_reported_once() {
   mkdir -m 700 .sluice
   printf 'not a database, whatever else it may be: %0100d' 0 >.sluice/logs.db
-  # One that others may read is made anew before anybody looks into it.
+  # A file that others may read is replaced before it is used.
   chmod 600 .sluice/logs.db
   start_broker
   say info disk alice "after the damage"
@@ -190,7 +190,7 @@ test_a_damaged_log_is_set_aside_and_begun_anew_and_said_once() {
   is "$(wc -l <"$scratch/out")" 1
 }
 
-test_a_log_that_cannot_be_written_holds_up_nobody_and_is_said_once() {
+test_a_log_that_cannot_be_written_delays_no_client_and_is_reported_once() {
   # Even root cannot write where SQLite wants a file and there is a folder.
   mkdir -m 700 .sluice
   mkdir .sluice/logs.db-wal

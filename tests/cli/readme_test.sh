@@ -45,6 +45,10 @@ test_the_lines_of_the_readme_work_when_pasted_in_their_order() {
   is "$(ls -A)" "$(printf '%s\n' app.db notes.csv)"
 }
 
+test_the_recorded_terminal_shows_the_lines_of_the_readme_and_their_output() {
+  exits 0 python3 -B "$source_folder/tests/support/record_terminal.py" --check
+}
+
 test_the_readme_names_the_packages_that_the_build_needs() {
   local named needed
   named=$(block "run: install" | sed -n '/apt-get install/,/[^\\]$/p' | tr -d '\\\n' | sed 's/.*--no-install-recommends//')

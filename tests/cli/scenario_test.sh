@@ -23,7 +23,7 @@ test_the_library_of_scenarios_is_true() {
   nobody_is_left
 }
 
-test_what_was_not_as_expected_is_said_with_its_place() {
+test_failed_expectations_are_reported_with_their_position() {
   story good '  - ping:'
   story bad '  - read: {db: app.db, sql: "SELECT 1 FROM t"}
     expect: {rows: [[1]]}'
@@ -99,7 +99,7 @@ test_a_scenario_that_hangs_is_ended() {
   nobody_is_left
 }
 
-test_each_step_is_told_if_asked_for() {
+test_each_step_is_printed_on_request() {
   story good '  - {agent: alice, ping: }'
   exits 0 sluice scenario --verbose good.yaml
   has "$err" '  line 4: ping by alice: {"pid":'

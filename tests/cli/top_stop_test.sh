@@ -63,7 +63,7 @@ test_a_slow_request_is_in_the_log_with_its_agent_and_operation() {
   has "$(cat .sluice/broker.log)" "; ok, request "
 }
 
-test_the_wait_for_a_foreign_lock_is_told_apart() {
+test_the_wait_for_an_external_lock_is_shown_separately() {
   export SLUICE_RETRY_ATTEMPTS=100
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
   mkfifo "$scratch/free"

@@ -114,7 +114,7 @@ void connection(std::string_view input) {
   input.remove_prefix(1);
   auto at_once = exchange{}.run(input, input.size() + 1);
   auto in_pieces = exchange{}.run(input, piece);
-  // Whoever is cut off may not be told all.
+  // A client that is cut off may miss answers.
   if (has_long_line(input))
     return;
   must(at_once == in_pieces, "how bytes arrive makes no difference");

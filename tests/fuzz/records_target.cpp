@@ -9,7 +9,7 @@ namespace sluice::test::fuzz {
 
 namespace {
 
-// What was read is written, read and written again: the same bytes, or something was lost.
+// A record that was read is written, read and written again; the bytes must be the same.
 template <class Decode, class Encode> void round_trip(std::string_view bytes, Decode decode, Encode encode) {
   auto first = decode(bytes);
   if (!first)

@@ -26,7 +26,7 @@ namespace {
 
 constexpr size_t longest = 4096;
 
-// What is being run, to be kept if it turns out to be the last.
+// The current input, to be saved if it ends the process.
 std::string current;
 constexpr const char* crash_file = "fuzz-crash";
 

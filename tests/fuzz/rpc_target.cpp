@@ -49,7 +49,7 @@ public:
   }
 
 private:
-  // What was understood is sent on by clients and proxies, and has to be understood as the same again.
+  // Clients and bridges send decoded requests on, so decoding them again must give the same request.
   template <class Decode> void understood(Decode decode, const json& params, const sluice::rpc::answer_to& done) {
     auto first = decode(params);
     if (!first)

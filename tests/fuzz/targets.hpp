@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
-/// What reads what others have written, each as a function of some bytes. It ends the process when it finds a promise
-/// broken; whatever else is wrong is for the sanitizers to see.
+/// Parsers of input from outside, each as a function of some bytes. It ends the process when an invariant is broken;
+/// the sanitizers find other errors.
 namespace sluice::test::fuzz {
 
 /// Documents on lines, through JSON-RPC and MCP into requests.
@@ -17,7 +17,7 @@ void connection(std::string_view input);
 void config(std::string_view input);
 /// A value, parameters and answers in JSON, and values of the command line.
 void values(std::string_view input);
-/// What the ledger and the buffer's journal keep in CBOR; the first byte says which.
+/// The CBOR records of the ledger and of the buffer's journal; the first byte selects one.
 void records(std::string_view input);
 /// A scenario file.
 void scenario(std::string_view input);
@@ -31,7 +31,7 @@ inline constexpr std::array targets{target{"rpc", rpc},         target{"connecti
                                     target{"config", config},   target{"values", values},
                                     target{"records", records}, target{"scenario", scenario}};
 
-/// Ends the process, with a word on why, unless `holds`.
+/// Ends the process with a message unless `holds`.
 inline void must(bool holds, const char* promise) {
   if (holds)
     return;

@@ -83,7 +83,7 @@ def test_a_read_that_goes_back_behind_another_is_found(_):
     is_wrong("not linearizable", write((0, 1), 1), write((2, 9), 2), read((3, 4), 2), read((5, 6), 1))
 
 
-def test_a_value_that_nobody_wrote_is_found(_):
+def test_a_value_that_was_never_written_is_found(_):
     is_wrong("not linearizable", write((0, 1), 1), read((2, 3), 7))
 
 
@@ -120,7 +120,7 @@ def test_an_unknown_write_happens_at_most_once_and_not_before_it_was_asked_for(_
     is_wrong("not linearizable", write((0, 1), 1), read((2, 3), 2), write((4, None), 2))
 
 
-def test_an_unknown_swap_may_explain_what_comes_after_it(_):
+def test_an_unknown_swap_may_explain_later_values(_):
     is_fine(write((0, 1), 1), cas((2, None), 1, 2, None), read((3, 4), 1), read((5, 6), 2))
     is_wrong("not linearizable", write((0, 1), 1), cas((2, None), 5, 2, None), read((3, 4), 2))
 
@@ -209,7 +209,7 @@ def in_some_order(operations, state, done):
         yield True
         return
     for i, x in enumerate(operations):
-        # Nobody else may have ended before it began.
+        # No other call may have ended before it began.
         if i in done or any(y.end < x.start for j, y in enumerate(operations) if j not in done):
             continue
         after = step_register(state, x)
@@ -304,14 +304,14 @@ def test_commits_that_go_back_are_found_across_objects(_):
     is_fine(write((0, 3), 1, seq=5), append((2, 4), "a", seq=4), look((6, 7), "a"))
 
 
-def test_what_nobody_knows_is_not_taken_for_checked(_):
+def test_unknown_outcomes_are_not_taken_for_checked(_):
     is_wrong("nobody knows", op((0, 1), "p", "queue:q", "push", 1))
     is_wrong("does not", op((0, 1), "p", "register:a", "increment", 1))
     is_wrong("does not", op((0, 1), "p", "list:l", "remove", 1))
     is_wrong("does not", op((0, 1), "p", "bank:b", "rob", 1))
 
 
-def test_what_is_recorded_is_read_back(scene):
+def test_a_recorded_history_is_read_back(scene):
     path = scene.path("history.jsonl")
     recorder = Recorder(path, "p")
     recorder.begin("register:a", "write", 5)

@@ -96,7 +96,7 @@ class Search:
         time, is_end, i = self.events[event - 1]
         if not is_end:
             return i
-        # To overwrite at once what nobody need have seen explains nothing.
+        # Overwriting a value at once, before any read need see it, explains nothing.
         after_blind = self.path and self.path[-1][1] in self.blind
         for n in range(u or 0, len(self.unknown)):
             i = self.unknown[n]
@@ -106,7 +106,7 @@ class Search:
         return None
 
     def is_new(self, i, after):
-        """Whether nobody was in this state with as much done and no more of the unknown operations used up."""
+        """Whether this state is new, with as much done and no more of the unknown operations used up."""
         done, used = (self.done | 1 << i, self.used) if i in self.end_of else (self.done, self.used | 1 << i)
         known = self.seen[done, after]
         if any(x & used == x for x in known):

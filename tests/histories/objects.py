@@ -39,7 +39,7 @@ def check(operations):
 
 
 def commit_order(operations):
-    """Whoever began after another's acknowledgement has a later commit, whatever each wrote."""
+    """A call that began after another's acknowledgement has a later commit, whatever each wrote."""
     known = [x for x in operations if x.ok and x.seq is not None]
     by_end = sorted(known, key=lambda x: x.end)
     highest, newest, i = 0, None, 0
@@ -150,7 +150,7 @@ def shortened(items):
 
 
 def accounted(asked, known, items):
-    """Each item once, each acknowledged one, and none that nobody asked for or that was refused."""
+    """Each item once, each acknowledged one, and none that was never sent or was refused."""
     wrong = []
     if len(known) != len(asked):
         wrong.append("the history uses an item twice, so nothing can be said about it")

@@ -9,7 +9,7 @@
 
 namespace sluice::test::error_test {
 
-TEST_CASE("the words of the errors are those of the outside contract, each its own") {
+TEST_CASE("error codes have the names of the contract, each its own") {
   const std::vector<std::string_view> contract{
     "invalid_request",   "unknown_database", "unknown_operation", "sql_error",     "constraint",     "busy",
     "deadline_exceeded", "cancelled",        "overloaded",        "too_large",     "not_authorized", "capsule_invalid",
@@ -28,7 +28,7 @@ TEST_CASE("the words of the errors are those of the outside contract, each its o
   CHECK(to_string(outcome::unknown) == "unknown");
 }
 
-TEST_CASE("what is wrapped as a CAF error is read back in full") {
+TEST_CASE("an error wrapped as a CAF error is read back in full") {
   failure x{errc::constraint, outcome::not_committed, "UNIQUE", 1, 2, 3, "id"};
   auto error = make_error(x);
   CHECK(error.category() == caf::atom("sluice"));

@@ -70,7 +70,7 @@ statement some_statement() { return {"SELECT ?1", parameters{1, "two", blob{std:
 
 } // namespace
 
-TEST_CASE("every value travels as what it is, to the last bit") {
+TEST_CASE("every value is serialized with its type, to the last bit") {
   nodes n;
   const std::vector<value> all{nullptr,
                                0,
@@ -151,7 +151,7 @@ TEST_CASE("a write result travels with its rows") {
   CHECK(copy.results[1].rows.empty());
 }
 
-TEST_CASE("a read request travels, but for what is local to a process") {
+TEST_CASE("a read request is serialized, except for its process-local parts") {
   nodes n;
   read_request x;
   x.db = "app.db";
@@ -273,13 +273,13 @@ TEST_CASE("a database's status travels") {
   database_status x;
   x.name = "app.db";
   x.quarantined = true;
-  x.wal_bytes = 12;
+  x.unmoved_wal_bytes = 12;
   x.retry.error_rate_5m = 0.5;
   x.retry.last_lock_error_us = -1;
   auto copy = n.travel(x);
   CHECK(copy.name == "app.db");
   CHECK(copy.quarantined);
-  CHECK(copy.wal_bytes == 12);
+  CHECK(copy.unmoved_wal_bytes == 12);
   CHECK(copy.retry.error_rate_5m == 0.5);
   CHECK(copy.retry.last_lock_error_us == -1);
   cache_status cache;

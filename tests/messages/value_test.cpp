@@ -17,7 +17,7 @@ enum class scoped : uint8_t { blue };
 
 template <class T> constexpr bool makes_a_value = std::is_constructible_v<value, T>;
 
-// What SQLite would keep as something else than was meant.
+// Types that SQLite would store as a different value.
 static_assert(!makes_a_value<plain> && !makes_a_value<scoped>);
 static_assert(!makes_a_value<uint64_t> && !makes_a_value<size_t> && !makes_a_value<unsigned long long>);
 static_assert(!makes_a_value<char> && !makes_a_value<wchar_t> && !makes_a_value<char8_t> && !makes_a_value<char32_t>);

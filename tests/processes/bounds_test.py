@@ -135,7 +135,7 @@ def test_a_client_that_never_reads_its_answers_costs_only_itself(scene):
     is_true(is_sanitized(scene) or max(sizes) < 1 << 30, what)
 
 
-def test_a_client_that_is_stopped_in_the_middle_of_an_answer_delays_nobody_and_gets_the_rest(scene):
+def test_a_client_that_is_stopped_in_the_middle_of_an_answer_delays_no_other_and_gets_the_rest(scene):
     server, good = serve(scene)
     client = scene.start("query", "app.db", LARGE, "--csv")
     os.set_blocking(client.popen.stdout.fileno(), False)

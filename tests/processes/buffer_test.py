@@ -72,7 +72,7 @@ def waiting_put(link, row):
 
 
 class Lock:
-    """A foreign process's transaction on the database."""
+    """An external process's transaction on the database."""
 
     def __init__(self, scene):
         self.db = sqlite3.connect(scene.path("app.db"), isolation_level=None)
@@ -125,7 +125,7 @@ class Putter(threading.Thread):
                 self.done.append(self.next)
                 self.next += 1
         except (ConnectionError, OSError):
-            # Nobody knows of the last one.
+            # The last one has no answer.
             self.next += 1
         except Exception as x:
             self.why = x
@@ -208,7 +208,7 @@ def test_a_transient_broker_writes_all_that_is_pending_before_it_goes(scene):
     is_equal(rows(scene, "n"), [5])
 
 
-def test_a_command_without_a_broker_writes_what_it_put(scene):
+def test_a_command_without_a_broker_writes_its_rows(scene):
     scene.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "0"}).good()
     nobody_is_left(scene)
     end = scene.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5",
@@ -230,7 +230,7 @@ def test_a_journal_that_a_kill_left_is_written_by_the_next_command(scene):
     is_equal([x for x in scene.leftovers() if x.endswith(("-wal", "-shm"))], [])
 
 
-def test_a_foreign_lock_keeps_rows_and_they_are_written_later(scene):
+def test_an_external_lock_delays_rows_and_they_are_written_later(scene):
     server, link = serve(scene, HOUR, IMPATIENT)
     lock = Lock(scene)
     for i in range(5):
@@ -254,7 +254,7 @@ def test_rows_that_a_lock_kept_are_tried_again_without_being_asked_for(scene):
     wait_until(lambda: rows(scene) == [1], "the row is written")
 
 
-def test_a_row_that_the_database_refuses_is_set_aside_and_holds_up_nobody(scene):
+def test_a_rejected_row_is_kept_and_delays_no_other(scene):
     server, link = serve(scene, HOUR)
     link.write("app.db", "CREATE UNIQUE INDEX once ON t (a)")
     for i in range(50):
@@ -299,7 +299,7 @@ def test_callers_are_held_back_when_the_buffer_is_nearly_full_and_get_through_la
     is_equal(rows(scene), [*range(40), *range(1000, 1040)])
 
 
-def test_those_who_wait_for_room_wait_no_longer_than_their_clients(scene):
+def test_puts_that_wait_for_room_end_with_their_clients(scene):
     server, link = serve(scene, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
     lock = Lock(scene)
     for i in range(40):
@@ -353,7 +353,7 @@ def test_many_clients_put_at_once_beside_others_that_write(scene):
     scene.audit_is_whole()
 
 
-def test_pending_values_are_seen_by_buffer_get_and_after_a_flush_by_everybody(scene):
+def test_pending_values_are_seen_by_buffer_get_and_after_a_flush_by_all_reads(scene):
     server, link = serve(scene, HOUR)
     link.write("app.db", "INSERT INTO t VALUES (1, 1, 'old')")
     link.read("app.db", "SELECT n FROM t WHERE id = 1")
@@ -425,7 +425,7 @@ def test_a_damaged_journal_is_not_thrown_away_and_nothing_is_taken_without_it(sc
     is_equal(rows(scene), [5])
 
 
-def test_what_is_refused_is_refused_by_name_and_audited(scene):
+def test_invalid_puts_are_refused_with_the_reason_and_audited(scene):
     server, link = serve(scene, HOUR)
     base = {"db": "app.db", "table": "t", "operation": "upsert", "key": {"id": 1}}
     for change, code in [({"db": "../x.db"}, "invalid_request"), ({"table": "none"}, "sql_error"),

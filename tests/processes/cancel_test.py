@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 
 def endless(number):
-    """A read that nobody else's read can share."""
+    """A read that no other read can share."""
     return f"{ENDLESS} WHERE x <> -{number}"
 
 
@@ -108,7 +108,7 @@ def test_a_read_over_stdio_ends_with_its_host(scene):
     killed.signal(signal.SIGKILL)
     ended += 1
     await_cancelled(good, ended)
-    # The host has died, and nobody is there to take the answer.
+    # The host has died, and the answer has no receiver.
     orphan = scene.start("serve", "--stdio", stdin=subprocess.PIPE, env=env)
     start_read(orphan)
     orphan.popen.stdin.close()

@@ -80,7 +80,7 @@ def test_half_a_message_and_then_the_end_does_nothing(scene):
     is_equal(good.read("app.db", "SELECT count(*) FROM t WHERE a = 666"), [[0]])
 
 
-def test_half_a_message_and_then_silence_delays_nobody(scene):
+def test_a_partial_message_and_then_silence_delays_no_other_client(scene):
     server, good = serve(scene)
     links = [scene.connect() for _ in range(20)]
     for x in links:
@@ -91,12 +91,12 @@ def test_half_a_message_and_then_silence_delays_nobody(scene):
     server.end(20).good()
 
 
-def test_who_connects_and_says_nothing_is_let_go_after_a_while_and_delays_nobody(scene):
+def test_a_silent_connection_is_closed_after_a_while_and_delays_no_other_client(scene):
     server, good = serve(scene, env={"SLUICE_CONNECTION_IDLE_MS": "300"})
     silent = [scene.connect() for _ in range(20)]
     spoke = scene.connect()
     spoke.call("ping")
-    # Who waits for an answer is not silent.
+    # A client that waits for an answer is not silent.
     busy = scene.connect()
     slow = busy.post("read", db="app.db", sql=SLOW, timeout_ms=60_000)
     for x in silent:
@@ -165,7 +165,7 @@ def test_a_slow_read_holds_up_no_answer_behind_it(scene):
     is_equal(good.call("ping")["pong"], True)
 
 
-def test_who_has_said_all_it_has_to_say_still_gets_its_answers(scene):
+def test_a_client_that_closes_its_sending_side_still_gets_its_answers(scene):
     server, good = serve(scene)
     with scene.connect() as link:
         slow = link.post("read", db="app.db", sql=SLOW, timeout_ms=60_000)
@@ -180,7 +180,7 @@ def test_who_has_said_all_it_has_to_say_still_gets_its_answers(scene):
     still_serves(scene, server, good)
 
 
-# Sends a request to the socket of another user, past the folder's mode, and prints what it is told.
+# Sends a request to the socket of another user, past the folder's mode, and prints the answer.
 STRANGER = """
 import json, os, socket, sys
 x = socket.socket(socket.AF_UNIX)
@@ -213,7 +213,7 @@ def test_another_user_does_not_get_in(scene):
         raise Skipped("only root can become another user")
     server, good = serve(scene)
     is_equal(ask_as(scene, NOBODY), {"refused": 13})
-    # Even if somebody opens the folder and the socket.
+    # Even if the folder and the socket are opened to others.
     os.chmod(scene.scratch, 0o711)
     os.chmod(scene.path(".sluice"), 0o711)
     os.chmod(scene.path(".sluice", "broker.sock"), 0o666)
@@ -227,7 +227,7 @@ def test_root_is_another_user_to_the_broker_of_an_ordinary_one(scene):
     server, = [scene.serve()]
     is_equal(ask_as(scene, 0)["error"]["data"]["code"], "not_authorized")
     is_true(ask_as(scene, NOBODY)["result"]["pong"], "its own user gets in")
-    # The program does not talk to a socket of somebody else, either, nor write past its broker.
+    # The program does not use a socket of another user, either, nor write without its broker.
     end = scene.run("exec", "app.db", TABLE, prefix=[], env={"SLUICE_LOCK_WAIT_MS": "200"})
     is_equal(end.status, 1, str(end))
     is_true("not_authorized" in end.err, str(end))

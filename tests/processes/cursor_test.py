@@ -125,7 +125,7 @@ def test_a_killed_client_frees_its_connection(scene):
     make_rows(good, 200_000, 100)
     without = descriptors(server.pid, "/app.db-wal")
     client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--csv")
-    # Nobody reads what it writes, so it stands still when the pipe is full.
+    # Its output is not read, so it stops when the pipe is full.
     wait_until(lambda: cursors_in(good), "its cursor is open")
     is_true(descriptors(server.pid, "/app.db-wal") > without, "the cursor has a connection of its own")
     os.kill(client.pid, signal.SIGKILL)
@@ -134,7 +134,7 @@ def test_a_killed_client_frees_its_connection(scene):
     still_serves(scene, server, good)
 
 
-def test_output_that_nobody_takes_for_a_while_is_whole_in_the_end(scene):
+def test_output_that_is_not_read_for_a_while_is_complete_in_the_end(scene):
     """A pager is looked at for longer than cursor_idle_ms."""
     server, good = serve(scene, env={"SLUICE_CURSOR_IDLE_MS": "100", "SLUICE_CURSOR_LIFETIME_MS": "86400000"})
     make_rows(good, 200_000, 100)
@@ -184,7 +184,7 @@ def test_an_agent_with_endless_pages_leaves_a_thread_to_the_cursors_of_others(sc
     still_serves(scene, server, good)
 
 
-def test_a_slow_client_loses_its_cursor_and_hears_why(scene):
+def test_a_slow_client_loses_its_cursor_and_gets_the_reason(scene):
     server, good = serve(scene, env={"SLUICE_CURSOR_IDLE_MS": "300"})
     make_rows(good, 100)
     page = open_rows(good)
@@ -195,7 +195,7 @@ def test_a_slow_client_loses_its_cursor_and_hears_why(scene):
     still_serves(scene, server, good)
 
 
-def test_a_client_that_takes_nothing_for_the_life_of_its_cursor_hears_why(scene):
+def test_a_client_that_reads_nothing_for_the_life_of_its_cursor_gets_the_reason(scene):
     server, good = serve(scene, env={"SLUICE_CURSOR_LIFETIME_MS": "2000"})
     make_rows(good, 200_000, 100)
     client = scene.start("query", "app.db", "SELECT * FROM rows", "--all", "--json")
@@ -307,7 +307,7 @@ def test_a_row_larger_than_a_page_is_a_page_and_beyond_the_bound_an_error(scene)
     still_serves(scene, server, good)
 
 
-def test_what_is_not_read_is_not_made(scene):
+def test_pages_that_are_not_read_are_not_made(scene):
     """A client that asks for more and takes nothing."""
     server, good = serve(scene, env=PATIENT)
     make_rows(good, 20_000, 1_000)

@@ -1,4 +1,4 @@
-"""Who leads: elections, and what is left when the last one goes."""
+"""Leadership: elections, and the files after the end of the last leader."""
 
 import fcntl
 import json
@@ -38,7 +38,7 @@ def hold_lock(scene):
 
 
 def is_locked(scene):
-    """Whether anybody leads."""
+    """Whether a process leads."""
     if claims(scene.store):
         return True
     try:
@@ -78,7 +78,7 @@ def test_a_lone_command_does_not_wait_for_the_idle_time(scene):
     scene.run("exec", "app.db", TABLE, env=idle).good()
     is_true(scene.leader(), "the broker is still there")
     start = time.monotonic()
-    # All its descriptors are closed, too: whoever reads its output is not kept waiting.
+    # All its descriptors are closed, too: a reader of its output does not wait.
     scene.run("exec", "app.db", "INSERT INTO t VALUES (1)", env=idle).good()
     is_true(time.monotonic() - start < 20, "it took long")
 
@@ -92,7 +92,7 @@ def test_a_broker_that_a_command_started_is_in_a_session_of_its_own(scene):
     is_equal(os.readlink(f"/proc/{pid}/cwd"), "/")
 
 
-def test_a_silent_connection_keeps_the_broker_but_delays_nobody(scene):
+def test_a_silent_connection_keeps_the_broker_but_delays_no_other(scene):
     idle = {"SLUICE_LINGER_MS": "2000"}
     scene.run("exec", "app.db", TABLE, env=idle).good()
     with scene.connect() as link:
@@ -115,7 +115,7 @@ def test_a_stale_socket_is_replaced(scene):
     is_equal(count(scene), 1)
 
 
-def test_what_is_no_socket_in_its_place_is_replaced(scene):
+def test_a_file_in_the_place_of_the_socket_is_replaced(scene):
     make_table(scene)
     with open(scene.path(".sluice", "broker.sock"), "w") as x:
         x.write("not a socket")
@@ -123,7 +123,7 @@ def test_what_is_no_socket_in_its_place_is_replaced(scene):
     is_true(scene.leader(), "a broker leads")
 
 
-def test_a_pid_that_now_belongs_to_somebody_else_decides_nothing(scene):
+def test_a_recycled_pid_decides_nothing(scene):
     make_table(scene)
     for pid in (1, os.getpid()):
         with open(scene.path(".sluice", "broker.json"), "w") as x:
@@ -240,7 +240,7 @@ def test_a_command_that_needs_a_broker_says_so_when_there_can_be_none(scene):
     is_equal(scene.leftovers(), [])
 
 
-def test_whatever_standard_descriptors_a_command_lacks_nothing_else_gets_what_it_prints(scene):
+def test_the_output_of_a_command_without_standard_descriptors_goes_nowhere_else(scene):
     make_table(scene)
     for program in (scene.program, scene.path("no-such-program")):
         for closed in ("<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"):

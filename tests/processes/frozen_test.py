@@ -1,4 +1,4 @@
-"""A broker that is there and does not answer (SIGSTOP, a frozen container) is named, and nobody waits for it for long."""
+"""A broker that runs and does not answer (SIGSTOP, a frozen container) is named, and no client waits for it for long."""
 
 import os
 import signal
@@ -61,7 +61,7 @@ def test_a_request_to_a_frozen_broker_says_so_and_waits_until_its_deadline(scene
         is_equal((end.json()["error"]["code"], end.json()["error"]["outcome"]), ("deadline_exceeded", outcome))
         # Once as soon as it is noticed, and once as the reason of the failure.
         is_true(end.err.count(f"process {server.pid}") == 2, str(end))
-        # Nobody has to know the word of the outcome to do the right thing.
+        # The text suffices without knowing the outcomes.
         is_equal("look before you repeat it" in end.err, outcome == "unknown", str(end))
     end = scene.run("exec", "app.db", "INSERT INTO t VALUES (1)", "--deadline", "3000", "--key", "k")
     is_true("repeat it under the same --key" in end.err, str(end))
@@ -120,7 +120,7 @@ def test_threads_may_share_a_python_client(scene):
     is_equal(wrong, [])
 
 
-def test_the_python_client_refuses_answers_to_what_it_did_not_ask(scene):
+def test_the_python_client_refuses_unsolicited_answers(scene):
     import json
     import socket
     import threading

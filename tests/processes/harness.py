@@ -140,7 +140,7 @@ class Scene:
         self.env = dict(os.environ)
         for name in ("SLUICE_AGENT", "SLUICE_ENDPOINT", "XDG_RUNTIME_DIR"):
             self.env.pop(name, None)
-        # Waiting for the lock is no matter of speed here.
+        # A long wait for the lock, for slow machines.
         self.env.update(SLUICE_LOCK_WAIT_MS="60000", SLUICE_PROGRAM=self.program)
         os.mkdir(self.store)
 
@@ -195,7 +195,7 @@ class Scene:
         return Link((self.info() or {}).get("socket", self.path(".sluice", "broker.sock")), patience)
 
     def sql(self, db, text, *params):
-        """Looks past everybody into a database."""
+        """Reads a database without the broker."""
         x = sqlite3.connect(self.path(db), timeout=PATIENCE)
         try:
             return x.execute(text, params).fetchall()

@@ -58,7 +58,7 @@ class Patient:
 
 
 class Hasty:
-    """Asks once: what it was told nothing of may have happened or not."""
+    """Asks once: a call without an answer may have been applied or not."""
 
     def __init__(self, scene):
         self.scene = scene
@@ -196,7 +196,7 @@ class Worker:
         self.read("bank:b", BALANCES, result=lambda rows: [rows[0][0], [x for _, x in rows]])
 
     def last_words(self):
-        """What the checker measures by, once everybody has ended."""
+        """The final state for the checker, once all processes have ended."""
         for key in range(LISTS):
             self.list(str(key))
         self.recorder.begin("bank:b", "order")
@@ -274,7 +274,7 @@ def end(scene, founder, crowd):
     return told
 
 
-def test_some_order_explains_what_many_processes_saw_of_one_broker(scene):
+def test_some_order_explains_the_answers_of_one_broker_to_many_processes(scene):
     scene.serve()
     founder = begin(scene)
     crowd = Crowd(scene)
@@ -284,7 +284,7 @@ def test_some_order_explains_what_many_processes_saw_of_one_broker(scene):
     print(end(scene, founder, crowd))
 
 
-def test_some_order_explains_what_was_seen_while_leaders_and_clients_were_killed(scene):
+def test_some_order_explains_the_answers_while_leaders_and_clients_were_killed(scene):
     kills = 8 * SOAK
     founder = begin(scene)
     crowd = Crowd(scene)

@@ -256,7 +256,7 @@ def test_two_mounts_of_a_folder_are_one_store(scene):
     is_equal(scene.leader(), server.pid)
 
 
-def test_a_lock_on_the_root_folder_keeps_nobody_out(scene):
+def test_a_lock_on_the_root_folder_excludes_no_broker(scene):
     with_text(scene, "before")
     scene.run("stop")
     os.chmod(scene.store, 0o755)
@@ -287,7 +287,7 @@ time.sleep(600)
 """
 
 
-def test_a_stranger_who_takes_the_names_of_claims_keeps_nobody_out_and_is_named(scene):
+def test_another_user_who_takes_the_names_of_claims_excludes_no_broker_and_is_named(scene):
     with_text(scene, "before")
     scene.run("stop")
     root = identity(scene.store)
@@ -307,7 +307,7 @@ def names_in(scene):
     return sorted(os.listdir(scene.path(".sluice")))
 
 
-def test_files_of_others_in_a_folder_that_was_open_are_set_aside_and_nothing_is_lost(scene):
+def test_files_of_others_in_a_folder_that_was_open_are_renamed_and_nothing_is_lost(scene):
     with_text(scene, "first")
     scene.run("stop")
     if os.geteuid() != 0:

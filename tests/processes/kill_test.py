@@ -130,7 +130,7 @@ def kill_at_random(scene, workers, kills):
 
 
 def check(scene, seen):
-    """Every acknowledged write is there, everything at most once, and the audit tells the same."""
+    """Every acknowledged write is there, everything at most once, and the audit agrees."""
     is_equal([x for worker in seen for x in worker if "failed" in x], [])
     acknowledged = {(worker, x["i"]) for worker, lines in enumerate(seen) for x in lines}
     wait_until(lambda: not scene.processes(), "the last broker has gone")

@@ -31,7 +31,7 @@ def listed(link, agent):
     return link.call("audit.list", agent=agent)["records"]
 
 
-def test_what_is_planted_on_a_ledger_in_use_stops_writes_until_it_is_gone_and_nothing_else(scene):
+def test_objects_planted_on_a_ledger_in_use_stop_writes_until_they_are_dropped_and_nothing_else(scene):
     _, link = serve(scene)
     insert(link)
     for sql, undo in (("CREATE TRIGGER x AFTER INSERT ON _SLUICE_KEYS BEGIN DELETE FROM t; END", "DROP TRIGGER x"),

@@ -92,7 +92,7 @@ def test_static_objects_of_a_host_are_destroyed_in_any_order(scene):
             is_equal((end.status, lines[1:], end.err), (0, ["settled"], ""), f"SLUICE_LIFETIMES_SEED={first + i} {end}")
 
 
-def test_a_forked_child_is_refused_what_its_parent_opened(scene):
+def test_a_forked_child_cannot_use_the_objects_of_its_parent(scene):
     lines = ends_with(scene, "fork_uses")
     for what in ("write", "write_async", "read", "cached", "cursor", "put", "open_database", "audit"):
         line = next(x for x in lines if x.startswith(what + " "))
@@ -100,7 +100,7 @@ def test_a_forked_child_is_refused_what_its_parent_opened(scene):
     is_equal(lines[-2:], ["the child exits 0", "parent ok"])
 
 
-def test_a_forked_child_may_destroy_what_its_parent_opened(scene):
+def test_a_forked_child_may_destroy_the_objects_of_its_parent(scene):
     is_equal(ends_with(scene, "fork_returns"), ["the child exits 0", "parent ok"])
 
 

@@ -54,7 +54,7 @@ def count(link, table="t"):
     return link.read("app.db", f"SELECT count(*) FROM {table}", freshness="fresh")[0][0]
 
 
-def test_a_costly_function_ends_soon_and_delays_nobody_for_long(scene):
+def test_a_costly_function_ends_soon_and_delays_no_other_for_long(scene):
     server, good = serve(scene)
     for costly in COSTLY:
         code = code_of(good, "read", db="app.db", sql=f"SELECT {costly}", timeout_ms=500)

@@ -76,7 +76,7 @@ def floods_reads(link, busy):
 
 
 def queues_slow_writes(link, busy):
-    """So many that their order shows who is served in turn."""
+    """So many that their order shows the turns of agents."""
     sql = NUMBERS.format(300_000) + "INSERT INTO bad SELECT count(*) FROM n"
     calls = [link.post("write", db="app.db", agent="bad", statements=statement(sql), deadline_ms=DAY_MS)
              for _ in range(16 * (AGENTS + 2))]

@@ -1,4 +1,4 @@
-"""The write-ahead log stays within its bound, whoever reads meanwhile."""
+"""The write-ahead log stays within its bound, whatever reads meanwhile."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ READ = "SELECT (SELECT count(*) FROM t), (WITH RECURSIVE n(x) AS (SELECT 1 UNION
 
 
 class Reader(threading.Thread):
-    """Reads without a pause until it is told to stop."""
+    """Reads without a pause until it is stopped."""
 
     def __init__(self, scene):
         super().__init__(daemon=True)
@@ -92,7 +92,7 @@ def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(s
         is_equal(len(slow.call("cursor.next", cursor=cursor)["rows"]), 1)
         while log_size(scene) < BOUND:
             fill(good, VALUE)
-        # It hears of that by a message.
+        # It learns of that by a message.
         wait_until(lambda: not good.call("status")["running"], "the cursor ends")
         refused = slow.refusal("cursor.next", cursor=cursor)
         is_equal(refused.code, "unavailable")

@@ -41,7 +41,7 @@ def fill(path):
             pass
 
 
-def test_a_full_disk_refuses_what_has_no_room_and_loses_nothing(scene):
+def test_a_full_disk_refuses_writes_without_room_and_loses_nothing(scene):
     put_on_small_disk(scene, "4m")
     with open(scene.path("ballast"), "wb") as x:
         x.write(b"x" * (2 << 20))
@@ -112,7 +112,7 @@ def test_a_disk_that_cannot_be_written_is_refused_by_name(scene):
 
 def make_read_only(scene, wanted):
     flags = MS_REMOUNT | (MS_RDONLY if wanted else 0)
-    # Refused as long as somebody has a file open for writing; a broker may still be on its way out.
+    # Refused while a process has a file open for writing; a broker may still be ending.
     mount = ctypes.CDLL(None).mount
     wait_until(lambda: mount(b"tmpfs", scene.store.encode(), b"tmpfs", flags, None) == 0, "the disk is mounted anew")
 
@@ -281,9 +281,9 @@ def test_while_the_leader_is_stopped_clients_give_up_in_time_and_do_not_know_the
         is_equal((error["code"], error["outcome"]), ("deadline_exceeded", "unknown"))
         end = scene.run("query", "app.db", "SELECT 1", env={"SLUICE_READ_TIMEOUT_MS": "300"})
         end.failed_with("deadline_exceeded")
-        # Whoever has time waits.
+        # A request with a long deadline waits.
         patient = scene.start("exec", "app.db", "INSERT INTO t VALUES (2)")
-        # Nobody else may lead meanwhile.
+        # No other process may lead meanwhile.
         scene.run("serve", env={"SLUICE_LOCK_WAIT_MS": "300"}).failed_with("busy")
         is_true(is_running(server.pid) and not patient.ended(), "it goes on")
         server.signal(signal.SIGCONT)

@@ -138,7 +138,7 @@ def begun(scene, limit, connect):
 
 
 def test_where_the_system_gives_no_more_threads_every_request_is_answered(scene):
-    # Nobody else's, since the limit counts all threads of a user.
+    # A user without other processes, since the limit counts all threads of a user.
     user = 61_000 + os.getpid() % 4_000
     scene.as_nobody(user)
     limits = [0]

@@ -52,7 +52,7 @@ def rows_of(end):
 COUNT = "SELECT count(*), sum(v LIKE 'HALF%') FROM t"
 
 
-def test_what_a_killed_program_left_half_written_is_rolled_back_by_the_first_read(scene):
+def test_the_partial_write_of_a_killed_program_is_rolled_back_by_the_first_read(scene):
     leave_half_written(scene.path("app.db"))
     doctor = scene.run("exec", "other.db", "CREATE TABLE t (a)") and scene.run("doctor")
     is_true("app.db-journal is a hot rollback journal" in doctor.out, doctor.out)
@@ -87,7 +87,7 @@ def test_a_journal_that_may_not_be_read_is_named(scene):
 def make_databases(folder):
     run_sql(os.path.join(folder, "plain.db"), "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     run_sql(os.path.join(folder, "wal.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)", "INSERT INTO t VALUES (2)")
-    # With a log that nobody has moved into the database: as after a crash.
+    # With a log that has not been moved into the database, as after a crash.
     run_sql(os.path.join(folder, "crashed.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)")
     db = sqlite3.connect(os.path.join(folder, "crashed.db"))
     db.execute("INSERT INTO t VALUES (3)")
@@ -123,7 +123,7 @@ def test_databases_on_read_only_media_are_read_without_a_broker(scene):
     reads_where_nothing_may_be_written(scene)
 
 
-def test_databases_in_a_folder_of_somebody_else_are_read_without_a_broker(scene):
+def test_databases_in_a_folder_of_another_user_are_read_without_a_broker(scene):
     scene.as_nobody()
     make_databases(scene.store)
     os.chown(scene.store, 0, 0)
@@ -152,7 +152,7 @@ def test_ones_own_databases_in_a_folder_that_may_not_be_written_are_read_and_onc
     end = scene.run("exec", "app.db", "INSERT INTO t VALUES (9)")
     is_equal(end.status, 1, str(end))
     is_equal(count_by_stdio(scene, "app.db"), [[1]])
-    # Nobody reads what it was, once it may be written again.
+    # Its earlier content is not read any more, once it may be written again.
     os.chmod(scene.store, 0o755)
     scene.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
     is_equal(count_by_stdio(scene, "app.db"), [[2]])

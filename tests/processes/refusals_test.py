@@ -1,4 +1,4 @@
-"""What becomes of requests that are refused, and of clients that go away: the audit tells, and the broker goes on."""
+"""Refused requests, and clients that go away: the audit has them, and the broker goes on."""
 
 import http.client
 import json
@@ -38,7 +38,7 @@ def all_are_recorded(scene, agents):
         method, params = REFUSED[agent]
         is_equal(records[0]["request_type"], method if method != "no.such" else "other")
         is_true(records[0]["status"] not in ("ok", "committed"), str(records))
-        # What leads out of the store is none of its databases.
+        # A path that leads out of the store is not one of its databases.
         is_equal(records[0]["db"], "" if "outside" in params.get("db", "") else params.get("db", ""))
 
 
@@ -83,7 +83,7 @@ def test_refusals_over_http_are_on_record(scene):
     all_are_recorded(scene, set(REFUSED))
 
 
-def test_nobody_calls_himself_by_a_name_of_the_brokers(scene):
+def test_a_client_may_not_use_a_name_of_the_brokers(scene):
     make_table(scene)
     for words, env in ((("--agent", "sluice:buffer"), {}), ((), {"SLUICE_AGENT": "SLUICE:x"}), (("--agent", "a\u202eb"), {})):
         end = scene.run("exec", "app.db", "INSERT INTO t VALUES (1)", *words, env=env)

@@ -11,7 +11,7 @@ TABLE = "CREATE TABLE t (a INTEGER)"
 
 
 def make_table(scene):
-    """A database with the table t; nobody leads when this returns."""
+    """A database with the table t; no process leads when this returns."""
     scene.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "200"}).good()
     nobody_is_left(scene)
 

@@ -204,7 +204,7 @@ def test_a_host_that_dies_takes_nothing_with_it(scene):
     pipe = Pipe(scene)
     pipe.send(request(1, "write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (1)"}]).decode())
     wait_until(lambda: count(scene) == 1, "it is done")
-    # Whoever started it has gone, so nobody takes its answers.
+    # Its parent has gone, so its answers are not read.
     pipe.output.close()
     pipe.input.close()
     wait_until(lambda: not is_running(pipe.pid), "it ends")

@@ -50,7 +50,7 @@ def test_a_socket_folder_that_cannot_be_written_is_no_reason_to_fail(scene):
     is_equal(count(scene), 0)
 
 
-def test_a_folder_of_somebody_else_is_refused_by_name(scene):
+def test_a_folder_of_another_user_is_refused_with_the_reason(scene):
     scene.as_nobody()
     os.mkdir(scene.path(".sluice"), 0o755)
     end = scene.run("exec", "app.db", TABLE, env={"SLUICE_LOCK_WAIT_MS": "500"})

@@ -1,4 +1,4 @@
-"""Subscribers: what they are told, in which order, and what becomes of slow ones."""
+"""Subscribers: their notifications, the order of these, and slow subscribers."""
 
 import time
 
@@ -24,7 +24,7 @@ def test_subscribers_hear_of_commits_in_order_and_of_their_tables_only(scene):
         is_equal(link.call("unsubscribe", subscription=start["subscription"])["unsubscribed"], True)
         is_equal(link.call("unsubscribe", subscription=start["subscription"])["unsubscribed"], False)
         good.write("app.db", "INSERT INTO t VALUES (1)")
-        # What is told, is told before the answer to a request that comes later.
+        # A notification comes before the answer to a later request.
         link.read("app.db", "SELECT 1", freshness="fresh")
         is_equal(link.news, [])
 
@@ -65,7 +65,7 @@ def test_subscribers_hear_all_while_many_write_and_they_come_and_go(scene):
              list(range(first + 1, newest + 1)))
 
 
-def test_a_slow_subscriber_is_told_that_it_lost_its_place_and_can_resume(scene):
+def test_a_slow_subscriber_gets_subscription_lost_and_can_resume(scene):
     server, good = serve(scene)
     # Long names make long notifications.
     tables = ["t" + "x" * 900 + str(i) for i in range(10)]

@@ -177,7 +177,7 @@ def test_the_buffer_keeps_text_of_any_bytes(scene):
     is_equal(sorted(stored(scene)), sorted(x.hex().upper() for x in BYTES))
 
 
-def test_names_that_are_not_utf8_are_told_by_their_bytes(scene):
+def test_names_that_are_not_utf8_are_sent_as_their_bytes(scene):
     sqlite(scene.path("app.db"),
            b'CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE "caf\xe9" (p REFERENCES p ON DELETE CASCADE, '
            b'"n\xe9" UNIQUE); CREATE TABLE q (id INTEGER PRIMARY KEY, "n\xe9" INTEGER CHECK ("n\xe9" < 5)); '
@@ -216,7 +216,7 @@ def test_names_that_are_not_utf8_are_told_by_their_bytes(scene):
     is_true(b"\xef\xbf\xbd" not in out, "nothing is replaced")
 
 
-def test_what_is_no_value_and_not_utf8_is_refused_and_not_changed(scene):
+def test_text_outside_of_values_that_is_not_utf8_is_refused_and_not_changed(scene):
     scene.serve()
     with scene.connect() as link:
         link.write("app.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
@@ -314,7 +314,7 @@ def test_a_cut_answer_has_an_exit_status_of_its_own(scene):
     is_equal(scene.run("query", "app.db", "SELECT id FROM t", "--json").json()["truncated"], True)
 
 
-def test_a_terminal_is_not_given_what_it_would_act_on_and_a_pipe_gets_the_bytes(scene):
+def test_control_characters_are_escaped_on_a_terminal_and_a_pipe_gets_the_bytes(scene):
     evil = "\x1b[2J\x9b31m\u202eexe\u2066\x7f\u061c"
     scene.serve()
     with scene.connect() as link:

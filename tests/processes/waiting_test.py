@@ -35,7 +35,7 @@ def refusal_of(link, which):
         return why.code, why.outcome
 
 
-def test_a_write_behind_a_slow_one_hears_of_its_deadline_and_is_never_applied(scene):
+def test_a_write_behind_a_slow_one_is_answered_at_its_deadline_and_is_never_applied(scene):
     _, good = serve(scene)
     slow = scene.connect()
     which = begin_endless_write(good, slow)
@@ -47,7 +47,7 @@ def test_a_write_behind_a_slow_one_hears_of_its_deadline_and_is_never_applied(sc
     is_equal(count(scene), 0)
 
 
-def test_a_read_that_waits_hears_of_its_time_out(scene):
+def test_a_waiting_read_is_answered_at_its_time_out(scene):
     _, good = serve(scene, env={"SLUICE_READERS": "1"})
     slow = scene.connect()
     slow.post("read", db="app.db", sql=ENDLESS + "SELECT count(*) FROM n", timeout_ms=DAY_MS, request_id="endless")
@@ -129,7 +129,7 @@ def test_an_agent_with_one_small_write_is_served_before_all_slow_ones_of_another
     is_true(quiet["commit_seq"] < last["commit_seq"], f"{quiet['commit_seq']} is not before {last['commit_seq']}")
 
 
-def test_everybody_is_answered_when_the_broker_ends_during_a_long_write(scene):
+def test_every_request_is_answered_when_the_broker_ends_during_a_long_write(scene):
     server, good = serve(scene)
     slow = scene.connect()
     which = begin_endless_write(good, slow)

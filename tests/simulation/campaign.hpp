@@ -10,7 +10,7 @@
 
 namespace sluice::simulation {
 
-/// What many runs came to.
+/// The totals of many runs.
 struct tally {
   uint64_t seeds = 0;
   uint64_t operations = 0;

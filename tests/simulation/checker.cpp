@@ -96,15 +96,15 @@ maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_re
   auto where = request.request_id + " in commit " + std::to_string(commit.seq);
   if (!places_.emplace(request.request_id, commit.seq).second)
     return violation{"nothing is applied twice", where + " has been there before"};
-  // What the buffer writes is judged by itself.
+  // Writes of the buffer are checked separately.
   if (request.agent == "sluice:buffer")
     return {};
   auto found = writes_.find(request.request_id);
   if (found == writes_.end())
-    return violation{"nothing is in the ledger that nobody asked for", where};
+    return violation{"every request in the ledger was sent", where};
   const auto& x = *found->second;
   if (x.fate == fate::refused)
-    return violation{"what was refused is absent",
+    return violation{"every refused write is absent",
                      where + " was refused: " + std::string{to_string(x.why.code)} + ", " + x.why.message};
   if (x.what.key > 0 && !by_key_.emplace(request.idempotency_key, &x).second)
     return violation{"a key is applied once",
@@ -112,7 +112,7 @@ maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_re
   if (auto wrong = check_order(x))
     return wrong;
   if (!state_.apply(x.what.steps, &effects_[x.request_id]))
-    return violation{"what is committed could be executed", where + ": " + to_string(x.what)};
+    return violation{"every committed request could be executed", where + ": " + to_string(x.what)};
   return {};
 }
 
@@ -122,8 +122,8 @@ bool replay::satisfied(const read_attempt& x) const {
       return true;
   if (x.what.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
     return true;
-  // Noticed at the next query that reaches the database; until then a kept answer may be a little old, but never older
-  // than what anybody was shown.
+  // Noticed at the next query that reaches the database; until then a cached answer may be a little old, but never
+  // older than one that a client has seen.
   if (x.what.asked == question::foreign && x.what.freshness == freshness::cached) {
     for (auto foreign = x.foreign_shown; foreign <= x.foreign_after; ++foreign)
       if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
@@ -144,7 +144,7 @@ maybe replay::check_unread() const {
   if (reads_.empty())
     return {};
   const auto& x = *reads_.front();
-  return violation{"nobody reads what is older than they know, or what never was",
+  return violation{"no read is older than its client knows, and each shows a committed state",
                    x.request_id + " (" + to_string(x.what) + ", " + std::string{to_string(x.source)} + ") read "
                      + (x.rows.empty() ? "nothing" : x.rows) + " as of " + std::to_string(x.as_of_seq)
                      + ", which was not so at any commit from " + std::to_string(std::max(x.acknowledged, x.as_of_seq))
@@ -156,22 +156,22 @@ maybe replay::check_effects(const write_attempt& x, const std::vector<model::eff
     return {};
   const auto& results = x.result.results;
   if (results.size() != effects.size())
-    return violation{"results are those of the statements", x.request_id + " has results for another number of them"};
+    return violation{"results are those of the model", x.request_id + " has results for another number of them"};
   for (size_t i = 0; i < effects.size(); ++i) {
     if (effects[i].changes >= 0 && results[i].changes != effects[i].changes)
-      return violation{"results are those of the statements",
+      return violation{"results are those of the model",
                        x.request_id + ", statement " + std::to_string(i + 1) + ": " + std::to_string(results[i].changes)
                          + " rows changed instead of " + std::to_string(effects[i].changes)};
     auto rows = text_of(results[i].rows);
     auto expected = effects[i].returned ? std::to_string(*effects[i].returned) + ';' : "";
     if (rows != expected)
-      return violation{"results are those of the statements", x.request_id + ", statement " + std::to_string(i + 1)
-                                                                + ": returned " + rows + " instead of " + expected};
+      return violation{"results are those of the model", x.request_id + ", statement " + std::to_string(i + 1)
+                                                           + ": returned " + rows + " instead of " + expected};
   }
   return {};
 }
 
-// What clients were told of their writes.
+// The answers that clients got to their writes.
 maybe replay::check_answers() const {
   for (const auto& x : seen_.writes) {
     if (x.what.db != db_ || x.fate != fate::done || x.lost || went_with_restore(x))
@@ -179,12 +179,12 @@ maybe replay::check_answers() const {
     auto own = places_.find(x.request_id);
     if (!x.result.replayed) {
       if (own == places_.end())
-        return violation{"what was acknowledged is there",
+        return violation{"every acknowledged write is there",
                          x.request_id + " was acknowledged as commit " + std::to_string(x.result.commit_seq)};
       if (own->second != x.result.commit_seq)
-        return violation{"what was acknowledged is there", x.request_id + " was acknowledged as commit "
-                                                             + std::to_string(x.result.commit_seq)
-                                                             + " and is in commit " + std::to_string(own->second)};
+        return violation{"every acknowledged write is there", x.request_id + " was acknowledged as commit "
+                                                                + std::to_string(x.result.commit_seq)
+                                                                + " and is in commit " + std::to_string(own->second)};
       if (auto wrong = check_effects(x, effects_.at(x.request_id)))
         return wrong;
       continue;
@@ -293,10 +293,10 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
   for (const auto& x : records)
     if (x.db == database_names[db])
       count[{x.request_id, x.status}] += x.count;
-  // What a power cut or a restore has undone in the database, and not in the audit, the buffer writes again under the
-  // same id.
+  // The buffer writes batches again under the same id if a power cut or a restore has undone them in the database, but
+  // not in the audit.
   auto may_be_undone = set.normal && !seen.power_losses.empty();
-  // What it has taken from both comes back with a backup; the audit has other commits with these numbers by then.
+  // A backup brings back commits that both had lost; the audit has other commits with these numbers by then.
   auto came_back = [&](const std::string& id) {
     const auto& all = seen.databases[db].restores;
     return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.what.requests.contains(id); });
@@ -315,7 +315,7 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
     return {};
   auto once = [&](const attempt& x, const std::string& status) -> maybe {
     auto recorded = count[{x.request_id, status}];
-    // Once the audit has ended nobody could tell it of a refusal.
+    // After its end the audit cannot record a refusal.
     auto nobody_left = x.late && recorded == 0 && status == to_string(errc::unavailable);
     if (x.what.db != db || recorded == 1 || nobody_left)
       return {};

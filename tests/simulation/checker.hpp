@@ -9,7 +9,7 @@
 
 namespace sluice::simulation {
 
-/// Whether what one database holds, and what clients were told of it, agree with a model that executes the ledger's
+/// Whether the content of one database, and the answers of clients, agree with a model that executes the ledger's
 /// requests in their order.
 std::optional<violation> check_database(const history& seen, uint32_t db, const database_content& found);
 
@@ -18,7 +18,7 @@ std::optional<violation> check_audit(const settings& set, const history& seen, u
                                      const database_content& found, const std::vector<audit_record>& records,
                                      const audit_verdict& chain);
 
-/// Whether the buffered rows are what the operations on them come to.
+/// Whether the buffered rows equal the operations on them.
 std::optional<violation> check_buffer(const settings& set, const history& seen, uint32_t db,
                                       const database_content& found);
 

@@ -15,7 +15,7 @@ std::string row_text(const std::optional<buffered_cells>& x) {
   return x ? "a=" + (x->a ? std::to_string(*x->a) : "NULL") + " b=" + std::to_string(x->b) : "no row";
 }
 
-// What one operation makes of a row, as if it were executed at once.
+// The row after one operation, as if it were executed at once.
 row executed(const operation& x, row before) {
   if (x.erases)
     return std::nullopt;
@@ -78,13 +78,13 @@ maybe check_buffer(const settings& set, const history& seen, uint32_t db, const 
     auto stored = found.rows.find(id);
     auto now = stored == found.rows.end() ? row{} : row{stored->second};
     if (std::find(possible.begin(), possible.end(), now) == possible.end())
-      return violation{"buffered rows are what their operations come to",
+      return violation{"buffered rows equal their operations, applied in order",
                        "row " + std::to_string(id) + " of " + database_names[db] + " has " + row_text(now)
                          + ", and not " + row_text(possible.front())};
   }
   for (const auto& [id, cells] : found.rows)
     if (by_row.count(id) == 0)
-      return violation{"buffered rows are what their operations come to",
+      return violation{"buffered rows equal their operations, applied in order",
                        "row " + std::to_string(id) + " is there, and nobody has put it"};
   return {};
 }

@@ -155,7 +155,7 @@ void clients::tell(const attempt& x, std::string_view what, std::string_view mor
   told_.note(world_.time(), who, x.request_id + ' ' + std::string{what} + std::string{more});
 }
 
-// What is true of a request from the moment on that it is in somebody's mailbox.
+// Updates a request that has reached a mailbox.
 bool clients::sent(attempt& x, uint64_t life) {
   if (life != life_ || world_.died() || x.fate != fate::open)
     return false;
@@ -177,7 +177,7 @@ void clients::note_newest(read_attempt& x) const {
   x.foreign_shown = db.foreign_shown;
 }
 
-// Whether an answer still reaches anybody.
+// Whether an answer still has a receiver.
 bool clients::end(attempt& x, uint64_t life) {
   if (life != life_ || world_.died() || x.fate != fate::open)
     return false;
@@ -226,7 +226,7 @@ void clients::write_answered(write_attempt& x, const caf::expected<write_result>
       x.taken = known.restores.back().event;
       return tell(x, "was committed as ", std::to_string(answer->commit_seq));
     }
-    // An answer may be on its way for longer: what began before tells nothing of the files.
+    // An answer may have been on its way: a request from before says nothing about the files.
     if (!answer->replayed && x.began > known.exposed_since)
       known.exposed = false;
     auto& newest = known.acknowledged;

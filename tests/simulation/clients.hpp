@@ -8,7 +8,7 @@
 
 namespace sluice::simulation {
 
-/// The clients of a run: each works off its program, in order, and notes what it is told.
+/// The clients of a run: each runs its program, in order, and records its answers.
 class clients {
 public:
   clients(const plan& what, world& where, dice& luck, trace& told);
@@ -17,7 +17,7 @@ public:
   bool begin_one();
   /// Whether all programs are done and everything has been answered.
   bool done() const;
-  /// Requests that nobody has answered yet.
+  /// Requests without an answer.
   std::string open_requests() const;
   /// Whether the tables of a database are known to be there.
   bool created(uint32_t db) const;
@@ -25,24 +25,24 @@ public:
   uint64_t open() const noexcept { return open_; }
   uint64_t begun() const noexcept { return begun_; }
 
-  /// The process is gone: nobody will be answered any more. `newest` has what is left of each database that may have
-  /// lost what was acknowledged.
+  /// The process has died: no request will be answered any more. `newest` has the newest commit of each database that
+  /// may have lost acknowledged commits.
   void process_died(const std::vector<std::optional<uint64_t>>& newest);
 
-  /// A client whose request is under way goes away; it will never know what became of it. False when there is none.
+  /// A client whose request is under way leaves; the outcome stays unknown to it. False when there is none.
   bool leave_one();
 
   /// A client cancels a request of its own that is under way. False when there is none.
   bool cancel_one();
 
-  /// A backup that ends with commit `seq`, when `foreign` others had been made, has taken the place of a database.
+  /// A backup that ends with commit `seq`, and has `foreign` external commits, has replaced a database.
   void restored(uint32_t db, backup what);
   /// From now on the audit may not have what it had not written, if `it_does`.
   void audit_may_lose(bool it_does) {
     if (it_does)
       seen.audit_losses.push_back(++seen.event);
   }
-  /// What was acknowledged after commit `newest` of a database is gone.
+  /// Acknowledged commits after `newest` of a database are lost.
   void forget_after(uint32_t db, uint64_t newest);
 
   /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-// What clients lose: themselves, their broker, and what was acknowledged.
+// Losses of clients: their own end, their broker, and acknowledged commits.
 namespace sluice::simulation {
 
 std::vector<attempt*> clients::under_way() {
@@ -90,7 +90,7 @@ void clients::restored(uint32_t db, backup what) {
   forget_after(db, seq);
 }
 
-// What was acknowledged without waiting for the disk, and is not there any more.
+// Commits that were acknowledged without an fsync, and have been lost.
 void clients::forget_after(uint32_t db, uint64_t newest) {
   for (auto& x : seen.writes)
     if (x.what.db == db && x.fate == fate::done && x.result.commit_seq > newest)

@@ -1,5 +1,9 @@
 #pragma once
 
+// The copies check preconditions, also where the program does not.
+#undef NDEBUG
+
+#include <cassert>
 #include <cstdint>
 
 namespace sluice {
@@ -39,7 +43,7 @@ enum class defect : uint8_t {
   forget_deadlines,
 };
 
-/// Whether the broker has the defect `x` now (`simulation::with_defect`). Thread-safe as long as nobody changes that.
+/// Whether the broker has the defect `x` now (`simulation::with_defect`). Thread-safe as long as it is not changed.
 bool has(defect x) noexcept;
 
 } // namespace sluice

@@ -7,14 +7,14 @@
 
 namespace sluice::simulation {
 
-/// The bytes of a file twice: as everybody sees them, and as a power cut would leave them.
+/// The bytes of a file twice: as all connections see them, and as a power cut would leave them.
 ///
 /// After a cut, what was synced is there. Of what was written or cut off since, each piece may be there or not,
 /// whatever its order, and a write may be there in part: some of the sectors that it touched, with the file as long as
 /// if it were whole. A sector is 512 bytes at a multiple of 512, and its bytes are written together or not at all; what
 /// a write does not touch, it does not harm. That is what disks of today promise, and what SQLite relies on by default
-/// (SQLITE_IOCAP_POWERSAFE_OVERWRITE). That lengthening a file shows old bytes of somebody else, as some file systems
-/// once did, is not simulated: it shows zeros.
+/// (SQLITE_IOCAP_POWERSAFE_OVERWRITE). Lengthening a file shows zeros, not old bytes of other files, as some file
+/// systems once did.
 class disk_content {
 public:
   static constexpr uint64_t sector = 512;

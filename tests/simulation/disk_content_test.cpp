@@ -21,7 +21,7 @@ bytes filled(uint64_t size, uint8_t with) { return bytes(size, with); }
 
 } // namespace
 
-TEST_CASE("what was written is seen at once, by sector or not, and gaps are zeros") {
+TEST_CASE("written bytes are visible at once, by sector or not, and gaps are zeros") {
   disk_content file;
   file.write(3, filled(2, 7));
   CHECK(content_of(file) == bytes{0, 0, 0, 7, 7});
@@ -81,7 +81,7 @@ TEST_CASE("of writes that were not synced a power cut leaves any, whole or by se
   CHECK(turned_round > 10);
 }
 
-TEST_CASE("a torn write does not harm what it did not touch, not even in its own sectors") {
+TEST_CASE("a torn write does not harm bytes that it did not touch, not even in its own sectors") {
   std::mt19937_64 random{1};
   for (int i = 0; i < 200; ++i) {
     disk_content file;
@@ -117,7 +117,7 @@ TEST_CASE("a file that was made longer or shorter and not synced may be either, 
   CHECK(tails == std::set<uint8_t>{0, 4});
 }
 
-TEST_CASE("after a power cut, what is there is durable: another takes nothing") {
+TEST_CASE("after a power cut, the remaining bytes are durable: another cut removes nothing") {
   std::mt19937_64 random{1};
   disk_content file;
   file.write(0, filled(4 * sector, 1));

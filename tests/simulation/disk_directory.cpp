@@ -46,7 +46,7 @@ public:
 private:
   void mix(uint64_t x) {
     sum_ = (sum_ ^ x) * 0x100000001b3ULL;
-    // A product tells its lower bits nothing of its upper ones.
+    // The upper bits of a factor have no effect on the lower bits of a product.
     sum_ ^= sum_ >> 32U;
   }
 

@@ -24,7 +24,7 @@ struct disk_file {
   descriptor placeholder;
 };
 
-/// The names on a disk in memory twice: as everybody sees them, and as a power cut would leave them.
+/// The names on a disk in memory twice: as all programs see them, and as a power cut would leave them.
 ///
 /// A file that was made and not synced may be gone after a cut, and one that was removed may be back. POSIX promises a
 /// name only when its folder was synced, which SQLite does for journals and WALs, but not for the database itself;
@@ -39,8 +39,8 @@ public:
   disk_directory& operator=(const disk_directory&) = delete;
   ~disk_directory();
 
-  /// The file at a path; null when there is none. Placeholders that others have made, renamed or removed meanwhile
-  /// count as what was made, renamed or removed.
+  /// The file at a path; null when there is none. Placeholders that other code has made, renamed or removed meanwhile
+  /// stand for files that were made, renamed or removed.
   file find(const std::string& path);
 
   /// A new, empty file, in place of what may be there; null when the real file system refuses.

@@ -31,7 +31,7 @@ struct folder_on_disk {
     names.sync(path(name), x);
   }
 
-  // What is in the file; 0 when it is not there, and then its placeholder is not either.
+  // The content of the file; 0 when it does not exist; then its placeholder does not exist either.
   int content(const std::string& name) {
     auto x = names.find(path(name));
     REQUIRE(std::filesystem::exists(path(name)) == (x != nullptr));
@@ -115,7 +115,7 @@ TEST_CASE("placeholders that others make, rename or remove are files that were m
   CHECK(at.content("b") == 3);
 }
 
-TEST_CASE("a disk that goes takes its placeholders with it, and nothing else") {
+TEST_CASE("a disk that is destroyed removes its placeholders, and nothing else") {
   temp_dir folder;
   auto mine = (folder / "mine").string();
   auto index = (folder / "mine-shm").string();

@@ -9,15 +9,15 @@
 
 namespace sluice::simulation {
 
-/// The five levels of SQLite's lock on a database file, for any number of connections. Nobody waits: who cannot have a
-/// lock is told so. Levels and answers are SQLite's own numbers.
+/// The five levels of SQLite's lock on a database file, for any number of connections. No call waits: a lock that is
+/// not available is refused. Levels and answers are SQLite's own numbers.
 class level_locks {
 public:
-  /// SQLITE_OK or SQLITE_BUSY. Who asks for an exclusive lock and has to wait for readers keeps new ones out.
+  /// SQLITE_OK or SQLITE_BUSY. A pending exclusive lock that waits for readers excludes new readers.
   int raise(const void* who, int level);
   void lower(const void* who, int level);
 
-  /// Whether anybody is about to write.
+  /// Whether a connection is about to write.
   bool reserved() const;
 
 private:

@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What faults may hit, by the end of their names.
+// The files that faults may hit, by the ends of their names.
 constexpr std::array<const char*, 8> files{"app.db-wal", "app.db",        "app.db-wal",  "audit.db-wal",
                                            "audit.db",   "buffer.db-wal", "logs.db-wal", ""};
 

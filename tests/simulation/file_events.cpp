@@ -8,10 +8,10 @@
 namespace sluice::simulation {
 
 void file_events::remove_log(const incident& x) {
-  // Another program that has them open loses what it writes into them; that is no matter of the broker's.
+  // Another program that has them open loses its later writes; the broker is not responsible for that.
   others_[x.db]->let_go();
   auto file = world_.path_of(x.db).string();
-  // What nobody has open cannot be saved by anybody.
+  // A file that no connection has open cannot be saved.
   if (!world_.is_open(file + "-wal"))
     return;
   // For good: the name that a power cut brings back is another file's here, and was the same one's in the real world.
@@ -29,7 +29,7 @@ std::optional<violation> file_events::copy_store() {
   auto& seen = clients_.seen;
   for (uint32_t db = 0; db < plan_.set.databases && !seen.disk_troubled; ++db) {
     const auto& known = seen.databases[db];
-    // While the copy is made and looked at, others may hear of commits that came later.
+    // While the copy is made and checked, clients may get answers of later commits.
     auto acknowledged = known.acknowledged;
     auto copy = world_.file("copy-of-" + database_names[db]);
     if (known.in_danger() || !copy_database(world_.path_of(db), copy))
@@ -38,9 +38,9 @@ std::optional<violation> file_events::copy_store() {
     remove_database(copy);
     auto newest = found.commits.empty() ? 0 : found.commits.back().seq;
     if (found.integrity != "ok" || newest < acknowledged)
-      return violation{"a copy holds what was acknowledged", database_names[db] + ": " + found.integrity + ", commit "
-                                                               + std::to_string(newest) + " of "
-                                                               + std::to_string(acknowledged)};
+      return violation{"a copy holds every acknowledged write", database_names[db] + ": " + found.integrity
+                                                                  + ", commit " + std::to_string(newest) + " of "
+                                                                  + std::to_string(acknowledged)};
   }
   return {};
 }
@@ -72,7 +72,7 @@ void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
   others_[db]->let_go();
   auto from = world_.file("backup-of-" + database_names[db]);
   auto kept = *std::exchange(backups_[db], std::nullopt);
-  // Half of a backup is no matter of the broker's.
+  // A partial backup is not the broker's fault.
   world_.faults().heal();
   if (!put_in_place(from, world_.path_of(db), overwrites))
     return;
@@ -111,7 +111,7 @@ void file_events::broker_closed(uint64_t step) {
     auto was_exposed = std::exchange(known.exposed, false);
     if (!was_exposed || !clients_.seen.disk_troubled)
       continue;
-    // What is to befall the broker does not befall those who look.
+    // Faults meant for the broker must not hit the check.
     world_.faults().heal();
     auto newest = newest_commit(world_.path_of(db));
     if (newest >= known.acknowledged)
@@ -125,7 +125,7 @@ void file_events::broker_closed(uint64_t step) {
 void file_events::repair(uint64_t step) {
   if (!wants_repair(step))
     return;
-  // Nobody repairs a store on a disk that fails.
+  // A store is not repaired on a failing disk.
   world_.faults().heal();
   auto root = store_root::open(world_.file({}));
   auto failed = !root;

@@ -9,10 +9,10 @@
 
 namespace sluice::simulation {
 
-/// Nobody can mend that database: the story of the seed ends here, and none of it is the broker's doing.
+/// That database cannot be repaired: the run of the seed ends here, without a violation.
 struct beyond_repair {};
 
-/// What other programs and people do to the files of the store, and what they do about it afterwards.
+/// Changes to the files of the store by other programs and people, and the repairs afterwards.
 class file_events {
 public:
   /// Everything given outlives this.
@@ -23,7 +23,7 @@ public:
   /// A script that tidies up removes the log, its index, or both.
   void remove_log(const incident& x);
 
-  /// What is copied at any moment holds what was acknowledged by then.
+  /// A copy made at any moment has every commit acknowledged by then.
   std::optional<violation> copy_store();
 
   void take_backup(uint32_t db);
@@ -33,13 +33,13 @@ public:
   /// The newest commits in the databases that may have lost some; in all, or in those whose log was removed.
   /// @throws beyond_repair when a checkpoint that the disk has interrupted has lost its log
   std::vector<std::optional<uint64_t>> newest_commits(bool of_all) const;
-  /// What lay in a log without a name has gone with the process.
+  /// The content of a removed log was lost with the process.
   void process_died(uint64_t step);
   /// The same, where the disk did not let the broker save it.
   void broker_closed(uint64_t step);
 
   bool wants_repair(uint64_t step) const noexcept { return repair_at_ != 0 && step >= repair_at_; }
-  /// As `sluice doctor --repair`, while no broker runs; does nothing before somebody wants it.
+  /// As `sluice doctor --repair`, while no broker runs; does nothing unless a repair is due.
   void repair(uint64_t step);
 
 private:
@@ -50,7 +50,7 @@ private:
   dice& luck_;
   trace& told_;
   std::vector<std::optional<backup>> backups_ = std::vector<std::optional<backup>>(2);
-  // The step from which on somebody repairs the store; 0 when nothing is to be repaired.
+  // The step from which on a repair is due; 0 when none is.
   uint64_t repair_at_ = 0;
 };
 

@@ -130,7 +130,7 @@ bool put_in_place(const std::filesystem::path& from, const std::filesystem::path
     return false;
   if (!overwrites)
     std::filesystem::rename(from, to, failed);
-  // Durable in either case: what a power cut would leave of it is no matter of the broker's.
+  // Durable in either case: the broker is not responsible for the effect of a power cut on it.
   if (failed || !sqlite::write_file(to, *content, true))
     return false;
   // With all names in the folder; the disk looks for a name that is gone only when it is asked.
@@ -138,7 +138,7 @@ bool put_in_place(const std::filesystem::path& from, const std::filesystem::path
   auto passing = to.string() + "-passing";
   sqlite::write_file(passing, "x", false);
   sqlite::remove_file(passing);
-  // What stands for the file in the real file system has changed as well.
+  // The placeholder of the file in the real file system changes as well.
   std::filesystem::last_write_time(to, std::filesystem::last_write_time(to) + std::chrono::seconds{1}, failed);
   return !failed;
 }
@@ -157,7 +157,7 @@ std::string integrity_of(const std::filesystem::path& path) {
 }
 
 uint64_t newest_commit(const std::filesystem::path& path) {
-  // Through a connection that leaves the WAL to whoever comes next.
+  // With a connection that leaves the WAL to the next one.
   auto found = sqlite::last_commit_seq(path);
   return found ? *found : 0;
 }
@@ -217,7 +217,7 @@ bool external_process::lock() {
   auto db = open_database(path_);
   if (!db)
     return false;
-  // As whoever comes by has it; the broker alone is told not to.
+  // As SQLite's default for other programs is on; only the broker switches it off.
   sqlite3_wal_autocheckpoint(db.get(), 0);
   if (sqlite3_exec(db.get(), "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) != SQLITE_OK)
     return false;

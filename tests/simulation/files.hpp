@@ -15,13 +15,13 @@ struct sqlite3;
 
 namespace sluice::simulation {
 
-/// What is in a database file when nobody else uses it.
+/// The content of a database file that no other connection uses.
 struct database_content {
   bool exists = false;
   std::vector<sqlite::ledger_commit> commits;
   /// The number before the first one of the ledger's epoch: what is read in it is as of this commit at least.
   uint64_t epoch_follows = 0;
-  /// What the whole chain looks like.
+  /// The result of checking the whole chain.
   std::optional<audit_verdict> chain;
   /// The answers to the questions that have no key; nothing where the statement fails.
   std::array<std::optional<std::string>, questions> answers;
@@ -29,14 +29,14 @@ struct database_content {
   std::vector<std::string> keys;
   std::map<int64_t, buffered_cells> rows;
   int64_t foreign = 0;
-  /// What SQLite's own check says; "ok" when nothing is wrong.
+  /// The result of SQLite's own check; "ok" when it finds no error.
   std::string integrity;
   std::string trouble;
 };
 
 database_content look_into(const std::filesystem::path& path);
 
-/// What SQLite's check says of a file; "ok" also when there is none.
+/// The result of SQLite's check of a file; "ok" also when there is none.
 std::string integrity_of(const std::filesystem::path& path);
 
 /// Everything in an audit file, whether or not its chain is whole.

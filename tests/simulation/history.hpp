@@ -24,13 +24,13 @@ struct violation {
   std::string what;
 };
 
-/// What its client knows of a request.
+/// The state of a request as its client knows it.
 enum class fate : uint8_t { open, done, refused, unknown };
 
-/// What `waiting_rules` notes of a request.
+/// The data of `waiting_rules` on a request.
 struct waiting_time {
   clock::steady since{};
-  /// What the simulation had kept actors from running by then.
+  /// The total time for which the simulation had held ready actors back by then.
   std::chrono::nanoseconds stalled{0};
   /// How long each client's statements of its lane had been executed by then; empty if its turn is not looked at.
   std::vector<std::chrono::milliseconds> executed;
@@ -47,7 +47,7 @@ struct attempt {
   failure why;
   /// Sent to a broker that was ending in order.
   bool late = false;
-  /// What waits for the answer.
+  /// The actor that waits for the answer.
   caf::actor messenger;
   /// With `settings::timed`: set when the client has gone.
   cancel_token cancel;
@@ -67,12 +67,12 @@ struct read_attempt : attempt {
   std::string rows;
   uint64_t as_of_seq = 0;
   uint64_t min_seq = 0;
-  /// The newest commit that anybody had been told of when it began.
+  /// The newest commit that any client had an answer of when it began.
   uint64_t acknowledged = 0;
   /// Foreign commits before it began, and before it ended.
   int64_t foreign_before = 0;
   int64_t foreign_after = 0;
-  /// Foreign commits that anybody had been shown when it began.
+  /// External commits that any client had seen when it began.
   int64_t foreign_shown = 0;
   read_source source = read_source::database;
   /// Looked at what a power cut has taken since.
@@ -89,7 +89,7 @@ struct get_attempt : attempt {
   buffered_row row;
 };
 
-/// What a copy of a database holds.
+/// The content of a copy of a database.
 struct backup {
   /// The newest commit.
   uint64_t seq = 0;
@@ -98,7 +98,7 @@ struct backup {
   std::set<std::string> keys;
 };
 
-/// What happened that the invariants look at, in order.
+/// The events that the invariants check, in order.
 struct history {
   struct per_database {
     uint64_t acknowledged = 0;
@@ -126,7 +126,7 @@ struct history {
     std::vector<restore> restores;
     /// The events at which a removed log was gone with its process.
     std::vector<uint64_t> log_losses;
-    /// Nobody can have noticed the last one yet: a kept answer may still be given.
+    /// The broker cannot have noticed the last one yet: a cached answer may still be given.
     bool unnoticed = false;
     /// The event at which it was noticed: what began before may still have to do with the old files.
     uint64_t noticed = 0;

@@ -7,8 +7,7 @@
 
 namespace sluice::simulation {
 
-/// Looks at every file of a store whose broker has closed, and at what clients were told. Nothing if all invariants
-/// hold.
+/// Checks every file of a store whose broker has closed, and the answers of clients. Nothing if all invariants hold.
 std::optional<violation> judge(const settings& set, const history& seen, const world& where);
 
 } // namespace sluice::simulation

@@ -18,10 +18,10 @@ using memory_machine::plain;
 using sqlite::disk_effect;
 using sqlite::disk_operation;
 
-// What happens to the machine, or only to the process, before the file is opened again.
+// The crash of the machine, or only of the process, before the file is opened again.
 enum class crash : uint8_t { process, power };
 
-// A database on a disk that can fail, and somebody who has it open, so that nobody recovers its log.
+// A database on a disk that can fail, with another connection that has it open, so that its log is not recovered.
 struct broken_fixture {
   explicit broken_fixture(uint64_t seed = 1, broker_config config = {}) : at(seed) {
     fixture.emplace(std::move(config));
@@ -75,7 +75,7 @@ struct broken_fixture {
 
 } // namespace
 
-TEST_CASE("a COMMIT whose sync failed and that nobody asked about comes back after a crash") {
+TEST_CASE("a COMMIT whose sync failed comes back after a crash if its outcome was not determined") {
   int back = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     broken_fixture x{seed};
@@ -101,7 +101,7 @@ TEST_CASE("a COMMIT whose sync failed and that is not committed never comes back
       }
 }
 
-TEST_CASE("what is committed behind a lost COMMIT is there after a crash, and the lost one is not") {
+TEST_CASE("commits behind a lost COMMIT are there after a crash, and the lost one is not") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     INFO("seed " << seed);
     broken_fixture x{seed};
@@ -116,7 +116,7 @@ TEST_CASE("what is committed behind a lost COMMIT is there after a crash, and th
   }
 }
 
-TEST_CASE("as long as the disk does not sync, nobody knows what becomes of a COMMIT") {
+TEST_CASE("while the disk does not sync, the outcome of a COMMIT is unknown") {
   broken_fixture x;
   x.inject(disk_operation::sync, disk_effect::io_error, 0);
   x.fail_to_write(3);
@@ -128,7 +128,7 @@ TEST_CASE("as long as the disk does not sync, nobody knows what becomes of a COM
   CHECK(!x.comes_back(crash::power));
 }
 
-TEST_CASE("as long as somebody else holds the lock, nobody knows what becomes of a COMMIT") {
+TEST_CASE("while another process holds the lock, the outcome of a COMMIT is unknown") {
   broken_fixture x;
   x.inject(disk_operation::sync, disk_effect::io_error, 1);
   x.fail_to_write(3);
@@ -182,7 +182,7 @@ TEST_CASE("the first commit of a file does not come back either") {
   }
 }
 
-TEST_CASE("to overwrite a lost COMMIT changes nothing that anybody can see, and is no foreign commit") {
+TEST_CASE("overwriting a lost COMMIT changes nothing visible, and is not an external commit") {
   broken_fixture x;
   must(x.fixture->external_process().exec("PRAGMA user_version = 7"));
   must(x.fixture->store->begin());

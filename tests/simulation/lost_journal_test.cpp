@@ -36,7 +36,7 @@ struct failing_journal {
     at.faults.inject(fault);
   }
 
-  // What is there after a crash.
+  // The content after a crash.
   journal_content crash(bool power) {
     at.disk.cut_power();
     store.reset();
@@ -84,7 +84,8 @@ TEST_CASE("an operation whose journal could not be written does not come back, w
   }
 }
 
-TEST_CASE("as long as the disk does not sync, nobody knows of an operation, and none follows it into the journal") {
+TEST_CASE(
+  "while the disk does not sync, the outcome of an operation is unknown, and none follows it into the journal") {
   failing_journal x{1};
   x.fail(disk_operation::sync, 0);
   CHECK(outcome_of(x.append(2)) == outcome::unknown);

@@ -22,7 +22,7 @@ namespace {
 constexpr sqlite3_int64 unix_epoch = 210'866'760'000'000;
 constexpr milliseconds year_2000{946'684'800'000};
 
-// What SQLite sees of Linux's disks, so that it behaves as it does there.
+// The properties of disks on Linux, so that SQLite behaves as it does there.
 constexpr int usual_sector_size = 4096;
 
 struct disk_state {

@@ -11,10 +11,10 @@
 
 namespace sluice::simulation {
 
-/// A disk in memory, as the default VFS of SQLite for as long as it lives; for one thread. What a connection writes is
-/// seen by all others at once, but only what was synced is sure to be there after the power was cut; of the rest, each
-/// write may be there, be missing, or be torn at a boundary of 512 bytes, whatever its order (disk_content.hpp), and
-/// names that were given or taken since the last sync may be there or not (disk_directory.hpp).
+/// A disk in memory, as the default VFS of SQLite for as long as it lives; for one thread. All connections see a write
+/// at once, but only synced bytes are sure to survive a power cut; of the rest, each write may be there, be missing, or
+/// be torn at a boundary of 512 bytes, whatever its order (disk_content.hpp), and names that were given or taken since
+/// the last sync may be there or not (disk_directory.hpp).
 ///
 /// A file of the disk also is an empty file at its path in the real file system, for code that only asks whether it
 /// exists. Faults come from a `sqlite::fault_vfs` in front of this.
@@ -48,7 +48,7 @@ public:
   /// Open files that a crash of the simulated process has left behind; 0 is what `restart` wants.
   uint64_t open_files() const;
 
-  /// Whether anybody has the file at this path open.
+  /// Whether a connection has the file at this path open.
   bool is_open(const std::string& path) const;
 
   /// A number for all that is on the disk, wherever the folder lies that its files are in.

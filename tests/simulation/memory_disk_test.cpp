@@ -85,7 +85,7 @@ TEST_CASE("code that looks at the real files finds them there while they are on 
   CHECK(!fs::exists(shm));
 }
 
-TEST_CASE("a file that somebody removes or replaces has moved, for those who have it open") {
+TEST_CASE("a file that is removed or replaced has moved, for connections that have it open") {
   machine at{1};
   sqlite::connection_options writes;
   writes.mode = sqlite::open_mode::read_write_create;
@@ -125,7 +125,7 @@ TEST_CASE("writes that were not synced survive the death of the process, and not
   CHECK(gone < 10);
 }
 
-TEST_CASE("without power every operation fails and changes nothing, but to give back what is held") {
+TEST_CASE("without power every operation fails and changes nothing, except releasing resources") {
   machine at{1};
   plain db{at.file()};
   REQUIRE(db.run("PRAGMA journal_mode = WAL; CREATE TABLE t (a)"));

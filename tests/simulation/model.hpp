@@ -11,7 +11,7 @@
 
 namespace sluice::simulation {
 
-/// What one step of a write does. The tables are in `model.cpp`: registers with a trigger, children with a cascade,
+/// The kind of one step of a write. The tables are in `model.cpp`: registers with a trigger, children with a cascade,
 /// accounts that must not go below zero, a view whose meaning changes, and a table for the buffer.
 enum class verb : uint8_t {
   create,
@@ -40,7 +40,7 @@ struct step {
   friend bool operator==(const step&, const step&) = default;
 };
 
-/// What a reader may ask. The last one, the sum, takes its time, and is not among those that are asked at random.
+/// The queries of readers. The last one, the sum, spends execution time, and is not drawn at random.
 enum class question : uint8_t { one, all, tally, sum, children, joined, view, foreign, rows, slow_sum };
 
 constexpr uint32_t questions = 9;
@@ -66,10 +66,10 @@ struct buffered_cells {
   friend bool operator==(const buffered_cells&, const buffered_cells&) = default;
 };
 
-/// What is in one database, in plain maps: the judge of what SQLite and the broker say.
+/// The content of one database in plain maps, with which SQLite and the broker are compared.
 class model {
 public:
-  /// What a step did: rows changed, and what it returned; -1 where it is not looked at.
+  /// The effect of a step: rows changed, and the returned value; -1 where it is not compared.
   struct effect {
     int64_t changes = -1;
     std::optional<int64_t> returned;
@@ -78,7 +78,7 @@ public:
   /// Applies all steps or none; false when one of them fails.
   bool apply(const std::vector<step>& steps, std::vector<effect>* effects = nullptr);
 
-  /// The rows that answer a question; nothing when the statement itself fails. `foreign` is what others wrote.
+  /// The rows that answer a query; nothing when the statement itself fails. `foreign` is the value of external commits.
   std::optional<std::string> answer(question asked, int64_t key, int64_t foreign) const;
 
   bool created() const noexcept { return created_; }

@@ -21,7 +21,7 @@ sqlite::connection_options opening(sqlite::open_mode mode, synchronous_mode sync
   return x;
 }
 
-// A database whose log holds a transaction that was not synced, and nobody who has it open.
+// A database whose log has a transaction that was not synced, and that no connection has open.
 std::filesystem::path leave_unsynced_commit(machine& at) {
   plain db{at.file()};
   REQUIRE(db.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t(a); PRAGMA wal_checkpoint"));
@@ -38,7 +38,7 @@ std::filesystem::path leave_unsynced_commit(machine& at) {
 
 } // namespace
 
-TEST_CASE("whoever finds in the log what a process left that died in its COMMIT makes it safe before it is read") {
+TEST_CASE("the WAL of a process that died in its COMMIT is synced by the next connection before it is read") {
   auto mode = GENERATE(sqlite::open_mode::read_only, sqlite::open_mode::read_write_create);
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
@@ -67,7 +67,7 @@ TEST_CASE("a log that cannot be made safe is not read from") {
   auto db = must(sqlite::connection::open(file, opening(mode)));
 }
 
-TEST_CASE("nobody waits for the disk to open a file whose log is empty, or whose commits may be lost") {
+TEST_CASE("opening a file whose log is empty, or whose commits may be lost, does not wait for the disk") {
   auto mode = GENERATE(sqlite::open_mode::read_only, sqlite::open_mode::read_write_create);
   machine at{1};
   plain other{at.file()};
@@ -84,7 +84,7 @@ TEST_CASE("nobody waits for the disk to open a file whose log is empty, or whose
   CHECK(syncs() == before);
 }
 
-TEST_CASE("whatever goes wrong while a file is made or taken over, nobody writes to it before it is in WAL mode") {
+TEST_CASE("whatever fails while a file is made or taken over, no write happens before it is in WAL mode") {
   auto existing = GENERATE(false, true);
   auto effect = GENERATE(disk_effect::io_error, disk_effect::full);
   auto on = GENERATE(disk_operation::open, disk_operation::read, disk_operation::write, disk_operation::sync,

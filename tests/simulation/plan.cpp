@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t registers = 6;
 constexpr int64_t buffered_rows = 5;
 
-// Makes up what clients ask. Every number that is written is written once, so that whoever reads it says who wrote it.
+// Generates the requests of clients. Every number is written only once, so that a read shows which write it came from.
 class author {
 public:
   author(dice& luck, const settings& set) : luck_(luck), set_(set) {}
@@ -172,7 +172,7 @@ incident make_incident(dice& luck, const std::vector<incident::kind>& from, cons
   return x;
 }
 
-// What hits one of the next syncs of a database's log.
+// An incident at one of the next syncs of a database's log.
 incident at_a_sync(incident::kind what, const plan& x, dice& luck) {
   incident result;
   result.after = luck.pick(x.operations() + 1);
@@ -185,8 +185,8 @@ incident at_a_sync(incident::kind what, const plan& x, dice& luck) {
   return result;
 }
 
-// A log that cannot be synced, and soon after a crash. What a COMMIT leaves in the log then is seen by nobody before it
-// is recovered, unless another write has come in between; left to chance, that hardly ever meets.
+// A log that cannot be synced, and a crash soon after. No connection sees the frames of that COMMIT before the log is
+// recovered, unless another write comes in between. Random incidents hardly ever combine like this.
 void add_failing_syncs(plan& x) {
   // From dice of their own, so that other seeds remain what they are.
   dice luck{x.seed * 0xd6e8feb86659fd93ULL + 3};
@@ -224,7 +224,7 @@ void add_death_in_commit(plan& x) {
   x.incidents.push_back(power);
 }
 
-// What a process leaves that dies just before, or just behind, that.
+// A process that dies just before, or just after, the operation.
 void add_death_at(const incident& one, plan& x, dice& luck) {
   auto dies = one;
   dies.what = incident::kind::kill_process;
@@ -232,7 +232,7 @@ void add_death_at(const incident& one, plan& x, dice& luck) {
   x.incidents.push_back(dies);
 }
 
-// What happens to files, clocks and clients on any day.
+// Everyday events of files, clocks and clients.
 void add_everyday_events(plan& x) {
   dice luck{x.seed * 0xe7037ed1a0b428dbULL + 7};
   if (!luck.chance(30))
@@ -353,8 +353,8 @@ std::string to_string(const incident& x) {
                                                    "process dies at disk",
                                                    "power cut at disk",
                                                    "the disk is healed",
-                                                   "a external_process holds the lock",
-                                                   "a external_process commits",
+                                                   "an external process holds the lock",
+                                                   "an external process commits",
                                                    "time passes",
                                                    "the log is removed",
                                                    "the wall clock jumps",

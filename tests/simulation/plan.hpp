@@ -123,7 +123,7 @@ struct settings {
   uint64_t checkpoint_bytes = 4ULL << 20;
   uint64_t queue = 10'000;
   uint64_t buffer_pending = 1'000;
-  /// Statements take time, and who can run is run soon.
+  /// Statements take time, and ready actors run soon.
   bool timed = false;
 };
 

@@ -19,8 +19,8 @@ operation slow_one(uint64_t client, uint32_t db, bool writes, std::chrono::milli
   return x;
 }
 
-// One client sends slow requests, many at a time and of all lengths up to a most, and gives them time enough to keep
-// everybody waiting.
+// One client sends slow requests, many at a time and of all lengths up to a most, and gives them enough time to delay
+// all others.
 std::vector<operation> flood(uint64_t client, const plan& x, dice& luck) {
   std::vector<operation> result;
   auto count = 6 + luck.pick(20);

@@ -22,7 +22,7 @@ class story {
 public:
   story(uint64_t seed, std::string synchronous) : at_(seed), synchronous_(std::move(synchronous)) {}
 
-  // What was found wrong after a cut; empty when nothing was.
+  // The error found after a cut; empty if there is none.
   std::string live(int lives) {
     for (int i = 0; i < lives; ++i) {
       schedule_cut();

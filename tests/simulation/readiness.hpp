@@ -19,7 +19,7 @@ public:
   /// Time passes from `now` on: by `by` at most `tolerance`, with these actors ready.
   void time_passes(const std::deque<caf::resumable*>& jobs, clock::steady now, std::chrono::milliseconds by);
 
-  /// Whether somebody has to be run before more time passes.
+  /// Whether an actor has to run before more time passes.
   bool is_late(clock::steady now) const noexcept { return !waiting_.empty() && now - since_ >= tolerance / 2; }
   bool waits(caf::resumable* x) const { return waiting_.contains(x); }
 

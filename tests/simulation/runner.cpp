@@ -29,7 +29,7 @@ public:
   }
 
   ~runner() {
-    // Messengers of requests that nobody has answered come home to nobody.
+    // Messengers of unanswered requests end without a receiver.
     clients_.process_died({});
     free_locks();
     world_.end();
@@ -197,8 +197,8 @@ void runner::happen(const incident& x) {
   case kind::heal: return world_.faults().heal();
   case kind::foreign_lock:
   case kind::foreign_commit:
-    // Whoever opens a file whose log was taken or left behind, before the broker has seen to that, does damage that no
-    // broker can prevent.
+    // A program that opens a file whose log was removed or left behind, before the broker has handled that, does damage
+    // that no broker can prevent.
     if (!seen.databases[x.db].in_danger() && foreigners_[x.db]->lock()) {
       told_.note(world_.time(), "external_process", "holds the lock");
       seen.locked = true;
@@ -274,13 +274,13 @@ std::optional<violation> runner::live() {
   auto worked_off = [this] {
     return clients_.done() && next_incident_ == plan_.incidents.size() && tables_ == plan_.set.databases;
   };
-  // As long as something is wrong nobody may be served, but everybody has to be told.
+  // While faults last, requests may fail, but each must be answered.
   if (auto wrong = until(worked_off, "the programs do not end"))
     return wrong;
   if (auto wrong = come_to_rest())
     return wrong;
   if (clients_.seen.disk_troubled)
-    // What the audit could not take then, it takes from the ledgers when they are opened next.
+    // Records that the audit could not write are completed from the ledgers at the next opening.
     if (auto wrong = open_again())
       return wrong;
   if (auto wrong = at_rest())
@@ -300,7 +300,7 @@ std::optional<violation> runner::come_to_rest() {
   calm_down();
   if (auto wrong = until([this] { return !world_.died() && may_begin(); }, "the broker does not come back"))
     return wrong;
-  // What was done to the broker last may still lie in a mailbox.
+  // The last incidents may still be in a mailbox.
   come_to_an_end();
   if (auto wrong = until([this] { return !files_.wants_repair(UINT64_MAX); }, "the store cannot be repaired"))
     return wrong;
@@ -326,7 +326,7 @@ std::optional<violation> runner::come_to_rest() {
             return wrong;
           const auto& read = clients_.seen.reads.back();
           if (read.fate == fate::refused && read.why.code != errc::sql_error && !quarantined(db))
-            return violation{"at rest everybody is served",
+            return violation{"at rest every client is served",
                              read.request_id + ": " + std::string{to_string(read.why.code)} + ", " + read.why.message};
         }
   return {};
@@ -341,7 +341,7 @@ std::optional<violation> runner::open_again() {
   world_.boot();
   if (auto wrong = until([this] { return may_begin(); }, "the broker does not come back"))
     return wrong;
-  // What a journal has kept is being written.
+  // The operations of a journal are being written.
   come_to_an_end();
   return {};
 }

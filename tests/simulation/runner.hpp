@@ -10,7 +10,7 @@
 
 namespace sluice::simulation {
 
-/// What came of a run.
+/// The result of a run.
 struct verdict {
   std::optional<violation> broken;
   /// Tells two runs apart: what happened, and what is on the disk in the end.

@@ -44,7 +44,7 @@ verdict found_with(defect x, uint64_t& seed) {
 
 TEST_CASE("every invariant holds for the first seeds") { holds(1, seeds_of_a_test()); }
 
-TEST_CASE("every invariant holds for seeds that nobody has looked at") { holds(1'000'000, seeds_of_a_test() / 2); }
+TEST_CASE("every invariant holds for new seeds") { holds(1'000'000, seeds_of_a_test() / 2); }
 
 TEST_CASE("every seed that has found something holds") {
   std::ifstream file{SLUICE_SOURCE_DIR "/tests/simulation/seeds.txt"};
@@ -105,7 +105,7 @@ TEST_CASE("a seed that fails is cut down to a few operations that still fail the
   CHECK(again.broken->what == small.result.broken->what);
 }
 
-TEST_CASE("the trace of a seed that fails ends with what is broken") {
+TEST_CASE("the trace of a seed that fails ends with the broken invariant") {
   if (known_defects().empty())
     return;
   uint64_t seed = 0;

@@ -9,7 +9,7 @@
 
 namespace sluice::simulation {
 
-/// What happened, in order: as a number that tells two runs apart, and on demand as text, a line per event.
+/// The events in order: as a number that distinguishes two runs, and on demand as text, a line per event.
 class trace {
 public:
   explicit trace(bool keep) : keep_(keep) {}

@@ -26,8 +26,7 @@ public:
   /// A request is sent. `is_only` says whether its client waits for no other one.
   void begins(attempt& x, bool is_only) const;
 
-  /// It has been answered, or its client has given up: `open` says that nobody has answered it. Nothing when all is
-  /// well.
+  /// It has been answered, or its client has given up: `open` means that it has no answer. Nothing when all is well.
   std::optional<violation> ends(const attempt& x) const;
 
 private:

@@ -172,7 +172,7 @@ std::vector<caf::actor> world::actors() const {
       result.push_back(caf::actor_cast<caf::actor>(x));
   };
   auto& known = *core_->actors;
-  // First, so that it sees nobody end.
+  // First, so that it sees no actor end.
   add(known.supervisor());
   for (auto* context : known.contexts())
     if (auto route = context->last_route())
@@ -209,7 +209,7 @@ void world::die(bool power) {
   died_ = false;
 }
 
-// Lets actors that have been told to end do so; time stands still, and nobody sees what they do.
+// Runs actors that have been told to end; time stands still, and they have no observer.
 void world::drain() {
   for (auto steps = 0; steps < 100'000; ++steps) {
     sched().clock().cancel_all();
@@ -284,7 +284,7 @@ void world::pass(std::chrono::milliseconds by) {
     advance(std::min(by, readiness::tolerance));
 }
 
-// Somebody waits for the disk, or for a lock. In the meantime others go on, as on threads of their own.
+// An actor waits for the disk, or for a lock. Meanwhile others go on, as on threads of their own.
 void world::wait(std::chrono::microseconds by) {
   if (died_)
     return;

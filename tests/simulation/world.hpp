@@ -42,7 +42,7 @@ public:
   world(const world&) = delete;
   world& operator=(const world&) = delete;
 
-  /// From the next start on, instead of what the settings say; databases are then opened by whoever wants them.
+  /// From the next start on, instead of what the settings say; databases are then opened on demand.
   void configure(broker_config x) { configured_ = std::move(x); }
 
   /// Starts a broker on what the disk holds. It needs some steps to be ready.
@@ -61,7 +61,7 @@ public:
   /// restart.
   void die(bool power);
 
-  /// Dies if it lives; whoever destroys what answers go to does this first.
+  /// Dies if it lives; to be called before the receivers of answers are destroyed.
   void end();
   /// Whether the process died in the middle of a step, and whether for lack of power; `die` is to follow.
   bool died() const noexcept { return died_; }
@@ -81,7 +81,7 @@ public:
   /// How long the simulation has kept actors from running, beyond what a machine would.
   std::chrono::nanoseconds stalled() const noexcept { return ready_to_run_.stalled(); }
   std::chrono::milliseconds executed(const lane& x) const { return execution_time_.spent(x); }
-  /// Somebody sets the wall clock.
+  /// Sets the wall clock.
   void set_wall(std::chrono::milliseconds by) { time_->jump(by); }
 
   /// Ends the request with this id, as its owner may.
@@ -91,7 +91,7 @@ public:
   void kill(incident::kind whom, uint32_t db);
   void when_buffer_ends(std::function<void()> f);
 
-  /// What the disk does to whoever uses it: from now on the process dies, or the power is cut, where a fault says so.
+  /// The effect of faults on the process: from now on it dies, or the power is cut, where a fault says so.
   void next_death(bool power) noexcept { lost_power_ = power; }
 
   database database_of(uint32_t db) const { return front_->opened(database_names[db]); }
@@ -104,7 +104,7 @@ public:
   const clock& time() const { return *time_; }
   uint64_t digest() const;
 
-  /// Called when the disk makes somebody wait, in other words while another thread could do something.
+  /// Called when the disk makes an actor wait, that is, while another thread could run.
   std::function<void()> meanwhile = [] {};
 
 private:
@@ -150,7 +150,7 @@ private:
   std::deque<caf::resumable*> held_back_;
   readiness ready_to_run_;
   execution_time execution_time_{[this](auto by) { return execute_for(by); }};
-  // With `order::one_waits`: who is not run for so many steps, unless there is nobody else.
+  // With `order::one_waits`: the actor that does not run for so many steps, unless no other is ready.
   std::string waits_;
   uint64_t waits_for_ = 0;
 };

@@ -40,7 +40,7 @@ std::string formatted(const char* format, double x) {
   return text ? text.get() : "";
 }
 
-// What SQLite's column functions give when they are asked for another type than the value's.
+// The results of SQLite's column functions for another type than the value's.
 int64_t as_integer(const value& x) {
   if (auto* integer = x.integer())
     return *integer;

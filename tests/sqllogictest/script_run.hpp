@@ -10,7 +10,7 @@
 
 namespace sluice::test {
 
-/// What running a script came to.
+/// The results of a script.
 struct script_counts {
   size_t statements = 0;
   size_t queries = 0;

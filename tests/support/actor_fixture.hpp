@@ -25,7 +25,7 @@ struct actor_fixture {
     }
   };
 
-  /// What an actor answered; empty as long as it has not.
+  /// The answer of an actor; empty until it arrives.
   template <class Result> using answer = std::shared_ptr<std::optional<caf::expected<Result>>>;
 
   actor_fixture() { sys.await_actors_before_shutdown(false); }
@@ -46,7 +46,7 @@ struct actor_fixture {
     return result;
   }
 
-  /// Runs until nobody has a message left; time stands still.
+  /// Runs until no mailbox has a message; time stands still.
   void run() {
     for (auto steps = 0; sched().try_run_once(); ++steps)
       if (steps > 20'000) {
@@ -85,13 +85,13 @@ template <class T> failure why(const actor_fixture::answer<T>& x) {
   return describe((*x)->error());
 }
 
-/// What the actors around the one under test were told.
+/// The messages that the stubs around the actor under test got.
 struct told {
   std::vector<invalidation> changes;
   std::vector<audit_record> records;
   std::vector<std::string> wanted_readers;
   uint64_t verifies = 0;
-  /// How often the cache was asked to start no reads, what it answers, and how often it was told to go on.
+  /// How often the cache was asked to start no reads, its answer, and how often it was asked to go on.
   uint64_t quiesces = 0;
   bool is_quiet = true;
   uint64_t resumes = 0;

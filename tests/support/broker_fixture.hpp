@@ -23,7 +23,7 @@ struct broker_fixture : actor_fixture {
   uint64_t caches = 0;
   uint64_t audits = 0;
   std::map<std::string, std::vector<reader_actor>> readers;
-  /// What `find` answers for a database whose file has to exist.
+  /// The answer of `find` for a database whose file must exist.
   std::function<caf::error(const std::string&)> find = [](const std::string&) { return caf::error{}; };
   /// Called before an actor is made.
   std::function<void(std::string_view kind)> on_spawn = [](std::string_view) {};

@@ -69,7 +69,7 @@ struct scripted_database {
   std::vector<write_request> held;
 };
 
-/// Who waits for requests that are held back.
+/// The promises of requests that are held back.
 struct scripted_writer_state {
   std::vector<reply<write_result>> held;
   static inline const char* name = "writer";
@@ -271,7 +271,7 @@ struct buffer_fixture : actor_fixture {
     open_writer();
   }
 
-  /// What the audit was told of operations, calls aside.
+  /// The audit records of operations, without those of calls.
   std::vector<audit_record> buffered_records() const {
     std::vector<audit_record> result;
     for (const auto& x : log.records)
@@ -304,7 +304,7 @@ struct started_buffer : buffer_fixture {
   explicit started_buffer(const std::vector<std::string>& schema) : buffer_fixture(schema) { start(); }
 };
 
-/// What an actor has answered. @throws std::logic_error when it has not, or with an error
+/// The answer of an actor. @throws std::logic_error when there is none, or it is an error
 template <class T> const T& value_of(const actor_fixture::answer<T>& x) {
   if (!ok(x))
     throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");

@@ -19,7 +19,7 @@ struct sampled_table {
 struct sampled_schema {
   std::vector<std::string> sql;
   std::vector<sampled_table> tables;
-  /// Further tables whose content tells on a wrong order.
+  /// Further tables whose content reveals a wrong order.
   std::vector<std::string> witnesses{};
 };
 

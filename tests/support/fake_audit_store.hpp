@@ -13,7 +13,7 @@ namespace sluice::test {
 /// The file under a `fake_audit_store`, and its faults. Outlives the store.
 struct fake_audit_file {
   std::vector<audit_record> records;
-  /// What `compare` is going to find, once.
+  /// The next result of `compare`, used once.
   std::map<std::string, std::vector<audit_record>> missing;
   std::map<std::string, ledger_standing> standings;
   std::vector<std::string> attached;

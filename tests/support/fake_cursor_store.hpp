@@ -9,7 +9,7 @@
 
 namespace sluice::test {
 
-/// What the cursors of a test find: the answers to their calls, in this order, and then `rows`. Outlives the stores.
+/// The answers to the cursors of a test, in this order, and then `rows`. Outlives the stores.
 struct fake_pages {
   std::deque<caf::expected<cursor_rows>> answers;
   /// The integers from 1 to this, in pages as they are asked for; empty means pages of one row without end.

@@ -10,7 +10,7 @@
 
 namespace sluice::test {
 
-/// What every reader of a test's database finds, and its faults. Outlives the stores.
+/// The content of a test's database for every reader, and its faults. Outlives the stores.
 struct fake_view {
   /// The tables that a statement reads; the default is one table named like the statement.
   std::function<read_set(const std::string&)> reads_of = [](const std::string& sql) { return read_set{{sql}, true}; };

@@ -34,7 +34,7 @@ inline bool takes_effect(failed_commit x) {
          || x == failed_commit::throws_done;
 }
 
-/// What a transaction sees and a commit makes durable.
+/// The content that a transaction sees and a commit makes durable.
 struct fake_content {
   std::map<std::string, std::map<std::string, std::string>> tables;
   /// The agents of the requests applied, in order: shows what was applied twice, out of order or not at all.
@@ -82,7 +82,7 @@ struct fake_disk {
   uint64_t explained = 0;
   std::map<std::string, uint64_t> executions;
   std::vector<checkpoint_mode> checkpoints;
-  /// What each `prune_keys` is going to forget; none once they are used up.
+  /// The numbers of keys that the next calls of `prune_keys` prune; then none.
   std::deque<uint64_t> old_keys;
   uint64_t prunes = 0;
   uint64_t wal_bytes = 0;

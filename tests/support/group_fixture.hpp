@@ -20,7 +20,8 @@ inline write_request a_write(std::string agent, std::vector<std::string> sql, st
   return x;
 }
 
-/// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are told apart by their agent.
+/// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are distinguished by their
+/// agent.
 struct group_fixture {
   explicit group_fixture(group_settings settings = {}, uint64_t seed = 1)
     : store(disk, time), group(store, context, time, settings, seed, slow) {}
@@ -46,14 +47,14 @@ struct group_fixture {
     send(a_write(std::move(agent), {std::move(sql)}, std::move(key)));
   }
 
-  void apply(group_commit::step next) {
+  void apply(group_commit::step step) {
     using action = group_commit::step::action;
-    if (next.what == action::mark)
+    if (step.next == action::mark)
       marker = group.number();
-    else if (next.what == action::finish_group || next.what == action::finish_full_group)
+    else if (step.next == action::finish_group || step.next == action::finish_full_group)
       finish_group();
-    else if (next.what == action::retry) {
-      pauses.push_back(next.delay);
+    else if (step.next == action::retry) {
+      pauses.push_back(step.delay);
       retry_due = true;
     }
   }

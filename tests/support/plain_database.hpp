@@ -28,7 +28,7 @@ public:
 
   /// Why it had no effect; nothing when it had.
   std::optional<failure> execute(const std::vector<statement>& request) {
-    // What others inserted is nobody else's business.
+    // Rows that other statements inserted are not compared.
     sqlite3_set_last_insert_rowid(db_->handle(), 0);
     must(db_->exec("BEGIN"));
     std::optional<failure> why;

@@ -142,7 +142,7 @@ def clash(x, y):
     return not x.kind or x.kind != y.kind
 
 
-# Whoever calls an `inspect` finds it by its argument.
+# Callers find an `inspect` by its argument.
 def hides(private, public):
     return private.name != "inspect" and (sees(private.space, public.space) or sees(public.space, private.space))
 

@@ -32,8 +32,8 @@ inline void commit_to(table_versions& versions, std::vector<std::string> tables,
   window.committed(seq == 0 ? versions.last_commit() + 1 : seq);
 }
 
-/// A `read_scheduler` and its hit table, with a test in the place of the readers. Reads are told apart by their request
-/// id, answers come from a database with one number per table.
+/// A `read_scheduler` and its result cache, with the test in the place of the readers. Reads are distinguished by their
+/// request id, answers come from a database with one number per table.
 struct read_fixture {
   explicit read_fixture(uint64_t max_queued = 100, result_cache_settings settings = {}, uint64_t max_readers = 4)
     : hits(settings), scheduler(hits, time, bounds(max_queued, max_readers), 1) {

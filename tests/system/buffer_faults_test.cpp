@@ -47,7 +47,8 @@ struct buffered : one_database {
 
 } // namespace
 
-TEST_CASE("rows are in the database an interval after they were put, and the audit tells by whom", "[system][buffer]") {
+TEST_CASE("rows are in the database an interval after they were put, and the audit has their agent",
+          "[system][buffer]") {
   buffered x{[](broker_config& c) { c.buffer_interval = 20ms; }};
   x.put(0, 3);
   await([&] { return x.rows() == 3; });
@@ -60,7 +61,7 @@ TEST_CASE("rows are in the database an interval after they were put, and the aud
   x.require_serving();
 }
 
-TEST_CASE("a foreign lock delays a flush and loses nothing", "[system][buffer]") {
+TEST_CASE("an external lock delays a flush and loses nothing", "[system][buffer]") {
   buffered x{[](broker_config& c) {
     c.busy_timeout = 1ms;
     c.retry_attempts = 0;
@@ -168,7 +169,7 @@ TEST_CASE("rows that a damaged ledger keeps from being written outlive an orderl
   }
 }
 
-TEST_CASE("a poison row in the middle of a batch is set aside, and can be put right", "[system][buffer]") {
+TEST_CASE("a rejected row in the middle of a batch is kept, and can be corrected", "[system][buffer]") {
   buffered x;
   x.put(0, 30);
   must(x.host.buffer().put(buffered::a_put("poison")));
@@ -188,7 +189,7 @@ TEST_CASE("a poison row in the middle of a batch is set aside, and can be put ri
   REQUIRE(x.rows() == 1);
 }
 
-TEST_CASE("what no table has is refused by name", "[system][buffer]") {
+TEST_CASE("a put that fits no table is refused with the name of the error", "[system][buffer]") {
   buffered x;
   auto nowhere = buffered::a_put(1);
   nowhere.row.table = "nowhere";
@@ -201,7 +202,7 @@ TEST_CASE("what no table has is refused by name", "[system][buffer]") {
   must(x.host.buffer().put(nowhere));
 }
 
-TEST_CASE("a buffer that is killed loses what it held, says so, and is replaced", "[system][buffer]") {
+TEST_CASE("a buffer that is killed loses its pending rows, reports it, and is replaced", "[system][buffer]") {
   buffered x;
   x.put(0, 5);
   x.kill_buffer();

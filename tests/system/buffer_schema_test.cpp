@@ -102,7 +102,7 @@ TEST_CASE("a trigger or a unique index that is new sees no row that was put befo
   x.require_nothing_set_aside();
 }
 
-TEST_CASE("rows that cannot be written refuse a schema change by name, and those behind it are served",
+TEST_CASE("rows that cannot be written refuse a schema change with the reason, and later requests are served",
           "[system][buffer]") {
   buffered x{[](broker_config& c) {
     c.busy_timeout = 1ms;

@@ -98,7 +98,7 @@ TEST_CASE("requests with text that is not UTF-8 are refused, and values come bac
   CHECK(*must(x.guest->read(x.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 1);
 }
 
-TEST_CASE("parameters that cannot be told apart are refused, and none of them gets lost on its way", "[system]") {
+TEST_CASE("ambiguous parameters are refused, and none of them is lost on the way", "[system]") {
   way_in x{GENERATE(true, false)};
   using named = std::vector<named_value>;
   parameters both{1, "one"};
@@ -114,7 +114,7 @@ TEST_CASE("parameters that cannot be told apart are refused, and none of them ge
   CHECK(*must(x.guest->read(x.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 0);
 }
 
-TEST_CASE("a method by any name harms no other call", "[system]") {
+TEST_CASE("a method of any name does not affect other calls", "[system]") {
   way_in x{GENERATE(true, false)};
   std::vector<std::future<caf::expected<write_result>>> others;
   for (int i = 0; i < 100; ++i)
@@ -129,7 +129,7 @@ TEST_CASE("a method by any name harms no other call", "[system]") {
   CHECK(*must(x.guest->read(x.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 100);
 }
 
-TEST_CASE("what a call's parameters hold is refused, or arrives", "[system]") {
+TEST_CASE("the parameters of a call are refused, or arrive unchanged", "[system]") {
   way_in x{GENERATE(true, false)};
   auto read = [](json more) {
     json result{{"db", "app.db"}, {"sql", "SELECT ? AS s"}};

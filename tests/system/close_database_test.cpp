@@ -64,7 +64,7 @@ TEST_CASE("a database that was closed has no open files, refuses its handles, an
   CHECK(host.status().databases.at(0).restarts == 0);
 }
 
-TEST_CASE("closing a database finishes what is under way, and whoever opens it meanwhile waits for that", "[system]") {
+TEST_CASE("closing a database finishes requests under way, and a concurrent opening waits for that", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   auto db = must(host.open_database("app.db"));
@@ -101,7 +101,7 @@ TEST_CASE("clients of a front door need not know that their database was closed"
   must(guest->write(x));
 }
 
-TEST_CASE("a name that nobody has opened leaves nothing in the status, and its handle refuses everything", "[system]") {
+TEST_CASE("a name that was never opened leaves nothing in the status, and its handle refuses everything", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   auto db = host.opened("../evil");

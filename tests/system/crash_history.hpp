@@ -15,7 +15,7 @@
 
 namespace sluice::test {
 
-/// What the agents of crash_writer have seen over all its lives, and what must be true of the files after each.
+/// The answers that the agents of crash_writer got over all its lives, and the invariants of the files after each.
 class crash_history {
 public:
   explicit crash_history(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -27,7 +27,7 @@ public:
     int n = 0;
     in >> what >> n;
     if (what == "sent") {
-      // An answer that was told before this was asked for belongs to an earlier commit.
+      // An answer that arrived before this request was sent belongs to an earlier commit.
       writes_.try_emplace(n, write{newest_, std::nullopt, false});
       in_doubt_.insert(n);
     } else if (what == "acked") {
@@ -53,7 +53,7 @@ public:
   /// Writes that were asked for and not answered.
   const std::set<int>& in_doubt() const { return in_doubt_; }
 
-  /// Those of them that may be asked for again, since a key tells them; the others are given up.
+  /// Those of them that may be sent again, because they have a key; the others are given up.
   std::vector<int> to_repeat() {
     std::erase_if(in_doubt_, [](int n) { return n % 5 == 0; });
     return {in_doubt_.begin(), in_doubt_.end()};
@@ -119,7 +119,7 @@ public:
     return result;
   }
 
-  /// What must be true of the database at any time, before anything is put in order.
+  /// Checks the database at any time, before any repair.
   void check_database() const {
     if (!std::filesystem::exists(file()))
       return;
@@ -143,7 +143,7 @@ public:
       check_write(n, x, there, ledger);
   }
 
-  /// What must be true of the audit once the store has been opened.
+  /// Checks the audit after the store has been opened.
   void check_audit() const {
     auto audit = audited();
     for (const auto& [id, seq] : committed()) {
@@ -156,7 +156,7 @@ public:
 
 private:
   struct write {
-    // The newest commit that anybody had been told of when this was first asked for.
+    // The newest acknowledged commit when this was first sent.
     uint64_t after = 0;
     std::optional<uint64_t> acked;
     bool refused = false;
@@ -186,7 +186,7 @@ private:
 };
 
 /// Bytes in a WAL behind the last frame that ends a commit: of a transaction that was being written. Reads the file as
-/// it is; to be asked before anybody opens the database.
+/// it is; to be called before the database is opened.
 inline size_t bytes_of_unfinished_commit(const std::filesystem::path& wal) {
   constexpr size_t header = 32;
   constexpr size_t frame_header = 24;

@@ -12,7 +12,7 @@ struct reaper {
   ~reaper() { process.kill(); }
 };
 
-// One store that crash_writer opens again and again, and what its lives have told.
+// One store that crash_writer opens repeatedly, and the output of its lives.
 struct many_lives {
   temp_dir folder;
   crash_history history{folder.path()};
@@ -20,7 +20,7 @@ struct many_lives {
   int next_number = 1;
   int deaths = 0;
 
-  // What one life came to.
+  // The result of one life.
   struct life {
     bool ready = false;
     bool dying = false;
@@ -34,7 +34,7 @@ struct many_lives {
     std::vector<int> answered;
   };
 
-  // @param killed_after lines that are heard before it is killed from outside; 0 leaves death to `point`
+  // @param killed_after lines of output after which it is killed from outside; 0 leaves death to `point`
   life live(const std::string& point, uint64_t nth, unsigned killed_after = 0) {
     INFO("killed at '" << point << "', " << nth << " passed before, in life " << deaths + 1);
     auto lost = lost_to_the_audit();
@@ -110,7 +110,7 @@ private:
     history.hear(line);
   }
 
-  // What a ledger has and the audit has not.
+  // The requests that a ledger has and the audit lacks.
   std::set<std::string> lost_to_the_audit() const {
     std::set<std::string> result;
     auto audit = history.audited();
@@ -148,14 +148,14 @@ void prove(const std::string& point, const many_lives& at, const many_lives::lif
     CHECK(life.queued == everybody);
     CHECK(unanswered == everybody);
     CHECK(life.unfinished == 0);
-    // They are there, and nobody was told, the audit neither.
+    // They are there, but neither acknowledged nor audited.
     CHECK(at.present(life.in_doubt) == not_refused(life.in_doubt));
     CHECK(at.present_in_audit(life.in_doubt) == 0);
   } else if (point == "acknowledged" || point == "half_audited") {
     CHECK(life.queued == 0);
     CHECK(unanswered == 0);
     CHECK(at.present(life.acked) == life.acked.size());
-    // What was being written may be the records of refusals alone.
+    // The unwritten records may be those of refusals alone.
     CHECK(at.present_in_audit(life.answered) < life.answered.size());
   } else if (point == "closing" || point == "closed") {
     CHECK(unanswered == 0);
@@ -176,7 +176,7 @@ TEST_CASE("a broker that is killed at a named point loses nothing it has acknowl
       auto life = at.live(point, at.random() % (point == std::string_view{"half_audited"} ? 2 : 6));
       prove(point, at, life);
     }
-    // What one death has left is put in order, and that dies as well.
+    // The recovery after one death dies as well.
     for (const auto* point : {"recovering_audit", "recovering_wal"}) {
       prove("committed", at, at.live("committed", at.random() % 6));
       for (uint64_t nth = 0; nth < 2; ++nth)

@@ -72,7 +72,7 @@ TEST_CASE("after any number of SIGKILLs, retrying with the same keys leaves one 
         acknowledged.insert(n);
     process.kill();
     process.wait();
-    // What was still in the pipe had been acknowledged as well.
+    // The lines still in the pipe had been acknowledged as well.
     while (auto n = process.next())
       acknowledged.insert(n);
   }

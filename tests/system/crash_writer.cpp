@@ -111,14 +111,14 @@ public:
   template <class Next> void write_many(Next next) {
     std::deque<std::pair<int, std::future<caf::expected<sluice::write_result>>>> under_way;
     for (std::optional<int> n = next(); n || !under_way.empty();) {
-      // Who has answers to take must not wait for anything else.
+      // While answers are due, it must not wait for anything else.
       if (n && under_way.size() < at_once && begin(*n, under_way.empty())) {
         under_way.emplace_back(*n, db_.write_async(request_of(*n)));
         n = next();
         continue;
       }
-      // A later one may be answered first. Who waited for the oldest alone would send nothing meanwhile, and a writer
-      // that waits for everybody's requests would wait for ever.
+      // A later one may be answered first. Waiting for the oldest alone would send nothing meanwhile, and a writer that
+      // waits for the requests of all agents would wait for ever.
       auto answered = std::find_if(under_way.begin(), under_way.end(), [](const auto& x) {
         return x.second.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
       });
@@ -131,7 +131,7 @@ public:
     }
   }
 
-  // Nobody sends from now on; returns when everybody has been answered, and has said so.
+  // No agent sends from now on; returns when all answers have arrived and been printed.
   void settle() {
     std::unique_lock guard{mutex_};
     held_ = true;
@@ -157,7 +157,7 @@ private:
     return request;
   }
 
-  // False when nobody may send at present, and this one may not wait for that either.
+  // False when no agent may send at present, and this one may not wait for that.
   bool begin(int n, bool waits) {
     std::unique_lock guard{mutex_};
     if (held_ && !waits)
@@ -206,7 +206,7 @@ public:
   }
 
 private:
-  // In the writer's thread, in BEGIN: everybody's request is behind it by then, and will be in its group.
+  // In the writer's thread, in BEGIN: the requests of all agents are behind it by then, and will be in its group.
   void enter_group() {
     wait_for_everybody();
     disk_.inject(death_.fault);

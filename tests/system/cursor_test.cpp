@@ -44,7 +44,7 @@ size_t count_rows(cursor& from) {
 
 } // namespace
 
-TEST_CASE("a host reads with a cursor what it had when it was opened") {
+TEST_CASE("a host reads with a cursor the rows at the time of its opening") {
   many_rows fixture;
   auto rows = fixture.open();
   auto first = must(rows->next());

@@ -67,7 +67,7 @@ TEST_CASE("a file that is no database is corrupt and stays as it is", "[system]"
   x.require_serving();
 }
 
-TEST_CASE("a damaged table is corrupt to who asks for it, and the others are served", "[system]") {
+TEST_CASE("requests to a damaged table fail as corrupt, and other requests are served", "[system]") {
   temp_dir folder;
   auto file = folder / "app.db";
   {
@@ -158,7 +158,7 @@ TEST_CASE("a store whose folder may not be written is read_only", "[system]") {
   chmod(folder.path().c_str(), 0755);
 }
 
-TEST_CASE("a file that is deleted while it is open is missed, and made anew by the next write", "[system]") {
+TEST_CASE("a deleted file is noticed while it is open, and made again by the next write", "[system]") {
   one_database x;
   must(x.db.write("tester", make_notes));
   must(x.db.write("tester", add_note));
@@ -166,7 +166,7 @@ TEST_CASE("a file that is deleted while it is open is missed, and made anew by t
   remove_database(x.file());
   CHECK(code_of_fresh_read(x.db, count_notes) == errc::unknown_database);
   CHECK(code_of_write(x.db, add_note) == errc::sql_error);
-  // What was kept of the old file is gone by then.
+  // The cached answers of the old file are gone by then.
   CHECK(refused(x.db.read("tester", count_notes)).code == errc::sql_error);
   must(x.db.write("tester", make_notes));
   must(x.db.write("tester", add_note));

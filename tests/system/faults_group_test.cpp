@@ -26,7 +26,7 @@ void make_schema(const database& db) {
              {"INSERT INTO log (n) VALUES (0)", {}}})));
 }
 
-// What a request of each kind does with its own number, and what it gets for that.
+// The effect of a request of each kind on its own number, and the answer that it gets.
 struct kind {
   std::vector<statement> (*statements)(int n);
   std::optional<errc> fails_with;
@@ -90,7 +90,7 @@ write_request numbered(int n, size_t which) {
 
 } // namespace
 
-TEST_CASE("what one thread sends without waiting is executed in that order", "[system]") {
+TEST_CASE("requests that one thread sends without waiting are executed in that order", "[system]") {
   one_database x;
   must(x.db.write("agent", "CREATE TABLE n(k INTEGER PRIMARY KEY, v)"));
   constexpr int count = 300;

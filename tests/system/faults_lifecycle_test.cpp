@@ -43,7 +43,8 @@ write_request numbered(int n) {
 
 } // namespace
 
-TEST_CASE("a writer that is killed six times is set aside, and the other databases are served on", "[system]") {
+TEST_CASE("a writer that is killed six times puts its database in quarantine, and other databases are served",
+          "[system]") {
   one_database x;
   auto other = must(x.host.open_database("other.db"));
   must(x.db.write("host", make_log));
@@ -91,7 +92,7 @@ TEST_CASE("a kept answer of a database in quarantine is not given", "[system]") 
   CHECK(refused(x.db.read("agent", "SELECT count(*) FROM log")).code == errc::unavailable);
 }
 
-TEST_CASE("whoever waits for a writer that dies is told, and a retry with the key applies once", "[system]") {
+TEST_CASE("requests that wait for a writer that dies are answered, and a retry with the key applies once", "[system]") {
   one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(x.db.write("host", make_log));
   external_process someone{x.file()};
@@ -135,7 +136,7 @@ TEST_CASE("a damaged audit file is kept aside, and a new one is completed from t
   CHECK((must(db.read("agent", "SELECT count(*) FROM log")).rows->at(0, 0) == value{20}));
   CHECK(committed_in_audit(host).size() == 21);
   CHECK(!must(host.verify_audit()).intact());
-  // The proof is left as it is, for whoever looks into it.
+  // The damaged file is kept unchanged for an examination.
   auto kept = std::find_if(std::filesystem::directory_iterator{folder / ".sluice"}, {}, [](const auto& x) {
     return x.path().filename().string().starts_with("audit.db.damaged-") && x.file_size() == 50'000;
   });
@@ -144,7 +145,7 @@ TEST_CASE("a damaged audit file is kept aside, and a new one is completed from t
   CHECK(std::string{std::istreambuf_iterator<char>{in}, {}} == garbage);
 }
 
-TEST_CASE("what a killed audit actor had not written is completed from the ledger, once", "[system]") {
+TEST_CASE("records that a killed audit actor had not written are completed from the ledger, once", "[system]") {
   one_database x;
   must(x.db.write("host", make_log));
   auto restarts = x.host.status().restarts;
@@ -196,7 +197,7 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
     someone.reset();
     host.shutdown();
     host.shutdown();
-    // Nothing is taken any more, and nobody is kept waiting for that to be said.
+    // No request is accepted any more, and refusals are immediate.
     auto why = refused(db.write(numbered(1'000)));
     CHECK(why.code == errc::unavailable);
     CHECK(why.outcome == outcome::not_committed);
@@ -246,7 +247,7 @@ TEST_CASE("shutting down while writes come in answers all of them truthfully", "
   require_sound(folder / "app.db");
 }
 
-TEST_CASE("shutting down does not wait for a foreign lock without end", "[system]") {
+TEST_CASE("shutting down waits for an external lock for a bounded time", "[system]") {
   temp_dir folder;
   std::vector<std::future<caf::expected<write_result>>> answers;
   external_process* someone = nullptr;
@@ -271,7 +272,7 @@ TEST_CASE("shutting down does not wait for a foreign lock without end", "[system
   CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM log") == 0);
 }
 
-TEST_CASE("the second broker on a root is refused as busy, until the first one goes", "[system]") {
+TEST_CASE("the second broker on a root is refused as busy, until the first one ends", "[system]") {
   one_database x;
   broker_config config;
   config.root = x.folder.path();

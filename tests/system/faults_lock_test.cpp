@@ -33,7 +33,7 @@ uint64_t audited_foreign_commits(const broker& host) {
 
 } // namespace
 
-TEST_CASE("a foreign process's lock that ends before the deadline costs time and nothing else", "[system]") {
+TEST_CASE("an external process's lock that ends before the deadline costs time and nothing else", "[system]") {
   one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(x.db.write("host", make_log));
   lock_holder other{x.file()};
@@ -56,7 +56,7 @@ TEST_CASE("a foreign process's lock that ends before the deadline costs time and
   x.require_serving();
 }
 
-TEST_CASE("a foreign process's lock that outlasts the deadline is busy, with what was tried", "[system]") {
+TEST_CASE("an external process's lock that outlasts the deadline is busy, with the number of attempts", "[system]") {
   one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(x.db.write("host", make_log));
   lock_holder other{x.file()};
@@ -170,7 +170,7 @@ TEST_CASE("a file that is locked before it has a ledger is waited for, by its fi
   }
 }
 
-TEST_CASE("a foreign commit is noticed by the next write, counted and audited", "[system]") {
+TEST_CASE("an external commit is noticed by the next write, counted and audited", "[system]") {
   one_database x;
   must(x.db.write("host", make_log));
   must(x.db.write("host", "CREATE TABLE other (n)"));
@@ -183,21 +183,21 @@ TEST_CASE("a foreign commit is noticed by the next write, counted and audited", 
   CHECK(x.number("SELECT count(*) FROM log") == 2);
   CHECK(x.db.status().foreign_commits == 1);
   CHECK(audited_foreign_commits(x.host) == 1);
-  // Our own commits, checkpoints and the closing of a foreign connection are none.
+  // Our own commits, checkpoints and the closing of an external connection do not count.
   must(x.db.write("agent", add, {3}));
   CHECK(x.number("SELECT count(*) FROM log") == 3);
   CHECK(x.db.status().foreign_commits == 1);
   x.require_serving();
 }
 
-TEST_CASE("a foreign commit is noticed by the next query, counted and audited", "[system]") {
+TEST_CASE("an external commit is noticed by the next query, counted and audited", "[system]") {
   one_database x;
   must(x.db.write("host", make_log));
   CHECK(x.number("SELECT count(*) FROM log") == 0);
   CHECK(must(x.db.read("tester", count)).source == read_source::cache);
   external_process someone{x.file()};
   someone.run("INSERT INTO log (n) VALUES (1)");
-  // A query that reaches the database tells of it, and the kept answer to another one is gone.
+  // A query that reaches the database notices it, and the cached answer to another one is gone.
   auto seen = must(x.db.read(read_of("tester", "SELECT max(n) FROM log", freshness::fresh)));
   CHECK((seen.rows->at(0, 0) == value{1}));
   await([&] { return x.db.status().foreign_commits == 1; });
@@ -209,7 +209,7 @@ TEST_CASE("a foreign commit is noticed by the next query, counted and audited", 
   x.require_serving();
 }
 
-TEST_CASE("a foreign commit just before the broker ends is counted and audited, once", "[system]") {
+TEST_CASE("an external commit just before the broker ends is counted and audited, once", "[system]") {
   temp_dir folder;
   auto audited = [&] {
     return integer_of(folder / ".sluice/audit.db", "SELECT count(*) FROM audit WHERE request_type = 'foreign_commit'");
@@ -229,7 +229,7 @@ TEST_CASE("a foreign commit just before the broker ends is counted and audited, 
   CHECK(db.status().foreign_commits == 0);
 }
 
-TEST_CASE("a foreign change of the schema is noticed by both paths", "[system]") {
+TEST_CASE("an external change of the schema is noticed by reads and writes", "[system]") {
   one_database x;
   must(x.db.write("host", make_log));
   must(x.db.write("agent", add, {1}));

@@ -137,7 +137,7 @@ TEST_CASE("a read that is given up at any moment is cancelled, whatever it was a
   CHECK(given_up == 200);
 }
 
-TEST_CASE("who cancels a read that others share does not take it from them", "[system]") {
+TEST_CASE("cancelling a read that others share does not end it for them", "[system]") {
   with_rows x;
   const sql_text slow{"WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT "
                       "count(*), (SELECT count(*) FROM t) FROM c"};
@@ -188,7 +188,7 @@ TEST_CASE("min_seq of a commit from before a restart is known at once", "[system
   CHECK(must(db.read(request)).as_of_seq >= seq);
 }
 
-TEST_CASE("what may answer differently each time is never kept", "[system]") {
+TEST_CASE("statements that may answer differently each time are never cached", "[system]") {
   with_rows x;
   must(x.db.write("host", "CREATE VIEW dice AS SELECT n, random() AS r FROM t"));
   must(x.db.write("host", "CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT)"));
@@ -207,7 +207,7 @@ TEST_CASE("what may answer differently each time is never kept", "[system]") {
   auto one = must(x.db.read("tester", "SELECT random()"));
   auto two = must(x.db.read("tester", "SELECT random()"));
   CHECK_FALSE((one.rows->at(0, 0) == two.rows->at(0, 0)));
-  // What only looks like it is kept.
+  // Text that only looks like such a function is cached.
   CHECK(must(x.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::database);
   CHECK(must(x.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::cache);
 }

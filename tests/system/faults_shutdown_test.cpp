@@ -38,7 +38,7 @@ read_request running_long(std::string id) {
   return x;
 }
 
-/// Keeps what it hears.
+/// Keeps the messages that it receives.
 struct ear {
   explicit ear(caf::actor_system& system) {
     auto take = [this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
@@ -124,7 +124,7 @@ TEST_CASE("queries that run do not hold up a shutdown, nor leave anything behind
   CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == (written ? 2 : 1));
 }
 
-TEST_CASE("a database that somebody else has open keeps its files, until that one closes it", "[system]") {
+TEST_CASE("a database that another process has open keeps its files, until that process closes it", "[system]") {
   one_database x;
   must(x.db.write("host", make_log));
   auto someone = std::make_unique<external_process>(x.file());
@@ -179,7 +179,7 @@ TEST_CASE("a query that runs is interrupted by cancelling its id, and its reader
   CHECK(must(x.host.audit(query)).records[0].request_id == "long");
 }
 
-TEST_CASE("a listener hears every commit once and in order, under many writers", "[system]") {
+TEST_CASE("a listener gets every commit once and in order, under many writers", "[system]") {
   one_database x;
   ear listener{x.host.system()};
   x.db.listen(listener.actor);

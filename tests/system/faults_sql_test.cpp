@@ -152,7 +152,7 @@ TEST_CASE("statements that are the broker's business are refused by name, with t
   CHECK_FALSE(std::filesystem::exists(x.folder / "copy.db"));
 }
 
-TEST_CASE("the ledger and code loading are nobody's to touch", "[system]") {
+TEST_CASE("the ledger and code loading are refused to all clients", "[system]") {
   guarded x;
   for (const char* sql :
        {"DELETE FROM _sluice_commits", "UPDATE _SLUICE_keys SET payload = x''", "DROP TABLE _sluice_commits",

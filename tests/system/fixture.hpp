@@ -114,7 +114,7 @@ inline void require_sound(const std::filesystem::path& file) {
   REQUIRE(rows[0] == value{"ok"});
 }
 
-/// Somebody who writes past the broker.
+/// A program that writes without the broker.
 class external_process {
 public:
   explicit external_process(const std::filesystem::path& file) {

@@ -49,7 +49,7 @@ void await_child(pid_t child) {
                           : fmt::format("the child is killed by {}", WTERMSIG(status)));
 }
 
-// What the child does; it ends with `_exit(0)`.
+// The work of the child, which ends with `_exit(0)`.
 template <class Work> void fork_once(Work work) {
   std::fflush(stdout);
   auto child = fork();

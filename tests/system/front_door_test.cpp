@@ -118,7 +118,7 @@ TEST_CASE("requests that wait for their database to open keep their order", "[sy
     CHECK(*rows->row(i)[0].integer() == static_cast<int64_t>(i) + 1);
 }
 
-TEST_CASE("a subscriber hears what the host itself writes", "[system]") {
+TEST_CASE("a subscriber is notified of the host's own writes", "[system]") {
   temp_dir folder;
   host x{folder.path()};
   auto db = must(x.leader.open_database("app.db"));
@@ -134,7 +134,7 @@ TEST_CASE("a subscriber hears what the host itself writes", "[system]") {
   CHECK(written.commit_seq == as_of + 1);
 }
 
-TEST_CASE("a host is told when a client asks it to leave, and refuses nothing until it does", "[system]") {
+TEST_CASE("a host is notified when a client asks it to stop, and refuses nothing until it does", "[system]") {
   temp_dir folder;
   std::promise<std::string> wanted;
   front_door_options options;
@@ -149,7 +149,7 @@ TEST_CASE("a host is told when a client asks it to leave, and refuses nothing un
   x.leave();
 }
 
-TEST_CASE("a host whose folder is deleted is told to leave", "[system]") {
+TEST_CASE("a host whose folder is deleted is notified", "[system]") {
   temp_dir folder;
   std::filesystem::create_directory(folder.path() / "store");
   std::promise<std::string> wanted;

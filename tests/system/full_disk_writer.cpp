@@ -148,7 +148,7 @@ private:
            || wrong("a reader saw something else than what was acknowledged");
   }
 
-  // The log lies on the same disk; nobody who logs notices that it is full.
+  // The log is on the same disk; threads that log do not notice that it is full.
   bool log_in_vain(const sluice::broker& broker) {
     for (uint64_t n = 0; n < log_entries; ++n)
       broker.log(sluice::log_level::info, "writer", std::to_string(n));

@@ -1,5 +1,5 @@
-// What a host may do to its broker, and to itself, without being told by the compiler: a second front door, a broker
-// that was shut down under one, the same folder twice, a request for another database, settings that make no sense.
+// Misuse by a host that the compiler does not detect: a second front door, a broker that was shut down under one, the
+// same folder twice, a request for another database, settings that make no sense.
 #include "runtime/client.hpp"
 #include "runtime/frontdoor/front_door.hpp"
 #include "runtime/server/endpoint.hpp"
@@ -89,7 +89,7 @@ TEST_CASE("a broker that is shut down, or destroyed, stops its front door first"
     CHECK_FALSE(host->shutdown());
   CHECK_FALSE(std::filesystem::exists(socket_of(folder)));
   CHECK_FALSE(published_info(must(store_root::open(folder.path()))));
-  // Who comes now learns that there is no broker.
+  // New clients get the error that there is no broker.
   CHECK(at_once([&] { return refused(guest->write(make_table())); }).code == errc::route_required);
   door->stop();
 }
@@ -126,7 +126,7 @@ TEST_CASE("a client that is destroyed ends the calls that threads wait for in it
       answers[i] = whom->write(request);
     });
   await([&] { return host.running_writes().size() == tokens.size(); });
-  // What was freed and is used all the same shows.
+  // Makes the use of freed memory visible.
   mallopt(M_PERTURB, 0xdb);
   at_once([&] {
     guest.reset();
@@ -142,7 +142,7 @@ TEST_CASE("a client that is destroyed ends the calls that threads wait for in it
   }
 }
 
-TEST_CASE("a host may stop, or destroy, its broker and front door from where it is told that it should", "[system]") {
+TEST_CASE("a host may stop, or destroy, its broker and front door from within the notification", "[system]") {
   temp_dir folder;
   std::optional<broker> host{open_broker(folder.path())};
   std::unique_ptr<front_door> door;

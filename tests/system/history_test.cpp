@@ -1,5 +1,5 @@
-// What threads of the broker's own process saw, hits in the caller's thread included, is recorded and given to the
-// checker in tests/histories/; the histories of several processes are in tests/processes/history_test.py.
+// The calls and answers of threads of the broker's own process, hits in the caller's thread included, are recorded and
+// given to the checker in tests/histories/; the histories of several processes are in tests/processes/history_test.py.
 
 #include "tests/system/fixture.hpp"
 
@@ -177,7 +177,7 @@ agent founded(const database& db) {
   return founder;
 }
 
-// What the checker says, one line after the other; empty when it finds fault.
+// The output of the checker; empty when it finds a violation.
 std::string verdict_on(const std::filesystem::path& history) {
   child_process checker{"/usr/bin/env", {"python3", "-B", SLUICE_SOURCE_DIR "/tests/histories/check.py", history}};
   std::string said;

@@ -10,8 +10,8 @@
 #include <map>
 #include <string>
 
-/// What the small hosts share that tests run as processes: `PROGRAM CASE FOLDER [NUMBER]`. They print what came of it,
-/// a line for each fact.
+/// The common code of the small hosts that tests run as processes: `PROGRAM CASE FOLDER [NUMBER]`. They print their
+/// results, a line for each fact.
 namespace sluice::test::lifetimes {
 
 inline std::filesystem::path folder;

@@ -125,7 +125,8 @@ TEST_CASE("a client may leave at every event of its write, which is recorded, an
   }
 }
 
-TEST_CASE("a client may leave at every event of every method, and nobody else notices", "[system][leaving]") {
+TEST_CASE("a client may leave at every event of every method, without an effect on other clients",
+          "[system][leaving]") {
   stepped_service x;
   x.make_table("app.db");
   json row{{"db", "app.db"}, {"table", "t"}, {"key", {{"k", 2}}}};
@@ -185,7 +186,7 @@ TEST_CASE("a client may leave at every event of every method, and nobody else no
       CHECK(x.ask("ping", json::object()).at("pong") == true);
     }
   }
-  // What they left behind has come to its end by then.
+  // The requests that they left behind have ended by then.
   x.ask("flush", json::object());
   CHECK(x.ask("read", {{"db", "app.db"}, {"sql", "SELECT count(*) FROM t"}}).at("rows") == json{{2}});
 }

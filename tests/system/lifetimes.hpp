@@ -18,8 +18,8 @@
 #include <string>
 #include <thread>
 
-/// What hosts ask of a broker, and how it may end. Used by tests, and by programs that they start, so it knows no test
-/// framework: what is wrong is a `std::runtime_error`.
+/// Requests of hosts to a broker, and the ways in which it may end. Used by tests, and by programs that they start, so
+/// it uses no test framework: failures are `std::runtime_error`.
 namespace sluice::test::lifetimes {
 
 using namespace std::chrono_literals;
@@ -72,12 +72,12 @@ inline size_t entries_of(const char* folder) {
   return static_cast<size_t>(std::distance(std::filesystem::directory_iterator{folder}, {}));
 }
 
-/// What a process must have as much of after a broker as before it.
+/// The resources of which a process must have as many after a broker as before it.
 struct resources {
   size_t threads = entries_of("/proc/self/task");
   size_t descriptors = entries_of("/proc/self/fd");
 
-  /// Threads end a moment after they were told to.
+  /// Threads end a moment after they were asked to.
   void require_back() const {
     auto give_up = std::chrono::steady_clock::now() + time_to_end;
     for (;;) {
@@ -174,12 +174,12 @@ public:
       acknowledged_.insert(written);
   }
 
-  /// A request that is under way when its broker ends, or that comes later, is told that there is none any more.
+  /// A request that is under way when its broker ends, or that comes later, fails because there is none any more.
   void note_failure(const caf::error& x) {
     auto why = describe(x);
     auto is_expected = why.code == errc::unavailable || why.code == errc::cancelled || why.code == errc::overloaded
                        || why.code == errc::route_required;
-    // Who is told so would ask again for ever.
+    // A caller that gets such an error would repeat the call for ever.
     auto misleads = why.message.find("restarted") != std::string::npos;
     std::lock_guard guard{mutex_};
     if (!is_expected || misleads)
@@ -213,7 +213,7 @@ private:
   std::map<std::string, int> wrong_;
 };
 
-/// Whether nobody is there any more to ask.
+/// Whether there is no broker any more.
 inline bool is_over(const caf::error& x) { return code_of(x) != errc::overloaded; }
 
 } // namespace sluice::test::lifetimes

@@ -34,7 +34,7 @@ struct fixture {
 
   void cause_failure() { caf::anon_send_exit(host->actors().supervisor(), caf::exit_reason::kill); }
 
-  /// Whoever comes next waits for the end, and has what was acknowledged.
+  /// The next opening waits for the end, and finds all acknowledged rows.
   void require_reopened(int64_t rows) {
     must(must(broker::open(config_of(folder.path()))).open_database("app.db"));
     CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM t") == rows);
@@ -50,7 +50,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a host destroys its broker where it is told that the broker has failed", "[system][lifetimes]") {
+TEST_CASE("a host destroys its broker in the callback that reports its failure", "[system][lifetimes]") {
   fixture x;
   must(x.db->write(insert(1)));
   x.host->on_failure([&](const failure&) {
@@ -110,7 +110,7 @@ TEST_CASE("calls that would wait for the broker are refused where it warns its h
     why.push_back(describe(x.host->open_database("other.db").error()));
     why.push_back(describe(x.host->audit({}).error()));
     why.push_back(describe(x.host->shutdown()));
-    // What does not wait is done.
+    // Calls that do not wait are executed.
     x.host->log(log_level::info, "host", "warned");
     x.told.set_value();
   });

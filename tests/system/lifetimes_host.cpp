@@ -93,7 +93,7 @@ void live_on(caf::event_based_actor* self) {
   self->become([](caf::tick_atom) {});
 }
 
-// The list of systems that nobody waits for has been used, and is destroyed before this broker.
+// The list of abandoned actor systems has been used, and is destroyed before this broker.
 void exit_after_lingering() {
   auto first = std::make_unique<broker>(need(broker::open(config_of(folder))));
   std::promise<void> ended;

@@ -112,12 +112,12 @@ TEST_CASE("memory does not grow over many rounds of the same orders", "[system][
   auto first = number_of("SLUICE_LIFETIMES_SEED", std::random_device{}());
   INFO("SLUICE_LIFETIMES_SEED=" << first << ", " << name_of(where));
   auto rounds = static_cast<int>(number_of("SLUICE_LIFETIMES_ROUNDS", 4));
-  // What is made once, and what the allocator keeps for each thread, is there after the first ones.
+  // Memory that is allocated once, or kept by the allocator for each thread, is there after the first rounds.
   memory_after(where, first, 2);
   auto early = memory_after(where, first, rounds);
   auto late = memory_after(where, first, rounds);
-  // A leak of 4 KiB in each case between the two would be as much. What the allocator keeps varies by a quarter of
-  // that.
+  // A leak of 4 KiB in each case between the two would be as much. The memory that the allocator keeps varies by a
+  // quarter of that.
   auto growth = static_cast<int64_t>(*std::min_element(late.begin(), late.end()))
                 - static_cast<int64_t>(*std::min_element(early.begin(), early.end()));
   CAPTURE(early, late);

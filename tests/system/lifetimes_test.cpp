@@ -101,7 +101,7 @@ TEST_CASE("a broker is destroyed while the thread that opened it, and its front 
   auto start = std::chrono::steady_clock::now();
   host.reset();
   system.reset();
-  // What CAF leaves in a thread would be waited for.
+  // State of CAF in a thread would delay the end.
   CHECK(std::chrono::steady_clock::now() - start < (is_sanitized ? 60s : 4s));
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("agents of the broker's own system may live on, and hold its last hand
   before.require_back();
 }
 
-TEST_CASE("handles outlive the broker and the host's system, and are told so", "[system][lifetimes]") {
+TEST_CASE("handles outlive the broker and the host's system, and fail then", "[system][lifetimes]") {
   fixture x{home_threads()};
   auto db = *x.db;
   auto buffer = x.host->buffer();

@@ -40,7 +40,7 @@ std::vector<std::filesystem::path> set_aside_in(const std::filesystem::path& roo
 
 } // namespace
 
-TEST_CASE("ten thousand log entries are written while a foreign process has the database's lock", "[system]") {
+TEST_CASE("ten thousand log entries are written while an external process has the database's lock", "[system]") {
   one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(x.db.write("host", "CREATE TABLE t (n)"));
   lock_holder other{x.file()};
@@ -67,7 +67,7 @@ TEST_CASE("ten thousand log entries are written while a foreign process has the 
   must(answer_of(waiting));
 }
 
-TEST_CASE("a shutdown writes what was logged until then, and leaves one file", "[system]") {
+TEST_CASE("a shutdown writes all entries logged until then, and leaves one file", "[system]") {
   temp_dir folder;
   {
     auto host = open_broker(folder.path());
@@ -109,7 +109,7 @@ TEST_CASE("log entries survive the log actor", "[system]") {
   CHECK(messages_of(host).size() == 9);
 }
 
-TEST_CASE("a damaged log file costs no entry, and the host is told", "[system]") {
+TEST_CASE("a damaged log file costs no entry, and the host is warned", "[system]") {
   temp_dir folder;
   std::filesystem::create_directory(folder / ".sluice");
   std::ofstream{log_file_of(folder.path())} << std::string(10'000, 'x');
@@ -128,7 +128,7 @@ TEST_CASE("a damaged log file costs no entry, and the host is told", "[system]")
   CHECK(host.status().log.files_set_aside == 1);
 }
 
-TEST_CASE("those who log while the broker goes, and after it, notice nothing", "[system]") {
+TEST_CASE("threads that log while the broker ends, and after it, notice nothing", "[system]") {
   temp_dir folder;
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> pushed{0};
@@ -197,7 +197,7 @@ TEST_CASE("a host that logs with spdlog finds it in the log database, as it was 
   CHECK(kept.dropped() == 1);
 }
 
-TEST_CASE("a host's own retries show in the status, and all retries can be counted anew", "[system]") {
+TEST_CASE("a host's own retries show in the status, and all retry counters can be reset", "[system]") {
   one_database x{[](broker_config& cfg) {
     cfg.retry_attempts = 0;
     cfg.busy_timeout = 1ms;

@@ -1,4 +1,4 @@
-// Writes to and reads from a database as an ordinary user, whoever starts it, and says what came of it.
+// Writes to and reads from a database as the user `nobody`, even if root starts it, and prints the results.
 //
 //   nobody_asks FOLDER DB
 

@@ -39,7 +39,7 @@ write_request add_row() {
   return write_of("host", {{"CREATE TABLE IF NOT EXISTS t (a)", {}}, {"INSERT INTO t VALUES (1)", {}}});
 }
 
-// What threads of the host were told; Catch2 takes assertions of one thread only.
+// The results of the host's threads; Catch2 accepts assertions of one thread only.
 class findings {
 public:
   template <class T> void note(const std::string& name, const caf::expected<T>& x) {
@@ -125,7 +125,7 @@ TEST_CASE("a database that finds no room until its deadline is refused with the 
     x.max_open_files = 21;
     x.retry_base = 5ms;
   });
-  // What a cursor reads cannot be closed.
+  // A database with an open cursor cannot be closed.
   std::vector<std::unique_ptr<cursor>> cursors;
   for (size_t i = 0; i < 3; ++i) {
     auto db = must(host.open_database(name_of(i)));

@@ -143,7 +143,7 @@ TEST_CASE("a request that is refused with no usable name is on record under its 
   CHECK(types == std::vector<std::string_view>{"write", "flush", "cancel", "log", "other", "other", "other"});
 }
 
-TEST_CASE("what changes something without being a write is on record when it is done", "[system][audit]") {
+TEST_CASE("a call that changes something without being a write is audited when it is done", "[system][audit]") {
   shared_store x;
   raw_line_client guest{x.socket()};
   auto id = 0;

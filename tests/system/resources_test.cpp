@@ -8,7 +8,7 @@
 #include <atomic>
 #include <filesystem>
 
-// What a broker takes from the machine, what it gives back, and what is left of it when its supervisor has failed.
+// The resources that a broker takes and gives back, and its state when its supervisor has failed.
 namespace sluice::test::resources_test {
 
 namespace {
@@ -67,7 +67,7 @@ TEST_CASE("a hundred databases take no more threads than a few", "[system]") {
   CHECK(threads() <= before + 6 + 4);
 }
 
-TEST_CASE("a database that nobody uses is closed, and goes on where it was with the next request", "[system]") {
+TEST_CASE("an idle database is closed, and continues with the next request", "[system]") {
   one_database x{close_soon};
   must(x.db.write(write_of("host", {{make_notes, {}}}, "make")));
   CHECK(x.number("SELECT count(*) FROM notes") == 0);
@@ -119,7 +119,7 @@ TEST_CASE("a kept answer is not given any more when another program has written 
   await([&] { return x.db.status().foreign_commits == 1; });
 }
 
-TEST_CASE("a name without a file is refused to those who look for it, and is in no status", "[system]") {
+TEST_CASE("find refuses a name without a file, and it appears in no status", "[system]") {
   one_database x;
   auto before = threads();
   for (int i = 0; i < 200; ++i)
@@ -156,7 +156,7 @@ TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and
     put.agent = "host";
     put.row = {"app.db", "notes", {{"text", value{"a"}}}};
     CHECK(refused(host.buffer().put(put)).code == errc::unavailable);
-    // One that is told only now hears of it all the same.
+    // A callback that is set only now is called all the same.
     std::atomic<int> late{0};
     host.on_failure([&](const failure&) { ++late; });
     CHECK(late == 1);

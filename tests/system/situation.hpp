@@ -260,7 +260,7 @@ private:
       futures_.emplace_back(guest_->write_async(insert(id)), id);
       id = client_tally_->next();
       client_futures_.emplace_back(client_->write_async(insert(id)), id);
-      // Nobody keeps these.
+      // The futures are dropped.
       static_cast<void>(database_->read_async(count_rows()));
       static_cast<void>(buffer_->put_async(keep(i)));
       static_cast<void>(guest_->read_async(count_rows()));

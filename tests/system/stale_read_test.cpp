@@ -24,7 +24,7 @@ TEST_CASE("a read is never older than any acknowledged write nor than any earlie
   must(db.write("host", "CREATE TABLE versions (id INTEGER PRIMARY KEY, v INTEGER NOT NULL)"));
   must(db.write("host", "INSERT INTO versions VALUES (1, 0), (2, 0)"));
 
-  // For each row, the newest version that anyone has been told of: by an acknowledgement or by a read.
+  // For each row, the newest version that any client has seen: by an acknowledgement or by a read.
   std::array<std::atomic<int64_t>, 3> known{};
   auto raise = [&](int row, int64_t v) {
     auto seen = known[static_cast<size_t>(row)].load();

@@ -17,7 +17,7 @@ constexpr int actor_agents = 32;
 const sql_text insert{"INSERT INTO log (agent, n) VALUES (?, ?)"};
 const sql_text newest{"SELECT coalesce(max(n), 0) FROM log WHERE agent = ?"};
 
-// What an agent knows about its own rows at the end.
+// The rows of an agent at the end, as it knows them.
 struct ledger_of_agent {
   std::string name;
   std::string db;
@@ -237,7 +237,7 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
   for (const auto& name : dbs)
     require_sound(folder.path() / name);
 
-  // What the killed audit actors had not written yet comes back from the ledgers.
+  // Records that the killed audit actors had not written are completed from the ledgers.
   auto host = open_broker(folder.path());
   for (const auto& name : dbs)
     must(host.open_database(name));

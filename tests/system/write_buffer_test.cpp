@@ -83,7 +83,7 @@ TEST_CASE("puts of one thread keep their order though it waits for none of them"
   CHECK(r.rows() == std::vector<int64_t>{1'998, 1'999, 1'997});
 }
 
-TEST_CASE("what is no request does not reach the buffer, and is audited") {
+TEST_CASE("an invalid request does not reach the buffer, and is audited") {
   fixture r;
   auto outside = put(1, 1);
   outside.row.db = "../app.db";
@@ -102,7 +102,7 @@ TEST_CASE("what is no request does not reach the buffer, and is audited") {
   CHECK(page.records[0].agent == "alice");
 }
 
-TEST_CASE("a broker that is shut down writes what is pending, and takes nothing more") {
+TEST_CASE("a broker that is shut down writes all pending rows, and accepts nothing more") {
   fixture r;
   must(r.buffer.put(put(1, 10)));
   r.leader.shutdown();

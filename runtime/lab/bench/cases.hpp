@@ -15,11 +15,11 @@ struct bench_options {
   size_t agents = 64;
   /// How long each contender runs in each case.
   std::chrono::milliseconds duration{2'000};
-  /// A folder for the files; its file system is what is measured.
+  /// A folder for the files, on the file system to measure.
   std::filesystem::path folder;
 };
 
-/// A ratio between two contenders of a case, and what it should be.
+/// A ratio between two contenders of a case, and its target.
 struct goal {
   std::string text;
   double ratio = 0;
@@ -63,7 +63,7 @@ case_report cost_of_audit(const bench_options& options);
 /// write-behind buffer, and each on a connection of its own.
 case_report process_writers(const bench_options& options, size_t processes, synchronous_mode mode);
 
-/// What each answer costs the front door for being counted, beside the cheapest answer there is.
+/// The cost of metrics per answer, beside the cost of the cheapest answer.
 case_report cost_of_metrics(const bench_options& options);
 
 /// Processes read single rows: through the socket, the same row and different ones, and directly.

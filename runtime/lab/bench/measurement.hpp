@@ -10,7 +10,7 @@ namespace sluice::bench {
 
 using bench_clock = std::chrono::steady_clock;
 
-/// What one contender did in one case.
+/// The results of one contender in one case.
 struct measurement {
   std::string contender;
   uint64_t operations = 0;
@@ -20,7 +20,7 @@ struct measurement {
   std::vector<float> latencies_us;
   /// Rows per COMMIT, where it applies.
   double rows_per_commit = 0;
-  /// What the slowest of several got done, as a share of their mean; 0 where it does not apply.
+  /// The work of the slowest of several, as a share of their mean; 0 where it does not apply.
   double fairness = 0;
 
   double per_second() const { return seconds > 0 ? static_cast<double>(operations) / seconds : 0; }
@@ -30,7 +30,7 @@ struct measurement {
 /// The `q`-quantile of latencies in microseconds, 0 to 1; sorts `values`. 0 when there are none.
 double quantile(std::vector<float>& values, double q);
 
-/// Runs `loop(stop_at, own)` in `threads` threads at once and adds up what they did.
+/// Runs `loop(stop_at, own)` in `threads` threads at once and adds up their results.
 measurement run_threads(std::string contender, size_t threads, std::chrono::milliseconds duration,
                         const std::function<void(bench_clock::time_point stop_at, measurement& own)>& loop);
 

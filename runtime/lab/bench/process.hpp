@@ -21,7 +21,7 @@ public:
   /// Reads exactly so many bytes of its output.
   void read_exactly(void* to, size_t size);
 
-  /// Waits for its end and returns its exit status; what it prints is thrown away.
+  /// Waits for its end and returns its exit status; its output is dropped.
   int wait();
 
 private:

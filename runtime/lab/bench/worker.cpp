@@ -72,7 +72,7 @@ template <class T> void put(const T* data, size_t count) {
 }
 
 measurement work_until_done(const operation& each, std::chrono::milliseconds duration) {
-  // The first call opens what has to be opened.
+  // The first call opens all files.
   if (!each())
     throw std::runtime_error{"a benchmark worker's first request failed"};
   std::puts("ready");

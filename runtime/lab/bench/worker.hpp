@@ -8,7 +8,7 @@
 
 namespace sluice::bench {
 
-/// What a worker process does in a loop.
+/// The loop of a worker process.
 enum class work : uint8_t {
   /// One row per write, through the broker.
   broker_write,
@@ -24,14 +24,14 @@ enum class work : uint8_t {
   broker_put,
 };
 
-/// Runs `count` processes of this program (`bench-worker`) on the store `root` at once and adds up what they did;
-/// `fairness` is what the slowest got done, as a share of the mean. Ends the benchmark with an exception when a worker
+/// Runs `count` processes of this program (`bench-worker`) on the store `root` at once and adds up their results;
+/// `fairness` is the work of the slowest, as a share of the mean. Ends the benchmark with an exception when a worker
 /// cannot be started or dies.
 measurement run_processes(std::string contender, size_t count, work what, const std::filesystem::path& root,
                           std::chrono::milliseconds duration);
 
-/// The other side: what such a process does. Says `ready` on stdout, begins when stdin has a line, and writes what it
-/// measured to stdout. Returns the exit status.
+/// The other side: runs such a process. It prints `ready`, starts when stdin has a line, and prints its measurements.
+/// Returns the exit status.
 int run_worker(work what, const std::filesystem::path& root, std::chrono::milliseconds duration);
 
 } // namespace sluice::bench

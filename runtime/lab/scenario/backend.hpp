@@ -29,7 +29,7 @@ struct setup_statement {
   place at;
 };
 
-/// What is there when a scenario begins.
+/// The state at the start of a scenario.
 struct setup {
   /// SQL statements by the name of the database file, relative to the store root. They are executed before any broker
   /// starts, so they are in no ledger and no audit.
@@ -41,18 +41,18 @@ struct setup {
   std::vector<agent_options> agents;
 };
 
-/// Why a setup cannot be put up: its statements or settings, where they stand, are `errc::invalid_request`,
-/// `sql_error` or `constraint`; anything else is a fault of the stage.
+/// Why setup failed. Errors in statements or settings have a position and are `errc::invalid_request`, `sql_error` or
+/// `constraint`; any other is a failure of the backend.
 struct flaw {
   caf::error why;
   place at;
 };
 
-/// Where a scenario is played: a store with its broker, its agents and its fault_injection. Used by one thread, and all
-/// that a stage is given to call is called by that thread, from within `pump`.
+/// Runs the steps of a scenario: a store with its broker, its agents and its fault injection. Used by one thread, which
+/// also calls all callbacks, from within `pump`.
 ///
-/// What is asked of it is the protocol's (docs/reference/protocol.md) and the table's of step kinds
-/// (docs/guides/scenarios.md): methods and their `params`, faults and their fields.
+/// Its requests are those of the protocol (docs/reference/protocol.md), its faults those of the table of step kinds
+/// (docs/guides/scenarios.md).
 class backend {
 public:
   using on_answer = std::function<void(caf::expected<nlohmann::json>)>;
@@ -71,7 +71,7 @@ public:
   /// Puts the setup up; once, and first. Nothing if that went well.
   virtual std::optional<flaw> prepare(const setup& what) = 0;
 
-  /// The time of the scenario, since an arbitrary moment. Whoever runs on a stage has no other.
+  /// The time of the scenario, since an arbitrary moment; the only clock of its steps.
   virtual std::chrono::milliseconds now() const = 0;
 
   virtual void after(std::chrono::milliseconds time, std::function<void()> done) = 0;
@@ -79,15 +79,14 @@ public:
   /// A method of the protocol, called by an agent. Always answered, in the end.
   virtual void call(const std::string& agent, std::string_view method, nlohmann::json params, on_answer done) = 0;
 
-  /// The method `subscribe`. What comes is given to `told`: the `params` of `invalidation` and `subscription_lost`;
-  /// the latter also, without a reason of the broker's, when the connection is lost.
+  /// The method `subscribe`. Notifications go to `told`: the `params` of `invalidation` and `subscription_lost`; the
+  /// latter also, without a reason from the broker, when the connection is lost.
   virtual void subscribe(const std::string& agent, nlohmann::json params, on_answer done, on_told told) = 0;
 
-  /// Has something happen that is no request: the step `kind`, with the fields that it has been given. Answered once it
-  /// has happened.
+  /// Runs a step that is not a request: its `kind` and its fields. Answered when it is done.
   virtual void act(std::string_view kind, nlohmann::json fields, on_answer done) = 0;
 
-  /// Waits for what comes next, and calls whom it concerns. False when nothing will come any more.
+  /// Waits for the next event and calls its callback. False when no event can follow.
   virtual bool pump() = 0;
 };
 

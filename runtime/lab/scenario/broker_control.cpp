@@ -60,7 +60,7 @@ caf::expected<json> broker_control::obey(const json& command) {
   for (auto limit = std::chrono::steady_clock::now() + successor_limit; !(*replaced)();
        std::this_thread::sleep_for(std::chrono::milliseconds{1}))
     if (std::chrono::steady_clock::now() >= limit)
-      return make_error(errc::internal, "nobody has taken the place of the actor that was killed");
+      return make_error(errc::internal, "the killed actor has not been restarted");
   return json::object();
 }
 

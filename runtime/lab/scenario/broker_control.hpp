@@ -10,8 +10,8 @@
 
 namespace sluice::scenario {
 
-/// What makes the broker of a scenario fail: it does in this process what it is told over a socket, as `line_link::ask`
-/// has it. `{"do":"kill","what","db"?}`, `{"do":"disk.fault", ...}`, `{"do":"disk.room","bytes"}`,
+/// Injects faults into the broker of a scenario: executes commands from a socket in this process, in the form of
+/// `line_link::ask`. `{"do":"kill","what","db"?}`, `{"do":"disk.fault", ...}`, `{"do":"disk.room","bytes"}`,
 /// `{"do":"disk.heal"}`, with the fields of those steps.
 class broker_control {
 public:

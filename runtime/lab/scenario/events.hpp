@@ -10,7 +10,7 @@
 
 namespace sluice::scenario {
 
-/// What one thread is to be told by others, and by the clock.
+/// Events for one thread, from other threads and timers.
 class events {
 public:
   using clock = std::chrono::steady_clock;
@@ -42,7 +42,7 @@ public:
   workers() = default;
   workers(const workers&) = delete;
   workers& operator=(const workers&) = delete;
-  /// Waits for what is under way.
+  /// Waits for the running work.
   ~workers();
 
   /// @throws std::system_error when there can be no more threads

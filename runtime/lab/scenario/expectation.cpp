@@ -101,7 +101,7 @@ private:
   std::vector<size_t> taken_;
 };
 
-// What `got` is not; nothing if it is.
+// The difference of `got`; nothing if there is none.
 std::optional<std::string> apply(std::string_view name, const node& x, const json& got, const look_up& known) {
   auto wanted = resolve(x, known);
   if (name == "$min" || name == "$max") {

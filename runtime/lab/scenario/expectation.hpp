@@ -9,7 +9,7 @@
 
 namespace sluice::scenario {
 
-/// What was expected at a place of the file, and what came instead.
+/// An expectation at a position of the file, and the actual value.
 struct complaint {
   place at;
   std::string text;
@@ -25,8 +25,7 @@ struct matcher {
 /// All of them.
 std::span<const matcher> matchers();
 
-/// Throws `mistake` when there is something in `expected` that could never be met: a matcher that does not exist, or
-/// that is given what it does not take.
+/// Throws `mistake` when `expected` has a matcher that does not exist, or one with an invalid argument.
 void check_expectation(const node& expected);
 
 /// Adds what in `got` is not as expected. A map expects its members and says nothing of others; a list expects as many

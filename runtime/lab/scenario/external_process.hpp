@@ -15,7 +15,7 @@
 
 namespace sluice::scenario {
 
-/// Who goes past the broker: opens the databases of a store with SQLite itself. Used by one thread.
+/// Acts without the broker: opens the databases of a store with SQLite itself. Used by one thread.
 class external_process {
 public:
   /// @param root the folder of the store
@@ -35,12 +35,12 @@ private:
   std::map<std::string, sqlite::connection> locked_;
 };
 
-/// Has a external_process, whom `obey` reaches, make the databases of a setup. Nothing if that went well.
+/// Creates the databases of a setup in an external process that executes the commands of `obey`. Nothing on success.
 std::optional<flaw> make_databases(const setup& what,
                                    const std::function<caf::expected<nlohmann::json>(const nlohmann::json&)>& obey);
 
-/// A process that is one: obeys what comes on its stdin, as `line_link::ask` has it, until that ends, and answers on
-/// its stdout.
+/// The main function of an external process: executes commands from stdin, in the form of `line_link::ask`, until that
+/// ends, and answers on stdout.
 void act_as_foreigner(const std::filesystem::path& root);
 
 } // namespace sluice::scenario

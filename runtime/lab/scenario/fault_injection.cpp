@@ -43,7 +43,7 @@ template <class Table> auto meaning_of(const std::string& word, const Table& tab
   return found == table.end() ? table.front().second : found->second;
 }
 
-// Kills whom `now` names.
+// Kills the actor that `now` returns.
 template <class Now> caf::expected<std::function<bool()>> kill(Now now) {
   auto victim = now();
   if (!victim)

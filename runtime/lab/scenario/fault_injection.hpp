@@ -13,8 +13,8 @@
 /// scenarios has let them through, with `do` for the kind of the disk's.
 namespace sluice::scenario {
 
-/// Kills an actor. Answers with what tells whether its place has been taken, or given up: the supervisor sees to that;
-/// `unavailable` when there is none, `invalid_request` when it is not said of which database. `actors` outlives both.
+/// Kills an actor. Returns a function that is true when the supervisor has restarted it, or given it up; `unavailable`
+/// when there is no such actor, `invalid_request` when the database is missing. `actors` outlives both.
 caf::expected<std::function<bool()>> kill_actor(actor_registry& actors, const nlohmann::json& fields);
 
 /// Has the disk fail, fill up or recover.

@@ -45,8 +45,8 @@ struct field {
 /// For people: "a whole number from 1 to 10".
 std::string requirement_of(const field& x);
 
-/// Throws `mistake` when `x` is not what `what` takes. References (`$(...)`) are left to be looked at when they have
-/// become values, and steps to who reads those.
+/// Throws `mistake` when `x` is not a valid value of `what`. References (`$(...)`) are checked when they have become
+/// values, steps when they are parsed.
 void check_field(const node& x, const field& what);
 
 /// The names, for advice.

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <string>
 
-/// What other programs do to the files of a store: the steps `files.*` and `store.copy` of scenarios.
+/// Changes to the files of a store by other programs: the steps `files.*` and `store.copy` of scenarios.
 namespace sluice::scenario {
 
 /// Does `{"do": "backup", "db", "as"}`, `{"do": "restore", "db", "from", "how": "rename"|"copy"}`,

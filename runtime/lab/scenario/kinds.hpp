@@ -5,7 +5,7 @@
 
 #include <vector>
 
-/// The kinds of steps, by what they are about. Each function makes a part of the table.
+/// The kinds of steps, by subject. Each function makes a part of the table.
 namespace sluice::scenario {
 
 /// The longest time that a step may be given.
@@ -13,20 +13,20 @@ inline constexpr int64_t day_ms = 86'400'000;
 
 inline const field db_field{"db", field_type::text, "The database: a file in the store's folder", true};
 
-/// A kind of step that the stage does, and that is no request.
+/// A kind of step that the backend runs, and that is not a request.
 step_kind event(std::string_view name, std::string_view about, std::vector<field> fields,
                 std::vector<std::string_view> answers = {});
 
 /// Requests of agents: the methods of the protocol.
 std::vector<step_kind> request_kinds();
 
-/// What goes wrong: in the broker's process, on its disk, and by others who open the files.
+/// Faults: in the broker's process, on its disk, and by other programs that open the files.
 std::vector<step_kind> fault_kinds();
 
 /// Everyday events: files removed, restored and copied by other programs, clients that go away, a clock that is set.
 std::vector<step_kind> file_kinds();
 
-/// Waiting, repeating, doing several things at once; what is known of several answers together.
+/// Control flow: waiting, repeating, parallel steps; checks on several answers together.
 std::vector<step_kind> control_kinds();
 
 } // namespace sluice::scenario

@@ -35,7 +35,7 @@ void check_wait(const node& fields) {
     throw mistake{within->at, "within_ms belongs to until"};
 }
 
-// Tries a step again and again, until it goes as expected.
+// Repeats a step until it meets its expectation.
 class retrying : public std::enable_shared_from_this<retrying> {
 public:
   retrying(play& in, const step& what, counts at, on_verdict done)

@@ -53,7 +53,7 @@ step_kind make_disk_room() {
 
 step_kind make_foreign_lock() {
   auto x =
-    event("foreign.lock", "A process past the broker takes the database's write lock",
+    event("foreign.lock", "An external process takes the database's write lock",
           {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
   x.short_for = "db";
   return x;
@@ -76,10 +76,10 @@ step_kind event(std::string_view name, std::string_view about, std::vector<field
 }
 
 std::vector<step_kind> fault_kinds() {
-  auto unlock = event("foreign.unlock", "That process lets go of the lock", {db_field});
-  auto write = event("foreign.write", "A process past the broker writes to the database",
+  auto unlock = event("foreign.unlock", "That process releases the lock", {db_field});
+  auto write = event("foreign.write", "An external process writes to the database",
                      {db_field, {"sql", text, "One statement", true}});
-  auto advance = event("clock.advance", "Lets time pass at once, on a stage with a clock of its own",
+  auto advance = event("clock.advance", "Lets time pass at once, on a backend with a clock of its own",
                        {{"ms", whole, "How much", true, 1, 366 * day_ms}});
   advance.short_for = "ms";
   unlock.short_for = "db";

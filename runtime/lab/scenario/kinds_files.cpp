@@ -16,7 +16,7 @@ void check_clock(const node& fields) {
 }
 
 step_kind make_clock() {
-  auto x = event("clock.set", "Somebody sets the wall clock, on a stage with a clock of its own; no time passes",
+  auto x = event("clock.set", "The wall clock is set, on a backend with a clock of its own; no time passes",
                  {{"ahead_ms", whole, "Forward by so much", false, 1, 366 * day_ms},
                   {"back_ms", whole, "Back by so much", false, 1, 366 * day_ms}});
   x.check = check_clock;

@@ -97,7 +97,7 @@ std::vector<step_kind> make_buffer() {
                   {"pending", "journaled"}, true),
           request("buffer.get", "The row as it will be when the buffer is flushed", {db_field, table_field, key_field},
                   {"found", "pending", "row"}, true),
-          request("flush", "Has the buffer written now",
+          request("flush", "Writes buffered rows now",
                   {{"db", text, "This database only"}, {"table", text, "This table only"}},
                   {"flushed", "set_aside", "kept", "reason"}, true),
           request("buffer.rejected", "The rows that the database refused",
@@ -123,7 +123,7 @@ std::vector<step_kind> make_log() {
 }
 
 std::vector<step_kind> make_looks() {
-  return {request("audit.list", "What the audit has recorded, in its order",
+  return {request("audit.list", "The records of the audit, in their order",
                   {{"agent", text, "Of this agent only"},
                    {"db", text, "Of this database only"},
                    {"status", text, "With this end only: committed, replayed, ok, or the code of an error"},
@@ -133,12 +133,12 @@ std::vector<step_kind> make_looks() {
                   {"store_root", "records"}),
           request("audit.verify", "Checks the chain of the audit", {},
                   {"intact", "records", "broken", "head", "first_broken", "reason"}),
-          request("status", "How the broker stands: its counters", {},
+          request("status", "The counters of the broker", {},
                   {"store_root", "leader", "uptime_ms", "restarts", "totals", "retry", "host_retry", "audit", "buffer",
                    "log", "slow", "slow_warnings", "cache", "databases", "front_door"}),
-          request("cancel", "Gives a read up", {{"request_id", text, "The read's", true}}, {"cancelled"}),
-          request("retry.reset", "Begins the counting of lock errors and retries anew", {}, {"reset"}),
-          request("ping", "Asks whether anybody is there", {}, {"pong", "pid", "protocol"})};
+          request("cancel", "Cancels a read", {{"request_id", text, "The read's", true}}, {"cancelled"}),
+          request("retry.reset", "Sets the counters of lock errors and retries to zero", {}, {"reset"}),
+          request("ping", "Checks that the broker answers", {}, {"pong", "pid", "protocol"})};
 }
 
 void start_listening(play& in, const step& what, json fields, on_answer done) {
@@ -149,7 +149,7 @@ void start_listening(play& in, const step& what, json fields, on_answer done) {
 }
 
 step_kind make_subscribe() {
-  auto x = request("subscribe", "From now on the agent is told of commits; give it a name with as",
+  auto x = request("subscribe", "From now on the agent gets a notification per commit; give it a name with as",
                    {db_field,
                     {"tables", texts, "Commits that touch one of these only"},
                     {"from_seq", whole, "Those after this commit, too"}},
@@ -170,7 +170,7 @@ void show_invalidations(play& in, const step&, json fields, on_answer done) {
 step_kind make_invalidations() {
   step_kind x;
   x.name = "invalidations";
-  x.about = "What a subscription has been told so far; use it in wait";
+  x.about = "The notifications of a subscription so far; use it in wait";
   x.fields = {{"of", text, "The name that the answer to subscribe is kept as", true}};
   x.short_for = "of";
   x.answers = {"invalidations", "lost"};

@@ -180,7 +180,7 @@ caf::expected<line_link> meeting_point::connect(const std::filesystem::path& pat
   auto address = address_of(path, fits);
   descriptor fd{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   if (!fits || !fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-    return make_error(errc::unavailable, "nobody directs this broker: " + reason_of(errno));
+    return make_error(errc::unavailable, "no scenario controls this broker: " + reason_of(errno));
   return line_link{std::move(fd), descriptor{}};
 }
 

@@ -17,7 +17,7 @@
 
 namespace sluice::scenario {
 
-/// For those who wait until the other side ends.
+/// For a wait until the other side ends.
 inline constexpr std::chrono::hours no_limit{24};
 
 /// JSON documents, one per line, to and from a process that helps with a scenario. One thread at a time.
@@ -28,18 +28,18 @@ public:
 
   explicit operator bool() const noexcept { return static_cast<bool>(in_); }
 
-  /// False when nobody takes it.
+  /// False when the other side has ended.
   bool send(const nlohmann::json& x);
 
-  /// The next document; nothing at the end, at what is no JSON, or when `limit` has passed or `stop` can be read from
-  /// before. @param stop a descriptor, or -1
+  /// The next document; nothing at the end, at invalid JSON, when `limit` has passed, or when `stop` becomes readable.
+  /// @param stop a descriptor, or -1
   std::optional<nlohmann::json> receive(std::chrono::milliseconds limit, int stop = -1);
 
   /// Sends a command, and gives the answer: `{"result": ...}` or `{"error": {"code", "message"}}`. `unavailable` when
   /// the other side has gone, `internal` when it says nothing.
   caf::expected<nlohmann::json> ask(const nlohmann::json& command, std::chrono::milliseconds limit);
 
-  /// Whether the other side ends within the time. What it says before is thrown away.
+  /// Whether the other side ends within the time. Its output before that is dropped.
   bool ends_within(std::chrono::milliseconds limit);
 
   void close() {

@@ -36,7 +36,7 @@ caf::expected<descriptor> connect_to_broker(const std::filesystem::path& store) 
     if (*connection)
       return std::move(**connection);
   }
-  return make_error(errc::unavailable, "nobody answers at the broker's socket");
+  return make_error(errc::unavailable, "no broker answers at the socket");
 }
 
 caf::expected<json> listener::begin(const json& params) {

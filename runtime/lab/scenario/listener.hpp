@@ -9,7 +9,7 @@
 
 namespace sluice::scenario {
 
-/// A connection to the socket of the broker that serves the store. `errc::unavailable` when nobody answers; does not
+/// A connection to the socket of the broker that serves the store. `errc::unavailable` when no broker answers; does not
 /// block.
 caf::expected<descriptor> connect_to_broker(const std::filesystem::path& store);
 
@@ -18,7 +18,7 @@ class listener {
 public:
   using tell = std::function<void(nlohmann::json)>;
 
-  /// `told` is called by a thread of the listener, in the order of what comes.
+  /// `told` is called by a thread of the listener, in the order of notifications.
   listener(std::filesystem::path root, tell told) : root_(std::move(root)), told_(std::move(told)) {}
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;

@@ -37,7 +37,7 @@ bool has_field(const step_kind& kind, std::string_view name) {
   return std::any_of(kind.fields.begin(), kind.fields.end(), [&](const field& x) { return x.name == name; });
 }
 
-// What an unknown member of a step may have been meant as.
+// A suggestion for an unknown member of a step.
 std::string advice_for(std::string_view name, const node& in) {
   for (const auto& member : in.members)
     if (const auto* kind = find_kind(member.name); kind && has_field(*kind, name))
@@ -123,7 +123,7 @@ void step_parser::parse_common(const node& x, step& to) {
   if (const auto* agent = x.find("agent")) {
     require(x, "agent", node_kind::text, "a step");
     if (!to.kind->by_agent)
-      throw mistake{agent->at, fmt::format("{} is nobody's request; leave agent out", to.kind->name)};
+      throw mistake{agent->at, fmt::format("{} is not a request of an agent; leave agent out", to.kind->name)};
     if (!agents_.empty() && !agents_.contains(agent->text)) {
       std::vector<std::string_view> names{agents_.begin(), agents_.end()};
       throw mistake{agent->at, fmt::format("no agent {} is declared{}", agent->text, advice(agent->text, names))};

@@ -23,7 +23,7 @@ json failed_answer(const caf::error& why) {
   return result;
 }
 
-// The first step that the stage cannot do.
+// The first step that the backend cannot run.
 const step* find_impossible(const std::vector<step>& steps, const backend& on) {
   for (const auto& x : steps) {
     if (x.kind->needs_stage && !on.can(x.kind->name))

@@ -18,31 +18,31 @@ struct report {
     passed,
     /// Something was not as expected.
     failed,
-    /// It needs what the stage cannot do.
+    /// It needs a step that the backend cannot run.
     skipped,
-    /// Its databases or settings are of no use, so nothing was tried.
+    /// Its databases or settings are invalid, so no step was run.
     unusable,
   };
 
   end status = end::passed;
-  /// What was not as expected, in the order of the file; or why it was skipped.
+  /// The failed expectations, in the order of the file; or the reason why it was skipped.
   std::vector<complaint> complaints;
-  /// On the stage's clock.
+  /// On the backend's clock.
   std::chrono::milliseconds took{0};
 };
 
 struct play_options {
-  /// On the stage's clock; then the scenario has failed.
+  /// On the backend's clock; beyond it the scenario has failed.
   std::chrono::milliseconds time_limit{60'000};
-  /// Told of every step that has ended, with what came of it.
+  /// Called for every step that has ended, with its answer.
   std::function<void(const step&, const nlohmann::json& answer)> on_step{};
 };
 
-/// Plays a scenario on a stage of its own, to its end or to the first step that does not go as expected; what runs
-/// beside that step is waited for.
+/// Runs a scenario on `on`, to its end or to the first step that fails its expectation; waits for the steps that run
+/// beside that one.
 report run(const story& what, backend& on, const play_options& options = {});
 
-/// A scenario while it is played: what its steps work with. Used by the thread of the stage.
+/// A scenario while it runs: the state that its steps share. Used by the thread of the backend.
 class play {
 public:
   play(backend& where, const play_options& options) : on_(where), options_(options) {}
@@ -63,7 +63,7 @@ public:
   /// The answer that is kept under a name; null if there is none.
   const nlohmann::json* kept(const std::string& label) const;
 
-  /// What a subscription has been told, under the name that the answer to `subscribe` is kept as.
+  /// The notifications of a subscription, under the name of the answer to `subscribe`.
   std::map<std::string, nlohmann::json>& told() noexcept { return told_; }
 
 private:

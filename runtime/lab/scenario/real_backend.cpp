@@ -86,7 +86,7 @@ public:
 
   ~real_backend() override {
     std::error_code ignored;
-    // Nobody starts another one from now on.
+    // No client starts another one from now on.
     fs::remove(starter(), ignored);
     listeners_.clear();
     if (open_ > 0 && broker_)
@@ -123,7 +123,7 @@ public:
     foreigner_ = std::move(*process);
     if (auto wrong = make_databases(what, [this](const json& x) { return foreigner_.link.ask(x, command_limit); }))
       return wrong;
-    // A setting that cannot be used shows now; and what is to fail is there when it is told to.
+    // Invalid settings show up now; and the broker is there before faults are injected.
     auto first = way_of(known("someone"));
     if (!first)
       return flaw{std::move(first.error()), what.settings_at};
@@ -189,7 +189,7 @@ public:
 private:
   fs::path starter() const { return folder_ / "start-broker"; }
 
-  // What clients start brokers with.
+  // The script with which clients start brokers.
   void write_starter() const {
     auto quoted = [](const fs::path& x) {
       std::string result = "'";
@@ -202,7 +202,7 @@ private:
     fs::permissions(starter(), fs::perms::owner_all);
   }
 
-  // By the thread of the stage.
+  // Called by the thread of the backend.
   agent& known(const std::string& name) {
     auto& x = agents_[name];
     if (!x)

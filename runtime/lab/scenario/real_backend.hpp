@@ -10,8 +10,7 @@ namespace sluice::scenario {
 struct real_stage_options {
   /// The `sluice` program: its hidden commands are the broker that can fail and the process past the broker.
   std::filesystem::path program;
-  /// An empty folder of the scenario's own, for the store (`store/`) and what the stage needs. Left as it is at the
-  /// end.
+  /// An empty folder of the scenario's own, for the store (`store/`) and files of the backend. Not removed at the end.
   std::filesystem::path folder;
 };
 

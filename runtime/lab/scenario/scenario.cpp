@@ -67,7 +67,7 @@ std::string toml_value(const node& x, std::string_view key) {
   }
 }
 
-// What sluice.toml is to be, and where in the scenario each of its lines comes from.
+// The text of sluice.toml, and the position in the scenario of each of its lines.
 struct settings_text {
   std::string toml;
   std::vector<place> lines;

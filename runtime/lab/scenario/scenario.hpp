@@ -19,13 +19,13 @@ struct story {
   std::vector<step> steps;
 };
 
-/// Why a file is no scenario.
+/// The error in an invalid scenario file.
 struct wrong_file {
   place at;
   std::string text;
 };
 
-/// Who acts in steps that name no agent.
+/// The agent of steps that name none.
 inline constexpr std::string_view nobody_in_particular = "someone";
 
 /// Reads a scenario, all of it: nothing of it fails later for its form. Never throws.

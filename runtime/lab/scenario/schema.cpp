@@ -54,7 +54,7 @@ json type_of(const field& x) {
 }
 
 json described(json x, std::string_view about) {
-  // Beside a reference, draft 7 would not look at it.
+  // Draft 7 ignores members beside a reference.
   if (x.contains("$ref"))
     x = {{"allOf", json::array({std::move(x)})}};
   if (!about.empty())
@@ -62,7 +62,7 @@ json described(json x, std::string_view about) {
   return x;
 }
 
-json fields_of(const step_kind& kind) {
+json members_of(const step_kind& kind) {
   auto properties = json::object();
   auto required = json::array();
   auto short_type = json();
@@ -101,7 +101,7 @@ json expectation_of(const step_kind& kind) {
 
 json step_of(const step_kind& kind) {
   std::string name{kind.name};
-  json properties{{name, fields_of(kind)}};
+  json properties{{name, members_of(kind)}};
   if (kind.by_agent)
     properties["agent"] = {{"type", "string"}, {"description", "Who does it"}};
   if (!kind.run_steps) {
@@ -161,7 +161,7 @@ json schema() {
     {"about", {{"type", "string"}, {"description", "Why it is so, in a few words"}}},
     {"databases", described(databases_type(), "Files, and the SQL that makes them, executed before any broker starts")},
     {"settings", described(settings_type(), "Keys of sluice.toml")},
-    {"agents", described(agents_type(), "Who acts; left out, anybody may")},
+    {"agents", described(agents_type(), "The agents; if left out, any name may be used")},
     {"steps", described(reference_to("steps"), "What happens, one after the other")},
   };
   auto result = object(std::move(properties), json::array({"name", "steps"}));

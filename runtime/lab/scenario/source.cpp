@@ -82,7 +82,7 @@ node read_plain(const std::string& text, place at) {
   return result;
 }
 
-// Builds the tree from the parser's events, which unlike its own tree tell of members given twice and of aliases.
+// Builds the tree from the parser's events, which unlike its own tree show duplicate members and aliases.
 class builder final : public YAML::EventHandler {
 public:
   void OnDocumentStart(const YAML::Mark&) override {}
@@ -221,7 +221,7 @@ nlohmann::json to_json(const node& x) {
 
 namespace {
 
-// The parser says what it misses; most often this is why.
+// The most frequent cause of an error of the parser.
 std::string_view likely_cause(std::string_view what) {
   if (what.find("flow not found") != what.npos)
     return "; between { } and [ ], a text with a comma, a colon or brackets needs quotes";

@@ -17,7 +17,7 @@ struct place {
   int column = 0;
 };
 
-/// What is wrong with a scenario file, and where. Thrown while a file is read; `read_scenario` catches it.
+/// An error in a scenario file, with its position. Thrown while a file is read; `read_scenario` catches it.
 class mistake : public std::runtime_error {
 public:
   mistake(place where, const std::string& what) : std::runtime_error(what), where_(where) {}
@@ -61,10 +61,10 @@ struct node::member {
 /// The same without places.
 nlohmann::json to_json(const node& x);
 
-/// Reads one YAML document. Plain words are taken as JSON takes them: `null`, `~` and nothing are null, `true` and
+/// Reads one YAML document. Plain scalars are read as in JSON: `null`, `~` and an empty value are null, `true` and
 /// `false` booleans, `5` an integer, `1.5` and `1e3` reals; everything else is text, and so is all that is quoted.
-/// Throws `mistake` for what is no YAML, for nothing, for several documents, members given twice, integers beyond 64
-/// bits, aliases, tags, nesting beyond 64 levels and more than 1 MiB.
+/// Throws `mistake` for invalid YAML, an empty file, several documents, duplicate members, integers beyond 64 bits,
+/// aliases, tags, nesting beyond 64 levels and more than 1 MiB.
 node read_yaml(const std::string& text);
 
 } // namespace sluice::scenario

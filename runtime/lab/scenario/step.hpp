@@ -24,14 +24,14 @@ struct step;
 /// The counts of the repeats that a step is in, by name.
 using counts = std::map<std::string, int64_t>;
 
-/// What was not as expected; nothing if all was.
+/// The failed expectations; empty if there are none.
 using verdict = std::vector<complaint>;
 
 using on_answer = std::function<void(caf::expected<nlohmann::json>)>;
 using on_verdict = std::function<void(verdict)>;
 
-/// What a step can do. To add a kind, describe it in one of the kinds_*.cpp and name it in kinds.cpp; the parser, the
-/// schema for editors and the tests of the documentation follow from the table.
+/// A kind of step. To add one, describe it in one of the kinds_*.cpp and name it in kinds.cpp; the parser, the schema
+/// for editors and the tests of the documentation follow from the table.
 struct step_kind {
   /// The member of a step that says so.
   std::string_view name;
@@ -39,14 +39,14 @@ struct step_kind {
   std::vector<field> fields;
   /// The field that is meant when a value stands in place of the fields.
   std::string_view short_for = {};
-  /// What `expect` may name of an answer. Nothing can be expected of a kind without.
+  /// The fields of an answer that `expect` may name; if empty, the kind takes no `expect`.
   std::vector<std::string_view> answers = {};
   /// Whether it is the request of an agent; if so, `agent` is one of its fields on the wire if `signs` says so.
   bool by_agent = false;
   bool signs = false;
-  /// Whether a stage has to say that it can.
+  /// Whether a backend must declare that it can run it.
   bool needs_stage = false;
-  /// Throws `mistake` for what the fields alone do not tell; may be null.
+  /// Throws `mistake` for errors beyond those of single fields; may be null.
   void (*check)(const node& fields) = nullptr;
 
   /// Does what the step says and answers; or, of steps that consist of others, has them done.
@@ -70,7 +70,7 @@ struct step {
   std::vector<step> steps;
   /// A map; null when nothing is said, and then the step has to succeed.
   node expect;
-  /// What its answer is kept as; empty if it is not.
+  /// The name under which its answer is kept; empty if it is not kept.
   std::string label;
 };
 

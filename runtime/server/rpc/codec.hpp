@@ -18,10 +18,9 @@
 #include <utility>
 #include <vector>
 
-/// How requests look as `params`, and how clients read results; runtime/json/json.hpp has the other half. Pure
-/// functions. Those that read report `errc::invalid_request` and name the field: what is missing, of the wrong type, or
-/// unknown. `params_of` leaves `integers` out: who decodes the answer with these functions gets values, which are
-/// exact.
+/// Requests as `params`, and results as clients read them; runtime/json/json.hpp has the other half. Pure functions.
+/// Those that read fail with `errc::invalid_request` and name the field that is missing, of the wrong type, or unknown.
+/// `params_of` leaves `integers` out, because these functions decode answers to values, which are exact.
 namespace sluice::rpc {
 
 /// `params` of `write`. `peer` and `received` are not touched.
@@ -55,8 +54,8 @@ struct cancel_request {
 };
 caf::expected<cancel_request> cancel_from_json(const nlohmann::json& params);
 
-/// `params` of `audit.refused`, with which a bridge tells of a request that it refused itself: {"status" (the word of
-/// an error), "method" (optional), "agent", "db", "request_id", "correlation_id", "count" (from 1)}, all but the first
+/// `params` of `audit.refused`, with which a bridge reports a request that it refused itself: {"status" (an error
+/// code), "method" (optional), "agent", "db", "request_id", "correlation_id", "count" (from 1)}, all but the first
 /// optional. The request, and the status.
 caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const nlohmann::json& params);
 
@@ -64,7 +63,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
 struct subscribe_request {
   std::string db;
   std::vector<std::string> tables;
-  /// What happened after this commit is told first; nothing means from now on.
+  /// Later commits than this one are sent first; without it, only new ones.
   std::optional<uint64_t> from_seq;
 };
 caf::expected<subscribe_request> subscribe_from_json(const nlohmann::json& params);
@@ -116,7 +115,7 @@ caf::expected<audit_page> audit_page_from_json(const nlohmann::json& result);
 caf::expected<audit_verdict> audit_verdict_from_json(const nlohmann::json& result);
 caf::expected<log_page> log_page_from_json(const nlohmann::json& result);
 
-/// What a JSON-RPC error says of the request; its own codes become `invalid_request` or `internal`.
+/// The failure that a JSON-RPC error describes; JSON-RPC's own codes become `invalid_request` or `internal`.
 failure failure_from_json(const nlohmann::json& error);
 
 } // namespace sluice::rpc

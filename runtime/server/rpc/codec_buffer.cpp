@@ -32,7 +32,7 @@ caf::error take_columns(const json& x, std::string_view field, std::vector<named
   return caf::none;
 }
 
-// The members that name a row; tells apart whether `name` was one.
+// Reads a member that names a row; false if `name` is not one.
 bool take_row(const std::string& name, const json& content, row_key& to, caf::error& why) {
   if (name == "db")
     why = take(content, name, to.db);
@@ -131,7 +131,7 @@ caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) 
       return take(x, name, agent);
     if (name != "ids")
       return unknown_member(name);
-    // An empty list means all of them to the buffer, and none to whoever has made it.
+    // An empty list would mean all rows to the buffer, but none to its sender.
     if (!x.is_array() || x.empty())
       return invalid(name, "must be an array of at least one id; left out, it means all");
     for (size_t i = 0; i < x.size(); ++i)

@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// What an error calls the object that holds a request's fields.
+// The name of the object with a request's fields in errors.
 constexpr std::string_view whole_request = "params";
 
 caf::error read_part(const json& x, std::string_view field, milliseconds& to) {
@@ -80,7 +80,7 @@ caf::error read_part(const json& x, std::string_view field, std::vector<statemen
   return caf::none;
 }
 
-// The fields that writes and reads have in common; tells apart whether `name` was one.
+// Reads a field that writes and reads have in common; false if `name` is not one.
 template <class Request> bool take_common(const std::string& name, const json& content, Request& to, caf::error& why) {
   auto* text = name == "db"               ? &to.db
                : name == "agent"          ? &to.agent
@@ -244,7 +244,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
     return wrong;
   });
   if (!why && !errc_of(status))
-    why = invalid("status", "must be the word of an error");
+    why = invalid("status", "must be an error code");
   return result_or(std::move(why), result);
 }
 
@@ -276,7 +276,7 @@ caf::expected<hello_request> hello_from_json(const json& params) {
       result.root = *root;
       return caf::error{};
     }
-    // A later version may say more of itself before it learns whom it talks to.
+    // A later version may send more members before it knows the broker's version.
     return caf::error{};
   });
   return result_or(std::move(why), result);

@@ -69,14 +69,14 @@ caf::error read_part(const json& x, std::string_view field, std::vector<statemen
   return caf::none;
 }
 
-// Finds an enumerator by its word.
+// Finds an enumerator by its name.
 template <class Enum> caf::error take_word(const json& x, std::string_view field, Enum last, Enum& to) {
   for (auto i = 0; i <= static_cast<int>(last); ++i)
     if (x == to_string(static_cast<Enum>(i))) {
       to = static_cast<Enum>(i);
       return caf::none;
     }
-  return invalid(field, "is no word of this version");
+  return invalid(field, "is not a name of this version");
 }
 
 // A broker of another version may know requests that this one does not.

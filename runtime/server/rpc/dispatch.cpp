@@ -42,7 +42,7 @@ struct request {
   json params;
   json id;
   bool notification = false;
-  /// Why it is none; empty if it is one.
+  /// The reason why it is not a request; empty if it is one.
   std::string malformed;
 };
 

@@ -14,8 +14,8 @@ namespace sluice::rpc {
 /// `statements[0].sql`; empty when it names none.
 std::string named_field(std::string_view message);
 
-/// `request_failed` with `data` as `as_json` has it. What is wrong with a field of `params` is `invalid_params`, and
-/// `data.field` names it.
+/// `request_failed` with `data` as `as_json` has it. An error in a field of `params` is `invalid_params`, and
+/// `data.field` names the field.
 error error_of(const failure& x);
 
 /// One of JSON-RPC's own errors, with the `data` of an `invalid_request`, or of `internal` for `internal_error`.

@@ -12,7 +12,7 @@
 /// JSON-RPC 2.0 as data and plain functions; nothing here knows a transport.
 namespace sluice::rpc {
 
-/// The codes that JSON-RPC itself gives, and the one for every failure of ours, which is told apart by `data.code`.
+/// The codes of JSON-RPC itself, and the one of all other failures, which `data.code` distinguishes.
 enum error_code : int {
   parse_error = -32700,
   invalid_request = -32600,
@@ -26,11 +26,11 @@ enum error_code : int {
 struct error {
   int code = internal_error;
   std::string message;
-  /// An object, or null when there is no more to say.
+  /// An object, or null when there are no details.
   nlohmann::json data;
 };
 
-/// What became of a call: its result, unless there is an error.
+/// The end of a call: its result, unless there is an error.
 struct answer {
   nlohmann::json result{};
   std::optional<rpc::error> error{};
@@ -56,23 +56,23 @@ public:
   /// array or null.
   virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
 
-  /// Told of what was refused before it came to a call: a document that is none, or a call that a port in front of this
-  /// one refused. `method` is empty where there was none to be read; `params` is what was read of them, or null.
+  /// Called for requests that were refused before they became a call: invalid documents, or calls that a handler in
+  /// front of this one refused. `method` is empty if none could be read; `params` is the part that was read, or null.
   virtual void note_refusal([[maybe_unused]] std::string_view method, [[maybe_unused]] const nlohmann::json& params,
                             [[maybe_unused]] const error& why) {}
 
-  /// Told that the client has more answers than it takes, and when that is over. What may have a large answer is not
-  /// begun in between.
+  /// Called when the client has too many unread answers, and when that is over. In between, requests with possibly
+  /// large answers are not started.
   virtual void hold([[maybe_unused]] bool is_behind) {}
 
-  /// Told that the client has gone and takes no more answers: what it waits for ends. Calls that it made before may
-  /// still follow.
+  /// Called when the client has gone and reads no more answers: its requests end. Calls that it sent before may still
+  /// follow.
   virtual void leave() {}
 
   /// Asks for the texts of results in quotes, too, as a port needs them that puts one document into another.
   virtual void quote_texts() {}
 
-  /// Whether the client waits for what it did not ask for one by one, as a subscriber does; it is not idle then.
+  /// Whether the client waits for notifications; it is not idle then.
   virtual bool has_subscriptions() const { return false; }
 };
 

@@ -56,7 +56,8 @@ requires(!std::same_as<Int, bool>) caf::error
 /// `"number"`, `"text"` or `"tagged"`.
 caf::error take(const nlohmann::json& x, std::string_view field, integer_form& to);
 
-/// Reports what is no object, and the first of `required` that it lacks; null is an object without members.
+/// Fails if `x` is not an object, or lacks a member of `required`, whose first it names; null is an object without
+/// members.
 caf::error check_object(const nlohmann::json& x, std::string_view field,
                         std::initializer_list<std::string_view> required);
 

@@ -21,7 +21,7 @@ namespace {
 
 using nlohmann::json;
 
-// Newest first. Of what they differ in, we use nothing that the older ones forbid.
+// Newest first. Where they differ, only features are used that the older ones allow.
 constexpr std::array<std::string_view, 4> versions{"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
 
 answer failed_tool(const failure& x) {
@@ -34,7 +34,7 @@ answer tool_answer(answer x) {
     json error{{"code", x.error->code}, {"message", std::move(x.error->message)}, {"data", std::move(x.error->data)}};
     return failed_tool(failure_from_json(error));
   }
-  // What is large has been written out by another thread, and is not read or written again here.
+  // A large result has been written out by another thread, and is not parsed or written again here.
   if (x.text.empty())
     x.text = dump(x.result);
   if (x.quoted.empty())
@@ -105,7 +105,7 @@ public:
   }
 
 private:
-  // What the methods behind never see is still a request of this client.
+  // Records requests that do not reach the methods behind.
   void give(std::string_view method, const json& params, answer x, const answer_to& done) {
     if (x.error)
       methods_->note_refusal(method, params, *x.error);

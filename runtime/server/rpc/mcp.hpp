@@ -10,7 +10,7 @@ namespace sluice::rpc {
 
 struct mcp_settings {
   std::string version;
-  /// What calls of tools without an `agent` argument are made as; the client's name from `initialize` replaces it.
+  /// The agent of calls without an `agent` argument; the client's name from `initialize` replaces it.
   std::string agent = "mcp";
   /// Whether methods that are none of MCP's go through to the port behind; refused as unknown otherwise.
   bool pass_through = false;

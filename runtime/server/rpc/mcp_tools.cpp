@@ -146,7 +146,7 @@ constexpr std::string_view read_tool = R"json({
       "min_seq": {
         "type": "integer",
         "minimum": 0,
-        "description": "The commit_seq of a write that the answer must include, for instance one that another agent told you of."
+        "description": "The commit_seq of a write that the answer must include, for instance one that another agent reported."
       },
       "integers": {
         "type": "string",

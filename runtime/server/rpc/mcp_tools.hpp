@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-/// What the Model Context Protocol's clients see of us, apart from the protocol itself. Pure functions.
+/// The tools that clients of the Model Context Protocol see. Pure functions.
 namespace sluice::rpc {
 
 /// A tool and the method behind it.
@@ -33,10 +33,10 @@ const std::vector<mcp_tool>& mcp_tools();
 /// Null when there is no such tool.
 const mcp_tool* find_mcp_tool(std::string_view name);
 
-/// What `initialize` tells the model.
+/// The instructions for the model in the answer to `initialize`.
 extern const std::string_view mcp_instructions;
 
-/// A failure as a model needs it: code, message, outcome, and what to do about it.
+/// A failure for a model: code, message, outcome, and remedy.
 std::string advice_on(const failure& x);
 
 } // namespace sluice::rpc

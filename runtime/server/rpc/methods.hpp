@@ -9,7 +9,7 @@
 
 namespace sluice::rpc {
 
-/// What a call does, and so what a client may do when the connection was lost before the answer came.
+/// The effect of a call, which decides whether a client may repeat it when the connection was lost before the answer.
 enum class method_effect : uint8_t {
   /// It changes nothing: the call may be sent again.
   none,
@@ -83,7 +83,7 @@ inline constexpr std::array all_methods{
   method{"status", request_type::status, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "sluice_status",
          "", "Shows the broker, its databases and what runs"},
   method{"audit.list", request_type::audit_list, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
-         "agent db status since_us after_seq limit newest", "Lists who did what"},
+         "agent db status since_us after_seq limit newest", "Lists audit records"},
   method{"audit.verify", request_type::audit_verify, method_effect::none, method_audit::refusals, method_wait::long_work, "", false, "",
          "", "Checks the hash chains of the audit and the ledgers"},
   method{"audit.refused", request_type::audit_refused, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", false,

@@ -28,7 +28,7 @@ public:
       if (store_ && store_->sync())
         registry_->keep_audit_end(store_->end());
     } catch (...) {
-      // What was known before is still true.
+      // Earlier knowledge is still true.
     }
   }
   mended_store(const mended_store&) = delete;
@@ -152,7 +152,7 @@ private:
                              + *kept + ", and a new one was begun and completed from the ledgers");
   }
 
-  // What can still be read of the list of databases.
+  // The readable part of the list of databases.
   std::vector<std::string> salvaged_names() const {
     auto db = connection::open(path_, {});
     auto names = db ? audited_names(*db) : caf::expected<std::vector<std::string>>{std::move(db.error())};

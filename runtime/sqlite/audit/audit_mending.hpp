@@ -13,16 +13,16 @@ namespace sluice::sqlite {
 /// Told in words, each time that the audit file could not be used any more and a new one was begun.
 using mending_report = std::function<void(const std::string& text)>;
 
-/// Opens the audit of `root` so that auditing goes on whatever becomes of the file.
+/// Opens the audit of `root` so that auditing goes on if the file is damaged.
 ///
-/// A file that is damaged or no audit gets the name `audit.db.damaged-TIME`; a new one begins with an `audit_gap`
-/// record whose `key` is that name, and is completed from the ledgers of the databases that either file or this process
-/// knows of. The same where records are missing that `registry` knows of (`find_missing_records`), because the file was
-/// emptied, deleted, cut short or replaced by an older copy; and where it was moved or deleted while it was open. Where
-/// only its `-wal` was, the file is closed, which moves what was in it to the file, and opened again. Calls fail with
-/// what remains: a full disk, a file that cannot be renamed, another format. `registry` is told where the audit ends:
-/// when the file is opened and closed, with the first record and after each thousand. `time`, `report` and the store
-/// are used by one thread at a time.
+/// A damaged or invalid file is renamed to `audit.db.damaged-TIME`; a new one begins with an `audit_gap` record whose
+/// `key` is that name, and is completed from the ledgers of the databases that either file or this process knows of.
+/// The same happens if records are missing that `registry` knows of (`find_missing_records`), because the file was
+/// emptied, deleted, cut short or replaced by an older copy; and if it was moved or deleted while it was open. If only
+/// its `-wal` was, the file is closed, which moves the content of the `-wal` to the file, and opened again. Other
+/// errors are returned: a full disk, a file that cannot be renamed, another format. `registry` records the end of the
+/// audit: when the file is opened and closed, with the first record and after each thousand. `time`, `report` and the
+/// store are used by one thread at a time.
 caf::expected<std::unique_ptr<audit_store>> open_mended_audit_store(const store_root& root, const broker_config& config,
                                                                     const clock& time,
                                                                     std::shared_ptr<file_registry> registry,

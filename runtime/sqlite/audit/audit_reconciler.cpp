@@ -27,7 +27,7 @@ struct agreement {
 // The request ids that the audit has, by commit.
 using audited_requests = std::unordered_map<uint64_t, std::vector<std::string>>;
 
-// What the ledger holds behind the agreement.
+// The commits of the ledger behind the last agreement.
 struct found_commits {
   ledger_page page;
   // The hash of the commit last agreed on, if the ledger has one with its number.
@@ -64,8 +64,8 @@ private:
   bool read_only_;
   judged_comparison result_;
   int64_t newest_us_ = 0;
-  // The ledger holds the commit last agreed on, if there is one: what contradicts the audit behind it is told by its
-  // requests alone.
+  // The ledger holds the commit last agreed on, if there is one: later contradictions to the audit show in its requests
+  // alone.
   bool holds_agreement_ = true;
 };
 
@@ -211,7 +211,7 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
   auto& missing = result_.known.missing;
   newest_us_ = commit.ts_us;
   if (!commit.intact) {
-    // What a damaged record says of its requests is worth nothing; that there was a commit is.
+    // The requests in a damaged record are not trusted, but the commit counts.
     if (known == audited.end())
       missing.push_back(recovered(commit, {}));
     return;
@@ -261,7 +261,7 @@ caf::expected<bool> reconciler::has_epoch(const ledger_epoch& epoch) {
   return stmt->step();
 }
 
-// An epoch that the audit has not been told of: its writer died first, or the file comes from elsewhere.
+// An epoch unknown to the audit: its writer died first, or the file comes from elsewhere.
 caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agreement& from) {
   if (epoch.id == from.epoch || from.epoch.empty() || epoch.first <= from.issued)
     return caf::unit;

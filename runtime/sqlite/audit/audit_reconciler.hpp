@@ -35,7 +35,7 @@ struct judged_comparison {
 caf::expected<judged_comparison> compare_ledger(const connection& audit, const std::string& db, uint64_t audit_seq,
                                                 const ledger_source& source, bool read_only = false);
 
-/// What the audit is to know of a ledger that was repaired: it agrees with the audit as it is now.
+/// Records in the audit that a ledger was repaired, and agrees with the audit as it is now.
 caf::expected<void> accept_ledger(const connection& audit, const std::string& db, const ledger_standing& now);
 
 } // namespace sluice::sqlite

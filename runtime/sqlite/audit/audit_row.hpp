@@ -70,8 +70,8 @@ void bind_row(prepared_statement& to, const audit_row& x, std::string_view prev_
 /// A row of the table with its place in the chain.
 struct stored_audit_row {
   audit_row row;
-  /// The hash of the record before. Kept here as well, so that a record can be told right from wrong by itself,
-  /// whatever became of its neighbours.
+  /// The hash of the record before. Kept here as well, so that a record can be checked by itself, whatever the state of
+  /// its neighbours.
   std::string_view prev_hash;
   std::string_view hash;
   /// Whether every column holds a value of its type.

@@ -21,7 +21,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// What tells one committed request from another.
+// The identity of a committed request.
 std::string identity(const audit_record& x) { return x.db + '\0' + std::to_string(x.commit_seq) + '\0' + x.request_id; }
 
 int64_t at_most_int64(uint64_t x) {
@@ -79,7 +79,7 @@ private:
   audit_head head_;
   chain_hash hash_;
   tables_cache tables_;
-  // Commits that the ledger told of before their writer did: they are not to be there twice.
+  // Commits found in the ledger before their writer sent them: they must not be there twice.
   std::unordered_map<std::string, uint64_t> recovered_;
   prepared_statement last_;
   prepared_statement begin_;
@@ -185,7 +185,7 @@ caf::expected<void> audit_file_store::commit(const audit_head& head) {
     return done;
   if (file_.db.in_transaction())
     static_cast<void>(file_.db.exec("ROLLBACK"));
-  // An error does not tell whether the commit took place; the file does.
+  // An error does not show whether the commit took place; the file does.
   auto found = read_head(file_.db);
   if (found && found->seq == head.seq && found->hash == head.hash)
     return caf::unit;
@@ -203,7 +203,7 @@ caf::expected<audit_verdict> audit_file_store::verify() {
     verdict->problems.push_back("the ledger of " + x.db + ": " + x.reason);
   for (const auto& name : files_set_aside(file_.path))
     verdict->problems.push_back(name
-                                + " was set aside because it was damaged, emptied or exchanged; its records are "
+                                + " was kept because it was damaged, emptied or exchanged; its records are "
                                   "missing in this audit, and `sluice doctor ROOT --repair` acknowledges it");
   return verdict;
 }

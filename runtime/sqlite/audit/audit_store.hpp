@@ -61,7 +61,7 @@ caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::file
 /// The same for the audit and the ledgers of `root`.
 caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_root& root, const broker_config& config);
 
-/// Recomputes the chain of the audit file `path` through a read-only connection of its own, whoever writes to it.
+/// Recomputes the chain of the audit file `path` through a read-only connection of its own, also beside a writer.
 ///
 /// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it; so one
 /// that was changed is counted once, and the others are judged by themselves. Numbers that are missing, and a run of

@@ -21,7 +21,7 @@ namespace {
 // "slub".
 constexpr own_database buffer_kind{"buffer file", ".sluice/buffer.db is not a buffer file", 0x736c7562, 1};
 
-// Places are never given twice (AUTOINCREMENT): they tell operations apart for as long as anybody remembers one.
+// Ids are never reused (AUTOINCREMENT): they identify operations for as long as any part remembers one.
 constexpr const char* buffer_schema = R"(
   CREATE TABLE journal(seq INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER, content BLOB NOT NULL) STRICT;
   CREATE INDEX journal_batch ON journal(batch) WHERE batch IS NOT NULL;
@@ -82,7 +82,7 @@ bool buffer_file::is_missing() const {
 caf::expected<buffer_file::content> buffer_file::open_anew() const {
   connection_options options;
   if (!is_missing()) {
-    // A process that was killed while it made the file leaves a rollback journal, which nobody else rolls back.
+    // A process that was killed while it made the file leaves a rollback journal, which no other process rolls back.
     if (auto recovered = recover_journal(path_, options.busy_timeout); !recovered)
       return std::move(recovered.error());
     auto looked = connection::open(path_, options);
@@ -132,7 +132,7 @@ caf::expected<buffer_file::content*> buffer_file::open() {
   return &*content_;
 }
 
-// What is left of a log that was cut short would be put over newer pages, and is gone with it.
+// The rest of a log that was cut short would overwrite newer pages, so it is removed.
 void buffer_file::look_for_cuts() {
   if (!files_.shrunk() || !content_)
     return;
@@ -149,7 +149,7 @@ void buffer_file::look_for_cuts() {
 caf::error buffer_file::give_up(caf::error why) {
   if (content_ && content_->db.in_transaction())
     static_cast<void>(content_->db.exec("ROLLBACK"));
-  // As long as it is open, nobody takes what is in the log for committed.
+  // As long as it is open, no recovery takes the frames in the log for committed.
   if (!unsettled_ && spoils_connection(code_of(why)))
     content_.reset();
   return why;

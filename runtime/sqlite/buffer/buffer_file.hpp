@@ -31,19 +31,19 @@ public:
   buffer_file(std::filesystem::path path, synchronous_mode synchronous)
     : path_(std::move(path)), synchronous_(synchronous), files_(path_) {}
 
-  /// Whether there is no file, so that whoever only looks need not make one.
+  /// Whether there is no file, so that a read need not make one.
   bool is_missing() const;
 
   /// The open file, made when it is missing. Valid until the next call.
   caf::expected<content*> open();
 
   /// What to do with a file that takes the place of one that was open and has been moved or deleted, before anything
-  /// else is done with it; with true, when it is the same file, which somebody has cut short.
+  /// else is done with it; with true, when it is the same file, cut short by another program.
   void on_replaced(std::function<caf::error(content&, bool)> restore) { restore_ = std::move(restore); }
 
   /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error. When the commit
-  /// fails, the transaction has not happened, or nobody knows and the error's outcome is `unknown`; then nothing else
-  /// happens in this process before it is known.
+  /// fails, the transaction has not happened, or the error's outcome is `unknown`; then nothing else happens in this
+  /// process before it is determined.
   template <class F> caf::error atomically(F work) {
     auto file = open();
     if (!file)
@@ -93,7 +93,7 @@ private:
   bool replaced_ = false;
   bool cut_short_ = false;
   std::optional<content> content_;
-  // A transaction that failed may lie whole in the log, where whoever opens the file next would find it.
+  // A failed transaction may be complete in the log, where the next connection would find it.
   bool unsettled_ = false;
 };
 

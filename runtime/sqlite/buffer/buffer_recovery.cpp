@@ -26,7 +26,7 @@ caf::expected<std::vector<uint64_t>> operations_of(buffer_file::content& file, i
   return result;
 }
 
-// What a batch was made of is known without it, but not whether it was written: that is for people to decide.
+// The operations of the batch are known without it, but not whether they were written; a person must decide.
 caf::error give_up_batch(buffer_file::content& file, int64_t place) {
   auto stmt = prepared_statement::prepare(file.db, "SELECT content FROM journal WHERE batch = ? ORDER BY seq");
   if (stmt)

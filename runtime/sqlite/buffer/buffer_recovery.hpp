@@ -5,7 +5,7 @@
 
 namespace sluice::sqlite {
 
-/// Reads what the journal holds. What cannot be read is moved to the rejected rows. @pre a transaction is open
+/// Reads the journal. Records that cannot be read are moved to the rejected rows. @pre a transaction is open
 caf::error recover_journal(buffer_file::content& file, journal_content& to);
 
 } // namespace sluice::sqlite

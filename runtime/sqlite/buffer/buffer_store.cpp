@@ -66,7 +66,7 @@ private:
   };
 
   buffer_file file_;
-  // What the journal holds, for a file that has to be made anew because somebody deleted it.
+  // The content of the journal, for a file that has to be made anew because it was deleted.
   std::map<uint64_t, std::string> operations_;
   std::map<std::string, kept_batch> batches_;
 };

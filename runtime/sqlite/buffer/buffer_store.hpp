@@ -10,17 +10,17 @@
 namespace sluice::sqlite {
 
 /// The write-behind buffer's file at `path`. Opens nothing yet: the file is made (0600, WAL) by the first call that
-/// keeps something, and opened again after a failure that spoiled the connection. To calls that only look, a missing
-/// file is an empty one. Where the file was moved or deleted while it was open, the journal is written anew with all
-/// that it held; what is in its `-wal` is saved when that alone was.
+/// keeps something, and opened again after a failure that spoiled the connection. Calls that only read treat a missing
+/// file as an empty one. If the file was moved or deleted while it was open, the journal is written anew with its whole
+/// content; if only its `-wal` was, that is saved.
 ///
-/// What a call says is done survives the death of the process; with `synchronous_mode::full` the loss of power as well,
-/// at the price of an fsync for each call.
+/// A call that succeeds is durable against the death of the process, with `synchronous_mode::full` also against a power
+/// cut, at the price of an fsync for each call.
 ///
-/// A damaged file is `errc::corrupt` to every call, one that is no buffer file likewise, one of another format
-/// `protocol_mismatch`; such a file is never touched, for what it holds was promised to somebody. A single record that
-/// cannot be read holds up nothing: `recover` moves it to the rejected rows, where it is listed as `errc::corrupt`.
-/// `take_rejected` refuses to take it (`corrupt`) when it is named, and leaves it out when all rows are meant.
+/// A damaged or invalid file is `errc::corrupt` to every call, one of another format `protocol_mismatch`; such a file
+/// is never changed, because its rows were acknowledged. A single record that cannot be read blocks nothing: `recover`
+/// moves it to the rejected rows, where it is listed as `errc::corrupt`. `take_rejected` refuses to take it (`corrupt`)
+/// when it is named, and leaves it out when all rows are meant.
 std::unique_ptr<buffer_store> open_buffer_store(std::filesystem::path path, synchronous_mode synchronous);
 
 /// The same for the file of `root`.

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <utility>
 
-/// SQLite looks at interrupts between the instructions of a statement, but not while it prepares one, and a query of a
-/// few hundred bytes may expand into millions of subqueries then. What it cannot do without is memory.
+/// SQLite checks interrupts between the instructions of a statement, but not while it prepares one, and a query of a
+/// few hundred bytes may then expand into millions of subqueries. It needs memory for them, so allocations can end it.
 namespace sluice::sqlite {
 
 /// From now on, `allocation_bound` has an effect. Once, before SQLite is used; does nothing after that. For a process

@@ -16,7 +16,7 @@ class answer_budget : public std::enable_shared_from_this<answer_budget> {
 public:
   explicit answer_budget(uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  /// What one answer has of the budget; given back with it. Used by one thread at a time, but destroyed by any.
+  /// The share of one answer in the budget; returned with it. Used by one thread at a time, but destroyed by any.
   class share {
   public:
     share() = default;
@@ -59,7 +59,7 @@ private:
   std::atomic<uint64_t> used_{0};
 };
 
-/// The budget of a broker with this configuration. What the cache may keep comes on top of what may be under way.
+/// The budget of a broker with this configuration. The bound of the cache is added to that of the answers under way.
 std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config);
 
 /// The budget that was given, or, for null, one of its own by `config`.

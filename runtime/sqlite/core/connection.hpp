@@ -31,7 +31,7 @@ struct connection_options {
   uint64_t page_cache_bytes = 64ULL << 20;
   /// WAL pages after which a commit of this connection checkpoints; 0 leaves checkpoints to explicit calls.
   int auto_checkpoint_pages = 0;
-  /// For `read_only`: nobody changes the file meanwhile, so no lock is taken, no WAL looked for, and no file made.
+  /// For `read_only`: the file does not change meanwhile, so no lock is taken, no WAL looked for, and no file made.
   bool immutable = false;
 };
 
@@ -41,11 +41,11 @@ class connection {
 public:
   /// Opens `path`, through no symbolic link. `errc::invalid_request` when there is one, `unknown_database` when there
   /// is no such file (or, for writers, no such folder, or something that is not a file), `not_authorized` or
-  /// `read_only` when the operating system refuses, `corrupt` when the file is not a database, `busy` when a foreign
+  /// `read_only` when the operating system refuses, `corrupt` when the file is not a database, `busy` when an external
   /// process holds it exclusively, `io_error` when the disk fails.
   ///
-  /// With `synchronous_mode::full` it waits until all that it could read is on the disk: what a process that died in
-  /// its COMMIT left in the log is taken for committed by whoever opens the file next, and may not have been synced.
+  /// With `synchronous_mode::full` it waits until all that it could read is on the disk: WAL recovery takes the frames
+  /// of a process that died in its COMMIT for committed, and they may not have been synced.
   static caf::expected<connection> open(const std::filesystem::path& path, const connection_options& options);
 
   sqlite3* handle() const noexcept { return handle_.get(); }

@@ -112,7 +112,7 @@ private:
     return !column.empty() && mentions_in_double_quotes(x.sql, column);
   }
 
-  // What makes the triggers of a table run.
+  // The events that fire the triggers of a table.
   std::vector<std::string> events_of(const std::string& table) {
     auto name = as_name(table);
     std::vector<std::string> result{"INSERT INTO " + name + " DEFAULT VALUES", "DELETE FROM " + name};

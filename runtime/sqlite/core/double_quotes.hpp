@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-/// Text in double quotes. SQLite takes "x" for the text 'x' where no column of that name is found, unless it is told
-/// not to. A misspelt column then goes unnoticed, so requests are refused it; but the schemas of existing databases
-/// depend on it.
+/// Text in double quotes. SQLite reads "x" as the text 'x' if there is no column of that name, unless this is switched
+/// off. A misspelt column then goes unnoticed, so requests may not use it; but the schemas of existing databases depend
+/// on it.
 namespace sluice::sqlite {
 
 /// `sql` with each token in double quotes written in backticks, which SQLite takes for a name only.

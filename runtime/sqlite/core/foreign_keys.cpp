@@ -139,7 +139,7 @@ caf::expected<void> foreign_key_violations::tell_apart(const connection& db, con
     ++counts_[std::move(x)];
     count -= std::min<uint64_t>(count, 1);
   }
-  // Should SQLite count rows that this query does not find, they are told by their number, as its own answer is.
+  // If SQLite counts rows that this query does not find, the error has their number, as SQLite's own has.
   if (count > 0)
     counts_[like] += count;
   return caf::unit;

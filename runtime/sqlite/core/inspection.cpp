@@ -74,7 +74,7 @@ void check_pages(connection& db, const inspection_options& options, inspection& 
   }
 }
 
-// What cannot be read, or takes too long, is told by the check of the ledger.
+// The check of the ledger reports tables that cannot be read, or take too long.
 void check_keys_and_triggers(const connection& db, const inspection_options& options, inspection& out) {
   if (auto found = find_triggers_into_ledger(db))
     out.triggers_into_ledger = std::move(*found);
@@ -116,7 +116,7 @@ caf::expected<inspection> inspect(const std::filesystem::path& path, const inspe
     return std::move(db.error());
   inspection out;
   check_pages(*db, options, out);
-  // What cannot be read has been told of.
+  // Unreadable parts have been reported.
   if (auto objects = find_double_quoted_text(*db))
     out.double_quoted = std::move(*objects);
   check_keys_and_triggers(*db, options, out);
@@ -140,7 +140,7 @@ ledger_source ledgers_without_traces(const std::filesystem::path& root) {
   auto registry = std::make_shared<file_registry>(root / ".sluice/files.json");
   return [root, registry](const std::string& db, uint64_t seq) {
     caf::expected<ledger_page> page{caf::none};
-    // The audit is a file that anybody may have changed.
+    // The audit file may have been changed by any program.
     auto name = std::filesystem::path{db}.lexically_normal();
     if (name.empty() || name.is_absolute() || *name.begin() == "..") {
       page = make_error(errc::unknown_database, "this name leads out of the store");

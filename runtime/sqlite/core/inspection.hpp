@@ -23,15 +23,15 @@ struct inspection_options {
   std::chrono::milliseconds budget{5'000};
 };
 
-/// What a look into a database came to.
+/// The result of inspecting a database.
 struct inspection {
-  /// What SQLite's check has to say, at most ten lines; empty when nothing is wrong.
+  /// The output of SQLite's check, at most ten lines; empty when it finds no error.
   std::vector<std::string> damage;
   /// False when the check did not end in its time; `damage` may then be incomplete.
   bool checked = true;
   /// The verdict on the chain of the ledger's commits; nothing when there is no ledger or it was not read to its end.
   std::optional<audit_verdict> ledger;
-  /// Why the ledger could not be read; nothing when it could, or there is none.
+  /// The error of reading the ledger; nothing on success, or if there is none.
   std::optional<failure> ledger_error;
   bool ledger_checked = true;
   /// The number of the first commit of the ledger's epoch; more than 1 where the ledger was begun anew.
@@ -40,7 +40,7 @@ struct inspection {
   std::string early_keys;
   /// Triggers on other tables that have names of the ledger in them, as "trigger t on users".
   std::vector<std::string> triggers_into_ledger;
-  /// What in the schema depends on text in double quotes, as "trigger t1".
+  /// The objects of the schema that depend on text in double quotes, as "trigger t1".
   std::vector<std::string> double_quoted;
 };
 
@@ -48,14 +48,15 @@ struct inspection {
 /// not there. Errors as `connection::open`.
 caf::expected<inspection> inspect(const std::filesystem::path& path, const inspection_options& options);
 
-/// Calls `look` with the way to open the file at `path` so that nothing is left behind: as one that nobody changes,
-/// where it has no WAL; and again, in the usual way, if somebody came in between.
+/// Calls `look` with the options to open the file at `path` so that nothing is left behind: as immutable, where it has
+/// no WAL; and again, in the usual way, if another program opened it meanwhile.
 void look_without_traces(const std::filesystem::path& path, const std::function<void(bool immutable)>& look);
 
 /// `ledgers_of` the folder `root`, read in this way.
 ledger_source ledgers_without_traces(const std::filesystem::path& root);
 
-/// How many rows the buffer file at `path` has set aside; 0 when there is no such file. Errors as `connection::open`.
+/// The number of rejected rows in the buffer file at `path`; 0 when there is no such file. Errors as
+/// `connection::open`.
 caf::expected<uint64_t> count_rejected_rows(const std::filesystem::path& path);
 
 /// Whether this SQLite may lose commits when two connections write or checkpoint a WAL in the same instant, as those

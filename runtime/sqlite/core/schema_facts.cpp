@@ -58,7 +58,7 @@ bool has_external_content(std::string_view arguments) {
     if (rest.starts_with("=") && !rest.starts_with("=''") && !rest.starts_with("=\"\""))
       return true;
   }
-  // A comment could hide the option; nobody needs one there.
+  // A comment could hide the option, so none is allowed there.
   return text.find("/*") != std::string::npos || text.find("--") != std::string::npos;
 }
 

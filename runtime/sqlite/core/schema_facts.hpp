@@ -11,7 +11,7 @@
 
 namespace sluice::sqlite {
 
-/// What a name that a statement reads stands for.
+/// The meaning of a name that a statement reads.
 enum class relation : uint8_t {
   /// A table whose content changes only by statements that write it.
   table,

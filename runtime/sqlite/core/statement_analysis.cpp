@@ -274,8 +274,8 @@ int statement_analyzer::refuse(errc code, std::string why) {
   return SQLITE_DENY;
 }
 
-// The authorizer hears nothing of columns that are only compared, by USING or NATURAL, and so may hear nothing of their
-// table. What the statement opens tells.
+// SQLite does not report columns that are only compared, by USING or NATURAL, to the authorizer, and so may not report
+// their table. The tables that the statement opens are added.
 caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recording& seen) {
   auto program = prepared_statement::prepare(db_, "EXPLAIN " + std::string{sql});
   if (!program)

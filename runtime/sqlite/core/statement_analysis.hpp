@@ -15,7 +15,7 @@
 
 namespace sluice::sqlite {
 
-/// What a statement does, as SQLite's authorizer told when it was prepared. Good for the schema it was prepared under.
+/// The effects of a statement, as SQLite's authorizer reported when it was prepared. Valid for the schema of that time.
 struct statement_facts {
   /// Never null. `sqlite_schema` stands for the schema itself.
   std::shared_ptr<const read_set> reads;
@@ -28,10 +28,10 @@ struct statement_facts {
   bool uses_last_rowid = false;
   /// It may create, alter or drop something.
   bool changes_schema = false;
-  /// What it drops, if that is a table; SQLite deletes the rows first where foreign keys refer to it.
+  /// The table that it drops, if any; SQLite deletes the rows first where foreign keys refer to it.
   std::string dropped_table;
-  /// What it creates, as "view v1", if that is a view or trigger whose text has double quotes. SQLite does not look
-  /// columns up before such an object is used.
+  /// The view or trigger that it creates, as "view v1", if its text has double quotes. SQLite does not look columns up
+  /// before such an object is used.
   std::string created;
   /// It depends on how the connection was set up when it was prepared, or sets it up: to be prepared for each
   /// execution.

@@ -37,7 +37,7 @@ struct cached_statement {
 class statement_cache {
 public:
   static constexpr uint64_t max_bytes = 4ULL << 20;
-  /// What is larger is dropped as soon as it has been used.
+  /// A larger statement is dropped as soon as it has been used.
   static constexpr uint64_t max_kept_bytes = 1ULL << 20;
 
   /// `analyzer` outlives this.

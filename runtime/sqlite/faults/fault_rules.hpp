@@ -13,10 +13,10 @@
 
 namespace sluice::sqlite {
 
-/// What SQLite asks of a file. To give a lock back is no operation: it cannot fail.
+/// An operation of SQLite on a file. Unlocking is not one, because it cannot fail.
 enum class disk_operation : uint8_t { open, read, write, sync, truncate, remove, lock };
 
-/// What becomes of it.
+/// The effect on the operation.
 enum class disk_effect : uint8_t {
   /// Fails as a broken disk does, without effect.
   io_error,
@@ -42,7 +42,7 @@ struct disk_fault {
   std::string file;
   disk_operation on = disk_operation::write;
   disk_effect effect = disk_effect::io_error;
-  /// Operations that pass unharmed before. What an earlier fault makes fail does not count.
+  /// Operations that pass unharmed before. Operations that an earlier fault makes fail do not count.
   uint64_t skip = 0;
   /// How many operations are hit; 0 means every one from then on.
   uint64_t times = 1;
@@ -50,7 +50,7 @@ struct disk_fault {
   std::chrono::milliseconds delay{0};
 };
 
-/// What is to become of one operation.
+/// The decision on one operation.
 struct disk_verdict {
   /// To be waited for first.
   std::chrono::milliseconds delay{0};
@@ -73,7 +73,7 @@ public:
   /// Takes `bytes` from the room; false, and nothing taken, when there is less.
   bool take_room(uint64_t bytes);
 
-  /// Forgets all faults, and gives all the room. What was counted stays.
+  /// Removes all faults and bounds. The counts stay.
   void heal();
 
   /// Counts an operation and says what becomes of it. @param path empty for files without a name

@@ -38,13 +38,13 @@ int refused(disk_operation on, disk_effect effect) noexcept {
   return effect == disk_effect::busy && on == disk_operation::lock ? SQLITE_BUSY : broken(on);
 }
 
-// What all files and the VFS share; C callbacks reach it by a pointer.
+// The state that all files and the VFS share; C callbacks reach it by a pointer.
 struct disk {
   fault_hooks hooks;
   fault_rules rules;
   sqlite3_vfs* base = nullptr;
 
-  // Lets `operation` take place, unless it is told otherwise.
+  // Runs `operation` unless a rule makes it fail.
   template <class Operation> int run_with_faults(std::string_view path, disk_operation on, Operation operation) {
     auto verdict = rules.judge(path, on);
     if (verdict.delay.count() > 0)

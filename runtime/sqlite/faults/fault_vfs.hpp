@@ -22,13 +22,12 @@ struct fault_hooks {
 /// Sleeps, and ends the process with SIGKILL.
 fault_hooks real_faults();
 
-/// A disk that fails when it is told to: a VFS of SQLite in front of the one that was the default before, whose place
-/// it takes for as long as it lives. One at a time in a process; made before the first connection, and destroyed after
-/// the last. Safe to use from any thread.
+/// A disk that fails on demand: a VFS of SQLite in front of the one that was the default before, whose place it takes
+/// for as long as it lives. One at a time in a process; made before the first connection, and destroyed after the last.
+/// Safe to use from any thread.
 ///
 /// Shared memory (the WAL index) is passed through unharmed; its locks count as `disk_operation::lock` of the database
-/// file. A file that SQLite reads through memory (`mmap_size`) is not seen being read; the connections of this house
-/// never do.
+/// file. Reads through memory (`mmap_size`) are not seen; sluice's connections never use them.
 class fault_vfs {
 public:
   /// @throws std::logic_error when there is one already, or SQLite has no VFS
@@ -41,7 +40,7 @@ public:
   void inject(disk_fault fault);
 
   /// From now on this many bytes more may be written past the ends of files before the disk is full; nothing means any
-  /// number. What is removed or cut off makes no new room.
+  /// number. Removing or truncating files makes no new room.
   void set_room(std::optional<uint64_t> bytes);
 
   /// Forgets all faults, and gives the disk all the room.

@@ -54,7 +54,7 @@ std::optional<int64_t> change_of(int folder) noexcept {
   return ns_of(info.stx_ctime);
 }
 
-// What can be had without a system call. The system takes the times of files from the same clock, or from a finer one.
+// The time without a system call. The system takes the times of files from the same clock, or from a finer one.
 int64_t system_time_ns() noexcept {
   timespec now{};
   clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -152,7 +152,7 @@ void database_files::look_at_folder(const found_files& found) noexcept {
   }
 }
 
-// Nothing if the folder has changed a short time ago, or does not tell its changes.
+// Nothing if the folder has changed a short time ago, or does not record its changes.
 std::shared_ptr<const database_files::quiet_folder> database_files::open_quiet_folder(const found_files& found) const {
   auto result = std::make_shared<quiet_folder>();
   result->folder.reset(open(folder_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -28,11 +28,10 @@ struct found_files {
 /// Looks up the files of a database, again and again, with few system calls: three, and two while nothing is created,
 /// renamed or removed in their folder.
 ///
-/// A folder tells of such a change by its own time of change. While that is the same, its entries are; and while the
-/// path leads to a database file that has one hard link, which is in that folder, the paths of the log and the index
-/// lead into it as well. That is believed of file systems that are known for it, and of a time that is two seconds old
-/// when the files are looked up: a change that comes later has another time, and one that is under way has come to its
-/// end.
+/// Such a change shows in the folder's own time of change. While that is the same, its entries are; and while the path
+/// leads to a database file that has one hard link, which is in that folder, the paths of the log and the index lead
+/// into it as well. That is believed of file systems that are known for it, and of a time that is two seconds old when
+/// the files are looked up: a change that comes later has another time, and one that is under way has come to its end.
 ///
 /// Opens no file, but the folder as a mere place, so that no lock is lost. Thread-safe.
 class database_files {
@@ -79,7 +78,7 @@ private:
   const duration quiet_time_;
   mutable std::mutex mutex_;
   std::shared_ptr<const quiet_folder> quiet_;
-  // Until then nobody looks at the folder again; of the system's clock.
+  // Until then the folder is not checked again; of the system's clock.
   int64_t next_look_ns_ = 0;
 };
 

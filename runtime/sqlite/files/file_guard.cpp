@@ -114,8 +114,8 @@ bool file_guard::looks_written(const found_files& now) const noexcept {
   return known_ && known_->log && (now.size != known_->size || now.changed_ns != known_->changed_ns);
 }
 
-// Lets `x` be used. Its connection is closed if it is to files of an earlier time, which nobody may use any more before
-// those of today are.
+// Lets `x` be used. Its connection is closed if it is to earlier files, which may not be used any more once the present
+// ones are.
 caf::expected<void> file_guard::admit(user& x, std::unique_lock<std::mutex>& lock) {
   auto is_old = [&](const user* other) { return other != &x && other->in_use_ && other->generation_ != generation_; };
   auto waits = std::any_of(users_.begin(), users_.end(), is_old);
@@ -140,7 +140,7 @@ caf::expected<void> file_guard::enter(user& x) {
     return busy();
   auto opened_by_one = std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->is_open_; });
   if (!opened_by_one && !holder_) {
-    // Whoever closes a database last removes its log, and that is in order.
+    // The last connection that closes a database removes its log, which is correct.
     known_.reset();
     own_changes_.reset();
   }
@@ -232,7 +232,7 @@ caf::expected<void> file_guard::opened(user& x) {
   if (auto why = claim(now))
     return why;
   std::unique_lock lock{mutex_};
-  // A file that was overwritten has nobody told yet, if nobody has entered since.
+  // An overwritten file has not been reported yet if there was no `enter` since.
   if (auto what = known_ && !changing_ && x.generation_ == generation_ ? diagnose(now, x, db, lock) : std::nullopt) {
     auto done = change(*what, now, x, lock);
     return done && *done == file_change::overwritten ? overwritten_error(set_.name) : busy();

@@ -47,12 +47,12 @@ enum class file_change : uint8_t {
 
 std::string_view to_string(file_change x) noexcept;
 
-/// Knows which files the connections of this process to one database work with (database, write-ahead log, its index),
-/// and is asked before each transaction and query, and before a commit is acknowledged. When the files at the path are
-/// not those any more, all connections are closed, what belongs to the old files is kept away from the new ones, and
-/// the connections are opened anew.
+/// Records which files the connections of this process to one database use (database, write-ahead log, its index), and
+/// checks them before each transaction and query, and before a commit is acknowledged. When the files at the path are
+/// not those any more, it closes all connections, moves the log of the old files away from the new ones, and lets the
+/// connections be opened again.
 ///
-/// It also tells commits of other programs from the broker's own, by the count of transactions in the log's index.
+/// It also detects commits of other programs, by the count of transactions in the log's index.
 ///
 /// Shared by the writer and the readers of a database; thread-safe. Opens no file that a connection of this process has
 /// open, but through that connection.
@@ -69,8 +69,8 @@ public:
 
     /// The connection; null while there is none.
     virtual sqlite3* handle() const noexcept = 0;
-    /// Gives the connection away, with all that depends on it. Whoever destroys it closes it, without a checkpoint.
-    /// Called under a lock: does not wait for the disk.
+    /// Gives the connection away, with all that depends on it. Its destruction closes it, without a checkpoint. Called
+    /// under a lock: does not wait for the disk.
     virtual std::shared_ptr<void> release() noexcept = 0;
     /// The writer may checkpoint. It is left alone while it is in use; others are interrupted, and begin again.
     virtual bool is_writer() const noexcept = 0;
@@ -111,11 +111,11 @@ public:
 
   const std::string& name() const noexcept { return set_.name; }
 
-  /// Closes the connections to files that are not at the path any more, as far as nobody uses them.
+  /// Closes the connections to files that are not at the path any more, unless they are in use.
   void close_moved_files();
 
-  /// Before somebody reads, without a connection of the users', which commit the file ends with: another file that is
-  /// found later is a replaced one.
+  /// Called before the last commit of the file is read without a connection of the users: another file that is found
+  /// later is a replaced one.
   void expect_file() noexcept;
 
   void join(user& x);
@@ -131,7 +131,7 @@ public:
 
   /// Before a file is opened: whether the name still leads to it, and nothing lies there that belongs to another file.
   caf::expected<void> check_place();
-  /// The same, by somebody who is to open a connection for longer: nobody else has the file open then, in the sense of
+  /// The same, before a connection is opened for longer: no other process has the file open then, in the sense of
   /// `file_claims`.
   caf::expected<void> before_open();
   /// Before a connection is opened: its descriptors, to be kept with it. `busy` as `open_files::open`.
@@ -191,7 +191,7 @@ public:
   /// A program that shares a database with a rollback journal has committed; returns the number as above.
   uint64_t note_external_commit() noexcept;
 
-  /// Whether the database is another one, since the last call: somebody has to find out with which commit it ends.
+  /// Whether the database is another one since the last call, so that its last commit has to be read.
   bool take_replaced() noexcept;
   bool is_replaced() const noexcept;
 
@@ -207,7 +207,7 @@ public:
   void note_closed();
 
 private:
-  // What a connection shows of the database file, to tell a checkpoint from a file that was overwritten.
+  // The database file as a connection sees it, to distinguish a checkpoint from an overwritten file.
   struct state {
     std::string head;
     uint32_t moved = 0;
@@ -260,7 +260,7 @@ private:
   std::vector<user*> users_;
   // Connections to files of an earlier time have a smaller number.
   uint64_t generation_ = 1;
-  // Somebody closes connections and moves files, without the mutex.
+  // A thread closes connections and moves files, without the mutex.
   bool changing_ = false;
   // A connection to files that are not at the path any more, until what they hold is saved.
   std::shared_ptr<void> holder_;
@@ -272,7 +272,7 @@ private:
   std::optional<file_identity> expected_;
   state state_;
   bool compared_with_record_ = false;
-  // Nobody has the database open, but the broker has it noted how it looked when the last one closed it.
+  // The database is not open; its state was recorded when the last connection closed it.
   bool is_resting_ = false;
   std::optional<uint32_t> own_changes_;
   uint64_t external_commits_ = 0;

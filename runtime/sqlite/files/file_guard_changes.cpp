@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <unistd.h>
 
-// How a `file_guard` tells what was done to its files, and what it does then.
+// How a `file_guard` classifies changes to its files, and its reactions.
 namespace sluice::sqlite {
 
 namespace {
@@ -51,8 +51,8 @@ std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
   return file_change::overwritten;
 }
 
-// Closes all connections but that of `self`, which is closed by whoever uses it, and moves away what belongs to the old
-// files. Returns with the lock held.
+// Closes all connections but that of `self`, which its user closes, and moves the log of the old files away. Returns
+// with the lock held.
 caf::expected<file_change> file_guard::change(file_change what, const found_files& now, user& self,
                                               std::unique_lock<std::mutex>& lock) {
   auto others_write = std::any_of(users_.begin(), users_.end(),
@@ -123,10 +123,10 @@ std::string file_guard::put_companions_away(file_change what, const found_files&
   auto is_moved = index && index->frames == index->moved;
   switch (what) {
   case file_change::touched:
-    // What was committed lies in the log.
+    // The commits are in the log.
     return is_moved ? remove_companions(now, was, true) : std::string{};
   case file_change::log_lost: {
-    // What was moved and is still in the log would be put over what was moved after it.
+    // Frames that were checkpointed and are still in the log would overwrite later ones.
     auto left = index ? index->frames_in(at_path_.log_size()) : 0;
     auto kept = index && left <= index->moved ? remove_companions(now, was, false) : std::string{};
     return "its write-ahead log was cut short by another program; commits since the last checkpoint may be lost" + kept;

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <utility>
 
-// What a `file_guard` notes of its files for the next broker, and what it finds there.
+// The records of a `file_guard` about its files for the next broker, and those of the last one.
 namespace sluice::sqlite {
 
 bool file_guard::has_log_of_another() const {
@@ -75,7 +75,7 @@ void file_guard::note_files(bool closed, const found_files& x, const state& seen
   set_.registry->put(set_.name, record);
 }
 
-// Whoever exchanges the database, too, before it is opened again, leaves a log beside it that is not its own.
+// If the database is replaced, too, before it is opened again, the log beside it is not its own.
 void file_guard::note_restored_log() {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record)
@@ -111,7 +111,7 @@ void file_guard::note_closed() {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (events_.empty() || !record)
     return note_files(true, now, {});
-  // Nobody has been told of it: it is left for the next broker to find.
+  // It has not been reported: the next broker will find it.
   record->closed = true;
   record->log.reset();
   set_.registry->put(set_.name, *record);

@@ -36,7 +36,7 @@ bool is_taken(const std::filesystem::path& path) noexcept {
 caf::expected<void> rename_with_log(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (rename(from.c_str(), to.c_str()) != 0)
     return cannot_make("the new name of a damaged file", errno);
-  // What is in the write-ahead log belongs to it; without one there is none.
+  // The content of the write-ahead log belongs to the file; without a file there is none.
   for (const auto* suffix : {"-wal", "-shm"})
     rename((from.string() + suffix).c_str(), (to.string() + suffix).c_str());
   return caf::unit;

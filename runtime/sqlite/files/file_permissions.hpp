@@ -10,21 +10,21 @@
 #include <string_view>
 #include <vector>
 
-/// What the broker's own files in `.sluice/` have in common.
+/// Functions for all of the broker's own files in `.sluice/`.
 namespace sluice::sqlite {
 
-/// Makes the file if it is missing, empty and for its owner alone (SQLite would make it as the umask has it), and takes
-/// an existing one from everybody else. What goes wrong is left for opening it to say.
+/// Makes the file if it is missing, empty and for its owner alone (SQLite would make it as the umask has it), and makes
+/// an existing one private. Errors show when it is opened.
 void make_private(const std::filesystem::path& path) noexcept;
 
-/// Gives a damaged file, with its `-wal` and `-shm`, the name `NAME.damaged-TIME`, of the time `now_us`, and answers
-/// with that name. @pre nobody has it open
+/// Gives a damaged file, with its `-wal` and `-shm`, the name `NAME.damaged-TIME`, of the time `now_us`, and returns
+/// that name. @pre no process has it open
 caf::expected<std::string> set_file_aside(const std::filesystem::path& path, int64_t now_us);
 
-/// The names of the files that were set aside in the place of `path`, oldest first, without those acknowledged.
+/// The names of the damaged files that were renamed from `path`, oldest first, without those acknowledged.
 std::vector<std::string> files_set_aside(const std::filesystem::path& path);
 
-/// Renames a file that was set aside to `NAME.kept-TIME`, because somebody knows of it; answers with that name.
+/// Renames a damaged file to `NAME.kept-TIME`, when it has been acknowledged; returns that name.
 caf::expected<std::string> acknowledge_file(const std::filesystem::path& path);
 
 /// The first column of the first row, of SQL of our own that has one.

@@ -8,15 +8,15 @@
 
 namespace sluice::sqlite {
 
-/// Remembers which files a path and its `-wal` led to while the database there is open, to notice that somebody moved
-/// or deleted them: what is written to such files is lost with their last descriptor. Looks, and opens nothing. Used by
-/// one thread at a time.
+/// Remembers which files a path and its `-wal` led to while the database there is open, to notice that they were moved
+/// or deleted: later writes to such files are lost with their last descriptor. Opens nothing. Used by one thread at a
+/// time.
 class file_watch {
 public:
   explicit file_watch(std::filesystem::path path) : path_(std::move(path)), log_path_(path_.native() + "-wal") {}
 
-  /// The files are now those of the connection, which was just opened. Not to be said again of the same one: somebody
-  /// may have come in between.
+  /// The files are now those of the connection, which was just opened. Not to be repeated for the same connection,
+  /// because the files may have changed meanwhile.
   void note() noexcept;
 
   /// Whether the path leads to another file since `note`, or to none.

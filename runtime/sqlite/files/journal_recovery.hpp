@@ -17,8 +17,8 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept;
 /// with whether there was one. Writes nothing else: the database stays in its journal mode and gets no ledger. May run
 /// beside other connections: SQLite's lock lets one of them roll back.
 ///
-/// `errc::busy` when the lock is not to be had in `patience`, `not_authorized` when the journal belongs to somebody
-/// else, `read_only` when the database or its folder may not be written.
+/// `errc::busy` when the lock is not to be had in `patience`, `not_authorized` when the journal belongs to another
+/// user, `read_only` when the database or its folder may not be written.
 caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chrono::milliseconds patience);
 
 } // namespace sluice::sqlite

@@ -18,7 +18,7 @@ bool has_wal_content(const std::filesystem::path& path) noexcept {
   return stat((path.native() + "-wal").c_str(), &info) == 0 && info.st_size > 0;
 }
 
-// What SQLite answers when it cannot make or open the files beside a database.
+// SQLite's result codes when it cannot make or open the files beside a database.
 bool is_about_files(const caf::error& x) { return code_of(x) == errc::io_error || code_of(x) == errc::read_only; }
 
 } // namespace

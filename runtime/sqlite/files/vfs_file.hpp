@@ -10,7 +10,7 @@ struct sqlite3;
 namespace sluice::sqlite {
 
 /// The content of the write-ahead log that the connection has open, whether or not it still has a name. Empty when the
-/// log is; nothing when it cannot be read. @pre the connection is in WAL mode, has read, and nobody writes
+/// log is; nothing when it cannot be read. @pre the connection is in WAL mode, has read, and no connection writes
 std::optional<std::string> read_log(sqlite3* db);
 
 /// The content of a file; nothing when it cannot be read. @pre no connection of this process has it open, whose locks

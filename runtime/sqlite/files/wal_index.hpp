@@ -11,7 +11,7 @@ struct sqlite3;
 
 namespace sluice::sqlite {
 
-/// What the index of a write-ahead log (`-shm`) says, as its connections share it
+/// The index of a write-ahead log (`-shm`), as its connections share it
 /// (https://sqlite.org/walformat.html#the_wal_index_file_format).
 struct wal_index {
   /// Counts the transactions that were committed, by whichever process, since the index was made.
@@ -40,7 +40,7 @@ struct wal_index {
 /// connection has read from it
 std::optional<wal_index> read_wal_index(sqlite3* db) noexcept;
 
-/// Whether the log holds less than its index says, because somebody has cut it short. `log_bytes` looks at its size.
+/// Whether the log is shorter than its index says, because it was cut short. `log_bytes` looks at its size.
 /// @pre as above
 bool is_log_cut_short(sqlite3* db, const std::function<uint64_t()>& log_bytes) noexcept;
 
@@ -50,7 +50,7 @@ inline constexpr size_t database_header_bytes = 100;
 /// first. Reads a part of each frame. @pre as above
 std::vector<std::string> database_headers_in_log(sqlite3* db, uint32_t frames);
 
-/// What a log that nobody has open says of itself.
+/// The header of a log that no connection has open.
 struct log_content {
   /// As `wal_index::round`.
   uint32_t round = 0;

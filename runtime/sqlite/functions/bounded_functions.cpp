@@ -21,7 +21,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// What SQLite's own comparison does in a few milliseconds at most.
+// The work that SQLite's own comparison does in a few milliseconds at most.
 constexpr uint64_t short_work = 1ULL << 22;
 
 // Of the functions of one connection together.
@@ -101,7 +101,7 @@ void instr(sqlite3_context* context, bounded_function& f, int, sqlite3_value** a
     return sqlite3_result_int64(context, place_of_bytes(bytes_as_blob(arguments[0]), bytes_as_blob(arguments[1])));
   if (in != SQLITE_BLOB && what != SQLITE_BLOB)
     return sqlite3_result_int64(context, place_of_text(bytes_as_text(arguments[0]), bytes_as_text(arguments[1])));
-  // Made a text of, a blob would be one for whoever uses the value next.
+  // A conversion to text would change the blob for its next use.
   std::unique_ptr<sqlite3_value, value_freer> first{sqlite3_value_dup(arguments[0])};
   std::unique_ptr<sqlite3_value, value_freer> second{sqlite3_value_dup(arguments[1])};
   if (!first || !second)

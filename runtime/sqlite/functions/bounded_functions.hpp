@@ -9,7 +9,7 @@
 
 namespace sluice::sqlite {
 
-/// What one call of a function may cost.
+/// The bounds of one call of a function.
 struct function_limits {
   /// Bytes of a value, as `connection::limit_values` has them.
   uint64_t max_value_bytes = 16ULL << 20;

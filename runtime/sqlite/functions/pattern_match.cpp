@@ -28,7 +28,7 @@ uint32_t bits_of_first_byte(uint32_t byte) noexcept {
   return byte < 0xfe ? byte & 0x01U : 0;
 }
 
-// What is no UTF-8 is read as SQLite reads it.
+// Invalid UTF-8 is read as SQLite reads it.
 uint32_t read(const unsigned char*& at) noexcept {
   uint32_t c = *at++;
   if (c < first_of_several)

@@ -18,9 +18,9 @@ inline constexpr pattern_rules glob_rules{'*', '?', '[', 0};
 
 enum class pattern_verdict : uint8_t { match, no_match, too_much_work };
 
-/// Whether all of `text` matches `pattern`, both ending with a NUL, as SQLite's LIKE and GLOB tell. Takes `steps` down
-/// by the characters compared and gives up when they are used up: a pattern may ask for the product of both lengths.
-/// `escape` is the escape character of LIKE, 0 for none. Thread-safe.
+/// Whether all of `text` matches `pattern`, both ending with a NUL, as in SQLite's LIKE and GLOB. Subtracts the
+/// compared characters from `steps` and gives up when they are used up: a pattern may ask for the product of both
+/// lengths. `escape` is the escape character of LIKE, 0 for none. Thread-safe.
 pattern_verdict match_pattern(const char* pattern, const char* text, const pattern_rules& rules, uint32_t escape,
                               uint64_t& steps) noexcept;
 

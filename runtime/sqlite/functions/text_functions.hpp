@@ -7,8 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
-/// What SQLite's `instr`, `replace` and `trim` do, in time linear in their arguments: SQLite's own take the product of
-/// two lengths, during which nothing can interrupt them. Plain text, no SQLite; thread-safe.
+/// SQLite's `instr`, `replace` and `trim`, in time linear in their arguments: SQLite's own take the product of two
+/// lengths, during which nothing can interrupt them. Plain text, no SQLite; thread-safe.
 namespace sluice::sqlite {
 
 /// `instr` of two blobs: the place of the first byte of `needle` in `bytes`, from 1; 0 when it is not there.

@@ -60,7 +60,7 @@ caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest
 
 caf::expected<bool> overwrite_lost_commit(connection& db, uint64_t seq, const digest& hash,
                                           synchronous_mode synchronous) {
-  // Somebody may have recovered the log in the meantime.
+  // Another connection may have recovered the log in the meantime.
   return overwrite_unless([&] { return sees_commit(db, seq, hash); }, db, synchronous);
 }
 

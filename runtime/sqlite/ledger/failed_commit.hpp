@@ -16,17 +16,17 @@ bool may_be_whole(int code) noexcept;
 /// Whether the commit record `seq` with this hash is what `db` sees. Errors as `has_ledger`.
 caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest& hash);
 
-/// Takes from a COMMIT that failed the way back. The log may hold it whole behind its end, where nobody sees it, and
-/// who recovers the log next (after a crash, or when all had closed the file) would take it for committed. So a
-/// transaction that changes nothing is committed in its place, and waits for the disk whatever `synchronous` says: the
-/// sums of all frames behind it no longer hold.
+/// Makes a failed COMMIT final: WAL recovery can no longer resurrect it. Its frames may be complete behind the end of
+/// the log, where no connection sees them, and the next recovery (after a crash, or when all connections had closed)
+/// would take them for committed. So a transaction that changes nothing is committed over them, with an fsync whatever
+/// `synchronous` is: the checksums of all frames behind it are then invalid.
 ///
-/// False, and nothing is written, when the commit is seen by now. An error means that nobody knows what a recovery
-/// would find; a transaction may then be open. @pre `db` can write, and has no transaction open
+/// False, and nothing is written, when the commit is visible by now. An error means that the result of a recovery is
+/// unknown; a transaction may then be open. @pre `db` can write, and has no transaction open
 caf::expected<bool> overwrite_lost_commit(connection& db, uint64_t seq, const digest& hash,
                                           synchronous_mode synchronous);
 
-/// The same where nobody but `db` has the file open, so that it is not seen.
+/// The same where only `db` has the file open, so that it is not visible.
 caf::expected<void> overwrite_lost_commit(connection& db, synchronous_mode synchronous);
 
 } // namespace sluice::sqlite

@@ -12,7 +12,7 @@ namespace {
 // By which the wall clock may be set while nothing is wrong.
 constexpr std::chrono::microseconds tolerance = std::chrono::hours{1};
 
-// What the wall clock said at the commits of today's keys: whether it went back, or is behind them now.
+// The wall clock at the commits of today's keys: whether it went back, or is behind them now.
 caf::expected<bool> was_wall_clock_set_back(const connection& db, int64_t wall_us) {
   auto limit = std::to_string(tolerance.count());
   auto found =

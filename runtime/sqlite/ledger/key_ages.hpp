@@ -9,10 +9,10 @@
 
 namespace sluice::sqlite {
 
-/// Whether idempotency keys count as older than they are, and so would be forgotten early: for people; empty when not.
-/// The keys' clock never runs ahead of the time that passes, so the age of a key by it is at most that of its commit
-/// record, which has the wall clock's time and whose hash would tell of a change. Nothing is said where commit records
-/// show that the wall clock was set back. @pre `db` has a ledger
+/// Reports idempotency keys that count as older than they are, and so would expire early, for people; empty if there
+/// are none. The keys' clock never runs ahead of the time that passes, so the age of a key by it is at most that of its
+/// commit record, which has the wall clock's time and whose hash would reveal a change. Empty if commit records show
+/// that the wall clock was set back. @pre `db` has a ledger
 caf::expected<std::string> find_early_keys(const connection& db, const clock& time);
 
 } // namespace sluice::sqlite

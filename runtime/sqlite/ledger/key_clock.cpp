@@ -14,7 +14,7 @@ void key_clock::begin(int64_t undated_id, uint64_t seq) {
 }
 
 void key_clock::go_on(const key_time& kept, int64_t newest_id, int64_t newest_us) {
-  // What this process has seen pass is not undone by looking into the file once more.
+  // Reading the file again does not take back time that this process has seen pass.
   auto seen = base_.begun_us == kept.begun_us ? now_us() : 0;
   auto boot = time_.boot();
   auto since_boot = since_boot_us();

@@ -10,8 +10,8 @@ namespace sluice::sqlite {
 
 /// The clock that idempotency keys age by. It never runs ahead of the time that has passed: while the machine runs it
 /// follows the time since its start, in this process and between processes; across a restart of the machine it stands
-/// still, as it does where starts cannot be told apart. The wall clock sets its beginning and nothing else. Used by one
-/// thread at a time.
+/// still, as it does where starts cannot be distinguished. The wall clock only sets its beginning. Used by one thread
+/// at a time.
 class key_clock {
 public:
   /// `time` outlives this.
@@ -20,13 +20,13 @@ public:
   /// Begins for a ledger whose keys up to `undated_id`, of commits up to `seq`, are dated by the wall clock.
   void begin(int64_t undated_id, uint64_t seq);
 
-  /// Goes on from what a ledger has kept; `newest_us` is the date of its newest key, 0 when there is none.
+  /// Continues from the state in a ledger; `newest_us` is the date of its newest key, 0 when there is none.
   void go_on(const key_time& kept, int64_t newest_id, int64_t newest_us);
 
   /// Microseconds by this clock.
   int64_t now_us() const;
 
-  /// What to keep of it now.
+  /// The state to store now.
   key_time kept() const;
 
   const key_time& base() const noexcept { return base_; }

@@ -73,7 +73,7 @@ caf::expected<void> ledger::create() {
   clock_.begin(0, 0);
   if (auto done = write_key_time(db_, clock_.kept()); !done)
     return done;
-  // Another file may have had this name, and its commits have been told of.
+  // Another file may have had this name, and its commits have been announced.
   return begin_epoch(known_.issued + 1);
 }
 
@@ -191,7 +191,7 @@ caf::expected<void> ledger::remember(const write_request& request, const write_r
 caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries) {
   if (seq != next_seq())
     return make_error(errc::internal, "a commit record out of order");
-  // What keeps them from being forgotten is no reason to refuse the commit.
+  // An error in pruning is no reason to refuse the commit.
   if (has_old_keys())
     static_cast<void>(forget_old_keys(2 * remembered_ + spare_keys));
   encode_requests(entries, requests_);

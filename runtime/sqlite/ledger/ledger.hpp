@@ -31,15 +31,15 @@ struct ledger_settings {
   bool may_lose_end = false;
 };
 
-/// The broker's book inside the user's database, kept in the same transactions as what it is about:
+/// The ledger inside the user's database, written in the same transactions as the changes that it records:
 /// `_sluice_commits` has one hash-chained record per COMMIT, `_sluice_keys` the outcome under each idempotency key,
 /// `_sluice_meta` the format, the epoch and the clock of the keys. Works on the writer's connection, in its thread.
 ///
-/// Its statements run without the authorizer: `enter` has seen, in the same transaction, that no trigger is on the
-/// tables, and the authorizer cannot tell an old plan of a request from a statement of the ledger.
+/// Its statements run without the authorizer: `enter` has checked, in the same transaction, that no trigger is on the
+/// tables, and the authorizer cannot distinguish an old plan of a request from a statement of the ledger.
 class ledger {
 public:
-  /// What is known of the ledger from elsewhere is in `known`, which the ledger keeps up to date; all outlive this.
+  /// `known` has the ledger standing, which the ledger keeps up to date; all arguments outlive this.
   ledger(const connection& db, const clock& time, ledger_settings settings, ledger_standing& known)
     : db_(db), time_(time), settings_(settings), known_(known), clock_(time) {}
 

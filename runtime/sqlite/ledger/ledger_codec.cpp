@@ -109,7 +109,7 @@ std::optional<write_result> decode_outcome(std::string_view bytes) {
 }
 
 digest payload_digest(chain_hash& hash, const write_request& request) {
-  // CBOR tells types apart and prefixes lengths, so no two payloads share an encoding.
+  // CBOR encodes types and prefixes lengths, so no two payloads share an encoding.
   std::string canonical;
   cbor_writer to{canonical};
   to.array(request.statements.size());

@@ -38,7 +38,7 @@ std::string encode_outcome(const write_result& result);
 /// The reverse, without `replayed` and `commit_seq`; nothing when `bytes` is something else.
 std::optional<write_result> decode_outcome(std::string_view bytes);
 
-/// What makes two requests under one key the same: their statements and typed parameters, and nothing else. `hash` is
+/// The digest that makes two requests under one key the same: of their statements and typed parameters only. `hash` is
 /// only for its buffer.
 digest payload_digest(chain_hash& hash, const write_request& request);
 

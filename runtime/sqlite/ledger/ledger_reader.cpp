@@ -44,7 +44,7 @@ public:
   chain_verdict finish() {
     if (verdict_.records > 0)
       verdict_.head = to_hex(last_hash_);
-    // What was repaired is counted once more only if it has become worse.
+    // Repaired damage is counted again only if it has become worse.
     if (old_.broken > epoch_.broken_before) {
       verdict_.broken += old_.broken;
       verdict_.first_broken = old_.first_broken;

@@ -78,10 +78,10 @@ struct chain_verdict {
 /// they are to be kept. @pre `db` has one
 caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch);
 
-/// What the commits after `seq` touched, in order, at most `limit` of them: what `database::listen` told or would have
-/// told of each, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a request
-/// changed `sqlite_schema`, for a record that is damaged, and for the first one, which came with the ledger's own
-/// tables. Foreign commits are in no ledger. Empty when `seq` is the newest or there is no ledger. Errors as
+/// The tables that the commits after `seq` changed, in order, at most `limit` of them: the notifications of
+/// `database::listen`, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a
+/// request changed `sqlite_schema`, for a record that is damaged, and for the first one, which came with the ledger's
+/// own tables. External commits are in no ledger. Empty when `seq` is the newest or there is no ledger. Errors as
 /// `ledger_reader::open` and `after`. Opens a connection of its own; blocks.
 caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::path& path, uint64_t seq, uint64_t limit,
                                                        const std::string& name = {});

@@ -12,7 +12,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// What makes a repair necessary; empty when nothing does.
+// The damage that makes a repair necessary; empty if there is none.
 caf::expected<std::string> find_damage(const connection& db, ledger_fault fault) {
   const std::string contradiction = fault == ledger_fault::none ? "" : "it contradicts the audit";
   auto as_damage = [](const caf::error& why) -> caf::expected<std::string> {

@@ -13,11 +13,11 @@
 namespace sluice::sqlite {
 
 struct ledger_repair {
-  /// What was done, for people; empty when nothing was wrong.
+  /// The repairs, for people; empty if there was no damage.
   std::vector<std::string> actions;
   /// The epoch that was begun; its `id` is empty when none was.
   ledger_epoch epoch;
-  /// What is known of the ledger from now on.
+  /// The ledger standing from now on.
   ledger_standing standing;
 };
 

@@ -47,7 +47,7 @@ struct foreign_object {
   std::string sql;
 };
 
-/// What the schema says about the names of the ledger.
+/// The objects of the schema with names of the ledger.
 struct ledger_objects {
   /// Which of `ledger_tables` are there in their shape.
   std::array<bool, ledger_tables.size()> present{};
@@ -59,8 +59,8 @@ struct ledger_objects {
 
 caf::expected<ledger_objects> find_ledger_objects(const connection& db);
 
-/// The triggers on other tables whose text has a name of the ledger as a word, as "trigger t on users". What fires them
-/// is refused by the broker, if they write there; another program's statement would change the ledger.
+/// The triggers on other tables whose text has a name of the ledger as a word, as "trigger t on users". The broker
+/// refuses statements that fire them, if they write there; another program's statement would change the ledger.
 caf::expected<std::vector<std::string>> find_triggers_into_ledger(const connection& db);
 
 /// `errc::ledger_damaged`: `why`, and the command that repairs it.

@@ -123,7 +123,7 @@ caf::expected<std::optional<key_time>> read_key_time(const connection& db) {
   std::istringstream in{**content};
   in >> x.begun_us >> x.last_undated_id >> x.seen_us >> x.since_boot_us >> x.pruned_seq;
   auto good = !in.fail() && is_plausible(x.begun_us) && is_plausible(x.seen_us) && x.last_undated_id >= 0;
-  // The machine may not tell which start it was.
+  // The machine may not report which start it was.
   in >> x.boot;
   if (!good)
     return unreadable("key_clock");

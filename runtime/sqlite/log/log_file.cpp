@@ -20,8 +20,7 @@ namespace {
 // "sllg".
 constexpr own_database log_kind{"log database", "this file is not a log database", 0x736c6c67, 1};
 
-// Places are not given twice, though the last entries may be gone because of their age: who follows the log remembers
-// them.
+// Ids are not reused, though the last entries may have been pruned: followers remember them.
 constexpr const char* log_schema = R"(
   CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, ts_us INTEGER NOT NULL, level INTEGER NOT NULL,
                    source TEXT NOT NULL, agent TEXT NOT NULL, message TEXT NOT NULL) STRICT;
@@ -66,12 +65,12 @@ private:
     prepared_statement prune{};
   };
 
-  // Opens the file if that is to be done; one that is not there is made by those who write.
+  // Opens the file if necessary; writers make a missing one.
   caf::expected<bool> open(bool make);
   caf::expected<void> insert(std::span<const log_entry> entries);
   caf::expected<log_page> select(const log_query& query);
 
-  // After an error nobody knows what the connection is still good for.
+  // After an error the state of the connection is unknown.
   caf::error give_up(caf::error why) {
     if (file_ && file_->db.in_transaction())
       static_cast<void>(file_->db.exec("ROLLBACK"));

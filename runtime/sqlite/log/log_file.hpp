@@ -10,7 +10,7 @@
 namespace sluice::sqlite {
 
 /// The log database `path`. The file is made (0600) by the first entry and opened when it is needed, again after every
-/// failure and when somebody has removed it; nothing to list is no failure when there is none.
+/// failure and when it was removed; listing a missing file returns no entries.
 ///
 /// It waits for no disk at each append: the loss of power may cost the last entries. A page of entries ends early,
 /// though not empty, where it would have more than 8 MiB. Fails with `errc::corrupt` when the file is damaged, is no

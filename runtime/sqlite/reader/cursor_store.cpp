@@ -59,7 +59,7 @@ private:
   const clock& time_;
   const std::shared_ptr<answer_budget> answers_;
   const uint64_t max_row_bytes_;
-  // What the statement is bound to, which is not copied.
+  // The parameters of the statement, which SQLite does not copy.
   const statement query_;
   read_connection connection_;
   // The query under way, of the connection's session; null before it has begun.
@@ -187,7 +187,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::collect(const read_limits& limit
       return std::move(is_taken.error());
     if (is_first && !*is_taken)
       return too_large();
-    // What has no room in this page may have it in the next one.
+    // A row without room in this page may fit into the next one.
     if (!is_taken || !*is_taken)
       break;
     has_row_ = false;

@@ -10,7 +10,7 @@
 
 namespace sluice::sqlite {
 
-/// What EXPLAIN QUERY PLAN says of the statements, a line a step, steps of a step indented; nothing is executed. A
+/// The output of EXPLAIN QUERY PLAN for the statements, a line a step, steps of a step indented; nothing is executed. A
 /// statement that cannot be explained is an error, as `prepared_statement::prepare` has it.
 caf::expected<std::string> query_plan(const connection& db, std::span<const statement> statements);
 

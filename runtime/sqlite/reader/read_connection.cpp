@@ -91,9 +91,9 @@ void read_connection::close() noexcept {
 }
 
 bool read_connection::settle(const caf::error& why) noexcept {
-  // What other files answered, or what was interrupted because there are others, says nothing.
+  // Results from other files, or interrupted because there are others, are invalid.
   auto is_current = files_->is_current(*this);
-  // Nothing keeps those who may write from changing what is read as immutable.
+  // Other users may still change a file that is read as immutable.
   auto is_unchanged = !session_ || !unchanged_ || database_stamp{path_} == *unchanged_;
   if (session_ && (!is_unchanged || (why && spoils_connection(code_of(why)))))
     close();
@@ -101,8 +101,8 @@ bool read_connection::settle(const caf::error& why) noexcept {
   return is_current && is_unchanged;
 }
 
-// Whether another program has committed since this reader has last said so, and the answer may show it. Each reader
-// says it, since nobody knows whose answer comes first.
+// Whether another program has committed since this reader last reported one, and the answer may show it. Each reader
+// reports it, because the order of their answers is unknown.
 bool read_connection::sees_external_commit() {
   auto& s = *session_;
   if (s.has_log) {

@@ -43,7 +43,7 @@ public:
   /// is worth nothing, because it is of files that are not those at the path.
   bool settle(const caf::error& why) noexcept;
 
-  /// What is open; null if nothing is. @pre in use
+  /// The open connection; null if there is none. @pre in use
   read_session* session() const noexcept { return session_.get(); }
 
   /// Opens the file if it is not open. Neither that nor a lock is waited for longer than `patience`. @pre in use
@@ -90,7 +90,7 @@ private:
   const std::chrono::milliseconds busy_timeout_;
   // Whether the session waits for locks for a shorter time than that.
   bool hurried_ = false;
-  // Of a file that is read as one that nobody changes.
+  // Of a file that is read as immutable.
   std::optional<database_stamp> unchanged_;
   std::unique_ptr<read_session> session_;
   uint64_t external_commits_ = 0;

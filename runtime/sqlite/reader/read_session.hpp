@@ -57,7 +57,7 @@ struct read_session {
   prepared_statement commit;
   prepared_statement touch_schema;
   prepared_statement schema_version;
-  // Without a write-ahead log, commits are told by this number, as the connection counts them.
+  // Without a write-ahead log, commits are detected by this number, as the connection counts them.
   bool has_log = false;
   uint32_t data_version = 0;
 };

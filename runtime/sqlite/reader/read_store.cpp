@@ -62,7 +62,7 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   if (result && connection_.is_due())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::deadline_exceeded);
   connection_.interrupt_at({}, nullptr);
-  // What is interrupted before the query itself, while it is prepared, does not know why.
+  // An interrupt while the query is prepared has no reason of its own.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::cancelled);
   auto took = time_.now() - begin;

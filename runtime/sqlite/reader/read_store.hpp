@@ -23,7 +23,7 @@ namespace sluice::sqlite {
 ///
 /// A hot rollback journal, which a killed program left, is rolled back first; `on_recovery`, which may be empty, is
 /// called when that was done, by the reader's thread. A WAL database in a place where nothing may be written is read as
-/// one that nobody changes, and anew when it has changed all the same.
+/// immutable, and again when it has changed all the same.
 std::unique_ptr<read_store> make_read_store(std::filesystem::path path, const broker_config& config,
                                             const clock& time = machine_time(), std::function<void()> on_recovery = {},
                                             std::shared_ptr<file_guard> files = nullptr,

@@ -23,10 +23,10 @@ namespace {
 // One instruction may take tens of milliseconds with values of the largest size.
 constexpr int steps_between_looks = 100;
 
-// SQLite's own count of the row changes so far. What it does not roll back after an error, it has counted.
+// SQLite's own count of the row changes so far. It includes changes that it does not roll back after an error.
 int64_t total_changes(const connection& db) noexcept { return sqlite3_total_changes64(db.handle()); }
 
-// Keeps last_insert_rowid() truthful: what an INSERT left there is told from what was there before.
+// Keeps last_insert_rowid() correct: the value of an INSERT is distinguished from an earlier one.
 class rowid_watch {
 public:
   rowid_watch(sqlite3* db, const statement_facts& facts) : db_(db), facts_(facts) {
@@ -103,7 +103,7 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   now.changes_before = total_changes(db_);
   now.result.results.reserve(request.statements.size());
   tracker_.start();
-  // What another agent inserted is nobody else's business.
+  // The row ids of other agents are hidden.
   sqlite3_set_last_insert_rowid(db_.handle(), 0);
   deadline_ = deadline;
   ticket_ = request.ticket.get();
@@ -123,7 +123,7 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   statements_.drop_if_large();
   if (why)
     return why;
-  // SQLite's hook misses most of what it does to the schema itself; the ledger has only names of tables to tell it by.
+  // SQLite's hook misses most changes to the schema; the ledger records them as a table name.
   if (now.result.schema_changed)
     tracker_.touch("sqlite_schema");
   now.result.tables = tracker_.touched();
@@ -281,7 +281,7 @@ caf::error request_runner::collect_row(cached_statement& x, attempt& now, statem
 }
 
 caf::error request_runner::finish(attempt& now) {
-  // Whoever leaves a deferred foreign key open fails alone; left to COMMIT, it would fail everyone in the group.
+  // A request that leaves a deferred foreign key open fails alone; at COMMIT it would fail the whole group.
   if (has_open_foreign_keys(db_))
     return make_error(errc::constraint, "FOREIGN KEY constraint failed: a deferred foreign key is not satisfied at the "
                                         "end of the request");

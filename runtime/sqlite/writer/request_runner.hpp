@@ -37,7 +37,7 @@ public:
   /// transaction is open
   caf::expected<executed_write> run(const write_request& request, clock::steady deadline);
 
-  /// What was prepared no longer fits the schema: someone else changed it, or a change of ours was undone.
+  /// Prepared statements no longer fit the schema: another program changed it, or a change of ours was undone.
   void forget_statements() noexcept;
 
   /// The transaction ended without taking effect.

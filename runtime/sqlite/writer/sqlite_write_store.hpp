@@ -122,15 +122,15 @@ private:
   bool in_use_ = false;
   uint64_t page_size_ = 4'096;
   wal_state wal_;
-  // What it wrote may be in the log's file all the same.
+  // Its frames may be in the log's file all the same.
   bool was_rolled_back_ = false;
-  // What was tried last went into files that are not at the path any more.
+  // The last COMMIT went into files that are not at the path any more.
   bool gone_ = false;
   // Whether the open transaction holds more than its ledger's tables is for its first request to tell.
   bool ledger_is_new_ = false;
   uint64_t tried_seq_ = 0;
   digest tried_hash_{};
-  // What was tried last may be in the log from its beginning to its end, seen or not.
+  // The frames of the last COMMIT may be complete in the log, visible or not.
   bool tried_whole_ = false;
 };
 

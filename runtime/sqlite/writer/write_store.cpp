@@ -235,7 +235,7 @@ caf::expected<uint64_t> sqlite_write_store::prune_keys() {
   auto was_open = session_ != nullptr;
   if (auto may = use(); !may)
     return std::move(may.error());
-  // A log that was removed and has just been written again is in nobody's hands, and could not be saved once more.
+  // No connection has a log open that was removed and has just been written again, so it could not be saved once more.
   if (was_open && !session_ && !files_->is_replaced())
     if (auto opened = open(); !opened)
       return failed(std::move(opened.error()));
@@ -251,7 +251,7 @@ caf::expected<uint64_t> sqlite_write_store::prune_in_use() {
   s.begin.reset();
   if (code != SQLITE_DONE)
     return failed(code);
-  // What others have committed meanwhile is for the next write to look at.
+  // The next write handles commits of other programs.
   files_->see_commits(s.db.handle(), true);
   auto forgotten =
     files_->has_external_commit() ? caf::expected<uint64_t>{uint64_t{0}} : s.book.forget_old_keys(pruned_at_once);

@@ -13,9 +13,8 @@
 namespace sluice::sqlite {
 
 /// The writer's store for the database file at `path`, whose ledger is as `known` or is refused (`ledger_damaged`).
-/// Nothing is opened before the first `begin`, which creates the
-/// file if it is missing, and opens it anew when it was moved, replaced or deleted meanwhile (reported as a foreign
-/// commit) or when an error spoilt the connection.
+/// Nothing is opened before the first `begin`, which creates the file if it is missing, and opens it anew when it was
+/// moved, replaced or deleted meanwhile (reported as an external commit) or when an error spoilt the connection.
 ///
 /// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
 /// that passes them fails as `errc::too_large` and is undone. `time`, which outlives the store, decides about deadlines

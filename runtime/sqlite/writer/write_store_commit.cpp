@@ -86,7 +86,7 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
   auto seen = sees_commit(*db, seq, tried_hash_);
   if (!seen)
     return seen;
-  // While `db` is open, nobody finds reason to recover the log.
+  // While `db` is open, no connection recovers the log.
   if (!*seen)
     return settle_unseen(seq);
   files_->add_commit();

@@ -29,7 +29,7 @@ public:
   /// Forgets what was noted.
   void start() noexcept;
 
-  /// From now on, also the tables touched since this call can be told.
+  /// From now on, also records the tables touched since this call.
   void watch();
 
   /// The tables touched since `watch`, which ends with this.
@@ -37,7 +37,7 @@ public:
 
   void touch(std::string_view table);
 
-  /// What was noted since `start`; null when nothing was.
+  /// The tables noted since `start`; null when there are none.
   table_set touched();
 
 private:
@@ -50,7 +50,7 @@ private:
   std::string last_name_;
   bool last_noted_ = false;
   ids noted_;
-  // What was noted before `watch`.
+  // The tables noted before `watch`.
   ids noted_before_;
   std::unordered_map<std::string, uint32_t> id_by_name_;
   std::vector<std::string> names_;

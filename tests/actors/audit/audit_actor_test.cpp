@@ -75,7 +75,7 @@ TEST_CASE("many records do not wait for the moment") {
   CHECK(f.holds(0, 1'024));
 }
 
-TEST_CASE("listing and verifying include what is still in memory") {
+TEST_CASE("listing and verifying include records still in memory") {
   fixture f;
   f.send(0, 2);
   auto page = f.ask<audit_page>(f.aut, audit_query{});
@@ -136,7 +136,7 @@ TEST_CASE(
   CHECK(ids()
         == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
                                     "other.db second committed", "app.db second refused"});
-  // Once: who says it twice is recorded twice, so that a writer's mistake is seen.
+  // Once only: a record that is sent twice is written twice, so that a defect of the writer shows.
   audit_batch again;
   again.records = {committed("second", 2)};
   caf::anon_send(f.aut, std::move(again));
@@ -145,7 +145,7 @@ TEST_CASE(
   CHECK(f.file.records.size() == 6);
 }
 
-TEST_CASE("what the file refuses is kept and written when it can be, nothing twice") {
+TEST_CASE("records that the file refuses are kept, and written once when it works again") {
   fixture f;
   f.file.refuses = true;
   f.send(0, 2);
@@ -162,7 +162,7 @@ TEST_CASE("what the file refuses is kept and written when it can be, nothing twi
   CHECK(f.quiet());
 }
 
-TEST_CASE("after an event of a database file its ledger is looked at again, and what it has is there once") {
+TEST_CASE("after an event of a database file its ledger is read again, and each record is there once") {
   fixture f;
   auto write_of = [](const std::string& id) {
     audit_record x;
@@ -226,7 +226,7 @@ TEST_CASE("records that a failed attach has found are not forgotten") {
   CHECK(f.file.records.size() == 4);
 }
 
-TEST_CASE("what had to be dropped while the file refused is counted by a record in its place") {
+TEST_CASE("records dropped while the file refused writes are counted by one record in their place") {
   fixture f;
   f.file.refuses = true;
   for (size_t i = 0; i < 5; ++i)
@@ -244,7 +244,7 @@ TEST_CASE("what had to be dropped while the file refused is counted by a record 
         == 1);
 }
 
-TEST_CASE("an audit actor that is killed writes what it had taken") {
+TEST_CASE("an audit actor that is killed writes the records that it had received") {
   fixture f;
   auto opened_before = GENERATE(true, false);
   if (opened_before)
@@ -279,7 +279,7 @@ TEST_CASE("closing writes everything, closes the file and says whether that work
   CHECK(closed->has_value());
 }
 
-TEST_CASE("the audit shows what waits, what is written, and why if it is not") {
+TEST_CASE("the audit status shows waiting and written records, and the error if they cannot be written") {
   fixture f;
   auto stats = [&f] { return f.stats->audit.get(); };
   f.send(0, 3);
@@ -302,7 +302,7 @@ TEST_CASE("the audit shows what waits, what is written, and why if it is not") {
   CHECK_FALSE(stats().failing);
 }
 
-TEST_CASE("the audit shows what was recovered from ledgers, and what was lost") {
+TEST_CASE("the audit status shows records recovered from ledgers, and lost ones") {
   fixture f;
   f.file.missing["app.db"].resize(3);
   f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});

@@ -53,7 +53,7 @@ TEST_CASE("a flood of refusals makes few records, and each request is counted un
   CHECK(pending[11].request_id.empty());
 }
 
-TEST_CASE("agents that are made up as fast as requests are not told apart any more") {
+TEST_CASE("refusals of made-up agents, as many as requests, are merged") {
   refusal_merging aut{10, 2};
   std::vector<audit_record> pending;
   for (int i = 0; i < 1'000; ++i)
@@ -65,7 +65,7 @@ TEST_CASE("agents that are made up as fast as requests are not told apart any mo
   CHECK(pending[12].count == 988);
 }
 
-TEST_CASE("what is written is counted no further") {
+TEST_CASE("a refusal that has been written is not counted any further") {
   refusal_merging aut{1, 2};
   std::vector<audit_record> pending;
   for (int i = 0; i < 5; ++i)

@@ -26,14 +26,14 @@ TEST_CASE("a name has 256 bytes of UTF-8 at most") {
     CHECK(why_no_name(text) == "is not valid UTF-8");
 }
 
-TEST_CASE("the broker's own agents are nobody else's, in any letter case") {
+TEST_CASE("clients may not use the names of the broker's own agents, in any letter case") {
   for (const auto* text : {"sluice:buffer", "sluice:", "SLUICE:x", "Sluice:Buffer"})
     CHECK(why_no_agent(text)->find("begins with \"sluice:\"") == 0);
   for (const auto* text : {"sluice", "sluice-1", "my sluice:buffer", "sluic:e"})
     CHECK_FALSE(why_no_agent(text));
 }
 
-TEST_CASE("what is left of a client's name is a name for an agent") {
+TEST_CASE("a client's name without forbidden characters is a valid agent") {
   CHECK(usable_agent("plain") == "plain");
   CHECK(usable_agent("a\nb\x7f \xe2\x80\xaex\xc2\x9b") == "ab x");
   CHECK(usable_agent("sluice:sluice:buffer") == "buffer");
@@ -43,7 +43,8 @@ TEST_CASE("what is left of a client's name is a name for an agent") {
   CHECK(usable_agent(std::string(255, 'x') + "\xc3\xbc") == std::string(255, 'x'));
 }
 
-TEST_CASE("a record of a refused request holds names only, and that of its connection where the agent's is none") {
+TEST_CASE(
+  "a record of a refused request holds valid names only, and the connection's agent if the given one is invalid") {
   unrecorded_request x;
   x.type = request_type::cancel;
   x.agent = "sluice:buffer";
@@ -69,7 +70,7 @@ TEST_CASE("a record of a refused request holds names only, and that of its conne
   }
 }
 
-TEST_CASE("each type of request has a word of its own, and a word of another version is of none") {
+TEST_CASE("each type of request has its own name, and an unknown name is of no type") {
   for (size_t i = 0; i <= static_cast<size_t>(request_type::other); ++i)
     CHECK(request_type_of(to_string(static_cast<request_type>(i))) == static_cast<request_type>(i));
   CHECK(request_type_of("from the future") == request_type::other);

@@ -37,7 +37,7 @@ TEST_CASE("valid text comes out as it is") {
   CHECK(made_valid(with_zero) == with_zero);
 }
 
-TEST_CASE("each byte that belongs to no character is escaped, and what follows it is seen") {
+TEST_CASE("each byte that belongs to no character is escaped, and the next character is shown") {
   CHECK(made_valid("\xff") == "\\xff");
   CHECK(made_valid("a\x80z") == "a\\x80z");
   // Cut off in the middle of a character.
@@ -57,7 +57,7 @@ TEST_CASE("each byte that belongs to no character is escaped, and what follows i
   CHECK(made_valid("\xe2\xc3\xbc") == "\\xe2\xc3\xbc");
 }
 
-TEST_CASE("a text is cut between characters, and what fits exactly is not cut") {
+TEST_CASE("a text is cut between characters, and a text that fits exactly is not cut") {
   CHECK(take_characters("abc", 3).text == "abc");
   CHECK_FALSE(take_characters("abc", 3).cut);
   CHECK(take_characters("abcd", 3).text == "abc");
@@ -73,7 +73,7 @@ TEST_CASE("a text is cut between characters, and what fits exactly is not cut") 
   CHECK_FALSE(take_characters("", 0).cut);
 }
 
-TEST_CASE("whatever goes in, valid UTF-8 of no more characters than allowed comes out") {
+TEST_CASE("for any input the result is valid UTF-8 of no more characters than allowed") {
   std::mt19937_64 random{7};
   // Bytes that are interesting side by side.
   constexpr std::string_view bytes = "az\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc2\xdf\xe0\xe2\xed\xef\xf0\xf1\xf4\xf5\xff";
@@ -127,7 +127,7 @@ TEST_CASE("invalid bytes are escaped one by one, and nothing else is changed") {
     CHECK(escape_invalid_utf8(text) == text);
 }
 
-TEST_CASE("what a terminal acts on is a control, and what it shows is not") {
+TEST_CASE("characters that a terminal acts on are controls, and those that it shows are not") {
   for (std::string_view text : {"\x1b[2J", "a\tb", "\x7f", "\xc2\x9bm", "\x9bm", "\xe2\x80\xaeth", "\xe2\x81\xa6x",
                                 "\xd8\x9c", "\xe2\x80\xa8", "\xe2\x80\x8f", "\xef\xbb\xbf", "\xef\xbf\xbe", "tail\n"})
     CHECK(has_control(text));

@@ -20,7 +20,7 @@ TEST_CASE_METHOD(started_buffer, "a put is answered at once and written after th
   CHECK(quiet());
 }
 
-TEST_CASE_METHOD(started_buffer, "operations on one row are one row, and merged they do what they did one by one",
+TEST_CASE_METHOD(started_buffer, "operations on one row are one row, and have the same result merged as one by one",
                  "[buffer]") {
   upsert(1, {{"a", "x"}});
   upsert(1, {{"b", "y"}});
@@ -68,7 +68,7 @@ TEST_CASE_METHOD(started_buffer, "a flush of one table leaves the others", "[buf
   REQUIRE(value_of(flush("nothing")).flushed == 0);
 }
 
-TEST_CASE_METHOD(started_buffer, "what cannot be put is refused by name", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "invalid puts are refused with the name of the error", "[buffer]") {
   CHECK(why(put(a_put(buffer_operation::upsert, 1, {}, "nowhere"))).message == "no such table: nowhere");
   CHECK(why(upsert(1, {{"z", 1}})).message == "the table 't' has no column 'z'");
   CHECK(why(upsert({}, {})).code == errc::invalid_request);
@@ -80,8 +80,7 @@ TEST_CASE_METHOD(started_buffer, "what cannot be put is refused by name", "[buff
   REQUIRE(status().pending == 0);
 }
 
-TEST_CASE_METHOD(started_buffer, "a row that the database refuses is set aside alone, and can be put again",
-                 "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row that the database rejects is kept alone, and can be requeued", "[buffer]") {
   for (auto i = 0; i < 9; ++i)
     i == 4 ? upsert("poison", {}) : upsert(i, {{"a", i}});
   auto report = value_of(flush());
@@ -103,7 +102,7 @@ TEST_CASE_METHOD(started_buffer, "a row that the database refuses is set aside a
   REQUIRE(value_of(rejected()).rows.empty());
 }
 
-TEST_CASE_METHOD(started_buffer, "rows that the file for refused rows does not take are kept in memory until it does",
+TEST_CASE_METHOD(started_buffer, "rows that the file of rejected rows refuses are kept in memory until it accepts them",
                  "[buffer]") {
   disk.refuses = true;
   upsert("poison", {});
@@ -239,7 +238,8 @@ TEST_CASE_METHOD(started_buffer, "refused rows that are put again have the last 
   REQUIRE(status().pending == 83);
 }
 
-TEST_CASE_METHOD(started_buffer, "the audit tells who put how much into a commit, and what was set aside", "[buffer]") {
+TEST_CASE_METHOD(started_buffer,
+                 "the audit has the agents and numbers of operations in a commit, and the rejected ones", "[buffer]") {
   upsert(1, {{"a", 1}});
   upsert(1, {{"b", 1}});
   auto bob = a_put(buffer_operation::upsert, 1, {{"a", 3}});
@@ -262,7 +262,7 @@ TEST_CASE_METHOD(started_buffer, "the audit tells who put how much into a commit
   CHECK(buffered_records().back().status == "sql_error");
 }
 
-TEST_CASE_METHOD(started_buffer, "who waits for a buffer that fails is told so, and its successor serves", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "callers of a buffer that fails get an answer, and its successor serves", "[buffer]") {
   upsert(1, {});
   auto waits = send(a_put(buffer_operation::upsert, 2));
   restart();
@@ -304,7 +304,7 @@ TEST_CASE_METHOD(started_buffer, "an update under way does not reach the row tha
   upsert(1, {{"b", 1}});
   db.holds = true;
   flush();
-  // The commit is done, only nobody has heard of it.
+  // The commit is done, but its answer has not arrived.
   REQUIRE(db.execute(db.held.at(0)).engaged());
   auto waits = get(1);
   release();
@@ -323,7 +323,7 @@ TEST_CASE_METHOD(started_buffer, "a row that is written while it is looked up is
   CHECK(value_of(waits).pending == 0);
 }
 
-TEST_CASE_METHOD(started_buffer, "what is known of a table is forgotten when its schema changes", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "the cached schema of a table is dropped when its schema changes", "[buffer]") {
   upsert(1, {});
   static_cast<void>(db.file.execute({{"ALTER TABLE t ADD COLUMN c", {}}}));
   CHECK(!ok(upsert(1, {{"c", 1}})));

@@ -18,7 +18,7 @@ TEST_CASE_METHOD(started_buffer, "closing writes everything, also what the conte
   REQUIRE(status().pending == 0);
 }
 
-TEST_CASE_METHOD(started_buffer, "closing gives up after a while, and keeps what is not written with the refused rows",
+TEST_CASE_METHOD(started_buffer, "closing gives up after a while, and keeps unwritten rows with the rejected rows",
                  "[buffer]") {
   upsert(1, {});
   upsert(2, {});
@@ -75,7 +75,7 @@ TEST_CASE_METHOD(started_buffer, "a refusal that may pass is repeated a few time
   REQUIRE(disk.rejects.size() == 1);
 }
 
-TEST_CASE_METHOD(started_buffer, "closing says what was lost when the file for refused rows does not take it",
+TEST_CASE_METHOD(started_buffer, "closing reports the rows that are lost when the file of rejected rows refuses them",
                  "[buffer]") {
   upsert(1, {});
   db.fail(errc::ledger_damaged);

@@ -37,7 +37,7 @@ TEST_CASE_METHOD(journaled, "with a journal a put is on disk when it is answered
   CHECK(disk.appends < 6);
 }
 
-TEST_CASE_METHOD(journaled, "what was written is forgotten by the journal", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "the journal forgets operations that have been written", "[buffer][journal]") {
   upsert(1, {});
   upsert(1, {{"a", 1}});
   upsert(2, {});
@@ -73,7 +73,7 @@ TEST_CASE_METHOD(journaled, "a batch that was under way when the buffer was kill
   REQUIRE(db.requests.at(0).idempotency_key == key);
   REQUIRE(cell("SELECT count(*) FROM log") == value{1});
   REQUIRE(disk.journal.empty());
-  // Who put it is still known.
+  // Its agent is still known.
   CHECK(log.records.back().agent == "alice");
   CHECK(log.records.back().status == "committed");
 }
@@ -99,7 +99,7 @@ TEST_CASE_METHOD(journaled, "a remembered batch comes before anything new, and i
   REQUIRE(disk.journal.empty());
 }
 
-TEST_CASE("what a journal remembers keeps its order across tables", "[buffer][journal]") {
+TEST_CASE("operations recovered from a journal keep their order across tables", "[buffer][journal]") {
   buffer_fixture x{
     {"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", "CREATE TABLE c(k INTEGER PRIMARY KEY, t REFERENCES t(k))"}};
   x.journal = true;
@@ -113,7 +113,7 @@ TEST_CASE("what a journal remembers keeps its order across tables", "[buffer][jo
   REQUIRE(x.cell("SELECT count(*) FROM c") == value{1});
 }
 
-TEST_CASE_METHOD(journaled, "a put that the journal does not take is refused", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "a put that the journal refuses is refused", "[buffer][journal]") {
   disk.refuses = true;
   REQUIRE(why(upsert(1, {})).code == errc::disk_full);
   REQUIRE(status().pending == 0);
@@ -177,7 +177,8 @@ TEST_CASE_METHOD(buffer_fixture, "nothing is taken as long as a journal cannot b
   REQUIRE(disk.journal.empty());
 }
 
-TEST_CASE_METHOD(journaled, "what cannot be written before the end stays in the journal", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "operations that cannot be written before the end stay in the journal",
+                 "[buffer][journal]") {
   upsert(1, {});
   db.holds = true;
   auto closed = close();

@@ -28,7 +28,7 @@ checked_operation free_one(buffer_operation what, columns values = {}, value key
   return x;
 }
 
-// What is left of two operations on one row, in short.
+// Two operations on one row after merging, in short form.
 std::string merged(checked_operation first, checked_operation second) {
   pending_row row{std::move(first), 1, {}};
   row.merge(std::move(second));
@@ -101,7 +101,7 @@ TEST_CASE("every sequence of five operations on a row comes to the same when mer
     }
 }
 
-TEST_CASE("who put how much, and where it is in the journal, is known of a merged row", "[buffer]") {
+TEST_CASE("a merged row keeps the agents, their numbers of operations and the positions in the journal", "[buffer]") {
   auto first = free_one(upsert);
   first.seq = 4;
   auto second = free_one(erase);
@@ -116,35 +116,74 @@ TEST_CASE("who put how much, and where it is in the journal, is known of a merge
   CHECK(out[0].from[1].agent == "bob");
 }
 
-TEST_CASE("nothing is merged past an operation that is not free, nor into what was taken out", "[buffer]") {
+TEST_CASE("nothing is merged past an operation that is not mergeable, nor into what was taken out", "[buffer]") {
   row_queue rows;
   auto fixed = free_one(upsert, {}, 2);
   fixed.is_mergeable = false;
-  CHECK_FALSE(rows.add(free_one(upsert), 1, {}));
-  CHECK(rows.add(free_one(erase), 2, {}));
-  CHECK_FALSE(rows.add(fixed, 3, {}));
-  CHECK_FALSE(rows.add(fixed, 4, {}));
-  CHECK_FALSE(rows.add(free_one(upsert), 5, {}));
-  CHECK(rows.add(free_one(upsert), 6, {}));
+  CHECK_FALSE(rows.add(free_one(upsert), 1, {}, {}));
+  CHECK(rows.add(free_one(erase), 2, {}, {}));
+  CHECK_FALSE(rows.add(fixed, 3, {}, {}));
+  CHECK_FALSE(rows.add(fixed, 4, {}, {}));
+  CHECK_FALSE(rows.add(free_one(upsert), 5, {}, {}));
+  CHECK(rows.add(free_one(upsert), 6, {}, {}));
   CHECK(rows.size() == 4);
-  for (auto i = 0; i < 4; ++i)
-    rows.pop();
+  auto taken = rows.take({{}, true});
+  CHECK(taken.size() == 4);
+  CHECK(rows.size() == 0);
   CHECK(rows.footprint() == 0);
   CHECK_FALSE(rows.would_merge(free_one(upsert)));
+  // They are pending until they are written.
+  CHECK(rows.pending() == 4);
+  for (const auto& operation : taken)
+    rows.complete(operation);
+  CHECK(rows.pending() == 0);
 }
 
 TEST_CASE("nothing is merged past an operation that names its row by another key", "[buffer]") {
   row_queue rows;
   auto other = free_one(update, {{"a", 2}});
   other.put.row.columns[0].name = "e";
-  rows.add(free_one(update, {{"a", 1}}), 1, {});
-  CHECK_FALSE(rows.add(other, 2, {}));
-  CHECK_FALSE(rows.add(free_one(update, {{"a", 3}}), 3, {}));
+  rows.add(free_one(update, {{"a", 1}}), 1, {}, {});
+  CHECK_FALSE(rows.add(other, 2, {}, {}));
+  CHECK_FALSE(rows.add(free_one(update, {{"a", 3}}), 3, {}, {}));
+}
+
+TEST_CASE("rows of connected tables keep their order, and are not merged", "[buffer]") {
+  row_queue rows;
+  auto child = free_one(upsert);
+  child.keeps_order = true;
+  auto parent = child;
+  parent.put.row.table = "p";
+  buffered_table_rules important{"app.db", "p", std::chrono::milliseconds{5'000}, 9};
+  CHECK_FALSE(rows.add(child, 1, {}, {}));
+  CHECK_FALSE(rows.add(parent, 2, {}, important));
+  CHECK_FALSE(rows.add(child, 3, {}, {}));
+  std::string order;
+  for (const auto& operation : rows.take({{}, true}))
+    order += operation.put.row.table;
+  CHECK(order == "tpt");
+}
+
+TEST_CASE("rows of other tables are taken by priority, and those that have waited twice their time first", "[buffer]") {
+  constexpr clock::steady start{std::chrono::hours{1}};
+  row_queue rows;
+  auto other = free_one(upsert);
+  other.put.row.table = "p";
+  rows.add(free_one(upsert), 1, start, {"app.db", "t", std::chrono::milliseconds{1'000}, 0});
+  rows.add(other, 2, start, {"app.db", "p", std::chrono::milliseconds{1'000}, 9});
+  CHECK(rows.next_due() == start + std::chrono::seconds{1});
+  CHECK(rows.take({start}).empty());
+  auto first_table = [&](std::chrono::milliseconds later) {
+    auto copy = rows;
+    return copy.take({start + later}).at(0).put.row.table;
+  };
+  CHECK(first_table(std::chrono::milliseconds{1'000}) == "p");
+  CHECK(first_table(std::chrono::milliseconds{2'000}) == "t");
 }
 
 TEST_CASE("keys are compared as typed values", "[buffer]") {
   row_queue rows;
-  rows.add(free_one(upsert, {}, 1), 1, {});
+  rows.add(free_one(upsert, {}, 1), 1, {}, {});
   CHECK_FALSE(rows.would_merge(free_one(upsert, {}, "1")));
   CHECK_FALSE(rows.would_merge(free_one(upsert, {}, blob{"1"})));
   CHECK(rows.would_merge(free_one(upsert, {}, 1)));
@@ -152,7 +191,7 @@ TEST_CASE("keys are compared as typed values", "[buffer]") {
 
 TEST_CASE("a row does not grow by merging beyond what one operation may weigh", "[buffer]") {
   row_queue rows;
-  rows.add(free_one(upsert, {{"a", std::string(900'000, 'x')}}), 1, {});
+  rows.add(free_one(upsert, {{"a", std::string(900'000, 'x')}}), 1, {}, {});
   CHECK_FALSE(rows.would_merge(free_one(upsert, {{"b", std::string(900'000, 'x')}})));
   CHECK(rows.would_merge(free_one(upsert, {{"b", 1}})));
 }
@@ -175,7 +214,7 @@ TEST_CASE("an operation is one statement, with names quoted and values bound", "
   CHECK(statement_of(x).params == parameters{2, 1, "z"});
 }
 
-TEST_CASE("what a table's schema allows to be seen decides what is free", "[buffer]") {
+TEST_CASE("the schema of a table decides which operations are mergeable", "[buffer]") {
   auto plain = shape_of("CREATE TABLE t(k INT PRIMARY KEY, a NOT NULL DEFAULT 1, b UNIQUE)");
   CHECK(is_free(plain, upsert, {{"k", 1}}, {{"a", 1}}));
   CHECK_FALSE(is_free(plain, upsert, {{"k", 1}}, {{"a", {}}}));
@@ -195,7 +234,7 @@ TEST_CASE("what a table's schema allows to be seen decides what is free", "[buff
   CHECK(is_free(shape_of("CREATE TABLE t(k TEXT PRIMARY KEY)"), erase, {{"k", "a"}}));
 }
 
-TEST_CASE("tables that triggers and foreign keys tie together are known as such", "[buffer]") {
+TEST_CASE("tables that triggers and foreign keys connect are recognized", "[buffer]") {
   CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')", "CREATE TABLE x(k)").keeps_order());
   CHECK(shape_of("CREATE TABLE t(k PRIMARY KEY, \"check\" DEFAULT 'check')").plain());
   CHECK_FALSE(shape_of("CREATE TABLE t(k PRIMARY KEY, a CHECK (a > 1))").plain());

@@ -21,7 +21,7 @@ struct fixture : buffer_fixture {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "who waits for room is not overtaken by one who would need none", "[buffer]") {
+TEST_CASE_METHOD(fixture, "an operation that waits for room is not overtaken by one that needs none", "[buffer]") {
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     REQUIRE(ok(upsert(i, {{"a", 0}})));

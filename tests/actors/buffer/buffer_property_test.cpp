@@ -1,7 +1,7 @@
 // H4: whatever is put, and whenever it is flushed, the database ends as if each operation had been executed at once.
 
+#include "actors/buffer/buffered_database.hpp"
 #include "actors/buffer/row_statement.hpp"
-#include "actors/buffer/write_behind.hpp"
 #include "tests/support/buffer_model.hpp"
 #include "tests/support/fake_clock.hpp"
 #include "tests/support/plain_database.hpp"
@@ -46,7 +46,8 @@ struct play {
     settings.batch = 1 + dice() % 8;
     settings.max_pending = 10'000;
     settings.tables = {{"app.db", on.tables.back(), milliseconds{1'000}, static_cast<int64_t>(dice() % 3) - 1}};
-    rows = std::make_unique<write_behind>(settings, time, seed);
+    ids = std::make_unique<request_ids>(seed);
+    rows = std::make_unique<buffered_database>("app.db", settings, time, *ids);
   }
 
   void put() {
@@ -61,16 +62,16 @@ struct play {
       refused_by_model.insert(text_of(checked->put) + " " + std::string{to_string(why->code)});
       story += "  refused: " + why->message + "\n";
     }
-    merged += rows->add(std::move(*checked));
+    merged += rows->add(std::move(*checked), ++number, time.now());
   }
 
   /// Answers as a writer does, which may also be busy, or end before it has answered.
   void step() {
-    auto* batch = rows->next("app.db");
+    auto* batch = rows->next(false);
     if (!batch)
       return;
-    auto request = rows->request_of(*batch, "app.db");
-    rows->sent("app.db");
+    auto request = rows->request_of(*batch);
+    rows->sent();
     auto luck = dice() % 10;
     failure why;
     why.code = luck == 0 ? errc::busy : errc::unavailable;
@@ -79,11 +80,11 @@ struct play {
     if (luck > 1)
       answer = answer_to(request);
     if (luck == 2)
-      // The commit is done, only nobody hears of it.
+      // The commit is done, but its answer is lost.
       answer = make_error(why);
-    auto out = rows->finish("app.db", answer);
-    story += "  request " + request.idempotency_key + ": " + std::to_string(static_cast<int>(out.what)) + "\n";
-    if (out.what == flush_outcome::kind::set_aside)
+    auto out = rows->finish(answer);
+    story += "  request " + request.idempotency_key + ": " + std::to_string(static_cast<int>(out.result)) + "\n";
+    if (out.result == flush_outcome::verdict::rejected)
       for (const auto& x : out.completed)
         refused_by_buffer.insert(text_of(x.put) + " " + std::string{to_string(out.why.code)});
   }
@@ -102,8 +103,8 @@ struct play {
   }
 
   void drain() {
-    rows->want("app.db", {});
-    for (auto i = 0; rows->pending() > 0; ++i) {
+    rows->want({}, number);
+    for (auto i = 0; rows->rows().pending() > 0; ++i) {
       time.advance(milliseconds{10'000});
       step();
       if (i > 10'000)
@@ -156,7 +157,9 @@ struct play {
   key_style style = key_style::mixed;
   fake_clock time;
   write_behind_settings settings;
-  std::unique_ptr<write_behind> rows;
+  std::unique_ptr<request_ids> ids;
+  std::unique_ptr<buffered_database> rows;
+  uint64_t number = 0;
   std::map<std::string, size_t> done;
   std::multiset<std::string> refused_by_model;
   std::multiset<std::string> refused_by_buffer;

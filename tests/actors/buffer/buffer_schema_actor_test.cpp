@@ -38,7 +38,8 @@ struct started : buffer_fixture {
 
 } // namespace
 
-TEST_CASE_METHOD(started, "the audit tells what is refused, flushed, requeued and discarded, and by whom", "[buffer]") {
+TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarded operations with their agents",
+                 "[buffer]") {
   auto nowhere = a_put(buffer_operation::upsert, 1, {}, "nowhere");
   nowhere.peer = {7, 8};
   CHECK(why(put(nowhere)).code == errc::sql_error);
@@ -58,10 +59,10 @@ TEST_CASE_METHOD(started, "the audit tells what is refused, flushed, requeued an
   CHECK(log.records[2].status == "ok");
   CHECK(log.records[3].type == request_type::buffer_requeue);
   CHECK(log.records[4].type == request_type::buffer_discard);
-  // What was taken is in the record of its flush.
+  // Accepted operations are in the record of their flush.
   CHECK(ok(upsert(1, {})));
   CHECK(log.records.size() == 5);
-  // Whoever waits for an answer of an actor that fails is on record, too.
+  // Callers of an actor that fails are recorded, too.
   db.holds = true;
   auto waits = flush();
   kill(aut);
@@ -133,7 +134,8 @@ TEST_CASE_METHOD(started, "a writer that ends during a schema change does not ke
   CHECK(ok(waits));
 }
 
-TEST_CASE_METHOD(started, "rows that cannot be written are told to whoever is about to change a schema", "[buffer]") {
+TEST_CASE_METHOD(started, "rows that cannot be written are reported to the request that changes the schema",
+                 "[buffer]") {
   upsert(1, {{"a", 1}});
   db.fail(errc::busy);
   quiesce();

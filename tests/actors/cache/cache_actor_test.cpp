@@ -91,7 +91,7 @@ TEST_CASE("the cache has a reader answer, shares the answer and keeps it") {
   CHECK(f.hit("t"));
 }
 
-TEST_CASE("reads are told to the audit in batches, and then nothing is scheduled") {
+TEST_CASE("reads are sent to the audit in batches, and then nothing is scheduled") {
   fixture f;
   CHECK(f.quiet());
   f.add_reader();
@@ -105,7 +105,7 @@ TEST_CASE("reads are told to the audit in batches, and then nothing is scheduled
   CHECK(f.quiet());
 }
 
-TEST_CASE("a tick tells the audit of the hits since the last") {
+TEST_CASE("a tick sends the audit the hits since the last") {
   fixture f;
   f.add_reader();
   f.read("a", "t");
@@ -180,7 +180,7 @@ TEST_CASE("reads that wait when the cache is killed are answered") {
   CHECK(why(b).code == errc::unavailable);
 }
 
-TEST_CASE("a reader that is killed or throws fails what it runs, and the others go on") {
+TEST_CASE("a reader that is killed or throws fails its query, and the others go on") {
   fixture f;
   f.add_reader();
   auto a = f.read("a", "t");
@@ -242,7 +242,7 @@ TEST_CASE("reads that wait when their database is put in quarantine are answered
   CHECK(why(b).message == "in quarantine");
 }
 
-TEST_CASE("closing answers every read and tells the audit of everything") {
+TEST_CASE("closing answers every read and sends all records to the audit") {
   fixture f;
   auto a = f.read("a", "t");
   auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
@@ -254,7 +254,7 @@ TEST_CASE("closing answers every read and tells the audit of everything") {
   CHECK(f.log.records.size() == 1);
 }
 
-TEST_CASE("a read that waits can be cancelled by its id, once, and the audit is told") {
+TEST_CASE("a waiting read can be cancelled by its id, once, and is audited") {
   fixture f;
   auto waiting = f.read("a", "t");
   f.run();

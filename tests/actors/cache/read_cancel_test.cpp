@@ -37,7 +37,7 @@ TEST_CASE("a read that waits for a reader is cancelled without having run") {
   CHECK(b.running[0].request.request_id == "b");
 }
 
-TEST_CASE("what is cancelled makes room for others that wait") {
+TEST_CASE("a cancelled read makes room for others that wait") {
   fixture b{1};
   b.submit("a", "q");
   b.submit("refused", "r");
@@ -47,7 +47,7 @@ TEST_CASE("what is cancelled makes room for others that wait") {
   CHECK(!b.answered("b"));
 }
 
-TEST_CASE("a query that runs for one reader only is interrupted, and its reader is free when it has noticed") {
+TEST_CASE("a query that runs for one caller only is interrupted, and its reader is idle when it has returned") {
   fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -63,7 +63,7 @@ TEST_CASE("a query that runs for one reader only is interrupted, and its reader 
   CHECK(!b.interrupted(0));
 }
 
-TEST_CASE("nobody joins a query that is being interrupted") {
+TEST_CASE("no read joins a query that is being interrupted") {
   fixture b;
   b.add_readers(2);
   b.submit("a", "q");
@@ -76,7 +76,7 @@ TEST_CASE("nobody joins a query that is being interrupted") {
   CHECK(b.cell("b") == 7);
 }
 
-TEST_CASE("an answer that came before its query was interrupted harms nobody") {
+TEST_CASE("an answer that arrived before its query was interrupted does no harm") {
   fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -88,7 +88,7 @@ TEST_CASE("an answer that came before its query was interrupted harms nobody") {
   REQUIRE(b.running.size() == 1);
 }
 
-TEST_CASE("those who share a query get their answer when another one cancels, first or not, started or not") {
+TEST_CASE("callers that share a query get their answer when another one cancels, first or not, started or not") {
   auto first = GENERATE(false, true);
   auto started = GENERATE(false, true);
   CAPTURE(first, started);
@@ -112,7 +112,7 @@ TEST_CASE("those who share a query get their answer when another one cancels, fi
   CHECK(b.hit("q"));
 }
 
-TEST_CASE("when all who share a query cancel one after the other, the last one interrupts it") {
+TEST_CASE("when all callers that share a query cancel one after the other, the last one interrupts it") {
   fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -125,7 +125,7 @@ TEST_CASE("when all who share a query cancel one after the other, the last one i
   CHECK(b.answers.size() == 2);
 }
 
-TEST_CASE("who has joined a query runs it again when the time of the one who cancelled is up") {
+TEST_CASE("a caller that has joined a query runs it again when the time of the one that cancelled is up") {
   fixture b;
   b.add_readers();
   auto hurried = a_read("hurried", "q");
@@ -185,7 +185,7 @@ TEST_CASE("cancelling by id leaves the caller's own token alone, which cancels t
   CHECK(b.interrupted(1));
 }
 
-TEST_CASE("a read whose query was interrupted for another caller, who has left, runs it again") {
+TEST_CASE("a read whose query was interrupted for another caller, which has left, runs it again") {
   fixture b;
   b.add_readers();
   auto first = a_read("first", "q");
@@ -210,7 +210,7 @@ TEST_CASE("a read whose query was interrupted for another caller, who has left, 
   CHECK(b.cell("second") == 7);
 }
 
-TEST_CASE("what runs is interrupted when the scheduler ends every read, and when it goes") {
+TEST_CASE("running queries are interrupted when the scheduler ends every read, and when it is destroyed") {
   auto b = std::make_unique<fixture>();
   b->add_readers();
   b->submit("a", "q");

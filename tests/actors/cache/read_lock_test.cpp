@@ -77,7 +77,7 @@ TEST_CASE("a read that finds the database locked needs no reader while it waits"
   CHECK(b.cell("a") == 1);
 }
 
-TEST_CASE("a read waits for a lock until its time is up, and is told who holds it") {
+TEST_CASE("a read waits for a lock until its time is up, and the error names the holder") {
   lock_fixture b;
   b.submit(hasty("a", 1'000ms));
   for (int i = 0; i < 20 && !b.answered("a"); ++i) {
@@ -94,7 +94,7 @@ TEST_CASE("a read waits for a lock until its time is up, and is told who holds i
   CHECK(b.context.retries().snapshot(b.time).failures == 1);
 }
 
-TEST_CASE("those who join a read that waits for a lock keep their own time limits") {
+TEST_CASE("reads that join a read that waits for a lock keep their own time limits") {
   lock_fixture b;
   b.submit(hasty("patient", 5'000ms));
   b.refuse();

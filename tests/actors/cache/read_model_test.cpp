@@ -99,7 +99,7 @@ private:
   void end_commit() {
     if (!window_)
       return;
-    // One that is not visible has failed; of one in eight that are, nobody is told.
+    // A write that is not visible has failed; one in eight visible ones is not acknowledged.
     auto told = done_ && pick(8) != 0;
     if (told) {
       at_seq_[++seq_] = visible_;
@@ -202,7 +202,7 @@ public:
 
 } // namespace
 
-TEST_CASE("no read returns less than what was acknowledged or returned before it was asked") {
+TEST_CASE("no read returns less than was acknowledged or returned before it began") {
   uint64_t hits = 0;
   uint64_t joined = 0;
   for (uint64_t seed = 1; seed <= 4'000; ++seed) {

@@ -36,7 +36,7 @@ const auto cancelled = make_error(errc::cancelled, "the request was cancelled be
 
 } // namespace
 
-TEST_CASE("what waits at a reader behind a query that is not tiny after all runs on another one") {
+TEST_CASE("queries that wait at a reader behind one that is not tiny after all run on another reader") {
   fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -78,7 +78,7 @@ TEST_CASE("nothing more is given to a reader behind a query that is not tiny aft
   CHECK(b.runs("two") == 1);
 }
 
-TEST_CASE("what has begun meanwhile is answered once, by the reader that took it over") {
+TEST_CASE("a query that has begun meanwhile is answered once, by the reader that took it over") {
   fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -126,7 +126,7 @@ TEST_CASE("a reader is asked for when there may be one more") {
   CHECK(b.runs("one") == 2);
 }
 
-TEST_CASE("what has been taken back ends with its time and its client, whichever reader comes first") {
+TEST_CASE("a query that was taken back ends with its time and its client, whichever reader answers first") {
   fixture b{1};
   b.ask("slow", "look");
   b.ask("hasty", "peek", 200ms);

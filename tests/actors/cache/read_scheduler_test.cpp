@@ -114,7 +114,7 @@ TEST_CASE("while it is unknown what a statement reads any write parts its reader
   CHECK(b.running.size() == 2);
 }
 
-TEST_CASE("nobody joins while a COMMIT is under way, nor a flight that began during one") {
+TEST_CASE("no read joins while a COMMIT is under way, nor a query that began during one") {
   read_fixture b;
   b.add_readers(3);
   teach(b, "q", {"t"});
@@ -273,7 +273,7 @@ TEST_CASE("a read that is cancelled while it waits is not run") {
   CHECK(b.why("a").code == errc::cancelled);
 }
 
-TEST_CASE("a failed query fails everyone who shares it, each under its own id, and the reader goes on") {
+TEST_CASE("a failed query fails all callers that share it, each under its own id, and the reader goes on") {
   read_fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -308,7 +308,7 @@ TEST_CASE("reads of a database that is closed are refused with its reason") {
   CHECK(b.why("a").message == "in quarantine");
 }
 
-TEST_CASE("abandoning answers everyone who waits, running or not") {
+TEST_CASE("abandoning answers all waiting callers, running or not") {
   read_fixture b;
   b.add_readers();
   b.submit("a", "q");

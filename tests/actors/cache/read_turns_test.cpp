@@ -56,7 +56,7 @@ struct fixture : read_fixture {
 
 } // namespace
 
-TEST_CASE("a read that waits is answered when its time is up, though no reader comes free") {
+TEST_CASE("a waiting read is answered when its time is up, though no reader becomes idle") {
   fixture b{1};
   b.ask("a", "first");
   b.ask("b", "waits", 1s);
@@ -85,7 +85,7 @@ TEST_CASE("a query that does not come back is answered for a moment after its ti
   CHECK(b.runs("next"));
 }
 
-TEST_CASE("one reader is kept from queries of which nobody knows how long they take") {
+TEST_CASE("one reader is kept from queries of unknown length") {
   fixture b{3};
   b.ask_from(1, "a", "one");
   b.ask_from(2, "b", "two");
@@ -107,7 +107,7 @@ TEST_CASE("with one reader, a short query waits for one that turns out long no l
   b.finish(0, b.answer_after(1ms));
   REQUIRE(b.time_of("report") > 9s);
   CHECK(b.wants_readers.empty());
-  // There is a second one for as long as the report runs, and only if somebody waits.
+  // There is a second one for as long as the report runs, and only if a read waits.
   b.ask("b", "look again");
   CHECK(!b.runs("look again"));
   REQUIRE(b.wants_readers.size() == 1);
@@ -148,7 +148,7 @@ TEST_CASE("a query whose own time is the shorter one is late, not long") {
   CHECK(b.why("hasty").code == errc::deadline_exceeded);
 }
 
-TEST_CASE("one agent does not take all readers that run long queries, nor does one process under several names") {
+TEST_CASE("one agent does not get all readers for long queries, nor does one process under several names") {
   fixture b{4};
   for (auto* sql : {"one", "two"})
     b.ask_from(7, "greedy", sql);
@@ -240,7 +240,7 @@ TEST_CASE("a read that shares one that waits has the turn of its own process, if
   CHECK(b.answered("joins"));
   while (!b.running.empty())
     b.finish(0, b.answer_after(5ms));
-  // The first who asked for it had a place of its own, which is passed over.
+  // The first caller had a place of its own in the queue, which is skipped.
   CHECK(b.answers.size() == 23);
 }
 
@@ -291,7 +291,7 @@ TEST_CASE("an agent is charged for the time that its read ran, not for the time 
   CHECK(!b.runs("slow next"));
 }
 
-TEST_CASE("what is under way is listed with its agent, its age and whether it runs") {
+TEST_CASE("requests under way are listed with their agent, age and state") {
   fixture b{1};
   b.ask("a", "one");
   b.time.advance(70ms);

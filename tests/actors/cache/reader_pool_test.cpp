@@ -99,7 +99,7 @@ TEST_CASE("the second reader beside an only one runs queries while the first run
   auto x = with_readers(1, 1);
   CHECK(!x.lacks_readers());
   auto brief = start(x, {1, "a"}, 1);
-  // Nobody knows how long it takes.
+  // Its length is unknown.
   CHECK(brief.is_limited);
   CHECK(!x.lacks_readers());
   x.finished(*brief.who, 1);

@@ -133,7 +133,7 @@ TEST_CASE("a client may take as long for a page as it says, up to the life of it
   CHECK(fixture.due() == codes{errc::deadline_exceeded});
 }
 
-TEST_CASE("a thread that works for a cursor that has ended is not free") {
+TEST_CASE("a thread that works for a cursor that has ended is still taken") {
   table_fixture fixture;
   auto a = fixture.open("a");
   fixture.open("b");
@@ -145,7 +145,7 @@ TEST_CASE("a thread that works for a cursor that has ended is not free") {
   CHECK(fixture.started() == ids{c});
 }
 
-TEST_CASE("a cursor ends when nobody asks for its next page, and says so to who asks late") {
+TEST_CASE("a cursor ends when its next page is not asked for in time, and a late request gets the reason") {
   table_fixture fixture;
   auto id = fixture.open_idle("a");
   fixture.time.advance(milliseconds{9'999});

@@ -124,7 +124,7 @@ TEST_CASE("a file that another program has locked is tried again until the time-
   CHECK(ok(page));
 }
 
-TEST_CASE("a cursor that nobody asks for pages is closed") {
+TEST_CASE("an idle cursor is closed") {
   cursors_fixture fixture;
   auto id = fixture.open();
   fixture.advance(milliseconds{10'000});
@@ -147,7 +147,7 @@ TEST_CASE("cursors beyond the bounds, and without memory for them, are refused a
   CHECK(fixture.statuses() == words{"overloaded", "unavailable"});
 }
 
-TEST_CASE("a cancelled cursor is closed as soon as somebody says so") {
+TEST_CASE("a cancelled cursor is closed as soon as a message asks for it") {
   cursors_fixture fixture;
   auto cancel = cancel_token::make();
   auto page = fixture.ask_open("a", cancel);
@@ -161,7 +161,7 @@ TEST_CASE("a cancelled cursor is closed as soon as somebody says so") {
   CHECK(why(fixture.next((**page)->cursor)).code == errc::cancelled);
 }
 
-TEST_CASE("the cursors of a database can be ended, and their clients are told why") {
+TEST_CASE("the cursors of a database can be ended, and their clients get the reason") {
   cursors_fixture fixture;
   auto id = fixture.open();
   failure reason;
@@ -185,7 +185,7 @@ TEST_CASE("a reader that fails costs its own cursor alone") {
   CHECK(ok(fixture.next(other)));
 }
 
-TEST_CASE("a draining broker opens no cursor and ends those that are open") {
+TEST_CASE("a draining broker opens no cursor and ends the open ones") {
   cursors_fixture fixture;
   auto id = fixture.open();
   caf::anon_send(fixture.aut, drain_atom{});

@@ -118,7 +118,7 @@ TEST_CASE("a flood is written in transactions of a thousand") {
   CHECK(f.status().written == 2'500);
 }
 
-TEST_CASE("a flood that does not end keeps nobody from the log, and is written to the last entry") {
+TEST_CASE("a continuous flood of entries does not block the log, and is written to the last entry") {
   fixture f;
   auto flood = [&] {
     for (int i = 0; i < 1'000; ++i)
@@ -145,7 +145,7 @@ TEST_CASE("listing the log includes what still waits") {
   CHECK(f.list() == texts{"0", "1", "2"});
 }
 
-TEST_CASE("what was dropped is said by one entry in its place") {
+TEST_CASE("dropped entries are reported by one entry in their place") {
   fixture f{{100, 200, 2s, 1'000}};
   f.say(0, 130);
   CHECK(f.status().dropped == 30);
@@ -203,7 +203,7 @@ TEST_CASE("pauses between tries to write the log are at most half a minute") {
   CHECK(f.file.messages() == texts{"0"});
 }
 
-TEST_CASE("what a refusing file costs is counted exactly and said when it works again") {
+TEST_CASE("entries lost while the file refuses writes are counted exactly and reported when it works again") {
   fixture f{{100, 10, 2s, 1'000}};
   f.file.fault = errc::io_error;
   f.say(0, 350);
@@ -220,7 +220,7 @@ TEST_CASE("what a refusing file costs is counted exactly and said when it works 
   CHECK(f.status().written == 100);
 }
 
-TEST_CASE("while the file refuses, listing gives what is there or says why it cannot") {
+TEST_CASE("while the file refuses writes, listing returns the existing entries or the error") {
   fixture f;
   f.file.fault = errc::io_error;
   f.say(0);
@@ -230,7 +230,7 @@ TEST_CASE("while the file refuses, listing gives what is there or says why it ca
   CHECK(f.status().failing);
 }
 
-TEST_CASE("a damaged log file is set aside and begun anew, which is said once in the new one and to the host") {
+TEST_CASE("a damaged log file is renamed and replaced, and reported once in the new one and to the host") {
   fixture f;
   f.file.fault = errc::corrupt;
   f.say(0, 3);
@@ -266,7 +266,7 @@ TEST_CASE("damage that pruning meets is dealt with, too") {
   CHECK(f.file.entries.size() == 1);
 }
 
-TEST_CASE("a damaged log file that cannot be set aside is one that cannot be written") {
+TEST_CASE("a damaged log file that cannot be renamed counts as not writable") {
   fixture f;
   f.file.fault = errc::corrupt;
   f.cannot_set_aside = true;
@@ -298,14 +298,14 @@ TEST_CASE("entries older than the retention are removed every hour, as long as t
   f.pass(100h);
   CHECK(f.file.entries.empty());
   CHECK(f.status().pruned == 2);
-  // An empty log wakes nobody.
+  // An empty log schedules no wake-up.
   CHECK(f.quiet());
   f.say(2);
   f.pass(2s);
   CHECK_FALSE(f.quiet());
 }
 
-TEST_CASE("what a former broker left is pruned with the first entries") {
+TEST_CASE("entries of a former broker are pruned with the first new entries") {
   fixture f;
   log_entry old;
   old.ts_us = wall_us(f.time) - std::chrono::microseconds{169h}.count();
@@ -344,7 +344,7 @@ TEST_CASE("a log actor that is killed loses nothing that its successor finds in 
   CHECK(f.file.entries.size() == 114);
 }
 
-TEST_CASE("a log store that throws ends nobody") {
+TEST_CASE("a log store that throws ends no actor") {
   fixture f;
   f.file.throws = true;
   f.say(0);
@@ -368,7 +368,7 @@ TEST_CASE("closing the log writes everything and takes nothing more") {
   CHECK(f.status().dropped == 1);
 }
 
-TEST_CASE("what cannot be written at the end is lost, and counted") {
+TEST_CASE("entries that cannot be written at the end are lost and counted") {
   fixture f;
   f.file.fault = errc::disk_full;
   f.say(0, 3);

@@ -58,8 +58,7 @@ struct fixture : writer_fixture {
 
 } // namespace
 
-TEST_CASE("no read starts in a database that is quiesced, and that none runs is told when the last has ended",
-          "[log]") {
+TEST_CASE("no read starts in a quiesced database, and the end of the last running one is reported", "[log]") {
   reads b;
   b.submit("first", "first");
   b.submit("second", "second");
@@ -73,19 +72,19 @@ TEST_CASE("no read starts in a database that is quiesced, and that none runs is 
   b.resume();
   REQUIRE(b.running.size() == 1);
   CHECK(b.running.at(0).request.request_id == "third");
-  // Nothing is told twice.
+  // No warning is repeated.
   b.time.advance(3s);
   b.expire();
   CHECK(b.quiesced.size() == 1);
 }
 
-TEST_CASE("a database that nobody reads is quiet at once", "[log]") {
+TEST_CASE("a database without reads is quiet at once", "[log]") {
   reads b;
   b.quiesce();
   CHECK(b.quiesced == std::vector{true});
 }
 
-TEST_CASE("reads wait no longer than allowed for those that run", "[log]") {
+TEST_CASE("new reads wait for running ones no longer than allowed", "[log]") {
   reads b;
   b.submit("long", "long");
   b.quiesce();
@@ -121,7 +120,7 @@ TEST_CASE("a read that is given up while it runs counts until its reader has not
   CHECK(b.quiesced == std::vector{true});
 }
 
-TEST_CASE("the log begins anew at half of its bound, in a moment without reads", "[log]") {
+TEST_CASE("the log restarts at half of its bound, at a moment without reads", "[log]") {
   fixture f;
   f.write_with_log_of(f.settings.max_log_bytes / 2 - 1);
   CHECK(f.log.quiesces == 0);
@@ -133,7 +132,7 @@ TEST_CASE("the log begins anew at half of its bound, in a moment without reads",
   CHECK(f.log.quiesces == 1);
 }
 
-TEST_CASE("a large file of a log that has begun anew by itself is cut at the next checkpoint", "[log]") {
+TEST_CASE("a large file of a log that has restarted by itself is truncated at the next checkpoint", "[log]") {
   fixture f;
   f.log.is_quiet = false;
   f.write_with_log_of(f.settings.max_log_bytes / 2);

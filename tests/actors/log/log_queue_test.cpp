@@ -79,7 +79,7 @@ TEST_CASE("a full queue drops the oldest and counts exactly") {
   CHECK(f.aut.take(10).missing == 0);
 }
 
-TEST_CASE("the newest entry is never the one that is dropped, though all room is under way") {
+TEST_CASE("the newest entry is never dropped, though all room is under way") {
   fixture f{{2, 100, 2s, 100}};
   f.push(0, 2);
   auto batch = f.aut.take(2);
@@ -103,17 +103,17 @@ TEST_CASE("the first entry has the queue flushed after the interval, and only on
   CHECK(f.wakes == std::vector{2'000ms, 2'000ms});
 }
 
-TEST_CASE("a full batch is flushed at once, and told once until somebody comes") {
+TEST_CASE("a full batch is flushed at once, with one wake-up until the queue is emptied") {
   fixture f;
   f.push(0, 200);
   CHECK(f.wakes == std::vector{2'000ms, 0ms});
   f.take();
   f.push(0, 50);
-  // Who was to come after the interval still comes.
+  // The wake-up after the interval still comes.
   CHECK(f.wakes == std::vector{2'000ms, 0ms, 0ms});
 }
 
-TEST_CASE("nobody is woken twice for the same moment, however often the queue is emptied before") {
+TEST_CASE("no second wake-up is scheduled for the same moment, however often the queue is emptied before") {
   fixture f;
   for (int i = 0; i < 100; ++i) {
     f.push(i);
@@ -126,7 +126,7 @@ TEST_CASE("nobody is woken twice for the same moment, however often the queue is
   CHECK(f.wakes == std::vector{2'000ms, 2'000ms});
 }
 
-TEST_CASE("whoever was to be woken can be forgotten") {
+TEST_CASE("a scheduled wake-up can be forgotten") {
   fixture f;
   f.push(0, 60);
   f.aut.forget_wake();
@@ -135,7 +135,7 @@ TEST_CASE("whoever was to be woken can be forgotten") {
   CHECK(f.wakes == std::vector{2'000ms, 0ms, 2'000ms, 0ms});
 }
 
-TEST_CASE("entries that could not be written come first again, and what finds no room is lost") {
+TEST_CASE("entries that could not be written come first again, and those without room are lost") {
   fixture f{{4, 100, 2s, 100}};
   f.push(0, 3);
   auto batch = f.aut.take(2);
@@ -155,7 +155,7 @@ TEST_CASE("entries that could not be written come first again, and what finds no
   CHECK(batch.entries[3].message == "5");
 }
 
-TEST_CASE("of entries put back without room the oldest are lost, and missing is told of both") {
+TEST_CASE("of entries put back without room the oldest are lost, and missing counts both") {
   fixture f{{1, 100, 2s, 100}};
   f.push(0, 2);
   auto batch = f.aut.take(1);
@@ -187,7 +187,7 @@ TEST_CASE("messages are cut at their limit, names at 256 characters, and bad byt
   CHECK(f.status().cut == 1);
 }
 
-TEST_CASE("a closed queue drops and counts what comes, wakes nobody, and keeps what it has") {
+TEST_CASE("a closed queue drops and counts new entries, sends no wake-up, and keeps its content") {
   fixture f;
   f.push(0, 3);
   f.aut.close();
@@ -198,7 +198,7 @@ TEST_CASE("a closed queue drops and counts what comes, wakes nobody, and keeps w
   CHECK(f.take() == texts{"0", "1", "2"});
 }
 
-TEST_CASE("what is abandoned is lost") {
+TEST_CASE("abandoned entries are lost") {
   fixture f;
   f.push(0, 3);
   f.aut.close();
@@ -207,7 +207,7 @@ TEST_CASE("what is abandoned is lost") {
   CHECK(f.status().queued == 0);
 }
 
-TEST_CASE("a waker that throws troubles nobody, and the next entry wakes again") {
+TEST_CASE("a waker that throws has no effect on callers, and the next entry wakes again") {
   fixture f;
   auto calls = 0;
   f.aut.set_waker([&](std::chrono::milliseconds) {

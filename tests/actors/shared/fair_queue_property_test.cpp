@@ -44,7 +44,7 @@ private:
     uint64_t waiting = 0;
     nanoseconds served{0};
     nanoseconds longest{0};
-    // What the others had been served when this one, or they, began to wait.
+    // The service of the others when this one, or they, began to wait.
     std::map<party, nanoseconds> ahead;
   };
 

@@ -116,7 +116,7 @@ TEST_CASE("an agent that may not come now does not keep the others from it, nor 
   CHECK(f.turns.empty());
 }
 
-TEST_CASE("what a group has cost before anybody waited counts, too") {
+TEST_CASE("the cost of a group before others waited counts, too") {
   fixture f;
   f.charge("chatty", 600ms);
   f.push("chatty");

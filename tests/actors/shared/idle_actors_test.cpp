@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-// Writers and readers that nobody asks: they close their files, and stay.
+// Idle writers and readers: they close their files, and stay.
 namespace sluice::test::idle_actors_test {
 
 using namespace std::chrono_literals;
@@ -156,7 +156,7 @@ TEST_CASE("a writer closes its file early if it is to, and not when it has been 
   CHECK(f.context.versions().last_commit() == 2);
 }
 
-TEST_CASE("a reader closes its connection early if it is to, and its timer goes on") {
+TEST_CASE("a reader closes its connection early on request, and its timer goes on") {
   reader_fixture f{60s};
   f.read();
   f.advance(10s);

@@ -17,7 +17,7 @@ struct fixture : actor_fixture {
   database_context& context = actors->context("app.db");
   invalidation_listener listener =
     sys.spawn([this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
-      // What a listener keeps of a message does not count as waiting.
+      // A message that a listener has stored does not count as waiting.
       return {[this](invalidation& x) {
         heard.push_back(std::move(x));
         if (while_hearing)
@@ -69,7 +69,7 @@ TEST_CASE("one message beyond the bound is stood for once") {
   CHECK(f.heard.back().everything);
 }
 
-TEST_CASE("what comes while a listener handles the message that stands for all is not lost") {
+TEST_CASE("messages that arrive while a listener handles the message that stands for all are not lost") {
   fixture f;
   f.commit(1, bound + 1);
   f.while_hearing = [&] {
@@ -81,7 +81,7 @@ TEST_CASE("what comes while a listener handles the message that stands for all i
   CHECK(f.heard.back().everything);
 }
 
-TEST_CASE("a listener that handles its messages hears of each commit, however many there are") {
+TEST_CASE("a listener that handles its messages knows of each commit, however many there are") {
   fixture f;
   for (uint64_t round = 0; round < 3; ++round) {
     f.commit(round * bound + 1, (round + 1) * bound);

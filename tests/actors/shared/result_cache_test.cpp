@@ -156,7 +156,7 @@ TEST_CASE("an entry may have an eighth of the bytes, and a larger one is not kep
   CHECK(f.get(a_read("a", "q")));
 }
 
-TEST_CASE("bytes stay within their bound, and what was used last stays") {
+TEST_CASE("bytes stay within their bound, and the most recently used entry stays") {
   result_cache_settings small;
   small.max_bytes = 64 << 10;
   fixture f{small};
@@ -194,7 +194,7 @@ TEST_CASE("a parameter that is not a number, not even equal to itself, does no h
   CHECK(f.status().bytes == 0);
 }
 
-TEST_CASE("sweeping removes what is stale or too old, and only that") {
+TEST_CASE("sweeping removes stale and expired entries, and only those") {
   fixture f;
   f.put(a_read("a", "old"));
   f.time.advance(3s);
@@ -208,7 +208,7 @@ TEST_CASE("sweeping removes what is stale or too old, and only that") {
   CHECK(f.get(a_read("a", "good")));
 }
 
-TEST_CASE("hits are counted per agent and statement, wherever their entry has gone, and told once") {
+TEST_CASE("hits are counted per agent and statement, wherever their entry has gone, and reported once") {
   fixture f;
   f.put(a_read("x", "q"));
   f.put(a_read("x", "replaced"));

@@ -56,7 +56,7 @@ TEST_CASE("a wait that a stepping clock made negative counts as none") {
   CHECK(counters.snapshot(time).total_wait_ms == 0);
 }
 
-TEST_CASE("reset counters begin anew") {
+TEST_CASE("counters start from zero after a reset") {
   fake_clock time;
   retry_counters counters;
   counters.attempt(time, true);

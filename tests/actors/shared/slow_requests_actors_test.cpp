@@ -19,7 +19,7 @@ struct fixture : broker_fixture {
 
 } // namespace
 
-TEST_CASE("only the plans of slow writes are asked for, and after everybody was answered") {
+TEST_CASE("only the plans of slow writes are read, and after the whole group was answered") {
   fixture f;
   auto& disk = f.disks["app.db"];
   auto fast = f.write("app.db", "fast");

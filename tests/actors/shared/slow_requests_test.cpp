@@ -45,7 +45,7 @@ TEST_CASE("of any number of requests the slowest are kept, slowest first") {
   CHECK(aut.warnings() == 0);
 }
 
-TEST_CASE("what takes less than a millisecond, or less than what is kept, is not notable") {
+TEST_CASE("a request below a millisecond, or faster than all kept ones, is not notable") {
   slow_requests aut;
   CHECK_FALSE(aut.notable(999us));
   CHECK(aut.notable(1ms));
@@ -59,7 +59,7 @@ TEST_CASE("what takes less than a millisecond, or less than what is kept, is not
   CHECK(aut.slowest().size() == slow_requests::capacity);
 }
 
-TEST_CASE("what passes a limit is warned about, even when much slower ones are kept") {
+TEST_CASE("a request over a limit causes a warning, even when much slower ones are kept") {
   slow_requests aut{{15s, 5s}};
   std::vector<std::string> told;
   aut.on_warning([&](const std::string& text, const std::string& agent) {
@@ -89,7 +89,7 @@ TEST_CASE("what passes a limit is warned about, even when much slower ones are k
   CHECK(aut.warnings() == 2);
 }
 
-TEST_CASE("a flood of slow requests is told once a second, with the number of the others") {
+TEST_CASE("a flood of slow requests causes one warning a second, with the number of the others") {
   slow_requests aut{{15s, 5s}};
   std::vector<std::string> told;
   aut.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });

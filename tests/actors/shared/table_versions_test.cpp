@@ -33,7 +33,7 @@ TEST_CASE("a commit raises its tables above every version taken before it, and n
   CHECK(v.last_commit() == 7);
 }
 
-TEST_CASE("inside the window its tables are in doubt, and the newest commit is not told yet") {
+TEST_CASE("inside the window its tables are in doubt, and the newest commit is not published yet") {
   table_versions v;
   commit_window window{v, t_and_u, false};
   CHECK(v.committing());
@@ -47,7 +47,7 @@ TEST_CASE("inside the window its tables are in doubt, and the newest commit is n
   CHECK(v.last_commit() == 1);
 }
 
-TEST_CASE("a window that nobody says took effect still raises its stamps, but tells of no commit") {
+TEST_CASE("a window without a known outcome still raises its stamps, but publishes no commit") {
   table_versions v;
   v.start_at(4);
   auto before = v.now();
@@ -66,7 +66,7 @@ TEST_CASE("closing a window twice counts once") {
   CHECK(v.now() == after);
 }
 
-TEST_CASE("names compare without the case of ASCII letters, and only of those") {
+TEST_CASE("names compare without the case of ASCII letters, and only of ASCII letters") {
   table_versions v;
   CHECK(&v.changed_at("Table_Z") == &v.changed_at("tABLE_z"));
   CHECK(&v.changed_at("\xc3\x84") != &v.changed_at("\xc3\xa4"));

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// What a request with nothing in it counts for, and more than that.
+// More bytes than an empty request counts for.
 constexpr uint64_t unit = 1'000;
 constexpr auto some_time = clock::steady{} + 1h;
 
@@ -43,7 +43,7 @@ struct fixture {
   std::map<std::string, std::vector<std::shared_ptr<ticket>>> tickets;
 };
 
-// A request of agent "a" in `queue` that an actor which is none would be answered for.
+// A request of agent "a" in `queue`, with an answer that no actor receives.
 struct waiting {
   waiting(caf::actor_system& system, write_quota& queue, clock::steady deadline, std::string id = {}) : self(system) {
     write_request x;
@@ -104,7 +104,8 @@ TEST_CASE("one process may fill half of the queue, whatever it calls its agents"
   CHECK(!f.admit("f", 1, 17));
 }
 
-TEST_CASE("a process may have requests of so many agents in the queue at a time, and of those agents more") {
+TEST_CASE(
+  "a process may have requests of a bounded number of agents in the queue, and any number of requests of these") {
   fixture f{1'000, 8'000, 2};
   CHECK(!f.admit("a", 1, 17));
   CHECK(!f.admit("b", 1, 17));
@@ -131,7 +132,7 @@ TEST_CASE("a request that could never be taken is too large, however empty the q
   CHECK(f.admit("b", 101)->code == errc::too_large);
 }
 
-TEST_CASE("what is answered makes room again, down to nothing, and only once") {
+TEST_CASE("an answered request makes room again, down to nothing, and only once") {
   fixture f{8};
   for (auto i = 0; i < 100; ++i) {
     CHECK(!f.admit("a", 1, 17));
@@ -183,7 +184,7 @@ TEST_CASE("a crowd of names that come once does not stay in memory or in the way
   CHECK(f.queue.queued().requests == 99);
 }
 
-TEST_CASE("only a request whose deadline is the earliest has somebody look sooner") {
+TEST_CASE("only a request with the earliest deadline schedules an earlier check") {
   place p;
   auto& queue = p.queue;
   waiting first{p.system, queue, some_time};
@@ -194,7 +195,7 @@ TEST_CASE("only a request whose deadline is the earliest has somebody look soone
   CHECK(sooner.got.expire_at == some_time - 1s + write_quota::grace);
 }
 
-TEST_CASE("what waits past its deadline is answered once, and what has begun is told that nobody knows") {
+TEST_CASE("a request that waits past its deadline is answered once, and one that has begun as unknown") {
   place p;
   auto& queue = p.queue;
   waiting waits{p.system, queue, some_time};

@@ -6,7 +6,7 @@ namespace sluice::test::shutdown_test {
 
 using fixture = broker_fixture;
 
-TEST_CASE("shutdown commits what is queued, writes the audit, closes every file, and refuses what comes later") {
+TEST_CASE("shutdown commits queued requests, writes the audit, closes every file, and refuses later requests") {
   fixture f;
   f.open("a.db");
   f.open("b.db");
@@ -14,7 +14,7 @@ TEST_CASE("shutdown commits what is queued, writes the audit, closes every file,
   auto a = f.write("a.db", "a");
   auto b = f.write("b.db", "b");
   auto w = f.writer_of("a.db");
-  // Those who ask have sent their requests before the supervisor is told.
+  // The callers have sent their requests before the supervisor is asked to shut down.
   f.sched().try_run_once();
   f.sched().try_run_once();
   auto closed = f.close();
@@ -38,7 +38,7 @@ TEST_CASE("shutdown commits what is queued, writes the audit, closes every file,
   CHECK(f.writers == 2);
 }
 
-TEST_CASE("shutdown looks for a foreign commit before it closes a database") {
+TEST_CASE("shutdown looks for an external commit before it closes a database") {
   fixture f;
   f.open("a.db");
   f.run();
@@ -75,7 +75,7 @@ TEST_CASE("shutdown closes readers first, then writers, and the audit last") {
     audits_then.push_back(f.file.open_stores);
   };
   auto closed = f.close();
-  // Whoever was told last goes first: the order of the messages does not make the order of the closing.
+  // The actor that was asked last runs first: the order of the messages does not decide the order of closing.
   auto& jobs = f.sched().jobs;
   while (!jobs.empty()) {
     std::rotate(jobs.begin(), jobs.end() - 1, jobs.end());
@@ -87,7 +87,7 @@ TEST_CASE("shutdown closes readers first, then writers, and the audit last") {
   CHECK(f.file.open_stores == 0);
 }
 
-TEST_CASE("everybody who asks for shutdown is answered, once all is closed") {
+TEST_CASE("all callers of shutdown are answered, once all is closed") {
   fixture f;
   f.open("a.db");
   f.run();

@@ -50,7 +50,7 @@ TEST_CASE("an audit that fails while a database is being opened does not keep th
   CHECK(f.works("a.db"));
 }
 
-TEST_CASE("what the audit knows of a ledger is there for its writer, and grows with what agents are told") {
+TEST_CASE("the writer gets the ledger standing from the audit, and it grows with acknowledged commits") {
   fixture f;
   f.file.standings["a.db"] = {7, 5, "hash", "epoch", ""};
   f.open("a.db");
@@ -156,7 +156,7 @@ TEST_CASE("more readers come when reads wait, up to the configured number") {
   CHECK(f.readers.count("unknown.db") == 0);
 }
 
-TEST_CASE("whichever actor is killed, those who wait are answered, it is restarted, and the work goes on") {
+TEST_CASE("whichever actor is killed, waiting callers are answered, it is restarted, and the work goes on") {
   fixture f;
   f.open("a.db");
   f.open("b.db");
@@ -179,7 +179,7 @@ TEST_CASE("whichever actor is killed, those who wait are answered, it is restart
   CHECK(f.works("b.db"));
 }
 
-TEST_CASE("what was read before an actor failed is not answered from the cache after it") {
+TEST_CASE("rows read before an actor failed are not answered from the cache after it") {
   fixture f;
   f.open("a.db");
   f.run();
@@ -294,7 +294,7 @@ TEST_CASE("failures that come seldom never add up to a quarantine") {
   CHECK(f.works("a.db"));
 }
 
-TEST_CASE("who listens is told that anything may have changed when a writer fails") {
+TEST_CASE("listeners are notified that anything may have changed when a writer fails") {
   fixture f;
   f.open("a.db");
   f.run();
@@ -315,7 +315,7 @@ TEST_CASE("who listens is told that anything may have changed when a writer fail
   f.kill(listener);
 }
 
-TEST_CASE("a house in which nobody asks for anything has nothing scheduled") {
+TEST_CASE("an idle broker has nothing scheduled") {
   fixture f;
   f.open("a.db");
   f.run();

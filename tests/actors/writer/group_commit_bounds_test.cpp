@@ -34,7 +34,7 @@ TEST_CASE("a group ends by itself at the time cap") {
   CHECK(b.answers.size() == 3);
 }
 
-TEST_CASE("every group has a number of its own, so that a marker of an ended one can be told") {
+TEST_CASE("every group has a number of its own, so that a marker of an ended one is recognized") {
   group_settings settings;
   settings.max_requests = 2;
   group_fixture b{settings};
@@ -77,7 +77,7 @@ TEST_CASE("while COMMIT runs nothing about its tables is valid, and before any a
   CHECK(versions.last_commit() == 1);
 }
 
-TEST_CASE("stamps are raised even when nobody can say whether COMMIT took effect") {
+TEST_CASE("stamps are raised even when the outcome of COMMIT is unknown") {
   group_fixture b;
   auto before = b.context.versions().now();
   b.disk.commit_fates = {GENERATE(failed_commit::unreadable_but_done, failed_commit::unreadable_and_undone,
@@ -101,7 +101,7 @@ TEST_CASE("a COMMIT that throws leaves no stamp in doubt for ever") {
   CHECK(stamp <= b.context.versions().now());
 }
 
-TEST_CASE("a settlement tells once which tables its commits touched") {
+TEST_CASE("a finished group lists once the tables that its commits changed") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.send("bad", "fail");
@@ -115,7 +115,7 @@ TEST_CASE("a settlement tells once which tables its commits touched") {
   CHECK(!b.changes[0].everything);
 }
 
-TEST_CASE("each commit of a failed group's halves is told by itself, and what failed is not") {
+TEST_CASE("each commit of a failed group's halves is published by itself, and failed requests are not") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.send(a_write("bad", {"put never 1 x", "poison"}));
@@ -128,7 +128,7 @@ TEST_CASE("each commit of a failed group's halves is told by itself, and what fa
   CHECK(b.changes[1].tables == std::vector<std::string>{"u"});
 }
 
-TEST_CASE("a commit that touched no table is told all the same, and what was only repeated is not") {
+TEST_CASE("a commit that changed no table is published all the same, and a mere replay is not") {
   group_fixture b;
   b.send("a", "hook", "key");
   b.end_group();
@@ -143,7 +143,7 @@ TEST_CASE("a commit that touched no table is told all the same, and what was onl
   CHECK(b.changes.size() == 1);
 }
 
-TEST_CASE("of a commit whose fate is unknown it is told that anything may have changed") {
+TEST_CASE("a commit of unknown outcome is published as a change of everything") {
   group_fixture b;
   b.disk.commit_fates = {GENERATE(failed_commit::unreadable_but_done, failed_commit::unreadable_and_undone)};
   b.send("a", "put t 1 x");
@@ -153,7 +153,7 @@ TEST_CASE("of a commit whose fate is unknown it is told that anything may have c
   CHECK(b.changes[0].everything);
 }
 
-TEST_CASE("a schema change and a foreign commit make everything invalid") {
+TEST_CASE("a schema change and an external commit invalidate everything") {
   group_fixture b;
   auto before = b.context.versions().now();
   auto foreign = GENERATE(true, false);
@@ -165,7 +165,7 @@ TEST_CASE("a schema change and a foreign commit make everything invalid") {
   CHECK(b.context.versions().everything_changed_at().load() > before);
   REQUIRE(b.changes.size() == (foreign ? 2 : 1));
   CHECK(b.changes[0].everything);
-  // A foreign commit has no number, and came before ours.
+  // An external commit has no number, and came before ours.
   CHECK(b.changes[0].commit_seq == (foreign ? 0 : 1));
   CHECK(b.changes.back().commit_seq == 1);
   CHECK(b.context.counters().foreign_commits == (foreign ? 1 : 0));
@@ -174,7 +174,7 @@ TEST_CASE("a schema change and a foreign commit make everything invalid") {
   CHECK(audited == (foreign ? 1 : 0));
 }
 
-TEST_CASE("a foreign commit is found on request, without disturbing an open transaction") {
+TEST_CASE("an external commit is found on request, without disturbing an open transaction") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.disk.foreign_commit = true;

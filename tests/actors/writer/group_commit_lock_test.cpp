@@ -14,7 +14,7 @@ std::deque<errc> busy(size_t times) { return std::deque<errc>(times, errc::busy)
 
 } // namespace
 
-TEST_CASE("a lock held by a foreign process is asked for again after growing, jittered pauses") {
+TEST_CASE("a lock held by an external process is retried after growing, jittered pauses") {
   auto seed = GENERATE(range(1u, 30u));
   group_fixture b{{}, seed};
   b.disk.begin_errors = busy(3);
@@ -38,7 +38,7 @@ TEST_CASE("a lock held by a foreign process is asked for again after growing, ji
   CHECK(counted.total_wait_ms == static_cast<uint64_t>((b.pauses[0] + b.pauses[1] + b.pauses[2]).count()));
 }
 
-TEST_CASE("a lock that is not free is waited for until the deadline, and busy tells how often it was asked for") {
+TEST_CASE("the writer waits for a lock until the deadline, and busy has the number of attempts") {
   group_fixture b;
   b.disk.on_begin = [] { return errc::busy; };
   b.send("a", "put t 1 x");
@@ -104,7 +104,7 @@ TEST_CASE("a request that arrives during the pause has a deadline of its own") {
   CHECK(b.disk.begins == 7);
 }
 
-TEST_CASE("nobody waits for a lock past the deadline") {
+TEST_CASE("no request waits for a lock past the deadline") {
   group_fixture b;
   b.disk.on_begin = [] { return errc::busy; };
   auto hasty = a_write("hasty", {"put t 1 x"});
@@ -120,7 +120,7 @@ TEST_CASE("nobody waits for a lock past the deadline") {
   CHECK(!b.answered("patient"));
 }
 
-TEST_CASE("a request whose deadline passed in the pause is not executed when the lock is free again") {
+TEST_CASE("a request whose deadline passed in the pause is not executed when the lock is released") {
   group_fixture b;
   b.disk.begin_errors = busy(1);
   auto hasty = a_write("hasty", {"put t 1 x"});
@@ -146,7 +146,7 @@ TEST_CASE("with no retries allowed the first refusal is the answer") {
   CHECK(b.committed("b"));
 }
 
-TEST_CASE("an error other than a refusal ends the wait for everybody") {
+TEST_CASE("an error other than a refused lock ends the wait of all requests") {
   group_fixture b;
   b.disk.begin_errors = {errc::busy, errc::io_error};
   b.send("a", "put t 1 x");
@@ -173,7 +173,7 @@ TEST_CASE("a lock that is taken while a lost transaction begins again is waited 
   CHECK(b.committed("a"));
 }
 
-TEST_CASE("a lock that is taken between the halves of a failed COMMIT delays what is left and keeps the order") {
+TEST_CASE("a lock that is taken between the halves of a failed COMMIT delays the rest and keeps the order") {
   group_fixture b;
   auto refused_begin = GENERATE(1, 2, 3, 4);
   for (auto i = 0; i < 4; ++i)
@@ -194,7 +194,7 @@ TEST_CASE("a lock that is taken between the halves of a failed COMMIT delays wha
       CHECK(b.seq_of(agent) == record.seq);
 }
 
-TEST_CASE("looking for a foreign commit during the pause asks for no lock") {
+TEST_CASE("looking for an external commit during the pause asks for no lock") {
   group_fixture b;
   b.disk.begin_errors = busy(1);
   b.send("a", "put t 1 x");

@@ -128,7 +128,7 @@ TEST_CASE("a COMMIT that fails for good isolates its culprits by halving") {
       CHECK(b.seq_of(agent) == record.seq);
 }
 
-TEST_CASE("a COMMIT that fails once costs nobody anything but a lone request") {
+TEST_CASE("a COMMIT that fails once fails no request but a lone one") {
   group_fixture b;
   b.disk.commit_fates = {failed_commit::fails};
   b.disk.commit_error = errc::disk_full;
@@ -285,7 +285,7 @@ TEST_CASE("a replay of an earlier commit is answered even when the lock cannot b
   CHECK(b.answers.at("repeat")->replayed);
 }
 
-TEST_CASE("a request whose key cannot be kept leaves nothing behind and takes nobody with it") {
+TEST_CASE("a request whose key cannot be stored leaves nothing behind and fails no other one") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.send(a_write("forgetful", {"put t 2 x", "forgetful"}, "k"));
@@ -328,7 +328,7 @@ TEST_CASE("a database that cannot be opened fails every request with its reason"
   CHECK(b.committed("b"));
 }
 
-TEST_CASE("a ledger that begins anew is recorded with the commit that makes it durable, once") {
+TEST_CASE("a new ledger is recorded with the commit that makes it durable, once") {
   group_fixture b;
   b.disk.new_epoch = "epoch";
   b.disk.last_seq = 7;
@@ -349,7 +349,7 @@ TEST_CASE("a ledger that begins anew is recorded with the commit that makes it d
   CHECK((found->key == "epoch" && found->commit_seq == 8 && found->db == "app.db"));
 }
 
-TEST_CASE("behind a gap between epochs readers are told of the commit that is there, and writers of the next number") {
+TEST_CASE("behind a gap between epochs readers get the existing commit, and writers the next number") {
   group_fixture b;
   b.context.versions().start_at(9);
   b.disk.last_seq = 3;

@@ -62,7 +62,7 @@ TEST_CASE("a request's time is split into its wait, its execution and the end of
   CHECK(third.commit_us == 30'000);
 }
 
-TEST_CASE("where the time goes is counted by database") {
+TEST_CASE("the parts of the time of writes are counted by database") {
   fixture b;
   b.send_after(5ms, "a", "hook");
   b.send_after(0ms, "b", "put t 1 x");
@@ -76,7 +76,7 @@ TEST_CASE("where the time goes is counted by database") {
   CHECK(x.commit.look().count() == 1);
 }
 
-TEST_CASE("the wait for a foreign process's lock is no wait in the queue") {
+TEST_CASE("the wait for an external process's lock does not count as a wait in the queue") {
   fixture b;
   b.send("opens the file", "put t 0 x");
   b.end_group();
@@ -152,7 +152,7 @@ TEST_CASE("a request that gives up on the lock has waited for nothing else") {
   CHECK(a.commit_us == 0);
 }
 
-TEST_CASE("a request refused because its deadline passed in the queue is told, and warned about") {
+TEST_CASE("a request refused because its deadline passed in the queue is reported as slow") {
   fixture b;
   std::vector<std::string> told;
   b.slow.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });

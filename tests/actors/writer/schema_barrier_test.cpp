@@ -6,7 +6,7 @@ namespace sluice::test::schema_barrier_test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE("statements that may change what a buffered row means are told by their leading keywords") {
+TEST_CASE("statements that may change the meaning of a buffered row are recognized by their leading keywords") {
   for (const auto* sql :
        {"ALTER TABLE t RENAME TO u", "alter table t add c", "DROP TABLE t", "drop index i", "DROP TRIGGER x",
         "CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END", "CREATE TEMP TRIGGER x", "CREATE INDEX i ON t(a)",
@@ -32,7 +32,7 @@ TEST_CASE("a request may change a schema when any of its statements may") {
   CHECK_FALSE(may_change_schema(x));
 }
 
-TEST_CASE("what is held back comes out in order, and what is too late before that") {
+TEST_CASE("requests that were held back come out in order, after those whose deadline has passed") {
   schema_barrier aut;
   aut.raise();
   clock::steady start{};

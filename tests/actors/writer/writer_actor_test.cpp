@@ -9,7 +9,7 @@ using agents = std::vector<std::string>;
 
 using fixture = writer_fixture;
 
-TEST_CASE("the writer commits once for everything that was in its mailbox, and what comes later has the next commit") {
+TEST_CASE("the writer commits once for everything in its mailbox, and later requests have the next commit") {
   fixture f;
   auto a = f.write("a", "put t 1 x");
   auto b = f.write("b", "fail");
@@ -43,7 +43,7 @@ TEST_CASE("the marker of a group that the request cap has ended does not end the
   CHECK(f.disk.commits[1].agents == agents{"d", "e"});
 }
 
-TEST_CASE("cache and audit are told of a commit") {
+TEST_CASE("cache and audit are notified of a commit") {
   fixture f;
   f.write("a", "put t 1 x");
   f.write("b", "fail");
@@ -55,7 +55,7 @@ TEST_CASE("cache and audit are told of a commit") {
   CHECK(f.log.records[1].status == "constraint");
 }
 
-TEST_CASE("who listens is told of every commit in order, before it is acknowledged, and nobody else is") {
+TEST_CASE("listeners are notified of every commit in order, before it is acknowledged, and other actors are not") {
   fixture f;
   std::vector<invalidation> heard;
   auto listener = f.listener(&heard);
@@ -87,7 +87,7 @@ TEST_CASE("who listens is told of every commit in order, before it is acknowledg
   CHECK(heard.size() == 3);
 }
 
-TEST_CASE("a commit is told before it is acknowledged") {
+TEST_CASE("a commit is published before it is acknowledged") {
   fixture f;
   std::vector<invalidation> heard;
   auto listener = f.listener(&heard);
@@ -98,7 +98,7 @@ TEST_CASE("a commit is told before it is acknowledged") {
   CHECK(heard.size() == 1);
 }
 
-TEST_CASE("to be listened to does not keep a listener alive, and one that is gone is forgotten") {
+TEST_CASE("listening does not keep a listener alive, and a dead one is forgotten") {
   fixture f;
   std::vector<invalidation> heard;
   auto listener = f.listener(&heard);
@@ -125,7 +125,7 @@ TEST_CASE("an answered request makes room in the queue, whatever the answer") {
   CHECK(f.queue->queued().bytes == 0);
 }
 
-TEST_CASE("a killed writer leaves nobody without an answer, and nothing half done") {
+TEST_CASE("a killed writer leaves no request without an answer, and nothing half done") {
   fixture f;
   std::vector<actor_fixture::answer<write_result>> waiting;
   for (auto i = 0; i < 6; ++i)
@@ -177,7 +177,7 @@ TEST_CASE("a writer that throws inside COMMIT leaves the outcome unknown to ever
   CHECK(!f.context.versions().committing());
 }
 
-TEST_CASE("the writer waits for a foreign lock without blocking, then commits") {
+TEST_CASE("the writer waits for an external lock without blocking, then commits") {
   fixture f;
   f.disk.begin_errors = {errc::busy, errc::busy};
   auto a = f.write("a", "put t 1 x");
@@ -193,7 +193,7 @@ TEST_CASE("the writer waits for a foreign lock without blocking, then commits") 
   CHECK(f.disk.durable.applied == agents{"a", "b"});
 }
 
-TEST_CASE("who gives up on the lock is answered while others go on waiting") {
+TEST_CASE("a request that gives up on the lock is answered while others go on waiting") {
   fixture f;
   f.disk.on_begin = [] { return errc::busy; };
   auto hasty = a_write("early", {"put t 1 x"});
@@ -213,7 +213,7 @@ TEST_CASE("who gives up on the lock is answered while others go on waiting") {
   CHECK(ok(late));
 }
 
-TEST_CASE("being asked to look for foreign commits does not make the writer ask for a lock more often") {
+TEST_CASE("requests to look for external commits do not make the writer ask for a lock more often") {
   fixture f;
   f.disk.on_begin = [] { return errc::busy; };
   f.write("a", "put t 1 x");
@@ -228,7 +228,7 @@ TEST_CASE("being asked to look for foreign commits does not make the writer ask 
   CHECK(f.disk.begins == 2);
 }
 
-TEST_CASE("a foreign commit that is looked for is counted, audited and told to the cache") {
+TEST_CASE("an external commit found on request is counted, audited and sent to the cache") {
   fixture f;
   f.write("a", "put t 1 x");
   f.run();
@@ -290,7 +290,7 @@ TEST_CASE("a WAL that has grown is moved into the file without waiting for idlen
   CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::passive});
 }
 
-TEST_CASE("closing commits what was queued before it, truncates the WAL and lets go of the file") {
+TEST_CASE("closing commits queued requests, truncates the WAL and closes the file") {
   fixture f;
   auto a = f.write("a", "put t 1 x");
   auto b = f.write("b", "put t 2 x");
@@ -308,7 +308,7 @@ TEST_CASE("closing commits what was queued before it, truncates the WAL and lets
   CHECK(f.log.records.size() == 2);
 }
 
-TEST_CASE("closing while a foreign process holds the lock still answers those who wait for it") {
+TEST_CASE("closing while an external process holds the lock still answers the requests that wait for it") {
   fixture f;
   f.disk.on_begin = [] { return errc::busy; };
   auto a = f.write("a", "put t 1 x");
@@ -321,7 +321,7 @@ TEST_CASE("closing while a foreign process holds the lock still answers those wh
   CHECK(f.disk.open_stores == 0);
 }
 
-TEST_CASE("whoever closes a writer that fails in closing is answered") {
+TEST_CASE("the caller that closes a writer that fails in closing is answered") {
   fixture f;
   f.write("a", "put t 1 x");
   f.run();

@@ -32,7 +32,7 @@ TEST_CASE("once more waits than fits one group, agents are served by turns, and 
   CHECK((**two)->commit_seq == 5);
 }
 
-TEST_CASE("what waited behind a schema change is served by turns once it is more than fits one group") {
+TEST_CASE("requests that waited behind a schema change are served by turns once they exceed one group") {
   writer_settings settings;
   settings.group.max_requests = 2;
   fixture f{settings};

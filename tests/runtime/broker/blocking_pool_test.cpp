@@ -54,7 +54,7 @@ blocking_pool_settings small(size_t threads) {
   return x;
 }
 
-// Makes threads until it is told to stop.
+// Makes threads until its limit is reached.
 struct thread_limit {
   std::atomic<bool> is_reached{false};
   std::atomic<int> refusals{0};
@@ -110,7 +110,7 @@ private:
 
 } // namespace
 
-TEST_CASE("an actor of the pool runs there, whoever sends: a thread, another actor, a timer", "[pool]") {
+TEST_CASE("an actor of the pool runs there, whoever the sender is: a thread, another actor, a timer", "[pool]") {
   std::mutex mutex;
   std::set<std::thread::id> pool_threads;
   blocking_pool_settings settings;
@@ -194,7 +194,7 @@ TEST_CASE("two actors that wait for each other meet, even if a thread was just a
 
 TEST_CASE("long reads keep neither writers nor services waiting, and long writes keep a thread for readers", "[pool]") {
   constexpr int threads = 6;
-  // What the actors refer to outlives the pool's threads.
+  // The objects that the actors refer to outlive the pool's threads.
   gate reads;
   gate writes;
   std::promise<bool> served;
@@ -231,7 +231,7 @@ TEST_CASE("a writer does not wait for long ones that hold all threads", "[pool]"
   writes.open();
 }
 
-TEST_CASE("a coordinator that always has something to do does not keep from others what it sends them", "[pool]") {
+TEST_CASE("a busy coordinator does not keep its messages from other threads", "[pool]") {
   // Threads that have just been made look for work, so the first rounds prove nothing.
   std::vector<std::promise<void>> rounds(20);
   size_t round = 0;
@@ -257,7 +257,7 @@ TEST_CASE("a coordinator that always has something to do does not keep from othe
   }
 }
 
-TEST_CASE("where the system allows no further thread, those that are there do all the work", "[pool]") {
+TEST_CASE("when the system allows no further thread, the existing ones do all the work", "[pool]") {
   thread_limit limit;
   std::latch done{100};
   // Two that wait for each other need two threads, and there are as many.
@@ -290,7 +290,7 @@ TEST_CASE("a pool that gets no thread at all is not made, and leaves none behind
   CHECK(made == 2);
 }
 
-TEST_CASE("threads that have no work end, but for those that are kept", "[pool]") {
+TEST_CASE("idle threads end, except those that are kept", "[pool]") {
   auto settings = small(8);
   settings.keep_idle = 1ms;
   gate all;
@@ -310,7 +310,8 @@ TEST_CASE("threads that have no work end, but for those that are kept", "[pool]"
   CHECK(value_of(served.get_future()));
 }
 
-TEST_CASE("who waits for an actor that the pool does not run any more is answered when it goes", "[pool]") {
+TEST_CASE("a request to an actor that the pool does not run any more is answered when the actor is destroyed",
+          "[pool]") {
   fixture f;
   auto aut = f.spawn(blocking_work::write, [](int) {});
   f.pool->stop();

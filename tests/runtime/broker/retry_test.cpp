@@ -60,7 +60,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a call that gets through at once is made once, and nobody waits") {
+TEST_CASE("a call that succeeds at once is made once, without waiting") {
   fixture f;
   auto result = retry(f.policy, f.refused_times(0), f.options());
   REQUIRE(result);
@@ -144,7 +144,7 @@ TEST_CASE("a deadline counts the calls as well as the pauses") {
   CHECK(retry(f.policy, f.refused_times(0), f.options()));
 }
 
-TEST_CASE("SQLite's codes are told by their primary code") {
+TEST_CASE("SQLite's codes are recognized by their primary code") {
   for (auto code : {SQLITE_BUSY, SQLITE_BUSY_RECOVERY, SQLITE_BUSY_SNAPSHOT, SQLITE_BUSY_TIMEOUT, SQLITE_LOCKED,
                     SQLITE_LOCKED_SHAREDCACHE, SQLITE_LOCKED_VTAB}) {
     INFO(code);
@@ -168,7 +168,7 @@ TEST_CASE("SQLite's codes are told by their primary code") {
   }
 }
 
-TEST_CASE("a code that stays a lock error is answered with what was tried") {
+TEST_CASE("a call that stays locked returns the number of attempts and the time") {
   fixture f;
   auto result = retry(f.policy, f.code_after(100, SQLITE_BUSY_SNAPSHOT), f.options());
   CHECK(result.code == SQLITE_BUSY_SNAPSHOT);

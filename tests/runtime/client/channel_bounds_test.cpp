@@ -15,7 +15,7 @@ json result_of(const channel::call& x) { return json::parse(x.answer).at("result
 
 } // namespace
 
-TEST_CASE("requests of any size go out, and those behind them too") {
+TEST_CASE("requests of any size are sent, and the ones behind them too") {
   fixture r;
   fake_leader leader{r.path, echo};
   auto x = r.open();
@@ -44,7 +44,7 @@ TEST_CASE("posted requests go out whatever they add up to") {
   CHECK(last.became == fate::answered);
 }
 
-TEST_CASE("a leader that says nothing, to a ping neither, is silent: that is told, and calls may end") {
+TEST_CASE("a leader that sends nothing, not even an answer to a ping, is reported as silent, and calls may end") {
   fixture r;
   std::atomic<bool> wakes = false;
   json unanswered;

@@ -55,11 +55,11 @@ TEST_CASE("a request and the greeting go out together, and the greeting once") {
   CHECK(leader.requests()[0].at("method") == "ping");
 }
 
-TEST_CASE("answers in any order reach whoever asked, over one connection") {
+TEST_CASE("answers in any order reach their callers, over one connection") {
   fixture r;
   std::vector<json> held;
   std::minstd_rand random{7};
-  // Answers when a few have come, or when nobody else can be expected to ask, in an order of its own.
+  // Answers when a few requests have come, or when no other can be expected, in an order of its own.
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        held.push_back(request);
                        if (held.size() < 3 && request.at("params") != "last")
@@ -93,7 +93,7 @@ TEST_CASE("answers in any order reach whoever asked, over one connection") {
   CHECK(leader.connections() == 1);
 }
 
-TEST_CASE("what is posted is told of to the one that awaits it, whoever reads") {
+TEST_CASE("a posted call is returned to the thread that awaits it, whichever thread reads") {
   fixture r;
   fake_leader leader{r.path, echo};
   auto x = r.open();
@@ -152,7 +152,7 @@ TEST_CASE("a wait for posted calls ends when it is poked") {
   CHECK(std::chrono::steady_clock::now() - begun < 1min);
 }
 
-TEST_CASE("what had no room goes out though the one that reads has nothing to read") {
+TEST_CASE("bytes without room are sent though the reading thread has nothing to read") {
   fixture r;
   json first;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
@@ -207,7 +207,7 @@ TEST_CASE("neither side waits for the other to read first") {
   }
 }
 
-TEST_CASE("a call that is not answered in time is given up, and its answer goes nowhere") {
+TEST_CASE("a call that is not answered in time is given up, and its answer is dropped") {
   fixture r;
   json late;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
@@ -229,7 +229,7 @@ TEST_CASE("a call that is not answered in time is given up, and its answer goes 
   CHECK(result_of(call) == "right");
 }
 
-TEST_CASE("a connection that ends is lost for all, with what they had sent") {
+TEST_CASE("a connection that ends is lost for all calls, with what they had sent") {
   fixture r;
   fake_leader leader{r.path, [](const json& request, fake_connection& from) {
                        if (request.at("params") == 2) {
@@ -255,7 +255,7 @@ TEST_CASE("a connection that ends is lost for all, with what they had sent") {
   CHECK(x->await_loss(in(0s)));
 }
 
-TEST_CASE("what is sent to a leader that has gone was not sent") {
+TEST_CASE("a request to a leader that has ended counts as not sent") {
   fixture r;
   auto leader = std::make_unique<fake_leader>(r.path, echo);
   auto x = r.open();
@@ -278,7 +278,7 @@ TEST_CASE("an answer that came before the end counts, even if it is found by sen
   channel::call posted;
   REQUIRE(x->post(posted, "ping", "1"));
   answered.get_future().wait();
-  // Nobody has read so far.
+  // No thread has read so far.
   leader.reset();
   channel::call call;
   x->ask(call, "ping", "2", in(2min));
@@ -302,7 +302,7 @@ TEST_CASE("a peer that talks nonsense is left") {
   CHECK(call.became == fate::lost);
 }
 
-TEST_CASE("what nobody asked for is passed over") {
+TEST_CASE("unsolicited messages are ignored") {
   fixture r;
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        from.say({{"jsonrpc", "2.0"}, {"method", "invalidated"}, {"params", json::object()}});
@@ -331,7 +331,7 @@ TEST_CASE("a leader that refuses the connection is heard") {
   CHECK(x->refusal()->retry_after_ms == 250);
 }
 
-TEST_CASE("a leader of another version that stays ends the connection, one that goes does not") {
+TEST_CASE("a permanent leader of another version ends the connection, one that gives way does not") {
   fixture r;
   auto hands_over = GENERATE(false, true);
   fake_leader leader{r.path,

@@ -12,7 +12,7 @@ namespace sluice::test {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-// A store that the test leads: nobody starts a broker for it.
+// A store that the test leads: no client starts a broker for it.
 struct client_fixture {
   temp_dir dir;
   store_root root;

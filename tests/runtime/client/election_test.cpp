@@ -31,7 +31,7 @@ TEST_CASE("a leader is found where it says that it is") {
   CHECK(found(find_leader(r.how(), in(0ms))).connection);
 }
 
-TEST_CASE("where nobody leads and nobody is to be started, the lock is the caller's") {
+TEST_CASE("when no process leads and no broker may be started, the caller gets the lock") {
   election_fixture r;
   // As a leader that was killed leaves it.
   { fake_leader dead{r.root.socket_path(), answer_nothing}; }
@@ -67,7 +67,7 @@ TEST_CASE("a leader without a socket is waited for, and then the store is busy")
   }
 }
 
-TEST_CASE("a broker is started where nobody leads, by one of those who want it") {
+TEST_CASE("when no process leads, one of the waiting clients starts a broker") {
   election_fixture r;
   auto count = (r.dir / "count").string();
   auto go = (r.dir / "go").string();
@@ -92,7 +92,7 @@ TEST_CASE("a broker is started where nobody leads, by one of those who want it")
   kill(-std::stoi(r.said("pid")), SIGKILL);
 }
 
-TEST_CASE("where a broker cannot be had the reason is told") {
+TEST_CASE("when no broker can be started, the reason is reported") {
   election_fixture r;
   SECTION("there is no program") {
     auto x = found(find_leader(r.how(r.dir / "missing"), in(1s)));
@@ -125,7 +125,7 @@ TEST_CASE("another user's socket is not talked to") {
   election_fixture r;
   if (geteuid() != 0)
     return;
-  // Whoever listens counts, so listen as somebody else.
+  // The listening process is checked, so listen as another user.
   fs::permissions(r.dir.path(), fs::perms::all);
   fs::permissions(r.dir / "root", fs::perms::all);
   fs::permissions(r.root.folder(), fs::perms::all);
@@ -152,7 +152,7 @@ TEST_CASE("without a broker the store is led in this process, with a warning, or
   auto x = open_client(r.root.path(), options);
   REQUIRE_FALSE(x);
   CHECK(code_of(x.error()) == errc::route_required);
-  // Nobody is warned of what was wanted.
+  // An intended choice causes no warning.
   warning.clear();
   options.require_broker = false;
   options.start_broker = false;
@@ -160,7 +160,7 @@ TEST_CASE("without a broker the store is led in this process, with a warning, or
   CHECK(warning.empty());
 }
 
-TEST_CASE("with an endpoint nobody else is asked, unless it could not be reached at all") {
+TEST_CASE("with an endpoint no other broker is asked, unless the endpoint could not be reached at all") {
   election_fixture r;
   std::string warning;
   client_options options;

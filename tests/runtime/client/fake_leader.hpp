@@ -179,7 +179,7 @@ private:
   std::thread accepting_;
 };
 
-/// What a leader answers to a write.
+/// A leader's answer to a write.
 inline nlohmann::json committed(uint64_t seq, bool replayed = false) {
   return {{"outcome", "committed"},
           {"replayed", replayed},
@@ -188,7 +188,7 @@ inline nlohmann::json committed(uint64_t seq, bool replayed = false) {
           {"results", nlohmann::json::array()}};
 }
 
-/// What a leader answers to a read of one number.
+/// A leader's answer to a read of one number.
 inline nlohmann::json one_row(int64_t number) {
   return {{"columns", {"n"}}, {"rows", {{number}}}, {"truncated", false}, {"source", "cache"}, {"as_of_seq", 1}};
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr file_identity asked{1, 2};
 
-// What comes of asking a leader that answers a `hello` like this.
+// The result of asking a leader that answers a `hello` like this.
 errc ask(const fake_leader::script& greet, bool trust_silence = false, std::chrono::milliseconds patience = 2min) {
   temp_dir dir;
   fake_leader leader{dir / "s", answer_nothing, greet};
@@ -44,12 +44,12 @@ TEST_CASE("a leader is right if it leads the folder that was asked for") {
   CHECK(ask(refuses("wrong_store")) == errc::wrong_store);
 }
 
-TEST_CASE("a leader that does not say what it leads is believed at the store's own socket only") {
+TEST_CASE("a leader that does not name its folder is trusted at the store's own socket only") {
   CHECK(ask(leads(nullptr), true) == errc{});
   CHECK(ask(leads(nullptr), false) == errc::protocol_mismatch);
 }
 
-TEST_CASE("a leader that is about to go is none, and one that is silent is told apart") {
+TEST_CASE("a leader that is ending does not count, and a silent one is distinguished") {
   CHECK(ask(refuses("protocol_mismatch", {{"hands_over", true}})) == errc::unavailable);
   CHECK(ask(refuses("unavailable", {{"draining", true}})) == errc::unavailable);
   CHECK(ask(refuses("protocol_mismatch")) == errc::protocol_mismatch);

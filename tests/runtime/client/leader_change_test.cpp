@@ -42,7 +42,7 @@ TEST_CASE("a leader of another version that stays is named, and nothing was comm
   }
 }
 
-TEST_CASE("an older leader that goes for a newer client is succeeded") {
+TEST_CASE("an older leader that gives way to a newer client is succeeded") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
@@ -83,7 +83,7 @@ TEST_CASE("a request beyond the leader's bound fails as that, and is not made ag
   CHECK(leader->connections() == 1);
 }
 
-TEST_CASE("an answer that is none is a mismatch of unknown outcome") {
+TEST_CASE("an invalid answer is a mismatch of unknown outcome") {
   client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) { from.answer(request, {{"x", 1}}); });
   auto x = r.open();
@@ -175,7 +175,7 @@ TEST_CASE("a client that is closed ends its calls, and says which may have been 
   CHECK(describe(unread.error()).outcome == outcome::not_committed);
 }
 
-TEST_CASE("a client is of no use in a forked process, and says so") {
+TEST_CASE("a client in a forked process refuses to work") {
   client_fixture r;
   auto leader = r.lead(after(0, {}));
   auto x = r.open();

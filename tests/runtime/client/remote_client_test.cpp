@@ -34,7 +34,7 @@ TEST_CASE("writes and reads travel as they were given, and come back as they wer
   CHECK(leader->greetings() == 1);
 }
 
-TEST_CASE("values of any bytes travel, and what else is not UTF-8 is refused without being sent") {
+TEST_CASE("values of any bytes are sent, and anything else that is not UTF-8 is refused before it is sent") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(0, {}));
@@ -86,7 +86,7 @@ TEST_CASE("the leader's own limits apply to requests that set none") {
   CHECK_FALSE(params(leader->requests().back()).contains("deadline_ms"));
 }
 
-TEST_CASE("a write whose answer was lost is made again under the same key, with what is left of its time") {
+TEST_CASE("a write whose answer was lost is repeated under the same key, within the rest of its time") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(3, hang_up));
@@ -226,7 +226,7 @@ TEST_CASE("a write that was never sent in all its time was not committed") {
   CHECK(failed.outcome == outcome::not_committed);
 }
 
-TEST_CASE("what a leader answers is final, whatever it is") {
+TEST_CASE("any answer of a leader is final") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto code = GENERATE(as<std::string>{}, "constraint", "overloaded", "busy", "unavailable", "deadline_exceeded");

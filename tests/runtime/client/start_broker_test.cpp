@@ -8,7 +8,7 @@ namespace sluice::test::start_broker_test {
 
 using Catch::Contains;
 
-TEST_CASE("a program is started as a broker: in the background of nobody, with the lock and nothing else") {
+TEST_CASE("a program is started as a broker: in a session of its own, with the lock and nothing else") {
   election_fixture r;
   auto out = (r.dir / "out").string();
   auto program = r.program("{ echo \"$@\"; pwd; ls /proc/self/fd; ps -o sid= -p $$; echo $$; } >" + out
@@ -66,7 +66,7 @@ TEST_CASE("a broker is started with no signal blocked or ignored, whatever its h
   CHECK((ignored & 0x7fffffff) == 0);
 }
 
-TEST_CASE("what a broker says as it starts is heard") {
+TEST_CASE("the report of a starting broker is read") {
   election_fixture r;
   auto lock = r.lock();
   auto begun = std::chrono::steady_clock::now();
@@ -106,7 +106,7 @@ TEST_CASE("a program that cannot be started leaves the lock where it was") {
   CHECK(lock.still_ours());
 }
 
-TEST_CASE("a long log is begun anew, and what is no file is left alone") {
+TEST_CASE("a long log is truncated, and a path that is not a file is left alone") {
   election_fixture r;
   auto path = r.root.folder() / "broker.log";
   auto lock = r.lock();

@@ -30,7 +30,7 @@ const finding& of(const findings& all, const std::string& check) {
 
 } // namespace
 
-TEST_CASE("file systems without shared memory are a problem, others may need a word", "[doctor]") {
+TEST_CASE("file systems without shared memory are a problem, others may need a note", "[doctor]") {
   auto how_bad = [](uint64_t magic) { return judge_file_system(magic).severity; };
   for (uint64_t magic : {0x6969U, 0x01021997U, 0x517bU})
     CHECK(how_bad(magic) == severity::problem);
@@ -63,7 +63,7 @@ TEST_CASE("the folder of a test can be asked about its disk", "[doctor]") {
   CHECK(check_disk("/no/such/folder", 0)[0].severity == severity::warning);
 }
 
-TEST_CASE("who has a database open is judged by what it may do", "[doctor]") {
+TEST_CASE("processes that have a database open are judged by their access", "[doctor]") {
   open_files found;
   found.openers = {{1, "broker", "app.db", true}, {2, "reader", "app.db", false}, {3, "writer", "app.db", true}};
   auto all = judge_openers(found, 1, true);
@@ -100,7 +100,7 @@ TEST_CASE("a log is judged by what keeps it, then by its size", "[doctor]") {
   CHECK(says(judge_wal("app.db", x, 0), "no broker"));
 }
 
-TEST_CASE("who leads, and whether it can be found, is judged by locks, files and an answer", "[doctor]") {
+TEST_CASE("the leader, and whether clients can find it, is judged by locks, files and an answer", "[doctor]") {
   auto how = [](leadership x) { return judge_leadership(x).at(0); };
   leadership good{10, 10, true, true, true, 10};
   CHECK(how(good).severity == severity::ok);
@@ -132,7 +132,7 @@ TEST_CASE("journal modes are judged by whether they can be changed", "[doctor]")
   CHECK(judge_journal("a", journal_kind::none, false).severity == severity::problem);
 }
 
-TEST_CASE("what an inspection found is put into words", "[doctor]") {
+TEST_CASE("the results of an inspection become findings", "[doctor]") {
   sqlite::inspection good;
   auto all = judge_inspection("a", good);
   CHECK(is_healthy(all));
@@ -169,7 +169,7 @@ TEST_CASE("what an inspection found is put into words", "[doctor]") {
   CHECK(of(judge_inspection("a", make_error(errc::not_authorized, "no")), "integrity").severity == severity::problem);
 }
 
-TEST_CASE("what a broker says of itself is judged, however little that is", "[doctor]") {
+TEST_CASE("a broker is judged by its status, however incomplete that is", "[doctor]") {
   using nlohmann::json;
   for (const auto& nothing : {json::object(), json{{"databases", 5}}, json{{"databases", {1, nullptr}}}})
     CHECK(is_healthy(judge_status(nothing)));

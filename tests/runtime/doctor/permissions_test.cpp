@@ -17,7 +17,7 @@ namespace {
 
 struct fixture {
   temp_dir root;
-  // Not root, which may do everything; whoever runs the tests owns the files.
+  // Not root, which may do everything; the user of the tests owns the files.
   uid_t me = geteuid();
 
   fixture() {
@@ -53,7 +53,7 @@ TEST_CASE("usual modes are in order", "[doctor]") {
   CHECK(all[0].severity == severity::ok);
 }
 
-TEST_CASE("what others may read of the broker's own is told, with the command that ends it", "[doctor]") {
+TEST_CASE("broker files that others may read are reported, with the command that ends it", "[doctor]") {
   fixture f;
   f.make(".sluice/token", 0644);
   chmod((f.root / ".sluice").c_str(), 0750);
@@ -63,7 +63,7 @@ TEST_CASE("what others may read of the broker's own is told, with the command th
   CHECK(all[1].advice == "chmod 600 .sluice/token");
 }
 
-TEST_CASE("a database that other users may read or write is told, if they may enter its folder", "[doctor]") {
+TEST_CASE("a database that other users may read or write is reported, if they may enter its folder", "[doctor]") {
   fixture f;
   chmod(f.root.path().c_str(), 0711);
   CHECK(f.has(f.check(), severity::note, "app.db has the mode 644: other users may read it"));
@@ -76,7 +76,7 @@ TEST_CASE("a database that other users may read or write is told, if they may en
   CHECK(f.check().at(0).severity == severity::ok);
 }
 
-TEST_CASE("another user is told that the store is not its own", "[doctor]") {
+TEST_CASE("for another user the store is reported as foreign", "[doctor]") {
   fixture f;
   chmod(f.root.path().c_str(), 0755);
   auto all = f.check(f.me + 12'345);
@@ -86,7 +86,7 @@ TEST_CASE("another user is told that the store is not its own", "[doctor]") {
   CHECK_FALSE(is_healthy(all));
 }
 
-TEST_CASE("a log that another user has left behind is told", "[doctor]") {
+TEST_CASE("a log of another user is reported", "[doctor]") {
   fixture f;
   f.make("app.db-wal", 0600);
   chmod((f.root / "app.db").c_str(), 0666);
@@ -95,7 +95,7 @@ TEST_CASE("a log that another user has left behind is told", "[doctor]") {
   CHECK_FALSE(f.has(all, severity::problem, "app.db (uid"));
 }
 
-TEST_CASE("a folder that is a file, or the other way round, is told", "[doctor]") {
+TEST_CASE("a folder in the place of a file, and a file in the place of a folder, are reported", "[doctor]") {
   fixture f;
   std::filesystem::remove_all(f.root / ".sluice");
   f.make(".sluice", 0600);
@@ -106,7 +106,7 @@ TEST_CASE("a folder that is a file, or the other way round, is told", "[doctor]"
   CHECK(g.has(g.check(), severity::problem, ".sluice/token is no regular file"));
 }
 
-TEST_CASE("the folder of kept logs is in order as a private folder, and told when it is not", "[doctor]") {
+TEST_CASE("the folder of kept logs is in order if it is private, and reported if it is not", "[doctor]") {
   fixture f;
   std::filesystem::create_directory(f.root / ".sluice/set-aside");
   chmod((f.root / ".sluice/set-aside").c_str(), 0700);
@@ -121,7 +121,7 @@ TEST_CASE("the folder of kept logs is in order as a private folder, and told whe
   CHECK(f.has(f.check(f.me + 12'345), severity::problem, ".sluice/set-aside belongs to uid"));
 }
 
-TEST_CASE("a folder that every user may write is told, also with the sticky bit", "[doctor]") {
+TEST_CASE("a folder that every user may write is reported, also with the sticky bit", "[doctor]") {
   fixture f;
   chmod((f.root / "app.db").c_str(), 0600);
   chmod(f.root.path().c_str(), 0777);
@@ -133,7 +133,7 @@ TEST_CASE("a folder that every user may write is told, also with the sticky bit"
   CHECK(is_healthy(f.check()));
 }
 
-TEST_CASE("a hard link to a database is told, as requests to it are refused", "[doctor]") {
+TEST_CASE("a hard link to a database is reported, because requests to it are refused", "[doctor]") {
   fixture f;
   std::filesystem::create_hard_link(f.root / "app.db", f.root / "other");
   CHECK(f.has(f.check(), severity::problem, "app.db has another hard link"));

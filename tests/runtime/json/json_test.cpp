@@ -198,7 +198,7 @@ TEST_CASE("a parameter that cannot be used is named") {
   CHECK_THAT(refused("5"), Contains("array") && Contains("object"));
 }
 
-TEST_CASE("a value on the command line is what it looks like") {
+TEST_CASE("the type of a value on the command line follows from its form") {
   CHECK(cli("5") == value{5});
   CHECK(cli("-5") == value{-5});
   CHECK(cli("0") == value{0});
@@ -218,7 +218,7 @@ TEST_CASE("a value on the command line is what it looks like") {
   CHECK(cli("text:\xff") == value{"\xff"});
 }
 
-TEST_CASE("what would not read back as it was typed stays text") {
+TEST_CASE("a value that would not read back unchanged stays text") {
   for (const auto* text :
        {"",    "x",    "007",   "+5",  "1e5", "5.",   ".5",   "1.5x", "1.5e", "1.5e+", "-",
         "--5", "0x10", "1_000", "inf", "nan", "NULL", "true", " 5",   "5 ",   "1.2.3", "2024-01-01"}) {
@@ -274,7 +274,7 @@ TEST_CASE("an answer that is written row by row is the text of its document") {
   CHECK(render(read_result{}) == dump(as_json(read_result{})));
 }
 
-TEST_CASE("a failure tells its code by its word, and only what there is to tell") {
+TEST_CASE("a failure has its code, and only the details that apply") {
   failure x;
   x.code = errc::constraint;
   x.message = "no";
@@ -323,7 +323,7 @@ TEST_CASE("a time from before the epoch or beyond all calendars is written all t
   CHECK(iso_time(smallest) == "0000-01-01T00:00:00.000000Z");
 }
 
-TEST_CASE("an audit's verdict tells what is broken only when something is") {
+TEST_CASE("an audit verdict names the first broken record only if there is one") {
   audit_verdict x;
   x.records = 3;
   x.head = "ab";

@@ -47,7 +47,7 @@ TEST_CASE("a copy, a replacement and a link have identities of their own", "[fil
   CHECK(identity_of(kept.get()) == original);
 }
 
-TEST_CASE("what is not there has no identity", "[file_identity]") {
+TEST_CASE("a missing file has no identity", "[file_identity]") {
   temp_dir dir;
   CHECK_FALSE(identity_of(dir.path() / "absent"));
   CHECK_FALSE(identity_of(-1));
@@ -62,7 +62,7 @@ TEST_CASE("an identity reads back as it was written", "[file_identity]") {
   CHECK(*back == x);
 }
 
-TEST_CASE("what is no identity is refused", "[file_identity]") {
+TEST_CASE("an invalid identity is refused", "[file_identity]") {
   for (const auto* text : {"null", "[]", "7", "{}", R"({"device":1})", R"({"device":-1,"inode":2})",
                            R"({"device":1,"inode":"2"})", R"({"device":1.5,"inode":2})"}) {
     CAPTURE(text);

@@ -23,7 +23,7 @@ TEST_CASE("a clock is not known where the start of the machine is not") {
   CHECK(clock_identity("", "time:[4026532177]", "boottime 90000 0\n").empty());
 }
 
-TEST_CASE("the identity of the machine's clock begins with the start of the machine, and is one word") {
+TEST_CASE("the identity of the machine's clock begins with the start of the machine, and has no spaces") {
   std::string boot_id;
   std::ifstream{"/proc/sys/kernel/random/boot_id"} >> boot_id;
   auto identity = machine_clock{}.boot();

@@ -73,7 +73,7 @@ TEST_CASE("beyond three quarters of the bound, databases that are not in use are
   REQUIRE(x.closed.size() == 1);
   CHECK(x.closed[0] == "b");
   CHECK(x.uses[1]->is_to_be_closed());
-  // What is about to be closed is not asked again, and counts as closed.
+  // A database that is about to be closed is not asked again, and counts as closed.
   open.erase(open.begin() + 1);
   CHECK_FALSE(x.uses[1]->is_to_be_closed());
   open.push_back(given(x.use("h")));

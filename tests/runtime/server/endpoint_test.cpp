@@ -171,7 +171,7 @@ TEST_CASE("a folder for the socket that is not the user's alone is refused") {
   CHECK(code(socket_path_of(f.root, false)) == errc::not_authorized);
 }
 
-TEST_CASE("what a leader says of itself is read as it was written") {
+TEST_CASE("the published description of a leader is read back unchanged") {
   test::temp_dir dir;
   auto root = open_root(dir / "root");
   CHECK_FALSE(published_info(root));
@@ -192,7 +192,7 @@ TEST_CASE("what a leader says of itself is read as it was written") {
   CHECK(std::distance(fs::directory_iterator{root.folder()}, {}) == 1);
 }
 
-TEST_CASE("what cannot be published leaves nothing behind") {
+TEST_CASE("a description that cannot be published leaves nothing behind") {
   test::temp_dir dir;
   auto root = open_root(dir / "root");
   SECTION("its place is taken") {
@@ -252,7 +252,7 @@ TEST_CASE("the leader is looked for where it says that it is, if that is a priva
   auto places = leader_sockets(f.root);
   REQUIRE(places.size() == 2);
   CHECK(places[0].path == info.socket);
-  // Its broker is asked which store it leads: with another environment it could be anybody's.
+  // Its broker is asked which store it leads: with another environment it could be one of another store.
   CHECK_FALSE(places[0].is_own);
   CHECK(places[1].path.parent_path() == f.in_temporary());
   CHECK(places[1].is_own);

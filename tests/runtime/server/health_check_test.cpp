@@ -9,7 +9,7 @@ namespace sluice::test::health_check_test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE("however many ask for the health, one look is under way, and what it saw is good for a second") {
+TEST_CASE("one health check is under way at a time, and its result is valid for a second") {
   std::vector<std::function<void(health_check::result)>> looks;
   health_check aut{[&](auto done) { looks.push_back(std::move(done)); }};
   std::vector<std::string> answers;

@@ -216,7 +216,7 @@ TEST_CASE("requests are counted by method and code, and their time in a histogra
   CHECK(durations.at({"sluice_request_duration_seconds_sum", {{"method", "write"}}}) == Approx(0.00315));
 }
 
-TEST_CASE("what clients make up does not become a series of its own", "[metrics]") {
+TEST_CASE("names made up by clients do not become series of their own", "[metrics]") {
   metrics x;
   for (int i = 0; i < 1'000; ++i)
     x.observe("method" + std::to_string(i) + "\n\"", "code" + std::to_string(i), 1us);
@@ -227,7 +227,7 @@ TEST_CASE("what clients make up does not become a series of its own", "[metrics]
   CHECK(requests.at({"sluice_requests_total", {{"method", "other"}, {"code", "other"}}}) == 1'001);
 }
 
-TEST_CASE("the status of broker, cache and databases is told in base units", "[metrics]") {
+TEST_CASE("the status of broker, cache and databases is exported in base units", "[metrics]") {
   metrics x;
   auto all = scrape(x, status_of({"app.db", "b.db"}));
   auto of = [&](const std::string& name, const labels& with) { return all.at(name).samples.at({name, with}); };
@@ -288,7 +288,7 @@ TEST_CASE("tables of the buffer have series of their own, in base units", "[metr
     == Approx(1'700'000'000.25));
 }
 
-TEST_CASE("where the time of writes goes is told in histograms, by database", "[metrics]") {
+TEST_CASE("the parts of the time of writes are exported as histograms, by database", "[metrics]") {
   duration_histogram queue;
   queue.add(3us);
   queue.add(100us);
@@ -323,7 +323,7 @@ TEST_CASE("every method of the protocol is counted under its own name", "[metric
   }
 }
 
-TEST_CASE("names of databases are escaped, and nothing of the machine is told", "[metrics]") {
+TEST_CASE("names of databases are escaped, and nothing of the machine is exported", "[metrics]") {
   std::vector<std::string> names{"a\"b.db", "a\\b.db",  "a\\\"b.db",    "{x=\"1\"} 5",      "a,b=c.db", "\\n.db",
                                  "\\",      "é漢字.db", "sub/dir/x.db", "# HELP evil evil", " ",        "a}b.db"};
   names.emplace_back("new\nline.db");
@@ -353,7 +353,7 @@ TEST_CASE("a status that is strange or incomplete spoils no scrape", "[metrics]"
   CHECK(twice.at("sluice_database_commits_total").samples.size() == 1);
 }
 
-TEST_CASE("the parser of the text format refuses what is wrong with it", "[metrics]") {
+TEST_CASE("the parser of the text format refuses invalid text", "[metrics]") {
   const std::string head = "# HELP sluice_x X.\n# TYPE sluice_x gauge\n";
   auto refuses = [](const std::string& text) {
     try {

@@ -8,7 +8,7 @@ namespace {
 
 using sender = requests_under_way::sender;
 
-// Ports are told apart by who owns them, and not looked at.
+// Handlers are compared by ownership, and not used.
 std::shared_ptr<broker_handler> a_connection() {
   return {std::make_shared<int>(), static_cast<broker_handler*>(nullptr)};
 }
@@ -19,7 +19,7 @@ sender someone(const std::string& agent, uint32_t pid, const std::shared_ptr<bro
 
 } // namespace
 
-TEST_CASE("a request is cancelled by its connection, its process and its agent, and by nobody else", "[cancel]") {
+TEST_CASE("a request is cancelled by its connection, its process and its agent, and by no other client", "[cancel]") {
   requests_under_way aut;
   auto own = a_connection();
   auto other = a_connection();
@@ -41,7 +41,7 @@ TEST_CASE("a request is cancelled by its connection, its process and its agent, 
   CHECK_FALSE(cancels({"bob", {}, other}));
 }
 
-TEST_CASE("an operator cancels requests of everybody, until they are answered", "[cancel]") {
+TEST_CASE("an operator cancels requests of all clients, until they are answered", "[cancel]") {
   requests_under_way aut;
   auto first = aut.add({"r", someone("alice", 10, a_connection()), cancel_token::make()});
   auto second = aut.add({"r", someone("bob", 11, a_connection()), cancel_token::make()});

@@ -81,7 +81,7 @@ public:
   boost::asio::io_context loop{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{loop.get_executor()};
   std::vector<rpc::answer_to> held;
-  // What the ports were told last, and how many of them that their client has gone.
+  // The last `hold` of the handlers, and the number of those whose client has gone.
   bool held_back = false;
   int left = 0;
   std::vector<peer_identity> peers;

@@ -35,7 +35,7 @@ TEST_CASE("a document may come in pieces, and several at once", "[socket]") {
     REQUIRE(client.answer().at("id") == i);
 }
 
-TEST_CASE("who only closes its sending side still gets its answers, and then the end", "[socket]") {
+TEST_CASE("a client that only closes its sending side still gets its answers, and then the end", "[socket]") {
   socket_fixture x;
   raw_line_client client{x.path()};
   auto text = request_line(1, "hold") + request_line(2, "echo");
@@ -48,7 +48,7 @@ TEST_CASE("who only closes its sending side still gets its answers, and then the
   CHECK(client.line().empty());
 }
 
-TEST_CASE("half a document is answered as what it is when the stream ends", "[socket]") {
+TEST_CASE("a partial document is answered as it is when the stream ends", "[socket]") {
   socket_fixture x;
   raw_line_client client{x.path()};
   client.send(R"({"jsonrpc":"2.0","id":1,"meth)");
@@ -91,7 +91,7 @@ TEST_CASE("requests beyond the bytes under way are refused, and taken again when
   CHECK(client.answer().contains("result"));
 }
 
-TEST_CASE("bytes under way are free again when their connection ends", "[socket]") {
+TEST_CASE("bytes under way are released when their connection ends", "[socket]") {
   broker_config config;
   config.max_inflight_bytes = 2'000;
   socket_fixture x{config};
@@ -156,7 +156,8 @@ TEST_CASE("a client with more than 4 MiB of untaken answers is not read from, an
   CHECK_FALSE(x.on_loop([&] { return x.held_back; }));
 }
 
-TEST_CASE("the port of a client that goes is told so, and called with what it still sent", "[socket]") {
+TEST_CASE("the handler of a client that has gone is notified, and called with the requests that were sent",
+          "[socket]") {
   socket_fixture x;
   {
     raw_line_client client{x.path()};
@@ -190,7 +191,7 @@ TEST_CASE("the port of a client that goes is told so, and called with what it st
   CHECK(x.on_loop([&] { return x.left; }) == 3);
 }
 
-TEST_CASE("a client that does not take its answers holds up nobody, and is cut off", "[socket]") {
+TEST_CASE("a client that does not read its answers delays no other client, and is closed", "[socket]") {
   broker_config config;
   config.send_timeout = 100ms;
   socket_fixture x{config};
@@ -204,7 +205,7 @@ TEST_CASE("a client that does not take its answers holds up nobody, and is cut o
   }
   while (x.on_loop([&] { return x.server->connections(); }) > 1)
     std::this_thread::yield();
-  // What was sent before can still be read; then it is over.
+  // Bytes sent before can still be read; then the connection ends.
   size_t taken = 0;
   while (!greedy.line().empty())
     ++taken;
@@ -226,7 +227,7 @@ TEST_CASE("a client that says nothing is let go, one that waits for an answer is
   CHECK(waiting.line().empty());
 }
 
-TEST_CASE("connections beyond the bound are told so", "[socket]") {
+TEST_CASE("connections beyond the bound get an error", "[socket]") {
   broker_config config;
   config.max_connections = 1;
   socket_fixture x{config};
@@ -240,7 +241,7 @@ TEST_CASE("connections beyond the bound are told so", "[socket]") {
   CHECK(first.answer().at("id") == 2);
 }
 
-TEST_CASE("the socket is its user's alone, and knows who is at the other end", "[socket]") {
+TEST_CASE("the socket is private to its user, and knows the process of its peer", "[socket]") {
   socket_fixture x;
   struct stat info {};
   REQUIRE(stat(x.path().c_str(), &info) == 0);
@@ -263,7 +264,7 @@ TEST_CASE("a stale socket is replaced, and one that was deleted comes back", "[s
   CHECK(client.answer().at("id") == 1);
 }
 
-TEST_CASE("a server that drains answers what is under way, takes nothing more, and leaves no file", "[socket]") {
+TEST_CASE("a server that drains answers requests under way, accepts nothing more, and leaves no file", "[socket]") {
   socket_fixture x;
   raw_line_client idle{x.path()};
   raw_line_client client{x.path()};
@@ -281,7 +282,7 @@ TEST_CASE("a server that drains answers what is under way, takes nothing more, a
   CHECK(drained.get_future().wait_for(1min) == std::future_status::ready);
 }
 
-TEST_CASE("what a server sends of its own accord waits for nobody", "[socket]") {
+TEST_CASE("notifications of a server wait for no client", "[socket]") {
   socket_fixture x;
   raw_line_client client{x.path()};
   client.send(request_line(1, "echo"));
@@ -300,7 +301,7 @@ TEST_CASE("what a server sends of its own accord waits for nobody", "[socket]") 
   CHECK(client.line() == "the end");
 }
 
-TEST_CASE("a socket at which somebody listens is not taken away, and one that was left behind is", "[socket]") {
+TEST_CASE("a socket with a listener is not taken away, and a stale one is", "[socket]") {
   socket_fixture x;
   broker_config config;
   boost::asio::io_context loop{1};

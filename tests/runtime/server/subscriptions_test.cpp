@@ -67,7 +67,8 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a subscriber is told of the commits that touch its tables, whatever their case", "[subscriptions]") {
+TEST_CASE("a subscriber is notified of the commits that change its tables, whatever their letter case",
+          "[subscriptions]") {
   fixture x;
   x.subscribe({"Notes"}, 0);
   x.subject.publish(x.commit({"notes", "other"}));
@@ -79,7 +80,7 @@ TEST_CASE("a subscriber is told of the commits that touch its tables, whatever t
   CHECK_FALSE(x.sent[0].contains("id"));
 }
 
-TEST_CASE("a table whose name is not UTF-8 is told by its bytes", "[subscriptions]") {
+TEST_CASE("a table whose name is not UTF-8 is named by its bytes", "[subscriptions]") {
   fixture x;
   x.subscribe({"caf\xe9"}, 0);
   x.subject.publish(x.commit({"caf\xe8"}));
@@ -88,7 +89,7 @@ TEST_CASE("a table whose name is not UTF-8 is told by its bytes", "[subscription
   CHECK(x.sent[0].at("params").at("tables") == json::parse(R"([{"$text":"Y2Fm6Q=="}])"));
 }
 
-TEST_CASE("a subscriber to no table in particular is told of all", "[subscriptions]") {
+TEST_CASE("a subscriber without tables is notified of all commits", "[subscriptions]") {
   fixture x;
   x.subscribe({}, 0);
   x.subject.publish(x.commit({"a"}));
@@ -96,7 +97,7 @@ TEST_CASE("a subscriber to no table in particular is told of all", "[subscriptio
   CHECK(x.seqs() == std::vector<uint64_t>{1, 2});
 }
 
-TEST_CASE("a subscriber that begins in the past is told it from the ledger first", "[subscriptions]") {
+TEST_CASE("a subscriber that resumes gets the past commits from the ledger first", "[subscriptions]") {
   fixture x;
   x.page = 2;
   for (int i = 0; i < 5; ++i)
@@ -109,7 +110,7 @@ TEST_CASE("a subscriber that begins in the past is told it from the ledger first
   CHECK(x.seqs() == std::vector<uint64_t>{2, 3, 4, 5, 6, 7});
 }
 
-TEST_CASE("a commit whose message was lost is told from the ledger", "[subscriptions]") {
+TEST_CASE("a commit whose message was lost is read from the ledger", "[subscriptions]") {
   fixture x;
   x.subscribe({"t"}, 0);
   x.subject.publish(x.commit({"t"}));
@@ -119,7 +120,7 @@ TEST_CASE("a commit whose message was lost is told from the ledger", "[subscript
   CHECK(x.seqs() == std::vector<uint64_t>{1, 2, 3});
 }
 
-TEST_CASE("a subscriber that does not take its notifications is told once that it lost its place", "[subscriptions]") {
+TEST_CASE("a subscriber that does not read its notifications gets one subscription_lost", "[subscriptions]") {
   fixture x;
   auto who = x.subscribe({"t"}, 0);
   x.subject.publish(x.commit({"t"}));
@@ -156,7 +157,7 @@ TEST_CASE("a subscriber whose past the ledger does not hold loses its place", "[
   CHECK(whole.size() == 3);
 }
 
-TEST_CASE("changes without a commit of ours are told at once and take no number", "[subscriptions]") {
+TEST_CASE("changes without a commit number are sent at once and take no number", "[subscriptions]") {
   fixture x;
   x.subscribe({"t"}, 0);
   x.subject.publish({"app.db", 0, {}, true});
@@ -179,7 +180,7 @@ TEST_CASE("subscribers to a file that was replaced by another lose their place",
   CHECK(x.subject.size() == 0);
 }
 
-TEST_CASE("a subscriber that has left is told nothing, even if its past is being read", "[subscriptions]") {
+TEST_CASE("a subscriber that has left gets nothing, even if its past is being read", "[subscriptions]") {
   fixture x;
   x.commit({"t"});
   auto who = x.subscribe({"t"}, 0);
@@ -189,7 +190,7 @@ TEST_CASE("a subscriber that has left is told nothing, even if its past is being
   CHECK(x.sent.empty());
 }
 
-TEST_CASE("whatever is lost, late or read in parts, each commit is told once and in order", "[subscriptions]") {
+TEST_CASE("whatever is lost, late or read in parts, each commit is sent once and in order", "[subscriptions]") {
   for (unsigned seed = 0; seed < 500; ++seed) {
     std::mt19937 random{seed};
     auto chance = [&](uint32_t percent) { return random() % 100 < percent; };

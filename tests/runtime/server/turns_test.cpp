@@ -6,7 +6,7 @@
 
 namespace sluice::test::turns_test {
 
-TEST_CASE("work is begun in order, a few at a time, and not what nobody wants any more") {
+TEST_CASE("work is started in order, a few at a time, and not for clients that have gone") {
   turns aut{2};
   std::vector<int> begun;
   std::vector<std::function<void()>> ended;
@@ -25,7 +25,7 @@ TEST_CASE("work is begun in order, a few at a time, and not what nobody wants an
   CHECK(begun == std::vector<int>{0, 1, 3, 4});
   ended[2]();
   ended[3]();
-  // What ends at once makes room at once.
+  // Work that ends at once makes room at once.
   int count = 0;
   for (int i = 0; i < 100; ++i)
     aut.take([] { return true; },

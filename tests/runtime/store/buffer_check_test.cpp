@@ -62,7 +62,7 @@ TEST_CASE("names in a buffered operation are names") {
   CHECK_THAT(complaint(named), Contains("agent holds a control character"));
 }
 
-TEST_CASE("nobody buffers in the broker's own name, or asks for a row or a flush in it") {
+TEST_CASE("clients may not buffer in the broker's own name, or ask for a row or a flush in it") {
   auto x = put({{"id", 1}}, {});
   x.agent = "sluice:buffer";
   CHECK_THAT(complaint(x), Contains("agent begins with \"sluice:\""));
@@ -71,7 +71,7 @@ TEST_CASE("nobody buffers in the broker's own name, or asks for a row or a flush
   CHECK_THAT(complaint(rejected_decision{{}, true, "sluice:"}), Contains("agent begins with"));
 }
 
-TEST_CASE("names of requests hold no control of a terminal, while keys and columns may hold what they like") {
+TEST_CASE("names of requests contain no control characters, while keys and columns may contain any") {
   write_request x;
   x.statements = {{"SELECT 1", {}}};
   x.idempotency_key = "\xe2\x80\xae";
@@ -104,7 +104,7 @@ TEST_CASE("a caller waits for room a day at most") {
   CHECK_THAT(complaint(x), Contains("wait_ms"));
 }
 
-TEST_CASE("what asks for a row or a flush is looked at in the same way") {
+TEST_CASE("requests for a row or a flush are checked in the same way") {
   CHECK_THAT(complaint(buffer_get{{"a.db", "t", {}}, "", {}}), Contains("key is empty"));
   CHECK_THAT(complaint(flush_request{"", "t\n", ""}), Contains("table holds a control character"));
   flush_request all;

@@ -70,7 +70,7 @@ TEST_CASE("a database of the buffer's tables has one spelling") {
     CHECK_THAT(complaint("table = \"t\"\ndb = \"" + std::string{db} + "\""), Contains("line 3") && Contains("db = "));
 }
 
-TEST_CASE("what cannot be meant by a table of the buffer is refused with its line") {
+TEST_CASE("an invalid table of the buffer is refused with its line") {
   CHECK_THAT(complaint("db = \"a.db\""), Contains("line 1") && Contains("lacks table"));
   CHECK_THAT(complaint("table = \"t\""), Contains("line 1") && Contains("lacks db"));
   CHECK_THAT(complaint("db = 1"), Contains("line 2") && Contains("db = 1") && Contains("a text"));

@@ -53,7 +53,7 @@ TEST_CASE("without a file and an environment the defaults hold") {
   CHECK(x->synchronous == synchronous_mode::full);
 }
 
-TEST_CASE("the file sets what it names, each kind of setting by its own type") {
+TEST_CASE("the file sets the settings that it has, each kind by its own type") {
   auto x = store{R"(
     write_deadline_ms = 1_000
     key_retention_h = 48
@@ -174,7 +174,7 @@ TEST_CASE("every documented default is accepted as it is documented, from the fi
   }
 }
 
-TEST_CASE("a database has the general settings but for those that are said of it, wherever those come from") {
+TEST_CASE("a database has the general settings except for its own, wherever they come from") {
   store s{R"(
     readers = 8
     [[database]]
@@ -200,7 +200,7 @@ TEST_CASE("a database has the general settings but for those that are said of it
   CHECK(x.for_database("app.db").root == x.root);
 }
 
-TEST_CASE("what is said of a database is checked as everything else is") {
+TEST_CASE("settings of a database are checked like all others") {
   CHECK_THAT(store{"[[database]]\nreaders = 2"}.complaint(), Contains("line 1") && Contains("lacks db"));
   CHECK_THAT(store{"[[database]]\ndb = \"a.db\"\nreaders = 0"}.complaint(),
              Contains("line 3") && Contains("readers = 0") && Contains("1 to 64"));

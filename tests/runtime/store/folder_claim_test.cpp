@@ -88,7 +88,7 @@ private:
 
 } // namespace
 
-TEST_CASE("a folder is claimed once, and free again when its holder lets go", "[folder_claim]") {
+TEST_CASE("a folder is claimed once, and free again when its holder releases it", "[folder_claim]") {
   fixture r;
   {
     auto first = r.claim();
@@ -109,7 +109,7 @@ TEST_CASE("claims of different folders have nothing to do with each other", "[fo
   CHECK(other.claim());
 }
 
-TEST_CASE("the holder of a claim is told, and its end frees the folder", "[folder_claim]") {
+TEST_CASE("the holder of a claim is reported, and its end frees the folder", "[folder_claim]") {
   fixture r;
   child holder{[&] { return r.claim(); }};
   CHECK_FALSE(r.claim());
@@ -123,7 +123,7 @@ TEST_CASE("the holder of a claim is told, and its end frees the folder", "[folde
   CHECK(claim_holders(r.folder, geteuid()).empty());
 }
 
-TEST_CASE("a claim that was let go is free although a forked child has a copy", "[folder_claim]") {
+TEST_CASE("a released claim is free although a forked child has a copy", "[folder_claim]") {
   fixture r;
   auto first = r.claim();
   child copy{[] { return 0; }};
@@ -145,7 +145,8 @@ TEST_CASE("a forked child that ends does not let go of its parent's claim", "[fo
   CHECK_FALSE(r.claim());
 }
 
-TEST_CASE("an inherited claim is adopted, by the process that others are told of from then on", "[folder_claim]") {
+TEST_CASE("an inherited claim is adopted by the process, which others see as its holder from then on",
+          "[folder_claim]") {
   fixture r;
   auto claim = r.claim();
   REQUIRE(claim);
@@ -165,7 +166,7 @@ TEST_CASE("an inherited claim is adopted, by the process that others are told of
   CHECK(r.claim());
 }
 
-TEST_CASE("what is not the claim of the folder is not adopted", "[folder_claim]") {
+TEST_CASE("a descriptor that is not the claim of the folder is not adopted", "[folder_claim]") {
   fixture r;
   fixture other;
   auto claim = other.claim();
@@ -178,13 +179,13 @@ TEST_CASE("what is not the claim of the folder is not adopted", "[folder_claim]"
   }
 }
 
-TEST_CASE("names that other users occupy keep nobody out, and two brokers still see each other", "[folder_claim]") {
+TEST_CASE("names held by other users exclude no broker, and two brokers still see each other", "[folder_claim]") {
   if (geteuid() != 0)
     return;
   fixture r;
   auto stranger = [&](int first, int last) {
     return [&r, first, last] {
-      // The name is that of the user who is kept out; the socket is another user's.
+      // The name is that of the excluded user; the socket is another user's.
       std::vector<descriptor> held;
       auto bound = [&](int number) {
         auto name = "sluice/0/" + std::to_string(r.folder.device) + "/" + std::to_string(r.folder.inode) + "/"
@@ -223,7 +224,7 @@ TEST_CASE("names that other users occupy keep nobody out, and two brokers still 
   }
 }
 
-TEST_CASE("a claim whose queue somebody has filled is seen all the same", "[folder_claim]") {
+TEST_CASE("a claim whose queue is full is seen all the same", "[folder_claim]") {
   fixture r;
   auto full = listener(r.folder, 0, 0);
   std::vector<descriptor> waiting;

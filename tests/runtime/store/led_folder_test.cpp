@@ -56,7 +56,7 @@ TEST_CASE("a folder is led here as often as it was noted, and in this process al
   CHECK_FALSE(is_led_here(folder));
 }
 
-TEST_CASE("nobody waits for a broker of the same process, unless it is ending") {
+TEST_CASE("no caller waits for a broker of the same process, unless it is ending") {
   fixture r;
   r.lock.begin_to_lead(r.root);
   auto refused = store_lock::acquire(r.root, std::chrono::hours{1});

@@ -61,7 +61,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("files that nobody else can reach stay as they are", "[private_folder]") {
+TEST_CASE("files that other users cannot reach stay as they are", "[private_folder]") {
   fixture r;
   for (const auto* name : {"audit.db", "audit.db-wal", "audit.db-shm", "token", "broker.json", "broker.log"})
     r.make(name, 0600);
@@ -120,7 +120,7 @@ TEST_CASE("a journal that others could write is not rolled back into a database 
   CHECK_THAT(names[1], Catch::StartsWith("audit.db-journal.untrusted-"));
 }
 
-TEST_CASE("what belongs to another user gets another name, a database with its companions", "[private_folder]") {
+TEST_CASE("files of another user are renamed, a database with its companions", "[private_folder]") {
   if (geteuid() != 0)
     return;
   fixture r;

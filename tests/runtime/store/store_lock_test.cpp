@@ -51,14 +51,14 @@ struct fixture {
   }
 };
 
-// What a child that was started with the lock has of it, in this process.
+// The copy of the lock that a child has, in this process.
 struct inherited {
   explicit inherited(const store_lock& from) : file(dup(from.file_fd())), claim(dup(from.claim_fd())) {}
   descriptor file;
   descriptor claim;
 };
 
-// A process of its own that takes the lock, says so, and keeps it until told to end.
+// A process of its own that takes the lock, reports it, and keeps it until it is ended.
 class other_leader {
 public:
   explicit other_leader(const store_root& root) {
@@ -134,7 +134,7 @@ private:
 
 } // namespace
 
-TEST_CASE("only one process leads a store, and the other hears who says that it does") {
+TEST_CASE("only one process leads a store, and the error of the other names the leader") {
   fixture r;
   other_leader other{r.root};
   REQUIRE(other.leads());
@@ -159,7 +159,7 @@ TEST_CASE("the lock is asked for again until the budget is over") {
   CHECK(describe(lock.error()).waited_ms >= 300);
 }
 
-TEST_CASE("whoever waits for the lock gets it when its holder ends") {
+TEST_CASE("a process that waits for the lock gets it when its holder ends") {
   fixture r;
   other_leader other{r.root};
   auto waiting = std::async(std::launch::async, [&] { return store_lock::acquire(r.root, std::chrono::minutes{1}); });
@@ -203,7 +203,7 @@ TEST_CASE("a forked child that ends does not take its parent's lock along") {
   CHECK_FALSE(other_leader{r.root}.leads());
 }
 
-TEST_CASE("while a leader lives nobody else leads, even if .sluice/ was deleted under it") {
+TEST_CASE("while a leader lives no other process leads, even if .sluice/ was deleted under it") {
   fixture r;
   {
     auto lock = r.lock();
@@ -229,7 +229,7 @@ TEST_CASE("a leader whose lock file was replaced leaves the new one alone when i
   CHECK(fs::file_size(r.root.lock_path()) > 0);
 }
 
-TEST_CASE("a lock won is that of the file at the path, whoever removes it meanwhile") {
+TEST_CASE("a lock that was won is that of the file at the path, even if it is removed meanwhile") {
   fixture r;
   std::atomic<int> holders = 0;
   std::atomic<int> won = 0;
@@ -244,7 +244,7 @@ TEST_CASE("a lock won is that of the file at the path, whoever removes it meanwh
       overlaps += holders++ > 0;
       orphans += !(*lock)->still_ours();
       --holders;
-      // Letting go removes the file. Whoever opened it by now may still lock it, but that lock is worth nothing.
+      // Releasing removes the file. A process that has opened it may still lock it, but that lock has no effect.
     }
   };
   std::vector<std::thread> threads;
@@ -277,7 +277,7 @@ TEST_CASE("a program that was not given them does not have them") {
   CHECK(r.is_free());
 }
 
-TEST_CASE("who lets go is obeyed, even if children still have copies") {
+TEST_CASE("a released lock is free, even if children still have copies") {
   fixture r;
   std::optional<store_lock> lock = r.lock();
   heir program{*lock};
@@ -285,7 +285,7 @@ TEST_CASE("who lets go is obeyed, even if children still have copies") {
   CHECK(r.is_free());
 }
 
-TEST_CASE("a lock that was forgotten without an heir is free") {
+TEST_CASE("an abandoned lock that no child inherited is free") {
   fixture r;
   r.lock().forget();
   CHECK(r.is_free());
@@ -330,7 +330,7 @@ TEST_CASE("descriptors that are not those of the store's lock are not adopted") 
   CHECK(refusal(lock.file_fd(), lock.claim_fd()) == errc::invalid_request);
 }
 
-TEST_CASE("a lock of flock on the folder itself keeps nobody from leading") {
+TEST_CASE("a flock on the folder itself excludes no leader") {
   fixture r;
   descriptor folder{open(r.root.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   REQUIRE(flock(folder.get(), LOCK_EX | LOCK_NB) == 0);
@@ -345,7 +345,7 @@ TEST_CASE("a folder in which a broker of another store works cannot be led, and 
   auto claim = folder_claim::try_acquire(root->identity(), holder);
   REQUIRE((claim && *claim));
   (*claim)->begin_to_lead(root->identity());
-  // At once: nobody but this process could end the wait.
+  // At once: only this process could end the wait.
   auto refused = store_lock::acquire(*root, std::chrono::hours{1});
   REQUIRE_FALSE(refused);
   auto why = describe(refused.error());
@@ -369,7 +369,7 @@ TEST_CASE("a folder that was put in the place of a store is not locked as that s
   CHECK_FALSE(fs::exists(dir / "root/.sluice"));
 }
 
-TEST_CASE("a lock file that others could open is set aside, whoever holds a lock of it") {
+TEST_CASE("a lock file that others could open is renamed, even if it is locked") {
   fixture r;
   REQUIRE(r.root.make_folder());
   std::ofstream{r.root.lock_path()} << "planted";

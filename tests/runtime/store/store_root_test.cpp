@@ -51,7 +51,7 @@ struct fixture {
       return "accepted as " + *x;
     CHECK(code_of(x.error()) == errc::invalid_request);
     auto text = describe(x.error()).message;
-    // What the caller did not say is not told.
+    // The message has no path that the caller did not give.
     if (!name.starts_with('/'))
       CHECK_THAT(text, !Contains(dir.path().string()));
     return text;
@@ -86,7 +86,7 @@ TEST_CASE("a folder that others may enter is closed to them") {
   CHECK(mode_of(dir / ".sluice") == 0700);
 }
 
-TEST_CASE("a root that cannot be one is refused by what it is") {
+TEST_CASE("an invalid root is refused with the reason") {
   test::temp_dir dir;
   std::ofstream{dir / "file"} << "x";
   CHECK(code_of_opening(dir / "missing") == errc::unknown_database);
@@ -172,7 +172,7 @@ TEST_CASE("the broker's own files are refused, however they are reached") {
     CHECK_THAT(r.refusal(name), Contains("belongs to the broker") || Contains("configuration"));
 }
 
-TEST_CASE("what is no database file is refused") {
+TEST_CASE("a file that is not a database is refused") {
   fixture r;
   REQUIRE(mkfifo(r.at("pipe").c_str(), 0600) == 0);
   r.touch("a.db");
@@ -218,7 +218,7 @@ TEST_CASE("a name in a folder that is a store of its own is refused, and says wh
     CHECK_THAT(describe(x.error()).message, Contains("lies in sub/, a store of its own"));
   }
   CHECK(r.resolved("a.db") == "a.db");
-  // A file of that name is nobody's store.
+  // A file of that name is not a store.
   fs::remove(r.at("sub/.sluice"));
   r.touch("sub/.sluice");
   CHECK(r.resolved("sub/a.db") == "sub/a.db");

@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
   app.add_option("FILE", files, "Scenarios")->required()->check(CLI::ExistingFile);
   app.add_option("--seed", first, "The seed, or the first of several [1]");
   app.add_option("--count", seeds, "How many seeds to play each with [1]")->check(CLI::PositiveNumber);
-  app.add_flag("-v,--verbose", verbose, "Say on stderr what came of each step");
+  app.add_flag("-v,--verbose", verbose, "Print the answer of each step on stderr");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& x) {

@@ -27,7 +27,7 @@ public:
   /// Calls a method on a connection of its own, which is closed after so many calls of `pump`, answered or not.
   void abandon(const std::string& method, nlohmann::json params, uint64_t pumps);
 
-  /// The method `subscribe`, on a connection of its own; what is pushed goes to `told`.
+  /// The method `subscribe`, on a connection of its own; notifications go to `told`.
   void subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done, subscriptions::pusher told);
 
   /// Hands out what has come; false when there was nothing. Waits for what threads of the service are at.

@@ -23,7 +23,7 @@ using nlohmann::json;
 using scenario::setup;
 using std::chrono::milliseconds;
 
-// Methods after whose repetition nobody can tell that there was one.
+// Methods whose repetition has no visible effect.
 constexpr std::array<std::string_view, 9> harmless{"read",         "ping",        "hello", "status",    "audit.list",
                                                    "audit.verify", "logs.recent", "flush", "buffer.get"};
 
@@ -199,7 +199,7 @@ void simulated_stage::await_successor(std::function<bool()> is_there, clock::ste
   if (!served_ || is_there())
     return done(json::object());
   if (world_.time().now() >= limit)
-    return done(make_error(errc::internal, "nobody has taken the place of the actor that was killed"));
+    return done(make_error(errc::internal, "the killed actor has not been restarted"));
   after(milliseconds{1}, [this, is_there, limit, done] { await_successor(is_there, limit, done); });
 }
 
@@ -248,7 +248,7 @@ void simulated_stage::answered(const request_ptr& x, rpc::answer what) {
   x->done(make_error(rpc::failure_from_json(error)));
 }
 
-// Whoever waits asks the next broker, if that does no harm.
+// Waiting calls are repeated at the next broker, if that does no harm.
 void simulated_stage::process_gone() {
   served_.reset();
   world_.die(false);

@@ -70,7 +70,7 @@ void lock(const std::filesystem::path& path, short type, off_t byte) {
 
 } // namespace
 
-TEST_CASE("who has a database open is found by the file, with what it may do", "[doctor]") {
+TEST_CASE("processes that have a database open are found by the file, with their access", "[doctor]") {
   temp_dir root;
   write_file(root / "a.db");
   write_file(root / "b.db");
@@ -92,7 +92,7 @@ TEST_CASE("who has a database open is found by the file, with what it may do", "
   CHECK(command_of(0).empty());
 }
 
-TEST_CASE("a lock is found with whoever has it now, though another took it", "[doctor]") {
+TEST_CASE("a lock is found with its present holder, though another process took it", "[doctor]") {
   temp_dir root;
   write_file(root / "free");
   write_file(root / "lock");
@@ -107,7 +107,7 @@ TEST_CASE("a lock is found with whoever has it now, though another took it", "[d
   CHECK(holders[2].empty());
 }
 
-TEST_CASE("who leads is found by locks and files", "[doctor]") {
+TEST_CASE("the leader is found by locks and files", "[doctor]") {
   temp_dir root;
   std::filesystem::create_directory(root / ".sluice");
   auto none = look_at_leadership(root.path());
@@ -132,7 +132,7 @@ TEST_CASE("who leads is found by locks and files", "[doctor]") {
   CHECK(copied.is_copied);
 }
 
-TEST_CASE("who pins a log is found in its index", "[doctor]") {
+TEST_CASE("the process that pins a log is found in its index", "[doctor]") {
   temp_dir root;
   auto file = root / "a.db";
   CHECK_FALSE(look_at_wal(file));

@@ -62,7 +62,7 @@ steps:
   CHECK(got.steps[2].steps[1].steps[0].kind->name == "log");
 }
 
-TEST_CASE("what is wrong with a scenario as a whole is said with its place", "[scenario]") {
+TEST_CASE("errors in a scenario as a whole are reported with their position", "[scenario]") {
   is_refused("just a text", 1, 1, "must be a map with name and steps, and is a text");
   is_refused("steps: []", 1, 1, "a scenario needs name: a text");
   is_refused("name: x", 1, 1, "a scenario needs steps: a list");
@@ -83,7 +83,7 @@ TEST_CASE("what is wrong with a scenario as a whole is said with its place", "[s
   is_refused("name: x\nagents: {a: {add_kes: 1}}\nsteps: [ping: ]", 2, 14, "did you mean add_keys?");
 }
 
-TEST_CASE("what is wrong with a step is said with its place", "[scenario]") {
+TEST_CASE("errors in a step are reported with their position", "[scenario]") {
   step_is_refused("5", 5, "a step must be a map");
   step_is_refused("{}", 5, "this step does nothing; there are write, read");
   step_is_refused("wirte: {db: app.db}", 5, "there is no step wirte; did you mean write?");

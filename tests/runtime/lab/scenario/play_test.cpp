@@ -13,7 +13,7 @@ using namespace sluice::scenario;
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// Answers as it is told to, on a clock that only moves when nothing else can happen.
+// Answers from a script, on a clock that only moves when nothing else can happen.
 class scripted_stage final : public backend {
 public:
   std::string_view name() const override { return "a script"; }
@@ -172,7 +172,7 @@ TEST_CASE("a step that says nothing of its answer has to succeed", "[scenario]")
   CHECK(went.complaints.at(0).at.line == 3);
 }
 
-TEST_CASE("a scenario ends with the first step that goes wrong", "[scenario]") {
+TEST_CASE("a scenario ends with the first step that fails", "[scenario]") {
   scripted_stage backend;
   played("  - " + a_write + "\n  - " + a_read + "\n", {locked, some_rows}, &backend);
   CHECK(backend.calls.size() == 1);
@@ -192,7 +192,7 @@ TEST_CASE("requests go out as the protocol has them", "[scenario]") {
   CHECK(backend.calls.at(2)["params"] == json::parse(R"({"agent": "alice"})"));
 }
 
-TEST_CASE("what is parallel begins at once, and all of it is waited for", "[scenario]") {
+TEST_CASE("parallel steps begin at once, and all of them are waited for", "[scenario]") {
   scripted_stage backend;
   auto went = played("  - parallel:\n      - " + a_write + "\n      - " + a_read + "\n      - " + a_write + "\n",
                      {locked, some_rows, locked}, &backend);
@@ -242,7 +242,7 @@ TEST_CASE("the order of commits is looked at", "[scenario]") {
   CHECK(played("  - order: [nothing]\n", {}).status == report::end::failed);
 }
 
-TEST_CASE("what a subscription was told can be expected", "[scenario]") {
+TEST_CASE("notifications of a subscription can be expected", "[scenario]") {
   const std::string steps =
     "  - {subscribe: {db: a}, as: w}\n  - wait: {for_ms: 1}\n  - invalidations: w\n    expect: ";
   CHECK(played(steps + "{lost: true, invalidations: [{commit_seq: 1}]}\n", {}).status == report::end::passed);
@@ -250,7 +250,7 @@ TEST_CASE("what a subscription was told can be expected", "[scenario]") {
   CHECK(played(steps + "{invalidations: []}\n", {}).status == report::end::failed);
 }
 
-TEST_CASE("a scenario that needs what the stage cannot do is skipped, and says why", "[scenario]") {
+TEST_CASE("a scenario that needs a step which the backend cannot run is skipped, with the reason", "[scenario]") {
   scripted_stage backend;
   auto went = played("  - ping:\n  - parallel: [kill: cache]\n", {json::object()}, &backend);
   CHECK(went.status == report::end::skipped);
@@ -259,7 +259,7 @@ TEST_CASE("a scenario that needs what the stage cannot do is skipped, and says w
   CHECK(backend.calls.empty());
 }
 
-TEST_CASE("a setup that cannot be put up is told from a scenario that failed", "[scenario]") {
+TEST_CASE("setup errors are reported separately from failed expectations", "[scenario]") {
   scripted_stage backend;
   backend.broken = errc::sql_error;
   auto went = played("  - ping:\n", {}, &backend);

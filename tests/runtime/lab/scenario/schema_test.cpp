@@ -38,7 +38,7 @@ bool has_type(const json& x, const std::string& type) {
   return type == "number" ? x.is_number() : x.is_null();
 }
 
-// What of JSON Schema our own uses; a word that this does not know fails the test.
+// The part of JSON Schema that our schema uses; an unknown keyword fails the test.
 class validator {
 public:
   explicit validator(const json& whole) : whole_(whole) {}

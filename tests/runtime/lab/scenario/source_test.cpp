@@ -51,7 +51,7 @@ TEST_CASE("a piece of a scenario knows where it stands", "[scenario]") {
   CHECK(db.members[0].content.at.column == 17);
 }
 
-TEST_CASE("what is no scenario file is refused with its place", "[scenario]") {
+TEST_CASE("an invalid scenario file is refused with the position", "[scenario]") {
   is_refused("", 1, 1, "the file is empty");
   is_refused("# nothing\n", 1, 1, "the file is empty");
   is_refused("a: [1, 2\nb: 3\n", 2, 2, "no YAML");
@@ -122,7 +122,7 @@ TEST_CASE("a reference stands for a value, or for its text", "[scenario]") {
     CHECK_THROWS_AS(resolve(read_yaml(unknown), known), mistake);
 }
 
-TEST_CASE("a word that is not known is taken for the nearest one", "[scenario]") {
+TEST_CASE("for an unknown word the nearest known one is suggested", "[scenario]") {
   constexpr std::array<std::string_view, 3> known{"write", "read", "status"};
   CHECK(nearest("wirte", known) == "write");
   CHECK(nearest("stats", known) == "status");

@@ -121,7 +121,7 @@ TEST_CASE("a client whose time is over while much of its body is there to be rea
   CHECK(client.receive().status == 408);
 }
 
-TEST_CASE("a client that is idle between requests is sent away without a word", "[http]") {
+TEST_CASE("an HTTP client that is idle between requests is closed silently", "[http]") {
   running_server s{{.header_timeout = 1h, .idle_timeout = 50ms}};
   raw_client client{s.port};
   client.send(request::get("/healthz", s.port).text());
@@ -129,7 +129,7 @@ TEST_CASE("a client that is idle between requests is sent away without a word", 
   CHECK(client.ended());
 }
 
-TEST_CASE("a client that does not take its answer is cut off, and nobody else waits for it", "[http]") {
+TEST_CASE("a client that does not read its answer is closed, and delays no other client", "[http]") {
   running_server s{{.send_timeout = 200ms}};
   raw_client client{s.port, 4'096};
   s.await(s.behind.on_port_closed, [&] {
@@ -140,7 +140,7 @@ TEST_CASE("a client that does not take its answer is cut off, and nobody else wa
   CHECK_THROWS(client.receive());
 }
 
-TEST_CASE("silent clients delay nobody", "[http]") {
+TEST_CASE("silent clients delay no other client", "[http]") {
   running_server s;
   std::vector<std::unique_ptr<raw_client>> silent;
   for (int i = 0; i < 200; ++i) {
@@ -151,7 +151,7 @@ TEST_CASE("silent clients delay nobody", "[http]") {
   CHECK(serves(s));
 }
 
-TEST_CASE("connections beyond the limit are told so, and served when others have left", "[http]") {
+TEST_CASE("connections beyond the limit are refused with an error, and served when others have left", "[http]") {
   running_server s{{.max_connections = 2}};
   raw_client first{s.port};
   raw_client second{s.port};

@@ -94,7 +94,7 @@ TEST_CASE("unknown paths, wrong methods and wrong types are refused by name", "[
   CHECK(ask(s.port, request::get("/healthz", s.port).with("Content-Length", "5")).status == 400);
 }
 
-TEST_CASE("an MCP client may post, and is told what else it may not do", "[http]") {
+TEST_CASE("an MCP client may post, and other methods are refused with the allowed ones", "[http]") {
   running_server s;
   auto ping = request::post("/mcp", call("ping", nlohmann::json::object()), s.port);
   auto x = ask(s.port, ping.with("MCP-Protocol-Version", "2025-06-18"));
@@ -141,7 +141,7 @@ TEST_CASE("a body may come in chunks", "[http]") {
   CHECK(client.receive().status == 200);
 }
 
-TEST_CASE("a client that asks whether to go on is told before it sends the body", "[http]") {
+TEST_CASE("a client that expects 100-continue gets it before it sends the body", "[http]") {
   running_server s;
   raw_client client{s.port};
   auto x = request::post("/rpc", call("echo", {1}), s.port).with("Expect", "100-continue");

@@ -4,7 +4,7 @@
 
 namespace sluice::test::security_test {
 
-TEST_CASE("nobody gets in without the whole token", "[http]") {
+TEST_CASE("no request passes without the whole token", "[http]") {
   running_server s;
   auto good = request::post("/rpc", call("echo"), s.port);
   auto refused = [&](const request& x) {
@@ -108,14 +108,14 @@ TEST_CASE("a body is framed by its length or in chunks, and by nothing else", "[
                                             {"Transfer-Encoding: chunked, identity\r\n", 501}}) {
     INFO(x.fields);
     raw_client client{s.port};
-    // What follows must not be taken for a request of its own.
+    // The following bytes must not be parsed as another request.
     client.send(head + x.fields + "\r\n" + call + request::get("/healthz", s.port).text());
     auto answer = client.receive();
     CHECK(answer.status == x.status);
     CHECK(answer.code() == "invalid_request");
     CHECK(client.ended());
   }
-  // Before anybody has shown a token, and where a body is none of a request's parts.
+  // Before a token has been checked, and where a request has no body.
   raw_client other{s.port};
   other.send("GET /healthz HTTP/1.1\r\nHost: localhost:" + std::to_string(s.port) + "\r\nTransfer-Encoding: x\r\n\r\n");
   CHECK(other.receive().status == 501);

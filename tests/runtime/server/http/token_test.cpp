@@ -55,7 +55,7 @@ TEST_CASE("a token is made once, for the owner alone, and kept", "[http]") {
   CHECK(std::distance(fs::directory_iterator{folder.path()}, {}) == 2);
 }
 
-TEST_CASE("those who make the token at the same time get the same", "[http]") {
+TEST_CASE("processes that make the token at the same time get the same", "[http]") {
   temp_dir folder;
   std::vector<std::string> tokens(8);
   std::vector<std::thread> threads;

@@ -129,7 +129,7 @@ TEST_CASE("ids that are left out are all, but an empty list is a mistake") {
   CHECK_THAT(complaint(rpc::rejected_ids_from_json(json{{"id", 1}})), Contains("unknown member"));
 }
 
-TEST_CASE("what the buffer answers looks as the contract has it") {
+TEST_CASE("answers of the buffer have the form of the contract") {
   CHECK(as_json(buffer_receipt{3, true}) == json::parse(R"({"pending":3, "journaled":true})"));
   CHECK(as_json(buffered_row{true, 2, {{"id", 1}, {"b", blob{"x"}}}})
         == json::parse(R"({"found":true, "pending":2, "row":{"id":1, "b":{"$blob":"eA=="}}})"));

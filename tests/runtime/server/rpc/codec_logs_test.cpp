@@ -35,7 +35,7 @@ TEST_CASE("an entry for the log is read with all its fields, or with the two it 
     CHECK(to_string(rpc::log_entry_from_json({{"level", level}, {"message", ""}})->level) == level);
 }
 
-TEST_CASE("what is wrong with an entry for the log is named") {
+TEST_CASE("errors in an entry for the log name the field") {
   CHECK(refused_field(rpc::log_entry_from_json({{"message", "m"}})) == "level");
   CHECK(refused_field(rpc::log_entry_from_json({{"level", "info"}})) == "message");
   CHECK(refused_field(rpc::log_entry_from_json({{"level", "Info"}, {"message", "m"}})) == "level");
@@ -67,7 +67,7 @@ TEST_CASE("a query of the log comes back from JSON as it went in") {
   CHECK(rpc::params_of(*plain) == rpc::params_of(log_query{}));
 }
 
-TEST_CASE("a query of the log means the newest entries, or those after a place") {
+TEST_CASE("a query of the log means the newest entries, or those after a position") {
   CHECK(rpc::log_query_from_json(nullptr)->newest);
   CHECK(rpc::log_query_from_json(json::object())->newest);
   CHECK(rpc::log_query_from_json({{"limit", 5}})->newest);
@@ -85,7 +85,7 @@ TEST_CASE("the time of a log query is a number, a time or an age") {
   CHECK(since < hour_ago + 600'000'000);
 }
 
-TEST_CASE("what is wrong with a log query is named") {
+TEST_CASE("errors in a log query name the field") {
   for (const auto& [field, content] : std::vector<std::pair<std::string, json>>{{"level", "loud"},
                                                                                 {"source", 1},
                                                                                 {"agent", 1},
@@ -116,7 +116,7 @@ TEST_CASE("log entries come back from JSON as they went in, and members of later
   CHECK(as_json(*x) == as_json(page));
 }
 
-TEST_CASE("an answer that is no page of log entries is told as another version's") {
+TEST_CASE("an invalid page of log entries is reported as an answer of another version") {
   auto good = as_json(log_entry{});
   for (const auto& wrong : std::vector<json>{
          nullptr, 5, json::object(), {{"entries", 5}}, {{"entries", {5}}}, {{"entries", {json::object()}}}}) {

@@ -21,7 +21,7 @@ json parsed(const std::string& text) {
   return *x;
 }
 
-// What a request refused by `read` is answered with.
+// The error for a request that `read` refuses.
 template <class Read> rpc::error refusal(Read read, const std::string& params) {
   INFO(params);
   auto x = read(parsed(params));
@@ -91,7 +91,7 @@ TEST_CASE("a request says how it wants integers, and the client library does not
   refuses(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"integers":1})", "integers");
 }
 
-TEST_CASE("what only must be said is enough, and leaves the defaults") {
+TEST_CASE("required fields are enough, and the others have their defaults") {
   auto w = rpc::write_from_json(parsed(R"({"db":"app.db","statements":[{"sql":"DELETE FROM t"}]})"));
   REQUIRE(w);
   CHECK(w->deadline.count() == 0);

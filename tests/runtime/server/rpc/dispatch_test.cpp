@@ -122,7 +122,7 @@ TEST_CASE("an unknown method is said to be none") {
   CHECK(x["error"]["data"]["code"] == "invalid_request");
 }
 
-TEST_CASE("what is no JSON is answered with a parse error and id null") {
+TEST_CASE("invalid JSON is answered with a parse error and id null") {
   client aut;
   for (const auto* text :
        {"", " ", "{", R"({"jsonrpc":"2.0","method":"foobar,"params":"bar","baz])", "nothing",
@@ -266,7 +266,7 @@ TEST_CASE("a diagnostic that is no UTF-8 is answered with its bytes escaped") {
   CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"read","id":1})")["result"] == "a\\xff");
 }
 
-TEST_CASE("a port is told the id of each call before it is made, and that a notification has none") {
+TEST_CASE("a handler gets the id of each call before the call, and none for a notification") {
   client aut;
   aut.send(R"([{"jsonrpc":"2.0","method":"echo","id":"a"},{"jsonrpc":"2.0","method":"echo"},
                {"jsonrpc":"2.0","method":"echo","id":null},{"jsonrpc":"1.0","method":"echo","id":4}])");

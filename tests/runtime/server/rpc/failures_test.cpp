@@ -51,7 +51,7 @@ TEST_CASE("every failure survives the way through an error of JSON-RPC") {
     }
 }
 
-TEST_CASE("what is wrong with a field of params is an error of the params") {
+TEST_CASE("an error in a field of params is an error of the params") {
   auto field_of = [](const char* message) {
     auto e = rpc::error_of(describe(make_error(errc::invalid_request, message)));
     CHECK(e.code == (e.data.contains("field") ? rpc::invalid_params : rpc::request_failed));

@@ -24,7 +24,7 @@ public:
   std::vector<std::optional<nlohmann::json>> ids;
   /// Calls of `later`, to be answered by the test.
   std::deque<answer_to> waiting;
-  /// What any method without a rule of its own answers; unknown methods if empty.
+  /// The answer of all methods without a rule of their own; if empty, they are unknown methods.
   std::optional<answer> always;
 
   bool quotes_texts = false;

@@ -62,7 +62,7 @@ json initialize(const std::string& version, const std::string& name = "tester") 
 
 } // namespace
 
-TEST_CASE("mcp: initialize says who we are and what we have") {
+TEST_CASE("mcp: initialize has the name of the server and its capabilities") {
   mcp_client x;
   auto result = x.ask("initialize", initialize("2025-06-18"))["result"];
   CHECK(result["protocolVersion"] == "2025-06-18");
@@ -74,7 +74,7 @@ TEST_CASE("mcp: initialize says who we are and what we have") {
   CHECK(x.methods->calls.empty());
 }
 
-TEST_CASE("mcp: the client's version is kept if we speak it, else it is told our newest") {
+TEST_CASE("mcp: the client's version is kept if it is supported, else the answer has the newest one") {
   mcp_client x;
   for (const auto* version : {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"})
     CHECK(x.ask("initialize", initialize(version))["result"]["protocolVersion"] == version);
@@ -174,7 +174,7 @@ TEST_CASE("mcp: calls are made as the client's name, unless it says otherwise") 
   CHECK(x.methods->calls.back().params["agent"] == long_name);
 }
 
-TEST_CASE("mcp: a failure is a result that tells the model what happened and what to do") {
+TEST_CASE("mcp: a failure is a result that has the error and the remedy for the model") {
   mcp_client x;
   auto fails = [&](errc code, outcome what, uint32_t retry_after_ms = 0) {
     failure why;
@@ -196,7 +196,7 @@ TEST_CASE("mcp: a failure is a result that tells the model what happened and wha
     CHECK_THAT(fails(code, outcome::not_committed), Contains(std::string{word} + ": ") && Contains("What to do: "));
 }
 
-TEST_CASE("mcp: arguments that a tool does not take are an error that the model can correct") {
+TEST_CASE("mcp: arguments that a tool does not accept are an error that the model can correct") {
   mcp_client x;
   auto arguments = a_read;
   arguments["request_id"] = "r";

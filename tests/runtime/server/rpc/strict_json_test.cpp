@@ -93,7 +93,7 @@ TEST_CASE("strict JSON: a NUL does not end a document") {
   why_not("\0"s);
 }
 
-TEST_CASE("strict JSON: what the grammar does not have is refused, and said where") {
+TEST_CASE("strict JSON: text outside of the grammar is refused with its position") {
   for (const auto* bad :
        {"",    " ",     "{",       "[1,]",     "{\"a\":1,}", "01",     "+1",      ".5",  "1.",  "NaN", "Infinity",
         "'a'", "{a:1}", "// c\n1", "/* c */1", "[1 2]",      "\"\n\"", "\"\\x\"", "tru", "1 1", "[}",  "\"open"})

@@ -110,7 +110,7 @@ struct audit_fixture {
     return *x;
   }
 
-  // What someone does who opens the file without us; empty when SQLite took it, else what it says.
+  // Executes SQL on the file without sluice; empty on success, else SQLite's message.
   std::string meddle(const std::string& sql) {
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);

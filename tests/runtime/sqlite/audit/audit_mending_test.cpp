@@ -83,7 +83,7 @@ struct mending_fixture {
 
 } // namespace
 
-TEST_CASE("an audit file that is damaged from its head on is set aside, and the new one completed from the ledgers") {
+TEST_CASE("an audit file with a damaged head is renamed, and the new one completed from the ledgers") {
   mending_fixture r;
   r.store.reset();
   r.tear(0, 8'192);
@@ -107,7 +107,7 @@ TEST_CASE("an audit file that is damaged from its head on is set aside, and the 
   CHECK(must(r.store->verify()).intact());
 }
 
-TEST_CASE("a torn page is found where it is in the way, and else told by verify and gone around by list") {
+TEST_CASE("a torn page is found when it is needed, and else reported by verify and skipped by list") {
   mending_fixture r;
   r.append_many("before", 200);
   r.store.reset();
@@ -134,7 +134,7 @@ TEST_CASE("a torn page is found where it is in the way, and else told by verify 
   CHECK(r.recovered() == 3);
 }
 
-TEST_CASE("a file that is no audit, or empty pages in the place of one, begin anew") {
+TEST_CASE("an audit that is not a database, or empty pages in its place, are replaced") {
   mending_fixture r;
   r.store.reset();
   std::ofstream{r.root.audit_path(), std::ios::trunc} << GENERATE(std::string(20'000, '\0'), std::string(5'000, 'x'));
@@ -144,7 +144,7 @@ TEST_CASE("a file that is no audit, or empty pages in the place of one, begin an
   CHECK(r.count("after") == 1);
 }
 
-TEST_CASE("an audit file that is deleted or moved while it is open is begun anew and completed from the ledgers") {
+TEST_CASE("an audit file that is deleted or moved while it is open is made again and completed from the ledgers") {
   mending_fixture r;
   SECTION("deleted") {
     for (const auto* suffix : {"", "-wal", "-shm"})
@@ -159,7 +159,7 @@ TEST_CASE("an audit file that is deleted or moved while it is open is begun anew
   CHECK(must(r.store->verify()).broken == 0);
 }
 
-TEST_CASE("what was in the audit's write-ahead log is saved when the log is deleted") {
+TEST_CASE("the content of the audit's write-ahead log is saved when the log is deleted") {
   mending_fixture r;
   r.append({record("in the log")});
   std::filesystem::remove(r.root.audit_path().string() + "-wal");
@@ -172,7 +172,7 @@ TEST_CASE("what was in the audit's write-ahead log is saved when the log is dele
   CHECK(must(r.store->verify()).intact());
 }
 
-TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged between two brokers begins anew") {
+TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged between two brokers is replaced") {
   mending_fixture r;
   r.append_many("read", 20);
   auto older = r.dir / "older.db";
@@ -208,7 +208,7 @@ TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged betwe
   CHECK(must(r.store->verify()).intact());
 }
 
-TEST_CASE("an audit that is changed by another program while it is open begins anew, with the commits of the ledgers") {
+TEST_CASE("an audit that another program changes while it is open is replaced, with the commits of the ledgers") {
   mending_fixture r;
   r.append_many("read", 20);
   sqlite::connection_options options;

@@ -5,7 +5,7 @@ namespace sluice::test::audit_reconciler_test {
 using namespace sluice::sqlite;
 using namespace sluice::sqlite::test;
 
-TEST_CASE("what the ledger holds and the audit does not is told, and nothing else") {
+TEST_CASE("the commits that the ledger has and the audit lacks are found, and nothing else") {
   audit_fixture r;
   r.append({record("alice", 1, "a"), record("alice", 2, "b")});
   auto third = commit(3, {"d", "e"});
@@ -49,7 +49,7 @@ TEST_CASE("looking twice never makes a record twice, whether or not the first lo
   CHECK(r.list().size() == 3);
 }
 
-TEST_CASE("what was found to agree is not looked at again") {
+TEST_CASE("commits that were found to agree are not compared again") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   r.append(r.missing());
@@ -100,7 +100,7 @@ TEST_CASE("a replayed or failed request does not stand for the commit") {
   CHECK(r.missing().size() == 1);
 }
 
-TEST_CASE("a damaged commit record is told once, without what it claims") {
+TEST_CASE("a damaged commit record is reported once, without its content") {
   audit_fixture r;
   auto damaged = commit(2, {"forged"});
   damaged.intact = false;
@@ -147,7 +147,7 @@ TEST_CASE("the audit knows every database that it was asked about") {
   CHECK(audited_databases(r.dir / "missing.db")->empty());
 }
 
-TEST_CASE("the audit tells the highest number that was ever issued, whatever becomes of the ledger") {
+TEST_CASE("the audit has the highest number that was ever issued, whatever becomes of the ledger") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   r.append(r.missing());
@@ -204,7 +204,7 @@ TEST_CASE("an epoch that begins behind everything that was issued is taken, and 
   CHECK(!r.verdict().intact());
 }
 
-TEST_CASE("an audit file of an earlier version learns of epochs and keeps what it knows") {
+TEST_CASE("an audit file of an earlier version gets epochs and keeps its records") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"})};
   r.append(r.missing());

@@ -73,7 +73,7 @@ TEST_CASE("appending numbers the records on, also after a restart") {
   CHECK(r.verdict().intact());
 }
 
-TEST_CASE("the audit file is nobody else's to read") {
+TEST_CASE("the audit file is not readable for others") {
   audit_fixture r;
   r.append({record("a")});
   for (const auto* suffix : {"", "-wal", "-shm"}) {

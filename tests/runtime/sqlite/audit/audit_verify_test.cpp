@@ -119,7 +119,7 @@ TEST_CASE("a chain that lacks its beginning is broken at its beginning") {
   CHECK(r.verdict().broken == 1);
 }
 
-TEST_CASE("what comes behind a gap is still checked") {
+TEST_CASE("records behind a gap are still checked") {
   audit_fixture r;
   r.append_many(9);
   r.tamper("DELETE FROM audit WHERE seq = 3; UPDATE audit SET agent = 'x' WHERE seq = 7");
@@ -128,7 +128,7 @@ TEST_CASE("what comes behind a gap is still checked") {
   CHECK(x.first_broken == 3);
 }
 
-TEST_CASE("a record that someone slipped in is found, and the chain goes on behind it") {
+TEST_CASE("an inserted record is found, and the chain goes on behind it") {
   audit_fixture r;
   r.append_many(2);
   auto columns = "ts_us, request_id, agent, store, db, request_type, key, status, latency_us, commit_seq, tables, "

@@ -28,7 +28,7 @@ TEST_CASE("a buffer file that is no database is left as it is, and every call sa
   CHECK(bytes_of(r.path) == std::string(8'192, 'x'));
 }
 
-TEST_CASE("somebody else's database in its place is left as it is") {
+TEST_CASE("a foreign database in its place is left as it is") {
   buffer_fixture r;
   r.meddle("CREATE TABLE theirs(x); INSERT INTO theirs VALUES (1)");
   auto before = bytes_of(r.path);
@@ -74,7 +74,7 @@ TEST_CASE("a damaged buffer file is found out before anything is done with it") 
   CHECK(r.complaint() == errc::corrupt);
 }
 
-TEST_CASE("a folder that may not be written is told by name") {
+TEST_CASE("a folder that may not be written is reported by its error") {
   buffer_fixture r;
   if (geteuid() == 0)
     return;
@@ -86,7 +86,7 @@ TEST_CASE("a folder that may not be written is told by name") {
   fs::permissions(r.dir.path(), fs::perms::owner_all);
 }
 
-TEST_CASE("a foreign lock on the buffer file is told as such, and passes") {
+TEST_CASE("an external lock on the buffer file is reported as such, and ends") {
   buffer_fixture r;
   r.append({put(1)});
   sqlite3* db = nullptr;
@@ -101,7 +101,7 @@ TEST_CASE("a foreign lock on the buffer file is told as such, and passes") {
   CHECK(r.recover().operations.size() == 2);
 }
 
-TEST_CASE("when the file vanishes, the next one goes on, and gives no place again") {
+TEST_CASE("when the file vanishes, the next one goes on, and reuses no id") {
   buffer_fixture r;
   r.append({put(1), put(2)});
   for (const auto* suffix : {"", "-wal", "-shm"})
@@ -125,7 +125,7 @@ TEST_CASE("a file or a log that is cut short is filled again before anything mor
   CHECK(found->operations.size() == 3);
 }
 
-TEST_CASE("a killed process leaves behind what it was told is done, and every batch whole") {
+TEST_CASE("a killed process leaves behind everything acknowledged, and every batch whole") {
   buffer_fixture r;
   r.store.reset();
   for (auto round = 0; round < 20; ++round) {
@@ -175,7 +175,7 @@ TEST_CASE("a killed process leaves behind what it was told is done, and every ba
   }
 }
 
-TEST_CASE("what was in the buffer's write-ahead log is saved when the log is deleted") {
+TEST_CASE("the content of the buffer's write-ahead log is saved when the log is deleted") {
   buffer_fixture r;
   r.append({put(1)});
   REQUIRE(fs::remove(r.path.string() + "-wal"));
@@ -184,7 +184,7 @@ TEST_CASE("what was in the buffer's write-ahead log is saved when the log is del
   CHECK(r.pending() == std::vector<uint64_t>{1, 2});
 }
 
-TEST_CASE("a journal that is deleted is made anew with all that is pending and on its way") {
+TEST_CASE("a journal that is deleted is made again with all pending operations") {
   buffer_fixture r;
   r.append({put(1), put(2), put(3), put(4)});
   REQUIRE(r.store->begin_batch(batch("done", {1})));

@@ -98,7 +98,7 @@ struct buffer_fixture {
     sqlite3_close(db);
   }
 
-  // What every call says of a file that cannot be used.
+  // The error of every call for a file that cannot be used.
   errc complaint() {
     std::vector<buffer_put> one{put(1)};
     auto appended = store->append(one);

@@ -100,7 +100,7 @@ TEST_CASE("a batch keeps its operations from being pending until it is ended or 
   CHECK(back.request.statements[1].params == parameters{std::vector<named_value>{{"a", "x"}, {"b", 1.5}}});
   REQUIRE(found.operations.size() == 1);
   CHECK(found.operations[0].seq == 4);
-  // What is in a batch, so that its rows are known by their keys.
+  // The operations of a batch, with rows identified by their keys.
   REQUIRE(found.in_batches.size() == 3);
   CHECK(found.in_batches[1].seq == 3);
   CHECK(same(found.in_batches[1].content, put(3)));
@@ -131,7 +131,7 @@ TEST_CASE("a batch under a key that is in use is refused, and changes nothing") 
   CHECK(r.pending() == std::vector<uint64_t>{2});
 }
 
-TEST_CASE("rows that were set aside are listed by page and taken once") {
+TEST_CASE("rejected rows are listed by page and taken once") {
   buffer_fixture r;
   for (int64_t i = 1; i <= 5; ++i)
     CHECK(*r.store->reject(std::vector{refused(i)}) == static_cast<uint64_t>(i));
@@ -151,7 +151,7 @@ TEST_CASE("rows that were set aside are listed by page and taken once") {
   CHECK(*r.store->reject(std::vector{refused(6)}) == 6);
 }
 
-TEST_CASE("rows that were set aside move to the journal all at once, or not at all") {
+TEST_CASE("rejected rows move to the journal all at once, or not at all") {
   buffer_fixture r;
   REQUIRE(r.store->reject(std::vector{refused(1)}));
   REQUIRE(r.store->reject(std::vector{refused(2)}));
@@ -178,7 +178,7 @@ TEST_CASE("rows that were set aside move to the journal all at once, or not at a
   }
 }
 
-TEST_CASE("a record of the journal that cannot be read is set aside and holds up nothing") {
+TEST_CASE("a record of the journal that cannot be read is kept apart and delays nothing") {
   buffer_fixture r;
   r.append({put(1), put(2), put(3)});
   r.meddle("UPDATE journal SET content = x'820203' WHERE seq = 2");
@@ -209,7 +209,7 @@ TEST_CASE("a record of the journal that cannot be read is set aside and holds up
   }
 }
 
-TEST_CASE("what was in a batch whose record cannot be read is for people to decide") {
+TEST_CASE("operations of a batch whose record cannot be read are kept for a decision") {
   buffer_fixture r;
   r.append({put(1), put(2), put(3)});
   REQUIRE(r.store->begin_batch(batch("k", {1, 2})));

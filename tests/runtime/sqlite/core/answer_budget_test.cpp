@@ -30,14 +30,14 @@ TEST_CASE("a share grows while there is room, and gives all of it back", "[answe
   CHECK(budget->used() == 0);
 }
 
-TEST_CASE("what a share could not have is overloaded, and says which setting it is", "[answers]") {
+TEST_CASE("a request beyond a share is overloaded, and names the setting", "[answers]") {
   auto why = describe(std::make_shared<answer_budget>(7)->used_up());
   CHECK(why.code == errc::overloaded);
   CHECK(why.retry_after_ms > 0);
   CHECK_THAT(why.message, Catch::Contains("max_inflight_answer_bytes"));
 }
 
-TEST_CASE("what the cache may keep comes on top of the answers under way", "[answers]") {
+TEST_CASE("the bound of the cache is added to that of the answers under way", "[answers]") {
   broker_config config;
   config.max_inflight_answer_bytes = 10'000'000;
   config.cache_max_bytes = 1'000'000;

@@ -49,7 +49,7 @@ TEST_CASE("NaN is refused instead of becoming NULL") {
   CHECK(refusal("SELECT :x", named({{"x", std::nan("")}})).code == errc::invalid_request);
 }
 
-TEST_CASE("text that is not UTF-8 is bound as text, byte for byte, and finds what it is equal to") {
+TEST_CASE("text that is not UTF-8 is bound as text, byte for byte, and finds equal text") {
   store_fixture fixture;
   fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT)");
   const std::vector<std::string> texts{"\xff",        std::string(64, 'a') + "\xc3", "\xed\xa0\x80",

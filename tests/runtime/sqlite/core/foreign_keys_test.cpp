@@ -13,7 +13,7 @@ write_request unenforced(std::vector<statement> statements) {
 
 write_request unenforced(const char* sql) { return unenforced({{sql, {}}}); }
 
-// What SQLite's documentation tells people to do who change a table.
+// The procedure that SQLite's documentation gives for changing a table.
 std::vector<statement> rebuild() {
   return {{"CREATE TABLE p2(id INTEGER PRIMARY KEY, n TEXT NOT NULL DEFAULT '')", {}},
           {"INSERT INTO p2 SELECT * FROM parent", {}},
@@ -59,7 +59,7 @@ TEST_CASE("a DROP TABLE that would delete along a chain names each table of it")
   CHECK_THAT(why.message, Catch::Contains("child") && Catch::Contains("grandchild"));
 }
 
-TEST_CASE("a DROP TABLE whose rows nobody loses is done") {
+TEST_CASE("a DROP TABLE without rows in other tables is executed") {
   family_fixture fixture;
   fixture.write("CREATE TABLE tree(id INTEGER PRIMARY KEY, up INT REFERENCES tree ON DELETE CASCADE)");
   fixture.write("INSERT INTO tree VALUES (1, NULL), (2, 1)");
@@ -69,7 +69,7 @@ TEST_CASE("a DROP TABLE whose rows nobody loses is done") {
   CHECK(fixture.read_one("SELECT count(*) FROM sqlite_schema WHERE name IN ('tree', 'parent', 'child')") == value{0});
 }
 
-TEST_CASE("a DROP TABLE that violates a foreign key says how to rebuild the table") {
+TEST_CASE("a DROP TABLE that violates a foreign key suggests how to rebuild the table") {
   family_fixture fixture{""};
   auto why = fixture.refuse(request_of(rebuild()));
   CHECK(why.code == errc::constraint);
@@ -124,7 +124,7 @@ TEST_CASE("with foreign keys off, violations that the file had before count for 
   CHECK_THAT(why.message, Catch::Contains("row 9 of table child"));
 }
 
-TEST_CASE("with foreign keys off, a row WITHOUT ROWID that violates a key is told from one that did before") {
+TEST_CASE("with foreign keys off, a new violation of a row WITHOUT ROWID is distinguished from an old one") {
   family_fixture fixture;
   fixture.write("CREATE TABLE pair(a TEXT, b INT, pid TEXT REFERENCES parent, again INT REFERENCES parent(id), "
                 "PRIMARY KEY (b, a)) WITHOUT ROWID");
@@ -171,7 +171,7 @@ TEST_CASE("the rows WITHOUT ROWID that violate a key are found as SQLite finds t
   CHECK_THAT(*found.first_new(later), Catch::Contains("the row with 4, "));
 }
 
-TEST_CASE("with foreign keys off, a key that could not be checked before is no hindrance, and a new one is") {
+TEST_CASE("with foreign keys off, a key that could not be checked before is ignored, and a new one is not") {
   family_fixture fixture;
   fixture.write("CREATE TABLE loose(a REFERENCES parent(n))");
   fixture.write(unenforced("INSERT INTO parent VALUES (4, 'd')"));
@@ -258,7 +258,7 @@ TEST_CASE("foreign keys are deferred to the end of the request that asks for it,
   CHECK(why.code == errc::constraint);
 }
 
-TEST_CASE("a key is of its foreign_keys, too") {
+TEST_CASE("the foreign_keys of a request are part of its payload") {
   family_fixture fixture;
   auto request = request_of({{"INSERT INTO parent VALUES (5, 'e')", {}}}, "key-1");
   fixture.write(request);

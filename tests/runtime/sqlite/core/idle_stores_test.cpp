@@ -82,7 +82,7 @@ TEST_CASE("commit numbers, epoch and keys go on after a rest", "[idle]") {
   x.writer->rollback();
 }
 
-TEST_CASE("what a reader leaves beside a database that only it had open is removed by the writer", "[idle]") {
+TEST_CASE("the writer removes the files that a reader leaves beside a database that only it had open", "[idle]") {
   fixture x;
   x.close_both();
   CHECK(x.count() == value{0});
@@ -160,7 +160,7 @@ TEST_CASE("a database without a log that was only read is noticed to have change
   CHECK(!read().external_commit);
 }
 
-TEST_CASE("a file that is put in the place of one that is closed while idle is a replaced one", "[idle]") {
+TEST_CASE("a file that replaces one which is closed while idle is a replaced one", "[idle]") {
   fixture x;
   x.close_both();
   auto other = x.folder / "other.db";
@@ -173,7 +173,7 @@ TEST_CASE("a file that is put in the place of one that is closed while idle is a
   CHECK(x.count() == value{3});
 }
 
-TEST_CASE("a database that is closed while idle is claimed by nobody, and a broker that has opened it meanwhile has it",
+TEST_CASE("a database that is closed while idle has no claim, and a broker that has opened it meanwhile has it",
           "[idle]") {
   temp_dir folder;
   auto store_of_another_broker = [&] {

@@ -76,7 +76,7 @@ TEST_CASE("a database in use is looked into as well, with what its WAL holds", "
   CHECK(names_in(dir).size() == 3);
 }
 
-TEST_CASE("somebody who comes while a file is looked at has it looked at again", "[sqlite]") {
+TEST_CASE("a check that begins while a file is being checked runs after it", "[sqlite]") {
   temp_dir dir;
   auto path = make(dir);
   std::vector<bool> ways;
@@ -120,7 +120,7 @@ TEST_CASE("a check that takes too long ends, and says so", "[sqlite]") {
   CHECK(x->damage.empty());
 }
 
-TEST_CASE("a file tells its journal mode, and what is no database is none", "[sqlite]") {
+TEST_CASE("a file has its journal mode, and an invalid database has none", "[sqlite]") {
   temp_dir dir;
   CHECK(journal_of(make(dir)) == journal_kind::wal);
   auto rollback = dir / "rollback.db";
@@ -141,7 +141,7 @@ TEST_CASE("a file tells its journal mode, and what is no database is none", "[sq
   CHECK(fs::exists(dir / "missing.db") == false);
 }
 
-TEST_CASE("plans are told step by step, and nothing is executed for them", "[sqlite]") {
+TEST_CASE("plans are read step by step, and nothing is executed for them", "[sqlite]") {
   temp_dir dir;
   auto db = writer(make(dir));
   std::vector<statement> both{{"DELETE FROM t WHERE x = ?", {}}, {"SELECT * FROM t ORDER BY x + 1", {}}};

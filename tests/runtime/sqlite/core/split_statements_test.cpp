@@ -22,7 +22,7 @@ TEST_CASE("a semicolon in a literal, a quoted name, a comment or a trigger ends 
   CHECK(split_statements(std::string{one} + "SELECT 2") == pieces{one, "SELECT 2"});
 }
 
-TEST_CASE("what is never closed belongs to the last statement") {
+TEST_CASE("unclosed text belongs to the last statement") {
   const auto* open = GENERATE("SELECT 'a;b", "SELECT `a;b", "SELECT [a;b", "SELECT 1 /* a;b", "SELECT 1 -- a;b");
   CHECK(split_statements("SELECT 1;" + std::string{open}) == pieces{"SELECT 1;", open});
 }

@@ -59,7 +59,7 @@ TEST_CASE("the tables that a statement reads are known, through joins, subquerie
 TEST_CASE("a table of which only the column is used that a join compares is read, too") {
   analysis_fixture fixture;
   must(fixture.db.exec("CREATE TABLE register(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE child(n, k TEXT)"));
-  // The authorizer is told of one of them, or of none (simulation: seeds 164 and 320).
+  // SQLite reports one of them to the authorizer, or none (simulation: seeds 164 and 320).
   CHECK(fixture.reads("SELECT count(*) FROM child JOIN register USING (k)") == names{"child", "register"});
   CHECK(fixture.reads("SELECT count(*) FROM child NATURAL JOIN register") == names{"child", "register"});
   CHECK(fixture.reads("SELECT n, v FROM child LEFT JOIN register USING (k)") == names{"child", "register"});
@@ -96,7 +96,7 @@ TEST_CASE("queries that answer by chance, by the clock or by things unseen do no
   }
 }
 
-TEST_CASE("what has no place in a request is refused by name and reason") {
+TEST_CASE("a forbidden statement is refused by name and reason") {
   analysis_fixture fixture;
   for (auto [sql, word] : std::vector<std::pair<const char*, const char*>>{
          {"ATTACH 'x.db' AS x", "ATTACH"},
@@ -166,7 +166,7 @@ TEST_CASE("one entry holds one statement") {
   CHECK(fixture.refusal("SELECT \"no such column\"").code == errc::sql_error);
 }
 
-TEST_CASE("what a statement does is told apart: rows, schema, neither") {
+TEST_CASE("statements are distinguished: rows, schema, neither") {
   analysis_fixture fixture;
   auto insert = fixture.facts("INSERT INTO author(name) VALUES ('a') RETURNING id");
   CHECK((insert.changes_rows && insert.inserts && !insert.changes_schema && !insert.read_only));

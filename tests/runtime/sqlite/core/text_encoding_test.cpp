@@ -23,7 +23,7 @@ struct encoded_fixture : store_fixture {
 
 } // namespace
 
-TEST_CASE("UTF-16 can hold what is UTF-8, but not what SQLite replaces") {
+TEST_CASE("UTF-16 can hold valid UTF-8, except the characters that SQLite replaces") {
   for (const auto* text : {"", "plain", "gr\xc3\xbc\xc3\x9f", "\xf0\x9f\x98\x80", "\xef\xbb\xbf", "\xef\xbf\xbd"})
     CHECK(sqlite::fits_utf16(text));
   for (const auto* text : {"caf\xe9", "\xed\xa0\x80", "a\xef\xbf\xbe", "\xef\xbf\xbf!"})

@@ -60,7 +60,7 @@ TEST_CASE("a fault is for one operation on files whose paths end so") {
   CHECK(!rules.judge("", disk_operation::write).effect);
 }
 
-TEST_CASE("of several faults the first that is due hits, and what it hits passes none of the others") {
+TEST_CASE("of several faults the first that is due applies, and its operation counts for none of the others") {
   fault_rules rules;
   rules.inject(fault_on("", disk_operation::write, disk_effect::io_error));
   auto second = fault_on("", disk_operation::write, disk_effect::full);
@@ -104,7 +104,7 @@ TEST_CASE("room is taken whole or not at all") {
   CHECK(rules.take_room(1));
 }
 
-TEST_CASE("operations are counted by the ends of paths, those that fail and those of healed disks included") {
+TEST_CASE("operations are counted by the ends of paths, failing ones and those of healed disks included") {
   fault_rules rules;
   rules.inject(fault_on("b.db", disk_operation::read));
   for (const auto* path : {"/x/a.db", "/x/b.db", "/y/b.db", "/y/b.db"})

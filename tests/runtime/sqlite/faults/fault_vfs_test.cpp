@@ -34,7 +34,7 @@ disk_fault always(disk_fault fault) {
 struct faulty_fixture {
   std::atomic<int> deaths{0};
   std::atomic<int64_t> waited_ms{0};
-  // What is looked at in the moment of a death.
+  // Called in the moment of a death.
   std::function<void()> at_death = [] {};
   fault_vfs disk{{[this](milliseconds time) { waited_ms += time.count(); },
                   [this] {
@@ -184,7 +184,7 @@ TEST_CASE("a slow disk is waited for, and loses nothing") {
   CHECK(at.rows() == 3);
 }
 
-TEST_CASE("who dies before a write has not written, and who dies after has; neither hears that it succeeded") {
+TEST_CASE("a process killed before a write has not written, and one killed after it has; neither gets its success") {
   faulty_fixture at;
   auto wal_size = [&] { return std::filesystem::file_size(at.fixture.file.string() + "-wal"); };
   int n = 0;
@@ -204,7 +204,7 @@ TEST_CASE("who dies before a write has not written, and who dies after has; neit
   at.require_serving(++n);
 }
 
-TEST_CASE("a lock that the disk will not give is an I/O error, and one that is taken is busy") {
+TEST_CASE("a lock that the disk fails to give is an I/O error, and one that is held is busy") {
   faulty_fixture at;
   at.disk.inject(always(fault_on("app.db", disk_operation::lock)));
   CHECK(failure_of(at.fixture.store->begin()).code == errc::io_error);

@@ -29,7 +29,7 @@ struct files_fixture {
     files = std::make_unique<sqlite::database_files>(file, size_t{0}, std::chrono::milliseconds{20});
   }
 
-  /// False where the file system is not one that is known to tell changes.
+  /// False where the file system is not known to record changes.
   bool wait_for_quiet() {
     auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{1};
     while (!files->relies_on_folder() && std::chrono::steady_clock::now() < give_up)
@@ -37,7 +37,7 @@ struct files_fixture {
     return files->relies_on_folder();
   }
 
-  /// What is found must be what a first look finds.
+  /// The result must be that of a first check.
   sqlite::found_files find() {
     auto found = files->find();
     CHECK(found == sqlite::database_files{file}.find());
@@ -47,7 +47,7 @@ struct files_fixture {
 
 } // namespace
 
-TEST_CASE("the files of a database are found, and those that are missing are not") {
+TEST_CASE("the existing files of a database are found, and missing ones are not") {
   files_fixture fixture;
   auto found = fixture.find();
   CHECK(found.database == identity_of(fixture.file));
@@ -100,7 +100,7 @@ TEST_CASE("every change to the files is found at once in a folder that was quiet
   }
 }
 
-TEST_CASE("a folder of hard links to the same files is told from the folder that it takes the place of") {
+TEST_CASE("a folder of hard links to the same files is distinguished from the folder that it replaces") {
   files_fixture fixture;
   fixture.wait_for_quiet();
   fixture.find();

@@ -78,7 +78,7 @@ struct busy_fixture : store_fixture {
     return result;
   }
 
-  /// What is found when the process has been killed.
+  /// The state after a kill of the process.
   std::string count_after_a_kill() {
     auto copy = folder / "copy.db";
     for (const auto* suffix : {"", "-wal"})

@@ -52,7 +52,7 @@ TEST_CASE("a log that was cut short is noticed before anything is acknowledged i
   fs::resize_file(fixture.log(), left);
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
-  // What a checkpoint had moved is there, and nothing is mixed.
+  // The pages that a checkpoint had moved are there, and nothing is mixed.
   auto found = *fixture.count().integer();
   CHECK(fixture.count_after_a_kill() == std::to_string(found));
   CHECK(found == 2'000);
@@ -82,7 +82,7 @@ TEST_CASE("a connection that is only opened then finds that the file was overwri
   CHECK(fixture.count_after_a_kill() == "2");
 }
 
-TEST_CASE("an overwritten file is free of the connection that has noticed it") {
+TEST_CASE("an overwritten file is released by the connection that has noticed it") {
   busy_fixture fixture;
   copy_over(fixture.another(), fixture.file);
   CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
@@ -91,7 +91,7 @@ TEST_CASE("an overwritten file is free of the connection that has noticed it") {
   CHECK(fixture.count() == value{2});
 }
 
-TEST_CASE("a file that was written without a checkpoint is told, and its log is kept") {
+TEST_CASE("a file that was written without a checkpoint is reported, and its log is kept") {
   busy_fixture fixture;
   fs::last_write_time(fixture.file, fs::last_write_time(fixture.file) + std::chrono::seconds{1});
   fixture.write("INSERT INTO t(body) VALUES ('after')");

@@ -57,14 +57,14 @@ TEST_CASE("a log that was removed is written again before anything is acknowledg
   CHECK(events[0] == "log_restored");
 }
 
-TEST_CASE("when another program has begun a new log, the old one is kept aside and the loss is told") {
+TEST_CASE("when another program has begun a new log, the old one is kept and the loss is reported") {
   busy_fixture fixture;
   fs::remove(fixture.log());
   fs::remove(fixture.index());
   // A process of its own: within one, SQLite shares the index.
   auto command = "sqlite3 '" + fixture.file.string() + "' 'CREATE TABLE theirs(a)'";
   REQUIRE(std::system(command.c_str()) == 0);
-  // What was acknowledged is not in the file any more; that is for a person to decide.
+  // Acknowledged commits are not in the file any more; a person must decide.
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.read_one("SELECT count(*) FROM theirs") == value{0});
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
@@ -111,7 +111,7 @@ TEST_CASE("an older copy with the same header is not mixed with what the broker 
   CHECK(must(std::move(seen)).result.rows->at(0, 0) == value{"a,b"});
 }
 
-TEST_CASE("checkpoints, whoever makes them, are not taken for a file that was overwritten") {
+TEST_CASE("checkpoints of any process are not taken for an overwritten file") {
   busy_fixture fixture;
   other_program other{fixture.file};
   for (auto i = 0; i < 5; ++i) {

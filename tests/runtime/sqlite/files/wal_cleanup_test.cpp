@@ -16,7 +16,7 @@ struct leftovers_fixture : store_fixture {
 
 } // namespace
 
-TEST_CASE("what readers leave beside a database is removed") {
+TEST_CASE("files that readers leave beside a database are removed") {
   leftovers_fixture fixture;
   fixture.write("CREATE TABLE t(a)");
   fixture.store.reset();
@@ -30,11 +30,11 @@ TEST_CASE("what readers leave beside a database is removed") {
   CHECK(!fixture.beside("-shm"));
 }
 
-TEST_CASE("what a log still holds is in the database when it is removed") {
+TEST_CASE("the content of a log is in the database when the log is removed") {
   leftovers_fixture fixture;
   fixture.write("CREATE TABLE t(a)");
   fixture.read("SELECT * FROM t");
-  // As after a crash: the file and its log, but nobody who has them open.
+  // As after a crash: the file and its log, without an open connection.
   auto copy = fixture.folder / "copy.db";
   for (auto* suffix : {"", "-wal"})
     std::filesystem::copy_file(fixture.file.string() + suffix, copy.string() + suffix);
@@ -59,7 +59,7 @@ TEST_CASE("nothing is removed while another connection has the database open") {
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
 }
 
-TEST_CASE("a database that is none, or not there, or has nothing beside it is left as it is") {
+TEST_CASE("a file that is not a database, or is missing, or has nothing beside it is left as it is") {
   leftovers_fixture fixture;
   remove_leftovers(fixture.file);
   CHECK(!std::filesystem::exists(fixture.file));

@@ -197,7 +197,7 @@ TEST_CASE("a long text is searched in a time that its length alone decides", "[f
   CHECK(db.answer("SELECT length(trim(?1, ?2))", {repeated(last, 1'000'000) + "x", set}) == "1:1|");
 }
 
-TEST_CASE("what would compare the product of two lengths is refused as too large, after a bounded number of steps",
+TEST_CASE("comparisons of the product of two lengths are refused as too large, after a bounded number of steps",
           "[functions]") {
   sqlite::function_limits limits;
   limits.max_steps = 100'000;

@@ -94,7 +94,7 @@ TEST_CASE("a table with a name of the ledger keeps its rows through a repair") {
   CHECK(fixture.read_one("SELECT a FROM set_aside_sluice_extra") == value{42});
 }
 
-TEST_CASE("names that only look similar are nobody's business but their owner's") {
+TEST_CASE("names that only look similar are left alone") {
   ledger_fixture fixture;
   fixture.meddle("CREATE TABLE _sluicegate(a); CREATE TABLE my_sluice_x(a); CREATE TRIGGER _sluicing AFTER INSERT ON t "
                  "BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM _sluice_commits");
@@ -128,7 +128,7 @@ TEST_CASE("rows whose numbers no broker has issued are refused and removed by a 
   CHECK(fixture.repair().actions.empty());
 }
 
-TEST_CASE("tables that were emptied, dropped in part or cut are refused, and repaired without a number given twice") {
+TEST_CASE("tables that were emptied, dropped in part or cut are refused, and repaired without reusing a number") {
   const auto* sql =
     GENERATE("DELETE FROM _sluice_commits; DELETE FROM _sluice_keys; DELETE FROM _sluice_meta",
              "DELETE FROM _sluice_commits", "DELETE FROM _sluice_meta WHERE name = 'format'", "DROP TABLE _sluice_keys",
@@ -152,7 +152,7 @@ TEST_CASE("tables that were emptied, dropped in part or cut are refused, and rep
   CHECK(fixture.chain_is_whole());
 }
 
-TEST_CASE("a ledger that is dropped whole begins anew at once, behind what was issued") {
+TEST_CASE("a ledger that is dropped whole is made again at once, behind the issued numbers") {
   ledger_fixture fixture;
   fixture.meddle("DROP TABLE _sluice_commits; DROP TABLE _sluice_keys; DROP TABLE _sluice_meta");
   auto begun = must(fixture.store->begin());
@@ -222,7 +222,7 @@ TEST_CASE("the ledger of another file is refused: by a commit, and by its epoch"
   CHECK(fixture.refused().code == errc::ledger_damaged);
 }
 
-TEST_CASE("a ledger of an earlier version goes on as it is, and is given its epoch by the next commit") {
+TEST_CASE("a ledger of an earlier version goes on unchanged, and gets its epoch with the next commit") {
   ledger_fixture fixture;
   fixture.meddle("DELETE FROM _sluice_meta WHERE name <> 'format'");
   fixture.reopen(issued(5));

@@ -40,7 +40,7 @@ TEST_CASE("a key that was never used recalls nothing") {
   CHECK(!recall(fixture, keyed({{"SELECT 1", {}}})));
 }
 
-TEST_CASE("a key with the same payload recalls the first outcome, whoever asks") {
+TEST_CASE("a key with the same payload recalls the first outcome, for any agent") {
   store_fixture fixture;
   fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
   auto first = keyed({{"INSERT INTO t(a) VALUES (?1)", {"x"}}});
@@ -124,7 +124,7 @@ TEST_CASE("a file gets its ledger by a commit, and not by an attempt") {
   CHECK(must(sqlite::last_commit_seq(fixture.file)) == 1);
 }
 
-TEST_CASE("commits are numbered without gaps, across reopening and foreign writers") {
+TEST_CASE("commits are numbered without gaps, across reopening and external writers") {
   five_commits fixture;
   CHECK(must(fixture.store->begin()).next_seq == 6);
   fixture.store->rollback();
@@ -141,7 +141,7 @@ TEST_CASE("commits are numbered without gaps, across reopening and foreign write
   CHECK(verdict(fixture).intact());
 }
 
-TEST_CASE("a commit record tells who did what") {
+TEST_CASE("a commit record has the agent and tables of each request") {
   store_fixture fixture;
   auto request = keyed({{"CREATE TABLE t(a)", {}}, {"INSERT INTO t VALUES (1)", {}}});
   request.correlation_id = "task-9";

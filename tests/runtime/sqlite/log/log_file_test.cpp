@@ -102,7 +102,7 @@ TEST_CASE("log entries come out as they went in, numbered from 1", "[log_file]")
   CHECK(f.list().size() == 3);
 }
 
-TEST_CASE("every filter of a log query selects what it says", "[log_file]") {
+TEST_CASE("every filter of a log query selects by its field", "[log_file]") {
   fixture f;
   REQUIRE(f.append({entry("one apple", 10, log_level::debug, "x", "alice"), entry("two", 20, log_level::warning, "y"),
                     entry("three Apple", 30, log_level::error, "x", "bob"), entry("50% off_", 40)}));
@@ -150,7 +150,7 @@ TEST_CASE("a page of large log entries ends early, and is never empty", "[log_fi
   CHECK(f.page(query).entries.size() == 2);
 }
 
-TEST_CASE("pruning removes what is older, and places are not given twice", "[log_file]") {
+TEST_CASE("pruning removes older entries, and ids are not reused", "[log_file]") {
   fixture f;
   REQUIRE(f.append({entry("old", 10), entry("new", 20)}));
   CHECK(f.aut->prune(20).value() == 1);
@@ -161,7 +161,7 @@ TEST_CASE("pruning removes what is older, and places are not given twice", "[log
   CHECK(f.page().entries.at(0).id == 3);
 }
 
-TEST_CASE("what is no log database is told so, and left alone", "[log_file]") {
+TEST_CASE("an invalid log database is reported, and left alone", "[log_file]") {
   fixture f;
   auto kind = GENERATE(0, 1, 2, 3, 4, 5);
   if (kind == 0)
@@ -204,7 +204,7 @@ TEST_CASE("an empty log file is one that has just been made", "[log_file]") {
   CHECK(f.append({entry("x")}));
 }
 
-TEST_CASE("damage inside a log file is told as such", "[log_file]") {
+TEST_CASE("damage inside a log file is reported as such", "[log_file]") {
   fixture f;
   std::vector<log_entry> many(2'000, entry(std::string(200, 'x')));
   REQUIRE(f.append(many));
@@ -222,7 +222,7 @@ TEST_CASE("damage inside a log file is told as such", "[log_file]") {
   CHECK((done ? errc::corrupt : code_of(done.error())) == errc::corrupt);
 }
 
-TEST_CASE("a log file that somebody removes is made anew", "[log_file]") {
+TEST_CASE("a log file that is removed is made again", "[log_file]") {
   fixture f;
   REQUIRE(f.append({entry("gone")}));
   for (const auto* suffix : {"", "-wal", "-shm"})
@@ -257,8 +257,7 @@ TEST_CASE("a log file in a folder that may not be written, or that is gone, is a
   CHECK(f.append({entry("x")}));
 }
 
-TEST_CASE("a lock that a foreign process holds on the log file is busy, and nothing of the batch is written",
-          "[log_file]") {
+TEST_CASE("a lock of an external process on the log file is busy, and nothing of the batch is written", "[log_file]") {
   fixture f;
   REQUIRE(f.append({entry("first")}));
   {
@@ -274,7 +273,7 @@ TEST_CASE("a lock that a foreign process holds on the log file is busy, and noth
   CHECK(f.append({entry("second")}));
 }
 
-TEST_CASE("files are set aside with what belongs to them, under a name of their own each time", "[log_file]") {
+TEST_CASE("files are renamed together with their companions, to a new name each time", "[log_file]") {
   fixture f;
   auto make = [&] {
     for (const auto* suffix : {"", "-wal", "-shm"})

@@ -121,7 +121,7 @@ TEST_CASE("a cursor that is cancelled, or whose time is over, ends") {
   CHECK(failure_of(cancelled->next(fixture.pages_of(1), fixture.cancel)).code == errc::cancelled);
 }
 
-TEST_CASE("what writes is no cursor, and what is wrong is told by the first page") {
+TEST_CASE("a write is not a cursor, and errors are reported by the first page") {
   cursor_fixture fixture;
   for (auto [sql, code] : {std::pair{"DELETE FROM t", errc::invalid_request},
                            {"SELECT * FROM nothing", errc::sql_error},

@@ -26,7 +26,7 @@ struct ten_rows : store_fixture {
 
 } // namespace
 
-TEST_CASE("a read answers with rows, column names and what it depends on") {
+TEST_CASE("a read returns rows, column names and the tables that it depends on") {
   ten_rows fixture;
   auto answer = fixture.read("SELECT id, body AS text FROM t WHERE id > ?1 ORDER BY id", {8});
   CHECK(answer.result.rows->columns() == names{"id", "text"});
@@ -52,7 +52,7 @@ TEST_CASE("a statement that writes is refused, and so is one that is never allow
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
 }
 
-TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to those after it") {
+TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to later ones") {
   ten_rows fixture;
   auto hasty = fixture.generous();
   hasty.timeout = std::chrono::milliseconds{0};
@@ -104,7 +104,7 @@ TEST_CASE("a cancelled read is not begun") {
   CHECK(failure_of(fixture.reader->run(request, fixture.generous())).code == errc::cancelled);
 }
 
-TEST_CASE("a file that is missing or none at all is told by its own error, every time") {
+TEST_CASE("a missing file and an invalid one are reported by their own errors, every time") {
   store_fixture fixture;
   CHECK(failure_of(fixture.try_read("SELECT 1")).code == errc::unknown_database);
   CHECK(!std::filesystem::exists(fixture.file));
@@ -149,7 +149,7 @@ TEST_CASE("an external commit to a file with a rollback journal is noticed, too"
   CHECK(!fixture.store->take_external_commit());
 }
 
-TEST_CASE("what a cached statement reads is found out anew when the schema changes under it") {
+TEST_CASE("the tables of a cached statement are analysed again when the schema changes") {
   ten_rows fixture;
   fixture.write("CREATE TABLE other(id INTEGER PRIMARY KEY, body TEXT, more)");
   fixture.write("CREATE VIEW v AS SELECT id, body FROM t");
@@ -165,7 +165,7 @@ TEST_CASE("what a cached statement reads is found out anew when the schema chang
   CHECK(answer.result.rows->at(0, 2) == value{"m"});
 }
 
-TEST_CASE("a statement that SQLite prepares anew for its values keeps what is known about it") {
+TEST_CASE("a statement that SQLite prepares again for its values keeps its analysis") {
   ten_rows fixture;
   fixture.write("CREATE TABLE w(a TEXT COLLATE NOCASE)");
   fixture.write("CREATE INDEX wi ON w(a)");
@@ -196,7 +196,7 @@ TEST_CASE("a file that someone holds exclusively is busy") {
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
 }
 
-TEST_CASE("a file that was deleted and made anew is read anew") {
+TEST_CASE("a file that was deleted and made again is read again") {
   ten_rows fixture;
   fixture.read("SELECT count(*) FROM t");
   fixture.store.reset();
@@ -274,7 +274,7 @@ TEST_CASE("a read that finds no room among the answers under way is overloaded, 
   CHECK(why.code == errc::overloaded);
   CHECK(why.retry_after_ms > 0);
   CHECK_THAT(why.message, Catch::Contains("max_inflight_answer_bytes"));
-  // The rows alone count, whoever holds them.
+  // Only the rows count, whatever holds them.
   auto rows = first.result.rows;
   first = {};
   CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::overloaded);

@@ -9,7 +9,7 @@ using sqlite::commits_after;
 
 namespace {
 
-/// Commits through a group, so that what listeners are told can be compared with what the ledger tells later.
+/// Commits through a group, so that notifications can be compared with the later content of the ledger.
 struct told_fixture : store_fixture {
   machine_clock time;
   database_context context{"app.db"};
@@ -33,7 +33,7 @@ struct told_fixture : store_fixture {
 
 } // namespace
 
-TEST_CASE("the ledger tells of every commit what listeners were told") {
+TEST_CASE("the ledger returns of every commit what listeners were sent") {
   told_fixture fixture;
   fixture.commit({"CREATE TABLE t(id INTEGER PRIMARY KEY, a)"});
   fixture.commit({"CREATE TABLE u(id INTEGER PRIMARY KEY REFERENCES t(id) ON DELETE CASCADE)", "CREATE TABLE log(a)"});
@@ -105,7 +105,7 @@ TEST_CASE("a damaged commit record stands for any change") {
   CHECK(!found[1].everything);
 }
 
-TEST_CASE("a database without a ledger has no commits to tell of, and none at all is an error") {
+TEST_CASE("a database without a ledger has no commits, and a missing database is an error") {
   store_fixture fixture;
   CHECK(failure_of(commits_after(fixture.file, 0, 10)).code == errc::unknown_database);
   must(fixture.external_process().exec("CREATE TABLE t(a)"));

@@ -19,7 +19,7 @@ bool touches(const store_fixture& fixture, const char* table) {
 
 } // namespace
 
-TEST_CASE("a write tells its changes, its row id and its rows") {
+TEST_CASE("a write returns its changes, its row id and its rows") {
   table_fixture fixture;
   auto first = fixture.write("INSERT INTO t(a) VALUES ('x'), ('y') RETURNING id, a").results.at(0);
   CHECK(first.changes == 2);
@@ -105,7 +105,7 @@ TEST_CASE("a full-text table is touched with its shadow tables, directly and by 
   CHECK(fixture.read_one("SELECT count(*) FROM ft WHERE ft MATCH 'hello'") == value{2});
 }
 
-TEST_CASE("a schema change is told only when there was one") {
+TEST_CASE("a schema change is reported only when there was one") {
   table_fixture fixture;
   fixture.write("CREATE TABLE IF NOT EXISTS t(a)");
   CHECK(!fixture.last_done.schema_changed);
@@ -164,7 +164,7 @@ TEST_CASE("a request without statements, or with a bad one, changes nothing") {
   CHECK(fixture.survived);
 }
 
-TEST_CASE("what OR FAIL leaves behind is undone, too") {
+TEST_CASE("rows that OR FAIL leaves behind are undone, too") {
   table_fixture fixture;
   fixture.write("INSERT INTO t(a) VALUES (5)");
   const auto* sql = "INSERT OR FAIL INTO t(a) VALUES (4), (5)";
@@ -217,7 +217,7 @@ TEST_CASE("more rows than a request may return are an error, and the request is 
   CHECK(fixture.write("INSERT INTO t VALUES (1), (2) RETURNING a").results.at(0).rows.size() == 2);
 }
 
-TEST_CASE("what is prepared is analysed anew after a foreign change of the schema") {
+TEST_CASE("prepared statements are analysed again after an external change of the schema") {
   table_fixture fixture;
   const auto* sql = "INSERT INTO t(a) VALUES (?)";
   fixture.write(sql, {1});
@@ -230,7 +230,7 @@ TEST_CASE("what is prepared is analysed anew after a foreign change of the schem
   CHECK(fixture.refuse(sql, {3}).code == errc::not_authorized);
 }
 
-TEST_CASE("what was analysed under a schema that was undone is analysed anew") {
+TEST_CASE("statements analysed under a schema that was undone are analysed again") {
   table_fixture fixture;
   fixture.write("CREATE VIRTUAL TABLE ft USING fts5(x)");
   fixture.write("CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END");
@@ -265,7 +265,7 @@ TEST_CASE("a write that ends after its deadline is undone, though nothing interr
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
 }
 
-TEST_CASE("a write of a value beyond max_value_bytes is refused and undone; what the ledger keeps is not limited") {
+TEST_CASE("a write of a value beyond max_value_bytes is refused and undone; records of the ledger are not limited") {
   broker_config config;
   config.max_value_bytes = 100'000;
   store_fixture fixture{config};

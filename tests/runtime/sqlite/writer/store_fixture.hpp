@@ -127,7 +127,7 @@ struct store_fixture {
 
   static read_limits generous() { return {10'000, 8U << 20U, milliseconds{60'000}}; }
 
-  /// A connection of someone who knows nothing of us.
+  /// A connection of a program without sluice.
   sqlite::connection external_process() {
     sqlite::connection_options options;
     options.mode = sqlite::open_mode::read_write_create;
@@ -135,7 +135,7 @@ struct store_fixture {
     return must(sqlite::connection::open(file, options));
   }
 
-  /// What the last `write` did, without its results.
+  /// The effects of the last `write`, without its results.
   executed_write last_done;
   /// Whether the transaction was still there after the last `refuse`.
   bool survived = false;

@@ -48,7 +48,7 @@ TEST_CASE("a lock that someone else holds is busy, and passes") {
   fixture.write("INSERT INTO t(a) VALUES (1)");
 }
 
-TEST_CASE("a foreign commit is noticed once, and none where there was none") {
+TEST_CASE("an external commit is noticed once, and none where there was none") {
   table_fixture fixture;
   auto foreign = [&] {
     auto begun = must(fixture.store->begin());
@@ -67,13 +67,13 @@ TEST_CASE("a foreign commit is noticed once, and none where there was none") {
   CHECK(!foreign());
 }
 
-TEST_CASE("a file that was deleted is created anew, so that nothing is acknowledged into nowhere") {
+TEST_CASE("a file that was deleted is created again, so that no write is acknowledged without a file") {
   table_fixture fixture;
   for (const auto* suffix : {"", "-wal", "-shm"})
     std::filesystem::remove(fixture.file.string() + suffix);
   auto begun = must(fixture.store->begin());
   CHECK(begun.foreign_commit);
-  // Agents have been told of the first.
+  // The first has been acknowledged.
   CHECK(begun.next_seq == 2);
   must(fixture.store->execute(request_of("CREATE TABLE u(a)"), no_deadline));
   must(commit_of(*fixture.store, begun, request_of("SELECT 1")));
@@ -190,7 +190,7 @@ TEST_CASE("the WAL is counted, and cut by a checkpoint that no reader hinders") 
   CHECK(fixture.store->wal_bytes() == 0);
 }
 
-TEST_CASE("the tables that a write changes are told also where there are thousands") {
+TEST_CASE("the tables that a write changes are reported also where there are thousands") {
   constexpr int many = 4'200;
   store_fixture fixture;
   std::vector<statement> creations, insertions;

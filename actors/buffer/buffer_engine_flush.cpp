@@ -1,0 +1,296 @@
+// The part of `buffer_engine` that has rows written.
+
+#include "actors/base/sql_tokens.hpp"
+#include "actors/buffer/buffer_engine.hpp"
+#include "actors/buffer/flush_records.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace sluice {
+
+namespace {
+
+using verdict = flush_outcome::verdict;
+
+// With the pauses between them, a second and a half.
+constexpr uint64_t attempts_while_closing = 5;
+
+// How many of these attempts a refusal costs. Some pass by themselves within the time that closing has; a database that
+// somebody has to repair is not going to be written by this broker.
+uint64_t cost_while_closing(errc code) {
+  switch (code) {
+  case errc::ledger_damaged:
+  case errc::corrupt:
+  case errc::read_only: return attempts_while_closing;
+  case errc::unavailable: return 1;
+  default: return 0;
+  }
+}
+
+std::string rows_text(uint64_t count) {
+  return std::to_string(count) + (count == 1 ? " buffered row" : " buffered rows");
+}
+
+// For `sluice buffer list`.
+rejected_row rejected_at_end(unwritten_operation left, int64_t ts_us) {
+  auto has_reason = !left.why.message.empty();
+  std::string message = "the broker ended before it was written";
+  if (left.in_doubt)
+    message = "the broker ended while it was being written; it may be in the database";
+  if (has_reason)
+    message += ": " + left.why.message;
+  return {0, std::move(left.operation.put), has_reason ? left.why.code : errc::unavailable, std::move(message), ts_us};
+}
+
+// The first reason among them, as the end of a sentence.
+std::string first_reason(const std::vector<unwritten_operation>& operations) {
+  for (const auto& left : operations)
+    if (!left.why.message.empty())
+      return ": " + left.why.message;
+  return {};
+}
+
+// Rows completed by operations up to `number`. @param table by folded name; empty means all
+uint64_t rows_in(const flush_outcome& out, const std::string& table, uint64_t number) {
+  return static_cast<uint64_t>(
+    std::count_if(out.completed.begin(), out.completed.end(), [&](const outgoing_operation& operation) {
+      return operation.ends_row && operation.number <= number
+             && (table.empty() || folded_name(operation.put.row.table) == table);
+    }));
+}
+
+} // namespace
+
+buffer_engine::report_handler buffer_engine::answer_report(reply<flush_report> to) {
+  return [this, owner = std::make_shared<reply<flush_report>>(std::move(to))](const flush_report& report) {
+    effects_.reports.push_back({std::move(*owner), report});
+  };
+}
+
+void buffer_engine::pump(const std::string& name) {
+  auto found = databases_.find(name);
+  if (found == databases_.end())
+    return;
+  auto& db = found->second;
+  auto* batch = db.next(!has_room(0));
+  if (!batch)
+    return;
+  const auto& request = db.request_of(*batch);
+  if (!batch->journaled() && (settings_.journal || !request.operations.empty())) {
+    if (auto noted = store_.begin(request); !noted)
+      return apply(db.postpone(describe(noted.error())));
+    batch->now_journaled();
+  }
+  db.sent();
+  sent_at_[name] = time_.now();
+  effects_.writes.push_back({name, request.request});
+}
+
+void buffer_engine::pump_all() {
+  // Giving up forgets databases.
+  std::vector<std::string> names;
+  for (const auto& [name, db] : databases_)
+    names.push_back(name);
+  for (const auto& name : names)
+    pump(name);
+}
+
+void buffer_engine::written(const std::string& name, const caf::expected<write_result>& answer) {
+  if (auto found = databases_.find(name); found != databases_.end())
+    apply(found->second.finish(answer));
+}
+
+void buffer_engine::apply(const flush_outcome& out) {
+  settle_in_store(out);
+  count(out);
+  if (!out.completed.empty()) {
+    auto status = out.result == verdict::written ? std::string_view{"committed"} : to_string(out.why.code);
+    auto records = records_of(out, status, wall_us(time_));
+    std::move(records.begin(), records.end(), std::back_inserter(effects_.records));
+  }
+  if (closing_ && out.result == verdict::kept)
+    refusals_while_closing_[out.db] += cost_while_closing(out.why.code);
+  tell_waiting(out);
+  for (const auto& row : std::exchange(parked_[out.db], {}))
+    look(row);
+  admit_waiting();
+  if (out.result != verdict::kept)
+    pump(out.db);
+  publish();
+  arm();
+  if (closing_)
+    end_if_done();
+}
+
+// In the file of rejected rows, and in the journal.
+void buffer_engine::settle_in_store(const flush_outcome& out) {
+  auto is_rejected = out.result == verdict::rejected;
+  if (is_rejected) {
+    std::vector<rejected_row> rows;
+    for (const auto& operation : out.completed)
+      rows.push_back({0, operation.put, out.why.code, out.why.message, wall_us(time_)});
+    store_.reject(std::move(rows));
+  }
+  if (!out.journaled || out.result == verdict::kept)
+    return;
+  if (out.result == verdict::halved || (is_rejected && out.completed.empty()))
+    store_.abandon(out.key);
+  else
+    store_.end(out.key);
+}
+
+// With what is pending now: whoever sees that a row was written, or rejected, sees it nowhere else.
+void buffer_engine::count(const flush_outcome& out) {
+  auto took = time_.now() - sent_at_[out.db];
+  view_.change([&](buffer_view& shown) {
+    show_pending(shown);
+    auto& status = shown.status;
+    if (out.result == verdict::written) {
+      ++status.flushes;
+      status.flushed_rows += rows_in(out, {}, number_);
+      status.last_flush_us = wall_us(time_);
+      status.last_flush_ms = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+      status.last_error = store_.trouble();
+      return;
+    }
+    status.last_error = out.why.message;
+    status.failed_flushes += out.result == verdict::kept ? 1 : 0;
+    status.rejected += out.result == verdict::rejected ? out.completed.size() : 0;
+  });
+}
+
+void buffer_engine::tell_waiting(const flush_outcome& out) {
+  const auto* db = find(out.db);
+  for (auto& waiting : flushes_) {
+    if (waiting.databases.count(out.db) == 0)
+      continue;
+    auto rows = rows_in(out, waiting.table, waiting.number);
+    (out.result == verdict::written ? waiting.report.flushed : waiting.report.set_aside) += rows;
+    auto left = db ? db->pending(waiting.table, waiting.number) : 0;
+    if (out.result == verdict::kept) {
+      waiting.report.kept += left;
+      waiting.report.reason = out.why.message;
+    }
+    if (left == 0 || out.result == verdict::kept)
+      waiting.databases.erase(out.db);
+  }
+  auto is_open = [](const waiting_flush& waiting) { return !waiting.databases.empty(); };
+  auto done = std::stable_partition(flushes_.begin(), flushes_.end(), is_open);
+  std::vector<waiting_flush> ready;
+  std::move(done, flushes_.end(), std::back_inserter(ready));
+  flushes_.erase(done, flushes_.end());
+  for (auto& waiting : ready)
+    waiting.done(waiting.report);
+}
+
+void buffer_engine::flush(const flush_request& request, reply<flush_report> to) {
+  flush(request.db, request.table, answer_report(std::move(to)));
+}
+
+// @param db empty means all, like `table`
+void buffer_engine::flush(const std::string& db, const std::string& table, report_handler done) {
+  waiting_flush waiting{folded_name(table), number_, {}, {}, std::move(done)};
+  for (const auto& [name, rows] : databases_)
+    if ((db.empty() || name == db) && rows.pending(table, number_) > 0)
+      waiting.databases.insert(name);
+  if (waiting.databases.empty())
+    return waiting.done({});
+  auto databases = waiting.databases;
+  flushes_.push_back(std::move(waiting));
+  for (const auto& name : databases) {
+    if (auto found = databases_.find(name); found != databases_.end())
+      found->second.want(table, number_);
+    pump(name);
+  }
+}
+
+void buffer_engine::close() {
+  if (closing_)
+    return;
+  write_journal();
+  closing_ = true;
+  close_by_ = time_.now() + settings_.close_within;
+  for (auto& waiting : std::exchange(waiting_, {}))
+    answer_put(waiting.to, shutting_down());
+  for (auto& [db, puts] : std::exchange(held_puts_, {}))
+    for (auto& waiting : puts)
+      answer_put(waiting.to, shutting_down());
+  for (auto& [name, db] : databases_)
+    db.close();
+  pump_all();
+  arm();
+  end_if_done();
+}
+
+void buffer_engine::end_if_done() {
+  if (closed_)
+    return;
+  auto may_be_written = [this](const auto& db) {
+    return db.second.pending({}, number_) > 0 && refusals_while_closing_[db.first] < attempts_while_closing;
+  };
+  auto is_working = std::any_of(databases_.begin(), databases_.end(), may_be_written);
+  if (is_working && time_.now() < close_by_)
+    return;
+  if (pending() > 0)
+    give_up();
+  closed_ = true;
+  effects_.closed = error_of_lost_rows();
+}
+
+// The journal still has what came by it; the rest is kept with the rejected rows.
+void buffer_engine::give_up() {
+  auto count = pending();
+  std::vector<unwritten_operation> left;
+  for (auto& [name, db] : databases_)
+    for (auto& operation : db.give_up())
+      left.push_back(std::move(operation));
+  databases_.clear();
+  auto reason = first_reason(left);
+  std::erase_if(left, [](const auto& unwritten) { return !unwritten.operation.journal.empty(); });
+  auto in_journal = left.empty();
+  reject(std::move(left));
+  auto text = rows_text(count) + " could not be written before the broker ended"
+              + (in_journal ? "; the next broker writes what stays in the journal"
+                            : "; `sluice buffer list` shows what was set aside, `sluice buffer requeue` puts it back")
+              + reason;
+  view_.change([&](buffer_view& shown) { shown.status.last_error = text; });
+  if (store_.unstored() == 0)
+    effects_.warnings.emplace_back(log_level::warning, text);
+}
+
+void buffer_engine::reject(std::vector<unwritten_operation> operations) {
+  if (operations.empty())
+    return;
+  auto ts_us = wall_us(time_);
+  std::map<std::pair<std::string, errc>, flush_outcome> by_reason;
+  std::vector<rejected_row> rows;
+  for (auto& unwritten : operations) {
+    auto row = rejected_at_end(unwritten, ts_us);
+    auto& out = by_reason[{row.operation.row.db, row.code}];
+    out.db = row.operation.row.db;
+    out.completed.push_back(std::move(unwritten.operation));
+    rows.push_back(std::move(row));
+  }
+  for (const auto& [key, out] : by_reason) {
+    auto records = records_of(out, to_string(key.second), ts_us);
+    std::move(records.begin(), records.end(), std::back_inserter(effects_.records));
+  }
+  view_.change([&](buffer_view& shown) { shown.status.rejected += rows.size(); });
+  store_.reject(std::move(rows));
+  publish();
+}
+
+// None, or what the file does not take, which is lost when this buffer has ended.
+caf::error buffer_engine::error_of_lost_rows() {
+  if (store_.unstored() == 0 || !store_.catch_up())
+    return {};
+  auto count = store_.unstored();
+  auto text = rows_text(count) + (count == 1 ? " was lost" : " were lost")
+              + ": neither written to their database nor kept with the rejected rows: " + store_.trouble();
+  view_.change([&](buffer_view& shown) { shown.status.last_error = text; });
+  effects_.warnings.emplace_back(log_level::error, text);
+  return make_error(errc::unavailable, text);
+}
+
+} // namespace sluice

@@ -1,0 +1,181 @@
+#include "runtime/broker/lent_thread.hpp"
+#include "runtime/broker/pooled_actor.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+namespace sluice::test::lent_thread_test {
+
+namespace {
+
+using work_atom = caf::atom_constant<caf::atom("work")>;
+
+caf::behavior runner(caf::event_based_actor*, std::function<void()> work) {
+  return {
+    [work](work_atom) { work(); },
+    [work](const write_request&) { work(); },
+    [work](const run_read&) { work(); },
+  };
+}
+
+struct fixture {
+  ~fixture() {
+    for (auto& actor : spawned)
+      caf::anon_send_exit(actor, caf::exit_reason::kill);
+    spawned.clear();
+    pool->stop();
+  }
+
+  caf::actor spawn(blocking_work kind, std::function<void()> work) {
+    return spawned.emplace_back(spawn_pooled(system, pool, kind, runner, std::move(work)));
+  }
+
+  /// The thread that has run the actor which `send` sends to.
+  std::thread::id thread_of(blocking_work kind, std::function<void(const caf::actor&)> send) {
+    std::promise<std::thread::id> ran_in;
+    auto result = ran_in.get_future();
+    auto actor = spawn(kind, [&] { ran_in.set_value(std::this_thread::get_id()); });
+    lent_thread lent{pool.get()};
+    send(actor);
+    lent.run([] { return false; });
+    return result.get();
+  }
+
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  std::shared_ptr<blocking_pool> pool = std::make_shared<blocking_pool>(system, blocking_pool_settings{});
+  std::vector<caf::actor> spawned;
+};
+
+const auto self = [] { return std::this_thread::get_id(); };
+const auto send_work = [](const caf::actor& to) { caf::anon_send(to, work_atom{}); };
+
+run_read tiny_read() {
+  run_read message;
+  message.is_tiny = true;
+  return message;
+}
+
+} // namespace
+
+TEST_CASE("a thread that waits runs coordinators, its own write and short reads itself", "[pool]") {
+  fixture f;
+  CHECK(f.thread_of(blocking_work::coordination, send_work) == self());
+  CHECK(f.thread_of(blocking_work::write, [](const caf::actor& to) { caf::anon_send(to, write_request{}); }) == self());
+  CHECK(f.thread_of(blocking_work::read, [](const caf::actor& to) { caf::anon_send(to, tiny_read()); }) == self());
+}
+
+TEST_CASE("services, reads that may be long and other messages to writers go on to the pool", "[pool]") {
+  fixture f;
+  CHECK(f.thread_of(blocking_work::service, send_work) != self());
+  CHECK(f.thread_of(blocking_work::write, send_work) != self());
+  CHECK(f.thread_of(blocking_work::read, [](const caf::actor& to) { caf::anon_send(to, run_read{}); }) != self());
+}
+
+TEST_CASE("a thread that waits runs what follows from its request, but no writer that another actor asks", "[pool]") {
+  fixture f;
+  std::promise<std::thread::id> read_in;
+  std::promise<std::thread::id> written_in;
+  auto reader = f.spawn(blocking_work::read, [&] { read_in.set_value(self()); });
+  auto writer = f.spawn(blocking_work::write, [&] { written_in.set_value(self()); });
+  auto coordinator = f.spawn(blocking_work::coordination, [&] {
+    caf::anon_send(reader, tiny_read());
+    caf::anon_send(writer, write_request{});
+  });
+  lent_thread lent{f.pool.get()};
+  caf::anon_send(coordinator, work_atom{});
+  lent.run([] { return false; });
+  CHECK(read_in.get_future().get() == self());
+  CHECK(written_in.get_future().get() != self());
+}
+
+TEST_CASE("of a writer a thread runs its own message only; the pool runs those behind it", "[pool]") {
+  fixture f;
+  std::promise<std::thread::id> second_in;
+  std::vector<std::thread::id> ran_in;
+  auto writer = f.spawn(blocking_work::write, [&] {
+    ran_in.push_back(self());
+    if (ran_in.size() == 2)
+      second_in.set_value(self());
+  });
+  lent_thread lent{f.pool.get()};
+  caf::anon_send(writer, write_request{});
+  caf::anon_send(writer, write_request{});
+  lent.run([] { return false; });
+  CHECK(second_in.get_future().get() != self());
+  CHECK(ran_in.front() == self());
+}
+
+TEST_CASE("the pool runs what a thread leaves that has its answer, or asks without waiting", "[pool]") {
+  fixture f;
+  std::promise<std::thread::id> ran_in;
+  auto actor = f.spawn(blocking_work::coordination, [&] { ran_in.set_value(self()); });
+  SECTION("it has its answer") {
+    lent_thread lent{f.pool.get()};
+    caf::anon_send(actor, work_atom{});
+    lent.run([] { return true; });
+  }
+  SECTION("it does not wait") {
+    lent_thread lent{f.pool.get()};
+    caf::anon_send(actor, work_atom{});
+  }
+  CHECK(ran_in.get_future().get() != self());
+}
+
+TEST_CASE("a coordinator that a writer sends to does not wait for the writer", "[pool]") {
+  fixture f;
+  std::promise<void> coordinated;
+  auto coordinator = f.spawn(blocking_work::coordination, [&] { coordinated.set_value(); });
+  auto is_coordinated = false;
+  auto writer = f.spawn(blocking_work::write, [&] {
+    caf::anon_send(coordinator, work_atom{});
+    is_coordinated = coordinated.get_future().wait_for(std::chrono::minutes{1}) == std::future_status::ready;
+  });
+  lent_thread lent{f.pool.get()};
+  caf::anon_send(writer, write_request{});
+  lent.run([] { return false; });
+  CHECK(is_coordinated);
+}
+
+TEST_CASE("a thread that runs actors counts as one of the pool's, which stop waits for", "[pool]") {
+  fixture f;
+  std::promise<void> runs;
+  std::promise<void> go_on;
+  std::atomic<bool> has_ended{false};
+  auto actor = f.spawn(blocking_work::coordination, [&] {
+    CHECK(f.pool->is_own_thread());
+    runs.set_value();
+    go_on.get_future().wait();
+    has_ended = true;
+  });
+  std::thread host{[&] {
+    lent_thread lent{f.pool.get()};
+    caf::anon_send(actor, work_atom{});
+    lent.run([] { return false; });
+    CHECK_FALSE(f.pool->is_own_thread());
+  }};
+  runs.get_future().wait();
+  auto stopped = std::async(std::launch::async, [&] {
+    f.pool->stop();
+    return has_ended.load();
+  });
+  go_on.set_value();
+  CHECK(stopped.get());
+  host.join();
+}
+
+TEST_CASE("a stopped pool runs nothing in threads that wait", "[pool]") {
+  fixture f;
+  std::atomic<bool> has_run{false};
+  auto actor = f.spawn(blocking_work::coordination, [&] { has_run = true; });
+  f.pool->stop();
+  lent_thread lent{f.pool.get()};
+  caf::anon_send(actor, work_atom{});
+  lent.run([] { return false; });
+  CHECK_FALSE(has_run);
+}
+
+} // namespace sluice::test::lent_thread_test
