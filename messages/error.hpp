@@ -93,6 +93,14 @@ constexpr std::string_view to_string(errc code) {
   return i < detail::errc_words.size() ? detail::errc_words[i].word : "internal";
 }
 
+/// The code that `word` names; nothing for a word of another version.
+constexpr std::optional<errc> errc_of(std::string_view word) {
+  for (const auto& each : detail::errc_words)
+    if (each.word == word)
+      return each.code;
+  return std::nullopt;
+}
+
 /// The outcome of a write.
 enum class outcome : uint8_t { not_committed, committed, unknown };
 

@@ -73,6 +73,14 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("parameters"), x.positional, x.named);
 }
 
+/// Bytes of names and values, in bounds.
+inline size_t footprint(const std::vector<named_value>& columns) noexcept {
+  size_t total = 0;
+  for (const auto& [name, content] : columns)
+    total += name.size() + content.footprint();
+  return total;
+}
+
 /// One SQL statement and what is bound to it.
 struct statement {
   sql_text sql;
@@ -89,9 +97,7 @@ inline size_t footprint(const statement& x) noexcept {
   auto total = sizeof(statement) + x.sql.str().size();
   for (const auto& v : x.params.positional)
     total += v.footprint();
-  for (const auto& [name, v] : x.params.named)
-    total += name.size() + v.footprint();
-  return total;
+  return total + footprint(x.params.named);
 }
 
 } // namespace sluice

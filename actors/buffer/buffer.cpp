@@ -118,11 +118,7 @@ buffer_state::buffer_state(buffer_actor::pointer me, buffer_dependencies depende
 template <class Result, class Request>
 reply<Result> buffer_state::recorded(caf::typed_response_promise<Result> promise, request_type type,
                                      const std::string& db, const Request& request, bool always) const {
-  unrecorded_request origin;
-  origin.type = type;
-  origin.agent = request.agent;
-  origin.db = db;
-  origin.peer = request.peer;
+  auto origin = unrecorded(type, db, request);
   reply<Result> result{std::move(promise)};
   result.on_answer([actors = parts.actors, time = parts.time, origin, always](const caf::error* why) {
     if (!why && !always)

@@ -30,7 +30,7 @@ struct journal_content {
   };
   std::vector<journal_batch> batches;
   std::vector<operation> operations;
-  /// The operations in batches, by their places; for who put them, and for when a batch is refused.
+  /// The operations in batches, in the order of the batches; for who put them, and for when a batch is refused.
   std::vector<operation> in_batches;
 };
 
@@ -43,10 +43,12 @@ public:
   /// Appends operations to the journal, in one transaction; answers with the place of the first, the others follow.
   virtual caf::expected<uint64_t> append(std::span<const buffer_put> operations) = 0;
 
-  /// Notes that a batch is about to be sent.
+  /// Notes that a batch is about to be sent. `errc::constraint`, and nothing is noted, when its key is in use.
+  /// @pre its operations are in no batch
   virtual caf::expected<void> begin_batch(const journal_batch& batch) = 0;
 
-  /// Forgets a batch and its operations, which are in the database now, or in `rejected`.
+  /// Forgets a batch and its operations, which are in the database now, or in `rejected`. A batch that is not there is
+  /// no error.
   virtual caf::expected<void> end_batch(const std::string& idempotency_key) = 0;
 
   /// Forgets a batch that took no effect; its operations are pending again.

@@ -32,10 +32,7 @@ void remove(named_values& from, const named_values& names) {
 }
 
 size_t weight_of(const named_values& columns) noexcept {
-  size_t total = 0;
-  for (const auto& column : columns)
-    total += sizeof(named_value) + column.name.size() + column.content.footprint();
-  return total;
+  return columns.size() * sizeof(named_value) + footprint(columns);
 }
 
 } // namespace

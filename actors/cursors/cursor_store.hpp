@@ -24,7 +24,8 @@ public:
 
   /// Answers with the next page: as many rows as fit `limits`, fewer when the query takes long to find them. One row
   /// that is larger than a page is a page by itself. All pages are of the snapshot that the first call has begun; a
-  /// call that fails before any page was answered may be made again and begins a new one.
+  /// call that fails before any page was answered may be made again and begins a new one. Behind the last page there
+  /// are empty ones, which are last as well.
   ///
   /// `errc::overloaded` when the memory for answers is used up: the same page may be asked for again. Any other error
   /// ends the cursor: `file_replaced` when the path leads to another file than before, `too_large` for a row beyond the

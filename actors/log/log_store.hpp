@@ -14,7 +14,8 @@ class log_store {
 public:
   virtual ~log_store() = default;
 
-  /// Appends the entries in order, in one transaction. On error nothing was appended.
+  /// Appends the entries in order, in one transaction, under ids that are never given twice. On error nothing was
+  /// appended.
   virtual caf::expected<void> append(std::span<const log_entry> entries) = 0;
 
   virtual caf::expected<log_page> list(const log_query& query) = 0;

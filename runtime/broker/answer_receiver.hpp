@@ -110,11 +110,7 @@ public:
     : answer_receiver(cfg), promise_(std::move(promise)) {}
 
   ~promised_answer() override {
-    failure why;
-    why.code = errc::unavailable;
-    why.outcome = outcome::unknown;
-    why.message = "the broker ended before it could answer";
-    fulfil(make_error(std::move(why)));
+    fulfil(make_error(errc::unavailable, "the broker ended before it could answer", {.outcome = outcome::unknown}));
   }
 
 private:

@@ -1,6 +1,7 @@
 #include "runtime/broker/broker.hpp"
 
 #include "actors/shared/deadline_watch.hpp"
+#include "actors/shared/unrecorded_requests.hpp"
 #include "runtime/broker/broker_core.hpp"
 #include "runtime/broker/request_check.hpp"
 
@@ -48,13 +49,10 @@ std::optional<failure> database::settle_name(std::string& db) const {
     auto canonical = core_->root.resolve(db);
     if (!canonical)
       return describe(canonical.error());
-    if (*canonical != context_->name()) {
-      failure x;
-      x.code = errc::invalid_request;
-      x.message = "db '" + db + "' is another database than '" + context_->name()
-                  + "', whose handle was asked; leave db empty, or ask the handle of that database";
-      return x;
-    }
+    if (*canonical != context_->name())
+      return make_failure(errc::invalid_request,
+                          "db '" + db + "' is another database than '" + context_->name()
+                            + "', whose handle was asked; leave db empty, or ask the handle of that database");
   }
   db = context_->name();
   return std::nullopt;
@@ -99,15 +97,9 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
 
 template <class Request> caf::error database::refuse(const Request& request, request_type type, failure why) const {
   // What is refused before it reaches an actor is accounted for as well.
-  unrecorded_request x;
-  x.type = type;
-  x.agent = request.agent;
   // As it was asked for, if that is what is wrong.
-  x.db = request.db.empty() ? context_->name() : request.db;
-  x.request_id = request.request_id;
-  x.correlation_id = request.correlation_id;
-  x.peer = request.peer;
-  core_->record(x, to_string(why.code));
+  const auto& db = request.db.empty() ? context_->name() : request.db;
+  core_->record(unrecorded(type, db, request), to_string(why.code));
   why.request_id = request.request_id;
   return make_error(std::move(why));
 }

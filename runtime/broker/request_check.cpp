@@ -22,29 +22,22 @@ constexpr size_t max_columns = 2'000;
 constexpr size_t max_buffered_bytes = size_t{1} << 20;
 constexpr std::chrono::hours max_deadline{24};
 
-failure refusal(const std::string& field, const std::string& why) {
-  failure x;
-  x.code = errc::invalid_request;
-  x.message = field + " " + why;
-  return x;
-}
-
 // Names end up in the audit and on terminals.
 std::optional<failure> check_name(const char* field, const std::string& name) {
   if (auto why = why_no_name(name))
-    return refusal(field, *why);
+    return invalid_field(field, *why);
   return std::nullopt;
 }
 
 // What an application or a schema may have chosen before it met us: more is allowed than in a name of ours.
 std::optional<failure> check_text(const char* field, const std::string& name) {
   if (name.size() > max_name_bytes)
-    return refusal(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
+    return invalid_field(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
   auto is_c0_or_del = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   if (std::any_of(name.begin(), name.end(), is_c0_or_del))
-    return refusal(field, "holds a control character");
+    return invalid_field(field, "holds a control character");
   if (!is_utf8(name))
-    return refusal(field, "is not valid UTF-8");
+    return invalid_field(field, "is not valid UTF-8");
   return std::nullopt;
 }
 
@@ -52,7 +45,7 @@ std::optional<failure> check_agent(std::string& agent) {
   if (agent.empty())
     agent = "anonymous";
   if (auto why = why_no_agent(agent))
-    return refusal("agent", *why);
+    return invalid_field("agent", *why);
   return std::nullopt;
 }
 
@@ -68,13 +61,13 @@ template <class Request> std::optional<failure> check_names(Request& x) {
 std::optional<failure> check_utf8(std::initializer_list<std::pair<const char*, std::string_view>> fields) {
   for (const auto& [field, text] : fields)
     if (!is_utf8(text))
-      return refusal(field, "is not valid UTF-8");
+      return invalid_field(field, "is not valid UTF-8");
   return std::nullopt;
 }
 
 std::optional<failure> check_duration(const char* field, std::chrono::milliseconds x) {
   if (x.count() < 0 || x > max_deadline)
-    return refusal(field, "must be between 0 (the default) and 86400000 milliseconds");
+    return invalid_field(field, "must be between 0 (the default) and 86400000 milliseconds");
   return std::nullopt;
 }
 
@@ -83,33 +76,29 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
                                      std::set<std::string>& names) {
   for (const auto& [name, content] : columns) {
     if (name.empty())
-      return refusal(field, "has a column without a name");
+      return invalid_field(field, "has a column without a name");
     if (auto why = check_text(field, name))
       return why;
     if (!names.insert(folded_name(name)).second)
-      return refusal(field, "names the column " + name + " again");
+      return invalid_field(field, "names the column " + name + " again");
   }
   if (names.size() > max_columns)
-    return refusal(field, "has more columns than the 2000 that a table may have");
+    return invalid_field(field, "has more columns than the 2000 that a table may have");
   return std::nullopt;
 }
 
 std::optional<failure> check_row(const row_key& x, std::set<std::string>& names) {
   if (x.table.empty())
-    return refusal("table", "is empty");
+    return invalid_field("table", "is empty");
   if (auto why = check_text("table", x.table))
     return why;
   if (x.columns.empty())
-    return refusal("key", "is empty; a row is known by at least one column");
+    return invalid_field("key", "is empty; a row is known by at least one column");
   return check_columns("key", x.columns, names);
 }
 
 size_t operation_footprint(const buffer_put& x) {
-  size_t total = x.row.table.size();
-  for (const auto* columns : {&x.row.columns, &x.values})
-    for (const auto& [name, content] : *columns)
-      total += name.size() + content.footprint();
-  return total;
+  return x.row.table.size() + footprint(x.row.columns) + footprint(x.values);
 }
 
 } // namespace
@@ -122,9 +111,9 @@ std::optional<failure> check(write_request& request) {
   if (auto why = check_duration("deadline_ms", request.deadline))
     return why;
   if (request.statements.empty())
-    return refusal("statements", "is empty; a write needs at least one");
+    return invalid_field("statements", "is empty; a write needs at least one");
   if (request.statements.size() > max_statements)
-    return refusal("statements", "has more than 10000 entries");
+    return invalid_field("statements", "has more than 10000 entries");
   return std::nullopt;
 }
 
@@ -132,7 +121,7 @@ std::optional<failure> check(read_request& request) {
   if (auto why = check_names(request))
     return why;
   if (request.freshness > freshness::fresh)
-    return refusal("freshness", "must be \"cached\" or \"fresh\"");
+    return invalid_field("freshness", "must be \"cached\" or \"fresh\"");
   return check_duration("timeout_ms", request.limits.timeout);
 }
 
@@ -145,11 +134,11 @@ std::optional<failure> check(buffer_put& request) {
   if (auto why = check_columns("values", request.values, names))
     return why;
   if (request.operation > buffer_operation::erase)
-    return refusal("operation", "must be \"upsert\", \"update\" or \"delete\"");
+    return invalid_field("operation", "must be \"upsert\", \"update\" or \"delete\"");
   if (request.operation == buffer_operation::erase && !request.values.empty())
-    return refusal("values", "must be empty for a delete");
+    return invalid_field("values", "must be empty for a delete");
   if (request.operation == buffer_operation::update && request.values.empty())
-    return refusal("values", "is empty; an update needs at least one");
+    return invalid_field("values", "is empty; an update needs at least one");
   if (auto why = check_duration("wait_ms", request.wait))
     return why;
   if (operation_footprint(request) <= max_buffered_bytes)
@@ -178,7 +167,7 @@ std::optional<failure> check(const audit_query& query) {
 
 std::optional<failure> check(const log_query& query) {
   if (query.least > log_level::critical)
-    return refusal("level", "must be one of trace, debug, info, warning, error and critical");
+    return invalid_field("level", "must be one of trace, debug, info, warning, error and critical");
   return check_utf8({{"source", query.source}, {"agent", query.agent}, {"contains", query.contains}});
 }
 
@@ -186,11 +175,11 @@ std::optional<failure> check_as_json(const parameters& x, const std::string& fie
   if (x.named.empty())
     return std::nullopt;
   if (!x.positional.empty())
-    return refusal(field, "holds values by position and by name; give them in one way");
+    return invalid_field(field, "holds values by position and by name; give them in one way");
   std::set<std::string_view> names;
   for (const auto& [name, content] : x.named)
     if (!names.insert(name).second)
-      return refusal(field, "has the parameter '" + escape_invalid_utf8(name) + "' twice");
+      return invalid_field(field, "has the parameter '" + escape_invalid_utf8(name) + "' twice");
   return std::nullopt;
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/broker/write_buffer.hpp"
 
+#include "actors/shared/unrecorded_requests.hpp"
 #include "runtime/broker/broker_core.hpp"
 #include "runtime/broker/request_check.hpp"
 
@@ -30,12 +31,7 @@ const refusal_actor& write_buffer::refusals() const { return core_->refusals; }
 
 template <class Request>
 caf::error write_buffer::refuse(request_type type, const std::string& db, const Request& x, failure why) const {
-  unrecorded_request record;
-  record.type = type;
-  record.agent = x.agent;
-  record.db = db;
-  record.peer = x.peer;
-  core_->record(record, to_string(why.code));
+  core_->record(unrecorded(type, db, x), to_string(why.code));
   return make_error(std::move(why));
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/client/local_client.hpp"
 
 #include "actors/base/utf8_text.hpp"
+#include "actors/shared/unrecorded_requests.hpp"
 #include "runtime/broker/store_status.hpp"
 #include "runtime/json/json_text.hpp"
 #include "runtime/os/forks.hpp"
@@ -134,14 +135,9 @@ private:
       databases_.keep(*db);
       return db;
     }
-    unrecorded_request x;
-    x.type = type;
-    x.agent = request.agent;
-    x.link_agent = "anonymous";
-    x.db = request.db;
-    x.request_id = request.request_id;
-    x.correlation_id = request.correlation_id;
-    broker_.record(x, to_string(code_of(db.error())));
+    auto refused = unrecorded(type, request.db, request);
+    refused.link_agent = "anonymous";
+    broker_.record(refused, to_string(code_of(db.error())));
     return db;
   }
 

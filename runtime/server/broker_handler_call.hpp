@@ -52,12 +52,8 @@ inline size_t size_of(const log_page& x) {
 
 inline size_t size_of(const rejected_page& x) {
   size_t total = 0;
-  for (const auto& each : x.rows) {
-    total += 256 + each.message.size();
-    for (const auto* columns : {&each.operation.row.columns, &each.operation.values})
-      for (const auto& [name, content] : *columns)
-        total += name.size() + content.footprint();
-  }
+  for (const auto& each : x.rows)
+    total += 256 + each.message.size() + footprint(each.operation.row.columns) + footprint(each.operation.values);
   return total;
 }
 

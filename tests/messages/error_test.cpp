@@ -19,6 +19,9 @@ TEST_CASE("error codes have the names of the contract, each its own") {
   for (auto i = 1; i <= static_cast<int>(errc::internal); ++i)
     ours.push_back(to_string(static_cast<errc>(i)));
   CHECK(ours == contract);
+  for (auto word : contract)
+    CHECK(to_string(*errc_of(word)) == word);
+  CHECK_FALSE(errc_of("a word of later"));
   CHECK(std::set<std::string_view>(ours.begin(), ours.end()).size() == contract.size());
   CHECK(to_string(outcome::not_committed) == "not_committed");
   CHECK(to_string(outcome::committed) == "committed");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/audit/audit_store.hpp"
+#include "tests/support/page_of.hpp"
 
 #include <map>
 #include <stdexcept>
@@ -41,11 +42,19 @@ public:
     return caf::unit;
   }
 
-  caf::expected<audit_page> list(const audit_query&) override { return audit_page{"root", file_.records}; }
+  caf::expected<audit_page> list(const audit_query& query) override {
+    auto matches = [&](const audit_record& x) {
+      return (query.agent.empty() || x.agent == query.agent) && (query.db.empty() || x.db == query.db)
+             && (query.status.empty() || x.status == query.status) && x.ts_us >= query.since_us
+             && x.seq > query.after_seq;
+    };
+    return audit_page{"root", page_of(file_.records, query.limit, query.newest, matches)};
+  }
 
   caf::expected<audit_verdict> verify() override {
     audit_verdict x;
     x.records = file_.records.size();
+    x.head = "hash of record " + std::to_string(x.records);
     return x;
   }
 

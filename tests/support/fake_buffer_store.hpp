@@ -51,6 +51,9 @@ public:
     if (auto why = refusal())
       return why;
     ++file_.begins;
+    auto has_key = [&](const auto& x) { return x.idempotency_key == batch.idempotency_key; };
+    if (std::any_of(file_.batches.begin(), file_.batches.end(), has_key))
+      return make_error(errc::constraint, "the key of the batch is in use");
     for (auto seq : batch.operations) {
       auto& batch_of = file_.journal.at(seq).batch;
       if (!batch_of.empty())
@@ -86,7 +89,12 @@ public:
     journal_content result;
     result.batches = file_.batches;
     for (const auto& [seq, x] : file_.journal)
-      (x.batch.empty() ? result.operations : result.in_batches).push_back({seq, x.content});
+      if (x.batch.empty())
+        result.operations.push_back({seq, x.content});
+    for (const auto& batch : file_.batches)
+      for (const auto& [seq, x] : file_.journal)
+        if (x.batch == batch.idempotency_key)
+          result.in_batches.push_back({seq, x.content});
     return result;
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/log/log_store.hpp"
+#include "tests/support/page_of.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -14,6 +15,7 @@ namespace sluice::test {
 /// The file under a `fake_log_store`, and its faults. Outlives the store.
 struct fake_log_file {
   std::vector<log_entry> entries;
+  uint64_t last_id = 0;
   /// Sizes of the transactions.
   std::vector<size_t> appends;
   std::vector<int64_t> pruned_before;
@@ -44,18 +46,23 @@ public:
       return *why;
     file_.appends.push_back(entries.size());
     for (auto x : entries) {
-      x.id = file_.entries.empty() ? 1 : file_.entries.back().id + 1;
+      x.id = ++file_.last_id;
       file_.entries.push_back(std::move(x));
     }
     file_.on_append();
     return caf::unit;
   }
 
-  caf::expected<log_page> list(const log_query&) override {
+  caf::expected<log_page> list(const log_query& query) override {
     if (auto why = fails())
       return *why;
     file_.listed_at.push_back(file_.appends.size());
-    return log_page{file_.entries};
+    auto matches = [&](const log_entry& x) {
+      return x.level >= query.least && (query.source.empty() || x.source == query.source)
+             && (query.agent.empty() || x.agent == query.agent) && x.message.find(query.contains) != std::string::npos
+             && (query.since_us == 0 || x.ts_us >= query.since_us) && x.id > query.after_id;
+    };
+    return log_page{page_of(file_.entries, query.limit, query.newest, matches)};
   }
 
   caf::expected<uint64_t> prune(int64_t before_us) override {

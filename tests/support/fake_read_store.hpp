@@ -3,6 +3,7 @@
 #include "actors/reader/read_store.hpp"
 
 #include <functional>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -15,6 +16,9 @@ struct fake_view {
   std::function<read_set(const std::string&)> reads_of = [](const std::string& sql) { return read_set{{sql}, true}; };
   /// The one cell that a statement answers with.
   std::function<value(const std::string&)> cell_of = [](const std::string& sql) { return value{sql}; };
+  /// How statements fail that do.
+  std::map<std::string, errc> errors;
+  /// Told by the next read.
   bool external_commit = false;
   uint64_t runs = 0;
   bool throws = false;
@@ -37,11 +41,15 @@ public:
     ++view_.runs;
     if (view_.throws)
       throw std::runtime_error("a query threw");
+    if (request.cancel.cancelled())
+      return make_error(errc::cancelled, "the read was cancelled");
     const auto& sql = request.query.sql.str();
+    if (auto error = view_.errors.find(sql); error != view_.errors.end())
+      return make_error(error->second, "the query failed");
     executed_read x;
     x.result.rows = one_cell(view_.cell_of(sql));
     x.reads = std::make_shared<const read_set>(view_.reads_of(sql));
-    x.external_commit = view_.external_commit;
+    x.external_commit = std::exchange(view_.external_commit, false);
     return x;
   }
 

@@ -3,6 +3,8 @@
 #include "actors/writer/write_store.hpp"
 #include "tests/support/fake_clock.hpp"
 
+#include <caf/deep_to_string.hpp>
+
 #include <algorithm>
 #include <deque>
 #include <functional>
@@ -267,7 +269,7 @@ private:
   static std::string payload(const write_request& request) {
     std::string result;
     for (const auto& x : request.statements)
-      result += x.sql.str() + ";";
+      result += x.sql.str() + (x.params == parameters{} ? ";" : caf::deep_to_string(x.params) + ";");
     return result;
   }
 

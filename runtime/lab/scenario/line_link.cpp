@@ -96,12 +96,7 @@ caf::expected<json> line_link::ask(const json& command, milliseconds limit) {
   if (!answer)
     return make_error(errc::unavailable, "the process that was to do it has gone, or does not answer");
   if (auto why = answer->find("error"); why != answer->end()) {
-    failure x;
-    x.message = why->value("message", "");
-    for (const auto& word : detail::errc_words)
-      if (word.word == why->value("code", ""))
-        x.code = word.code;
-    return make_error(std::move(x));
+    return make_error(errc_of(why->value("code", "")).value_or(errc::internal), why->value("message", ""));
   }
   return answer->value("result", json::object());
 }

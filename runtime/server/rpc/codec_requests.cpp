@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace sluice::rpc {
 
 namespace {
@@ -245,8 +243,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
     request.type = request_type_of(method);
     return wrong;
   });
-  auto is_error = [&](const auto& x) { return x.word == status; };
-  if (!why && std::none_of(detail::errc_words.begin(), detail::errc_words.end(), is_error))
+  if (!why && !errc_of(status))
     why = invalid("status", "must be an error code");
   return result_or(std::move(why), result);
 }

@@ -17,12 +17,6 @@ using nlohmann::json;
 
 constexpr std::string_view unknown_member_prefix = "unknown member \"";
 
-errc code_of_word(std::string_view word) {
-  auto known =
-    std::find_if(detail::errc_words.begin(), detail::errc_words.end(), [&](const auto& x) { return x.word == word; });
-  return known == detail::errc_words.end() ? errc::internal : known->code;
-}
-
 outcome outcome_of_word(std::string_view word) {
   for (auto x : {outcome::not_committed, outcome::committed})
     if (word == to_string(x))
@@ -89,7 +83,7 @@ failure failure_from_json(const json& error) {
   auto word = member_or<std::string>(data, "code", "");
   if (word.empty())
     return x;
-  x.code = code_of_word(word);
+  x.code = errc_of(word).value_or(errc::internal);
   x.outcome = outcome_of_word(member_or<std::string>(data, "outcome", ""));
   x.retry_after_ms = count_or_zero(data, "retry_after_ms");
   x.attempts = count_or_zero(data, "attempts");

@@ -15,13 +15,6 @@ namespace sluice::sqlite {
 
 namespace {
 
-errc code_from(std::string_view word) {
-  for (const auto& x : detail::errc_words)
-    if (x.word == word)
-      return x.code;
-  return errc::internal;
-}
-
 int64_t as_integer(uint64_t x) {
   return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
 }
@@ -242,7 +235,7 @@ caf::expected<prepared_statement> select_rejected(const buffer_file::content& fi
 bool read_rejected(const prepared_statement& from, rejected_row& to) {
   to.id = static_cast<uint64_t>(from.integer(0));
   to.ts_us = from.integer(1);
-  to.code = code_from(from.text(2));
+  to.code = errc_of(from.text(2)).value_or(errc::internal);
   to.message = from.text(3);
   auto content = decode_put(from.blob(4));
   if (content)

@@ -39,7 +39,7 @@ caf::expected<connection> open_own_database(const std::filesystem::path& path, c
   auto sql = schema + "; PRAGMA application_id = " + std::to_string(kind.application_id)
              + "; PRAGMA user_version = " + std::to_string(kind.format);
   if (auto made = exec_atomically(*db, sql.c_str()); !made)
-    return std::move(made.error());
+    return made.error();
   return db;
 }
 

@@ -114,7 +114,7 @@ TEST_CASE("the first bytes of a text end with a whole character") {
   CHECK(utf8_prefix(text, 9) == text);
   CHECK(utf8_prefix(text, 5) == text);
   CHECK(utf8_prefix(text, 4) == "a\xe2\x82\xac");
-  for (size_t most : {1, 2, 3})
+  for (auto most : {size_t{1}, size_t{2}, size_t{3}})
     CHECK(utf8_prefix(text, most) == "a");
   CHECK(utf8_prefix(text, 0).empty());
   CHECK(utf8_prefix("\x80\x80\x80", 2).empty());

@@ -3,6 +3,8 @@
 #include "runtime/sqlite/files/file_permissions.hpp"
 #include "tests/runtime/sqlite/files/file_fixture.hpp"
 
+#include <fstream>
+
 namespace sluice::test::own_database_test {
 
 using sqlite::connection;

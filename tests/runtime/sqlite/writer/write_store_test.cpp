@@ -1,39 +1,11 @@
 #include "runtime/sqlite/writer/write_store.hpp"
 
 #include "tests/runtime/sqlite/writer/store_fixture.hpp"
+#include "tests/support/file_size_limit.hpp"
 
-#include <csignal>
 #include <fstream>
-#include <sys/resource.h>
 
 namespace sluice::test::write_store_test {
-
-namespace {
-
-// Makes the disk refuse files that grow past `bytes`, as long as it lives.
-class file_size_limit {
-public:
-  explicit file_size_limit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    auto now = before_;
-    now.rlim_cur = bytes;
-    setrlimit(RLIMIT_FSIZE, &now);
-  }
-
-  file_size_limit(const file_size_limit&) = delete;
-  file_size_limit& operator=(const file_size_limit&) = delete;
-
-  ~file_size_limit() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
-private:
-  rlimit before_{};
-  sighandler_t handler_;
-};
-
-} // namespace
 
 TEST_CASE("a commit that the disk refuses did not happen, and the store recovers") {
   table_fixture fixture;

@@ -1,0 +1,353 @@
+// What every write_store does (actors/writer/write_store.hpp), run on the fake of the actors' tests and on the SQLite
+// store.
+
+#include "runtime/sqlite/writer/write_store.hpp"
+#include "tests/runtime/sqlite/files/file_fixture.hpp"
+#include "tests/support/fake_write_store.hpp"
+#include "tests/support/file_size_limit.hpp"
+
+#include <optional>
+
+namespace sluice::test::write_store_contract_test {
+
+namespace {
+
+class fake_writes {
+public:
+  std::unique_ptr<write_store> open() { return std::make_unique<fake_write_store>(disk_, time_); }
+
+  // Keeps `content` under `key` in the table `t`.
+  statement put(const std::string& key, const std::string& content) const { return {"put t " + key + " " + content}; }
+  // Fails, and is undone alone.
+  statement failing() const { return {"fail"}; }
+  // Fails, and costs the transaction.
+  statement losing() const { return {"lose"}; }
+  // Goes on until its deadline.
+  statement endless() const { return {"late"}; }
+  statement schema_change() const { return {"schema"}; }
+
+  // As the last commit has it.
+  std::optional<std::string> content(const std::string& key) {
+    const auto& rows = disk_.durable.tables["t"];
+    auto found = rows.find(key);
+    return found == rows.end() ? std::nullopt : std::optional{found->second};
+  }
+
+  void commit_externally() { disk_.foreign_commit = true; }
+  void commit_externally_and_read() { commit_externally(); }
+
+  caf::expected<void> commit_on_full_disk(write_store& aut, uint64_t seq, std::span<const ledger_entry> entries) {
+    disk_.commit_fates.push_back(failed_commit::fails);
+    return aut.commit(seq, 1'000, entries);
+  }
+
+  clock& time() { return time_; }
+
+private:
+  fake_disk disk_;
+  fake_clock time_;
+};
+
+class sqlite_writes {
+public:
+  sqlite_writes() { other_program{file_}.run("CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, v)"); }
+
+  std::unique_ptr<write_store> open() { return sqlite::make_write_store(file_, {}, time_, {}, files_); }
+
+  statement put(const std::string& key, const std::string& content) const {
+    return {"INSERT INTO t VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = ?2", {key, content}};
+  }
+  statement failing() const { return {"INSERT INTO t(k) VALUES (NULL)"}; }
+  statement losing() const { return {"INSERT OR ROLLBACK INTO t(k) VALUES (NULL)"}; }
+  statement endless() const {
+    return {"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT 'n' || i, i FROM n"};
+  }
+  statement schema_change() const { return {"CREATE TABLE u(x)"}; }
+
+  std::optional<std::string> content(const std::string& key) {
+    auto found = other_program{file_}.one(("SELECT v FROM t WHERE k = '" + key + "'").c_str());
+    return found == "error" ? std::nullopt : std::optional{found};
+  }
+
+  void commit_externally() { other_program{file_}.run("CREATE TABLE external(x)"); }
+
+  // And a reader of the broker's sees it before its writer does.
+  void commit_externally_and_read() {
+    commit_externally();
+    read_request request;
+    request.query = {"SELECT * FROM external"};
+    must(sqlite::make_read_store(file_, {}, time_, {}, files_)->run(request, store_fixture::generous()));
+  }
+
+  caf::expected<void> commit_on_full_disk(write_store& aut, uint64_t seq, std::span<const ledger_entry> entries) {
+    file_size_limit none{1'000};
+    return aut.commit(seq, 1'000, entries);
+  }
+
+  clock& time() { return time_; }
+
+private:
+  temp_dir folder_;
+  fs::path file_ = folder_ / "app.db";
+  fake_clock time_;
+  // What writers and readers of a database share.
+  std::shared_ptr<sqlite::file_guard> files_ = std::make_shared<sqlite::file_guard>(file_);
+};
+
+using key_result = caf::expected<std::optional<write_result>>;
+
+write_result result_of(const write_request& request, uint64_t seq, executed_write done) {
+  write_result result;
+  result.request_id = request.request_id;
+  result.commit_seq = seq;
+  result.results = std::move(done.results);
+  return result;
+}
+
+// Executes the request in a transaction of its own, and keeps its key.
+uint64_t write(write_store& aut, const write_request& request) {
+  auto begun = must(aut.begin());
+  auto done = must(aut.execute(request, no_deadline));
+  auto tables = done.tables;
+  auto result = result_of(request, begun.next_seq, std::move(done));
+  if (!request.idempotency_key.empty())
+    must(aut.remember(request, result));
+  ledger_entry entry{&request, &result, tables};
+  must(aut.commit(begun.next_seq, 1'000, std::span{&entry, 1}));
+  return begun.next_seq;
+}
+
+uint64_t write(write_store& aut, statement sql) { return write(aut, request_of({std::move(sql)})); }
+
+key_result recall(write_store& aut, const write_request& request) {
+  must(aut.begin());
+  auto found = aut.recall(request);
+  aut.rollback();
+  return found;
+}
+
+} // namespace
+
+TEMPLATE_TEST_CASE("commits are numbered without gaps, whoever opens the store", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  CHECK_FALSE(aut->is_open());
+  auto first = must(aut->begin()).next_seq;
+  CHECK(aut->is_open());
+  CHECK(aut->in_transaction());
+  aut->rollback();
+  CHECK_FALSE(aut->in_transaction());
+  CHECK(write(*aut, subject.put("a", "1")) == first);
+  CHECK_FALSE(aut->in_transaction());
+  CHECK(write(*aut, subject.put("a", "2")) == first + 1);
+  aut.reset();
+  aut = subject.open();
+  auto begun = must(aut->begin());
+  CHECK(begun.next_seq == first + 2);
+  CHECK(begun.last_seq == first + 1);
+  aut->rollback();
+}
+
+TEMPLATE_TEST_CASE("what is committed is there, and what is rolled back is not", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  write(*aut, subject.put("a", "1"));
+  must(aut->begin());
+  must(aut->execute(request_of({subject.put("a", "2"), subject.put("b", "2")}), no_deadline));
+  aut->rollback();
+  aut->rollback();
+  CHECK(subject.content("a") == "1");
+  CHECK_FALSE(subject.content("b"));
+}
+
+TEMPLATE_TEST_CASE("each statement has a result, and the tables that were changed are told", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  // The first transaction makes the ledger's tables, too.
+  write(*aut, subject.put("a", "0"));
+  must(aut->begin());
+  auto done = must(aut->execute(request_of({subject.put("a", "1"), subject.put("b", "2")}), no_deadline));
+  REQUIRE(done.results.size() == 2);
+  CHECK(done.results[1].changes == 1);
+  CHECK(sorted(done.tables) == std::vector<std::string>{"t"});
+  CHECK_FALSE(done.schema_changed);
+  CHECK(must(aut->execute(request_of({subject.schema_change()}), no_deadline)).schema_changed);
+  aut->rollback();
+}
+
+TEMPLATE_TEST_CASE("a request that fails is undone alone", "[contract]", fake_writes, sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto begun = must(aut->begin());
+  auto good = request_of({subject.put("a", "1")});
+  auto result = result_of(good, begun.next_seq, must(aut->execute(good, no_deadline)));
+  auto why = failure_of(aut->execute(request_of({subject.put("b", "2"), subject.failing()}), no_deadline));
+  CHECK(why.code == errc::constraint);
+  CHECK(why.outcome == outcome::not_committed);
+  REQUIRE(aut->in_transaction());
+  ledger_entry entry{&good, &result, nullptr};
+  must(aut->commit(begun.next_seq, 1'000, std::span{&entry, 1}));
+  CHECK(subject.content("a") == "1");
+  CHECK_FALSE(subject.content("b"));
+}
+
+TEMPLATE_TEST_CASE("an error that costs the transaction says so, and the next one begins as if it had not been",
+                   "[contract]", fake_writes, sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto begun = must(aut->begin());
+  must(aut->execute(request_of({subject.put("a", "1")}), no_deadline));
+  SECTION("by its nature") { CHECK_FALSE(aut->execute(request_of({subject.losing()}), no_deadline)); }
+  SECTION("of its deadline") {
+    auto late = aut->execute(request_of({subject.endless()}), subject.time().now());
+    CHECK(failure_of(late).code == errc::deadline_exceeded);
+  }
+  CHECK_FALSE(aut->in_transaction());
+  aut->rollback();
+  CHECK_FALSE(subject.content("a"));
+  CHECK(write(*aut, subject.put("a", "2")) == begun.next_seq);
+  CHECK(subject.content("a") == "2");
+}
+
+TEMPLATE_TEST_CASE("a key that was committed answers for the same payload, and for no other", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto request = request_of({subject.put("a", "1"), subject.put("b", "2")}, "key");
+  CHECK_FALSE(must(recall(*aut, request)));
+  auto seq = write(*aut, request);
+  write(*aut, subject.put("a", "3"));
+  aut.reset();
+  aut = subject.open();
+  // Who asks again, and under which name, does not matter.
+  auto again = request;
+  again.agent = "bob";
+  again.request_id = "request-2";
+  auto found = must(recall(*aut, again));
+  REQUIRE(found);
+  CHECK(found->replayed);
+  CHECK(found->commit_seq == seq);
+  CHECK(found->request_id == request.request_id);
+  REQUIRE(found->results.size() == 2);
+  CHECK(found->results[1].changes == 1);
+  CHECK(failure_of(recall(*aut, request_of({subject.put("a", "1")}, "key"))).code == errc::payload_mismatch);
+  CHECK_FALSE(must(recall(*aut, request_of({subject.put("a", "1")}, "other key"))));
+}
+
+TEMPLATE_TEST_CASE("what is bound to a statement belongs to the payload of a key", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto with = [&](parameters params) {
+    auto result = request_of({subject.put("a", "1")}, "key");
+    if (!result.statements[0].params.positional.empty())
+      params.positional.insert(params.positional.begin(), "a");
+    result.statements[0].params = std::move(params);
+    return result;
+  };
+  auto first = with({"1"});
+  write(*aut, first);
+  CHECK(must(recall(*aut, first)));
+  CHECK(failure_of(recall(*aut, with({"2"}))).code == errc::payload_mismatch);
+  CHECK(failure_of(recall(*aut, with({1}))).code == errc::payload_mismatch);
+}
+
+TEMPLATE_TEST_CASE("a key is known in the transaction that keeps it, and is rolled back with it", "[contract]",
+                   fake_writes, sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto request = request_of({subject.put("a", "1")}, "key");
+  auto begun = must(aut->begin());
+  must(aut->remember(request, result_of(request, begun.next_seq, must(aut->execute(request, no_deadline)))));
+  auto found = must(aut->recall(request));
+  REQUIRE(found);
+  CHECK(found->commit_seq == begun.next_seq);
+  aut->rollback();
+  CHECK_FALSE(must(recall(*aut, request)));
+}
+
+TEMPLATE_TEST_CASE("whether a commit took effect can be read back", "[contract]", fake_writes, sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  write(*aut, subject.put("a", "1"));
+  auto begun = must(aut->begin());
+  auto request = request_of({subject.put("a", "2")});
+  auto result = result_of(request, begun.next_seq, must(aut->execute(request, no_deadline)));
+  ledger_entry entry{&request, &result, nullptr};
+  SECTION("when it did") {
+    must(aut->commit(begun.next_seq, 1'000, std::span{&entry, 1}));
+    CHECK(must(aut->committed(begun.next_seq)));
+    CHECK_FALSE(must(aut->committed(begun.next_seq + 1)));
+    CHECK(subject.content("a") == "2");
+  }
+  SECTION("when it did not") {
+    CHECK_FALSE(subject.commit_on_full_disk(*aut, begun.next_seq, std::span{&entry, 1}));
+    CHECK_FALSE(aut->in_transaction());
+    CHECK_FALSE(must(aut->committed(begun.next_seq)));
+    CHECK(subject.content("a") == "1");
+    CHECK(write(*aut, subject.put("a", "3")) == begun.next_seq);
+  }
+}
+
+TEMPLATE_TEST_CASE("an external commit is told once", "[contract]", fake_writes, sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto is_told = [&] {
+    auto begun = must(aut->begin());
+    aut->rollback();
+    return begun.foreign_commit;
+  };
+  is_told();
+  write(*aut, subject.put("a", "1"));
+  CHECK_FALSE(is_told());
+  CHECK_FALSE(aut->take_external_commit());
+  SECTION("by the next transaction") {
+    subject.commit_externally();
+    CHECK(is_told());
+  }
+  SECTION("when it is asked for, if a reader has seen it") {
+    subject.commit_externally_and_read();
+    CHECK(aut->take_external_commit());
+  }
+  CHECK_FALSE(aut->take_external_commit());
+  CHECK_FALSE(is_told());
+}
+
+TEMPLATE_TEST_CASE("a checkpoint that nobody hinders empties the log", "[contract]", fake_writes, sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  write(*aut, subject.put("a", "1"));
+  must(aut->checkpoint(checkpoint_mode::passive));
+  CHECK(aut->wal_bytes() == 0);
+  must(aut->checkpoint(checkpoint_mode::truncate));
+  CHECK(aut->wal_bytes() == 0);
+  CHECK(aut->log_bytes() == 0);
+  CHECK(subject.content("a") == "1");
+}
+
+TEMPLATE_TEST_CASE("a store that was closed as idle is opened by the next transaction", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  CHECK(aut->close_idle());
+  auto seq = write(*aut, subject.put("a", "1"));
+  CHECK(aut->close_idle());
+  CHECK_FALSE(aut->is_open());
+  CHECK(write(*aut, subject.put("a", "2")) == seq + 1);
+  CHECK(aut->is_open());
+}
+
+TEMPLATE_TEST_CASE("the plan of a write is a text, and nothing is executed for it", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  write(*aut, subject.put("a", "1"));
+  const std::vector<statement> statements{subject.put("a", "2")};
+  CHECK(aut->explain(statements));
+  CHECK(subject.content("a") == "1");
+}
+
+} // namespace sluice::test::write_store_contract_test
