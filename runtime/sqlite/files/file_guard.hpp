@@ -235,7 +235,7 @@ private:
   void note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
   caf::expected<file_change> change(file_change what, const found_files& now, user& self,
                                     std::unique_lock<std::mutex>& lock);
-  caf::expected<file_change> rescue_log(const found_files& now, sqlite3* db);
+  caf::expected<file_change> rescue_log(sqlite3* db);
   sqlite3* find_holder(const user& self, bool writer_only) noexcept;
   std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
   std::string put_companions_away(file_change what, const found_files& now, const found_files& was, sqlite3* db);

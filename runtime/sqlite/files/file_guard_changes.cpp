@@ -69,7 +69,7 @@ caf::expected<file_change> file_guard::change(file_change what, const found_file
   caf::expected<file_change> done = what;
   std::string kept;
   if (is_log)
-    done = rescue_log(now, db);
+    done = rescue_log(db);
   else
     kept = put_companions_away(what, now, was, db);
   lock.lock();
@@ -174,7 +174,9 @@ std::vector<std::shared_ptr<void>> file_guard::take_others(const user& self) noe
   return result;
 }
 
-caf::expected<file_change> file_guard::rescue_log(const found_files& now, sqlite3* db) {
+caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
+  // Looked up again: the log may have been removed between the looks at it and at the index.
+  auto now = at_path_.find();
   auto has_old_log = known_->log && now.log == known_->log;
   auto content = has_old_log ? std::optional<std::string>{""} : std::optional<std::string>{};
   if (!has_old_log && db)

@@ -92,7 +92,7 @@ void file_guard::save_held_log() {
     return;
   if (compare(now) == file_change::log_restored) {
     lock.unlock();
-    auto saved = rescue_log(now, holder_db_);
+    auto saved = rescue_log(holder_db_);
     lock.lock();
     if (!saved)
       tell(file_change::log_lost, describe(saved.error()).message + "; commits since the last checkpoint are lost");
