@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <fcntl.h>
 #include <future>
 #include <optional>
 #include <sys/resource.h>
@@ -194,6 +195,8 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
 }
 
 int run(serve_options options, const serve_hooks& hooks) {
+  if (options.stdio && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+    return fail(make_error(errc::io_error, "the answers cannot be written: standard output is closed"), false);
   if (options.transient)
     daemonize();
   if (hooks.begins)

@@ -128,6 +128,8 @@ test_rows_for_a_closed_output_are_a_failure() {
     exits 1 sh -c "\"\$0\" $command >&-" "$SLUICE"
     has "$err" "sluice: io_error: cannot write the output: standard output is closed"
   done
+  exits 1 sh -c '"$0" serve . --stdio </dev/null >&-' "$SLUICE"
+  has "$err" "sluice: io_error: the answers cannot be written: standard output is closed"
 }
 
 test_sql_with_a_zero_byte_is_refused_as_such() {
