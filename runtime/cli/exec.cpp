@@ -8,12 +8,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <optional>
+
 namespace sluice::cli {
 
 namespace {
 
 struct exec_options : request_options {
-  std::string key;
+  std::optional<std::string> key;
   int64_t deadline_ms = 0;
   std::string foreign_keys = "on";
 };
@@ -32,6 +34,8 @@ std::string as_text(const write_result& x) {
 }
 
 caf::expected<write_request> as_request(const exec_options& options, const std::string& db) {
+  if (options.key && options.key->empty())
+    return make_error(errc::invalid_request, "--key: an idempotency key must not be empty; leave it out");
   auto sql = read_sql(options.sql);
   if (!sql)
     return std::move(sql.error());
@@ -46,7 +50,7 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   write_request request;
   request.db = db;
   request.agent = agent_name(options.agent);
-  request.idempotency_key = options.key;
+  request.idempotency_key = options.key.value_or(std::string{});
   request.deadline = std::chrono::milliseconds{options.deadline_ms};
   request.enforce_foreign_keys = options.foreign_keys == "on";
   for (auto each : statements)
@@ -58,10 +62,9 @@ int fail_of_write(const caf::error& error, const exec_options& options) {
   auto why = describe(error);
   auto status = fail(why, options.json);
   if (why.outcome == outcome::unknown)
-    note(options.key.empty()
-           ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
-             "of your own a repetition is safe"
-           : "the write may have been applied, or may be yet: repeat it under the same --key");
+    note(!options.key ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
+                        "of your own a repetition is safe"
+                      : "the write may have been applied, or may be yet: repeat it under the same --key");
   return status;
 }
 

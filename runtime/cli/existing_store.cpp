@@ -2,9 +2,14 @@
 
 namespace sluice::cli {
 
+bool is_missing(const std::filesystem::path& file) {
+  std::error_code failed;
+  return std::filesystem::status(file, failed).type() == std::filesystem::file_type::not_found;
+}
+
 caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root, client_options options) {
   std::error_code unreadable;
-  if (std::filesystem::is_directory(root, unreadable) && !std::filesystem::exists(root / ".sluice", unreadable))
+  if (std::filesystem::is_directory(root, unreadable) && is_missing(root / ".sluice"))
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
   options.start_broker = false;
   options.fail_on_silence = true;

@@ -78,10 +78,10 @@ bool wants_json(std::span<char*> args) {
   return std::any_of(args.begin(), args.end(), [](const char* arg) { return std::string_view{arg} == "--json"; });
 }
 
-// Where one is closed, the next file opened would be taken for the terminal.
+// Where one is closed, the next file opened would be taken for the terminal. What is printed to a closed stdout fails.
 void open_standard_descriptors() {
   for (auto fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) < 0)
       std::abort();
 }
 

@@ -42,7 +42,8 @@ delivery print_raw(std::string_view text) {
   auto reason = errno;
   if (reason == EPIPE)
     return delivery::reader_gone;
-  fmt::print(stderr, "sluice: io_error: cannot write the output: {}\n", std::strerror(reason));
+  fmt::print(stderr, "sluice: io_error: cannot write the output: {}\n",
+             reason == EBADF ? "standard output is closed" : std::strerror(reason));
   return delivery::failed;
 }
 

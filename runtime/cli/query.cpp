@@ -1,4 +1,5 @@
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/row_stream.hpp"
@@ -116,10 +117,8 @@ int run(const query_options& options) {
   if (!request)
     return usage_error(describe(request.error()).message, options.json);
   // A broker that is started only to say so would leave its folder behind.
-  std::error_code unreadable;
   auto elsewhere = !options.endpoint.empty() || std::getenv("SLUICE_ENDPOINT") != nullptr;
-  if (!elsewhere && !std::filesystem::exists(place->root / ".sluice", unreadable)
-      && !std::filesystem::exists(options.db, unreadable))
+  if (!elsewhere && is_missing(place->root / ".sluice") && is_missing(options.db))
     return fail(make_error(errc::unknown_database, "there is no such file, and no store in its folder"), options.json);
   auto store = open_store(options, place->root);
   if (!store)

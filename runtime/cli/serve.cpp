@@ -1,5 +1,6 @@
 #include "runtime/cli/serve.hpp"
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/exit_watchdog.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/serve_log.hpp"
 #include "runtime/client/client.hpp"
@@ -17,7 +18,9 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <fcntl.h>
 #include <future>
+#include <optional>
 #include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
@@ -164,12 +167,14 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
     }};
   leader->on_failure([&stop](const failure& why) { stop.set(why.message); });
   auto reason = stop.wait();
+  std::optional<exit_watchdog> watchdog{std::in_place, *leader};
   log_info("stopping: " + reason);
   if (hooks.stops)
     hooks.stops();
   (*door)->stop();
   auto leads = leader->still_leads();
   auto lost = leader->shutdown();
+  watchdog.reset();
   auto failed = leader->why_failed();
   // If the folder was deleted or moved, no row could be kept in it; this is not an error.
   if (lost && !leads) {
@@ -190,6 +195,8 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
 }
 
 int run(serve_options options, const serve_hooks& hooks) {
+  if (options.stdio && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+    return fail(make_error(errc::io_error, "the answers cannot be written: standard output is closed"), false);
   if (options.transient)
     daemonize();
   if (hooks.begins)

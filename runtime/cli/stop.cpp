@@ -1,4 +1,5 @@
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/client/takeover.hpp"
 
@@ -10,8 +11,7 @@ namespace {
 constexpr std::chrono::seconds time_to_stop{30};
 
 int run(const std::filesystem::path& where) {
-  std::error_code unreadable;
-  if (!std::filesystem::exists(where / ".sluice", unreadable))
+  if (is_missing(where / ".sluice"))
     return finish("no broker is running\n");
   auto root = store_root::open(where);
   if (!root)

@@ -130,7 +130,7 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
   if (why.code == errc::corrupt)
     return {{severity::problem, "integrity", db, "it is damaged: " + why.message, restore}};
   return {{severity::problem, "integrity", db, "it cannot be opened: " + why.message,
-           "see permissions; if those are good, check the disk"}};
+           why.code == errc::disk_full ? "make room" : "see permissions; if those are good, check the disk"}};
 }
 
 findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped) {
@@ -190,6 +190,9 @@ finding check_audit(const std::filesystem::path& root) {
     return {severity::ok, "audit", subject, "there is no audit yet"};
   caf::expected<audit_verdict> verdict{caf::none};
   sqlite::look_without_traces(file, [&](bool immutable) { verdict = sqlite::verify_audit_file(file, immutable); });
+  if (!verdict && code_of(verdict.error()) == errc::disk_full)
+    return {severity::problem, "audit", subject, "it cannot be read: " + describe(verdict.error()).message,
+            "make room"};
   if (!verdict)
     return {
       severity::problem, "audit", subject, "it cannot be read: " + describe(verdict.error()).message,

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <iterator>
+#include <numeric>
 
 namespace sluice {
 
@@ -62,8 +63,8 @@ broker_handler::~broker_handler() {
   here_.reset();
   leave();
   forget_cursors(false);
-  for (auto x : subscribed_)
-    service_.subscriptions_.remove(x);
+  for (const auto& [id, names] : subscribed_)
+    service_.subscriptions_.remove(id);
 }
 
 void broker_handler::call(const std::string& name, json params, rpc::answer_to done) {
@@ -269,10 +270,37 @@ void broker_handler::subscribe(const json& params, const call_ptr& call) {
     if (after > newest)
       return call->fail(
         make_error(errc::invalid_request, fmt::format("from_seq is {}, but the newest commit is {}", after, newest)));
+    auto names = std::accumulate(x.tables.begin(), x.tables.end(), size_t{0}, [](size_t sum, const std::string& table) {
+      return sum + sizeof table + table.size();
+    });
+    if (auto why = handler->check_subscriptions(names))
+      return call->fail(why);
     auto id = owner.subscriptions_.add({db->name(), x.tables, after, call->link->push}, newest);
-    handler->subscribed_.insert(id);
+    handler->subscribed_.emplace(id, names);
     call->succeed({{"subscription", id}, {"db", db->name()}, {"as_of_seq", newest}});
   });
+}
+
+// Whether one more is allowed, whose tables' names take so many bytes.
+caf::error broker_handler::check_subscriptions(size_t names) {
+  const auto& all = service_.subscriptions_;
+  std::erase_if(subscribed_, [&](const auto& x) { return !all.has(x.first); });
+  auto refusal = [](std::string_view bound) {
+    return make_error(
+      errc::overloaded,
+      fmt::format("{}; end some with unsubscribe, or subscribe once for several tables or for all of them", bound));
+  };
+  if (subscribed_.size() >= subscriptions::max_per_connection)
+    return refusal(fmt::format("this connection has {} subscriptions, the most it may have", subscribed_.size()));
+  for (const auto& [id, bytes] : subscribed_)
+    names += bytes;
+  if (names > subscriptions::max_names_per_connection)
+    return refusal(fmt::format("the tables' names in the subscriptions of this connection would take {} bytes; at "
+                               "most {} are allowed",
+                               names, subscriptions::max_names_per_connection));
+  if (all.size() >= subscriptions::max_in_all)
+    return refusal(fmt::format("this broker has {} subscriptions, the most it may have", all.size()));
+  return {};
 }
 
 void broker_handler::unsubscribe(const json& params, const call_ptr& call) {

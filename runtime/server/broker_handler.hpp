@@ -10,7 +10,6 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +76,7 @@ private:
   static void discard(const nlohmann::json& params, const call_ptr& call);
   static void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
 
+  caf::error check_subscriptions(size_t names);
   static void run_write(const database& db, write_request request, const call_ptr& call);
 
   // service_port_reads.cpp
@@ -128,7 +128,8 @@ private:
   bool waits_for_room_ = false;
   bool is_notification_ = false;
   bool quotes_texts_ = false;
-  std::set<subscriptions::id> subscribed_;
+  // Each with the bytes of its tables' names. Those that were lost may be among them.
+  std::map<subscriptions::id, size_t> subscribed_;
   // Why nothing is done for this connection.
   std::optional<errc> refused_;
 };

@@ -23,6 +23,13 @@ class subscriptions {
 public:
   using id = uint64_t;
 
+  /// Each costs a look at every commit, and a notification of those that it wants, in the thread that serves all
+  /// clients.
+  static constexpr size_t max_in_all = 16'384;
+  static constexpr size_t max_per_connection = 256;
+  /// Of the names of the tables, in bytes.
+  static constexpr size_t max_names_per_connection = size_t{1} << 20;
+
   /// Sends a document; false when the client is too far behind and the document is not one that `must` be sent.
   using pusher = std::function<bool(const std::string& line, bool must)>;
 
@@ -48,6 +55,9 @@ public:
   id add(wish x, uint64_t newest_seq);
 
   void remove(id x);
+
+  /// False for one that has been removed or lost.
+  bool has(id x) const { return subscribers_.contains(x); }
 
   /// A writer has committed.
   void publish(const invalidation& x);

@@ -127,6 +127,8 @@ std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, c
   auto kind = std::filesystem::status(path, failed).type();
   if (kind == std::filesystem::file_type::not_found)
     return std::nullopt;
+  if (failed == std::errc::permission_denied)
+    return make_error(errc::not_authorized, "sluice.toml cannot be looked up: this user may not enter the store root");
   if (kind != std::filesystem::file_type::regular)
     return unusable_file("sluice.toml is not a file that can be read");
   // Read here, so that no path and no text of the library ends up in a message.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <fcntl.h>
 #include <optional>
 #include <sys/stat.h>
@@ -67,6 +68,22 @@ std::optional<caf::error> check_place(std::string_view name, const fs::path& rel
       return refuse(name, "ends in " + std::string{suffix} + ", as a companion file of another database does");
   if (!is_plain_text(text) || text.size() > max_path_bytes)
     return refuse(name, "leads to a file whose name is too long, or no plain UTF-8");
+  return std::nullopt;
+}
+
+// SQLite's own bounds, which it reports as any file that cannot be opened.
+std::optional<caf::error> check_lengths(std::string_view name, const fs::path& file) {
+  constexpr size_t longest_suffix = std::string_view{"-journal"}.size();
+  constexpr size_t max_name_bytes = NAME_MAX - longest_suffix;
+  constexpr size_t max_sqlite_path_bytes = 512 - longest_suffix;
+  if (file.filename().native().size() > max_name_bytes)
+    return refuse(name, "leads to a file whose name is too long: it has "
+                          + std::to_string(file.filename().native().size()) + " bytes; at most "
+                          + std::to_string(max_name_bytes) + " are allowed");
+  if (file.native().size() > max_sqlite_path_bytes)
+    return refuse(name, "leads to a file whose path is too long: with the store root it has "
+                          + std::to_string(file.native().size()) + " bytes; at most "
+                          + std::to_string(max_sqlite_path_bytes) + " are allowed");
   return std::nullopt;
 }
 
@@ -177,6 +194,8 @@ caf::expected<std::string> store_root::resolve(std::string_view name) const {
   // Both are absolute and free of links and dots, so this only compares names.
   auto relative = target.lexically_relative(path_);
   if (auto why = check_place(name, relative))
+    return std::move(*why);
+  if (auto why = check_lengths(name, target))
     return std::move(*why);
   if (has_dangling_link(path_, relative))
     return refuse(name, "goes through a link that leads nowhere");

@@ -115,6 +115,52 @@ test_reads_can_ask_for_freshness() {
   exits 2 sluice query app.db "SELECT 1" --min-seq 1 --fresh
 }
 
+test_an_empty_key_is_wrong_usage() {
+  exits 2 sluice exec app.db "CREATE TABLE t (x)" --key ""
+  has "$err" "sluice: invalid_request: --key: an idempotency key must not be empty; leave it out"
+  [[ ! -e app.db ]]
+}
+
+test_rows_for_a_closed_output_are_a_failure() {
+  create
+  for command in 'query app.db "SELECT 1"' 'query app.db "SELECT 1" --all' 'query app.db "SELECT 1" --json' 'status .' \
+    'audit . list'; do
+    exits 1 sh -c "\"\$0\" $command >&-" "$SLUICE"
+    has "$err" "sluice: io_error: cannot write the output: standard output is closed"
+  done
+  exits 1 sh -c '"$0" serve . --stdio </dev/null >&-' "$SLUICE"
+  has "$err" "sluice: io_error: the answers cannot be written: standard output is closed"
+}
+
+test_sql_with_a_zero_byte_is_refused_as_such() {
+  create
+  exits 1 sh -c 'printf "SELECT 1\0, 2" | "$0" query app.db -' "$SLUICE"
+  has "$err" "sluice: invalid_request: the SQL holds a zero byte"
+}
+
+test_names_that_sqlite_cannot_open_are_refused_as_too_long() {
+  local name
+  name=$(printf 'a%.0s' {1..248})
+  exits 1 sluice exec "$name" "CREATE TABLE t (x)"
+  has "$err" "sluice: invalid_request: db "
+  has "$err" "name is too long: it has 248 bytes; at most 247 are allowed"
+  exits 0 sluice exec "${name%a}" "CREATE TABLE t (x)"
+}
+
+test_a_store_root_that_may_not_be_entered_is_named_as_the_reason() {
+  ((EUID == 0)) && command -v setpriv >/dev/null || return 0
+  mkdir closed
+  chmod 711 "$scratch" .
+  cp "$SLUICE" ./program
+  chmod 600 closed
+  for command in "exec closed/app.db x" "query closed/app.db x" "serve closed" "status closed" "stop closed" "audit closed list"; do
+    # shellcheck disable=SC2086
+    exits 1 setpriv --reuid=65534 --regid=65534 --clear-groups ./program $command
+    has "$err" "sluice: not_authorized: "
+    has "$err" "enter"
+  done
+}
+
 test_the_same_key_is_applied_once() {
   create
   gives "1 row changed, commit 2" sluice exec app.db "INSERT INTO t (name) VALUES ('a')" --key k

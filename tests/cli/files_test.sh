@@ -95,6 +95,21 @@ test_twenty_processes_on_a_fresh_folder_all_succeed() {
   gives $' n    s\n--  ---\n20  210' sluice query app.db "SELECT count(*) AS n, sum(x) AS s FROM t"
 }
 
+# On a small file system, seen by this command alone.
+test_a_disk_that_is_full_when_the_database_is_opened_is_called_full() {
+  unshare -m mount -t tmpfs -o size=4m none . 2>/dev/null || return 0
+  # shellcheck disable=SC2016
+  exits 0 unshare -m bash -c 'mount -t tmpfs -o size=4m none . && cd "$PWD" || exit
+    "$0" exec app.db "CREATE TABLE t (x)" && "$0" stop . || exit
+    head -c 8M /dev/zero >filler 2>/dev/null
+    "$0" exec app.db "INSERT INTO t VALUES (1)" 2>&1
+    echo "status $?"
+    "$0" query app.db "SELECT * FROM t" 2>&1
+    echo "status $?"
+    "$0" stop . >/dev/null; true' "$SLUICE"
+  is "$(grep -c 'sluice: disk_full: the disk is full' <<<"$out") $(grep -c 'status 1' <<<"$out")" "2 2"
+}
+
 test_a_mistyped_query_does_not_make_a_folder_a_store() {
   fails_with unknown_database sluice query app.db "SELECT 1"
   mkdir folder

@@ -2,7 +2,7 @@
 
 import time
 
-from harness import is_equal, is_true, run_tests
+from harness import is_equal, is_true, run_tests, wait_until
 from rig import serve, still_serves
 
 
@@ -90,6 +90,33 @@ def test_a_slow_subscriber_gets_subscription_lost_and_can_resume(scene):
         link.call("subscribe", db="app.db", tables=[], from_seq=seqs[-1])
         is_equal(link.next_news()["params"]["commit_seq"], seqs[-1] + 1)
     still_serves(scene, server, good)
+
+
+def test_the_subscriptions_of_one_connection_are_bounded_and_end_with_it(scene):
+    server, good = serve(scene)
+    with scene.connect() as link:
+        held = [link.call("subscribe", db="app.db", tables=["t"])["subscription"] for _ in range(256)]
+        refused = link.refusal("subscribe", db="app.db", tables=["t"])
+        is_equal(refused.code, "overloaded")
+        is_true("256 subscriptions" in str(refused), str(refused))
+        # Others are not concerned.
+        own = good.call("subscribe", db="app.db", tables=["t"])["subscription"]
+        is_equal(good.call("unsubscribe", subscription=own)["unsubscribed"], True)
+        is_equal(link.call("unsubscribe", subscription=held[0])["unsubscribed"], True)
+        link.call("subscribe", db="app.db", tables=["t"])
+    wait_until(lambda: good.call("status")["front_door"]["subscriptions"] == 0, "they end with the connection")
+    still_serves(scene, server, good)
+
+
+def test_the_names_in_the_subscriptions_of_one_connection_are_bounded(scene):
+    _, good = serve(scene)
+    with scene.connect() as link:
+        many = ["t" * 1_000] * 600
+        link.call("subscribe", db="app.db", tables=many)
+        refused = link.refusal("subscribe", db="app.db", tables=many)
+        is_equal(refused.code, "overloaded")
+        is_true("tables' names" in str(refused), str(refused))
+        link.call("subscribe", db="app.db", tables=["t"])
 
 
 if __name__ == "__main__":

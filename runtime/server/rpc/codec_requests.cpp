@@ -115,6 +115,13 @@ caf::error take_of_read(const std::string& name, const json& x, read_request& to
 }
 
 // A write names its statements, or one statement beside `db`, as a read does.
+// Not taken for none: a client that fills it in from an unset variable would lose the protection without a word.
+caf::error take_key(const json& x, std::string_view name, std::string& to) {
+  if (auto why = rpc::take(x, name, to))
+    return why;
+  return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
+}
+
 caf::error check_form(const json& params) {
   auto has = [&](const char* name) { return params.contains(name); };
   if (has("statements")) {
@@ -147,7 +154,7 @@ caf::expected<write_request> write_from_json(const json& params) {
     if (name == "params")
       return read_part(x, name, result.statements.front().params);
     if (name == "idempotency_key")
-      return rpc::take(x, name, result.idempotency_key);
+      return take_key(x, name, result.idempotency_key);
     if (name == "deadline_ms")
       return read_part(x, name, result.deadline);
     if (name == "integers")

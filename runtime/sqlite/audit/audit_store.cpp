@@ -286,9 +286,10 @@ caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
 
 } // namespace
 
-caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable) {
+namespace {
+
+caf::expected<ledger_page> read_page(caf::expected<ledger_reader> reader, uint64_t seq) {
   constexpr uint64_t at_a_time = 10'000;
-  auto reader = ledger_reader::open(path, immutable);
   if (!reader)
     return std::move(reader.error());
   if (auto sound = reader->check(); !sound)
@@ -301,8 +302,23 @@ caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, u
   return ledger_page{std::move(*commits), reader->epoch()};
 }
 
+} // namespace
+
+caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable) {
+  return read_page(ledger_reader::open(path, immutable), seq);
+}
+
 ledger_source ledgers_of(const store_root& root) {
-  return [root](const std::string& db, uint64_t seq) { return read_ledger_page(root.path_of(db), seq); };
+  return [root](const std::string& db, uint64_t seq) -> caf::expected<ledger_page> {
+    // The first requests to the database wait for it, and their deadlines are not known here.
+    connection_options options;
+    options.busy_timeout = std::chrono::milliseconds{50};
+    options.page_cache_bytes = 1U << 20;
+    auto file = connection::open(root.path_of(db), options);
+    if (!file)
+      return std::move(file.error());
+    return read_page(ledger_reader::on(std::move(*file)), seq);
+  };
 }
 
 caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::filesystem::path& path,

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <string_view>
 
 namespace sluice::sqlite {
@@ -53,6 +54,16 @@ const char* own_words(int code, errc as) noexcept {
   }
 }
 
+// SQLite has SQLITE_FULL for a page of the database or its log alone. The error number is that of the last call that
+// failed, so it counts only for the codes of system calls.
+bool lacks_space(sqlite3* db, int code) noexcept {
+  auto is_of_system = primary(code) == SQLITE_IOERR || primary(code) == SQLITE_CANTOPEN;
+  if (!db || !is_of_system || sqlite3_extended_errcode(db) != code)
+    return false;
+  auto number = sqlite3_system_errno(db);
+  return number == ENOSPC || number == EDQUOT;
+}
+
 } // namespace
 
 errc classify(int code, errc interrupted) noexcept {
@@ -83,6 +94,8 @@ errc classify(int code, errc interrupted) noexcept {
 }
 
 caf::error to_error(sqlite3* db, int code, errc interrupted) {
+  if (lacks_space(db, code))
+    code = SQLITE_FULL;
   auto as = classify(code, interrupted);
   if (db && (speaks_of_the_sql(code) || names_its_bound(db, code)))
     return make_error(as, sqlite3_errmsg(db));

@@ -12,7 +12,10 @@ namespace sluice::sqlite {
 void prepared_statement::finalizer::operator()(sqlite3_stmt* stmt) const noexcept { sqlite3_finalize(stmt); }
 
 caf::expected<prepared_statement> prepared_statement::prepare(const connection& db, std::string_view sql) {
-  if (sql.find('\0') != std::string_view::npos || !is_utf8(sql))
+  if (sql.find('\0') != std::string_view::npos)
+    return make_error(errc::invalid_request,
+                      "the SQL holds a zero byte, where SQLite would end it; give such text as a parameter");
+  if (!is_utf8(sql))
     return make_error(errc::invalid_request, "the SQL is not UTF-8 text");
   if (sql.size() > static_cast<size_t>(sqlite3_limit(db.handle(), SQLITE_LIMIT_SQL_LENGTH, -1)))
     return make_error(errc::too_large, "the SQL is longer than SQLite's limit");

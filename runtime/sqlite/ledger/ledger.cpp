@@ -10,10 +10,15 @@ namespace {
 // Old keys that each commit forgets besides twice as many as it adds.
 constexpr uint64_t spare_keys = 64;
 
+// Requests wait, whose deadlines are not known here.
+constexpr std::chrono::milliseconds opening_wait{50};
+
 } // namespace
 
 caf::expected<uint64_t> last_commit_seq(const std::filesystem::path& path) {
-  auto db = connection::open(path, {});
+  connection_options options;
+  options.busy_timeout = opening_wait;
+  auto db = connection::open(path, options);
   if (!db)
     return std::move(db.error());
   auto present = has_ledger(*db);

@@ -196,6 +196,10 @@ TEST_CASE("names that are too long or no plain text are refused") {
   fixture r;
   CHECK_THAT(r.refusal(std::string(1025, 'a')), Contains("1025 bytes"));
   CHECK_THAT(r.refusal(std::string(300, 'a')), Contains("cannot be looked up"));
+  CHECK_THAT(r.refusal(std::string(248, 'a')), Contains("at most 247"));
+  CHECK(r.resolved(std::string(247, 'a')) == std::string(247, 'a'));
+  auto folder = std::string(200, 'a') + "/" + std::string(200, 'b') + "/";
+  CHECK_THAT(r.refusal(folder + std::string(120, 'c')), Contains("path is too long"));
   using namespace std::string_literals;
   for (const auto& name : {"a\0b.db"s, "a\nb.db"s, "a\x1b[31m.db"s, "a\xff.db"s, "a\xc2\x9b.db"s,
                            "a\xe2\x80\xae"

@@ -121,6 +121,7 @@ TEST_CASE("a write that is malformed is refused with the field named") {
   bad(R"({"db":"a","statements":[{"sql":"x","parms":[]}]})", "statements[0].parms");
   for (const auto* field : {"agent", "request_id", "idempotency_key", "correlation_id"})
     bad(R"({"db":"a","statements":[{"sql":"x"}],")" + std::string{field} + "\":1}", field);
+  bad(R"({"db":"a","statements":[{"sql":"x"}],"idempotency_key":""})", "idempotency_key");
   bad(R"({"db":"a","statements":[{"sql":"x"}],"colour of it":1})", "colour of it");
   bad(R"({"db":"a","statements":[{"sql":"x"}],"sql":"x"})", "sql");
 }

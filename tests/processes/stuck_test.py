@@ -1,0 +1,55 @@
+"""A broker that is stopped while SQLite is in a function that it cannot interrupt."""
+
+import signal
+
+from harness import is_equal, is_true, run_tests, wait_until
+from link import Refused
+from rig import TABLE, cpu_ticks
+
+# Before it answers, matchinfo compares the positions of 300 terms in a row of a million matches, sixteen times.
+TERMS = " OR ".join(["a"] * 300)
+STUCK = f"SELECT length(matchinfo(f, 'ssssssssssssssss')) FROM f WHERE f MATCH '{TERMS}'"
+
+
+def make_text(link):
+    link.write("app.db", TABLE)
+    link.write("app.db", "CREATE VIRTUAL TABLE f USING fts4(x)")
+    link.write("app.db", "INSERT INTO f SELECT replace(hex(zeroblob(1000000)), '0', 'a ')")
+
+
+def post_stuck(scene, link, method, **params):
+    """Sends it, and returns when its deadline has passed and the broker is at work with it all the same."""
+    which = link.post(method, db="app.db", **params)
+    try:
+        raise AssertionError(f"it was answered: {link.answer(which)}")
+    except Refused as x:
+        is_equal(x.code, "deadline_exceeded")
+    before = cpu_ticks(scene.leader())
+    wait_until(lambda: cpu_ticks(scene.leader()) >= before + 20, "the statement goes on")
+
+
+def stop_while_it_runs(scene, method, way, **params):
+    server = scene.serve()
+    with scene.connect() as link:
+        make_text(link)
+        link.write("app.db", "INSERT INTO t VALUES (1)")
+        post_stuck(scene, link, method, **params)
+        way(server)
+        # Far longer than the broker takes, and far shorter than the statement.
+        end = server.end(40)
+    is_equal(end.status, 1, str(end))
+    is_true(f"a {method}" in end.err and "app.db does not end" in end.err, str(end))
+    is_equal(scene.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "1"])
+
+
+def test_a_stuck_write_does_not_keep_a_stopped_broker(scene):
+    stop_while_it_runs(scene, "write", lambda x: x.signal(signal.SIGTERM), sql=f"INSERT INTO t {STUCK}",
+                       deadline_ms=1_000)
+
+
+def test_a_stuck_read_does_not_keep_a_broker_that_a_client_stops(scene):
+    stop_while_it_runs(scene, "read", lambda _: scene.run("stop").good(), sql=STUCK, timeout_ms=1_000)
+
+
+if __name__ == "__main__":
+    run_tests()
