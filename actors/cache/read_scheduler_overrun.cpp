@@ -29,7 +29,7 @@ void read_scheduler::take_back(clock::steady now, effects& out) {
   std::vector<database_context*> to_start;
   std::vector<database_queue*> left;
   for (auto* own : std::exchange(watched_, {})) {
-    for (auto id : own->readers.overrun())
+    for (auto id : own->readers.overrun(own->queued > 0))
       if (auto found = flights_.find(id); found != flights_.end()) {
         to_start.push_back(found->second.context);
         take_back(id);

@@ -119,9 +119,9 @@ void reader_pool::finished(reader& x, uint64_t flight) {
   idle_.push_back(&x);
 }
 
-std::vector<uint64_t> reader_pool::overrun() {
+std::vector<uint64_t> reader_pool::overrun(bool others_wait) {
   std::vector<uint64_t> result;
-  auto others_could = has_idle() || readers_.size() < max_readers_;
+  auto others_could = others_wait || has_idle() || readers_.size() < max_readers_;
   for (auto& x : readers_) {
     if (x.running.size() < 2)
       continue;

@@ -112,9 +112,10 @@ public:
   void started(const grant& x, uint64_t flight, query_length length, const requester& who);
   void finished(reader& x, uint64_t flight);
 
-  /// Queries that wait at a reader behind one that has run since the last call, if another reader could run them. Call
-  /// it at intervals that are longer than tiny queries take.
-  std::vector<uint64_t> overrun();
+  /// Queries that wait at a reader behind one that has run since the last call, if another reader could run them, or
+  /// `others_wait` for a reader, with whom they are to take turns. Call it at intervals that are longer than tiny
+  /// queries take.
+  std::vector<uint64_t> overrun(bool others_wait);
 
   /// Whether several queries have been given to one reader.
   bool has_waiting() const;

@@ -185,7 +185,7 @@ test_external_commits_are_reported() {
   sqlite3 app.db "INSERT INTO t VALUES (3)"
   exits 0 sluice exec app.db "INSERT INTO t VALUES (4)"
   exits 1 sluice doctor --json
-  finds foreign_commits warning "1 commits came past the broker"
+  finds foreign_commits warning "1 external commits since the broker started"
 }
 
 test_a_database_in_another_journal_mode_is_explained() {

@@ -114,6 +114,21 @@ TEST_CASE("queries stay where they are while no other reader could run them, and
   CHECK(b.runs("one") == 2);
 }
 
+TEST_CASE("queries behind a slow one take turns with those that wait for a reader") {
+  fixture b{2};
+  b.submit("busy", "nobody knows");
+  b.ask("slow", "look");
+  b.ask("one", "peek");
+  b.submit("other", "nobody knows either");
+  b.pass(50ms);
+  CHECK(b.runs("one") == 1);
+  b.finish(0, b.answer_of(1, {"t"}));
+  REQUIRE(b.runs("other") == 1);
+  b.finish(2, b.answer_of(2, {"t"}));
+  CHECK(b.runs("one") == 2);
+  CHECK(!b.answered("slow"));
+}
+
 TEST_CASE("a reader is asked for when there may be one more") {
   fixture b{1};
   b.ask("slow", "look");
