@@ -34,8 +34,13 @@ caf::expected<connection> open_own_database(const std::filesystem::path& path, c
   auto is_made = is_own_database(*db, kind);
   if (!is_made)
     return std::move(is_made.error());
-  if (*is_made)
+  if (*is_made) {
+    // After a power cut with synchronous = NORMAL, frames may be on the disk behind one that is not. If the same frame
+    // is written there again, those behind it are valid again, so the log begins anew before anything is written. What
+    // another connection keeps in it stays.
+    static_cast<void>(db->exec("PRAGMA wal_checkpoint(PASSIVE)"));
     return db;
+  }
   auto sql = schema + "; PRAGMA application_id = " + std::to_string(kind.application_id)
              + "; PRAGMA user_version = " + std::to_string(kind.format);
   if (auto made = exec_atomically(*db, sql.c_str()); !made)
