@@ -1,14 +1,17 @@
 """A broker that is stopped while SQLite is in a function that it cannot interrupt."""
 
+import os
 import signal
 
-from harness import is_equal, is_true, run_tests, wait_until
+from harness import Skipped, is_equal, is_true, run_tests, wait_until
 from link import Refused
 from rig import TABLE, cpu_ticks
 
 # Before it answers, matchinfo compares the positions of 300 terms in a row of a million matches, sixteen times.
 TERMS = " OR ".join(["a"] * 300)
 STUCK = f"SELECT length(matchinfo(f, 'ssssssssssssssss')) FROM f WHERE f MATCH '{TERMS}'"
+# Far longer than SQLite takes to begin with that; until then it can be interrupted.
+DEADLINE_MS = 5_000
 
 
 def make_text(link):
@@ -29,6 +32,8 @@ def post_stuck(scene, link, method, **params):
 
 
 def stop_while_it_runs(scene, method, way, **params):
+    if os.environ.get("SLUICE_SANITIZED"):
+        raise Skipped("the sanitizer's own functions take so long that SQLite is interrupted before the one in question")
     server = scene.serve()
     with scene.connect() as link:
         make_text(link)
@@ -44,11 +49,11 @@ def stop_while_it_runs(scene, method, way, **params):
 
 def test_a_stuck_write_does_not_keep_a_stopped_broker(scene):
     stop_while_it_runs(scene, "write", lambda x: x.signal(signal.SIGTERM), sql=f"INSERT INTO t {STUCK}",
-                       deadline_ms=1_000)
+                       deadline_ms=DEADLINE_MS)
 
 
 def test_a_stuck_read_does_not_keep_a_broker_that_a_client_stops(scene):
-    stop_while_it_runs(scene, "read", lambda _: scene.run("stop").good(), sql=STUCK, timeout_ms=1_000)
+    stop_while_it_runs(scene, "read", lambda _: scene.run("stop").good(), sql=STUCK, timeout_ms=DEADLINE_MS)
 
 
 if __name__ == "__main__":
