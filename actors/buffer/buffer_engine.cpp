@@ -168,7 +168,7 @@ void buffer_engine::keep(checked_operation operation, reply<buffer_receipt> to) 
   auto db = operation.put.row.db;
   auto journaled = operation.seq != 0;
   auto merged = add(std::move(operation));
-  // Before the answer: whoever has it finds the operation in the status, too.
+  // Before the answer, so that a caller that has it finds the operation in the status.
   view_.change([&](buffer_view& shown) {
     ++shown.status.puts;
     shown.status.merged += merged ? 1 : 0;

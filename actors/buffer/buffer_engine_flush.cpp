@@ -130,7 +130,8 @@ void buffer_engine::settle_in_store(const flush_outcome& out) {
     store_.end(out.key);
 }
 
-// With what is pending now: whoever sees that a row was written, or rejected, sees it nowhere else.
+// Published with the number of pending rows: a status that counts a row as written or rejected no longer counts it as
+// pending.
 void buffer_engine::count(const flush_outcome& out) {
   auto took = time_.now() - sent_at_[out.db];
   view_.change([&](buffer_view& shown) {

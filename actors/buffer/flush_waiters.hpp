@@ -12,7 +12,7 @@
 namespace sluice {
 
 /// Those who wait until everything that was put up to an operation has been written, has been rejected, or could not be
-/// written this time; and what they are told. Not synchronized.
+/// written this time; and the report for each. Not synchronized.
 class flush_waiters {
 public:
   using report_handler = std::function<void(const flush_report&)>;

@@ -100,7 +100,7 @@ group_commit::finished_group group_commit::finish_group() {
   now_ = time_.now();
   auto ts = wall_us(time_);
   auto events = store_.take_file_events();
-  // Whoever opened the file while its log was away saw another content, and may have committed to that.
+  // A program that opened the file while its log was away saw other content, and may have committed to that.
   if (!events.empty())
     note_late_commit();
   result.changes = std::exchange(changes_, {});

@@ -91,8 +91,7 @@ TEMPLATE_TEST_CASE("a read that was cancelled is not begun", "[contract]", fake_
   CHECK(run(*aut, subject.query()));
 }
 
-TEMPLATE_TEST_CASE("a query that fails leaves the store of use to the next one", "[contract]", fake_reads,
-                   sqlite_reads) {
+TEMPLATE_TEST_CASE("after a query that fails the store can run the next one", "[contract]", fake_reads, sqlite_reads) {
   TestType subject;
   auto aut = subject.open();
   CHECK(failure_of(run(*aut, subject.wrong_query())).code == errc::sql_error);

@@ -14,7 +14,7 @@ errc classify(int code, errc interrupted = errc::deadline_exceeded) noexcept;
 
 /// Wraps the failure `code` of `db` as a sluice error. SQLite's own message is used where it speaks of the SQL, which
 /// is where it cannot name a path; everything else is said in our words. A system call that failed for lack of space is
-/// `disk_full`, whatever it was. `db` may be null.
+/// `disk_full`, whichever call it was. `db` may be null.
 caf::error to_error(sqlite3* db, int code, errc interrupted = errc::deadline_exceeded);
 
 /// Whether a connection that reported `code` should be closed: what it holds in memory may not match the file.

@@ -69,7 +69,7 @@ TEST_CASE("what a quoted token stands for has its quotes off and single") {
   CHECK(unquoted("''") == "");
 }
 
-TEST_CASE("words are told from comments, numbers and quotes") {
+TEST_CASE("words are distinguished from comments, numbers and quotes") {
   auto words = words_of("CREATE /* CHECK */ TABLE [My t] (a2 -- COLLATE\n 1e5, 'it''s', \"Q\")");
   std::string all;
   for (const auto& x : words)

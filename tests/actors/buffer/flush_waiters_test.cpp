@@ -50,7 +50,7 @@ struct waiters_fixture {
 
 } // namespace
 
-TEST_CASE("a flush is told what was written and what was rejected, when nothing of it waits any more",
+TEST_CASE("a flush is answered with the rows written and rejected, when none of its rows waits any more",
           "[flush_waiters]") {
   waiters_fixture f;
   f.add({}, 3, {"app.db"});
@@ -99,7 +99,7 @@ TEST_CASE("a flush ends when rows of a database could not be written this time, 
   CHECK(f.report->reason == "scripted");
 }
 
-TEST_CASE("whoever is told of a flush may wait for another one", "[flush_waiters]") {
+TEST_CASE("a caller that was answered by a flush may wait for another one", "[flush_waiters]") {
   flush_waiters waiters;
   auto calls = 0;
   waiters.add({}, 1, {"app.db"}, [&](const flush_report&) {
