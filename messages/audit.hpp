@@ -117,18 +117,6 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
            caf::meta::load_callback(load));
 }
 
-/// Records on their way to the audit actor.
-struct audit_batch {
-  std::vector<audit_record> records;
-  /// Whether they are refusals of which many alike may become one with a `count`, because a client can cause any number
-  /// of them at no cost.
-  bool may_be_merged = false;
-};
-
-template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_batch& x) {
-  return f(caf::meta::type_name("audit_batch"), x.records, x.may_be_merged);
-}
-
 /// A request of which no actor keeps a record, as far as it could be read: one that was refused too early, or one that
 /// changed something without being a write. The names are as the client wrote them.
 struct unrecorded_request {

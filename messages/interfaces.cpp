@@ -22,7 +22,6 @@ void add_message_types(caf::actor_system_config& cfg) {
     .add_message_type<run_page>("sluice::run_page")
     .add_message_type<page_done>("sluice::page_done")
     .add_message_type<invalidation>("sluice::invalidation")
-    .add_message_type<audit_batch>("sluice::audit_batch")
     .add_message_type<audit_query>("sluice::audit_query")
     .add_message_type<audit_page>("sluice::audit_page")
     .add_message_type<audit_verdict>("sluice::audit_verdict")

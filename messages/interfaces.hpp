@@ -25,6 +25,7 @@ using running_atom = caf::atom_constant<caf::atom("running")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
 using find_atom = caf::atom_constant<caf::atom("find")>;
 using close_idle_atom = caf::atom_constant<caf::atom("close_idle")>;
+using checkpoint_atom = caf::atom_constant<caf::atom("checkpoint")>;
 using quiesce_atom = caf::atom_constant<caf::atom("quiesce")>;
 using resume_atom = caf::atom_constant<caf::atom("resume")>;
 
@@ -45,6 +46,8 @@ using writer_actor = caf::typed_actor<
   // Closes the file, which the next write opens again, unless a write came after the group with this number. Of a file
   // that is not open, removes what readers left; they send this with 0.
   caf::reacts_to<close_idle_atom, uint64_t>,
+  // Checkpoints the WAL if it has grown; it sends this to itself after a group of short requests.
+  caf::reacts_to<checkpoint_atom>,
   // Checks for an external commit; counts and audits it.
   caf::reacts_to<verify_atom>,
   // Commits what is queued, checkpoints and ends; answers when the file is closed.
@@ -123,19 +126,19 @@ using cursors_actor = caf::typed_actor<
   // Ends all cursors and itself; answers when their connections are closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
-/// Records the requests of all agents.
+/// Records the requests of all agents, which reach it by a queue that it empties (`audit_queue`).
 using audit_actor = caf::typed_actor<
-  // Takes records; they are on disk a moment later.
-  caf::reacts_to<audit_batch>,
   // Fills in what the named database's ledger holds and the audit does not; answers with what the audit knows of it.
   caf::replies_to<attach_atom, std::string>::with<attach_report>,
   // Lists records, those still in memory included.
   caf::replies_to<audit_query>::with<audit_page>,
   // Recomputes the whole chain.
   caf::replies_to<verify_atom>::with<audit_verdict>,
-  // Writes what has been taken.
+  // Writes what is in the queue.
   caf::reacts_to<caf::flush_atom>,
-  // Writes what has been taken and ends.
+  // Tries again to write what the file has refused; it sends this to itself.
+  caf::reacts_to<retry_atom>,
+  // Writes what is in the queue and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
 /// Holds rows of background work in memory and has them written in batches, by time, number and demand.

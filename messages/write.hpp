@@ -41,6 +41,8 @@ struct write_request {
   std::shared_ptr<sluice::ticket> ticket{};
   /// The client can give the request up until it is executed. Local to the process.
   cancel_token cancel{};
+  /// The thread that sent it runs the writer itself, because the request is known to be short. Local to the process.
+  bool is_short = false;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_request& x) {

@@ -13,27 +13,28 @@
 namespace sluice {
 
 struct audit_state {
-  audit_state(audit_actor::pointer me, audit_store_opener opener, std::shared_ptr<actor_stats> shared_stats)
-    : self(me), open(std::move(opener)), stats(std::move(shared_stats)) {}
+  audit_state(audit_actor::pointer me, audit_dependencies dependencies);
   ~audit_state();
 
-  void take(audit_batch& batch);
-  /// Appends what has been taken; keeps it for another time if the file refuses it.
+  void flush();
+  void retry();
+  /// Appends what is in the queue; keeps it for another time if the file refuses it.
   caf::expected<void> write();
   caf::expected<attach_report> attach(const std::string& db);
   caf::expected<audit_page> list(const audit_query& query);
   caf::expected<audit_verdict> verify();
-  void schedule(std::chrono::milliseconds delay);
+  void reread_changed();
 
   audit_actor::pointer self;
-  audit_store_opener open;
-  std::shared_ptr<actor_stats> stats;
+  audit_dependencies parts;
   std::unique_ptr<audit_store> store;
   std::vector<audit_record> pending;
   refusal_merging merging;
   // What each ledger had and the audit had not when it was last read.
   std::set<std::tuple<std::string, uint64_t, std::string>> recovered;
-  bool scheduled = false;
+  // Databases whose files something happened to, and whose ledgers are to be read again.
+  std::set<std::string> changed;
+  bool retry_is_scheduled = false;
   // The file refused the last records.
   bool failing = false;
   // Stands for records that had to be dropped meanwhile; written as a record of its own.
@@ -45,44 +46,37 @@ struct audit_state {
   static inline const char* name = "audit";
 
 private:
+  void take_records();
+  void add(audit_batch& batch);
+  caf::expected<void> complete();
   void drop_recovered(audit_batch& batch);
   caf::expected<void> ensure_open();
   caf::expected<void> append();
   void drop_oldest();
+  void note_lost(uint64_t count, int64_t until_us);
   void publish(const caf::expected<void>& outcome);
+  void schedule_retry();
 };
 
 namespace {
 
-constexpr size_t write_at = 1'024;
-// While the file refuses records, this many are kept in memory.
-constexpr size_t keep_at_most = 200'000;
-constexpr std::chrono::milliseconds write_after{20};
 constexpr std::chrono::milliseconds retry_after{1'000};
-
-std::set<std::string> databases_with_events(const std::vector<audit_record>& records) {
-  std::set<std::string> result;
-  for (const auto& x : records)
-    if (x.type == request_type::file_event)
-      result.insert(x.db);
-  return result;
-}
 
 } // namespace
 
-audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audit_state>> self, audit_store_opener open,
-                                 std::shared_ptr<actor_stats> stats) {
-  self->state.create(self, std::move(open), std::move(stats));
+audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audit_state>> self,
+                                 audit_dependencies parts) {
+  self->state.create(self, std::move(parts));
   return {
-    [self](audit_batch& batch) { self->state->take(batch); },
-    [self](attach_atom, const std::string& db) -> caf::result<attach_report> { return self->state->attach(db); },
+    [self](attach_atom, const std::string& db) -> caf::result<attach_report> {
+      auto report = self->state->attach(db);
+      self->state->reread_changed();
+      return report;
+    },
     [self](const audit_query& query) -> caf::result<audit_page> { return self->state->list(query); },
     [self](verify_atom) -> caf::result<audit_verdict> { return self->state->verify(); },
-    [self](caf::flush_atom) {
-      self->state->scheduled = false;
-      if (!self->state->write())
-        self->state->schedule(retry_after);
-    },
+    [self](caf::flush_atom) { self->state->flush(); },
+    [self](retry_atom) { self->state->retry(); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto written = self->state->write();
       self->state->store.reset();
@@ -94,37 +88,61 @@ audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audi
   };
 }
 
+audit_state::audit_state(audit_actor::pointer me, audit_dependencies dependencies)
+  : self(me), parts(std::move(dependencies)) {
+  // What was scheduled went to a predecessor, and its records may still be there.
+  parts.actors->audit_records().waker().forget();
+  if (parts.actors->audit_records().size() > 0)
+    self->send(self, caf::flush_atom_v);
+}
+
 audit_state::~audit_state() {
-  // Records that a failing actor has received are written all the same; those in its mailbox are completed from the
-  // ledgers.
+  // Records that a failing actor has taken are written all the same; those in the queue are for the next one.
   try {
     if (!pending.empty())
-      static_cast<void>(write());
+      static_cast<void>(append());
   } catch (...) {
     // It may be this very exception that ended the actor; a destructor must not let it out.
   }
 }
 
-void audit_state::take(audit_batch& batch) {
+void audit_state::flush() {
+  take_records();
+  // A file that refuses records is left alone until the next try.
+  if (!failing)
+    static_cast<void>(write());
+  reread_changed();
+}
+
+void audit_state::retry() {
+  retry_is_scheduled = false;
+  static_cast<void>(write());
+}
+
+void audit_state::take_records() {
+  auto taken = parts.actors->audit_records().take();
+  if (taken.dropped > 0)
+    note_lost(taken.dropped, taken.dropped_until_us);
+  for (auto& batch : taken.batches)
+    add(batch);
+  if (pending.size() > audit_queue::max_records)
+    drop_oldest();
+  parts.stats->audit.change([this](audit_status& x) { x.pending = pending.size(); });
+}
+
+void audit_state::add(audit_batch& batch) {
   drop_recovered(batch);
-  auto changed = databases_with_events(batch.records);
+  for (const auto& record : batch.records)
+    // A ledger that was read while its log or file was away was not read whole.
+    if (record.type == request_type::file_event)
+      changed.insert(record.db);
   if (batch.may_be_merged)
-    for (auto& x : batch.records)
-      merging.add(std::move(x), pending);
+    for (auto& record : batch.records)
+      merging.add(std::move(record), pending);
   else if (pending.empty())
     pending = std::move(batch.records);
   else
     std::move(batch.records.begin(), batch.records.end(), std::back_inserter(pending));
-  if (pending.size() >= write_at && !failing)
-    static_cast<void>(write());
-  if (pending.size() > keep_at_most)
-    drop_oldest();
-  stats->audit.change([this](audit_status& x) { x.pending = pending.size(); });
-  if (!pending.empty())
-    schedule(failing ? retry_after : write_after);
-  // A ledger that was read while its log or file was away was not read whole.
-  for (const auto& db : changed)
-    static_cast<void>(attach(db));
 }
 
 // A writer may have committed before its ledger was read, and send its records behind the request to read it.
@@ -138,13 +156,16 @@ void audit_state::drop_recovered(audit_batch& batch) {
 }
 
 caf::expected<void> audit_state::write() {
+  take_records();
   auto outcome = append();
   publish(outcome);
+  if (!outcome)
+    schedule_retry();
   return outcome;
 }
 
 void audit_state::publish(const caf::expected<void>& outcome) {
-  stats->audit.change([&](audit_status& x) {
+  parts.stats->audit.change([&](audit_status& x) {
     x.pending = pending.size();
     x.failing = !outcome;
     if (!outcome)
@@ -167,7 +188,7 @@ caf::expected<void> audit_state::append() {
     store.reset();
     return written;
   }
-  stats->audit.change([this](audit_status& x) { x.written += pending.size(); });
+  parts.stats->audit.change([this](audit_status& x) { x.written += pending.size(); });
   pending.clear();
   merging.forget();
   lost.count = 0;
@@ -176,13 +197,17 @@ caf::expected<void> audit_state::append() {
 
 void audit_state::drop_oldest() {
   auto count = pending.size() / 2;
-  lost.ts_us = pending[count - 1].ts_us;
+  note_lost(count, pending[count - 1].ts_us);
+  pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
+  merging.forget();
+}
+
+void audit_state::note_lost(uint64_t count, int64_t until_us) {
+  lost.ts_us = until_us;
   lost.type = request_type::audit_gap;
   lost.status = to_string(errc::unavailable);
   lost.count += static_cast<uint32_t>(count);
-  pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
-  merging.forget();
-  stats->audit.change([count](audit_status& x) { x.lost += count; });
+  parts.stats->audit.change([count](audit_status& x) { x.lost += count; });
 }
 
 caf::expected<attach_report> audit_state::attach(const std::string& db) {
@@ -196,31 +221,42 @@ caf::expected<attach_report> audit_state::attach(const std::string& db) {
   // Those of an earlier look stay: their records may still be on the way.
   for (const auto& x : missing)
     recovered.insert({x.db, x.commit_seq, x.request_id});
-  pending = std::move(missing);
-  stats->audit.change([count](audit_status& x) { x.recovered += count; });
-  if (auto written = write(); !written) {
-    schedule(retry_after);
+  std::move(missing.begin(), missing.end(), std::back_inserter(pending));
+  parts.stats->audit.change([count](audit_status& x) { x.recovered += count; });
+  if (auto written = write(); !written)
     return written.error();
-  }
   return attach_report{count, std::move(found->standing)};
 }
 
-caf::expected<audit_page> audit_state::list(const audit_query& query) {
+// Each ledger that is read again may show another event.
+void audit_state::reread_changed() {
+  while (!changed.empty())
+    static_cast<void>(attach(changed.extract(changed.begin()).value()));
+}
+
+caf::expected<void> audit_state::complete() {
   if (auto written = write(); !written)
-    return written.error();
+    return written;
+  reread_changed();
+  return ensure_open();
+}
+
+caf::expected<audit_page> audit_state::list(const audit_query& query) {
+  if (auto whole = complete(); !whole)
+    return whole.error();
   return store->list(query);
 }
 
 caf::expected<audit_verdict> audit_state::verify() {
-  if (auto written = write(); !written)
-    return written.error();
+  if (auto whole = complete(); !whole)
+    return whole.error();
   return store->verify();
 }
 
 caf::expected<void> audit_state::ensure_open() {
   if (store)
     return caf::unit;
-  auto opened = open();
+  auto opened = parts.open();
   failing = !opened;
   if (!opened)
     return opened.error();
@@ -228,9 +264,9 @@ caf::expected<void> audit_state::ensure_open() {
   return caf::unit;
 }
 
-void audit_state::schedule(std::chrono::milliseconds delay) {
-  if (!std::exchange(scheduled, true))
-    self->delayed_send(self, delay, caf::flush_atom_v);
+void audit_state::schedule_retry() {
+  if (!std::exchange(retry_is_scheduled, true))
+    self->delayed_send(self, retry_after, retry_atom{});
 }
 
 } // namespace sluice

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/audit/audit_store.hpp"
+#include "actors/shared/actor_registry.hpp"
 #include "actors/shared/actor_stats.hpp"
 #include "actors/shared/hidden_state.hpp"
 #include "messages/interfaces.hpp"
@@ -13,10 +14,17 @@ namespace sluice {
 /// Opens the audit file; called again after a failure.
 using audit_store_opener = std::function<caf::expected<std::unique_ptr<audit_store>>()>;
 
+struct audit_dependencies {
+  audit_store_opener open;
+  std::shared_ptr<actor_registry> actors;
+  /// Counted on here.
+  std::shared_ptr<actor_stats> stats;
+};
+
 struct audit_state;
 
-/// The behavior of the audit actor, which counts on in `stats`. Spawn it detached: it blocks in SQLite.
-audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audit_state>> self, audit_store_opener open,
-                                 std::shared_ptr<actor_stats> stats);
+/// The behavior of the audit actor. It blocks in SQLite.
+audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audit_state>> self,
+                                 audit_dependencies parts);
 
 } // namespace sluice

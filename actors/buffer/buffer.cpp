@@ -124,8 +124,7 @@ reply<Result> buffer_state::recorded(caf::typed_response_promise<Result> promise
     if (!why && !always)
       return;
     auto status = why ? to_string(code_of(*why)) : std::string_view{"ok"};
-    if (auto audit = actors->audit())
-      caf::anon_send(audit, audit_batch{{record_of(origin, status, wall_us(*time))}, true});
+    actors->audit_records().push({{record_of(origin, status, wall_us(*time))}, true});
   });
   return result;
 }
@@ -136,8 +135,7 @@ void buffer_state::apply_effects() {
     for (auto& answer : answers)
       answer.to.deliver(std::move(answer.result));
   };
-  if (!out.records.empty())
-    self->send(parts.actors->audit(), audit_batch{std::move(out.records)});
+  parts.actors->audit_records().push({std::move(out.records)});
   deliver(out.receipts);
   deliver(out.rows);
   deliver(out.reports);

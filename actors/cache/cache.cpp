@@ -193,10 +193,7 @@ void cache_state::schedule_tick() {
     self->delayed_send(self, tick_interval, caf::tick_atom_v);
 }
 
-void cache_state::report() {
-  if (!records.records.empty())
-    self->send(parts.actors->audit(), std::exchange(records, {}));
-}
+void cache_state::report() { parts.actors->audit_records().push(std::exchange(records, {})); }
 
 void cache_state::close() {
   read_scheduler::effects out;

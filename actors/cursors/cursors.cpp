@@ -246,9 +246,6 @@ void cursors_state::await_next_look() {
 }
 
 void cursors_state::record(const cursor_table::ending& x) const {
-  auto audit = parts.actors->audit();
-  if (!audit)
-    return;
   const auto& request = x.was.what.request;
   audit_record r;
   r.ts_us = wall_us(*parts.time);
@@ -263,7 +260,7 @@ void cursors_state::record(const cursor_table::ending& x) const {
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
   r.correlation_id = request.correlation_id;
   r.peer = request.peer;
-  self->send(audit, audit_batch{{std::move(r)}, x.id == 0});
+  parts.actors->audit_records().push({{std::move(r)}, x.id == 0});
 }
 
 } // namespace sluice

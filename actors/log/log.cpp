@@ -71,7 +71,7 @@ log_actor::behavior_type log(log_actor::stateful_pointer<hidden_state<log_state>
 void log_state::flush() {
   // Wake-ups scheduled before this actor was known went to its predecessor.
   if (!std::exchange(woken, true))
-    parts.queue->forget_wake();
+    parts.queue->waker().forget();
   if (failing && parts.time->now() < retry_at)
     return;
   drain();

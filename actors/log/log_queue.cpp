@@ -15,12 +15,8 @@ constexpr size_t longest_name = 256;
 
 } // namespace
 
-log_queue::log_queue(log_limits limits, std::shared_ptr<const clock> time) : limits_(limits), time_(std::move(time)) {}
-
-void log_queue::set_waker(waker wake) {
-  std::lock_guard guard{waker_mutex_};
-  waker_ = std::move(wake);
-}
+log_queue::log_queue(log_limits limits, std::shared_ptr<const clock> time)
+  : limits_(limits), time_(std::move(time)), waker_(limits.interval, time_) {}
 
 void log_queue::push(log_level level, std::string_view source, std::string_view message,
                      std::string_view agent) noexcept {
@@ -34,8 +30,10 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
     x.agent = take_characters(agent, longest_name).text;
     x.message = std::move(text.text);
     auto done = push(std::move(x), text.cut);
-    if (done.wake != wake_kind::none)
-      wake(done.wake);
+    if (done.wake == wake_kind::at_once)
+      waker_.wake_now();
+    else if (done.wake == wake_kind::later)
+      waker_.wake_later();
   } catch (const std::exception&) {
     // There is no memory for it.
     std::lock_guard guard{mutex_};
@@ -61,27 +59,11 @@ log_queue::pushed log_queue::push(log_entry x, bool cut) {
     ++dropped_;
     ++missing_;
   }
-  if (waiting_.size() >= limits_.batch) {
-    if (!std::exchange(told_, true))
-      result.wake = wake_kind::at_once;
-  } else if (was_empty) {
-    if (auto now = time_->now(); now >= comes_at_) {
-      comes_at_ = now + limits_.interval;
-      result.wake = wake_kind::later;
-    }
-  }
+  if (waiting_.size() >= limits_.batch)
+    result.wake = wake_kind::at_once;
+  else if (was_empty)
+    result.wake = wake_kind::later;
   return result;
-}
-
-void log_queue::wake(wake_kind kind) noexcept {
-  try {
-    std::lock_guard guard{waker_mutex_};
-    if (waker_)
-      waker_(kind == wake_kind::later ? limits_.interval : std::chrono::milliseconds{0});
-  } catch (const std::exception&) {
-    // There was no memory for the message; the next entry has another one sent.
-    forget_wake();
-  }
 }
 
 log_batch log_queue::take(size_t most) {
@@ -92,7 +74,7 @@ log_batch log_queue::take(size_t most) {
   waiting_.erase(waiting_.begin(), end);
   under_way_ += result.entries.size();
   result.missing = std::exchange(missing_, 0);
-  told_ = false;
+  waker_.looked();
   return result;
 }
 
@@ -113,12 +95,6 @@ void log_queue::put_back(log_batch batch) {
                   std::move_iterator{batch.entries.end()});
 }
 
-void log_queue::forget_wake() {
-  std::lock_guard guard{mutex_};
-  told_ = false;
-  comes_at_ = {};
-}
-
 uint64_t log_queue::size() const {
   std::lock_guard guard{mutex_};
   return waiting_.size() + under_way_;
@@ -129,8 +105,7 @@ void log_queue::close() {
     std::lock_guard guard{mutex_};
     closed_ = true;
   }
-  std::lock_guard guard{waker_mutex_};
-  waker_ = nullptr;
+  waker_.close();
 }
 
 void log_queue::abandon() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
+#include "actors/shared/flush_waker.hpp"
 #include "messages/log.hpp"
 #include "messages/status.hpp"
 
@@ -40,14 +41,7 @@ struct log_batch {
 /// could not be written), or it waits.
 class log_queue {
 public:
-  /// Has the log actor flush after so long.
-  using waker = std::function<void(std::chrono::milliseconds delay)>;
-
   log_queue(log_limits limits, std::shared_ptr<const clock> time);
-
-  /// The function to call when entries must be written; called by logging threads, one at a time. Set before the first
-  /// entry.
-  void set_waker(waker wake);
 
   /// Adds an entry with the present time. Never fails, and waits only for other threads in this function. Bytes that
   /// are not UTF-8 are escaped (`\xNN`), messages are cut at their limit, names at 256 characters. The first entry into
@@ -63,8 +57,8 @@ public:
   /// The entries taken could not be written. They come first again; what finds no room, the oldest, is lost.
   void put_back(log_batch batch);
 
-  /// Forgets the scheduled wake-up, because its actor has ended.
-  void forget_wake();
+  /// Has the log actor flush. Logging threads wake it.
+  flush_waker& waker() noexcept { return waker_; }
 
   /// Entries that wait, those under way included.
   uint64_t size() const;
@@ -90,7 +84,6 @@ private:
   };
 
   pushed push(log_entry x, bool cut);
-  void wake(wake_kind kind) noexcept;
 
   const log_limits limits_;
   const std::shared_ptr<const clock> time_;
@@ -104,14 +97,7 @@ private:
   uint64_t lost_ = 0;
   uint64_t cut_ = 0;
   bool closed_ = false;
-  // The actor has been woken for a full batch, and has not emptied the queue yet.
-  bool told_ = false;
-  // The time of the scheduled wake-up.
-  clock::steady comes_at_{};
-
-  // Taken after `mutex_` is let go, so that a slow waker holds up only those who wake.
-  std::mutex waker_mutex_;
-  waker waker_;
+  flush_waker waker_;
 };
 
 } // namespace sluice

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/shared/audit_queue.hpp"
 #include "actors/shared/database_context.hpp"
 #include "messages/interfaces.hpp"
 
@@ -18,6 +19,8 @@ namespace sluice {
 /// be kept. Slots live as long as the directory. Thread-safe.
 class actor_registry {
 public:
+  explicit actor_registry(std::shared_ptr<const clock> time) : audit_records_(std::move(time)) {}
+
   cache_actor cache() const { return get(cache_); }
   audit_actor audit() const { return get(audit_); }
   buffer_actor buffer() const { return get(buffer_); }
@@ -33,6 +36,9 @@ public:
   void set(supervisor_actor x) { put(supervisor_, std::move(x)); }
   void set(deadline_watch_actor x) { put(deadlines_, std::move(x)); }
   void set(cursors_actor x) { put(cursors_, std::move(x)); }
+
+  /// The way of records to the audit actor, which may be restarted meanwhile.
+  audit_queue& audit_records() noexcept { return audit_records_; }
 
   /// Forgets every actor; requests fail from now on.
   void clear() {
@@ -102,6 +108,7 @@ private:
     to = std::move(x);
   }
 
+  audit_queue audit_records_;
   mutable std::mutex mutex_;
   cache_actor cache_;
   audit_actor audit_;

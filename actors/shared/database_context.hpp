@@ -3,6 +3,7 @@
 #include "actors/base/duration_histogram.hpp"
 #include "actors/shared/listener_backlog.hpp"
 #include "actors/shared/retry_counters.hpp"
+#include "actors/shared/short_writes.hpp"
 #include "actors/shared/table_versions.hpp"
 #include "actors/shared/write_quota.hpp"
 #include "messages/interfaces.hpp"
@@ -54,6 +55,7 @@ public:
   database_counters& counters() noexcept { return counters_; }
   retry_counters& retries() noexcept { return retries_; }
   write_timings& timings() noexcept { return timings_; }
+  sluice::short_writes& short_writes() noexcept { return short_writes_; }
 
   /// The current route, or the error if there is none (`unavailable`).
   caf::expected<write_route> route() const {
@@ -178,6 +180,7 @@ private:
   database_counters counters_;
   retry_counters retries_;
   write_timings timings_;
+  sluice::short_writes short_writes_;
   mutable std::mutex mutex_;
   write_route route_;
   std::vector<reader_actor> readers_;

@@ -44,7 +44,7 @@ size_t footprint_of(const statement& query, const read_result& result, const dep
 } // namespace
 
 bool still_valid(const dependencies& tables, const table_versions& versions, uint64_t version) {
-  auto unchanged = [version](const table_versions::stamp* x) { return x->load(std::memory_order_acquire) <= version; };
+  auto unchanged = [version](const table_versions::stamp* x) { return x->load() <= version; };
   return unchanged(&versions.everything_changed_at()) && std::all_of(tables.begin(), tables.end(), unchanged);
 }
 
@@ -80,7 +80,11 @@ void result_cache::insert(const database_context& context, const read_request& r
                           const read_result& result, dependencies tables, uint64_t version, clock::steady now) {
   auto bytes = footprint_of(request.query, result, tables);
   auto budget = settings_.max_bytes / shards_.size();
-  if (!settings_.enabled || bytes > budget || !still_valid(tables, context.versions(), version))
+  if (!settings_.enabled || bytes > budget)
+    return;
+  for (const auto* table : tables)
+    table->note_kept();
+  if (!still_valid(tables, context.versions(), version))
     return;
   auto wanted = view(context, request, limits);
   auto& in = shard_of(wanted);

@@ -14,31 +14,42 @@ constexpr auto in_doubt = std::numeric_limits<uint64_t>::max();
 
 const table_versions::stamp& table_versions::changed_at(std::string_view table) { return find_or_add(table); }
 
-void table_versions::begin_commit(std::span<const std::string> tables, bool everything) {
+void table_versions::begin_commit(std::span<stamp* const> tables) {
   committing_.store(true, std::memory_order_release);
-  for (const auto& table : tables)
-    find_or_add(table).store(in_doubt, std::memory_order_release);
-  if (everything)
-    everything_.store(in_doubt, std::memory_order_release);
+  for (auto* table : tables)
+    table->version_.store(in_doubt, std::memory_order_seq_cst);
 }
 
-void table_versions::end_commit(std::span<const std::string> tables, bool everything, uint64_t commit_seq) {
+// Whether answers were kept that depend on one of the tables.
+bool table_versions::end_commit(std::span<stamp* const> tables, uint64_t commit_seq) {
   // The new version is published before the stamps: a reader that takes it in between sees the commit anyway.
   auto version = version_.fetch_add(1, std::memory_order_acq_rel) + 1;
-  for (const auto& table : tables)
-    find_or_add(table).store(version, std::memory_order_release);
-  if (everything)
-    everything_.store(version, std::memory_order_release);
+  auto concerns_kept = false;
+  for (auto* table : tables) {
+    table->version_.store(version, std::memory_order_seq_cst);
+    concerns_kept |= table->is_kept_.exchange(false, std::memory_order_seq_cst);
+  }
   if (commit_seq > 0)
     set_last_commit(commit_seq);
   committing_.store(false, std::memory_order_release);
+  return concerns_kept;
+}
+
+commit_window::commit_window(table_versions& versions, std::span<const std::string> tables, bool everything)
+  : versions_(&versions) {
+  tables_.reserve(tables.size() + 1);
+  for (const auto& table : tables)
+    tables_.push_back(&versions.find_or_add(table));
+  if (everything)
+    tables_.push_back(&versions.everything_);
+  versions.begin_commit(tables_);
 }
 
 void table_versions::raise_everything() {
   auto version = version_.fetch_add(1, std::memory_order_acq_rel) + 1;
-  auto seen = everything_.load(std::memory_order_acquire);
+  auto seen = everything_.load();
   // A stamp in doubt stays so: the commit that put it there will raise it further than this.
-  while (seen < version && !everything_.compare_exchange_weak(seen, version, std::memory_order_acq_rel)) {
+  while (seen < version && !everything_.version_.compare_exchange_weak(seen, version, std::memory_order_acq_rel)) {
   }
 }
 
@@ -56,7 +67,7 @@ table_versions::stamp& table_versions::find_or_add(std::string_view table) {
   std::lock_guard guard{mutex_};
   auto& context = stamps_[std::move(key)];
   if (!context)
-    context = std::make_unique<stamp>(0);
+    context = std::make_unique<stamp>();
   return *context;
 }
 

@@ -20,7 +20,21 @@ namespace sluice {
 /// until the commit has either happened or not. Thread-safe; the writer alone raises stamps.
 class table_versions {
 public:
-  using stamp = std::atomic<uint64_t>;
+  /// When one table last changed, and whether an answer that depends on it was kept since the writer asked last.
+  class stamp {
+  public:
+    uint64_t load() const noexcept { return version_.load(std::memory_order_acquire); }
+
+    /// Before an answer is kept that was valid until now, and is to be checked once more after this. So the writer
+    /// either sees the note, or the check its commit.
+    void note_kept() const noexcept { is_kept_.store(true, std::memory_order_seq_cst); }
+
+  private:
+    friend class table_versions;
+
+    std::atomic<uint64_t> version_{0};
+    mutable std::atomic<bool> is_kept_{false};
+  };
 
   /// The version of the database: grows with every commit.
   uint64_t now() const noexcept { return version_.load(std::memory_order_acquire); }
@@ -49,8 +63,8 @@ public:
 private:
   friend class commit_window;
 
-  void begin_commit(std::span<const std::string> tables, bool everything);
-  void end_commit(std::span<const std::string> tables, bool everything, uint64_t commit_seq);
+  void begin_commit(std::span<stamp* const> tables);
+  bool end_commit(std::span<stamp* const> tables, uint64_t commit_seq);
   stamp& find_or_add(std::string_view table);
 
   std::atomic<uint64_t> version_{1};
@@ -59,7 +73,7 @@ private:
   std::atomic<uint64_t> last_commit_{0};
   std::atomic<uint64_t> highest_commit_{0};
   std::atomic<bool> committing_{false};
-  stamp everything_{0};
+  stamp everything_;
   std::mutex mutex_;
   std::unordered_map<std::string, std::unique_ptr<stamp>> stamps_;
 };
@@ -68,10 +82,7 @@ private:
 /// before any acknowledgement; a writer that fails in between closes it too.
 class commit_window {
 public:
-  commit_window(table_versions& versions, std::span<const std::string> tables, bool everything)
-    : versions_(&versions), tables_(tables), everything_(everything) {
-    versions.begin_commit(tables, everything);
-  }
+  commit_window(table_versions& versions, std::span<const std::string> tables, bool everything);
 
   commit_window(const commit_window&) = delete;
   commit_window& operator=(const commit_window&) = delete;
@@ -82,14 +93,17 @@ public:
 
   void close() {
     if (versions_)
-      std::exchange(versions_, nullptr)->end_commit(tables_, everything_, commit_seq_);
+      concerns_kept_ = std::exchange(versions_, nullptr)->end_commit(tables_, commit_seq_);
   }
+
+  /// After `close`: whether answers are kept that this commit may have made invalid.
+  bool concerns_kept() const noexcept { return concerns_kept_; }
 
 private:
   table_versions* versions_;
-  std::span<const std::string> tables_;
-  bool everything_;
+  std::vector<table_versions::stamp*> tables_;
   uint64_t commit_seq_ = 0;
+  bool concerns_kept_ = false;
 };
 
 } // namespace sluice

@@ -272,7 +272,7 @@ void supervisor_state::start_audit() {
   auto audit = parts.spawn.audit();
   self->monitor(audit);
   parts.actors->set(audit);
-  // The records in its predecessor's mailbox are in the ledgers.
+  // The records that its predecessor had taken are in the ledgers.
   for (auto& [db, own] : families)
     // Not the member function, which CAF 0.17.6 sends in our name: the answer would come back as a message that we do
     // not take, and the error about it would end the audit actor.

@@ -135,9 +135,16 @@ caf::expected<begun_transaction> group_commit::ask_for_lock() {
 // SQLite's own wait must not outlast the first deadline among those who need the lock.
 std::chrono::milliseconds group_commit::time_for_lock() const {
   auto earliest = clock::steady::max();
-  for (const auto& write : entries_)
-    if (write.is_waiting())
-      earliest = std::min(earliest, write.wait.deadline);
+  auto is_first_try_of_short_ones = true;
+  for (const auto& write : entries_) {
+    if (!write.is_waiting())
+      continue;
+    earliest = std::min(earliest, write.wait.deadline);
+    is_first_try_of_short_ones = is_first_try_of_short_ones && write.request.is_short && write.wait.refusals == 0;
+  }
+  // The thread that runs this has other duties; the next try is made by one that can wait.
+  if (is_first_try_of_short_ones)
+    return 0ms;
   return std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(earliest - now_));
 }
 
@@ -202,6 +209,8 @@ void group_commit::execute(entry& write) {
   run(write);
   now_ = time_.now();
   write.executed = now_ - write.began;
+  if (write.applied())
+    context_.short_writes().note(write.request, write.executed, write.is_bounded);
   write.executed_in_all += write.executed;
 }
 
@@ -247,6 +256,7 @@ void group_commit::run(entry& write) {
     return fail(executed.error());
   write.tables = executed->tables;
   write.schema_changed = executed->schema_changed;
+  write.is_bounded = executed->is_bounded;
   write.result.emplace();
   write.result->commit_seq = next_seq_;
   write.result->request_id = write.request.request_id;

@@ -2,6 +2,7 @@
 
 #include "actors/base/clock.hpp"
 #include "actors/base/request_ids.hpp"
+#include "actors/shared/audit_queue.hpp"
 #include "actors/shared/database_context.hpp"
 #include "actors/shared/reply.hpp"
 #include "actors/shared/slow_requests.hpp"
@@ -60,12 +61,19 @@ public:
   /// What settling a group came to. Tell the audit, the cache and the listeners first, then deliver.
   struct finished_group {
     std::vector<finished_write> writes;
+    struct change {
+      invalidation what;
+      /// Whether the cache may have answers that are not valid any more.
+      bool concerns_cache = true;
+    };
     /// One for each commit since the last settlement, in order, and for what others may have changed in between.
-    std::vector<invalidation> changes;
+    std::vector<change> changes;
     audit_batch records;
     /// What operators should know of the database's files.
     std::vector<std::string> warnings;
     std::chrono::nanoseconds busy{0};
+    /// Whether all its requests are short ones, which a thread with other duties may be running.
+    bool is_short = true;
     /// Requests that took notably long, with their statements, whose plan may be asked for. Nobody waits for that, so
     /// see to them last.
     std::vector<std::pair<slow_request, std::vector<statement>>> slow;
@@ -122,6 +130,7 @@ private:
     std::optional<failure> error;
     table_set tables;
     bool schema_changed = false;
+    bool is_bounded = false;
 
     bool failed() const noexcept { return error.has_value(); }
     bool is_waiting() const noexcept { return !error && !result; }
@@ -187,7 +196,7 @@ private:
   std::vector<audit_record> epochs_;
   uint64_t number_ = 1;
   bool foreign_commit_ = false;
-  std::vector<invalidation> changes_;
+  std::vector<finished_group::change> changes_;
   request_ids ids_;
 };
 

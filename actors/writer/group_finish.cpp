@@ -45,7 +45,9 @@ void group_commit::commit(range part) {
   commit_window window{context_.versions(), tables, everything};
   auto begin = time_.now();
   auto done = store_.commit(next_seq_, wall_us(time_), record);
-  context_.timings().commit.add(time_.now() - begin);
+  auto took = time_.now() - begin;
+  context_.timings().commit.add(took);
+  context_.short_writes().note_commit(took);
   auto happened = done ? caf::expected<bool>{true} : store_.committed(next_seq_);
   if (happened && *happened)
     window.committed(next_seq_);
@@ -63,7 +65,8 @@ void group_commit::commit(range part) {
   context_.counters().commits.fetch_add(1, std::memory_order_relaxed);
   if (!new_epoch_.empty())
     note_new_epoch();
-  changes_.push_back({context_.name(), next_seq_, std::move(tables), everything});
+  changes_.push_back(
+    {{context_.name(), next_seq_, std::move(tables), everything}, everything || window.concerns_kept()});
 }
 
 void group_commit::commit_failed(range part, const failure& why) {
@@ -132,6 +135,7 @@ void group_commit::finish_request(entry& write, int64_t ts_us, finished_group& i
     write.error = write.request.ticket->reason();
   if (write.failed())
     write.error->request_id = write.request.request_id;
+  into.is_short = into.is_short && write.request.is_short;
   context_.timings().queue.add(write.began - write.request.received - write.locked_out);
   context_.timings().execution.add(write.executed);
   const auto& record = into.records.records.emplace_back(record_of(write, ts_us));
@@ -218,7 +222,7 @@ void group_commit::note_late_commit() {
   everything_may_have_changed();
 }
 
-void group_commit::everything_may_have_changed() { changes_.push_back({context_.name(), 0, {}, true}); }
+void group_commit::everything_may_have_changed() { changes_.push_back({{context_.name(), 0, {}, true}}); }
 
 void group_commit::look_for_foreign_commit() {
   if (open_ || lock_.is_pausing())

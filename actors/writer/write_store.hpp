@@ -42,6 +42,8 @@ struct executed_write {
   /// Tables whose content changed, triggers and cascades included; null when none.
   table_set tables;
   bool schema_changed = false;
+  /// Whether the form of its statements bounds their work: single rows found by a key, no loops and no triggers.
+  bool is_bounded = false;
 };
 
 /// One request of a commit, as the ledger remembers it.

@@ -29,6 +29,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<hidden_state<w
     [self](caf::tick_atom) { self->state->serve_turns(); },
     [self](caf::idle_atom, uint64_t group_number) { self->state->tidy(group_number); },
     [self](close_idle_atom, uint64_t group_number) { self->state->close_idle(group_number); },
+    [self](checkpoint_atom) { self->state->checkpoint_late(); },
     [self](verify_atom) {
       self->state->group.look_for_foreign_commit();
       self->state->finish_group();
@@ -80,12 +81,11 @@ void writer_state::finish_group() {
   auto done = group.finish_group();
   parts.queue->served(done.writes.size(), done.busy);
   for (auto& change : done.changes) {
-    parts.context->tell(change);
-    if (!change.tables.empty() || change.everything)
-      self->send(parts.actors->cache(), std::move(change));
+    parts.context->tell(change.what);
+    if (change.concerns_cache)
+      self->send(parts.actors->cache(), std::move(change.what));
   }
-  if (!done.records.records.empty())
-    self->send(parts.actors->audit(), std::move(done.records));
+  parts.actors->audit_records().push(std::move(done.records));
   for (const auto& warning : done.warnings)
     if (parts.warn)
       parts.warn(warning);
@@ -98,7 +98,8 @@ void writer_state::finish_group() {
   }
   if (!done.slow.empty())
     note_slow(done);
-  checkpoint_if_grown();
+  auto is_late = std::exchange(checkpoint_is_late, false);
+  checkpoint_if_grown(is_late || done.writes.empty() || !done.is_short);
   resume_buffer();
   apply(group.after_group());
 }
@@ -132,25 +133,41 @@ void writer_state::note_slow(group_commit::finished_group& done) {
   }
 }
 
-void writer_state::checkpoint_if_grown() {
+// A thread that runs short requests only has no time for a checkpoint; a message of its own is run by another one.
+void writer_state::checkpoint_if_grown(bool may_take_time) {
   assert(!parts.store->in_transaction());
   auto wal = parts.store->wal_bytes();
   parts.context->counters().wal_bytes.store(wal, std::memory_order_relaxed);
   auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
   auto is_overgrown = parts.store->take_overgrown_log(parts.settings.max_log_bytes / 2);
   has_large_log = has_large_log || is_overgrown;
-  if (wal >= parts.settings.checkpoint_wal_bytes || is_overgrown) {
-    // What a reader pins stays in the WAL until the next time; the size is shown to operators.
-    if (has_large_log && !is_large)
-      truncate_wal();
-    else
-      static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
-  }
+  checkpoint_is_due = checkpoint_is_due || is_overgrown || wal >= parts.settings.checkpoint_wal_bytes;
+  if (checkpoint_is_due && may_take_time)
+    checkpoint();
+  else if (checkpoint_is_due && !std::exchange(checkpoint_is_sent, true))
+    self->send(self, checkpoint_atom{});
   has_large_log = has_large_log || is_large;
   if (is_large)
     bound_log();
   if (!std::exchange(idle_armed, true))
     self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group.number());
+}
+
+void writer_state::checkpoint() {
+  checkpoint_is_due = false;
+  // What a reader pins stays in the WAL until the next time; the size is shown to operators.
+  if (has_large_log && parts.store->log_bytes() < parts.settings.max_log_bytes / 2)
+    truncate_wal();
+  else
+    static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
+}
+
+void writer_state::checkpoint_late() {
+  checkpoint_is_sent = false;
+  if (!group.empty())
+    checkpoint_is_late = true;
+  else if (checkpoint_is_due)
+    checkpoint();
 }
 
 // At half of the bound, for the log grows while the reads under way end. Who passes the bound itself has no time to
@@ -232,10 +249,11 @@ void writer_state::close_idle(uint64_t group_number) {
   assert(!parts.store->in_transaction());
   // Closing cuts the WAL, too.
   commit_window window{parts.context->versions(), {}, false};
-  if (parts.store->close_idle())
+  if (parts.store->close_idle()) {
     // Nobody sees what another program commits from now on.
     parts.context->versions().raise_everything();
-  else if (!is_early)
+    parts.context->short_writes().clear();
+  } else if (!is_early)
     close_idle_later();
 }
 

@@ -26,7 +26,9 @@ struct writer_state {
   void take_turns();
   void serve_turns();
   void note_slow(group_commit::finished_group& done);
-  void checkpoint_if_grown();
+  void checkpoint_if_grown(bool may_take_time);
+  void checkpoint();
+  void checkpoint_late();
   void bound_log();
   void end_cursors();
   void restart_log(bool is_quiet);
@@ -62,6 +64,11 @@ struct writer_state {
   // The cache has been asked to start no reads, so that the log can begin anew; and before this it is not asked again.
   bool quiesces_reads = false;
   clock::steady next_quiescence{};
+  // The log has grown; the message that asks for a checkpoint is under way; or it came while a group was open, and the
+  // checkpoint is made at the end of that.
+  bool checkpoint_is_due = false;
+  bool checkpoint_is_sent = false;
+  bool checkpoint_is_late = false;
   // The log's file has grown, and keeps its size when the log begins anew, until it is cut.
   bool has_large_log = false;
   // The log has passed its bound; what kept it from beginning anew may end soon.

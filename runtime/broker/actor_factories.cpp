@@ -106,7 +106,7 @@ void note_recovery(broker_core& core, const std::string& db) {
   record.db = db;
   record.type = request_type::journal_recovery;
   record.status = "ok";
-  caf::anon_send(core.actors->audit(), std::move(batch));
+  core.actors->audit_records().push(std::move(batch));
 }
 
 // Before the ledger is read, which is not to be done with the log of another file that lay here, and which a read-only
@@ -190,7 +190,7 @@ audit_actor spawn_audit(broker_core& core) {
   auto open = [&core, report] {
     return sqlite::open_mended_audit_store(core.root, core.config, core.time, core.registry(), report);
   };
-  return spawn_child(core, blocking_work::service, audit, audit_store_opener{open}, core.stats);
+  return spawn_child(core, blocking_work::service, audit, audit_dependencies{open, core.actors, core.stats});
 }
 
 buffer_actor spawn_buffer(broker_core& core) {

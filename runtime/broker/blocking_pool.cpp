@@ -40,16 +40,13 @@ blocking_pool_settings checked(blocking_pool_settings x) {
 
 } // namespace
 
+template <size_t... Is>
+std::array<blocking_pool::lane_unit, sizeof...(Is)> blocking_pool::make_units(std::index_sequence<Is...>) {
+  return {lane_unit{*this, system_, Is}...};
+}
+
 blocking_pool::blocking_pool(caf::actor_system& system, blocking_pool_settings settings)
-  : system_(system),
-    settings_(checked(std::move(settings))), units_{lane_unit{*this, system, blocking_work::coordination, false},
-                                                    lane_unit{*this, system, blocking_work::coordination, true},
-                                                    lane_unit{*this, system, blocking_work::service, false},
-                                                    lane_unit{*this, system, blocking_work::service, true},
-                                                    lane_unit{*this, system, blocking_work::write, false},
-                                                    lane_unit{*this, system, blocking_work::write, true},
-                                                    lane_unit{*this, system, blocking_work::read, false},
-                                                    lane_unit{*this, system, blocking_work::read, true}} {
+  : system_(system), settings_(checked(std::move(settings))), units_(make_units(std::make_index_sequence<12>{})) {
   try {
     std::lock_guard guard{mutex_};
     while (workers_.size() < kept_threads)
@@ -72,7 +69,7 @@ size_t blocking_pool::threads() const {
 }
 
 void blocking_pool::lane_unit::exec_later(caf::resumable* job) {
-  if (!is_short_ || !lent_thread::keep(*pool_, kind_, job))
+  if (lends_ == lending::none || !lent_thread::keep(*pool_, kind_, lends_, job))
     pool_->submit(kind_, job);
 }
 

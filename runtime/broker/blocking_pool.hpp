@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace sluice {
@@ -28,6 +29,24 @@ enum class blocking_work : uint8_t {
   write,
   /// A reader of a database.
   read,
+};
+
+/// Which `lent_thread` may run an actor that becomes ready.
+enum class lending : uint8_t {
+  none,
+  /// One that waits for the answer anyway.
+  to_waiting,
+  /// Also one with other duties: what the actor was sent is known to be short.
+  to_any,
+};
+
+/// An actor of the pool, as far as a `lent_thread` is concerned.
+class pooled_job {
+public:
+  virtual ~pooled_job() = default;
+
+  /// Whether its mailbox may hold messages that are not known to be short.
+  virtual bool has_long_work() const noexcept = 0;
 };
 
 struct blocking_pool_settings {
@@ -70,10 +89,10 @@ public:
   blocking_pool& operator=(const blocking_pool&) = delete;
   ~blocking_pool();
 
-  /// Runs what it is given on this pool, or on a `lent_thread` if that is for work that `is_short` and the calling
-  /// thread is one; any thread may call it. Valid as long as the pool.
-  caf::execution_unit* unit(blocking_work kind, bool is_short = true) noexcept {
-    return &units_[2 * static_cast<size_t>(kind) + (is_short ? 1 : 0)];
+  /// Runs what it is given on this pool, or on the calling thread if that is a `lent_thread` that may do so; any thread
+  /// may call it. Valid as long as the pool.
+  caf::execution_unit* unit(blocking_work kind, lending lends = lending::none) noexcept {
+    return &units_[3 * static_cast<size_t>(kind) + static_cast<size_t>(lends)];
   }
 
   /// Runs what waits, and ends the threads. Not to be called by one of them. Idempotent.
@@ -111,14 +130,15 @@ private:
 
   class lane_unit final : public caf::execution_unit {
   public:
-    lane_unit(blocking_pool& pool, caf::actor_system& system, blocking_work kind, bool is_short)
-      : caf::execution_unit(&system), pool_(&pool), kind_(kind), is_short_(is_short) {}
+    lane_unit(blocking_pool& pool, caf::actor_system& system, size_t index)
+      : caf::execution_unit(&system), pool_(&pool), kind_(static_cast<blocking_work>(index / 3)),
+        lends_(static_cast<lending>(index % 3)) {}
     void exec_later(caf::resumable* job) override;
 
   private:
     blocking_pool* pool_;
     blocking_work kind_;
-    bool is_short_;
+    lending lends_;
   };
 
   // What a thread is to do next.
@@ -127,6 +147,7 @@ private:
     blocking_work kind = blocking_work::service;
   };
 
+  template <size_t... Is> std::array<lane_unit, sizeof...(Is)> make_units(std::index_sequence<Is...>);
   lane& lane_of(blocking_work kind) noexcept { return lanes_[static_cast<size_t>(kind)]; }
   void submit(blocking_work kind, caf::resumable* job);
   bool begin_lent() noexcept;
@@ -147,8 +168,8 @@ private:
 
   caf::actor_system& system_;
   const blocking_pool_settings settings_;
-  // Two for each kind: for work of any length, and for short work.
-  std::array<lane_unit, 8> units_;
+  // By kind, and for each by `lending`.
+  std::array<lane_unit, 12> units_;
   mutable std::mutex mutex_;
   std::array<lane, 4> lanes_;
   std::vector<worker_ptr> workers_;

@@ -51,15 +51,21 @@ void broker_core::spawn(caf::actor_system* in) {
   refusals = make_refusing_actor(*system);
   cursors = spawn_cursors(*this);
   actors->set(cursors);
-  log->set_waker([known = actors, access = access](std::chrono::milliseconds delay) {
-    system_access::use use{*access};
-    if (!use)
-      return;
-    if (auto to = known->log(); to && delay.count() > 0)
-      caf::delayed_anon_send(to, delay, caf::flush_atom_v);
-    else if (to)
-      caf::anon_send(to, caf::flush_atom_v);
-  });
+  // The queue of the audit is a part of the registry.
+  auto flush = [this](auto find) {
+    return [find, weak = std::weak_ptr{actors}, access = access](std::chrono::milliseconds delay) {
+      system_access::use use{*access};
+      auto known = weak.lock();
+      if (!use || !known)
+        return;
+      if (auto to = find(*known); to && delay.count() > 0)
+        caf::delayed_anon_send(to, delay, caf::flush_atom_v);
+      else if (to)
+        caf::anon_send(to, caf::flush_atom_v);
+    };
+  };
+  log->waker().set(flush([](const actor_registry& known) { return known.log(); }));
+  actors->audit_records().waker().set(flush([](const actor_registry& known) { return known.audit(); }));
   stats->slow.on_warning([this](const std::string& warning, const std::string& agent) {
     log->push(log_level::warning, "slow", warning, agent);
     warn(warning);
@@ -90,8 +96,7 @@ bounds_of_database broker_core::bounds() const {
 }
 
 void broker_core::record(const unrecorded_request& x, std::string_view status) {
-  if (auto audit = actors->audit())
-    caf::anon_send(audit, audit_batch{{record_of(x, status, wall_us(time))}, true});
+  actors->audit_records().push({{record_of(x, status, wall_us(time))}, true});
 }
 
 void broker_core::warn(std::string_view text) {
@@ -331,6 +336,12 @@ void broker::on_failure(std::function<void(const failure&)> tell) const {
   // It may destroy this broker.
   auto core = core_;
   core->on_failure(std::move(tell));
+}
+
+void broker::serve(const std::function<void()>& work) const {
+  lent_thread thread{core_->pool.get(), lent_thread::duty::serves};
+  work();
+  thread.run([] { return false; });
 }
 
 const broker_config& broker::config() const noexcept { return core_->config; }

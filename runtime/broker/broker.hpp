@@ -264,6 +264,10 @@ public:
 
   const broker_config& config() const noexcept;
 
+  /// For a thread that serves others: does `work`, and then runs the actors that `work` has sent requests to, where
+  /// these are known to be short, so that no other thread is woken for them.
+  void serve(const std::function<void()>& work) const;
+
   /// What the rows of its answers take.
   const answer_budget& answers() const noexcept;
 

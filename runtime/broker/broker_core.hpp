@@ -71,7 +71,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Of the front door, which may outlive this.
   std::shared_ptr<door_keeper> door = std::make_shared<door_keeper>();
 
-  std::shared_ptr<actor_registry> actors = std::make_shared<actor_registry>();
+  std::shared_ptr<actor_registry> actors = std::make_shared<actor_registry>(env.time);
   std::shared_ptr<result_cache> hits;
   /// Of the rows of all databases.
   std::shared_ptr<answer_budget> answers = make_answer_budget(config);

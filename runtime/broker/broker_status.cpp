@@ -16,6 +16,7 @@ broker_status broker::status() const {
   x.uptime_ms = static_cast<uint64_t>(
     std::chrono::duration_cast<std::chrono::milliseconds>(core_->time.now() - core_->started).count());
   x.audit = core_->stats->audit.get();
+  x.audit.pending += core_->actors->audit_records().size();
   x.buffer = core_->stats->buffer.get().at(core_->time.now());
   x.log = core_->stats->log.get();
   core_->log->describe(x.log);

@@ -70,6 +70,7 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
   auto route = context_->route();
   if (!route)
     return refuse(request, request_type::write, describe(route.error()));
+  request.is_short = lent_thread::serves() && context_->short_writes().contains(request);
   auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.of(context_->name()).write_deadline;
   auto admitted = route->queue->admit(request, request.received + timeout);
   if (admitted.refused)

@@ -3,6 +3,7 @@
 #include <caf/logger.hpp>
 #include <caf/resumable.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice {
@@ -16,10 +17,19 @@ thread_local lent_thread* lent_now = nullptr;
 
 constexpr size_t index_of(blocking_work kind) noexcept { return static_cast<size_t>(kind); }
 
+// Others may wait for coordinators while this thread reads or writes; and a COMMIT takes longer than a short read.
+constexpr std::array in_order{blocking_work::coordination, blocking_work::read, blocking_work::write};
+
+// A writer that is to be run by a thread that can wait.
+bool has_long_work(const caf::resumable& job) noexcept {
+  const auto* known = dynamic_cast<const pooled_job*>(&job);
+  return !known || known->has_long_work();
+}
+
 } // namespace
 
-lent_thread::lent_thread(blocking_pool* pool) noexcept
-  : pool_(lent_now || blocking_pool::is_in_pool() ? nullptr : pool) {
+lent_thread::lent_thread(blocking_pool* pool, duty has) noexcept
+  : pool_(lent_now || blocking_pool::is_in_pool() ? nullptr : pool), duty_(has) {
   if (pool_)
     lent_now = this;
 }
@@ -33,16 +43,18 @@ lent_thread::~lent_thread() {
       pool_->unit(static_cast<blocking_work>(kind))->exec_later(job);
 }
 
-bool lent_thread::keep(const blocking_pool& pool, blocking_work kind, caf::resumable* job) noexcept {
+bool lent_thread::serves() noexcept { return lent_now && lent_now->duty_ == duty::serves && !lent_now->has_begun_; }
+
+bool lent_thread::keep(const blocking_pool& pool, blocking_work kind, lending lends, caf::resumable* job) noexcept {
   auto* self = lent_now;
-  if (!self || self->pool_ != &pool || !self->may_keep(kind))
+  if (!self || self->pool_ != &pool || !self->may_keep(kind, lends))
     return false;
   self->ready_[index_of(kind)] = job;
   return true;
 }
 
-bool lent_thread::may_keep(blocking_work kind) const noexcept {
-  if (ready_[index_of(kind)])
+bool lent_thread::may_keep(blocking_work kind, lending lends) const noexcept {
+  if (ready_[index_of(kind)] || (duty_ == duty::serves && lends != lending::to_any))
     return false;
   switch (kind) {
   // While a writer runs, which may take long, nobody else would run it.
@@ -78,23 +90,30 @@ void lent_thread::end() noexcept {
   pool_->end_lent();
 }
 
-// Coordinators first: others may wait for them while this thread reads or writes.
 void lent_thread::run_next() {
-  size_t kind = 0;
-  while (!ready_[kind])
-    ++kind;
-  auto* job = std::exchange(ready_[kind], nullptr);
-  running_ = static_cast<blocking_work>(kind);
+  auto is_ready = [this](blocking_work kind) { return ready_[index_of(kind)] != nullptr; };
+  auto kind = *std::find_if(in_order.begin(), in_order.end(), is_ready);
+  auto* job = std::exchange(ready_[index_of(kind)], nullptr);
+  auto to_pool = [&] { pool_->unit(kind)->exec_later(job); };
+  // It was sent something else meanwhile.
+  if (kind == blocking_work::write && duty_ == duty::serves && has_long_work(*job))
+    return to_pool();
+  running_ = kind;
   auto is_done = job->resume(&*context_, messages_at_once) != caf::resumable::resume_later;
   running_.reset();
-  // The next message of a writer may be another's, and take long.
-  auto may_go_on = static_cast<blocking_work>(kind) != blocking_work::write && !ready_[kind];
   if (is_done)
     caf::intrusive_ptr_release(job);
-  else if (may_go_on)
-    ready_[kind] = job;
+  else if (may_go_on(kind))
+    ready_[index_of(kind)] = job;
   else
-    pool_->unit(static_cast<blocking_work>(kind))->exec_later(job);
+    to_pool();
+}
+
+bool lent_thread::may_go_on(blocking_work kind) const noexcept {
+  if (ready_[index_of(kind)])
+    return false;
+  // The next message may be another's, and take long; one that serves looks before each.
+  return kind != blocking_work::write || duty_ == duty::serves;
 }
 
 } // namespace sluice

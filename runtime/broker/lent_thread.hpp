@@ -9,13 +9,15 @@
 
 namespace sluice {
 
-/// The calling thread of the host, for as long as it waits for an answer of actors of a pool: it runs these actors
-/// itself, so that no thread of the pool has to be woken for the request, and none to wake this one with the answer.
+/// The calling thread, for as long as it would otherwise wait for actors of a pool to be woken: it runs the actors that
+/// it has asked itself, so that no thread of the pool has to be woken for the request, and none to wake this one with
+/// the answer.
 ///
 /// An actor that becomes ready on account of this thread is run by it in `run` if it is
-/// - a writer that this thread has asked before `run`, for that one message;
 /// - a coordinator, which never blocks;
-/// - a reader, if what it was sent is known to be short (`blocking_pool::unit`).
+/// - a reader, if what it was sent is known to be short;
+/// - a writer that this thread has asked before `run`: for that one message, if the thread waits for the answer; for
+///   all its messages, as long as they are known to be short, if the thread has other duties.
 /// The pool runs all others, and what is left when the answer is there. So a request is not held up behind a longer one
 /// because the thread that waits for it runs that one.
 ///
@@ -26,7 +28,14 @@ namespace sluice {
 /// nothing.
 class lent_thread {
 public:
-  explicit lent_thread(blocking_pool* pool) noexcept;
+  enum class duty : uint8_t {
+    /// The thread waits for the answer to its one request.
+    waits,
+    /// It serves others, and must not be kept for long.
+    serves,
+  };
+
+  explicit lent_thread(blocking_pool* pool, duty has = duty::waits) noexcept;
   lent_thread(const lent_thread&) = delete;
   lent_thread& operator=(const lent_thread&) = delete;
   /// The pool runs what is left.
@@ -41,17 +50,22 @@ public:
     end();
   }
 
+  /// Whether the calling thread is lent now, and has other duties.
+  static bool serves() noexcept;
+
   /// Whether this thread takes the actor; its reference then, too. For the pool.
-  static bool keep(const blocking_pool& pool, blocking_work kind, caf::resumable* job) noexcept;
+  static bool keep(const blocking_pool& pool, blocking_work kind, lending lends, caf::resumable* job) noexcept;
 
 private:
   bool has_work() const noexcept;
-  bool may_keep(blocking_work kind) const noexcept;
+  bool may_keep(blocking_work kind, lending lends) const noexcept;
   bool begin();
   void end() noexcept;
   void run_next();
+  bool may_go_on(blocking_work kind) const noexcept;
 
   blocking_pool* pool_;
+  duty duty_;
   std::optional<caf::scoped_execution_unit> context_;
   // By kind. Never more than one of each.
   std::array<caf::resumable*, 4> ready_{};

@@ -6,6 +6,7 @@
 
 #include <caf/all.hpp>
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -14,7 +15,7 @@ namespace sluice {
 /// An actor that runs on the threads of a `blocking_pool` and nowhere else, whoever sends to it: CAF asks the execution
 /// unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor that has become
 /// ready. Here the pool is asked instead. Mailbox, order and supervision are CAF's own.
-template <class Base> class pooled_actor final : public Base {
+template <class Base> class pooled_actor final : public Base, public pooled_job {
 public:
   pooled_actor(caf::actor_config& cfg, std::shared_ptr<blocking_pool> pool, blocking_work kind)
     : Base(cfg), pool_(std::move(pool)), kind_(kind) {}
@@ -22,27 +23,52 @@ public:
   using Base::enqueue;
 
   void enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) override {
-    auto is_short = x && brings_short_work(*x);
-    Base::enqueue(std::move(x), pool_->unit(kind_, is_short));
+    auto lends = x ? lending_for(*x) : lending::none;
+    // Before the message is there.
+    if (lends != lending::to_any && !(x && ends_group(*x)))
+      has_long_work_ = true;
+    Base::enqueue(std::move(x), pool_->unit(kind_, lends));
   }
 
-  void launch(caf::execution_unit*, bool lazy, bool hide) override { Base::launch(pool_->unit(kind_), lazy, hide); }
+  void launch(caf::execution_unit*, bool lazy, bool hide) override {
+    Base::launch(pool_->unit(kind_, lending::to_waiting), lazy, hide);
+  }
+
+  caf::resumable::resume_result resume(caf::execution_unit* unit, size_t max_messages) override {
+    auto result = Base::resume(unit, max_messages);
+    // A message that comes just now has it run by the pool in any case.
+    if (result == caf::resumable::awaiting_message)
+      has_long_work_ = false;
+    return result;
+  }
+
+  bool has_long_work() const noexcept override { return has_long_work_; }
 
 private:
-  // A thread that waits for its answer runs its own write and what is short, if this actor is ready for it only now.
-  bool brings_short_work(caf::mailbox_element& message) const {
+  lending lending_for(caf::mailbox_element& message) const {
     switch (kind_) {
-    case blocking_work::coordination: return true;
-    case blocking_work::write: return message.content().template match_elements<write_request>();
+    case blocking_work::coordination: return lending::to_any;
+    case blocking_work::write:
+      if (!message.content().template match_elements<write_request>())
+        return lending::none;
+      return message.content().template get_as<write_request>(0).is_short ? lending::to_any : lending::to_waiting;
     case blocking_work::read:
       return message.content().template match_elements<run_read>()
-             && message.content().template get_as<run_read>(0).is_tiny;
-    default: return false;
+                 && message.content().template get_as<run_read>(0).is_tiny
+               ? lending::to_any
+               : lending::none;
+    default: return lending::none;
     }
+  }
+
+  // The writer's message to itself, behind those that are in the group.
+  bool ends_group(caf::mailbox_element& message) const {
+    return kind_ == blocking_work::write && message.content().template match_elements<caf::flush_atom, uint64_t>();
   }
 
   std::shared_ptr<blocking_pool> pool_;
   blocking_work kind_;
+  std::atomic<bool> has_long_work_{false};
 };
 
 /// Spawns `behavior` on the pool, as `caf::actor_system::spawn` does on the scheduler. The end of the system does not

@@ -102,6 +102,7 @@ struct front_door::parts {
   std::chrono::steady_clock::time_point last_active() const;
   void look_around();
   void close(std::function<void()> done);
+  void run_loop();
 
   broker& leader;
   front_door_options options;
@@ -226,6 +227,19 @@ caf::expected<std::unique_ptr<front_door>> front_door::open(broker& leader, fron
   return x;
 }
 
+// The requests of all events that have come by now are in the mailboxes before the actors run: so they get into one
+// group.
+void front_door::parts::run_loop() {
+  constexpr auto events_at_once = 64;
+  auto is_over = false;
+  while (!is_over)
+    leader.serve([&] {
+      is_over = loop.run_one() == 0;
+      for (auto more = events_at_once; more > 0 && loop.poll_one() > 0;)
+        --more;
+    });
+}
+
 front_door::front_door(std::shared_ptr<door_keeper> keeper)
   : keeper_(std::move(keeper)), teller_(std::make_unique<teller>()) {}
 
@@ -258,9 +272,9 @@ caf::error front_door::serve(broker& leader, front_door_options options) {
   if (auto good = parts_->listen(); !good)
     return std::move(good.error());
   http_address_ = parts_->info.http;
-  parts_->thread = std::thread{[this, loop = &parts_->loop] {
+  parts_->thread = std::thread{[this, door = parts_.get()] {
     loop_thread_ = std::this_thread::get_id();
-    loop->run();
+    door->run_loop();
   }};
   return {};
 }

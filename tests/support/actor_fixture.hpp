@@ -46,8 +46,16 @@ struct actor_fixture {
     return result;
   }
 
-  /// Runs until no mailbox has a message; time stands still.
+  /// Runs until no mailbox has a message, and the audit has its records; time stands still.
   void run() {
+    run_jobs();
+    if (auto audit = actors->audit(); audit && actors->audit_records().size() > 0) {
+      caf::anon_send(audit, caf::flush_atom_v);
+      run_jobs();
+    }
+  }
+
+  void run_jobs() {
     for (auto steps = 0; sched().try_run_once(); ++steps)
       if (steps > 20'000) {
         sched().jobs.clear();
@@ -72,7 +80,8 @@ struct actor_fixture {
   caf::scheduler::test_coordinator& sched() { return dynamic_cast<caf::scheduler::test_coordinator&>(sys.scheduler()); }
 
   fake_clock time;
-  std::shared_ptr<actor_registry> actors = std::make_shared<actor_registry>();
+  std::shared_ptr<actor_registry> actors =
+    std::make_shared<actor_registry>(std::shared_ptr<const clock>{std::shared_ptr<void>{}, &time});
   config cfg;
   caf::actor_system sys{cfg};
 };
@@ -118,13 +127,16 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
   };
 }
 
-inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log) {
+inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log, audit_queue* queue) {
   return {
-    [log](audit_batch& x) { std::move(x.records.begin(), x.records.end(), std::back_inserter(log->records)); },
     [](attach_atom, const std::string&) -> caf::result<attach_report> { return attach_report{}; },
     [](const audit_query&) -> caf::result<audit_page> { return audit_page{}; },
     [](verify_atom) -> caf::result<audit_verdict> { return audit_verdict{}; },
-    [](caf::flush_atom) {},
+    [log, queue](caf::flush_atom) {
+      for (auto& batch : queue->take().batches)
+        std::move(batch.records.begin(), batch.records.end(), std::back_inserter(log->records));
+    },
+    [](retry_atom) {},
     [](caf::close_atom) { return caf::ok_atom_v; },
   };
 }
@@ -151,6 +163,7 @@ inline writer_actor::behavior_type writer_stub(writer_actor::pointer, told* log)
     [](caf::tick_atom) {},
     [](caf::idle_atom, uint64_t) {},
     [](close_idle_atom, uint64_t) {},
+    [](checkpoint_atom) {},
     [log](verify_atom) { ++log->verifies; },
     [](caf::close_atom) { return caf::ok_atom_v; },
   };

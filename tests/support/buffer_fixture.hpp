@@ -95,6 +95,7 @@ inline writer_actor::behavior_type scripted_writer(writer_actor::stateful_pointe
     [](caf::tick_atom) {},
     [](caf::idle_atom, uint64_t) {},
     [](close_idle_atom, uint64_t) {},
+    [](checkpoint_atom) {},
     // Answers what is held back.
     [self, db](verify_atom) {
       auto requests = std::exchange(db->held, {});
@@ -157,7 +158,7 @@ struct buffer_fixture : actor_fixture {
     settings.batch = 10;
     settings.max_pending = 100;
     actors->set(sys.spawn(scripted_cache, &db));
-    actors->set(sys.spawn(audit_stub, &log));
+    actors->set(sys.spawn(audit_stub, &log, &actors->audit_records()));
     actors->set(sys.spawn(supervisor_stub, &log));
     open_writer();
   }

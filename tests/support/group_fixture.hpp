@@ -61,7 +61,8 @@ struct group_fixture {
 
   void finish_group() {
     auto done = group.finish_group();
-    std::move(done.changes.begin(), done.changes.end(), std::back_inserter(changes));
+    for (auto& change : done.changes)
+      changes.push_back(std::move(change.what));
     for (auto& x : done.records.records)
       records.push_back(std::move(x));
     for (auto& x : done.writes) {

@@ -17,7 +17,7 @@ struct writer_fixture : actor_fixture {
 
   explicit writer_fixture(writer_settings x = {}) : settings(x) {
     actors->set(sys.spawn(cache_stub, &log));
-    actors->set(sys.spawn(audit_stub, &log));
+    actors->set(sys.spawn(audit_stub, &log, &actors->audit_records()));
     auto parts = std::make_shared<writer_dependencies>();
     parts->store = std::make_unique<fake_write_store>(disk, time);
     parts->context = &context;

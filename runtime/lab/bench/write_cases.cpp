@@ -58,13 +58,13 @@ double rows_per_commit(const database& db) {
   return static_cast<double>(status.committed_requests) / static_cast<double>(std::max<uint64_t>(1, status.commits));
 }
 
-audit_actor::behavior_type forget(audit_actor::pointer self) {
+audit_actor::behavior_type forget(audit_actor::pointer self, actor_registry* actors) {
   return {
-    [](const audit_batch&) {},
     [](attach_atom, const std::string&) { return attach_report{}; },
     [](const audit_query&) { return audit_page{}; },
     [](verify_atom) { return audit_verdict{}; },
-    [](caf::flush_atom) {},
+    [actors](caf::flush_atom) { actors->audit_records().take(); },
+    [](retry_atom) {},
     [self](caf::close_atom) {
       self->quit();
       return caf::ok_atom_v;
@@ -76,7 +76,7 @@ audit_actor::behavior_type forget(audit_actor::pointer self) {
 class without_audit {
 public:
   explicit without_audit(broker& host) : actors_(host.actors()), real_(actors_.audit()) {
-    actors_.set(host.system().spawn(forget));
+    actors_.set(host.system().spawn(forget, &actors_));
   }
   without_audit(const without_audit&) = delete;
   without_audit& operator=(const without_audit&) = delete;

@@ -7,6 +7,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,6 +27,9 @@ struct cached_statement {
   bool needs_savepoint = false;
   /// Memory that it takes.
   uint64_t bytes = 0;
+  /// For writers: how often it was used, and whether its form bounds its work, once that has been looked at.
+  uint32_t uses = 0;
+  std::optional<bool> is_bounded;
   /// For readers: the schema version that `facts` are of, and how often SQLite had prepared it anew since.
   int64_t schema_version = 0;
   int prepared_anew = 0;

@@ -2,6 +2,7 @@
 
 #include "runtime/sqlite/core/allocation_bound.hpp"
 #include "runtime/sqlite/core/binding.hpp"
+#include "runtime/sqlite/core/bounded_program.hpp"
 #include "runtime/sqlite/core/double_quotes.hpp"
 #include "runtime/sqlite/core/foreign_keys.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
@@ -101,6 +102,8 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   attempt now;
   now.several = request.statements.size() > 1;
   now.changes_before = total_changes(db_);
+  // Foreign keys that were off are checked for the whole database.
+  now.result.is_bounded = request.enforce_foreign_keys;
   now.result.results.reserve(request.statements.size());
   tracker_.start();
   // The row ids of other agents are hidden.
@@ -172,11 +175,25 @@ caf::expected<cached_statement*> request_runner::prepare(const sql_text& sql) {
   return result;
 }
 
+// Not looked at before a statement has come several times: many have their values in their text, and come once.
+bool request_runner::is_bounded(cached_statement& x) const {
+  constexpr uint32_t seldom = 3;
+  if (x.facts.changes_schema || x.facts.single_use || !x.facts.written_virtual.empty())
+    return false;
+  if (!x.is_bounded) {
+    if (++x.uses <= seldom)
+      return false;
+    x.is_bounded = is_bounded_by_its_form(db_, x.sql.str());
+  }
+  return *x.is_bounded;
+}
+
 caf::error request_runner::run_one(const statement& what, attempt& now) {
   auto found = prepare(what.sql);
   if (!found)
     return std::move(found.error());
   auto& x = **found;
+  now.result.is_bounded = now.result.is_bounded && is_bounded(x);
   if (!now.several) {
     now.single = &x;
     auto needs_savepoint = x.needs_savepoint || !x.facts.dropped_table.empty() || !x.facts.created.empty();

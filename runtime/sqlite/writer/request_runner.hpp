@@ -66,6 +66,7 @@ private:
   caf::error run_unenforced(const write_request& request, attempt& now);
   caf::expected<cached_statement*> prepare(const sql_text& sql);
   caf::error run_one(const statement& what, attempt& now);
+  bool is_bounded(cached_statement& x) const;
   caf::error execute(cached_statement& x, attempt& now, statement_result& out);
   caf::error collect_row(cached_statement& x, attempt& now, statement_result& out);
   caf::error execute_drop(cached_statement& x, attempt& now, statement_result& out);

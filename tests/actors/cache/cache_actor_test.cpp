@@ -20,7 +20,7 @@ struct fixture : actor_fixture {
   cache_actor aut;
 
   fixture() {
-    actors->set(sys.spawn(audit_stub, &log));
+    actors->set(sys.spawn(audit_stub, &log, &actors->audit_records()));
     actors->set(sys.spawn(supervisor_stub, &log));
     context.open({sys.spawn(writer_stub, &log), nullptr});
     start();

@@ -19,7 +19,7 @@ struct cursors_fixture : actor_fixture {
   cursors_actor aut;
 
   cursors_fixture() {
-    actors->set(sys.spawn(audit_stub, &log));
+    actors->set(sys.spawn(audit_stub, &log, &actors->audit_records()));
     cursors_dependencies parts;
     parts.spawn_reader = [this](const std::string&, const statement&) {
       if (spawning_fails)

@@ -24,7 +24,7 @@ struct fixture : actor_fixture {
   log_actor aut;
 
   explicit fixture(log_limits limits = {}) : queue(std::make_shared<log_queue>(limits, queue_time)) {
-    queue->set_waker([this](std::chrono::milliseconds delay) {
+    queue->waker().set([this](std::chrono::milliseconds delay) {
       if (delay.count() > 0)
         caf::delayed_anon_send(aut, delay, caf::flush_atom_v);
       else

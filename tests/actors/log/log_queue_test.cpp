@@ -19,7 +19,7 @@ struct fixture {
   std::vector<std::chrono::milliseconds> wakes;
 
   explicit fixture(log_limits limits = {}) : aut(limits, time) {
-    aut.set_waker([this](std::chrono::milliseconds delay) { wakes.push_back(delay); });
+    aut.waker().set([this](std::chrono::milliseconds delay) { wakes.push_back(delay); });
   }
 
   void push(int first, int count = 1) {
@@ -129,7 +129,7 @@ TEST_CASE("no second wake-up is scheduled for the same moment, however often the
 TEST_CASE("a scheduled wake-up can be forgotten") {
   fixture f;
   f.push(0, 60);
-  f.aut.forget_wake();
+  f.aut.waker().forget();
   f.take();
   f.push(0, 60);
   CHECK(f.wakes == std::vector{2'000ms, 0ms, 2'000ms, 0ms});
@@ -210,7 +210,7 @@ TEST_CASE("abandoned entries are lost") {
 TEST_CASE("a waker that throws has no effect on callers, and the next entry wakes again") {
   fixture f;
   auto calls = 0;
-  f.aut.set_waker([&](std::chrono::milliseconds) {
+  f.aut.waker().set([&](std::chrono::milliseconds) {
     ++calls;
     throw std::bad_alloc{};
   });
@@ -225,7 +225,7 @@ TEST_CASE("of what many threads log nothing is lost or counted twice") {
   constexpr int each = 5'000;
   log_queue aut{{500, 50, 2s, 100}, std::make_shared<fake_clock>()};
   std::atomic<int> wakes{0};
-  aut.set_waker([&](std::chrono::milliseconds) { ++wakes; });
+  aut.waker().set([&](std::chrono::milliseconds) { ++wakes; });
   std::atomic<bool> stop{false};
   std::set<std::string> seen;
   uint64_t missing = 0;

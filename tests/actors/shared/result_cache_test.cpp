@@ -240,4 +240,18 @@ TEST_CASE("hits are counted per agent and statement, wherever their entry has go
   CHECK(f.status().hits == 6);
 }
 
+TEST_CASE("the writer hears of a kept answer when it commits to one of its tables") {
+  fixture f;
+  auto concerns_kept = [&f](const std::vector<std::string>& tables) {
+    commit_window window{f.context.versions(), tables, false};
+    window.close();
+    return window.concerns_kept();
+  };
+  CHECK_FALSE(concerns_kept({"read"}));
+  f.put(a_read("x", "q"), 1, "read");
+  CHECK_FALSE(concerns_kept({"other"}));
+  CHECK(concerns_kept({"other", "read"}));
+  CHECK_FALSE(concerns_kept({"read"}));
+}
+
 } // namespace sluice::test::result_cache_test

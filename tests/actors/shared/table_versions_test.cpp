@@ -117,4 +117,21 @@ TEST_CASE("raised by two threads, everything ends above every version taken befo
   CHECK(v.last_commit() == 2'000);
 }
 
+TEST_CASE("a commit concerns the cache if an answer from one of its tables was kept since the last one") {
+  table_versions v;
+  auto concerns = [&v](bool everything) {
+    commit_window window{v, t_and_u, everything};
+    window.close();
+    return window.concerns_kept();
+  };
+  CHECK_FALSE(concerns(false));
+  v.changed_at("other").note_kept();
+  v.everything_changed_at().note_kept();
+  CHECK_FALSE(concerns(false));
+  v.changed_at("U").note_kept();
+  CHECK(concerns(false));
+  CHECK_FALSE(concerns(false));
+  CHECK(concerns(true));
+}
+
 } // namespace sluice::test::table_versions_test

@@ -202,7 +202,7 @@ TEST_CASE("a commit that turns up after its outcome was unknown makes every answ
   b.send("next", "put u 1 x");
   b.end_group();
   REQUIRE(b.committed("next"));
-  CHECK((b.context.versions().everything_changed_at() > version) == turns_up);
+  CHECK((b.context.versions().everything_changed_at().load() > version) == turns_up);
   REQUIRE(b.changes.size() == (turns_up ? 2 : 1));
   CHECK(b.changes[0].everything == turns_up);
 }

@@ -60,6 +60,12 @@ run_read tiny_read() {
   return message;
 }
 
+write_request short_write() {
+  write_request message;
+  message.is_short = true;
+  return message;
+}
+
 } // namespace
 
 TEST_CASE("a thread that waits runs coordinators, its own write and short reads itself", "[pool]") {
@@ -177,6 +183,64 @@ TEST_CASE("a stopped pool runs nothing in threads that wait", "[pool]") {
   caf::anon_send(actor, work_atom{});
   lent.run([] { return false; });
   CHECK_FALSE(has_run);
+}
+
+TEST_CASE("a thread that serves runs coordinators, short reads and short writes, and leaves others to the pool",
+          "[pool]") {
+  fixture f;
+  auto thread_of = [&f](blocking_work kind, auto message) {
+    std::promise<std::thread::id> ran_in;
+    auto actor = f.spawn(kind, [&] { ran_in.set_value(self()); });
+    lent_thread lent{f.pool.get(), lent_thread::duty::serves};
+    caf::anon_send(actor, std::move(message));
+    lent.run([] { return false; });
+    return ran_in.get_future().get();
+  };
+  CHECK(thread_of(blocking_work::coordination, work_atom{}) == self());
+  CHECK(thread_of(blocking_work::read, tiny_read()) == self());
+  CHECK(thread_of(blocking_work::write, short_write()) == self());
+  CHECK(thread_of(blocking_work::service, work_atom{}) != self());
+  CHECK(thread_of(blocking_work::read, run_read{}) != self());
+  CHECK(thread_of(blocking_work::write, write_request{}) != self());
+}
+
+TEST_CASE("a thread that serves runs all messages of a writer, until one is not known to be short", "[pool]") {
+  fixture f;
+  std::promise<void> all_ran;
+  std::vector<std::thread::id> ran_in;
+  auto writer = f.spawn(blocking_work::write, [&] {
+    ran_in.push_back(self());
+    if (ran_in.size() == 3)
+      all_ran.set_value();
+  });
+  auto has_long_one = GENERATE(false, true);
+  {
+    lent_thread lent{f.pool.get(), lent_thread::duty::serves};
+    caf::anon_send(writer, short_write());
+    caf::anon_send(writer, short_write());
+    has_long_one ? caf::anon_send(writer, write_request{}) : caf::anon_send(writer, short_write());
+    lent.run([] { return false; });
+  }
+  all_ran.get_future().wait();
+  CHECK((ran_in.back() == self()) == !has_long_one);
+  // The pool has run the long one; the next short one is for the thread again.
+  CHECK(f.thread_of(blocking_work::write, [](const caf::actor& to) { caf::anon_send(to, short_write()); }) == self());
+}
+
+TEST_CASE("only a thread that takes requests in, and runs no actor yet, says that it serves", "[pool]") {
+  fixture f;
+  CHECK_FALSE(lent_thread::serves());
+  auto serves_while_running = true;
+  auto coordinator = f.spawn(blocking_work::coordination, [&] { serves_while_running = lent_thread::serves(); });
+  {
+    lent_thread waiting{f.pool.get()};
+    CHECK_FALSE(lent_thread::serves());
+  }
+  lent_thread lent{f.pool.get(), lent_thread::duty::serves};
+  CHECK(lent_thread::serves());
+  caf::anon_send(coordinator, work_atom{});
+  lent.run([] { return false; });
+  CHECK_FALSE(serves_while_running);
 }
 
 } // namespace sluice::test::lent_thread_test

@@ -121,6 +121,25 @@ TEST_CASE("a schema change is reported only when there was one") {
   CHECK(fixture.refuse("INSERT INTO u VALUES (1, 2)").code == errc::sql_error);
 }
 
+TEST_CASE("a write that has come several times is known to be bounded by its form, unless foreign keys are off") {
+  table_fixture fixture;
+  auto insert = request_of("INSERT INTO t(a) VALUES (?)");
+  for (auto i = 0; i < 6; ++i) {
+    insert.statements[0].params.positional = {i};
+    fixture.write(insert);
+    CHECK(fixture.last_done.is_bounded == (i >= 3));
+  }
+  insert.enforce_foreign_keys = false;
+  insert.statements[0].params.positional = {7};
+  fixture.write(insert);
+  CHECK_FALSE(fixture.last_done.is_bounded);
+  for (auto* sql : {"UPDATE t SET a = a || 'x'", "PRAGMA defer_foreign_keys = ON", "CREATE TABLE IF NOT EXISTS t(a)"})
+    for (auto i = 0; i < 6; ++i) {
+      fixture.write(sql);
+      CHECK_FALSE(fixture.last_done.is_bounded);
+    }
+}
+
 TEST_CASE("a failing statement is undone alone, and its neighbours stay") {
   table_fixture fixture;
   auto begun = must(fixture.store->begin());
