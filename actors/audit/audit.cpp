@@ -38,9 +38,9 @@ struct audit_state {
   bool failing = false;
   // Stands for records that had to be dropped meanwhile; written as a record of its own.
   audit_record lost = [] {
-    audit_record x;
-    x.count = 0;
-    return x;
+    audit_record record;
+    record.count = 0;
+    return record;
   }();
   static inline const char* name = "audit";
 
@@ -62,9 +62,9 @@ constexpr std::chrono::milliseconds retry_after{1'000};
 
 std::set<std::string> databases_with_events(const std::vector<audit_record>& records) {
   std::set<std::string> result;
-  for (const auto& x : records)
-    if (x.type == request_type::file_event)
-      result.insert(x.db);
+  for (const auto& record : records)
+    if (record.type == request_type::file_event)
+      result.insert(record.db);
   return result;
 }
 
@@ -109,8 +109,8 @@ void audit_state::take(audit_batch& batch) {
   drop_recovered(batch);
   auto changed = databases_with_events(batch.records);
   if (batch.may_be_merged)
-    for (auto& x : batch.records)
-      merging.add(std::move(x), pending);
+    for (auto& record : batch.records)
+      merging.add(std::move(record), pending);
   else if (pending.empty())
     pending = std::move(batch.records);
   else
@@ -119,7 +119,7 @@ void audit_state::take(audit_batch& batch) {
     static_cast<void>(write());
   if (pending.size() > keep_at_most)
     drop_oldest();
-  stats->audit.change([this](audit_status& x) { x.pending = pending.size(); });
+  stats->audit.change([this](audit_status& status) { status.pending = pending.size(); });
   if (!pending.empty())
     schedule(failing ? retry_after : write_after);
   // A ledger that was read while its log or file was away was not read whole.
@@ -131,9 +131,9 @@ void audit_state::take(audit_batch& batch) {
 void audit_state::drop_recovered(audit_batch& batch) {
   if (recovered.empty())
     return;
-  std::erase_if(batch.records, [this](const audit_record& x) {
-    return x.type == request_type::write && x.status == "committed"
-           && recovered.erase({x.db, x.commit_seq, x.request_id}) > 0;
+  std::erase_if(batch.records, [this](const audit_record& record) {
+    return record.type == request_type::write && record.status == "committed"
+           && recovered.erase({record.db, record.commit_seq, record.request_id}) > 0;
   });
 }
 
@@ -144,11 +144,11 @@ caf::expected<void> audit_state::write() {
 }
 
 void audit_state::publish(const caf::expected<void>& outcome) {
-  stats->audit.change([&](audit_status& x) {
-    x.pending = pending.size();
-    x.failing = !outcome;
+  stats->audit.change([&](audit_status& status) {
+    status.pending = pending.size();
+    status.failing = !outcome;
     if (!outcome)
-      x.last_error = describe(outcome.error()).message;
+      status.last_error = describe(outcome.error()).message;
   });
 }
 
@@ -167,7 +167,7 @@ caf::expected<void> audit_state::append() {
     store.reset();
     return written;
   }
-  stats->audit.change([this](audit_status& x) { x.written += pending.size(); });
+  stats->audit.change([this](audit_status& status) { status.written += pending.size(); });
   pending.clear();
   merging.forget();
   lost.count = 0;
@@ -182,7 +182,7 @@ void audit_state::drop_oldest() {
   lost.count += static_cast<uint32_t>(count);
   pending.erase(pending.begin(), pending.begin() + static_cast<ptrdiff_t>(count));
   merging.forget();
-  stats->audit.change([count](audit_status& x) { x.lost += count; });
+  stats->audit.change([count](audit_status& status) { status.lost += count; });
 }
 
 caf::expected<attach_report> audit_state::attach(const std::string& db) {
@@ -194,10 +194,10 @@ caf::expected<attach_report> audit_state::attach(const std::string& db) {
   auto& missing = found->missing;
   auto count = static_cast<uint64_t>(missing.size());
   // Those of an earlier look stay: their records may still be on the way.
-  for (const auto& x : missing)
-    recovered.insert({x.db, x.commit_seq, x.request_id});
+  for (const auto& record : missing)
+    recovered.insert({record.db, record.commit_seq, record.request_id});
   pending = std::move(missing);
-  stats->audit.change([count](audit_status& x) { x.recovered += count; });
+  stats->audit.change([count](audit_status& status) { status.recovered += count; });
   if (auto written = write(); !written) {
     schedule(retry_after);
     return written.error();

@@ -26,14 +26,14 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
                      std::string_view agent) noexcept {
   try {
     auto text = take_characters(message, limits_.message);
-    log_entry x;
-    x.ts_us = wall_us(*time_);
+    log_entry entry;
+    entry.ts_us = wall_us(*time_);
     // A host may cast anything to a level.
-    x.level = std::min(level, log_level::critical);
-    x.source = take_characters(source, longest_name).text;
-    x.agent = take_characters(agent, longest_name).text;
-    x.message = std::move(text.text);
-    auto done = push(std::move(x), text.cut);
+    entry.level = std::min(level, log_level::critical);
+    entry.source = take_characters(source, longest_name).text;
+    entry.agent = take_characters(agent, longest_name).text;
+    entry.message = std::move(text.text);
+    auto done = push(std::move(entry), text.cut);
     if (done.wake != wake_kind::none)
       wake(done.wake);
   } catch (const std::exception&) {
@@ -44,17 +44,17 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
   }
 }
 
-log_queue::pushed log_queue::push(log_entry x, bool cut) {
+log_queue::pushed log_queue::push(log_entry entry, bool cut) {
   pushed result;
   std::lock_guard guard{mutex_};
   cut_ += cut ? 1 : 0;
   if (closed_) {
     ++dropped_;
-    result.dropped = std::move(x);
+    result.dropped = std::move(entry);
     return result;
   }
   auto was_empty = waiting_.empty();
-  waiting_.push_back(std::move(x));
+  waiting_.push_back(std::move(entry));
   if (waiting_.size() + under_way_ > limits_.entries && !was_empty) {
     result.dropped = std::move(waiting_.front());
     waiting_.pop_front();
@@ -62,7 +62,7 @@ log_queue::pushed log_queue::push(log_entry x, bool cut) {
     ++missing_;
   }
   if (waiting_.size() >= limits_.batch) {
-    if (!std::exchange(told_, true))
+    if (!std::exchange(woken_for_batch_, true))
       result.wake = wake_kind::at_once;
   } else if (was_empty) {
     if (auto now = time_->now(); now >= comes_at_) {
@@ -92,7 +92,7 @@ log_batch log_queue::take(size_t most) {
   waiting_.erase(waiting_.begin(), end);
   under_way_ += result.entries.size();
   result.missing = std::exchange(missing_, 0);
-  told_ = false;
+  woken_for_batch_ = false;
   return result;
 }
 
@@ -115,7 +115,7 @@ void log_queue::put_back(log_batch batch) {
 
 void log_queue::forget_wake() {
   std::lock_guard guard{mutex_};
-  told_ = false;
+  woken_for_batch_ = false;
   comes_at_ = {};
 }
 

@@ -89,7 +89,7 @@ private:
     log_entry dropped;
   };
 
-  pushed push(log_entry x, bool cut);
+  pushed push(log_entry entry, bool cut);
   void wake(wake_kind kind) noexcept;
 
   const log_limits limits_;
@@ -105,7 +105,7 @@ private:
   uint64_t cut_ = 0;
   bool closed_ = false;
   // The actor has been woken for a full batch, and has not emptied the queue yet.
-  bool told_ = false;
+  bool woken_for_batch_ = false;
   // The time of the scheduled wake-up.
   clock::steady comes_at_{};
 

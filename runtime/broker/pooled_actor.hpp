@@ -11,9 +11,9 @@
 
 namespace sluice {
 
-/// An actor that runs on the threads of a `blocking_pool` and nowhere else, whoever sends to it: CAF asks the execution
-/// unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor that has become
-/// ready. Here the pool is asked instead. Mailbox, order and supervision are CAF's own.
+/// An actor that runs on the threads of a `blocking_pool` and nowhere else, from whatever thread a message comes: CAF
+/// asks the execution unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor
+/// that has become ready. Here the pool is asked instead. Mailbox, order and supervision are CAF's own.
 template <class Base> class pooled_actor final : public Base {
 public:
   pooled_actor(caf::actor_config& cfg, std::shared_ptr<blocking_pool> pool, blocking_work kind)
@@ -21,9 +21,9 @@ public:
 
   using Base::enqueue;
 
-  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) override {
-    auto is_short = x && brings_short_work(*x);
-    Base::enqueue(std::move(x), pool_->unit(kind_, is_short));
+  void enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) override {
+    auto is_short = message && brings_short_work(*message);
+    Base::enqueue(std::move(message), pool_->unit(kind_, is_short));
   }
 
   void launch(caf::execution_unit*, bool lazy, bool hide) override { Base::launch(pool_->unit(kind_), lazy, hide); }
