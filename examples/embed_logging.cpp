@@ -50,8 +50,8 @@ int run(const std::filesystem::path& folder) {
   auto page = broker->recent_logs(worth_reading);
   if (!page)
     return 1;
-  for (const auto& x : page->entries)
-    fmt::print("{} {} [{}]: {}\n", to_string(x.level), x.source, x.agent, x.message);
+  for (const auto& entry : page->entries)
+    fmt::print("{} {} [{}]: {}\n", to_string(entry.level), entry.source, entry.agent, entry.message);
   return 0;
 }
 

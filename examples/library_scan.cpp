@@ -104,8 +104,8 @@ report scan(const std::vector<file>& files, const strategy& way) {
       for (auto i = worker; i < files.size(); i += workers)
         write(files[i]) ? ++found : static_cast<int64_t>(++failed);
     });
-  for (auto& x : threads)
-    x.join();
+  for (auto& thread : threads)
+    thread.join();
   failed += !way.finish();
   total.seconds = std::chrono::duration<double>(steady::now() - begin).count();
   {
@@ -119,15 +119,15 @@ report scan(const std::vector<file>& files, const strategy& way) {
   return total;
 }
 
-template <class T> T must(caf::expected<T> x) {
-  return x ? std::move(*x) : throw std::runtime_error{sluice::describe(x.error()).message};
+template <class T> T must(caf::expected<T> result) {
+  return result ? std::move(*result) : throw std::runtime_error{sluice::describe(result.error()).message};
 }
 
 sluice::sqlite::connection_options own_connection() {
-  sluice::sqlite::connection_options x;
-  x.mode = sluice::sqlite::open_mode::read_write_create;
-  x.auto_checkpoint_pages = 1'000;
-  return x;
+  sluice::sqlite::connection_options options;
+  options.mode = sluice::sqlite::open_mode::read_write_create;
+  options.auto_checkpoint_pages = 1'000;
+  return options;
 }
 
 // Direct connections, with the library's retry around each call.
@@ -145,11 +145,11 @@ struct direct_connection {
   }
 };
 
-bool run(sluice::sqlite::prepared_statement& x, sluice::retry_counters& counters) {
+bool run(sluice::sqlite::prepared_statement& statement, sluice::retry_counters& counters) {
   auto done = sluice::retry({},
                             [&] {
-                              auto stepped = x.step();
-                              x.reset();
+                              auto stepped = statement.step();
+                              statement.reset();
                               return stepped;
                             },
                             {.counters = &counters});
@@ -160,9 +160,9 @@ strategy direct(const fs::path& path, sluice::retry_counters& counters) {
   auto open = [path, &counters] {
     return std::make_shared<direct_connection>(direct_connection::open(path, counters));
   };
-  strategy x;
-  x.name = "8 direct connections";
-  x.open_worker = [open, &counters](size_t) {
+  strategy result;
+  result.name = "8 direct connections";
+  result.open_worker = [open, &counters](size_t) {
     return [own = open(), &counters](const file& f) {
       own->insert.bind_text(1, f.path);
       own->insert.bind(2, f.bytes);
@@ -170,13 +170,13 @@ strategy direct(const fs::path& path, sluice::retry_counters& counters) {
       return run(own->insert, counters);
     };
   };
-  x.open_status = [open, &counters] {
+  result.open_status = [open, &counters] {
     return [own = open(), &counters](int64_t found) {
       own->status.bind(1, found);
       return run(own->status, counters);
     };
   };
-  return x;
+  return result;
 }
 
 std::function<std::function<bool(int64_t)>()> status_through(const sluice::database& db) {
@@ -184,21 +184,21 @@ std::function<std::function<bool(int64_t)>()> status_through(const sluice::datab
 }
 
 strategy through_writer(const sluice::database& db) {
-  strategy x;
-  x.name = "sluice, waiting for COMMIT";
-  x.open_worker = [db](size_t worker) {
+  strategy result;
+  result.name = "sluice, waiting for COMMIT";
+  result.open_worker = [db](size_t worker) {
     return [db, agent = fmt::format("worker-{}", worker + 1)](const file& f) {
       return db.write(agent, insert_file, {f.path, f.bytes, f.modified}).engaged();
     };
   };
-  x.open_status = status_through(db);
-  return x;
+  result.open_status = status_through(db);
+  return result;
 }
 
 strategy through_buffer(const sluice::write_buffer& buffer, const sluice::database& db) {
-  strategy x;
-  x.name = "sluice, write-behind buffer";
-  x.open_worker = [buffer, name = db.name()](size_t worker) {
+  strategy result;
+  result.name = "sluice, write-behind buffer";
+  result.open_worker = [buffer, name = db.name()](size_t worker) {
     return [buffer, name, agent = fmt::format("worker-{}", worker + 1)](const file& f) {
       sluice::buffer_put put;
       put.row = {name, "files", {{"path", f.path}}};
@@ -208,22 +208,23 @@ strategy through_buffer(const sluice::write_buffer& buffer, const sluice::databa
       return buffer.put(std::move(put)).engaged();
     };
   };
-  x.open_status = status_through(db);
-  x.finish = [buffer] {
+  result.open_status = status_through(db);
+  result.finish = [buffer] {
     auto done = buffer.flush({});
     return done && done->kept == 0 && done->set_aside == 0;
   };
-  return x;
+  return result;
 }
 
-void show(const strategy& way, const report& x, spdlog::logger& log) {
-  auto sorted = x.status_ms;
+void show(const strategy& way, const report& report, spdlog::logger& log) {
+  auto sorted = report.status_ms;
   std::sort(sorted.begin(), sorted.end());
   auto p99 = sorted[static_cast<size_t>(0.99 * static_cast<double>(sorted.size() - 1))];
-  fmt::print("  {:<28} {:>7} {:>7} {:>8.2f} s {:>8.0f}/s {:>7} {:>8.1f} ms {:>8.1f} ms\n", way.name, x.written,
-             x.failed, x.seconds, static_cast<double>(x.written) / x.seconds, sorted.size(), p99, sorted.back());
+  fmt::print("  {:<28} {:>7} {:>7} {:>8.2f} s {:>8.0f}/s {:>7} {:>8.1f} ms {:>8.1f} ms\n", way.name, report.written,
+             report.failed, report.seconds, static_cast<double>(report.written) / report.seconds, sorted.size(), p99,
+             sorted.back());
   // Logging has a database of its own, and costs the caller next to nothing.
-  log.info("{}: {} rows in {:.2f} s", way.name, x.written, x.seconds);
+  log.info("{}: {} rows in {:.2f} s", way.name, report.written, report.seconds);
 }
 
 int run(const fs::path& folder, const fs::path& tree, size_t at_most) {
@@ -252,10 +253,10 @@ int run(const fs::path& folder, const fs::path& tree, size_t at_most) {
   auto all_written = true;
   for (const auto& way :
        {direct(direct_file, broker.retries()), through_writer(waiting), through_buffer(broker.buffer(), buffered)}) {
-    auto x = scan(files, way);
-    show(way, x, log);
+    auto measured = scan(files, way);
+    show(way, measured, log);
     if (way.name != std::string_view{"8 direct connections"})
-      all_written &= x.failed == 0 && x.written == files.size();
+      all_written &= measured.failed == 0 && measured.written == files.size();
   }
   auto count = must(buffered.read("host", "SELECT count(*) FROM files"));
   fmt::print("\n{} rows came out of the buffer; the direct connections met {} locks; {} log entries\n",

@@ -58,7 +58,7 @@ enum class request_type : uint8_t {
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 34> request_words{
+inline constexpr std::array<std::string_view, 34> request_names{
   "write",         "read",         "cache_hit",       "foreign_commit", "audit_gap",
   "buffered",      "ledger_epoch", "repair",          "file_event",     "journal_recovery",
   "buffer.put",    "buffer.get",   "buffer.rejected", "buffer.requeue", "buffer.discard",
@@ -66,17 +66,17 @@ inline constexpr std::array<std::string_view, 34> request_words{
   "hello",         "ping",         "status",          "audit.list",     "audit.verify",
   "audit.refused", "log",          "logs.recent",     "retry.reset",    "open",
   "cursor.open",   "cursor.next",  "cursor.close",    "other"};
-static_assert(request_words.size() == static_cast<size_t>(request_type::other) + 1);
+static_assert(request_names.size() == static_cast<size_t>(request_type::other) + 1);
 
 } // namespace detail
 
 /// The method's name for what is a method.
-constexpr std::string_view to_string(request_type x) { return detail::request_words[static_cast<size_t>(x)]; }
+constexpr std::string_view to_string(request_type type) { return detail::request_names[static_cast<size_t>(type)]; }
 
-/// The inverse; `other` for a word of another version.
-constexpr request_type request_type_of(std::string_view word) {
-  for (size_t i = 0; i < detail::request_words.size(); ++i)
-    if (detail::request_words[i] == word)
+/// The inverse; `other` for a name of another version.
+constexpr request_type request_type_of(std::string_view name) {
+  for (size_t i = 0; i < detail::request_names.size(); ++i)
+    if (detail::request_names[i] == name)
       return static_cast<request_type>(i);
   return request_type::other;
 }

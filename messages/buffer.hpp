@@ -19,9 +19,9 @@ inline constexpr const char* buffer_agent = "sluice:buffer";
 /// The effect of a buffered operation on the row with its key; `erase` is the contract's "delete".
 enum class buffer_operation : uint8_t { upsert, update, erase };
 
-constexpr std::string_view to_string(buffer_operation x) {
+constexpr std::string_view to_string(buffer_operation operation) {
   constexpr std::array<std::string_view, 3> words{"upsert", "update", "delete"};
-  return words[static_cast<size_t>(x)];
+  return words[static_cast<size_t>(operation)];
 }
 
 /// A row of a table by its key: every column of the primary key, or of a unique index, with a value that is not NULL.

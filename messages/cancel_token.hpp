@@ -40,9 +40,9 @@ private:
     std::shared_ptr<const flag> other_parent;
   };
 
-  static bool is_set(const flag* x) noexcept {
-    for (; x; x = x->parent.get())
-      if (x->set.load(std::memory_order_relaxed) || is_set(x->other_parent.get()))
+  static bool is_set(const flag* flag) noexcept {
+    for (; flag; flag = flag->parent.get())
+      if (flag->set.load(std::memory_order_relaxed) || is_set(flag->other_parent.get()))
         return true;
     return false;
   }

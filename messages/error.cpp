@@ -10,10 +10,10 @@ namespace {
 
 constexpr auto category = caf::atom("sluice");
 
-failure describe_caf(const caf::error& x) {
-  if (x.category() != caf::atom("system"))
+failure describe_caf(const caf::error& error) {
+  if (error.category() != caf::atom("system"))
     return make_failure(errc::unavailable, "an actor ended with an error of its own", {.outcome = outcome::unknown});
-  switch (static_cast<caf::sec>(x.code())) {
+  switch (static_cast<caf::sec>(error.code())) {
   case caf::sec::request_receiver_down:
     // CAF bounces what still lay in the dead actor's mailbox; nobody had begun to execute it.
     return make_failure(errc::unavailable, "the actor that serves this database has just ended; it is being restarted",
@@ -22,7 +22,7 @@ failure describe_caf(const caf::error& x) {
     return make_failure(errc::deadline_exceeded, "no answer within the deadline", {.outcome = outcome::unknown});
   default:
     return make_failure(errc::internal,
-                        "unexpected actor-system error " + caf::to_string(static_cast<caf::sec>(x.code())),
+                        "unexpected actor-system error " + caf::to_string(static_cast<caf::sec>(error.code())),
                         {.outcome = outcome::unknown});
   }
 }
@@ -44,29 +44,29 @@ failure invalid_field(std::string_view field, std::string_view reason) {
   return make_failure(errc::invalid_request, std::string{field} + " " + std::string{reason});
 }
 
-caf::error make_error(failure x) {
-  auto code = static_cast<uint8_t>(x.code);
-  return caf::error{code, category, caf::make_message(std::move(x))};
+caf::error make_error(failure why) {
+  auto code = static_cast<uint8_t>(why.code);
+  return caf::error{code, category, caf::make_message(std::move(why))};
 }
 
 caf::error make_error(errc code, std::string message, failure_details details) {
   return make_error(make_failure(code, std::move(message), details));
 }
 
-failure describe(const caf::error& x) {
-  if (!x)
+failure describe(const caf::error& error) {
+  if (!error)
     return {};
-  if (x.category() != category)
-    return describe_caf(x);
-  if (x.context().match_elements<failure>())
-    return x.context().get_as<failure>(0);
+  if (error.category() != category)
+    return describe_caf(error);
+  if (error.context().match_elements<failure>())
+    return error.context().get_as<failure>(0);
   failure result;
-  result.code = static_cast<errc>(x.code());
+  result.code = static_cast<errc>(error.code());
   return result;
 }
 
-errc code_of(const caf::error& x) {
-  return x && x.category() == category ? static_cast<errc>(x.code()) : describe(x).code;
+errc code_of(const caf::error& error) {
+  return error && error.category() == category ? static_cast<errc>(error.code()) : describe(error).code;
 }
 
 } // namespace sluice

@@ -42,61 +42,61 @@ enum class errc : uint8_t {
 
 namespace detail {
 
-// One table holds codes and words, in the order of the enum; the assertion below keeps them together.
-struct errc_word {
+// One table holds codes and names, in the order of the enum; the assertion below keeps them together.
+struct errc_name {
   errc code;
-  std::string_view word;
+  std::string_view name;
 };
 
-inline constexpr std::array errc_words{
-  errc_word{errc::invalid_request, "invalid_request"},
-  errc_word{errc::unknown_database, "unknown_database"},
-  errc_word{errc::unknown_operation, "unknown_operation"},
-  errc_word{errc::sql_error, "sql_error"},
-  errc_word{errc::constraint, "constraint"},
-  errc_word{errc::busy, "busy"},
-  errc_word{errc::deadline_exceeded, "deadline_exceeded"},
-  errc_word{errc::cancelled, "cancelled"},
-  errc_word{errc::overloaded, "overloaded"},
-  errc_word{errc::too_large, "too_large"},
-  errc_word{errc::not_authorized, "not_authorized"},
-  errc_word{errc::capsule_invalid, "capsule_invalid"},
-  errc_word{errc::payload_mismatch, "payload_mismatch"},
-  errc_word{errc::unavailable, "unavailable"},
-  errc_word{errc::disk_full, "disk_full"},
-  errc_word{errc::io_error, "io_error"},
-  errc_word{errc::corrupt, "corrupt"},
-  errc_word{errc::read_only, "read_only"},
-  errc_word{errc::protocol_mismatch, "protocol_mismatch"},
-  errc_word{errc::route_required, "route_required"},
-  errc_word{errc::wrong_store, "wrong_store"},
-  errc_word{errc::file_replaced, "file_replaced"},
-  errc_word{errc::ledger_damaged, "ledger_damaged"},
-  errc_word{errc::internal, "internal"},
+inline constexpr std::array errc_names{
+  errc_name{errc::invalid_request, "invalid_request"},
+  errc_name{errc::unknown_database, "unknown_database"},
+  errc_name{errc::unknown_operation, "unknown_operation"},
+  errc_name{errc::sql_error, "sql_error"},
+  errc_name{errc::constraint, "constraint"},
+  errc_name{errc::busy, "busy"},
+  errc_name{errc::deadline_exceeded, "deadline_exceeded"},
+  errc_name{errc::cancelled, "cancelled"},
+  errc_name{errc::overloaded, "overloaded"},
+  errc_name{errc::too_large, "too_large"},
+  errc_name{errc::not_authorized, "not_authorized"},
+  errc_name{errc::capsule_invalid, "capsule_invalid"},
+  errc_name{errc::payload_mismatch, "payload_mismatch"},
+  errc_name{errc::unavailable, "unavailable"},
+  errc_name{errc::disk_full, "disk_full"},
+  errc_name{errc::io_error, "io_error"},
+  errc_name{errc::corrupt, "corrupt"},
+  errc_name{errc::read_only, "read_only"},
+  errc_name{errc::protocol_mismatch, "protocol_mismatch"},
+  errc_name{errc::route_required, "route_required"},
+  errc_name{errc::wrong_store, "wrong_store"},
+  errc_name{errc::file_replaced, "file_replaced"},
+  errc_name{errc::ledger_damaged, "ledger_damaged"},
+  errc_name{errc::internal, "internal"},
 };
 
-constexpr bool errc_words_match() {
-  for (size_t i = 0; i < errc_words.size(); ++i)
-    if (static_cast<size_t>(errc_words[i].code) != i + 1)
+constexpr bool errc_names_match() {
+  for (size_t i = 0; i < errc_names.size(); ++i)
+    if (static_cast<size_t>(errc_names[i].code) != i + 1)
       return false;
-  return errc_words.size() == static_cast<size_t>(errc::internal);
+  return errc_names.size() == static_cast<size_t>(errc::internal);
 }
 
-static_assert(errc_words_match(), "every errc has its word, in the order of the enum");
+static_assert(errc_names_match(), "every errc has its name, in the order of the enum");
 
 } // namespace detail
 
-/// The contract's word for `code`.
+/// The contract's name of `code`.
 constexpr std::string_view to_string(errc code) {
   // A node of a later version may know more codes.
   auto i = static_cast<size_t>(code) - 1;
-  return i < detail::errc_words.size() ? detail::errc_words[i].word : "internal";
+  return i < detail::errc_names.size() ? detail::errc_names[i].name : "internal";
 }
 
-/// The code that `word` names; nothing for a word of another version.
-constexpr std::optional<errc> errc_of(std::string_view word) {
-  for (const auto& each : detail::errc_words)
-    if (each.word == word)
+/// The code with this name; nothing for a name of another version.
+constexpr std::optional<errc> errc_of(std::string_view name) {
+  for (const auto& each : detail::errc_names)
+    if (each.name == name)
       return each.code;
   return std::nullopt;
 }
@@ -104,9 +104,9 @@ constexpr std::optional<errc> errc_of(std::string_view word) {
 /// The outcome of a write.
 enum class outcome : uint8_t { not_committed, committed, unknown };
 
-constexpr std::string_view to_string(outcome x) {
+constexpr std::string_view to_string(outcome outcome) {
   constexpr std::array<std::string_view, 3> words{"not_committed", "committed", "unknown"};
-  return words[static_cast<size_t>(x)];
+  return words[static_cast<size_t>(outcome)];
 }
 
 /// Everything that a caller learns about a failed request.
@@ -144,17 +144,17 @@ failure make_failure(errc code, std::string message, failure_details details = {
 /// field.
 failure invalid_field(std::string_view field, std::string_view reason);
 
-/// Wraps `x` as a CAF error of the category "sluice".
-caf::error make_error(failure x);
+/// Wraps `why` as a CAF error of the category "sluice".
+caf::error make_error(failure why);
 
 /// Wraps `make_failure` of the same arguments.
 caf::error make_error(errc code, std::string message, failure_details details = {});
 
 /// Reads any CAF error as a failure: our own in full, CAF's (a receiver that died, a time-out) mapped to
 /// `unavailable` and `deadline_exceeded`, anything else to `internal`.
-failure describe(const caf::error& x);
+failure describe(const caf::error& error);
 
 /// The code that `describe` would report.
-errc code_of(const caf::error& x);
+errc code_of(const caf::error& error);
 
 } // namespace sluice

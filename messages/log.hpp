@@ -16,16 +16,17 @@ enum class log_level : uint8_t { trace, debug, info, warning, error, critical };
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 6> log_words{"trace", "debug", "info", "warning", "error", "critical"};
+inline constexpr std::array<std::string_view, 6> log_level_names{"trace",   "debug", "info",
+                                                                 "warning", "error", "critical"};
 
 } // namespace detail
 
-constexpr std::string_view to_string(log_level x) { return detail::log_words[static_cast<size_t>(x)]; }
+constexpr std::string_view to_string(log_level level) { return detail::log_level_names[static_cast<size_t>(level)]; }
 
-/// The level that `word` names.
-constexpr std::optional<log_level> log_level_of(std::string_view word) {
-  for (size_t i = 0; i < detail::log_words.size(); ++i)
-    if (detail::log_words[i] == word)
+/// The level that `name` names.
+constexpr std::optional<log_level> log_level_of(std::string_view name) {
+  for (size_t i = 0; i < detail::log_level_names.size(); ++i)
+    if (detail::log_level_names[i] == name)
       return static_cast<log_level>(i);
   return std::nullopt;
 }

@@ -18,9 +18,9 @@ enum class freshness : uint8_t { cached, fresh };
 /// Where an answer came from: the hit table, another caller's identical read, or a query of its own.
 enum class read_source : uint8_t { cache, joined, database };
 
-constexpr std::string_view to_string(read_source x) {
+constexpr std::string_view to_string(read_source source) {
   constexpr std::array<std::string_view, 3> words{"cache", "joined", "database"};
-  return words[static_cast<size_t>(x)];
+  return words[static_cast<size_t>(source)];
 }
 
 /// The bounds of one read; zero means the configured default.

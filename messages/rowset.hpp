@@ -35,9 +35,9 @@ public:
   const value& at(size_t i, size_t j) const noexcept { return row(i)[j]; }
 
   /// Appends the next cell; rows fill from left to right.
-  void append(value x) {
-    bytes_ += x.footprint();
-    cells_.push_back(std::move(x));
+  void append(value cell) {
+    bytes_ += cell.footprint();
+    cells_.push_back(std::move(cell));
   }
 
   /// Drops the last `count` cells, those of a row that would pass a bound.

@@ -36,7 +36,7 @@ public:
 
 private:
   struct content {
-    explicit content(std::string x) : text(std::move(x)), hash(std::hash<std::string>{}(text)) {}
+    explicit content(std::string sql) : text(std::move(sql)), hash(std::hash<std::string>{}(text)) {}
     std::string text;
     size_t hash;
   };
@@ -93,11 +93,11 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 
 /// Bytes that a statement accounts for in the queue bounds.
-inline size_t footprint(const statement& x) noexcept {
-  auto total = sizeof(statement) + x.sql.str().size();
-  for (const auto& v : x.params.positional)
+inline size_t footprint(const statement& query) noexcept {
+  auto total = sizeof(statement) + query.sql.str().size();
+  for (const auto& v : query.params.positional)
     total += v.footprint();
-  return total + footprint(x.params.named);
+  return total + footprint(query.params.named);
 }
 
 } // namespace sluice

@@ -9,7 +9,7 @@
 
 namespace sluice {
 
-/// What asking again for a foreign process's lock has come to, since the broker started.
+/// Counts of the attempts to get the lock that an external process held, since the broker started.
 struct retry_status {
   /// Times that the lock was refused.
   uint64_t lock_errors = 0;
@@ -330,7 +330,7 @@ struct slow_request {
   /// "ok", or the word of the error.
   std::string status;
   uint64_t total_us = 0;
-  /// Waiting for its turn; for the lock of a foreign process; being executed; waiting for the COMMIT and its fsync.
+  /// Waiting for its turn; for the lock of an external process; being executed; waiting for the COMMIT and its fsync.
   uint64_t queue_us = 0;
   uint64_t lock_us = 0;
   uint64_t execute_us = 0;

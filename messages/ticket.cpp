@@ -31,7 +31,7 @@ bool ticket::give_up(failure why) {
     auto now = state_.load();
     if (!to_ || now == state::done || now == state::given_up)
       return false;
-    why.request_id = what_.request_id;
+    why.request_id = info_.request_id;
     // `begin` may come in between, `queued` never comes back.
     why.outcome = outcome::not_committed;
     if (now != state::queued || !state_.compare_exchange_strong(now, state::given_up)) {

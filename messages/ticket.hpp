@@ -37,11 +37,11 @@ public:
     time_point deadline;
   };
 
-  explicit ticket(description x) : what_(std::move(x)) {}
+  explicit ticket(description info) : info_(std::move(info)) {}
   ticket(const ticket&) = delete;
   ticket& operator=(const ticket&) = delete;
 
-  const description& what() const noexcept { return what_; }
+  const description& info() const noexcept { return info_; }
 
   /// From now on it can be given up: the answer goes to the actor `to`, as the response `id`.
   void answer_to(caf::strong_actor_ptr to, caf::message_id id);
@@ -74,7 +74,7 @@ public:
 private:
   enum class state : uint8_t { queued, running, done, given_up };
 
-  const description what_;
+  const description info_;
   std::atomic<state> state_{state::queued};
   std::atomic<bool> interrupted_{false};
   mutable std::mutex mutex_;

@@ -58,16 +58,16 @@ public:
   value() = default;
   value(std::nullptr_t) {}
   /// 1 or 0 for a bool.
-  template <fitting_integer Int> value(Int x) : data_(static_cast<int64_t>(x)) {}
-  template <fitting_real Real> value(Real x) : data_(static_cast<double>(x)) {}
-  value(std::string x) : data_(std::move(x)) {}
-  value(std::string_view x) : data_(std::string{x}) {}
+  template <fitting_integer Int> value(Int integer) : data_(static_cast<int64_t>(integer)) {}
+  template <fitting_real Real> value(Real real) : data_(static_cast<double>(real)) {}
+  value(std::string text) : data_(std::move(text)) {}
+  value(std::string_view text) : data_(std::string{text}) {}
   /// NULL for a null pointer, as SQLite itself has it.
-  value(const char* x) {
-    if (x)
-      data_ = std::string{x};
+  value(const char* text) {
+    if (text)
+      data_ = std::string{text};
   }
-  value(blob x) : data_(std::move(x)) {}
+  value(blob bytes) : data_(std::move(bytes)) {}
 
   value_kind kind() const noexcept { return static_cast<value_kind>(data_.index()); }
   bool is_null() const noexcept { return data_.index() == 0; }
@@ -77,8 +77,8 @@ public:
   const double* real() const noexcept { return std::get_if<double>(&data_); }
   const std::string* text() const noexcept { return std::get_if<std::string>(&data_); }
   const std::string* blob_bytes() const noexcept {
-    auto* x = std::get_if<blob>(&data_);
-    return x ? &x->bytes : nullptr;
+    auto* bytes = std::get_if<blob>(&data_);
+    return bytes ? &bytes->bytes : nullptr;
   }
 
   const storage& data() const noexcept { return data_; }

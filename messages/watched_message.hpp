@@ -16,10 +16,11 @@ class watched_message final : public caf::mailbox_element,
 public:
   using content_type = caf::detail::tuple_vals_impl<caf::type_erased_tuple, T>;
 
-  /// Sends `x` to `whom`, as `anon_send` does. `gone` is called once, by any thread, possibly before this returns.
-  template <class Handle> static void send(const Handle& whom, T x, std::function<void()> gone) {
-    caf::mailbox_element_ptr element{new watched_message{std::move(x), std::move(gone)}};
-    caf::actor_cast<caf::abstract_actor*>(whom)->enqueue(std::move(element), nullptr);
+  /// Sends `message` to `receiver`, as `anon_send` does. `gone` is called once, by any thread, possibly before this
+  /// returns.
+  template <class Handle> static void send(const Handle& receiver, T message, std::function<void()> gone) {
+    caf::mailbox_element_ptr element{new watched_message{std::move(message), std::move(gone)}};
+    caf::actor_cast<caf::abstract_actor*>(receiver)->enqueue(std::move(element), nullptr);
   }
 
   ~watched_message() override { gone_(); }
@@ -31,8 +32,8 @@ public:
   caf::message copy_content_to_message() const override { return caf::make_message(std::get<0>(this->data())); }
 
 private:
-  watched_message(T x, std::function<void()> gone)
-    : mailbox_element(nullptr, caf::make_message_id(), {}), content_type(std::move(x)), gone_(std::move(gone)) {}
+  watched_message(T message, std::function<void()> gone)
+    : mailbox_element(nullptr, caf::make_message_id(), {}), content_type(std::move(message)), gone_(std::move(gone)) {}
 
   std::function<void()> gone_;
 };

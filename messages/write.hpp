@@ -56,9 +56,9 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 
 /// Bytes that a request accounts for in the queue bounds.
-inline size_t footprint(const write_request& x) noexcept {
+inline size_t footprint(const write_request& request) noexcept {
   auto total = sizeof(write_request);
-  for (const auto& stmt : x.statements)
+  for (const auto& stmt : request.statements)
     total += footprint(stmt);
   return total;
 }

@@ -39,9 +39,9 @@ struct audit_state {
   bool failing = false;
   // Stands for records that had to be dropped meanwhile; written as a record of its own.
   audit_record lost = [] {
-    audit_record x;
-    x.count = 0;
-    return x;
+    audit_record record;
+    record.count = 0;
+    return record;
   }();
   static inline const char* name = "audit";
 
@@ -149,9 +149,9 @@ void audit_state::add(audit_batch& batch) {
 void audit_state::drop_recovered(audit_batch& batch) {
   if (recovered.empty())
     return;
-  std::erase_if(batch.records, [this](const audit_record& x) {
-    return x.type == request_type::write && x.status == "committed"
-           && recovered.erase({x.db, x.commit_seq, x.request_id}) > 0;
+  std::erase_if(batch.records, [this](const audit_record& record) {
+    return record.type == request_type::write && record.status == "committed"
+           && recovered.erase({record.db, record.commit_seq, record.request_id}) > 0;
   });
 }
 
@@ -165,11 +165,11 @@ caf::expected<void> audit_state::write() {
 }
 
 void audit_state::publish(const caf::expected<void>& outcome) {
-  parts.stats->audit.change([&](audit_status& x) {
-    x.pending = pending.size();
-    x.failing = !outcome;
+  parts.stats->audit.change([&](audit_status& status) {
+    status.pending = pending.size();
+    status.failing = !outcome;
     if (!outcome)
-      x.last_error = describe(outcome.error()).message;
+      status.last_error = describe(outcome.error()).message;
   });
 }
 
@@ -188,7 +188,7 @@ caf::expected<void> audit_state::append() {
     store.reset();
     return written;
   }
-  parts.stats->audit.change([this](audit_status& x) { x.written += pending.size(); });
+  parts.stats->audit.change([this](audit_status& status) { status.written += pending.size(); });
   pending.clear();
   merging.forget();
   lost.count = 0;
@@ -207,7 +207,7 @@ void audit_state::note_lost(uint64_t count, int64_t until_us) {
   lost.type = request_type::audit_gap;
   lost.status = to_string(errc::unavailable);
   lost.count += static_cast<uint32_t>(count);
-  parts.stats->audit.change([count](audit_status& x) { x.lost += count; });
+  parts.stats->audit.change([count](audit_status& status) { status.lost += count; });
 }
 
 caf::expected<attach_report> audit_state::attach(const std::string& db) {
@@ -219,10 +219,10 @@ caf::expected<attach_report> audit_state::attach(const std::string& db) {
   auto& missing = found->missing;
   auto count = static_cast<uint64_t>(missing.size());
   // Those of an earlier look stay: their records may still be on the way.
-  for (const auto& x : missing)
-    recovered.insert({x.db, x.commit_seq, x.request_id});
+  for (const auto& record : missing)
+    recovered.insert({record.db, record.commit_seq, record.request_id});
   std::move(missing.begin(), missing.end(), std::back_inserter(pending));
-  parts.stats->audit.change([count](audit_status& x) { x.recovered += count; });
+  parts.stats->audit.change([count](audit_status& status) { status.recovered += count; });
   if (auto written = write(); !written)
     return written.error();
   return attach_report{count, std::move(found->standing)};

@@ -18,8 +18,8 @@ class refusal_merging {
 public:
   explicit refusal_merging(uint64_t exact = 1'000, size_t kinds = 64) : exact_(exact), kinds_(kinds) {}
 
-  /// Appends `x` to `pending`, or counts it in a record that is there already.
-  void add(audit_record x, std::vector<audit_record>& pending);
+  /// Appends `record` to `pending`, or counts it in a record that is there already.
+  void add(audit_record record, std::vector<audit_record>& pending);
 
   /// `pending` was written, or has lost records.
   void forget() { merged_.clear(); }
@@ -27,7 +27,7 @@ public:
 private:
   using kind = std::tuple<std::string, std::string, request_type, std::string, uint32_t, uint32_t>;
 
-  static kind kind_of(const audit_record& x);
+  static kind kind_of(const audit_record& record);
 
   uint64_t exact_;
   size_t kinds_;

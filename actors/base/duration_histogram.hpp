@@ -122,7 +122,7 @@ private:
 
 /// Where the time of a database's writes goes. Its writer adds.
 struct write_timings {
-  /// Of each request: waiting for its turn, without the wait for a foreign process's lock; being executed.
+  /// Of each request: waiting for its turn, without the wait for the lock of an external process; being executed.
   duration_histogram queue;
   duration_histogram execution;
   /// Of each COMMIT, its fsync included.

@@ -203,7 +203,7 @@ private:
   void pump(const std::string& db);
   void pump_all();
   void apply(const flush_outcome& out);
-  void settle_in_store(const flush_outcome& out);
+  void store_outcome(const flush_outcome& out);
   void count(const flush_outcome& out);
   void flush(const std::string& db, const std::string& table, flush_waiters::report_handler done);
   void end_if_done();

@@ -92,7 +92,7 @@ void buffer_engine::written(const std::string& name, const caf::expected<write_r
 }
 
 void buffer_engine::apply(const flush_outcome& out) {
-  settle_in_store(out);
+  store_outcome(out);
   count(out);
   if (!out.completed.empty()) {
     auto status = out.result == verdict::written ? std::string_view{"committed"} : to_string(out.why.code);
@@ -114,7 +114,7 @@ void buffer_engine::apply(const flush_outcome& out) {
 }
 
 // In the file of rejected rows, and in the journal.
-void buffer_engine::settle_in_store(const flush_outcome& out) {
+void buffer_engine::store_outcome(const flush_outcome& out) {
   auto is_rejected = out.result == verdict::rejected;
   if (is_rejected) {
     std::vector<rejected_row> rows;

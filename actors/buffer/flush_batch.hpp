@@ -34,7 +34,7 @@ public:
   /// What the request is made of. @pre not finished
   std::span<outgoing_operation> window() noexcept;
 
-  /// What is not settled yet, in order.
+  /// The operations without an outcome yet, in order.
   std::span<const outgoing_operation> rest() const noexcept;
 
   /// The request is written, or it is a single operation that was rejected. @pre not finished

@@ -13,8 +13,8 @@ std::vector<audit_record> records_of(const flush_outcome& outcome, std::string_v
     for (const auto& from : operation.from)
       counts[{operation.put.row.table, from.agent, from.peer.uid, from.peer.pid}] += from.count;
   std::vector<audit_record> result;
-  for (const auto& [who, count] : counts) {
-    const auto& [table, agent, uid, pid] = who;
+  for (const auto& [sender, count] : counts) {
+    const auto& [table, agent, uid, pid] = sender;
     auto& record = result.emplace_back();
     record.ts_us = ts_us;
     record.agent = agent;

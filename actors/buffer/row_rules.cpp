@@ -69,22 +69,22 @@ caf::expected<const unique_columns*> resolve_key(const table_schema& shape, std:
 }
 
 // Whether SQLite keeps and compares the value of a key as it is.
-bool is_canonical(const column_schema& column, const value& x, bool binary) {
+bool is_canonical(const column_schema& column, const value& cell, bool binary) {
   switch (column.affinity) {
   case affinity::integer:
-  case affinity::numeric: return x.integer() != nullptr;
-  case affinity::real: return x.real() && !(*x.real() == 0 && std::signbit(*x.real()));
+  case affinity::numeric: return cell.integer() != nullptr;
+  case affinity::real: return cell.real() && !(*cell.real() == 0 && std::signbit(*cell.real()));
   case affinity::text:
   case affinity::blob: break;
   }
-  if (x.text())
-    return binary && x.text()->find('\0') == std::string::npos;
-  return column.affinity == affinity::blob && (x.integer() || x.blob_bytes());
+  if (cell.text())
+    return binary && cell.text()->find('\0') == std::string::npos;
+  return column.affinity == affinity::blob && (cell.integer() || cell.blob_bytes());
 }
 
 bool is_canonical(const table_schema& shape, const unique_columns& key, const std::vector<named_value>& columns) {
-  return std::all_of(columns.begin(), columns.end(), [&](const named_value& x) {
-    return is_canonical(shape.columns()[*shape.find(x.name)], x.content, key.binary);
+  return std::all_of(columns.begin(), columns.end(), [&](const named_value& column) {
+    return is_canonical(shape.columns()[*shape.find(column.name)], column.content, key.binary);
   });
 }
 
@@ -163,22 +163,22 @@ caf::expected<checked_key> check(const table_schema& shape, row_key row) {
   return checked_key{std::move(row), canonical, shape.keeps_order()};
 }
 
-std::optional<value> as_stored(const column_schema& column, const value& x) {
+std::optional<value> as_stored(const column_schema& column, const value& cell) {
   // Text in a column of numbers may look like one, and a number without a fraction may be kept as another type.
-  switch (x.kind()) {
+  switch (cell.kind()) {
   case value_kind::null:
-  case value_kind::blob: return x;
+  case value_kind::blob: return cell;
   case value_kind::text:
-    return column.affinity == affinity::text || column.affinity == affinity::blob ? std::optional{x} : std::nullopt;
+    return column.affinity == affinity::text || column.affinity == affinity::blob ? std::optional{cell} : std::nullopt;
   case value_kind::integer:
     if (column.affinity == affinity::text)
-      return value{std::to_string(*x.integer())};
+      return value{std::to_string(*cell.integer())};
     if (column.affinity == affinity::real)
-      return value{static_cast<double>(*x.integer())};
-    return x;
+      return value{static_cast<double>(*cell.integer())};
+    return cell;
   case value_kind::real:
-    if (column.affinity == affinity::blob || (column.affinity == affinity::real && *x.real() != 0))
-      return x;
+    if (column.affinity == affinity::blob || (column.affinity == affinity::real && *cell.real() != 0))
+      return cell;
     return std::nullopt;
   }
   return std::nullopt;

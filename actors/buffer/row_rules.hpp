@@ -38,7 +38,7 @@ struct checked_key {
 
 caf::expected<checked_key> check(const table_schema& shape, row_key row);
 
-/// What is read back after `x` was stored in the column; nothing when only SQLite knows.
-std::optional<value> as_stored(const column_schema& column, const value& x);
+/// What is read back after `cell` was stored in the column; nothing when only SQLite knows.
+std::optional<value> as_stored(const column_schema& column, const value& cell);
 
 } // namespace sluice

@@ -6,9 +6,9 @@ namespace sluice {
 
 /// The one statement that executes the operation: INSERT ... ON CONFLICT, UPDATE or DELETE. Names are quoted, values
 /// bound.
-statement statement_of(const buffer_put& x);
+statement statement_of(const buffer_put& operation);
 
 /// The query for the row with this key.
-statement query_of(const row_key& x);
+statement query_of(const row_key& key);
 
 } // namespace sluice

@@ -10,10 +10,10 @@ schema_cache::shape schema_cache::find(const std::string& db, const std::string&
 }
 
 bool schema_cache::await(const std::string& db, const std::string& table, then next) {
-  auto& x = entries_[{db, folded_name(table)}];
+  auto& entry = entries_[{db, folded_name(table)}];
   ++waiting_;
-  x.waiting.push_back(std::move(next));
-  return x.waiting.size() == 1;
+  entry.waiting.push_back(std::move(next));
+  return entry.waiting.size() == 1;
 }
 
 bool schema_cache::put(const std::string& db, const std::string& table, caf::expected<table_schema> answer) {

@@ -30,34 +30,37 @@ UNION ALL
 SELECT type, name, tbl_name, sql, NULL, NULL, NULL FROM sqlite_schema WHERE type IN ('trigger', 'view')
 )sql";
 
-std::string_view text_of(const value& x) { return x.text() ? std::string_view{*x.text()} : std::string_view{}; }
+std::string_view text_of(const value& cell) {
+  return cell.text() ? std::string_view{*cell.text()} : std::string_view{};
+}
 
-int64_t number_of(const value& x) { return x.integer() ? *x.integer() : 0; }
+int64_t number_of(const value& cell) { return cell.integer() ? *cell.integer() : 0; }
 
 bool contains_word(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-bool is_quoted_text(std::string_view x) {
-  if (x.size() < 2 || x.front() != '\'' || x.back() != '\'')
+bool is_quoted_text(std::string_view text) {
+  if (text.size() < 2 || text.front() != '\'' || text.back() != '\'')
     return false;
   // A quote inside is doubled, or the text ends there and more follows.
-  for (size_t i = 1; i + 1 < x.size(); ++i)
-    if (x[i] == '\'' && (++i + 1 >= x.size() || x[i] != '\''))
+  for (size_t i = 1; i + 1 < text.size(); ++i)
+    if (text[i] == '\'' && (++i + 1 >= text.size() || text[i] != '\''))
       return false;
   return true;
 }
 
-bool is_number(std::string_view x) {
-  if (!x.empty() && (x.front() == '-' || x.front() == '+'))
-    x.remove_prefix(1);
+bool is_number(std::string_view text) {
+  if (!text.empty() && (text.front() == '-' || text.front() == '+'))
+    text.remove_prefix(1);
   constexpr std::string_view digits = "0123456789abcdefABCDEFxX.";
-  return !x.empty() && x.front() >= '0' && x.front() <= '9' && x.find_first_not_of(digits) == std::string_view::npos;
+  return !text.empty() && text.front() >= '0' && text.front() <= '9'
+         && text.find_first_not_of(digits) == std::string_view::npos;
 }
 
-column_schema::default_kind kind_of_default(const value& x) {
+column_schema::default_kind kind_of_default(const value& cell) {
   using kind = column_schema::default_kind;
-  if (x.is_null())
+  if (cell.is_null())
     return kind::null;
-  auto text = text_of(x);
+  auto text = text_of(cell);
   auto word = folded_name(text);
   if (word == "null")
     return kind::null;
@@ -155,13 +158,13 @@ void table_schema::builder::take_column(std::span<const value> row) {
 }
 
 void table_schema::builder::take_index(std::span<const value> row) {
-  auto& x = indexes[std::string{text_of(row[1])}];
-  x.unique = number_of(row[2]) != 0;
-  x.primary = text_of(row[3]) == "pk";
-  x.partial = number_of(row[4]) != 0;
-  x.expressions |= row[5].is_null();
-  x.binary &= folded_name(text_of(row[6])) == "binary";
-  x.columns.emplace_back(text_of(row[5]));
+  auto& index = indexes[std::string{text_of(row[1])}];
+  index.unique = number_of(row[2]) != 0;
+  index.primary = text_of(row[3]) == "pk";
+  index.partial = number_of(row[4]) != 0;
+  index.expressions |= row[5].is_null();
+  index.binary &= folded_name(text_of(row[6])) == "binary";
+  index.columns.emplace_back(text_of(row[5]));
 }
 
 void table_schema::builder::take_trigger(std::span<const value> row) {
@@ -209,18 +212,18 @@ statement table_schema::query(const std::string& table) {
 caf::expected<table_schema> table_schema::read(const std::string& table, const rowset& answer, bool cut) {
   if (cut)
     return make_error(errc::too_large, "the schema of this database is larger than a read may be");
-  builder x{table};
+  builder builder{table};
   for (size_t i = 0; i < answer.size(); ++i)
-    x.take(answer.row(i));
-  if (x.type.empty())
+    builder.take(answer.row(i));
+  if (builder.type.empty())
     return make_error(errc::sql_error, "no such table: " + table);
-  if (x.folded.starts_with("_sluice_") || x.folded.starts_with("sqlite_"))
+  if (builder.folded.starts_with("_sluice_") || builder.folded.starts_with("sqlite_"))
     return make_error(errc::not_authorized, "the table '" + table + "' belongs to the broker or to SQLite");
-  if (x.type != "table")
+  if (builder.type != "table")
     return make_error(errc::invalid_request,
-                      "'" + table + "' is no ordinary table (" + x.type + "), and the buffer writes to no other");
-  x.finish();
-  return std::move(x.result);
+                      "'" + table + "' is no ordinary table (" + builder.type + "), and the buffer writes to no other");
+  builder.finish();
+  return std::move(builder.result);
 }
 
 std::optional<size_t> table_schema::find(std::string_view column) const {

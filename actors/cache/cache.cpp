@@ -11,7 +11,7 @@ struct cache_state {
   cache_state(cache_actor::pointer me, cache_dependencies dependencies);
 
   void read(read_request& request, reply<read_result> to);
-  void invalidate(const invalidation& x);
+  void invalidate(const invalidation& change);
   void add_reader(const std::string& db, reader_actor reader);
   void apply(read_scheduler::effects out);
   void tick();
@@ -42,9 +42,9 @@ constexpr size_t records_per_batch = 256;
 cache_actor::behavior_type cache(cache_actor::stateful_pointer<hidden_state<cache_state>> self,
                                  cache_dependencies parts) {
   self->state.create(self, std::move(parts));
-  self->set_down_handler([self](caf::down_msg& x) {
+  self->set_down_handler([self](caf::down_msg& down) {
     read_scheduler::effects out;
-    self->state->scheduler.reader_lost(x.source, out);
+    self->state->scheduler.reader_lost(down.source, out);
     self->state->apply(std::move(out));
   });
   return {
@@ -70,11 +70,11 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<hidden_state<cach
       self->state->scheduler.expire(out);
       self->state->apply(std::move(out));
     },
-    [self](read_done& x) {
+    [self](read_done& done) {
       read_scheduler::effects out;
-      std::chrono::microseconds busy{x.answer.busy_us};
-      auto answer = x.error ? caf::expected<executed_read>{std::move(x.error)} : std::move(x.answer);
-      self->state->scheduler.finished(x.flight, std::move(answer), busy, out);
+      std::chrono::microseconds busy{done.answer.busy_us};
+      auto answer = done.error ? caf::expected<executed_read>{std::move(done.error)} : std::move(done.answer);
+      self->state->scheduler.finished(done.flight, std::move(answer), busy, out);
       self->state->apply(std::move(out));
     },
     [self](retry_atom) {
@@ -121,11 +121,11 @@ void cache_state::read(read_request& request, reply<read_result> to) {
   apply(std::move(out));
 }
 
-void cache_state::invalidate(const invalidation& x) {
-  if (x.everything) {
+void cache_state::invalidate(const invalidation& change) {
+  if (change.everything) {
     scheduler.forget_statements();
     read_scheduler::effects out;
-    scheduler.refuse_if_closed(parts.actors->context(x.db), out);
+    scheduler.refuse_if_closed(parts.actors->context(change.db), out);
     apply(std::move(out));
   }
   if (!tick_scheduled)
@@ -153,8 +153,8 @@ void cache_state::add_reader(const std::string& db, reader_actor reader) {
 }
 
 void cache_state::apply(read_scheduler::effects out) {
-  for (auto& x : out.dispatches)
-    self->send(x.reader, run_read{x.flight, std::move(x.request), x.is_tiny});
+  for (auto& dispatch : out.dispatches)
+    self->send(dispatch.reader, run_read{dispatch.flight, std::move(dispatch.request), dispatch.is_tiny});
   for (const auto& db : out.wants_readers)
     self->send(parts.actors->supervisor(), caf::spawn_atom_v, db);
   for (const auto& db : out.suspects)
@@ -171,12 +171,12 @@ void cache_state::apply(read_scheduler::effects out) {
     schedule_tick();
   parts.misses->store(scheduler.misses(), std::memory_order_relaxed);
   parts.joined->store(scheduler.joined(), std::memory_order_relaxed);
-  for (auto& x : out.deliveries)
-    x.to.deliver(std::move(x.result));
-  for (auto& x : out.quiesced)
-    x.to.deliver(x.is_quiet);
-  for (auto& x : out.slow)
-    parts.stats->slow.add(std::move(x));
+  for (auto& delivery : out.deliveries)
+    delivery.to.deliver(std::move(delivery.result));
+  for (auto& database : out.quiesced)
+    database.to.deliver(database.is_quiet);
+  for (auto& slow : out.slow)
+    parts.stats->slow.add(std::move(slow));
 }
 
 void cache_state::tick() {

@@ -23,18 +23,18 @@ const known_statements::info& known_statements::learn(database_context& context,
                                                       const executed_read& run) {
   if (infos_.size() > max_known)
     infos_.clear();
-  auto& x = sql.str().size() > max_kept_sql ? unkept_ : infos_[statement_hash(context, sql)];
-  if (x.context != &context || x.sql != sql)
-    x = {&context, sql, nullptr, {}, 0};
-  x.busy_us = std::max(run.busy_us, x.busy_us - x.busy_us / 8);
+  auto& known = sql.str().size() > max_kept_sql ? unkept_ : infos_[statement_hash(context, sql)];
+  if (known.context != &context || known.sql != sql)
+    known = {&context, sql, nullptr, {}, 0};
+  known.busy_us = std::max(run.busy_us, known.busy_us - known.busy_us / 8);
   // Readers prepare their statements each for itself, so equal sets come as different objects.
-  if (x.reads && (x.reads == run.reads || same(*x.reads, *run.reads)))
-    return x;
-  x.reads = run.reads;
-  x.tables.clear();
-  for (const auto& table : x.reads->tables)
-    x.tables.push_back(&context.versions().changed_at(table));
-  return x;
+  if (known.reads && (known.reads == run.reads || same(*known.reads, *run.reads)))
+    return known;
+  known.reads = run.reads;
+  known.tables.clear();
+  for (const auto& table : known.reads->tables)
+    known.tables.push_back(&context.versions().changed_at(table));
+  return known;
 }
 
 query_length known_statements::length(const database_context& context, const sql_text& sql) const {

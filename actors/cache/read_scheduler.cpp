@@ -31,42 +31,42 @@ void read_scheduler::submit(database_context& context, read_request request, rep
     request.received = time_.now();
   if (request.request_id.empty())
     request.request_id = ids_.next();
-  waiter x{std::move(to), std::move(request), 0};
+  waiter waiter{std::move(to), std::move(request), 0};
   if (auto why = context.closed())
-    return fail(x, *why, out);
-  x.newest_seq = context.versions().last_commit();
-  if (x.request.min_seq > x.newest_seq)
-    return fail(x,
-                make_failure(errc::invalid_request, "there is no commit " + std::to_string(x.request.min_seq)
-                                                      + " yet; the newest is " + std::to_string(x.newest_seq)),
+    return fail(waiter, *why, out);
+  waiter.newest_seq = context.versions().last_commit();
+  if (waiter.request.min_seq > waiter.newest_seq)
+    return fail(waiter,
+                make_failure(errc::invalid_request, "there is no commit " + std::to_string(waiter.request.min_seq)
+                                                      + " yet; the newest is " + std::to_string(waiter.newest_seq)),
                 out);
   auto& own = queue_of(context);
-  auto joinable = x.request.freshness == freshness::cached;
-  expire_at(end_of(x.request), out);
-  auto hash = statement_hash(context, x.request.query.sql);
+  auto joinable = waiter.request.freshness == freshness::cached;
+  expire_at(end_of(waiter.request), out);
+  auto hash = statement_hash(context, waiter.request.query.sql);
   if (joinable)
     for (auto [i, end] = joinable_.equal_range(hash); i != end; ++i)
       if (auto& other = flights_.at(i->second);
-          other.context == &context && other.waiters.size() <= own.max_queued && may_join(other, x.request)) {
+          other.context == &context && other.waiters.size() <= own.max_queued && may_join(other, waiter.request)) {
         ++joined_;
-        retry_before(x, other, out);
+        retry_before(waiter, other, out);
         // Its own process may have its turn before that of the process which has asked first.
-        if (other.is_queued && process_of(x.request.peer) != process_of(other.waiters.back().request.peer))
-          wait_in_turn(own, i->second, other, requester_of(x.request.peer, x.request.agent));
-        other.waiters.push_back(std::move(x));
+        if (other.is_queued && process_of(waiter.request.peer) != process_of(other.waiters.back().request.peer))
+          wait_in_turn(own, i->second, other, requester_of(waiter.request.peer, waiter.request.agent));
+        other.waiters.push_back(std::move(waiter));
         return;
       }
-  if (auto why = refuse(own, x.request))
-    return fail(x, *why, out);
+  if (auto why = refuse(own, waiter.request))
+    return fail(waiter, *why, out);
   ++misses_;
   auto id = next_flight_++;
   auto& added = flights_[id];
   added.context = &context;
   added.hash = hash;
   added.joinable = joinable;
-  added.from.process = process_of(x.request.peer);
-  added.from.agent = x.request.agent;
-  added.waiters.push_back(std::move(x));
+  added.from.process = process_of(waiter.request.peer);
+  added.from.agent = waiter.request.agent;
+  added.waiters.push_back(std::move(waiter));
   if (joinable)
     joinable_.emplace(hash, id);
   if (start_at_once(own, id, added, out))
@@ -91,17 +91,17 @@ std::optional<failure> read_scheduler::refuse(const database_queue& own, const r
                       {.retry_after_ms = 100});
 }
 
-bool read_scheduler::may_join(const flight& x, const read_request& request) const {
-  if (!same_query(x.request(), request))
+bool read_scheduler::may_join(const flight& flight, const read_request& request) const {
+  if (!same_query(flight.request(), request))
     return false;
-  if (!x.started)
+  if (!flight.started)
     return true;
-  const auto& versions = x.context->versions();
-  if (x.in_doubt || versions.committing())
+  const auto& versions = flight.context->versions();
+  if (flight.in_doubt || versions.committing())
     return false;
-  if (auto* info = statements_.find(*x.context, request.query.sql))
-    return info->reads->deterministic && still_valid(info->tables, versions, x.version);
-  return versions.now() == x.version;
+  if (auto* info = statements_.find(*flight.context, request.query.sql))
+    return info->reads->deterministic && still_valid(info->tables, versions, flight.version);
+  return versions.now() == flight.version;
 }
 
 bool read_scheduler::cancel(const std::string& request_id, effects& out) {
@@ -129,29 +129,29 @@ bool read_scheduler::cancel(const std::string& request_id, effects& out) {
   return found;
 }
 
-void read_scheduler::leave(uint64_t id, flight& x) {
-  if (!x.started) {
+void read_scheduler::leave(uint64_t id, flight& flight) {
+  if (!flight.started) {
     take(id);
     return;
   }
   // It keeps its reader until that has noticed.
-  x.interrupt.cancel();
-  unlist(id, x);
+  flight.interrupt.cancel();
+  unlist(id, flight);
 }
 
-void read_scheduler::give_up(waiter& x, const failure& why, clock::steady now, effects& out) {
-  auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - x.request.received);
+void read_scheduler::give_up(waiter& waiter, const failure& why, clock::steady now, effects& out) {
+  auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - waiter.request.received);
   slow_request r;
   r.ts_us = wall_us(time_);
-  r.request_id = x.request.request_id;
-  r.agent = x.request.agent;
-  r.db = x.request.db;
+  r.request_id = waiter.request.request_id;
+  r.agent = waiter.request.agent;
+  r.db = waiter.request.db;
   r.operation = "read";
-  r.sql = shown_sql({&x.request.query, 1});
+  r.sql = shown_sql({&waiter.request.query, 1});
   r.status = to_string(why.code);
   r.total_us = r.queue_us = static_cast<uint64_t>(std::max<int64_t>(waited.count(), 0));
   out.slow.push_back(std::move(r));
-  fail(x, why, out);
+  fail(waiter, why, out);
 }
 
 void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, std::chrono::microseconds busy,
@@ -163,78 +163,79 @@ void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, 
     return lock_refused(id, found->second, describe(result.error()), out);
   if (found != flights_.end() && !result && took_too_long(id, found->second, result.error(), busy, out))
     return;
-  auto x = take(id);
-  if (!x)
+  auto flight = take(id);
+  if (!flight)
     return;
-  auto& own = queue_of(*x->context);
-  own.readers.finished(*x->reader, id);
+  auto& own = queue_of(*flight->context);
+  own.readers.finished(*flight->reader, id);
   // Not for as long as it waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
   if (own.queued > 0)
-    (x->is_lengthy ? own.lengthy : own.others).charge(x->from, busy);
-  if (x->refusals > 0) {
-    auto& counters = x->context->retries();
+    (flight->is_lengthy ? own.lengthy : own.others).charge(flight->from, busy);
+  if (flight->refusals > 0) {
+    auto& counters = flight->context->retries();
     counters.attempt(time_, false);
-    counters.succeeded(x->waiters.size(),
-                       std::chrono::duration_cast<std::chrono::milliseconds>(time_.now() - x->locked_since));
+    counters.succeeded(flight->waiters.size(),
+                       std::chrono::duration_cast<std::chrono::milliseconds>(time_.now() - flight->locked_since));
   }
   if (result) {
     if (result->external_commit)
-      notice_external_commit(*x, result->files_replaced, out);
-    if (!x->waiters.empty())
-      answer(*x, *result, out);
+      notice_external_commit(*flight, result->files_replaced, out);
+    if (!flight->waiters.empty())
+      answer(*flight, *result, out);
   } else {
-    answer(*x, describe(result.error()), out);
+    answer(*flight, describe(result.error()), out);
   }
-  start_queued(*x->context, out);
+  start_queued(*flight->context, out);
 }
 
-void read_scheduler::answer(flight& x, const failure& why, effects& out) {
+void read_scheduler::answer(flight& flight, const failure& why, effects& out) {
   auto now = time_.now();
   auto was_of_first = why.code == errc::deadline_exceeded || why.code == errc::cancelled;
   auto may_go_on = [&](const waiter& w) { return now < end_of(w.request) && !w.request.cancel.cancelled(); };
-  for (size_t i = 0; i < x.waiters.size(); ++i)
-    if (auto& w = x.waiters[i]; x.has_joined(i) && was_of_first && may_go_on(w))
+  for (size_t i = 0; i < flight.waiters.size(); ++i)
+    if (auto& w = flight.waiters[i]; flight.has_joined(i) && was_of_first && may_go_on(w))
       // It was the time of the one that ran the query that was up, or it has left.
-      submit(*x.context, std::move(w.request), std::move(w.to), out);
+      submit(*flight.context, std::move(w.request), std::move(w.to), out);
     else
       fail(w, why, out);
 }
 
-void read_scheduler::answer(flight& x, executed_read& result, effects& out) {
+void read_scheduler::answer(flight& flight, executed_read& result, effects& out) {
   auto& rows = result.result;
-  rows.as_of_seq = x.as_of_seq;
+  rows.as_of_seq = flight.as_of_seq;
   rows.source = read_source::database;
-  const auto& info = statements_.learn(*x.context, x.request().query.sql, result);
+  const auto& info = statements_.learn(*flight.context, flight.request().query.sql, result);
   auto deterministic = info.reads->deterministic;
-  if (deterministic && x.joinable && !x.in_doubt)
-    hits_.insert(*x.context, x.request(), x.request().limits, rows, info.tables, x.version, time_.now());
-  for (size_t i = 0; i < x.waiters.size(); ++i) {
-    auto& w = x.waiters[i];
-    if (!x.has_joined(i)) {
+  if (deterministic && flight.joinable && !flight.in_doubt)
+    hits_.insert(*flight.context, flight.request(), flight.request().limits, rows, info.tables, flight.version,
+                 time_.now());
+  for (size_t i = 0; i < flight.waiters.size(); ++i) {
+    auto& w = flight.waiters[i];
+    if (!flight.has_joined(i)) {
       deliver(w, rows, out);
       continue;
     }
     if (!deterministic) {
       // Only now is it known that this statement answers each caller differently.
-      submit(*x.context, std::move(w.request), std::move(w.to), out);
+      submit(*flight.context, std::move(w.request), std::move(w.to), out);
       continue;
     }
     auto shared = rows;
     shared.source = read_source::joined;
-    shared.as_of_seq = std::max(x.as_of_seq, w.newest_seq);
+    shared.as_of_seq = std::max(flight.as_of_seq, w.newest_seq);
     deliver(w, std::move(shared), out);
   }
 }
 
 // Before any client sees the other program's commit, so that no older cached answer follows.
-void read_scheduler::notice_external_commit(flight& x, bool files_replaced, effects& out) const {
-  x.context->versions().raise_everything();
-  out.suspects.push_back(x.context->name());
+void read_scheduler::notice_external_commit(flight& flight, bool files_replaced, effects& out) const {
+  flight.context->versions().raise_everything();
+  out.suspects.push_back(flight.context->name());
   if (!files_replaced)
     return;
   // Which commit those files end with is for the writer to find out.
-  x.context->versions().start_at(x.as_of_seq = 0);
-  for (auto& w : x.waiters)
+  flight.context->versions().start_at(flight.as_of_seq = 0);
+  for (auto& w : flight.waiters)
     w.newest_seq = 0;
 }
 
@@ -249,8 +250,8 @@ void read_scheduler::reader_lost(const caf::actor_addr& reader, effects& out) {
   for (auto& [context, own] : queues_)
     for (auto id : own.readers.remove(reader)) {
       taken_back_.erase(id);
-      if (auto x = take(id))
-        for (auto& w : x->waiters)
+      if (auto flight = take(id))
+        for (auto& w : flight->waiters)
           fail(w, why, out);
     }
   for (auto& [context, own] : queues_)
@@ -267,8 +268,8 @@ void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
     if (x.context == &context && x.is_queued)
       waiting.push_back(id);
   for (auto id : waiting)
-    if (auto x = take(id))
-      for (auto& w : x->waiters)
+    if (auto flight = take(id))
+      for (auto& w : flight->waiters)
         fail(w, *why, out);
 }
 
@@ -291,28 +292,28 @@ void read_scheduler::abandon(effects& out) {
   }
 }
 
-void read_scheduler::fail(waiter& x, const failure& why, effects& out) {
+void read_scheduler::fail(waiter& waiter, const failure& why, effects& out) {
   auto own = why;
-  own.request_id = x.request.request_id;
-  deliver(x, make_error(std::move(own)), out);
+  own.request_id = waiter.request.request_id;
+  deliver(waiter, make_error(std::move(own)), out);
 }
 
-void read_scheduler::deliver(waiter& x, caf::expected<read_result> result, effects& out) {
+void read_scheduler::deliver(waiter& waiter, caf::expected<read_result> result, effects& out) {
   audit_record r;
   r.ts_us = wall_us(time_);
-  r.request_id = std::move(x.request.request_id);
-  r.agent = std::move(x.request.agent);
-  r.db = std::move(x.request.db);
+  r.request_id = std::move(waiter.request.request_id);
+  r.agent = std::move(waiter.request.agent);
+  r.db = std::move(waiter.request.db);
   r.type = request_type::read;
-  r.key = read_fingerprint(x.request.query);
+  r.key = read_fingerprint(waiter.request.query);
   r.status = result ? "ok" : to_string(code_of(result.error()));
   r.commit_seq = result ? result->as_of_seq : 0;
-  auto latency = std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - x.request.received);
+  auto latency = std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - waiter.request.received);
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
-  r.correlation_id = std::move(x.request.correlation_id);
-  r.peer = x.request.peer;
+  r.correlation_id = std::move(waiter.request.correlation_id);
+  r.peer = waiter.request.peer;
   out.records.push_back(std::move(r));
-  out.deliveries.push_back({std::move(x.to), std::move(result)});
+  out.deliveries.push_back({std::move(waiter.to), std::move(result)});
 }
 
 std::optional<read_scheduler::flight> read_scheduler::take(uint64_t id) {
@@ -322,13 +323,13 @@ std::optional<read_scheduler::flight> read_scheduler::take(uint64_t id) {
   unlist(id, found->second);
   if (found->second.is_queued)
     unqueue(queue_of(*found->second.context), found->second);
-  std::optional<flight> x{std::move(found->second)};
+  std::optional<flight> flight{std::move(found->second)};
   flights_.erase(found);
-  return x;
+  return flight;
 }
 
-void read_scheduler::unlist(uint64_t id, const flight& x) {
-  for (auto [i, end] = joinable_.equal_range(x.hash); i != end; ++i)
+void read_scheduler::unlist(uint64_t id, const flight& flight) {
+  for (auto [i, end] = joinable_.equal_range(flight.hash); i != end; ++i)
     if (i->second == id) {
       joinable_.erase(i);
       return;

@@ -151,8 +151,8 @@ private:
   };
 
   struct database_queue {
-    database_queue(const database_bounds& x, long_reads& everywhere)
-      : readers(x.readers, &everywhere), max_queued(x.queue.max_requests) {}
+    database_queue(const database_bounds& bounds, long_reads& everywhere)
+      : readers(bounds.readers, &everywhere), max_queued(bounds.queue.max_requests) {}
 
     // Null until a flight has waited.
     database_context* context = nullptr;
@@ -207,46 +207,48 @@ private:
     bool has_joined(size_t i) const noexcept { return i > 0 || first_left; }
   };
 
-  clock::steady end_of(const read_request& x) const { return std::min(drained_at_, x.received + x.limits.timeout); }
-  bool may_join(const flight& x, const read_request& request) const;
+  clock::steady end_of(const read_request& request) const {
+    return std::min(drained_at_, request.received + request.limits.timeout);
+  }
+  bool may_join(const flight& flight, const read_request& request) const;
   database_queue& queue_of(const database_context& context);
-  query_length length_of(const flight& x) const;
+  query_length length_of(const flight& flight) const;
   std::optional<failure> refuse(const database_queue& own, const read_request& request) const;
-  void enqueue(uint64_t id, flight& x);
-  void wait_in_turn(database_queue& own, uint64_t id, const flight& x, const requester& who);
-  static void unqueue(database_queue& own, flight& x);
-  bool start_at_once(database_queue& own, uint64_t id, const flight& x, effects& out);
+  void enqueue(uint64_t id, flight& flight);
+  void wait_in_turn(database_queue& own, uint64_t id, const flight& flight, const requester& from);
+  static void unqueue(database_queue& own, flight& flight);
+  bool start_at_once(database_queue& own, uint64_t id, const flight& flight, effects& out);
   void start_queued(database_context& context, effects& out);
   void start_elsewhere(effects& out);
   bool start_next(database_queue& own, effects& out);
   bool start_lengthy(database_queue& own, effects& out);
   void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, effects& out);
   bool drop_if_late(uint64_t id, effects& out);
-  bool took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy, effects& out);
+  bool took_too_long(uint64_t id, flight& flight, const caf::error& why, std::chrono::microseconds busy, effects& out);
   void watch(database_queue& own, effects& out);
   void take_back(clock::steady now, effects& out);
   void take_back(uint64_t id);
   bool was_taken_back(uint64_t id, effects& out);
   void expire_at(clock::steady at, effects& out);
   void call_expire(clock::steady at, effects& out);
-  clock::steady expire(uint64_t id, flight& x, clock::steady now, effects& out);
-  bool expired(const read_request& request, clock::steady now, effects& out, waiter& x);
+  clock::steady expire(uint64_t id, flight& flight, clock::steady now, effects& out);
+  bool expired(const read_request& request, clock::steady now, effects& out, waiter& waiter);
   void tell_if_quiet(database_queue& own, effects& out);
   clock::steady end_quiescence(clock::steady now, effects& out);
   void interrupt_all() noexcept;
-  void lock_refused(uint64_t id, flight& x, failure why, effects& out);
-  void pause(uint64_t id, flight& x, clock::steady now, effects& out);
-  void fail_late(flight& x, clock::steady now, effects& out);
-  void retry_before(const waiter& x, const flight& other, effects& out) const;
-  void leave(uint64_t id, flight& x);
-  void unlist(uint64_t id, const flight& x);
+  void lock_refused(uint64_t id, flight& flight, failure why, effects& out);
+  void pause(uint64_t id, flight& flight, clock::steady now, effects& out);
+  void fail_late(flight& flight, clock::steady now, effects& out);
+  void retry_before(const waiter& waiter, const flight& other, effects& out) const;
+  void leave(uint64_t id, flight& flight);
+  void unlist(uint64_t id, const flight& flight);
   std::optional<flight> take(uint64_t id);
-  void notice_external_commit(flight& x, bool files_replaced, effects& out) const;
-  void answer(flight& x, executed_read& result, effects& out);
-  void answer(flight& x, const failure& why, effects& out);
-  void fail(waiter& x, const failure& why, effects& out);
-  void give_up(waiter& x, const failure& why, clock::steady now, effects& out);
-  void deliver(waiter& x, caf::expected<read_result> result, effects& out);
+  void notice_external_commit(flight& flight, bool files_replaced, effects& out) const;
+  void answer(flight& flight, executed_read& result, effects& out);
+  void answer(flight& flight, const failure& why, effects& out);
+  void fail(waiter& waiter, const failure& why, effects& out);
+  void give_up(waiter& waiter, const failure& why, clock::steady now, effects& out);
+  void deliver(waiter& waiter, caf::expected<read_result> result, effects& out);
 
   result_cache& hits_;
   const clock& time_;

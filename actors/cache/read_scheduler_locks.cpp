@@ -14,51 +14,51 @@ milliseconds milliseconds_until(clock::steady at, clock::steady now) {
 
 } // namespace
 
-void read_scheduler::lock_refused(uint64_t id, flight& x, failure why, effects& out) {
-  auto& context = *x.context;
+void read_scheduler::lock_refused(uint64_t id, flight& flight, failure why, effects& out) {
+  auto& context = *flight.context;
   auto now = time_.now();
-  queue_of(context).readers.finished(*x.reader, id);
-  x.reader = nullptr;
-  x.started = false;
-  x.first_left = false;
-  if (++x.refusals == 1)
-    x.locked_since = now;
+  queue_of(context).readers.finished(*flight.reader, id);
+  flight.reader = nullptr;
+  flight.started = false;
+  flight.first_left = false;
+  if (++flight.refusals == 1)
+    flight.locked_since = now;
   // As in a group commit: what says when to try again is no lock.
   auto is_lock = why.retry_after_ms == 0;
-  x.refusal = std::move(why);
+  flight.refusal = std::move(why);
   context.retries().attempt(time_, is_lock);
-  pause(id, x, now, out);
+  pause(id, flight, now, out);
   start_queued(context, out);
 }
 
-void read_scheduler::pause(uint64_t id, flight& x, clock::steady now, effects& out) {
-  fail_late(x, now, out);
-  if (x.waiters.empty()) {
+void read_scheduler::pause(uint64_t id, flight& flight, clock::steady now, effects& out) {
+  fail_late(flight, now, out);
+  if (flight.waiters.empty()) {
     take(id);
     return;
   }
   auto earliest = clock::steady::max();
-  for (const auto& w : x.waiters)
+  for (const auto& w : flight.waiters)
     earliest = std::min(earliest, end_of(w.request));
-  auto length = backoff_.pause(std::min(x.refusals, retry_.attempts));
+  auto length = backoff_.pause(std::min(flight.refusals, retry_.attempts));
   // The answer comes when the time is just over.
   length = std::min(length, milliseconds_until(earliest, now) + milliseconds{1});
-  x.retry_at = now + length;
-  x.is_paused = true;
+  flight.retry_at = now + length;
+  flight.is_paused = true;
   paused_.push_back(id);
   out.retry_in = out.retry_in ? std::min(*out.retry_in, length) : length;
 }
 
-void read_scheduler::fail_late(flight& x, clock::steady now, effects& out) {
-  std::erase_if(x.waiters, [&](waiter& w) {
+void read_scheduler::fail_late(flight& flight, clock::steady now, effects& out) {
+  std::erase_if(flight.waiters, [&](waiter& w) {
     if (retry_.attempts > 0 && now < end_of(w.request))
       return false;
-    auto why = x.refusal;
+    auto why = flight.refusal;
     auto waited = std::max(milliseconds{0}, std::chrono::duration_cast<milliseconds>(now - w.request.received));
-    why.attempts = static_cast<uint32_t>(x.refusals);
+    why.attempts = static_cast<uint32_t>(flight.refusals);
     why.waited_ms = static_cast<uint32_t>(waited.count());
-    why.message += "; asked " + std::to_string(x.refusals) + " times in " + std::to_string(waited.count()) + " ms";
-    x.context->retries().gave_up(waited);
+    why.message += "; asked " + std::to_string(flight.refusals) + " times in " + std::to_string(waited.count()) + " ms";
+    flight.context->retries().gave_up(waited);
     give_up(w, why, now, out);
     return true;
   });
@@ -71,22 +71,22 @@ void read_scheduler::retry_locked(effects& out) {
     auto found = flights_.find(id);
     if (found == flights_.end() || !std::exchange(found->second.is_paused, false))
       continue;
-    auto& x = found->second;
-    fail_late(x, now, out);
-    if (auto closed = x.context->closed())
-      for (auto& w : std::exchange(x.waiters, {}))
+    auto& flight = found->second;
+    fail_late(flight, now, out);
+    if (auto closed = flight.context->closed())
+      for (auto& w : std::exchange(flight.waiters, {}))
         fail(w, *closed, out);
-    if (x.waiters.empty()) {
+    if (flight.waiters.empty()) {
       take(id);
-    } else if (now < x.retry_at) {
-      x.is_paused = true;
+    } else if (now < flight.retry_at) {
+      flight.is_paused = true;
       paused_.push_back(id);
-      auto left = milliseconds_until(x.retry_at, now) + milliseconds{1};
+      auto left = milliseconds_until(flight.retry_at, now) + milliseconds{1};
       out.retry_in = out.retry_in ? std::min(*out.retry_in, left) : left;
     } else {
-      x.context->retries().retry();
-      enqueue(id, x);
-      contexts.push_back(x.context);
+      flight.context->retries().retry();
+      enqueue(id, flight);
+      contexts.push_back(flight.context);
     }
   }
   for (auto* context : contexts)
@@ -94,10 +94,10 @@ void read_scheduler::retry_locked(effects& out) {
 }
 
 // Its own time may be up before the query runs again.
-void read_scheduler::retry_before(const waiter& x, const flight& other, effects& out) const {
+void read_scheduler::retry_before(const waiter& waiter, const flight& other, effects& out) const {
   if (!other.is_paused)
     return;
-  auto left = milliseconds_until(end_of(x.request), time_.now()) + milliseconds{1};
+  auto left = milliseconds_until(end_of(waiter.request), time_.now()) + milliseconds{1};
   out.retry_in = out.retry_in ? std::min(*out.retry_in, left) : left;
 }
 

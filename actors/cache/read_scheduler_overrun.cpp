@@ -50,16 +50,16 @@ void read_scheduler::take_back(clock::steady now, effects& out) {
 // Its reader is told not to run it, but answers under its number nevertheless, and so it waits under another one. If it
 // has begun meanwhile it runs twice, which a read may.
 void read_scheduler::take_back(uint64_t id) {
-  auto x = *take(id);
-  taken_back_[id] = {x.context, x.reader};
-  x.interrupt.cancel();
-  x.interrupt = {};
-  x.reader = nullptr;
-  x.started = x.is_limited = x.first_left = false;
-  if (x.waiters.empty())
+  auto flight = *take(id);
+  taken_back_[id] = {flight.context, flight.reader};
+  flight.interrupt.cancel();
+  flight.interrupt = {};
+  flight.reader = nullptr;
+  flight.started = flight.is_limited = flight.first_left = false;
+  if (flight.waiters.empty())
     return;
   auto next = next_flight_++;
-  auto& added = flights_[next] = std::move(x);
+  auto& added = flights_[next] = std::move(flight);
   if (added.joinable)
     joinable_.emplace(added.hash, next);
   enqueue(next, added);

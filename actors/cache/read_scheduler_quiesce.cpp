@@ -22,11 +22,11 @@ void read_scheduler::resume(database_context& context, effects& out) {
 }
 
 void read_scheduler::tell_if_quiet(database_queue& own, effects& out) {
-  auto& x = *own.quiesced;
-  if (!x.to || !own.readers.is_quiet())
+  auto& quiesce = *own.quiesced;
+  if (!quiesce.to || !own.readers.is_quiet())
     return;
-  out.quiesced.push_back({std::move(*x.to), true});
-  x.to.reset();
+  out.quiesced.push_back({std::move(*quiesce.to), true});
+  quiesce.to.reset();
 }
 
 // Returns when it has to be looked at again.

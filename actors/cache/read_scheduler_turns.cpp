@@ -18,48 +18,48 @@ failure late(const char* message) { return make_failure(errc::deadline_exceeded,
 
 } // namespace
 
-query_length read_scheduler::length_of(const flight& x) const {
-  return x.is_lengthy ? query_length::lengthy : statements_.length(*x.context, x.request().query.sql);
+query_length read_scheduler::length_of(const flight& flight) const {
+  return flight.is_lengthy ? query_length::lengthy : statements_.length(*flight.context, flight.request().query.sql);
 }
 
-void read_scheduler::enqueue(uint64_t id, flight& x) {
-  auto& own = queue_of(*x.context);
-  own.context = x.context;
-  x.is_lengthy = length_of(x) == query_length::lengthy;
-  x.is_queued = true;
+void read_scheduler::enqueue(uint64_t id, flight& flight) {
+  auto& own = queue_of(*flight.context);
+  own.context = flight.context;
+  flight.is_lengthy = length_of(flight) == query_length::lengthy;
+  flight.is_queued = true;
   ++own.queued;
-  ++own.queued_of_process[x.from.process];
-  wait_in_turn(own, id, x, x.from);
-  auto last = x.from.process;
-  for (const auto& w : x.waiters)
+  ++own.queued_of_process[flight.from.process];
+  wait_in_turn(own, id, flight, flight.from);
+  auto last = flight.from.process;
+  for (const auto& w : flight.waiters)
     if (auto process = process_of(w.request.peer); process != last) {
-      wait_in_turn(own, id, x, requester_of(w.request.peer, w.request.agent));
+      wait_in_turn(own, id, flight, requester_of(w.request.peer, w.request.agent));
       last = process;
     }
 }
 
-void read_scheduler::wait_in_turn(database_queue& own, uint64_t id, const flight& x, const requester& who) {
-  auto& queue = x.is_lengthy ? own.lengthy : own.others;
-  queue.push(who, id);
+void read_scheduler::wait_in_turn(database_queue& own, uint64_t id, const flight& flight, const requester& from) {
+  auto& queue = flight.is_lengthy ? own.lengthy : own.others;
+  queue.push(from, id);
 }
 
-void read_scheduler::unqueue(database_queue& own, flight& x) {
-  if (!std::exchange(x.is_queued, false))
+void read_scheduler::unqueue(database_queue& own, flight& flight) {
+  if (!std::exchange(flight.is_queued, false))
     return;
   --own.queued;
-  if (auto of_process = own.queued_of_process.find(x.from.process); --of_process->second == 0)
+  if (auto of_process = own.queued_of_process.find(flight.from.process); --of_process->second == 0)
     own.queued_of_process.erase(of_process);
 }
 
 // A read that finds no other waiting needs no turn, unless its deadline has passed on the way.
-bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& x, effects& out) {
-  if (own.queued > 0 || own.quiesced || x.request().cancel.cancelled() || time_.now() >= end_of(x.request()))
+bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& flight, effects& out) {
+  if (own.queued > 0 || own.quiesced || flight.request().cancel.cancelled() || time_.now() >= end_of(flight.request()))
     return false;
-  auto length = length_of(x);
+  auto length = length_of(flight);
   if (length == query_length::lengthy)
     return false;
-  auto place = own.readers.choose(length, x.from);
-  if (!place.who)
+  auto place = own.readers.choose(length, flight.from);
+  if (!place.where)
     return false;
   start(own, id, place, length, out);
   return true;
@@ -101,17 +101,17 @@ bool read_scheduler::start_next(database_queue& own, effects& out) {
       own.others.pop();
       continue;
     }
-    auto& x = flights_.at(id);
-    auto length = length_of(x);
+    auto& flight = flights_.at(id);
+    auto length = length_of(flight);
     if (length == query_length::lengthy) {
       // It has been learnt since.
       own.others.pop();
-      unqueue(own, x);
-      enqueue(id, x);
+      unqueue(own, flight);
+      enqueue(id, flight);
       continue;
     }
-    auto place = own.readers.choose(length, x.from);
-    if (!place.who)
+    auto place = own.readers.choose(length, flight.from);
+    if (!place.where)
       return false;
     own.others.pop();
     start(own, id, place, length, out);
@@ -141,10 +141,10 @@ bool read_scheduler::drop_if_late(uint64_t id, effects& out) {
   auto found = flights_.find(id);
   if (found == flights_.end() || !found->second.is_queued)
     return true;
-  auto& x = found->second;
+  auto& flight = found->second;
   auto now = time_.now();
-  std::erase_if(x.waiters, [&](waiter& w) { return expired(w.request, now, out, w); });
-  if (!x.waiters.empty())
+  std::erase_if(flight.waiters, [&](waiter& w) { return expired(w.request, now, out, w); });
+  if (!flight.waiters.empty())
     return false;
   take(id);
   return true;
@@ -152,53 +152,53 @@ bool read_scheduler::drop_if_late(uint64_t id, effects& out) {
 
 void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length,
                            effects& out) {
-  auto& x = flights_.at(id);
-  unqueue(own, x);
-  x.reader = place.who;
-  own.readers.started(place, id, length, x.from);
-  if (place.who->running.size() > 1)
+  auto& flight = flights_.at(id);
+  unqueue(own, flight);
+  flight.reader = place.where;
+  own.readers.started(place, id, length, flight.from);
+  if (place.where->running.size() > 1)
     watch(own, out);
-  const auto& versions = x.context->versions();
-  x.started = true;
-  x.started_at = time_.now();
-  x.in_doubt = versions.committing();
-  x.version = versions.now();
-  x.as_of_seq = versions.last_commit();
-  auto request = x.request();
+  const auto& versions = flight.context->versions();
+  flight.started = true;
+  flight.started_at = time_.now();
+  flight.in_doubt = versions.committing();
+  flight.version = versions.now();
+  flight.as_of_seq = versions.last_commit();
+  auto request = flight.request();
   // The query may use what waiting has left of its time.
-  auto waited = std::chrono::duration_cast<milliseconds>(x.started_at - request.received);
+  auto waited = std::chrono::duration_cast<milliseconds>(flight.started_at - request.received);
   auto left = request.limits.timeout - std::min(waited, request.limits.timeout - milliseconds{1});
-  x.is_limited = place.is_limited && brief_time < left;
-  request.limits.timeout = x.is_limited ? brief_time : left;
-  x.interrupt = request.cancel = request.cancel.derive();
-  out.dispatches.push_back({x.reader->handle, id, std::move(request), length == query_length::tiny});
+  flight.is_limited = place.is_limited && brief_time < left;
+  request.limits.timeout = flight.is_limited ? brief_time : left;
+  flight.interrupt = request.cancel = request.cancel.derive();
+  out.dispatches.push_back({flight.reader->handle, id, std::move(request), length == query_length::tiny});
 }
 
 // A query that was given little time, because it was taken for a brief one, runs again as a long one.
-bool read_scheduler::took_too_long(uint64_t id, flight& x, const caf::error& why, std::chrono::microseconds busy,
+bool read_scheduler::took_too_long(uint64_t id, flight& flight, const caf::error& why, std::chrono::microseconds busy,
                                    effects& out) {
-  if (!x.is_limited || code_of(why) != errc::deadline_exceeded || x.waiters.empty())
+  if (!flight.is_limited || code_of(why) != errc::deadline_exceeded || flight.waiters.empty())
     return false;
-  auto& own = queue_of(*x.context);
-  own.readers.finished(*x.reader, id);
-  own.others.charge(x.from, busy);
-  x.reader = nullptr;
-  x.started = x.is_limited = x.first_left = false;
-  x.is_lengthy = true;
-  x.interrupt = {};
-  enqueue(id, x);
-  start_queued(*x.context, out);
+  auto& own = queue_of(*flight.context);
+  own.readers.finished(*flight.reader, id);
+  own.others.charge(flight.from, busy);
+  flight.reader = nullptr;
+  flight.started = flight.is_limited = flight.first_left = false;
+  flight.is_lengthy = true;
+  flight.interrupt = {};
+  enqueue(id, flight);
+  start_queued(*flight.context, out);
   return true;
 }
 
-bool read_scheduler::expired(const read_request& request, clock::steady now, effects& out, waiter& x) {
+bool read_scheduler::expired(const read_request& request, clock::steady now, effects& out, waiter& waiter) {
   if (request.cancel.cancelled()) {
-    give_up(x, make_failure(errc::cancelled, "the read was cancelled while it waited for a reader"), now, out);
+    give_up(waiter, make_failure(errc::cancelled, "the read was cancelled while it waited for a reader"), now, out);
     return true;
   }
   if (now < end_of(request))
     return false;
-  give_up(x, late("the time-out passed while the read waited for a reader"), now, out);
+  give_up(waiter, late("the time-out passed while the read waited for a reader"), now, out);
   return true;
 }
 
@@ -247,29 +247,29 @@ void read_scheduler::expire(effects& out) {
 }
 
 // Answers those of a flight whose time is up; returns when it has to be looked at again.
-clock::steady read_scheduler::expire(uint64_t id, flight& x, clock::steady now, effects& out) {
+clock::steady read_scheduler::expire(uint64_t id, flight& flight, clock::steady now, effects& out) {
   auto earliest = clock::steady::max();
   auto first_was_late = false;
-  for (size_t i = 0; i < x.waiters.size(); ++i) {
-    const auto& request = x.waiters[i].request;
-    auto end = x.started ? end_of(request) + grace : end_of(request);
+  for (size_t i = 0; i < flight.waiters.size(); ++i) {
+    const auto& request = flight.waiters[i].request;
+    auto end = flight.started ? end_of(request) + grace : end_of(request);
     if (now < end)
       earliest = std::min(earliest, end);
     else if (i == 0)
       first_was_late = true;
   }
-  std::erase_if(x.waiters, [&](waiter& w) {
-    if (now < end_of(w.request) + (x.started ? grace : milliseconds{0}))
+  std::erase_if(flight.waiters, [&](waiter& w) {
+    if (now < end_of(w.request) + (flight.started ? grace : milliseconds{0}))
       return false;
     give_up(w,
-            late(x.started ? "the time-out passed while the query ran"
-                           : "the time-out passed while the read waited for a reader"),
+            late(flight.started ? "the time-out passed while the query ran"
+                                : "the time-out passed while the read waited for a reader"),
             now, out);
     return true;
   });
-  x.first_left = x.first_left || (first_was_late && x.started);
-  if (x.waiters.empty())
-    leave(id, x);
+  flight.first_left = flight.first_left || (first_was_late && flight.started);
+  if (flight.waiters.empty())
+    leave(id, flight);
   return earliest;
 }
 
@@ -277,15 +277,15 @@ std::vector<running_request> read_scheduler::running() const {
   std::vector<running_request> result;
   for (const auto& [id, x] : flights_)
     for (const auto& w : x.waiters) {
-      auto& y = result.emplace_back();
-      y.db = x.context->name();
-      y.operation = "read";
-      y.request_id = w.request.request_id;
-      y.agent = w.request.agent;
-      y.peer = w.request.peer;
-      y.sql = shown_sql({&w.request.query, 1});
-      y.is_running = x.started;
-      y.since_ms = static_cast<uint64_t>(
+      auto& running = result.emplace_back();
+      running.db = x.context->name();
+      running.operation = "read";
+      running.request_id = w.request.request_id;
+      running.agent = w.request.agent;
+      running.peer = w.request.peer;
+      running.sql = shown_sql({&w.request.query, 1});
+      running.is_running = x.started;
+      running.since_ms = static_cast<uint64_t>(
         std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(time_.now() - w.request.received).count()));
     }
   return result;

@@ -7,7 +7,7 @@ namespace {
 // About as many tiny queries as run in the time that it takes to wake up another reader.
 constexpr size_t max_in_advance = 8;
 
-constexpr uint64_t all_but_one(uint64_t x) noexcept { return std::max<uint64_t>(2, x) - 1; }
+constexpr uint64_t all_but_one(uint64_t count) noexcept { return std::max<uint64_t>(2, count) - 1; }
 
 } // namespace
 
@@ -28,38 +28,38 @@ bool long_reads::may_start(uint64_t process, const std::string& agent) const {
   return used == own->second.of_agent.end() || used->second < std::max<uint64_t>(1, max_ / 2);
 }
 
-void long_reads::started(const requester& who) {
+void long_reads::started(const requester& from) {
   ++all_;
-  auto& own = of_process_[who.process];
+  auto& own = of_process_[from.process];
   ++own.all;
-  ++own.of_agent[who.agent];
+  ++own.of_agent[from.agent];
 }
 
-void long_reads::ended(const requester& who) {
-  is_freed_ = is_freed_ || !may_start(who.process, who.agent);
+void long_reads::ended(const requester& from) {
+  is_freed_ = is_freed_ || !may_start(from.process, from.agent);
   --all_;
-  auto own = of_process_.find(who.process);
-  if (auto used = own->second.of_agent.find(who.agent); --used->second == 0)
+  auto own = of_process_.find(from.process);
+  if (auto used = own->second.of_agent.find(from.agent); --used->second == 0)
     own->second.of_agent.erase(used);
   if (--own->second.all == 0)
     of_process_.erase(own);
 }
 
 void reader_pool::add(reader_actor handle) {
-  auto& x = readers_.emplace_back();
-  x.handle = std::move(handle);
-  idle_.insert(idle_.begin(), &x);
+  auto& reader = readers_.emplace_back();
+  reader.handle = std::move(handle);
+  idle_.insert(idle_.begin(), &reader);
 }
 
-reader_pool::grant reader_pool::choose(query_length length, const requester& who) {
+reader_pool::grant reader_pool::choose(query_length length, const requester& from) {
   auto may_be_long = (length == query_length::lengthy || (length == query_length::unknown && max_readers_ > 1))
-                     && may_run_unlimited(who.process, who.agent);
+                     && may_run_unlimited(from.process, from.agent);
   if (length == query_length::lengthy && !may_be_long)
     return {};
   if (length == query_length::tiny)
-    for (auto& x : readers_)
-      if (!x.running.empty() && x.only_tiny && x.running.size() < max_in_advance)
-        return {&x, true};
+    for (auto& reader : readers_)
+      if (!reader.running.empty() && reader.only_tiny && reader.running.size() < max_in_advance)
+        return {&reader, true};
   return {idle(), !may_be_long};
 }
 
@@ -69,68 +69,68 @@ bool reader_pool::has_room(uint64_t process, const std::string* agent) const {
     return false;
   uint64_t of_process = 0;
   uint64_t of_agent = 0;
-  for (const auto& x : readers_)
-    if (x.is_unlimited && x.from.process == process) {
+  for (const auto& reader : readers_)
+    if (reader.is_unlimited && reader.from.process == process) {
       ++of_process;
-      of_agent += agent && x.from.agent == *agent ? 1 : 0;
+      of_agent += agent && reader.from.agent == *agent ? 1 : 0;
     }
   auto share = all_but_one(max_unlimited_);
   return of_process < share && of_agent < all_but_one(share);
 }
 
-void reader_pool::started(const grant& x, uint64_t flight, query_length length, const requester& who) {
-  auto& own = *x.who;
+void reader_pool::started(const grant& grant, uint64_t flight, query_length length, const requester& from) {
+  auto& own = *grant.where;
   if (own.running.empty())
     leave_idle(own);
   own.only_tiny = length == query_length::tiny && (own.only_tiny || own.running.empty());
   own.running.push_back(flight);
   end_unlimited(own);
-  if (x.is_limited)
+  if (grant.is_limited)
     return;
   own.is_unlimited = true;
-  own.from = who;
+  own.from = from;
   ++unlimited_;
   if (everywhere_)
-    everywhere_->started(who);
+    everywhere_->started(from);
 }
 
 // The one that `choose` has chosen is the last one.
-void reader_pool::leave_idle(reader& x) {
-  if (!idle_.empty() && idle_.back() == &x)
+void reader_pool::leave_idle(reader& reader) {
+  if (!idle_.empty() && idle_.back() == &reader)
     idle_.pop_back();
   else
-    std::erase(idle_, &x);
+    std::erase(idle_, &reader);
 }
 
-void reader_pool::end_unlimited(reader& x) {
-  if (!std::exchange(x.is_unlimited, false))
+void reader_pool::end_unlimited(reader& reader) {
+  if (!std::exchange(reader.is_unlimited, false))
     return;
   --unlimited_;
   if (everywhere_)
-    everywhere_->ended(x.from);
+    everywhere_->ended(reader.from);
 }
 
-void reader_pool::finished(reader& x, uint64_t flight) {
-  std::erase(x.running, flight);
-  end_unlimited(x);
-  if (!x.running.empty())
+void reader_pool::finished(reader& reader, uint64_t flight) {
+  std::erase(reader.running, flight);
+  end_unlimited(reader);
+  if (!reader.running.empty())
     return;
-  x.only_tiny = true;
-  idle_.push_back(&x);
+  reader.only_tiny = true;
+  idle_.push_back(&reader);
 }
 
 std::vector<uint64_t> reader_pool::overrun(bool others_wait) {
   std::vector<uint64_t> result;
   auto others_could = others_wait || has_idle() || readers_.size() < max_readers_;
-  for (auto& x : readers_) {
-    if (x.running.size() < 2)
+  for (auto& reader : readers_) {
+    if (reader.running.size() < 2)
       continue;
-    if (std::exchange(x.seen, x.running.front()) != x.running.front())
+    if (std::exchange(reader.seen, reader.running.front()) != reader.running.front())
       continue;
     // Nothing more is to wait behind it.
-    x.only_tiny = false;
+    reader.only_tiny = false;
     if (others_could)
-      result.insert(result.end(), x.running.begin() + 1, x.running.end());
+      result.insert(result.end(), reader.running.begin() + 1, reader.running.end());
   }
   return result;
 }

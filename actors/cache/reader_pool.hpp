@@ -33,8 +33,8 @@ public:
   /// Whether a query of the process may begin, if one of its agents may.
   bool may_start(uint64_t process) const;
   bool may_start(uint64_t process, const std::string& agent) const;
-  void started(const requester& who);
-  void ended(const requester& who);
+  void started(const requester& from);
+  void ended(const requester& from);
 
   /// Whether one has ended since the last call that others may have waited for.
   bool take_freed() noexcept { return std::exchange(is_freed_, false); }
@@ -74,7 +74,7 @@ public:
 
   /// Which reader runs a query, and whether its time is limited.
   struct grant {
-    reader* who = nullptr;
+    reader* where = nullptr;
     bool is_limited = false;
   };
 
@@ -91,7 +91,7 @@ public:
   void add(reader_actor handle);
 
   /// The reader that should run the next query; none when it has to wait. Valid until the reader is removed.
-  grant choose(query_length length, const requester& who);
+  grant choose(query_length length, const requester& from);
 
   /// Whether a query of the process may run for as long as it likes now, if there is a reader, and one of its agents
   /// may.
@@ -109,8 +109,8 @@ public:
   /// Whether no reader has anything to do.
   bool is_quiet() const noexcept { return idle_.size() == readers_.size(); }
 
-  void started(const grant& x, uint64_t flight, query_length length, const requester& who);
-  void finished(reader& x, uint64_t flight);
+  void started(const grant& grant, uint64_t flight, query_length length, const requester& from);
+  void finished(reader& reader, uint64_t flight);
 
   /// Queries that wait at a reader behind one that has run since the last call, if another reader could run them, or
   /// `others_wait` for a reader, with whom they are to take turns. Call it at intervals that are longer than tiny
@@ -127,8 +127,8 @@ private:
   bool has_room(uint64_t process, const std::string* agent) const;
   bool may_start_another() const noexcept { return max_readers_ > 1 || unlimited_ > 0 || is_quiet(); }
   reader* idle() const noexcept { return has_idle() ? idle_.back() : nullptr; }
-  void leave_idle(reader& x);
-  void end_unlimited(reader& x);
+  void leave_idle(reader& reader);
+  void end_unlimited(reader& reader);
 
   std::list<reader> readers_;
   // Those that have nothing to do; the one that had something last is taken first, since its caches are warm.

@@ -8,10 +8,10 @@ cursor_reader_actor::behavior_type cursor_reader(cursor_reader_actor::stateful_p
                                                  std::shared_ptr<cursor_reader_dependencies> parts) {
   self->state.parts = std::move(*parts);
   return {
-    [self](const run_page& x) {
+    [self](const run_page& page) {
       page_done done;
-      done.page.cursor = x.cursor;
-      auto rows = self->state.parts.store->next(x.limits, x.cancel);
+      done.page.cursor = page.cursor;
+      auto rows = self->state.parts.store->next(page.limits, page.cancel);
       if (!rows) {
         done.error = std::move(rows.error());
         return done;

@@ -20,7 +20,7 @@ constexpr failure_details retry_later{.retry_after_ms = 1'000};
 
 std::optional<failure> cursor_table::why_full(const std::string& agent, size_t connections) const {
   auto own = std::count_if(cursors_.begin(), cursors_.end(),
-                           [&](const auto& x) { return x.second.what.request.agent == agent; });
+                           [&](const auto& entry) { return entry.second.opening.request.agent == agent; });
   if (std::cmp_greater_equal(own, limits_.max_per_agent))
     return make_failure(errc::overloaded,
                         "this agent has " + std::to_string(own)
@@ -34,14 +34,14 @@ std::optional<failure> cursor_table::why_full(const std::string& agent, size_t c
   return std::nullopt;
 }
 
-uint64_t cursor_table::open(open_cursor x, clock::steady now) {
+uint64_t cursor_table::open(open_cursor message, clock::steady now) {
   auto id = next_id_++;
   auto& own = cursors_[id];
   own.opened = own.since = now;
   own.end_of_life = now + limits_.lifetime;
-  own.idle = x.request.limits.idle.count() > 0 ? x.request.limits.idle : limits_.idle;
-  own.page_end = std::min(now + x.request.limits.timeout, own.end_of_life);
-  own.what = std::move(x);
+  own.idle = message.request.limits.idle.count() > 0 ? message.request.limits.idle : limits_.idle;
+  own.page_end = std::min(now + message.request.limits.timeout, own.end_of_life);
+  own.opening = std::move(message);
   return id;
 }
 
@@ -51,36 +51,37 @@ std::optional<failure> cursor_table::ask(uint64_t id, clock::steady now) {
     ended_.erase(gone);
     return why;
   }
-  auto* x = find(id);
-  if (!x)
+  auto* cursor = find(id);
+  if (!cursor)
     return make_failure(errc::invalid_request, "there is no cursor " + std::to_string(id)
                                                  + ": it has been read to its end, closed, or was another broker's");
-  if (x->state != state::idle)
+  if (cursor->state != state::idle)
     return make_failure(errc::invalid_request, "the last page of cursor " + std::to_string(id)
                                                  + " is not answered yet; ask for one page at a time");
-  x->state = state::waiting;
-  x->since = now;
-  x->page_end = std::min(now + x->what.request.limits.timeout, x->end_of_life);
+  cursor->state = state::waiting;
+  cursor->since = now;
+  cursor->page_end = std::min(now + cursor->opening.request.limits.timeout, cursor->end_of_life);
   return std::nullopt;
 }
 
-cursor_table::share cursor_table::running_for(const read_request& x) const {
+cursor_table::share cursor_table::running_for(const read_request& request) const {
   share result;
   for (auto id : running_) {
     auto found = cursors_.find(id);
     if (found == cursors_.end())
       continue;
-    const auto& other = found->second.what.request;
-    result.of_agent += other.agent == x.agent ? 1 : 0;
-    result.of_process += x.peer.pid != 0 && other.peer.pid == x.peer.pid && other.peer.uid == x.peer.uid ? 1 : 0;
+    const auto& other = found->second.opening.request;
+    result.of_agent += other.agent == request.agent ? 1 : 0;
+    result.of_process +=
+      request.peer.pid != 0 && other.peer.pid == request.peer.pid && other.peer.uid == request.peer.uid ? 1 : 0;
   }
   return result;
 }
 
 // A page may take as long as its cursor lives, so that an agent with all threads would keep them for that time.
-bool cursor_table::may_start(const share& x) const {
+bool cursor_table::may_start(const share& share) const {
   auto most = static_cast<int64_t>(std::max<size_t>(2, limits_.max_pages_at_once)) - 1;
-  return std::max(x.of_agent, x.of_process) < most;
+  return std::max(share.of_agent, share.of_process) < most;
 }
 
 std::vector<cursor_table::start> cursor_table::take_starts(clock::steady now) {
@@ -88,14 +89,14 @@ std::vector<cursor_table::start> cursor_table::take_starts(clock::steady now) {
   while (running_.size() < limits_.max_pages_at_once) {
     std::pair<const uint64_t, cursor>* best = nullptr;
     std::pair<int64_t, clock::steady> rank;
-    for (auto& x : cursors_) {
-      if (x.second.state != state::waiting || x.second.not_before > now)
+    for (auto& entry : cursors_) {
+      if (entry.second.state != state::waiting || entry.second.not_before > now)
         continue;
-      auto running = running_for(x.second.what.request);
-      std::pair own{running.of_agent, x.second.since};
+      auto running = running_for(entry.second.opening.request);
+      std::pair own{running.of_agent, entry.second.since};
       if (!may_start(running) || (best && rank <= own))
         continue;
-      best = &x;
+      best = &entry;
       rank = own;
     }
     if (!best)
@@ -110,20 +111,20 @@ std::vector<cursor_table::start> cursor_table::take_starts(clock::steady now) {
 
 void cursor_table::answered(uint64_t id, uint64_t rows, clock::steady now) {
   assert(cursors_.contains(id));
-  auto& x = cursors_.at(id);
-  x.state = state::idle;
-  x.since = now;
-  x.rows += rows;
-  ++x.pages;
+  auto& cursor = cursors_.at(id);
+  cursor.state = state::idle;
+  cursor.since = now;
+  cursor.rows += rows;
+  ++cursor.pages;
 }
 
 bool cursor_table::try_later(uint64_t id, clock::steady now) {
   assert(cursors_.contains(id));
-  auto& x = cursors_.at(id);
-  if (x.pages > 0 || now + pause_for_lock >= x.page_end)
+  auto& cursor = cursors_.at(id);
+  if (cursor.pages > 0 || now + pause_for_lock >= cursor.page_end)
     return false;
-  x.state = state::waiting;
-  x.not_before = now + pause_for_lock;
+  cursor.state = state::waiting;
+  cursor.not_before = now + pause_for_lock;
   return true;
 }
 
@@ -148,34 +149,35 @@ void cursor_table::remember(uint64_t id, failure why) {
   }
 }
 
-std::optional<failure> cursor_table::why_due(const cursor& x, clock::steady now) const {
-  if (x.what.request.cancel.cancelled() || x.what.ended.cancelled())
+std::optional<failure> cursor_table::why_due(const cursor& cursor, clock::steady now) const {
+  if (cursor.opening.request.cancel.cancelled() || cursor.opening.ended.cancelled())
     return make_failure(errc::cancelled, "the cursor was cancelled");
   auto ms = [](milliseconds t) { return std::to_string(t.count()) + " ms"; };
-  if (now >= x.end_of_life)
+  if (now >= cursor.end_of_life)
     return make_failure(errc::deadline_exceeded, "the cursor was open for " + ms(limits_.lifetime)
-                                                   + " (cursor_lifetime_ms), after " + std::to_string(x.rows)
+                                                   + " (cursor_lifetime_ms), after " + std::to_string(cursor.rows)
                                                    + " rows: read in parts with LIMIT, or raise that setting");
-  if (x.state == state::idle)
-    return now < x.since + x.idle ? std::nullopt
-                                  : std::optional{make_failure(
-                                    errc::deadline_exceeded,
-                                    "nobody asked the cursor for its next page for " + ms(x.idle)
-                                      + " (idle_ms of cursor.open, or cursor_idle_ms): run the query again, and take "
-                                        "its pages faster or raise that time")};
-  if (now < x.page_end)
+  if (cursor.state == state::idle)
+    return now < cursor.since + cursor.idle
+             ? std::nullopt
+             : std::optional{
+               make_failure(errc::deadline_exceeded,
+                            "nobody asked the cursor for its next page for " + ms(cursor.idle)
+                              + " (idle_ms of cursor.open, or cursor_idle_ms): run the query again, and take "
+                                "its pages faster or raise that time")};
+  if (now < cursor.page_end)
     return std::nullopt;
-  return make_failure(errc::deadline_exceeded, x.state == state::waiting
+  return make_failure(errc::deadline_exceeded, cursor.state == state::waiting
                                                  ? "the time-out passed while the cursor waited for a thread or a lock"
                                                  : "the time-out passed while the cursor looked for its next row");
 }
 
 std::vector<cursor_table::ending> cursor_table::end_due(clock::steady now) {
   std::vector<ending> result;
-  for (auto x = cursors_.begin(); x != cursors_.end();) {
-    auto id = x->first;
-    auto why = why_due(x->second, now);
-    ++x;
+  for (auto entry = cursors_.begin(); entry != cursors_.end();) {
+    auto id = entry->first;
+    auto why = why_due(entry->second, now);
+    ++entry;
     if (why)
       result.push_back(*end(id, std::move(why)));
   }
@@ -185,10 +187,11 @@ std::vector<cursor_table::ending> cursor_table::end_due(clock::steady now) {
 std::vector<cursor_table::ending> cursor_table::end_all(const std::string* db, const failure& why,
                                                         bool spares_running) {
   std::vector<ending> result;
-  for (auto x = cursors_.begin(); x != cursors_.end();) {
-    auto id = x->first;
-    auto is_meant = (!db || x->second.what.request.db == *db) && !(spares_running && x->second.state == state::running);
-    ++x;
+  for (auto entry = cursors_.begin(); entry != cursors_.end();) {
+    auto id = entry->first;
+    auto is_meant =
+      (!db || entry->second.opening.request.db == *db) && !(spares_running && entry->second.state == state::running);
+    ++entry;
     if (is_meant)
       result.push_back(*end(id, why));
   }
@@ -218,18 +221,18 @@ cursor_table::cursor* cursor_table::find(uint64_t id) {
 std::vector<running_request> cursor_table::list(clock::steady now) const {
   std::vector<running_request> result;
   for (const auto& [id, x] : cursors_) {
-    const auto& request = x.what.request;
-    auto& y = result.emplace_back();
-    y.db = request.db;
-    y.operation = "cursor";
-    y.request_id = request.request_id;
-    y.agent = request.agent;
-    y.peer = request.peer;
-    y.sql = shown_sql({&request.query, 1});
-    y.is_running = x.state == state::running;
-    y.since_ms =
+    const auto& request = x.opening.request;
+    auto& running = result.emplace_back();
+    running.db = request.db;
+    running.operation = "cursor";
+    running.request_id = request.request_id;
+    running.agent = request.agent;
+    running.peer = request.peer;
+    running.sql = shown_sql({&request.query, 1});
+    running.is_running = x.state == state::running;
+    running.since_ms =
       static_cast<uint64_t>(std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(now - x.opened).count()));
-    y.rows = x.rows;
+    running.rows = x.rows;
   }
   return result;
 }

@@ -43,7 +43,7 @@ public:
   };
 
   struct cursor {
-    open_cursor what;
+    open_cursor opening;
     sluice::cursor_table::state state = state::waiting;
     clock::steady opened{};
     clock::steady end_of_life{};
@@ -81,7 +81,7 @@ public:
   std::optional<failure> why_full(const std::string& agent, size_t connections) const;
 
   /// Opens a cursor that waits for its first page.
-  uint64_t open(open_cursor x, clock::steady now);
+  uint64_t open(open_cursor message, clock::steady now);
 
   /// The client asks for the next page. Nothing when it waits for it now; else why not: why the cursor has ended, or
   /// `errc::invalid_request` when there is no such cursor, or its last page has not been answered.
@@ -124,9 +124,9 @@ private:
     int64_t of_process = 0;
   };
 
-  share running_for(const read_request& x) const;
-  bool may_start(const share& x) const;
-  std::optional<failure> why_due(const cursor& x, clock::steady now) const;
+  share running_for(const read_request& request) const;
+  bool may_start(const share& share) const;
+  std::optional<failure> why_due(const cursor& cursor, clock::steady now) const;
   void remember(uint64_t id, failure why);
 
   const cursor_limits limits_;

@@ -16,15 +16,15 @@ struct cursors_state {
 
   cursors_state(cursors_actor::pointer me, cursors_dependencies dependencies);
 
-  void open(open_cursor x, page_reply to);
+  void open(open_cursor message, page_reply to);
   void next(uint64_t id, page_reply to);
-  void page_made(page_done& x);
+  void page_made(page_done& done);
   void look();
   void drain();
   void close(caf::typed_response_promise<caf::ok_atom> to);
-  void finish(cursor_table::ending x);
+  void finish(cursor_table::ending end);
   void finish_all(std::vector<cursor_table::ending> all);
-  void reader_ended(const caf::actor_addr& who);
+  void reader_ended(const caf::actor_addr& reader);
 
   cursors_actor::pointer self;
   cursors_dependencies parts;
@@ -40,7 +40,7 @@ struct cursors_state {
 private:
   void run_pages();
   void await_next_look();
-  void record(const cursor_table::ending& x) const;
+  void record(const cursor_table::ending& end) const;
   void quit_if_done();
 
   std::optional<clock::steady> armed_;
@@ -63,27 +63,29 @@ failure draining() {
 cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<hidden_state<cursors_state>> self,
                                      cursors_dependencies parts) {
   self->state.create(self, std::move(parts));
-  self->set_down_handler([self](caf::down_msg& x) { self->state->reader_ended(x.source); });
+  self->set_down_handler([self](caf::down_msg& message) { self->state->reader_ended(message.source); });
   return {
-    [self](open_cursor& x) -> caf::result<cursor_page> {
+    [self](open_cursor& message) -> caf::result<cursor_page> {
       auto promise = self->make_response_promise<cursor_page>();
-      self->state->open(std::move(x), reply<cursor_page>{promise});
+      self->state->open(std::move(message), reply<cursor_page>{promise});
       return promise;
     },
-    [self](const next_page& x) -> caf::result<cursor_page> {
+    [self](const next_page& message) -> caf::result<cursor_page> {
       auto promise = self->make_response_promise<cursor_page>();
-      self->state->next(x.cursor, reply<cursor_page>{promise});
+      self->state->next(message.cursor, reply<cursor_page>{promise});
       return promise;
     },
-    [self](const close_cursor& x) {
-      auto ended = self->state->table.end(x.cursor, std::nullopt);
+    [self](const close_cursor& message) {
+      auto ended = self->state->table.end(message.cursor, std::nullopt);
       auto found = ended.has_value();
       if (found)
         self->state->finish(std::move(*ended));
       return found;
     },
-    [self](const end_cursors& x) { self->state->finish_all(self->state->table.end_all(&x.db, x.why, false)); },
-    [self](page_done& x) { self->state->page_made(x); },
+    [self](const end_cursors& message) {
+      self->state->finish_all(self->state->table.end_all(&message.db, message.why, false));
+    },
+    [self](page_done& done) { self->state->page_made(done); },
     [self](caf::tick_atom) { self->state->look(); },
     [self](drain_atom) { self->state->drain(); },
     [self](running_atom) { return self->state->table.list(self->state->parts.time->now()); },
@@ -98,14 +100,14 @@ cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<hidden_stat
 cursors_state::cursors_state(cursors_actor::pointer me, cursors_dependencies dependencies)
   : self(me), parts(std::move(dependencies)), table(parts.limits, parts.seed % max_first_id + 1) {}
 
-void cursors_state::open(open_cursor x, page_reply to) {
-  auto why = closed ? closed : table.why_full(x.request.agent, readers.size());
-  if (!x.ended.possible())
-    x.ended = x.request.cancel.possible() ? x.request.cancel.derive() : cancel_token::make();
+void cursors_state::open(open_cursor message, page_reply to) {
+  auto why = closed ? closed : table.why_full(message.request.agent, readers.size());
+  if (!message.ended.possible())
+    message.ended = message.request.cancel.possible() ? message.request.cancel.derive() : cancel_token::make();
   cursor_reader_actor reader;
   if (!why)
     try {
-      reader = parts.spawn_reader(x.request.db, x.request.query);
+      reader = parts.spawn_reader(message.request.db, message.request.query);
     } catch (const std::exception&) {
       why.emplace();
       why->code = errc::unavailable;
@@ -113,13 +115,13 @@ void cursors_state::open(open_cursor x, page_reply to) {
     }
   if (why) {
     cursor_table::cursor refused;
-    refused.opened = x.request.received;
-    why->request_id = x.request.request_id;
+    refused.opened = message.request.received;
+    why->request_id = message.request.request_id;
     to.deliver(make_error(*why));
-    refused.what = std::move(x);
+    refused.opening = std::move(message);
     return record({0, std::move(refused), std::move(why)});
   }
-  auto id = table.open(std::move(x), parts.time->now());
+  auto id = table.open(std::move(message), parts.time->now());
   self->monitor(reader);
   readers.emplace(id, std::move(reader));
   replies.emplace(id, std::move(to));
@@ -135,40 +137,40 @@ void cursors_state::next(uint64_t id, page_reply to) {
 
 void cursors_state::run_pages() {
   finish_all(table.end_due(parts.time->now()));
-  for (const auto& x : table.take_starts(parts.time->now())) {
-    const auto& own = table.find(x.id)->what;
+  for (const auto& start : table.take_starts(parts.time->now())) {
+    const auto& own = table.find(start.id)->opening;
     auto limits = own.request.limits;
-    limits.timeout = x.timeout;
-    self->send(readers.at(x.id), run_page{x.id, limits, own.ended});
+    limits.timeout = start.timeout;
+    self->send(readers.at(start.id), run_page{start.id, limits, own.ended});
   }
   await_next_look();
 }
 
-void cursors_state::page_made(page_done& x) {
-  auto id = x.page.cursor;
+void cursors_state::page_made(page_done& done) {
+  auto id = done.page.cursor;
   table.freed(id);
   auto* own = table.find(id);
   auto to = replies.find(id);
   if (!own || to == replies.end())
     return run_pages();
   auto now = parts.time->now();
-  if (x.error && code_of(x.error) == errc::busy && table.try_later(id, now))
+  if (done.error && code_of(done.error) == errc::busy && table.try_later(id, now))
     return run_pages();
   // A client without a page does not know the cursor either.
-  auto may_ask_again = code_of(x.error) == errc::overloaded && own->pages > 0;
-  if (x.error && !may_ask_again) {
-    finish(*table.end(id, describe(x.error)));
+  auto may_ask_again = code_of(done.error) == errc::overloaded && own->pages > 0;
+  if (done.error && !may_ask_again) {
+    finish(*table.end(id, describe(done.error)));
     return run_pages();
   }
   auto answer = std::move(to->second);
   replies.erase(to);
-  x.page.as_of_seq = own->what.as_of_seq;
-  table.answered(id, x.error ? 0 : x.page.rows->size(), now);
-  auto is_last = !x.error && x.page.is_last;
-  if (x.error)
-    answer.deliver(std::move(x.error));
+  done.page.as_of_seq = own->opening.as_of_seq;
+  table.answered(id, done.error ? 0 : done.page.rows->size(), now);
+  auto is_last = !done.error && done.page.is_last;
+  if (done.error)
+    answer.deliver(std::move(done.error));
   else
-    answer.deliver(std::move(x.page));
+    answer.deliver(std::move(done.page));
   if (is_last)
     finish(*table.end(id, std::nullopt));
   else if (closed)
@@ -196,27 +198,28 @@ void cursors_state::close(caf::typed_response_promise<caf::ok_atom> to) {
 }
 
 void cursors_state::finish_all(std::vector<cursor_table::ending> all) {
-  for (auto& x : all)
-    finish(std::move(x));
+  for (auto& end : all)
+    finish(std::move(end));
 }
 
 // Its page, if one was asked for, is answered now, whatever its reader is at.
-void cursors_state::finish(cursor_table::ending x) {
-  x.was.what.ended.cancel();
-  if (auto to = replies.find(x.id); to != replies.end()) {
+void cursors_state::finish(cursor_table::ending end) {
+  end.was.opening.ended.cancel();
+  if (auto to = replies.find(end.id); to != replies.end()) {
     auto answer = std::move(to->second);
     replies.erase(to);
-    auto why = x.why ? *x.why : make_failure(errc::cancelled, "the cursor was closed");
-    why.request_id = x.was.what.request.request_id;
+    auto why = end.why ? *end.why : make_failure(errc::cancelled, "the cursor was closed");
+    why.request_id = end.was.opening.request.request_id;
     answer.deliver(make_error(std::move(why)));
   }
-  if (auto reader = readers.find(x.id); reader != readers.end())
+  if (auto reader = readers.find(end.id); reader != readers.end())
     self->send(reader->second, caf::close_atom_v);
-  record(x);
+  record(end);
 }
 
-void cursors_state::reader_ended(const caf::actor_addr& who) {
-  auto found = std::find_if(readers.begin(), readers.end(), [&](const auto& x) { return x.second.address() == who; });
+void cursors_state::reader_ended(const caf::actor_addr& reader) {
+  auto found =
+    std::find_if(readers.begin(), readers.end(), [&](const auto& entry) { return entry.second.address() == reader; });
   if (found == readers.end())
     return;
   auto id = found->first;
@@ -245,8 +248,8 @@ void cursors_state::await_next_look() {
   self->delayed_send(self, std::max(delay, milliseconds{0}), caf::tick_atom_v);
 }
 
-void cursors_state::record(const cursor_table::ending& x) const {
-  const auto& request = x.was.what.request;
+void cursors_state::record(const cursor_table::ending& end) const {
+  const auto& request = end.was.opening.request;
   audit_record r;
   r.ts_us = wall_us(*parts.time);
   r.request_id = request.request_id;
@@ -254,13 +257,13 @@ void cursors_state::record(const cursor_table::ending& x) const {
   r.db = request.db;
   r.type = request_type::cursor_open;
   r.key = read_fingerprint(request.query);
-  r.status = x.why ? to_string(x.why->code) : "ok";
-  r.commit_seq = x.was.what.as_of_seq;
+  r.status = end.why ? to_string(end.why->code) : "ok";
+  r.commit_seq = end.was.opening.as_of_seq;
   auto latency = std::chrono::duration_cast<std::chrono::microseconds>(parts.time->now() - request.received);
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
   r.correlation_id = request.correlation_id;
   r.peer = request.peer;
-  parts.actors->audit_records().push({{std::move(r)}, x.id == 0});
+  parts.actors->audit_records().push({{std::move(r)}, end.id == 0});
 }
 
 } // namespace sluice

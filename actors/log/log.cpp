@@ -124,7 +124,7 @@ caf::expected<void> log_state::begin_anew(const caf::error& why) {
   auto kept = parts.set_aside();
   if (!kept)
     return kept.error();
-  parts.stats->log.change([](log_status& x) { ++x.files_set_aside; });
+  parts.stats->log.change([](log_status& status) { ++status.files_set_aside; });
   auto text = "the log file could not be used (" + describe(why).message + "); it is kept as " + *kept
               + ", and a new one was begun";
   parts.warn(text);
@@ -134,9 +134,9 @@ caf::expected<void> log_state::begin_anew(const caf::error& why) {
 
 void log_state::failed(const caf::error& why) {
   auto text = describe(why).message;
-  parts.stats->log.change([&](log_status& x) {
-    x.failing = true;
-    x.last_error = text;
+  parts.stats->log.change([&](log_status& status) {
+    status.failing = true;
+    status.last_error = text;
   });
   pause = failing ? std::min(pause * 2, longest_retry_pause) : first_pause;
   if (!std::exchange(failing, true))
@@ -147,9 +147,9 @@ void log_state::failed(const caf::error& why) {
 
 void log_state::wrote(uint64_t count) {
   parts.queue->written(count);
-  parts.stats->log.change([&](log_status& x) {
-    x.written += count;
-    x.failing = false;
+  parts.stats->log.change([&](log_status& status) {
+    status.written += count;
+    status.failing = false;
   });
   failing = false;
   // The first entries of a broker find those that a former one left.
@@ -158,12 +158,12 @@ void log_state::wrote(uint64_t count) {
 }
 
 log_entry log_state::own_entry(log_level level, std::string message) const {
-  log_entry x;
-  x.ts_us = wall_us(*parts.time);
-  x.level = level;
-  x.source = "sluice";
-  x.message = std::move(message);
-  return x;
+  log_entry entry;
+  entry.ts_us = wall_us(*parts.time);
+  entry.level = level;
+  entry.source = "sluice";
+  entry.message = std::move(message);
+  return entry;
 }
 
 caf::expected<log_page> log_state::list(const log_query& query) {
@@ -179,7 +179,7 @@ void log_state::prune() {
   auto before = wall_us(*parts.time) - std::chrono::microseconds{parts.retention}.count();
   auto pruned = guarded([&] { return parts.store->prune(before); });
   if (pruned)
-    parts.stats->log.change([&](log_status& x) { x.pruned += *pruned; });
+    parts.stats->log.change([&](log_status& status) { status.pruned += *pruned; });
   else if (code_of(pruned.error()) == errc::corrupt)
     static_cast<void>(guarded([&] { return begin_anew(pruned.error()); }));
   log_query any;

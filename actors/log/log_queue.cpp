@@ -22,14 +22,14 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
                      std::string_view agent) noexcept {
   try {
     auto text = take_characters(message, limits_.message);
-    log_entry x;
-    x.ts_us = wall_us(*time_);
+    log_entry entry;
+    entry.ts_us = wall_us(*time_);
     // A host may cast anything to a level.
-    x.level = std::min(level, log_level::critical);
-    x.source = take_characters(source, longest_name).text;
-    x.agent = take_characters(agent, longest_name).text;
-    x.message = std::move(text.text);
-    auto done = push(std::move(x), text.cut);
+    entry.level = std::min(level, log_level::critical);
+    entry.source = take_characters(source, longest_name).text;
+    entry.agent = take_characters(agent, longest_name).text;
+    entry.message = std::move(text.text);
+    auto done = push(std::move(entry), text.cut);
     if (done.wake == wake_kind::at_once)
       waker_.wake_now();
     else if (done.wake == wake_kind::later)
@@ -42,17 +42,17 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
   }
 }
 
-log_queue::pushed log_queue::push(log_entry x, bool cut) {
+log_queue::pushed log_queue::push(log_entry entry, bool cut) {
   pushed result;
   std::lock_guard guard{mutex_};
   cut_ += cut ? 1 : 0;
   if (closed_) {
     ++dropped_;
-    result.dropped = std::move(x);
+    result.dropped = std::move(entry);
     return result;
   }
   auto was_empty = waiting_.empty();
-  waiting_.push_back(std::move(x));
+  waiting_.push_back(std::move(entry));
   if (waiting_.size() + under_way_ > limits_.entries && !was_empty) {
     result.dropped = std::move(waiting_.front());
     waiting_.pop_front();

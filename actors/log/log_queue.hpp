@@ -83,7 +83,7 @@ private:
     log_entry dropped;
   };
 
-  pushed push(log_entry x, bool cut);
+  pushed push(log_entry entry, bool cut);
 
   const log_limits limits_;
   const std::shared_ptr<const clock> time_;

@@ -10,8 +10,8 @@ namespace sluice {
 struct reader_state {
   reader_state(reader_actor::pointer me, reader_dependencies dependencies) : self(me), parts(std::move(dependencies)) {}
 
-  read_done run(const run_read& x);
-  void note_slow(const run_read& x, const read_done& done);
+  read_done run(const run_read& message);
+  void note_slow(const run_read& message, const read_done& done);
   void close_idle_later();
   void arm_timer(std::chrono::milliseconds delay);
   void close_idle();
@@ -37,29 +37,29 @@ reader_actor::behavior_type reader(reader_actor::stateful_pointer<hidden_state<r
                                    std::shared_ptr<reader_dependencies> parts) {
   self->state.create(self, std::move(*parts));
   return {
-    [self](const run_read& x) -> caf::result<read_done> {
+    [self](const run_read& message) -> caf::result<read_done> {
       auto& state = *self->state;
       auto promise = self->make_response_promise<read_done>();
-      auto done = state.run(x);
+      auto done = state.run(message);
       state.close_idle_later();
-      if (!state.parts.stats->slow.notable(state.ended - std::min(x.request.received, state.began))) {
+      if (!state.parts.stats->slow.notable(state.ended - std::min(message.request.received, state.began))) {
         promise.deliver(std::move(done));
         return promise;
       }
       // No caller waits for the plan.
       promise.deliver(done);
-      state.note_slow(x, done);
+      state.note_slow(message, done);
       return promise;
     },
     [self](close_idle_atom) { self->state->close_idle(); },
   };
 }
 
-read_done reader_state::run(const run_read& x) {
+read_done reader_state::run(const run_read& message) {
   read_done result;
-  result.flight = x.flight;
+  result.flight = message.flight;
   began = parts.time->now();
-  auto answer = parts.store->run(x.request, x.request.limits);
+  auto answer = parts.store->run(message.request, message.request.limits);
   ended = parts.time->now();
   if (answer) {
     result.answer = std::move(*answer);
@@ -98,26 +98,26 @@ void reader_state::close_idle() {
   }
 }
 
-void reader_state::note_slow(const run_read& x, const read_done& done) {
+void reader_state::note_slow(const run_read& message, const read_done& done) {
   auto us = [](clock::steady from, clock::steady to) {
     return static_cast<uint64_t>(
       std::max<int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(to - from).count(), 0));
   };
   slow_request r;
   r.ts_us = wall_us(*parts.time);
-  r.request_id = x.request.request_id;
-  r.agent = x.request.agent;
-  r.db = x.request.db;
+  r.request_id = message.request.request_id;
+  r.agent = message.request.agent;
+  r.db = message.request.db;
   r.operation = "read";
-  r.sql = shown_sql({&x.request.query, 1});
+  r.sql = shown_sql({&message.request.query, 1});
   r.status = done.error ? to_string(code_of(done.error)) : "ok";
-  r.queue_us = us(x.request.received, began);
+  r.queue_us = us(message.request.received, began);
   r.execute_us = us(began, ended);
   r.total_us = r.queue_us + r.execute_us;
   auto& slow = parts.stats->slow;
   if (slow.would_keep(r.total_us))
     // An invalid statement has no plan.
-    if (auto plan = parts.store->explain(x.request.query))
+    if (auto plan = parts.store->explain(message.request.query))
       r.plan = std::move(*plan);
   slow.add(std::move(r));
 }

@@ -29,13 +29,13 @@ public:
   deadline_watch_actor deadlines() const { return get(deadlines_); }
   cursors_actor cursors() const { return get(cursors_); }
 
-  void set(cache_actor x) { put(cache_, std::move(x)); }
-  void set(audit_actor x) { put(audit_, std::move(x)); }
-  void set(buffer_actor x) { put(buffer_, std::move(x)); }
-  void set(log_actor x) { put(log_, std::move(x)); }
-  void set(supervisor_actor x) { put(supervisor_, std::move(x)); }
-  void set(deadline_watch_actor x) { put(deadlines_, std::move(x)); }
-  void set(cursors_actor x) { put(cursors_, std::move(x)); }
+  void set(cache_actor actor) { put(cache_, std::move(actor)); }
+  void set(audit_actor actor) { put(audit_, std::move(actor)); }
+  void set(buffer_actor actor) { put(buffer_, std::move(actor)); }
+  void set(log_actor actor) { put(log_, std::move(actor)); }
+  void set(supervisor_actor actor) { put(supervisor_, std::move(actor)); }
+  void set(deadline_watch_actor actor) { put(deadlines_, std::move(actor)); }
+  void set(cursors_actor actor) { put(cursors_, std::move(actor)); }
 
   /// The way of records to the audit actor, which may be restarted meanwhile.
   audit_queue& audit_records() noexcept { return audit_records_; }
@@ -49,20 +49,20 @@ public:
     set(supervisor_actor{});
     set(deadline_watch_actor{});
     set(cursors_actor{});
-    for (auto* x : contexts()) {
-      x->forget_route();
-      x->take_readers();
-      x->forget_listeners();
+    for (auto* context : contexts()) {
+      context->forget_route();
+      context->take_readers();
+      context->forget_listeners();
     }
   }
 
   /// The context of the database, made closed on first use; the supervisor opens it.
   database_context& context(const std::string& name) {
     std::lock_guard guard{mutex_};
-    auto& x = contexts_[name];
-    if (!x)
-      x = closed_context(name, "the database is not open yet");
-    return *x;
+    auto& context = contexts_[name];
+    if (!context)
+      context = closed_context(name, "the database is not open yet");
+    return *context;
   }
 
   /// The context of a database that has been opened; for any other name one that refuses every request.
@@ -93,19 +93,19 @@ public:
 
 private:
   static std::unique_ptr<database_context> closed_context(const std::string& name, const char* why) {
-    auto x = std::make_unique<database_context>(name);
-    x->close(make_failure(errc::unavailable, why), false);
-    return x;
+    auto context = std::make_unique<database_context>(name);
+    context->close(make_failure(errc::unavailable, why), false);
+    return context;
   }
 
-  template <class Handle> Handle get(const Handle& x) const {
+  template <class Handle> Handle get(const Handle& handle) const {
     std::lock_guard guard{mutex_};
-    return x;
+    return handle;
   }
 
-  template <class Handle> void put(Handle& to, Handle x) {
+  template <class Handle> void put(Handle& to, Handle handle) {
     std::lock_guard guard{mutex_};
-    to = std::move(x);
+    to = std::move(handle);
   }
 
   audit_queue audit_records_;

@@ -95,15 +95,15 @@ public:
     return readers_;
   }
 
-  void add_reader(reader_actor x) {
+  void add_reader(reader_actor reader) {
     std::lock_guard guard{mutex_};
-    readers_.push_back(std::move(x));
+    readers_.push_back(std::move(reader));
   }
 
   /// False when it is none of them.
-  bool remove_reader(const caf::actor_addr& x) {
+  bool remove_reader(const caf::actor_addr& address) {
     std::lock_guard guard{mutex_};
-    return std::erase_if(readers_, [&](const reader_actor& reader) { return reader.address() == x; }) > 0;
+    return std::erase_if(readers_, [&](const reader_actor& reader) { return reader.address() == address; }) > 0;
   }
 
   /// All of them, and there are none.
@@ -127,23 +127,23 @@ public:
     return closed_;
   }
 
-  /// From now on `x` is sent every `invalidation` of this database, in the order of commits and each before the writes
-  /// in it are acknowledged, until `unlisten`; less when it is behind, as `listener_backlog` has it. Does nothing for
-  /// one that listens already. An actor without any holder is forgotten.
-  void listen(const invalidation_listener& x);
-  void unlisten(const invalidation_listener& x);
+  /// From now on `listener` is sent every `invalidation` of this database, in the order of commits and each before the
+  /// writes in it are acknowledged, until `unlisten`; less when it is behind, as `listener_backlog` has it. Does
+  /// nothing for one that listens already. An actor without any holder is forgotten.
+  void listen(const invalidation_listener& listener);
+  void unlisten(const invalidation_listener& listener);
 
-  /// Sends `x` to the listeners; costs next to nothing when there are none. Called by one actor at a time: the writer,
-  /// or the supervisor when there is none.
-  void tell(const invalidation& x) {
+  /// Sends `change` to the listeners; costs next to nothing when there are none. Called by one actor at a time: the
+  /// writer, or the supervisor when there is none.
+  void tell(const invalidation& change) {
     if (listened_to_.load(std::memory_order_relaxed))
-      tell_listeners(x);
+      tell_listeners(change);
   }
 
   /// The ledger standing according to the audit; for the next writer.
-  void know_ledger(ledger_standing x) {
+  void know_ledger(ledger_standing standing) {
     std::lock_guard guard{mutex_};
-    ledger_ = std::move(x);
+    ledger_ = std::move(standing);
   }
 
   /// The writer has begun a new epoch of the ledger.
@@ -161,9 +161,9 @@ public:
   /// The ledger standing, with the commits acknowledged since.
   ledger_standing known_ledger() const {
     std::lock_guard guard{mutex_};
-    auto x = ledger_;
-    x.issued = std::max(x.issued, versions_.highest_commit());
-    return x;
+    auto standing = ledger_;
+    standing.issued = std::max(standing.issued, versions_.highest_commit());
+    return standing;
   }
 
   /// Lets go of all listeners.
@@ -172,7 +172,7 @@ public:
   database_status status(const clock& time) const;
 
 private:
-  void tell_listeners(const invalidation& x);
+  void tell_listeners(const invalidation& change);
 
   const std::string name_;
   const size_t hash_ = std::hash<std::string>{}(name_);

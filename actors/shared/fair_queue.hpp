@@ -49,28 +49,28 @@ public:
   const std::set<place>& waiting() const noexcept { return waiting_; }
 
   /// Something waits in a lane in which nothing did.
-  void enter(lane& x) {
-    x.start = std::max(x.start, now_);
-    x.since = ++places_;
-    insert(x);
+  void enter(lane& lane) {
+    lane.start = std::max(lane.start, now_);
+    lane.since = ++places_;
+    insert(lane);
   }
 
   /// It is served. @param goes_on whether something more waits in it
-  void serve(lane& x, bool goes_on) {
-    erase(x);
-    now_ = std::max(now_, x.start);
-    x.since = ++places_;
+  void serve(lane& lane, bool goes_on) {
+    erase(lane);
+    now_ = std::max(now_, lane.start);
+    lane.since = ++places_;
     if (goes_on)
-      insert(x);
+      insert(lane);
   }
 
-  /// Charges `x` for a service that took `time`.
-  void charge(lane& x, std::chrono::nanoseconds time) {
-    auto waits = x.is_waiting;
-    erase(x);
-    x.start = std::max(x.start, now_) + time;
+  /// Charges `lane` for a service that took `time`.
+  void charge(lane& lane, std::chrono::nanoseconds time) {
+    auto waits = lane.is_waiting;
+    erase(lane);
+    lane.start = std::max(lane.start, now_) + time;
     if (waits)
-      insert(x);
+      insert(lane);
   }
 
   /// How many lanes there are, with those that are remembered for what they were charged.
@@ -84,16 +84,16 @@ public:
   }
 
 private:
-  static place place_of(lane& x) { return {x.start, x.since, &x}; }
+  static place place_of(lane& lane) { return {lane.start, lane.since, &lane}; }
 
-  void insert(lane& x) {
-    x.is_waiting = true;
-    waiting_.insert(place_of(x));
+  void insert(lane& lane) {
+    lane.is_waiting = true;
+    waiting_.insert(place_of(lane));
   }
 
-  void erase(lane& x) {
-    if (std::exchange(x.is_waiting, false))
-      waiting_.erase(place_of(x));
+  void erase(lane& lane) {
+    if (std::exchange(lane.is_waiting, false))
+      waiting_.erase(place_of(lane));
   }
 
   // Names that do not come back would otherwise stay for as long as anything waits. The charges of many such names are
@@ -125,10 +125,10 @@ private:
 /// Owned by one actor. Not synchronized.
 template <class Item> class fair_queue {
 public:
-  void push(const requester& who, Item x) {
-    auto& process = processes_.at(who.process);
-    auto& agent = process.content.at(who.agent);
-    agent.content.push_back(std::move(x));
+  void push(const requester& from, Item item) {
+    auto& process = processes_.at(from.process);
+    auto& agent = process.content.at(from.agent);
+    agent.content.push_back(std::move(item));
     ++size_;
     if (!agent.is_waiting)
       process.content.enter(agent);
@@ -164,10 +164,10 @@ public:
   }
 
   /// A request of theirs has taken this long.
-  void charge(const requester& who, std::chrono::nanoseconds time) {
-    auto& process = processes_.at(who.process);
+  void charge(const requester& from, std::chrono::nanoseconds time) {
+    auto& process = processes_.at(from.process);
     processes_.charge(process, time);
-    process.content.charge(process.content.at(who.agent), time);
+    process.content.charge(process.content.at(from.agent), time);
   }
 
   bool empty() const noexcept { return size_ == 0; }
@@ -186,7 +186,7 @@ private:
   using agents = fair_lanes<std::string, std::deque<Item>>;
   using processes = fair_lanes<uint64_t, agents>;
 
-  template <class Lanes> static auto& first_of(const Lanes& x) { return *std::get<2>(*x.waiting().begin()); }
+  template <class Lanes> static auto& first_of(const Lanes& lanes) { return *std::get<2>(*lanes.waiting().begin()); }
 
   std::optional<Item> take(typename processes::lane& process, typename agents::lane& agent) {
     std::optional<Item> result{std::move(agent.content.front())};

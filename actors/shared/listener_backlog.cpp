@@ -6,7 +6,7 @@
 
 namespace sluice {
 
-bool listener_backlog::tell(const invalidation& x) {
+bool listener_backlog::tell(const invalidation& change) {
   auto to = caf::actor_cast<invalidation_listener>(to_);
   if (!to)
     return false;
@@ -14,7 +14,7 @@ bool listener_backlog::tell(const invalidation& x) {
   if (is_behind_) {
     missed_ = true;
   } else if (waiting_ < most_waiting) {
-    send(to, x, false);
+    send(to, change, false);
   } else {
     is_behind_ = true;
     send(to, {db_, 0, {}, true}, true);
@@ -27,9 +27,9 @@ void listener_backlog::leave() {
   left_ = true;
 }
 
-void listener_backlog::send(const invalidation_listener& to, invalidation x, bool stands_for_all) {
+void listener_backlog::send(const invalidation_listener& to, invalidation change, bool stands_for_all) {
   ++waiting_;
-  watched_message<invalidation>::send(to, std::move(x),
+  watched_message<invalidation>::send(to, std::move(change),
                                       [self = shared_from_this(), stands_for_all] { self->handled(stands_for_all); });
 }
 

@@ -22,16 +22,16 @@ public:
 
   const caf::actor_addr& address() const noexcept { return to_; }
 
-  /// Sends `x`. When too many wait, one message with `everything` stands for `x` and all later ones until the listener
-  /// has handled that message; another one follows if any came meanwhile. So a listener that has handled all of its
-  /// messages knows of every commit. False when the listener is gone. Called by one thread at a time.
-  bool tell(const invalidation& x);
+  /// Sends `change`. When too many wait, one message with `everything` stands for `change` and all later ones until the
+  /// listener has handled that message; another one follows if any came meanwhile. So a listener that has handled all
+  /// of its messages knows of every commit. False when the listener is gone. Called by one thread at a time.
+  bool tell(const invalidation& change);
 
   /// Sends nothing more once this returns.
   void leave();
 
 private:
-  void send(const invalidation_listener& to, invalidation x, bool stands_for_all);
+  void send(const invalidation_listener& to, invalidation change, bool stands_for_all);
   void handled(bool stood_for_all);
 
   const caf::actor_addr to_;

@@ -44,24 +44,26 @@ public:
   /// before. It may be called when the actor's state is gone already, so it owns what it uses.
   void on_answer(std::function<void(const caf::error*)> f) { on_answer_ = std::move(f); }
 
-  void deliver(Result x) {
+  void deliver(Result result) {
     tell(nullptr);
-    give(std::move(x));
+    give(std::move(result));
   }
-  void deliver(caf::error x) {
-    tell(&x);
-    give(std::move(x));
+  void deliver(caf::error why) {
+    tell(&why);
+    give(std::move(why));
   }
-  void deliver(caf::expected<Result> x) { x ? deliver(std::move(*x)) : deliver(std::move(x.error())); }
+  void deliver(caf::expected<Result> answer) {
+    answer ? deliver(std::move(*answer)) : deliver(std::move(answer.error()));
+  }
 
   /// From now on the outcome of the request is unknown if this actor fails.
-  void now_in_doubt() noexcept { if_lost_ = outcome::unknown; }
+  void mark_unknown() noexcept { if_lost_ = outcome::unknown; }
 
 private:
-  template <class T> void give(T x) {
+  template <class T> void give(T answer) {
     auto to = std::exchange(to_, promise{});
     if (!ticket_ || ticket_->finish())
-      to.deliver(std::move(x));
+      to.deliver(std::move(answer));
   }
 
   void tell(const caf::error* why) {

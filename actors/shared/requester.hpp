@@ -17,7 +17,7 @@ struct requester {
   std::string agent;
 };
 
-inline uint64_t process_of(const peer_identity& x) noexcept { return uint64_t{x.uid} << 32 | x.pid; }
+inline uint64_t process_of(const peer_identity& peer) noexcept { return uint64_t{peer.uid} << 32 | peer.pid; }
 
 inline requester requester_of(const peer_identity& peer, std::string agent) {
   return {process_of(peer), std::move(agent)};

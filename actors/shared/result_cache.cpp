@@ -7,30 +7,30 @@ namespace sluice {
 
 namespace {
 
-size_t mix(size_t seed, size_t x) noexcept {
+size_t mix(size_t seed, size_t hash) noexcept {
   // The finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014): every input bit reaches every output bit.
-  auto z = seed + 0x9e3779b97f4a7c15ULL + x;
+  auto z = seed + 0x9e3779b97f4a7c15ULL + hash;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
   return z ^ (z >> 31);
 }
 
-size_t hash_of(const value& x) noexcept {
-  auto kind = static_cast<size_t>(x.kind());
-  if (auto* i = x.integer())
+size_t hash_of(const value& cell) noexcept {
+  auto kind = static_cast<size_t>(cell.kind());
+  if (auto* i = cell.integer())
     return mix(kind, static_cast<size_t>(*i));
-  if (auto* r = x.real())
+  if (auto* r = cell.real())
     return mix(kind, std::bit_cast<uint64_t>(*r));
-  if (auto* bytes = x.text() ? x.text() : x.blob_bytes())
+  if (auto* bytes = cell.text() ? cell.text() : cell.blob_bytes())
     return mix(kind, std::hash<std::string>{}(*bytes));
   return kind;
 }
 
-size_t hash_of(const statement& x) noexcept {
-  auto h = x.sql.hash();
-  for (const auto& v : x.params.positional)
+size_t hash_of(const statement& query) noexcept {
+  auto h = query.sql.hash();
+  for (const auto& v : query.params.positional)
     h = mix(h, hash_of(v));
-  for (const auto& [name, v] : x.params.named)
+  for (const auto& [name, v] : query.params.named)
     h = mix(mix(h, std::hash<std::string>{}(name)), hash_of(v));
   return h;
 }
@@ -137,13 +137,13 @@ std::vector<audit_record> result_cache::take_hit_records(int64_t ts_us) {
   std::vector<audit_record> result;
   for (auto& in : shards_) {
     std::lock_guard guard{in.mutex};
-    std::move(in.departed.begin(), in.departed.end(), std::back_inserter(result));
-    in.departed.clear();
+    std::move(in.evicted_hits.begin(), in.evicted_hits.end(), std::back_inserter(result));
+    in.evicted_hits.clear();
     for (auto& [k, e] : in.entries)
       report_hits(k, e, result);
   }
-  for (auto& x : result)
-    x.ts_us = ts_us;
+  for (auto& record : result)
+    record.ts_us = ts_us;
   return result;
 }
 
@@ -182,7 +182,7 @@ result_cache::key_view result_cache::view(const database_context& context, const
 
 result_cache::entry_map::iterator result_cache::erase(shard& in, entry_map::iterator which) {
   auto& e = which->second;
-  report_hits(which->first, e, in.departed);
+  report_hits(which->first, e, in.evicted_hits);
   in.bytes -= e.bytes;
   in.uses.erase(e.use);
   return in.entries.erase(which);
@@ -190,15 +190,15 @@ result_cache::entry_map::iterator result_cache::erase(shard& in, entry_map::iter
 
 void result_cache::report_hits(const key& k, entry& e, std::vector<audit_record>& to) {
   for (auto& [agent, count] : e.hits) {
-    audit_record x;
-    x.agent = agent;
-    x.db = k.context->name();
-    x.type = request_type::cache_hit;
-    x.key = read_fingerprint(k.query);
-    x.status = "ok";
-    x.commit_seq = e.result.as_of_seq;
-    x.count = count;
-    to.push_back(std::move(x));
+    audit_record record;
+    record.agent = agent;
+    record.db = k.context->name();
+    record.type = request_type::cache_hit;
+    record.key = read_fingerprint(k.query);
+    record.status = "ok";
+    record.commit_seq = e.result.as_of_seq;
+    record.count = count;
+    to.push_back(std::move(record));
   }
   e.hits.clear();
 }
@@ -206,9 +206,9 @@ void result_cache::report_hits(const key& k, entry& e, std::vector<audit_record>
 std::string read_fingerprint(const statement& query) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string text(33, '-');
-  auto put = [&](size_t at, size_t x) {
-    for (auto i = at + 16; i-- > at; x >>= 4)
-      text[i] = digits[x & 15];
+  auto put = [&](size_t at, size_t bytes) {
+    for (auto i = at + 16; i-- > at; bytes >>= 4)
+      text[i] = digits[bytes & 15];
   };
   put(0, query.sql.hash());
   put(17, hash_of(query));

@@ -84,8 +84,8 @@ private:
 
   struct key_hash {
     using is_transparent = void;
-    size_t operator()(const key& x) const noexcept { return x.hash; }
-    size_t operator()(const key_view& x) const noexcept { return x.hash; }
+    size_t operator()(const key& key) const noexcept { return key.hash; }
+    size_t operator()(const key_view& key) const noexcept { return key.hash; }
   };
 
   struct key_equal {
@@ -118,13 +118,13 @@ private:
     uint64_t invalidated = 0;
     uint64_t evicted = 0;
     // Hits of entries that are gone already.
-    std::vector<audit_record> departed;
+    std::vector<audit_record> evicted_hits;
   };
 
-  static key_view view(const key& x) { return {x.context, &x.query, &x.limits, x.hash}; }
+  static key_view view(const key& key) { return {key.context, &key.query, &key.limits, key.hash}; }
   static bool equal(const key& a, const key_view& b) noexcept;
   static key_view view(const database_context& context, const read_request& request, const read_limits& limits);
-  shard& shard_of(const key_view& x) { return shards_[(x.hash >> 56) % shards_.size()]; }
+  shard& shard_of(const key_view& key) { return shards_[(key.hash >> 56) % shards_.size()]; }
   static entry_map::iterator erase(shard& in, entry_map::iterator which);
   static void report_hits(const key& k, entry& e, std::vector<audit_record>& to);
 

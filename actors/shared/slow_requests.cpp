@@ -11,12 +11,12 @@ namespace sluice {
 
 namespace {
 
-constexpr int64_t told_every_us = 1'000'000;
+constexpr int64_t warning_interval_us = 1'000'000;
 constexpr size_t max_noted_sql = 1'000;
 
 bool slower(const slow_request& a, const slow_request& b) noexcept { return a.total_us > b.total_us; }
 
-uint64_t us(std::chrono::milliseconds x) noexcept { return static_cast<uint64_t>(x.count()) * 1'000; }
+uint64_t us(std::chrono::milliseconds time) noexcept { return static_cast<uint64_t>(time.count()) * 1'000; }
 
 std::string seconds(uint64_t us) {
   std::array<char, 32> text{};
@@ -28,23 +28,23 @@ std::string seconds(uint64_t us) {
 
 slow_requests::slow_requests(slow_limits limits) : limits_(limits), notable_from_(least.count()) {}
 
-bool slow_requests::passes_a_limit(const slow_request& x) const noexcept {
-  return x.queue_us > us(limits_.queue) || x.execute_us > us(limits_.execution);
+bool slow_requests::passes_a_limit(const slow_request& request) const noexcept {
+  return request.queue_us > us(limits_.queue) || request.execute_us > us(limits_.execution);
 }
 
-void slow_requests::add(slow_request x) {
-  auto warned = passes_a_limit(x);
+void slow_requests::add(slow_request request) {
+  auto warned = passes_a_limit(request);
   if (warned) {
     warnings_.fetch_add(1, std::memory_order_relaxed);
-    warn(x);
+    warn(request);
   }
-  if (would_keep(x.total_us))
-    keep(std::move(x));
+  if (would_keep(request.total_us))
+    keep(std::move(request));
 }
 
-void slow_requests::keep(slow_request x) {
+void slow_requests::keep(slow_request request) {
   std::lock_guard guard{mutex_};
-  kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), x, slower), std::move(x));
+  kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), request, slower), std::move(request));
   if (kept_.size() > capacity)
     kept_.pop_back();
   if (kept_.size() < capacity)
@@ -56,21 +56,22 @@ void slow_requests::keep(slow_request x) {
   notable_from_.store(static_cast<int64_t>(std::min(from, limit)), std::memory_order_relaxed);
 }
 
-void slow_requests::warn(const slow_request& x) {
+void slow_requests::warn(const slow_request& request) {
   std::lock_guard guard{listener_mutex_};
   // A clock that was set back must not suppress warnings.
-  if (x.ts_us >= told_us_ && x.ts_us - told_us_ < told_every_us) {
+  if (request.ts_us >= last_warning_us_ && request.ts_us - last_warning_us_ < warning_interval_us) {
     ++untold_;
     return;
   }
-  told_us_ = x.ts_us;
-  auto text = "slow " + x.operation + " by " + x.agent + " on " + x.db + ": " + seconds(x.total_us) + " in all, "
-              + seconds(x.queue_us) + " in the queue, " + seconds(x.lock_us) + " for the lock, " + seconds(x.execute_us)
-              + " in execution, " + seconds(x.commit_us) + " for the commit; " + x.status + ", request " + x.request_id;
+  last_warning_us_ = request.ts_us;
+  auto text = "slow " + request.operation + " by " + request.agent + " on " + request.db + ": "
+              + seconds(request.total_us) + " in all, " + seconds(request.queue_us) + " in the queue, "
+              + seconds(request.lock_us) + " for the lock, " + seconds(request.execute_us) + " in execution, "
+              + seconds(request.commit_us) + " for the commit; " + request.status + ", request " + request.request_id;
   if (auto left_out = std::exchange(untold_, 0); left_out > 0)
     text += "; " + std::to_string(left_out) + " more slow requests since the last warning";
-  if (tell_)
-    tell_(text, x.agent);
+  if (listener_)
+    listener_(text, request.agent);
 }
 
 std::vector<slow_request> slow_requests::slowest() const {
@@ -80,14 +81,14 @@ std::vector<slow_request> slow_requests::slowest() const {
 
 void slow_requests::on_warning(listener f) {
   std::lock_guard guard{listener_mutex_};
-  tell_ = std::move(f);
+  listener_ = std::move(f);
 }
 
 std::string shown_sql(std::span<const statement> statements) {
   std::string text;
-  for (const auto& x : statements) {
+  for (const auto& statement : statements) {
     text += text.empty() ? "" : "; ";
-    text.append(x.sql.str(), 0, max_noted_sql + 1);
+    text.append(statement.sql.str(), 0, max_noted_sql + 1);
     if (text.size() > max_noted_sql)
       break;
   }

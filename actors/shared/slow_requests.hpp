@@ -42,7 +42,7 @@ public:
 
   /// Keeps the request if it is one of the slowest, and warns if a limit was passed. Warnings are counted one by one;
   /// one a second is reported, with the number of the others.
-  void add(slow_request x);
+  void add(slow_request request);
 
   /// Slowest first.
   std::vector<slow_request> slowest() const;
@@ -54,9 +54,9 @@ public:
   void on_warning(listener f);
 
 private:
-  bool passes_a_limit(const slow_request& x) const noexcept;
-  void keep(slow_request x);
-  void warn(const slow_request& x);
+  bool passes_a_limit(const slow_request& request) const noexcept;
+  void keep(slow_request request);
+  void warn(const slow_request& request);
 
   const slow_limits limits_;
   std::atomic<int64_t> notable_from_;
@@ -65,8 +65,8 @@ private:
   mutable std::mutex mutex_;
   std::vector<slow_request> kept_;
   std::mutex listener_mutex_;
-  listener tell_;
-  int64_t told_us_ = 0;
+  listener listener_;
+  int64_t last_warning_us_ = 0;
   uint64_t untold_ = 0;
 };
 

@@ -26,22 +26,23 @@ bool may_be_database(std::string_view name) {
   return true;
 }
 
-std::string name_or_nothing(const std::string& x) { return why_no_name(x) ? std::string{} : x; }
+std::string name_or_nothing(const std::string& name) { return why_no_name(name) ? std::string{} : name; }
 
 } // namespace
 
-audit_record record_of(const unrecorded_request& x, std::string_view status, int64_t ts_us) {
+audit_record record_of(const unrecorded_request& request, std::string_view status, int64_t ts_us) {
   audit_record result;
   result.ts_us = ts_us;
-  result.type = x.type;
+  result.type = request.type;
   result.status = status;
-  result.agent = x.agent.empty() || why_no_agent(x.agent) ? name_or_nothing(x.link_agent) : x.agent;
-  if (may_be_database(x.db))
-    result.db = x.db;
-  result.request_id = name_or_nothing(x.request_id);
-  result.correlation_id = name_or_nothing(x.correlation_id);
-  result.peer = x.peer;
-  result.count = x.count;
+  result.agent =
+    request.agent.empty() || why_no_agent(request.agent) ? name_or_nothing(request.link_agent) : request.agent;
+  if (may_be_database(request.db))
+    result.db = request.db;
+  result.request_id = name_or_nothing(request.request_id);
+  result.correlation_id = name_or_nothing(request.correlation_id);
+  result.peer = request.peer;
+  result.count = request.count;
   return result;
 }
 

@@ -26,6 +26,6 @@ template <class Request> unrecorded_request unrecorded(request_type type, std::s
 /// sequence and no database outside the root.
 /// @param status "ok", or the word of an error
 /// @param ts_us microseconds since the Unix epoch
-audit_record record_of(const unrecorded_request& x, std::string_view status, int64_t ts_us);
+audit_record record_of(const unrecorded_request& request, std::string_view status, int64_t ts_us);
 
 } // namespace sluice

@@ -24,14 +24,14 @@ constexpr auto drain_grace = 1s;
 
 } // namespace
 
-write_quota::verdict write_quota::admit(write_request& x, clock::steady deadline) {
-  auto bytes = footprint(x);
-  auto sql = x.statements.empty() ? sql_text{} : x.statements.front().sql;
-  auto made = std::make_shared<ticket>(
-    ticket::description{x.agent, x.request_id, x.peer, std::move(sql), bytes, x.received, deadline});
+write_quota::verdict write_quota::admit(write_request& request, clock::steady deadline) {
+  auto bytes = footprint(request);
+  auto sql = request.statements.empty() ? sql_text{} : request.statements.front().sql;
+  auto made = std::make_shared<ticket>(ticket::description{request.agent, request.request_id, request.peer,
+                                                           std::move(sql), bytes, request.received, deadline});
   std::lock_guard guard{mutex_};
   verdict result;
-  result.refused = refuse(x, bytes);
+  result.refused = refuse(request, bytes);
   if (result.refused) {
     ++refused_;
     return result;
@@ -40,13 +40,13 @@ write_quota::verdict write_quota::admit(write_request& x, clock::steady deadline
   count(*made);
   auto at = due(*made);
   tickets_.push_back(made);
-  x.ticket = std::move(made);
+  request.ticket = std::move(made);
   if (at < next_expiry_)
     result.expire_at = next_expiry_ = at;
   return result;
 }
 
-std::optional<failure> write_quota::refuse(const write_request& x, uint64_t bytes) {
+std::optional<failure> write_quota::refuse(const write_request& request, uint64_t bytes) {
   if (bytes > limits_.max_bytes / 4)
     return make_failure(errc::too_large, "the request has " + std::to_string(bytes) + " bytes; at most "
                                            + std::to_string(limits_.max_bytes / 4) + " may wait for one agent");
@@ -54,75 +54,75 @@ std::optional<failure> write_quota::refuse(const write_request& x, uint64_t byte
     std::erase_if(agents_, [](const auto& entry) { return entry.second.requests == 0; });
   if (total_.requests + 1 > limits_.max_requests || total_.bytes + bytes > limits_.max_bytes)
     return overloaded("the write queue of this database is full");
-  auto own = agents_.find(x.agent);
+  auto own = agents_.find(request.agent);
   auto used = own == agents_.end() ? usage{} : own->second;
   if (used.requests + 1 > std::max<uint64_t>(1, limits_.max_requests / 4) || used.bytes + bytes > limits_.max_bytes / 4)
     return overloaded("this agent's share of the write queue is full");
-  return x.peer.pid == 0 ? std::nullopt : refuse_process(x, bytes);
+  return request.peer.pid == 0 ? std::nullopt : refuse_process(request, bytes);
 }
 
 // Lest it take the queue under several names.
-std::optional<failure> write_quota::refuse_process(const write_request& x, uint64_t bytes) {
-  auto found = processes_.find({x.peer.uid, x.peer.pid});
+std::optional<failure> write_quota::refuse_process(const write_request& request, uint64_t bytes) {
+  auto found = processes_.find({request.peer.uid, request.peer.pid});
   if (found == processes_.end())
     return std::nullopt;
   const auto& own = found->second;
   if (own.used.requests + 1 > std::max<uint64_t>(1, limits_.max_requests / 2)
       || own.used.bytes + bytes > limits_.max_bytes / 2)
     return overloaded("this process's share of the write queue is full");
-  if (own.agents.size() >= limits_.max_agents_per_process && !own.agents.contains(x.agent))
+  if (own.agents.size() >= limits_.max_agents_per_process && !own.agents.contains(request.agent))
     return overloaded("this process has requests of " + std::to_string(own.agents.size())
                       + " agents in the write queue; it may not add another one");
   return std::nullopt;
 }
 
-void write_quota::count(const ticket& x) {
+void write_quota::count(const ticket& ticket) {
   auto add = [&](usage& to) {
     ++to.requests;
-    to.bytes += x.what().bytes;
+    to.bytes += ticket.info().bytes;
   };
   add(total_);
-  add(agents_[x.what().agent]);
-  if (x.what().peer.pid == 0)
+  add(agents_[ticket.info().agent]);
+  if (ticket.info().peer.pid == 0)
     return;
-  auto& own = processes_[{x.what().peer.uid, x.what().peer.pid}];
+  auto& own = processes_[{ticket.info().peer.uid, ticket.info().peer.pid}];
   add(own.used);
-  ++own.agents[x.what().agent];
+  ++own.agents[ticket.info().agent];
 }
 
-void write_quota::discount(const ticket& x) {
+void write_quota::discount(const ticket& ticket) {
   auto take = [&](usage& from) {
     --from.requests;
-    from.bytes -= x.what().bytes;
+    from.bytes -= ticket.info().bytes;
   };
   take(total_);
-  take(agents_[x.what().agent]);
-  if (x.what().peer.pid == 0)
+  take(agents_[ticket.info().agent]);
+  if (ticket.info().peer.pid == 0)
     return;
-  auto own = processes_.find({x.what().peer.uid, x.what().peer.pid});
+  auto own = processes_.find({ticket.info().peer.uid, ticket.info().peer.pid});
   take(own->second.used);
-  if (auto name = own->second.agents.find(x.what().agent); --name->second == 0)
+  if (auto name = own->second.agents.find(ticket.info().agent); --name->second == 0)
     own->second.agents.erase(name);
   if (own->second.used.requests == 0)
     processes_.erase(own);
 }
 
-void write_quota::release(ticket& x) {
+void write_quota::release(ticket& ticket) {
   std::lock_guard guard{mutex_};
-  auto place = x.place_;
-  if (place >= tickets_.size() || tickets_[place].get() != &x)
+  auto place = ticket.place_;
+  if (place >= tickets_.size() || tickets_[place].get() != &ticket)
     return;
-  discount(x);
+  discount(ticket);
   std::swap(tickets_[place], tickets_.back());
   tickets_[place]->place_ = place;
   tickets_.pop_back();
 }
 
-clock::steady write_quota::due(const ticket& x) const noexcept {
+clock::steady write_quota::due(const ticket& ticket) const noexcept {
   // Rows of the write-behind buffer are written after the interrupted requests.
   auto end =
-    x.what().agent == buffer_agent && drained_at_ != clock::steady::max() ? drained_at_ + flush_time : drained_at_;
-  auto latest = std::min(x.what().deadline, end);
+    ticket.info().agent == buffer_agent && drained_at_ != clock::steady::max() ? drained_at_ + flush_time : drained_at_;
+  auto latest = std::min(ticket.info().deadline, end);
   return latest > clock::steady::max() - grace ? latest : latest + grace;
 }
 
@@ -141,13 +141,13 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
       return std::nullopt;
     drained = now >= drained_at_;
     auto earliest = clock::steady::max();
-    for (const auto& x : tickets_)
-      if (x->answered())
+    for (const auto& ticket : tickets_)
+      if (ticket->answered())
         continue;
-      else if (due(*x) <= now)
-        late.push_back(x);
+      else if (due(*ticket) <= now)
+        late.push_back(ticket);
       else
-        earliest = std::min(earliest, due(*x));
+        earliest = std::min(earliest, due(*ticket));
     // Some of them may have to be asked again.
     if (!late.empty())
       earliest = std::min(earliest, now + (drained ? std::chrono::nanoseconds{drain_grace} : least_expiry_pause));
@@ -155,21 +155,21 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
     if (next_expiry_ != clock::steady::max())
       next = next_expiry_;
   }
-  for (const auto& x : late) {
-    if (drained && now < x->what().deadline && now < drained_at_ + drain_grace
-        && x->interrupt(make_failure(errc::unavailable, "the broker is shutting down")))
+  for (const auto& ticket : late) {
+    if (drained && now < ticket->info().deadline && now < drained_at_ + drain_grace
+        && ticket->interrupt(make_failure(errc::unavailable, "the broker is shutting down")))
       continue;
-    x->give_up(drained && now < x->what().deadline
-                 ? make_failure(errc::unavailable, "the broker is shutting down")
-                 : make_failure(errc::deadline_exceeded, "the deadline passed before the request was done"));
+    ticket->give_up(drained && now < ticket->info().deadline
+                      ? make_failure(errc::unavailable, "the broker is shutting down")
+                      : make_failure(errc::deadline_exceeded, "the deadline passed before the request was done"));
   }
   return next;
 }
 
-bool write_quota::cancel(ticket& x) {
+bool write_quota::cancel(ticket& ticket) {
   auto why = make_failure(errc::cancelled, "the write was cancelled");
   // It may begin in between.
-  return x.interrupt(why) || x.give_up(why) || x.interrupt(why);
+  return ticket.interrupt(why) || ticket.give_up(why) || ticket.interrupt(why);
 }
 
 clock::steady write_quota::drain(clock::steady until) {
@@ -198,19 +198,19 @@ uint64_t write_quota::refused() const {
 
 void write_quota::list_running(const std::string& db, clock::steady now, std::vector<running_request>& out) const {
   constexpr size_t max_sql = 1'000;
-  for (const auto& x : tickets()) {
-    if (x->answered())
+  for (const auto& ticket : tickets()) {
+    if (ticket->answered())
       continue;
-    auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - x->what().received);
-    auto& y = out.emplace_back();
-    y.db = db;
-    y.operation = "write";
-    y.request_id = x->what().request_id;
-    y.agent = x->what().agent;
-    y.peer = x->what().peer;
-    y.sql = x->what().sql.str().substr(0, max_sql);
-    y.is_running = x->running();
-    y.since_ms = static_cast<uint64_t>(std::max<int64_t>(0, waited.count()));
+    auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - ticket->info().received);
+    auto& running = out.emplace_back();
+    running.db = db;
+    running.operation = "write";
+    running.request_id = ticket->info().request_id;
+    running.agent = ticket->info().agent;
+    running.peer = ticket->info().peer;
+    running.sql = ticket->info().sql.str().substr(0, max_sql);
+    running.is_running = ticket->running();
+    running.since_ms = static_cast<uint64_t>(std::max<int64_t>(0, waited.count()));
   }
 }
 

@@ -47,10 +47,10 @@ public:
   };
 
   /// Takes a request in that is to be answered until `deadline`, and gives it its ticket.
-  verdict admit(write_request& x, clock::steady deadline);
+  verdict admit(write_request& request, clock::steady deadline);
 
   /// A request taken in has been answered. Twice is once.
-  void release(ticket& x);
+  void release(ticket& ticket);
 
   /// Answers what should have been answered by now (`deadline_exceeded`). Returns when to be called next; nothing if
   /// that has been arranged already, or there is nothing to wait for.
@@ -63,9 +63,9 @@ public:
   /// is interrupted, and undone by its writer. False when there is none.
   template <class Predicate> bool cancel(const std::string& request_id, Predicate may_cancel) {
     auto found = false;
-    for (const auto& x : tickets())
-      if (x->what().request_id == request_id && may_cancel(*x))
-        found |= cancel(*x);
+    for (const auto& ticket : tickets())
+      if (ticket->info().request_id == request_id && may_cancel(*ticket))
+        found |= cancel(*ticket);
     return found;
   }
 
@@ -97,13 +97,13 @@ private:
     std::map<std::string, uint64_t, std::less<>> agents;
   };
 
-  static bool cancel(ticket& x);
-  std::optional<failure> refuse(const write_request& x, uint64_t bytes);
-  std::optional<failure> refuse_process(const write_request& x, uint64_t bytes);
+  static bool cancel(ticket& ticket);
+  std::optional<failure> refuse(const write_request& request, uint64_t bytes);
+  std::optional<failure> refuse_process(const write_request& request, uint64_t bytes);
   failure overloaded(std::string message) const;
-  void count(const ticket& x);
-  void discount(const ticket& x);
-  clock::steady due(const ticket& x) const noexcept;
+  void count(const ticket& ticket);
+  void discount(const ticket& ticket);
+  clock::steady due(const ticket& ticket) const noexcept;
 
   const write_quota_limits limits_;
   mutable std::mutex mutex_;

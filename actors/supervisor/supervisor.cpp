@@ -26,7 +26,7 @@ template <class F> caf::error attempt(const char* action, F f) {
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<hidden_state<supervisor_state>> self,
                                            supervisor_dependencies parts) {
   self->state.create(self, std::move(parts)).start();
-  self->set_down_handler([self](caf::down_msg& x) { self->state->child_down(x); });
+  self->set_down_handler([self](caf::down_msg& message) { self->state->child_down(message); });
   return {
     [self](caf::open_atom, const std::string& db) -> caf::result<caf::ok_atom> {
       auto promise = self->make_response_promise<caf::ok_atom>();
@@ -135,19 +135,19 @@ caf::error supervisor_state::start_family(const std::string& db) {
   return why;
 }
 
-void supervisor_state::start_writer(const std::string& db, children& x) {
+void supervisor_state::start_writer(const std::string& db, children& family) {
   auto& context = parts.actors->context(db);
   auto queue = std::make_shared<write_quota>(parts.bounds(db).queue);
-  x.writer = parts.spawn.writer(context, queue);
-  self->monitor(x.writer);
+  family.writer = parts.spawn.writer(context, queue);
+  self->monitor(family.writer);
   // Checks for changes to the file while no writer ran.
-  self->send(x.writer, verify_atom{});
-  context.open({x.writer, std::move(queue)});
+  self->send(family.writer, verify_atom{});
+  context.open({family.writer, std::move(queue)});
 }
 
 // An actor that cannot be started for lack of memory is retried as long as it is missing.
-bool supervisor_state::restart_writer(const std::string& db, children& x) {
-  if (!attempt("the writer cannot be started", [&] { start_writer(db, x); }))
+bool supervisor_state::restart_writer(const std::string& db, children& family) {
+  if (!attempt("the writer cannot be started", [&] { start_writer(db, family); }))
     return true;
   self->delayed_send(self, restart_pause, caf::spawn_atom_v, db);
   return false;
@@ -175,28 +175,28 @@ void supervisor_state::add_reader(const std::string& db) {
   self->send(parts.actors->cache(), caf::join_atom_v, db, std::move(reader));
 }
 
-void supervisor_state::child_down(const caf::down_msg& x) {
-  auto was_reader = living_readers.erase(x.source) > 0;
+void supervisor_state::child_down(const caf::down_msg& message) {
+  auto was_reader = living_readers.erase(message.source) > 0;
   if (closing) {
     if (was_reader && readers_told_to_end && living_readers.empty())
       close_writers();
     return;
   }
-  if (dismissed.erase(x.source) > 0)
+  if (dismissed.erase(message.source) > 0)
     return;
-  if (x.source == parts.actors->cache().address())
+  if (message.source == parts.actors->cache().address())
     cache_down = true;
-  else if (x.source == parts.actors->audit().address())
+  else if (message.source == parts.actors->audit().address())
     audit_down = true;
-  else if (auto buffer = parts.actors->buffer(); buffer && x.source == buffer.address())
+  else if (auto buffer = parts.actors->buffer(); buffer && message.source == buffer.address())
     buffer_down = true;
-  else if (auto log = parts.actors->log(); log && x.source == log.address())
+  else if (auto log = parts.actors->log(); log && message.source == log.address())
     log_down = true;
-  else if (auto watch = parts.actors->deadlines(); watch && x.source == watch.address())
+  else if (auto watch = parts.actors->deadlines(); watch && message.source == watch.address())
     deadlines_down = true;
   else
     for (auto& [db, own] : families)
-      restart_in_family(db, own, x.source);
+      restart_in_family(db, own, message.source);
   if (cache_down || audit_down || buffer_down || log_down || deadlines_down) {
     // These serve every database and are never given up, but they may not fail in a loop either.
     if (!shared_restarts.allow(parts.time->now()))
@@ -223,34 +223,34 @@ void supervisor_state::start_again(bool& is_down, void (supervisor_state::*begin
     self->delayed_send(self, restart_pause, caf::tick_atom_v);
 }
 
-void supervisor_state::restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost) {
+void supervisor_state::restart_in_family(const std::string& db, children& family, const caf::actor_addr& lost) {
   auto& context = parts.actors->context(db);
-  auto writer_lost = x.writer && x.writer.address() == lost;
+  auto writer_lost = family.writer && family.writer.address() == lost;
   if (!writer_lost && !context.remove_reader(lost))
     return;
   // Its connection may have been the only one that would have shown what another program commits.
   context.versions().raise_everything();
   context.counters().restarts.fetch_add(1, std::memory_order_relaxed);
-  if (!x.restarts.allow(parts.time->now()))
-    return quarantine(db, x);
+  if (!family.restarts.allow(parts.time->now()))
+    return quarantine(db, family);
   if (!writer_lost)
     return add_reader(db);
   // It may have committed without a notification.
   context.tell(invalidation{db, 0, {}, true});
-  x.writer = nullptr;
-  restart_writer(db, x);
+  family.writer = nullptr;
+  restart_writer(db, family);
 }
 
-void supervisor_state::quarantine(const std::string& db, children& x) {
+void supervisor_state::quarantine(const std::string& db, children& family) {
   auto& context = parts.actors->context(db);
   context.close(make_failure(errc::unavailable, "this database is in quarantine: its actors failed "
                                                   + std::to_string(parts.restart_limit + 1) + " times within "
                                                   + std::to_string(parts.restart_window.count())
                                                   + " ms; look for the cause, then restart the broker"),
                 true);
-  if (x.writer)
-    self->send_exit(x.writer, caf::exit_reason::kill);
-  x.writer = nullptr;
+  if (family.writer)
+    self->send_exit(family.writer, caf::exit_reason::kill);
+  family.writer = nullptr;
   for (auto& reader : context.take_readers())
     self->send_exit(reader, caf::exit_reason::kill);
   invalidation anything{db, 0, {}, true};

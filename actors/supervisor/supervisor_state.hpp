@@ -29,13 +29,13 @@ struct supervisor_state {
   caf::error admit(const std::string& db, bool must_exist);
   caf::error start_family(const std::string& db);
   void prepare(const std::string& db);
-  void start_writer(const std::string& db, children& x);
-  bool restart_writer(const std::string& db, children& x);
+  void start_writer(const std::string& db, children& family);
+  bool restart_writer(const std::string& db, children& family);
   void replenish(const std::string& db);
   void add_reader(const std::string& db);
-  void child_down(const caf::down_msg& x);
-  void restart_in_family(const std::string& db, children& x, const caf::actor_addr& lost);
-  void quarantine(const std::string& db, children& x);
+  void child_down(const caf::down_msg& message);
+  void restart_in_family(const std::string& db, children& family, const caf::actor_addr& lost);
+  void quarantine(const std::string& db, children& family);
   void restart_shared();
   void start_again(bool& is_down, void (supervisor_state::*begin)());
   void start_cache();

@@ -113,8 +113,8 @@ group_commit::step group_commit::begin() {
   if (known > begun->last_seq)
     context_.know_issued(known);
   context_.versions().start_at(begun->last_seq);
-  if (begun->foreign_commit)
-    note_foreign_commit();
+  if (begun->external_commit)
+    note_external_commit();
   else if (known != begun->last_seq)
     // A commit whose fate was unknown has turned out to be one.
     note_late_commit();
@@ -286,8 +286,8 @@ bool group_commit::begin_again(range part) {
   open_ = true;
   next_seq_ = begun->next_seq;
   new_epoch_ = std::move(begun->new_epoch);
-  if (begun->foreign_commit)
-    note_foreign_commit();
+  if (begun->external_commit)
+    note_external_commit();
   return true;
 }
 

@@ -18,12 +18,13 @@
 
 namespace sluice {
 
-/// Turns single writes into group commits: executes each request as it comes in, inside one transaction, and settles
+/// Turns single writes into group commits: executes each request as it comes in, inside one transaction, and commits
 /// all of them by one COMMIT.
 ///
 /// Every request gets its own outcome. A failing statement is undone alone. When an error costs the whole
 /// transaction, the group runs again without the request that caused it; when COMMIT itself fails, the group is halved
-/// until the culprit stands alone. Nobody has been answered until then, so running again is invisible.
+/// until the request that fails stands alone. No request has been answered until then, so clients do not see that it
+/// runs again.
 ///
 /// Owned and called by one writer; needs no CAF to be tested.
 class group_commit {
@@ -58,7 +59,7 @@ public:
     std::shared_ptr<sluice::ticket> ticket{};
   };
 
-  /// What settling a group came to. Tell the audit, the cache and the listeners first, then deliver.
+  /// The results of a group. Tell the audit, the cache and the listeners first, then deliver.
   struct finished_group {
     std::vector<finished_write> writes;
     struct change {
@@ -66,7 +67,7 @@ public:
       /// Whether the cache may have answers that are not valid any more.
       bool concerns_cache = true;
     };
-    /// One for each commit since the last settlement, in order, and for what others may have changed in between.
+    /// One for each commit since the last group, in order, and for what others may have changed in between.
     std::vector<change> changes;
     audit_batch records;
     /// What operators should know of the database's files.
@@ -101,13 +102,13 @@ public:
   /// Commits what was executed and returns every request whose outcome is known.
   finished_group finish_group();
 
-  /// What to do once a settlement is delivered: requests may still wait for the lock.
+  /// What to do once the results of a group are delivered: requests may still wait for the lock.
   step after_group() const;
 
-  /// Looks whether a foreign process has committed, unless a transaction is open, whose begin has looked already.
-  void look_for_foreign_commit();
+  /// Looks whether an external process has committed, unless a transaction is open, whose begin has looked already.
+  void look_for_external_commit();
 
-  /// Grows with every `settle`, so that a marker of an earlier group can be told.
+  /// Grows with every `finish_group`, so that a marker of an earlier group can be told.
   uint64_t number() const noexcept { return number_; }
 
   bool empty() const noexcept { return entries_.empty(); }
@@ -173,7 +174,7 @@ private:
   audit_record record_of(entry& write, int64_t ts_us) const;
   audit_record record_of(request_type type, std::string_view status, int64_t ts_us) const;
   slow_request timing_of(const entry& write, const audit_record& record) const;
-  void note_foreign_commit();
+  void note_external_commit();
   void note_new_epoch();
   void note_late_commit();
   void everything_may_have_changed();
@@ -195,7 +196,7 @@ private:
   std::string new_epoch_;
   std::vector<audit_record> epochs_;
   uint64_t number_ = 1;
-  bool foreign_commit_ = false;
+  bool external_commit_ = false;
   std::vector<finished_group::change> changes_;
   request_ids ids_;
 };

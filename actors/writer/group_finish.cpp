@@ -32,7 +32,7 @@ void group_commit::commit(range part) {
     auto& write = entries_[i];
     if (write.failed() || write.durable_before(next_seq_))
       continue;
-    write.to.now_in_doubt();
+    write.to.mark_unknown();
     if (!write.applied())
       continue;
     record.push_back({&write.request, &*write.result, write.tables});
@@ -108,11 +108,11 @@ group_commit::finished_group group_commit::finish_group() {
     note_late_commit();
   result.changes = std::exchange(changes_, {});
   result.records.records = std::exchange(epochs_, {});
-  if (std::exchange(foreign_commit_, false))
+  if (std::exchange(external_commit_, false))
     result.records.records.push_back(record_of(request_type::foreign_commit, "ok", ts));
   for (auto& event : events) {
     context_.counters().file_events.fetch_add(1, std::memory_order_relaxed);
-    result.records.records.push_back(record_of(request_type::file_event, event.what, ts));
+    result.records.records.push_back(record_of(request_type::file_event, event.status, ts));
     result.warnings.push_back(context_.name() + ": " + std::move(event.text));
   }
   if (opened_at_ != clock::steady{})
@@ -211,8 +211,8 @@ void group_commit::note_new_epoch() {
   record.commit_seq = next_seq_;
 }
 
-void group_commit::note_foreign_commit() {
-  foreign_commit_ = true;
+void group_commit::note_external_commit() {
+  external_commit_ = true;
   context_.counters().foreign_commits.fetch_add(1, std::memory_order_relaxed);
   note_late_commit();
 }
@@ -224,16 +224,16 @@ void group_commit::note_late_commit() {
 
 void group_commit::everything_may_have_changed() { changes_.push_back({{context_.name(), 0, {}, true}}); }
 
-void group_commit::look_for_foreign_commit() {
+void group_commit::look_for_external_commit() {
   if (open_ || lock_.is_pausing())
     return;
   if (!store_.is_open()) {
     if (store_.take_external_commit())
-      note_foreign_commit();
+      note_external_commit();
     return;
   }
-  if (auto begun = store_.begin(); begun && begun->foreign_commit)
-    note_foreign_commit();
+  if (auto begun = store_.begin(); begun && begun->external_commit)
+    note_external_commit();
   store_.rollback();
 }
 

@@ -21,7 +21,7 @@ struct begun_transaction {
   /// The number that the next commit record will carry.
   uint64_t next_seq = 0;
   /// A connection outside the broker has committed since the last transaction.
-  bool foreign_commit = false;
+  bool external_commit = false;
   /// The ledger begins anew with this transaction, behind all numbers that were issued before: the id of the new epoch.
   std::string new_epoch = {};
   /// The newest commit in the ledger: `next_seq` less one, unless an epoch begins with the next.
@@ -30,8 +30,8 @@ struct begun_transaction {
 
 /// What another program did to the files of a database, and what became of it.
 struct file_event {
-  /// The word for it in the audit.
-  std::string_view what;
+  /// The `status` of its audit record.
+  std::string_view status;
   /// For people.
   std::string text;
 };
@@ -75,7 +75,8 @@ public:
   virtual void wait_at_most(std::chrono::milliseconds) noexcept {}
 
   /// Opens the file if it is not open, makes it a WAL database with a ledger, and takes the write lock.
-  /// `errc::busy` when a foreign process kept the lock for that time; the message names the process if it can be found.
+  /// `errc::busy` when an external process kept the lock for that time; the message names the process if it can be
+  /// found.
   virtual caf::expected<begun_transaction> begin() = 0;
 
   /// Whether a transaction is open.

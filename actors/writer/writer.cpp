@@ -31,7 +31,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<hidden_state<w
     [self](close_idle_atom, uint64_t group_number) { self->state->close_idle(group_number); },
     [self](checkpoint_atom) { self->state->checkpoint_late(); },
     [self](verify_atom) {
-      self->state->group.look_for_foreign_commit();
+      self->state->group.look_for_external_commit();
       self->state->finish_group();
     },
     [self](caf::close_atom) {
@@ -275,7 +275,7 @@ void writer_state::close() {
   refuse_held(why);
   finish_group();
   // Nobody looks again before the next broker, which takes the file as it finds it.
-  group.look_for_foreign_commit();
+  group.look_for_external_commit();
   finish_group();
   truncate_wal();
   parts.store.reset();

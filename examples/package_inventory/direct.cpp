@@ -36,18 +36,19 @@ prepared_statement prepare(connection& db, const char* sql) {
 
 // One package with its dependencies, in one transaction.
 caf::expected<void> insert(connection& db, prepared_statement& into_packages, prepared_statement& into_depends,
-                           const package& x) {
+                           const package& package) {
   if (auto begun = db.exec("BEGIN"); !begun)
     return begun;
-  const std::string* texts[] = {&x.name, &x.architecture, &x.version, &x.section, &x.summary};
+  const std::string* texts[] = {&package.name, &package.architecture, &package.version, &package.section,
+                                &package.summary};
   for (int i = 0; i < 5; ++i)
     into_packages.bind_text(i + 1, *texts[i]);
-  into_packages.bind(6, x.installed_kib);
+  into_packages.bind(6, package.installed_kib);
   if (auto done = into_packages.run(); !done)
     return done;
-  for (const auto& other : x.depends) {
-    into_depends.bind_text(1, x.name);
-    into_depends.bind_text(2, x.architecture);
+  for (const auto& other : package.depends) {
+    into_depends.bind_text(1, package.name);
+    into_depends.bind_text(2, package.architecture);
     into_depends.bind_text(3, other);
     if (auto done = into_depends.run(); !done)
       return done;

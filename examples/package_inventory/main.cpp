@@ -23,15 +23,16 @@ const sluice::sql_text totals_by_section{select_totals};
 const sluice::sql_text most_needed{select_most_needed};
 
 // A package and its dependencies go in together or not at all; the key makes a repeated run change nothing.
-sluice::write_request request_for(const package& x, const std::string& agent) {
+sluice::write_request request_for(const package& package, const std::string& agent) {
   static const sluice::sql_text into_packages{insert_package};
   static const sluice::sql_text into_depends{insert_depends};
   sluice::write_request request;
   request.agent = agent;
   request.statements.push_back(
-    {into_packages, {x.name, x.architecture, x.version, x.section, x.summary, x.installed_kib}});
-  for (const auto& other : x.depends)
-    request.statements.push_back({into_depends, {x.name, x.architecture, other}});
+    {into_packages,
+     {package.name, package.architecture, package.version, package.section, package.summary, package.installed_kib}});
+  for (const auto& other : package.depends)
+    request.statements.push_back({into_depends, {package.name, package.architecture, other}});
   return request;
 }
 
@@ -94,17 +95,18 @@ void show_query(const sluice::database& db, const sluice::sql_text& sql) {
     fmt::print("{}\n", sluice::cli::as_table(*answer->rows));
 }
 
-void show_load(const char* name, const load_report& x) {
-  fmt::print("  {:<28} {:>7.2f} s {:>8} {:>8} {:>12} {:>8.1f} ms {:>8.1f} ms {:>8.1f} ms\n", name, x.seconds, x.written,
-             x.failed, x.lock_errors, quantile(x.latencies_us, 0.5) / 1e3, quantile(x.latencies_us, 0.99) / 1e3,
-             quantile(x.latencies_us, 1) / 1e3);
+void show_load(const char* name, const load_report& report) {
+  fmt::print("  {:<28} {:>7.2f} s {:>8} {:>8} {:>12} {:>8.1f} ms {:>8.1f} ms {:>8.1f} ms\n", name, report.seconds,
+             report.written, report.failed, report.lock_errors, quantile(report.latencies_us, 0.5) / 1e3,
+             quantile(report.latencies_us, 0.99) / 1e3, quantile(report.latencies_us, 1) / 1e3);
 }
 
 void show_broker(const sluice::broker& broker, const sluice::database& db, uint64_t reads) {
-  auto x = db.status();
+  auto status = db.status();
   auto cache = broker.status().cache;
-  fmt::print("writes {}, commits {}, requests per commit {:.1f}, lock errors {}\n", x.committed_requests, x.commits,
-             static_cast<double>(x.committed_requests) / static_cast<double>(x.commits), x.retry.lock_errors);
+  fmt::print("writes {}, commits {}, requests per commit {:.1f}, lock errors {}\n", status.committed_requests,
+             status.commits, static_cast<double>(status.committed_requests) / static_cast<double>(status.commits),
+             status.retry.lock_errors);
   auto answered = cache.hits + cache.joined + cache.misses;
   fmt::print("reads {}, of which {:.1f} % from the cache, {} joined, {} ran a query\n", reads,
              answered > 0 ? 100.0 * static_cast<double>(cache.hits) / static_cast<double>(answered) : 0.0, cache.joined,

@@ -23,22 +23,22 @@ std::vector<std::string> names_in(std::string_view list) {
   return result;
 }
 
-void set_field(package& x, std::string_view field, std::string_view content) {
+void set_field(package& package, std::string_view field, std::string_view content) {
   if (field == "Package")
-    x.name = content;
+    package.name = content;
   else if (field == "Version")
-    x.version = content;
+    package.version = content;
   else if (field == "Architecture")
-    x.architecture = content;
+    package.architecture = content;
   else if (field == "Section")
-    x.section = content;
+    package.section = content;
   else if (field == "Description")
-    x.summary = content;
+    package.summary = content;
   else if (field == "Installed-Size")
-    x.installed_kib = std::strtoll(std::string{content}.c_str(), nullptr, 10);
+    package.installed_kib = std::strtoll(std::string{content}.c_str(), nullptr, 10);
   else if (field == "Depends" || field == "Pre-Depends")
     for (auto& name : names_in(content))
-      x.depends.push_back(std::move(name));
+      package.depends.push_back(std::move(name));
 }
 
 } // namespace

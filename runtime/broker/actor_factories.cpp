@@ -29,14 +29,14 @@ namespace sluice {
 
 namespace {
 
-// On the pool, so that the broker needs no thread of its host's scheduler, which the host's agents may block.
+// On the pool: the agents of the host may block every thread of the host's scheduler.
 template <class Behavior, class... Parts>
 auto spawn_child(broker_core& core, blocking_work kind, Behavior behavior, Parts&&... parts) {
   return core.pool ? spawn_pooled(*core.system, core.pool, kind, behavior, std::forward<Parts>(parts)...)
                    : core.system->spawn(behavior, std::forward<Parts>(parts)...);
 }
 
-// How many times its checkpoint's size a log may have.
+// The largest size of a log, as a multiple of the size at which it is checkpointed.
 constexpr uint64_t log_bound = 16;
 
 retry_policy pauses_of(const broker_config& cfg) {
@@ -44,28 +44,28 @@ retry_policy pauses_of(const broker_config& cfg) {
 }
 
 writer_settings settings_of(const broker_config& cfg) {
-  writer_settings x;
-  x.group.max_requests = cfg.group_max_requests;
-  x.group.max_time = cfg.group_max_time;
-  x.group.default_deadline = cfg.write_deadline;
-  x.group.retry = pauses_of(cfg);
-  x.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
-  x.max_log_bytes = log_bound * cfg.checkpoint_wal_bytes;
+  writer_settings settings;
+  settings.group.max_requests = cfg.group_max_requests;
+  settings.group.max_time = cfg.group_max_time;
+  settings.group.default_deadline = cfg.write_deadline;
+  settings.group.retry = pauses_of(cfg);
+  settings.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
+  settings.max_log_bytes = log_bound * cfg.checkpoint_wal_bytes;
   // Reads that wait so long have as much time left to run.
-  x.quiesce_time = cfg.read_timeout / 2;
-  x.idle_after = cfg.idle_after;
-  x.close_idle_after = cfg.close_idle_after;
-  return x;
+  settings.quiesce_time = cfg.read_timeout / 2;
+  settings.idle_after = cfg.idle_after;
+  settings.close_idle_after = cfg.close_idle_after;
+  return settings;
 }
 
 // Of the threads that readers may have, pages of cursors and long reads leave two to short reads, if there are so many.
-size_t threads_for_pages(const blocking_pool& x) { return std::max<size_t>(1, x.max_threads() / 4); }
+size_t threads_for_pages(const blocking_pool& pool) { return std::max<size_t>(1, pool.max_threads() / 4); }
 
-size_t threads_for_long_reads(const blocking_pool& x) {
+size_t threads_for_long_reads(const blocking_pool& pool) {
   constexpr size_t for_writers = 2;
   constexpr size_t for_short_reads = 2;
-  auto others = threads_for_pages(x) + for_writers + for_short_reads;
-  return x.max_threads() > others ? x.max_threads() - others : 1;
+  auto others = threads_for_pages(pool) + for_writers + for_short_reads;
+  return pool.max_threads() > others ? pool.max_threads() - others : 1;
 }
 
 std::function<bool()> is_to_be_closed(broker_core& core, const std::string& db) {
@@ -76,7 +76,7 @@ writer_actor spawn_writer(broker_core& core, database_context& context, std::sha
   auto path = core.root.path_of(context.name());
   auto files = core.files_of(context.name());
   files->expect_file();
-  // Until the first write, the file tells which commit is the newest.
+  // Until the first write, the newest commit is read from the file.
   if (auto seq = sqlite::last_commit_seq(path))
     context.versions().start_at(*seq);
   auto config = core.config.for_database(context.name());
@@ -205,8 +205,8 @@ buffer_actor spawn_buffer(broker_core& core) {
   parts->settings.max_pending = config.buffer_max_pending;
   parts->settings.max_bytes = config.queue_max_bytes;
   parts->settings.write_deadline = config.write_deadline;
-  for (const auto& x : config.buffer_tables)
-    parts->settings.tables.push_back({x.db, x.table, x.interval, x.priority});
+  for (const auto& table : config.buffer_tables)
+    parts->settings.tables.push_back({table.db, table.table, table.interval, table.priority});
   parts->journal = config.buffer_journal;
   parts->reads = {config.read_max_rows, config.read_max_bytes, config.read_timeout};
   parts->seed = core.env.seed();

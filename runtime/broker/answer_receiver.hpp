@@ -16,16 +16,16 @@
 
 namespace sluice {
 
-/// Who asks actors without being one: it takes each answer in the thread of the actor that gives it. So it needs no
-/// thread of an actor system, leaves nothing of the system in the thread that makes it, as CAF's `scoped_actor` does,
-/// and may outlive the system once nobody owes it an answer.
+/// The sender of requests for code that is no actor: it handles each answer in the thread of the actor that sends it.
+/// So it needs no thread of an actor system, leaves no reference to the system in the thread that makes it (CAF's
+/// `scoped_actor` does), and may outlive the system once no answer is outstanding.
 class answer_receiver : public caf::monitorable_actor {
 public:
   explicit answer_receiver(caf::actor_config& cfg) : caf::monitorable_actor(cfg) {}
 
-  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) final {
-    if (x && x->mid.is_response())
-      take(x->mid, x->move_content_to_message());
+  void enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) final {
+    if (message && message->mid.is_response())
+      take(message->mid, message->move_content_to_message());
   }
 
 private:
@@ -33,19 +33,19 @@ private:
   virtual void take(caf::message_id id, caf::message answer) = 0;
 };
 
-/// Asks `whom` in the name of `self`; the answer has the id that is returned. `number` is not 0, and each of `self` is
-/// used once.
+/// Asks `receiver` in the name of `self`; the answer has the id that is returned. `number` is not 0, and each of `self`
+/// is used once.
 template <class Handle, class... Content>
-caf::message_id ask_for(caf::strong_actor_ptr self, const Handle& whom, uint64_t number, Content&&... content) {
+caf::message_id ask_for(caf::strong_actor_ptr self, const Handle& receiver, uint64_t number, Content&&... content) {
   using asked = caf::detail::type_list<std::decay_t<Content>...>;
   static_assert(caf::response_type_unbox<caf::signatures_of_t<Handle>, asked>::valid, "no such request");
   auto id = caf::message_id{number}.with_normal_priority();
-  caf::actor_cast<caf::strong_actor_ptr>(whom)->enqueue(
+  caf::actor_cast<caf::strong_actor_ptr>(receiver)->enqueue(
     caf::make_mailbox_element(std::move(self), id, caf::no_stages, std::forward<Content>(content)...), nullptr);
   return id.response_id();
 }
 
-/// What an answer says. `caf::sec::unexpected_response` when it is of another type.
+/// The content of an answer. `caf::sec::unexpected_response` when it is of another type.
 template <class Result> caf::expected<Result> read_answer(caf::message& answer) {
   if (answer.match_elements<caf::error>())
     return std::move(answer.get_mutable_as<caf::error>(0));
@@ -103,7 +103,7 @@ private:
   std::optional<caf::message> answer_;
 };
 
-/// For a thread that does not wait: fulfils a promise, with `errc::unavailable` when nobody can answer any more.
+/// For a thread that does not wait: fulfils a promise, with `errc::unavailable` when no actor can answer any more.
 template <class Result> class promised_answer final : public answer_receiver {
 public:
   promised_answer(caf::actor_config& cfg, std::promise<caf::expected<Result>> promise)
@@ -116,16 +116,16 @@ public:
 private:
   void take(caf::message_id, caf::message answer) override { fulfil(read_answer<Result>(answer)); }
 
-  void fulfil(caf::expected<Result> x) {
+  void fulfil(caf::expected<Result> result) {
     if (!is_fulfilled_.exchange(true))
-      promise_.set_value(std::move(x));
+      promise_.set_value(std::move(result));
   }
 
   std::promise<caf::expected<Result>> promise_;
   std::atomic<bool> is_fulfilled_{false};
 };
 
-/// A receiver of the type `Receiver`; its owner and those who owe it an answer keep it alive.
+/// A receiver of the type `Receiver`; its owner and the actors with requests from it keep it alive.
 template <class Receiver, class... Parts>
 caf::strong_actor_ptr make_receiver(caf::actor_system& system, Parts&&... parts) {
   caf::actor_config cfg;

@@ -30,12 +30,12 @@ bool sends_at_end(blocking_work kind) noexcept {
 // The pool of this thread while it runs an actor that sends at the end of its turn.
 thread_local const blocking_pool* ending_turn = nullptr;
 
-// Whose thread this is.
+// The pool of this thread.
 thread_local const blocking_pool* pool_of_thread = nullptr;
 
-blocking_pool_settings checked(blocking_pool_settings x) {
-  x.threads = std::max(x.threads, min_threads);
-  return x;
+blocking_pool_settings checked(blocking_pool_settings settings) {
+  settings.threads = std::max(settings.threads, min_threads);
+  return settings;
 }
 
 } // namespace
@@ -125,12 +125,12 @@ bool blocking_pool::has_room(size_t kind) const noexcept {
 
 size_t blocking_pool::long_writers() const noexcept {
   auto since = std::chrono::steady_clock::now() - settings_.long_write;
-  return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const worker_ptr& x) {
-    return x->writes_since != std::chrono::steady_clock::time_point{} && x->writes_since <= since;
+  return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const worker_ptr& worker) {
+    return worker->writes_since != std::chrono::steady_clock::time_point{} && worker->writes_since <= since;
   }));
 }
 
-// Writers wait, and nobody comes by when those that run have become long ones.
+// Writers wait, and no other event tells when the running ones have become long ones.
 bool blocking_pool::needs_watch() const noexcept {
   return !is_watched_ && !is_stopping_ && !lanes_[static_cast<size_t>(blocking_work::write)].waiting.empty();
 }
@@ -144,10 +144,10 @@ bool blocking_pool::has_work() const noexcept {
 
 blocking_pool::task blocking_pool::take() noexcept {
   for (size_t kind = 0; kind < lanes_.size(); ++kind)
-    if (auto& x = lanes_[kind]; !x.waiting.empty() && has_room(kind)) {
-      task found{x.waiting.front(), static_cast<blocking_work>(kind)};
-      x.waiting.pop_front();
-      ++x.running;
+    if (auto& lane = lanes_[kind]; !lane.waiting.empty() && has_room(kind)) {
+      task found{lane.waiting.front(), static_cast<blocking_work>(kind)};
+      lane.waiting.pop_front();
+      ++lane.running;
       return found;
     }
   return {};
@@ -171,7 +171,7 @@ blocking_pool::worker_ptr blocking_pool::find_worker() {
 }
 
 void blocking_pool::grow() {
-  // The one that watches has no work of its own.
+  // The watching thread has no work of its own.
   auto most = settings_.threads + service_threads + coordination_threads;
   if (workers_.size() >= most
       && workers_.size() >= most + 1 + std::min(long_writers(), extra_shares * settings_.threads))
@@ -179,13 +179,13 @@ void blocking_pool::grow() {
   auto now = std::chrono::steady_clock::now();
   if (is_exhausted_ && now < retry_at_)
     return;
-  for (auto& x : std::exchange(ended_, {}))
-    x.join();
+  for (auto& thread : std::exchange(ended_, {}))
+    thread.join();
   try {
     add_worker();
     is_exhausted_ = false;
   } catch (const std::system_error&) {
-    // A thread that is at work takes this up when it is done.
+    // A busy thread takes this message when it is done.
     is_exhausted_ = true;
     retry_at_ = now + retry_pause;
   }
@@ -283,18 +283,18 @@ void blocking_pool::stop() {
     std::lock_guard guard{mutex_};
     if (std::exchange(is_stopping_, true))
       return;
-    while (auto x = take_idle())
-      workers.push_back(std::move(x));
-    for (auto& x : workers)
-      x->wake.notify_one();
+    while (auto worker = take_idle())
+      workers.push_back(std::move(worker));
+    for (auto& worker : workers)
+      worker->wake.notify_one();
     workers = workers_;
     ended.swap(ended_);
   }
-  for (auto& x : workers)
-    if (x->thread.joinable())
-      x->thread.join();
-  for (auto& x : ended)
-    x.join();
+  for (auto& worker : workers)
+    if (worker->thread.joinable())
+      worker->thread.join();
+  for (auto& thread : ended)
+    thread.join();
   refuses_lent_ = true;
   for (auto running = lent_.load(); running != 0; running = lent_.load())
     lent_.wait(running);
@@ -305,8 +305,8 @@ void blocking_pool::stop() {
     workers_.clear();
     std::swap(left, lanes_);
   }
-  for (auto& x : left)
-    for (auto* job : x.waiting)
+  for (auto& lane : left)
+    for (auto* job : lane.waiting)
       caf::intrusive_ptr_release(job);
 }
 

@@ -21,9 +21,9 @@ broker_core::broker_core(broker_config cfg, store_root where, store_lock held, e
     log(std::make_shared<log_queue>(
       log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message}, env.time)) {
   // Links are followed, so that a table is known by the one name of its database.
-  for (auto& x : config.buffer_tables)
-    if (auto canonical = root.resolve(x.db))
-      x.db = std::move(*canonical);
+  for (auto& table : config.buffer_tables)
+    if (auto canonical = root.resolve(table.db))
+      table.db = std::move(*canonical);
 }
 
 caf::error broker_core::start(caf::actor_system* in) {
@@ -32,10 +32,10 @@ caf::error broker_core::start(caf::actor_system* in) {
       owned = std::make_unique<own_system>(
         config.scheduler_threads > 0 ? config.scheduler_threads : std::max(2U, std::thread::hardware_concurrency()));
     run_in_new_thread([&] { spawn(in ? in : &owned->get()); });
-    // CAF leaves an actor's first steps to its scheduler; until then nobody knows the audit.
+    // CAF runs the first step of an actor on its scheduler; the audit is registered in that step.
     static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
     complete_audit();
-    // Then the audit has been asked to read every ledger, before anybody can ask what is in it.
+    // So the audit has been asked to read every ledger before the first request for its records.
     static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
   } catch (const std::exception& why) {
     return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + why.what());
@@ -95,8 +95,8 @@ bounds_of_database broker_core::bounds() const {
   };
 }
 
-void broker_core::record(const unrecorded_request& x, std::string_view status) {
-  actors->audit_records().push({{record_of(x, status, wall_us(time))}, true});
+void broker_core::record(const unrecorded_request& request, std::string_view status) {
+  actors->audit_records().push({{record_of(request, status, wall_us(time))}, true});
 }
 
 void broker_core::warn(std::string_view text) {
@@ -111,7 +111,7 @@ void broker_core::on_warning(std::function<void(std::string_view)> tell) {
 }
 
 caf::expected<std::string> broker_core::resolve(const std::string& name) {
-  // Clients make names up; what they were is not kept for ever.
+  // Clients may invent any number of names, so old ones are dropped.
   constexpr size_t max_resolved = 1'024;
   {
     std::lock_guard guard{mutex_};
@@ -135,7 +135,8 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
 
 namespace {
 
-// The end of a lock that SQLite takes for ours would let other programs empty the log that we write.
+// With locks that SQLite counts and the kernel does not have, other programs could reset the log that this process
+// writes.
 caf::error check_not_led_before_fork(const file_identity& folder) {
   if (!was_led_before_fork(folder))
     return {};
@@ -254,11 +255,11 @@ caf::expected<database> broker::open_database(const std::string& name) {
     return moved_away();
   auto canonical = core_->root.resolve(name);
   if (!canonical) {
-    unrecorded_request x;
-    x.type = request_type::open;
-    x.agent = "anonymous";
-    x.db = name;
-    record(x, to_string(code_of(canonical.error())));
+    unrecorded_request request;
+    request.type = request_type::open;
+    request.agent = "anonymous";
+    request.db = name;
+    record(request, to_string(code_of(canonical.error())));
     return canonical.error();
   }
   auto answer = core_->ask<caf::ok_atom>(core_->actors->supervisor(), caf::open_atom_v, *canonical);
@@ -306,7 +307,9 @@ caf::expected<audit_verdict> broker::verify_audit() const {
 
 logger broker::logs() const { return logger{core_->log}; }
 
-void broker::record(const unrecorded_request& x, std::string_view status) const { core_->record(x, status); }
+void broker::record(const unrecorded_request& request, std::string_view status) const {
+  core_->record(request, status);
+}
 
 void broker::log(log_level level, std::string_view source, std::string_view message, std::string_view agent) const {
   core_->log->push(level, source, message, agent);

@@ -91,10 +91,10 @@ public:
   /// `cursor_page` or an error, and any error but `overloaded` of a later page ends the cursor. Pages of one cursor are
   /// asked for one after the other.
   template <class Self> auto open_cursor(Self* self, read_request request, cancel_token ended = {}) const {
-    sluice::open_cursor x{std::move(request), 0, std::move(ended)};
-    auto route = admit(x);
-    return route ? self->request(*route, caf::infinite, std::move(x))
-                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(x));
+    sluice::open_cursor message{std::move(request), 0, std::move(ended)};
+    auto route = admit(message);
+    return route ? self->request(*route, caf::infinite, std::move(message))
+                 : self->request(refusals(), caf::infinite, describe(route.error()), std::move(message));
   }
   template <class Self> auto next_page(Self* self, uint64_t cursor) const {
     auto route = cursors();
@@ -105,16 +105,16 @@ public:
   /// Ends a cursor, from any thread; returns at once.
   void close_cursor(uint64_t cursor) const;
 
-  /// From now on `x` is sent an `invalidation` for every commit to this database, in their order and each before the
-  /// writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held up
-  /// by a listener: when 10,000 messages wait in its mailbox, one that says `everything` stands for all that follow
-  /// until it is handled. `x` is not kept alive. Listening twice is listening once.
-  void listen(const invalidation_listener& x) const;
+  /// From now on `listener` is sent an `invalidation` for every commit to this database, in their order and each before
+  /// the writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held
+  /// up by a listener: when 10,000 messages wait in its mailbox, one that says `everything` stands for all that follow
+  /// until it is handled. `listener` is not kept alive. Listening twice is listening once.
+  void listen(const invalidation_listener& listener) const;
 
-  /// Once this returns, `x` is sent nothing more; what it was sent may still be in its mailbox.
-  void unlisten(const invalidation_listener& x) const;
+  /// Once this returns, `listener` is sent nothing more; what it was sent may still be in its mailbox.
+  void unlisten(const invalidation_listener& listener) const;
 
-  /// What this database has done since the broker started, and how it stands.
+  /// The counters since the broker started, and the current state.
   database_status status() const;
 
 private:
@@ -122,11 +122,11 @@ private:
   database(std::shared_ptr<broker_core> core, database_context& context) : core_(std::move(core)), context_(&context) {}
 
   // Gives a request the name of this database, unless it names another one.
-  std::optional<failure> settle_name(std::string& db) const;
-  // Checks a request, fills in defaults and says where to send it.
+  std::optional<failure> resolve_name(std::string& db) const;
+  // Checks a request, fills in defaults, and returns the actor to send it to.
   caf::expected<writer_actor> admit(write_request& request) const;
   caf::expected<cache_actor> admit(read_request& request) const;
-  caf::expected<cursors_actor> admit(sluice::open_cursor& x) const;
+  caf::expected<cursors_actor> admit(sluice::open_cursor& message) const;
   caf::expected<cursors_actor> cursors() const;
   template <class Request> caf::error refuse(const Request& request, request_type type, failure why) const;
   const refusal_actor& refusals() const;
@@ -204,32 +204,32 @@ public:
   caf::expected<audit_verdict> verify_audit() const;
 
   /// For front doors: has a request recorded that was refused before a database or the buffer had it, or that changed
-  /// something without being a write. @param status "ok", or the word of an error
-  void record(const unrecorded_request& x, std::string_view status) const;
+  /// something without being a write. @param status "ok", or the name of an error code
+  void record(const unrecorded_request& request, std::string_view status) const;
 
   /// Takes an entry for the log database; as `logger::log`.
   void log(log_level level, std::string_view source, std::string_view message, std::string_view agent = {}) const;
 
-  /// A way into the log database that may outlive the broker.
+  /// A handle for the log database that may outlive the broker.
   logger logs() const;
 
   /// Entries of the log database, those not written yet included.
   caf::expected<log_page> recent_logs(const log_query& query) const;
 
-  /// For front doors, which are to end before it.
+  /// For front doors, which must close before the broker.
   const std::shared_ptr<door_keeper>& door() const noexcept;
 
-  /// Where hosts count retries of their own (runtime/broker/retry.hpp), for all to see in the status. Valid as long as
-  /// the broker.
+  /// The counters for retries of the host (runtime/broker/retry.hpp); the status shows them. Valid as long as the
+  /// broker.
   retry_counters& retries() const noexcept;
 
-  /// Begins all counting of retries anew, that of the databases too.
+  /// Sets all counters of retries to zero, also those of the databases.
   void reset_retries() const;
 
-  /// From now on `tell` is told, in words, what an operator should know: a log file that was damaged or cannot be
-  /// written, requests that took far too long. Called by the broker's threads, one at a time, while its actors wait: it
-  /// is to return soon. It may destroy the broker, which ends in another thread when it has returned; calls that wait
-  /// for the broker, `shutdown` among them, are `invalid_request` there.
+  /// From now on `tell` is called with warnings for operators: a log file that was damaged or cannot be written,
+  /// requests that took far too long. Called by the broker's threads, one at a time, while its actors wait: it must
+  /// return soon. It may destroy the broker, which ends in another thread when it has returned; calls that wait for the
+  /// broker, `shutdown` among them, are `invalid_request` there.
   void on_warning(std::function<void(std::string_view)> tell) const;
 
   /// Why this broker serves nothing any more though nobody has shut it down, else nothing: its supervisor has ended,
@@ -240,10 +240,10 @@ public:
   /// may destroy the broker, and may not wait for it, as in `on_warning`.
   void on_failure(std::function<void(const failure&)> tell) const;
 
-  /// How it stands; without what is running.
+  /// Its status, without the running requests.
   broker_status status() const;
 
-  /// The writes that are executed and that wait, in no order.
+  /// The writes that run or wait, in no order.
   std::vector<running_request> running_writes() const;
 
   /// The reads, likewise. Asks the cache actor and waits for it, so that it is for plain threads; actors ask it
@@ -268,7 +268,7 @@ public:
   /// these are known to be short, so that no other thread is woken for them.
   void serve(const std::function<void()>& work) const;
 
-  /// What the rows of its answers take.
+  /// The memory for rows of answers.
   const answer_budget& answers() const noexcept;
 
   const store_root& root() const noexcept;
@@ -282,8 +282,8 @@ public:
   actor_registry& actors() const noexcept;
 
   /// Stops its front door, stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing,
-  /// or `errc::unavailable` and why something was lost: buffered rows that could neither be written nor set aside,
-  /// records of the audit. Only the first call tells. Idempotent.
+  /// or `errc::unavailable` and why something was lost: buffered rows that could neither be written nor kept as
+  /// rejected rows, records of the audit. Only the first call returns it. Idempotent.
   caf::error shutdown();
 
 private:

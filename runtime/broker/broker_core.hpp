@@ -42,17 +42,17 @@ class file_claims;
 class file_guard;
 } // namespace sqlite
 
-/// What a broker takes from the machine; a simulation brings its own. All of it outlives the broker.
+/// The parts of the machine that a broker uses; a simulation has its own. They outlive the broker.
 struct environment {
   std::shared_ptr<const clock> time = std::make_shared<machine_clock>();
   /// Whether actors that block run on a pool of threads of their own, which the scheduler does not know.
   bool own_threads = true;
-  /// Where each actor's random numbers begin; called by one thread at a time.
+  /// Makes the seed of each actor's random numbers; called by one thread at a time.
   std::function<uint64_t()> seed = random_seed;
 };
 
-/// What a broker and its databases share. Outlives the actors, their system, and every `database` handle: these may be
-/// used, and dropped, anywhere and at any time.
+/// The state that a broker and its databases share. Outlives the actors, their system, and every `database` handle:
+/// these may be used, and dropped, anywhere and at any time.
 struct broker_core : std::enable_shared_from_this<broker_core> {
   broker_config config;
   environment env;
@@ -101,7 +101,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// waits until that is done. Thread-safe.
   caf::error shutdown();
 
-  /// Shuts down, and lets go of the actor system: nothing touches it any more. One of the broker's own is destroyed; in
+  /// Shuts down, and releases the actor system: it is not used any more. One of the broker's own is destroyed; in
   /// one of its threads, after this. Idempotent, thread-safe.
   void end();
 
@@ -115,7 +115,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Has this end before the host's `system` does, whichever of the broker and the system the host destroys first.
   void end_with(caf::actor_system& system);
 
-  /// Why nothing of this works in this process, else nothing: it was forked from the one that opened the broker.
+  /// The reason why the broker cannot be used in this process, if there is one: it was forked from the one that opened
+  /// it.
   std::optional<failure> in_child() const;
 
   /// The two halves of `start`, and the second of `shutdown`, for whoever runs the actors in its own thread and so
@@ -128,10 +129,10 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Forgets the actors, which have been killed, as if the process had been.
   void abandon();
 
-  /// What is known of the files; made on first use. Thread-safe.
+  /// The registry of the files; made on first use. Thread-safe.
   std::shared_ptr<file_registry> registry();
 
-  /// What the connections to a database share; made on first use. Thread-safe.
+  /// The state that the connections to a database share; made on first use. Thread-safe.
   std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
 
   /// Why there is no database of this name, else nothing: `errc::unknown_database` when its file is not there and
@@ -154,7 +155,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// folder, or as `store_root::resolve`. @param canonical what `resolve` answered. Thread-safe.
   caf::error claim_folder_of(const std::string& canonical);
 
-  /// What a plain thread asks actors with, and waits with; several threads wait at once, each with its own.
+  /// Sends requests of a plain thread to actors and waits for the answers. Each thread has its own.
   class waiter {
   public:
     explicit waiter(broker_core& core);
@@ -162,12 +163,12 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
     waiter& operator=(const waiter&) = delete;
     ~waiter();
 
-    /// Why nobody can be asked, else nothing.
+    /// The reason why no request can be sent; nothing if there is none.
     const std::optional<failure>& refused() const noexcept { return refused_; }
 
     /// The id of the answer. @pre not refused
-    template <class Handle, class... Content> caf::message_id ask(const Handle& whom, Content&&... content) {
-      return ask_for(self_, whom, receiver().next(), std::forward<Content>(content)...);
+    template <class Handle, class... Content> caf::message_id ask(const Handle& target, Content&&... content) {
+      return ask_for(self_, target, receiver().next(), std::forward<Content>(content)...);
     }
 
     /// Waits for the answer to what was asked last. `caf::sec::request_timeout` when it has not come in time.
@@ -191,15 +192,15 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
     caf::strong_actor_ptr self_;
   };
 
-  /// Sends `content` to `whom` and waits for the answer; `unavailable` when the broker has been shut down.
+  /// Sends `content` to `target` and waits for the answer; `unavailable` when the broker has been shut down.
   template <class Result, class Handle, class... Content>
-  caf::expected<Result> ask(const Handle& whom, Content... content) {
-    if (!whom)
+  caf::expected<Result> ask(const Handle& target, Content... content) {
+    if (!target)
       return make_error(why_closed());
     waiter self{*this};
     if (self.refused())
       return make_error(*self.refused());
-    self.ask(whom, std::move(content)...);
+    self.ask(target, std::move(content)...);
     return self.wait<Result>();
   }
 
@@ -207,24 +208,25 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   failure why_closed() const;
 
   /// What CAF says of an actor that has gone is, after a shutdown, not that it is being restarted.
-  template <class Result> caf::expected<Result> explain(caf::expected<Result> x) const {
-    if (!x && x.error().category() == caf::atom("system") && is_closed())
+  template <class Result> caf::expected<Result> explain(caf::expected<Result> answer) const {
+    if (!answer && answer.error().category() == caf::atom("system") && is_closed())
       return make_error(why_closed());
-    return x;
+    return answer;
   }
 
   bool is_closed() const;
 
-  /// What each database may take, as configured. This outlives what is returned.
+  /// The configured bounds of each database. This outlives the result.
   bounds_of_database bounds() const;
 
-  /// Has a request recorded that no actor keeps a record of. @param status "ok", or the word of an error. Thread-safe.
-  void record(const unrecorded_request& x, std::string_view status);
+  /// Has a request recorded that no actor keeps a record of. @param status "ok", or the name of an error code.
+  /// Thread-safe.
+  void record(const unrecorded_request& request, std::string_view status);
 
-  /// Tells the host, in words, what its operator should know. Thread-safe.
+  /// Passes a warning for its operator to the host. Thread-safe.
   void warn(std::string_view text);
 
-  /// Whom to tell; called by one thread at a time.
+  /// The receiver of these warnings; called by one thread at a time.
   void on_warning(std::function<void(std::string_view)> tell);
 
 private:

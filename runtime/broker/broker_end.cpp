@@ -2,8 +2,8 @@
 #include "runtime/sqlite/files/file_claims.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
 
-// How a broker ends, and what those hear who use it then. Anybody may end it: the host, the last owner in some thread
-// or actor, the end of the host's actor system, the end of the program.
+// The end of a broker, and the errors of requests at that time. It may be ended by the host, by the last owner in some
+// thread or actor, by the end of the host's actor system, and by the end of the program.
 namespace sluice {
 
 broker_core::~broker_core() {
@@ -11,7 +11,7 @@ broker_core::~broker_core() {
     end();
 }
 
-// Whoever opens the store then waits for the end. @pre locked
+// From now on, a caller that opens the store waits for the end. @pre locked
 void broker_core::announce_end() {
   if (lock)
     lock->is_ending();
@@ -86,7 +86,7 @@ void broker_core::abandon() {
 }
 
 void broker_core::forget_actors() {
-  // The actors know each other through the directory; forgetting them lets them go.
+  // The actors have references to each other through the registry; clearing it releases them.
   if (auto deadlines = actors->deadlines())
     caf::anon_send_exit(deadlines, caf::exit_reason::user_shutdown);
   if (cursors)
@@ -125,7 +125,7 @@ void broker_core::end_later() {
       announce_end();
   }
   auto self = shared_from_this();
-  // What no thread can be had for stays as it is.
+  // Without a thread for it, it is not destroyed.
   if (!run_in_background([self] { self->end(); }))
     static_cast<void>(new std::shared_ptr<broker_core>{self});
 }

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <thread>
 
-// The threads of a broker, and what becomes of it when its supervisor fails.
+// The threads of a broker, and its failure when its supervisor has ended.
 namespace sluice {
 
 void broker_core::make_pool() {
-  blocking_pool_settings x;
+  blocking_pool_settings settings;
   constexpr size_t least = 16;
-  x.threads = config.blocking_threads > 0 ? config.blocking_threads
-                                          : std::max(least, size_t{4} * std::thread::hardware_concurrency());
-  pool = std::make_shared<blocking_pool>(*system, std::move(x));
+  settings.threads = config.blocking_threads > 0 ? config.blocking_threads
+                                                 : std::max(least, size_t{4} * std::thread::hardware_concurrency());
+  pool = std::make_shared<blocking_pool>(*system, std::move(settings));
 }
 
 void broker_core::stop_pool() {
@@ -40,9 +40,9 @@ void broker_core::supervisor_ended() {
 }
 
 void broker_core::end_children() {
-  auto end = [](const auto& x) {
-    if (x)
-      caf::anon_send_exit(x, caf::exit_reason::kill);
+  auto end = [](const auto& actor) {
+    if (actor)
+      caf::anon_send_exit(actor, caf::exit_reason::kill);
   };
   for (auto* context : actors->contexts()) {
     for (const auto& reader : context->take_readers())

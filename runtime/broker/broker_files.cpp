@@ -6,11 +6,11 @@
 
 #include <set>
 
-// What a broker does with the files of its store at its start and at its end.
+// The work on the files of the store when a broker starts and ends.
 namespace sluice {
 
 void broker_core::complete_audit() {
-  // A crash may have kept records from the audit of databases that nobody opens this time.
+  // A crash may have left commits without audit records, in databases that no client opens this time.
   auto audited = sqlite::audited_databases(root.audit_path());
   std::set<std::string> names;
   if (audited)
@@ -46,7 +46,7 @@ void broker_core::remove_leftovers() {
 caf::error broker_core::find(const std::string& canonical, bool must_exist) const {
   auto path = root.path_of(canonical);
   std::error_code failed;
-  // What cannot be looked up is for the connection to refuse, which knows why.
+  // If the lookup fails, the connection refuses the request with the reason.
   if (std::filesystem::symlink_status(path, failed).type() != std::filesystem::file_type::not_found)
     return {};
   auto name = "'" + path.filename().string() + "' ";
@@ -72,15 +72,15 @@ std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db)
   auto& known = files_[db];
   if (known)
     return known;
-  sqlite::file_guard::settings x;
-  x.path = root.path_of(db);
-  x.name = db;
-  x.set_aside = root.folder() / "set-aside";
-  x.registry = std::move(known_files);
-  x.claims = file_claims_;
-  x.descriptors = descriptors;
-  x.now_us = [this] { return wall_us(time); };
-  x.resolve = [this, db]() -> caf::error {
+  sqlite::file_guard::settings settings;
+  settings.path = root.path_of(db);
+  settings.name = db;
+  settings.set_aside = root.folder() / "set-aside";
+  settings.registry = std::move(known_files);
+  settings.claims = file_claims_;
+  settings.descriptors = descriptors;
+  settings.now_us = [this] { return wall_us(time); };
+  settings.resolve = [this, db]() -> caf::error {
     auto found = root.resolve(db);
     if (!found)
       return std::move(found.error());
@@ -88,7 +88,7 @@ std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db)
       return make_error(errc::invalid_request, "db '" + db + "' leads to another file than before");
     return {};
   };
-  return known = std::make_shared<sqlite::file_guard>(std::move(x));
+  return known = std::make_shared<sqlite::file_guard>(std::move(settings));
 }
 
 } // namespace sluice

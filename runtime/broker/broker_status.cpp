@@ -2,29 +2,29 @@
 #include "runtime/broker/broker.hpp"
 #include "runtime/broker/broker_core.hpp"
 
-// What a broker has under way, and how it stands.
+// The requests under way and the status of a broker.
 namespace sluice {
 
 broker_status broker::status() const {
-  broker_status x;
-  x.root = core_->root.path().string();
+  broker_status status;
+  status.root = core_->root.path().string();
   for (auto* context : core_->actors->contexts())
-    x.databases.push_back(context->status(core_->time));
-  core_->hits->describe(x.cache);
-  x.cache.misses = *core_->misses;
-  x.cache.joined = *core_->joined;
-  x.uptime_ms = static_cast<uint64_t>(
+    status.databases.push_back(context->status(core_->time));
+  core_->hits->describe(status.cache);
+  status.cache.misses = *core_->misses;
+  status.cache.joined = *core_->joined;
+  status.uptime_ms = static_cast<uint64_t>(
     std::chrono::duration_cast<std::chrono::milliseconds>(core_->time.now() - core_->started).count());
-  x.audit = core_->stats->audit.get();
-  x.audit.pending += core_->actors->audit_records().size();
-  x.buffer = core_->stats->buffer.get().at(core_->time.now());
-  x.log = core_->stats->log.get();
-  core_->log->describe(x.log);
-  x.host_retry = core_->stats->host_retries.snapshot(core_->time);
-  x.slow = core_->stats->slow.slowest();
-  x.slow_warnings = core_->stats->slow.warnings();
-  x.restarts = core_->actors->restarts;
-  return x;
+  status.audit = core_->stats->audit.get();
+  status.audit.pending += core_->actors->audit_records().size();
+  status.buffer = core_->stats->buffer.get().at(core_->time.now());
+  status.log = core_->stats->log.get();
+  core_->log->describe(status.log);
+  status.host_retry = core_->stats->host_retries.snapshot(core_->time);
+  status.slow = core_->stats->slow.slowest();
+  status.slow_warnings = core_->stats->slow.warnings();
+  status.restarts = core_->actors->restarts;
+  return status;
 }
 
 std::vector<running_request> broker::running_writes() const {

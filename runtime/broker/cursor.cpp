@@ -13,7 +13,7 @@ namespace sluice {
 
 namespace {
 
-// As for reads: pages are there by their deadline, and the rest is for a machine that stands still.
+// As for reads: pages arrive by their deadline; the rest is a reserve for a stalled machine.
 constexpr std::chrono::milliseconds page_grace{1'000};
 
 uint64_t bounded(uint64_t wanted, uint64_t most) { return wanted == 0 ? most : std::min(wanted, most); }
@@ -53,7 +53,7 @@ private:
   std::shared_ptr<broker_core> core_;
   database of_;
   std::chrono::milliseconds timeout_;
-  // What is known of the cursor; without rows.
+  // The state of the cursor, without rows.
   cursor_page last_;
   std::optional<cursor_page> first_;
 };
@@ -67,17 +67,17 @@ caf::expected<cursors_actor> database::cursors() const {
   return result;
 }
 
-caf::expected<cursors_actor> database::admit(sluice::open_cursor& x) const {
-  auto& request = x.request;
+caf::expected<cursors_actor> database::admit(sluice::open_cursor& message) const {
+  auto& request = message.request;
   request.received = core_->time.now();
-  if (auto why = settle_name(request.db))
+  if (auto why = resolve_name(request.db))
     return refuse(request, request_type::cursor_open, std::move(*why));
   auto& limits = request.limits;
   limits.max_rows = bounded(limits.max_rows, max_cursor_page_rows);
   limits.max_bytes = bounded(limits.max_bytes, max_cursor_page_bytes);
   if (limits.timeout.count() == 0)
     limits.timeout = core_->config.of(context_->name()).read_timeout;
-  x.as_of_seq = context_->versions().last_commit();
+  message.as_of_seq = context_->versions().last_commit();
   if (auto why = check(request))
     return refuse(request, request_type::cursor_open, std::move(*why));
   if (request.query.sql.str().size() > max_cursor_sql_bytes)
@@ -85,11 +85,11 @@ caf::expected<cursors_actor> database::admit(sluice::open_cursor& x) const {
                   describe(make_error(errc::too_large, "the statement of a cursor may have at most "
                                                          + std::to_string(max_cursor_sql_bytes)
                                                          + " bytes: give values as parameters")));
-  if (request.min_seq > x.as_of_seq)
+  if (request.min_seq > message.as_of_seq)
     return refuse(
       request, request_type::cursor_open,
       describe(make_error(errc::invalid_request, "there is no commit " + std::to_string(request.min_seq)
-                                                   + " yet; the newest is " + std::to_string(x.as_of_seq))));
+                                                   + " yet; the newest is " + std::to_string(message.as_of_seq))));
   if (auto why = context_->closed())
     return refuse(request, request_type::cursor_open, std::move(*why));
   auto to = cursors();
@@ -97,15 +97,15 @@ caf::expected<cursors_actor> database::admit(sluice::open_cursor& x) const {
 }
 
 caf::expected<std::unique_ptr<cursor>> database::open_cursor(read_request request) const {
-  sluice::open_cursor x{std::move(request), 0, {}};
-  auto route = admit(x);
+  sluice::open_cursor message{std::move(request), 0, {}};
+  auto route = admit(message);
   if (!route)
     return std::move(route.error());
-  auto timeout = x.request.limits.timeout;
+  auto timeout = message.request.limits.timeout;
   broker_core::waiter waiter{*core_};
   if (waiter.refused())
     return make_error(*waiter.refused());
-  waiter.ask(*route, std::move(x));
+  waiter.ask(*route, std::move(message));
   auto first = waiter.wait<cursor_page>(timeout + page_grace);
   if (!first)
     return std::move(first.error());

@@ -18,7 +18,7 @@ constexpr uint64_t max_cursor_page_bytes = 512ULL << 10;
 constexpr uint64_t max_cursor_sql_bytes = 1ULL << 20;
 
 /// An answer to a read that comes page by page, all of one snapshot, in bounded memory. Used by one thread at a time.
-/// What it was opened with (a `database`, a `client`) outlives it. Destroying it closes it.
+/// The `database` or `client` that opened it outlives it. Destroying it closes it.
 ///
 /// It ends by itself when it is not asked for a page for `cursor_idle`, at the age of `cursor_lifetime`, when its file
 /// is replaced, and with the broker.

@@ -9,22 +9,22 @@ namespace sluice {
 
 namespace {
 
-// Every request is answered by its deadline; the rest is for a machine that stands still.
+// Every request is answered by its deadline; the rest is a reserve for a stalled machine.
 constexpr std::chrono::milliseconds grace{1'000};
 
-read_limits effective(read_limits x, const database_config& cfg) {
-  if (x.max_rows == 0)
-    x.max_rows = cfg.read_max_rows;
-  if (x.max_bytes == 0)
-    x.max_bytes = cfg.read_max_bytes;
-  if (x.timeout.count() == 0)
-    x.timeout = cfg.read_timeout;
-  return x;
+read_limits effective(read_limits limits, const database_config& cfg) {
+  if (limits.max_rows == 0)
+    limits.max_rows = cfg.read_max_rows;
+  if (limits.max_bytes == 0)
+    limits.max_bytes = cfg.read_max_bytes;
+  if (limits.timeout.count() == 0)
+    limits.timeout = cfg.read_timeout;
+  return limits;
 }
 
-template <class Result> std::future<caf::expected<Result>> ready(caf::expected<Result> x) {
+template <class Result> std::future<caf::expected<Result>> ready(caf::expected<Result> result) {
   std::promise<caf::expected<Result>> promise;
-  promise.set_value(std::move(x));
+  promise.set_value(std::move(result));
   return promise.get_future();
 }
 
@@ -41,7 +41,7 @@ const std::string& database::name() const noexcept { return context_->name(); }
 
 bool database::is_open() const noexcept { return context_->serving(); }
 
-std::optional<failure> database::settle_name(std::string& db) const {
+std::optional<failure> database::resolve_name(std::string& db) const {
   if (db == context_->name())
     return std::nullopt;
   // A link or another spelling names this database, too.
@@ -61,7 +61,7 @@ std::optional<failure> database::settle_name(std::string& db) const {
 caf::expected<writer_actor> database::admit(write_request& request) const {
   system_access::use in{*core_->access};
   request.received = core_->time.now();
-  if (auto why = settle_name(request.db))
+  if (auto why = resolve_name(request.db))
     return refuse(request, request_type::write, std::move(*why));
   if (auto why = check(request))
     return refuse(request, request_type::write, std::move(*why));
@@ -82,7 +82,7 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
 
 caf::expected<cache_actor> database::admit(read_request& request) const {
   request.received = core_->time.now();
-  if (auto why = settle_name(request.db))
+  if (auto why = resolve_name(request.db))
     return refuse(request, request_type::read, std::move(*why));
   request.limits = effective(request.limits, core_->config.of(context_->name()));
   if (auto why = check(request))
@@ -97,8 +97,8 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
 }
 
 template <class Request> caf::error database::refuse(const Request& request, request_type type, failure why) const {
-  // What is refused before it reaches an actor is accounted for as well.
-  // As it was asked for, if that is what is wrong.
+  // Records requests that are refused before they reach an actor.
+  // The name as the request has it, if the name is the error.
   const auto& db = request.db.empty() ? context_->name() : request.db;
   core_->record(unrecorded(type, db, request), to_string(why.code));
   why.request_id = request.request_id;
@@ -114,7 +114,7 @@ std::optional<read_result> database::cached(read_request& request) const {
   if (!request.db.empty() && request.db != context_->name())
     return std::nullopt;
   request.limits = effective(request.limits, core_->config.of(context_->name()));
-  // A hit is refused what a query would be refused; `admit` says why.
+  // A cache hit is refused for the same reasons as a query; `admit` has the error.
   if (check(request))
     return std::nullopt;
   if (request.min_seq > context_->versions().last_commit())
@@ -191,9 +191,9 @@ std::future<caf::expected<read_result>> database::read_async(read_request reques
   return future;
 }
 
-void database::listen(const invalidation_listener& x) const { context_->listen(x); }
+void database::listen(const invalidation_listener& listener) const { context_->listen(listener); }
 
-void database::unlisten(const invalidation_listener& x) const { context_->unlisten(x); }
+void database::unlisten(const invalidation_listener& listener) const { context_->unlisten(listener); }
 
 database_status database::status() const { return context_->status(core_->time); }
 

@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-/// Knows the front door of a broker, of which there is one at most, and has it closed before the broker ends. Both hold
-/// a share in it, since either may be destroyed first. Thread-safe.
+/// Holds the front door of a broker, of which there is one at most, and closes it before the broker ends. Broker and
+/// front door share ownership of it, since either may be destroyed first. Thread-safe.
 class door_keeper {
 public:
   /// For the door: from now on it is the broker's. `close` closes it, and returns when that is done; it is called at

@@ -10,12 +10,12 @@
 #include <string_view>
 #include <utility>
 
-/// For hosts that log with spdlog: a sink that leads into the log database. Nothing else of sluice includes spdlog.
+/// For hosts that log with spdlog: a sink that writes to the log database. Nothing else of sluice includes spdlog.
 namespace sluice {
 
-/// The level of spdlog in the words of the log database.
-constexpr log_level log_level_of(spdlog::level::level_enum x) {
-  switch (x) {
+/// The level of the log database for a level of spdlog.
+constexpr log_level log_level_of(spdlog::level::level_enum level) {
+  switch (level) {
   case spdlog::level::trace: return log_level::trace;
   case spdlog::level::debug: return log_level::debug;
   case spdlog::level::warn: return log_level::warning;
@@ -31,9 +31,9 @@ class log_sink final : public spdlog::sinks::sink {
 public:
   log_sink(logger to, std::string agent) : to_(std::move(to)), agent_(std::move(agent)) {}
 
-  void log(const spdlog::details::log_msg& x) override {
-    to_.log(log_level_of(x.level), {x.logger_name.data(), x.logger_name.size()}, {x.payload.data(), x.payload.size()},
-            agent_);
+  void log(const spdlog::details::log_msg& message) override {
+    to_.log(log_level_of(message.level), {message.logger_name.data(), message.logger_name.size()},
+            {message.payload.data(), message.payload.size()}, agent_);
   }
 
   void flush() override {}
@@ -45,7 +45,7 @@ private:
   std::string agent_;
 };
 
-/// A sink into the log database of the broker's store. It may outlive the broker: what is logged then is dropped, and
+/// A sink into the log database of the broker's store. It may outlive the broker: entries are then dropped, and
 /// counted.
 inline std::shared_ptr<spdlog::sinks::sink> make_log_sink(const broker& to, std::string agent = {}) {
   return std::make_shared<log_sink>(to.logs(), std::move(agent));

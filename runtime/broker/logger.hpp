@@ -7,16 +7,16 @@
 
 namespace sluice {
 
-/// A way into the log database of a store, for as long as its owner likes: once the broker is gone, what is logged is
-/// dropped, and counted. Cheap to copy; safe to use from any thread and any actor.
+/// A handle for the log database of a store. It may outlive the broker: entries are then dropped, and counted. Cheap to
+/// copy; safe to use from any thread and any actor.
 class logger {
 public:
   explicit logger(std::shared_ptr<log_queue> queue) : queue_(std::move(queue)) {}
 
   /// Takes an entry with the time of now, and returns at once: it is written a moment later (`log_interval_ms`), by
   /// another thread. Never fails. Messages are cut at `log_max_message` characters, names at 256.
-  /// @param source which part of the program speaks
-  /// @param agent for whom it was doing it, if for anybody
+  /// @param source the part of the program that logs
+  /// @param agent the agent that it works for; empty if none
   void log(log_level level, std::string_view source, std::string_view message,
            std::string_view agent = {}) const noexcept {
     queue_->push(level, source, message, agent);
@@ -24,9 +24,9 @@ public:
 
   /// Entries that did not get into the file, so far: there was no room, or no broker any more.
   uint64_t dropped() const {
-    log_status x;
-    queue_->describe(x);
-    return x.dropped;
+    log_status status;
+    queue_->describe(status);
+    return status.dropped;
   }
 
 private:

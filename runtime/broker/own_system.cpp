@@ -25,17 +25,17 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds time_for_agents{3'000};
 // The system's own threads end in a few milliseconds then; threads of the host that it is tied to may live for ever.
 constexpr std::chrono::milliseconds time_for_threads{500};
-// And for so long at the end of the process.
+// The same at the end of the process.
 constexpr std::chrono::milliseconds time_for_host{2'000};
 // What is done in the background when the process ends is waited for so long.
 constexpr std::chrono::milliseconds time_for_background{10'000};
 
-// Whose thread this is.
+// The system of this thread.
 thread_local const caf::actor_system* system_of_thread = nullptr;
 
 class mark_threads final : public caf::thread_hook {
 public:
-  void init(caf::actor_system& x) override { system_ = &x; }
+  void init(caf::actor_system& system) override { system_ = &system; }
   void thread_started() override { system_of_thread = system_; }
   void thread_terminates() override { system_of_thread = nullptr; }
 
@@ -64,7 +64,7 @@ void watch_locals() {
 
 void wait_for_agents(caf::actor_system& system) {
   auto end = std::chrono::steady_clock::now() + time_for_agents;
-  // CAF tells nobody when the last one has ended, but for those who wait without a bound.
+  // CAF reports the end of the last actor only to a caller that waits without a bound.
   for (auto pause = 1ms; system.registry().running() > 0 && std::chrono::steady_clock::now() < end;
        pause = std::min(2 * pause, 20ms))
     std::this_thread::sleep_for(pause);
@@ -82,64 +82,64 @@ struct destroyer {
 
 // Null when there can be no thread for it.
 std::unique_ptr<destroyer> start_destroyer(const std::function<void()>& work) {
-  auto x = std::make_unique<destroyer>();
+  auto started = std::make_unique<destroyer>();
   try {
-    x->thread = std::thread{[work, promise = std::move(x->promise)]() mutable {
+    started->thread = std::thread{[work, promise = std::move(started->promise)]() mutable {
       work();
       promise.set_value();
     }};
   } catch (const std::system_error&) {
     return nullptr;
   }
-  return x;
+  return started;
 }
 
-// Those that nobody waits for, until the process ends.
+// The destroyers that no caller waits for; joined when the process ends.
 class destroyers {
 public:
   // Never destroyed: brokers that are static objects may end after the last moment for that.
   static destroyers& all() {
-    static auto& x = *new destroyers;
-    static const at_exit wait{x};
-    return x;
+    static auto& instance = *new destroyers;
+    static const at_exit wait{instance};
+    return instance;
   }
 
-  void add(std::unique_ptr<destroyer> x) {
+  void add(std::unique_ptr<destroyer> owned) {
     std::lock_guard guard{mutex_};
     if (is_exiting_)
-      return settle(std::move(x));
+      return join_or_detach(std::move(owned));
     std::erase_if(left_, [](const auto& each) {
       auto is_done = each->ends_within(0ms);
       if (is_done)
         each->thread.join();
       return is_done;
     });
-    left_.push_back(std::move(x));
+    left_.push_back(std::move(owned));
   }
 
 private:
   struct at_exit {
     destroyers& all;
-    ~at_exit() { all.settle_all(); }
+    ~at_exit() { all.join_or_detach_all(); }
   };
 
-  void settle_all() {
+  void join_or_detach_all() {
     // A forked child has none of the threads, and perhaps the lock of one.
     if (fork_count() != forks_)
       return;
     std::lock_guard guard{mutex_};
     is_exiting_ = true;
-    for (auto& x : left_)
-      settle(std::move(x));
+    for (auto& owned : left_)
+      join_or_detach(std::move(owned));
     left_.clear();
   }
 
   // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
-  static void settle(std::unique_ptr<destroyer> x) {
-    if (!system_of_thread && !blocking_pool::is_in_pool() && x->ends_within(x->time_at_exit))
-      x->thread.join();
+  static void join_or_detach(std::unique_ptr<destroyer> owned) {
+    if (!system_of_thread && !blocking_pool::is_in_pool() && owned->ends_within(owned->time_at_exit))
+      owned->thread.join();
     else
-      x.release()->thread.detach();
+      owned.release()->thread.detach();
   }
 
   std::mutex mutex_;
@@ -164,11 +164,11 @@ void run_in_new_thread(const std::function<void()>& work) {
 }
 
 bool run_in_background(const std::function<void()>& work) {
-  auto x = start_destroyer(work);
-  if (!x)
+  auto started = start_destroyer(work);
+  if (!started)
     return false;
-  x->time_at_exit = time_for_background;
-  destroyers::all().add(std::move(x));
+  started->time_at_exit = time_for_background;
+  destroyers::all().add(std::move(started));
   return true;
 }
 
@@ -191,22 +191,22 @@ own_system::~own_system() {
     caf::logger::set_current_actor_system(nullptr);
   auto agents_ended = std::make_shared<std::promise<void>>();
   auto agents = agents_ended->get_future();
-  auto x = start_destroyer(destruction(std::move(agents_ended)));
-  if (x)
+  auto started = start_destroyer(destruction(std::move(agents_ended)));
+  if (started)
     agents.wait();
-  if (x && x->ends_within(time_for_threads))
-    x->thread.join();
-  else if (x)
-    destroyers::all().add(std::move(x));
+  if (started && started->ends_within(time_for_threads))
+    started->thread.join();
+  else if (started)
+    destroyers::all().add(std::move(started));
 }
 
 void own_system::destroy_later() {
-  if (auto x = start_destroyer(destruction(std::make_shared<std::promise<void>>())))
-    destroyers::all().add(std::move(x));
+  if (auto started = start_destroyer(destruction(std::make_shared<std::promise<void>>())))
+    destroyers::all().add(std::move(started));
 }
 
 std::function<void()> own_system::destruction(std::shared_ptr<std::promise<void>> agents_ended) {
-  // What no thread can be had for stays as it is.
+  // Without a thread for it, it is not destroyed.
   return [left = parts_.release(), agents_ended = std::move(agents_ended)] {
     wait_for_agents(*left->system);
     agents_ended->set_value();

@@ -14,12 +14,12 @@ namespace sluice {
 /// which the end of the system waits, is gone with that thread.
 void run_in_new_thread(const std::function<void()>& work);
 
-/// Runs `work` in a new thread that nobody waits for before the program ends, and then for ten seconds. False when
+/// Runs `work` in a new thread. Only the end of the program waits for it, for ten seconds. False when
 /// there can be no thread. `work` throws nothing.
 bool run_in_background(const std::function<void()>& work);
 
 /// The actor system of a broker for hosts of plain threads. Made and destroyed in threads of its own, so that it leaves
-/// nothing in those of the host.
+/// no thread-local state in those of the host.
 ///
 /// Its destruction waits for the actors that the host has spawned in it, but not for ever; and for threads of the host
 /// that have spawned actors in it and live on, to which CAF ties it, for a moment: then its last thread goes on with

@@ -12,9 +12,9 @@
 
 namespace sluice {
 
-/// An actor that runs on the threads of a `blocking_pool` and nowhere else, whoever sends to it: CAF asks the execution
-/// unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor that has become
-/// ready. Here the pool is asked instead. Mailbox, order and supervision are CAF's own.
+/// An actor that runs on the threads of a `blocking_pool` and nowhere else, from whatever thread a message comes: CAF
+/// asks the execution unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor
+/// that has become ready. Here the pool is asked instead. Mailbox, order and supervision are CAF's own.
 template <class Base> class pooled_actor final : public Base, public pooled_job {
 public:
   pooled_actor(caf::actor_config& cfg, std::shared_ptr<blocking_pool> pool, blocking_work kind)
@@ -22,12 +22,12 @@ public:
 
   using Base::enqueue;
 
-  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) override {
-    auto lends = x ? lending_for(*x) : lending::none;
+  void enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) override {
+    auto lends = message ? lending_for(*message) : lending::none;
     // Before the message is there.
-    if (lends != lending::to_any && !(x && ends_group(*x)))
+    if (lends != lending::to_any && !(message && ends_group(*message)))
       has_long_work_ = true;
-    Base::enqueue(std::move(x), pool_->unit(kind_, lends));
+    Base::enqueue(std::move(message), pool_->unit(kind_, lends));
   }
 
   void launch(caf::execution_unit*, bool lazy, bool hide) override {

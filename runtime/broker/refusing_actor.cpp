@@ -12,13 +12,14 @@ class refusing_actor final : public caf::monitorable_actor {
 public:
   explicit refusing_actor(caf::actor_config& cfg) : caf::monitorable_actor(cfg) {}
 
-  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit* context) override {
-    if (!x || !x->sender || !x->mid.is_request())
+  void enqueue(caf::mailbox_element_ptr element, caf::execution_unit* context) override {
+    if (!element || !element->sender || !element->mid.is_request())
       return;
-    auto message = x->move_content_to_message();
+    auto message = element->move_content_to_message();
     auto why = message.size() > 0 && message.match_element<failure>(0) ? message.get_as<failure>(0) : failure{};
-    x->sender->enqueue(
-      caf::make_mailbox_element(nullptr, x->mid.response_id(), caf::no_stages, make_error(std::move(why))), context);
+    element->sender->enqueue(
+      caf::make_mailbox_element(nullptr, element->mid.response_id(), caf::no_stages, make_error(std::move(why))),
+      context);
   }
 };
 

@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-/// An actor that answers with the failure it is sent, in the thread that asks it. So it needs no actor system, and
-/// hosts hear the reason after the broker's has gone as well.
+/// An actor that answers with the failure it is sent, in the thread of the sender. So it needs no actor system, and
+/// hosts get the reason even after the broker's system has gone.
 refusal_actor make_refusing_actor(caf::actor_system& system);
 
 } // namespace sluice

@@ -29,7 +29,7 @@ std::optional<failure> check_name(const char* field, const std::string& name) {
   return std::nullopt;
 }
 
-// What an application or a schema may have chosen before it met us: more is allowed than in a name of ours.
+// Names that an application or a schema has chosen: more characters are allowed than in agent names.
 std::optional<failure> check_text(const char* field, const std::string& name) {
   if (name.size() > max_name_bytes)
     return invalid_field(field, "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed");
@@ -49,15 +49,15 @@ std::optional<failure> check_agent(std::string& agent) {
   return std::nullopt;
 }
 
-template <class Request> std::optional<failure> check_names(Request& x) {
-  if (auto why = check_agent(x.agent))
+template <class Request> std::optional<failure> check_names(Request& request) {
+  if (auto why = check_agent(request.agent))
     return why;
-  if (auto why = check_name("request_id", x.request_id))
+  if (auto why = check_name("request_id", request.request_id))
     return why;
-  return check_name("correlation_id", x.correlation_id);
+  return check_name("correlation_id", request.correlation_id);
 }
 
-// What is only compared with names that are there.
+// For names that are only compared with existing ones.
 std::optional<failure> check_utf8(std::initializer_list<std::pair<const char*, std::string_view>> fields) {
   for (const auto& [field, text] : fields)
     if (!is_utf8(text))
@@ -65,8 +65,8 @@ std::optional<failure> check_utf8(std::initializer_list<std::pair<const char*, s
   return std::nullopt;
 }
 
-std::optional<failure> check_duration(const char* field, std::chrono::milliseconds x) {
-  if (x.count() < 0 || x > max_deadline)
+std::optional<failure> check_duration(const char* field, std::chrono::milliseconds time) {
+  if (time.count() < 0 || time > max_deadline)
     return invalid_field(field, "must be between 0 (the default) and 86400000 milliseconds");
   return std::nullopt;
 }
@@ -87,18 +87,18 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
   return std::nullopt;
 }
 
-std::optional<failure> check_row(const row_key& x, std::set<std::string>& names) {
-  if (x.table.empty())
+std::optional<failure> check_row(const row_key& row, std::set<std::string>& names) {
+  if (row.table.empty())
     return invalid_field("table", "is empty");
-  if (auto why = check_text("table", x.table))
+  if (auto why = check_text("table", row.table))
     return why;
-  if (x.columns.empty())
+  if (row.columns.empty())
     return invalid_field("key", "is empty; a row is known by at least one column");
-  return check_columns("key", x.columns, names);
+  return check_columns("key", row.columns, names);
 }
 
-size_t operation_footprint(const buffer_put& x) {
-  return x.row.table.size() + footprint(x.row.columns) + footprint(x.values);
+size_t operation_footprint(const buffer_put& operation) {
+  return operation.row.table.size() + footprint(operation.row.columns) + footprint(operation.values);
 }
 
 } // namespace
@@ -171,13 +171,13 @@ std::optional<failure> check(const log_query& query) {
   return check_utf8({{"source", query.source}, {"agent", query.agent}, {"contains", query.contains}});
 }
 
-std::optional<failure> check_as_json(const parameters& x, const std::string& field) {
-  if (x.named.empty())
+std::optional<failure> check_as_json(const parameters& params, const std::string& field) {
+  if (params.named.empty())
     return std::nullopt;
-  if (!x.positional.empty())
+  if (!params.positional.empty())
     return invalid_field(field, "holds values by position and by name; give them in one way");
   std::set<std::string_view> names;
-  for (const auto& [name, content] : x.named)
+  for (const auto& [name, content] : params.named)
     if (!names.insert(name).second)
       return invalid_field(field, "has the parameter '" + escape_invalid_utf8(name) + "' twice");
   return std::nullopt;

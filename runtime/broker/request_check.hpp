@@ -10,26 +10,26 @@
 
 namespace sluice {
 
-/// Checks what can be told from a request alone, and fills in what may be left out (the agent's name). Nothing when it
+/// Checks everything that needs the request alone, and fills in the agent's name if it was left out. Nothing when it
 /// is well formed, else `invalid_request` naming the field. Values and SQL are looked at when they are bound. An
 /// agent's name may not begin with `sluice:`, and no name of an agent, request or correlation holds a control character
 /// (actors/base/name_rules.hpp); a key, a table's or a column's name may hold any but C0 controls and DEL.
 std::optional<failure> check(write_request& request);
 std::optional<failure> check(read_request& request);
 
-/// The same for what the write-behind buffer is asked; what the table's schema has to say comes later. `too_large` when
+/// The same for requests to the write-behind buffer; the table's schema is checked later. `too_large` when
 /// an operation is over 1 MiB.
 std::optional<failure> check(buffer_put& request);
 std::optional<failure> check(buffer_get& request);
 std::optional<failure> check(flush_request& request);
 std::optional<failure> check(rejected_decision& request);
 
-/// The same for what is asked of the audit and of the log: all text is UTF-8.
+/// The same for queries of the audit and of the log: all text is UTF-8.
 std::optional<failure> check(const audit_query& query);
 std::optional<failure> check(const log_query& query);
 
-/// What no object in JSON can say: values by position and by name at once, or a name given twice. `field` is what holds
-/// them, for the message.
-std::optional<failure> check_as_json(const parameters& x, const std::string& field);
+/// Refuses parameters that a JSON object cannot express: values by position and by name at once, or a name given twice.
+/// `field` is their place, for the message.
+std::optional<failure> check_as_json(const parameters& params, const std::string& field);
 
 } // namespace sluice

@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-/// What `retry` works with; whatever is left as it is means the machine's own.
+/// The settings of `retry`; the defaults use the clock and the threads of this machine.
 struct retry_options {
   /// Tells the time for deadlines and counters.
   const clock* time = nullptr;
@@ -23,11 +23,11 @@ struct retry_options {
   std::function<void(std::chrono::milliseconds)> sleep{};
   /// Of the jitter; a random one if not given. The same seed gives the same pauses.
   std::optional<uint64_t> seed{};
-  /// Counts what comes of it: a host's own, or the broker's (`broker::retries`), which its status shows.
+  /// Counts the results: counters of the host, or those of the broker (`broker::retries`), which its status shows.
   retry_counters* counters = nullptr;
 };
 
-/// What became of a call that answers with a result code of SQLite.
+/// The result of a call that returns a result code of SQLite.
 struct retried_code {
   /// The last answer.
   int code = 0;
@@ -37,15 +37,15 @@ struct retried_code {
   std::chrono::milliseconds waited{0};
 };
 
-/// Whether a result code of SQLite, extended or not, says that somebody else has the lock: SQLITE_BUSY, SQLITE_LOCKED
-/// and what is derived from them.
+/// Whether a result code of SQLite, extended or not, says that another connection has the lock: SQLITE_BUSY,
+/// SQLITE_LOCKED and what is derived from them.
 constexpr bool is_lock_error(int code) noexcept {
   auto primary = code & 0xff;
   return primary == 5 || primary == 6;
 }
 
-/// Whether a failed call says so: `errc::busy`.
-inline bool is_lock_error(const caf::error& x) { return code_of(x) == errc::busy; }
+/// The same for a failed call: `errc::busy`.
+inline bool is_lock_error(const caf::error& error) { return code_of(error) == errc::busy; }
 
 /// One series of tries; what `retry` is made of, for hosts that cannot make their call in one function. Not
 /// synchronized.
@@ -53,8 +53,8 @@ class retry_series {
 public:
   retry_series(const retry_policy& policy, retry_options options);
 
-  /// The call was made, and somebody else had the lock. Waits and returns true if it is to be made again; false when
-  /// the tries or the time are used up.
+  /// The call was made, and another connection had the lock. Waits and returns true if it is to be made again; false
+  /// when the tries or the time are used up.
   bool refused();
 
   /// The call was made, and the lock was free, whatever else became of it.
@@ -63,7 +63,7 @@ public:
   /// Calls made.
   uint64_t attempts() const noexcept { return attempts_; }
 
-  /// From the first call until the end of the series; 0 if nobody ever had to wait.
+  /// From the first call until the end of the series; 0 if it never waited.
   std::chrono::milliseconds waited() const noexcept { return waited_; }
 
 private:
@@ -88,8 +88,8 @@ caf::error given_up(const caf::error& last, const retry_series& tries);
 
 } // namespace detail
 
-/// Calls `call` and, as long as it fails because somebody else has the lock, again after a pause; any other failure is
-/// for the caller. The call must leave nothing behind when it fails: begin a transaction anew in each try.
+/// Calls `call` and, as long as it fails because another connection has the lock, again after a pause; any other
+/// failure is for the caller. The call must leave nothing behind when it fails: begin a transaction anew in each try.
 ///
 /// `call` takes nothing and answers with a `caf::expected<T>` (a lock error is `errc::busy`) or with a result code of
 /// SQLite (told by its primary code). The answer is that of the last call: of an expected, its error has `attempts` and

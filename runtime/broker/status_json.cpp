@@ -16,17 +16,17 @@ retry_status total_of(const std::vector<database_status>& databases) {
   retry_status sum;
   double waits = 0;
   for (const auto& db : databases) {
-    const auto& x = db.retry;
-    sum.lock_errors += x.lock_errors;
-    sum.retries += x.retries;
-    sum.successes_after_retry += x.successes_after_retry;
-    sum.failures += x.failures;
-    sum.total_wait_ms += x.total_wait_ms;
-    sum.max_wait_ms = std::max(sum.max_wait_ms, x.max_wait_ms);
-    sum.error_rate_5m = std::max(sum.error_rate_5m, x.error_rate_5m);
-    sum.last_lock_error_us = std::max(sum.last_lock_error_us, x.last_lock_error_us);
-    if (x.mean_wait_ms > 0)
-      waits += static_cast<double>(x.total_wait_ms) / static_cast<double>(x.mean_wait_ms);
+    const auto& retry = db.retry;
+    sum.lock_errors += retry.lock_errors;
+    sum.retries += retry.retries;
+    sum.successes_after_retry += retry.successes_after_retry;
+    sum.failures += retry.failures;
+    sum.total_wait_ms += retry.total_wait_ms;
+    sum.max_wait_ms = std::max(sum.max_wait_ms, retry.max_wait_ms);
+    sum.error_rate_5m = std::max(sum.error_rate_5m, retry.error_rate_5m);
+    sum.last_lock_error_us = std::max(sum.last_lock_error_us, retry.last_lock_error_us);
+    if (retry.mean_wait_ms > 0)
+      waits += static_cast<double>(retry.total_wait_ms) / static_cast<double>(retry.mean_wait_ms);
   }
   if (waits > 0)
     sum.mean_wait_ms = static_cast<uint64_t>(static_cast<double>(sum.total_wait_ms) / waits);
@@ -37,15 +37,15 @@ double per_commit(uint64_t requests, uint64_t commits) {
   return commits == 0 ? 0 : static_cast<double>(requests) / static_cast<double>(commits);
 }
 
-json quantiles_json(const duration_histogram::snapshot& x) {
-  auto at = [&](double q) { return std::chrono::duration_cast<std::chrono::microseconds>(x.quantile(q)).count(); };
-  return {{"count", x.count()}, {"p50", at(0.5)}, {"p99", at(0.99)}, {"p99_9", at(0.999)}, {"max", at(1)}};
+json quantiles_json(const duration_histogram::snapshot& times) {
+  auto at = [&](double q) { return std::chrono::duration_cast<std::chrono::microseconds>(times.quantile(q)).count(); };
+  return {{"count", times.count()}, {"p50", at(0.5)}, {"p99", at(0.99)}, {"p99_9", at(0.999)}, {"max", at(1)}};
 }
 
-json timings_json(const database_timings& x) {
-  return {{"queue", quantiles_json(x.queue)},
-          {"execution", quantiles_json(x.execution)},
-          {"commit", quantiles_json(x.commit)}};
+json timings_json(const database_timings& timings) {
+  return {{"queue", quantiles_json(timings.queue)},
+          {"execution", quantiles_json(timings.execution)},
+          {"commit", quantiles_json(timings.commit)}};
 }
 
 json database_json(const database_status& db, const database_file& file, const database_timings& timings) {
@@ -63,11 +63,11 @@ json totals_json(const std::vector<database_status>& databases) {
   uint64_t queued_bytes = 0;
   uint64_t commits = 0;
   uint64_t requests = 0;
-  for (const auto& x : databases) {
-    queued += x.queued;
-    queued_bytes += x.queued_bytes;
-    commits += x.commits;
-    requests += x.committed_requests;
+  for (const auto& database : databases) {
+    queued += database.queued;
+    queued_bytes += database.queued_bytes;
+    commits += database.commits;
+    requests += database.committed_requests;
   }
   return {{"queued", queued},
           {"queued_bytes", queued_bytes},
@@ -99,19 +99,19 @@ template <class T, class Name> T find_or_empty(const std::vector<T>& in, Name na
 
 } // namespace
 
-json as_json(const store_status& x) {
-  const auto& broker = x.broker;
+json as_json(const store_status& status) {
+  const auto& broker = status.broker;
   auto databases = json::array();
   for (const auto& db : broker.databases)
     databases.push_back(database_json(db,
                                       find_or_empty(
-                                        x.files, [](const auto& f) { return f.name; }, db.name),
+                                        status.files, [](const auto& f) { return f.name; }, db.name),
                                       find_or_empty(
-                                        x.timings, [](const auto& t) { return t.db; }, db.name)));
+                                        status.timings, [](const auto& t) { return t.db; }, db.name)));
   auto result = fields_json(broker);
-  result.update({{"leader", {{"pid", x.leader_pid}, {"in_process", x.in_process}}},
-                 {"answers", fields_json(x.answers)},
-                 {"cursors", fields_json(x.cursors)},
+  result.update({{"leader", {{"pid", status.leader_pid}, {"in_process", status.in_process}}},
+                 {"answers", fields_json(status.answers)},
+                 {"cursors", fields_json(status.cursors)},
                  {"totals", totals_json(broker.databases)},
                  {"retry", fields_json(total_of(broker.databases))},
                  {"running", running_json(broker.running)},

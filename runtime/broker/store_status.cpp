@@ -33,13 +33,13 @@ bool has(const std::vector<database_file>& files, const std::string& name) {
   return std::any_of(files.begin(), files.end(), [&](const auto& x) { return x.name == name; });
 }
 
-// A database that nobody has asked this broker for has no counters; its file still tells its newest commit.
+// A database that was not used since this broker started has no counters; its newest commit is read from its file.
 database_status unopened(const fs::path& root, const std::string& name) {
-  database_status x;
-  x.name = name;
+  database_status status;
+  status.name = name;
   if (auto seq = sqlite::last_commit_seq(root / name))
-    x.last_commit_seq = *seq;
-  return x;
+    status.last_commit_seq = *seq;
+  return status;
 }
 
 } // namespace
@@ -47,8 +47,8 @@ database_status unopened(const fs::path& root, const std::string& name) {
 std::vector<database_timings> gather_timings(const broker& leader) {
   std::vector<database_timings> result;
   for (auto* context : leader.actors().contexts()) {
-    const auto& x = context->timings();
-    result.push_back({context->name(), x.queue.look(), x.execution.look(), x.commit.look()});
+    const auto& timings = context->timings();
+    result.push_back({context->name(), timings.queue.look(), timings.execution.look(), timings.commit.look()});
   }
   return result;
 }
@@ -71,27 +71,27 @@ std::vector<database_file> find_database_files(const fs::path& root) {
 }
 
 store_status gather_status(const broker& leader, std::vector<running_request> reads) {
-  store_status x;
-  x.broker = leader.status();
-  auto& running = x.broker.running = leader.running_writes();
+  store_status status;
+  status.broker = leader.status();
+  auto& running = status.broker.running = leader.running_writes();
   std::move(reads.begin(), reads.end(), std::back_inserter(running));
   std::stable_sort(running.begin(), running.end(),
                    [](const running_request& a, const running_request& b) { return a.since_ms > b.since_ms; });
   auto is_cursor = [](const running_request& y) { return y.operation == "cursor"; };
-  x.answers = {leader.answers().used(), leader.answers().max_bytes()};
-  x.cursors = {static_cast<uint64_t>(std::count_if(running.begin(), running.end(), is_cursor)),
-               leader.config().max_cursors};
-  x.files = find_database_files(x.broker.root);
-  x.leader_pid = getpid();
-  x.timings = gather_timings(leader);
-  for (const auto& file : x.files)
-    if (!has(x.broker.databases, file.name))
-      x.broker.databases.push_back(unopened(x.broker.root, file.name));
+  status.answers = {leader.answers().used(), leader.answers().max_bytes()};
+  status.cursors = {static_cast<uint64_t>(std::count_if(running.begin(), running.end(), is_cursor)),
+                    leader.config().max_cursors};
+  status.files = find_database_files(status.broker.root);
+  status.leader_pid = getpid();
+  status.timings = gather_timings(leader);
+  for (const auto& file : status.files)
+    if (!has(status.broker.databases, file.name))
+      status.broker.databases.push_back(unopened(status.broker.root, file.name));
   // In a subfolder, or under another ending.
-  for (const auto& db : x.broker.databases)
-    if (!has(x.files, db.name))
-      x.files.push_back(measure_database_file(x.broker.root, db.name));
-  return x;
+  for (const auto& db : status.broker.databases)
+    if (!has(status.files, db.name))
+      status.files.push_back(measure_database_file(status.broker.root, db.name));
+  return status;
 }
 
 } // namespace sluice

@@ -32,7 +32,7 @@ inline constexpr auto fields_of<database_file> =
               named_field{"wal_file_bytes", &database_file::wal_bytes,
                           as_gauge("sluice_database_wal_file_bytes", "Size of the write-ahead log's file.")});
 
-/// Where the time of a database's writes went, since the broker started.
+/// The times of the parts of a database's writes, since the broker started.
 struct database_timings {
   std::string db;
   duration_histogram::snapshot queue;
@@ -66,7 +66,7 @@ inline constexpr auto fields_of<cursor_status> = list_fields(
   "cursor_status", named_field{"open", &cursor_status::open, as_gauge("sluice_open_cursors", "Cursors that are open.")},
   named_field{"max", &cursor_status::max, as_gauge("sluice_max_open_cursors", "Cursors that may be open.")});
 
-/// How a store stands: its broker, and the files in its folder.
+/// The status of a store: its broker, and the files in its folder.
 struct store_status {
   broker_status broker;
   answer_status answers;
@@ -87,13 +87,13 @@ std::vector<database_file> find_database_files(const std::filesystem::path& root
 /// Size of the file `name` in `root` and of its WAL.
 database_file measure_database_file(const std::filesystem::path& root, const std::string& name);
 
-/// Where the time of the writes to each database went. Cheap.
+/// The times of the parts of the writes, for each database. Cheap.
 std::vector<database_timings> gather_timings(const broker& leader);
 
-/// How the store that `leader` leads stands. Looks at files, so it may block.
+/// The status of the store that `leader` leads. Looks at files, so it may block.
 store_status gather_status(const broker& leader, std::vector<running_request> reads);
 
 /// The whole of it, as docs/reference/protocol.md describes it under `status`.
-nlohmann::json as_json(const store_status& x);
+nlohmann::json as_json(const store_status& status);
 
 } // namespace sluice

@@ -6,9 +6,9 @@
 
 namespace sluice {
 
-/// Who may touch the actor system of a broker, and until when. Handles of a broker are used from any thread, after the
-/// broker and its system have gone as well: what needs the system holds a `use` meanwhile, and `close` waits for these.
-/// Thread-safe.
+/// Protects the actor system of a broker from its end. Handles of a broker are used from any thread, also after the
+/// broker and its system have gone: a caller that needs the system holds a `use` meanwhile, and `close` waits for
+/// these. Thread-safe.
 class system_access {
 public:
   /// While it lives, the system does; false when the system may be gone.
@@ -27,7 +27,7 @@ public:
     system_access* access_;
   };
 
-  /// From now on nobody can enter. Returns once all have left; not to be called during a use.
+  /// From now on no `use` succeeds. Returns once all have ended; not to be called during a use.
   void close() noexcept {
     auto now = state_.fetch_or(closed) | closed;
     for (; now != closed; now = state_.load())

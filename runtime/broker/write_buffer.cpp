@@ -8,8 +8,8 @@ namespace sluice {
 
 namespace {
 
-// Gives the database its one name.
-std::optional<failure> settle_name(broker_core& core, std::string& db) {
+// Gives the database its canonical name.
+std::optional<failure> resolve_name(broker_core& core, std::string& db) {
   auto canonical = core.resolve(db);
   if (!canonical)
     return describe(canonical.error());
@@ -30,62 +30,72 @@ caf::expected<buffer_actor> write_buffer::route() const {
 const refusal_actor& write_buffer::refusals() const { return core_->refusals; }
 
 template <class Request>
-caf::error write_buffer::refuse(request_type type, const std::string& db, const Request& x, failure why) const {
-  core_->record(unrecorded(type, db, x), to_string(why.code));
+caf::error write_buffer::refuse(request_type type, const std::string& db, const Request& request, failure why) const {
+  core_->record(unrecorded(type, db, request), to_string(why.code));
   return make_error(std::move(why));
 }
 
-caf::expected<buffer_actor> write_buffer::admit(buffer_put& x) const {
-  auto why = check(x);
+caf::expected<buffer_actor> write_buffer::admit(buffer_put& operation) const {
+  auto why = check(operation);
   if (!why)
-    why = settle_name(*core_, x.row.db);
-  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_put, x.row.db, x, std::move(*why))} : route();
+    why = resolve_name(*core_, operation.row.db);
+  return why
+           ? caf::expected<buffer_actor>{refuse(request_type::buffer_put, operation.row.db, operation, std::move(*why))}
+           : route();
 }
 
-caf::expected<buffer_actor> write_buffer::admit(buffer_get& x) const {
-  auto why = check(x);
+caf::expected<buffer_actor> write_buffer::admit(buffer_get& request) const {
+  auto why = check(request);
   if (!why)
-    why = settle_name(*core_, x.row.db);
-  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_get, x.row.db, x, std::move(*why))} : route();
+    why = resolve_name(*core_, request.row.db);
+  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_get, request.row.db, request, std::move(*why))}
+             : route();
 }
 
-caf::expected<buffer_actor> write_buffer::admit(flush_request& x) const {
-  auto why = check(x);
-  if (!why && !x.db.empty())
-    why = settle_name(*core_, x.db);
-  return why ? caf::expected<buffer_actor>{refuse(request_type::flush, x.db, x, std::move(*why))} : route();
+caf::expected<buffer_actor> write_buffer::admit(flush_request& request) const {
+  auto why = check(request);
+  if (!why && !request.db.empty())
+    why = resolve_name(*core_, request.db);
+  return why ? caf::expected<buffer_actor>{refuse(request_type::flush, request.db, request, std::move(*why))} : route();
 }
 
-caf::expected<buffer_actor> write_buffer::admit(rejected_decision& x) const {
-  auto type = x.discard ? request_type::buffer_discard : request_type::buffer_requeue;
-  auto why = check(x);
-  return why ? caf::expected<buffer_actor>{refuse(type, {}, x, std::move(*why))} : route();
+caf::expected<buffer_actor> write_buffer::admit(rejected_decision& decision) const {
+  auto type = decision.discard ? request_type::buffer_discard : request_type::buffer_requeue;
+  auto why = check(decision);
+  return why ? caf::expected<buffer_actor>{refuse(type, {}, decision, std::move(*why))} : route();
 }
 
-template <class Result, class Request> caf::expected<Result> write_buffer::ask(Request x) const {
-  auto to = admit(x);
+template <class Result, class Request> caf::expected<Result> write_buffer::ask(Request request) const {
+  auto to = admit(request);
   if (!to)
     return std::move(to.error());
-  return core_->ask<Result>(*to, std::move(x));
+  return core_->ask<Result>(*to, std::move(request));
 }
 
-caf::expected<buffer_receipt> write_buffer::put(buffer_put x) const { return ask<buffer_receipt>(std::move(x)); }
+caf::expected<buffer_receipt> write_buffer::put(buffer_put operation) const {
+  return ask<buffer_receipt>(std::move(operation));
+}
 
-std::future<caf::expected<buffer_receipt>> write_buffer::put_async(buffer_put x) const {
+std::future<caf::expected<buffer_receipt>> write_buffer::put_async(buffer_put operation) const {
   std::promise<caf::expected<buffer_receipt>> promise;
   auto future = promise.get_future();
   system_access::use in{*core_->access};
-  auto to = in ? admit(x) : caf::expected<buffer_actor>{make_error(core_->why_closed())};
+  auto to = in ? admit(operation) : caf::expected<buffer_actor>{make_error(core_->why_closed())};
   if (to)
-    ask_for(make_receiver<promised_answer<buffer_receipt>>(*core_->system, std::move(promise)), *to, 1, std::move(x));
+    ask_for(make_receiver<promised_answer<buffer_receipt>>(*core_->system, std::move(promise)), *to, 1,
+            std::move(operation));
   else
     promise.set_value(std::move(to.error()));
   return future;
 }
 
-caf::expected<buffered_row> write_buffer::get(buffer_get x) const { return ask<buffered_row>(std::move(x)); }
+caf::expected<buffered_row> write_buffer::get(buffer_get request) const {
+  return ask<buffered_row>(std::move(request));
+}
 
-caf::expected<flush_report> write_buffer::flush(flush_request x) const { return ask<flush_report>(std::move(x)); }
+caf::expected<flush_report> write_buffer::flush(flush_request request) const {
+  return ask<flush_report>(std::move(request));
+}
 
 caf::expected<rejected_page> write_buffer::rejected(const rejected_query& query) const {
   return core_->ask<rejected_page>(core_->actors->buffer(), query);

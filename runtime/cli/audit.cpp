@@ -44,8 +44,8 @@ caf::expected<audit_query> as_query(const audit_options& options) {
   return query;
 }
 
-std::string tables_text(const audit_record& x) {
-  return x.tables ? fmt::format("{}", fmt::join(*x.tables, ", ")) : std::string{};
+std::string tables_text(const audit_record& record) {
+  return record.tables ? fmt::format("{}", fmt::join(*record.tables, ", ")) : std::string{};
 }
 
 std::string as_text(const audit_page& page) {
@@ -61,18 +61,19 @@ std::string as_text(const audit_page& page) {
                 {"COUNT", right},
                 {"TABLES"},
                 {"KEY"}}};
-  for (const auto& x : page.records)
-    result.add({std::to_string(x.seq), iso_time(x.ts_us), x.agent, x.db, std::string{to_string(x.type)},
-                x.recovered ? x.status + " (recovered)" : x.status, x.commit_seq ? std::to_string(x.commit_seq) : "",
-                fmt::format("{:.1f}", static_cast<double>(x.latency_us) / 1000), std::to_string(x.count),
-                tables_text(x), x.key});
+  for (const auto& record : page.records)
+    result.add({std::to_string(record.seq), iso_time(record.ts_us), record.agent, record.db,
+                std::string{to_string(record.type)}, record.recovered ? record.status + " (recovered)" : record.status,
+                record.commit_seq ? std::to_string(record.commit_seq) : "",
+                fmt::format("{:.1f}", static_cast<double>(record.latency_us) / 1000), std::to_string(record.count),
+                tables_text(record), record.key});
   return result.empty() ? "no records\n" : result.text();
 }
 
 std::string as_lines(const audit_page& page) {
   std::string result;
-  for (const auto& x : page.records)
-    result += dump(as_json(x, page.store_root)) + "\n";
+  for (const auto& record : page.records)
+    result += dump(as_json(record, page.store_root)) + "\n";
   return result;
 }
 
@@ -213,9 +214,9 @@ void declare_audit(CLI::App& command, action& chosen) {
   auto options = std::make_shared<audit_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
   command.require_subcommand(1);
-  auto add = [&](const char* name, const char* description, audit_command what) {
+  auto add = [&](const char* name, const char* description, audit_command kind) {
     auto* sub = command.add_subcommand(name, description)->fallthrough();
-    sub->final_callback([options, what, &chosen] { chosen = [options, what] { return run(*options, what); }; });
+    sub->final_callback([options, kind, &chosen] { chosen = [options, kind] { return run(*options, kind); }; });
     return sub;
   };
   auto* lister = add("list", "The newest records, oldest first", list);
@@ -226,11 +227,11 @@ void declare_audit(CLI::App& command, action& chosen) {
   auto* json = lister->add_flag("--json", options->json, "Print one JSON document, on failure too");
   lister->add_flag("--jsonl", options->jsonl, "Print a JSON document per record")->excludes(json);
   add("verify", "Recompute the hash chain and name the first broken record",
-      [](client& store, const audit_query&, const audit_options& x) { return verify(store, x); })
+      [](client& store, const audit_query&, const audit_options& asked) { return verify(store, asked); })
     ->add_flag("--json", options->json, "Print one JSON document, on failure too");
   auto* exporter = add("export", "Every record, a JSON document per line",
-                       [](client& store, const audit_query& query, const audit_options& x) {
-                         return x.json ? export_document(store, query) : export_lines(store, query);
+                       [](client& store, const audit_query& query, const audit_options& asked) {
+                         return asked.json ? export_document(store, query) : export_lines(store, query);
                        });
   add_filters(*exporter, *options);
   exporter->add_flag("--json", options->json, "Print one JSON document instead, on failure too");

@@ -66,7 +66,7 @@ int run(const bench_command& asked) {
 
 struct worker_command {
   std::string root;
-  int what = 0;
+  int kind = 0;
   int64_t duration_ms = 0;
 };
 
@@ -97,11 +97,11 @@ void declare_bench(CLI::App& command, action& chosen) {
 void declare_bench_worker(CLI::App& command, action& chosen) {
   auto asked = std::make_shared<worker_command>();
   command.add_option("ROOT", asked->root)->required();
-  command.add_option("WORK", asked->what)->required()->check(CLI::Range(0, 6));
+  command.add_option("WORK", asked->kind)->required()->check(CLI::Range(0, 6));
   command.add_option("MS", asked->duration_ms)->required();
   command.callback([asked, &chosen] {
     chosen = [asked] {
-      return bench::run_worker(static_cast<bench::work>(asked->what), asked->root,
+      return bench::run_worker(static_cast<bench::work>(asked->kind), asked->root,
                                std::chrono::milliseconds{asked->duration_ms});
     };
   });

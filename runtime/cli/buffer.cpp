@@ -104,10 +104,10 @@ void declare_buffer(CLI::App& command, action& chosen) {
   auto options = std::make_shared<buffer_options>();
   command.add_option("ROOT", options->root, "Folder of the store [.]");
   command.require_subcommand(1);
-  auto add = [&](const char* name, const char* description, buffer_command what) {
+  auto add = [&](const char* name, const char* description, buffer_command kind) {
     auto* sub = command.add_subcommand(name, description)->fallthrough();
     sub->add_flag("--json", options->json, "Print one JSON document, on failure too");
-    sub->final_callback([options, what, &chosen] { chosen = [options, what] { return run(*options, what); }; });
+    sub->final_callback([options, kind, &chosen] { chosen = [options, kind] { return run(*options, kind); }; });
     return sub;
   };
   add("list", "List rejected rows with the reasons", list);

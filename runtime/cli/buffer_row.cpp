@@ -51,29 +51,29 @@ caf::expected<buffer_put> as_put(const row_options& options, const std::string& 
   auto values = read_columns("-v", options.values);
   if (!values)
     return std::move(values.error());
-  buffer_put x;
-  x.row = std::move(*row);
-  x.operation = options.erase    ? buffer_operation::erase
-                : options.update ? buffer_operation::update
-                                 : buffer_operation::upsert;
-  x.values = std::move(*values);
-  x.agent = agent_name(options.agent);
-  x.wait = std::chrono::milliseconds{options.wait_ms};
-  return x;
+  buffer_put operation;
+  operation.row = std::move(*row);
+  operation.operation = options.erase    ? buffer_operation::erase
+                        : options.update ? buffer_operation::update
+                                         : buffer_operation::upsert;
+  operation.values = std::move(*values);
+  operation.agent = agent_name(options.agent);
+  operation.wait = std::chrono::milliseconds{options.wait_ms};
+  return operation;
 }
 
-int show_receipt(const nlohmann::json& x) {
-  auto pending = x.at("pending").get<uint64_t>();
+int show_receipt(const nlohmann::json& receipt) {
+  auto pending = receipt.at("pending").get<uint64_t>();
   return finish(fmt::format("taken, {} row{} pending{}\n", pending, pending == 1 ? "" : "s",
-                            x.at("journaled").get<bool>() ? ", in the journal" : ""));
+                            receipt.at("journaled").get<bool>() ? ", in the journal" : ""));
 }
 
-int show_row(const nlohmann::json& x) {
-  if (!x.at("found").get<bool>())
+int show_row(const nlohmann::json& row) {
+  if (!row.at("found").get<bool>())
     return finish("no such row\n");
   rowset::column_names names;
   std::vector<value> cells;
-  for (const auto& [name, cell] : x.at("row").items()) {
+  for (const auto& [name, cell] : row.at("row").items()) {
     auto content = value_from_json(cell, name);
     if (!content)
       return fail(content.error(), false);
@@ -101,10 +101,10 @@ int put(const row_options& options) {
   auto place = locate(options.db);
   if (!place)
     return usage_error(describe(place.error()).message, options.json);
-  auto x = as_put(options, place->name);
-  if (!x)
-    return usage_error(describe(x.error()).message, options.json);
-  return ask(options, *place, "buffer.put", rpc::params_of(*x), show_receipt);
+  auto operation = as_put(options, place->name);
+  if (!operation)
+    return usage_error(describe(operation.error()).message, options.json);
+  return ask(options, *place, "buffer.put", rpc::params_of(*operation), show_receipt);
 }
 
 int get(const row_options& options) {

@@ -28,6 +28,6 @@ void declare_bench(CLI::App& command, action& chosen);
 void declare_bench_worker(CLI::App& command, action& chosen);
 void declare_scenario(CLI::App& command, action& chosen);
 void declare_scenario_broker(CLI::App& command, action& chosen);
-void declare_scenario_foreigner(CLI::App& command, action& chosen);
+void declare_scenario_external_process(CLI::App& command, action& chosen);
 
 } // namespace sluice::cli

@@ -34,11 +34,12 @@ caf::expected<nlohmann::json> ask(const std::string& root) {
 std::string as_text(const doctor::findings& all) {
   std::string result;
   size_t worse = 0;
-  for (const auto& x : all) {
-    result += fmt::format("{:<8} {:<16} {}\n", to_string(x.severity), x.check, printable(x.subject + ": " + x.text));
-    if (!x.advice.empty())
-      result += fmt::format("{:>25} {}\n", "->", printable(x.advice));
-    worse += x.severity > doctor::severity::note ? 1 : 0;
+  for (const auto& finding : all) {
+    result += fmt::format("{:<8} {:<16} {}\n", to_string(finding.severity), finding.check,
+                          printable(finding.subject + ": " + finding.text));
+    if (!finding.advice.empty())
+      result += fmt::format("{:>25} {}\n", "->", printable(finding.advice));
+    worse += finding.severity > doctor::severity::note ? 1 : 0;
   }
   if (worse == 0)
     return result + "\nhealthy\n";
@@ -47,8 +48,9 @@ std::string as_text(const doctor::findings& all) {
 
 std::string as_text(const doctor::repair_actions& all) {
   std::string result;
-  for (const auto& x : all)
-    result += fmt::format("{:<8} {}\n", x.failed ? "FAILED" : "repaired", printable(x.subject + ": " + x.text));
+  for (const auto& finding : all)
+    result += fmt::format("{:<8} {}\n", finding.failed ? "FAILED" : "repaired",
+                          printable(finding.subject + ": " + finding.text));
   return (all.empty() ? "nothing to repair\n" : result) + "\n";
 }
 
@@ -70,7 +72,7 @@ caf::expected<doctor::repair_actions> repair(const std::string& where) {
 }
 
 int run(const doctor_options& options) {
-  doctor::examination_options how;
+  doctor::examination_options settings;
   doctor::repair_actions repaired;
   if (options.repair) {
     auto done = repair(options.root);
@@ -78,9 +80,9 @@ int run(const doctor_options& options) {
       return fail(done.error(), options.json);
     repaired = std::move(*done);
   }
-  how.deep = options.deep;
-  how.ask_leader = [&options] { return ask(options.root); };
-  auto found = doctor::examine(options.root, how);
+  settings.deep = options.deep;
+  settings.ask_leader = [&options] { return ask(options.root); };
+  auto found = doctor::examine(options.root, settings);
   if (!found)
     return fail(found.error(), options.json);
   auto document = options.json ? doctor::as_json(*found) : nlohmann::json{};

@@ -20,17 +20,17 @@ struct exec_options : request_options {
   std::string foreign_keys = "on";
 };
 
-std::string as_text(const write_result& x) {
+std::string as_text(const write_result& written) {
   std::string result;
   int64_t changes = 0;
-  for (const auto& each : x.results) {
+  for (const auto& each : written.results) {
     if (!each.rows.columns().empty())
       result += as_table(each.rows);
     changes += each.changes;
   }
   return result
-         + fmt::format("{} row{} changed, commit {}{}\n", changes, changes == 1 ? "" : "s", x.commit_seq,
-                       x.replayed ? " (replayed)" : "");
+         + fmt::format("{} row{} changed, commit {}{}\n", changes, changes == 1 ? "" : "s", written.commit_seq,
+                       written.replayed ? " (replayed)" : "");
 }
 
 caf::expected<write_request> as_request(const exec_options& options, const std::string& db) {

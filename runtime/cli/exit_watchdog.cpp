@@ -15,13 +15,13 @@ namespace sluice::cli {
 
 namespace {
 
-bool is_alive(const caf::weak_actor_ptr& x) {
-  auto held = caf::actor_cast<caf::strong_actor_ptr>(x);
+bool is_alive(const caf::weak_actor_ptr& actor) {
+  auto held = caf::actor_cast<caf::strong_actor_ptr>(actor);
   return held && !held->get()->getf(caf::abstract_actor::is_terminated_flag);
 }
 
-std::string text_of(const running_request& x) {
-  return fmt::format("request {} of agent {}: {}", x.request_id, x.agent, x.sql.substr(0, 200));
+std::string text_of(const running_request& request) {
+  return fmt::format("request {} of agent {}: {}", request.request_id, request.agent, request.sql.substr(0, 200));
 }
 
 } // namespace
@@ -29,8 +29,8 @@ std::string text_of(const running_request& x) {
 exit_watchdog::exit_watchdog(const broker& leader, exit_limits limits)
   : leader_(leader), writes_(leader.running_writes()) {
   for (const auto* context : leader.actors().contexts())
-    for (const auto& x : context->readers())
-      readers_.push_back({context->name(), caf::actor_cast<caf::weak_actor_ptr>(x)});
+    for (const auto& reader : context->readers())
+      readers_.push_back({context->name(), caf::actor_cast<caf::weak_actor_ptr>(reader)});
   try {
     thread_ = std::thread{[this, limits] { run(limits); }};
   } catch (const std::system_error&) {
@@ -60,13 +60,13 @@ std::vector<std::string> exit_watchdog::stuck_statements() const {
     if (db.queued == 0)
       continue;
     result.push_back(fmt::format("a write to {} does not end", db.name));
-    for (const auto& x : writes_)
-      if (x.db == db.name && x.is_running)
-        result.back() += "; executed when the broker was stopped: " + text_of(x);
+    for (const auto& write : writes_)
+      if (write.db == db.name && write.is_running)
+        result.back() += "; executed when the broker was stopped: " + text_of(write);
   }
-  for (const auto& x : readers_)
-    if (is_alive(x.actor))
-      result.push_back(fmt::format("a read of {} does not end", x.db));
+  for (const auto& reader : readers_)
+    if (is_alive(reader.actor))
+      result.push_back(fmt::format("a read of {} does not end", reader.db));
   return result;
 }
 

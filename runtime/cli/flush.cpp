@@ -27,10 +27,10 @@ nlohmann::json as_params(const flush_options& options) {
   return result;
 }
 
-std::string report_text(const nlohmann::json& x) {
-  auto written = x.at("flushed").get<uint64_t>();
+std::string report_text(const nlohmann::json& report) {
+  auto written = report.at("flushed").get<uint64_t>();
   return fmt::format("{} row{} written, {} set aside, {} kept\n", written, written == 1 ? "" : "s",
-                     x.at("set_aside").get<uint64_t>(), x.at("kept").get<uint64_t>());
+                     report.at("set_aside").get<uint64_t>(), report.at("kept").get<uint64_t>());
 }
 
 int run(const flush_options& options) {

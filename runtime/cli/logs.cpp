@@ -58,16 +58,17 @@ caf::expected<log_page> ask(client& store, const log_query& query) {
   return answer ? rpc::log_page_from_json(*answer) : std::move(answer.error());
 }
 
-std::string as_line(const log_entry& x) {
-  auto who = x.agent.empty() ? std::string{} : fmt::format(" [{}]", printable(x.agent));
-  auto what = x.source.empty() ? std::string{} : printable(x.source) + ": ";
-  return fmt::format("{} {:<8}{} {}{}\n", iso_time(x.ts_us), to_string(x.level), who, what, printable(x.message));
+std::string as_line(const log_entry& entry) {
+  auto agent = entry.agent.empty() ? std::string{} : fmt::format(" [{}]", printable(entry.agent));
+  auto source = entry.source.empty() ? std::string{} : printable(entry.source) + ": ";
+  return fmt::format("{} {:<8}{} {}{}\n", iso_time(entry.ts_us), to_string(entry.level), agent, source,
+                     printable(entry.message));
 }
 
 std::string as_lines(const log_page& page, bool jsonl) {
   std::string result;
-  for (const auto& x : page.entries)
-    result += jsonl ? dump(as_json(x)) + "\n" : as_line(x);
+  for (const auto& entry : page.entries)
+    result += jsonl ? dump(as_json(entry)) + "\n" : as_line(entry);
   return result;
 }
 
@@ -93,11 +94,11 @@ int list(client& store, const log_query& query, const logs_options& options) {
 class interruption {
 public:
   interruption() {
-    struct sigaction x {};
-    x.sa_handler = [](int) { came_ = 1; };
-    x.sa_flags = static_cast<int>(SA_RESETHAND);
+    struct sigaction action {};
+    action.sa_handler = [](int) { came_ = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
     for (auto number : {SIGINT, SIGTERM, SIGHUP})
-      sigaction(number, &x, nullptr);
+      sigaction(number, &action, nullptr);
   }
 
   bool came() const noexcept { return came_ != 0; }

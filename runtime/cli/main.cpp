@@ -46,7 +46,7 @@ constexpr command_entry commands[]{
   // What `bench` and `scenario` start; without a description they are left out of --help.
   {"bench-worker", "", declare_bench_worker},
   {"scenario-broker", "", declare_scenario_broker},
-  {"scenario-external_process", "", declare_scenario_foreigner},
+  {"scenario-external_process", "", declare_scenario_external_process},
 };
 
 bool is_command(std::string_view name) {
@@ -93,8 +93,9 @@ int run_command(int argc, char** argv) {
   app.footer("Exit status: 0 done; 1 the request failed; 2 wrong usage; 3 no broker where one was required; "
              "4 the output is incomplete, because a bound cut it.");
   action chosen;
-  for (const auto& x : commands)
-    x.declare(*app.add_subcommand(x.name, x.description)->group(*x.description ? "Subcommands" : ""), chosen);
+  for (const auto& command : commands)
+    command.declare(
+      *app.add_subcommand(command.name, command.description)->group(*command.description ? "Subcommands" : ""), chosen);
   const std::span given{argv + 1, argv + std::max(argc, 1)};
   auto args = arguments(given);
   if (!args.empty() && !args.front().starts_with('-') && !is_command(args.front()))

@@ -47,14 +47,14 @@ delivery print_raw(std::string_view text) {
   return delivery::failed;
 }
 
-int status_of(delivery x) noexcept { return x == delivery::failed ? failed : done; }
+int status_of(delivery end) noexcept { return end == delivery::failed ? failed : done; }
 
 int finish(std::string_view text) { return status_of(print(text)); }
 
 int finish_json(const nlohmann::json& document) { return status_of(print_json(dump(document) + "\n")); }
 
-int finish_cut(int status, std::string_view what) {
-  note(what);
+int finish_cut(int status, std::string_view cut) {
+  note(cut);
   return status == done ? incomplete : status;
 }
 

@@ -29,7 +29,7 @@ delivery print_json(std::string_view documents);
 delivery print_raw(std::string_view text);
 
 /// The exit status of a command that did its work and printed it: a reader that has closed the output is not a failure.
-int status_of(delivery x) noexcept;
+int status_of(delivery end) noexcept;
 
 /// Prints a command's whole result and returns the exit status.
 int finish(std::string_view text);
@@ -37,9 +37,9 @@ int finish(std::string_view text);
 /// `finish` with one JSON document.
 int finish_json(const nlohmann::json& document);
 
-/// The exit status of a command whose output ended with `status` and is incomplete because of a bound; prints `what` on
+/// The exit status of a command whose output ended with `status` and is incomplete because of a bound; prints `cut` on
 /// stderr: what is missing, and how to get it.
-int finish_cut(int status, std::string_view what);
+int finish_cut(int status, std::string_view cut);
 
 /// A remark for people, on stderr.
 void note(std::string_view text);

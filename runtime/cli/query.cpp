@@ -53,15 +53,16 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   return request;
 }
 
-int show(const read_result& x, const query_options& options) {
-  auto status = options.json ? finish_json(as_json(x, wanted_integers(options)))
-                             : finish(options.csv ? as_csv(*x.rows, is_read_by_terminal()) : as_table(*x.rows));
-  if (!x.truncated)
+int show(const read_result& result, const query_options& options) {
+  auto status = options.json
+                  ? finish_json(as_json(result, wanted_integers(options)))
+                  : finish(options.csv ? as_csv(*result.rows, is_read_by_terminal()) : as_table(*result.rows));
+  if (!result.truncated)
     return status;
   return finish_cut(status,
                     fmt::format("truncated: only the first {} rows are shown; for the rest use --all, raise --max-rows "
                                 "or --max-bytes, or read in parts with LIMIT",
-                                x.rows->size()));
+                                result.rows->size()));
 }
 
 int fail_of_read(const caf::error& error, const query_options& options) {

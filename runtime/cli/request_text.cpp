@@ -41,10 +41,10 @@ std::string short_sql(const std::string& sql) {
   return std::string{utf8_prefix(line, sql_shown)} + "...";
 }
 
-std::string running_text(const json& x) {
+std::string running_text(const json& request) {
   constexpr auto right = alignment::right;
   // An older broker does not have this member.
-  const auto running = x.value("running", json::array());
+  const auto running = request.value("running", json::array());
   table result{{{"RUNNING", right}, {"STATE"}, {"AGENT"}, {"DATABASE"}, {"REQUEST"}, {"SQL"}}};
   for (size_t i = 0; i < std::min(running_shown, running.size()); ++i) {
     auto text = [&](const char* name) { return running[i].at(name).get<std::string>(); };

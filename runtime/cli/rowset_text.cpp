@@ -14,10 +14,10 @@ namespace {
 
 constexpr size_t shown_blob_bytes = 16;
 
-std::string real_text(double x) {
-  auto text = fmt::format("{}", x);
+std::string real_text(double number) {
+  auto text = fmt::format("{}", number);
   // A real that happens to be whole still looks like a real.
-  return std::isfinite(x) && text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+  return std::isfinite(number) && text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
 }
 
 std::string blob_text(std::string_view bytes, size_t most) {
@@ -27,13 +27,13 @@ std::string blob_text(std::string_view bytes, size_t most) {
   return bytes.size() > most ? fmt::format("{}...' ({} bytes)", result, bytes.size()) : result + "'";
 }
 
-std::string cell_text(const value& x) {
-  switch (x.kind()) {
+std::string cell_text(const value& cell) {
+  switch (cell.kind()) {
   case value_kind::null: return "NULL";
-  case value_kind::integer: return std::to_string(*x.integer());
-  case value_kind::real: return real_text(*x.real());
-  case value_kind::text: return *x.text() == "NULL" ? "'NULL'" : *x.text();
-  case value_kind::blob: return blob_text(*x.blob_bytes(), shown_blob_bytes);
+  case value_kind::integer: return std::to_string(*cell.integer());
+  case value_kind::real: return real_text(*cell.real());
+  case value_kind::text: return *cell.text() == "NULL" ? "'NULL'" : *cell.text();
+  case value_kind::blob: return blob_text(*cell.blob_bytes(), shown_blob_bytes);
   }
   return {};
 }
@@ -41,10 +41,10 @@ std::string cell_text(const value& x) {
 bool is_numeric_column(const rowset& rows, size_t column) {
   bool numbers = false;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const auto& x = rows.at(i, column);
-    if (x.text() || x.blob_bytes())
+    const auto& cell = rows.at(i, column);
+    if (cell.text() || cell.blob_bytes())
       return false;
-    numbers |= !x.is_null();
+    numbers |= !cell.is_null();
   }
   return numbers;
 }
@@ -71,12 +71,12 @@ std::string csv_text(const std::string& text, bool for_terminal) {
   return quoted_if_needed(for_terminal ? printable(text) : text);
 }
 
-std::string csv_field(const value& x, bool for_terminal) {
-  switch (x.kind()) {
+std::string csv_field(const value& cell, bool for_terminal) {
+  switch (cell.kind()) {
   case value_kind::null: return {};
-  case value_kind::text: return csv_text(*x.text(), for_terminal);
-  case value_kind::blob: return blob_text(*x.blob_bytes(), x.blob_bytes()->size());
-  default: return cell_text(x);
+  case value_kind::text: return csv_text(*cell.text(), for_terminal);
+  case value_kind::blob: return blob_text(*cell.blob_bytes(), cell.blob_bytes()->size());
+  default: return cell_text(cell);
   }
 }
 
@@ -94,8 +94,8 @@ table empty_table(const rowset& like) {
 void add_rows(const rowset& rows, table& to) {
   for (size_t i = 0; i < rows.size(); ++i) {
     std::vector<std::string> cells;
-    for (const auto& x : rows.row(i))
-      cells.push_back(cell_text(x));
+    for (const auto& cell : rows.row(i))
+      cells.push_back(cell_text(cell));
     to.add(std::move(cells));
   }
 }

@@ -6,8 +6,8 @@
 #include "runtime/json/json.hpp"
 #include "runtime/lab/scenario/broker_control.hpp"
 #include "runtime/lab/scenario/external_process.hpp"
-#include "runtime/lab/scenario/play.hpp"
 #include "runtime/lab/scenario/real_backend.hpp"
+#include "runtime/lab/scenario/runner.hpp"
 #include "runtime/lab/scenario/schema.hpp"
 #include "runtime/store/config.hpp"
 
@@ -44,15 +44,15 @@ struct tally {
   json documents = json::array();
 };
 
-std::string_view word_of(ending x) {
+std::string_view name_of(ending end) {
   constexpr std::array<std::string_view, 4> words{"passed", "failed", "skipped", "wrong"};
-  return words[static_cast<size_t>(x)];
+  return words[static_cast<size_t>(end)];
 }
 
 // Settings in the shell's environment do not apply to the store of a scenario.
 void forget_environment() {
-  for (const auto& x : describe_settings())
-    unsetenv(x.environment.c_str());
+  for (const auto& setting : describe_settings())
+    unsetenv(setting.environment.c_str());
   for (const auto* name : {"SLUICE_AGENT", "SLUICE_ENDPOINT", "SLUICE_PROGRAM"})
     unsetenv(name);
 }
@@ -61,24 +61,24 @@ std::string at_text(const std::string& file, scenario::place at) {
   return at.line == 0 ? file : fmt::format("{}:{}:{}", file, at.line, at.column);
 }
 
-json as_document(const std::string& file, const scenario::story& what, const scenario::report& went) {
+json as_document(const std::string& file, const scenario::definition& definition, const scenario::report& went) {
   auto complaints = json::array();
-  for (const auto& x : went.complaints)
-    complaints.push_back({{"line", x.at.line}, {"column", x.at.column}, {"message", x.text}});
+  for (const auto& complaint : went.complaints)
+    complaints.push_back({{"line", complaint.at.line}, {"column", complaint.at.column}, {"message", complaint.text}});
   return {{"file", file},
-          {"name", what.name},
-          {"status", word_of(went.status)},
+          {"name", definition.name},
+          {"status", name_of(went.status)},
           {"took_ms", went.took.count()},
           {"complaints", std::move(complaints)}};
 }
 
-std::string as_text(const std::string& file, const scenario::story& what, const scenario::report& went) {
+std::string as_text(const std::string& file, const scenario::definition& definition, const scenario::report& went) {
   if (went.status == ending::skipped)
-    return fmt::format("skipped - {}: {} ({})\n", printable(what.name), went.complaints.front().text,
+    return fmt::format("skipped - {}: {} ({})\n", printable(definition.name), went.complaints.front().text,
                        printable(at_text(file, went.complaints.front().at)));
-  auto result = fmt::format("{} - {}\n", went.status == ending::passed ? "ok" : "not ok", printable(what.name));
-  for (const auto& x : went.complaints)
-    result += fmt::format("  {}: {}\n", printable(at_text(file, x.at)), printable(x.text));
+  auto result = fmt::format("{} - {}\n", went.status == ending::passed ? "ok" : "not ok", printable(definition.name));
+  for (const auto& complaint : went.complaints)
+    result += fmt::format("  {}: {}\n", printable(at_text(file, complaint.at)), printable(complaint.text));
   return result;
 }
 
@@ -90,28 +90,29 @@ caf::expected<fs::path> make_folder() {
   return fs::path{pattern};
 }
 
-scenario::report play_in(const fs::path& folder, const scenario::story& what, const scenario_options& asked) {
+scenario::report run_in(const fs::path& folder, const scenario::definition& definition, const scenario_options& asked) {
   std::error_code unreadable;
   auto on = scenario::make_real_backend({fs::read_symlink("/proc/self/exe", unreadable), folder});
-  scenario::play_options how;
-  how.time_limit = std::chrono::milliseconds{static_cast<int64_t>(asked.time_limit_s * 1e3)};
+  scenario::run_options options;
+  options.time_limit = std::chrono::milliseconds{static_cast<int64_t>(asked.time_limit_s * 1e3)};
   if (asked.verbose)
-    how.on_step = [](const scenario::step& x, const json& answer) {
-      fmt::print(stderr, "  line {}: {}: {}\n", x.at.line, scenario::title_of(x), printable(dump(answer)));
+    options.on_step = [](const scenario::step& step, const json& answer) {
+      fmt::print(stderr, "  line {}: {}: {}\n", step.at.line, scenario::title_of(step), printable(dump(answer)));
     };
-  return scenario::run(what, *on, how);
+  return scenario::run(definition, *on, options);
 }
 
 // False when no folder for it could be made.
-bool play(const std::string& file, const scenario::story& what, const scenario_options& asked, tally& to) {
+bool run_file(const std::string& file, const scenario::definition& definition, const scenario_options& asked,
+              tally& to) {
   auto folder = make_folder();
   if (!folder) {
     fail(folder.error(), false);
     return false;
   }
-  auto went = play_in(*folder, what, asked);
-  auto document = as_document(file, what, went);
-  auto text = as_text(file, what, went);
+  auto went = run_in(*folder, definition, asked);
+  auto document = as_document(file, definition, went);
+  auto text = as_text(file, definition, went);
   if (asked.keep) {
     document["folder"] = folder->string();
     text += fmt::format("  kept in {}\n", folder->string());
@@ -138,12 +139,12 @@ void tell_wrong(const std::string& file, const scenario::wrong_file& why, tally&
                           {"complaints", {{{"line", why.at.line}, {"column", why.at.column}, {"message", why.text}}}}});
 }
 
-std::string summary_of(const tally& x) {
-  auto result = fmt::format("{} passed, {} failed", x.passed, x.failed);
-  if (x.skipped > 0)
-    result += fmt::format(", {} skipped", x.skipped);
-  if (x.wrong > 0)
-    result += fmt::format(", {} of no use", x.wrong);
+std::string summary_of(const tally& tally) {
+  auto result = fmt::format("{} passed, {} failed", tally.passed, tally.failed);
+  if (tally.skipped > 0)
+    result += fmt::format(", {} skipped", tally.skipped);
+  if (tally.wrong > 0)
+    result += fmt::format(", {} of no use", tally.wrong);
   return result;
 }
 
@@ -161,17 +162,17 @@ int run(const scenario_options& asked) {
       tell_wrong(asked.files[i], *why, all);
       continue;
     }
-    const auto& what = std::get<scenario::story>(read);
+    const auto& definition = std::get<scenario::definition>(read);
     if (asked.check) {
       ++all.passed;
       continue;
     }
     if (show_progress)
-      fmt::print(stderr, "\rplaying {} of {} ...", i + 1, asked.files.size());
-    auto played = play(asked.files[i], what, asked, all);
+      fmt::print(stderr, "\rrunning {} of {} ...", i + 1, asked.files.size());
+    auto done = run_file(asked.files[i], definition, asked, all);
     if (show_progress)
       fmt::print(stderr, "\r{:40}\r", "");
-    if (!played)
+    if (!done)
       return failed;
   }
   auto delivered = asked.json ? finish_json({{"scenarios", std::move(all.documents)},
@@ -217,12 +218,12 @@ void declare_scenario_broker(CLI::App& command, action& chosen) {
   command.require_subcommand(1);
 }
 
-void declare_scenario_foreigner(CLI::App& command, action& chosen) {
+void declare_scenario_external_process(CLI::App& command, action& chosen) {
   auto root = std::make_shared<std::string>();
   command.add_option("ROOT", *root)->required();
   command.final_callback([root, &chosen] {
     chosen = [root] {
-      scenario::act_as_foreigner(*root);
+      scenario::run_external_process(*root);
       return done;
     };
   });

@@ -55,11 +55,11 @@ void tell_starter(int fd, const std::string& line) {
 
 // Each connection takes a descriptor, and the soft limit is for programs that use select().
 void raise_descriptor_limit() {
-  rlimit x{};
-  if (getrlimit(RLIMIT_NOFILE, &x) != 0 || x.rlim_cur == x.rlim_max)
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
     return;
-  x.rlim_cur = x.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &x);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // Leaves the client to itself: it waits for the process that it started, and that ends here.

@@ -29,8 +29,8 @@ private:
 };
 
 serve_log& log() {
-  static serve_log x;
-  return x;
+  static serve_log instance;
+  return instance;
 }
 
 } // namespace

@@ -38,26 +38,27 @@ std::string size_text(uint64_t bytes) {
 }
 
 // A list of counts, without those that are zero and say nothing; `names` are members, with the words that follow them.
-std::string counts_text(const json& x, std::initializer_list<std::pair<const char*, const char*>> names) {
+std::string counts_text(const json& status, std::initializer_list<std::pair<const char*, const char*>> names) {
   std::string result;
   for (auto [name, words] : names)
-    if (auto n = x.at(name).get<uint64_t>(); n > 0)
+    if (auto n = status.at(name).get<uint64_t>(); n > 0)
       result += fmt::format("{}{} {}", result.empty() ? "" : ", ", n, words);
   return result.empty() ? "nothing yet" : result;
 }
 
-std::string leader_text(const json& x) {
-  const auto& leader = x.at("leader");
+std::string leader_text(const json& status) {
+  const auto& leader = status.at("leader");
   if (leader.at("in_process").get<bool>())
     return "none; this command led it for the moment";
   return fmt::format("pid {}, for {}, {} restarts of actors", leader.at("pid").get<int64_t>(),
-                     duration_text(x.at("uptime_ms").get<uint64_t>() * 1'000), x.at("restarts").get<uint64_t>());
+                     duration_text(status.at("uptime_ms").get<uint64_t>() * 1'000),
+                     status.at("restarts").get<uint64_t>());
 }
 
-std::string cache_text(const json& x) {
-  if (!x.at("enabled").get<bool>())
+std::string cache_text(const json& status) {
+  if (!status.at("enabled").get<bool>())
     return "off";
-  auto count = [&](const char* name) { return x.at(name).get<uint64_t>(); };
+  auto count = [&](const char* name) { return status.at(name).get<uint64_t>(); };
   return fmt::format("{} entries, {}; {} hits, {} joined, {} misses; {} invalidated, {} evicted", count("entries"),
                      size_text(count("bytes")), count("hits"), count("joined"), count("misses"), count("invalidated"),
                      count("evicted"));
@@ -69,52 +70,54 @@ std::string answers_text(const json& answers, const json& cursors) {
                      cursors.at("max").get<uint64_t>());
 }
 
-std::string commits_text(const json& x) {
-  return fmt::format("{} in all, {:.1f} writes each; {} queued", x.at("commits").get<uint64_t>(),
-                     x.at("requests_per_commit").get<double>(), x.at("queued").get<uint64_t>());
+std::string commits_text(const json& status) {
+  return fmt::format("{} in all, {:.1f} writes each; {} queued", status.at("commits").get<uint64_t>(),
+                     status.at("requests_per_commit").get<double>(), status.at("queued").get<uint64_t>());
 }
 
-std::string buffer_text(const json& x) {
-  return fmt::format("{} of {} rows pending, {}; {}", x.at("pending").get<uint64_t>(),
-                     x.at("max_pending").get<uint64_t>(), x.at("journal").get<bool>() ? "journaled" : "in memory",
-                     counts_text(x, {{"puts", "put"},
-                                     {"merged", "merged"},
-                                     {"flushed_rows", "flushed"},
-                                     {"overloaded", "refused"},
-                                     {"failed_flushes", "failed flushes"},
-                                     {"set_aside", "set aside"}}));
+std::string buffer_text(const json& status) {
+  return fmt::format("{} of {} rows pending, {}; {}", status.at("pending").get<uint64_t>(),
+                     status.at("max_pending").get<uint64_t>(),
+                     status.at("journal").get<bool>() ? "journaled" : "in memory",
+                     counts_text(status, {{"puts", "put"},
+                                          {"merged", "merged"},
+                                          {"flushed_rows", "flushed"},
+                                          {"overloaded", "refused"},
+                                          {"failed_flushes", "failed flushes"},
+                                          {"set_aside", "set aside"}}));
 }
 
-std::string failing_text(const json& x) {
-  return x.at("failing").get<bool>() ? "; FAILING: " + x.at("last_error").get<std::string>() : "";
+std::string failing_text(const json& status) {
+  return status.at("failing").get<bool>() ? "; FAILING: " + status.at("last_error").get<std::string>() : "";
 }
 
-std::string log_text(const json& x) {
-  return counts_text(x, {{"written", "written"},
-                         {"queued", "queued"},
-                         {"dropped", "dropped"},
-                         {"lost", "lost"},
-                         {"cut", "cut"},
-                         {"pruned", "pruned"}})
-         + failing_text(x);
+std::string log_text(const json& status) {
+  return counts_text(status, {{"written", "written"},
+                              {"queued", "queued"},
+                              {"dropped", "dropped"},
+                              {"lost", "lost"},
+                              {"cut", "cut"},
+                              {"pruned", "pruned"}})
+         + failing_text(status);
 }
 
-std::string audit_text(const json& x) {
-  return counts_text(x, {{"written", "written"}, {"pending", "pending"}, {"recovered", "recovered"}, {"lost", "lost"}})
-         + failing_text(x);
+std::string audit_text(const json& status) {
+  return counts_text(status,
+                     {{"written", "written"}, {"pending", "pending"}, {"recovered", "recovered"}, {"lost", "lost"}})
+         + failing_text(status);
 }
 
-std::string retry_text(const json& x) {
-  if (x.at("lock_errors").get<uint64_t>() == 0)
+std::string retry_text(const json& status) {
+  if (status.at("lock_errors").get<uint64_t>() == 0)
     return "no lock was refused";
-  return counts_text(x, {{"lock_errors", "lock errors"},
-                         {"retries", "retries"},
-                         {"successes_after_retry", "succeeded after"},
-                         {"failures", "gave up"}})
+  return counts_text(status, {{"lock_errors", "lock errors"},
+                              {"retries", "retries"},
+                              {"successes_after_retry", "succeeded after"},
+                              {"failures", "gave up"}})
          + fmt::format("; waits: {} mean, {} longest; {:.1f} % refused in five minutes",
-                       duration_text(x.at("mean_wait_ms").get<uint64_t>() * 1'000),
-                       duration_text(x.at("max_wait_ms").get<uint64_t>() * 1'000),
-                       100 * x.at("error_rate_5m").get<double>());
+                       duration_text(status.at("mean_wait_ms").get<uint64_t>() * 1'000),
+                       duration_text(status.at("max_wait_ms").get<uint64_t>() * 1'000),
+                       100 * status.at("error_rate_5m").get<double>());
 }
 
 std::string databases_text(const json& databases) {
@@ -146,9 +149,9 @@ std::string databases_text(const json& databases) {
 }
 
 // One line of it, for a table.
-std::string slow_text(const json& x) {
+std::string slow_text(const json& status) {
   constexpr auto right = alignment::right;
-  const auto& slow = x.at("slow");
+  const auto& slow = status.at("slow");
   table result{{{"SLOWEST", right},
                 {"QUEUE", right},
                 {"LOCK", right},
@@ -166,24 +169,24 @@ std::string slow_text(const json& x) {
   return result.empty() ? "" : "\n" + result.text();
 }
 
-std::string status_text(const json& x) {
+std::string status_text(const json& status) {
   std::string result;
   auto add = [&](const char* name, const std::string& text) {
     result += fmt::format("{:<9} {}\n", name, printable(text));
   };
-  add("store", x.at("store_root").get<std::string>());
-  add("leader", leader_text(x));
-  add("commits", commits_text(x.at("totals")));
-  add("cache", cache_text(x.at("cache")));
-  add("answers", answers_text(x.at("answers"), x.at("cursors")));
-  add("buffer", buffer_text(x.at("buffer")));
-  add("log", log_text(x.at("log")));
-  add("audit", audit_text(x.at("audit")));
-  add("locks", retry_text(x.at("retry")));
-  if (x.at("host_retry").at("lock_errors").get<uint64_t>() > 0)
-    add("hosts", retry_text(x.at("host_retry")));
-  add("slow", fmt::format("{} requests over the limits", x.at("slow_warnings").get<uint64_t>()));
-  return result + "\n" + databases_text(x.at("databases")) + running_text(x) + slow_text(x);
+  add("store", status.at("store_root").get<std::string>());
+  add("leader", leader_text(status));
+  add("commits", commits_text(status.at("totals")));
+  add("cache", cache_text(status.at("cache")));
+  add("answers", answers_text(status.at("answers"), status.at("cursors")));
+  add("buffer", buffer_text(status.at("buffer")));
+  add("log", log_text(status.at("log")));
+  add("audit", audit_text(status.at("audit")));
+  add("locks", retry_text(status.at("retry")));
+  if (status.at("host_retry").at("lock_errors").get<uint64_t>() > 0)
+    add("hosts", retry_text(status.at("host_retry")));
+  add("slow", fmt::format("{} requests over the limits", status.at("slow_warnings").get<uint64_t>()));
+  return result + "\n" + databases_text(status.at("databases")) + running_text(status) + slow_text(status);
 }
 
 int run(const status_options& options) {

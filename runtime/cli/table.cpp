@@ -18,9 +18,9 @@ void append_cell(std::string& line, const std::string& cell, size_t column_width
 } // namespace
 
 table::table(std::vector<column> columns) : columns_(std::move(columns)) {
-  for (auto& x : columns_) {
-    x.heading = printable(x.heading);
-    widths_.push_back(std::max<size_t>(1, width(x.heading)));
+  for (auto& column : columns_) {
+    column.heading = printable(column.heading);
+    widths_.push_back(std::max<size_t>(1, width(column.heading)));
   }
 }
 

@@ -39,8 +39,8 @@ public:
   }
 
 private:
-  static double number(const json& x, const json::json_pointer& where) {
-    return x.contains(where) ? x.at(where).get<double>() : 0;
+  static double number(const json& object, const json::json_pointer& where) {
+    return object.contains(where) ? object.at(where).get<double>() : 0;
   }
 
   const json& before_;
@@ -49,7 +49,7 @@ private:
 };
 
 // Nothing is known of the time before the first look.
-std::string per_second(double x) { return x < 0 ? "-" : fmt::format("{:.0f}/s", x); }
+std::string per_second(double rate) { return rate < 0 ? "-" : fmt::format("{:.0f}/s", rate); }
 
 std::string micros(double us) { return us >= 1e4 ? fmt::format("{:.1f} ms", us / 1e3) : fmt::format("{:.0f} us", us); }
 
@@ -81,14 +81,14 @@ json find_database(const json& status, const std::string& name) {
 }
 
 std::string databases(const json& before, const json& now, double seconds) {
-  table x{{{"DATABASE"},
-           {"QUEUED", to_the_right},
-           {"COMMITS", to_the_right},
-           {"WRITES", to_the_right},
-           {"PER COMMIT", to_the_right},
-           {"FAILED", to_the_right},
-           {"LAST COMMIT", to_the_right},
-           {"STATE"}}};
+  table databases{{{"DATABASE"},
+                   {"QUEUED", to_the_right},
+                   {"COMMITS", to_the_right},
+                   {"WRITES", to_the_right},
+                   {"PER COMMIT", to_the_right},
+                   {"FAILED", to_the_right},
+                   {"LAST COMMIT", to_the_right},
+                   {"STATE"}}};
   for (const auto& db : now.at("databases")) {
     auto name = db.at("name").get<std::string>();
     auto old = find_database(before, name);
@@ -96,12 +96,12 @@ std::string databases(const json& before, const json& now, double seconds) {
     using p = json::json_pointer;
     auto commits = rate.of(p{"/commits"});
     auto writes = rate.of(p{"/committed_requests"});
-    x.add({name, std::to_string(db.at("queued").get<uint64_t>()), per_second(commits), per_second(writes),
-           commits > 0 ? fmt::format("{:.1f}", writes / commits) : "-", per_second(rate.of(p{"/failed_requests"})),
-           std::to_string(db.at("last_commit_seq").get<uint64_t>()),
-           db.at("quarantined").get<bool>() ? "quarantined" : "ok"});
+    databases.add({name, std::to_string(db.at("queued").get<uint64_t>()), per_second(commits), per_second(writes),
+                   commits > 0 ? fmt::format("{:.1f}", writes / commits) : "-",
+                   per_second(rate.of(p{"/failed_requests"})), std::to_string(db.at("last_commit_seq").get<uint64_t>()),
+                   db.at("quarantined").get<bool>() ? "quarantined" : "ok"});
   }
-  return x.empty() ? "no databases\n" : x.text();
+  return databases.empty() ? "no databases\n" : databases.text();
 }
 
 std::string background(const json& now, const rates& rate) {
@@ -117,27 +117,27 @@ std::string background(const json& now, const rates& rate) {
 }
 
 std::string latencies(const json& now) {
-  table x{{{"METHOD"},
-           {"REQUESTS", to_the_right},
-           {"P50", to_the_right},
-           {"P99", to_the_right},
-           {"P99.9", to_the_right},
-           {"MAX", to_the_right}}};
+  table methods{{{"METHOD"},
+                 {"REQUESTS", to_the_right},
+                 {"P50", to_the_right},
+                 {"P99", to_the_right},
+                 {"P99.9", to_the_right},
+                 {"MAX", to_the_right}}};
   for (const auto& [method, each] : now.at("front_door").at("latency_us").items())
-    x.add({method, std::to_string(each.at("count").get<uint64_t>()), micros(each.at("p50").get<double>()),
-           micros(each.at("p99").get<double>()), micros(each.at("p99_9").get<double>()),
-           micros(each.at("max").get<double>())});
-  return x.empty() ? "" : "\nin the last 10 to 20 s:\n" + x.text();
+    methods.add({method, std::to_string(each.at("count").get<uint64_t>()), micros(each.at("p50").get<double>()),
+                 micros(each.at("p99").get<double>()), micros(each.at("p99_9").get<double>()),
+                 micros(each.at("max").get<double>())});
+  return methods.empty() ? "" : "\nin the last 10 to 20 s:\n" + methods.text();
 }
 
 std::string agents(const json& now) {
-  table x{{{"AGENT"}, {"REQUESTS", to_the_right}, {"FAILED", to_the_right}, {"LAST SEEN", to_the_right}}};
+  table agents{{{"AGENT"}, {"REQUESTS", to_the_right}, {"FAILED", to_the_right}, {"LAST SEEN", to_the_right}}};
   const auto& all = now.at("front_door").at("agents");
   for (size_t i = 0; i < std::min(agents_shown, all.size()); ++i)
-    x.add({all[i].at("agent").get<std::string>(), std::to_string(all[i].at("requests").get<uint64_t>()),
-           std::to_string(all[i].at("failed").get<uint64_t>()),
-           fmt::format("{:.1f} s ago", all[i].at("idle_ms").get<double>() / 1e3)});
-  return x.empty() ? "" : fmt::format("\n{} agents in the last minute:\n", all.size()) + x.text();
+    agents.add({all[i].at("agent").get<std::string>(), std::to_string(all[i].at("requests").get<uint64_t>()),
+                std::to_string(all[i].at("failed").get<uint64_t>()),
+                fmt::format("{:.1f} s ago", all[i].at("idle_ms").get<double>() / 1e3)});
+  return agents.empty() ? "" : fmt::format("\n{} agents in the last minute:\n", all.size()) + agents.text();
 }
 
 int run(const top_options& options) {

@@ -33,51 +33,51 @@ async_calls::~async_calls() {
     lock held{mutex_};
     stopped_ = true;
     link_.stop();
-    if (via_)
-      via_->close();
+    if (connection_)
+      connection_->close();
     work_.notify_one();
   }
   if (thread_.joinable())
     thread_.join();
   for (auto& [tried, x] : under_way_)
     x->finish(x->op.cancelled(tried->sent));
-  for (auto& x : unsent_)
-    x->finish(x->op.cancelled(false));
+  for (auto& call : unsent_)
+    call->finish(call->op.cancelled(false));
 }
 
-void async_calls::start(std::unique_ptr<async_call> x) {
+void async_calls::start(std::unique_ptr<async_call> call) {
   lock held{mutex_};
   if (!thread_.joinable())
     thread_ = std::thread{[this] { run(); }};
-  auto sooner = x->op.limit() < next_limit_ || (x->cancel.possible() && !any_cancellable());
-  if (x->cancel.possible())
-    x->counted_ = cancellable_;
-  next_limit_ = std::min(next_limit_, x->op.limit());
+  auto sooner = call->op.limit() < next_limit_ || (call->cancel.possible() && !any_cancellable());
+  if (call->cancel.possible())
+    call->counted_ = cancellable_;
+  next_limit_ = std::min(next_limit_, call->op.limit());
   auto idle = under_way_.empty() && unsent_.empty();
   auto live = unsent_.empty() ? link_.live() : nullptr;
-  if (live && (under_way_.empty() || via_ == live)) {
-    via_ = std::move(live);
-    if (!post(x))
-      unsent_.push_back(std::move(x));
+  if (live && (under_way_.empty() || connection_ == live)) {
+    connection_ = std::move(live);
+    if (!post(call))
+      unsent_.push_back(std::move(call));
   } else {
-    unsent_.push_back(std::move(x));
+    unsent_.push_back(std::move(call));
   }
   if (idle)
     work_.notify_one();
-  else if (via_ && (sooner || !unsent_.empty()))
-    via_->poke();
+  else if (connection_ && (sooner || !unsent_.empty()))
+    connection_->poke();
 }
 
 // False when the connection has ended.
-bool async_calls::post(owned& x) {
-  auto& call = *x;
+bool async_calls::post(owned& owner) {
+  auto& call = *owner;
   auto text = call.op.params();
   // It may be answered before this returns.
-  under_way_.emplace(&call.tried, std::move(x));
-  if (via_->post(call.tried, call.op.method(), text))
+  under_way_.emplace(&call.tried, std::move(owner));
+  if (connection_->post(call.tried, call.op.method(), text))
     return true;
   auto at = under_way_.find(&call.tried);
-  x = std::move(at->second);
+  owner = std::move(at->second);
   under_way_.erase(at);
   return false;
 }
@@ -99,31 +99,31 @@ void async_calls::run() {
 }
 
 // One connection at a time: the calls on one that ends come first.
-bool async_calls::can_send() const { return under_way_.empty() || (!via_->lost() && !via_->draining()); }
+bool async_calls::can_send() const { return under_way_.empty() || (!connection_->lost() && !connection_->draining()); }
 
 void async_calls::expire(lock& held) {
   auto now = steady_clock::now();
   std::vector<std::pair<owned, caf::error>> over;
   next_limit_ = time_point::max();
   for (auto at = under_way_.begin(); at != under_way_.end();) {
-    auto& x = *at->second;
+    auto& call = *at->second;
     // An answer that has arrived meanwhile is handled with the others.
-    auto ends = x.op.limit() <= now && via_->abandon(x.tried);
-    if (x.op.limit() > now)
-      next_limit_ = std::min(next_limit_, x.op.limit());
+    auto ends = call.op.limit() <= now && connection_->abandon(call.tried);
+    if (call.op.limit() > now)
+      next_limit_ = std::min(next_limit_, call.op.limit());
     if (ends) {
-      auto why = x.op.judge(x.tried, *via_);
+      auto why = call.op.judge(call.tried, *connection_);
       over.emplace_back(std::move(at->second), why->error());
     }
     at = ends ? under_way_.erase(at) : std::next(at);
   }
-  for (auto& x : unsent_) {
-    if (x->op.limit() > now) {
-      next_limit_ = std::min(next_limit_, x->op.limit());
+  for (auto& call : unsent_) {
+    if (call->op.limit() > now) {
+      next_limit_ = std::min(next_limit_, call->op.limit());
       continue;
     }
-    auto why = x->op.judge_blocked(make_failure(errc::busy, "no leader has been found"));
-    over.emplace_back(std::move(x), std::move(*why));
+    auto why = call->op.judge_blocked(make_failure(errc::busy, "no leader has been found"));
+    over.emplace_back(std::move(call), std::move(*why));
   }
   std::erase(unsent_, nullptr);
   held.unlock();
@@ -136,32 +136,32 @@ void async_calls::expire(lock& held) {
 void async_calls::send_unsent(lock& held) {
   auto limit = any_cancellable() ? std::min(next_limit_, steady_clock::now() + longest_search) : next_limit_;
   held.unlock();
-  auto place = link_.get(limit);
+  auto leader = link_.get(limit);
   held.lock();
   auto calls = std::exchange(unsent_, {});
   std::vector<std::pair<owned, caf::error>> over;
-  if (place && place->via) {
+  if (leader && leader->connection) {
     if (under_way_.empty())
-      via_ = place->via;
-    for (auto& x : calls)
-      if (via_ != place->via || !post(x))
-        unsent_.push_back(std::move(x));
-  } else if (!place) {
-    for (auto& x : calls) {
-      auto why = link_.stopped() ? x->op.cancelled(false) : x->op.judge_blocked(describe(place.error()));
+      connection_ = leader->connection;
+    for (auto& call : calls)
+      if (connection_ != leader->connection || !post(call))
+        unsent_.push_back(std::move(call));
+  } else if (!leader) {
+    for (auto& call : calls) {
+      auto why = link_.stopped() ? call->op.cancelled(false) : call->op.judge_blocked(describe(leader.error()));
       if (why)
-        over.emplace_back(std::move(x), std::move(*why));
+        over.emplace_back(std::move(call), std::move(*why));
       else
-        unsent_.push_back(std::move(x));
+        unsent_.push_back(std::move(call));
     }
     retry_at_ = steady_clock::now() + std::chrono::milliseconds{100};
   }
   held.unlock();
   for (auto& [x, why] : over)
     x->finish(std::move(why));
-  if (place && place->here)
-    for (auto& x : calls)
-      x->finish_with(*place->here);
+  if (leader && leader->local)
+    for (auto& call : calls)
+      call->finish_with(*leader->local);
   over.clear();
   calls.clear();
   held.lock();
@@ -170,7 +170,7 @@ void async_calls::send_unsent(lock& held) {
 void async_calls::await_answers(lock& held) {
   auto until = unsent_.empty() ? next_limit_ : std::min(next_limit_, std::max(retry_at_, steady_clock::now()));
   // While the leader shuts down, unsent calls wait for its end.
-  if (!under_way_.empty() && via_->draining())
+  if (!under_way_.empty() && connection_->draining())
     until = next_limit_;
   if (any_cancellable())
     until = std::min(until, look_at_);
@@ -178,11 +178,11 @@ void async_calls::await_answers(lock& held) {
     work_.wait_until(held, until);
     return;
   }
-  auto via = via_;
+  auto connection = connection_;
   held.unlock();
-  auto settled = via->await_posted(until);
+  auto completed = connection->await_posted(until);
   held.lock();
-  take(held, settled);
+  take(held, completed);
 }
 
 // The leader may not know the request yet, or may be about to answer it, so it is asked until the call has ended.
@@ -199,36 +199,36 @@ void async_calls::look_for_cancelled(lock& held) {
   for (const auto& id : meant)
     ask_to_cancel(id);
   std::vector<owned> over;
-  for (auto& x : unsent_)
-    if (x->cancel.cancelled())
-      over.push_back(std::move(x));
+  for (auto& call : unsent_)
+    if (call->cancel.cancelled())
+      over.push_back(std::move(call));
   std::erase(unsent_, nullptr);
   held.unlock();
-  for (auto& x : over)
-    x->finish(x->op.cancelled(false, "the request was cancelled while no broker answered"));
+  for (auto& call : over)
+    call->finish(call->op.cancelled(false, "the request was cancelled while no broker answered"));
   over.clear();
   held.lock();
 }
 
 // When the connection has ended, the request is not sent; the call is unsent then.
 void async_calls::ask_to_cancel(const std::string& request_id) {
-  owned x = std::make_unique<cancel_call>(request_id);
-  next_limit_ = std::min(next_limit_, x->op.limit());
-  static_cast<void>(post(x));
+  owned call = std::make_unique<cancel_call>(request_id);
+  next_limit_ = std::min(next_limit_, call->op.limit());
+  static_cast<void>(post(call));
 }
 
-void async_calls::take(lock& held, const std::vector<channel::call*>& settled) {
+void async_calls::take(lock& held, const std::vector<channel::call*>& completed) {
   std::vector<std::pair<owned, caf::expected<nlohmann::json>>> done;
-  for (auto* tried : settled) {
+  for (auto* tried : completed) {
     auto at = under_way_.find(tried);
-    auto x = std::move(at->second);
+    auto call = std::move(at->second);
     under_way_.erase(at);
-    if (auto answer = x->op.judge(*tried, *via_)) {
-      done.emplace_back(std::move(x), std::move(*answer));
+    if (auto answer = call->op.judge(*tried, *connection_)) {
+      done.emplace_back(std::move(call), std::move(*answer));
       continue;
     }
-    retry_at_ = std::max(retry_at_, steady_clock::now() + x->op.pause());
-    unsent_.push_back(std::move(x));
+    retry_at_ = std::max(retry_at_, steady_clock::now() + call->op.pause());
+    unsent_.push_back(std::move(call));
   }
   held.unlock();
   for (auto& [x, answer] : done)

@@ -19,7 +19,7 @@ namespace sluice {
 /// A call without a waiting thread.
 class async_call {
 public:
-  explicit async_call(retrying_call x) : op(std::move(x)) {}
+  explicit async_call(retrying_call operation) : op(std::move(operation)) {}
   virtual ~async_call() = default;
 
   /// Sets the future; called once.
@@ -54,7 +54,7 @@ public:
   /// Calls under way end as `errc::cancelled`, those that were sent with the outcome `unknown`. Stops the link.
   ~async_calls();
 
-  void start(std::unique_ptr<async_call> x);
+  void start(std::unique_ptr<async_call> call);
 
 private:
   using time_point = channel::time_point;
@@ -69,15 +69,15 @@ private:
   bool any_cancellable() const noexcept { return cancellable_.use_count() > 1; }
   void look_for_cancelled(lock& held);
   void ask_to_cancel(const std::string& request_id);
-  void take(lock& held, const std::vector<channel::call*>& settled);
-  bool post(owned& x);
+  void take(lock& held, const std::vector<channel::call*>& completed);
+  bool post(owned& owner);
 
   leader_link& link_;
   std::mutex mutex_;
   std::condition_variable work_;
   bool stopped_ = false;
-  // Calls on `via_`, and those that wait for a connection, not to be sent before `retry_at_`.
-  std::shared_ptr<channel> via_;
+  // Calls on `connection_`, and those that wait for a connection, not to be sent before `retry_at_`.
+  std::shared_ptr<channel> connection_;
   std::unordered_map<channel::call*, owned> under_way_;
   std::vector<owned> unsent_;
   time_point retry_at_{};

@@ -77,29 +77,29 @@ channel::channel(descriptor socket, const std::optional<file_identity>& root, si
 
 channel::~channel() = default;
 
-void channel::ask(call& x, std::string_view method, std::string_view params, time_point limit) {
+void channel::ask(call& call, std::string_view method, std::string_view params, time_point limit) {
   waiter self;
   self.ends_in_silence = silence_.ends_calls;
   lock held{mutex_};
-  x = {};
+  call = {};
   if (lost_) {
-    x.became = fate::lost;
+    call.became = fate::lost;
     return;
   }
-  append(x, method, params, self);
+  append(call, method, params, self);
   wait(held, self, limit);
-  if (x.became == fate::pending) {
-    x.sent = went_out(x);
-    pending_.erase(x.id);
+  if (call.became == fate::pending) {
+    call.sent = went_out(call);
+    pending_.erase(call.id);
   }
 }
 
-bool channel::post(call& x, std::string_view method, std::string_view params) {
+bool channel::post(call& call, std::string_view method, std::string_view params) {
   lock held{mutex_};
   if (lost_)
     return false;
-  x = {};
-  append(x, method, params, *posting_);
+  call = {};
+  append(call, method, params, *posting_);
   return true;
 }
 
@@ -107,7 +107,7 @@ std::vector<channel::call*> channel::await_posted(time_point limit) {
   lock held{mutex_};
   wait(held, *posting_, limit);
   posting_->woken = false;
-  return std::exchange(settled_, {});
+  return std::exchange(completed_, {});
 }
 
 void channel::poke() {
@@ -119,12 +119,12 @@ void channel::poke() {
     posting_->turn.notify_one();
 }
 
-bool channel::abandon(call& x) {
+bool channel::abandon(call& call) {
   lock held{mutex_};
-  if (x.became != fate::pending)
+  if (call.became != fate::pending)
     return false;
-  x.sent = went_out(x);
-  pending_.erase(x.id);
+  call.sent = went_out(call);
+  pending_.erase(call.id);
   return true;
 }
 
@@ -150,24 +150,24 @@ std::optional<failure> channel::refusal() const {
   return refusal_;
 }
 
-void channel::append(call& x, std::string_view method, std::string_view params, waiter& owner) {
-  x.id = ++last_id_;
-  x.owner = &owner;
+void channel::append(call& call, std::string_view method, std::string_view params, waiter& owner) {
+  call.id = ++last_id_;
+  call.owner = &owner;
   auto before = out_.size();
   fmt::format_to(std::back_inserter(out_),
                  R"({{"jsonrpc":"2.0","id":{},"method":{},"params":{}}})"
                  "\n",
-                 x.id, quoted(method), params);
+                 call.id, quoted(method), params);
   appended_ += out_.size() - before;
-  x.end = appended_;
+  call.end = appended_;
   if (pending_.empty()) {
     heard_at_ = steady_clock::now();
     asked_for_life_ = is_silent_ = false;
   }
-  pending_.emplace(x.id, &x);
+  pending_.emplace(call.id, &call);
   if (!blocked_ && !unsendable_)
     flush();
-  // The one that reads has to look out for room now.
+  // The reading thread must now wait for room in the socket.
   if (blocked_ && reader_)
     eventfd_write(wake_.get(), 1);
 }
@@ -249,7 +249,7 @@ void channel::take_in(ssize_t count, int code) {
     lose();
 }
 
-// When the one that reads looks whether the leader is alive.
+// When the reading thread checks whether the leader is alive.
 channel::time_point channel::next_look() const noexcept {
   if (is_silent_ || pending_.empty() || pending_.size() >= most_under_way)
     return time_point::max();
@@ -271,8 +271,8 @@ void channel::look_for_life(lock& held) {
     return;
   }
   is_silent_ = true;
-  for (auto* x : followers_)
-    x->turn.notify_one();
+  for (auto* follower : followers_)
+    follower->turn.notify_one();
   if (!silence_.warn)
     return;
   auto peer = peer_of(socket_.get());
@@ -293,13 +293,13 @@ void channel::answered(uint64_t id, std::string_view line) {
   auto at = pending_.find(id);
   if (at == pending_.end())
     return;
-  auto& x = *at->second;
+  auto& call = *at->second;
   pending_.erase(at);
-  x.answer.assign(line);
-  settle(x, fate::answered);
+  call.answer.assign(line);
+  complete(call, fate::answered);
 }
 
-// The answer to the greeting, and whatever is not written as a leader of ours writes results.
+// The answer to the greeting, and every line that has not the form in which a broker of sluice writes results.
 void channel::dispatch_other(std::string_view line) {
   auto document = nlohmann::json::parse(line, nullptr, false);
   auto id = document.is_object() ? document.find("id") : document.end();
@@ -333,25 +333,25 @@ void channel::greeted(const nlohmann::json& answer) {
   lose();
 }
 
-void channel::settle(call& x, fate became) {
-  x.became = became;
-  x.sent = became == fate::answered || went_out(x);
-  x.owner->woken = true;
-  if (x.owner == posting_.get())
-    settled_.push_back(&x);
-  if (x.owner != reader_)
-    x.owner->turn.notify_one();
+void channel::complete(call& call, fate became) {
+  call.became = became;
+  call.sent = became == fate::answered || went_out(call);
+  call.owner->woken = true;
+  if (call.owner == posting_.get())
+    completed_.push_back(&call);
+  if (call.owner != reader_)
+    call.owner->turn.notify_one();
 }
 
 void channel::lose() {
   if (lost_.exchange(true))
     return;
   for (auto& [id, x] : pending_)
-    settle(*x, fate::lost);
+    complete(*x, fate::lost);
   pending_.clear();
-  for (auto* x : followers_)
-    x->turn.notify_one();
-  // For the one that reads.
+  for (auto* follower : followers_)
+    follower->turn.notify_one();
+  // Wakes the reading thread.
   shutdown(socket_.get(), SHUT_RDWR);
 }
 

@@ -23,13 +23,13 @@
 
 namespace sluice {
 
-/// What a connection does about a leader that is connected and silent, because it is stopped, say.
+/// The reaction to a leader that is connected and silent, for example because its process is stopped.
 struct silence_policy {
   /// A leader that has not sent a byte for so long, though it was sent a `ping`, is silent.
   std::chrono::milliseconds after{2'000};
   /// Whether `ask` ends then.
   bool ends_calls = false;
-  /// Told then, in words for people, by one of the threads that wait. May be empty.
+  /// Called then with a message for people, by one of the threads that wait. May be empty.
   std::function<void(std::string_view)> warn{};
 };
 
@@ -80,11 +80,11 @@ public:
 
   /// Asks and waits until `limit`, or until the leader is silent if the policy says so. `method` is any text in UTF-8,
   /// `params` is JSON on one line.
-  void ask(call& x, std::string_view method, std::string_view params, time_point limit);
+  void ask(call& call, std::string_view method, std::string_view params, time_point limit);
 
   /// Sends without waiting; `await_posted` returns it when it has ended. False when the connection has ended; then the
   /// call had no effect.
-  bool post(call& x, std::string_view method, std::string_view params);
+  bool post(call& call, std::string_view method, std::string_view params);
 
   /// Waits until some posted calls have ended, `poke` is called, or `limit`. Used by one thread at a time.
   std::vector<call*> await_posted(time_point limit);
@@ -93,7 +93,7 @@ public:
   void poke();
 
   /// Abandons a posted call; its answer is dropped. False if it has ended, and `await_posted` has returned it or will.
-  bool abandon(call& x);
+  bool abandon(call& call);
 
   /// The leader takes no new requests here, but may still answer old ones.
   void set_draining() noexcept { draining_ = true; }
@@ -116,8 +116,8 @@ public:
 private:
   using lock = std::unique_lock<std::mutex>;
 
-  void append(call& x, std::string_view method, std::string_view params, waiter& owner);
-  bool went_out(const call& x) const noexcept { return appended_ - (out_.size() - sent_) >= x.end; }
+  void append(call& call, std::string_view method, std::string_view params, waiter& owner);
+  bool went_out(const call& call) const noexcept { return appended_ - (out_.size() - sent_) >= call.end; }
   void flush();
   void wait(lock& held, waiter& self, time_point limit);
   void read(lock& held, time_point limit);
@@ -125,7 +125,7 @@ private:
   time_point next_look() const noexcept;
   void look_for_life(lock& held);
   void dispatch(std::string_view line);
-  void settle(call& x, fate became);
+  void complete(call& call, fate became);
   void answered(uint64_t id, std::string_view line);
   void dispatch_other(std::string_view line);
   void greeted(const nlohmann::json& answer);
@@ -151,8 +151,8 @@ private:
   waiter* reader_ = nullptr;
   std::vector<waiter*> followers_;
   std::unique_ptr<waiter> posting_;
-  std::vector<call*> settled_;
-  // Used by the one that reads.
+  std::vector<call*> completed_;
+  // Used by the reading thread.
   line_buffer in_;
   // When the leader was last heard, or had nothing to answer; whether it was asked for a sign of life since.
   const silence_policy silence_;

@@ -48,7 +48,7 @@ public:
   virtual caf::expected<audit_page> audit(const audit_query& query) = 0;
   virtual caf::expected<audit_verdict> verify_audit() = 0;
 
-  /// How the store stands, as docs/reference/protocol.md has it.
+  /// The status of the store, as docs/reference/protocol.md describes it.
   virtual caf::expected<nlohmann::json> status() = 0;
 
   /// Any method of the protocol, for bridges: its result, or the failure. Waits for the answer. `params` is an object;
@@ -76,9 +76,9 @@ struct client_options {
   /// Whether a call ends with `errc::unavailable` when the broker is connected and has sent nothing for two seconds,
   /// not even the answer to a `ping`. If not, `warn` is called, and the call waits until its deadline.
   bool fail_on_silence = false;
-  /// Told, in words for people, when the client has to work in this process, or without the endpoint given, or when the
-  /// broker is silent. Called by the thread that opens the client, or that looks for a leader or waits for an answer
-  /// later.
+  /// Called with a message for people when the client has to work in this process, or without the endpoint given, or
+  /// when the broker is silent. Called by the thread that opens the client, or that looks for a leader or waits for an
+  /// answer later.
   std::function<void(std::string_view)> warn{};
 };
 

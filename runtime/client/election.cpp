@@ -23,46 +23,46 @@ constexpr retry_policy pauses{.base = milliseconds{2}, .cap = milliseconds{40}};
 constexpr int max_deaths = 3;
 constexpr milliseconds longest_silence{2'000};
 
-// One search; each step finds a route, fails, or says that it is worth going on.
+// One search; each step has a result, fails, or returns nothing, and the search goes on.
 class search {
 public:
-  explicit search(const election& how) : how_(how) {}
+  explicit search(const election_options& options) : options_(options) {}
 
   // Nothing when no broker answers.
-  caf::expected<std::optional<route>> connect() {
-    if (how_.root && !how_.root->is_in_place())
+  caf::expected<std::optional<discovery_result>> connect() {
+    if (options_.root && !options_.root->is_in_place())
       return store_root::not_in_place();
-    if (!how_.endpoint.empty())
-      return connect({how_.endpoint, how_.root && is_own_socket(*how_.root, how_.endpoint)});
-    for (const auto& socket : leader_sockets(*how_.root)) {
+    if (!options_.endpoint.empty())
+      return connect({options_.endpoint, options_.root && is_own_socket(*options_.root, options_.endpoint)});
+    for (const auto& socket : leader_sockets(*options_.root)) {
       auto found = connect(socket);
       if (!found && code_of(found.error()) == errc::wrong_store)
         continue;
       if (!found || *found)
         return found;
     }
-    return std::optional<route>{};
+    return std::optional<discovery_result>{};
   }
 
   // No broker answered. Nothing when a process leads all the same, or leads by now; then connect again.
-  caf::expected<std::optional<route>> elect() {
+  caf::expected<std::optional<discovery_result>> elect() {
     conflict_ = {};
-    auto lock = store_lock::try_acquire(*how_.root, &conflict_);
+    auto lock = store_lock::try_acquire(*options_.root, &conflict_);
     if (!lock)
       return std::move(lock.error());
     started_ = false;
     // An existing front door answers in a moment; without one, waiting in this process would never end.
-    if (!*lock && conflict_.is_here && !published_info(*how_.root))
-      return led_here();
+    if (!*lock && conflict_.is_here && !published_info(*options_.root))
+      return leads_already();
     if (!*lock)
-      return std::optional<route>{};
-    if (!how_.start)
-      return std::optional<route>{route{{}, std::move(*lock), {}}};
-    auto program = broker_program(how_.program);
+      return std::optional<discovery_result>{};
+    if (!options_.start)
+      return std::optional<discovery_result>{discovery_result{{}, std::move(*lock), {}}};
+    auto program = broker_program(options_.program);
     if (program.empty())
-      return std::optional<route>{
-        route{{}, std::move(*lock), "the sluice program is not found; put it into PATH, or set SLUICE_PROGRAM"}};
-    auto start = start_broker(program, *how_.root, **lock, how_.patience);
+      return std::optional<discovery_result>{discovery_result{
+        {}, std::move(*lock), "the sluice program is not found; put it into PATH, or set SLUICE_PROGRAM"}};
+    auto start = start_broker(program, *options_.root, **lock, options_.patience);
     if (start.became != broker_start::fate::not_started)
       lock->reset();
     return judge(std::move(start), std::move(*lock));
@@ -71,12 +71,12 @@ public:
   // Whether a broker has just been started, so that it can be asked at once.
   bool started() const noexcept { return started_; }
 
-  caf::error nobody_found(uint32_t tries, steady_clock::duration spent) const {
+  caf::error no_leader_found(uint32_t tries, steady_clock::duration spent) const {
     auto waited = std::chrono::duration_cast<milliseconds>(spent);
-    if (how_.endpoint.empty() && conflict_.by_claim)
+    if (options_.endpoint.empty() && conflict_.by_claim)
       return busy_with(conflict_, tries, waited);
     failure_details tried{.attempts = tries, .waited_ms = static_cast<uint32_t>(waited.count())};
-    if (!how_.endpoint.empty())
+    if (!options_.endpoint.empty())
       return make_error(errc::unavailable, "no broker answers at the endpoint", tried);
     auto pid =
       conflict_.pid > 0 ? " (pid " + std::to_string(conflict_.pid) + ", as its lock file says)" : std::string{};
@@ -89,27 +89,27 @@ public:
 private:
   // At the store's own socket the first request names the store; at any other the client asks first, because older
   // brokers would ignore the name.
-  caf::expected<std::optional<route>> connect(const leader_socket& socket) const {
+  caf::expected<std::optional<discovery_result>> connect(const leader_socket& socket) const {
     auto connection = connect_to(socket.path);
     if (!connection)
       return std::move(connection.error());
     if (!*connection)
-      return std::optional<route>{};
-    if (how_.root && (!socket.is_own || !how_.endpoint.empty())) {
-      auto is_right =
-        confirm_root((*connection)->get(), how_.root->identity(), socket.is_own, steady_clock::now() + longest_silence);
+      return std::optional<discovery_result>{};
+    if (options_.root && (!socket.is_own || !options_.endpoint.empty())) {
+      auto is_right = confirm_root((*connection)->get(), options_.root->identity(), socket.is_own,
+                                   steady_clock::now() + longest_silence);
       if (!is_right && code_of(is_right.error()) == errc::unavailable)
-        return std::optional<route>{};
+        return std::optional<discovery_result>{};
       // It runs, so no other process can lead.
-      if (!is_right && code_of(is_right.error()) == errc::deadline_exceeded && how_.endpoint.empty())
+      if (!is_right && code_of(is_right.error()) == errc::deadline_exceeded && options_.endpoint.empty())
         return make_error(errc::unavailable, describe(is_right.error()).message);
       if (!is_right)
         return std::move(is_right.error());
     }
-    return std::optional<route>{route{std::move(**connection), {}, {}}};
+    return std::optional<discovery_result>{discovery_result{std::move(**connection), {}, {}}};
   }
 
-  caf::error led_here() const {
+  caf::error leads_already() const {
     if (conflict_.by_claim)
       return busy_with(conflict_, 1, milliseconds{0});
     return make_error(
@@ -119,15 +119,15 @@ private:
       {.attempts = 1});
   }
 
-  caf::expected<std::optional<route>> judge(broker_start start, std::optional<store_lock> lock) {
+  caf::expected<std::optional<discovery_result>> judge(broker_start start, std::optional<store_lock> lock) {
     using fate = broker_start::fate;
     started_ = start.became == fate::ready;
     if (started_ || start.became == fate::silent || (start.became == fate::died && ++deaths_ < max_deaths))
-      return std::optional<route>{};
-    return std::optional<route>{route{{}, std::move(lock), std::move(start.reason)}};
+      return std::optional<discovery_result>{};
+    return std::optional<discovery_result>{discovery_result{{}, std::move(lock), std::move(start.reason)}};
   }
 
-  const election& how_;
+  const election_options& options_;
   lock_conflict conflict_;
   bool started_ = false;
   int deaths_ = 0;
@@ -135,24 +135,24 @@ private:
 
 } // namespace
 
-caf::expected<route> find_leader(const election& how, steady_clock::time_point limit,
-                                 const std::atomic<bool>* stopped) {
-  search x{how};
+caf::expected<discovery_result> find_leader(const election_options& options, steady_clock::time_point limit,
+                                            const std::atomic<bool>* stopped) {
+  search attempt{options};
   std::optional<backoff> pause;
   auto start = steady_clock::now();
   for (uint32_t tries = 1;; ++tries) {
-    auto found = x.connect();
-    if (found && !*found && how.endpoint.empty())
-      found = x.elect();
+    auto found = attempt.connect();
+    if (found && !*found && options.endpoint.empty())
+      found = attempt.elect();
     if (!found)
       return std::move(found.error());
     if (*found)
       return std::move(**found);
-    if (x.started())
+    if (attempt.started())
       continue;
     auto now = steady_clock::now();
     if (now >= limit || (stopped && *stopped))
-      return x.nobody_found(tries, now - start);
+      return attempt.no_leader_found(tries, now - start);
     if (!pause)
       pause.emplace(pauses, std::random_device{}());
     std::this_thread::sleep_for(std::min<steady_clock::duration>(pause->pause(tries), limit - now));

@@ -14,8 +14,8 @@
 namespace sluice {
 
 /// Options of the search for a leader.
-struct election {
-  /// The store that is meant. Without it, which takes an endpoint, no broker is asked which folder it leads.
+struct election_options {
+  /// The store to find. May be left out with an endpoint: then the broker there is not asked which folder it leads.
   std::optional<store_root> root;
   /// The only socket to try; no broker is started then.
   std::filesystem::path endpoint;
@@ -23,13 +23,13 @@ struct election {
   bool start = true;
   /// The program to start it with, as `client_options` has it.
   std::filesystem::path program;
-  /// How long a broker may take to start.
+  /// The longest time that a broker may take to start.
   std::chrono::milliseconds patience{10'000};
 };
 
 /// The result of the search: a connection, or the fact that no process leads and no broker will start, so that this
 /// process may lead.
-struct route {
+struct discovery_result {
   descriptor connection;
   /// The leadership, unless a broker that could have taken it failed with it.
   std::optional<store_lock> lock;
@@ -40,9 +40,10 @@ struct route {
 /// Connects to the leader, or starts one and connects. Asks again, with pauses of 2 to 40 ms, while another process
 /// holds the lock and has no socket yet (or not any more), until `limit` or until `*stopped`: then `errc::busy`, or
 /// `unavailable` where only an endpoint was asked. `busy` at once when a broker of this process leads without a front
-/// door. A broker of another store is taken for none; at an endpoint it is
+/// door. A broker of another store is ignored; at an endpoint it is
 /// `errc::wrong_store`, as it is when the root is not in its place any more.
-caf::expected<route> find_leader(const election& how, std::chrono::steady_clock::time_point limit,
-                                 const std::atomic<bool>* stopped = nullptr);
+caf::expected<discovery_result> find_leader(const election_options& options,
+                                            std::chrono::steady_clock::time_point limit,
+                                            const std::atomic<bool>* stopped = nullptr);
 
 } // namespace sluice

@@ -67,10 +67,10 @@ bool is_true(const nlohmann::json& object, const char* name) {
 }
 
 caf::error refusal_in(const nlohmann::json& error) {
-  auto x = rpc::failure_from_json(error);
+  auto refusal = rpc::failure_from_json(error);
   if (is_stepping_down(error))
-    x.code = errc::unavailable;
-  return make_error(std::move(x));
+    refusal.code = errc::unavailable;
+  return make_error(std::move(refusal));
 }
 
 } // namespace

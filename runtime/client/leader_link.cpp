@@ -6,11 +6,11 @@ namespace sluice {
 
 using std::chrono::steady_clock;
 
-leader_link::leader_link(election how, descriptor connection, leading lead, silence_policy silence)
-  : how_(std::move(how)), lead_(std::move(lead)), silence_(std::move(silence)),
-    owner_(getpid()), place_{std::make_shared<channel>(std::move(connection), meant_root(), silence_), nullptr} {}
+leader_link::leader_link(election_options options, descriptor connection, lead_function lead, silence_policy silence)
+  : options_(std::move(options)), lead_(std::move(lead)), silence_(std::move(silence)),
+    owner_(getpid()), leader_{std::make_shared<channel>(std::move(connection), meant_root(), silence_), nullptr} {}
 
-caf::expected<leader_link::place> leader_link::get(time_point limit) {
+caf::expected<leader_link::leader> leader_link::get(time_point limit) {
   // The connection would be shared with the parent, and both would take the other's answers.
   if (is_forked())
     return make_error(errc::invalid_request, "a client cannot be used by a forked process; open one there");
@@ -18,13 +18,13 @@ caf::expected<leader_link::place> leader_link::get(time_point limit) {
   for (;;) {
     if (stopped_)
       return make_error(errc::unavailable, "the client is being closed");
-    auto via = place_.via;
-    if (place_.here || (via && !via->lost() && !via->draining()))
-      return place_;
-    if (via && !via->lost()) {
+    auto connection = leader_.connection;
+    if (leader_.local || (connection && !connection->lost() && !connection->draining()))
+      return leader_;
+    if (connection && !connection->lost()) {
       // Its successor can only lead when it is gone.
       held.unlock();
-      auto gone = via->await_loss(limit);
+      auto gone = connection->await_loss(limit);
       held.lock();
       if (!gone)
         return make_error(errc::unavailable, "the leader is stepping down, and has not gone yet");
@@ -42,7 +42,7 @@ caf::expected<leader_link::place> leader_link::get(time_point limit) {
       auto found = find(limit);
       held.lock();
       if (found)
-        place_ = std::move(*found);
+        leader_ = std::move(*found);
       else
         search_->failed = found.error();
       search_->over = true;
@@ -56,41 +56,41 @@ caf::expected<leader_link::place> leader_link::get(time_point limit) {
 
 std::shared_ptr<channel> leader_link::live() {
   std::lock_guard held{mutex_};
-  auto& via = place_.via;
-  return via && !via->lost() && !via->draining() && !is_forked() ? via : nullptr;
+  auto& connection = leader_.connection;
+  return connection && !connection->lost() && !connection->draining() && !is_forked() ? connection : nullptr;
 }
 
-std::shared_ptr<client> leader_link::here() {
+std::shared_ptr<client> leader_link::local_leader() {
   std::lock_guard held{mutex_};
-  return place_.here;
+  return leader_.local;
 }
 
 void leader_link::stop() {
   std::lock_guard held{mutex_};
   stopped_ = true;
-  if (place_.via)
-    place_.via->close();
+  if (leader_.connection)
+    leader_.connection->close();
 }
 
-caf::expected<leader_link::place> leader_link::find(time_point limit) {
+caf::expected<leader_link::leader> leader_link::find(time_point limit) {
   for (;;) {
-    auto found = find_leader(how_, limit, &stopped_);
+    auto found = find_leader(options_, limit, &stopped_);
     if (!found && code_of(found.error()) == errc::deadline_exceeded)
       return make_error(errc::unavailable, describe(found.error()).message);
     if (!found)
       return std::move(found.error());
     if (found->connection)
-      return place{std::make_shared<channel>(std::move(found->connection), meant_root(), silence_), nullptr};
-    auto here = lead_(std::move(*found));
-    if (here)
-      return place{nullptr, std::move(*here)};
-    if (code_of(here.error()) != errc::busy || steady_clock::now() >= limit || stopped_)
-      return std::move(here.error());
+      return leader{std::make_shared<channel>(std::move(found->connection), meant_root(), silence_), nullptr};
+    auto local = lead_(std::move(*found));
+    if (local)
+      return leader{nullptr, std::move(*local)};
+    if (code_of(local.error()) != errc::busy || steady_clock::now() >= limit || stopped_)
+      return std::move(local.error());
   }
 }
 
 std::optional<file_identity> leader_link::meant_root() const {
-  return how_.root ? std::optional{how_.root->identity()} : std::nullopt;
+  return options_.root ? std::optional{options_.root->identity()} : std::nullopt;
 }
 
 bool leader_link::is_forked() const noexcept { return getpid() != owner_; }

@@ -20,27 +20,27 @@ class leader_link {
 public:
   using time_point = channel::time_point;
 
-  /// Where requests go: one of the two.
-  struct place {
-    std::shared_ptr<channel> via;
-    /// This process leads by now.
-    std::shared_ptr<client> here;
+  /// The client of requests: a connection, or the leader in this process.
+  struct leader {
+    std::shared_ptr<channel> connection;
+    /// Set when this process leads.
+    std::shared_ptr<client> local;
   };
 
   /// Leads the store in this process, because there is no broker. `errc::busy` if another process does by now.
-  using leading = std::function<caf::expected<std::unique_ptr<client>>(route)>;
+  using lead_function = std::function<caf::expected<std::unique_ptr<client>>(discovery_result)>;
 
-  leader_link(election how, descriptor connection, leading lead, silence_policy silence = {});
+  leader_link(election_options options, descriptor connection, lead_function lead, silence_policy silence = {});
 
   /// Waits for a leader until `limit`: `errc::busy` or `unavailable` if there is none by then, else the error that
   /// prevents one.
-  caf::expected<place> get(time_point limit);
+  caf::expected<leader> get(time_point limit);
 
   /// The connection, if requests can be sent on it at this moment; null if not.
   std::shared_ptr<channel> live();
 
   /// The client of the leader in this process; null if another leads.
-  std::shared_ptr<client> here();
+  std::shared_ptr<client> local_leader();
 
   /// Ends every wait; `get` fails from now on.
   void stop();
@@ -52,18 +52,18 @@ private:
     bool over = false;
   };
 
-  caf::expected<place> find(time_point limit);
+  caf::expected<leader> find(time_point limit);
   std::optional<file_identity> meant_root() const;
   bool is_forked() const noexcept;
 
-  election how_;
-  leading lead_;
+  election_options options_;
+  lead_function lead_;
   silence_policy silence_;
   pid_t owner_;
   std::atomic<bool> stopped_ = false;
   std::mutex mutex_;
   std::condition_variable found_;
-  place place_;
+  leader leader_;
   std::shared_ptr<search> search_;
 };
 

@@ -69,9 +69,9 @@ public:
     for (auto part : {broker_.running_reads(), broker_.open_cursors()})
       if (part)
         std::move(part->begin(), part->end(), std::back_inserter(running));
-    auto x = gather_status(broker_, std::move(running));
-    x.in_process = true;
-    return as_json(x);
+    auto status = gather_status(broker_, std::move(running));
+    status.in_process = true;
+    return as_json(status);
   }
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
@@ -93,13 +93,13 @@ public:
   }
 
 private:
-  template <class Request> void end_when_closed(Request& x) const {
-    x.cancel = x.cancel.possible() ? closed_.derive(x.cancel) : closed_;
+  template <class Request> void end_when_closed(Request& request) const {
+    request.cancel = request.cancel.possible() ? closed_.derive(request.cancel) : closed_;
   }
 
   bool is_forked() const noexcept { return fork_count() != forks_; }
 
-  // The methods of the protocol, made when one is called first.
+  // The handler of the protocol's methods, made at the first call.
   caf::expected<in_process_methods*> methods() {
     std::lock_guard held{methods_mutex_};
     if (is_forked())
@@ -118,7 +118,7 @@ private:
     return methods_.get();
   }
 
-  // Refuses what no database and no buffer gets to see, and so would not be on record.
+  // Refuses requests that reach neither a database nor the buffer, and records them in the audit.
   template <class Request> caf::expected<database> open(request_type type, Request& request) {
     {
       std::shared_lock held{mutex_};
@@ -142,11 +142,11 @@ private:
   }
 
   void record(std::string_view method, const nlohmann::json& params, const caf::error& why) const {
-    unrecorded_request x;
-    x.type = request_type_of(method);
-    x.link_agent = "anonymous";
-    rpc::read_names(params, x);
-    broker_.record(x, to_string(code_of(why)));
+    unrecorded_request request;
+    request.type = request_type_of(method);
+    request.link_agent = "anonymous";
+    rpc::read_names(params, request);
+    broker_.record(request, to_string(code_of(why)));
   }
 
   template <class Result> static std::future<caf::expected<Result>> failed(caf::error why) {

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// The broker's own files are no databases of a store of their own.
+// The files of the broker are no store.
 bool lies_in_broker_folder(const fs::path& root) {
   std::error_code unreadable;
   auto path = fs::weakly_canonical(root, unreadable);
@@ -31,7 +31,7 @@ caf::error route_required(const std::string& why) {
 
 // Leads in this process: at once if no lock is in the way, under the lock if the search for a leader returned it.
 caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_root& root, bool allowed,
-                                            const std::function<void(std::string_view)>& warn, route found) {
+                                            const std::function<void(std::string_view)>& warn, discovery_result found) {
   if (!allowed)
     return route_required(found.reason);
   if (!found.reason.empty() && warn)
@@ -48,7 +48,7 @@ caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_ro
   return make_local_client(std::move(*leader));
 }
 
-// The leader applies a database's own time, under whatever name the database is known to it.
+// The leader applies the time of the database, whose name may be another spelling.
 milliseconds longest(const broker_config& config, milliseconds database_config::*time) {
   auto result = config.*time;
   for (const auto& [db, own] : config.databases)
@@ -57,14 +57,14 @@ milliseconds longest(const broker_config& config, milliseconds database_config::
 }
 
 remote_settings settings_of(const broker_config& config, const client_options& options) {
-  remote_settings x;
-  x.add_keys = options.add_keys;
-  x.write_deadline = longest(config, &database_config::write_deadline);
-  x.read_timeout = longest(config, &database_config::read_timeout);
-  x.silence.ends_calls = options.fail_on_silence;
+  remote_settings settings;
+  settings.add_keys = options.add_keys;
+  settings.write_deadline = longest(config, &database_config::write_deadline);
+  settings.read_timeout = longest(config, &database_config::read_timeout);
+  settings.silence.ends_calls = options.fail_on_silence;
   if (!options.fail_on_silence)
-    x.silence.warn = options.warn;
-  return x;
+    settings.silence.warn = options.warn;
+  return settings;
 }
 
 // Whether the store cannot be led because nothing may be written in its folder.
@@ -89,16 +89,17 @@ caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const bro
 // The client of the endpoint; null when no broker answers there and the store may be reached in another way.
 caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, const store_root& root,
                                                      const broker_config& config, const client_options& options) {
-  election how;
-  how.root = root;
-  how.endpoint = endpoint;
+  election_options search;
+  search.root = root;
+  search.endpoint = endpoint;
   // One try: with a time that is over already.
-  auto found = find_leader(how, steady_clock::now());
+  auto found = find_leader(search, steady_clock::now());
   if (found) {
     // Requests that were sent to it may have been executed, which only it can tell; so no other broker is asked from
     // now on.
-    auto nobody_else = [](route) { return route_required("the endpoint does not answer"); };
-    return make_remote_client(std::move(how), std::move(found->connection), nobody_else, settings_of(config, options));
+    auto lead_no_store = [](discovery_result) { return route_required("the endpoint does not answer"); };
+    return make_remote_client(std::move(search), std::move(found->connection), lead_no_store,
+                              settings_of(config, options));
   }
   // A process is there, and is not the broker of this store, or does not answer: do not look elsewhere.
   auto code = code_of(found.error());
@@ -138,18 +139,20 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
     if (!opened || *opened)
       return opened;
   }
-  election how{*store, {}, options.start_broker, options.program};
-  leader_link::leading here = [config = *config, root = *store, allowed = !options.require_broker, warn = options.warn](
-                                route found) { return lead(config, root, allowed, warn, std::move(found)); };
+  election_options search{*store, {}, options.start_broker, options.program};
+  leader_link::lead_function lead_here = [config = *config, root = *store, allowed = !options.require_broker,
+                                          warn = options.warn](discovery_result found) {
+    return lead(config, root, allowed, warn, std::move(found));
+  };
   auto limit = steady_clock::now() + config->lock_wait;
   for (;;) {
-    auto found = find_leader(how, limit);
+    auto found = find_leader(search, limit);
     if (!found)
       return read_only(root, *config, options, found.error());
     if (found->connection)
-      return make_remote_client(std::move(how), std::move(found->connection), std::move(here),
+      return make_remote_client(std::move(search), std::move(found->connection), std::move(lead_here),
                                 settings_of(*config, options));
-    auto leader = here(std::move(*found));
+    auto leader = lead_here(std::move(*found));
     if (!leader && code_of(leader.error()) == errc::read_only)
       return read_only(root, *config, options, leader.error());
     if (leader || code_of(leader.error()) != errc::busy || steady_clock::now() >= limit)

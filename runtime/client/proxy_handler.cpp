@@ -17,28 +17,28 @@ namespace {
 using nlohmann::json;
 
 rpc::answer error_answer(const caf::error& why) {
-  rpc::answer x;
-  x.error = rpc::error_of(describe(why));
-  return x;
+  rpc::answer response;
+  response.error = rpc::error_of(describe(why));
+  return response;
 }
 
-// How results are wanted, written out where they are waited for: that takes time, and the loop serves others.
+// The form of results. They are turned into text by the waiting thread: that takes time, and the loop serves others.
 struct result_form {
   integer_form integers = integer_form::number;
   bool quoted = false;
 };
 
 rpc::answer written(const json& result, result_form form) {
-  rpc::answer x;
-  x.text = dump(result);
+  rpc::answer response;
+  response.text = dump(result);
   if (form.quoted)
-    x.quoted = dump(json(x.text));
-  return x;
+    response.quoted = dump(json(response.text));
+  return response;
 }
 
 // Makes a function that can be copied from a future that cannot.
-template <class Result> auto result_of(std::future<caf::expected<Result>> x, result_form form) {
-  return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(x)), form] {
+template <class Result> auto result_of(std::future<caf::expected<Result>> answer, result_form form) {
+  return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(answer)), form] {
     auto result = future->get();
     return result ? written(as_json(*result, form.integers), form) : error_answer(result.error());
   };

@@ -28,7 +28,7 @@ private:
   void refuse(const std::string& method, const nlohmann::json& params, const caf::error& why,
               const rpc::answer_to& done);
 
-  // Gives what `wait` comes back with.
+  // Answers with the result of `wait`.
   template <class Wait> void answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done);
 
   client& to_;

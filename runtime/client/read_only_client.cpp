@@ -29,9 +29,9 @@ caf::error nothing_but_reading() {
                                      "folder that may be written, or run as a user who may write this one");
 }
 
-template <class Result> std::future<caf::expected<Result>> ready(caf::expected<Result> x) {
+template <class Result> std::future<caf::expected<Result>> ready(caf::expected<Result> result) {
   std::promise<caf::expected<Result>> answer;
-  answer.set_value(std::move(x));
+  answer.set_value(std::move(result));
   return answer.get_future();
 }
 
@@ -110,12 +110,12 @@ public:
     return std::unique_ptr<cursor>{std::move(result)};
   }
 
-  std::future<caf::expected<write_result>> write_async(write_request x) override {
-    return ready<write_result>(write(std::move(x)));
+  std::future<caf::expected<write_result>> write_async(write_request request) override {
+    return ready<write_result>(write(std::move(request)));
   }
 
-  std::future<caf::expected<read_result>> read_async(read_request x) override {
-    return ready<read_result>(read(std::move(x)));
+  std::future<caf::expected<read_result>> read_async(read_request request) override {
+    return ready<read_result>(read(std::move(request)));
   }
 
   caf::expected<audit_page> audit(const audit_query&) override { return nothing_but_reading(); }

@@ -24,9 +24,9 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using time_limit = retrying_call::time_limit;
 
-// Keys that no other client makes up, in a forked process neither. They begin with the time, as UUIDs of version 7 do
-// (RFC 9562): keys of all clients then go to the end of the ledger's index instead of all over it, which is what makes
-// random keys expensive.
+// Keys that no other client generates, not even one in a forked process. They begin with the time, as UUIDs of version
+// 7 do (RFC 9562): keys of all clients then go to the end of the ledger's index instead of all over it, which is what
+// makes random keys expensive.
 class key_maker {
 public:
   key_maker() {
@@ -59,11 +59,11 @@ time_limit time_in(const json& params, const char* field, milliseconds otherwise
   return {field, milliseconds{std::clamp(at->get<int64_t>(), int64_t{1}, day_ms)}, true};
 }
 
-milliseconds& time_of(write_request& x) { return x.deadline; }
-milliseconds& time_of(read_request& x) { return x.limits.timeout; }
+milliseconds& time_of(write_request& request) { return request.deadline; }
+milliseconds& time_of(read_request& request) { return request.limits.timeout; }
 
-caf::expected<write_result> ask(client& leader, write_request x) { return leader.write(std::move(x)); }
-caf::expected<read_result> ask(client& leader, read_request x) { return leader.read(std::move(x)); }
+caf::expected<write_result> ask(client& leader, write_request request) { return leader.write(std::move(request)); }
+caf::expected<read_result> ask(client& leader, read_request request) { return leader.read(std::move(request)); }
 
 void decode(const json& answer, caf::expected<write_result>& to) { to = rpc::write_result_from_json(answer); }
 void decode(const json& answer, caf::expected<read_result>& to) { to = rpc::read_result_from_json(answer); }
@@ -81,16 +81,17 @@ template <class Result> caf::expected<Result> decoded(caf::expected<json> answer
 
 // Asks the leader in this process within the rest of the time.
 template <class Result, class Request>
-caf::expected<Result> ask_here(client& leader, const retrying_call& op, Request x) {
-  if (time_of(x) != milliseconds{0})
-    time_of(x) = op.left();
-  caf::expected<Result> result = ask(leader, std::move(x));
+caf::expected<Result> ask_local(client& leader, const retrying_call& op, Request request) {
+  if (time_of(request) != milliseconds{0})
+    time_of(request) = op.left();
+  caf::expected<Result> result = ask(leader, std::move(request));
   return result ? std::move(result) : op.amend(std::move(result.error()));
 }
 
 template <class Request, class Result> class typed_call final : public async_call {
 public:
-  typed_call(retrying_call how, Request request) : async_call(std::move(how)), request_(std::move(request)) {
+  typed_call(retrying_call operation, Request request)
+    : async_call(std::move(operation)), request_(std::move(request)) {
     cancel = request_.cancel;
     request_id = request_.request_id;
   }
@@ -99,7 +100,7 @@ public:
 
   void finish(caf::expected<json> answer) override { answer_.set_value(decoded<Result>(std::move(answer))); }
 
-  void finish_with(client& leader) override { answer_.set_value(ask_here<Result>(leader, op, std::move(request_))); }
+  void finish_with(client& leader) override { answer_.set_value(ask_local<Result>(leader, op, std::move(request_))); }
 
 private:
   Request request_;
@@ -109,7 +110,7 @@ private:
 // A call of any method, whose answer is null where this process leads by now.
 class cancellable_call final : public async_call {
 public:
-  cancellable_call(retrying_call how, cancel_token given_up, std::string id) : async_call(std::move(how)) {
+  cancellable_call(retrying_call operation, cancel_token given_up, std::string id) : async_call(std::move(operation)) {
     cancel = std::move(given_up);
     request_id = std::move(id);
   }
@@ -124,21 +125,24 @@ private:
 };
 
 // Values that would not reach the leader unchanged.
-std::optional<failure> check_parameters(const write_request& x) {
-  for (size_t i = 0; i < x.statements.size(); ++i)
-    if (!x.statements[i].params.named.empty())
-      if (auto why = check_as_json(x.statements[i].params, fmt::format("statements[{}].params", i)))
+std::optional<failure> check_parameters(const write_request& request) {
+  for (size_t i = 0; i < request.statements.size(); ++i)
+    if (!request.statements[i].params.named.empty())
+      if (auto why = check_as_json(request.statements[i].params, fmt::format("statements[{}].params", i)))
         return why;
   return std::nullopt;
 }
 
-std::optional<failure> check_parameters(const read_request& x) { return check_as_json(x.query.params, "params"); }
+std::optional<failure> check_parameters(const read_request& request) {
+  return check_as_json(request.query.params, "params");
+}
 
 class remote_client final : public client {
 public:
-  remote_client(election how, descriptor connection, leader_link::leading lead, remote_settings settings)
-    : settings_(std::move(settings)), link_(std::move(how), std::move(connection), std::move(lead), settings_.silence),
-      calls_(link_) {}
+  remote_client(election_options options, descriptor connection, leader_link::lead_function lead,
+                remote_settings settings)
+    : settings_(std::move(settings)),
+      link_(std::move(options), std::move(connection), std::move(lead), settings_.silence), calls_(link_) {}
 
   // Of a static client, threads of the host may be in a call when the program ends. A forked child has not these
   // threads.
@@ -157,7 +161,7 @@ public:
     add_key(request);
     auto op = operation_of(request);
     return ask_for<write_result>(op,
-                                 [&](client& here) { return ask_here<write_result>(here, op, std::move(request)); });
+                                 [&](client& local) { return ask_local<write_result>(local, op, std::move(request)); });
   }
 
   caf::expected<read_result> read(read_request request) override {
@@ -166,19 +170,20 @@ public:
     if (auto why = check_parameters(request))
       return make_error(std::move(*why));
     auto op = operation_of(request);
-    return ask_for<read_result>(op, [&](client& here) { return ask_here<read_result>(here, op, std::move(request)); });
+    return ask_for<read_result>(op,
+                                [&](client& local) { return ask_local<read_result>(local, op, std::move(request)); });
   }
 
   std::future<caf::expected<write_result>> write_async(write_request request) override {
     add_key(request);
-    if (auto here = link_.here())
-      return here->write_async(std::move(request));
+    if (auto local = link_.local_leader())
+      return local->write_async(std::move(request));
     return start<write_result>(std::move(request));
   }
 
   std::future<caf::expected<read_result>> read_async(read_request request) override {
-    if (auto here = link_.here())
-      return here->read_async(std::move(request));
+    if (auto local = link_.local_leader())
+      return local->read_async(std::move(request));
     return start<read_result>(std::move(request));
   }
 
@@ -188,36 +193,37 @@ public:
     name_cancellable(request);
     auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
     retrying_call op{"cursor.open", rpc::params_of_open_cursor(request), time, false, true};
-    auto x = run(op, request.cancel, request.request_id);
-    if (x.here)
-      return x.here->open_cursor(std::move(request));
-    auto first = decoded<cursor_page>(std::move(x.answer));
+    auto opened = run(op, request.cancel, request.request_id);
+    if (opened.local)
+      return opened.local->open_cursor(std::move(request));
+    auto first = decoded<cursor_page>(std::move(opened.answer));
     if (!first)
       return std::move(first.error());
     auto ask = [this, length = time.length, cancel = request.cancel, name = request.request_id](const char* method,
                                                                                                 uint64_t id) {
       // A cursor that was cancelled is closed all the same.
       auto ends = std::string_view{method} == "cursor.close";
-      auto y = run({method, {{"cursor", id}}, {nullptr, length}, false, false}, ends ? cancel_token{} : cancel, name);
-      return y.here ? caf::expected<json>{cursor_lost()} : std::move(y.answer);
+      auto page =
+        run({method, {{"cursor", id}}, {nullptr, length}, false, false}, ends ? cancel_token{} : cancel, name);
+      return page.local ? caf::expected<json>{cursor_lost()} : std::move(page.answer);
     };
     return std::unique_ptr<cursor>{std::make_unique<remote_cursor>(ask, std::move(*first), request.cancel)};
   }
 
   caf::expected<audit_page> audit(const audit_query& query) override {
     retrying_call op{"audit.list", rpc::params_of(query), {nullptr, settings_.write_deadline}, false, true};
-    return ask_for<audit_page>(op, [&](client& here) { return here.audit(query); });
+    return ask_for<audit_page>(op, [&](client& local) { return local.audit(query); });
   }
 
   caf::expected<audit_verdict> verify_audit() override {
     retrying_call op{"audit.verify", json::object(), {nullptr, settings_.verify_timeout}, false, true};
-    return ask_for<audit_verdict>(op, [](client& here) { return here.verify_audit(); });
+    return ask_for<audit_verdict>(op, [](client& local) { return local.verify_audit(); });
   }
 
   caf::expected<json> status() override {
     retrying_call op{"status", json::object(), {nullptr, settings_.write_deadline}, false, true};
-    auto x = run(op);
-    return x.here ? x.here->status() : std::move(x.answer);
+    auto end = run(op);
+    return end.local ? end.local->status() : std::move(end.answer);
   }
 
   caf::expected<json> call(std::string_view method, json params) override {
@@ -232,43 +238,43 @@ public:
     auto changes = known.effect == rpc::method_effect::changes;
     auto time = time_of_call(known, params);
     retrying_call op{std::string{method}, params, time, changes, repeatable};
-    auto x = run(op);
-    return x.here ? x.here->call(method, std::move(params)) : std::move(x.answer);
+    auto end = run(op);
+    return end.local ? end.local->call(method, std::move(params)) : std::move(end.answer);
   }
 
   void close() override {
     link_.stop();
-    if (auto here = link_.here())
-      here->close();
+    if (auto local = link_.local_leader())
+      local->close();
   }
 
 private:
   // The answer, unless this process leads by now.
   struct end {
     caf::expected<json> answer;
-    std::shared_ptr<client> here;
+    std::shared_ptr<client> local;
   };
 
   // The leader finds the request to cancel by its id.
-  template <class Request> void name_cancellable(Request& x) {
-    if (x.cancel.possible() && x.request_id.empty())
-      x.request_id = keys_.next();
+  template <class Request> void name_cancellable(Request& request) {
+    if (request.cancel.possible() && request.request_id.empty())
+      request.request_id = keys_.next();
   }
 
-  void add_key(write_request& x) {
-    if (settings_.add_keys && x.idempotency_key.empty())
-      x.idempotency_key = keys_.next();
+  void add_key(write_request& request) {
+    if (settings_.add_keys && request.idempotency_key.empty())
+      request.idempotency_key = keys_.next();
   }
 
-  time_limit time_of_call(const rpc::method& x, const json& params) const {
-    auto otherwise = x.wait == rpc::method_wait::read_timeout ? settings_.read_timeout
-                     : x.wait == rpc::method_wait::long_work  ? settings_.verify_timeout
-                                                              : settings_.write_deadline;
-    if (x.time_parameter.empty())
+  time_limit time_of_call(const rpc::method& method, const json& params) const {
+    auto otherwise = method.wait == rpc::method_wait::read_timeout ? settings_.read_timeout
+                     : method.wait == rpc::method_wait::long_work  ? settings_.verify_timeout
+                                                                   : settings_.write_deadline;
+    if (method.time_parameter.empty())
       return {nullptr, otherwise};
-    auto time = time_in(params, x.time_parameter.data(), otherwise);
+    auto time = time_in(params, method.time_parameter.data(), otherwise);
     // Its caller is ready to wait for room, and then it takes as long as any.
-    if (x.time_parameter == "wait_ms")
+    if (method.time_parameter == "wait_ms")
       return {nullptr, otherwise + (time.given ? time.length : milliseconds{0})};
     return time;
   }
@@ -278,34 +284,35 @@ private:
     return {field, given ? wanted : otherwise, given};
   }
 
-  retrying_call operation_of(const write_request& x) const {
-    return {"write", rpc::params_of(x), limit_of("deadline_ms", x.deadline, settings_.write_deadline), true,
-            !x.idempotency_key.empty()};
+  retrying_call operation_of(const write_request& request) const {
+    return {"write", rpc::params_of(request), limit_of("deadline_ms", request.deadline, settings_.write_deadline), true,
+            !request.idempotency_key.empty()};
   }
 
-  retrying_call operation_of(const read_request& x) const {
-    return {"read", rpc::params_of(x), limit_of("timeout_ms", x.limits.timeout, settings_.read_timeout), false, true};
+  retrying_call operation_of(const read_request& request) const {
+    return {"read", rpc::params_of(request), limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout),
+            false, true};
   }
 
-  template <class Result, class Here> caf::expected<Result> ask_for(retrying_call& op, Here ask_leader_here) {
-    auto x = run(op);
-    return x.here ? ask_leader_here(*x.here) : decoded<Result>(std::move(x.answer));
+  template <class Result, class Ask> caf::expected<Result> ask_for(retrying_call& op, Ask ask_local_leader) {
+    auto end = run(op);
+    return end.local ? ask_local_leader(*end.local) : decoded<Result>(std::move(end.answer));
   }
 
   template <class Result, class Request> std::future<caf::expected<Result>> start(Request request) {
     name_cancellable(request);
     auto wrong = check_parameters(request);
     auto op = operation_of(request);
-    auto x = std::make_unique<typed_call<Request, Result>>(std::move(op), std::move(request));
-    auto result = x->future();
+    auto call = std::make_unique<typed_call<Request, Result>>(std::move(op), std::move(request));
+    auto result = call->future();
     if (wrong)
-      x->finish(make_error(std::move(*wrong)));
-    else if (x->op.refusal())
-      x->finish(*x->op.refusal());
-    else if (x->cancel.cancelled())
-      x->finish(x->op.cancelled(false, "the request was cancelled before it was sent"));
+      call->finish(make_error(std::move(*wrong)));
+    else if (call->op.refusal())
+      call->finish(*call->op.refusal());
+    else if (call->cancel.cancelled())
+      call->finish(call->op.cancelled(false, "the request was cancelled before it was sent"));
     else
-      calls_.start(std::move(x));
+      calls_.start(std::move(call));
     return result;
   }
 
@@ -316,14 +323,14 @@ private:
     system_access::use in{waiting_};
     if (!in || cancel.cancelled())
       return {op.cancelled(false, "the request was cancelled before it was sent"), nullptr};
-    auto x = std::make_unique<cancellable_call>(std::move(op), cancel, id);
-    auto answer = x->future();
-    if (auto here = link_.here())
-      return {caf::error{}, std::move(here)};
-    calls_.start(std::move(x));
+    auto call = std::make_unique<cancellable_call>(std::move(op), cancel, id);
+    auto answer = call->future();
+    if (auto local = link_.local_leader())
+      return {caf::error{}, std::move(local)};
+    calls_.start(std::move(call));
     auto result = answer.get();
     if (result && result->is_null())
-      return {caf::error{}, link_.here()};
+      return {caf::error{}, link_.local_leader()};
     return {std::move(result), nullptr};
   }
 
@@ -337,15 +344,15 @@ private:
     for (;;) {
       if (link_.stopped())
         return {op.cancelled(tried.sent), nullptr};
-      auto place = link_.get(op.limit());
-      if (place && place->here)
-        return {caf::error{}, std::move(place->here)};
-      if (!place) {
-        if (auto why = op.judge_blocked(describe(place.error())))
+      auto leader = link_.get(op.limit());
+      if (leader && leader->local)
+        return {caf::error{}, std::move(leader->local)};
+      if (!leader) {
+        if (auto why = op.judge_blocked(describe(leader.error())))
           return {std::move(*why), nullptr};
       } else {
-        place->via->ask(tried, op.method(), op.params(), op.limit());
-        if (auto answer = op.judge(tried, *place->via))
+        leader->connection->ask(tried, op.method(), op.params(), op.limit());
+        if (auto answer = op.judge(tried, *leader->connection))
           return {std::move(*answer), nullptr};
       }
       if (op.pause() > milliseconds{0})
@@ -364,9 +371,10 @@ private:
 
 } // namespace
 
-std::unique_ptr<client> make_remote_client(election how, descriptor connection, leader_link::leading lead,
-                                           remote_settings settings) {
-  return std::make_unique<remote_client>(std::move(how), std::move(connection), std::move(lead), std::move(settings));
+std::unique_ptr<client> make_remote_client(election_options options, descriptor connection,
+                                           leader_link::lead_function lead, remote_settings settings) {
+  return std::make_unique<remote_client>(std::move(options), std::move(connection), std::move(lead),
+                                         std::move(settings));
 }
 
 } // namespace sluice

@@ -20,7 +20,7 @@ struct remote_settings {
 
 /// A client of the leader, over a socket; `connection` is to the current leader. Calls with a future end with the
 /// client: as `errc::cancelled`, writes that were sent with the outcome `unknown`.
-std::unique_ptr<client> make_remote_client(election how, descriptor connection, leader_link::leading lead,
-                                           remote_settings settings);
+std::unique_ptr<client> make_remote_client(election_options options, descriptor connection,
+                                           leader_link::lead_function lead, remote_settings settings);
 
 } // namespace sluice

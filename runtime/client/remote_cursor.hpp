@@ -13,7 +13,7 @@
 
 namespace sluice {
 
-/// Why a cursor has no more pages whose connection to the broker was lost: `errc::unavailable`.
+/// The error of a cursor whose connection to the broker was lost: `errc::unavailable`.
 inline caf::error cursor_lost() {
   return make_error(errc::unavailable,
                     "the connection to the broker that had this cursor was lost, and the cursor with "

@@ -18,18 +18,20 @@ constexpr milliseconds grace{1'000};
 constexpr milliseconds longest_pause{100};
 constexpr size_t suspect_bytes = size_t{64} << 10;
 
-bool is_draining(const nlohmann::json& error, const failure& x) {
+bool is_draining(const nlohmann::json& error, const failure& why) {
   auto data = error.find("data");
-  if (x.code != errc::unavailable || data == error.end() || !data->is_object())
+  if (why.code != errc::unavailable || data == error.end() || !data->is_object())
     return false;
   auto draining = data->find("draining");
   return draining != data->end() && draining->is_boolean() && draining->get<bool>();
 }
 
-// Refusals from before the leader has looked into its ledger say nothing about an earlier try.
-bool looked_into_ledger(errc x) { return x == errc::sql_error || x == errc::constraint || x == errc::payload_mismatch; }
+// A refusal from before the leader has looked into its ledger does not tell the outcome of an earlier try.
+bool looked_into_ledger(errc code) {
+  return code == errc::sql_error || code == errc::constraint || code == errc::payload_mismatch;
+}
 
-bool passes_by_itself(errc x) { return x == errc::overloaded || x == errc::unavailable || x == errc::busy; }
+bool passes_by_itself(errc code) { return code == errc::overloaded || code == errc::unavailable || code == errc::busy; }
 
 } // namespace
 
@@ -56,7 +58,7 @@ std::string retrying_call::params() {
   auto time = left();
   auto is_late = time_.field && (time_.given ? time != time_.length : tries_ > 0);
   if (tries_++ > 0 || is_late) {
-    // Whatever else a caller has given is refused by the leader.
+    // The leader refuses other values of the caller.
     if (time_.field && params_.is_object())
       params_[time_.field] = time.count();
     text_ = dump(params_);
@@ -66,7 +68,7 @@ std::string retrying_call::params() {
   return text;
 }
 
-std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel::call& tried, channel& via) {
+std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel::call& tried, channel& connection) {
   using fate = channel::fate;
   pause_ = milliseconds{0};
   if (tried.became == fate::answered) {
@@ -74,11 +76,11 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel:
     if (answer.is_object() && answer.contains("result"))
       return caf::expected<nlohmann::json>{std::move(answer["result"])};
     if (answer.is_object() && answer.contains("error") && answer["error"].is_object())
-      return judge_error(answer["error"], via);
+      return judge_error(answer["error"], connection);
     // The peer does not speak this protocol.
-    via.close();
+    connection.close();
   }
-  auto refusal = via.refusal();
+  auto refusal = connection.refusal();
   if (refusal && (refusal->code == errc::protocol_mismatch || refusal->code == errc::wrong_store))
     return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
   // A connection that is refused as one too many is not served at all.
@@ -87,7 +89,7 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel:
   if (refusal && refusal->code == errc::too_large && bytes_ >= suspect_bytes)
     return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
   if (tried.became == fate::pending) {
-    auto silence = via.silence();
+    auto silence = connection.silence();
     last_reason_ = silence.value_or(std::move(last_reason_));
     if (!silence || steady_clock::now() >= limit_)
       return caf::expected<nlohmann::json>{out_of_time()};
@@ -103,25 +105,26 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel:
   return std::nullopt;
 }
 
-std::optional<caf::expected<nlohmann::json>> retrying_call::judge_error(const nlohmann::json& error, channel& via) {
-  auto x = rpc::failure_from_json(error);
-  if (is_draining(error, x)) {
-    via.set_draining();
-    last_reason_ = x.message;
+std::optional<caf::expected<nlohmann::json>> retrying_call::judge_error(const nlohmann::json& error,
+                                                                        channel& connection) {
+  auto failed = rpc::failure_from_json(error);
+  if (is_draining(error, failed)) {
+    connection.set_draining();
+    last_reason_ = failed.message;
     return std::nullopt;
   }
   // An older leader that gives way to this client refused this call with its greeting.
-  if (x.code == errc::protocol_mismatch && via.draining()) {
-    last_reason_ = x.message;
+  if (failed.code == errc::protocol_mismatch && connection.draining()) {
+    last_reason_ = failed.message;
     return std::nullopt;
   }
-  if (!maybe_done_ || looked_into_ledger(x.code))
-    return caf::expected<nlohmann::json>{make_error(std::move(x))};
-  if (!passes_by_itself(x.code))
-    return caf::expected<nlohmann::json>{with_outcome(std::move(x))};
-  // It is to say what became of the earlier try, as soon as it can.
-  last_reason_ = x.message;
-  pause_ = std::clamp(milliseconds{x.retry_after_ms}, milliseconds{1 << std::min(tries_, 6u)}, longest_pause);
+  if (!maybe_done_ || looked_into_ledger(failed.code))
+    return caf::expected<nlohmann::json>{make_error(std::move(failed))};
+  if (!passes_by_itself(failed.code))
+    return caf::expected<nlohmann::json>{with_outcome(std::move(failed))};
+  // The answer tells the outcome of the earlier try, so it is asked for as soon as possible.
+  last_reason_ = failed.message;
+  pause_ = std::clamp(milliseconds{failed.retry_after_ms}, milliseconds{1 << std::min(tries_, 6u)}, longest_pause);
   return std::nullopt;
 }
 
@@ -130,7 +133,7 @@ std::optional<caf::error> retrying_call::judge_blocked(const failure& why) {
   pause_ = longest_pause;
   if (steady_clock::now() >= limit_)
     return out_of_time();
-  // The store that was asked for will not come back to this path by waiting.
+  // Waiting does not bring the store back to this path.
   if (why.code == errc::wrong_store)
     return with_outcome(why);
   if (maybe_done_ || why.code == errc::busy || why.code == errc::unavailable)
@@ -144,9 +147,9 @@ caf::error retrying_call::cancelled(bool sent, std::string why) const {
                     {.outcome = is_unknown ? outcome::unknown : outcome::not_committed});
 }
 
-caf::error retrying_call::amend(caf::error x) const {
-  auto why = describe(x);
-  return maybe_done_ && !looked_into_ledger(why.code) ? with_outcome(std::move(why)) : std::move(x);
+caf::error retrying_call::amend(caf::error error) const {
+  auto why = describe(error);
+  return maybe_done_ && !looked_into_ledger(why.code) ? with_outcome(std::move(why)) : std::move(error);
 }
 
 caf::error retrying_call::out_of_time() const {
@@ -159,10 +162,10 @@ caf::error retrying_call::out_of_time() const {
     make_failure(errc::deadline_exceeded, std::move(message), {.attempts = tries_, .waited_ms = waited_ms}));
 }
 
-caf::error retrying_call::with_outcome(failure x) const {
+caf::error retrying_call::with_outcome(failure why) const {
   if (changes_ && maybe_done_)
-    x.outcome = outcome::unknown;
-  return make_error(std::move(x));
+    why.outcome = outcome::unknown;
+  return make_error(std::move(why));
 }
 
 } // namespace sluice

@@ -44,8 +44,8 @@ public:
   std::string params();
 
   /// The result of a try: the answer of the call, or nothing if it must be repeated, possibly on the same connection.
-  /// Closes or drains `via` if the answer says so.
-  std::optional<caf::expected<nlohmann::json>> judge(const channel::call& tried, channel& via);
+  /// Closes or drains `connection` if the answer says so.
+  std::optional<caf::expected<nlohmann::json>> judge(const channel::call& tried, channel& connection);
 
   /// The result of a failed search for a leader: the end of the call, or nothing if it must be repeated.
   std::optional<caf::error> judge_blocked(const failure& why);
@@ -54,15 +54,15 @@ public:
   caf::error cancelled(bool sent, std::string why = "the client was closed before the answer came") const;
 
   /// A failure of the last try, made in this process, as one of the whole call.
-  caf::error amend(caf::error x) const;
+  caf::error amend(caf::error why) const;
 
   /// How long to wait before the next try.
   std::chrono::milliseconds pause() const noexcept { return pause_; }
 
 private:
-  std::optional<caf::expected<nlohmann::json>> judge_error(const nlohmann::json& error, channel& via);
+  std::optional<caf::expected<nlohmann::json>> judge_error(const nlohmann::json& error, channel& connection);
   caf::error out_of_time() const;
-  caf::error with_outcome(failure x) const;
+  caf::error with_outcome(failure why) const;
 
   std::string method_;
   nlohmann::json params_;

@@ -53,7 +53,7 @@ fs::path in_search_path(std::string_view name) {
   return {};
 }
 
-// Out of the way of the numbers that the child is given.
+// Away from the descriptor numbers that the child gets.
 descriptor above(int fd) { return descriptor{fcntl(fd, F_DUPFD_CLOEXEC, child_end)}; }
 
 descriptor open_log(const store_root& root) {
@@ -65,7 +65,7 @@ descriptor open_log(const store_root& root) {
   struct stat info {};
   // Others may have made it, or have it open, from a time when the folder was not private.
   if (log && fstat(log.get(), &info) == 0 && (info.st_uid != geteuid() || (info.st_mode & 077) != 0)
-      && set_untrusted_aside(path))
+      && rename_untrusted(path))
     log = open_file();
   if (!log || fstat(log.get(), &info) != 0 || !S_ISREG(info.st_mode))
     return descriptor{open("/dev/null", O_WRONLY | O_CLOEXEC)};
@@ -114,8 +114,8 @@ private:
 int spawn(const fs::path& program, const store_root& root, const store_lock& lock, int ready, pid_t& child) {
   auto log = open_log(root);
   std::array copies{above(log.get()), above(lock.file_fd()), above(lock.claim_fd()), above(ready)};
-  for (const auto& x : copies)
-    if (!x)
+  for (const auto& copy : copies)
+    if (!copy)
       return errno;
   spawn_actions actions;
   posix_spawn_file_actions_addopen(actions.get(), STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -130,8 +130,8 @@ int spawn(const fs::path& program, const store_root& root, const store_lock& loc
     program.native(),           "serve",      root.path().native(),        "--transient", "--lock-fd",
     std::to_string(child_lock), "--claim-fd", std::to_string(child_claim), "--ready-fd",  std::to_string(child_ready)};
   std::vector<char*> arguments;
-  for (auto& x : words)
-    arguments.push_back(x.data());
+  for (auto& word : words)
+    arguments.push_back(word.data());
   arguments.push_back(nullptr);
   return posix_spawn(&child, program.c_str(), actions.get(), spawn_attributes{}.get(), arguments.data(), environ);
 }
@@ -183,9 +183,9 @@ broker_start result_of(const std::optional<std::string>& line) {
 } // namespace
 
 fs::path broker_program(const fs::path& wanted) {
-  auto usable = [](const fs::path& x) {
+  auto usable = [](const fs::path& path) {
     std::error_code failed;
-    return is_program(x) ? fs::absolute(x, failed) : fs::path{};
+    return is_program(path) ? fs::absolute(path, failed) : fs::path{};
   };
   if (!wanted.empty())
     return usable(wanted);
@@ -211,7 +211,7 @@ broker_start start_broker(const fs::path& program, const store_root& root, store
             "the sluice program cannot be started: " + std::generic_category().message(failed)};
   theirs.reset();
   auto line = read_line(ours.get(), limit);
-  // Whatever it said, it has the lock; unlocking it here would take it from a broker that is only slow.
+  // The broker has the lock even if it reported an error; to unlock it here would take it from one that is only slow.
   lock.forget();
   // Further output is ignored.
   ours.reset();

@@ -19,11 +19,11 @@ struct broker_start {
     ready,
     /// There is no such program, or it cannot be run.
     not_started,
-    /// It said why it does not serve; `reason` is that.
+    /// It reported an error; `reason` has its text.
     refused,
     /// It ended without a message.
     died,
-    /// It said nothing for as long as `patience`; it may lead by now.
+    /// It reported nothing within `patience`; it may lead by now.
     silent,
   };
 

@@ -42,7 +42,7 @@ void print_line(const std::string& line) {
   std::fflush(stdout);
 }
 
-// How much may be under way; beyond that stdin is not read. Thread-safe.
+// The bytes and requests that may be under way; beyond that stdin is not read. Thread-safe.
 class request_room {
 public:
   void enter(size_t bytes) {

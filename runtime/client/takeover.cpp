@@ -48,7 +48,7 @@ caf::expected<store_lock> take_over(const store_root& root, std::chrono::millise
     auto leader = published_info(root);
     if (!leader || !leader->transient || is_same(*leader, asked))
       continue;
-    // If it has gone by itself, all the better.
+    // It may have gone by itself meanwhile.
     static_cast<void>(ask_to_go(root));
     asked = std::move(*leader);
   }
@@ -71,7 +71,7 @@ caf::expected<bool> stop_leader(const store_root& root, std::chrono::millisecond
       continue;
     if (now)
       return true;
-    // It says no more that it leads, but holds the lock until its files are closed.
+    // It has removed `broker.json`, but holds the lock until its files are closed.
     if (auto lock = store_lock::try_acquire(root); lock && *lock)
       return true;
   }

@@ -13,8 +13,8 @@ namespace sluice {
 /// not disturbed.
 caf::expected<store_lock> take_over(const store_root& root, std::chrono::milliseconds budget);
 
-/// Asks the leader of `root` to finish and go, and waits until it has closed everything; what clients start then is
-/// another one. False when there was none. `errc::busy` when it is still there after `patience`.
+/// Asks the leader of `root` to finish and go, and waits until it has closed everything; a broker that clients start
+/// then is another one. False when there was none. `errc::busy` when it is still there after `patience`.
 caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds patience);
 
 } // namespace sluice

@@ -20,48 +20,49 @@ constexpr const char* repair_advice =
   "sluice doctor ROOT --repair begins a new epoch of the ledger, and drops triggers, views and indexes on it that are "
   "not its own";
 
-finding judge_pages(const std::string& db, const sqlite::inspection& x) {
-  if (!x.damage.empty())
-    return {severity::problem, "integrity", db, fmt::format("it is damaged: {}", fmt::join(x.damage, "; ")), restore};
-  if (!x.checked)
+finding judge_pages(const std::string& db, const sqlite::inspection& found) {
+  if (!found.damage.empty())
+    return {severity::problem, "integrity", db, fmt::format("it is damaged: {}", fmt::join(found.damage, "; ")),
+            restore};
+  if (!found.checked)
     return {severity::note, "integrity", db, "it is too large to be checked in the time allowed",
             "sluice doctor --deep takes the time it needs"};
   return {severity::ok, "integrity", db, "its pages are in order"};
 }
 
-finding judge_ledger(const std::string& db, const sqlite::inspection& x) {
+finding judge_ledger(const std::string& db, const sqlite::inspection& found) {
   constexpr const char* compare = "compare with a backup; a program with write access changed it without the broker";
-  if (x.ledger && !x.ledger->intact())
+  if (found.ledger && !found.ledger->intact())
     return {severity::problem, "ledger", db,
-            fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", x.ledger->first_broken,
-                        x.ledger->reason, x.ledger->broken, x.ledger->records),
+            fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", found.ledger->first_broken,
+                        found.ledger->reason, found.ledger->broken, found.ledger->records),
             std::string{compare} + "; " + repair_advice};
-  if (x.ledger_error && x.ledger_error->code == errc::ledger_damaged)
-    return {severity::problem, "ledger", db, x.ledger_error->message, repair_advice};
-  if (x.ledger_error)
-    return {severity::problem, "ledger", db, "its ledger cannot be read: " + x.ledger_error->message,
-            x.ledger_error->code == errc::protocol_mismatch ? "use a sluice of its version" : compare};
-  if (!x.ledger_checked)
+  if (found.ledger_error && found.ledger_error->code == errc::ledger_damaged)
+    return {severity::problem, "ledger", db, found.ledger_error->message, repair_advice};
+  if (found.ledger_error)
+    return {severity::problem, "ledger", db, "its ledger cannot be read: " + found.ledger_error->message,
+            found.ledger_error->code == errc::protocol_mismatch ? "use a sluice of its version" : compare};
+  if (!found.ledger_checked)
     return {severity::note, "ledger", db, "its ledger is too long to be verified in the time allowed",
             "sluice doctor --deep takes the time it needs"};
-  if (!x.ledger)
+  if (!found.ledger)
     return {severity::ok, "ledger", db, "it has no ledger yet; the first write makes one"};
-  if (x.epoch_begins > 1)
+  if (found.epoch_begins > 1)
     return {severity::note, "ledger", db,
             fmt::format("the chain of its {} commits is whole; a new epoch began with commit {}, because the file or "
                         "its ledger had been replaced, cut or lost: what was acknowledged before may be missing in it",
-                        x.ledger->records, x.epoch_begins),
+                        found.ledger->records, found.epoch_begins),
             fmt::format("sluice audit list --db {} shows every acknowledged write, and when the epoch began", db)};
-  return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", x.ledger->records)};
+  return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", found.ledger->records)};
 }
 
-findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection& x) {
+findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection& found) {
   findings result;
-  if (!x.early_keys.empty())
+  if (!found.early_keys.empty())
     result.push_back(
-      {severity::problem, "ledger", db, x.early_keys + "; another program changed _sluice_keys or _sluice_meta",
+      {severity::problem, "ledger", db, found.early_keys + "; another program changed _sluice_keys or _sluice_meta",
        "compare with a backup; do not repeat a write of before the change, but look whether it was applied"});
-  for (const auto& trigger : x.triggers_into_ledger)
+  for (const auto& trigger : found.triggers_into_ledger)
     result.push_back(
       {severity::warning, "ledger", db,
        "the " + trigger
@@ -71,21 +72,21 @@ findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection
   return result;
 }
 
-findings judge_schema(const std::string& db, const sqlite::inspection& x) {
-  if (x.double_quoted.empty())
+findings judge_schema(const std::string& db, const sqlite::inspection& found) {
+  if (found.double_quoted.empty())
     return {};
   return {
     {severity::note, "double_quotes", db,
      fmt::format("its schema has text in double quotes, which SQLite takes for a column first: {}. It works as it "
                  "did, but a column of that name would change what it means; requests are refused such text",
-                 fmt::join(x.double_quoted, ", ")),
+                 fmt::join(found.double_quoted, ", ")),
      "write the text in single quotes where you make these anew"}};
 }
 
 } // namespace
 
-finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others) {
-  switch (x) {
+finding judge_journal(const std::string& db, sqlite::journal_kind kind, bool others) {
+  switch (kind) {
   case sqlite::journal_kind::wal: return {severity::ok, "journal_mode", db, "WAL"};
   case sqlite::journal_kind::undecided:
     return {severity::ok, "journal_mode", db, "still empty; the first write makes it a WAL database"};
@@ -106,16 +107,16 @@ finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others
           ""};
 }
 
-findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal) {
-  if (x) {
-    findings out{judge_pages(db, *x), judge_ledger(db, *x)};
-    for (auto& found : judge_keys_and_triggers(db, *x))
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& inspected, bool has_journal) {
+  if (inspected) {
+    findings out{judge_pages(db, *inspected), judge_ledger(db, *inspected)};
+    for (auto& found : judge_keys_and_triggers(db, *inspected))
       out.push_back(std::move(found));
-    for (auto& schema : judge_schema(db, *x))
+    for (auto& schema : judge_schema(db, *inspected))
       out.push_back(std::move(schema));
     return out;
   }
-  auto why = describe(x.error());
+  auto why = describe(inspected.error());
   // Only such a journal keeps a read-only connection out.
   if (has_journal && (why.code == errc::read_only || why.code == errc::io_error))
     return {{severity::warning, "rollback_journal", db,
@@ -142,10 +143,11 @@ findings judge_ledgers(const std::filesystem::path& root, const std::set<std::st
   if (!found)
     return {};
   findings result;
-  for (const auto& x : *found)
+  for (const auto& each : *found)
     // Its inspection reports defects of the database alone.
-    if (!x.in_itself && !skipped.contains(x.db))
-      result.push_back({severity::problem, "ledger", x.db, "compared with the audit: " + x.reason, repair_advice});
+    if (!each.in_itself && !skipped.contains(each.db))
+      result.push_back(
+        {severity::problem, "ledger", each.db, "compared with the audit: " + each.reason, repair_advice});
   return result;
 }
 

@@ -12,11 +12,12 @@ namespace sluice::doctor {
 
 /// Whether the database is in WAL mode, and what happens if not. @param others whether a process outside the broker has
 /// it open
-finding judge_journal(const std::string& db, sqlite::journal_kind x, bool others);
+finding judge_journal(const std::string& db, sqlite::journal_kind kind, bool others);
 
 /// Whether its pages are in order, and its ledger, and what its schema depends on. @param has_journal the result of
 /// `sqlite::has_rollback_journal`
-findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& x, bool has_journal = false);
+findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& inspected,
+                          bool has_journal = false);
 
 /// Those ledgers of the store `root` that contradict its audit. @param skipped databases at whose paths other files lie
 /// than those that the broker works with

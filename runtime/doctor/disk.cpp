@@ -48,32 +48,32 @@ constexpr std::array file_systems{
 } // namespace
 
 finding judge_file_system(uint64_t magic) {
-  for (const auto& x : file_systems)
-    if (x.magic == (magic & 0xffffffffU))
-      return {
-        x.how_bad, "file_system", "store", fmt::format("the store lies on {}: {}", x.name, x.why),
-        std::string{x.how_bad == severity::note ? "put a store that is to stay on a volume of its own" : use_local}};
+  for (const auto& known : file_systems)
+    if (known.magic == (magic & 0xffffffffU))
+      return {known.how_bad, "file_system", "store", fmt::format("the store lies on {}: {}", known.name, known.why),
+              std::string{known.how_bad == severity::note ? "put a store that is to stay on a volume of its own"
+                                                          : use_local}};
   return {severity::ok, "file_system", "store", "the file system is one that WAL works on"};
 }
 
-finding judge_room(const disk_room& x, uint64_t wal_bytes) {
-  auto free = fmt::format("{} MiB are free", x.free_bytes / mebibyte);
-  if (x.files > 0 && x.free_files < few_files)
-    return {
-      severity::problem, "disk_space", "store",
-      fmt::format("the file system has room for {} more files only; SQLite needs new ones all the time", x.free_files),
-      "delete files that are not needed, or make more inodes"};
-  if (x.free_bytes < little || x.free_bytes < wal_bytes)
+finding judge_room(const disk_room& room, uint64_t wal_bytes) {
+  auto free = fmt::format("{} MiB are free", room.free_bytes / mebibyte);
+  if (room.files > 0 && room.free_files < few_files)
+    return {severity::problem, "disk_space", "store",
+            fmt::format("the file system has room for {} more files only; SQLite needs new ones all the time",
+                        room.free_files),
+            "delete files that are not needed, or make more inodes"};
+  if (room.free_bytes < little || room.free_bytes < wal_bytes)
     return {severity::problem, "disk_space", "store",
             free + "; writes will soon fail with disk_full"
-              + (wal_bytes > x.free_bytes ? ", and the write-ahead log cannot be moved into its database" : ""),
+              + (wal_bytes > room.free_bytes ? ", and the write-ahead log cannot be moved into its database" : ""),
             "make room; nothing that was acknowledged is lost, and writes work again at once"};
-  if (x.free_bytes < x.bytes / 20 && x.free_bytes < 20 * little)
+  if (room.free_bytes < room.bytes / 20 && room.free_bytes < 20 * little)
     return {severity::warning, "disk_space", "store", free + ", less than a twentieth of the file system",
             "make room before it runs out"};
-  if (x.files > 0 && x.free_files < x.files / 100)
+  if (room.files > 0 && room.free_files < room.files / 100)
     return {severity::warning, "disk_space", "store",
-            fmt::format("the file system has room for {} more files only, less than a hundredth", x.free_files),
+            fmt::format("the file system has room for {} more files only, less than a hundredth", room.free_files),
             "delete files that are not needed"};
   return {severity::ok, "disk_space", "store", free};
 }
@@ -83,9 +83,9 @@ findings check_disk(const std::filesystem::path& folder, uint64_t wal_bytes) {
   struct statvfs room {};
   if (statfs(folder.c_str(), &kind) != 0 || statvfs(folder.c_str(), &room) != 0)
     return {{severity::warning, "disk_space", "store", "the file system cannot be asked about itself", ""}};
-  disk_room x{uint64_t{room.f_blocks} * room.f_frsize, uint64_t{room.f_bavail} * room.f_frsize, room.f_files,
-              room.f_favail};
-  return {judge_file_system(static_cast<uint64_t>(kind.f_type)), judge_room(x, wal_bytes)};
+  disk_room space{uint64_t{room.f_blocks} * room.f_frsize, uint64_t{room.f_bavail} * room.f_frsize, room.f_files,
+                  room.f_favail};
+  return {judge_file_system(static_cast<uint64_t>(kind.f_type)), judge_room(space, wal_bytes)};
 }
 
 } // namespace sluice::doctor

@@ -15,7 +15,7 @@ struct disk_room {
 };
 
 /// Whether there is room to go on. @param wal_bytes what the largest WAL may need when it is moved into its database
-finding judge_room(const disk_room& x, uint64_t wal_bytes);
+finding judge_room(const disk_room& room, uint64_t wal_bytes);
 
 /// Whether SQLite's WAL works on a file system with this magic number (statfs(2)).
 finding judge_file_system(uint64_t magic);

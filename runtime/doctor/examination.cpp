@@ -33,9 +33,9 @@ namespace fs = std::filesystem;
 
 // For root, the checks take the view of the store's owner.
 uid_t user_of(const fs::path& root) {
-  struct stat x {};
-  if (geteuid() == 0 && (lstat((root / ".sluice").c_str(), &x) == 0 || stat(root.c_str(), &x) == 0))
-    return x.st_uid;
+  struct stat status {};
+  if (geteuid() == 0 && (lstat((root / ".sluice").c_str(), &status) == 0 || stat(root.c_str(), &status) == 0))
+    return status.st_uid;
   return geteuid();
 }
 
@@ -45,8 +45,8 @@ public:
 
   findings run() {
     // Before anything is opened: whatever happens then changes nothing of it.
-    for (const auto& x : find_database_files(root_))
-      databases_.push_back(x.name);
+    for (const auto& file : find_database_files(root_))
+      databases_.push_back(file.name);
     find_audited_databases();
     add(check_settings());
     auto modes = check_permissions(root_, databases_, user_of(root_));
@@ -62,9 +62,9 @@ public:
     leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
     add(check_disk(root_, largest_log()));
     auto files = check_files(root_, databases_, leader_);
-    for (const auto& x : files)
-      if (x.severity == severity::problem)
-        exchanged_.insert(x.subject);
+    for (const auto& file : files)
+      if (file.severity == severity::problem)
+        exchanged_.insert(file.subject);
     add(std::move(files));
     look_into_databases();
     look_into_own_files();
@@ -72,8 +72,8 @@ public:
   }
 
 private:
-  void add(finding x) { out_.push_back(std::move(x)); }
-  void add(findings x) { std::move(x.begin(), x.end(), std::back_inserter(out_)); }
+  void add(finding found) { out_.push_back(std::move(found)); }
+  void add(findings found) { std::move(found.begin(), found.end(), std::back_inserter(out_)); }
 
   void know(const std::string& name) {
     // The audit file may have been changed by any program.
@@ -112,8 +112,8 @@ private:
                          "the broker does not say how it stands: " + describe(status.error()).message,
                          "sluice stop, if it stays so"});
     add(judge_status(*status));
-    for (const auto& x : status->value("databases", nlohmann::json::array()))
-      know(x.value("name", std::string{}));
+    for (const auto& database : status->value("databases", nlohmann::json::array()))
+      know(database.value("name", std::string{}));
   }
 
   uint64_t largest_log() const {
@@ -145,7 +145,7 @@ private:
       }
       // With another log, or without its own, it would be another database.
       auto record = registry.find(name);
-      if (exchanged_.contains(name) || (record && sqlite::has_foreign_log(*record, root_ / name)))
+      if (exchanged_.contains(name) || (record && sqlite::has_log_of_other_file(*record, root_ / name)))
         continue;
       auto journal = sqlite::journal_of(root_ / name);
       add(judge_journal(name, journal, others));
@@ -162,10 +162,10 @@ private:
       std::error_code ignored;
       if (!fs::exists(folder / name, ignored))
         continue;
-      for (auto& x : judge_inspection(std::string{".sluice/"} + name, sqlite::inspect(folder / name, how_)))
-        if (x.check == "integrity") {
-          x.advice = x.advice.empty() ? "" : "move it away; the broker begins a new one";
-          add(std::move(x));
+      for (auto& found : judge_inspection(std::string{".sluice/"} + name, sqlite::inspect(folder / name, how_)))
+        if (found.check == "integrity") {
+          found.advice = found.advice.empty() ? "" : "move it away; the broker begins a new one";
+          add(std::move(found));
         }
     }
     auto rejected = sqlite::count_rejected_rows(folder / "buffer.db");
@@ -216,19 +216,19 @@ caf::expected<findings> examine(const fs::path& root, const examination_options&
   return result;
 }
 
-bool is_healthy(const findings& x) noexcept {
-  return std::none_of(x.begin(), x.end(), [](const finding& f) { return f.severity > severity::note; });
+bool is_healthy(const findings& found) noexcept {
+  return std::none_of(found.begin(), found.end(), [](const finding& f) { return f.severity > severity::note; });
 }
 
-nlohmann::json as_json(const findings& x) {
+nlohmann::json as_json(const findings& found) {
   auto list = nlohmann::json::array();
-  for (const auto& f : x)
+  for (const auto& f : found)
     list.push_back({{"severity", to_string(f.severity)},
                     {"check", f.check},
                     {"subject", f.subject},
                     {"text", f.text},
                     {"advice", f.advice}});
-  return {{"healthy", is_healthy(x)}, {"findings", std::move(list)}};
+  return {{"healthy", is_healthy(found)}, {"findings", std::move(list)}};
 }
 
 } // namespace sluice::doctor

@@ -23,9 +23,9 @@ struct examination_options {
 caf::expected<findings> examine(const std::filesystem::path& root, const examination_options& options);
 
 /// Whether nothing is worse than a note.
-bool is_healthy(const findings& x) noexcept;
+bool is_healthy(const findings& found) noexcept;
 
 /// {"healthy", "findings":[{"severity", "check", "subject", "text", "advice"}]}
-nlohmann::json as_json(const findings& x);
+nlohmann::json as_json(const findings& found);
 
 } // namespace sluice::doctor

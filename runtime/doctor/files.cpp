@@ -70,7 +70,7 @@ void check_open_files(const fs::path& root, const std::vector<std::string>& data
 // Files that the last broker left beside a database that has been replaced since.
 void check_record(const fs::path& root, const std::string& db, const file_registry& registry, findings& out) {
   auto record = registry.find(db);
-  if (record && sqlite::has_foreign_log(*record, root / db))
+  if (record && sqlite::has_log_of_other_file(*record, root / db))
     out.push_back(
       {severity::problem, "files", db,
        fmt::format("{} was replaced or overwritten, and the write-ahead log of the old file still lies beside it", db),

@@ -11,9 +11,9 @@ namespace sluice::doctor {
 /// How much a finding matters. Up to `note` the store is healthy.
 enum class severity : uint8_t { ok, note, warning, problem };
 
-constexpr std::string_view to_string(severity x) {
+constexpr std::string_view to_string(severity level) {
   constexpr std::array<std::string_view, 4> words{"ok", "note", "warning", "problem"};
-  return words[static_cast<size_t>(x)];
+  return words[static_cast<size_t>(level)];
 }
 
 /// The result of one check of the doctor.

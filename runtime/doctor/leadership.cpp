@@ -48,7 +48,7 @@ bool answers_ping(int socket) {
   return poll(&watched, 1, static_cast<int>(longest_silence.count())) != 0;
 }
 
-void look_at_socket(leadership& x, const fs::path& socket_path) {
+void look_at_socket(leadership& found, const fs::path& socket_path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const auto& name = socket_path.native();
@@ -60,12 +60,12 @@ void look_at_socket(leadership& x, const fs::path& socket_path) {
     return;
   auto connected = connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   if (!connected && errno == EAGAIN)
-    x.silence = silence_of(0);
-  else if (connected && !(x.answers = answers_ping(fd.get())))
-    x.silence = silence_of(peer_of(fd.get()));
+    found.silence = silence_of(0);
+  else if (connected && !(found.answers = answers_ping(fd.get())))
+    found.silence = silence_of(peer_of(fd.get()));
 }
 
-std::string who(pid_t pid) { return fmt::format("process {} ({})", pid, command_of(pid)); }
+std::string process_text(pid_t pid) { return fmt::format("process {} ({})", pid, command_of(pid)); }
 
 // Root looks for the claim of the store's owner.
 uid_t owner_of(const fs::path& folder) {
@@ -73,100 +73,102 @@ uid_t owner_of(const fs::path& folder) {
   return lstat(folder.c_str(), &info) == 0 ? info.st_uid : geteuid();
 }
 
-void look_at_claims(leadership& x, const fs::path& folder, const std::optional<file_identity>& root) {
+void look_at_claims(leadership& found, const fs::path& folder, const std::optional<file_identity>& root) {
   if (!root)
     return;
   auto uid = owner_of(folder);
   for (auto& holder : claim_holders(*root, uid))
     if (holder.uid == uid)
-      x.claim_holder = holder.pid;
+      found.claim_holder = holder.pid;
     else
-      x.strangers.push_back(holder);
+      found.strangers.push_back(holder);
 }
 
 // Several processes may hold the lock: a process that starts a broker holds it until the broker is ready.
 pid_t choose(const std::vector<pid_t>& holders, std::initializer_list<pid_t> preferred) {
-  for (auto x : preferred)
-    if (std::find(holders.begin(), holders.end(), x) != holders.end())
-      return x;
+  for (auto pid : preferred)
+    if (std::find(holders.begin(), holders.end(), pid) != holders.end())
+      return pid;
   return holders.empty() ? 0 : holders.front();
 }
 
 } // namespace
 
 leadership look_at_leadership(const fs::path& root) {
-  leadership x;
+  leadership result;
   auto folder = root / ".sluice";
   std::error_code failed;
-  x.has_lock_file = fs::exists(folder / "broker.lock", failed);
+  result.has_lock_file = fs::exists(folder / "broker.lock", failed);
   auto socket_path = folder / "broker.sock";
   auto identity = identity_of(root);
   auto info = nlohmann::json::parse(content_of(folder / "broker.json"), nullptr, false);
   if (info.is_object() && info.contains("root"))
     if (auto led = file_identity_from_json(info["root"]); led)
-      x.is_copied = *led != identity;
-  if (info.is_object() && !x.is_copied) {
+      result.is_copied = *led != identity;
+  if (info.is_object() && !result.is_copied) {
     if (info.contains("pid") && info["pid"].is_number_integer())
-      x.named = info["pid"].get<pid_t>();
+      result.named = info["pid"].get<pid_t>();
     if (auto path = text_from_json(info.value("socket", nlohmann::json{})))
       socket_path = *path;
   }
-  look_at_claims(x, folder, identity);
-  x.lock_holder = choose(find_lock_holders({folder / "broker.lock"})[0], {x.named, x.claim_holder});
-  x.has_socket = fs::is_socket(socket_path, failed);
-  if (x.has_socket)
-    look_at_socket(x, socket_path);
-  return x;
+  look_at_claims(result, folder, identity);
+  result.lock_holder = choose(find_lock_holders({folder / "broker.lock"})[0], {result.named, result.claim_holder});
+  result.has_socket = fs::is_socket(socket_path, failed);
+  if (result.has_socket)
+    look_at_socket(result, socket_path);
+  return result;
 }
 
-findings judge_leadership(const leadership& x) {
+findings judge_leadership(const leadership& found) {
   findings out;
   auto add = [&](severity how_bad, std::string text, std::string advice) {
     out.push_back({how_bad, "leader", "store", std::move(text), std::move(advice)});
   };
-  auto leader = x.leader();
-  auto locked = x.lock_holder != 0 || x.claim_holder != 0;
-  if (x.lock_holder > 0 && x.claim_holder > 0 && x.lock_holder != x.claim_holder)
+  auto leader = found.leader();
+  auto locked = found.lock_holder != 0 || found.claim_holder != 0;
+  if (found.lock_holder > 0 && found.claim_holder > 0 && found.lock_holder != found.claim_holder)
     add(severity::problem,
-        fmt::format("two processes hold the lock and the claim of this store: {} and {}", who(x.lock_holder),
-                    who(x.claim_holder)),
+        fmt::format("two processes hold the lock and the claim of this store: {} and {}",
+                    process_text(found.lock_holder), process_text(found.claim_holder)),
         "stop both; the next use through sluice begins cleanly");
-  else if (x.claim_holder > 0 && x.lock_holder == 0 && x.has_lock_file)
+  else if (found.claim_holder > 0 && found.lock_holder == 0 && found.has_lock_file)
     add(severity::warning,
-        who(leader)
+        process_text(leader)
           + " works in this folder without the lock of this store: it has databases in it open as part of a store "
             "further up, so no process can lead this one",
         "use the root of that store, or stop its broker");
-  else if (locked && !x.has_lock_file)
-    add(severity::warning, who(leader) + " leads the store, but its lock file was removed, so clients cannot find it",
+  else if (locked && !found.has_lock_file)
+    add(severity::warning,
+        process_text(leader) + " leads the store, but its lock file was removed, so clients cannot find it",
         "it stops by itself once it notices; else stop it");
-  else if (locked && !x.has_socket)
+  else if (locked && !found.has_socket)
     add(severity::note,
-        who(leader) + " leads the store without a socket: it serves no other process, and commands fail as busy",
+        process_text(leader)
+          + " leads the store without a socket: it serves no other process, and commands fail as busy",
         "let the host open a front door (docs/guides/embedding.md), or wait until it ends");
-  else if (!x.silence.empty())
-    add(severity::problem, x.silence,
+  else if (!found.silence.empty())
+    add(severity::problem, found.silence,
         "let it go on, or kill it: the next use through sluice begins cleanly. .sluice/broker.log may say more");
-  else if (locked && !x.answers)
-    add(severity::problem, who(leader) + " leads the store, but does not answer at its socket",
+  else if (locked && !found.answers)
+    add(severity::problem, process_text(leader) + " leads the store, but does not answer at its socket",
         "look into .sluice/broker.log; sluice stop, or kill the process: nothing acknowledged is lost");
   else if (locked)
-    add(severity::ok, who(leader) + " leads the store and answers", "");
-  else if (x.answers)
+    add(severity::ok, process_text(leader) + " leads the store and answers", "");
+  else if (found.answers)
     add(severity::warning, "a process answers at the socket, but no visible process holds the lock",
         "if it runs in another container, run the doctor there; else stop it");
-  else if (x.has_socket || x.named > 0)
+  else if (found.has_socket || found.named > 0)
     add(severity::note,
         "the socket and broker.json of a leader that has gone are left over; that is what a kill leaves behind",
         "nothing: the next leader replaces them");
   else
     add(severity::ok, "no process leads the store at the moment; the next use starts a broker", "");
-  if (x.is_copied)
+  if (found.is_copied)
     add(severity::note,
         ".sluice/broker.json is that of another folder: this store is a copy, made while a broker led the original; "
         "clients ignore it",
         "nothing: the next leader replaces it");
-  for (const auto& stranger : x.strangers)
+  for (const auto& stranger : found.strangers)
     add(
       severity::warning,
       fmt::format("process {} of uid {} occupies a name by which brokers claim this folder: it excludes no broker, but "

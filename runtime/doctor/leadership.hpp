@@ -38,6 +38,6 @@ struct leadership {
 leadership look_at_leadership(const std::filesystem::path& root);
 
 /// Whether there is at most one leader, and whether clients can find it.
-findings judge_leadership(const leadership& x);
+findings judge_leadership(const leadership& found);
 
 } // namespace sluice::doctor

@@ -10,62 +10,63 @@ namespace {
 
 using nlohmann::json;
 
-uint64_t count(const json& x, const char* pointer) {
+uint64_t count(const json& object, const char* pointer) {
   json::json_pointer at{pointer};
-  return x.contains(at) && x.at(at).is_number_unsigned() ? x.at(at).get<uint64_t>() : 0;
+  return object.contains(at) && object.at(at).is_number_unsigned() ? object.at(at).get<uint64_t>() : 0;
 }
 
-bool holds(const json& x, const char* pointer) {
+bool holds(const json& object, const char* pointer) {
   json::json_pointer at{pointer};
-  return x.contains(at) && x.at(at).is_boolean() && x.at(at).get<bool>();
+  return object.contains(at) && object.at(at).is_boolean() && object.at(at).get<bool>();
 }
 
-std::string text(const json& x, const char* pointer) {
+std::string text(const json& object, const char* pointer) {
   json::json_pointer at{pointer};
-  return x.contains(at) && x.at(at).is_string() ? x.at(at).get<std::string>() : std::string{};
+  return object.contains(at) && object.at(at).is_string() ? object.at(at).get<std::string>() : std::string{};
 }
 
-void judge_database(const json& x, findings& out) {
-  auto name = text(x, "/name");
-  if (holds(x, "/quarantined"))
+void judge_database(const json& database, findings& out) {
+  auto name = text(database, "/name");
+  if (holds(database, "/quarantined"))
     out.push_back({severity::problem, "quarantine", name,
                    "it is in quarantine: its actors failed too often, and every request to it is refused",
                    "see integrity and disk_space, then restart the broker"});
-  if (auto commits = count(x, "/foreign_commits"); commits > 0)
+  if (auto commits = count(database, "/foreign_commits"); commits > 0)
     out.push_back({severity::warning, "foreign_commits", name,
                    fmt::format("{} external commits since the broker started: they are in no ledger, and retries are "
                                "not safe from them",
                                commits),
                    "find the program (foreign_openers, if it still runs), and let it write through sluice"});
-  if (auto failures = count(x, "/retry/failures"); failures > 0)
+  if (auto failures = count(database, "/retry/failures"); failures > 0)
     out.push_back(
       {severity::note, "locks", name,
        fmt::format("{} requests gave up since the broker started because a process outside it held the lock", failures),
        "see foreign_openers"});
 }
 
-void judge_files(const json& x, findings& out) {
-  if (holds(x, "/audit/failing"))
+void judge_files(const json& status, findings& out) {
+  if (holds(status, "/audit/failing"))
     out.push_back({severity::problem, "audit", ".sluice/audit.db",
-                   "the broker cannot write it: " + text(x, "/audit/last_error"), "see disk_space and permissions"});
-  if (auto lost = count(x, "/audit/lost"); lost > 0)
+                   "the broker cannot write it: " + text(status, "/audit/last_error"),
+                   "see disk_space and permissions"});
+  if (auto lost = count(status, "/audit/lost"); lost > 0)
     out.push_back({severity::warning, "audit", ".sluice/audit.db",
                    fmt::format("{} records were lost while the file could not be written", lost),
                    "writes among them come back from the ledgers at the next start; reads and refusals do not"});
-  if (holds(x, "/log/failing"))
+  if (holds(status, "/log/failing"))
     out.push_back({severity::warning, "log", ".sluice/logs.db",
-                   "the broker cannot write it: " + text(x, "/log/last_error"), "see disk_space and permissions"});
-  if (auto lost = count(x, "/log/dropped") + count(x, "/log/lost"); lost > 0)
+                   "the broker cannot write it: " + text(status, "/log/last_error"), "see disk_space and permissions"});
+  if (auto lost = count(status, "/log/dropped") + count(status, "/log/lost"); lost > 0)
     out.push_back({severity::note, "log", ".sluice/logs.db",
                    fmt::format("{} log entries were dropped or lost since the broker started", lost),
                    "log less, or raise log_queue"});
 }
 
-void judge_buffer(const json& x, findings& out) {
-  if (auto error = text(x, "/buffer/last_error"); !error.empty() && count(x, "/buffer/pending") > 0)
+void judge_buffer(const json& status, findings& out) {
+  if (auto error = text(status, "/buffer/last_error"); !error.empty() && count(status, "/buffer/pending") > 0)
     out.push_back({severity::warning, "buffer", "buffer",
                    fmt::format("{} rows wait in the write-behind buffer, and the last flush failed: {}",
-                               count(x, "/buffer/pending"), error),
+                               count(status, "/buffer/pending"), error),
                    "they are kept and tried again; without buffer_journal a kill would lose them"});
 }
 
@@ -76,8 +77,8 @@ findings judge_status(const json& status) {
   if (!status.is_object())
     return out;
   if (status.contains("databases") && status["databases"].is_array())
-    for (const auto& x : status["databases"])
-      judge_database(x, out);
+    for (const auto& database : status["databases"])
+      judge_database(database, out);
   judge_files(status, out);
   judge_buffer(status, out);
   if (auto slow = count(status, "/slow_warnings"); slow > 0)

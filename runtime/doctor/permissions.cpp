@@ -20,17 +20,17 @@ constexpr mode_t read_write = 06;
 constexpr mode_t read_write_enter = 07;
 
 std::optional<struct stat> look(const fs::path& path) {
-  struct stat x {};
-  return lstat(path.c_str(), &x) == 0 ? std::optional{x} : std::nullopt;
+  struct stat status {};
+  return lstat(path.c_str(), &status) == 0 ? std::optional{status} : std::nullopt;
 }
 
 // The bits of the mode that are for `uid`. Groups are known of this process only.
-mode_t bits_for(const struct stat& x, uid_t uid) {
+mode_t bits_for(const struct stat& file, uid_t uid) {
   if (uid == 0)
     return read_write_enter;
-  if (x.st_uid == uid)
-    return (x.st_mode >> 6U) & 07U;
-  return uid == geteuid() && x.st_gid == getegid() ? (x.st_mode >> 3U) & 07U : x.st_mode & 07U;
+  if (file.st_uid == uid)
+    return (file.st_mode >> 6U) & 07U;
+  return uid == geteuid() && file.st_gid == getegid() ? (file.st_mode >> 3U) & 07U : file.st_mode & 07U;
 }
 
 finding trouble(severity how_bad, std::string subject, std::string text, std::string advice) {
@@ -38,51 +38,52 @@ finding trouble(severity how_bad, std::string subject, std::string text, std::st
 }
 
 void check_folder(const fs::path& root, uid_t uid, findings& out) {
-  auto x = look(root);
-  if (!x || (bits_for(*x, uid) & read_write_enter) != read_write_enter)
+  auto found = look(root);
+  if (!found || (bits_for(*found, uid) & read_write_enter) != read_write_enter)
     out.push_back(trouble(severity::problem, "store",
                           "the folder may not be written by this user: no database can be "
                           "written in it, not even one that may be written itself, because "
                           "its write-ahead log lies beside it",
                           "chown or chmod the folder, or run as its owner"));
-  if (x && (x->st_mode & 02U) != 0)
-    out.push_back(
-      trouble(severity::warning, "store",
-              fmt::format("the folder has the mode {:o}: every user may {}put files there, which would be "
-                          "taken for databases or their write-ahead logs",
-                          x->st_mode & 07777U, (x->st_mode & 01000U) != 0 ? "" : "replace or delete databases, and "),
-              "chmod o-w the folder"));
-  else if (x && (x->st_mode & 020U) != 0)
+  if (found && (found->st_mode & 02U) != 0)
+    out.push_back(trouble(severity::warning, "store",
+                          fmt::format("the folder has the mode {:o}: every user may {}put files there, which would be "
+                                      "taken for databases or their write-ahead logs",
+                                      found->st_mode & 07777U,
+                                      (found->st_mode & 01000U) != 0 ? "" : "replace or delete databases, and "),
+                          "chmod o-w the folder"));
+  else if (found && (found->st_mode & 020U) != 0)
     out.push_back(
       trouble(severity::note, "store",
               fmt::format("the folder has the mode {:o}: users of its group may replace or delete databases",
-                          x->st_mode & 07777U),
+                          found->st_mode & 07777U),
               "chmod g-w the folder, unless they have to"));
 }
 
 void check_own_folder(const fs::path& folder, uid_t uid, findings& out) {
-  auto x = look(folder);
-  if (!x)
+  auto found = look(folder);
+  if (!found)
     return;
-  if (!S_ISDIR(x->st_mode))
+  if (!S_ISDIR(found->st_mode))
     return out.push_back(trouble(severity::problem, ".sluice",
                                  ".sluice is not a folder, so no process can lead this store",
                                  "remove it; the next broker makes it anew"));
-  if (x->st_uid != uid)
+  if (found->st_uid != uid)
     return out.push_back(trouble(severity::problem, ".sluice",
                                  fmt::format(".sluice/ belongs to uid {}, not to uid {}: this user cannot lead the "
                                              "store, nor talk to its broker",
-                                             x->st_uid, uid),
-                                 fmt::format("run sluice as uid {}, or chown the folder", x->st_uid)));
-  if ((x->st_mode & 07777U) != 0700)
-    out.push_back(trouble(severity::warning, ".sluice",
-                          fmt::format(".sluice/ has the mode {:o}: others may see who did what, or cannot be kept from "
-                                      "the socket{}",
-                                      x->st_mode & 07777U,
-                                      (x->st_mode & 022U) != 0 ? "; they may also have put files there, which the next "
-                                                                 "broker does not use"
-                                                               : ""),
-                          "chmod 700 .sluice"));
+                                             found->st_uid, uid),
+                                 fmt::format("run sluice as uid {}, or chown the folder", found->st_uid)));
+  if ((found->st_mode & 07777U) != 0700)
+    out.push_back(
+      trouble(severity::warning, ".sluice",
+              fmt::format(".sluice/ has the mode {:o}: others may see who did what, or cannot be kept from "
+                          "the socket{}",
+                          found->st_mode & 07777U,
+                          (found->st_mode & 022U) != 0 ? "; they may also have put files there, which the next "
+                                                         "broker does not use"
+                                                       : ""),
+              "chmod 700 .sluice"));
 }
 
 std::vector<std::string> own_files(const fs::path& folder) {
@@ -97,19 +98,19 @@ std::vector<std::string> own_files(const fs::path& folder) {
 // Logs that were kept lie in it (runtime/sqlite/files/file_guard_changes.cpp).
 constexpr std::string_view kept_logs = "set-aside";
 
-void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid, findings& out) {
-  if (x.st_uid != uid)
+void check_kept_logs(const std::string& subject, const struct stat& file, uid_t uid, findings& out) {
+  if (file.st_uid != uid)
     out.push_back(trouble(severity::problem, subject,
                           fmt::format("{} belongs to uid {}, not to uid {}: the next broker gives it another name, and "
                                       "the logs in it with it",
-                                      subject, x.st_uid, uid),
+                                      subject, file.st_uid, uid),
                           "check its content, then move or delete it"));
-  if ((x.st_mode & 077U) != 0)
+  if ((file.st_mode & 077U) != 0)
     out.push_back(
       trouble(severity::warning, subject,
-              fmt::format("{} has the mode {:o}: others may read the logs in it", subject, x.st_mode & 07777U),
+              fmt::format("{} has the mode {:o}: others may read the logs in it", subject, file.st_mode & 07777U),
               "chmod 700 " + subject));
-  if (uid != 0 && x.st_uid == uid && (x.st_mode & 0700U) != 0700)
+  if (uid != 0 && file.st_uid == uid && (file.st_mode & 0700U) != 0700)
     out.push_back(trouble(severity::problem, subject,
                           subject + " may not be entered and written by its owner: no log can be kept there",
                           "chmod 700 " + subject));
@@ -118,30 +119,30 @@ void check_kept_logs(const std::string& subject, const struct stat& x, uid_t uid
 // Files of the broker: owned by this user, and not readable for others.
 void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
   auto subject = ".sluice/" + name;
-  auto x = look(folder / name);
-  if (!x || S_ISSOCK(x->st_mode))
+  auto found = look(folder / name);
+  if (!found || S_ISSOCK(found->st_mode))
     return;
-  if (S_ISDIR(x->st_mode) && name == kept_logs)
-    return check_kept_logs(subject, *x, uid, out);
-  if (!S_ISREG(x->st_mode))
+  if (S_ISDIR(found->st_mode) && name == kept_logs)
+    return check_kept_logs(subject, *found, uid, out);
+  if (!S_ISREG(found->st_mode))
     return out.push_back(trouble(severity::problem, subject, subject + " is no regular file", "remove it"));
-  if (x->st_uid != uid)
+  if (found->st_uid != uid)
     out.push_back(trouble(severity::problem, subject,
                           fmt::format("{} belongs to uid {}, not to uid {}: the next broker does not use it, and gives "
                                       "it another name",
-                                      subject, x->st_uid, uid),
+                                      subject, found->st_uid, uid),
                           "look at it, then delete it"));
-  if (x->st_nlink > 1)
+  if (found->st_nlink > 1)
     out.push_back(trouble(severity::warning, subject,
                           subject + " has another hard link, under which others may read or change it",
                           "restart the broker, which replaces it by a copy"));
-  if ((x->st_mode & 077U) != 0)
+  if ((found->st_mode & 077U) != 0)
     out.push_back(trouble(severity::warning, subject,
                           fmt::format("{} has the mode {:o}: others may read it, and may have it open until the next "
                                       "broker replaces it by a copy",
-                                      subject, x->st_mode & 07777U),
+                                      subject, found->st_mode & 07777U),
                           "chmod 600 " + subject));
-  if (uid != 0 && x->st_uid == uid && (x->st_mode & 0600U) != 0600)
+  if (uid != 0 && found->st_uid == uid && (found->st_mode & 0600U) != 0600)
     out.push_back(trouble(severity::problem, subject, subject + " may not be read and written by its owner",
                           "chmod 600 " + subject));
 }
@@ -149,8 +150,8 @@ void check_private(const fs::path& folder, const std::string& name, uid_t uid, f
 void check_database(const fs::path& root, const std::string& name, uid_t uid, findings& out) {
   for (const auto* suffix : {"", "-wal", "-shm"}) {
     auto subject = name + suffix;
-    auto x = look(root / subject);
-    if (x && S_ISREG(x->st_mode) && x->st_nlink > 1)
+    auto found = look(root / subject);
+    if (found && S_ISREG(found->st_mode) && found->st_nlink > 1)
       out.push_back(trouble(
         severity::problem, name,
         fmt::format("{} has another hard link, under which another program would use it with "
@@ -158,13 +159,13 @@ void check_database(const fs::path& root, const std::string& name, uid_t uid, fi
                     subject, *suffix == '\0' ? ": requests to this database are refused as invalid_request" : ""),
         fmt::format("find the other name (find / -xdev -inum {}) and remove the one that is not "
                     "wanted",
-                    x->st_ino)));
-    if (!x || S_ISLNK(x->st_mode) || (bits_for(*x, uid) & read_write) == read_write)
+                    found->st_ino)));
+    if (!found || S_ISLNK(found->st_mode) || (bits_for(*found, uid) & read_write) == read_write)
       continue;
     out.push_back(trouble(severity::problem, name,
                           fmt::format("{} (uid {}, mode {:o}) may not be read and written by uid {}: requests to this "
                                       "database fail with not_authorized or read_only",
-                                      subject, x->st_uid, x->st_mode & 0777U, uid),
+                                      subject, found->st_uid, found->st_mode & 0777U, uid),
                           fmt::format("chown or chmod {}; a file of another user is often left by a command that was "
                                       "run with sudo",
                                       subject)));
@@ -173,22 +174,22 @@ void check_database(const fs::path& root, const std::string& name, uid_t uid, fi
 
 // Others get to a file only through its folder.
 bool is_reachable(const fs::path& root, mode_t bits) {
-  auto x = look(root);
+  auto found = look(root);
   constexpr mode_t enter = 011;
-  return x && (x->st_mode & enter & bits) != 0;
+  return found && (found->st_mode & enter & bits) != 0;
 }
 
 void check_others(const fs::path& root, const std::string& name, findings& out) {
-  auto x = look(root / name);
-  if (!x || !S_ISREG(x->st_mode))
+  auto found = look(root / name);
+  if (!found || !S_ISREG(found->st_mode))
     return;
   constexpr mode_t group = 070;
   constexpr mode_t others = 07;
-  mode_t open =
-    (is_reachable(root, group) ? x->st_mode & group : 0) | (is_reachable(root, others) ? x->st_mode & others : 0);
+  mode_t open = (is_reachable(root, group) ? found->st_mode & group : 0)
+                | (is_reachable(root, others) ? found->st_mode & others : 0);
   constexpr mode_t write = 022;
   constexpr mode_t read = 044;
-  auto mode = fmt::format("{} has the mode {:o}", name, x->st_mode & 07777U);
+  auto mode = fmt::format("{} has the mode {:o}", name, found->st_mode & 07777U);
   auto advice = fmt::format("chmod 600 {0} (and {0}-wal, {0}-shm), unless others have to use it", name);
   if ((open & write) != 0)
     out.push_back(trouble(severity::warning, name,

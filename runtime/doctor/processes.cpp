@@ -23,8 +23,8 @@ constexpr size_t max_command = 80;
 using file_id = std::pair<dev_t, ino_t>;
 
 std::optional<file_id> id_of(const fs::path& path) {
-  struct stat x {};
-  return stat(path.c_str(), &x) == 0 ? std::optional{file_id{x.st_dev, x.st_ino}} : std::nullopt;
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 ? std::optional{file_id{status.st_dev, status.st_ino}} : std::nullopt;
 }
 
 struct known_file {
@@ -61,8 +61,8 @@ bool has_flock(const fs::path& process, const std::string& fd) {
   return false;
 }
 
-bool is_number(std::string_view x) {
-  return !x.empty() && std::all_of(x.begin(), x.end(), [](char c) { return c >= '0' && c <= '9'; });
+bool is_number(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 // All but this one.
@@ -82,9 +82,9 @@ bool look_at(const fs::path& process, pid_t pid, const std::map<file_id, known_f
     auto found = id ? files.find(*id) : files.end();
     if (found == files.end())
       continue;
-    auto& x = own[found->second.db];
-    x.db = found->second.db;
-    x.writes |= found->second.is_main && is_for_writing(process, entry.path().filename());
+    auto& opener = own[found->second.db];
+    opener.db = found->second.db;
+    opener.writes |= found->second.is_main && is_for_writing(process, entry.path().filename());
   }
   if (failed)
     return failed == std::errc::no_such_file_or_directory;
@@ -100,8 +100,8 @@ bool look_at(const fs::path& process, pid_t pid, const std::map<file_id, known_f
 
 std::vector<std::vector<pid_t>> find_lock_holders(const std::vector<fs::path>& files) {
   std::vector<std::optional<file_id>> ids;
-  for (const auto& x : files)
-    ids.push_back(id_of(x));
+  for (const auto& file : files)
+    ids.push_back(id_of(file));
   std::vector<std::vector<pid_t>> result(files.size());
   for_each_process([&](const fs::path& process, pid_t pid) {
     std::error_code hidden;
@@ -142,25 +142,25 @@ open_files find_openers(const fs::path& root, const std::vector<std::string>& da
 
 findings judge_openers(const open_files& found, pid_t leader, bool has_wal_reset_bug) {
   findings out;
-  for (const auto& x : found.openers) {
-    if (x.pid == leader)
+  for (const auto& opener : found.openers) {
+    if (opener.pid == leader)
       continue;
-    auto who = fmt::format("process {} ({})", x.pid, x.command);
-    if (!x.writes) {
-      out.push_back({severity::note, "foreign_openers", x.db,
-                     who
+    auto process = fmt::format("process {} ({})", opener.pid, opener.command);
+    if (!opener.writes) {
+      out.push_back({severity::note, "foreign_openers", opener.db,
+                     process
                        + " has it open for reading; that is fine, but as long as it reads, the write-ahead log cannot "
                          "shrink",
                      ""});
       continue;
     }
-    auto text = who
+    auto text = process
                 + " has it open for writing without the broker: its writes are in neither ledger nor audit, its locks "
                   "block all others, and it may move the write-ahead log";
     if (has_wal_reset_bug)
       text += "; with this SQLite (before 3.51.3) two connections that write or move the log in the same instant can "
               "lose commits";
-    out.push_back({severity::warning, "foreign_openers", x.db, std::move(text),
+    out.push_back({severity::warning, "foreign_openers", opener.db, std::move(text),
                    "let it go through sluice, or open the file read-only (sqlite3 -readonly, mode=ro)"});
   }
   if (out.empty())

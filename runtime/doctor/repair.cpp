@@ -33,8 +33,8 @@ public:
   repair(const store_root& root, const clock& time) : root_(root), time_(time), source_(sqlite::ledgers_of(root)) {}
 
   repair_actions run() {
-    for (const auto& x : find_database_files(root_.path()))
-      know(x.name);
+    for (const auto& file : find_database_files(root_.path()))
+      know(file.name);
     for (const auto& name : registry_->names())
       if (is_canonical(name))
         know(name);
@@ -64,14 +64,14 @@ private:
   }
 
   void did(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
-  void could_not(const std::string& subject, const std::string& what, const caf::error& why) {
-    out_.push_back({subject, what + ": " + describe(why).message, true});
+  void could_not(const std::string& subject, const std::string& action, const caf::error& why) {
+    out_.push_back({subject, action + ": " + describe(why).message, true});
   }
 
   // Before it is opened for the first time: a log that belongs to another file is moved away.
   void know(const std::string& name) {
     auto record = registry_->find(name);
-    if (!names_.insert(name).second || !record || !sqlite::has_foreign_log(*record, root_.path_of(name)))
+    if (!names_.insert(name).second || !record || !sqlite::has_log_of_other_file(*record, root_.path_of(name)))
       return;
     auto files = files_of(name);
     if (files->check_place())
@@ -79,19 +79,19 @@ private:
   }
 
   std::unique_ptr<sqlite::file_guard> files_of(const std::string& name) {
-    sqlite::file_guard::settings x;
-    x.path = root_.path_of(name);
-    x.name = name;
-    x.set_aside = root_.folder() / "set-aside";
-    x.registry = registry_;
-    x.now_us = [this] { return wall_us(time_); };
-    return std::make_unique<sqlite::file_guard>(std::move(x));
+    sqlite::file_guard::settings settings;
+    settings.path = root_.path_of(name);
+    settings.name = name;
+    settings.set_aside = root_.folder() / "set-aside";
+    settings.registry = registry_;
+    settings.now_us = [this] { return wall_us(time_); };
+    return std::make_unique<sqlite::file_guard>(std::move(settings));
   }
 
   void tell_events(const std::string& name, sqlite::file_guard& files) {
     for (const auto& event : files.take_events()) {
       did(name, event.text);
-      note(request_type::file_event, name, {}).status = event.what;
+      note(request_type::file_event, name, {}).status = event.status;
     }
   }
 
@@ -177,16 +177,16 @@ private:
 
   audit_record& note(request_type type, const std::string& db, std::string key) {
     constexpr size_t longest = 4'000;
-    auto& x = records_.emplace_back();
-    x.ts_us = wall_us(time_);
-    x.agent = user_name() + "@" + std::to_string(getpid());
-    x.db = db;
-    x.type = type;
+    auto& record = records_.emplace_back();
+    record.ts_us = wall_us(time_);
+    record.agent = user_name() + "@" + std::to_string(getpid());
+    record.db = db;
+    record.type = type;
     key.resize(std::min(key.size(), longest));
-    x.key = std::move(key);
-    x.status = "ok";
-    x.peer = {static_cast<uint32_t>(getuid()), static_cast<uint32_t>(getpid())};
-    return x;
+    record.key = std::move(key);
+    record.status = "ok";
+    record.peer = {static_cast<uint32_t>(getuid()), static_cast<uint32_t>(getpid())};
+    return record;
   }
 
   // The records of the repair, and with a new file those of all ledgers.
@@ -277,9 +277,9 @@ private:
 
 repair_actions repair_store(const store_root& root, const clock& time) { return repair{root, time}.run(); }
 
-nlohmann::json as_json(const repair_actions& x) {
+nlohmann::json as_json(const repair_actions& actions) {
   auto list = nlohmann::json::array();
-  for (const auto& action : x)
+  for (const auto& action : actions)
     list.push_back({{"subject", action.subject}, {"text", action.text}, {"failed", action.failed}});
   return list;
 }

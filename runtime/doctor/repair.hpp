@@ -29,6 +29,6 @@ using repair_actions = std::vector<repair_action>;
 repair_actions repair_store(const store_root& root, const clock& time);
 
 /// [{"subject", "text", "failed"}]
-nlohmann::json as_json(const repair_actions& x);
+nlohmann::json as_json(const repair_actions& actions);
 
 } // namespace sluice::doctor

@@ -27,20 +27,20 @@ constexpr off_t write_lock_at = 120;
 constexpr off_t reader_locks_at = 123;
 constexpr size_t index_head = 136;
 
-uint32_t number_at(const std::array<unsigned char, index_head>& x, size_t at) {
+uint32_t number_at(const std::array<unsigned char, index_head>& bytes, size_t at) {
   uint32_t result = 0;
-  std::memcpy(&result, x.data() + at, sizeof result);
+  std::memcpy(&result, bytes.data() + at, sizeof result);
   return result;
 }
 
 // The process that holds a lock on that byte; 0 if there is none.
 pid_t holder_of(int fd, off_t byte) {
-  struct flock x {};
-  x.l_type = F_WRLCK;
-  x.l_whence = SEEK_SET;
-  x.l_start = byte;
-  x.l_len = 1;
-  return fcntl(fd, F_GETLK, &x) == 0 && x.l_type != F_UNLCK ? x.l_pid : 0;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = byte;
+  lock.l_len = 1;
+  return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? lock.l_pid : 0;
 }
 
 } // namespace
@@ -55,41 +55,41 @@ std::optional<wal_view> look_at_wal(const std::filesystem::path& database) {
   if (!index || pread(index.get(), head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())
       || head[is_initialized_at] == 0)
     return std::nullopt;
-  wal_view x;
-  x.file_bytes = bytes;
-  x.frames = number_at(head, frames_at);
-  x.moved = number_at(head, moved_at);
-  x.writer = holder_of(index.get(), write_lock_at);
+  wal_view view;
+  view.file_bytes = bytes;
+  view.frames = number_at(head, frames_at);
+  view.moved = number_at(head, moved_at);
+  view.writer = holder_of(index.get(), write_lock_at);
   for (size_t i = 0; i < reader_slots; ++i)
     if (auto pid = holder_of(index.get(), reader_locks_at + static_cast<off_t>(i)); pid > 0)
       // A reader without frames reads the database file alone, and blocks every checkpoint.
-      x.readers.push_back({pid, i == 0 ? x.moved : number_at(head, marks_at + 4 * i)});
-  return x;
+      view.readers.push_back({pid, i == 0 ? view.moved : number_at(head, marks_at + 4 * i)});
+  return view;
 }
 
-finding judge_wal(const std::string& db, const wal_view& x, pid_t leader) {
-  auto size = fmt::format("its write-ahead log takes {:.1f} MiB", static_cast<double>(x.file_bytes) / bytes_per_mib);
-  auto oldest = std::min_element(x.readers.begin(), x.readers.end(),
+finding judge_wal(const std::string& db, const wal_view& view, pid_t leader) {
+  auto size = fmt::format("its write-ahead log takes {:.1f} MiB", static_cast<double>(view.file_bytes) / bytes_per_mib);
+  auto oldest = std::min_element(view.readers.begin(), view.readers.end(),
                                  [](const auto& a, const auto& b) { return a.up_to < b.up_to; });
-  if (oldest != x.readers.end() && oldest->up_to < x.frames) {
+  if (oldest != view.readers.end() && oldest->up_to < view.frames) {
     auto is_leader = oldest->pid == leader;
-    auto who = is_leader ? fmt::format("the broker itself (process {})", leader)
-                         : fmt::format("process {} ({})", oldest->pid, command_of(oldest->pid));
+    auto reader = is_leader ? fmt::format("the broker itself (process {})", leader)
+                            : fmt::format("process {} ({})", oldest->pid, command_of(oldest->pid));
     auto text =
       fmt::format("{} reads an old snapshot, up to frame {} of {}: what was written since cannot be moved into "
                   "the database; {} and grows with every write",
-                  who, oldest->up_to, x.frames, size);
-    return {x.file_bytes >= large_log ? severity::warning : severity::note, "wal", db, std::move(text),
+                  reader, oldest->up_to, view.frames, size);
+    return {view.file_bytes >= large_log ? severity::warning : severity::note, "wal", db, std::move(text),
             is_leader ? "wait for the query to end; read_timeout_ms bounds it"
                       : "end its transaction, or the process; a cursor that is not read to its end pins the log, too"};
   }
-  if (x.file_bytes >= large_log && leader == 0)
+  if (view.file_bytes >= large_log && leader == 0)
     return {severity::note, "wal", db, size + ", and there is no broker to move it into the database",
             "the next use through sluice moves it"};
-  if (x.file_bytes >= large_log)
+  if (view.file_bytes >= large_log)
     return {severity::note, "wal", db, size + "; it shrinks when the database is idle for a moment (idle_after_ms)",
             ""};
-  return {severity::ok, "wal", db, size + (x.readers.empty() ? "" : "; no reader holds it back")};
+  return {severity::ok, "wal", db, size + (view.readers.empty() ? "" : "; no reader holds it back")};
 }
 
 } // namespace sluice::doctor

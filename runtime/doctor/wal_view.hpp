@@ -34,6 +34,6 @@ struct wal_view {
 std::optional<wal_view> look_at_wal(const std::filesystem::path& database);
 
 /// Whether the log is of a usual size, and if not, what keeps it so. @param leader 0 when there is none
-finding judge_wal(const std::string& db, const wal_view& x, pid_t leader);
+finding judge_wal(const std::string& db, const wal_view& view, pid_t leader);
 
 } // namespace sluice::doctor

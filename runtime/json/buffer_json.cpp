@@ -13,28 +13,31 @@ json as_json(const std::vector<named_value>& columns, integer_form integers) {
   return result;
 }
 
-json as_json(const buffer_receipt& x) { return {{"pending", x.pending}, {"journaled", x.journaled}}; }
+json as_json(const buffer_receipt& receipt) { return {{"pending", receipt.pending}, {"journaled", receipt.journaled}}; }
 
-json as_json(const buffered_row& x, integer_form integers) {
-  json result{{"found", x.found}, {"pending", x.pending}};
-  if (x.found)
-    result["row"] = as_json(x.columns, integers);
+json as_json(const buffered_row& row, integer_form integers) {
+  json result{{"found", row.found}, {"pending", row.pending}};
+  if (row.found)
+    result["row"] = as_json(row.columns, integers);
   if (integers == integer_form::text)
     result["integer_text"] = true;
   return result;
 }
 
-json as_json(const flush_report& x) {
-  json result{{"flushed", x.flushed}, {"set_aside", x.set_aside}, {"kept", x.kept}};
-  if (!x.reason.empty())
-    result["reason"] = x.reason;
+json as_json(const flush_report& report) {
+  json result{{"flushed", report.flushed}, {"set_aside", report.set_aside}, {"kept", report.kept}};
+  if (!report.reason.empty())
+    result["reason"] = report.reason;
   return result;
 }
 
-json as_json(const rejected_row& x, integer_form integers) {
-  json result{
-    {"id", x.id}, {"ts", iso_time(x.ts_us)}, {"ts_us", x.ts_us}, {"code", to_string(x.code)}, {"message", x.message}};
-  const auto& operation = x.operation;
+json as_json(const rejected_row& row, integer_form integers) {
+  json result{{"id", row.id},
+              {"ts", iso_time(row.ts_us)},
+              {"ts_us", row.ts_us},
+              {"code", to_string(row.code)},
+              {"message", row.message}};
+  const auto& operation = row.operation;
   if (operation.row.columns.empty())
     return result;
   result["db"] = operation.row.db;
@@ -46,9 +49,9 @@ json as_json(const rejected_row& x, integer_form integers) {
   return result;
 }
 
-json as_json(const rejected_page& x, integer_form integers) {
+json as_json(const rejected_page& page, integer_form integers) {
   auto rows = json::array();
-  for (const auto& row : x.rows)
+  for (const auto& row : page.rows)
     rows.push_back(as_json(row, integers));
   json result{{"rows", std::move(rows)}};
   if (integers == integer_form::text)

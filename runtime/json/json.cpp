@@ -22,68 +22,68 @@ json row_as_json(std::span<const value> row, integer_form integers) {
 
 } // namespace
 
-json as_json(const rowset& x, integer_form integers) {
-  auto rows = json::array();
-  for (size_t i = 0; i < x.size(); ++i)
-    rows.push_back(row_as_json(x.row(i), integers));
-  return {{"columns", texts_as_json(x.columns())}, {"rows", std::move(rows)}};
+json as_json(const rowset& rows, integer_form integers) {
+  auto encoded = json::array();
+  for (size_t i = 0; i < rows.size(); ++i)
+    encoded.push_back(row_as_json(rows.row(i), integers));
+  return {{"columns", texts_as_json(rows.columns())}, {"rows", std::move(encoded)}};
 }
 
-json as_json(const write_result& x, integer_form integers) {
+json as_json(const write_result& result, integer_form integers) {
   auto results = json::array();
-  for (const auto& r : x.results) {
+  for (const auto& r : result.results) {
     auto entry = as_json(r.rows, integers);
     entry["changes"] = r.changes;
     entry["last_insert_rowid"] = as_json(value{r.last_insert_rowid}, integers);
     results.push_back(std::move(entry));
   }
-  json result{{"outcome", to_string(outcome::committed)},
-              {"replayed", x.replayed},
-              {"commit_seq", x.commit_seq},
-              {"request_id", x.request_id},
-              {"results", std::move(results)}};
+  json document{{"outcome", to_string(outcome::committed)},
+                {"replayed", result.replayed},
+                {"commit_seq", result.commit_seq},
+                {"request_id", result.request_id},
+                {"results", std::move(results)}};
   if (integers == integer_form::text)
-    result["integer_text"] = true;
-  return result;
+    document["integer_text"] = true;
+  return document;
 }
 
-json as_json(const read_result& x, integer_form integers) {
-  auto result = as_json(x.rows ? *x.rows : rowset{}, integers);
-  result["truncated"] = x.truncated;
-  result["source"] = to_string(x.source);
-  result["as_of_seq"] = x.as_of_seq;
+json as_json(const read_result& result, integer_form integers) {
+  auto document = as_json(result.rows ? *result.rows : rowset{}, integers);
+  document["truncated"] = result.truncated;
+  document["source"] = to_string(result.source);
+  document["as_of_seq"] = result.as_of_seq;
   if (integers == integer_form::text)
-    result["integer_text"] = true;
-  return result;
+    document["integer_text"] = true;
+  return document;
 }
 
-json as_json(const cursor_page& x, integer_form integers) {
-  auto result = as_json(x.rows ? *x.rows : rowset{}, integers);
-  result["cursor"] = x.cursor;
-  result["done"] = x.is_last;
-  result["as_of_seq"] = x.as_of_seq;
+json as_json(const cursor_page& page, integer_form integers) {
+  auto document = as_json(page.rows ? *page.rows : rowset{}, integers);
+  document["cursor"] = page.cursor;
+  document["done"] = page.is_last;
+  document["as_of_seq"] = page.as_of_seq;
   if (integers == integer_form::text)
-    result["integer_text"] = true;
-  return result;
+    document["integer_text"] = true;
+  return document;
 }
 
-std::string render_rows(const rowset& x, integer_form integers) {
+std::string render_rows(const rowset& rows, integer_form integers) {
   std::string result;
-  for (size_t i = 0; i < x.size(); ++i) {
+  for (size_t i = 0; i < rows.size(); ++i) {
     if (i > 0)
       result += ',';
-    result += dump(row_as_json(x.row(i), integers));
+    result += dump(row_as_json(rows.row(i), integers));
   }
   return result;
 }
 
 namespace {
 
-template <class Result> std::string render_by_row(const Result& x, integer_form integers) {
-  if (!x.rows)
-    return dump(as_json(x, integers));
-  auto shape = x;
-  shape.rows = std::make_shared<const rowset>(std::make_shared<const rowset::column_names>(x.rows->columns()));
+template <class Result> std::string render_by_row(const Result& page, integer_form integers) {
+  if (!page.rows)
+    return dump(as_json(page, integers));
+  auto shape = page;
+  shape.rows = std::make_shared<const rowset>(std::make_shared<const rowset::column_names>(page.rows->columns()));
   auto frame = dump(as_json(shape, integers));
   // In a text, quotes have a backslash before them.
   constexpr std::string_view no_rows = R"(,"rows":[])";
@@ -91,36 +91,36 @@ template <class Result> std::string render_by_row(const Result& x, integer_form 
   std::string result;
   // Room for what a transport puts around it, too.
   constexpr size_t around = 1'024;
-  result.reserve(x.rows->footprint() + frame.size() + around);
+  result.reserve(page.rows->footprint() + frame.size() + around);
   result.append(frame, 0, at);
-  for (size_t i = 0; i < x.rows->size(); ++i) {
+  for (size_t i = 0; i < page.rows->size(); ++i) {
     if (i > 0)
       result += ',';
-    result += dump(row_as_json(x.rows->row(i), integers));
+    result += dump(row_as_json(page.rows->row(i), integers));
   }
   return result.append(frame, at);
 }
 
 } // namespace
 
-std::string render(const read_result& x, integer_form integers) { return render_by_row(x, integers); }
+std::string render(const read_result& result, integer_form integers) { return render_by_row(result, integers); }
 
-std::string render(const cursor_page& x, integer_form integers) { return render_by_row(x, integers); }
+std::string render(const cursor_page& page, integer_form integers) { return render_by_row(page, integers); }
 
-json as_json(const failure& x) {
-  json result{{"code", to_string(x.code)}, {"message", x.message}, {"outcome", to_string(x.outcome)}};
-  if (x.retry_after_ms > 0)
-    result["retry_after_ms"] = x.retry_after_ms;
-  if (x.attempts > 0) {
-    result["attempts"] = x.attempts;
-    result["waited_ms"] = x.waited_ms;
+json as_json(const failure& error) {
+  json result{{"code", to_string(error.code)}, {"message", error.message}, {"outcome", to_string(error.outcome)}};
+  if (error.retry_after_ms > 0)
+    result["retry_after_ms"] = error.retry_after_ms;
+  if (error.attempts > 0) {
+    result["attempts"] = error.attempts;
+    result["waited_ms"] = error.waited_ms;
   }
-  if (!x.request_id.empty())
-    result["request_id"] = x.request_id;
+  if (!error.request_id.empty())
+    result["request_id"] = error.request_id;
   return result;
 }
 
-json error_document(const failure& x) { return {{"error", as_json(x)}}; }
+json error_document(const failure& error) { return {{"error", as_json(error)}}; }
 
 std::string iso_time(int64_t unix_us) {
   using namespace std::chrono;
@@ -136,59 +136,62 @@ std::string iso_time(int64_t unix_us) {
                      time.minutes().count(), time.seconds().count(), time.subseconds().count());
 }
 
-json as_json(const audit_record& x, std::string_view store_root) {
-  auto is_read = x.type == request_type::read || x.type == request_type::cache_hit;
-  json result{{"seq", x.seq},
-              {"ts", iso_time(x.ts_us)},
-              {"ts_us", x.ts_us},
-              {"request_id", x.request_id},
-              {"agent", x.agent},
+json as_json(const audit_record& record, std::string_view store_root) {
+  auto is_read = record.type == request_type::read || record.type == request_type::cache_hit;
+  json result{{"seq", record.seq},
+              {"ts", iso_time(record.ts_us)},
+              {"ts_us", record.ts_us},
+              {"request_id", record.request_id},
+              {"agent", record.agent},
               {"store_root", store_root},
-              {"db", x.db},
-              {"request_type", to_string(x.type)},
-              {is_read ? "read_key" : "idempotency_key", x.key},
-              {"status", x.status},
-              {"latency_ms", static_cast<double>(x.latency_us) / 1000},
-              {"commit_seq", x.commit_seq},
-              {"tables", x.tables ? texts_as_json(*x.tables) : json::array()},
-              {"correlation_id", x.correlation_id},
-              {"count", x.count},
-              {"recovered", x.recovered}};
-  if (x.peer.pid != 0) {
-    result["peer_uid"] = x.peer.uid;
-    result["peer_pid"] = x.peer.pid;
+              {"db", record.db},
+              {"request_type", to_string(record.type)},
+              {is_read ? "read_key" : "idempotency_key", record.key},
+              {"status", record.status},
+              {"latency_ms", static_cast<double>(record.latency_us) / 1000},
+              {"commit_seq", record.commit_seq},
+              {"tables", record.tables ? texts_as_json(*record.tables) : json::array()},
+              {"correlation_id", record.correlation_id},
+              {"count", record.count},
+              {"recovered", record.recovered}};
+  if (record.peer.pid != 0) {
+    result["peer_uid"] = record.peer.uid;
+    result["peer_pid"] = record.peer.pid;
   }
   return result;
 }
 
-json as_json(const audit_page& x) {
+json as_json(const audit_page& page) {
   auto records = json::array();
-  for (const auto& record : x.records)
-    records.push_back(as_json(record, x.store_root));
-  return {{"store_root", x.store_root}, {"records", std::move(records)}};
+  for (const auto& record : page.records)
+    records.push_back(as_json(record, page.store_root));
+  return {{"store_root", page.store_root}, {"records", std::move(records)}};
 }
 
-json as_json(const audit_verdict& x) {
-  json result{{"intact", x.intact()}, {"records", x.records}, {"broken", x.broken}, {"head", x.head}};
-  if (x.broken > 0) {
-    result["first_broken"] = x.first_broken;
-    result["reason"] = x.reason;
+json as_json(const audit_verdict& verdict) {
+  json result{
+    {"intact", verdict.intact()}, {"records", verdict.records}, {"broken", verdict.broken}, {"head", verdict.head}};
+  if (verdict.broken > 0) {
+    result["first_broken"] = verdict.first_broken;
+    result["reason"] = verdict.reason;
   }
-  if (!x.problems.empty())
-    result["problems"] = x.problems;
+  if (!verdict.problems.empty())
+    result["problems"] = verdict.problems;
   return result;
 }
 
-json as_json(const log_entry& x) {
-  return {{"id", x.id},         {"ts", iso_time(x.ts_us)}, {"ts_us", x.ts_us},    {"level", to_string(x.level)},
-          {"source", x.source}, {"agent", x.agent},        {"message", x.message}};
+json as_json(const log_entry& entry) {
+  return {{"id", entry.id},          {"ts", iso_time(entry.ts_us)},
+          {"ts_us", entry.ts_us},    {"level", to_string(entry.level)},
+          {"source", entry.source},  {"agent", entry.agent},
+          {"message", entry.message}};
 }
 
-json as_json(const log_page& x) {
+json as_json(const log_page& page) {
   auto entries = json::array();
-  for (const auto& entry : x.entries)
+  for (const auto& entry : page.entries)
     entries.push_back(as_json(entry));
-  return {{"entries", std::move(entries)}, {"truncated", x.truncated}};
+  return {{"entries", std::move(entries)}, {"truncated", page.truncated}};
 }
 
 } // namespace sluice

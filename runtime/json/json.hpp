@@ -23,95 +23,95 @@
 namespace sluice {
 
 /// `{"columns":[...], "rows":[[...]]}`
-nlohmann::json as_json(const rowset& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const rowset& rows, integer_form integers = integer_form::number);
 
 /// `{"outcome":"committed", "replayed", "commit_seq", "request_id", "results":[{"changes", "last_insert_rowid",
 /// "columns", "rows"}]}`, and `"integer_text":true` for `integer_form::text`.
-nlohmann::json as_json(const write_result& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const write_result& result, integer_form integers = integer_form::number);
 
 /// `{"columns", "rows", "truncated", "source", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
-nlohmann::json as_json(const read_result& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const read_result& result, integer_form integers = integer_form::number);
 
-/// `dump(as_json(x, integers))`, row by row: beside the text it takes the memory of one row, and the document as a
+/// `dump(as_json(result, integers))`, row by row: beside the text it takes the memory of one row, and the document as a
 /// whole several times that of its text.
-std::string render(const read_result& x, integer_form integers = integer_form::number);
+std::string render(const read_result& result, integer_form integers = integer_form::number);
 
 /// `{"cursor", "columns", "rows", "done", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
-nlohmann::json as_json(const cursor_page& x, integer_form integers = integer_form::number);
-std::string render(const cursor_page& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const cursor_page& page, integer_form integers = integer_form::number);
+std::string render(const cursor_page& page, integer_form integers = integer_form::number);
 
 /// The rows alone, with commas between them: for documents that are written out while they come.
-std::string render_rows(const rowset& x, integer_form integers = integer_form::number);
+std::string render_rows(const rowset& rows, integer_form integers = integer_form::number);
 
 /// `{"code", "message", "outcome"}`, and of `retry_after_ms`, `attempts`, `waited_ms` and `request_id` what there is.
 /// `data` of a JSON-RPC error.
-nlohmann::json as_json(const failure& x);
+nlohmann::json as_json(const failure& error);
 
 /// `{"error": ...}`: what a command prints with `--json` when it fails.
-nlohmann::json error_document(const failure& x);
+nlohmann::json error_document(const failure& error);
 
 /// A flat object with the names of the audit's fields: `ts` in ISO 8601 (UTC, microseconds) with `ts_us` beside it,
 /// `key` as `idempotency_key` or, of reads, as `read_key`, `latency_ms` with three decimals; `peer_uid` and `peer_pid`
 /// only of other processes.
-nlohmann::json as_json(const audit_record& x, std::string_view store_root);
+nlohmann::json as_json(const audit_record& record, std::string_view store_root);
 
 /// `{"store_root", "records":[...]}`
-nlohmann::json as_json(const audit_page& x);
+nlohmann::json as_json(const audit_page& page);
 
 /// `{"intact", "records", "broken", "head"}`, and if broken `first_broken` and `reason`.
-nlohmann::json as_json(const audit_verdict& x);
+nlohmann::json as_json(const audit_verdict& verdict);
 
 /// `{"id", "ts", "ts_us", "level", "source", "agent", "message"}`: `ts` in ISO 8601 (UTC, microseconds).
-nlohmann::json as_json(const log_entry& x);
+nlohmann::json as_json(const log_entry& entry);
 
 /// `{"entries":[...], "truncated"}`
-nlohmann::json as_json(const log_page& x);
+nlohmann::json as_json(const log_page& page);
 
 /// `{column: value}`
 nlohmann::json as_json(const std::vector<named_value>& columns, integer_form integers = integer_form::number);
 
 /// `{"pending", "journaled"}`
-nlohmann::json as_json(const buffer_receipt& x);
+nlohmann::json as_json(const buffer_receipt& receipt);
 
 /// `{"found", "pending", "row":{column: value}}`; the row only if there is one. `"integer_text"` as for a read.
-nlohmann::json as_json(const buffered_row& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const buffered_row& row, integer_form integers = integer_form::number);
 
 /// `{"flushed", "set_aside", "kept"}`, and `reason` if rows were kept.
-nlohmann::json as_json(const flush_report& x);
+nlohmann::json as_json(const flush_report& report);
 
 /// `{"id", "ts", "ts_us", "code", "message", "db", "table", "operation", "key", "values", "agent"}`; of a row that
 /// cannot be read only the first five.
-nlohmann::json as_json(const rejected_row& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const rejected_row& row, integer_form integers = integer_form::number);
 
 /// `{"rows":[...]}`, and `"integer_text":true` for `integer_form::text`.
-nlohmann::json as_json(const rejected_page& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const rejected_page& page, integer_form integers = integer_form::number);
 
 /// A time of the audit in ISO 8601, UTC, with microseconds: `2024-02-29T12:00:00.000001Z`; held to the years 0000 to
 /// 9999.
 std::string iso_time(int64_t unix_us);
 
 /// The form in which a request wants integers; of one that cannot say, numbers.
-template <class Request> integer_form integers_of(const Request& x) {
-  if constexpr (requires { x.integers; })
-    return x.integers;
+template <class Request> integer_form integers_of(const Request& request) {
+  if constexpr (requires { request.integers; })
+    return request.integers;
   else
     return integer_form::number;
 }
 
 /// `as_json` for an answer whose integers may have another form, and for one that has none.
-template <class Result> auto answer_as_json(const Result& x, integer_form integers) {
-  if constexpr (requires { as_json(x, integers); })
-    return as_json(x, integers);
+template <class Result> auto answer_as_json(const Result& answer, integer_form integers) {
+  if constexpr (requires { as_json(answer, integers); })
+    return as_json(answer, integers);
   else
-    return as_json(x);
+    return as_json(answer);
 }
 
 /// The text of that; of an answer to a read without the document.
-template <class Result> std::string answer_as_text(const Result& x, integer_form integers) {
-  if constexpr (requires { render(x, integers); })
-    return render(x, integers);
+template <class Result> std::string answer_as_text(const Result& answer, integer_form integers) {
+  if constexpr (requires { render(answer, integers); })
+    return render(answer, integers);
   else
-    return dump(answer_as_json(x, integers));
+    return dump(answer_as_json(answer, integers));
 }
 
 } // namespace sluice

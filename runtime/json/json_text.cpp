@@ -16,19 +16,19 @@ using nlohmann::json;
 constexpr std::string_view tag = "$text";
 
 // A copy in which all text is UTF-8.
-json escaped(const json& x) {
-  if (const auto* text = x.get_ptr<const std::string*>())
+json escaped(const json& document) {
+  if (const auto* text = document.get_ptr<const std::string*>())
     return escape_invalid_utf8(*text);
-  if (x.is_array()) {
+  if (document.is_array()) {
     auto result = json::array();
-    for (const auto& each : x)
+    for (const auto& each : document)
       result.push_back(escaped(each));
     return result;
   }
-  if (!x.is_object())
-    return x;
+  if (!document.is_object())
+    return document;
   auto result = json::object();
-  for (const auto& [name, content] : x.items())
+  for (const auto& [name, content] : document.items())
     result[escape_invalid_utf8(name)] = escaped(content);
   return result;
 }
@@ -42,15 +42,15 @@ std::string dump_indented(const json& document, int indent) {
 }
 
 // Where the first text is that is not UTF-8.
-std::optional<std::string> find_invalid(const json& x, const std::string& path) {
-  if (const auto* text = x.get_ptr<const std::string*>())
+std::optional<std::string> find_invalid(const json& document, const std::string& path) {
+  if (const auto* text = document.get_ptr<const std::string*>())
     return is_utf8(*text) ? std::nullopt : std::optional{path};
-  if (x.is_array())
-    for (size_t i = 0; i < x.size(); ++i)
-      if (auto found = find_invalid(x[i], fmt::format("{}[{}]", path, i)))
+  if (document.is_array())
+    for (size_t i = 0; i < document.size(); ++i)
+      if (auto found = find_invalid(document[i], fmt::format("{}[{}]", path, i)))
         return found;
-  if (x.is_object())
-    for (const auto& [name, content] : x.items()) {
+  if (document.is_object())
+    for (const auto& [name, content] : document.items()) {
       auto here = path.empty() ? name : path + "." + name;
       if (!is_utf8(name))
         return escape_invalid_utf8(here);
@@ -95,12 +95,12 @@ json texts_as_json(const std::vector<std::string>& texts) {
   return result;
 }
 
-std::optional<std::string> text_from_json(const json& x) {
-  if (const auto* text = x.get_ptr<const std::string*>())
+std::optional<std::string> text_from_json(const json& source) {
+  if (const auto* text = source.get_ptr<const std::string*>())
     return *text;
-  if (!x.is_object() || x.size() != 1 || x.begin().key() != tag || !x.begin()->is_string())
+  if (!source.is_object() || source.size() != 1 || source.begin().key() != tag || !source.begin()->is_string())
     return std::nullopt;
-  return from_base64(x.begin()->get_ref<const std::string&>());
+  return from_base64(source.begin()->get_ref<const std::string&>());
 }
 
 std::string to_base64(std::string_view bytes) {

@@ -34,8 +34,8 @@ nlohmann::json text_as_json(std::string_view text);
 /// An array of `text_as_json`.
 nlohmann::json texts_as_json(const std::vector<std::string>& texts);
 
-/// Reads what `text_as_json` writes, and `{"$text"}` of UTF-8 too; nothing if `x` is something else.
-std::optional<std::string> text_from_json(const nlohmann::json& x);
+/// Reads what `text_as_json` writes, and `{"$text"}` of UTF-8 too; nothing if `source` is something else.
+std::optional<std::string> text_from_json(const nlohmann::json& source);
 
 /// Base64 with padding (RFC 4648, section 4).
 std::string to_base64(std::string_view bytes);

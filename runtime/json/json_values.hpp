@@ -15,16 +15,16 @@ namespace sluice {
 /// null, integer, real and text as themselves, a blob as `{"$blob":"BASE64"}`, text that is not UTF-8 as
 /// `{"$text":"BASE64"}`. JSON has no infinite numbers: `{"$real":"inf"}`, `"-inf"` or `"nan"`. Integers beyond 2^53
 /// have the form that `integers` says.
-nlohmann::json as_json(const value& x, integer_form integers = integer_form::number);
+nlohmann::json as_json(const value& content, integer_form integers = integer_form::number);
 
 /// Reads what `as_json` writes, but a decimal text stays text: to say an integer without a number, write
 /// `{"$integer":"9007199254740993"}`. `errc::invalid_request` naming `field` for anything else: a boolean, an array, a
 /// number that does not fit in 64 bits, bad Base64.
-caf::expected<value> value_from_json(const nlohmann::json& x, std::string_view field);
+caf::expected<value> value_from_json(const nlohmann::json& source, std::string_view field);
 
 /// Reads an array (by position), an object (by name, without the prefix) or null (none). `errc::invalid_request` names
 /// the entry, as `params[2]` or `params.id` where `field` is `params`.
-caf::expected<parameters> parameters_from_json(const nlohmann::json& x, std::string_view field = "params");
+caf::expected<parameters> parameters_from_json(const nlohmann::json& source, std::string_view field = "params");
 
 /// Reads the VALUE of `-p`: `null`, `5` (integer), `1.5` (real), `text:...`, `blob:BASE64`; anything else is text, also
 /// `007`, `+49` and `1e5`. Text may hold any bytes. `errc::invalid_request` for an integer beyond 64 bits and for bad

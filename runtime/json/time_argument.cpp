@@ -102,11 +102,11 @@ microseconds offset_from_utc(scanner& in) {
 std::optional<int64_t> absolute(std::string_view text) {
   using namespace std::chrono;
   scanner in{text};
-  auto y = year{in.number(4, 9999)};
+  auto full_year = year{in.number(4, 9999)};
   in.expect('-');
   auto m = month{static_cast<unsigned>(in.number(2, 12))};
   in.expect('-');
-  year_month_day date{y, m, day{static_cast<unsigned>(in.number(2, 31))}};
+  year_month_day date{full_year, m, day{static_cast<unsigned>(in.number(2, 31))}};
   microseconds time{};
   if (in.accept('T') || in.accept(' ')) {
     time = time_of_day(in);

@@ -44,11 +44,13 @@ int64_t birth_time_ns(const std::filesystem::path& path) noexcept {
   return info.stx_btime.tv_sec * 1'000'000'000 + info.stx_btime.tv_nsec;
 }
 
-nlohmann::json as_json(const file_identity& x) { return {{"device", x.device}, {"inode", x.inode}}; }
+nlohmann::json as_json(const file_identity& identity) {
+  return {{"device", identity.device}, {"inode", identity.inode}};
+}
 
-caf::expected<file_identity> file_identity_from_json(const nlohmann::json& x) {
-  auto device = x.is_object() ? whole_number(x, "device") : std::nullopt;
-  auto inode = x.is_object() ? whole_number(x, "inode") : std::nullopt;
+caf::expected<file_identity> file_identity_from_json(const nlohmann::json& document) {
+  auto device = document.is_object() ? whole_number(document, "device") : std::nullopt;
+  auto inode = document.is_object() ? whole_number(document, "inode") : std::nullopt;
   if (!device || !inode)
     return make_error(errc::invalid_request, R"(an identity is {"device": N, "inode": N} with whole numbers)");
   return file_identity{*device, *inode};

@@ -36,9 +36,9 @@ std::optional<file_identity> identity_of(int fd) noexcept;
 int64_t birth_time_ns(const std::filesystem::path& path) noexcept;
 
 /// `{"device": N, "inode": N}`
-nlohmann::json as_json(const file_identity& x);
+nlohmann::json as_json(const file_identity& identity);
 
 /// Reads what `as_json` writes. `errc::invalid_request` for anything else; further members are ignored.
-caf::expected<file_identity> file_identity_from_json(const nlohmann::json& x);
+caf::expected<file_identity> file_identity_from_json(const nlohmann::json& document);
 
 } // namespace sluice

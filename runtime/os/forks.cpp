@@ -20,8 +20,8 @@ struct watched_descriptors {
 
 // Never destroyed: brokers that are static objects end after it would be.
 watched_descriptors& watched() {
-  static auto& x = *new watched_descriptors;
-  return x;
+  static auto& instance = *new watched_descriptors;
+  return instance;
 }
 
 void before_fork() { watched().mutex.lock(); }

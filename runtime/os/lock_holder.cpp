@@ -29,7 +29,9 @@ uint64_t lock_number(const std::string& text) {
   return result;
 }
 
-bool overlaps(const file_lock& x, uint64_t first, uint64_t last) noexcept { return x.first <= last && first <= x.last; }
+bool overlaps(const file_lock& lock, uint64_t first, uint64_t last) noexcept {
+  return lock.first <= last && first <= lock.last;
+}
 
 std::string content_of_proc(const fs::path& file) {
   std::ifstream in{file, std::ios::binary};
@@ -41,7 +43,8 @@ bool has_open(pid_t pid, const struct stat& file) {
   std::error_code hidden;
   auto descriptors = fs::path{"/proc"} / std::to_string(pid) / "fd";
   for (const auto& entry : fs::directory_iterator{descriptors, hidden})
-    if (struct stat x{}; stat(entry.path().c_str(), &x) == 0 && x.st_dev == file.st_dev && x.st_ino == file.st_ino)
+    if (struct stat status{};
+        stat(entry.path().c_str(), &status) == 0 && status.st_dev == file.st_dev && status.st_ino == file.st_ino)
       return true;
   // Files of another user's process cannot be seen.
   return static_cast<bool>(hidden);
@@ -65,9 +68,9 @@ public:
     struct stat info {};
     if (stat(file.c_str(), &info) != 0)
       return std::nullopt;
-    for (const auto& x : locks_in(listing_, info.st_ino))
-      if (x.pid != getpid() && (any || x.excludes) && overlaps(x, first, last) && has_open(x.pid, info))
-        return process_name(x.pid);
+    for (const auto& lock : locks_in(listing_, info.st_ino))
+      if (lock.pid != getpid() && (any || lock.excludes) && overlaps(lock, first, last) && has_open(lock.pid, info))
+        return process_name(lock.pid);
     return std::nullopt;
   }
 

@@ -26,11 +26,11 @@ std::string clock_identity(const std::string& boot_id, const std::string& time_n
 }
 
 std::chrono::microseconds machine_clock::since_boot() const {
-  timespec x{};
-  if (clock_gettime(CLOCK_BOOTTIME, &x) != 0)
+  timespec time{};
+  if (clock_gettime(CLOCK_BOOTTIME, &time) != 0)
     return clock::since_boot();
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::seconds{x.tv_sec}
-                                                               + std::chrono::nanoseconds{x.tv_nsec});
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::seconds{time.tv_sec}
+                                                               + std::chrono::nanoseconds{time.tv_nsec});
 }
 
 std::string machine_clock::boot() const {

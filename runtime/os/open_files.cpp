@@ -31,8 +31,8 @@ int64_t coarse_ms() noexcept {
 }
 
 uint64_t limit_of_process() {
-  rlimit x{};
-  return getrlimit(RLIMIT_NOFILE, &x) == 0 ? x.rlim_cur : RLIM_INFINITY;
+  rlimit limit{};
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
 // The lowest one that is free is the next one, so all below it are in use.
@@ -114,25 +114,25 @@ std::vector<std::string> open_files::ask_to_close(uint64_t descriptors, const fi
   auto now = coarse_ms();
   uint64_t asked = 0;
   std::vector<file_use*> idle;
-  for (auto* x : open_) {
-    auto asked_at = x->asked_at_ms_.load(std::memory_order_relaxed);
+  for (auto* file : open_) {
+    auto asked_at = file->asked_at_ms_.load(std::memory_order_relaxed);
     if (asked_at != 0 && now - asked_at < time_to_close_ms)
-      asked += cost_of(x->connections_);
+      asked += cost_of(file->connections_);
     else if (asked_at != 0)
-      x->begin();
-    else if (x != &but && !x->is_in_use_.load(std::memory_order_relaxed))
-      idle.push_back(x);
+      file->begin();
+    else if (file != &but && !file->is_in_use_.load(std::memory_order_relaxed))
+      idle.push_back(file);
   }
   std::stable_sort(idle.begin(), idle.end(), [](const file_use* a, const file_use* b) {
     return a->last_use_ms_.load() < b->last_use_ms_.load();
   });
   std::vector<std::string> result;
-  for (auto* x : idle) {
+  for (auto* file : idle) {
     if (asked >= descriptors)
       break;
-    asked += cost_of(x->connections_);
-    x->asked_at_ms_.store(now, std::memory_order_relaxed);
-    result.push_back(x->db());
+    asked += cost_of(file->connections_);
+    file->asked_at_ms_.store(now, std::memory_order_relaxed);
+    result.push_back(file->db());
   }
   will_be_closed = asked > 0;
   return result;

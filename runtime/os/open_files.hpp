@@ -28,7 +28,7 @@ public:
   /// A request begins to use them: they are not to be closed any more, if they were.
   void begin() noexcept;
 
-  void set_in_use(bool x) noexcept { is_in_use_.store(x, std::memory_order_relaxed); }
+  void set_in_use(bool in_use) noexcept { is_in_use_.store(in_use, std::memory_order_relaxed); }
 
   /// Whether they are to be closed now, though they have not been idle for long.
   bool is_to_be_closed() const noexcept { return asked_at_ms_.load(std::memory_order_relaxed) != 0; }

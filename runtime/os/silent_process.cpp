@@ -34,9 +34,9 @@ bool is_stopped(pid_t pid) {
 }
 
 pid_t peer_of(int socket) {
-  ucred x{};
-  socklen_t size = sizeof x;
-  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &x, &size) == 0 ? x.pid : 0;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
 }
 
 std::string silence_of(pid_t pid) {

@@ -6,8 +6,8 @@
 
 namespace sluice {
 
-/// Why `what`, a file or folder of ours, could not be made: `code` is the `errno`. `errc::read_only`, `disk_full` or
+/// Why `object`, a file or folder of ours, could not be made: `code` is the `errno`. `errc::read_only`, `disk_full` or
 /// `io_error`.
-caf::error cannot_make(const std::string& what, int code);
+caf::error cannot_make(const std::string& object, int code);
 
 } // namespace sluice

@@ -1,3 +1,3 @@
-// The parts of Asio and Beast that need no types of ours, compiled once instead of in every file.
+// The parts of Asio and Beast that are no templates over our types, compiled once instead of in every file.
 #include <boost/asio/impl/src.hpp>
 #include <boost/beast/src.hpp>

@@ -50,9 +50,9 @@ constexpr bool broker_handler::every_method_has_its_handler() {
                     [](const handler& x, const rpc::method& y) { return x.method == y.name; });
 }
 
-const broker_handler::handler& broker_handler::handler_of(const rpc::method& x) {
+const broker_handler::handler& broker_handler::handler_of(const rpc::method& method) {
   static_assert(every_method_has_its_handler());
-  return handlers[static_cast<size_t>(&x - rpc::all_methods.data())];
+  return handlers[static_cast<size_t>(&method - rpc::all_methods.data())];
 }
 
 broker_handler::broker_handler(service& owner, client_link link)
@@ -92,40 +92,40 @@ void broker_handler::call(const std::string& name, json params, rpc::answer_to d
 }
 
 void broker_handler::note_refusal(std::string_view name, const json& params, const rpc::error& why) {
-  unrecorded_request x;
+  unrecorded_request request;
   if (const auto* found = rpc::find_method(name))
-    x.type = found->type;
-  x.link_agent = link_->agent;
-  x.peer = link_->peer;
-  rpc::read_names(params, x);
-  service_.leader_.record(x, word_of({nullptr, why, {}}));
+    request.type = found->type;
+  request.link_agent = link_->agent;
+  request.peer = link_->peer;
+  rpc::read_names(params, request);
+  service_.leader_.record(request, code_name_of({nullptr, why, {}}));
 }
 
 void broker_handler::hello(const json& params, const call_ptr& call) {
-  auto x = rpc::hello_from_json(params);
-  if (!x)
-    return call->fail(x.error());
+  auto hello = rpc::hello_from_json(params);
+  if (!hello)
+    return call->fail(hello.error());
   auto& owner = call->owner;
   // After a move of the folder the client may have come by its new path, and the broker has only the old one.
   if (!owner.leader_.still_leads()) {
     owner.stop("its folder was moved or deleted");
     return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
   }
-  if (x->root && *x->root != owner.leader_.root().identity()) {
+  if (hello->root && *hello->root != owner.leader_.root().identity()) {
     // Later requests on this connection were meant for another store.
     if (auto handler = call->handler.lock())
       handler->refused_ = errc::wrong_store;
     return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the one asked for"));
   }
-  if (x->protocol == protocol_version)
+  if (hello->protocol == protocol_version)
     return call->succeed(as_json(owner.self_));
   // Later requests on this connection were meant for another protocol.
   if (auto handler = call->handler.lock())
     handler->refused_ = errc::protocol_mismatch;
   auto error = rpc::error_of(
     make_failure(errc::protocol_mismatch, fmt::format("this broker (sluice {}) speaks protocol {}, not {}",
-                                                      owner.self_.version, protocol_version, x->protocol)));
-  auto hands_over = owner.self_.transient && x->protocol > protocol_version;
+                                                      owner.self_.version, protocol_version, hello->protocol)));
+  auto hands_over = owner.self_.transient && hello->protocol > protocol_version;
   error.data["protocol"] = protocol_version;
   error.data["hands_over"] = hands_over;
   call->answer({nullptr, std::move(error), {}});
@@ -204,24 +204,24 @@ void broker_handler::cancel(const json& params, const call_ptr& call) {
       handler->drop_cancelled();
       handler->end_cancelled_cursors();
     }
-  auto may_cancel = [&](const ticket& x) {
+  auto may_cancel = [&](const ticket& ticket) {
     const auto& peer = call->link->peer;
-    auto is_own_process = peer.pid != 0 && x.what().peer.pid == peer.pid && x.what().peer.uid == peer.uid;
-    return request->as_operator || is_own_process || x.what().agent == call->agent;
+    auto is_own_process = peer.pid != 0 && ticket.info().peer.pid == peer.pid && ticket.info().peer.uid == peer.uid;
+    return request->as_operator || is_own_process || ticket.info().agent == call->agent;
   };
   auto writes = owner.leader_.cancel_write(request->request_id, may_cancel);
   auto answer = [call](bool cancelled) { call->succeed({{"cancelled", cancelled}}); };
   auto any = writes || !found.connections.empty();
-  // Reads know each other by their ids alone. Where others have the same, theirs end when their readers look next.
+  // Actors find reads by their ids alone. Other reads with the same id end, too, when their readers check next.
   if (found.others_left || (!any && !request->as_operator))
     return answer(any);
   owner.cancel_read(request->request_id, [answer, any](bool cancelled) { answer(any || cancelled); });
 }
 
 void broker_handler::status(const json&, const call_ptr& call) {
-  call->owner.describe([call](const json& x) {
+  call->owner.describe([call](const json& content) {
     // For a client that has gone no copy is made.
-    call->succeed(call->handler.expired() ? json{} : x);
+    call->succeed(call->handler.expired() ? json{} : content);
   });
 }
 
@@ -239,10 +239,10 @@ void broker_handler::verify_audit(const json&, const call_ptr& call) {
 }
 
 void broker_handler::note_refused(const json& params, const call_ptr& call) {
-  auto x = rpc::refused_from_json(params);
-  if (!x)
-    return call->fail(x.error());
-  auto& [request, status] = *x;
+  auto refused = rpc::refused_from_json(params);
+  if (!refused)
+    return call->fail(refused.error());
+  auto& [request, status] = *refused;
   request.link_agent = call->link->agent;
   request.peer = call->link->peer;
   call->owner.leader_.record(request, status);
@@ -281,7 +281,7 @@ void broker_handler::subscribe(const json& params, const call_ptr& call) {
   });
 }
 
-// Whether one more is allowed, whose tables' names take so many bytes.
+// Whether one more subscription is allowed, whose table names take so many bytes.
 caf::error broker_handler::check_subscriptions(size_t names) {
   const auto& all = service_.subscriptions_;
   std::erase_if(subscribed_, [&](const auto& x) { return !all.has(x.first); });

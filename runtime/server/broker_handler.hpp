@@ -36,19 +36,19 @@ public:
   bool has_subscriptions() const override { return !subscribed_.empty(); }
 
 private:
-  // One call under way. It owns or outlives whatever its method needs later, so that a continuation keeps the call and
-  // nothing else: its client, and the port with it, may be gone by then.
+  // One call under way. It owns or outlives everything that its method needs later, so that a continuation keeps the
+  // call and nothing else: its client, and this handler with it, may be gone by then.
   struct pending;
   using call_ptr = std::shared_ptr<pending>;
 
-  // Handlers are static, so that none of them can leave this port's address in a continuation.
+  // Handlers are static, so that none of them can leave its own address in a continuation.
   struct handler {
     std::string_view method;
     void (*run)(const nlohmann::json& params, const call_ptr& call);
   };
   static const handler handlers[];
   static constexpr bool every_method_has_its_handler();
-  static const handler& handler_of(const rpc::method& x);
+  static const handler& handler_of(const rpc::method& method);
 
   static void hello(const nlohmann::json& params, const call_ptr& call);
   static void ping(const nlohmann::json& params, const call_ptr& call);
@@ -79,7 +79,7 @@ private:
   caf::error check_subscriptions(size_t names);
   static void run_write(const database& db, write_request request, const call_ptr& call);
 
-  // service_port_reads.cpp
+  // broker_handler_reads.cpp
   struct waiting_read;
   static void run_read(const database& db, read_request request, const call_ptr& call);
   void ask_or_wait(const database& db, read_request request, const call_ptr& call);
@@ -89,7 +89,7 @@ private:
   void drop_cancelled();
   void await_time_out();
 
-  // service_port_cursors.cpp
+  // broker_handler_cursors.cpp
   struct own_cursor {
     database db;
     integer_form integers = integer_form::number;
@@ -99,7 +99,7 @@ private:
   };
   static void run_open(const database& db, read_request request, const call_ptr& call);
   static void run_next(uint64_t id, const call_ptr& call);
-  void keep_cursor(uint64_t id, own_cursor x);
+  void keep_cursor(uint64_t id, own_cursor cursor);
   void forget_cursor(uint64_t id);
   void forget_cursors(bool ended_only);
   void run_held_pages();
@@ -128,9 +128,9 @@ private:
   bool waits_for_room_ = false;
   bool is_notification_ = false;
   bool quotes_texts_ = false;
-  // Each with the bytes of its tables' names. Those that were lost may be among them.
+  // Each with the bytes of its table names. Subscriptions that were lost may be among them.
   std::map<subscriptions::id, size_t> subscribed_;
-  // Why nothing is done for this connection.
+  // The error of every request on this connection, if there is one.
   std::optional<errc> refused_;
 };
 

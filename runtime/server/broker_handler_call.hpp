@@ -17,11 +17,11 @@
 /// For the files of `broker_handler` alone: one call under way.
 namespace sluice {
 
-/// The code with which a call ended.
-inline std::string_view word_of(const rpc::answer& x) {
-  if (!x.error)
+/// The name of the code with which a call ended, or `ok`.
+inline std::string_view code_name_of(const rpc::answer& response) {
+  if (!response.error)
     return "ok";
-  const auto& data = x.error->data;
+  const auto& data = response.error->data;
   auto code = data.find("code");
   if (code == data.end())
     return "invalid_request";
@@ -30,29 +30,29 @@ inline std::string_view word_of(const rpc::answer& x) {
 }
 
 /// About as many bytes as the result takes in JSON.
-inline size_t size_of(const read_result& x) { return x.rows ? x.rows->footprint() : 0; }
+inline size_t size_of(const read_result& result) { return result.rows ? result.rows->footprint() : 0; }
 
-inline size_t size_of(const cursor_page& x) { return x.rows ? x.rows->footprint() : 0; }
+inline size_t size_of(const cursor_page& page) { return page.rows ? page.rows->footprint() : 0; }
 
-inline size_t size_of(const write_result& x) {
+inline size_t size_of(const write_result& result) {
   size_t total = 0;
-  for (const auto& each : x.results)
+  for (const auto& each : result.results)
     total += each.rows.footprint();
   return total;
 }
 
-inline size_t size_of(const audit_page& x) { return x.records.size() * 512; }
+inline size_t size_of(const audit_page& page) { return page.records.size() * 512; }
 
-inline size_t size_of(const log_page& x) {
+inline size_t size_of(const log_page& page) {
   size_t total = 0;
-  for (const auto& each : x.entries)
+  for (const auto& each : page.entries)
     total += 128 + each.source.size() + each.agent.size() + each.message.size();
   return total;
 }
 
-inline size_t size_of(const rejected_page& x) {
+inline size_t size_of(const rejected_page& page) {
   size_t total = 0;
-  for (const auto& each : x.rows)
+  for (const auto& each : page.rows)
     total += 256 + each.message.size() + footprint(each.operation.row.columns) + footprint(each.operation.values);
   return total;
 }
@@ -63,12 +63,12 @@ struct broker_handler::pending {
   service& owner;
   std::weak_ptr<broker_handler> handler;
   std::shared_ptr<const client_link> link;
-  const rpc::method& what;
+  const rpc::method& method;
   rpc::answer_to done;
   /// Agent, database and ids of the call, for the audit; from `params`, while those exist, if not set.
   unrecorded_request names{};
   const nlohmann::json* params = nullptr;
-  /// Whether others have seen to the audit.
+  /// Whether an actor or the broker has recorded the call in the audit.
   bool recorded = false;
   /// Whether no client waits for the answer.
   bool is_notification = false;
@@ -81,40 +81,41 @@ struct broker_handler::pending {
   // Where it can be cancelled, until it has been answered.
   std::optional<requests_under_way::entry> under_way{};
 
-  // Bytes that are written out by another thread than the loop's.
+  // Results from this size on, in bytes, are turned into text by another thread than that of the loop.
   static constexpr size_t large_result = 32 * 1024;
 
   // Registers it for `cancel`, and so that it ends with its client. A second call has no effect.
-  template <class Request> static void put_under_way(const std::shared_ptr<pending>& self, Request& x) {
+  template <class Request> static void put_under_way(const std::shared_ptr<pending>& self, Request& request) {
     if (self->under_way)
       return;
-    if (x.request_id.empty())
-      x.request_id = self->owner.ids_.next();
+    if (request.request_id.empty())
+      request.request_id = self->owner.ids_.next();
     auto handler = self->handler.lock();
     auto ends_with_client = handler && !(self->is_notification && std::is_same_v<Request, write_request>);
-    x.cancel = ends_with_client ? handler->left_.derive() : cancel_token::make();
-    self->under_way = self->owner.under_way_.add({x.request_id, {x.agent, x.peer, self->handler}, x.cancel});
+    request.cancel = ends_with_client ? handler->left_.derive() : cancel_token::make();
+    self->under_way =
+      self->owner.under_way_.add({request.request_id, {request.agent, request.peer, self->handler}, request.cancel});
   }
 
-  // Nothing is opened or asked for a client that has gone, or for a request that was cancelled at once.
-  template <class Request> static bool refuse_cancelled(const std::shared_ptr<pending>& self, const Request& x) {
-    if (!x.cancel.cancelled())
+  // For a client that has gone, or a request that was cancelled at once, no database is opened and no actor is asked.
+  template <class Request> static bool refuse_cancelled(const std::shared_ptr<pending>& self, const Request& request) {
+    if (!request.cancel.cancelled())
       return false;
-    self->refuse(x, make_error(errc::cancelled, "the request was cancelled before it began"));
+    self->refuse(request, make_error(errc::cancelled, "the request was cancelled before it began"));
     return true;
   }
 
-  void answer(rpc::answer x) {
+  void answer(rpc::answer response) {
     if (under_way)
       owner.under_way_.remove(*std::exchange(under_way, std::nullopt));
     auto now = steady::now();
-    auto code = word_of(x);
-    owner.metrics_.observe(what.name, code, now - start);
-    owner.traffic_.answered(what.name, agent, x.error.has_value(), now - start, now);
-    if (!recorded && (x.error || what.audited == rpc::method_audit::all))
+    auto code = code_name_of(response);
+    owner.metrics_.observe(method.name, code, now - start);
+    owner.traffic_.answered(method.name, agent, response.error.has_value(), now - start, now);
+    if (!recorded && (response.error || method.audited == rpc::method_audit::all))
       enter(code);
     if (!handler.expired())
-      done(std::move(x));
+      done(std::move(response));
   }
 
   void succeed(nlohmann::json result) { answer({std::move(result), std::nullopt, {}}); }
@@ -131,32 +132,32 @@ struct broker_handler::pending {
       self->owner.rendering_,
       [result, integers = self->integers, quotes = self->quotes_text]() -> caf::expected<rpc::answer> {
         try {
-          rpc::answer x;
-          x.text = answer_as_text(result, integers);
+          rpc::answer response;
+          response.text = answer_as_text(result, integers);
           if (quotes)
-            x.quoted = dump(nlohmann::json(x.text));
-          return x;
+            response.quoted = dump(nlohmann::json(response.text));
+          return response;
         } catch (const std::bad_alloc&) {
           return make_error(errc::unavailable,
                             "there is not enough memory to write this answer out; ask for fewer rows");
         }
       },
-      [self](caf::expected<rpc::answer> x) {
-        if (!x)
-          return self->fail(x.error());
-        self->answer(std::move(*x));
+      [self](caf::expected<rpc::answer> response) {
+        if (!response)
+          return self->fail(response.error());
+        self->answer(std::move(*response));
       });
   }
 
-  // Sends an actor a question that may take long, in its turn, unless the client has gone by then. `whom` returns the
-  // actor, which may have been restarted meanwhile.
+  // Sends an actor a question that may take long, in its turn, unless the client has gone by then. `receiver` returns
+  // the actor, which may have been restarted meanwhile.
   template <class Result, class Whom, class Question>
-  static void ask_in_turn(const std::shared_ptr<pending>& self, const Whom& whom, const Question& question) {
+  static void ask_in_turn(const std::shared_ptr<pending>& self, const Whom& receiver, const Question& question) {
     self->owner.lookups_.take(
       [handler = self->handler] { return !handler.expired(); },
-      [self, whom, question](const std::function<void()>& ended) {
-        auto succeeded = [self, ended](const Result& x) {
-          succeed(self, x);
+      [self, receiver, question](const std::function<void()>& ended) {
+        auto succeeded = [self, ended](const Result& result) {
+          succeed(self, result);
           ended();
         };
         auto failed = [self, ended](const caf::error& why) {
@@ -164,7 +165,7 @@ struct broker_handler::pending {
           ended();
         };
         auto& from = self->owner;
-        from.actor_.request(whom(from.leader_.actors()), caf::infinite, question).then(succeeded, failed);
+        from.actor_.request(receiver(from.leader_.actors()), caf::infinite, question).then(succeeded, failed);
       });
   }
 
@@ -176,22 +177,22 @@ struct broker_handler::pending {
   }
   void fail(const caf::error& why) { fail(describe(why)); }
 
-  // Refuses a request that was read, but reached no actor that records it.
-  template <class Request> void refuse(const Request& x, const caf::error& why) {
-    names.agent = x.agent;
-    names.db = x.db;
-    names.request_id = x.request_id;
-    names.correlation_id = x.correlation_id;
+  // Refuses a request that was decoded, but reached no actor that records it.
+  template <class Request> void refuse(const Request& request, const caf::error& why) {
+    names.agent = request.agent;
+    names.db = request.db;
+    names.request_id = request.request_id;
+    names.correlation_id = request.correlation_id;
     auto own = describe(why);
-    own.request_id = x.request_id;
+    own.request_id = request.request_id;
     fail(own);
   }
 
   // Sets agent and process of the request. False if they are not allowed; the call is answered then.
-  template <class Request> bool sign(Request& x) {
-    x.peer = link->peer;
-    integers = integers_of(x);
-    return sign(x.agent);
+  template <class Request> bool sign(Request& request) {
+    request.peer = link->peer;
+    integers = integers_of(request);
+    return sign(request.agent);
   }
 
   bool sign(std::string& name) {
@@ -207,7 +208,7 @@ struct broker_handler::pending {
 
 private:
   void enter(std::string_view status) {
-    names.type = what.type;
+    names.type = method.type;
     names.link_agent = link->agent;
     names.peer = link->peer;
     if (params)

@@ -111,12 +111,12 @@ void broker_handler::close_cursor(const json& params, const call_ptr& call) {
     .then(answer, [call](const caf::error& why) { call->fail(why); });
 }
 
-void broker_handler::keep_cursor(uint64_t id, own_cursor x) {
+void broker_handler::keep_cursor(uint64_t id, own_cursor cursor) {
   // For some time the broker keeps the reason why a cursor ended; after that the error is that there is no such cursor.
   constexpr size_t max_kept = 64;
   if (cursors_.size() >= max_kept)
     forget_cursors(true);
-  cursors_.emplace(id, std::move(x));
+  cursors_.emplace(id, std::move(cursor));
 }
 
 void broker_handler::forget_cursor(uint64_t id) {
@@ -128,8 +128,8 @@ void broker_handler::forget_cursor(uint64_t id) {
 }
 
 void broker_handler::forget_cursors(bool ended_only) {
-  for (auto x = cursors_.begin(); x != cursors_.end();) {
-    auto [id, own] = *x++;
+  for (auto cursor = cursors_.begin(); cursor != cursors_.end();) {
+    auto [id, own] = *cursor++;
     if (!ended_only || own.ended.cancelled())
       forget_cursor(id);
   }

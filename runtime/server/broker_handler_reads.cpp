@@ -51,27 +51,27 @@ void broker_handler::ask(const database& db, read_request request, const call_pt
 
 void broker_handler::run_waiting() {
   while (reading_ < max_reading && !is_held_ && !waiting_.empty()) {
-    auto x = std::move(waiting_.front());
+    auto next = std::move(waiting_.front());
     waiting_.pop_front();
-    auto left = std::chrono::ceil<milliseconds>(x.end - steady_clock::now());
-    x.request.limits.timeout = std::max(left, milliseconds{1});
-    if (auto hit = x.db.cached(x.request))
-      pending::succeed(x.call, *hit);
+    auto left = std::chrono::ceil<milliseconds>(next.end - steady_clock::now());
+    next.request.limits.timeout = std::max(left, milliseconds{1});
+    if (auto hit = next.db.cached(next.request))
+      pending::succeed(next.call, *hit);
     else
-      ask(x.db, std::move(x.request), x.call);
+      ask(next.db, std::move(next.request), next.call);
   }
 }
 
 void broker_handler::refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code,
                                     const char* why) {
   std::list<waiting_read> meant;
-  for (auto x = waiting_.begin(); x != waiting_.end();)
-    if (auto at = x++; is_meant(*at))
+  for (auto waiting = waiting_.begin(); waiting != waiting_.end();)
+    if (auto at = waiting++; is_meant(*at))
       meant.splice(meant.end(), waiting_, at);
-  for (auto& x : meant) {
+  for (auto& waiting : meant) {
     // No actor has seen it.
-    x.call->recorded = false;
-    x.call->refuse(x.request, make_error(code, why));
+    waiting.call->recorded = false;
+    waiting.call->refuse(waiting.request, make_error(code, why));
   }
 }
 

@@ -58,7 +58,7 @@ fs::path folder_outside(size_t name_bytes) {
 std::optional<std::string> read_small_file(const fs::path& path) {
   descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   struct stat info {};
-  // A file that others can write may name a socket of theirs.
+  // A file that other users can write may name a socket of another user.
   if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid()
       || (info.st_mode & 022) != 0)
     return std::nullopt;
@@ -82,8 +82,8 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
-bool is_socket_name(const std::string& x) {
-  return x.starts_with('/') && x.size() <= max_socket_bytes && x.find('\0') == std::string::npos;
+bool is_socket_name(const std::string& name) {
+  return name.starts_with('/') && name.size() <= max_socket_bytes && name.find('\0') == std::string::npos;
 }
 
 } // namespace
@@ -159,24 +159,24 @@ std::optional<broker_info> read_info(const store_root& root) {
     return std::nullopt;
   try {
     auto document = nlohmann::json::parse(*text);
-    broker_info x;
-    x.pid = document.at("pid").get<pid_t>();
-    x.protocol = document.at("protocol").get<int>();
-    x.version = document.at("version").get<std::string>();
+    broker_info info;
+    info.pid = document.at("pid").get<pid_t>();
+    info.protocol = document.at("protocol").get<int>();
+    info.version = document.at("version").get<std::string>();
     auto socket = text_from_json(document.at("socket"));
-    x.http = document.at("http").get<std::string>();
-    x.transient = document.at("transient").get<bool>();
-    x.started_us = document.at("started_us").get<int64_t>();
+    info.http = document.at("http").get<std::string>();
+    info.transient = document.at("transient").get<bool>();
+    info.started_us = document.at("started_us").get<int64_t>();
     if (document.contains("root")) {
       auto identity = file_identity_from_json(document["root"]);
       if (!identity)
         return std::nullopt;
-      x.root = *identity;
+      info.root = *identity;
     }
-    if (x.pid <= 0 || !socket || !is_socket_name(*socket))
+    if (info.pid <= 0 || !socket || !is_socket_name(*socket))
       return std::nullopt;
-    x.socket = std::move(*socket);
-    return x;
+    info.socket = std::move(*socket);
+    return info;
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
@@ -185,18 +185,18 @@ std::optional<broker_info> read_info(const store_root& root) {
 } // namespace
 
 std::optional<broker_info> published_info(const store_root& root) {
-  auto x = read_info(root);
-  if (x && x->root && *x->root != root.identity())
+  auto info = read_info(root);
+  if (info && info->root && *info->root != root.identity())
     return std::nullopt;
   // Without an identity the path of the socket decides: a copied file has that of the original.
-  if (x && !x->root && !is_own_socket(root, x->socket))
+  if (info && !info->root && !is_own_socket(root, info->socket))
     return std::nullopt;
-  return x;
+  return info;
 }
 
 std::optional<file_identity> published_root(const store_root& root) {
-  auto x = read_info(root);
-  return x ? x->root : std::nullopt;
+  auto info = read_info(root);
+  return info ? info->root : std::nullopt;
 }
 
 } // namespace sluice

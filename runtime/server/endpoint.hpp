@@ -17,7 +17,7 @@ namespace sluice {
 inline constexpr int protocol_version = 1;
 
 /// The content of `.sluice/broker.json`, which may have been copied with its store: for people, and for the path of the
-/// socket. It decides nothing else; the lock alone shows which process leads.
+/// socket. The lock alone shows which process leads.
 struct broker_info {
   pid_t pid = 0;
   int protocol = protocol_version;
@@ -45,8 +45,8 @@ caf::expected<std::filesystem::path> socket_path_of(const store_root& root, bool
 /// A place to look for the leader of a store.
 struct leader_socket {
   std::filesystem::path path;
-  /// Whether the place is the store's own: in its `.sluice/`, or named after its path. Older brokers do not say
-  /// which folder they lead; they are believed at such a place only.
+  /// Whether the place is the store's own: in its `.sluice/`, or named after its path. Older brokers do not report
+  /// which folder they lead; clients accept them at such a place only.
   bool is_own = false;
 };
 

@@ -21,7 +21,7 @@ folder_watch::folder_watch(boost::asio::io_context& loop, const std::filesystem:
     return;
   events_.assign(fd);
   constexpr uint32_t itself = IN_DELETE_SELF | IN_MOVE_SELF;
-  // There are no events for folders that this user may not read.
+  // inotify has no events for folders that this user may not read.
   for (auto above = folder.parent_path(); above.has_relative_path(); above = above.parent_path())
     inotify_add_watch(fd, above.c_str(), itself);
   if (inotify_add_watch(fd, folder.c_str(), IN_DELETE | IN_MOVED_FROM | itself) >= 0)
@@ -34,7 +34,7 @@ void folder_watch::await() {
       return;
     if (has_move(bytes))
       something_gone_();
-    settle();
+    await_quiet();
     await();
   };
   events_.async_read_some(boost::asio::buffer(buffer_), take);
@@ -51,7 +51,7 @@ bool folder_watch::has_move(size_t bytes) const {
   return false;
 }
 
-void folder_watch::settle() {
+void folder_watch::await_quiet() {
   quiet_.expires_after(quiet_time);
   quiet_.async_wait([this, here = std::weak_ptr{alive_}](const boost::system::error_code& cancelled) {
     if (!cancelled && !here.expired())

@@ -22,7 +22,7 @@ public:
 
 private:
   void await();
-  void settle();
+  void await_quiet();
   bool has_move(size_t bytes) const;
 
   boost::asio::posix::stream_descriptor events_;

@@ -38,7 +38,7 @@ int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
-// HTTP clients are known by their token alone.
+// HTTP clients are identified by their token alone.
 class http_backend final : public http::backend {
 public:
   http_backend(service& methods, std::string agent) : service_(methods), agent_(std::move(agent)) {}
@@ -70,7 +70,7 @@ struct front_door::teller {
   teller(const teller&) = delete;
   teller& operator=(const teller&) = delete;
   ~teller() {
-    // A forked child has not that thread.
+    // A forked child does not have that thread.
     if (forks != fork_count())
       static_cast<void>(new std::thread{std::move(thread)});
     else if (thread.get_id() == std::this_thread::get_id())
@@ -179,7 +179,7 @@ void front_door::parts::want_stop(std::string_view reason) {
 }
 
 void front_door::parts::linger() {
-  // Looked at again as soon as it could be true, and not more often.
+  // Checked again as soon as it could be true, and not more often.
   auto needed = connections() > 0 ? std::chrono::steady_clock::now() : last_active();
   auto at = needed + leader.config().linger;
   if (std::chrono::steady_clock::now() >= at)
@@ -197,7 +197,7 @@ std::chrono::steady_clock::time_point front_door::parts::last_active() const {
   return web ? std::max(socket->last_active(), web->last_active()) : socket->last_active();
 }
 
-// Takes no more clients; `done` is called when those that are there have gone.
+// Accepts no more clients; `done` is called when the connected ones have gone.
 void front_door::parts::close(std::function<void()> done) {
   stop_was_wanted = true;
   methods.set_draining();
@@ -221,10 +221,10 @@ void front_door::parts::look_around() {
 }
 
 caf::expected<std::unique_ptr<front_door>> front_door::open(broker& leader, front_door_options options) {
-  std::unique_ptr<front_door> x{new front_door{leader.door()}};
-  if (auto why = x->start(leader, std::move(options)))
+  std::unique_ptr<front_door> door{new front_door{leader.door()}};
+  if (auto why = door->start(leader, std::move(options)))
     return why;
-  return x;
+  return door;
 }
 
 // The requests of all events that have come by now are in the mailboxes before the actors run: so they get into one
@@ -280,7 +280,7 @@ caf::error front_door::serve(broker& leader, front_door_options options) {
 }
 
 void front_door::leave() {
-  // Nothing is left that knows the broker.
+  // No object has a reference to the broker any more.
   parts_.reset();
   if (std::exchange(is_entered_, false))
     keeper_->leave();
@@ -293,7 +293,7 @@ void front_door::stop() {
   std::lock_guard guard{mutex_};
   if (!parts_)
     return;
-  // A forked child has not the thread that would have to end, and the socket and its clients are its parent's.
+  // A forked child does not have the thread that would have to end, and socket and clients belong to its parent.
   if (parts_->info.pid != getpid()) {
     static std::atomic<parts*> of_parent;
     of_parent = parts_.release();
@@ -302,7 +302,7 @@ void front_door::stop() {
   parts_->leader.drain();
   std::promise<void> drained;
   asio::post(parts_->loop, [this, &drained] { parts_->close([&drained] { drained.set_value(); }); });
-  // Requests that are still under way then have had their time.
+  // Then requests that are still under way have exceeded their time.
   drained.get_future().wait_for(drain_limit);
   parts_->loop.stop();
   parts_->thread.join();

@@ -39,7 +39,7 @@ public:
   front_door& operator=(const front_door&) = delete;
   ~front_door();
 
-  /// Takes no more clients, lets the requests under way finish (for at most ten seconds), and closes. Idempotent.
+  /// Accepts no more clients, lets the requests under way finish (for at most ten seconds), and closes. Idempotent.
   void stop();
 
   /// `127.0.0.1:PORT`, or empty.

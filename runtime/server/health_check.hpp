@@ -23,14 +23,14 @@ public:
   /// @param look starts a check, and calls its argument once, later, on the same thread
   explicit health_check(std::function<void(std::function<void(result)>)> look) : look_(std::move(look)) {}
 
-  /// Calls `done` once: at once, or when the look under way is over. @param now on a steady clock
+  /// Calls `done` once: at once, or when the check under way is over. @param now on a steady clock
   void ask(clock::steady now, then done);
 
 private:
   std::function<void(std::function<void(result)>)> look_;
   std::vector<then> waiting_;
   result last_;
-  // When the last look began.
+  // When the last check began.
   std::optional<clock::steady> looked_at_;
 };
 

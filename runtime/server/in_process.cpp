@@ -19,19 +19,19 @@ namespace asio = boost::asio;
 using nlohmann::json;
 
 broker_info info_of(const broker& leader) {
-  broker_info x;
-  x.pid = getpid();
-  x.version = SLUICE_VERSION;
-  x.root = leader.root().identity();
-  x.is_in_process = true;
-  return x;
+  broker_info info;
+  info.pid = getpid();
+  info.version = SLUICE_VERSION;
+  info.root = leader.root().identity();
+  info.is_in_process = true;
+  return info;
 }
 
-caf::expected<json> result_of(rpc::answer x) {
-  if (x.error)
-    return make_error(
-      rpc::failure_from_json({{"code", x.error->code}, {"message", x.error->message}, {"data", x.error->data}}));
-  return x.text.empty() ? std::move(x.result) : json::parse(x.text);
+caf::expected<json> result_of(rpc::answer response) {
+  if (response.error)
+    return make_error(rpc::failure_from_json(
+      {{"code", response.error->code}, {"message", response.error->message}, {"data", response.error->data}}));
+  return response.text.empty() ? std::move(response.result) : json::parse(response.text);
 }
 
 } // namespace
@@ -40,7 +40,7 @@ caf::expected<json> result_of(rpc::answer x) {
 in_process_methods::in_process_methods(broker& leader)
   : info_(info_of(leader)), actor_(leader.system(), loop_),
     service_(leader, info_, loop_, *actor_.get(), [](std::string_view) {}),
-    port_(service_.open_handler({{}, "anonymous", {}})), thread_([this] { loop_.run(); }) {}
+    handler_(service_.open_handler({{}, "anonymous", {}})), thread_([this] { loop_.run(); }) {}
 
 in_process_methods::~in_process_methods() {
   loop_.stop();
@@ -55,16 +55,16 @@ caf::expected<json> in_process_methods::call(const std::string& method, json par
   asio::post(loop_, [this, answer, needs_process, method, params = std::move(params)]() mutable {
     if (needs_process) {
       auto why = make_error(errc::route_required, method + " needs a broker, and none is running");
-      port_->note_refusal(method, params, rpc::error_of(describe(why)));
+      handler_->note_refusal(method, params, rpc::error_of(describe(why)));
       return answer->set_value(std::move(why));
     }
-    port_->call(method, std::move(params), [answer](rpc::answer x) { answer->set_value(result_of(std::move(x))); });
+    handler_->call(method, std::move(params), [answer](rpc::answer x) { answer->set_value(result_of(std::move(x))); });
   });
   return result.get();
 }
 
 void in_process_methods::leave() {
-  asio::post(loop_, [this] { port_->leave(); });
+  asio::post(loop_, [this] { handler_->leave(); });
 }
 
 } // namespace sluice

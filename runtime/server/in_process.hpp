@@ -28,7 +28,7 @@ public:
   /// connection, or another process to stop, are `errc::route_required`.
   caf::expected<nlohmann::json> call(const std::string& method, nlohmann::json params);
 
-  /// Ends calls under way, and all later ones, as if its client had gone: `errc::cancelled`.
+  /// Ends calls under way, and all later ones, as if the client had disconnected: `errc::cancelled`.
   void leave();
 
 private:
@@ -37,7 +37,7 @@ private:
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{loop_.get_executor()};
   io_actor_handle actor_;
   service service_;
-  std::unique_ptr<rpc::handler> port_;
+  std::unique_ptr<rpc::handler> handler_;
   std::thread thread_;
 };
 

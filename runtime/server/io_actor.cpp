@@ -20,11 +20,11 @@ void io_actor::launch(caf::execution_unit*, bool, bool hide) {
     register_at_system();
 }
 
-void io_actor::enqueue(caf::mailbox_element_ptr x, caf::execution_unit*) {
+void io_actor::enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) {
   std::unique_lock guard{mutex_};
   if (!loop_)
     return;
-  inbox_.push_back(std::move(x));
+  inbox_.push_back(std::move(message));
   // The loop has been woken already, and will take all messages in the inbox.
   if (inbox_.size() > 1)
     return;
@@ -37,8 +37,8 @@ void io_actor::work() {
     std::lock_guard guard{mutex_};
     batch.swap(inbox_);
   }
-  for (auto& x : batch)
-    activate(system().dummy_execution_unit(), *x);
+  for (auto& message : batch)
+    activate(system().dummy_execution_unit(), *message);
 }
 
 void io_actor::disconnect() {

@@ -42,7 +42,7 @@ public:
   /// `loop` outlives this until `disconnect`.
   io_actor(caf::actor_config& cfg, boost::asio::io_context& loop);
 
-  void enqueue(caf::mailbox_element_ptr x, caf::execution_unit* host) override;
+  void enqueue(caf::mailbox_element_ptr message, caf::execution_unit* host) override;
   void launch(caf::execution_unit* host, bool lazy, bool hide) override;
 
   /// Takes no more messages and forgets the requests under way. The loop has stopped, or this is its thread.
@@ -56,8 +56,8 @@ private:
   std::vector<caf::mailbox_element_ptr> inbox_;
 };
 
-/// An `io_actor` that owns a share in itself; `disconnect` it before the loop goes. Leaves nothing of the system in the
-/// thread that makes it.
+/// An `io_actor` that holds a reference to itself; `disconnect` it before the loop is destroyed. Leaves no thread-local
+/// state of the actor system in the thread that makes it.
 class io_actor_handle {
 public:
   io_actor_handle(caf::actor_system& system, boost::asio::io_context& loop) {

@@ -17,9 +17,9 @@ namespace {
 namespace asio = boost::asio;
 
 // A silent connection must not keep a transient broker alive.
-constexpr std::chrono::seconds first_word_within{10};
+constexpr std::chrono::seconds first_request_timeout{10};
 
-// Answers beyond this wait until the client takes some; a subscriber that is this far behind has lost its place.
+// Answers beyond this wait until the client reads some; a subscriber with so many unread bytes loses its subscription.
 constexpr size_t out_high_water = 4ULL << 20;
 constexpr size_t push_high_water = 1ULL << 20;
 constexpr size_t out_limit = 256ULL << 20;
@@ -27,15 +27,15 @@ constexpr size_t out_limit = 256ULL << 20;
 // Buffers keep no more memory than this for bytes that have been sent or handled.
 constexpr size_t kept_buffer_bytes = size_t{1} << 20;
 
-// Of a line that is not whole yet, this much is kept in any case.
+// A partial line may always have so many bytes, whatever the other connections hold.
 constexpr size_t fair_share = 64 * 1024;
 
 constexpr const char* too_many_bytes = "too many bytes of requests are under way";
 
-// Takes the place of the methods when there is no room for more requests.
-class refusing_port final : public rpc::handler {
+// Refuses every method; used when too many bytes of requests are under way.
+class refusing_handler final : public rpc::handler {
 public:
-  explicit refusing_port(rpc::handler& methods) : methods_(methods) {}
+  explicit refusing_handler(rpc::handler& methods) : methods_(methods) {}
 
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override {
     auto error = rpc::error_of(make_failure(errc::overloaded, too_many_bytes, {.retry_after_ms = 100}));
@@ -72,9 +72,10 @@ void line_connection::start(std::unique_ptr<rpc::handler> methods) {
 }
 
 void line_connection::refuse(const failure& why) {
-  auto x = rpc::error_of(why);
-  send(dump(
-    {{"jsonrpc", "2.0"}, {"id", nullptr}, {"error", {{"code", x.code}, {"message", x.message}, {"data", x.data}}}}));
+  auto error = rpc::error_of(why);
+  send(dump({{"jsonrpc", "2.0"},
+             {"id", nullptr},
+             {"error", {{"code", error.code}, {"message", error.message}, {"data", error.data}}}}));
   drain();
 }
 
@@ -227,7 +228,7 @@ void line_connection::handle(std::string_view line) {
       self->answered(bytes, text);
   };
   if (shared_.inflight_bytes > shared_.config.max_inflight_bytes) {
-    refusing_port no_room{*methods_};
+    refusing_handler no_room{*methods_};
     rpc::dispatch(line, no_room, done);
   } else {
     rpc::dispatch(line, *methods_, done);
@@ -267,14 +268,14 @@ void line_connection::send(std::string_view line) {
     // This ends the connection, not the broker.
     overrun_ = true;
   }
-  tell_if_behind();
+  report_if_behind();
   flush_soon();
 }
 
-void line_connection::tell_if_behind() {
-  if (methods_ && is_behind() != told_behind_) {
-    told_behind_ = !told_behind_;
-    methods_->hold(told_behind_);
+void line_connection::report_if_behind() {
+  if (methods_ && is_behind() != reported_behind_) {
+    reported_behind_ = !reported_behind_;
+    methods_->hold(reported_behind_);
   }
 }
 
@@ -305,7 +306,7 @@ void line_connection::flush() {
   sent_ = 0;
   if (out_.capacity() > kept_buffer_bytes)
     out_.shrink_to_fit();
-  tell_if_behind();
+  report_if_behind();
   if (!awaiting_input_)
     return handle_lines();
   close_if_done();
@@ -314,10 +315,10 @@ void line_connection::flush() {
 void line_connection::await_room() {
   stalled_since_ = std::chrono::steady_clock::now();
   arm_timer(due());
-  // A client that always leaves something untaken would have all that it ever got kept here.
+  // Otherwise a client that never reads everything would have all its answers kept here.
   if (sent_ > kept_buffer_bytes)
     out_.erase(0, std::exchange(sent_, 0));
-  tell_if_behind();
+  report_if_behind();
   if (!paused())
     resume_soon();
   socket_.async_wait(socket_type::wait_write, [self = shared_from_this()](const boost::system::error_code& failed) {
@@ -343,7 +344,7 @@ line_connection::time_point line_connection::due() const noexcept {
   if (stalled_since_ != time_point::max())
     return stalled_since_ + shared_.config.send_timeout;
   const auto& idle = shared_.config.connection_idle;
-  return last_heard_ + (spoken_ ? idle : std::min<std::chrono::milliseconds>(idle, first_word_within));
+  return last_heard_ + (spoken_ ? idle : std::min<std::chrono::milliseconds>(idle, first_request_timeout));
 }
 
 void line_connection::arm_timer(time_point at) {

@@ -31,11 +31,11 @@ struct line_shared {
   time_point last_active{};
   /// The read buffer of every connection; the connection keeps partial lines.
   std::vector<char> scratch = std::vector<char>(256 * 1024);
-  /// Told when a connection has ended.
+  /// Called when a connection has ended.
   std::function<void(line_connection&)> closed;
 };
 
-/// One client of the socket: takes documents, one per line, and gives answers, one per line, as they come.
+/// One client of the socket: reads documents, one per line, and writes answers, one per line, as they come.
 ///
 /// Its bounds protect other connections: it is not read from while too many requests are under way or too many bytes of
 /// answers are unread, and it is closed when it sends a line beyond the bound, is silent for too long, or does not read
@@ -47,10 +47,10 @@ public:
 
   line_connection(socket_type socket, line_shared& shared);
 
-  /// Takes documents from now on, and makes their calls on `methods`.
+  /// Reads documents from now on, and makes their calls on `methods`.
   void start(std::unique_ptr<rpc::handler> methods);
 
-  /// Says why, and ends the connection.
+  /// Sends an error with the reason, and ends the connection.
   void refuse(const failure& why);
 
   /// Sends a notification to a subscriber; false when earlier documents have not been read yet, unless it `must` be
@@ -78,7 +78,7 @@ private:
   void answered(size_t bytes, const std::string& line);
   void resume_soon();
   void send(std::string_view line);
-  void tell_if_behind();
+  void report_if_behind();
   void flush_soon();
   void flush();
   void await_room();
@@ -111,7 +111,7 @@ private:
   bool resume_scheduled_ = false;
   bool no_more_input_ = false;
   bool overrun_ = false;
-  bool told_behind_ = false;
+  bool reported_behind_ = false;
 };
 
 } // namespace sluice

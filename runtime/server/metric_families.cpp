@@ -22,13 +22,13 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using labels = std::vector<ClientMetric::Label>;
 
-// A number of the status document, and how Prometheus sees it.
+// A number of the status document, and its metric.
 struct reading {
   std::string pointer;
   metric shown_as;
 };
 
-// Those of the fields of `T`, which stands at `prefix`, and of the structs in it.
+// The metrics of the fields of `T`, whose object is at `prefix`, and of the structs in it.
 template <has_fields T> void collect(std::vector<reading>& to, const std::string& prefix, bool shows_second = false) {
   fields_of<T>.for_each([&]<class Member>(const named_field<T, Member>& each) {
     auto pointer = prefix + '/' + each.name;
@@ -62,15 +62,15 @@ std::vector<reading> table_readings() {
   return result;
 }
 
-MetricType type_of(const metric& x) {
-  return x.type == metric::kind::counter ? MetricType::Counter : MetricType::Gauge;
+MetricType type_of(const metric& described) {
+  return described.type == metric::kind::counter ? MetricType::Counter : MetricType::Gauge;
 }
 
-std::optional<double> number_at(const nlohmann::json& x, const std::string& pointer) {
+std::optional<double> number_at(const nlohmann::json& status, const std::string& pointer) {
   nlohmann::json::json_pointer at{pointer};
-  if (!x.contains(at))
+  if (!status.contains(at))
     return std::nullopt;
-  const auto& value = x.at(at);
+  const auto& value = status.at(at);
   if (value.is_boolean())
     return value.get<bool>() ? 1 : 0;
   return value.is_number() ? std::optional{value.get<double>()} : std::nullopt;
@@ -85,11 +85,11 @@ void add(MetricFamily& to, const reading& from, const nlohmann::json& status, la
   (to.type == MetricType::Counter ? series.counter.value : series.gauge.value) = *value * from.shown_as.scale;
 }
 
-MetricFamily family_of(const metric& x) { return {x.name, x.help, type_of(x), {}}; }
+MetricFamily family_of(const metric& metric) { return {metric.name, metric.help, type_of(metric), {}}; }
 
-std::string text_at(const nlohmann::json& x, const char* name) {
-  auto found = x.is_object() ? x.find(name) : x.end();
-  return x.is_object() && found != x.end() && found->is_string() ? found->get<std::string>() : std::string{};
+std::string text_at(const nlohmann::json& status, const char* name) {
+  auto found = status.is_object() ? status.find(name) : status.end();
+  return status.is_object() && found != status.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
 struct row {
@@ -97,7 +97,8 @@ struct row {
   const nlohmann::json* content;
 };
 
-// The objects of an array, by those of their texts that name them; two series of one name would spoil the whole scrape.
+// The objects of an array, by the texts that become labels. Two series with the same labels would make the scrape
+// invalid.
 std::vector<row> rows_of(const nlohmann::json& status, const char* pointer,
                          std::initializer_list<std::pair<const char*, const char*>> names) {
   std::vector<row> result;
@@ -105,11 +106,11 @@ std::vector<row> rows_of(const nlohmann::json& status, const char* pointer,
   nlohmann::json::json_pointer at{pointer};
   if (!status.contains(at) || !status.at(at).is_array())
     return result;
-  for (const auto& x : status.at(at)) {
-    row next{{}, &x};
+  for (const auto& object : status.at(at)) {
+    row next{{}, &object};
     std::vector<std::string> name;
     for (auto [member, label] : names) {
-      name.push_back(text_at(x, member));
+      name.push_back(text_at(object, member));
       next.with.push_back({label, name.back()});
     }
     auto complete = std::find(name.begin(), name.end(), "") == name.end();
@@ -127,19 +128,19 @@ void add_rows(std::vector<MetricFamily>& to, const std::vector<reading>& reading
   }
 }
 
-ClientMetric histogram(const duration_histogram::snapshot& x, const std::string& database) {
+ClientMetric histogram(const duration_histogram::snapshot& times, const std::string& database) {
   using seconds = std::chrono::duration<double>;
   ClientMetric result;
   result.label = {{"database", database}};
   uint64_t below = 0;
-  for (size_t i = 0; i < x.counts.size(); ++i) {
-    below += x.counts[i];
-    auto end = i + 1 < x.counts.size() ? seconds{duration_histogram::upper_end(i)}.count()
-                                       : std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < times.counts.size(); ++i) {
+    below += times.counts[i];
+    auto end = i + 1 < times.counts.size() ? seconds{duration_histogram::upper_end(i)}.count()
+                                           : std::numeric_limits<double>::infinity();
     result.histogram.bucket.push_back({below, end});
   }
   result.histogram.sample_count = below;
-  result.histogram.sample_sum = seconds{x.sum}.count();
+  result.histogram.sample_sum = seconds{times.sum}.count();
   return result;
 }
 
@@ -166,10 +167,10 @@ std::vector<MetricFamily> timing_families(const std::vector<database_timings>& t
     part{"sluice_commit_duration_seconds", "How long commits took, fsync included.", &database_timings::commit},
   };
   std::vector<MetricFamily> result;
-  for (const auto& x : parts) {
-    auto& family = result.emplace_back(MetricFamily{x.name, x.help, MetricType::Histogram, {}});
+  for (const auto& part : parts) {
+    auto& family = result.emplace_back(MetricFamily{part.name, part.help, MetricType::Histogram, {}});
     for (const auto& each : timings)
-      family.metric.push_back(histogram(each.*x.content, each.db));
+      family.metric.push_back(histogram(each.*part.content, each.db));
   }
   return result;
 }

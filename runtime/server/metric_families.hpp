@@ -9,8 +9,8 @@
 
 namespace sluice {
 
-/// What `status` (the answer to the method `status`) says, as Prometheus has it: base units, `_total` for counters.
-/// What is missing or strange in `status` is left out.
+/// The metrics in `status` (the answer to the method `status`) in Prometheus' conventions: base units, `_total` for
+/// counters. Members that are missing or have another type are left out.
 std::vector<prometheus::MetricFamily> status_families(const nlohmann::json& status);
 
 /// Histograms of where the time of writes went, by database.

@@ -19,19 +19,19 @@ namespace sluice {
 
 namespace {
 
-constexpr size_t code_count = detail::errc_words.size() + 2;
+constexpr size_t code_count = detail::errc_names.size() + 2;
 
-// "ok", the words of the errors, "other".
-constexpr std::string_view code_word(size_t i) {
-  return i == 0 ? "ok" : i < code_count - 1 ? detail::errc_words[i - 1].word : "other";
+// "ok", the names of the errors, "other".
+constexpr std::string_view code_name(size_t i) {
+  return i == 0 ? "ok" : i < code_count - 1 ? detail::errc_names[i - 1].name : "other";
 }
 
 // The methods, and "other".
 constexpr size_t method_count = rpc::all_methods.size() + 1;
 
-// Of the methods, and behind them of any other.
-size_t method_index(std::string_view x) {
-  const auto* found = rpc::find_method(x);
+// One for each method, the last for all others.
+size_t method_index(std::string_view name) {
+  const auto* found = rpc::find_method(name);
   return found ? static_cast<size_t>(found - rpc::all_methods.data()) : rpc::all_methods.size();
 }
 
@@ -39,9 +39,9 @@ std::string method_label(size_t i) {
   return std::string{i < rpc::all_methods.size() ? rpc::all_methods[i].name : "other"};
 }
 
-size_t code_index(std::string_view x) {
+size_t code_index(std::string_view code) {
   size_t i = 0;
-  while (i < code_count - 1 && code_word(i) != x)
+  while (i < code_count - 1 && code_name(i) != code)
     ++i;
   return i;
 }
@@ -73,7 +73,7 @@ void metrics::observe(std::string_view method, std::string_view code, std::chron
   auto c = code_index(code);
   auto& answered = state_->counters[m][c];
   if (!answered)
-    answered = &state_->requests.Add({{"method", method_label(m)}, {"code", std::string{code_word(c)}}});
+    answered = &state_->requests.Add({{"method", method_label(m)}, {"code", std::string{code_name(c)}}});
   auto& histogram = state_->histograms[m];
   if (!histogram)
     histogram = &state_->latencies.Add({{"method", method_label(m)}},
@@ -86,7 +86,7 @@ std::string metrics::scrape(const nlohmann::json& status, const std::vector<data
   auto families = state_->registry.Collect();
   for (const auto& more : {status_families(status), timing_families(timings)})
     families.insert(families.end(), more.begin(), more.end());
-  // HELP and TYPE of nothing say nothing.
+  // HELP and TYPE without a series are left out.
   std::erase_if(families, [](const auto& x) { return x.metric.empty(); });
   return prometheus::TextSerializer{}.Serialize(families);
 }

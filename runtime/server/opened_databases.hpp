@@ -18,11 +18,11 @@ public:
     return at == kept_.end() || !at->second.is_open() ? nullptr : &at->second;
   }
 
-  /// Replaces another one when as many are kept as may be; that costs the next request for it a question.
-  void keep(const database& x) {
-    if (kept_.size() >= max_kept && !kept_.contains(x.name()))
+  /// Replaces another one when the table is full; the next request for that one asks the supervisor again.
+  void keep(const database& db) {
+    if (kept_.size() >= max_kept && !kept_.contains(db.name()))
       kept_.erase(kept_.begin());
-    kept_.insert_or_assign(x.name(), x);
+    kept_.insert_or_assign(db.name(), db);
   }
 
 private:

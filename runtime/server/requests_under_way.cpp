@@ -10,7 +10,7 @@ bool is_same_connection(const sender& a, const sender& b) {
   return !a.from.owner_before(b.from) && !b.from.owner_before(a.from);
 }
 
-// Clients over HTTP, and those whose process the kernel does not name, have no pid.
+// HTTP clients, and clients whose process the kernel does not report, have no pid.
 bool is_same_process(const sender& a, const sender& b) {
   return a.peer.pid != 0 && a.peer.pid == b.peer.pid && a.peer.uid == b.peer.uid;
 }
@@ -20,12 +20,13 @@ bool is_same_process(const sender& a, const sender& b) {
 requests_under_way::cancellation requests_under_way::cancel(std::string_view id, const sender& by,
                                                             bool as_operator) const {
   cancellation result;
-  for (const auto& x : requests_) {
-    if (x.id != id)
+  for (const auto& request : requests_) {
+    if (request.id != id)
       continue;
-    if (as_operator || is_same_connection(x.by, by) || is_same_process(x.by, by) || x.by.agent == by.agent) {
-      x.cancel.cancel();
-      result.connections.push_back(x.by.from);
+    if (as_operator || is_same_connection(request.by, by) || is_same_process(request.by, by)
+        || request.by.agent == by.agent) {
+      request.cancel.cancel();
+      result.connections.push_back(request.by.from);
     } else {
       result.others_left = true;
     }

@@ -40,8 +40,8 @@ public:
   };
 
   /// Valid until `remove`.
-  entry add(request x) { return requests_.insert(requests_.end(), std::move(x)); }
-  void remove(entry x) { requests_.erase(x); }
+  entry add(request request) { return requests_.insert(requests_.end(), std::move(request)); }
+  void remove(entry entry) { requests_.erase(entry); }
 
   /// Cancels the requests with this id that `by` may cancel: those of its connection, of its process, and of its agent;
   /// `as_operator`, all of them. Searches all requests under way, so that requests which are not cancelled cost little.

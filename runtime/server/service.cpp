@@ -24,7 +24,7 @@ using nlohmann::json;
 
 constexpr uint64_t history_page = 1'000;
 
-// Nothing; or why a file in the broker's folder could not be made and kept.
+// The reason why a file in the broker's folder could not be made; nothing if it could.
 std::optional<std::string> try_to_write(const std::filesystem::path& folder) {
   auto name = (folder / "health-XXXXXX").string();
   auto fd = mkostemp(name.data(), O_CLOEXEC);
@@ -77,8 +77,8 @@ void service::with_database(const std::string& name, file_use use, with_opened t
   // Another name of one that is open.
   if (const auto* known = databases_.find(*canonical))
     return then(*known);
-  // Requests that come meanwhile go on in their order.
-  // A read behind a write that makes the file waits for that.
+  // Requests that came meanwhile are continued in their order.
+  // A read waits for a write before it that creates the file.
   if (opening_.contains({name, file_use::may_make}))
     use = file_use::may_make;
   opening key{name, use};
@@ -98,9 +98,9 @@ void service::with_database(const std::string& name, file_use use, with_opened t
     leader_.find_database(&actor_, *canonical).then(done, fail);
 }
 
-void service::opened(const opening& x, const caf::expected<database>& db) {
-  auto waiting = std::move(opening_[x]);
-  opening_.erase(x);
+void service::opened(const opening& opening, const caf::expected<database>& db) {
+  auto waiting = std::move(opening_[opening]);
+  opening_.erase(opening);
   for (auto& then : waiting)
     then(db);
 }
@@ -178,17 +178,17 @@ void service::look_at_health(std::function<void(health_check::result)> done) {
     std::move(done));
 }
 
-json as_json(const broker_info& x) {
-  json result{{"pid", x.pid},
-              {"protocol", x.protocol},
-              {"version", x.version},
-              {"transient", x.transient},
-              {"started_us", x.started_us},
-              {"in_process", x.is_in_process}};
-  if (!x.http.empty())
-    result["http"] = x.http;
-  if (x.root)
-    result["root"] = as_json(*x.root);
+json as_json(const broker_info& info) {
+  json result{{"pid", info.pid},
+              {"protocol", info.protocol},
+              {"version", info.version},
+              {"transient", info.transient},
+              {"started_us", info.started_us},
+              {"in_process", info.is_in_process}};
+  if (!info.http.empty())
+    result["http"] = info.http;
+  if (info.root)
+    result["root"] = as_json(*info.root);
   return result;
 }
 

@@ -32,7 +32,7 @@ namespace sluice {
 /// One client, as its transport knows it.
 struct client_link {
   peer_identity peer;
-  /// In whose name requests are that name no agent.
+  /// The agent of requests that name none.
   std::string agent;
   /// Sends a notification. Empty if the transport has none.
   subscriptions::pusher push;
@@ -51,11 +51,10 @@ public:
   service& operator=(const service&) = delete;
   ~service();
 
-  /// The methods for one client; the service outlives them.
+  /// The handler for one client; the service outlives it.
   std::unique_ptr<rpc::handler> open_handler(client_link link);
 
-  /// How the store stands, at some time after the call; `done` is called once. However many ask at once, it is looked
-  /// at once for all of them.
+  /// The status of the store at some time after the call; `done` is called once. Concurrent calls share one collection.
   void describe(std::function<void(const nlohmann::json&)> done);
 
   /// The metrics for monitoring systems.
@@ -77,7 +76,7 @@ public:
 private:
   friend class broker_handler;
 
-  // Hands `work` to a thread that may take its time, and its result to `done` on the loop's.
+  // Runs `work`, which may block, in another thread, and calls `done` with its result on the thread of the loop.
   template <class Work, class Done> void in_background(boost::asio::thread_pool& thread, Work work, Done done) {
     ++at_work_;
     boost::asio::post(thread, [this, work = std::move(work), done = std::move(done)]() mutable {
@@ -93,7 +92,7 @@ private:
   enum class file_use : uint8_t { must_exist, may_make };
   using opening = std::pair<std::string, file_use>;
   void with_database(const std::string& name, file_use use, with_opened then);
-  void opened(const opening& x, const caf::expected<database>& db);
+  void opened(const opening& opening, const caf::expected<database>& db);
   void gather_for_all();
   void gather_cursors(std::vector<running_request> reads);
   void gather_with(std::vector<running_request> reads);
@@ -113,7 +112,7 @@ private:
   stop_request stop_;
   bool draining_ = false;
   size_t at_work_ = 0;
-  // One each, so that only requests with large results wait for large results.
+  // Separate queues, so that only requests with large results wait for large results.
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
   opened_databases databases_;
@@ -133,6 +132,6 @@ private:
 };
 
 /// The leader as clients see it.
-nlohmann::json as_json(const broker_info& x);
+nlohmann::json as_json(const broker_info& info);
 
 } // namespace sluice

@@ -31,11 +31,11 @@ uint64_t id_of(const std::filesystem::path& path) {
 }
 
 std::optional<ucred> credentials_of(int socket) {
-  ucred x{};
-  socklen_t size = sizeof x;
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &x, &size) != 0)
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
     return std::nullopt;
-  return x;
+  return peer;
 }
 
 // The living process that listens at `path`, if any; 0 when it is not known.
@@ -76,10 +76,10 @@ socket_server::socket_server(asio::io_context& loop, std::filesystem::path path,
 
 caf::expected<std::unique_ptr<socket_server>> socket_server::listen(asio::io_context& loop, std::filesystem::path path,
                                                                     const broker_config& config, port_opener open) {
-  std::unique_ptr<socket_server> x{new socket_server{loop, std::move(path), config, std::move(open)}};
-  if (auto bound = x->bind(); !bound)
+  std::unique_ptr<socket_server> server{new socket_server{loop, std::move(path), config, std::move(open)}};
+  if (auto bound = server->bind(); !bound)
     return std::move(bound.error());
-  return x;
+  return server;
 }
 
 socket_server::~socket_server() {
@@ -153,24 +153,24 @@ void socket_server::welcome(socket_type socket) {
   // Asio accepts without it; a host may start programs.
   fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
   auto peer = credentials_of(socket.native_handle());
-  auto x = std::make_shared<line_connection>(std::move(socket), shared_);
-  connections_.insert(x);
+  auto connection = std::make_shared<line_connection>(std::move(socket), shared_);
+  connections_.insert(connection);
   shared_.last_active = std::chrono::steady_clock::now();
   if (!peer || peer->uid != geteuid())
-    return x->refuse(make_failure(errc::not_authorized, "this broker serves another user"));
+    return connection->refuse(make_failure(errc::not_authorized, "this broker serves another user"));
   if (connections_.size() > shared_.config.max_connections)
-    return x->refuse(
+    return connection->refuse(
       make_failure(errc::overloaded, "there are too many connections (max_connections)", {.retry_after_ms = 250}));
-  auto push = [weak = std::weak_ptr{x}](const std::string& line, bool must) {
+  auto push = [weak = std::weak_ptr{connection}](const std::string& line, bool must) {
     auto self = weak.lock();
     return self && self->push(line, must);
   };
-  x->start(open_({static_cast<uint32_t>(peer->uid), static_cast<uint32_t>(peer->pid)}, std::move(push)));
+  connection->start(open_({static_cast<uint32_t>(peer->uid), static_cast<uint32_t>(peer->pid)}, std::move(push)));
 }
 
-void socket_server::ended(line_connection& x) {
+void socket_server::ended(line_connection& connection) {
   shared_.last_active = std::chrono::steady_clock::now();
-  connections_.erase(x.shared_from_this());
+  connections_.erase(connection.shared_from_this());
   if (connections_.empty() && drained_)
     asio::post(loop_, std::exchange(drained_, {}));
 }
@@ -183,8 +183,8 @@ void socket_server::drain(std::function<void()> done) {
   drained_ = std::move(done);
   if (connections_.empty() && drained_)
     return asio::post(loop_, std::exchange(drained_, {}));
-  for (const auto& x : connections_)
-    x->drain();
+  for (const auto& connection : connections_)
+    connection->drain();
 }
 
 void socket_server::remove_file() {

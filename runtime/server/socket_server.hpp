@@ -20,7 +20,7 @@ public:
   /// Sends a document to the client of its own accord; false when the client is too far behind, and the document not
   /// one that `must` be sent.
   using pusher = std::function<bool(const std::string& line, bool must)>;
-  /// Gives the methods to a client.
+  /// Makes the handler for a client.
   using port_opener = std::function<std::unique_ptr<rpc::handler>(peer_identity, pusher)>;
 
   /// Listens at `path`; a socket of a process that has ended is removed. The caller leads the store. `config` outlives
@@ -37,13 +37,13 @@ public:
 
   size_t connections() const noexcept { return connections_.size(); }
 
-  /// When a client last said something, or took an answer.
+  /// When a client last sent something, or read an answer.
   line_shared::time_point last_active() const noexcept { return shared_.last_active; }
 
   /// Makes the socket anew if its file is gone.
   void renew();
 
-  /// Takes no more clients and removes the file; `done` is called when every request under way has been answered and
+  /// Accepts no more clients and removes the file; `done` is called when every request under way has been answered and
   /// every connection has ended.
   void drain(std::function<void()> done);
 
@@ -58,7 +58,7 @@ private:
   void accept();
   void welcome(socket_type socket);
   void shed_one();
-  void ended(line_connection& x);
+  void ended(line_connection& connection);
   void remove_file();
 
   boost::asio::io_context& loop_;

@@ -28,91 +28,95 @@ std::vector<std::string> in_both(const std::vector<std::string>& touched, const 
 
 } // namespace
 
-subscriptions::id subscriptions::add(wish x, uint64_t newest_seq) {
-  auto who = next_++;
-  auto seen = x.after_seq;
-  subscribers_.emplace(who, subscriber{std::move(x), seen, newest_seq, false});
-  catch_up(who);
-  return who;
+subscriptions::id subscriptions::add(wish wish, uint64_t newest_seq) {
+  auto subscription = next_++;
+  auto seen = wish.after_seq;
+  subscribers_.emplace(subscription, subscriber{std::move(wish), seen, newest_seq, false});
+  catch_up(subscription);
+  return subscription;
 }
 
-void subscriptions::remove(id x) { subscribers_.erase(x); }
+void subscriptions::remove(id subscription) { subscribers_.erase(subscription); }
 
 bool subscriptions::wanted(const std::string& db) const {
   return std::any_of(subscribers_.begin(), subscribers_.end(), [&](const auto& x) { return x.second.wants.db == db; });
 }
 
-void subscriptions::publish(const invalidation& x) {
+void subscriptions::publish(const invalidation& change) {
   // Live commits come in order; one that does not is of another file in the place of the first.
-  auto& newest = live_[x.db];
-  auto restarted = x.commit_seq > 0 && x.commit_seq <= newest;
-  newest = x.commit_seq > 0 ? x.commit_seq : newest;
+  auto& newest = live_[change.db];
+  auto restarted = change.commit_seq > 0 && change.commit_seq <= newest;
+  newest = change.commit_seq > 0 ? change.commit_seq : newest;
   // A subscriber may lose its subscription, and so leave, while it is notified.
   for (auto i = subscribers_.begin(); i != subscribers_.end();) {
-    auto& [who, to] = *i++;
-    if (to.wants.db != x.db)
+    auto& [subscription, to] = *i++;
+    if (to.wants.db != change.db)
       continue;
     if (restarted) {
-      lose(who, "the database file was replaced");
+      lose(subscription, "the database file was replaced");
       continue;
     }
     // An external commit has no commit number.
-    if (x.commit_seq == 0) {
-      tell(who, to, x);
+    if (change.commit_seq == 0) {
+      tell(subscription, to, change);
       continue;
     }
-    to.newest_seq = std::max(to.newest_seq, x.commit_seq);
-    if (!to.reading && x.commit_seq == to.seen_seq + 1)
-      tell(who, to, x);
+    to.newest_seq = std::max(to.newest_seq, change.commit_seq);
+    if (!to.reading && change.commit_seq == to.seen_seq + 1)
+      tell(subscription, to, change);
     else
-      catch_up(who);
+      catch_up(subscription);
   }
 }
 
-void subscriptions::catch_up(id who) {
-  auto& x = subscribers_.at(who);
-  if (x.reading || x.seen_seq >= x.newest_seq)
+void subscriptions::catch_up(id subscription) {
+  auto& subscriber = subscribers_.at(subscription);
+  if (subscriber.reading || subscriber.seen_seq >= subscriber.newest_seq)
     return;
-  x.reading = true;
-  past_(x.wants.db, x.seen_seq, [this, who](caf::expected<std::vector<invalidation>> commits) {
-    auto found = subscribers_.find(who);
-    if (found == subscribers_.end())
-      return;
-    found->second.reading = false;
-    if (!commits)
-      return lose(who, describe(commits.error()).message);
-    if (commits->empty() || commits->front().commit_seq != found->second.seen_seq + 1)
-      return lose(who, "the ledger does not go back that far");
-    for (const auto& each : *commits)
-      if (each.commit_seq > found->second.seen_seq && !tell(who, found->second, each))
-        return;
-    catch_up(who);
-  });
+  subscriber.reading = true;
+  past_(subscriber.wants.db, subscriber.seen_seq,
+        [this, subscription](caf::expected<std::vector<invalidation>> commits) {
+          auto found = subscribers_.find(subscription);
+          if (found == subscribers_.end())
+            return;
+          found->second.reading = false;
+          if (!commits)
+            return lose(subscription, describe(commits.error()).message);
+          if (commits->empty() || commits->front().commit_seq != found->second.seen_seq + 1)
+            return lose(subscription, "the ledger does not go back that far");
+          for (const auto& each : *commits)
+            if (each.commit_seq > found->second.seen_seq && !tell(subscription, found->second, each))
+              return;
+          catch_up(subscription);
+        });
 }
 
-bool subscriptions::tell(id who, subscriber& to, const invalidation& what) {
-  auto tables = to.wants.tables.empty() || what.everything ? what.tables : in_both(what.tables, to.wants.tables);
-  if (!tables.empty() || what.everything) {
-    json params{
-      {"subscription", who}, {"db", what.db}, {"tables", texts_as_json(tables)}, {"everything", what.everything}};
-    if (what.commit_seq > 0)
-      params["commit_seq"] = what.commit_seq;
+bool subscriptions::tell(id subscription, subscriber& to, const invalidation& change) {
+  auto tables = to.wants.tables.empty() || change.everything ? change.tables : in_both(change.tables, to.wants.tables);
+  if (!tables.empty() || change.everything) {
+    json params{{"subscription", subscription},
+                {"db", change.db},
+                {"tables", texts_as_json(tables)},
+                {"everything", change.everything}};
+    if (change.commit_seq > 0)
+      params["commit_seq"] = change.commit_seq;
     if (!to.wants.push(notification("invalidation", std::move(params)), false)) {
-      lose(who, "the notifications were not taken fast enough");
+      lose(subscription, "the notifications were not taken fast enough");
       return false;
     }
   }
-  if (what.commit_seq > 0)
-    to.seen_seq = what.commit_seq;
+  if (change.commit_seq > 0)
+    to.seen_seq = change.commit_seq;
   return true;
 }
 
-void subscriptions::lose(id who, std::string_view reason) {
-  auto x = std::move(subscribers_.at(who));
-  subscribers_.erase(who);
-  json params{{"subscription", who}, {"db", x.wants.db}, {"last_seq", x.seen_seq}, {"reason", reason}};
-  // The one document that is sent however far behind the client is.
-  x.wants.push(notification("subscription_lost", std::move(params)), true);
+void subscriptions::lose(id subscription, std::string_view reason) {
+  auto subscriber = std::move(subscribers_.at(subscription));
+  subscribers_.erase(subscription);
+  json params{
+    {"subscription", subscription}, {"db", subscriber.wants.db}, {"last_seq", subscriber.seen_seq}, {"reason", reason}};
+  // The only document that is sent to a client that has not read earlier ones.
+  subscriber.wants.push(notification("subscription_lost", std::move(params)), true);
 }
 
 } // namespace sluice

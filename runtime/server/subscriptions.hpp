@@ -23,8 +23,7 @@ class subscriptions {
 public:
   using id = uint64_t;
 
-  /// Each costs a look at every commit, and a notification of those that it wants, in the thread that serves all
-  /// clients.
+  /// Each is compared with every commit, and notified of those that it wants, in the thread that serves all clients.
   static constexpr size_t max_in_all = 16'384;
   static constexpr size_t max_per_connection = 256;
   /// Of the names of the tables, in bytes.
@@ -52,15 +51,15 @@ public:
 
   /// Adds a subscriber; `newest_seq` is the newest commit of the database at this moment; the commits between
   /// `after_seq` and it are sent first.
-  id add(wish x, uint64_t newest_seq);
+  id add(wish wish, uint64_t newest_seq);
 
-  void remove(id x);
+  void remove(id subscription);
 
   /// False for one that has been removed or lost.
-  bool has(id x) const { return subscribers_.contains(x); }
+  bool has(id subscription) const { return subscribers_.contains(subscription); }
 
   /// A writer has committed.
-  void publish(const invalidation& x);
+  void publish(const invalidation& change);
 
   /// Whether the database has subscribers.
   bool wanted(const std::string& db) const;
@@ -77,9 +76,9 @@ private:
     bool reading = false;
   };
 
-  void catch_up(id who);
-  bool tell(id who, subscriber& x, const invalidation& what);
-  void lose(id who, std::string_view reason);
+  void catch_up(id subscription);
+  bool tell(id subscription, subscriber& subscriber, const invalidation& change);
+  void lose(id subscription, std::string_view reason);
 
   history past_;
   std::map<id, subscriber> subscribers_;

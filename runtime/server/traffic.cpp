@@ -55,9 +55,9 @@ nlohmann::json traffic::report(time_point now) {
   using nlohmann::json;
   turn(now);
   std::vector<std::pair<std::string, agent_row>> recent;
-  for (const auto& x : agents_)
-    if (now - x.second.seen <= agent_memory)
-      recent.emplace_back(x);
+  for (const auto& entry : agents_)
+    if (now - entry.second.seen <= agent_memory)
+      recent.emplace_back(entry);
   std::sort(recent.begin(), recent.end(),
             [](const auto& a, const auto& b) { return a.second.requests > b.second.requests; });
   auto agents = json::array();

@@ -27,8 +27,7 @@ inline constexpr auto fields_of<front_door_status> =
               named_field{"subscriptions", &front_door_status::subscriptions,
                           as_gauge("sluice_subscriptions", "Subscriptions to changes of tables.")});
 
-/// What came through the front door of late, for people who watch it: which agents, how many requests, how fast. Used
-/// by one thread.
+/// Recent requests through the front door, for `status` and `top`: agents, counts, latencies. Used by one thread.
 class traffic {
 public:
   using time_point = std::chrono::steady_clock::time_point;

@@ -6,8 +6,8 @@
 
 namespace sluice {
 
-/// Long work that any number of clients may ask for, a few at a time. Work whose client has gone when its turn comes is
-/// not started, so that clients which ask and leave cost little. Used by one thread.
+/// A queue for long work, of which a few items run at a time. Work whose client has gone when its turn comes is not
+/// started, so that clients that disconnect cost little. Used by one thread.
 class turns {
 public:
   /// Begins the work, which calls its argument once when it has ended.
@@ -15,9 +15,9 @@ public:
 
   explicit turns(size_t most) : most_(most) {}
 
-  /// Begins `what` at once, or when others have ended and `is_wanted` still says so. This outlives the work.
-  void take(std::function<bool()> is_wanted, work what) {
-    waiting_.emplace_back(std::move(is_wanted), std::move(what));
+  /// Begins `work` at once, or when others have ended and `is_wanted` still says so. This outlives the work.
+  void take(std::function<bool()> is_wanted, work work) {
+    waiting_.emplace_back(std::move(is_wanted), std::move(work));
     begin();
   }
 

@@ -16,39 +16,39 @@ namespace {
 
 config_mistake invalid(const toml::node& at, std::string why) { return {at.source().begin.line, 0, std::move(why)}; }
 
-config_mistake unusable(std::string_view key, const toml::node& x, const std::string& range,
+config_mistake unusable(std::string_view key, const toml::node& node, const std::string& range,
                         std::string_view table = "buffer_table") {
-  return invalid(x, fmt::format("{}: {} = {} cannot be used; it must be {}", table, key, as_written(x), range));
+  return invalid(node, fmt::format("{}: {} = {} cannot be used; it must be {}", table, key, as_written(node), range));
 }
 
-std::optional<config_mistake> take_number(std::string_view key, const toml::node& x, int64_t min, int64_t max,
+std::optional<config_mistake> take_number(std::string_view key, const toml::node& node, int64_t min, int64_t max,
                                           int64_t& to) {
-  auto* number = x.as_integer();
+  auto* number = node.as_integer();
   if (!number || number->get() < min || number->get() > max)
-    return unusable(key, x, fmt::format("a whole number from {} to {}", min, max));
+    return unusable(key, node, fmt::format("a whole number from {} to {}", min, max));
   to = number->get();
   return std::nullopt;
 }
 
-std::optional<config_mistake> take_text(std::string_view key, const toml::node& x, std::string& to) {
-  auto* text = x.as_string();
+std::optional<config_mistake> take_text(std::string_view key, const toml::node& node, std::string& to) {
+  auto* text = node.as_string();
   if (!text || text->get().empty())
-    return unusable(key, x, "a text that is not empty");
+    return unusable(key, node, "a text that is not empty");
   to = text->get();
   return std::nullopt;
 }
 
-std::optional<config_mistake> take_entry(std::string_view key, const toml::node& x, buffer_table_entry& to) {
+std::optional<config_mistake> take_entry(std::string_view key, const toml::node& node, buffer_table_entry& to) {
   if (key == "db")
-    return read_database_name("buffer_table", x, to.table.db);
+    return read_database_name("buffer_table", node, to.table.db);
   if (key == "table")
-    return take_text(key, x, to.table.table);
+    return take_text(key, node, to.table.table);
   if (key == "priority")
-    return take_number(key, x, -highest_table_priority, highest_table_priority, to.table.priority);
+    return take_number(key, node, -highest_table_priority, highest_table_priority, to.table.priority);
   if (key != "interval_ms")
-    return invalid(x, fmt::format("a buffer_table has no '{}'; there are db, table, interval_ms, priority", key));
+    return invalid(node, fmt::format("a buffer_table has no '{}'; there are db, table, interval_ms, priority", key));
   int64_t ms = 0;
-  auto why = take_number(key, x, 1, longest_table_interval_ms, ms);
+  auto why = take_number(key, node, 1, longest_table_interval_ms, ms);
   to.interval = std::chrono::milliseconds{ms};
   return why;
 }
@@ -61,8 +61,8 @@ std::optional<config_mistake> take_table(const toml::node& node, std::vector<buf
   for (const auto& [key, text] : {std::pair{"db", &entry.table.db}, std::pair{"table", &entry.table.table}})
     if (text->empty())
       return invalid(node, fmt::format("this [[buffer_table]] lacks {}", key));
-  auto same = [&](const buffer_table_entry& x) {
-    return x.table.db == entry.table.db && same_name(x.table.table, entry.table.table);
+  auto same = [&](const buffer_table_entry& known) {
+    return known.table.db == entry.table.db && same_name(known.table.table, entry.table.table);
   };
   if (std::any_of(to.begin(), to.end(), same))
     return invalid(node, fmt::format("buffer_table {} of {} is there already", entry.table.table, entry.table.db));
@@ -97,8 +97,8 @@ std::optional<config_mistake> read_buffer_tables(const toml::node& node, std::ve
   auto* tables = node.as_array();
   if (!tables || !tables->is_homogeneous(toml::node_type::table))
     return invalid(node, "buffer_table must be written as [[buffer_table]], once for each table");
-  for (const auto& x : *tables)
-    if (auto why = take_table(x, to))
+  for (const auto& table : *tables)
+    if (auto why = take_table(table, to))
       return why;
   return std::nullopt;
 }

@@ -47,14 +47,14 @@ std::string no_setting_of_a_database(std::string_view key) {
 }
 
 std::optional<raw_value> read_node(const toml::node& node) {
-  if (auto* x = node.as_boolean())
-    return raw_value{x->get()};
-  if (auto* x = node.as_integer())
-    return raw_value{x->get()};
-  if (auto* x = node.as_floating_point())
-    return raw_value{x->get()};
-  if (auto* x = node.as_string())
-    return raw_value{std::string_view{x->get()}};
+  if (auto* boolean = node.as_boolean())
+    return raw_value{boolean->get()};
+  if (auto* integer = node.as_integer())
+    return raw_value{integer->get()};
+  if (auto* real = node.as_floating_point())
+    return raw_value{real->get()};
+  if (auto* text = node.as_string())
+    return raw_value{std::string_view{text->get()}};
   return std::nullopt;
 }
 
@@ -102,8 +102,8 @@ std::optional<config_mistake> read_databases(const toml::node& node, std::vector
   if (!tables || !tables->is_homogeneous(toml::node_type::table))
     return config_mistake{node.source().begin.line, 0,
                           "database must be written as [[database]], once for each database"};
-  for (const auto& x : *tables)
-    if (auto why = read_database(x, to))
+  for (const auto& table : *tables)
+    if (auto why = read_database(table, to))
       return why;
   return std::nullopt;
 }
@@ -172,15 +172,15 @@ caf::expected<broker_config> load_config(const std::filesystem::path& root) {
     return std::move(*why);
   if (auto why = apply_environment(result))
     return std::move(*why);
-  for (auto& x : entries.buffer_tables) {
-    x.table.interval = x.interval.value_or(result.buffer_interval);
-    result.buffer_tables.push_back(std::move(x.table));
+  for (auto& entry : entries.buffer_tables) {
+    entry.table.interval = entry.interval.value_or(result.buffer_interval);
+    result.buffer_tables.push_back(std::move(entry.table));
   }
-  for (const auto& x : entries.databases) {
+  for (const auto& entry : entries.databases) {
     auto own = result;
-    for (const auto* s : x.set)
-      copy_setting(own, *s, x.values);
-    result.databases.emplace(x.db, own);
+    for (const auto* s : entry.set)
+      copy_setting(own, *s, entry.values);
+    result.databases.emplace(entry.db, own);
   }
   return result;
 }

@@ -21,51 +21,54 @@ using nlohmann::json;
 // No database has this name: those that lead into `.sluice/` are refused.
 constexpr const char* audit_name = ".sluice/audit.db";
 
-json to_json(const file_record& x) {
-  json result{{"database", as_json(x.database)}, {"closed", x.closed}, {"size", x.size}, {"changed_ns", x.changed_ns}};
-  if (!x.head.empty()) {
-    result["head"] = to_base64(x.head);
-    result["round"] = x.round;
+json to_json(const file_record& record) {
+  json result{{"database", as_json(record.database)},
+              {"closed", record.closed},
+              {"size", record.size},
+              {"changed_ns", record.changed_ns}};
+  if (!record.head.empty()) {
+    result["head"] = to_base64(record.head);
+    result["round"] = record.round;
   }
-  if (x.log) {
-    result["log_size"] = x.log_size;
-    result["log_changed_ns"] = x.log_changed_ns;
-    result["log"] = as_json(*x.log);
-    result["log_born_ns"] = x.log_born_ns;
+  if (record.log) {
+    result["log_size"] = record.log_size;
+    result["log_changed_ns"] = record.log_changed_ns;
+    result["log"] = as_json(*record.log);
+    result["log_born_ns"] = record.log_born_ns;
   }
   return result;
 }
 
-std::optional<file_record> from_json(const json& x) {
+std::optional<file_record> from_json(const json& document) {
   try {
     file_record result;
-    auto database = file_identity_from_json(x.at("database"));
+    auto database = file_identity_from_json(document.at("database"));
     if (!database)
       return std::nullopt;
     result.database = *database;
-    if (auto log = x.find("log"); log != x.end())
+    if (auto log = document.find("log"); log != document.end())
       if (auto identity = file_identity_from_json(*log))
         result.log = *identity;
-    result.log_born_ns = x.value("log_born_ns", int64_t{0});
-    result.closed = x.at("closed").get<bool>();
-    result.size = x.at("size").get<uint64_t>();
-    result.changed_ns = x.at("changed_ns").get<int64_t>();
-    result.log_size = x.value("log_size", uint64_t{0});
-    result.log_changed_ns = x.value("log_changed_ns", int64_t{0});
-    result.head = from_base64(x.value("head", std::string{})).value_or("");
-    result.round = x.value("round", uint32_t{0});
+    result.log_born_ns = document.value("log_born_ns", int64_t{0});
+    result.closed = document.at("closed").get<bool>();
+    result.size = document.at("size").get<uint64_t>();
+    result.changed_ns = document.at("changed_ns").get<int64_t>();
+    result.log_size = document.value("log_size", uint64_t{0});
+    result.log_changed_ns = document.value("log_changed_ns", int64_t{0});
+    result.head = from_base64(document.value("head", std::string{})).value_or("");
+    result.round = document.value("round", uint32_t{0});
     return result;
   } catch (const json::exception&) {
     return std::nullopt;
   }
 }
 
-json to_json(const audit_end& x) { return {{"seq", x.seq}, {"hash", x.hash}}; }
+json to_json(const audit_end& end) { return {{"seq", end.seq}, {"hash", end.hash}}; }
 
 std::optional<audit_end> end_from_json(const json& all, const char* name) {
   try {
-    const auto& x = all.at(name);
-    return audit_end{x.at("seq").get<uint64_t>(), x.at("hash").get<std::string>()};
+    const auto& document = all.at(name);
+    return audit_end{document.at("seq").get<uint64_t>(), document.at("hash").get<std::string>()};
   } catch (const json::exception&) {
     return std::nullopt;
   }
@@ -73,14 +76,14 @@ std::optional<audit_end> end_from_json(const json& all, const char* name) {
 
 } // namespace
 
-bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept {
+bool has_log_of_another_file(const file_record& record, const std::filesystem::path& path) noexcept {
   auto now = identity_of(path);
-  if (!now || *now == x.database || !x.log || x.log_born_ns == 0)
+  if (!now || *now == record.database || !record.log || record.log_born_ns == 0)
     return false;
   auto log = path;
   log += "-wal";
   // The system gives the number of a file that is gone to a new one, but not the time when it was made.
-  return identity_of(log) == x.log && birth_time_ns(log) == x.log_born_ns;
+  return identity_of(log) == record.log && birth_time_ns(log) == record.log_born_ns;
 }
 
 file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)) {
@@ -97,11 +100,11 @@ file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)
       records_[i.key()] = *record;
 }
 
-void file_registry::read_audit_end(const json& x) {
-  kept_end_ = end_from_json(x, "kept");
-  noted_end_ = end_from_json(x, "noted");
-  auto boot = x.find("boot");
-  noted_boot_ = boot != x.end() && boot->is_string() ? boot->get<std::string>() : std::string{};
+void file_registry::read_audit_end(const json& document) {
+  kept_end_ = end_from_json(document, "kept");
+  noted_end_ = end_from_json(document, "noted");
+  auto boot = document.find("boot");
+  noted_boot_ = boot != document.end() && boot->is_string() ? boot->get<std::string>() : std::string{};
 }
 
 std::optional<file_record> file_registry::find(const std::string& db) const {
@@ -110,12 +113,12 @@ std::optional<file_record> file_registry::find(const std::string& db) const {
   return found == records_.end() ? std::nullopt : std::optional{found->second};
 }
 
-void file_registry::put(const std::string& db, const file_record& x) {
+void file_registry::put(const std::string& db, const file_record& record) {
   std::unique_lock held{mutex_};
-  auto [i, added] = records_.try_emplace(db, x);
-  if (!added && i->second == x)
+  auto [i, added] = records_.try_emplace(db, record);
+  if (!added && i->second == record)
     return;
-  i->second = x;
+  i->second = record;
   save(held);
 }
 
@@ -134,26 +137,26 @@ std::optional<audit_end> file_registry::known_audit_end(std::string_view boot) c
   return noted_end_ && !boot.empty() && boot == noted_boot_ ? noted_end_ : kept_end_;
 }
 
-void file_registry::expect_audit_end(const audit_end& x) {
+void file_registry::expect_audit_end(const audit_end& end) {
   std::lock_guard guard{mutex_};
-  expected_end_ = x;
+  expected_end_ = end;
 }
 
-void file_registry::note_audit_end(const audit_end& x, std::string_view boot) {
+void file_registry::note_audit_end(const audit_end& end, std::string_view boot) {
   std::unique_lock held{mutex_};
-  expected_end_ = x;
-  auto is_known = noted_end_ == x && noted_boot_ == boot;
-  noted_end_ = x;
+  expected_end_ = end;
+  auto is_known = noted_end_ == end && noted_boot_ == boot;
+  noted_end_ = end;
   noted_boot_ = boot;
   if (!is_known)
     save(held);
 }
 
-void file_registry::keep_audit_end(const audit_end& x) {
+void file_registry::keep_audit_end(const audit_end& end) {
   std::unique_lock held{mutex_};
-  expected_end_ = x;
+  expected_end_ = end;
   auto had_note = std::exchange(noted_end_, std::nullopt).has_value();
-  if (std::exchange(kept_end_, x) != x || had_note)
+  if (std::exchange(kept_end_, end) != end || had_note)
     save(held);
 }
 

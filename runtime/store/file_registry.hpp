@@ -48,9 +48,9 @@ struct audit_end {
   friend bool operator==(const audit_end&, const audit_end&) = default;
 };
 
-/// Whether the write-ahead log beside the database at `path` was written for another file, as `x` has it, than lies
-/// there now. Opens nothing. Opened together, the two are one damaged database.
-bool has_log_of_another_file(const file_record& x, const std::filesystem::path& path) noexcept;
+/// Whether the write-ahead log beside the database at `path` was written for another file, as `record` has it, than
+/// lies there now. Opens nothing. Opened together, the two are one damaged database.
+bool has_log_of_another_file(const file_record& record, const std::filesystem::path& path) noexcept;
 
 /// The file `.sluice/files.json`: lets the next broker tell a write-ahead log of the database from one that belongs to
 /// a file which was replaced, and see what changed while no broker ran, and that the audit does not end where it did. A
@@ -62,7 +62,7 @@ public:
   std::optional<file_record> find(const std::string& db) const;
 
   /// Replaces the record of `db`; when it returns the file has it. Writes nothing if nothing has changed.
-  void put(const std::string& db, const file_record& x);
+  void put(const std::string& db, const file_record& record);
 
   /// The names of all records, in order.
   std::vector<std::string> names() const;
@@ -72,17 +72,17 @@ public:
   std::optional<audit_end> known_audit_end(std::string_view boot) const;
 
   /// Whether this process has written. Not written to the file.
-  void expect_audit_end(const audit_end& x);
+  void expect_audit_end(const audit_end& end);
 
   /// The same, written to the file for as long as the machine is not started anew: a power cut may take the record
   /// back.
-  void note_audit_end(const audit_end& x, std::string_view boot);
+  void note_audit_end(const audit_end& end, std::string_view boot);
 
   /// The same, of a record that is safe on the disk.
-  void keep_audit_end(const audit_end& x);
+  void keep_audit_end(const audit_end& end);
 
 private:
-  void read_audit_end(const nlohmann::json& x);
+  void read_audit_end(const nlohmann::json& document);
   std::string as_text() const;
   void write_file(const std::string& text) const;
   void save(std::unique_lock<std::mutex>& held);

@@ -40,14 +40,14 @@ struct address {
 };
 
 address address_of(const file_identity& folder, uid_t uid, int number) {
-  address x;
-  x.value.sun_family = AF_UNIX;
+  address result;
+  result.value.sun_family = AF_UNIX;
   auto name = "sluice/" + std::to_string(uid) + "/" + std::to_string(folder.device) + "/" + std::to_string(folder.inode)
               + "/" + std::to_string(number);
   // The first byte stays 0: the abstract namespace.
-  std::memcpy(x.value.sun_path + 1, name.data(), name.size());
-  x.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  return x;
+  std::memcpy(result.value.sun_path + 1, name.data(), name.size());
+  result.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  return result;
 }
 
 descriptor new_socket() { return descriptor{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)}; }
@@ -150,9 +150,9 @@ folder_claim& folder_claim::operator=(folder_claim&& other) noexcept {
   return *this;
 }
 
-folder_claim::~folder_claim() { let_go(); }
+folder_claim::~folder_claim() { release(); }
 
-void folder_claim::let_go() noexcept {
+void folder_claim::release() noexcept {
   led_.reset();
   // Closing alone would leave the claim to children that still have copies.
   if (socket_)

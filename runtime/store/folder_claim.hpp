@@ -47,7 +47,7 @@ public:
   int fd() const noexcept { return socket_.get(); }
 
   /// Gives the claim up now, for all processes that have inherited it.
-  void let_go() noexcept;
+  void release() noexcept;
 
   /// Leaves the claim to a process that has inherited it: closes ours without letting go.
   void forget() noexcept {

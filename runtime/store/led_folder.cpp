@@ -19,8 +19,8 @@ struct registry {
 
 // Never destroyed: a broker may be static, and end after whatever was made later.
 registry& all() {
-  static auto& x = *new registry;
-  return x;
+  static auto& instance = *new registry;
+  return instance;
 }
 
 void lock_all() { all().mutex.lock(); }

@@ -101,7 +101,7 @@ private:
   }
 
   void set_aside(const fs::path& path, const std::string& why) {
-    auto aside = set_untrusted_aside(path);
+    auto aside = rename_untrusted(path);
     say(path, why
                 + (aside ? ": it is not used, and now has the name " + aside->filename().native()
                          : ", and cannot be renamed: delete it"));
@@ -133,7 +133,7 @@ private:
 
 } // namespace
 
-std::optional<fs::path> set_untrusted_aside(const fs::path& path) {
+std::optional<fs::path> rename_untrusted(const fs::path& path) {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   auto us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   auto aside = with_suffix(path, std::string{untrusted_suffix} + std::to_string(us));

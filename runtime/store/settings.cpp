@@ -148,44 +148,44 @@ constexpr std::array known_settings{
 };
 // clang-format on
 
-std::string value_text(bool x) { return x ? "true" : "false"; }
-std::string value_text(synchronous_mode x) {
-  return x == synchronous_mode::full     ? "\"full\""
-         : x == synchronous_mode::normal ? "\"normal\""
-                                         : fmt::format("{}", static_cast<int>(x));
+std::string value_text(bool content) { return content ? "true" : "false"; }
+std::string value_text(synchronous_mode content) {
+  return content == synchronous_mode::full     ? "\"full\""
+         : content == synchronous_mode::normal ? "\"normal\""
+                                               : fmt::format("{}", static_cast<int>(content));
 }
-std::string value_text(milliseconds x) { return fmt::format("{}", x.count()); }
-std::string value_text(hours x) { return fmt::format("{}", x.count()); }
-template <class Number> std::string value_text(Number x) { return fmt::format("{}", x); }
+std::string value_text(milliseconds content) { return fmt::format("{}", content.count()); }
+std::string value_text(hours content) { return fmt::format("{}", content.count()); }
+template <class Number> std::string value_text(Number content) { return fmt::format("{}", content); }
 
 template <class T> std::optional<T> convert(const setting& s, const raw_value& raw) {
   if constexpr (std::is_same_v<T, bool>) {
-    if (auto* x = std::get_if<bool>(&raw))
-      return *x;
+    if (auto* truth = std::get_if<bool>(&raw))
+      return *truth;
   } else if constexpr (std::is_same_v<T, synchronous_mode>) {
-    if (auto* x = std::get_if<std::string_view>(&raw); x && (*x == "full" || *x == "normal"))
-      return *x == "full" ? synchronous_mode::full : synchronous_mode::normal;
+    if (auto* text = std::get_if<std::string_view>(&raw); text && (*text == "full" || *text == "normal"))
+      return *text == "full" ? synchronous_mode::full : synchronous_mode::normal;
   } else if constexpr (std::is_same_v<T, double>) {
     auto* whole = std::get_if<int64_t>(&raw);
     auto* real = std::get_if<double>(&raw);
-    auto x = real ? *real : whole ? static_cast<double>(*whole) : std::numeric_limits<double>::quiet_NaN();
-    if (x >= s.min && x <= s.max)
-      return x;
-  } else if (auto* x = std::get_if<int64_t>(&raw)) {
-    if (*x >= static_cast<int64_t>(s.min) && *x <= static_cast<int64_t>(s.max))
-      return T(*x);
+    auto number = real ? *real : whole ? static_cast<double>(*whole) : std::numeric_limits<double>::quiet_NaN();
+    if (number >= s.min && number <= s.max)
+      return number;
+  } else if (auto* number = std::get_if<int64_t>(&raw)) {
+    if (*number >= static_cast<int64_t>(s.min) && *number <= static_cast<int64_t>(s.max))
+      return T(*number);
   }
   return std::nullopt;
 }
 
 bool fits(const setting&, bool) { return true; }
-bool fits(const setting&, synchronous_mode x) { return x <= synchronous_mode::normal; }
-bool fits(const setting& s, double x) { return x >= s.min && x <= s.max; }
-bool fits(const setting& s, uint64_t x) {
-  return x >= static_cast<uint64_t>(s.min) && x <= static_cast<uint64_t>(s.max);
+bool fits(const setting&, synchronous_mode content) { return content <= synchronous_mode::normal; }
+bool fits(const setting& s, double content) { return content >= s.min && content <= s.max; }
+bool fits(const setting& s, uint64_t content) {
+  return content >= static_cast<uint64_t>(s.min) && content <= static_cast<uint64_t>(s.max);
 }
-template <class Rep, class Period> bool fits(const setting& s, std::chrono::duration<Rep, Period> x) {
-  return x.count() >= static_cast<int64_t>(s.min) && x.count() <= static_cast<int64_t>(s.max);
+template <class Rep, class Period> bool fits(const setting& s, std::chrono::duration<Rep, Period> content) {
+  return content.count() >= static_cast<int64_t>(s.min) && content.count() <= static_cast<int64_t>(s.max);
 }
 
 } // namespace
@@ -220,10 +220,10 @@ std::string text_of(const setting& s, const broker_config& config) {
 
 bool assign(broker_config& to, const setting& s, const raw_value& raw) {
   auto set = [&]<class T>(field<T> member) {
-    auto x = convert<T>(s, raw);
-    if (x)
-      to.*member = *x;
-    return x.has_value();
+    auto converted = convert<T>(s, raw);
+    if (converted)
+      to.*member = *converted;
+    return converted.has_value();
   };
   return std::visit(set, s.member);
 }

@@ -20,8 +20,8 @@ struct setting {
 
   /// @param lowest, highest the bounds of a number, inclusive, in the unit that the key ends in
   template <class T, class Config>
-  constexpr setting(std::string_view name, T Config::*where, double lowest, double highest, std::string_view what)
-    : key(name), member(field<T>{where}), min(lowest), max(highest), description(what),
+  constexpr setting(std::string_view name, T Config::*where, double lowest, double highest, std::string_view sentence)
+    : key(name), member(field<T>{where}), min(lowest), max(highest), description(sentence),
       per_database(std::is_same_v<Config, database_config>) {}
 
   std::string_view key;

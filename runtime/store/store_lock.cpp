@@ -85,7 +85,7 @@ caf::expected<descriptor> lock_file(const store_root& root, lock_conflict& confl
     if (!file && code != EACCES)
       return cannot_make(".sluice/broker.lock", code);
     if (!file || !is_private(file.get())) {
-      if ((file && !is_file_at(file.get(), path)) || set_untrusted_aside(path))
+      if ((file && !is_file_at(file.get(), path)) || rename_untrusted(path))
         continue;
       return make_error(errc::not_authorized, ".sluice/broker.lock can be opened by others; delete it");
     }
@@ -249,7 +249,7 @@ void store_lock::release() noexcept {
   // The locks are one for all copies of the descriptors: children that still have copies must not keep them.
   if (file_) {
     // The claim first, so that the process that makes a new file finds the folder free.
-    claim_.let_go();
+    claim_.release();
     leave_note(file_.get(), "");
     // A process that locked the file meanwhile sees that it is no longer the one at the path, and takes a new one.
     if (still_ours())

@@ -28,7 +28,7 @@ caf::error refuse(std::string_view name, std::string_view why) {
 }
 
 // Names end up in the audit, in JSON and on terminals.
-bool is_plain_text(std::string_view x) { return is_utf8(x) && !has_control(x); }
+bool is_plain_text(std::string_view text) { return is_utf8(text) && !has_control(text); }
 
 std::optional<caf::error> check_text(std::string_view name) {
   if (name.empty())

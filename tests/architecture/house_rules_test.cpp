@@ -34,11 +34,11 @@ const std::array layers{
 
 // The folders that every actor may include; each other folder of actors/ has one actor, or several that belong
 // together.
-constexpr std::array common_rooms{"base", "shared"};
+constexpr std::array common_folders{"base", "shared"};
 
 // The folders of runtime/, each of which may include those before it. Hosts link all before the lab.
-constexpr std::array runtime_rooms{"os",     "json",   "store",  "sqlite", "broker",
-                                   "server", "client", "doctor", "lab",    "cli"};
+constexpr std::array runtime_folders{"os",     "json",   "store",  "sqlite", "broker",
+                                     "server", "client", "doctor", "lab",    "cli"};
 
 bool is_in(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
@@ -56,27 +56,28 @@ std::vector<std::string> includes_of(std::string_view text) {
 }
 
 // The folder of `layer` that `path` lies in; empty for anything else.
-std::string room_of(const fs::path& path, std::string_view layer) {
+std::string folder_of(const fs::path& path, std::string_view layer) {
   auto parts = std::vector<std::string>{path.begin(), path.end()};
   return parts.size() >= 3 && parts[0] == layer ? parts[1] : "";
 }
 
-// Where `room` stands in `runtime_rooms`; behind all others if it is none of them.
-size_t runtime_place(const std::string& room) {
-  return static_cast<size_t>(std::find(runtime_rooms.begin(), runtime_rooms.end(), room) - runtime_rooms.begin());
+// Where `folder` stands in `runtime_folders`; behind all others if it is none of them.
+size_t runtime_position(const std::string& folder) {
+  return static_cast<size_t>(std::find(runtime_folders.begin(), runtime_folders.end(), folder)
+                             - runtime_folders.begin());
 }
 
-bool is_common(const std::string& room) {
-  return std::find(common_rooms.begin(), common_rooms.end(), room) != common_rooms.end();
+bool is_common(const std::string& folder) {
+  return std::find(common_folders.begin(), common_folders.end(), folder) != common_folders.end();
 }
 
-// Why a source in `room` must not include what lies in `other`; empty if it may.
-std::string_view why_not(const std::string& room, const std::string& other) {
-  if (room.empty() || other.empty() || room == other || other == "base")
+// Why a source in `folder` must not include what lies in `other`; empty if it may.
+std::string_view why_not(const std::string& folder, const std::string& other) {
+  if (folder.empty() || other.empty() || folder == other || other == "base")
     return "";
-  if (room == "base")
+  if (folder == "base")
     return "actors/base/ knows nothing of the other folders";
-  if (room == "shared")
+  if (folder == "shared")
     return "actors/shared/ knows no actor";
   return is_common(other) ? "" : "actors know each other by typed handles only";
 }
@@ -121,27 +122,27 @@ std::vector<std::string> include_violations(const std::string& path, std::string
   auto complain = [&](const std::string& included, std::string_view why) {
     result.push_back(path + " includes " + included + ": " + std::string{why});
   };
-  auto room = room_of(path, "actors");
-  auto runtime_room = room_of(path, "runtime");
+  auto folder = folder_of(path, "actors");
+  auto runtime_folder = folder_of(path, "runtime");
   for (const auto& included : includes_of(text)) {
     if (fs::path{included}.filename() == "sqlite3.h" && !may_include_sqlite(path))
       complain(included, "only runtime/sqlite/ may");
     if (included.starts_with("../") || included.find("/../") != std::string::npos)
       complain(included, "write the path from the root of the project");
-    for (const auto& [folder, forbidden] : layers)
+    for (const auto& [top, forbidden] : layers)
       for (auto other : forbidden)
-        if (is_in(path, folder) && is_in(included, other))
-          complain(included, std::string{folder} + " must not depend on " + std::string{other});
-    if (auto reason = why_not(room, room_of(included, "actors")); !reason.empty())
+        if (is_in(path, top) && is_in(included, other))
+          complain(included, std::string{top} + " must not depend on " + std::string{other});
+    if (auto reason = why_not(folder, folder_of(included, "actors")); !reason.empty())
       complain(included, reason);
-    if (room == "base" && (is_in(included, "messages") || is_in(included, "caf")))
+    if (folder == "base" && (is_in(included, "messages") || is_in(included, "caf")))
       complain(included, "actors/base/ uses the standard library alone");
     auto injects_faults = is_in(path, "runtime/sqlite/faults") || is_in(path, "runtime/lab") || is_in(path, "tests");
     if (is_in(included, "runtime/sqlite/faults") && !injects_faults)
       complain(included, "hosts do not link fault injection");
-    if (auto other = room_of(included, "runtime");
-        !runtime_room.empty() && !other.empty() && runtime_place(other) > runtime_place(runtime_room))
-      complain(included, "runtime/" + runtime_room + "/ is below runtime/" + other + "/");
+    if (auto other = folder_of(included, "runtime");
+        !runtime_folder.empty() && !other.empty() && runtime_position(other) > runtime_position(runtime_folder))
+      complain(included, "runtime/" + runtime_folder + "/ is below runtime/" + other + "/");
   }
   return result;
 }

@@ -18,9 +18,9 @@ using namespace sluice;
 constexpr std::string_view a_line = "scanned 1,024 files in /srv/library/incoming, 12 of them new, in 318 ms";
 
 // A broker on a folder of its own, with its log actor and its file.
-class rig {
+class bench_fixture {
 public:
-  rig() {
+  bench_fixture() {
     auto pattern = (std::filesystem::temp_directory_path() / "sluice-bench-XXXXXX").string();
     folder_ = mkdtemp(pattern.data());
     broker_config config;
@@ -28,10 +28,10 @@ public:
     host.emplace(std::move(*broker::open(config)));
   }
 
-  rig(const rig&) = delete;
-  rig& operator=(const rig&) = delete;
+  bench_fixture(const bench_fixture&) = delete;
+  bench_fixture& operator=(const bench_fixture&) = delete;
 
-  ~rig() {
+  ~bench_fixture() {
     host.reset();
     std::filesystem::remove_all(folder_);
   }
@@ -42,7 +42,7 @@ private:
   std::filesystem::path folder_;
 };
 
-std::optional<rig> shared;
+std::optional<bench_fixture> shared;
 
 void begin(const benchmark::State&) { shared.emplace(); }
 void end(const benchmark::State&) { shared.reset(); }

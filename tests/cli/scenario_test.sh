@@ -11,7 +11,7 @@ nobody_is_left() {
   done
 }
 
-story() { printf 'name: %s\ndatabases: {app.db: [CREATE TABLE t (a)]}\nsteps:\n%s\n' "$1" "$2" >"$1.yaml"; }
+scenario() { printf 'name: %s\ndatabases: {app.db: [CREATE TABLE t (a)]}\nsteps:\n%s\n' "$1" "$2" >"$1.yaml"; }
 
 test_the_library_of_scenarios_is_true() {
   export TMPDIR=$scratch
@@ -24,10 +24,10 @@ test_the_library_of_scenarios_is_true() {
 }
 
 test_failed_expectations_are_reported_with_their_position() {
-  story good '  - ping:'
-  story bad '  - read: {db: app.db, sql: "SELECT 1 FROM t"}
+  scenario good '  - ping:'
+  scenario bad '  - read: {db: app.db, sql: "SELECT 1 FROM t"}
     expect: {rows: [[1]]}'
-  story refused '  - write: {db: app.db, sql: INSERT INTO missing VALUES (1)}'
+  scenario refused '  - write: {db: app.db, sql: INSERT INTO missing VALUES (1)}'
   exits 1 sluice scenario bad.yaml good.yaml refused.yaml
   is "$out" 'not ok - bad
   bad.yaml:5:20: read by someone: expected rows to have 1 item, got 0: []
@@ -39,8 +39,8 @@ not ok - refused
 }
 
 test_results_are_given_as_one_document() {
-  story good '  - ping:'
-  story bad '  - {ping: , expect: {pong: false}}'
+  scenario good '  - ping:'
+  scenario bad '  - {ping: , expect: {pong: false}}'
   echo "name: x" >wrong.yaml
   exits 2 sluice scenario --json good.yaml bad.yaml wrong.yaml
   is "$(json '$.passed') $(json '$.failed') $(json '$.skipped') $(json '$.wrong')" "1 1 0 1"
@@ -51,7 +51,7 @@ test_results_are_given_as_one_document() {
 }
 
 test_a_file_that_is_no_scenario_is_a_wrong_usage() {
-  story good '  - ping:'
+  scenario good '  - ping:'
   printf 'name: x\nsteps:\n  - wirte: {db: app.db}\n' >typo.yaml
   exits 2 sluice scenario typo.yaml good.yaml
   has "$err" "sluice: invalid_request: typo.yaml:3:5: there is no step wirte; did you mean write?"
@@ -78,7 +78,7 @@ test_databases_and_settings_that_cannot_be_used_are_said_to_be_wrong() {
 
 test_the_folder_is_kept_if_asked_for() {
   export TMPDIR=$scratch
-  story good '  - write: {db: app.db, sql: INSERT INTO t VALUES (5)}'
+  scenario good '  - write: {db: app.db, sql: INSERT INTO t VALUES (5)}'
   exits 0 sluice scenario --keep good.yaml
   has "$out" "  kept in $scratch/sluice-scenario-"
   is "$(sqlite3 "$scratch"/sluice-scenario-*/store/app.db "SELECT a FROM t")" 5
@@ -86,21 +86,21 @@ test_the_folder_is_kept_if_asked_for() {
 
 test_the_settings_of_the_shell_do_not_count() {
   export SLUICE_CACHE=off SLUICE_ENDPOINT=/nowhere SLUICE_READERS=nonsense
-  story good '  - status:
+  scenario good '  - status:
     expect: {cache: {enabled: true}}'
   exits 0 sluice scenario good.yaml
 }
 
 test_a_scenario_that_hangs_is_ended() {
   export TMPDIR=$scratch
-  story hangs '  - wait: {for_ms: 3600000}'
+  scenario hangs '  - wait: {for_ms: 3600000}'
   exits 1 sluice scenario --time-limit 0.3 hangs.yaml
   has "$out" "not at its end after 300 ms"
   nobody_is_left
 }
 
 test_each_step_is_printed_on_request() {
-  story good '  - {agent: alice, ping: }'
+  scenario good '  - {agent: alice, ping: }'
   exits 0 sluice scenario --verbose good.yaml
   has "$err" '  line 4: ping by alice: {"pid":'
 }

@@ -33,7 +33,7 @@ public:
     return found == rows.end() ? std::nullopt : std::optional{found->second};
   }
 
-  void commit_externally() { disk_.foreign_commit = true; }
+  void commit_externally() { disk_.external_commit = true; }
   void commit_externally_and_read() { commit_externally(); }
 
   caf::expected<void> commit_on_full_disk(write_store& aut, uint64_t seq, std::span<const ledger_entry> entries) {
@@ -298,7 +298,7 @@ TEMPLATE_TEST_CASE("an external commit is told once", "[contract]", fake_writes,
   auto is_told = [&] {
     auto begun = must(aut->begin());
     aut->rollback();
-    return begun.foreign_commit;
+    return begun.external_commit;
   };
   is_told();
   write(*aut, subject.put("a", "1"));

@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 // Reads requests as the front door does, and answers with what it has understood.
-class decoding_port : public sluice::rpc::handler {
+class decoding_handler : public sluice::rpc::handler {
 public:
   void call(const std::string& method, json params, sluice::rpc::answer_to done) override {
     auto& p = params;
@@ -83,8 +83,8 @@ void ask(sluice::rpc::handler& port, std::string_view document) {
 } // namespace
 
 void rpc(std::string_view input) {
-  decoding_port methods;
-  auto mcp = sluice::rpc::make_mcp(std::make_unique<decoding_port>(), {.version = "0", .pass_through = true});
+  decoding_handler methods;
+  auto mcp = sluice::rpc::make_mcp(std::make_unique<decoding_handler>(), {.version = "0", .pass_through = true});
   while (!input.empty()) {
     auto line = input.substr(0, input.find('\n'));
     ask(methods, line);

@@ -119,7 +119,7 @@ def test_a_client_that_never_reads_its_answers_costs_only_itself(scene):
                                  for i in range(answers)))
     waits, sizes = [], []
 
-    def let_go():
+    def has_let_go():
         start = time.monotonic()
         is_equal(good.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
         connections = good.call("status")["front_door"]["connections"]
@@ -127,7 +127,7 @@ def test_a_client_that_never_reads_its_answers_costs_only_itself(scene):
         sizes.append(resident_bytes(server.pid) - before)
         return connections == 1
 
-    wait_until(let_go, "those that take nothing are let go", patience=400)
+    wait_until(has_let_go, "those that take nothing are let go", patience=400)
     still_serves(scene, server, good)
     what = f"another client waited {max(waits):.2f} s, and it grew by {max(sizes) >> 20} MiB"
     print(what)

@@ -89,7 +89,7 @@ def test_static_objects_of_a_host_are_destroyed_in_any_order(scene):
             scene.store = os.path.join(root, f"{home}-{i}")
             os.mkdir(scene.store)
             end, lines = run_host(scene, f"exit_{home}", first + i)
-            is_equal((end.status, lines[1:], end.err), (0, ["settled"], ""), f"SLUICE_LIFETIMES_SEED={first + i} {end}")
+            is_equal((end.status, lines[1:], end.err), (0, ["finished"], ""), f"SLUICE_LIFETIMES_SEED={first + i} {end}")
 
 
 def test_a_forked_child_cannot_use_the_objects_of_its_parent(scene):

@@ -9,7 +9,7 @@ namespace sluice::simulation {
 
 void file_events::remove_log(const incident& x) {
   // Another program that has them open loses its later writes; the broker is not responsible for that.
-  others_[x.db]->let_go();
+  others_[x.db]->release();
   auto file = world_.path_of(x.db).string();
   // A file that no connection has open cannot be saved.
   if (!world_.is_open(file + "-wal"))
@@ -48,7 +48,7 @@ std::optional<violation> file_events::copy_store() {
 void file_events::take_backup(uint32_t db) {
   if (clients_.seen.databases[db].in_danger())
     return;
-  others_[db]->let_go();
+  others_[db]->release();
   auto to = world_.file("backup-of-" + database_names[db]);
   remove_database(to);
   backups_[db].reset();
@@ -69,7 +69,7 @@ void file_events::take_backup(uint32_t db) {
 void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
   if (!backups_[db])
     return;
-  others_[db]->let_go();
+  others_[db]->release();
   auto from = world_.file("backup-of-" + database_names[db]);
   auto kept = *std::exchange(backups_[db], std::nullopt);
   // A partial backup is not the broker's fault.

@@ -211,7 +211,7 @@ database_content look_into(const std::filesystem::path& path) {
 }
 
 bool external_process::lock() {
-  let_go();
+  release();
   if (!is_there(path_))
     return false;
   auto db = open_database(path_);
@@ -228,11 +228,11 @@ bool external_process::lock() {
 bool external_process::commit() {
   auto done =
     db_ && sqlite3_exec(db_, "UPDATE foreigners SET n = n + 1; COMMIT", nullptr, nullptr, nullptr) == SQLITE_OK;
-  let_go();
+  release();
   return done;
 }
 
-void external_process::let_go() {
+void external_process::release() {
   sqlite3_close_v2(db_);
   db_ = nullptr;
 }

@@ -61,7 +61,7 @@ public:
   explicit external_process(std::filesystem::path path) : path_(std::move(path)) {}
   external_process(const external_process&) = delete;
   external_process& operator=(const external_process&) = delete;
-  ~external_process() { let_go(); }
+  ~external_process() { release(); }
 
   /// Takes the write lock; false when it is not to be had.
   bool lock();
@@ -69,7 +69,7 @@ public:
 
   /// Counts up in a table of its own; commits and lets go of the lock. False when that failed.
   bool commit();
-  void let_go();
+  void release();
 
 private:
   std::filesystem::path path_;

@@ -192,7 +192,7 @@ TEST_CASE("overwriting a lost COMMIT changes nothing visible, and is not an exte
   CHECK(!must(x.fixture->store->committed(x.tried)));
   CHECK(x.fixture->store->is_open());
   auto begun = must(x.fixture->store->begin());
-  CHECK(!begun.foreign_commit);
+  CHECK(!begun.external_commit);
   CHECK(begun.next_seq == x.tried);
   x.fixture->store->rollback();
   CHECK(x.other->number("PRAGMA user_version") == 7);

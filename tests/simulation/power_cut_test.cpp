@@ -18,12 +18,12 @@ using sqlite::disk_effect;
 using sqlite::disk_operation;
 
 // One machine that goes through many power cuts, and what must be true of its database after each.
-class story {
+class power_cut_sequence {
 public:
-  story(uint64_t seed, std::string synchronous) : at_(seed), synchronous_(std::move(synchronous)) {}
+  power_cut_sequence(uint64_t seed, std::string synchronous) : at_(seed), synchronous_(std::move(synchronous)) {}
 
   // The error found after a cut; empty if there is none.
-  std::string live(int lives) {
+  std::string run(int lives) {
     for (int i = 0; i < lives; ++i) {
       schedule_cut();
       work();
@@ -110,16 +110,16 @@ private:
     if (sound != "ok")
       return "integrity_check: " + sound.value_or("error " + std::to_string(db.code()));
     if (db.number("SELECT count(*) FROM sqlite_schema WHERE name = 'log'") == 0)
-      return settle(0);
+      return check_last(0);
     auto last = db.number("SELECT coalesce(max(t), 0) FROM log").value_or(-1);
     auto whole =
       db.number("SELECT count(*) FROM (SELECT t, count(*) AS n FROM log GROUP BY t) WHERE n = 1 + t * 7 % 5");
     if (whole != last)
       return "of " + std::to_string(last) + " transactions, not all are there as a whole";
-    return settle(last);
+    return check_last(last);
   }
 
-  std::string settle(int last) {
+  std::string check_last(int last) {
     if (last > attempted_)
       return "transaction " + std::to_string(last) + " is there, which never was";
     lost += std::max(0, acknowledged_ - last);
@@ -143,8 +143,8 @@ TEST_CASE("with synchronous = FULL, a power cut at any operation takes nothing t
   int transactions = 0;
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     INFO("seed " << seed);
-    story one{seed, "FULL"};
-    REQUIRE(one.live(12) == "");
+    power_cut_sequence one{seed, "FULL"};
+    REQUIRE(one.run(12) == "");
     cuts += one.cut_during_work;
     transactions += one.transactions;
   }
@@ -156,8 +156,8 @@ TEST_CASE("with synchronous = NORMAL, a power cut may take the last transactions
   int lost = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
-    story one{seed, "NORMAL"};
-    REQUIRE(one.live(12) == "");
+    power_cut_sequence one{seed, "NORMAL"};
+    REQUIRE(one.run(12) == "");
     lost += one.lost;
   }
   CHECK(lost > 0);
@@ -166,7 +166,7 @@ TEST_CASE("with synchronous = NORMAL, a power cut may take the last transactions
 TEST_CASE("with synchronous = OFF, power cuts break databases") {
   int broken = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed)
-    broken += story{seed, "OFF"}.live(12).empty() ? 0 : 1;
+    broken += power_cut_sequence{seed, "OFF"}.run(12).empty() ? 0 : 1;
   CHECK(broken >= 5);
 }
 
@@ -174,8 +174,8 @@ TEST_CASE("the same seed leaves the same bytes, wherever the folder is; another 
   std::set<std::vector<uint64_t>> seen;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     auto digests = [&] {
-      story one{seed, "FULL"};
-      REQUIRE(one.live(6) == "");
+      power_cut_sequence one{seed, "FULL"};
+      REQUIRE(one.run(6) == "");
       return one.digests;
     };
     auto first = digests();

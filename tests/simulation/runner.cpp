@@ -21,7 +21,7 @@ public:
     : plan_(what), told_(keep_trace), luck_(what.seed * 0xbf58476d1ce4e5b9ULL + 2), world_(what.set, luck_, told_),
       clients_(what, world_, luck_, told_) {
     for (uint32_t i = 0; i < what.set.databases; ++i)
-      foreigners_.push_back(std::make_unique<external_process>(world_.path_of(i)));
+      external_processes_.push_back(std::make_unique<external_process>(world_.path_of(i)));
     world_.meanwhile = [this] {
       if (may_begin() && luck_.chance(50))
         clients_.begin_one();
@@ -60,8 +60,8 @@ private:
   bool turn(bool everything);
   bool may_begin() const { return world_.ready() && !world_.closing() && tables_ == plan_.set.databases; }
   void free_locks() {
-    for (auto& x : foreigners_)
-      x->let_go();
+    for (auto& x : external_processes_)
+      x->release();
   }
   void create_tables();
   void happen(const incident& x);
@@ -82,7 +82,7 @@ private:
   dice luck_;
   world world_;
   clients clients_;
-  std::vector<std::unique_ptr<external_process>> foreigners_;
+  std::vector<std::unique_ptr<external_process>> external_processes_;
   std::vector<clock::steady> foreign_until_ = std::vector<clock::steady>(2);
   std::vector<bool> foreign_commits_ = std::vector<bool>(2);
   size_t next_incident_ = 0;
@@ -94,7 +94,7 @@ private:
   uint32_t tables_ = 0;
   uint64_t digest_ = 0;
   bool calm_ = false;
-  file_events files_{plan_, world_, clients_, foreigners_, luck_, told_};
+  file_events files_{plan_, world_, clients_, external_processes_, luck_, told_};
   // Found while the broker was running.
   std::optional<violation> broken_;
 };
@@ -119,9 +119,9 @@ bool runner::turn(bool everything) {
   }
   if (files_.wants_repair(steps_) && world_.ready() && !world_.closing())
     world_.close();
-  for (uint32_t i = 0; i < foreigners_.size(); ++i)
-    if (foreigners_[i]->locks() && world_.time().now() >= foreign_until_[i])
-      foreign_commits_[i] ? commit_foreign(i) : foreigners_[i]->let_go();
+  for (uint32_t i = 0; i < external_processes_.size(); ++i)
+    if (external_processes_[i]->locks() && world_.time().now() >= foreign_until_[i])
+      foreign_commits_[i] ? commit_foreign(i) : external_processes_[i]->release();
   if (world_.time().now() >= room_at_) {
     room_at_ = clock::steady::max();
     world_.faults().set_room(std::nullopt);
@@ -169,7 +169,7 @@ void runner::create_tables() {
 }
 
 void runner::commit_foreign(uint32_t db) {
-  auto done = foreigners_[db]->commit();
+  auto done = external_processes_[db]->commit();
   told_.note(world_.time(), "external_process", done ? "has committed" : "could not commit");
   auto& seen = clients_.seen.databases[db];
   done ? ++seen.foreign : ++seen.foreign_failures;
@@ -199,7 +199,7 @@ void runner::happen(const incident& x) {
   case kind::foreign_commit:
     // A program that opens a file whose log was removed or left behind, before the broker has handled that, does damage
     // that no broker can prevent.
-    if (!seen.databases[x.db].in_danger() && foreigners_[x.db]->lock()) {
+    if (!seen.databases[x.db].in_danger() && external_processes_[x.db]->lock()) {
       told_.note(world_.time(), "external_process", "holds the lock");
       seen.locked = true;
       foreign_commits_[x.db] = x.what == kind::foreign_commit;

@@ -67,7 +67,7 @@ struct fake_disk {
   std::function<void()> hook = [] {};
   /// Runs when a store is closed.
   std::function<void()> on_close = [] {};
-  bool foreign_commit = false;
+  bool external_commit = false;
   std::vector<file_event> file_events;
   /// The epoch that transactions begin until one is committed.
   std::string new_epoch;
@@ -127,7 +127,7 @@ public:
     open_ = true;
     pending_ = disk_.durable;
     poisoned_ = false;
-    return begun_transaction{disk_.next_seq(), std::exchange(disk_.foreign_commit, false), disk_.new_epoch,
+    return begun_transaction{disk_.next_seq(), std::exchange(disk_.external_commit, false), disk_.new_epoch,
                              disk_.last_seq};
   }
 
@@ -233,7 +233,7 @@ public:
   uint64_t wal_bytes() const override { return disk_.wal_bytes; }
   uint64_t log_bytes() const override { return disk_.log_bytes; }
 
-  bool take_external_commit() override { return std::exchange(disk_.foreign_commit, false); }
+  bool take_external_commit() override { return std::exchange(disk_.external_commit, false); }
 
   std::vector<file_event> take_file_events() override { return std::exchange(disk_.file_events, {}); }
 

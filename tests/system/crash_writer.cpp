@@ -132,7 +132,7 @@ public:
   }
 
   // No agent sends from now on; returns when all answers have arrived and been printed.
-  void settle() {
+  void finish_all() {
     std::unique_lock guard{mutex_};
     held_ = true;
     changed_.wait(guard, [this] { return under_way_ == 0; });
@@ -218,7 +218,7 @@ private:
     if (death_.within_a_group)
       wait_for_everybody();
     if (death_.after_the_answers && agents_)
-      agents_->settle();
+      agents_->finish_all();
     say("dying " + std::to_string(db_ ? db_->status().queued : 0));
     kill(getpid(), SIGKILL);
     pause_for_the_end();

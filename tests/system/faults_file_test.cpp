@@ -126,11 +126,11 @@ TEST_CASE("files that the user may not use are refused by type, and the others a
     REQUIRE(chown(file.c_str(), 65'534, 65'534) == 0);
   }
   auto answers = [&] {
-    child_process nobody{NOBODY_ASKS, {folder.path().string(), "app.db"}};
+    child_process client{UNPRIVILEGED_CLIENT, {folder.path().string(), "app.db"}};
     std::vector<std::string> lines;
-    for (auto line = nobody.line(); !line.empty(); line = nobody.line())
+    for (auto line = client.line(); !line.empty(); line = client.line())
       lines.push_back(line);
-    CHECK(nobody.wait() == 0);
+    CHECK(client.wait() == 0);
     return lines;
   };
   using lines = std::vector<std::string>;
@@ -152,9 +152,9 @@ TEST_CASE("a store whose folder may not be written is read_only", "[system]") {
     REQUIRE(chown((folder / "app.db").c_str(), 65'534, 65'534) == 0);
   }
   chmod(folder.path().c_str(), 0555);
-  child_process nobody{NOBODY_ASKS, {folder.path().string(), "app.db"}};
-  CHECK(nobody.line() == "broker read_only");
-  CHECK(nobody.wait() == 0);
+  child_process client{UNPRIVILEGED_CLIENT, {folder.path().string(), "app.db"}};
+  CHECK(client.line() == "broker read_only");
+  CHECK(client.wait() == 0);
   chmod(folder.path().c_str(), 0755);
 }
 

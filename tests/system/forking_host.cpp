@@ -18,12 +18,12 @@ using namespace sluice;
 using namespace sluice::test::lifetimes;
 using sluice::test::lifetimes::say;
 
-template <class T> std::string word_of(const caf::expected<T>& x) {
+template <class T> std::string name_of(const caf::expected<T>& x) {
   return x ? "ok" : fmt::format("{}: {}", to_string(code_of(x.error())), describe(x.error()).message);
 }
 
 template <class T> void say(const char* what, const caf::expected<T>& x) {
-  say(fmt::format("{} {}", what, word_of(x)));
+  say(fmt::format("{} {}", what, name_of(x)));
 }
 
 std::array<int, 2> make_pipe() {
@@ -231,4 +231,4 @@ const std::map<std::string, std::function<void()>> cases{
 
 } // namespace
 
-int main(int argc, char** argv) { return play(argc, argv, cases); }
+int main(int argc, char** argv) { return run_case(argc, argv, cases); }

@@ -28,7 +28,7 @@ inline void write_until_refused(const database& db) {
 }
 
 /// Plays the case that the arguments name; returns the exit status, 2 for wrong usage.
-inline int play(int argc, char** argv, const std::map<std::string, std::function<void()>>& cases) {
+inline int run_case(int argc, char** argv, const std::map<std::string, std::function<void()>>& cases) {
   if (argc < 3 || !cases.contains(argv[1]))
     return 2;
   folder = argv[2];

@@ -201,11 +201,11 @@ struct static_end {
       return;
     try {
       all->end_all(parts);
-      all->settle();
+      all->finish_all();
       limit.reset();
       all->require_writes();
       all.reset();
-      say("settled");
+      say("finished");
     } catch (const std::exception& why) {
       say(why.what());
     }
@@ -233,4 +233,4 @@ const std::map<std::string, std::function<void()>> cases{
 
 } // namespace
 
-int main(int argc, char** argv) { return play(argc, argv, cases); }
+int main(int argc, char** argv) { return run_case(argc, argv, cases); }

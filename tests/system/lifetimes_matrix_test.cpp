@@ -61,7 +61,7 @@ void run_case(home where, ender who, uint64_t seed) {
     {
       watchdog end{name};
       end_by(who, x, parts);
-      x.settle();
+      x.finish_all();
     }
     x.require_writes();
   }

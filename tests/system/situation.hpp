@@ -123,7 +123,7 @@ public:
   }
 
   /// Waits for what is under way, after the end of all parts.
-  void settle() {
+  void finish_all() {
     for (auto& x : threads_)
       x.join();
     for (auto& [future, id] : futures_) {

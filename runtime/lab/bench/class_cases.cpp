@@ -1,7 +1,7 @@
 #include "runtime/broker/log_sink.hpp"
 #include "runtime/broker/write_buffer.hpp"
+#include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
-#include "runtime/lab/bench/rig.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -26,12 +26,12 @@ constexpr int64_t few = 500;
 constexpr int64_t unbounded = INT64_MAX;
 
 buffer_put put_progress(int64_t task, int64_t done) {
-  buffer_put x;
-  x.row = {items_file, "progress", {{"task", task}}};
-  x.values = {{"done", done}, {"note", row_body}};
-  x.agent = "background";
-  x.wait = 30s;
-  return x;
+  buffer_put operation;
+  operation.row = {items_file, "progress", {{"task", task}}};
+  operation.values = {{"done", done}, {"note", row_body}};
+  operation.agent = "background";
+  operation.wait = 30s;
+  return operation;
 }
 
 broker open_store(const std::filesystem::path& root, bool journal) {

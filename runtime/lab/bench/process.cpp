@@ -16,8 +16,8 @@ namespace sluice::bench {
 
 namespace {
 
-[[noreturn]] void fail(const char* what, int code) {
-  throw std::runtime_error{std::string{what} + ": " + std::generic_category().message(code)};
+[[noreturn]] void fail(const char* action, int code) {
+  throw std::runtime_error{std::string{action} + ": " + std::generic_category().message(code)};
 }
 
 std::array<int, 2> make_pipe() {
@@ -37,8 +37,8 @@ child_process::child_process(const std::vector<std::string>& command) {
   posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
   std::vector<char*> arguments;
-  for (const auto& x : command)
-    arguments.push_back(const_cast<char*>(x.c_str()));
+  for (const auto& argument : command)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   auto code = posix_spawnp(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);

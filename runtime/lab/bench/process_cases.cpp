@@ -1,6 +1,6 @@
+#include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
 #include "runtime/lab/bench/process.hpp"
-#include "runtime/lab/bench/rig.hpp"
 #include "runtime/lab/bench/worker.hpp"
 #include "runtime/server/front_door.hpp"
 #include "runtime/server/metrics.hpp"
@@ -29,10 +29,10 @@ public:
 
 private:
   static broker_config config(const std::filesystem::path& root, synchronous_mode mode) {
-    broker_config x;
-    x.root = root;
-    x.synchronous = mode;
-    return x;
+    broker_config config;
+    config.root = root;
+    config.synchronous = mode;
+    return config;
   }
 
   broker leader_;
@@ -95,9 +95,9 @@ case_report process_writers(const bench_options& options, size_t processes, sync
   {
     scratch_folder folder{options.folder};
     open_raw(folder.path() / items_file, 5s);
-    auto what = mode == synchronous_mode::full ? work::direct_write_full : work::direct_write_normal;
+    auto kind = mode == synchronous_mode::full ? work::direct_write_full : work::direct_write_normal;
     report.contenders.push_back(
-      run_processes("direct, WAL, busy_timeout 5 s", processes, what, folder.path(), options.duration));
+      run_processes("direct, WAL, busy_timeout 5 s", processes, kind, folder.path(), options.duration));
     report.contenders.back().rows_per_commit = 1;
   }
   if (processes == 16 && mode == synchronous_mode::full) {

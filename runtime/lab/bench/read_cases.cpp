@@ -1,5 +1,5 @@
+#include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
-#include "runtime/lab/bench/rig.hpp"
 
 #include <mutex>
 

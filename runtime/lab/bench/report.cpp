@@ -29,14 +29,16 @@ void print(std::FILE* to, case_report& report) {
   fmt::print(to, "  {:<42} {:>10} {:>7} {:>10} {:>10} {:>10} {:>10} {:>9} {:>6} {:>7}\n", "", "rate", "ratio", "p50",
              "p99", "p99.9", "max", "rows/c", "fair", "errors");
   auto first = report.contenders.front().per_second();
-  for (auto& x : report.contenders) {
-    auto& lat = x.latencies_us;
-    auto p50 = lat.empty() ? micros(x.rows_per_commit > 0 ? 0 : x.mean_us()) : micros(quantile(lat, 0.5));
-    auto rows = x.rows_per_commit > 0 ? fmt::format("{:.1f}", x.rows_per_commit) : std::string{"-"};
-    auto fair = x.fairness > 0 ? fmt::format("{:.2f}", x.fairness) : std::string{"-"};
-    fmt::print(to, "  {:<42} {:>10} {:>7.2f} {:>10} {:>10} {:>10} {:>10} {:>9} {:>6} {:>7}\n", x.contender,
-               human(x.per_second()), first > 0 ? x.per_second() / first : 0, p50, micros(quantile(lat, 0.99)),
-               micros(quantile(lat, 0.999)), micros(quantile(lat, 1)), rows, fair, x.errors);
+  for (auto& contender : report.contenders) {
+    auto& lat = contender.latencies_us;
+    auto p50 =
+      lat.empty() ? micros(contender.rows_per_commit > 0 ? 0 : contender.mean_us()) : micros(quantile(lat, 0.5));
+    auto rows = contender.rows_per_commit > 0 ? fmt::format("{:.1f}", contender.rows_per_commit) : std::string{"-"};
+    auto fair = contender.fairness > 0 ? fmt::format("{:.2f}", contender.fairness) : std::string{"-"};
+    fmt::print(to, "  {:<42} {:>10} {:>7.2f} {:>10} {:>10} {:>10} {:>10} {:>9} {:>6} {:>7}\n", contender.contender,
+               human(contender.per_second()), first > 0 ? contender.per_second() / first : 0, p50,
+               micros(quantile(lat, 0.99)), micros(quantile(lat, 0.999)), micros(quantile(lat, 1)), rows, fair,
+               contender.errors);
   }
   for (const auto& g : report.goals)
     fmt::print(to, "  goal: {} {:g} {}; got {:.3g}: {}\n", g.at_most ? "at most" : "at least", g.wanted, g.text,
@@ -46,17 +48,17 @@ void print(std::FILE* to, case_report& report) {
 nlohmann::json to_json(case_report& report) {
   nlohmann::json out{
     {"case", report.name}, {"contenders", nlohmann::json::array()}, {"goals", nlohmann::json::array()}};
-  for (auto& x : report.contenders) {
-    nlohmann::json row{{"contender", x.contender},
-                       {"operations", x.operations},
-                       {"errors", x.errors},
-                       {"per_second", x.per_second()},
-                       {"mean_us", x.mean_us()},
-                       {"seconds", x.seconds},
-                       {"rows_per_commit", x.rows_per_commit}};
-    if (x.fairness > 0)
-      row["fairness"] = x.fairness;
-    if (auto& lat = x.latencies_us; !lat.empty())
+  for (auto& contender : report.contenders) {
+    nlohmann::json row{{"contender", contender.contender},
+                       {"operations", contender.operations},
+                       {"errors", contender.errors},
+                       {"per_second", contender.per_second()},
+                       {"mean_us", contender.mean_us()},
+                       {"seconds", contender.seconds},
+                       {"rows_per_commit", contender.rows_per_commit}};
+    if (contender.fairness > 0)
+      row["fairness"] = contender.fairness;
+    if (auto& lat = contender.latencies_us; !lat.empty())
       row["latency_us"] = {{"p50", quantile(lat, 0.5)},
                            {"p99", quantile(lat, 0.99)},
                            {"p99_9", quantile(lat, 0.999)},

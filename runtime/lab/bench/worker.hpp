@@ -27,11 +27,11 @@ enum class work : uint8_t {
 /// Runs `count` processes of this program (`bench-worker`) on the store `root` at once and adds up their results;
 /// `fairness` is the work of the slowest, as a share of the mean. Ends the benchmark with an exception when a worker
 /// cannot be started or dies.
-measurement run_processes(std::string contender, size_t count, work what, const std::filesystem::path& root,
+measurement run_processes(std::string contender, size_t count, work kind, const std::filesystem::path& root,
                           std::chrono::milliseconds duration);
 
 /// The other side: runs such a process. It prints `ready`, starts when stdin has a line, and prints its measurements.
 /// Returns the exit status.
-int run_worker(work what, const std::filesystem::path& root, std::chrono::milliseconds duration);
+int run_worker(work kind, const std::filesystem::path& root, std::chrono::milliseconds duration);
 
 } // namespace sluice::bench

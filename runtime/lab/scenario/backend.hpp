@@ -43,7 +43,7 @@ struct setup {
 
 /// Why setup failed. Errors in statements or settings have a position and are `errc::invalid_request`, `sql_error` or
 /// `constraint`; any other is a failure of the backend.
-struct flaw {
+struct setup_error {
   caf::error why;
   place at;
 };
@@ -69,7 +69,7 @@ public:
   bool can(std::string_view kind) const { return !why_not(kind); }
 
   /// Puts the setup up; once, and first. Nothing if that went well.
-  virtual std::optional<flaw> prepare(const setup& what) = 0;
+  virtual std::optional<setup_error> prepare(const setup& wanted) = 0;
 
   /// The time of the scenario, since an arbitrary moment; the only clock of its steps.
   virtual std::chrono::milliseconds now() const = 0;
@@ -79,9 +79,9 @@ public:
   /// A method of the protocol, called by an agent. Always answered, in the end.
   virtual void call(const std::string& agent, std::string_view method, nlohmann::json params, on_answer done) = 0;
 
-  /// The method `subscribe`. Notifications go to `told`: the `params` of `invalidation` and `subscription_lost`; the
-  /// latter also, without a reason from the broker, when the connection is lost.
-  virtual void subscribe(const std::string& agent, nlohmann::json params, on_answer done, on_told told) = 0;
+  /// The method `subscribe`. Notifications go to `on_notification`: the `params` of `invalidation` and
+  /// `subscription_lost`; the latter also, without a reason from the broker, when the connection is lost.
+  virtual void subscribe(const std::string& agent, nlohmann::json params, on_answer done, on_told on_notification) = 0;
 
   /// Runs a step that is not a request: its `kind` and its fields. Answered when it is done.
   virtual void act(std::string_view kind, nlohmann::json fields, on_answer done) = 0;

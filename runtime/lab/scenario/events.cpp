@@ -4,9 +4,9 @@
 
 namespace sluice::scenario {
 
-void events::post(std::function<void()> x) {
+void events::post(std::function<void()> action) {
   std::lock_guard guard{mutex_};
-  posted_.push_back(std::move(x));
+  posted_.push_back(std::move(action));
   arrived_.notify_one();
 }
 
@@ -36,8 +36,8 @@ bool events::call_posted() {
     std::lock_guard guard{mutex_};
     now.swap(posted_);
   }
-  for (auto& x : now)
-    x();
+  for (auto& task : now)
+    task();
   return !now.empty();
 }
 
@@ -47,8 +47,8 @@ bool events::call_due() {
   for (auto at = timers_.begin(); at != end; ++at)
     now.push_back(std::move(at->second));
   timers_.erase(timers_.begin(), end);
-  for (auto& x : now)
-    x();
+  for (auto& task : now)
+    task();
   return !now.empty();
 }
 
@@ -58,8 +58,8 @@ workers::~workers() {
     stopped_ = true;
     wanted_.notify_all();
   }
-  for (auto& x : threads_)
-    x.join();
+  for (auto& thread : threads_)
+    thread.join();
 }
 
 void workers::start(std::function<void()> work) {

@@ -16,10 +16,10 @@ public:
   using clock = std::chrono::steady_clock;
 
   /// Any thread.
-  void post(std::function<void()> x);
+  void post(std::function<void()> action);
 
-  void after(std::chrono::milliseconds time, std::function<void()> x) {
-    timers_.emplace(clock::now() + time, std::move(x));
+  void after(std::chrono::milliseconds time, std::function<void()> action) {
+    timers_.emplace(clock::now() + time, std::move(action));
   }
 
   /// Waits for the next of them, and calls all that are due. False if nothing is to come by the clock and `expected`

@@ -18,8 +18,8 @@ using nlohmann::json;
 
 constexpr size_t shown_bytes = 300;
 
-std::string stats(const json& x) {
-  auto text = dump(x);
+std::string stats(const json& list) {
+  auto text = dump(list);
   return text.size() <= shown_bytes ? text : text.substr(0, shown_bytes) + "...";
 }
 
@@ -36,23 +36,23 @@ constexpr std::array all_matchers{
 };
 
 // Values that YAML cannot say begin with the same sign.
-bool is_matcher(const node& x) {
-  return x.is(node_kind::map) && !x.members.empty() && x.members[0].name.starts_with('$')
-         && !is_value_tag(x.members[0].name);
+bool is_matcher(const node& node) {
+  return node.is(node_kind::map) && !node.members.empty() && node.members[0].name.starts_with('$')
+         && !is_value_tag(node.members[0].name);
 }
 
-bool takes(std::string_view name, const node& x) {
-  if (has_reference(x))
+bool takes(std::string_view name, const node& node) {
+  if (has_reference(node))
     return true;
   if (name == "$min" || name == "$max")
-    return x.is(node_kind::integer) || x.is(node_kind::real);
+    return node.is(node_kind::integer) || node.is(node_kind::real);
   if (name == "$contains")
-    return x.is(node_kind::text);
+    return node.is(node_kind::text);
   if (name == "$size")
-    return x.is(node_kind::integer) && x.integer >= 0;
+    return node.is(node_kind::integer) && node.integer >= 0;
   if (name == "$exists")
-    return x.is(node_kind::boolean);
-  return name == "$not" || x.is(node_kind::list);
+    return node.is(node_kind::boolean);
+  return name == "$not" || node.is(node_kind::list);
 }
 
 bool matches(const node& expected, const json& got, const look_up& known) {
@@ -65,10 +65,10 @@ bool matches(const node& expected, const json& got, const look_up& known) {
 class pairing {
 public:
   pairing(const std::vector<node>& wanted, const json& got, const look_up& known) {
-    for (const auto& x : wanted) {
+    for (const auto& entry : wanted) {
       auto& row = fits_.emplace_back();
       for (const auto& item : got)
-        row.push_back(matches(x, item, known));
+        row.push_back(matches(entry, item, known));
     }
     taken_.assign(got.size(), wanted.size());
   }
@@ -102,8 +102,8 @@ private:
 };
 
 // The difference of `got`; nothing if there is none.
-std::optional<std::string> apply(std::string_view name, const node& x, const json& got, const look_up& known) {
-  auto wanted = resolve(x, known);
+std::optional<std::string> apply(std::string_view name, const node& matcher, const json& got, const look_up& known) {
+  auto wanted = resolve(matcher, known);
   if (name == "$min" || name == "$max") {
     if (got.is_number() && (name == "$min" ? got >= wanted : got <= wanted))
       return std::nullopt;
@@ -115,11 +115,12 @@ std::optional<std::string> apply(std::string_view name, const node& x, const jso
     return fmt::format("a text with {} in it", stats(wanted));
   }
   if (name == "$one_of") {
-    auto good = std::any_of(x.items.begin(), x.items.end(), [&](const node& one) { return matches(one, got, known); });
+    auto good = std::any_of(matcher.items.begin(), matcher.items.end(),
+                            [&](const node& one) { return matches(one, got, known); });
     return good ? std::nullopt : std::optional{"one of " + stats(wanted)};
   }
   if (name == "$not")
-    return matches(x, got, known) ? std::optional{"anything but " + stats(wanted)} : std::nullopt;
+    return matches(matcher, got, known) ? std::optional{"anything but " + stats(wanted)} : std::nullopt;
   if (name == "$size") {
     if (got.is_array() && wanted.is_number() && got.size() == wanted)
       return std::nullopt;
@@ -127,10 +128,10 @@ std::optional<std::string> apply(std::string_view name, const node& x, const jso
   }
   if (!got.is_array())
     return "a list";
-  if (name == "$any_order" && got.size() != x.items.size())
-    return fmt::format("{} items, in any order: {}", x.items.size(), stats(wanted));
-  if (auto missing = pairing{x.items, got, known}.unpaired())
-    return "a list with " + stats(resolve(x.items[*missing], known));
+  if (name == "$any_order" && got.size() != matcher.items.size())
+    return fmt::format("{} items, in any order: {}", matcher.items.size(), stats(wanted));
+  if (auto missing = pairing{matcher.items, got, known}.unpaired())
+    return "a list with " + stats(resolve(matcher.items[*missing], known));
   return std::nullopt;
 }
 
@@ -184,8 +185,8 @@ std::span<const matcher> matchers() { return all_matchers; }
 void check_expectation(const node& expected) {
   if (is_matcher(expected)) {
     std::vector<std::string_view> names;
-    for (const auto& x : all_matchers)
-      names.push_back(x.name);
+    for (const auto& known : all_matchers)
+      names.push_back(known.name);
     for (const auto& member : expected.members) {
       auto found =
         std::find_if(all_matchers.begin(), all_matchers.end(), [&](const matcher& x) { return x.name == member.name; });

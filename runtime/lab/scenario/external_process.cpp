@@ -28,26 +28,27 @@ caf::expected<void> try_for_long(const std::function<caf::expected<void>()>& act
 
 } // namespace
 
-std::optional<flaw> make_databases(const setup& what, const std::function<caf::expected<json>(const json&)>& obey) {
-  for (const auto& [db, statements] : what.databases) {
+std::optional<setup_error> make_databases(const setup& wanted,
+                                          const std::function<caf::expected<json>(const json&)>& obey) {
+  for (const auto& [db, statements] : wanted.databases) {
     // Of a database without any, too, there is a file.
     if (auto made = obey({{"do", "execute"}, {"db", db}, {"sql", json::array()}}); !made)
-      return flaw{std::move(made.error()), {}};
+      return setup_error{std::move(made.error()), {}};
     for (const auto& [sql, at] : statements)
       if (auto done = obey({{"do", "execute"}, {"db", db}, {"sql", {sql}}}); !done)
-        return flaw{std::move(done.error()), at};
+        return setup_error{std::move(done.error()), at};
   }
   return std::nullopt;
 }
 
 caf::expected<json> external_process::obey(const json& command) {
-  auto what = command.value("do", "");
+  auto action = command.value("do", "");
   auto db = command.value("db", "");
-  if (what == "execute")
+  if (action == "execute")
     return execute(db, command.at("sql"));
-  if (what == "lock")
+  if (action == "lock")
     return lock(db);
-  if (what == "unlock")
+  if (action == "unlock")
     return unlock(db);
   return change_files(root_, command);
 }
@@ -99,7 +100,7 @@ caf::expected<json> external_process::unlock(const std::string& db) {
   return json::object();
 }
 
-void act_as_foreigner(const std::filesystem::path& root) {
+void run_external_process(const std::filesystem::path& root) {
   line_link director{descriptor{dup(STDIN_FILENO)}, descriptor{dup(STDOUT_FILENO)}};
   external_process self{root};
   while (auto command = director.receive(no_limit))

@@ -36,11 +36,11 @@ private:
 };
 
 /// Creates the databases of a setup in an external process that executes the commands of `obey`. Nothing on success.
-std::optional<flaw> make_databases(const setup& what,
-                                   const std::function<caf::expected<nlohmann::json>(const nlohmann::json&)>& obey);
+std::optional<setup_error>
+make_databases(const setup& wanted, const std::function<caf::expected<nlohmann::json>(const nlohmann::json&)>& obey);
 
 /// The main function of an external process: executes commands from stdin, in the form of `line_link::ask`, until that
 /// ends, and answers on stdout.
-void act_as_foreigner(const std::filesystem::path& root);
+void run_external_process(const std::filesystem::path& root);
 
 } // namespace sluice::scenario

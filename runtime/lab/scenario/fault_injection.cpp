@@ -84,19 +84,19 @@ caf::expected<database_context*> find_context(actor_registry& actors, const std:
 } // namespace
 
 caf::expected<std::function<bool()>> kill_actor(actor_registry& actors, const json& fields) {
-  auto whom = fields.value("what", "");
-  if (whom == "cache")
+  auto target = fields.value("what", "");
+  if (target == "cache")
     return kill([&actors] { return actors.cache(); });
-  if (whom == "audit")
+  if (target == "audit")
     return kill([&actors] { return actors.audit(); });
-  if (whom == "buffer")
+  if (target == "buffer")
     return kill([&actors] { return actors.buffer(); });
-  if (whom == "log")
+  if (target == "log")
     return kill([&actors] { return actors.log(); });
   auto context = find_context(actors, fields.value("db", ""));
   if (!context)
     return std::move(context.error());
-  if (whom == "reader")
+  if (target == "reader")
     return kill_reader(**context);
   return kill([context = *context] {
     auto route = context->route();
@@ -105,22 +105,22 @@ caf::expected<std::function<bool()>> kill_actor(actor_registry& actors, const js
 }
 
 caf::expected<json> break_disk(sqlite::fault_vfs& disk, const json& command) {
-  auto what = command.value("do", "");
-  if (what == "disk.heal") {
+  auto action = command.value("do", "");
+  if (action == "disk.heal") {
     disk.heal();
-  } else if (what == "disk.room") {
+  } else if (action == "disk.room") {
     disk.set_room(command.at("bytes").get<uint64_t>());
-  } else if (what == "disk.fault") {
-    sqlite::disk_fault x;
-    x.file = command.value("file", "");
-    x.on = meaning_of(command.value("on", ""), operations);
-    x.effect = meaning_of(command.value("effect", ""), effects);
-    x.skip = command.value("nth", uint64_t{1}) - 1;
-    x.times = command.value("times", uint64_t{1});
-    x.delay = std::chrono::milliseconds{command.value("delay_ms", int64_t{0})};
-    disk.inject(std::move(x));
+  } else if (action == "disk.fault") {
+    sqlite::disk_fault fault;
+    fault.file = command.value("file", "");
+    fault.on = meaning_of(command.value("on", ""), operations);
+    fault.effect = meaning_of(command.value("effect", ""), effects);
+    fault.skip = command.value("nth", uint64_t{1}) - 1;
+    fault.times = command.value("times", uint64_t{1});
+    fault.delay = std::chrono::milliseconds{command.value("delay_ms", int64_t{0})};
+    disk.inject(std::move(fault));
   } else {
-    return make_error(errc::internal, "nothing is known of " + what);
+    return make_error(errc::internal, "nothing is known of " + action);
   }
   return json::object();
 }

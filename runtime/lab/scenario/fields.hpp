@@ -43,20 +43,20 @@ struct field {
 };
 
 /// For people: "a whole number from 1 to 10".
-std::string requirement_of(const field& x);
+std::string requirement_of(const field& field);
 
-/// Throws `mistake` when `x` is not a valid value of `what`. References (`$(...)`) are checked when they have become
-/// values, steps when they are parsed.
-void check_field(const node& x, const field& what);
+/// Throws `mistake` when `node` is not a valid value of `field`. References (`$(...)`) are checked when they have
+/// become values, steps when they are parsed.
+void check_field(const node& node, const field& field);
 
 /// The names, for advice.
 std::vector<std::string_view> names_of(std::span<const field> fields);
 
-/// Throws `mistake` naming the nearest of `known` unless each member of `x` is one of them. @param whose for people:
+/// Throws `mistake` naming the nearest of `known` unless each member of `node` is one of them. @param whose for people:
 /// "write"
-void check_members(const node& x, std::span<const std::string_view> known, std::string_view whose);
+void check_members(const node& node, std::span<const std::string_view> known, std::string_view whose);
 
 /// The member, which must be there and be of this kind.
-const node& require(const node& x, std::string_view name, node_kind kind, std::string_view whose);
+const node& require(const node& node, std::string_view name, node_kind kind, std::string_view whose);
 
 } // namespace sluice::scenario

@@ -16,8 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-caf::error cannot(const std::string& what, const std::string& db) {
-  return make_error(errc::io_error, db + " cannot be " + what);
+caf::error cannot(const std::string& action, const std::string& db) {
+  return make_error(errc::io_error, db + " cannot be " + action);
 }
 
 caf::expected<json> backup(const fs::path& root, const std::string& db, const std::string& as) {
@@ -42,23 +42,23 @@ bool overwrite(const fs::path& from, const fs::path& to) {
 }
 
 caf::expected<json> restore(const fs::path& root, const std::string& db, const std::string& from,
-                            const std::string& how) {
+                            const std::string& method) {
   std::error_code failed;
-  if (how == "rename")
+  if (method == "rename")
     fs::rename(root / from, root / db, failed);
-  if (failed || (how == "copy" && !overwrite(root / from, root / db)))
+  if (failed || (method == "copy" && !overwrite(root / from, root / db)))
     return cannot("restored", db);
   return json::object();
 }
 
-caf::expected<json> remove(const fs::path& root, const std::string& db, const std::string& what) {
+caf::expected<json> remove(const fs::path& root, const std::string& db, const std::string& files) {
   std::error_code ignored;
   auto file = (root / db).string();
-  if (what == "log" || what == "all")
+  if (files == "log" || files == "all")
     fs::remove(file + "-wal", ignored);
-  if (what == "index" || what == "all")
+  if (files == "index" || files == "all")
     fs::remove(file + "-shm", ignored);
-  if (what == "database" || what == "all")
+  if (files == "database" || files == "all")
     fs::remove(file, ignored);
   return json::object();
 }
@@ -102,17 +102,17 @@ json as_write(json fields) {
 }
 
 caf::expected<json> change_files(const fs::path& root, const json& command) {
-  auto what = command.value("do", "");
+  auto action = command.value("do", "");
   auto db = command.value("db", "");
-  if (what == "backup")
+  if (action == "backup")
     return backup(root, db, command.value("as", ""));
-  if (what == "restore")
+  if (action == "restore")
     return restore(root, db, command.value("from", ""), command.value("how", ""));
-  if (what == "remove")
+  if (action == "remove")
     return remove(root, db, command.value("what", ""));
-  if (what == "copy")
+  if (action == "copy")
     return copy(root, db);
-  return make_error(errc::internal, "nothing is known of " + what);
+  return make_error(errc::internal, "nothing is known of " + action);
 }
 
 } // namespace sluice::scenario

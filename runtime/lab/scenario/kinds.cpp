@@ -9,8 +9,8 @@ std::span<const step_kind> step_kinds() {
   static const std::vector<step_kind> all = [] {
     std::vector<step_kind> result;
     for (auto make : {request_kinds, fault_kinds, file_kinds, control_kinds})
-      for (auto& x : make())
-        result.push_back(std::move(x));
+      for (auto& kind : make())
+        result.push_back(std::move(kind));
     return result;
   }();
   return all;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/lab/scenario/play.hpp"
+#include "runtime/lab/scenario/runner.hpp"
 #include "runtime/lab/scenario/step.hpp"
 
 #include <vector>

@@ -22,8 +22,8 @@ constexpr milliseconds first_pause{2};
 constexpr milliseconds longest_pause{50};
 
 int64_t number_in(const node& fields, std::string_view name, int64_t otherwise) {
-  const auto* x = fields.find(name);
-  return x ? x->integer : otherwise;
+  const auto* field = fields.find(name);
+  return field ? field->integer : otherwise;
 }
 
 void check_wait(const node& fields) {
@@ -38,12 +38,12 @@ void check_wait(const node& fields) {
 // Repeats a step until it meets its expectation.
 class retrying : public std::enable_shared_from_this<retrying> {
 public:
-  retrying(play& in, const step& what, counts at, on_verdict done)
-    : in_(in), what_(what), at_(std::move(at)), done_(std::move(done)), began_(in.on().now()),
-      limit_(number_in(what.fields, "within_ms", 10'000)) {}
+  retrying(runner& in, const step& step, counts at, on_verdict done)
+    : in_(in), step_(step), at_(std::move(at)), done_(std::move(done)), began_(in.on().now()),
+      limit_(number_in(step.fields, "within_ms", 10'000)) {}
 
   void attempt() {
-    in_.run_step(what_.steps.front(), at_,
+    in_.run_step(step_.steps.front(), at_,
                  [self = shared_from_this()](verdict found) { self->judge(std::move(found)); });
   }
 
@@ -52,16 +52,16 @@ private:
     if (found.empty())
       return done_({});
     if (in_.on().now() - began_ >= limit_) {
-      for (auto& x : found)
-        x.text = fmt::format("not within {} ms: {}", limit_.count(), x.text);
+      for (auto& complaint : found)
+        complaint.text = fmt::format("not within {} ms: {}", limit_.count(), complaint.text);
       return done_(std::move(found));
     }
     in_.on().after(pause_, [self = shared_from_this()] { self->attempt(); });
     pause_ = std::min(2 * pause_, longest_pause);
   }
 
-  play& in_;
-  const step& what_;
+  runner& in_;
+  const step& step_;
   counts at_;
   on_verdict done_;
   milliseconds began_;
@@ -69,46 +69,46 @@ private:
   milliseconds pause_ = first_pause;
 };
 
-void wait(play& in, const step& what, const counts& at, on_verdict done) {
-  if (what.steps.empty())
-    return in.on().after(milliseconds{number_in(what.fields, "for_ms", 0)}, [done = std::move(done)] { done({}); });
-  std::make_shared<retrying>(in, what, at, std::move(done))->attempt();
+void wait(runner& in, const step& step, const counts& at, on_verdict done) {
+  if (step.steps.empty())
+    return in.on().after(milliseconds{number_in(step.fields, "for_ms", 0)}, [done = std::move(done)] { done({}); });
+  std::make_shared<retrying>(in, step, at, std::move(done))->attempt();
 }
 
-void in_sequence(play& in, const step& what, const counts& at, on_verdict done) {
-  in.run_sequence(what.steps, at, std::move(done));
+void in_sequence(runner& in, const step& step, const counts& at, on_verdict done) {
+  in.run_sequence(step.steps, at, std::move(done));
 }
 
-void in_parallel(play& in, const step& what, const counts& at, on_verdict done) {
+void in_parallel(runner& in, const step& parallel, const counts& at, on_verdict done) {
   std::vector<std::pair<const step*, counts>> branches;
-  for (const auto& x : what.steps)
-    branches.emplace_back(&x, at);
+  for (const auto& step : parallel.steps)
+    branches.emplace_back(&step, at);
   in.run_parallel(std::move(branches), std::move(done));
 }
 
-counts counted(const step& what, counts at, int64_t i) {
-  if (const auto* name = what.fields.find("as"))
+counts counted(const step& step, counts at, int64_t i) {
+  if (const auto* name = step.fields.find("as"))
     at[name->text] = i;
   return at;
 }
 
-void repeat_from(play& in, const step& what, const counts& at, int64_t i, on_verdict done) {
-  if (i > number_in(what.fields, "times", 0))
+void repeat_from(runner& in, const step& step, const counts& at, int64_t i, on_verdict done) {
+  if (i > number_in(step.fields, "times", 0))
     return done({});
-  in.run_sequence(what.steps, counted(what, at, i), [&in, &what, at, i, done = std::move(done)](verdict found) {
+  in.run_sequence(step.steps, counted(step, at, i), [&in, &step, at, i, done = std::move(done)](verdict found) {
     if (!found.empty())
       return done(std::move(found));
-    in.later([&in, &what, at, i, done] { repeat_from(in, what, at, i + 1, done); });
+    in.later([&in, &step, at, i, done] { repeat_from(in, step, at, i + 1, done); });
   });
 }
 
-void repeat(play& in, const step& what, const counts& at, on_verdict done) {
-  const auto* at_once = what.fields.find("at_once");
+void repeat(runner& in, const step& step, const counts& at, on_verdict done) {
+  const auto* at_once = step.fields.find("at_once");
   if (!at_once || !at_once->boolean)
-    return repeat_from(in, what, at, 1, std::move(done));
-  auto open = std::make_shared<std::pair<int64_t, verdict>>(number_in(what.fields, "times", 0), verdict{});
+    return repeat_from(in, step, at, 1, std::move(done));
+  auto open = std::make_shared<std::pair<int64_t, verdict>>(number_in(step.fields, "times", 0), verdict{});
   for (int64_t i = 1, times = open->first; i <= times; ++i)
-    in.run_sequence(what.steps, counted(what, at, i), [open, done](verdict found) {
+    in.run_sequence(step.steps, counted(step, at, i), [open, done](verdict found) {
       auto& [left, all] = *open;
       all.insert(all.end(), found.begin(), found.end());
       if (--left == 0)
@@ -118,26 +118,26 @@ void repeat(play& in, const step& what, const counts& at, on_verdict done) {
 
 step_kind group(std::string_view name, std::string_view about, std::vector<field> fields,
                 decltype(step_kind::run_steps) run) {
-  step_kind x;
-  x.name = name;
-  x.about = about;
-  x.fields = std::move(fields);
-  x.run_steps = run;
-  return x;
+  step_kind kind;
+  kind.name = name;
+  kind.about = about;
+  kind.fields = std::move(fields);
+  kind.run_steps = run;
+  return kind;
 }
 
 step_kind make_wait() {
-  auto x = group("wait", "Until something holds, or for some time",
-                 {{"until", field_type::one_step, "A step, tried again until it goes as expected"},
-                  {"within_ms", whole, "When that has failed; 10000 if left out", false, 1, day_ms},
-                  {"for_ms", whole, "Just so long", false, 0, day_ms}},
-                 wait);
-  x.check = check_wait;
-  return x;
+  auto kind = group("wait", "Until something holds, or for some time",
+                    {{"until", field_type::one_step, "A step, tried again until it goes as expected"},
+                     {"within_ms", whole, "When that has failed; 10000 if left out", false, 1, day_ms},
+                     {"for_ms", whole, "Just so long", false, 0, day_ms}},
+                    wait);
+  kind.check = check_wait;
+  return kind;
 }
 
 // The place of each commit is after that of the one before.
-void check_order(play& in, const step& what, json fields, on_answer done) {
+void check_order(runner& in, const step& step, json fields, on_answer done) {
   int64_t last = 0;
   std::string before;
   json order = json::array();
@@ -155,19 +155,19 @@ void check_order(play& in, const step& what, json fields, on_answer done) {
     last = seq->get<int64_t>();
     before = name;
   }
-  static_cast<void>(what);
+  static_cast<void>(step);
   done(json{{"commits", std::move(order)}});
 }
 
 step_kind make_order() {
-  step_kind x;
-  x.name = "order";
-  x.about = "The writes whose answers are kept under these names were committed in this order";
-  x.fields = {{"of", texts, "The names, first to last", true}};
-  x.short_for = "of";
-  x.answers = {"commits"};
-  x.run = check_order;
-  return x;
+  step_kind kind;
+  kind.name = "order";
+  kind.about = "The writes whose answers are kept under these names were committed in this order";
+  kind.fields = {{"of", texts, "The names, first to last", true}};
+  kind.short_for = "of";
+  kind.answers = {"commits"};
+  kind.run = check_order;
+  return kind;
 }
 
 } // namespace

@@ -10,12 +10,12 @@ using nlohmann::json;
 using enum field_type;
 
 step_kind make_kill() {
-  auto x =
+  auto result =
     event("kill", "Kills an actor of the broker, or its whole process as kill -9 does",
           {{"what", choice, "Whom", true, 0, 0, {"process", "writer", "reader", "cache", "audit", "buffer", "log"}},
            {"db", text, "Of a writer or reader: its database; needed if there are several"}});
-  x.short_for = "what";
-  return x;
+  result.short_for = "what";
+  return result;
 }
 
 step_kind make_stop() {
@@ -32,7 +32,7 @@ void check_disk_fault(const node& fields) {
 }
 
 step_kind make_disk_fault() {
-  auto x = event(
+  auto kind = event(
     "disk.fault", "From now on, operations of the broker's disk go wrong",
     {{"effect", choice, "What becomes of them", true, 0, 0, {"io_error", "full", "delay", "kill_before", "kill_after"}},
      {"on", choice, "Which operations", true, 0, 0, {"open", "read", "write", "sync", "truncate", "remove", "lock"}},
@@ -40,39 +40,39 @@ step_kind make_disk_fault() {
      {"nth", whole, "The first that goes wrong, counted from now; 1 if left out", false, 1},
      {"times", whole, "How many go wrong; 1 if left out, 0 means all", false, 0},
      {"delay_ms", whole, "Of the effect delay: how much later", false, 1, day_ms}});
-  x.check = check_disk_fault;
-  return x;
+  kind.check = check_disk_fault;
+  return kind;
 }
 
 step_kind make_disk_room() {
-  auto x = event("disk.room", "From now on, so many bytes more may be written past the ends of files",
-                 {{"bytes", whole, "0 is a full disk", true, 0}});
-  x.short_for = "bytes";
-  return x;
+  auto kind = event("disk.room", "From now on, so many bytes more may be written past the ends of files",
+                    {{"bytes", whole, "0 is a full disk", true, 0}});
+  kind.short_for = "bytes";
+  return kind;
 }
 
 step_kind make_foreign_lock() {
-  auto x =
+  auto kind =
     event("foreign.lock", "An external process takes the database's write lock",
           {db_field, {"for_ms", whole, "Lets go of it after so long; else foreign.unlock does", false, 1, day_ms}});
-  x.short_for = "db";
-  return x;
+  kind.short_for = "db";
+  return kind;
 }
 
 } // namespace
 
 step_kind event(std::string_view name, std::string_view about, std::vector<field> fields,
                 std::vector<std::string_view> answers) {
-  step_kind x;
-  x.name = name;
-  x.about = about;
-  x.fields = std::move(fields);
-  x.answers = std::move(answers);
-  x.needs_stage = true;
-  x.run = [](play& in, const step& what, json parameters, on_answer done) {
-    in.on().act(what.kind->name, std::move(parameters), std::move(done));
+  step_kind kind;
+  kind.name = name;
+  kind.about = about;
+  kind.fields = std::move(fields);
+  kind.answers = std::move(answers);
+  kind.needs_backend = true;
+  kind.run = [](runner& in, const step& step, json parameters, on_answer done) {
+    in.on().act(step.kind->name, std::move(parameters), std::move(done));
   };
-  return x;
+  return kind;
 }
 
 std::vector<step_kind> fault_kinds() {

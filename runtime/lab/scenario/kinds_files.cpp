@@ -16,20 +16,20 @@ void check_clock(const node& fields) {
 }
 
 step_kind make_clock() {
-  auto x = event("clock.set", "The wall clock is set, on a backend with a clock of its own; no time passes",
-                 {{"ahead_ms", whole, "Forward by so much", false, 1, 366 * day_ms},
-                  {"back_ms", whole, "Back by so much", false, 1, 366 * day_ms}});
-  x.check = check_clock;
-  return x;
+  auto kind = event("clock.set", "The wall clock is set, on a backend with a clock of its own; no time passes",
+                    {{"ahead_ms", whole, "Forward by so much", false, 1, 366 * day_ms},
+                     {"back_ms", whole, "Back by so much", false, 1, 366 * day_ms}});
+  kind.check = check_clock;
+  return kind;
 }
 
 step_kind make_leave() {
-  auto x = event("client.leave", "A client sends a write and goes away before it is answered",
-                 {db_field,
-                  {"sql", text, "One statement", true},
-                  {"idempotency_key", text, "As of a write"},
-                  {"request_id", text, "As of a write"}});
-  return x;
+  auto kind = event("client.leave", "A client sends a write and goes away before it is answered",
+                    {db_field,
+                     {"sql", text, "One statement", true},
+                     {"idempotency_key", text, "As of a write"},
+                     {"request_id", text, "As of a write"}});
+  return kind;
 }
 
 } // namespace

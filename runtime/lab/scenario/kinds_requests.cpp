@@ -14,11 +14,11 @@ const field table_field{"table", text, "The table", true};
 const field key_field{"key", columns, "The columns of the primary key, or of a unique index", true};
 
 // The method has the name of the step.
-void call_method(play& in, const step& what, json fields, on_answer done) {
-  in.on().call(what.agent, what.kind->name, std::move(fields), std::move(done));
+void call_method(runner& in, const step& step, json fields, on_answer done) {
+  in.on().call(step.agent, step.kind->name, std::move(fields), std::move(done));
 }
 
-void call_write(play& in, const step& what, json fields, on_answer done) {
+void call_write(runner& in, const step& step, json fields, on_answer done) {
   if (auto sql = fields.find("sql"); sql != fields.end()) {
     json statement{{"sql", *sql}};
     if (auto params = fields.find("params"); params != fields.end())
@@ -27,7 +27,7 @@ void call_write(play& in, const step& what, json fields, on_answer done) {
     fields.erase("params");
     fields["statements"] = json::array({std::move(statement)});
   }
-  in.on().call(what.agent, "write", std::move(fields), std::move(done));
+  in.on().call(step.agent, "write", std::move(fields), std::move(done));
 }
 
 void check_write(const node& fields) {
@@ -43,32 +43,32 @@ void check_write(const node& fields) {
 
 step_kind request(std::string_view name, std::string_view about, std::vector<field> fields,
                   std::vector<std::string_view> answers, bool signs = false) {
-  step_kind x;
-  x.name = name;
-  x.about = about;
-  x.fields = std::move(fields);
-  x.answers = std::move(answers);
-  x.by_agent = true;
-  x.signs = signs;
-  x.run = call_method;
-  return x;
+  step_kind kind;
+  kind.name = name;
+  kind.about = about;
+  kind.fields = std::move(fields);
+  kind.answers = std::move(answers);
+  kind.by_agent = true;
+  kind.signs = signs;
+  kind.run = call_method;
+  return kind;
 }
 
 step_kind make_write() {
-  auto x = request("write", "One statement, or several that are applied as a whole",
-                   {db_field,
-                    {"sql", text, "The statement, if it is one"},
-                    {"params", parameters, "Its parameters, by position or by name"},
-                    {"statements", statements, "Several statements: each has sql and params"},
-                    {"idempotency_key", text, "The same key and statements are applied once"},
-                    {"deadline_ms", whole, "When to give it up", false, 1, day_ms},
-                    {"foreign_keys", choice, "off: checked before the commit only", false, 0, 0, {"on", "off"}},
-                    {"request_id", text, "Its name in the audit"},
-                    {"correlation_id", text, "What it belongs to"}},
-                   {"outcome", "replayed", "commit_seq", "request_id", "results"}, true);
-  x.check = check_write;
-  x.run = call_write;
-  return x;
+  auto kind = request("write", "One statement, or several that are applied as a whole",
+                      {db_field,
+                       {"sql", text, "The statement, if it is one"},
+                       {"params", parameters, "Its parameters, by position or by name"},
+                       {"statements", statements, "Several statements: each has sql and params"},
+                       {"idempotency_key", text, "The same key and statements are applied once"},
+                       {"deadline_ms", whole, "When to give it up", false, 1, day_ms},
+                       {"foreign_keys", choice, "off: checked before the commit only", false, 0, 0, {"on", "off"}},
+                       {"request_id", text, "Its name in the audit"},
+                       {"correlation_id", text, "What it belongs to"}},
+                      {"outcome", "replayed", "commit_seq", "request_id", "results"}, true);
+  kind.check = check_write;
+  kind.run = call_write;
+  return kind;
 }
 
 step_kind make_read() {
@@ -141,41 +141,41 @@ std::vector<step_kind> make_looks() {
           request("ping", "Checks that the broker answers", {}, {"pong", "pid", "protocol"})};
 }
 
-void start_listening(play& in, const step& what, json fields, on_answer done) {
-  auto name = what.label;
-  in.told()[name] = json::array();
-  in.on().subscribe(what.agent, std::move(fields), std::move(done),
-                    [&in, name](const json& x) { in.told()[name].push_back(x); });
+void start_listening(runner& in, const step& step, json fields, on_answer done) {
+  auto name = step.label;
+  in.notifications()[name] = json::array();
+  in.on().subscribe(step.agent, std::move(fields), std::move(done),
+                    [&in, name](const json& x) { in.notifications()[name].push_back(x); });
 }
 
 step_kind make_subscribe() {
-  auto x = request("subscribe", "From now on the agent gets a notification per commit; give it a name with as",
-                   {db_field,
-                    {"tables", texts, "Commits that touch one of these only"},
-                    {"from_seq", whole, "Those after this commit, too"}},
-                   {"subscription", "db", "as_of_seq"});
-  x.needs_stage = true;
-  x.run = start_listening;
-  return x;
+  auto kind = request("subscribe", "From now on the agent gets a notification per commit; give it a name with as",
+                      {db_field,
+                       {"tables", texts, "Commits that touch one of these only"},
+                       {"from_seq", whole, "Those after this commit, too"}},
+                      {"subscription", "db", "as_of_seq"});
+  kind.needs_backend = true;
+  kind.run = start_listening;
+  return kind;
 }
 
-void show_invalidations(play& in, const step&, json fields, on_answer done) {
-  auto told = in.told().find(fields.at("of").get<std::string>());
-  json list = told == in.told().end() ? json::array() : told->second;
+void show_invalidations(runner& in, const step&, json fields, on_answer done) {
+  auto found = in.notifications().find(fields.at("of").get<std::string>());
+  json list = found == in.notifications().end() ? json::array() : found->second;
   auto lost = std::any_of(list.begin(), list.end(), [](const json& x) { return x.contains("reason"); });
   std::erase_if(list.get_ref<json::array_t&>(), [](const json& x) { return x.contains("reason"); });
   done(json{{"invalidations", std::move(list)}, {"lost", lost}});
 }
 
 step_kind make_invalidations() {
-  step_kind x;
-  x.name = "invalidations";
-  x.about = "The notifications of a subscription so far; use it in wait";
-  x.fields = {{"of", text, "The name that the answer to subscribe is kept as", true}};
-  x.short_for = "of";
-  x.answers = {"invalidations", "lost"};
-  x.run = show_invalidations;
-  return x;
+  step_kind kind;
+  kind.name = "invalidations";
+  kind.about = "The notifications of a subscription so far; use it in wait";
+  kind.fields = {{"of", text, "The name that the answer to subscribe is kept as", true}};
+  kind.short_for = "of";
+  kind.answers = {"invalidations", "lost"};
+  kind.run = show_invalidations;
+  return kind;
 }
 
 } // namespace
@@ -183,8 +183,8 @@ step_kind make_invalidations() {
 std::vector<step_kind> request_kinds() {
   std::vector<step_kind> result{make_write(), make_read()};
   for (auto make : {make_buffer, make_log, make_looks})
-    for (auto& x : make())
-      result.push_back(std::move(x));
+    for (auto& kind : make())
+      result.push_back(std::move(kind));
   result.push_back(make_subscribe());
   result.push_back(make_invalidations());
   return result;

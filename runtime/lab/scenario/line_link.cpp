@@ -51,8 +51,8 @@ sockaddr_un address_of(const std::filesystem::path& path, bool& fits) {
 
 } // namespace
 
-bool line_link::send(const json& x) {
-  auto line = dump(x) + "\n";
+bool line_link::send(const json& document) {
+  auto line = dump(document) + "\n";
   auto fd = out_ ? out_.get() : in_.get();
   for (std::string_view rest = line; !rest.empty();) {
     auto count = ::write(fd, rest.data(), rest.size());
@@ -74,8 +74,8 @@ std::optional<json> line_link::receive(milliseconds limit, int stop) {
   auto until = steady_clock::now() + limit;
   for (;;) {
     if (auto line = unread_->next()) {
-      auto x = json::parse(*line, nullptr, false);
-      return x.is_discarded() ? std::nullopt : std::optional{std::move(x)};
+      auto document = json::parse(*line, nullptr, false);
+      return document.is_discarded() ? std::nullopt : std::optional{std::move(document)};
     }
     if (!is_readable(in_.get(), stop, until))
       return std::nullopt;
@@ -112,8 +112,8 @@ bool line_link::ends_within(milliseconds limit) {
   return false;
 }
 
-json answer_document(const caf::expected<json>& x) {
-  return x ? json{{"result", *x}} : error_document(describe(x.error()));
+json answer_document(const caf::expected<json>& answer) {
+  return answer ? json{{"result", *answer}} : error_document(describe(answer.error()));
 }
 
 caf::expected<helper_process> helper_process::start(const std::vector<std::string>& command) {
@@ -130,8 +130,8 @@ caf::expected<helper_process> helper_process::start(const std::vector<std::strin
   posix_spawn_file_actions_adddup2(&actions, their_in.get(), STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, their_out.get(), STDOUT_FILENO);
   std::vector<char*> arguments;
-  for (const auto& x : command)
-    arguments.push_back(const_cast<char*>(x.c_str()));
+  for (const auto& argument : command)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   auto code = posix_spawn(&result.pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);

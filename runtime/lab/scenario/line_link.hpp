@@ -29,7 +29,7 @@ public:
   explicit operator bool() const noexcept { return static_cast<bool>(in_); }
 
   /// False when the other side has ended.
-  bool send(const nlohmann::json& x);
+  bool send(const nlohmann::json& document);
 
   /// The next document; nothing at the end, at invalid JSON, when `limit` has passed, or when `stop` becomes readable.
   /// @param stop a descriptor, or -1
@@ -55,7 +55,7 @@ private:
 };
 
 /// The answer to a command as it goes over a `line_link`.
-nlohmann::json answer_document(const caf::expected<nlohmann::json>& x);
+nlohmann::json answer_document(const caf::expected<nlohmann::json>& answer);
 
 /// A process with a `line_link` to its stdin and from its stdout. Killed and waited for at the end.
 class helper_process {

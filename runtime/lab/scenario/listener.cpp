@@ -60,10 +60,10 @@ caf::expected<json> listener::begin(const json& params) {
 }
 
 void listener::listen() {
-  while (auto x = link_.receive(no_limit, stopped_.get()))
-    if (auto params = x->find("params"); params != x->end())
-      told_(*params);
-  told_({{"reason", "the connection was lost"}});
+  while (auto message = link_.receive(no_limit, stopped_.get()))
+    if (auto params = message->find("params"); params != message->end())
+      on_notification_(*params);
+  on_notification_({{"reason", "the connection was lost"}});
 }
 
 } // namespace sluice::scenario

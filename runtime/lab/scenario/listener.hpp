@@ -18,8 +18,9 @@ class listener {
 public:
   using tell = std::function<void(nlohmann::json)>;
 
-  /// `told` is called by a thread of the listener, in the order of notifications.
-  listener(std::filesystem::path root, tell told) : root_(std::move(root)), told_(std::move(told)) {}
+  /// `on_notification` is called by a thread of the listener, in the order of notifications.
+  listener(std::filesystem::path root, tell on_notification)
+    : root_(std::move(root)), on_notification_(std::move(on_notification)) {}
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
   ~listener();
@@ -31,7 +32,7 @@ private:
   void listen();
 
   std::filesystem::path root_;
-  tell told_;
+  tell on_notification_;
   line_link link_;
   descriptor stop_;
   descriptor stopped_;

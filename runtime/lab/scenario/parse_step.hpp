@@ -15,19 +15,19 @@ public:
   /// @param agents those that the file declares; empty if it declares none, and then any name will do
   explicit step_parser(std::set<std::string> agents) : agents_(std::move(agents)) {}
 
-  std::vector<step> parse_list(const node& x);
+  std::vector<step> parse_list(const node& node);
 
   /// How many requests may be under way at once in such steps, at most.
   static uint64_t width_of(const std::vector<step>& steps);
 
 private:
-  step parse(const node& x);
-  const node::member& find_action(const node& x) const;
-  void parse_common(const node& x, step& to);
-  void parse_fields(const node& x, step& to);
-  void parse_expectation(const node& x, step& to) const;
+  step parse(const node& node);
+  const node::member& find_action(const node& node) const;
+  void parse_common(const node& node, step& to);
+  void parse_fields(const node& node, step& to);
+  void parse_expectation(const node& node, step& to) const;
   void add_label(const std::string& label, place at);
-  void check_references(const node& x) const;
+  void check_references(const node& node) const;
 
   std::set<std::string> agents_;
   std::set<std::string> labels_;

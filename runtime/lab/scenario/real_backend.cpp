@@ -31,7 +31,7 @@ constexpr std::chrono::seconds end_limit{15};
 // The brokers of one store, one after the other, as far as they are in our hands.
 class broker_in_hand {
 public:
-  explicit broker_in_hand(meeting_point x) : meeting_(std::move(x)) {}
+  explicit broker_in_hand(meeting_point point) : meeting_(std::move(point)) {}
 
   caf::expected<json> ask(const json& command) {
     std::lock_guard guard{mutex_};
@@ -81,7 +81,7 @@ struct agent {
 
 class real_backend final : public backend {
 public:
-  explicit real_backend(real_stage_options options)
+  explicit real_backend(real_backend_options options)
     : program_(std::move(options.program)), folder_(std::move(options.folder)), store_(folder_ / "store") {}
 
   ~real_backend() override {
@@ -93,7 +93,7 @@ public:
       static_cast<void>(broker_->end(SIGKILL));
     work_.reset();
     agents_.clear();
-    foreigner_.end();
+    external_process_.end();
     if (broker_ && !broker_->end(SIGTERM))
       static_cast<void>(broker_->end(SIGKILL));
   }
@@ -106,29 +106,30 @@ public:
     return std::nullopt;
   }
 
-  std::optional<flaw> prepare(const setup& what) override {
+  std::optional<setup_error> prepare(const setup& wanted) override {
     std::error_code failed;
     fs::create_directory(store_, failed);
-    std::ofstream{store_ / "sluice.toml"} << what.settings;
+    std::ofstream{store_ / "sluice.toml"} << wanted.settings;
     auto meeting = meeting_point::open(folder_ / "director");
     if (!meeting)
-      return flaw{std::move(meeting.error()), {}};
+      return setup_error{std::move(meeting.error()), {}};
     broker_ = std::make_unique<broker_in_hand>(std::move(*meeting));
     write_starter();
-    for (const auto& x : what.agents)
-      known(x.name).add_keys = x.add_keys;
+    for (const auto& agent : wanted.agents)
+      known(agent.name).add_keys = agent.add_keys;
     auto process = helper_process::start({program_.string(), "scenario-external_process", store_.string()});
     if (!process)
-      return flaw{std::move(process.error()), {}};
-    foreigner_ = std::move(*process);
-    if (auto wrong = make_databases(what, [this](const json& x) { return foreigner_.link.ask(x, command_limit); }))
+      return setup_error{std::move(process.error()), {}};
+    external_process_ = std::move(*process);
+    if (auto wrong =
+          make_databases(wanted, [this](const json& x) { return external_process_.link.ask(x, command_limit); }))
       return wrong;
     // Invalid settings show up now; and the broker is there before faults are injected.
     auto first = way_of(known("someone"));
     if (!first)
-      return flaw{std::move(first.error()), what.settings_at};
+      return setup_error{std::move(first.error()), wanted.settings_at};
     if (auto answer = (*first)->call("ping", json::object()); !answer)
-      return flaw{std::move(answer.error()), what.settings_at};
+      return setup_error{std::move(answer.error()), wanted.settings_at};
     return std::nullopt;
   }
 
@@ -139,10 +140,10 @@ public:
   void after(milliseconds time, std::function<void()> done) override { events_.after(time, std::move(done)); }
 
   void call(const std::string& name, std::string_view method, json params, on_answer done) override {
-    auto& who = known(name);
+    auto& agent = known(name);
     in_background(
-      [this, &who, method = std::string{method}, params = std::move(params)]() mutable -> caf::expected<json> {
-        auto way = way_of(who);
+      [this, &agent, method = std::string{method}, params = std::move(params)]() mutable -> caf::expected<json> {
+        auto way = way_of(agent);
         if (!way)
           return std::move(way.error());
         return (*way)->call(method, std::move(params));
@@ -150,19 +151,21 @@ public:
       std::move(done));
   }
 
-  void subscribe(const std::string& name, json params, on_answer done, on_told told) override {
-    auto& who = known(name);
-    auto tell = [this, told = std::move(told)](json x) { events_.post([told, x = std::move(x)] { told(x); }); };
-    auto x = std::make_shared<listener>(store_, std::move(tell));
-    listeners_.push_back(x);
+  void subscribe(const std::string& name, json params, on_answer done, on_told on_notification) override {
+    auto& agent = known(name);
+    auto tell = [this, on_notification = std::move(on_notification)](json x) {
+      events_.post([on_notification, x = std::move(x)] { on_notification(x); });
+    };
+    auto added = std::make_shared<listener>(store_, std::move(tell));
+    listeners_.push_back(added);
     in_background(
-      [this, &who, x, params = std::move(params)]() -> caf::expected<json> {
+      [this, &agent, added, params = std::move(params)]() -> caf::expected<json> {
         // So that there is a broker to listen to.
-        if (auto way = way_of(who); !way)
+        if (auto way = way_of(agent); !way)
           return std::move(way.error());
         else if (auto there = (*way)->call("ping", json::object()); !there)
           return there;
-        return x->begin(params);
+        return added->begin(params);
       },
       std::move(done));
   }
@@ -191,9 +194,9 @@ private:
 
   // The script with which clients start brokers.
   void write_starter() const {
-    auto quoted = [](const fs::path& x) {
+    auto quoted = [](const fs::path& path) {
       std::string result = "'";
-      for (auto c : x.native())
+      for (auto c : path.native())
         result += c == '\'' ? std::string{"'\\''"} : std::string{c};
       return result + "'";
     };
@@ -204,36 +207,36 @@ private:
 
   // Called by the thread of the backend.
   agent& known(const std::string& name) {
-    auto& x = agents_[name];
-    if (!x)
-      x = std::make_unique<agent>();
-    x->name = name;
-    return *x;
+    auto& found = agents_[name];
+    if (!found)
+      found = std::make_unique<agent>();
+    found->name = name;
+    return *found;
   }
 
-  caf::expected<std::shared_ptr<client>> way_of(agent& who) const {
-    std::lock_guard guard{who.opening};
-    if (who.way)
-      return who.way;
+  caf::expected<std::shared_ptr<client>> way_of(agent& agent) const {
+    std::lock_guard guard{agent.opening};
+    if (agent.way)
+      return agent.way;
     client_options options;
     options.program = starter();
     options.require_broker = true;
-    options.add_keys = who.add_keys;
+    options.add_keys = agent.add_keys;
     auto opened = open_client(store_, options);
     if (!opened)
       return std::move(opened.error());
-    who.way = std::move(*opened);
-    return who.way;
+    agent.way = std::move(*opened);
+    return agent.way;
   }
 
-  void act_abroad(std::string_view what, json fields, on_answer done) {
+  void act_abroad(std::string_view action, json fields, on_answer done) {
     auto time = fields.value("for_ms", int64_t{0});
     auto db = fields.value("db", "");
     auto command = fields;
-    command["do"] = what;
-    if (what == "write")
+    command["do"] = action;
+    if (action == "write")
       command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
-    in_background([this, command] { return ask_foreigner(command); },
+    in_background([this, command] { return ask_external_process(command); },
                   [this, time, db, done = std::move(done)](caf::expected<json> answer) {
                     if (answer && time > 0)
                       after(milliseconds{time}, [this, db] { act_abroad("unlock", json{{"db", db}}, [](auto&&) {}); });
@@ -255,9 +258,9 @@ private:
     return json::object();
   }
 
-  caf::expected<json> ask_foreigner(const json& command) {
+  caf::expected<json> ask_external_process(const json& command) {
     std::lock_guard guard{abroad_};
-    return foreigner_.link.ask(command, command_limit);
+    return external_process_.link.ask(command, command_limit);
   }
 
   void in_background(std::function<caf::expected<json>()> work, on_answer done) {
@@ -279,7 +282,7 @@ private:
   size_t open_ = 0;
   std::unique_ptr<broker_in_hand> broker_;
   std::mutex abroad_;
-  helper_process foreigner_;
+  helper_process external_process_;
   std::map<std::string, std::unique_ptr<agent>> agents_;
   std::vector<std::shared_ptr<listener>> listeners_;
   std::unique_ptr<workers> work_ = std::make_unique<workers>();
@@ -287,7 +290,7 @@ private:
 
 } // namespace
 
-std::unique_ptr<backend> make_real_backend(real_stage_options options) {
+std::unique_ptr<backend> make_real_backend(real_backend_options options) {
   return std::make_unique<real_backend>(std::move(options));
 }
 

@@ -22,18 +22,18 @@ std::optional<reference> next_reference(std::string_view text, size_t from) {
   return reference{begin, end + 1, text.substr(begin + 2, end - begin - 2)};
 }
 
-nlohmann::json value_of(const reference& x, place at, const look_up& known) {
-  if (auto found = known(x.path))
+nlohmann::json value_of(const reference& reference, place at, const look_up& known) {
+  if (auto found = known(reference.path))
     return std::move(*found);
-  throw mistake{at, "$(" + std::string{x.path} + ") is not known: no answer has such a part by now"};
+  throw mistake{at, "$(" + std::string{reference.path} + ") is not known: no answer has such a part by now"};
 }
 
-nlohmann::json resolve_text(const node& x, const look_up& known) {
-  std::string_view text = x.text;
+nlohmann::json resolve_text(const node& node, const look_up& known) {
+  std::string_view text = node.text;
   std::string result;
   size_t at = 0;
   for (auto found = next_reference(text, 0); found; found = next_reference(text, at)) {
-    auto content = value_of(*found, x.at, known);
+    auto content = value_of(*found, node.at, known);
     if (found->begin == 0 && found->end == text.size())
       return content;
     result += text.substr(at, found->begin - at);
@@ -45,33 +45,33 @@ nlohmann::json resolve_text(const node& x, const look_up& known) {
 
 } // namespace
 
-bool has_reference(const node& x) { return x.is(node_kind::text) && next_reference(x.text, 0).has_value(); }
+bool has_reference(const node& node) { return node.is(node_kind::text) && next_reference(node.text, 0).has_value(); }
 
-void for_each_reference(const node& x, const std::function<void(std::string_view, place)>& visit) {
-  for (auto found = next_reference(x.text, 0); found; found = next_reference(x.text, found->end))
-    visit(found->path, x.at);
-  for (const auto& item : x.items)
+void for_each_reference(const node& node, const std::function<void(std::string_view, place)>& visit) {
+  for (auto found = next_reference(node.text, 0); found; found = next_reference(node.text, found->end))
+    visit(found->path, node.at);
+  for (const auto& item : node.items)
     for_each_reference(item, visit);
-  for (const auto& member : x.members)
+  for (const auto& member : node.members)
     for_each_reference(member.content, visit);
 }
 
-nlohmann::json resolve(const node& x, const look_up& known) {
-  if (x.is(node_kind::text))
-    return resolve_text(x, known);
-  if (x.is(node_kind::list)) {
+nlohmann::json resolve(const node& node, const look_up& known) {
+  if (node.is(node_kind::text))
+    return resolve_text(node, known);
+  if (node.is(node_kind::list)) {
     auto result = nlohmann::json::array();
-    for (const auto& item : x.items)
+    for (const auto& item : node.items)
       result.push_back(resolve(item, known));
     return result;
   }
-  if (x.is(node_kind::map)) {
+  if (node.is(node_kind::map)) {
     auto result = nlohmann::json::object();
-    for (const auto& member : x.members)
+    for (const auto& member : node.members)
       result[member.name] = resolve(member.content, known);
     return result;
   }
-  return to_json(x);
+  return to_json(node);
 }
 
 std::optional<nlohmann::json> part_of(const nlohmann::json& whole, std::string_view path) {

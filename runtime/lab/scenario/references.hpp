@@ -14,14 +14,14 @@ namespace sluice::scenario {
 using look_up = std::function<std::optional<nlohmann::json>(std::string_view path)>;
 
 /// Whether there is a reference in it.
-bool has_reference(const node& x);
+bool has_reference(const node& node);
 
 /// Calls `visit` with the path of each reference, and where the text stands that it is in.
-void for_each_reference(const node& x, const std::function<void(std::string_view path, place at)>& visit);
+void for_each_reference(const node& node, const std::function<void(std::string_view path, place at)>& visit);
 
-/// The value of `x` with its references replaced: a text that is one reference by the value, others by its text. Throws
-/// `mistake` when one is not known.
-nlohmann::json resolve(const node& x, const look_up& known);
+/// The value of `node` with its references replaced: a text that is one reference by the value, others by its text.
+/// Throws `mistake` when one is not known.
+nlohmann::json resolve(const node& node, const look_up& known);
 
 /// The part of `whole` that `path` (`member.0.member`) names; nothing when there is none.
 std::optional<nlohmann::json> part_of(const nlohmann::json& whole, std::string_view path);

@@ -20,15 +20,15 @@ namespace {
 constexpr std::array<std::string_view, 6> members{"name", "about", "databases", "settings", "agents", "steps"};
 constexpr uint64_t max_width = 512;
 
-std::vector<setup_statement> read_statements(const node& x, const std::string& db) {
-  if (x.is(node_kind::null))
+std::vector<setup_statement> read_statements(const node& node, const std::string& db) {
+  if (node.is(node_kind::null))
     return {};
-  if (x.is(node_kind::text))
-    return {{x.text, x.at}};
-  if (!x.is(node_kind::list))
-    throw mistake{x.at, fmt::format("{} must be a list of SQL statements, and is {}", db, to_string(x.kind))};
+  if (node.is(node_kind::text))
+    return {{node.text, node.at}};
+  if (!node.is(node_kind::list))
+    throw mistake{node.at, fmt::format("{} must be a list of SQL statements, and is {}", db, to_string(node.kind))};
   std::vector<setup_statement> result;
-  for (const auto& item : x.items) {
+  for (const auto& item : node.items) {
     if (!item.is(node_kind::text))
       throw mistake{item.at, fmt::format("a statement for {} must be a text, and is {}", db, to_string(item.kind))};
     result.push_back({item.text, item.at});
@@ -44,26 +44,26 @@ void check_database_name(const std::string& name, place at) {
     throw mistake{at, fmt::format("\"{}\" is no name of a database; it must be a file in the store's folder", name)};
 }
 
-void read_databases(const node& x, setup& to) {
-  if (!x.is(node_kind::map))
-    throw mistake{x.at,
+void read_databases(const node& node, setup& to) {
+  if (!node.is(node_kind::map))
+    throw mistake{node.at,
                   fmt::format("databases must be a map of files and SQL, as in {{app.db: [\"CREATE TABLE ...\"]}}, "
                               "and is {}",
-                              to_string(x.kind))};
-  for (const auto& member : x.members) {
+                              to_string(node.kind))};
+  for (const auto& member : node.members) {
     check_database_name(member.name, member.at);
     to.databases.emplace_back(member.name, read_statements(member.content, member.name));
   }
 }
 
 // A value as sluice.toml has it.
-std::string toml_value(const node& x, std::string_view key) {
-  switch (x.kind) {
+std::string toml_value(const node& node, std::string_view key) {
+  switch (node.kind) {
   case node_kind::boolean:
   case node_kind::integer:
   case node_kind::real:
-  case node_kind::text: return dump(to_json(x));
-  default: throw mistake{x.at, fmt::format("{} must be a word or a number, and is {}", key, to_string(x.kind))};
+  case node_kind::text: return dump(to_json(node));
+  default: throw mistake{node.at, fmt::format("{} must be a word or a number, and is {}", key, to_string(node.kind))};
   }
 }
 
@@ -77,16 +77,18 @@ struct settings_text {
     lines.push_back(at);
   }
 
-  void add(const node::member& x) { add(fmt::format("{} = {}", x.name, toml_value(x.content, x.name)), x.content.at); }
+  void add(const node::member& member) {
+    add(fmt::format("{} = {}", member.name, toml_value(member.content, member.name)), member.content.at);
+  }
 };
 
 // Keys of sluice.toml that stand for a table each time they are written.
 constexpr std::array<std::string_view, 2> lists_of_tables{"buffer_table", "database"};
 
-void read_tables(const node& x, std::string_view name, std::span<const std::string_view> keys, settings_text& to) {
-  if (!x.is(node_kind::list))
-    throw mistake{x.at, fmt::format("{} must be a list of maps, and is {}", name, to_string(x.kind))};
-  for (const auto& item : x.items) {
+void read_tables(const node& node, std::string_view name, std::span<const std::string_view> keys, settings_text& to) {
+  if (!node.is(node_kind::list))
+    throw mistake{node.at, fmt::format("{} must be a list of maps, and is {}", name, to_string(node.kind))};
+  for (const auto& item : node.items) {
     if (!item.is(node_kind::map))
       throw mistake{item.at, fmt::format("each {} must be a map, and is {}", name, to_string(item.kind))};
     check_members(item, keys, name);
@@ -96,9 +98,10 @@ void read_tables(const node& x, std::string_view name, std::span<const std::stri
   }
 }
 
-void read_settings(const node& x, setup& to) {
-  if (!x.is(node_kind::map))
-    throw mistake{x.at, fmt::format("settings must be a map of keys of sluice.toml, and is {}", to_string(x.kind))};
+void read_settings(const node& node, setup& to) {
+  if (!node.is(node_kind::map))
+    throw mistake{node.at,
+                  fmt::format("settings must be a map of keys of sluice.toml, and is {}", to_string(node.kind))};
   auto known = describe_settings();
   std::vector<std::string_view> names{lists_of_tables.begin(), lists_of_tables.end()};
   std::vector<std::string_view> of_database{"db"};
@@ -107,25 +110,26 @@ void read_settings(const node& x, setup& to) {
     if (setting.per_database)
       of_database.push_back(setting.key);
   }
-  check_members(x, names, "settings");
-  to.settings_at = x.at;
+  check_members(node, names, "settings");
+  to.settings_at = node.at;
   settings_text text;
   // Busy machines are slow, and what a broker does when it has nothing to do could meet a fault that is meant for a
   // step.
   for (auto calm : {"lock_wait_ms", "idle_after_ms"})
-    if (!x.find(calm))
-      text.add(fmt::format("{} = 60000", calm), x.at);
-  for (const auto& member : x.members)
+    if (!node.find(calm))
+      text.add(fmt::format("{} = 60000", calm), node.at);
+  for (const auto& member : node.members)
     if (std::find(lists_of_tables.begin(), lists_of_tables.end(), member.name) == lists_of_tables.end())
       text.add(member);
   // In TOML, keys after a table belong to it.
-  if (const auto* tables = x.find("buffer_table"))
+  if (const auto* tables = node.find("buffer_table"))
     read_tables(*tables, "buffer_table", std::array<std::string_view, 4>{"db", "table", "interval_ms", "priority"},
                 text);
-  if (const auto* tables = x.find("database"))
+  if (const auto* tables = node.find("database"))
     read_tables(*tables, "database", of_database, text);
   if (auto wrong = check_config(text.toml))
-    throw mistake{wrong->line > 0 && wrong->line <= text.lines.size() ? text.lines[wrong->line - 1] : x.at, wrong->why};
+    throw mistake{wrong->line > 0 && wrong->line <= text.lines.size() ? text.lines[wrong->line - 1] : node.at,
+                  wrong->why};
   to.settings = std::move(text.toml);
 }
 
@@ -138,18 +142,18 @@ void add_agent(const std::string& name, bool add_keys, place at, setup& to) {
   to.agents.push_back({name, add_keys});
 }
 
-void read_agents(const node& x, setup& to) {
-  if (x.is(node_kind::list)) {
-    for (const auto& item : x.items) {
+void read_agents(const node& node, setup& to) {
+  if (node.is(node_kind::list)) {
+    for (const auto& item : node.items) {
       if (!item.is(node_kind::text))
         throw mistake{item.at, fmt::format("the name of an agent must be a text, and is {}", to_string(item.kind))};
       add_agent(item.text, true, item.at, to);
     }
     return;
   }
-  if (!x.is(node_kind::map))
-    throw mistake{x.at, fmt::format("agents must be a list of names, or a map, and is {}", to_string(x.kind))};
-  for (const auto& member : x.members) {
+  if (!node.is(node_kind::map))
+    throw mistake{node.at, fmt::format("agents must be a list of names, or a map, and is {}", to_string(node.kind))};
+  for (const auto& member : node.members) {
     auto whose = "the agent " + member.name;
     check_members(member.content, std::array<std::string_view, 1>{"add_keys"}, whose);
     auto adds =
@@ -158,23 +162,24 @@ void read_agents(const node& x, setup& to) {
   }
 }
 
-story read(const node& x) {
-  if (!x.is(node_kind::map))
-    throw mistake{x.at, fmt::format("a scenario must be a map with name and steps, and is {}", to_string(x.kind))};
-  check_members(x, members, "a scenario");
-  story result;
-  result.name = require(x, "name", node_kind::text, "a scenario").text;
+definition read(const node& item) {
+  if (!item.is(node_kind::map))
+    throw mistake{item.at,
+                  fmt::format("a scenario must be a map with name and steps, and is {}", to_string(item.kind))};
+  check_members(item, members, "a scenario");
+  definition result;
+  result.name = require(item, "name", node_kind::text, "a scenario").text;
   if (result.name.empty() || result.name.find('\n') != std::string::npos)
-    throw mistake{x.find("name")->at, "the name of a scenario must be one line"};
-  if (x.find("about"))
-    result.about = require(x, "about", node_kind::text, "a scenario").text;
-  if (const auto* databases = x.find("databases"))
+    throw mistake{item.find("name")->at, "the name of a scenario must be one line"};
+  if (item.find("about"))
+    result.about = require(item, "about", node_kind::text, "a scenario").text;
+  if (const auto* databases = item.find("databases"))
     read_databases(*databases, result.backend);
-  const auto* settings = x.find("settings");
+  const auto* settings = item.find("settings");
   read_settings(settings ? *settings : node{node_kind::map, {}, false, 0, 0, {}, {}, {}}, result.backend);
-  if (const auto* agents = x.find("agents"))
+  if (const auto* agents = item.find("agents"))
     read_agents(*agents, result.backend);
-  const auto& steps = require(x, "steps", node_kind::list, "a scenario");
+  const auto& steps = require(item, "steps", node_kind::list, "a scenario");
   if (steps.items.empty())
     throw mistake{steps.at, "a scenario without steps shows nothing"};
   std::set<std::string> agents;
@@ -188,7 +193,7 @@ story read(const node& x) {
 
 } // namespace
 
-std::variant<story, wrong_file> parse_scenario(const std::string& text) {
+std::variant<definition, wrong_file> parse_scenario(const std::string& text) {
   try {
     return read(read_yaml(text));
   } catch (const mistake& x) {
@@ -196,7 +201,7 @@ std::variant<story, wrong_file> parse_scenario(const std::string& text) {
   }
 }
 
-std::variant<story, wrong_file> read_scenario(const std::filesystem::path& file) {
+std::variant<definition, wrong_file> read_scenario(const std::filesystem::path& file) {
   std::error_code failed;
   auto kind = std::filesystem::status(file, failed).type();
   if (kind == std::filesystem::file_type::not_found)

@@ -11,8 +11,8 @@
 
 namespace sluice::scenario {
 
-/// A story of agents, faults and expectations, read from a file (docs/guides/scenarios.md). Plain data.
-struct story {
+/// A scenario as its file defines it: agents, faults and expectations (docs/guides/scenarios.md). Plain data.
+struct definition {
   std::string name;
   std::string about;
   setup backend;
@@ -29,9 +29,9 @@ struct wrong_file {
 inline constexpr std::string_view nobody_in_particular = "someone";
 
 /// Reads a scenario, all of it: nothing of it fails later for its form. Never throws.
-std::variant<story, wrong_file> parse_scenario(const std::string& text);
+std::variant<definition, wrong_file> parse_scenario(const std::string& text);
 
 /// The same of a file. What cannot be read is a wrong file without a place.
-std::variant<story, wrong_file> read_scenario(const std::filesystem::path& file);
+std::variant<definition, wrong_file> read_scenario(const std::filesystem::path& file);
 
 } // namespace sluice::scenario

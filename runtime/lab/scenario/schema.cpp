@@ -16,32 +16,32 @@ json reference_to(const char* name) { return {{"$ref", std::string{"#/definition
 
 json either(std::initializer_list<json> some) {
   auto list = json::array();
-  for (const auto& x : some)
-    list.push_back(x);
+  for (const auto& each : some)
+    list.push_back(each);
   return {{"anyOf", std::move(list)}};
 }
 
 json object(json properties, json required) {
-  json x{{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+  json result{{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
   if (!required.empty())
-    x["required"] = std::move(required);
-  return x;
+    result["required"] = std::move(required);
+  return result;
 }
 
 // A reference may stand for any value that is no text itself.
-json or_reference(json x) { return either({std::move(x), reference_to("reference")}); }
+json or_reference(json schema) { return either({std::move(schema), reference_to("reference")}); }
 
-json type_of(const field& x) {
-  switch (x.type) {
+json type_of(const field& field) {
+  switch (field.type) {
   case field_type::text: return {{"type", "string"}};
   case field_type::whole: {
-    json number{{"type", "integer"}, {"minimum", x.min}};
-    if (x.max != INT64_MAX)
-      number["maximum"] = x.max;
+    json number{{"type", "integer"}, {"minimum", field.min}};
+    if (field.max != INT64_MAX)
+      number["maximum"] = field.max;
     return or_reference(std::move(number));
   }
   case field_type::boolean: return or_reference({{"type", "boolean"}});
-  case field_type::choice: return or_reference({{"enum", x.choices}});
+  case field_type::choice: return or_reference({{"enum", field.choices}});
   case field_type::texts: return {{"type", "array"}, {"items", {{"type", "string"}}}};
   case field_type::parameters:
     return either({{{"type", "array"}, {"items", reference_to("value")}}, reference_to("columns")});
@@ -53,25 +53,25 @@ json type_of(const field& x) {
   return {};
 }
 
-json described(json x, std::string_view about) {
+json described(json schema, std::string_view about) {
   // Draft 7 ignores members beside a reference.
-  if (x.contains("$ref"))
-    x = {{"allOf", json::array({std::move(x)})}};
+  if (schema.contains("$ref"))
+    schema = {{"allOf", json::array({std::move(schema)})}};
   if (!about.empty())
-    x["description"] = about;
-  return x;
+    schema["description"] = about;
+  return schema;
 }
 
 json members_of(const step_kind& kind) {
   auto properties = json::object();
   auto required = json::array();
   auto short_type = json();
-  for (const auto& x : kind.fields) {
-    properties[std::string{x.name}] = described(type_of(x), x.about);
-    if (x.required)
-      required.push_back(x.name);
-    if (x.name == kind.short_for)
-      short_type = type_of(x);
+  for (const auto& field : kind.fields) {
+    properties[std::string{field.name}] = described(type_of(field), field.about);
+    if (field.required)
+      required.push_back(field.name);
+    if (field.name == kind.short_for)
+      short_type = type_of(field);
   }
   auto nothing_needed = required.empty();
   auto fields = object(std::move(properties), std::move(required));
@@ -84,8 +84,8 @@ json members_of(const step_kind& kind) {
 
 json error_type() {
   auto words = json::array();
-  for (const auto& x : detail::errc_words)
-    words.push_back(x.word);
+  for (const auto& known : detail::errc_names)
+    words.push_back(known.name);
   return either({{{"enum", std::move(words)}}, {{"type", "object"}}});
 }
 
@@ -113,8 +113,8 @@ json step_of(const step_kind& kind) {
 
 json step_type() {
   auto kinds = json::array();
-  for (const auto& x : step_kinds())
-    kinds.push_back(step_of(x));
+  for (const auto& kind : step_kinds())
+    kinds.push_back(step_of(kind));
   return {{"anyOf", std::move(kinds)}};
 }
 
@@ -127,10 +127,12 @@ json value_type() {
 json settings_type() {
   auto properties = json::object();
   auto of_database = json::object({{"db", {{"type", "string"}}}});
-  for (const auto& x : describe_settings()) {
-    properties[x.key] = {{"description", x.description + " " + x.range + "; " + x.default_value + " if left out"}};
-    if (x.per_database)
-      of_database[x.key] = {{"description", x.description + " " + x.range + "; as for the others if left out"}};
+  for (const auto& setting : describe_settings()) {
+    properties[setting.key] = {
+      {"description", setting.description + " " + setting.range + "; " + setting.default_value + " if left out"}};
+    if (setting.per_database)
+      of_database[setting.key] = {
+        {"description", setting.description + " " + setting.range + "; as for the others if left out"}};
   }
   auto table = object({{"db", {{"type", "string"}}},
                        {"table", {{"type", "string"}}},

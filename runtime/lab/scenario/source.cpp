@@ -18,7 +18,7 @@ namespace {
 constexpr size_t max_bytes = size_t{1} << 20;
 constexpr size_t max_depth = 64;
 
-place place_of(const YAML::Mark& x) { return {x.line + 1, x.column + 1}; }
+place place_of(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
 // A number as JSON writes one, so that 007, +5 and 0x10 are texts.
 bool is_number(std::string_view text, bool& whole) {
@@ -99,11 +99,11 @@ public:
     if (tag == "?")
       return add(read_plain(text, at));
     refuse_tag(tag, at);
-    node x;
-    x.kind = node_kind::text;
-    x.at = at;
-    x.text = text;
-    add(std::move(x));
+    node result;
+    result.kind = node_kind::text;
+    result.at = at;
+    result.text = text;
+    add(std::move(result));
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -140,10 +140,10 @@ private:
     refuse_tag(tag, at);
     if (levels_.size() >= max_depth)
       throw mistake{at, fmt::format("this is nested deeper than {} levels", max_depth)};
-    level x;
-    x.content.kind = kind;
-    x.content.at = at;
-    levels_.push_back(std::move(x));
+    level added;
+    added.content.kind = kind;
+    added.content.at = at;
+    levels_.push_back(std::move(added));
   }
 
   void shut() {
@@ -152,18 +152,18 @@ private:
     add(std::move(done));
   }
 
-  void add(node x) {
+  void add(node node) {
     if (levels_.empty()) {
-      whole_ = std::move(x);
+      whole_ = std::move(node);
       return;
     }
     auto& to = levels_.back();
     if (to.content.is(node_kind::list)) {
-      to.content.items.push_back(std::move(x));
+      to.content.items.push_back(std::move(node));
     } else if (!to.key) {
-      add_key(to, std::move(x));
+      add_key(to, std::move(node));
     } else {
-      to.content.members.push_back({std::move(to.key->text), to.key->at, std::move(x)});
+      to.content.members.push_back({std::move(to.key->text), to.key->at, std::move(node)});
       to.key.reset();
     }
   }
@@ -185,10 +185,10 @@ private:
 
 } // namespace
 
-std::string_view to_string(node_kind x) {
+std::string_view to_string(node_kind kind) {
   constexpr std::array<std::string_view, 7> words{"nothing", "a boolean", "a whole number", "a real",
                                                   "a text",  "a list",    "a map"};
-  return words[static_cast<size_t>(x)];
+  return words[static_cast<size_t>(kind)];
 }
 
 const node* node::find(std::string_view name) const noexcept {
@@ -196,22 +196,22 @@ const node* node::find(std::string_view name) const noexcept {
   return found == members.end() ? nullptr : &found->content;
 }
 
-nlohmann::json to_json(const node& x) {
-  switch (x.kind) {
+nlohmann::json to_json(const node& node) {
+  switch (node.kind) {
   case node_kind::null: return nullptr;
-  case node_kind::boolean: return x.boolean;
-  case node_kind::integer: return x.integer;
-  case node_kind::real: return x.real;
-  case node_kind::text: return x.text;
+  case node_kind::boolean: return node.boolean;
+  case node_kind::integer: return node.integer;
+  case node_kind::real: return node.real;
+  case node_kind::text: return node.text;
   case node_kind::list: {
     auto result = nlohmann::json::array();
-    for (const auto& item : x.items)
+    for (const auto& item : node.items)
       result.push_back(to_json(item));
     return result;
   }
   case node_kind::map: {
     auto result = nlohmann::json::object();
-    for (const auto& member : x.members)
+    for (const auto& member : node.members)
       result[member.name] = to_json(member.content);
     return result;
   }
@@ -222,10 +222,10 @@ nlohmann::json to_json(const node& x) {
 namespace {
 
 // The most frequent cause of an error of the parser.
-std::string_view likely_cause(std::string_view what) {
-  if (what.find("flow not found") != what.npos)
+std::string_view likely_cause(std::string_view message) {
+  if (message.find("flow not found") != message.npos)
     return "; between { } and [ ], a text with a comma, a colon or brackets needs quotes";
-  if (what.find("not found") != what.npos)
+  if (message.find("not found") != message.npos)
     return "; is this line indented as its neighbours are?";
   return {};
 }

@@ -20,7 +20,7 @@ struct place {
 /// An error in a scenario file, with its position. Thrown while a file is read; `read_scenario` catches it.
 class mistake : public std::runtime_error {
 public:
-  mistake(place where, const std::string& what) : std::runtime_error(what), where_(where) {}
+  mistake(place where, const std::string& text) : std::runtime_error(text), where_(where) {}
 
   place where() const noexcept { return where_; }
 
@@ -31,7 +31,7 @@ private:
 enum class node_kind : uint8_t { null, boolean, integer, real, text, list, map };
 
 /// With its article, for people: "a list".
-std::string_view to_string(node_kind x);
+std::string_view to_string(node_kind kind);
 
 /// A piece of a scenario file that knows where it stands. Plain data.
 struct node {
@@ -46,7 +46,7 @@ struct node {
   std::vector<node> items;
   std::vector<member> members;
 
-  bool is(node_kind x) const noexcept { return kind == x; }
+  bool is(node_kind wanted) const noexcept { return kind == wanted; }
 
   /// The member of that name; null if there is none, or if this is no map.
   const node* find(std::string_view name) const noexcept;
@@ -59,7 +59,7 @@ struct node::member {
 };
 
 /// The same without places.
-nlohmann::json to_json(const node& x);
+nlohmann::json to_json(const node& node);
 
 /// Reads one YAML document. Plain scalars are read as in JSON: `null`, `~` and an empty value are null, `true` and
 /// `false` booleans, `5` an integer, `1.5` and `1e3` reals; everything else is text, and so is all that is quoted.

@@ -18,7 +18,7 @@
 
 namespace sluice::scenario {
 
-class play;
+class runner;
 struct step;
 
 /// The counts of the repeats that a step is in, by name.
@@ -45,13 +45,13 @@ struct step_kind {
   bool by_agent = false;
   bool signs = false;
   /// Whether a backend must declare that it can run it.
-  bool needs_stage = false;
+  bool needs_backend = false;
   /// Throws `mistake` for errors beyond those of single fields; may be null.
   void (*check)(const node& fields) = nullptr;
 
   /// Does what the step says and answers; or, of steps that consist of others, has them done.
-  void (*run)(play& in, const step& what, nlohmann::json fields, on_answer done) = nullptr;
-  void (*run_steps)(play& in, const step& what, const counts& at, on_verdict done) = nullptr;
+  void (*run)(runner& in, const step& step, nlohmann::json fields, on_answer done) = nullptr;
+  void (*run_steps)(runner& in, const step& step, const counts& at, on_verdict done) = nullptr;
 };
 
 /// All kinds, in the order of the documentation.
@@ -75,6 +75,6 @@ struct step {
 };
 
 /// For people: "the write by alice".
-std::string title_of(const step& x);
+std::string title_of(const step& step);
 
 } // namespace sluice::scenario

@@ -36,9 +36,9 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   auto limit = std::max<size_t>(1, word.size() / 3) + 1;
   if (word.empty() || word.size() > longest_compared)
     return best;
-  for (auto x : known)
-    if (auto d = distance(word, x); d < limit) {
-      best = x;
+  for (auto name : known)
+    if (auto d = distance(word, name); d < limit) {
+      best = name;
       limit = d;
     }
   return best;

@@ -15,18 +15,19 @@ struct health {
   std::string reason;
 };
 
-/// What the HTTP server offers to the world; called on its thread, which none of it may block.
+/// The interface through which the HTTP server reaches the broker. Called on the thread of the server, which must not
+/// be blocked.
 class backend {
 public:
   virtual ~backend() = default;
 
-  /// The methods of one request's sender.
+  /// The handler for the sender of one request.
   virtual std::unique_ptr<rpc::handler> open_handler() = 0;
 
-  /// Told of a request that was refused for its size after it had shown the token.
+  /// Called when a request with a valid token was refused for its size.
   virtual void note_refusal([[maybe_unused]] errc why) {}
 
-  /// Says whether a write could be done now; `done` is called once, on the server's thread.
+  /// Checks whether a write could be done now; `done` is called once, on the server's thread.
   virtual void check_health(std::function<void(health)> done) = 0;
 
   /// Gives all metrics in Prometheus' text format; `done` is called once, on the server's thread.

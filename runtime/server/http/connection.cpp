@@ -38,21 +38,21 @@ refusal too_slow(std::string message) {
 }
 
 response document(status code, const char* type, std::string text) {
-  response x{code, 11};
-  x.set(field::content_type, type);
-  x.body() = std::move(text);
-  return x;
+  response result{code, 11};
+  result.set(field::content_type, type);
+  result.body() = std::move(text);
+  return result;
 }
 
-// What could not be read as a request at all; the transport then says so, too.
+// The answer to bytes that are no HTTP request; the status line says so, too.
 bool is_unreadable(const std::string& answer) {
   constexpr size_t longest = 4096;
   if (answer.size() > longest)
     return false;
-  auto x = nlohmann::json::parse(answer, nullptr, false);
-  if (!x.is_object() || !x.contains("error") || !x.contains("id") || !x["id"].is_null())
+  auto document = nlohmann::json::parse(answer, nullptr, false);
+  if (!document.is_object() || !document.contains("error") || !document.contains("id") || !document["id"].is_null())
     return false;
-  auto code = x["error"].value("code", 0);
+  auto code = document["error"].value("code", 0);
   return code == rpc::parse_error || code == rpc::invalid_request;
 }
 
@@ -67,7 +67,7 @@ bool has_ended(int socket) {
 connection::connection(socket_type socket, shared& common)
   : socket_(std::move(socket)), shared_(common), timer_(socket_.get_executor()), buffer_(read_ahead) {}
 
-// Calls `next` unless the connection has ended meanwhile; then what it shares may be gone, too.
+// Calls `next` unless the connection has ended meanwhile: the state that it shares with others may be gone then.
 template <class... Args> auto connection::then(void (connection::*next)(Args...)) {
   return [self = shared_from_this(), next](Args... args) {
     if (self->socket_.is_open())
@@ -94,8 +94,9 @@ void connection::disarm() {
   timer_.cancel();
 }
 
-// The operation that took too long ends with an error and says what follows. One of several steps may be between two of
-// them, where nothing can be stopped, and would go on: so this is tried again until something follows.
+// Cancels the operation that took too long; its handler gets the error and decides what is next. An operation of
+// several steps may be between two of them, where there is nothing to cancel: so this is repeated until the handler has
+// run.
 void connection::timed_out() {
   expired_ = true;
   error_code ignored;
@@ -112,7 +113,7 @@ void connection::await_request(std::chrono::milliseconds timeout) {
   parser_->body_limit(shared_.settings.max_body_bytes);
   if (buffer_.size() > 0)
     return on_input({});
-  // A silent client keeps no memory of ours.
+  // A silent client must not keep a buffer.
   buffer_.shrink_to_fit();
   idle_ = true;
   arm(timeout);
@@ -133,11 +134,11 @@ void connection::on_header(error_code failed, size_t) {
     return on_malformed(failed);
   const auto& head = parser_->get();
   is_head_ = head.method() == beast::http::verb::head;
-  // A client of HTTP/1.0 would have to be told, and gains little.
+  // HTTP/1.0 clients would need a `Connection` field, and gain little.
   keep_ = head.keep_alive() && head.version() == 11;
   auto admitted = shared_.filter.admit(head);
   if (const auto* why = std::get_if<refusal>(&admitted)) {
-    // What follows may be a body that nobody reads, even where the parser sees none.
+    // The bytes that follow may be a body that is not read, even where the parser sees none.
     keep_ = keep_ && parser_->is_done() && head.count(field::transfer_encoding) == 0;
     return send(answer_to_refused(*why));
   }
@@ -181,7 +182,7 @@ void connection::on_malformed(error_code failed) {
   if (expired_)
     return refuse(too_slow("the request did not come in time"));
   if (failed == error::body_limit) {
-    // The length may be refused together with the header, before anybody has looked for the token.
+    // The parser refuses the length together with the header, before the token was checked.
     if (std::holds_alternative<route>(shared_.filter.admit(parser_->get())))
       shared_.behind.note_refusal(errc::too_large);
     return refuse({status::payload_too_large, errc::too_large, "the body is too large", {}});
@@ -195,10 +196,10 @@ void connection::on_malformed(error_code failed) {
 }
 
 template <class Answer> auto connection::answer_with(void (connection::*give)(const Answer&)) {
-  return [weak = weak_from_this(), give](const Answer& x) {
+  return [weak = weak_from_this(), give](const Answer& answer) {
     auto self = weak.lock();
     if (self && std::exchange(self->calling_, false))
-      (self.get()->*give)(x);
+      (self.get()->*give)(answer);
   };
 }
 
@@ -232,10 +233,10 @@ void connection::answer_mcp(const std::string& text) {
   send(document(is_unreadable(text) ? status::bad_request : status::ok, json_type, text + "\n"));
 }
 
-void connection::answer_health(const health& x) {
-  if (x.ready)
+void connection::answer_health(const health& health) {
+  if (health.ready)
     return send(document(status::ok, json_type, "{\"status\":\"ready\"}\n"));
-  nlohmann::json body{{"status", "unavailable"}, {"reason", x.reason}};
+  nlohmann::json body{{"status", "unavailable"}, {"reason", health.reason}};
   send(document(status::service_unavailable, json_type, dump(body) + "\n"));
 }
 
@@ -243,7 +244,7 @@ void connection::answer_metrics(const std::string& text) {
   send(document(status::ok, "text/plain; version=0.0.4; charset=utf-8", text));
 }
 
-// Of a client that sends more than this ahead only the failed answer will tell that it has gone.
+// If a client sends more than this ahead, its end is noticed only when the answer cannot be sent.
 void connection::watch() {
   if (buffer_.size() >= read_ahead || std::exchange(watching_, true))
     return;
@@ -256,7 +257,7 @@ void connection::on_watched(error_code failed) {
     return;
   if (failed || has_ended(socket_.native_handle()))
     return close();
-  // The end comes behind the requests that were sent ahead.
+  // The end of the stream is behind the requests that were sent ahead.
   auto room = buffer_.prepare(read_ahead - buffer_.size());
   auto size = recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
   buffer_.commit(static_cast<size_t>(std::max<ssize_t>(size, 0)));
@@ -268,13 +269,13 @@ void connection::refuse(const refusal& why) {
   send(answer_to_refused(why));
 }
 
-void connection::send(response x) {
+void connection::send(response answer) {
   keep_ = keep_ && !draining_;
-  response_ = std::move(x);
+  response_ = std::move(answer);
   response_.set(field::cache_control, "no-store");
   response_.set("X-Content-Type-Options", "nosniff");
   response_.keep_alive(keep_);
-  // Beast would say that 204 has a length, which RFC 9110 forbids.
+  // Beast would give 204 a Content-Length, which RFC 9110 forbids.
   if (response_.result() != status::no_content)
     response_.prepare_payload();
   if (is_head_)
@@ -284,7 +285,7 @@ void connection::send(response x) {
 }
 
 void connection::on_sent(error_code failed, size_t) {
-  // Not earlier: the port may have been at work with its answer when it was given.
+  // Not earlier: the handler may still have been running when it gave its answer.
   release_request();
   response_ = {};
   if (failed)
@@ -327,7 +328,7 @@ void connection::drain() {
     timed_out();
 }
 
-// The kernel would go on offering an answer that is not taken.
+// The kernel would go on sending an answer that the client does not read.
 void connection::reset() {
   error_code ignored;
   socket_.set_option(asio::socket_base::linger{true, 0}, ignored);

@@ -19,7 +19,7 @@ namespace sluice::http {
 
 class connection;
 
-/// What the connections of one server have in common. Used by the loop's thread.
+/// The state that the connections of one server share. Used by the loop's thread.
 struct shared {
   const http::settings settings;
   backend& behind;
@@ -27,16 +27,16 @@ struct shared {
   /// Bytes of bodies that are being received or worked on, over all connections.
   size_t inflight_bytes = 0;
   std::chrono::steady_clock::time_point last_active{};
-  /// Told when a connection has ended.
+  /// Called when a connection has ended.
   std::function<void(connection&)> ended;
 };
 
-/// One client: its requests are answered one after the other, in the order in which it sent them. It is cut off when it
-/// is too slow in saying what it wants or in taking what it gets. Owned by its server and by the operations under way;
+/// One client: its requests are answered one after the other, in the order in which it sent them. It is closed when it
+/// is too slow in sending a request or in reading an answer. Owned by its server and by the operations under way;
 /// used by the loop's thread.
 ///
 /// A client that ends its side of the connection while a request is under way counts as gone, as with other servers:
-/// the request's port is destroyed.
+/// the handler of the request is destroyed.
 class connection : public std::enable_shared_from_this<connection> {
 public:
   using socket_type = boost::asio::ip::tcp::socket;
@@ -46,13 +46,13 @@ public:
   /// Takes requests from now on.
   void start();
 
-  /// Says why, and ends the connection.
+  /// Sends an error with the reason, and ends the connection.
   void refuse(const refusal& why);
 
   /// Ends when the request under way, if there is one, has been answered.
   void drain();
 
-  /// Ends the connection at once. What was asked of the port is forgotten.
+  /// Ends the connection at once. Answers of the handler are dropped.
   void close();
 
 private:
@@ -76,12 +76,12 @@ private:
   void handle(std::string body);
   void answer_rpc(const std::string& text);
   void answer_mcp(const std::string& text);
-  void answer_health(const health& x);
+  void answer_health(const health& health);
   void answer_metrics(const std::string& text);
   template <class Answer> auto answer_with(void (connection::*give)(const Answer&));
   void watch();
   void on_watched(error_code failed);
-  void send(response x);
+  void send(response answer);
   void on_sent(error_code failed, size_t);
   void release_request();
   void linger();
@@ -97,7 +97,7 @@ private:
   std::unique_ptr<rpc::handler> port_;
   response response_;
   size_t reserved_ = 0;
-  // Tells the time-out that is set from those that were.
+  // Distinguishes the current time-out from earlier ones.
   uint64_t timer_serial_ = 0;
   bool idle_ = false;
   bool expired_ = false;

@@ -35,13 +35,13 @@ constexpr std::array endpoints{
   endpoint{"/metrics", route::metrics, false, true},
 };
 
-std::string_view view(beast::string_view x) { return {x.data(), x.size()}; }
+std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
 refusal bad_request(std::string message) {
   return {status::bad_request, errc::invalid_request, std::move(message), {}};
 }
 
-// A port that is not written is the scheme's.
+// Without a port, the default port of the scheme is meant.
 bool is_authority(std::string_view text, uint16_t port) {
   auto colon = text.rfind(':');
   auto host = text;
@@ -56,7 +56,7 @@ bool is_authority(std::string_view text, uint16_t port) {
   return named == port && is_loopback_host(host);
 }
 
-// Any port of this machine: a page that is served here may be one's own.
+// Any port of this machine is accepted: the page may be one that the user serves.
 bool is_loopback_origin(std::string_view text) {
   for (std::string_view scheme : {"http://", "https://"}) {
     if (!text.starts_with(scheme))
@@ -88,7 +88,7 @@ bool has_body(const request_filter::header& head) {
   return !length.empty() && length != "0";
 }
 
-// Where one server sees the end of a body and another does not, a request can be smuggled past the first (RFC 9112, 6).
+// If two servers disagree where a body ends, a request can be smuggled past the first one (RFC 9112, 6).
 std::optional<refusal> check_framing(const request_filter::header& head) {
   auto count = head.count(field::transfer_encoding);
   if (count == 0)
@@ -141,12 +141,12 @@ bool is_loopback_host(std::string_view name) {
   return !failed && v4.is_loopback();
 }
 
-response answer_to_refused(const refusal& x) {
-  response result{x.status, 11};
-  if (x.field)
-    result.set(x.field->first, x.field->second);
+response answer_to_refused(const refusal& refusal) {
+  response result{refusal.status, 11};
+  if (refusal.field)
+    result.set(refusal.field->first, refusal.field->second);
   result.set(field::content_type, "application/json");
-  nlohmann::json body{{"error", {{"code", to_string(x.code)}, {"message", x.message}}}};
+  nlohmann::json body{{"error", {{"code", to_string(refusal.code)}, {"message", refusal.message}}}};
   result.body() = body.dump() + "\n";
   return result;
 }

@@ -18,24 +18,24 @@ namespace sluice::http {
 
 using response = boost::beast::http::response<boost::beast::http::string_body>;
 
-/// What a request is for.
+/// The endpoint that a request is for.
 enum class route { rpc, mcp, healthz, metrics };
 
-/// Why a request is not let in.
+/// The reason why a request is refused.
 struct refusal {
   boost::beast::http::status status = boost::beast::http::status::bad_request;
   errc code = errc::invalid_request;
   std::string message;
-  /// A field that the status calls for.
+  /// A header field that the status requires.
   std::optional<std::pair<boost::beast::http::field, std::string>> field;
 };
 
-/// `{"error":{"code", "message"}}` for `x`.
-response answer_to_refused(const refusal& x);
+/// `{"error":{"code", "message"}}` for `refusal`.
+response answer_to_refused(const refusal& refusal);
 
-/// Lets requests in or not, by their header alone: before their body has cost anything. Clients must name us by a
-/// loopback name and our port (else a page could reach us by a name of its own that leads here), pages must come from
-/// such an origin themselves, and everything but `/healthz` needs the token.
+/// Accepts or refuses requests by their header alone, before their body has cost anything. `Host` must be a loopback
+/// name with the port of this server (else a page could use a host name of its own that resolves to this machine),
+/// `Origin`, if there is one, must be a loopback origin, and every endpoint but `/healthz` needs the token.
 class request_filter {
 public:
   using header = boost::beast::http::request_header<>;

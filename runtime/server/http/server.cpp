@@ -16,7 +16,7 @@ using boost::beast::http::field;
 using boost::beast::http::status;
 using boost::system::error_code;
 
-// Connections beyond the bound that are being told so; what comes when even these are too many is just closed.
+// Connections beyond the bound that are answered with 503. When there are as many of these, further ones are closed.
 constexpr size_t most_sent_away = 64;
 
 caf::expected<tcp::endpoint> parse_address(std::string_view text) {
@@ -36,7 +36,7 @@ caf::expected<tcp::endpoint> parse_address(std::string_view text) {
     return wrong("is not a loopback address (127.0.0.1, [::1] or localhost); other machines are not served");
   if (host.starts_with('['))
     return tcp::endpoint{asio::ip::address_v6::loopback(), port};
-  // The name always means this address here, whatever a resolver would say.
+  // The name always means this address, whatever a resolver would answer.
   error_code is_name;
   auto address = asio::ip::make_address_v4(std::string{host}, is_name);
   return tcp::endpoint{is_name ? asio::ip::address_v4::loopback() : address, port};
@@ -61,28 +61,29 @@ bool is_passing(const error_code& failed) {
 
 } // namespace
 
-server::server(asio::io_context& loop, settings how, backend& behind, tcp::acceptor acceptor, uint16_t port)
-  : loop_(loop), port_(port), shared_{.settings = how,
+server::server(asio::io_context& loop, settings options, backend& behind, tcp::acceptor acceptor, uint16_t port)
+  : loop_(loop), port_(port), shared_{.settings = options,
                                       .behind = behind,
-                                      .filter = {how.token, port},
+                                      .filter = {options.token, port},
                                       .ended = [this](connection& x) { ended(x); }},
     acceptor_(std::move(acceptor)), timer_(loop) {
   shared_.last_active = std::chrono::steady_clock::now();
 }
 
-caf::expected<std::unique_ptr<server>> server::listen(asio::io_context& loop, settings how, backend& behind) {
-  if (how.token.empty())
+caf::expected<std::unique_ptr<server>> server::listen(asio::io_context& loop, settings options, backend& behind) {
+  if (options.token.empty())
     return make_error(errc::invalid_request, "the HTTP port needs a token");
-  auto at = parse_address(how.address);
+  auto at = parse_address(options.address);
   if (!at)
     return std::move(at.error());
   tcp::acceptor acceptor{loop};
   if (auto failed = listen_at(acceptor, *at))
-    return make_error(errc::unavailable, "cannot listen at the HTTP address " + how.address + ": " + failed.message());
+    return make_error(errc::unavailable,
+                      "cannot listen at the HTTP address " + options.address + ": " + failed.message());
   auto port = acceptor.local_endpoint().port();
-  std::unique_ptr<server> x{new server{loop, std::move(how), behind, std::move(acceptor), port}};
-  x->accept();
-  return x;
+  std::unique_ptr<server> result{new server{loop, std::move(options), behind, std::move(acceptor), port}};
+  result->accept();
+  return result;
 }
 
 server::~server() {
@@ -103,7 +104,7 @@ void server::accept() {
   });
 }
 
-// What waits to be accepted is still there when descriptors have run out; asking at once would only spin.
+// Without descriptors the connection stays in the queue of the kernel; to accept again at once would spin.
 void server::pause() {
   timer_.expires_after(shared_.settings.accept_pause);
   timer_.async_wait([weak = std::weak_ptr{self_}](const error_code& stopped) {
@@ -119,16 +120,16 @@ void server::welcome(tcp::socket socket) {
   auto room = shared_.settings.max_connections;
   if (connections_.size() >= room + most_sent_away)
     return;
-  auto x = std::make_shared<connection>(std::move(socket), shared_);
-  connections_.insert(x);
+  auto accepted = std::make_shared<connection>(std::move(socket), shared_);
+  connections_.insert(accepted);
   if (connections_.size() <= room)
-    return x->start();
-  x->refuse(
+    return accepted->start();
+  accepted->refuse(
     {status::service_unavailable, errc::overloaded, "there are too many connections", {{field::retry_after, "1"}}});
 }
 
-void server::ended(connection& x) {
-  connections_.erase(x.shared_from_this());
+void server::ended(connection& connection) {
+  connections_.erase(connection.shared_from_this());
   tell_if_drained();
 }
 
@@ -136,8 +137,8 @@ void server::close_all() {
   error_code ignored;
   acceptor_.close(ignored);
   while (!connections_.empty()) {
-    auto x = *connections_.begin();
-    x->close();
+    auto first = *connections_.begin();
+    first->close();
   }
 }
 
@@ -160,8 +161,8 @@ void server::stop(std::function<void()> done) {
     if (self && !stopped)
       (*self)->close_all();
   });
-  for (const auto& x : connections_)
-    x->drain();
+  for (const auto& open : connections_)
+    open->drain();
   tell_if_drained();
 }
 

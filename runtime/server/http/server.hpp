@@ -19,36 +19,37 @@ namespace sluice::http {
 /// blocks.
 class server {
 public:
-  /// Listens as `how` says. `behind` outlives the server, and the loop outlives both. `errc::invalid_request` for an
-  /// address that is no loopback address with a port, or an empty token; `errc::unavailable` if it is taken.
-  static caf::expected<std::unique_ptr<server>> listen(boost::asio::io_context& loop, settings how, backend& behind);
+  /// Listens as `options` says. `behind` outlives the server, and the loop outlives both. `errc::invalid_request` for
+  /// an address that is no loopback address with a port, or an empty token; `errc::unavailable` if it is taken.
+  static caf::expected<std::unique_ptr<server>> listen(boost::asio::io_context& loop, settings options,
+                                                       backend& behind);
 
   server(const server&) = delete;
   server& operator=(const server&) = delete;
-  /// Ends every connection at once; ports of requests under way are destroyed.
+  /// Ends every connection at once; handlers of requests under way are destroyed.
   ~server();
 
-  /// The port that clients connect to.
+  /// The TCP port that clients connect to.
   uint16_t port() const noexcept { return port_; }
 
   size_t connections() const noexcept { return connections_.size(); }
 
-  /// When a client last began a request, or had taken an answer.
+  /// When a client last began a request, or had received an answer.
   std::chrono::steady_clock::time_point last_active() const noexcept { return shared_.last_active; }
 
-  /// Takes no more clients. Idle ones are sent away at once, others when their request has been answered, and all after
-  /// `drain_timeout`; then `done` is called, by the loop.
+  /// Accepts no more clients. Closes idle connections at once, others when their request has been answered, and all
+  /// after `drain_timeout`; then `done` is called, by the loop.
   void stop(std::function<void()> done = {});
 
 private:
   using tcp = boost::asio::ip::tcp;
 
-  server(boost::asio::io_context& loop, settings how, backend& behind, tcp::acceptor acceptor, uint16_t port);
+  server(boost::asio::io_context& loop, settings options, backend& behind, tcp::acceptor acceptor, uint16_t port);
 
   void accept();
   void welcome(tcp::socket socket);
   void pause();
-  void ended(connection& x);
+  void ended(connection& connection);
   void close_all();
   void tell_if_drained();
 
@@ -60,7 +61,7 @@ private:
   std::unordered_set<std::shared_ptr<connection>> connections_;
   bool stopping_ = false;
   std::function<void()> drained_;
-  // What is called by the loop holds it weakly, and does nothing once the server is gone.
+  // The callbacks of the loop hold it weakly, and do nothing once the server is gone.
   std::shared_ptr<server*> self_ = std::make_shared<server*>(this);
 };
 

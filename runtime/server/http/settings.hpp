@@ -6,13 +6,13 @@
 
 namespace sluice::http {
 
-/// How an HTTP server is reached, and what it lets its clients do.
+/// The address of an HTTP server, and the limits of its clients.
 struct settings {
   /// HOST:PORT, where HOST is a loopback address or `localhost`; port 0 takes a free one.
   std::string address = "127.0.0.1:0";
-  /// What clients send as `Authorization: Bearer TOKEN`; not empty.
+  /// Clients send it as `Authorization: Bearer TOKEN`; not empty.
   std::string token{};
-  /// Told to clients.
+  /// Sent to clients.
   std::string version{};
   /// Beyond it a connection is answered with 503.
   size_t max_connections = 4096;

@@ -37,11 +37,11 @@ caf::error refuse(const fs::path& file, std::string_view why) {
   return make_error(errc::not_authorized, "the token file " + file.filename().string() + " " + std::string{why});
 }
 
-caf::error failed(const fs::path& file, std::string_view what, int code) {
+caf::error failed(const fs::path& file, std::string_view action, int code) {
   auto kind = code == ENOSPC || code == EDQUOT                   ? errc::disk_full
               : code == EACCES || code == EPERM || code == EROFS ? errc::read_only
                                                                  : errc::io_error;
-  return make_error(kind, "the token file " + file.filename().string() + " cannot be " + std::string{what} + ": "
+  return make_error(kind, "the token file " + file.filename().string() + " cannot be " + std::string{action} + ": "
                             + std::generic_category().message(code));
 }
 
@@ -69,7 +69,7 @@ caf::expected<std::string> load(const fs::path& file, int fd) {
   return std::string{token};
 }
 
-// Written under another name first, so that nobody ever reads half of it.
+// Written under another name first, so that no process reads a part of it.
 caf::expected<void> make(const fs::path& file) {
   auto draft = file;
   draft += "." + random_hex().substr(0, 16);
@@ -81,7 +81,7 @@ caf::expected<void> make(const fs::path& file) {
   auto code = written < 0 ? errno : written < static_cast<ssize_t>(text.size()) ? ENOSPC : 0;
   if (code == 0 && fsync(out.get()) != 0)
     code = errno;
-  // Whoever comes second reads what the first has made.
+  // The process that comes second reads the token of the first.
   if (code == 0 && link(draft.c_str(), file.c_str()) != 0 && errno != EEXIST)
     code = errno;
   unlink(draft.c_str());
@@ -96,7 +96,7 @@ caf::expected<std::string> load_or_make_token(const fs::path& file) {
   if (sodium_init() < 0)
     return make_error(errc::internal, "the system gives no random numbers");
   for (auto may_make : {true, false}) {
-    // Not to wait for a writer, should it be a pipe.
+    // Does not wait for a writer if the file is a pipe.
     descriptor in{::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)};
     if (in)
       return load(file, in.get());

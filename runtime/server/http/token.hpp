@@ -7,7 +7,7 @@
 
 namespace sluice::http {
 
-/// The token that clients of the HTTP port show: 64 hexadecimal digits. Read from `file`, which is made with a random
+/// The token of HTTP clients: 64 hexadecimal digits. Read from `file`, which is made with a random
 /// one (mode 0600, complete or not at all) if it does not exist; of several processes that make it at once all get the
 /// same. A file that is a link, belongs to another user, may be read by others or holds something else is refused as
 /// `errc::not_authorized` and left as it is.

@@ -25,22 +25,22 @@ namespace sluice::rpc {
 
 /// `params` of `write`. `peer` and `received` are not touched.
 caf::expected<write_request> write_from_json(const nlohmann::json& params);
-nlohmann::json params_of(const write_request& x);
+nlohmann::json params_of(const write_request& request);
 
 /// `params` of `read`. `peer`, `cancel` and `received` are not touched.
 caf::expected<read_request> read_from_json(const nlohmann::json& params);
 
 /// The same of `cursor.open`, which has `idle_ms`, too.
 caf::expected<read_request> open_cursor_from_json(const nlohmann::json& params);
-nlohmann::json params_of_open_cursor(const read_request& x);
+nlohmann::json params_of_open_cursor(const read_request& request);
 
 /// `params` of `read`.
-nlohmann::json params_of(const read_request& x);
+nlohmann::json params_of(const read_request& request);
 
 /// `params` of `audit.list`: {"agent", "db", "status", "since_us", "after_seq", "limit" (1 to 10,000), "newest"}, all
 /// optional.
 caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
-nlohmann::json params_of(const audit_query& x);
+nlohmann::json params_of(const audit_query& query);
 
 /// `params` of `cursor.next` and `cursor.close`: {"cursor", "agent" (optional)}; the number. The agent is not returned.
 /// Those of `cursor.open` are those of `read`.
@@ -84,17 +84,17 @@ caf::expected<log_entry> log_entry_from_json(const nlohmann::json& params);
 /// (microseconds since the Unix epoch, or a text as `parse_since` takes it), "after_id", "limit" (1 to 10,000),
 /// "newest"}, all optional. Without `newest` the last ones are meant, but with an `after_id` those that follow it.
 caf::expected<log_query> log_query_from_json(const nlohmann::json& params);
-nlohmann::json params_of(const log_query& x);
+nlohmann::json params_of(const log_query& query);
 
 /// `params` of `buffer.put`: {"db", "table", "operation" ("upsert", "update" or "delete"), "key":{column: value}}, and
 /// optional "values":{column: value}, "agent" and "wait_ms" (to 86,400,000). `peer` is not touched.
 caf::expected<buffer_put> buffer_put_from_json(const nlohmann::json& params);
-nlohmann::json params_of(const buffer_put& x);
+nlohmann::json params_of(const buffer_put& operation);
 
 /// `params` of `buffer.get`: {"db", "table", "key":{column: value}}, and optional "agent" and "integers". `peer` is not
 /// touched.
 caf::expected<buffer_get> buffer_get_from_json(const nlohmann::json& params);
-nlohmann::json params_of(const buffer_get& x);
+nlohmann::json params_of(const buffer_get& request);
 
 /// `params` of `flush`: {"db", "table", "agent"}, all optional.
 caf::expected<flush_request> flush_from_json(const nlohmann::json& params);

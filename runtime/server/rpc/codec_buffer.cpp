@@ -11,19 +11,19 @@ namespace {
 
 using nlohmann::json;
 
-caf::error take_operation(const json& x, std::string_view field, buffer_operation& to) {
+caf::error take_operation(const json& content, std::string_view field, buffer_operation& to) {
   for (auto operation : {buffer_operation::upsert, buffer_operation::update, buffer_operation::erase})
-    if (x == to_string(operation)) {
+    if (content == to_string(operation)) {
       to = operation;
       return caf::none;
     }
   return invalid(field, "must be \"upsert\", \"update\" or \"delete\"");
 }
 
-caf::error take_columns(const json& x, std::string_view field, std::vector<named_value>& to) {
-  if (!x.is_object())
+caf::error take_columns(const json& source, std::string_view field, std::vector<named_value>& to) {
+  if (!source.is_object())
     return invalid(field, "must be an object: {column: value}");
-  for (const auto& [name, cell] : x.get_ref<const json::object_t&>()) {
+  for (const auto& [name, cell] : source.get_ref<const json::object_t&>()) {
     auto content = value_from_json(cell, fmt::format("{}.{}", field, name));
     if (!content)
       return std::move(content.error());
@@ -57,85 +57,85 @@ json params_of_row(const row_key& row, const std::string& agent) {
 caf::expected<buffer_put> buffer_put_from_json(const json& params) {
   buffer_put result;
   int64_t wait_ms = 0;
-  auto why =
-    read_object(params, "params", {"db", "table", "operation", "key"}, [&](const std::string& name, const json& x) {
-      if (caf::error row; take_row(name, x, result.row, row))
-        return row;
-      if (name == "operation")
-        return take_operation(x, name, result.operation);
-      if (name == "values")
-        return take_columns(x, name, result.values);
-      if (name == "agent")
-        return take(x, name, result.agent);
-      if (name == "wait_ms")
-        return take(x, name, wait_ms, int64_t{0}, day_ms);
-      return unknown_member(name);
-    });
+  auto why = read_object(params, "params", {"db", "table", "operation", "key"},
+                         [&](const std::string& name, const json& content) {
+                           if (caf::error row; take_row(name, content, result.row, row))
+                             return row;
+                           if (name == "operation")
+                             return take_operation(content, name, result.operation);
+                           if (name == "values")
+                             return take_columns(content, name, result.values);
+                           if (name == "agent")
+                             return take(content, name, result.agent);
+                           if (name == "wait_ms")
+                             return take(content, name, wait_ms, int64_t{0}, day_ms);
+                           return unknown_member(name);
+                         });
   result.wait = std::chrono::milliseconds{wait_ms};
   return result_or(std::move(why), result);
 }
 
-json params_of(const buffer_put& x) {
-  auto result = params_of_row(x.row, x.agent);
-  result["operation"] = to_string(x.operation);
-  if (!x.values.empty())
-    result["values"] = as_json(x.values);
-  if (x.wait.count() > 0)
-    result["wait_ms"] = x.wait.count();
+json params_of(const buffer_put& operation) {
+  auto result = params_of_row(operation.row, operation.agent);
+  result["operation"] = to_string(operation.operation);
+  if (!operation.values.empty())
+    result["values"] = as_json(operation.values);
+  if (operation.wait.count() > 0)
+    result["wait_ms"] = operation.wait.count();
   return result;
 }
 
 caf::expected<buffer_get> buffer_get_from_json(const json& params) {
   buffer_get result;
-  auto why = read_object(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& x) {
-    if (caf::error row; take_row(name, x, result.row, row))
+  auto why = read_object(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& content) {
+    if (caf::error row; take_row(name, content, result.row, row))
       return row;
     if (name == "integers")
-      return take(x, name, result.integers);
-    return name == "agent" ? take(x, name, result.agent) : unknown_member(name);
+      return take(content, name, result.integers);
+    return name == "agent" ? take(content, name, result.agent) : unknown_member(name);
   });
   return result_or(std::move(why), result);
 }
 
-json params_of(const buffer_get& x) { return params_of_row(x.row, x.agent); }
+json params_of(const buffer_get& request) { return params_of_row(request.row, request.agent); }
 
 caf::expected<flush_request> flush_from_json(const json& params) {
   flush_request result;
-  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
     if (name == "db")
-      return take(x, name, result.db);
+      return take(content, name, result.db);
     if (name == "table")
-      return take(x, name, result.table);
-    return name == "agent" ? take(x, name, result.agent) : unknown_member(name);
+      return take(content, name, result.table);
+    return name == "agent" ? take(content, name, result.agent) : unknown_member(name);
   });
   return result_or(std::move(why), result);
 }
 
 caf::expected<rejected_query> rejected_query_from_json(const json& params) {
   rejected_query result;
-  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
     if (name == "after_id")
-      return take(x, name, result.after_id);
+      return take(content, name, result.after_id);
     if (name == "integers")
-      return take(x, name, result.integers);
-    return name == "limit" ? take(x, name, result.limit, uint64_t{1}, uint64_t{10'000}) : unknown_member(name);
+      return take(content, name, result.integers);
+    return name == "limit" ? take(content, name, result.limit, uint64_t{1}, uint64_t{10'000}) : unknown_member(name);
   });
   return result_or(std::move(why), result);
 }
 
 caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) {
   std::vector<uint64_t> result;
-  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
     std::string agent;
     if (name == "agent")
-      return take(x, name, agent);
+      return take(content, name, agent);
     if (name != "ids")
       return unknown_member(name);
     // An empty list would mean all rows to the buffer, but none to its sender.
-    if (!x.is_array() || x.empty())
+    if (!content.is_array() || content.empty())
       return invalid(name, "must be an array of at least one id; left out, it means all");
-    for (size_t i = 0; i < x.size(); ++i)
-      if (auto wrong = take(x[i], fmt::format("{}[{}]", name, i), result.emplace_back(), uint64_t{1}))
+    for (size_t i = 0; i < content.size(); ++i)
+      if (auto wrong = take(content[i], fmt::format("{}[{}]", name, i), result.emplace_back(), uint64_t{1}))
         return wrong;
     return caf::error{};
   });

@@ -10,23 +10,23 @@ namespace {
 
 using nlohmann::json;
 
-json as_params(const parameters& x) {
-  if (x.named.empty()) {
+json as_params(const parameters& params) {
+  if (params.named.empty()) {
     auto result = json::array();
-    for (const auto& content : x.positional)
+    for (const auto& content : params.positional)
       result.push_back(as_json(content));
     return result;
   }
   auto result = json::object();
-  for (const auto& [name, content] : x.named)
+  for (const auto& [name, content] : params.named)
     result[name] = as_json(content);
   return result;
 }
 
-json as_statement(const statement& x) {
-  json result{{"sql", x.sql.str()}};
-  if (x.params != parameters{})
-    result["params"] = as_params(x.params);
+json as_statement(const statement& query) {
+  json result{{"sql", query.sql.str()}};
+  if (query.params != parameters{})
+    result["params"] = as_params(query.params);
   return result;
 }
 
@@ -43,50 +43,50 @@ template <std::integral Int> void say(json& to, const char* field, Int number) {
 
 } // namespace
 
-json params_of(const write_request& x) {
+json params_of(const write_request& request) {
   auto statements = json::array();
-  for (const auto& stmt : x.statements)
+  for (const auto& stmt : request.statements)
     statements.push_back(as_statement(stmt));
-  json result{{"db", x.db}, {"statements", std::move(statements)}};
-  say(result, "agent", x.agent);
-  say(result, "request_id", x.request_id);
-  say(result, "idempotency_key", x.idempotency_key);
-  say(result, "correlation_id", x.correlation_id);
-  say(result, "deadline_ms", x.deadline.count());
-  if (!x.enforce_foreign_keys)
+  json result{{"db", request.db}, {"statements", std::move(statements)}};
+  say(result, "agent", request.agent);
+  say(result, "request_id", request.request_id);
+  say(result, "idempotency_key", request.idempotency_key);
+  say(result, "correlation_id", request.correlation_id);
+  say(result, "deadline_ms", request.deadline.count());
+  if (!request.enforce_foreign_keys)
     result["foreign_keys"] = "off";
   return result;
 }
 
-json params_of(const read_request& x) {
-  auto result = as_statement(x.query);
-  result["db"] = x.db;
-  say(result, "agent", x.agent);
-  say(result, "request_id", x.request_id);
-  say(result, "correlation_id", x.correlation_id);
-  if (x.freshness == freshness::fresh)
+json params_of(const read_request& request) {
+  auto result = as_statement(request.query);
+  result["db"] = request.db;
+  say(result, "agent", request.agent);
+  say(result, "request_id", request.request_id);
+  say(result, "correlation_id", request.correlation_id);
+  if (request.freshness == freshness::fresh)
     result["freshness"] = "fresh";
-  say(result, "min_seq", x.min_seq);
-  say(result, "max_rows", x.limits.max_rows);
-  say(result, "max_bytes", x.limits.max_bytes);
-  say(result, "timeout_ms", x.limits.timeout.count());
+  say(result, "min_seq", request.min_seq);
+  say(result, "max_rows", request.limits.max_rows);
+  say(result, "max_bytes", request.limits.max_bytes);
+  say(result, "timeout_ms", request.limits.timeout.count());
   return result;
 }
 
-json params_of_open_cursor(const read_request& x) {
-  auto result = params_of(x);
-  say(result, "idle_ms", x.limits.idle.count());
+json params_of_open_cursor(const read_request& request) {
+  auto result = params_of(request);
+  say(result, "idle_ms", request.limits.idle.count());
   return result;
 }
 
-json params_of(const audit_query& x) {
-  json result{{"limit", x.limit}};
-  say(result, "agent", x.agent);
-  say(result, "db", x.db);
-  say(result, "status", x.status);
-  say(result, "since_us", x.since_us);
-  say(result, "after_seq", x.after_seq);
-  if (x.newest)
+json params_of(const audit_query& query) {
+  json result{{"limit", query.limit}};
+  say(result, "agent", query.agent);
+  say(result, "db", query.db);
+  say(result, "status", query.status);
+  say(result, "since_us", query.since_us);
+  say(result, "after_seq", query.after_seq);
+  if (query.newest)
     result["newest"] = true;
   return result;
 }

@@ -15,53 +15,53 @@ using std::chrono::milliseconds;
 // The name of the object with a request's fields in errors.
 constexpr std::string_view whole_request = "params";
 
-caf::error read_part(const json& x, std::string_view field, milliseconds& to) {
+caf::error read_part(const json& content, std::string_view field, milliseconds& to) {
   int64_t ms = 0;
-  if (auto why = rpc::take(x, field, ms, int64_t{1}, day_ms))
+  if (auto why = rpc::take(content, field, ms, int64_t{1}, day_ms))
     return why;
   to = milliseconds{ms};
   return caf::none;
 }
 
-caf::error read_part(const json& x, std::string_view field, freshness& to) {
-  if (x == "cached")
+caf::error read_part(const json& content, std::string_view field, freshness& to) {
+  if (content == "cached")
     to = freshness::cached;
-  else if (x == "fresh")
+  else if (content == "fresh")
     to = freshness::fresh;
   else
     return invalid(field, "must be \"cached\" or \"fresh\"");
   return caf::none;
 }
 
-caf::error take_switch(const json& x, std::string_view field, bool& to) {
-  if (x != "on" && x != "off")
+caf::error take_switch(const json& content, std::string_view field, bool& to) {
+  if (content != "on" && content != "off")
     return invalid(field, "must be \"on\" or \"off\"");
-  to = x == "on";
+  to = content == "on";
   return caf::none;
 }
 
-caf::error read_part(const json& x, std::string_view field, parameters& to) {
-  auto params = parameters_from_json(x, field);
+caf::error read_part(const json& content, std::string_view field, parameters& to) {
+  auto params = parameters_from_json(content, field);
   if (!params)
     return std::move(params.error());
   to = std::move(*params);
   return caf::none;
 }
 
-caf::error take_sql(const json& x, std::string_view field, sql_text& to) {
+caf::error take_sql(const json& content, std::string_view field, sql_text& to) {
   std::string text;
-  if (auto why = rpc::take(x, field, text))
+  if (auto why = rpc::take(content, field, text))
     return why;
   to = sql_text{std::move(text)};
   return caf::none;
 }
 
-caf::error read_part(const json& x, const std::string& field, statement& to) {
-  if (!x.is_object())
+caf::error read_part(const json& source, const std::string& field, statement& to) {
+  if (!source.is_object())
     return invalid(field, R"(must be an object: {"sql":"...", "params":...})");
-  if (!x.contains("sql"))
+  if (!source.contains("sql"))
     return invalid(field + ".sql", "is missing");
-  return read_object(x, field, {}, [&](const std::string& name, const json& content) {
+  return read_object(source, field, {}, [&](const std::string& name, const json& content) {
     if (name == "sql")
       return take_sql(content, field + ".sql", to.sql);
     if (name == "params")
@@ -70,12 +70,12 @@ caf::error read_part(const json& x, const std::string& field, statement& to) {
   });
 }
 
-caf::error read_part(const json& x, std::string_view field, std::vector<statement>& to) {
-  if (!x.is_array() || x.empty())
+caf::error read_part(const json& content, std::string_view field, std::vector<statement>& to) {
+  if (!content.is_array() || content.empty())
     return invalid(field, R"(must be an array of at least one {"sql":"...", "params":...})");
-  to.resize(x.size());
+  to.resize(content.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = read_part(x[i], fmt::format("{}[{}]", field, i), to[i]))
+    if (auto why = read_part(content[i], fmt::format("{}[{}]", field, i), to[i]))
       return why;
   return caf::none;
 }
@@ -92,32 +92,32 @@ template <class Request> bool take_common(const std::string& name, const json& c
   return text != nullptr;
 }
 
-caf::error take_of_read(const std::string& name, const json& x, read_request& to) {
-  if (caf::error common; take_common(name, x, to, common))
+caf::error take_of_read(const std::string& name, const json& content, read_request& to) {
+  if (caf::error common; take_common(name, content, to, common))
     return common;
   if (name == "sql")
-    return take_sql(x, name, to.query.sql);
+    return take_sql(content, name, to.query.sql);
   if (name == "params")
-    return read_part(x, name, to.query.params);
+    return read_part(content, name, to.query.params);
   if (name == "freshness")
-    return read_part(x, name, to.freshness);
+    return read_part(content, name, to.freshness);
   if (name == "min_seq")
-    return rpc::take(x, name, to.min_seq);
+    return rpc::take(content, name, to.min_seq);
   if (name == "max_rows")
-    return rpc::take(x, name, to.limits.max_rows, uint64_t{1}, uint64_t{100'000'000});
+    return rpc::take(content, name, to.limits.max_rows, uint64_t{1}, uint64_t{100'000'000});
   if (name == "max_bytes")
-    return rpc::take(x, name, to.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
+    return rpc::take(content, name, to.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
   if (name == "timeout_ms")
-    return read_part(x, name, to.limits.timeout);
+    return read_part(content, name, to.limits.timeout);
   if (name == "integers")
-    return rpc::take(x, name, to.integers);
+    return rpc::take(content, name, to.integers);
   return unknown_member(name);
 }
 
 // A write names its statements, or one statement beside `db`, as a read does.
 // Not taken for none: a client that fills it in from an unset variable would lose the protection without a word.
-caf::error take_key(const json& x, std::string_view name, std::string& to) {
-  if (auto why = rpc::take(x, name, to))
+caf::error take_key(const json& content, std::string_view name, std::string& to) {
+  if (auto why = rpc::take(content, name, to))
     return why;
   return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
 }
@@ -144,23 +144,23 @@ caf::expected<write_request> write_from_json(const json& params) {
     return why;
   if (params.contains("sql"))
     result.statements.emplace_back();
-  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& x) {
-    if (caf::error common; take_common(name, x, result, common))
+  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
+    if (caf::error common; take_common(name, content, result, common))
       return common;
     if (name == "statements")
-      return read_part(x, name, result.statements);
+      return read_part(content, name, result.statements);
     if (name == "sql")
-      return take_sql(x, name, result.statements.front().sql);
+      return take_sql(content, name, result.statements.front().sql);
     if (name == "params")
-      return read_part(x, name, result.statements.front().params);
+      return read_part(content, name, result.statements.front().params);
     if (name == "idempotency_key")
-      return take_key(x, name, result.idempotency_key);
+      return take_key(content, name, result.idempotency_key);
     if (name == "deadline_ms")
-      return read_part(x, name, result.deadline);
+      return read_part(content, name, result.deadline);
     if (name == "integers")
-      return rpc::take(x, name, result.integers);
+      return rpc::take(content, name, result.integers);
     if (name == "foreign_keys")
-      return take_switch(x, name, result.enforce_foreign_keys);
+      return take_switch(content, name, result.enforce_foreign_keys);
     if (name == "capsule")
       return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
     return unknown_member(name);
@@ -170,36 +170,37 @@ caf::expected<write_request> write_from_json(const json& params) {
 
 caf::expected<read_request> read_from_json(const json& params) {
   read_request result;
-  auto why = read_object(params, whole_request, {"db", "sql"},
-                         [&](const std::string& name, const json& x) { return take_of_read(name, x, result); });
+  auto why = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {
+    return take_of_read(name, content, result);
+  });
   return result_or(std::move(why), result);
 }
 
 caf::expected<read_request> open_cursor_from_json(const json& params) {
   read_request result;
-  auto why = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& x) {
-    return name == "idle_ms" ? read_part(x, name, result.limits.idle) : take_of_read(name, x, result);
+  auto why = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {
+    return name == "idle_ms" ? read_part(content, name, result.limits.idle) : take_of_read(name, content, result);
   });
   return result_or(std::move(why), result);
 }
 
 caf::expected<audit_query> audit_query_from_json(const json& params) {
   audit_query result;
-  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
     if (name == "agent")
-      return rpc::take(x, name, result.agent);
+      return rpc::take(content, name, result.agent);
     if (name == "db")
-      return rpc::take(x, name, result.db);
+      return rpc::take(content, name, result.db);
     if (name == "status")
-      return rpc::take(x, name, result.status);
+      return rpc::take(content, name, result.status);
     if (name == "since_us")
-      return rpc::take(x, name, result.since_us);
+      return rpc::take(content, name, result.since_us);
     if (name == "after_seq")
-      return rpc::take(x, name, result.after_seq);
+      return rpc::take(content, name, result.after_seq);
     if (name == "limit")
-      return rpc::take(x, name, result.limit, uint64_t{1}, uint64_t{10'000});
+      return rpc::take(content, name, result.limit, uint64_t{1}, uint64_t{10'000});
     if (name == "newest")
-      return rpc::take(x, name, result.newest);
+      return rpc::take(content, name, result.newest);
     return unknown_member(name);
   });
   return result_or(std::move(why), result);
@@ -207,24 +208,24 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
 
 caf::expected<uint64_t> cursor_from_json(const json& params) {
   uint64_t result = 0;
-  auto why = read_object(params, whole_request, {"cursor"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"cursor"}, [&](const std::string& name, const json& content) {
     std::string agent;
     if (name == "agent")
-      return rpc::take(x, name, agent);
-    return name == "cursor" ? rpc::take(x, name, result) : unknown_member(name);
+      return rpc::take(content, name, agent);
+    return name == "cursor" ? rpc::take(content, name, result) : unknown_member(name);
   });
   return result_or(std::move(why), result);
 }
 
 caf::expected<cancel_request> cancel_from_json(const json& params) {
   cancel_request result;
-  auto why = read_object(params, whole_request, {"request_id"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"request_id"}, [&](const std::string& name, const json& content) {
     std::string agent;
     if (name == "agent")
-      return rpc::take(x, name, agent);
+      return rpc::take(content, name, agent);
     if (name == "as_operator")
-      return rpc::take(x, name, result.as_operator);
-    return name == "request_id" ? rpc::take(x, name, result.request_id) : unknown_member(name);
+      return rpc::take(content, name, result.as_operator);
+    return name == "request_id" ? rpc::take(content, name, result.request_id) : unknown_member(name);
   });
   if (!why && result.request_id.empty())
     why = invalid("request_id", "is empty");
@@ -236,17 +237,17 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
   // Not by a structured binding, which a lambda may not use.
   auto& request = result.first;
   auto& status = result.second;
-  auto why = read_object(params, whole_request, {"status"}, [&](const std::string& name, const json& x) {
-    if (caf::error common; take_common(name, x, request, common))
+  auto why = read_object(params, whole_request, {"status"}, [&](const std::string& name, const json& content) {
+    if (caf::error common; take_common(name, content, request, common))
       return common;
     if (name == "count")
-      return rpc::take(x, name, request.count, uint32_t{1});
+      return rpc::take(content, name, request.count, uint32_t{1});
     if (name == "status")
-      return rpc::take(x, name, status);
+      return rpc::take(content, name, status);
     if (name != "method")
       return unknown_member(name);
     std::string method;
-    auto wrong = rpc::take(x, name, method);
+    auto wrong = rpc::take(content, name, method);
     request.type = request_type_of(method);
     return wrong;
   });
@@ -257,13 +258,13 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
 
 caf::expected<subscribe_request> subscribe_from_json(const json& params) {
   subscribe_request result;
-  auto why = read_object(params, whole_request, {"db"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"db"}, [&](const std::string& name, const json& content) {
     if (name == "db")
-      return rpc::take(x, name, result.db);
+      return rpc::take(content, name, result.db);
     if (name == "tables")
-      return rpc::take(x, name, result.tables);
+      return rpc::take(content, name, result.tables);
     if (name == "from_seq")
-      return rpc::take(x, name, result.from_seq.emplace());
+      return rpc::take(content, name, result.from_seq.emplace());
     return unknown_member(name);
   });
   return result_or(std::move(why), result);
@@ -271,13 +272,13 @@ caf::expected<subscribe_request> subscribe_from_json(const json& params) {
 
 caf::expected<hello_request> hello_from_json(const json& params) {
   hello_request result;
-  auto why = read_object(params, whole_request, {"protocol"}, [&](const std::string& name, const json& x) {
+  auto why = read_object(params, whole_request, {"protocol"}, [&](const std::string& name, const json& content) {
     if (name == "protocol")
-      return rpc::take(x, name, result.protocol, 1);
+      return rpc::take(content, name, result.protocol, 1);
     if (name == "client")
-      return rpc::take(x, name, result.client);
+      return rpc::take(content, name, result.client);
     if (name == "root") {
-      auto root = file_identity_from_json(x);
+      auto root = file_identity_from_json(content);
       if (!root)
         return make_error(errc::invalid_request, "root: " + describe(root.error()).message);
       result.root = *root;

@@ -25,13 +25,13 @@ template <class Result> caf::expected<Result> result_or_mismatch(const caf::erro
   return unreadable_answer(why);
 }
 
-caf::error take_rows(const json& x, rowset& to) {
-  if (auto why = check_object(x, whole_result, {"columns", "rows"}))
+caf::error take_rows(const json& source, rowset& to) {
+  if (auto why = check_object(source, whole_result, {"columns", "rows"}))
     return why;
   std::vector<std::string> columns;
-  if (auto why = rpc::take(x["columns"], "columns", columns))
+  if (auto why = rpc::take(source["columns"], "columns", columns))
     return why;
-  const auto& rows = x["rows"];
+  const auto& rows = source["rows"];
   auto fits = [&](const json& row) { return row.is_array() && row.size() == columns.size(); };
   if (!rows.is_array() || !std::all_of(rows.begin(), rows.end(), fits) || (columns.empty() && !rows.empty()))
     return invalid("rows", "must be an array of rows with a value for each column");
@@ -46,10 +46,10 @@ caf::error take_rows(const json& x, rowset& to) {
   return caf::none;
 }
 
-caf::error read_part(const json& x, statement_result& to) {
-  if (auto why = take_rows(x, to.rows))
+caf::error read_part(const json& source, statement_result& to) {
+  if (auto why = take_rows(source, to.rows))
     return why;
-  return read_object(x, whole_result, {"changes", "last_insert_rowid"},
+  return read_object(source, whole_result, {"changes", "last_insert_rowid"},
                      [&](const std::string& name, const json& content) {
                        if (name == "changes")
                          return rpc::take(content, name, to.changes);
@@ -59,20 +59,20 @@ caf::error read_part(const json& x, statement_result& to) {
                      });
 }
 
-caf::error read_part(const json& x, std::string_view field, std::vector<statement_result>& to) {
-  if (!x.is_array())
+caf::error read_part(const json& content, std::string_view field, std::vector<statement_result>& to) {
+  if (!content.is_array())
     return invalid(field, "must be an array");
-  to.resize(x.size());
+  to.resize(content.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = read_part(x[i], to[i]))
+    if (auto why = read_part(content[i], to[i]))
       return why;
   return caf::none;
 }
 
 // Finds an enumerator by its name.
-template <class Enum> caf::error take_word(const json& x, std::string_view field, Enum last, Enum& to) {
+template <class Enum> caf::error take_enum(const json& content, std::string_view field, Enum last, Enum& to) {
   for (auto i = 0; i <= static_cast<int>(last); ++i)
-    if (x == to_string(static_cast<Enum>(i))) {
+    if (content == to_string(static_cast<Enum>(i))) {
       to = static_cast<Enum>(i);
       return caf::none;
     }
@@ -80,33 +80,33 @@ template <class Enum> caf::error take_word(const json& x, std::string_view field
 }
 
 // A broker of another version may know requests that this one does not.
-caf::error take_type(const json& x, std::string_view field, request_type& to) {
-  std::string word;
-  if (auto why = rpc::take(x, field, word))
+caf::error take_type(const json& content, std::string_view field, request_type& to) {
+  std::string name;
+  if (auto why = rpc::take(content, field, name))
     return why;
-  to = request_type_of(word);
+  to = request_type_of(name);
   return caf::none;
 }
 
-caf::error take_milliseconds(const json& x, std::string_view field, uint64_t& to_us) {
+caf::error take_milliseconds(const json& content, std::string_view field, uint64_t& to_us) {
   constexpr double limit = 1e15;
-  auto ms = x.is_number() ? x.get<double>() : -1;
+  auto ms = content.is_number() ? content.get<double>() : -1;
   if (!(ms >= 0 && ms <= limit))
     return invalid(field, "must be a time in milliseconds");
   to_us = static_cast<uint64_t>(std::llround(ms * 1000));
   return caf::none;
 }
 
-caf::error take_tables(const json& x, std::string_view field, table_set& to) {
+caf::error take_tables(const json& content, std::string_view field, table_set& to) {
   std::vector<std::string> tables;
-  if (auto why = rpc::take(x, field, tables))
+  if (auto why = rpc::take(content, field, tables))
     return why;
   if (!tables.empty())
     to = std::make_shared<const std::vector<std::string>>(std::move(tables));
   return caf::none;
 }
 
-caf::error read_part(const json& x, audit_record& to) {
+caf::error read_part(const json& source, audit_record& to) {
   auto take_member = [&](const std::string& name, const json& content) {
     if (name == "seq")
       return rpc::take(content, name, to.seq);
@@ -142,15 +142,15 @@ caf::error read_part(const json& x, audit_record& to) {
       return rpc::take(content, name, to.recovered);
     return pass_over();
   };
-  return read_object(x, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
+  return read_object(source, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
 }
 
-caf::error read_part(const json& x, std::string_view field, std::vector<audit_record>& to) {
-  if (!x.is_array())
+caf::error read_part(const json& content, std::string_view field, std::vector<audit_record>& to) {
+  if (!content.is_array())
     return invalid(field, "must be an array");
-  to.resize(x.size());
+  to.resize(content.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = read_part(x[i], to[i]))
+    if (auto why = read_part(content[i], to[i]))
       return why;
   return caf::none;
 }
@@ -160,17 +160,17 @@ caf::error read_part(const json& x, std::string_view field, std::vector<audit_re
 caf::expected<write_result> write_result_from_json(const json& result) {
   write_result to;
   auto why = read_object(result, whole_result, {"outcome", "replayed", "commit_seq", "request_id", "results"},
-                         [&](const std::string& name, const json& x) {
-                           if (name == "outcome" && x != to_string(outcome::committed))
+                         [&](const std::string& name, const json& content) {
+                           if (name == "outcome" && content != to_string(outcome::committed))
                              return invalid(name, "must be \"committed\"");
                            if (name == "replayed")
-                             return rpc::take(x, name, to.replayed);
+                             return rpc::take(content, name, to.replayed);
                            if (name == "commit_seq")
-                             return rpc::take(x, name, to.commit_seq);
+                             return rpc::take(content, name, to.commit_seq);
                            if (name == "request_id")
-                             return rpc::take(x, name, to.request_id);
+                             return rpc::take(content, name, to.request_id);
                            if (name == "results")
-                             return read_part(x, name, to.results);
+                             return read_part(content, name, to.results);
                            return pass_over();
                          });
   return result_or_mismatch(why, to);
@@ -182,13 +182,13 @@ caf::expected<read_result> read_result_from_json(const json& result) {
   auto why = take_rows(result, rows);
   if (!why)
     why = read_object(result, whole_result, {"truncated", "source", "as_of_seq"},
-                      [&](const std::string& name, const json& x) {
+                      [&](const std::string& name, const json& content) {
                         if (name == "truncated")
-                          return rpc::take(x, name, to.truncated);
+                          return rpc::take(content, name, to.truncated);
                         if (name == "source")
-                          return take_word(x, name, read_source::database, to.source);
+                          return take_enum(content, name, read_source::database, to.source);
                         if (name == "as_of_seq")
-                          return rpc::take(x, name, to.as_of_seq);
+                          return rpc::take(content, name, to.as_of_seq);
                         return pass_over();
                       });
   to.rows = std::make_shared<const rowset>(std::move(rows));
@@ -200,48 +200,49 @@ caf::expected<cursor_page> cursor_page_from_json(const json& result) {
   rowset rows;
   auto why = take_rows(result, rows);
   if (!why)
-    why =
-      read_object(result, whole_result, {"cursor", "done", "as_of_seq"}, [&](const std::string& name, const json& x) {
-        if (name == "cursor")
-          return rpc::take(x, name, to.cursor);
-        if (name == "done")
-          return rpc::take(x, name, to.is_last);
-        if (name == "as_of_seq")
-          return rpc::take(x, name, to.as_of_seq);
-        return pass_over();
-      });
+    why = read_object(result, whole_result, {"cursor", "done", "as_of_seq"},
+                      [&](const std::string& name, const json& content) {
+                        if (name == "cursor")
+                          return rpc::take(content, name, to.cursor);
+                        if (name == "done")
+                          return rpc::take(content, name, to.is_last);
+                        if (name == "as_of_seq")
+                          return rpc::take(content, name, to.as_of_seq);
+                        return pass_over();
+                      });
   to.rows = std::make_shared<const rowset>(std::move(rows));
   return result_or_mismatch(why, to);
 }
 
 caf::expected<audit_page> audit_page_from_json(const json& result) {
   audit_page to;
-  auto why = read_object(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& x) {
-    if (name == "store_root")
-      return rpc::take(x, name, to.store_root);
-    if (name == "records")
-      return read_part(x, name, to.records);
-    return pass_over();
-  });
+  auto why =
+    read_object(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& content) {
+      if (name == "store_root")
+        return rpc::take(content, name, to.store_root);
+      if (name == "records")
+        return read_part(content, name, to.records);
+      return pass_over();
+    });
   return result_or_mismatch(why, to);
 }
 
 caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
   audit_verdict to;
   auto why =
-    read_object(result, whole_result, {"records", "broken", "head"}, [&](const std::string& name, const json& x) {
+    read_object(result, whole_result, {"records", "broken", "head"}, [&](const std::string& name, const json& content) {
       if (name == "records")
-        return rpc::take(x, name, to.records);
+        return rpc::take(content, name, to.records);
       if (name == "broken")
-        return rpc::take(x, name, to.broken);
+        return rpc::take(content, name, to.broken);
       if (name == "head")
-        return rpc::take(x, name, to.head);
+        return rpc::take(content, name, to.head);
       if (name == "first_broken")
-        return rpc::take(x, name, to.first_broken);
+        return rpc::take(content, name, to.first_broken);
       if (name == "reason")
-        return rpc::take(x, name, to.reason);
+        return rpc::take(content, name, to.reason);
       if (name == "problems")
-        return rpc::take(x, name, to.problems);
+        return rpc::take(content, name, to.problems);
       return pass_over();
     });
   return result_or_mismatch(why, to);

@@ -18,23 +18,23 @@ using nlohmann::json;
 
 constexpr size_t max_batch = 1'000;
 
-std::string envelope(const json& id, answer x) {
+std::string envelope(const json& id, answer response) {
   // Such a text is large, and has room for what is put around it.
-  if (!x.error && !x.text.empty())
-    return std::move(x.text.insert(0, fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":)", dump(id))) += '}');
+  if (!response.error && !response.text.empty())
+    return std::move(response.text.insert(0, fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":)", dump(id))) += '}');
   json result{{"jsonrpc", "2.0"}, {"id", id}};
-  if (!x.error) {
-    result["result"] = std::move(x.result);
+  if (!response.error) {
+    result["result"] = std::move(response.result);
     return dump(result);
   }
-  json why{{"code", x.error->code}, {"message", std::move(x.error->message)}};
-  if (!x.error->data.is_null())
-    why["data"] = std::move(x.error->data);
+  json why{{"code", response.error->code}, {"message", std::move(response.error->message)}};
+  if (!response.error->data.is_null())
+    why["data"] = std::move(response.error->data);
   result["error"] = std::move(why);
   return dump(result);
 }
 
-bool may_be_id(const json& x) { return x.is_string() || x.is_number() || x.is_null(); }
+bool may_be_id(const json& id) { return id.is_string() || id.is_number() || id.is_null(); }
 
 // One member of a document, taken apart.
 struct request {
@@ -46,10 +46,10 @@ struct request {
   std::string malformed;
 };
 
-std::string take_apart(json& x, request& to) {
-  if (!x.is_object())
+std::string take_apart(json& document, request& to) {
+  if (!document.is_object())
     return "a request must be an object";
-  auto& members = x.get_ref<json::object_t&>();
+  auto& members = document.get_ref<json::object_t&>();
   auto find = [&](const char* name) {
     auto at = members.find(name);
     return at == members.end() ? nullptr : &at->second;
@@ -75,13 +75,13 @@ std::string take_apart(json& x, request& to) {
   return {};
 }
 
-request parse_request(json x) {
+request parse_request(json document) {
   request result;
-  result.malformed = take_apart(x, result);
+  result.malformed = take_apart(document, result);
   return result;
 }
 
-// The answers to one document on their way. Lives as long as the port may still answer.
+// The answers to one document on their way. Lives as long as the handler may still answer.
 class reply {
 public:
   reply(std::function<void(std::string)> done, bool is_batch) : done_(std::move(done)), is_batch_(is_batch) {}
@@ -98,8 +98,8 @@ public:
     done(std::move(document_));
   }
 
-  void add(const json& id, answer x) {
-    auto text = envelope(id, std::move(x));
+  void add(const json& id, answer response) {
+    auto text = envelope(id, std::move(response));
     if (!is_batch_) {
       document_ = std::move(text);
       return;
@@ -114,16 +114,16 @@ private:
   std::string document_;
 };
 
-// One call of a document; a port that answers twice, or throws after it has answered, is heard once.
+// One call of a document; a handler that answers twice, or throws after it has answered, is heard once.
 struct pending {
   std::shared_ptr<reply> to;
   json id;
   bool notification = false;
   bool answered = false;
 
-  void add(answer x) {
+  void add(answer response) {
     try {
-      to->add(id, std::move(x));
+      to->add(id, std::move(response));
     } catch (const std::bad_alloc&) {
       auto why =
         make_failure(errc::unavailable, "there is not enough memory to write this answer out; ask for fewer rows",
@@ -132,55 +132,55 @@ struct pending {
     }
   }
 
-  void take(answer x) {
+  void take(answer response) {
     if (std::exchange(answered, true))
       return;
     if (!notification)
-      add(std::move(x));
+      add(std::move(response));
     to->end();
   }
 };
 
 void run(json document, handler& to, const std::shared_ptr<reply>& answers) {
-  auto x = parse_request(std::move(document));
-  auto call = std::make_shared<pending>(pending{answers, std::move(x.id), x.notification});
+  auto request = parse_request(std::move(document));
+  auto call = std::make_shared<pending>(pending{answers, std::move(request.id), request.notification});
   answers->begin();
-  if (!x.malformed.empty()) {
-    auto why = own_error(invalid_request, std::move(x.malformed));
-    to.note_refusal(x.method, x.params, why);
+  if (!request.malformed.empty()) {
+    auto why = own_error(invalid_request, std::move(request.malformed));
+    to.note_refusal(request.method, request.params, why);
     call->take({nullptr, std::move(why), {}});
     return;
   }
   try {
-    to.set_request_id(x.notification ? nullptr : &call->id);
-    to.call(x.method, std::move(x.params), [call](answer result) { call->take(std::move(result)); });
+    to.set_request_id(request.notification ? nullptr : &call->id);
+    to.call(request.method, std::move(request.params), [call](answer result) { call->take(std::move(result)); });
   } catch (...) {
     call->take(refused(internal_error, "the call failed for a reason of the broker's own; its outcome is unknown"));
   }
 }
 
 void refuse(error_code code, std::string why, handler& to, const std::function<void(std::string)>& done) {
-  auto x = own_error(code, std::move(why));
-  to.note_refusal({}, nullptr, x);
-  done(envelope(nullptr, {nullptr, std::move(x), {}}));
+  auto error = own_error(code, std::move(why));
+  to.note_refusal({}, nullptr, error);
+  done(envelope(nullptr, {nullptr, std::move(error), {}}));
 }
 
 } // namespace
 
 void dispatch(std::string_view document, handler& to, std::function<void(std::string)> done) {
-  auto x = parse_strictly(document);
-  if (!x)
-    return refuse(parse_error, describe(x.error()).message, to, done);
-  if (!x->is_array())
-    return run(std::move(*x), to, std::make_shared<reply>(std::move(done), false));
-  if (x->empty())
+  auto parsed = parse_strictly(document);
+  if (!parsed)
+    return refuse(parse_error, describe(parsed.error()).message, to, done);
+  if (!parsed->is_array())
+    return run(std::move(*parsed), to, std::make_shared<reply>(std::move(done), false));
+  if (parsed->empty())
     return refuse(invalid_request, "the batch is empty", to, done);
-  if (x->size() > max_batch)
-    return refuse(invalid_request, fmt::format("the batch has {} calls; at most {} are allowed", x->size(), max_batch),
-                  to, done);
+  if (parsed->size() > max_batch)
+    return refuse(invalid_request,
+                  fmt::format("the batch has {} calls; at most {} are allowed", parsed->size(), max_batch), to, done);
   auto answers = std::make_shared<reply>(std::move(done), true);
   answers->begin();
-  for (auto& member : *x)
+  for (auto& member : *parsed)
     run(std::move(member), to, answers);
   answers->end();
 }

@@ -16,7 +16,7 @@ std::string named_field(std::string_view message);
 
 /// `request_failed` with `data` as `as_json` has it. An error in a field of `params` is `invalid_params`, and
 /// `data.field` names the field.
-error error_of(const failure& x);
+error error_of(const failure& failed);
 
 /// One of JSON-RPC's own errors, with the `data` of an `invalid_request`, or of `internal` for `internal_error`.
 error own_error(error_code code, std::string message);
@@ -24,7 +24,7 @@ error own_error(error_code code, std::string message);
 /// The same, as the whole answer.
 inline answer refused(error_code code, std::string why) { return {nullptr, own_error(code, std::move(why)), {}}; }
 
-/// For a method that a port does not have.
+/// For a method that a handler does not have.
 error unknown_method(std::string_view method);
 
 } // namespace sluice::rpc

@@ -36,7 +36,7 @@ struct answer {
   std::optional<rpc::error> error{};
   /// The result as a document on one line, where it has been written out already; `result` is not looked at then.
   std::string text{};
-  /// `text` as a JSON text of its own, for ports that were asked to `quote_texts`.
+  /// `text` as a JSON text of its own, for handlers that were asked to `quote_texts`.
   std::string quoted{};
 };
 
@@ -52,7 +52,7 @@ public:
   /// whose methods name other requests by it, as MCP's do.
   virtual void set_request_id([[maybe_unused]] const nlohmann::json* id) {}
 
-  /// Calls `done` exactly once, at once or later; never if the port is destroyed before. `params` is an object, an
+  /// Calls `done` exactly once, at once or later; never if the handler is destroyed before. `params` is an object, an
   /// array or null.
   virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
 
@@ -69,7 +69,7 @@ public:
   /// follow.
   virtual void leave() {}
 
-  /// Asks for the texts of results in quotes, too, as a port needs them that puts one document into another.
+  /// Asks for the texts of results in quotes, too, as a handler needs them that puts one document into another.
   virtual void quote_texts() {}
 
   /// Whether the client waits for notifications; it is not idle then.

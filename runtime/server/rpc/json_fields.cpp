@@ -23,51 +23,51 @@ caf::error integer_range_error(std::string_view field, std::string_view min, std
   return invalid(field, fmt::format("must be a whole number from {} to {}", min, max));
 }
 
-caf::error take(const json& x, std::string_view field, std::string& to) {
-  auto* text = x.get_ptr<const std::string*>();
+caf::error take(const json& content, std::string_view field, std::string& to) {
+  auto* text = content.get_ptr<const std::string*>();
   if (!text)
     return invalid(field, "must be a text");
   to = *text;
   return caf::none;
 }
 
-caf::error take(const json& x, std::string_view field, bool& to) {
-  auto* truth = x.get_ptr<const bool*>();
+caf::error take(const json& content, std::string_view field, bool& to) {
+  auto* truth = content.get_ptr<const bool*>();
   if (!truth)
     return invalid(field, "must be true or false");
   to = *truth;
   return caf::none;
 }
 
-caf::error take(const json& x, std::string_view field, std::vector<std::string>& to) {
-  if (!x.is_array())
+caf::error take(const json& content, std::string_view field, std::vector<std::string>& to) {
+  if (!content.is_array())
     return invalid(field, "must be an array of texts");
-  to.resize(x.size());
+  to.resize(content.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto text = text_from_json(x[i]))
+    if (auto text = text_from_json(content[i]))
       to[i] = std::move(*text);
     else
       return invalid(fmt::format("{}[{}]", field, i), "must be a text");
   return caf::none;
 }
 
-caf::error take(const json& x, std::string_view field, integer_form& to) {
-  if (x == "number")
+caf::error take(const json& content, std::string_view field, integer_form& to) {
+  if (content == "number")
     to = integer_form::number;
-  else if (x == "text")
+  else if (content == "text")
     to = integer_form::text;
-  else if (x == "tagged")
+  else if (content == "tagged")
     to = integer_form::tagged;
   else
     return invalid(field, R"(must be "number", "text" or "tagged")");
   return caf::none;
 }
 
-caf::error check_object(const json& x, std::string_view field, std::initializer_list<std::string_view> required) {
-  if (!x.is_object() && !x.is_null())
+caf::error check_object(const json& object, std::string_view field, std::initializer_list<std::string_view> required) {
+  if (!object.is_object() && !object.is_null())
     return invalid(field, "must be an object");
   for (auto name : required)
-    if (x.is_null() || x.find(name) == x.end())
+    if (object.is_null() || object.find(name) == object.end())
       return invalid(name, "is missing");
   return caf::none;
 }

@@ -30,23 +30,23 @@ caf::error unknown_member(std::string_view field);
 /// broker may well have executed the request.
 caf::error unreadable_answer(const caf::error& why);
 
-caf::error take(const nlohmann::json& x, std::string_view field, std::string& to);
-caf::error take(const nlohmann::json& x, std::string_view field, bool& to);
+caf::error take(const nlohmann::json& content, std::string_view field, std::string& to);
+caf::error take(const nlohmann::json& content, std::string_view field, bool& to);
 
 /// An array of texts, each a string or, where it is not UTF-8, `{"$text":"BASE64"}`.
-caf::error take(const nlohmann::json& x, std::string_view field, std::vector<std::string>& to);
+caf::error take(const nlohmann::json& content, std::string_view field, std::vector<std::string>& to);
 
 caf::error integer_range_error(std::string_view field, std::string_view min, std::string_view max);
 
 /// A whole number from `min` to `max`.
 template <std::integral Int>
 requires(!std::same_as<Int, bool>) caf::error
-  take(const nlohmann::json& x, std::string_view field, Int& to, Int min = std::numeric_limits<Int>::min(),
+  take(const nlohmann::json& content, std::string_view field, Int& to, Int min = std::numeric_limits<Int>::min(),
        Int max = std::numeric_limits<Int>::max()) {
   auto fits = [&](auto number) { return std::cmp_greater_equal(number, min) && std::cmp_less_equal(number, max); };
-  if (auto* big = x.get_ptr<const uint64_t*>(); big && fits(*big))
+  if (auto* big = content.get_ptr<const uint64_t*>(); big && fits(*big))
     to = static_cast<Int>(*big);
-  else if (auto* number = x.get_ptr<const int64_t*>(); !big && number && fits(*number))
+  else if (auto* number = content.get_ptr<const int64_t*>(); !big && number && fits(*number))
     to = static_cast<Int>(*number);
   else
     return integer_range_error(field, std::to_string(min), std::to_string(max));
@@ -54,22 +54,22 @@ requires(!std::same_as<Int, bool>) caf::error
 }
 
 /// `"number"`, `"text"` or `"tagged"`.
-caf::error take(const nlohmann::json& x, std::string_view field, integer_form& to);
+caf::error take(const nlohmann::json& content, std::string_view field, integer_form& to);
 
-/// Fails if `x` is not an object, or lacks a member of `required`, whose first it names; null is an object without
+/// Fails if `object` is not an object, or lacks a member of `required`, whose first it names; null is an object without
 /// members.
-caf::error check_object(const nlohmann::json& x, std::string_view field,
+caf::error check_object(const nlohmann::json& object, std::string_view field,
                         std::initializer_list<std::string_view> required);
 
 /// Gives each member to `take_member`, until it returns an error.
 template <class F>
-caf::error read_object(const nlohmann::json& x, std::string_view field,
+caf::error read_object(const nlohmann::json& object, std::string_view field,
                        std::initializer_list<std::string_view> required, F take_member) {
-  if (auto why = check_object(x, field, required))
+  if (auto why = check_object(object, field, required))
     return why;
-  if (x.is_null())
+  if (object.is_null())
     return caf::none;
-  for (const auto& [name, content] : x.get_ref<const nlohmann::json::object_t&>())
+  for (const auto& [name, content] : object.get_ref<const nlohmann::json::object_t&>())
     if (auto why = take_member(name, content); why)
       return why;
   return caf::none;

@@ -24,30 +24,32 @@ using nlohmann::json;
 // Newest first. Where they differ, only features are used that the older ones allow.
 constexpr std::array<std::string_view, 4> versions{"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
 
-answer failed_tool(const failure& x) {
-  json text{{"type", "text"}, {"text", advice_on(x)}};
+answer failed_tool(const failure& failed) {
+  json text{{"type", "text"}, {"text", advice_on(failed)}};
   return {json{{"content", json::array({std::move(text)})}, {"isError", true}}, {}};
 }
 
-answer tool_answer(answer x) {
-  if (x.error) {
-    json error{{"code", x.error->code}, {"message", std::move(x.error->message)}, {"data", std::move(x.error->data)}};
+answer tool_answer(answer response) {
+  if (response.error) {
+    json error{{"code", response.error->code},
+               {"message", std::move(response.error->message)},
+               {"data", std::move(response.error->data)}};
     return failed_tool(failure_from_json(error));
   }
   // A large result has been written out by another thread, and is not parsed or written again here.
-  if (x.text.empty())
-    x.text = dump(x.result);
-  if (x.quoted.empty())
-    x.quoted = dump(json(x.text));
+  if (response.text.empty())
+    response.text = dump(response.result);
+  if (response.quoted.empty())
+    response.quoted = dump(json(response.text));
   answer result;
   result.text = fmt::format(R"({{"content":[{{"text":{},"type":"text"}}],"isError":false,"structuredContent":{}}})",
-                            x.quoted, x.text);
+                            response.quoted, response.text);
   return result;
 }
 
 void leave_out_nulls(json& object) {
-  for (auto x = object.begin(); x != object.end();)
-    x = x->is_null() ? object.erase(x) : std::next(x);
+  for (auto member = object.begin(); member != object.end();)
+    member = member->is_null() ? object.erase(member) : std::next(member);
 }
 
 // Hosts and models send null for what they leave out, and 5.0 for 5.
@@ -55,9 +57,9 @@ void forgive(const mcp_tool& tool, json& arguments) {
   constexpr double largest = 9'007'199'254'740'992.0;
   leave_out_nulls(arguments);
   if (auto statements = arguments.find("statements"); statements != arguments.end() && statements->is_array())
-    for (auto& x : *statements)
-      if (x.is_object())
-        leave_out_nulls(x);
+    for (auto& statement : *statements)
+      if (statement.is_object())
+        leave_out_nulls(statement);
   for (auto& [name, content] : arguments.items())
     if (const auto* real = content.get_ptr<const double*>();
         real && tool.takes_integer(name) && std::abs(*real) <= largest && std::trunc(*real) == *real)
@@ -65,7 +67,7 @@ void forgive(const mcp_tool& tool, json& arguments) {
 }
 
 // The member, or null.
-json member(const json& x, const char* name) { return x.is_object() ? x.value(name, json{}) : json{}; }
+json member(const json& object, const char* name) { return object.is_object() ? object.value(name, json{}) : json{}; }
 
 // Nothing depends on `initialize` having come first: over HTTP each request may be the first that a port sees.
 class mcp final : public handler {
@@ -106,10 +108,10 @@ public:
 
 private:
   // Records requests that do not reach the methods behind.
-  void give(std::string_view method, const json& params, answer x, const answer_to& done) {
-    if (x.error)
-      methods_->note_refusal(method, params, *x.error);
-    done(std::move(x));
+  void give(std::string_view method, const json& params, answer response, const answer_to& done) {
+    if (response.error)
+      methods_->note_refusal(method, params, *response.error);
+    done(std::move(response));
   }
 
   answer initialize(const json& params) {
@@ -171,17 +173,17 @@ private:
   void run(const mcp_tool& tool, json arguments, answer_to done) {
     if (!tool.is_request())
       return methods_->call(tool.method, std::move(arguments),
-                            [done = std::move(done)](answer x) { done(tool_answer(std::move(x))); });
+                            [done = std::move(done)](answer response) { done(tool_answer(std::move(response))); });
     auto request_id = request_ids_.next();
     arguments["request_id"] = request_id;
     arguments.emplace("agent", settings_.agent);
     auto id = id_;
     if (!id.empty())
       running_[id] = request_id;
-    methods_->call(tool.method, std::move(arguments), [this, id, request_id, done = std::move(done)](answer x) {
+    methods_->call(tool.method, std::move(arguments), [this, id, request_id, done = std::move(done)](answer response) {
       if (auto at = running_.find(id); at != running_.end() && at->second == request_id)
         running_.erase(at);
-      done(tool_answer(std::move(x)));
+      done(tool_answer(std::move(response)));
     });
   }
 

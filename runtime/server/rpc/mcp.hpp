@@ -12,7 +12,7 @@ struct mcp_settings {
   std::string version;
   /// The agent of calls without an `agent` argument; the client's name from `initialize` replaces it.
   std::string agent = "mcp";
-  /// Whether methods that are none of MCP's go through to the port behind; refused as unknown otherwise.
+  /// Whether methods that are none of MCP's go through to the handler behind; refused as unknown otherwise.
   bool pass_through = false;
 };
 

@@ -210,8 +210,8 @@ mcp_tool made(std::string_view definition) {
   return {name, std::string{method->name}, std::move(parsed)};
 }
 
-std::string_view meaning_of(outcome x) {
-  switch (x) {
+std::string_view meaning_of(outcome result) {
+  switch (result) {
   case outcome::not_committed: return "not_committed (nothing was changed)";
   case outcome::committed: return "committed (the change is on disk)";
   case outcome::unknown: return "unknown (a change may or may not have been applied)";
@@ -219,12 +219,12 @@ std::string_view meaning_of(outcome x) {
   return "unknown";
 }
 
-std::string_view what_to_do(const failure& x) {
-  if (x.outcome == outcome::unknown)
+std::string_view what_to_do(const failure& failed) {
+  if (failed.outcome == outcome::unknown)
     return "if it was a write with an idempotency_key, repeat the very same call: it is applied once at most. Without "
            "a "
            "key, read first to see whether the change is there.";
-  switch (x.code) {
+  switch (failed.code) {
   case errc::invalid_request:
   case errc::sql_error:
   case errc::constraint:
@@ -280,10 +280,10 @@ const mcp_tool* find_mcp_tool(std::string_view name) {
   return at == all.end() ? nullptr : &*at;
 }
 
-std::string advice_on(const failure& x) {
-  auto pause = x.retry_after_ms > 0 ? fmt::format(" (Wait {} ms.)", x.retry_after_ms) : std::string{};
-  return fmt::format("{}: {}\nOutcome: {}\nWhat to do: {}{}", to_string(x.code), x.message, meaning_of(x.outcome),
-                     what_to_do(x), pause);
+std::string advice_on(const failure& failed) {
+  auto pause = failed.retry_after_ms > 0 ? fmt::format(" (Wait {} ms.)", failed.retry_after_ms) : std::string{};
+  return fmt::format("{}: {}\nOutcome: {}\nWhat to do: {}{}", to_string(failed.code), failed.message,
+                     meaning_of(failed.outcome), what_to_do(failed), pause);
 }
 
 } // namespace sluice::rpc

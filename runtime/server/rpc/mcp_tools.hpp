@@ -37,6 +37,6 @@ const mcp_tool* find_mcp_tool(std::string_view name);
 extern const std::string_view mcp_instructions;
 
 /// A failure for a model: code, message, outcome, and remedy.
-std::string advice_on(const failure& x);
+std::string advice_on(const failure& failed);
 
 } // namespace sluice::rpc

@@ -35,13 +35,13 @@ bool is_parameter(std::string_view name) noexcept {
 
 std::string methods_as_markdown() {
   std::string result = "| method | parameters | what it does |\n|---|---|---|\n";
-  for (const auto& x : all_methods) {
+  for (const auto& method : all_methods) {
     std::string parameters;
-    any_name(x.parameters, [&](std::string_view each) {
+    any_name(method.parameters, [&](std::string_view each) {
       parameters += fmt::format("{}`{}`", parameters.empty() ? "" : ", ", each);
       return false;
     });
-    result += fmt::format("| `{}` | {} | {} |\n", x.name, parameters.empty() ? "-" : parameters, x.summary);
+    result += fmt::format("| `{}` | {} | {} |\n", method.name, parameters.empty() ? "-" : parameters, method.summary);
   }
   return result;
 }

@@ -46,14 +46,14 @@ private:
 
 // Of "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - invalid
 // literal; last read: '...'" what a client needs: not its own text back, which may be long.
-std::string reason_of(std::string_view what) {
-  if (auto begin = what.find("syntax error"); begin != std::string_view::npos)
-    what.remove_prefix(begin);
-  auto rest = what.find("; last read: ");
-  auto reason = std::string{what.substr(0, rest)};
+std::string reason_of(std::string_view message) {
+  if (auto begin = message.find("syntax error"); begin != std::string_view::npos)
+    message.remove_prefix(begin);
+  auto rest = message.find("; last read: ");
+  auto reason = std::string{message.substr(0, rest)};
   if (rest != std::string_view::npos)
-    if (auto expected = what.rfind("; expected "); expected != std::string_view::npos && expected > rest)
-      reason += what.substr(expected);
+    if (auto expected = message.rfind("; expected "); expected != std::string_view::npos && expected > rest)
+      reason += message.substr(expected);
   return reason;
 }
 
@@ -61,19 +61,19 @@ std::string reason_of(std::string_view what) {
 class strict_builder {
 public:
   bool null() { return place(nullptr); }
-  bool boolean(bool x) { return place(x); }
-  bool number_integer(int64_t x) { return place(x); }
-  bool number_unsigned(uint64_t x) { return place(x); }
+  bool boolean(bool content) { return place(content); }
+  bool number_integer(int64_t number) { return place(number); }
+  bool number_unsigned(uint64_t number) { return place(number); }
 
-  bool number_float(double x, const std::string& text) {
+  bool number_float(double number, const std::string& text) {
     // The library makes reals of integers that are too large.
     if (text.find_first_not_of("-0123456789") == std::string::npos)
       return refuse("holds an integer that does not fit in 64 bits");
-    return place(x);
+    return place(number);
   }
 
   // A copy fits its text and leaves the parser its buffer.
-  bool string(const std::string& x) { return place(x); }
+  bool string(const std::string& text) { return place(text); }
 
   bool binary(json::binary_t&) { return refuse("holds binary data"); }
 
@@ -90,28 +90,28 @@ public:
     return true;
   }
 
-  bool parse_error(size_t, const std::string&, const json::exception& x) {
+  bool parse_error(size_t, const std::string&, const json::exception& error) {
     constexpr int number_overflow = 406;
-    if (x.id == number_overflow)
+    if (error.id == number_overflow)
       return refuse("holds a number that is infinite as a real of 64 bits");
-    return refuse("is not JSON: " + reason_of(x.what()));
+    return refuse("is not JSON: " + reason_of(error.what()));
   }
 
   json& document() noexcept { return document_; }
   const std::string& why() const noexcept { return why_; }
 
 private:
-  bool place(json x) {
-    put(std::move(x));
+  bool place(json element) {
+    put(std::move(element));
     return true;
   }
 
-  json* put(json&& x) {
+  json* put(json&& element) {
     if (open_.empty())
-      return &(document_ = std::move(x));
+      return &(document_ = std::move(element));
     if (open_.back()->is_array())
-      return &open_.back()->get_ref<json::array_t&>().emplace_back(std::move(x));
-    return &(*context_ = std::move(x));
+      return &open_.back()->get_ref<json::array_t&>().emplace_back(std::move(element));
+    return &(*context_ = std::move(element));
   }
 
   bool open(json::value_t kind) {

@@ -19,19 +19,19 @@ caf::expected<std::string> find_break(const std::string& db, const ledger_source
       return std::move(page.error());
     if (page->commits.empty())
       return std::string{};
-    for (auto& x : page->commits) {
-      auto in_epoch = x.seq >= page->epoch.first;
-      auto number = std::to_string(x.seq);
-      if (in_epoch && !x.intact)
+    for (auto& commit : page->commits) {
+      auto in_epoch = commit.seq >= page->epoch.first;
+      auto number = std::to_string(commit.seq);
+      if (in_epoch && !commit.intact)
         return "commit " + number + " in it is broken: the record does not match its hash";
-      if (in_epoch && !x.has_keys)
+      if (in_epoch && !commit.has_keys)
         return "commit " + number + " in it is broken: its idempotency keys are missing";
-      if (x.seq > page->epoch.first && x.seq != last + 1)
+      if (commit.seq > page->epoch.first && commit.seq != last + 1)
         return "commit " + number + " in it is broken: records before it are missing";
-      if (x.seq > page->epoch.first && x.prev_hash != hash)
+      if (commit.seq > page->epoch.first && commit.prev_hash != hash)
         return "commit " + number + " in it is broken: the record does not follow from the one before it";
-      last = x.seq;
-      hash = std::move(x.hash);
+      last = commit.seq;
+      hash = std::move(commit.hash);
     }
   }
 }

@@ -45,7 +45,7 @@ public:
 private:
   caf::expected<void> note();
   caf::expected<agreement> last_agreement();
-  caf::expected<void> keep(const agreement& x);
+  caf::expected<void> keep(const agreement& agreed);
   caf::expected<void> find_issued(agreement& from, uint64_t audit_seq);
   caf::expected<found_commits> commits_after(agreement& from);
   caf::expected<audited_requests> audited_after(uint64_t audit_seq);
@@ -93,14 +93,14 @@ caf::expected<agreement> reconciler::last_agreement() {
     return std::move(row.error());
   if (!*row)
     return agreement{};
-  agreement x{static_cast<uint64_t>(stmt->integer(0)), std::string{stmt->blob(1)},
-              static_cast<uint64_t>(stmt->integer(2)), static_cast<uint64_t>(stmt->integer(3)),
-              static_cast<uint64_t>(stmt->integer(4)), std::string{stmt->text(5)}};
-  x.issued = std::max(x.issued, x.seq);
-  return x;
+  agreement last{static_cast<uint64_t>(stmt->integer(0)), std::string{stmt->blob(1)},
+                 static_cast<uint64_t>(stmt->integer(2)), static_cast<uint64_t>(stmt->integer(3)),
+                 static_cast<uint64_t>(stmt->integer(4)), std::string{stmt->text(5)}};
+  last.issued = std::max(last.issued, last.seq);
+  return last;
 }
 
-caf::expected<void> reconciler::keep(const agreement& x) {
+caf::expected<void> reconciler::keep(const agreement& agreed) {
   if (read_only_)
     return caf::unit;
   auto stmt = prepared_statement::prepare(audit_, "UPDATE databases SET reconciled_seq = ?2, reconciled_hash = ?3, "
@@ -109,12 +109,12 @@ caf::expected<void> reconciler::keep(const agreement& x) {
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind_text(1, db_);
-  stmt->bind(2, static_cast<int64_t>(x.seq));
-  stmt->bind_blob(3, x.hash);
-  stmt->bind(4, static_cast<int64_t>(x.audit_seq));
-  stmt->bind(5, static_cast<int64_t>(x.issued));
-  stmt->bind(6, static_cast<int64_t>(x.issued_at));
-  stmt->bind_text(7, x.epoch);
+  stmt->bind(2, static_cast<int64_t>(agreed.seq));
+  stmt->bind_blob(3, agreed.hash);
+  stmt->bind(4, static_cast<int64_t>(agreed.audit_seq));
+  stmt->bind(5, static_cast<int64_t>(agreed.issued));
+  stmt->bind(6, static_cast<int64_t>(agreed.issued_at));
+  stmt->bind_text(7, agreed.epoch);
   return stmt->run();
 }
 
@@ -189,21 +189,21 @@ caf::expected<audited_requests> reconciler::audited_after(uint64_t audit_seq) {
 }
 
 audit_record reconciler::recovered(const ledger_commit& commit, ledger_request request) const {
-  audit_record x;
-  x.ts_us = commit.ts_us;
-  x.request_id = std::move(request.request_id);
-  x.agent = std::move(request.agent);
-  x.db = db_;
-  x.type = request_type::write;
-  x.key = std::move(request.idempotency_key);
-  x.status = commit.intact ? "committed" : to_string(errc::corrupt);
-  x.commit_seq = commit.seq;
+  audit_record record;
+  record.ts_us = commit.ts_us;
+  record.request_id = std::move(request.request_id);
+  record.agent = std::move(request.agent);
+  record.db = db_;
+  record.type = request_type::write;
+  record.key = std::move(request.idempotency_key);
+  record.status = commit.intact ? "committed" : to_string(errc::corrupt);
+  record.commit_seq = commit.seq;
   if (!request.tables.empty())
-    x.tables = std::make_shared<const std::vector<std::string>>(std::move(request.tables));
-  x.correlation_id = std::move(request.correlation_id);
-  x.peer = request.peer;
-  x.recovered = true;
-  return x;
+    record.tables = std::make_shared<const std::vector<std::string>>(std::move(request.tables));
+  record.correlation_id = std::move(request.correlation_id);
+  record.peer = request.peer;
+  record.recovered = true;
+  return record;
 }
 
 void reconciler::compare(const ledger_commit& commit, audited_requests& audited, const ledger_epoch& epoch) {
@@ -270,15 +270,15 @@ caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agre
     return std::move(known.error());
   if (*known)
     return caf::unit;
-  audit_record x;
-  x.ts_us = newest_us_;
-  x.db = db_;
-  x.type = request_type::ledger_epoch;
-  x.key = epoch.id;
-  x.status = "ok";
-  x.commit_seq = epoch.first;
-  x.recovered = true;
-  result_.known.missing.push_back(std::move(x));
+  audit_record record;
+  record.ts_us = newest_us_;
+  record.db = db_;
+  record.type = request_type::ledger_epoch;
+  record.key = epoch.id;
+  record.status = "ok";
+  record.commit_seq = epoch.first;
+  record.recovered = true;
+  result_.known.missing.push_back(std::move(record));
   return caf::unit;
 }
 
@@ -322,10 +322,10 @@ caf::expected<void> reconciler::drop_recorded() {
   auto audited = audited_after(0);
   if (!audited)
     return std::move(audited.error());
-  std::erase_if(result_.known.missing, [&](const audit_record& x) {
-    auto known = audited->find(x.commit_seq);
+  std::erase_if(result_.known.missing, [&](const audit_record& record) {
+    auto known = audited->find(record.commit_seq);
     return known != audited->end()
-           && std::find(known->second.begin(), known->second.end(), x.request_id) != known->second.end();
+           && std::find(known->second.begin(), known->second.end(), record.request_id) != known->second.end();
   });
   return caf::unit;
 }

@@ -21,8 +21,8 @@ table_set read_tables(std::string_view text) {
     return nullptr;
   auto parsed = json::parse(text, nullptr, false);
   std::vector<std::string> result;
-  for (const auto& x : parsed.is_array() ? parsed : json::array())
-    if (auto name = text_from_json(x))
+  for (const auto& item : parsed.is_array() ? parsed : json::array())
+    if (auto name = text_from_json(item))
       result.push_back(std::move(*name));
   // None of ours is anything but a list of names.
   if (!parsed.is_array() || result.size() != parsed.size())
@@ -32,46 +32,46 @@ table_set read_tables(std::string_view text) {
 
 } // namespace
 
-audit_row to_row(const audit_record& x, int64_t store, std::string_view tables) {
+audit_row to_row(const audit_record& record, int64_t store, std::string_view tables) {
   audit_row r;
-  r.seq = static_cast<int64_t>(x.seq);
-  r.ts_us = x.ts_us;
-  r.request_id = x.request_id;
-  r.agent = x.agent;
+  r.seq = static_cast<int64_t>(record.seq);
+  r.ts_us = record.ts_us;
+  r.request_id = record.request_id;
+  r.agent = record.agent;
   r.store = store;
-  r.db = x.db;
-  r.request_type = to_string(x.type);
-  r.key = x.key;
-  r.status = x.status;
-  r.latency_us = static_cast<int64_t>(x.latency_us);
-  r.commit_seq = static_cast<int64_t>(x.commit_seq);
+  r.db = record.db;
+  r.request_type = to_string(record.type);
+  r.key = record.key;
+  r.status = record.status;
+  r.latency_us = static_cast<int64_t>(record.latency_us);
+  r.commit_seq = static_cast<int64_t>(record.commit_seq);
   r.tables = tables;
-  r.correlation_id = x.correlation_id;
-  r.peer_uid = x.peer.uid;
-  r.peer_pid = x.peer.pid;
-  r.count = x.count;
-  r.recovered = x.recovered ? 1 : 0;
+  r.correlation_id = record.correlation_id;
+  r.peer_uid = record.peer.uid;
+  r.peer_pid = record.peer.pid;
+  r.count = record.count;
+  r.recovered = record.recovered ? 1 : 0;
   return r;
 }
 
-audit_record to_record(const audit_row& x) {
+audit_record to_record(const audit_row& row) {
   audit_record r;
-  r.seq = static_cast<uint64_t>(x.seq);
-  r.ts_us = x.ts_us;
-  r.request_id = x.request_id;
-  r.agent = x.agent;
-  r.db = x.db;
-  r.type = request_type_of(x.request_type);
-  r.key = x.key;
-  r.status = x.status;
-  r.latency_us = static_cast<uint64_t>(x.latency_us);
-  r.commit_seq = static_cast<uint64_t>(x.commit_seq);
-  r.tables = read_tables(x.tables);
-  r.correlation_id = x.correlation_id;
-  r.peer.uid = static_cast<uint32_t>(x.peer_uid);
-  r.peer.pid = static_cast<uint32_t>(x.peer_pid);
-  r.count = static_cast<uint32_t>(x.count);
-  r.recovered = x.recovered != 0;
+  r.seq = static_cast<uint64_t>(row.seq);
+  r.ts_us = row.ts_us;
+  r.request_id = row.request_id;
+  r.agent = row.agent;
+  r.db = row.db;
+  r.type = request_type_of(row.request_type);
+  r.key = row.key;
+  r.status = row.status;
+  r.latency_us = static_cast<uint64_t>(row.latency_us);
+  r.commit_seq = static_cast<uint64_t>(row.commit_seq);
+  r.tables = read_tables(row.tables);
+  r.correlation_id = row.correlation_id;
+  r.peer.uid = static_cast<uint32_t>(row.peer_uid);
+  r.peer.pid = static_cast<uint32_t>(row.peer_pid);
+  r.count = static_cast<uint32_t>(row.count);
+  r.recovered = row.recovered != 0;
   return r;
 }
 
@@ -81,9 +81,9 @@ std::string tables_text(const table_set& tables) {
   return dump(texts_as_json(*tables));
 }
 
-void bind_row(prepared_statement& to, const audit_row& x, std::string_view prev_hash, std::string_view hash) {
+void bind_row(prepared_statement& to, const audit_row& row, std::string_view prev_hash, std::string_view hash) {
   auto index = 1;
-  for_each_field(x, [&](const char*, const auto& field) {
+  for_each_field(row, [&](const char*, const auto& field) {
     if constexpr (is_number<std::remove_reference_t<decltype(field)>>)
       to.bind(index++, field);
     else
@@ -113,10 +113,10 @@ stored_audit_row read_row(const prepared_statement& from) {
   return result;
 }
 
-chain_hash::digest link_hash(chain_hash& hash, const audit_row& x, std::string_view store_root,
+chain_hash::digest link_hash(chain_hash& hash, const audit_row& row, std::string_view store_root,
                              std::string_view prev_hash) {
   hash.add(prev_hash).add(store_root);
-  for_each_field(x, [&](const char*, const auto& field) {
+  for_each_field(row, [&](const char*, const auto& field) {
     if constexpr (is_number<std::remove_reference_t<decltype(field)>>)
       hash.add(static_cast<uint64_t>(field));
     else

@@ -35,37 +35,37 @@ struct audit_row {
 
 /// Calls `f(column, field)` for every column but the last two, `prev_hash` and `hash`, in their order. Table,
 /// statements and hash all follow from this list. Fields are `int64_t` or `std::string_view`.
-template <class Row, class F> void for_each_field(Row& x, F&& f) {
-  f("seq", x.seq);
-  f("ts_us", x.ts_us);
-  f("request_id", x.request_id);
-  f("agent", x.agent);
-  f("store", x.store);
-  f("db", x.db);
-  f("request_type", x.request_type);
-  f("key", x.key);
-  f("status", x.status);
-  f("latency_us", x.latency_us);
-  f("commit_seq", x.commit_seq);
-  f("tables", x.tables);
-  f("correlation_id", x.correlation_id);
-  f("peer_uid", x.peer_uid);
-  f("peer_pid", x.peer_pid);
-  f("count", x.count);
-  f("recovered", x.recovered);
+template <class Row, class F> void for_each_field(Row& row, F&& f) {
+  f("seq", row.seq);
+  f("ts_us", row.ts_us);
+  f("request_id", row.request_id);
+  f("agent", row.agent);
+  f("store", row.store);
+  f("db", row.db);
+  f("request_type", row.request_type);
+  f("key", row.key);
+  f("status", row.status);
+  f("latency_us", row.latency_us);
+  f("commit_seq", row.commit_seq);
+  f("tables", row.tables);
+  f("correlation_id", row.correlation_id);
+  f("peer_uid", row.peer_uid);
+  f("peer_pid", row.peer_pid);
+  f("count", row.count);
+  f("recovered", row.recovered);
 }
 
-/// The row of `x` in the store `store`. `tables` is `tables_text(x.tables)`; it and `x` outlive the row.
-audit_row to_row(const audit_record& x, int64_t store, std::string_view tables);
+/// The row of `record` in the store `store`. `tables` is `tables_text(record.tables)`; it and `record` outlive the row.
+audit_row to_row(const audit_record& record, int64_t store, std::string_view tables);
 
 /// The reverse; whatever the file says, the result is well formed.
-audit_record to_record(const audit_row& x);
+audit_record to_record(const audit_row& row);
 
 /// Table names as the file holds them.
 std::string tables_text(const table_set& tables);
 
 /// Binds every column, the hashes included, from parameter 1 on.
-void bind_row(prepared_statement& to, const audit_row& x, std::string_view prev_hash, std::string_view hash);
+void bind_row(prepared_statement& to, const audit_row& row, std::string_view prev_hash, std::string_view hash);
 
 /// A row of the table with its place in the chain.
 struct stored_audit_row {
@@ -81,8 +81,8 @@ struct stored_audit_row {
 /// Reads the columns of the current row; valid until the next step.
 stored_audit_row read_row(const prepared_statement& from);
 
-/// The hash of `x`, which covers its fields, the root of its store, and through `prev_hash` all records before it.
-chain_hash::digest link_hash(chain_hash& hash, const audit_row& x, std::string_view store_root,
+/// The hash of `row`, which covers its fields, the root of its store, and through `prev_hash` all records before it.
+chain_hash::digest link_hash(chain_hash& hash, const audit_row& row, std::string_view store_root,
                              std::string_view prev_hash);
 
 /// "seq, ts_us, ..., prev_hash, hash": the columns in order, for statements.

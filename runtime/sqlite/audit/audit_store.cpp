@@ -22,10 +22,12 @@ namespace sluice::sqlite {
 namespace {
 
 // The identity of a committed request.
-std::string identity(const audit_record& x) { return x.db + '\0' + std::to_string(x.commit_seq) + '\0' + x.request_id; }
+std::string identity(const audit_record& record) {
+  return record.db + '\0' + std::to_string(record.commit_seq) + '\0' + record.request_id;
+}
 
-int64_t at_most_int64(uint64_t x) {
-  return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
+int64_t at_most_int64(uint64_t number) {
+  return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
 }
 
 // Table names as text; records that follow each other mostly touch the same tables.
@@ -69,7 +71,7 @@ public:
 private:
   caf::expected<void> insert(std::span<audit_record> records, audit_head& head);
   caf::expected<void> commit(const audit_head& head);
-  bool is_known(audit_record& x) const;
+  bool is_known(audit_record& record) const;
   caf::expected<audit_page> select(const audit_query& query);
   caf::expected<audit_page> select_readable(const audit_query& query);
 
@@ -141,33 +143,33 @@ caf::expected<void> audit_file_store::append(std::span<audit_record> records) {
   if (done)
     done = commit(head);
   if (!done) {
-    for (auto& x : records)
-      x.seq = 0;
+    for (auto& record : records)
+      record.seq = 0;
     return done;
   }
   head_ = std::move(head);
-  for (const auto& x : records)
-    if (x.recovered)
-      recovered_.emplace(identity(x), x.seq);
+  for (const auto& record : records)
+    if (record.recovered)
+      recovered_.emplace(identity(record), record.seq);
   return caf::unit;
 }
 
-bool audit_file_store::is_known(audit_record& x) const {
-  if (recovered_.empty() || x.recovered || x.commit_seq == 0 || x.status != "committed")
+bool audit_file_store::is_known(audit_record& record) const {
+  if (recovered_.empty() || record.recovered || record.commit_seq == 0 || record.status != "committed")
     return false;
-  auto known = recovered_.find(identity(x));
+  auto known = recovered_.find(identity(record));
   if (known == recovered_.end())
     return false;
-  x.seq = known->second;
+  record.seq = known->second;
   return true;
 }
 
 caf::expected<void> audit_file_store::insert(std::span<audit_record> records, audit_head& head) {
-  for (auto& x : records) {
-    if (is_known(x))
+  for (auto& record : records) {
+    if (is_known(record))
       continue;
-    x.seq = static_cast<uint64_t>(++head.seq);
-    auto row = to_row(x, file_.store, tables_.text(x.tables));
+    record.seq = static_cast<uint64_t>(++head.seq);
+    auto row = to_row(record, file_.store, tables_.text(record.tables));
     auto hash = link_hash(hash_, row, root_text_, head.hash);
     bind_row(insert_, row, head.hash, bytes_of(hash));
     if (auto done = insert_.run(); !done) {
@@ -199,8 +201,8 @@ caf::expected<audit_verdict> audit_file_store::verify() {
   auto ledgers = check_ledgers(file_.db, source_, true);
   if (!ledgers)
     return std::move(ledgers.error());
-  for (const auto& x : *ledgers)
-    verdict->problems.push_back("the ledger of " + x.db + ": " + x.reason);
+  for (const auto& ledger : *ledgers)
+    verdict->problems.push_back("the ledger of " + ledger.db + ": " + ledger.reason);
   for (const auto& name : files_set_aside(file_.path))
     verdict->problems.push_back(name
                                 + " was kept because it was damaged, emptied or exchanged; its records are "
@@ -213,9 +215,10 @@ caf::expected<audit_page> audit_file_store::list(const audit_query& query) {
   return page || code_of(page.error()) != errc::corrupt ? std::move(page) : select_readable(query);
 }
 
-bool selects(const audit_query& query, const audit_record& x) {
-  return (query.agent.empty() || query.agent == x.agent) && (query.db.empty() || query.db == x.db)
-         && (query.status.empty() || query.status == x.status) && (query.since_us == 0 || x.ts_us >= query.since_us);
+bool selects(const audit_query& query, const audit_record& record) {
+  return (query.agent.empty() || query.agent == record.agent) && (query.db.empty() || query.db == record.db)
+         && (query.status.empty() || query.status == record.status)
+         && (query.since_us == 0 || record.ts_us >= query.since_us);
 }
 
 // Goes around pages that cannot be read, so without an order or a condition that SQLite would need them for.
@@ -248,9 +251,9 @@ caf::expected<audit_page> audit_file_store::select_readable(const audit_query& q
 caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
   std::string where;
   std::vector<value> bound;
-  auto require = [&](const char* condition, value x) {
+  auto require = [&](const char* condition, value content) {
     where += (where.empty() ? " WHERE " : " AND ") + std::string{condition};
-    bound.push_back(std::move(x));
+    bound.push_back(std::move(content));
   };
   if (query.after_seq > 0)
     require("seq > ?", at_most_int64(query.after_seq));

@@ -20,7 +20,7 @@ class audit_chain_check {
 public:
   explicit audit_chain_check(std::map<int64_t, std::string> roots) : roots_(std::move(roots)) {}
 
-  void next(const stored_audit_row& x);
+  void next(const stored_audit_row& row);
 
   /// The records from the next one on to before `next` cannot be read.
   void skip_unreadable(int64_t next) {
@@ -33,7 +33,7 @@ public:
   audit_verdict take() { return std::move(verdict_); }
 
 private:
-  bool matches_hash(const stored_audit_row& x);
+  bool matches_hash(const stored_audit_row& row);
   void broken(int64_t seq, std::string_view why);
 
   std::map<int64_t, std::string> roots_;
@@ -51,31 +51,31 @@ void audit_chain_check::broken(int64_t seq, std::string_view why) {
   verdict_.reason = "record " + std::to_string(seq) + " " + std::string{why};
 }
 
-bool audit_chain_check::matches_hash(const stored_audit_row& x) {
-  auto root = roots_.find(x.row.store);
+bool audit_chain_check::matches_hash(const stored_audit_row& row) {
+  auto root = roots_.find(row.row.store);
   auto root_text = root == roots_.end() ? std::string_view{} : root->second;
-  return bytes_of(link_hash(hash_, x.row, root_text, x.prev_hash)) == x.hash;
+  return bytes_of(link_hash(hash_, row.row, root_text, row.prev_hash)) == row.hash;
 }
 
-void audit_chain_check::next(const stored_audit_row& x) {
+void audit_chain_check::next(const stored_audit_row& row) {
   ++verdict_.records;
-  verdict_.head = to_hex(x.hash);
-  if (x.row.seq < 1)
+  verdict_.head = to_hex(row.hash);
+  if (row.row.seq < 1)
     return broken(1, "has others before it that no audit wrote");
-  if (x.row.seq != last_seq_ + 1) {
+  if (row.row.seq != last_seq_ + 1) {
     broken(last_seq_ + 1, "is missing");
     previous_.reset();
   }
-  last_seq_ = x.row.seq;
-  auto follows = !previous_ || *previous_ == x.prev_hash;
+  last_seq_ = row.row.seq;
+  auto follows = !previous_ || *previous_ == row.prev_hash;
   previous_.reset();
-  if (!x.well_typed)
-    return broken(x.row.seq, "holds a value of the wrong type");
-  if (!matches_hash(x))
-    return broken(x.row.seq, "does not match its hash");
+  if (!row.well_typed)
+    return broken(row.row.seq, "holds a value of the wrong type");
+  if (!matches_hash(row))
+    return broken(row.row.seq, "does not match its hash");
   if (!follows)
-    broken(x.row.seq, "does not follow from the record before it");
-  previous_ = x.hash;
+    broken(row.row.seq, "does not follow from the record before it");
+  previous_ = row.hash;
 }
 
 caf::expected<std::map<int64_t, std::string>> read_roots(const connection& db) {

@@ -12,13 +12,13 @@ namespace sluice::sqlite {
 
 /// [1, db, table, [key column, value, ...], operation word, [column, value, ...], agent, uid, pid]. How long a caller
 /// would wait is not kept.
-std::string encode_put(const buffer_put& x);
+std::string encode_put(const buffer_put& operation);
 
 /// The reverse; nothing when `bytes` is something else, or of another format.
 std::optional<buffer_put> decode_put(std::string_view bytes);
 
 /// [1, db, [statements], agent, request id, idempotency key, correlation id, deadline in ms, uid, pid].
-std::string encode_request(const write_request& x);
+std::string encode_request(const write_request& request);
 
 /// The reverse; nothing when `bytes` is something else, or of another format.
 std::optional<write_request> decode_request(std::string_view bytes);

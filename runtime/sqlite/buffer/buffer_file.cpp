@@ -31,20 +31,20 @@ constexpr const char* buffer_schema = R"(
     message TEXT NOT NULL, content BLOB NOT NULL) STRICT
 )";
 
-caf::expected<void> prepare(const connection& db, buffer_file::statements& x) {
-  return prepare_all(db,
-                     {{&x.begin, "BEGIN IMMEDIATE"},
-                      {&x.commit, "COMMIT"},
-                      {&x.append, "INSERT INTO journal(seq, content) VALUES (?, ?)"},
-                      {&x.forget_operation, "DELETE FROM journal WHERE seq = ?"},
-                      {&x.add_batch, "INSERT INTO batches(idempotency_key, content) VALUES (?, ?) RETURNING place"},
-                      {&x.claim, "UPDATE journal SET batch = ? WHERE seq = ?"},
-                      {&x.find_batch, "SELECT place FROM batches WHERE idempotency_key = ?"},
-                      {&x.release, "UPDATE journal SET batch = NULL WHERE batch = ?"},
-                      {&x.forget_operations, "DELETE FROM journal WHERE batch = ?"},
-                      {&x.forget_batch, "DELETE FROM batches WHERE place = ?"},
-                      {&x.keep, "INSERT INTO rejected(ts_us, code, message, content) VALUES (?, ?, ?, ?) RETURNING id"},
-                      {&x.forget_rejected, "DELETE FROM rejected WHERE id = ?"}});
+caf::expected<void> prepare(const connection& db, buffer_file::statements& statements) {
+  return prepare_all(
+    db, {{&statements.begin, "BEGIN IMMEDIATE"},
+         {&statements.commit, "COMMIT"},
+         {&statements.append, "INSERT INTO journal(seq, content) VALUES (?, ?)"},
+         {&statements.forget_operation, "DELETE FROM journal WHERE seq = ?"},
+         {&statements.add_batch, "INSERT INTO batches(idempotency_key, content) VALUES (?, ?) RETURNING place"},
+         {&statements.claim, "UPDATE journal SET batch = ? WHERE seq = ?"},
+         {&statements.find_batch, "SELECT place FROM batches WHERE idempotency_key = ?"},
+         {&statements.release, "UPDATE journal SET batch = NULL WHERE batch = ?"},
+         {&statements.forget_operations, "DELETE FROM journal WHERE batch = ?"},
+         {&statements.forget_batch, "DELETE FROM batches WHERE place = ?"},
+         {&statements.keep, "INSERT INTO rejected(ts_us, code, message, content) VALUES (?, ?, ?, ?) RETURNING id"},
+         {&statements.forget_rejected, "DELETE FROM rejected WHERE id = ?"}});
 }
 
 int64_t now_us() {
@@ -106,13 +106,13 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
 caf::expected<buffer_file::content*> buffer_file::open() {
   // Closing moves what is in a write-ahead log that was removed to the file.
   replaced_ |= content_ && content_->db.file_moved();
-  if (content_ && (replaced_ || (!unsettled_ && files_.log_moved())))
+  if (content_ && (replaced_ || (!wal_may_hold_commit_ && files_.log_moved())))
     content_.reset();
   look_for_cuts();
   if (replaced_)
     files_.remove_stale_log();
-  if (unsettled_)
-    if (auto why = settle())
+  if (wal_may_hold_commit_)
+    if (auto why = resolve_failed_commit())
       return why;
   if (!content_) {
     auto opened = open_anew();
@@ -150,42 +150,42 @@ caf::error buffer_file::give_up(caf::error why) {
   if (content_ && content_->db.in_transaction())
     static_cast<void>(content_->db.exec("ROLLBACK"));
   // As long as it is open, no recovery takes the frames in the log for committed.
-  if (!unsettled_ && spoils_connection(code_of(why)))
+  if (!wal_may_hold_commit_ && spoils_connection(code_of(why)))
     content_.reset();
   return why;
 }
 
 caf::error buffer_file::commit_failed(caf::error why) {
-  unsettled_ = may_be_whole(sqlite3_extended_errcode(content_->db.handle()));
+  wal_may_hold_commit_ = wal_may_hold_commit(sqlite3_extended_errcode(content_->db.handle()));
   why = give_up(std::move(why));
-  if (!unsettled_ || !settle())
+  if (!wal_may_hold_commit_ || !resolve_failed_commit())
     return why;
-  auto told = describe(why);
-  told.outcome = outcome::unknown;
-  return make_error(std::move(told));
+  auto failed = describe(why);
+  failed.outcome = outcome::unknown;
+  return make_error(std::move(failed));
 }
 
-caf::error buffer_file::settle() {
+caf::error buffer_file::resolve_failed_commit() {
   auto done = content_ ? overwrite_lost_commit(content_->db, synchronous_) : caf::expected<void>{caf::unit};
   if (!done)
     return give_up(std::move(done.error()));
-  unsettled_ = false;
+  wal_may_hold_commit_ = false;
   return caf::none;
 }
 
-caf::error run(prepared_statement& x) {
-  auto done = x.run();
+caf::error run(prepared_statement& statement) {
+  auto done = statement.run();
   return done ? caf::error{} : std::move(done.error());
 }
 
-caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& x) {
-  auto row = x.step();
+caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& statement) {
+  auto row = statement.step();
   std::optional<int64_t> result;
   if (row && *row)
-    result = x.integer(0);
+    result = statement.integer(0);
   // A statement with RETURNING has done its work by its first row, and ends with the next step.
-  auto end = row && *row ? x.step() : std::move(row);
-  x.reset();
+  auto end = row && *row ? statement.step() : std::move(row);
+  statement.reset();
   if (!end)
     return std::move(end.error());
   return result;

@@ -83,7 +83,7 @@ public:
 private:
   caf::expected<content> open_anew() const;
   caf::error commit_failed(caf::error why);
-  caf::error settle();
+  caf::error resolve_failed_commit();
   void look_for_cuts();
 
   std::filesystem::path path_;
@@ -94,26 +94,26 @@ private:
   bool cut_short_ = false;
   std::optional<content> content_;
   // A failed transaction may be complete in the log, where the next connection would find it.
-  bool unsettled_ = false;
+  bool wal_may_hold_commit_ = false;
 };
 
 /// Runs a statement that needs no answer.
-caf::error run(prepared_statement& x);
+caf::error run(prepared_statement& statement);
 
 /// Runs a statement that answers with one number, or with nothing.
-caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& x);
+caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& statement);
 
-/// Gives every row of `x` to `f`, until it returns an error.
-template <class F> caf::error for_each_row(caf::expected<prepared_statement> x, F f) {
-  if (!x)
-    return std::move(x.error());
+/// Gives every row of `statement` to `f`, until it returns an error.
+template <class F> caf::error for_each_row(caf::expected<prepared_statement> statement, F f) {
+  if (!statement)
+    return std::move(statement.error());
   for (;;) {
-    auto more = x->step();
+    auto more = statement->step();
     if (!more)
       return std::move(more.error());
     if (!*more)
       return caf::none;
-    if (caf::error why = f(*x))
+    if (caf::error why = f(*statement))
       return why;
   }
 }

@@ -15,8 +15,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-int64_t as_integer(uint64_t x) {
-  return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
+int64_t as_integer(uint64_t number) {
+  return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
 }
 
 // In the open transaction.
@@ -105,8 +105,8 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
                                                    std::span<const buffer_put> operations) {
   uint64_t first = 0;
   std::vector<std::string> contents;
-  for (const auto& x : operations)
-    contents.push_back(encode_put(x));
+  for (const auto& operation : operations)
+    contents.push_back(encode_put(operation));
   auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
     for (auto id : ids)
       if (auto failed = forget_rejected(file, id))
@@ -189,10 +189,10 @@ caf::expected<journal_content> buffer_file_store::recover() {
   operations_.clear();
   batches_.clear();
   for (const auto* all : {&result.operations, &result.in_batches})
-    for (const auto& x : *all)
-      operations_.emplace(x.seq, encode_put(x.content));
-  for (const auto& x : result.batches)
-    batches_[x.idempotency_key] = {encode_request(x.request), x.operations};
+    for (const auto& operation : *all)
+      operations_.emplace(operation.seq, encode_put(operation.content));
+  for (const auto& batch : result.batches)
+    batches_[batch.idempotency_key] = {encode_request(batch.request), batch.operations};
   return result;
 }
 
@@ -300,10 +300,10 @@ caf::expected<std::vector<rejected_row>> buffer_file_store::take_rejected(std::s
     return result;
   auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
     auto failed = ids.empty() ? take_all(file, result) : take_some(file, ids, result);
-    for (const auto& x : result) {
+    for (const auto& row : result) {
       if (failed)
         return failed;
-      failed = forget_rejected(file, x.id);
+      failed = forget_rejected(file, row.id);
     }
     return failed;
   });

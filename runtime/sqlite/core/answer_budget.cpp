@@ -33,7 +33,7 @@ caf::error answer_budget::used_up() const {
     {.retry_after_ms = retry_for_bytes_after_ms});
 }
 
-void answer_budget::share::settle(uint64_t bytes) noexcept {
+void answer_budget::share::shrink_to(uint64_t bytes) noexcept {
   if (bytes >= held_)
     return;
   auto returned = held_ - bytes;
@@ -48,8 +48,8 @@ std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config) {
                                          + (config.cache ? config.cache_max_bytes : 0));
 }
 
-std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> x, const broker_config& config) {
-  return x ? std::move(x) : make_answer_budget(config);
+std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> given, const broker_config& config) {
+  return given ? std::move(given) : make_answer_budget(config);
 }
 
 } // namespace sluice

@@ -26,14 +26,14 @@ public:
       std::swap(held_, other.held_);
       return *this;
     }
-    ~share() { settle(0); }
+    ~share() { shrink_to(0); }
 
     /// Sees to it that the share has room for `bytes` in all; false, with the share as it was, when the budget is used
     /// up. Takes more than is asked for, so that an answer may ask for each row.
     bool grow_to(uint64_t bytes) noexcept { return bytes <= held_ || grow(bytes); }
 
     /// Gives back what is beyond `bytes`.
-    void settle(uint64_t bytes) noexcept;
+    void shrink_to(uint64_t bytes) noexcept;
 
   private:
     friend class answer_budget;
@@ -63,6 +63,6 @@ private:
 std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config);
 
 /// The budget that was given, or, for null, one of its own by `config`.
-std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> x, const broker_config& config);
+std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> given, const broker_config& config);
 
 } // namespace sluice

@@ -20,8 +20,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-caf::error quoted(errc code, const std::filesystem::path& path, const char* what) {
-  return make_error(code, "'" + path.filename().string() + "' " + what);
+caf::error quoted(errc code, const std::filesystem::path& path, const char* name) {
+  return make_error(code, "'" + path.filename().string() + "' " + name);
 }
 
 caf::error check_parent(const std::filesystem::path& path) {

@@ -52,9 +52,9 @@ caf::expected<std::vector<schema_object>> read_schema(const connection& db) {
   }
 }
 
-std::string as_name(std::string_view x) {
+std::string as_name(std::string_view text) {
   std::string result{"\""};
-  for (auto c : x)
+  for (auto c : text)
     result.append(c == '"' ? 2 : 1, c);
   return result + "\"";
 }
@@ -71,21 +71,21 @@ public:
   }
 
   // Whether the object depends on text in double quotes. Adds it, but for triggers.
-  bool depends(const schema_object& x) {
-    auto refused = make(x);
+  bool depends(const schema_object& object) {
+    auto refused = make(object);
     if (refused) {
       accept_text(true);
-      make(x);
+      make(object);
       accept_text(false);
-    } else if (x.type == "view") {
-      refused = is_refused("SELECT * FROM " + as_name(x.name), x);
-    } else if (x.type == "trigger") {
-      for (const auto& sql : events_of(x.table))
-        refused = refused || is_refused(sql, x);
+    } else if (object.type == "view") {
+      refused = is_refused("SELECT * FROM " + as_name(object.name), object);
+    } else if (object.type == "trigger") {
+      for (const auto& sql : events_of(object.table))
+        refused = refused || is_refused(sql, object);
     }
     // One at a time, so that it is known which of them SQLite speaks of.
-    if (x.type == "trigger")
-      sqlite3_exec(db_.get(), ("DROP TRIGGER IF EXISTS " + as_name(x.name)).c_str(), nullptr, nullptr, nullptr);
+    if (object.type == "trigger")
+      sqlite3_exec(db_.get(), ("DROP TRIGGER IF EXISTS " + as_name(object.name)).c_str(), nullptr, nullptr, nullptr);
     return refused;
   }
 
@@ -95,21 +95,21 @@ private:
       sqlite3_db_config(db_.get(), option, accepts ? 1 : 0, nullptr);
   }
 
-  bool make(const schema_object& x) {
-    auto code = sqlite3_exec(db_.get(), x.sql.c_str(), nullptr, nullptr, nullptr);
-    return code != SQLITE_OK && names_text_of(x);
+  bool make(const schema_object& object) {
+    auto code = sqlite3_exec(db_.get(), object.sql.c_str(), nullptr, nullptr, nullptr);
+    return code != SQLITE_OK && names_text_of(object);
   }
 
-  bool is_refused(const std::string& sql, const schema_object& x) {
+  bool is_refused(const std::string& sql, const schema_object& object) {
     sqlite3_stmt* stmt = nullptr;
     auto code = sqlite3_prepare_v2(db_.get(), sql.c_str(), -1, &stmt, nullptr);
     sqlite3_finalize(stmt);
-    return code != SQLITE_OK && names_text_of(x);
+    return code != SQLITE_OK && names_text_of(object);
   }
 
-  bool names_text_of(const schema_object& x) const {
+  bool names_text_of(const schema_object& object) const {
     auto column = missing_column(sqlite3_errmsg(db_.get()));
-    return !column.empty() && mentions_in_double_quotes(x.sql, column);
+    return !column.empty() && mentions_in_double_quotes(object.sql, column);
   }
 
   // The events that fire the triggers of a table.
@@ -168,8 +168,8 @@ caf::expected<bool> is_quoted_in_schema(const connection& db, std::string_view n
   auto schema = read_schema(db);
   if (!schema)
     return std::move(schema.error());
-  for (const auto& x : *schema)
-    if ((x.type == "view" || x.type == "trigger") && mentions_in_double_quotes(x.sql, name))
+  for (const auto& object : *schema)
+    if ((object.type == "view" || object.type == "trigger") && mentions_in_double_quotes(object.sql, name))
       return true;
   return false;
 }
@@ -180,9 +180,9 @@ caf::expected<std::vector<std::string>> find_double_quoted_text(const connection
     return std::move(schema.error());
   std::vector<std::string> result;
   schema_copy copy;
-  for (const auto& x : *schema)
-    if (copy.depends(x))
-      result.push_back(x.type + " " + x.name);
+  for (const auto& object : *schema)
+    if (copy.depends(object))
+      result.push_back(object.type + " " + object.name);
   return result;
 }
 

@@ -132,11 +132,11 @@ caf::expected<void> foreign_key_violations::tell_apart(const connection& db, con
       return std::move(row.error());
     if (!*row)
       break;
-    auto x = like;
-    x.key = stmt->text(0);
-    if (x.key.size() > max_key_bytes)
-      x.key = to_hex(bytes_of(hash.add(x.key).finish()));
-    ++counts_[std::move(x)];
+    auto copy = like;
+    copy.key = stmt->text(0);
+    if (copy.key.size() > max_key_bytes)
+      copy.key = to_hex(bytes_of(hash.add(copy.key).finish()));
+    ++counts_[std::move(copy)];
     count -= std::min<uint64_t>(count, 1);
   }
   // If SQLite counts rows that this query does not find, the error has their number, as SQLite's own has.
@@ -152,14 +152,14 @@ std::optional<std::string> foreign_key_violations::first_new(const foreign_key_v
   return std::nullopt;
 }
 
-std::string foreign_key_violations::describe(const violation& x) {
-  if (!x.reason.empty())
-    return "the foreign keys of table " + x.table + " cannot be checked: " + x.reason;
-  auto row = x.rowid         ? "row " + std::to_string(*x.rowid)
-             : x.key.empty() ? std::string{"a row"}
-                             : "the row with " + x.key;
-  row += " of table " + x.table;
-  return "FOREIGN KEY constraint failed: " + row + " refers to no row of " + x.parent;
+std::string foreign_key_violations::describe(const violation& violation) {
+  if (!violation.reason.empty())
+    return "the foreign keys of table " + violation.table + " cannot be checked: " + violation.reason;
+  auto row = violation.rowid         ? "row " + std::to_string(*violation.rowid)
+             : violation.key.empty() ? std::string{"a row"}
+                                     : "the row with " + violation.key;
+  row += " of table " + violation.table;
+  return "FOREIGN KEY constraint failed: " + row + " refers to no row of " + violation.parent;
 }
 
 caf::error drop_would_cascade(const std::string& table, const std::vector<std::string>& others) {
@@ -180,8 +180,8 @@ caf::error drop_violates(const std::string& table) {
 }
 
 std::vector<std::string> other_tables(std::vector<std::string> touched, const std::string& dropped) {
-  std::erase_if(touched, [name = folded_name(dropped)](const std::string& x) {
-    auto lower = folded_name(x);
+  std::erase_if(touched, [name = folded_name(dropped)](const std::string& table) {
+    auto lower = folded_name(table);
     return lower == name || lower.starts_with("sqlite_");
   });
   return touched;

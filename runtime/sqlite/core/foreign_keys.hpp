@@ -46,7 +46,7 @@ private:
     friend auto operator<=>(const violation&, const violation&) = default;
   };
 
-  static std::string describe(const violation& x);
+  static std::string describe(const violation& violation);
   caf::expected<void> check(const connection& db, const std::string& table);
   caf::expected<void> tell_apart(const connection& db, const violation& like, int64_t foreign_key, uint64_t count);
 

@@ -47,7 +47,7 @@ bool has_companion(const std::filesystem::path& path) {
          || std::filesystem::exists(path.native() + "-journal", ignored);
 }
 
-bool was_interrupted(const caf::error& x) { return code_of(x) == errc::deadline_exceeded; }
+bool was_interrupted(const caf::error& error) { return code_of(error) == errc::deadline_exceeded; }
 
 void check_pages(connection& db, const inspection_options& options, inspection& out) {
   auto stmt = prepared_statement::prepare(db, options.deep ? "PRAGMA integrity_check(10)" : "PRAGMA quick_check(10)");
@@ -148,7 +148,7 @@ ledger_source ledgers_without_traces(const std::filesystem::path& root) {
     }
     auto record = registry->find(db);
     // Without a log that is another file's.
-    if (record && has_foreign_log(*record, root / db))
+    if (record && has_log_of_other_file(*record, root / db))
       return read_ledger_page(root / db, seq, true);
     look_without_traces(root / db, [&](bool immutable) { page = read_ledger_page(root / db, seq, immutable); });
     return page;

@@ -40,16 +40,18 @@ void prepared_statement::note(int code) noexcept {
     bind_error_ = code;
 }
 
-void prepared_statement::bind(int index, int64_t x) noexcept { note(sqlite3_bind_int64(handle(), index, x)); }
+void prepared_statement::bind(int index, int64_t number) noexcept { note(sqlite3_bind_int64(handle(), index, number)); }
 
 void prepared_statement::bind_null(int index) noexcept { note(sqlite3_bind_null(handle(), index)); }
 
-void prepared_statement::bind_real(int index, double x) noexcept { note(sqlite3_bind_double(handle(), index, x)); }
+void prepared_statement::bind_real(int index, double number) noexcept {
+  note(sqlite3_bind_double(handle(), index, number));
+}
 
-void prepared_statement::bind_text(int index, std::string_view x) noexcept {
+void prepared_statement::bind_text(int index, std::string_view text) noexcept {
   borrows_ = true;
   // A null pointer would bind NULL.
-  note(sqlite3_bind_text64(handle(), index, x.data() ? x.data() : "", x.size(), SQLITE_STATIC, SQLITE_UTF8));
+  note(sqlite3_bind_text64(handle(), index, text.data() ? text.data() : "", text.size(), SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void prepared_statement::bind_blob(int index, std::string_view bytes) noexcept {
@@ -57,13 +59,13 @@ void prepared_statement::bind_blob(int index, std::string_view bytes) noexcept {
   note(sqlite3_bind_blob64(handle(), index, bytes.data() ? bytes.data() : "", bytes.size(), SQLITE_STATIC));
 }
 
-void prepared_statement::bind(int index, const value& x) noexcept {
-  switch (x.kind()) {
+void prepared_statement::bind(int index, const value& cell) noexcept {
+  switch (cell.kind()) {
   case value_kind::null: return bind_null(index);
-  case value_kind::integer: return bind(index, *x.integer());
-  case value_kind::real: return bind_real(index, *x.real());
-  case value_kind::text: return bind_text(index, *x.text());
-  case value_kind::blob: return bind_blob(index, *x.blob_bytes());
+  case value_kind::integer: return bind(index, *cell.integer());
+  case value_kind::real: return bind_real(index, *cell.real());
+  case value_kind::text: return bind_text(index, *cell.text());
+  case value_kind::blob: return bind_blob(index, *cell.blob_bytes());
   }
 }
 

@@ -31,12 +31,12 @@ public:
   sqlite3_stmt* handle() const noexcept { return handle_.get(); }
 
   /// Binds to the parameter `index`, from 1.
-  void bind(int index, int64_t x) noexcept;
+  void bind(int index, int64_t number) noexcept;
   void bind_null(int index) noexcept;
-  void bind_real(int index, double x) noexcept;
-  void bind_text(int index, std::string_view x) noexcept;
+  void bind_real(int index, double number) noexcept;
+  void bind_text(int index, std::string_view text) noexcept;
   void bind_blob(int index, std::string_view bytes) noexcept;
-  void bind(int index, const value& x) noexcept;
+  void bind(int index, const value& cell) noexcept;
 
   /// Goes to the next row; false when there is none.
   caf::expected<bool> step();

@@ -43,8 +43,8 @@ constexpr std::array refused_keywords{
   refused_keyword{"VACUUM", "it needs the file for itself, and a broker's writer and readers hold it open"},
 };
 
-std::string not_allowed(std::string_view what, const char* reason) {
-  return std::string{what} + " is not allowed in a request: " + reason;
+std::string not_allowed(std::string_view action, const char* reason) {
+  return std::string{action} + " is not allowed in a request: " + reason;
 }
 
 const char* reason_for(std::string_view keyword) {
@@ -289,10 +289,10 @@ caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recordi
     if (!*row)
       break;
     constexpr int opcode = 1, root_page = 3, database = 4, object = 5;
-    auto what = program->text(opcode);
-    if (what == "VOpen")
+    auto name = program->text(opcode);
+    if (name == "VOpen")
       add_name(virtual_tables, program->text(object));
-    else if ((what == "OpenRead" || what == "ReopenIdx") && program->integer(database) == 0)
+    else if ((name == "OpenRead" || name == "ReopenIdx") && program->integer(database) == 0)
       roots.push_back(program->integer(root_page));
   }
   for (auto root : roots) {

@@ -50,27 +50,29 @@ caf::expected<cached_statement*> statement_cache::find_or_prepare(const sql_text
   }
   if (!made)
     return std::move(made.error());
-  auto& x = statements_.emplace_front();
-  x.sql = sql;
-  x.stmt = std::move(made->stmt);
-  x.facts = std::move(made->facts);
-  x.columns = std::make_shared<const rowset::column_names>(column_names(x.stmt, sql.str(), made->has_backticks));
-  x.parameters = parameter_names(x.stmt.handle());
-  x.bytes = sql.str().size()
-            + static_cast<uint64_t>(std::max(0, sqlite3_stmt_status(x.stmt.handle(), SQLITE_STMTSTATUS_MEMUSED, 0)));
-  bytes_ += x.bytes;
+  auto& added = statements_.emplace_front();
+  added.sql = sql;
+  added.stmt = std::move(made->stmt);
+  added.facts = std::move(made->facts);
+  added.columns =
+    std::make_shared<const rowset::column_names>(column_names(added.stmt, sql.str(), made->has_backticks));
+  added.parameters = parameter_names(added.stmt.handle());
+  added.bytes =
+    sql.str().size()
+    + static_cast<uint64_t>(std::max(0, sqlite3_stmt_status(added.stmt.handle(), SQLITE_STMTSTATUS_MEMUSED, 0)));
+  bytes_ += added.bytes;
   by_sql_.emplace(sql, statements_.begin());
   // A large one goes by itself, and drives out no other.
-  auto passing = x.bytes > max_kept_bytes ? x.bytes : 0;
+  auto passing = added.bytes > max_kept_bytes ? added.bytes : 0;
   while (statements_.size() > 1 && (statements_.size() > capacity_ || bytes_ - passing > max_bytes))
     drop(std::prev(statements_.end()));
-  return &x;
+  return &added;
 }
 
-void statement_cache::drop(order::iterator x) noexcept {
-  bytes_ -= x->bytes;
-  by_sql_.erase(x->sql);
-  statements_.erase(x);
+void statement_cache::drop(order::iterator entry) noexcept {
+  bytes_ -= entry->bytes;
+  by_sql_.erase(entry->sql);
+  statements_.erase(entry);
 }
 
 void statement_cache::drop_if_large() noexcept {

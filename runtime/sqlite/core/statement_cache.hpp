@@ -66,11 +66,11 @@ public:
 
 private:
   struct hash {
-    size_t operator()(const sql_text& x) const noexcept { return x.hash(); }
+    size_t operator()(const sql_text& sql) const noexcept { return sql.hash(); }
   };
   using order = std::list<cached_statement>;
 
-  void drop(order::iterator x) noexcept;
+  void drop(order::iterator entry) noexcept;
 
   statement_analyzer& analyzer_;
   size_t capacity_;

@@ -43,20 +43,20 @@ disk_verdict fault_rules::judge(std::string_view path, disk_operation on) {
   ++counts->second[static_cast<size_t>(on)];
   disk_verdict result;
   for (auto& fault : faults_) {
-    if (fault.what.on != on || !path.ends_with(fault.what.file))
+    if (fault.rule.on != on || !path.ends_with(fault.rule.file))
       continue;
-    if (fault.passed < fault.what.skip) {
+    if (fault.passed < fault.rule.skip) {
       ++fault.passed;
       continue;
     }
-    if (fault.what.times != 0 && fault.hits == fault.what.times)
+    if (fault.rule.times != 0 && fault.hits == fault.rule.times)
       continue;
     ++fault.hits;
-    if (fault.what.effect != disk_effect::delay) {
-      result.effect = fault.what.effect;
+    if (fault.rule.effect != disk_effect::delay) {
+      result.effect = fault.rule.effect;
       break;
     }
-    result.delay += fault.what.delay;
+    result.delay += fault.rule.delay;
   }
   return result;
 }

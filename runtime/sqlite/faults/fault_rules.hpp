@@ -84,7 +84,7 @@ public:
 
 private:
   struct waiting_fault {
-    disk_fault what;
+    disk_fault rule;
     uint64_t passed = 0;
     uint64_t hits = 0;
   };

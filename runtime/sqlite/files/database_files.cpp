@@ -23,7 +23,7 @@ constexpr decltype(statfs::f_type) xfs_magic = 0x58465342;
 constexpr unsigned int database_members = STATX_TYPE | STATX_INO | STATX_NLINK | STATX_SIZE | STATX_MTIME;
 constexpr unsigned int companion_members = STATX_INO;
 
-int64_t ns_of(const statx_timestamp& x) noexcept { return x.tv_sec * second_ns + x.tv_nsec; }
+int64_t ns_of(const statx_timestamp& time) noexcept { return time.tv_sec * second_ns + time.tv_nsec; }
 
 std::optional<struct statx> look_up(int folder, const char* path, unsigned int members) noexcept {
   struct statx info {};
@@ -32,20 +32,20 @@ std::optional<struct statx> look_up(int folder, const char* path, unsigned int m
   return info;
 }
 
-std::optional<file_identity> identity_in(const std::optional<struct statx>& x) noexcept {
-  if (!x)
+std::optional<file_identity> identity_in(const std::optional<struct statx>& file) noexcept {
+  if (!file)
     return std::nullopt;
-  return file_identity{makedev(x->stx_dev_major, x->stx_dev_minor), x->stx_ino};
+  return file_identity{makedev(file->stx_dev_major, file->stx_dev_minor), file->stx_ino};
 }
 
-void set_database(found_files& to, const std::optional<struct statx>& x) noexcept {
-  to.database = identity_in(x);
-  if (!x)
+void set_database(found_files& to, const std::optional<struct statx>& file) noexcept {
+  to.database = identity_in(file);
+  if (!file)
     return;
-  to.size = x->stx_size;
-  to.changed_ns = ns_of(x->stx_mtime);
+  to.size = file->stx_size;
+  to.changed_ns = ns_of(file->stx_mtime);
   // A folder, which is refused later, has several in any case.
-  to.links = S_ISREG(x->stx_mode) ? x->stx_nlink : 1;
+  to.links = S_ISREG(file->stx_mode) ? file->stx_nlink : 1;
 }
 
 // When entries of the folder were changed last; nothing if it cannot be found out.

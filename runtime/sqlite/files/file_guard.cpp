@@ -11,10 +11,10 @@
 
 namespace sluice::sqlite {
 
-std::string_view to_string(file_change x) noexcept {
+std::string_view to_string(file_change change) noexcept {
   constexpr std::array<std::string_view, 7> words{"replaced", "overwritten",          "deleted", "log_restored",
                                                   "log_lost", "changed_while_closed", "touched"};
-  return words[static_cast<size_t>(x)];
+  return words[static_cast<size_t>(change)];
 }
 
 caf::error file_guard::busy() const {
@@ -27,15 +27,15 @@ caf::error file_guard::overwritten_error(const std::string& name) {
                                              "again when the program has finished");
 }
 
-file_guard::file_guard(settings x)
-  : set_(std::move(x)),
+file_guard::file_guard(settings options)
+  : set_(std::move(options)),
     at_path_(set_.path, static_cast<size_t>(std::count(set_.name.begin(), set_.name.end(), '/')), set_.quiet_time) {}
 
 file_guard::settings file_guard::of(std::filesystem::path path) {
-  settings x;
-  x.name = path.filename().string();
-  x.path = std::move(path);
-  return x;
+  settings result;
+  result.name = path.filename().string();
+  result.path = std::move(path);
+  return result;
 }
 
 file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
@@ -69,33 +69,33 @@ void file_guard::expect_file() noexcept {
   expected_ = now.database;
 }
 
-void file_guard::join(user& x) {
+void file_guard::join(user& user) {
   std::lock_guard guard{mutex_};
-  users_.push_back(&x);
+  users_.push_back(&user);
 }
 
-void file_guard::part(user& x) noexcept {
+void file_guard::part(user& user) noexcept {
   auto now = at_path_.find();
   std::lock_guard guard{mutex_};
-  std::erase(users_, &x);
+  std::erase(users_, &user);
   if (users_.empty())
     at_path_.forget();
-  auto is_last_hold = x.is_open_ && x.generation_ == generation_ && !holder_;
+  auto is_last_hold = user.is_open_ && user.generation_ == generation_ && !holder_;
   if (!is_last_hold || compare(now) != file_change::log_restored)
     return;
-  holder_db_ = x.handle();
-  x.is_open_ = false;
-  holder_ = x.release();
+  holder_db_ = user.handle();
+  user.is_open_ = false;
+  holder_ = user.release();
 }
 
-void file_guard::closed(user& x) noexcept {
+void file_guard::closed(user& user) noexcept {
   std::lock_guard guard{mutex_};
-  x.is_open_ = false;
+  user.is_open_ = false;
 }
 
-bool file_guard::is_open(const user& x) const noexcept {
+bool file_guard::is_open(const user& user) const noexcept {
   std::lock_guard guard{mutex_};
-  return x.is_open_;
+  return user.is_open_;
 }
 
 std::optional<file_change> file_guard::compare(const found_files& now) const noexcept {
@@ -114,26 +114,28 @@ bool file_guard::looks_written(const found_files& now) const noexcept {
   return known_ && known_->log && (now.size != known_->size || now.changed_ns != known_->changed_ns);
 }
 
-// Lets `x` be used. Its connection is closed if it is to earlier files, which may not be used any more once the present
-// ones are.
-caf::expected<void> file_guard::admit(user& x, std::unique_lock<std::mutex>& lock) {
-  auto is_old = [&](const user* other) { return other != &x && other->in_use_ && other->generation_ != generation_; };
+// Lets `self` be used. Its connection is closed if it is to earlier files, which may not be used any more once the
+// present ones are.
+caf::expected<void> file_guard::admit(user& self, std::unique_lock<std::mutex>& lock) {
+  auto is_old = [&](const user* other) {
+    return other != &self && other->in_use_ && other->generation_ != generation_;
+  };
   auto waits = std::any_of(users_.begin(), users_.end(), is_old);
-  auto drops = x.is_open_ && x.generation_ != generation_;
-  x.in_use_ = !waits;
+  auto drops = self.is_open_ && self.generation_ != generation_;
+  self.in_use_ = !waits;
   if (!waits) {
-    x.generation_ = generation_;
+    self.generation_ = generation_;
     use_->set_in_use(true);
   }
-  x.is_open_ = x.is_open_ && !drops;
-  auto old = drops ? x.release() : nullptr;
+  self.is_open_ = self.is_open_ && !drops;
+  auto old = drops ? self.release() : nullptr;
   lock.unlock();
   if (waits)
     return busy();
   return caf::unit;
 }
 
-caf::expected<void> file_guard::enter(user& x) {
+caf::expected<void> file_guard::enter(user& self) {
   auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (changing_)
@@ -144,21 +146,21 @@ caf::expected<void> file_guard::enter(user& x) {
     known_.reset();
     own_changes_.reset();
   }
-  auto db = x.is_open_ && x.generation_ == generation_ ? x.handle() : nullptr;
-  auto what = diagnose(now, x, db, lock);
-  if (!what && now.links > 1) {
+  auto db = self.is_open_ && self.generation_ == generation_ ? self.handle() : nullptr;
+  auto kind = diagnose(now, self, db, lock);
+  if (!kind && now.links > 1) {
     lock.unlock();
     return refuse_links();
   }
-  if (!what)
-    return admit(x, lock);
-  auto done = change(*what, now, x, lock);
+  if (!kind)
+    return admit(self, lock);
+  auto done = change(*kind, now, self, lock);
   if (!done)
     return std::move(done.error());
   if (*done != file_change::overwritten)
-    return admit(x, lock);
+    return admit(self, lock);
   // It would keep others from what is no WAL database any more.
-  auto old = std::exchange(x.is_open_, false) ? x.release() : nullptr;
+  auto old = std::exchange(self.is_open_, false) ? self.release() : nullptr;
   lock.unlock();
   return overwritten_error(set_.name);
 }
@@ -169,35 +171,35 @@ caf::error file_guard::refuse_links() const {
   return why ? why : make_error(errc::invalid_request, "'" + set_.name + "' has another hard link");
 }
 
-void file_guard::leave(user& x) noexcept {
+void file_guard::leave(user& self) noexcept {
   std::unique_lock lock{mutex_};
-  x.in_use_ = false;
+  self.in_use_ = false;
   use_->set_in_use(std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->in_use_; }));
-  if (!x.is_open_ || x.generation_ == generation_)
+  if (!self.is_open_ || self.generation_ == generation_)
     return;
-  x.is_open_ = false;
-  auto old = x.release();
+  self.is_open_ = false;
+  auto old = self.release();
   lock.unlock();
 }
 
-std::optional<file_change> file_guard::diagnose(found_files& now, const user& x, sqlite3* db,
+std::optional<file_change> file_guard::diagnose(found_files& now, const user& user, sqlite3* db,
                                                 std::unique_lock<std::mutex>& lock) {
-  auto what = compare(now);
+  auto kind = compare(now);
   // A log that is too short for readers gives them an error.
-  if (!what && db && x.is_writer() && known_->log) {
+  if (!kind && db && user.is_writer() && known_->log) {
     auto before = std::exchange(log_bytes_, at_path_.log_size());
     if (log_bytes_ < before && is_log_cut_short(db, [this] { return at_path_.log_size(); })) {
       // Or removed, just after it was looked up: then its content can still be saved.
       now = at_path_.find();
-      what = compare(now);
-      return what ? what : file_change::log_lost;
+      kind = compare(now);
+      return kind ? kind : file_change::log_lost;
     }
   }
-  if (what || !db || !looks_written(now))
-    return what;
+  if (kind || !db || !looks_written(now))
+    return kind;
   changing_ = true;
   lock.unlock();
-  auto found = look_for_foreign_content(db);
+  auto found = look_for_other_content(db);
   auto again = at_path_.find();
   auto seen = state_of(db, true);
   lock.lock();
@@ -209,12 +211,12 @@ std::optional<file_change> file_guard::diagnose(found_files& now, const user& x,
   return std::nullopt;
 }
 
-void file_guard::remember(const found_files& now, state x) noexcept {
+void file_guard::remember(const found_files& now, state seen) noexcept {
   if (!known_)
     return;
   known_->size = now.size;
   known_->changed_ns = now.changed_ns;
-  state_ = std::move(x);
+  state_ = std::move(seen);
 }
 
 caf::expected<void> file_guard::check_place() {
@@ -236,8 +238,8 @@ caf::expected<void> file_guard::before_open() {
   return caf::unit;
 }
 
-caf::expected<void> file_guard::opened(user& x) {
-  auto* db = x.handle();
+caf::expected<void> file_guard::opened(user& user) {
+  auto* db = user.handle();
   int moved = 0;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   auto now = at_path_.find();
@@ -247,11 +249,12 @@ caf::expected<void> file_guard::opened(user& x) {
     return why;
   std::unique_lock lock{mutex_};
   // An overwritten file has not been reported yet if there was no `enter` since.
-  if (auto what = known_ && !changing_ && x.generation_ == generation_ ? diagnose(now, x, db, lock) : std::nullopt) {
-    auto done = change(*what, now, x, lock);
+  if (auto kind =
+        known_ && !changing_ && user.generation_ == generation_ ? diagnose(now, user, db, lock) : std::nullopt) {
+    auto done = change(*kind, now, user, lock);
     return done && *done == file_change::overwritten ? overwritten_error(set_.name) : busy();
   }
-  if (moved != 0 || !now.database || changing_ || x.generation_ != generation_ || compare(now)
+  if (moved != 0 || !now.database || changing_ || user.generation_ != generation_ || compare(now)
       || (!known_ && has_log_of_another()))
     return busy();
   if (!known_) {
@@ -267,45 +270,45 @@ caf::expected<void> file_guard::opened(user& x) {
   }
   expected_ = now.database;
   is_resting_ = false;
-  x.is_open_ = true;
+  user.is_open_ = true;
   seen = state_;
   lock.unlock();
   // The last idle one that was closed may just have given it back.
   if (auto why = claim(now)) {
-    closed(x);
+    closed(user);
     return why;
   }
   note_files(false, now, seen);
   return caf::unit;
 }
 
-file_guard::verdict file_guard::verify(user& x) {
+file_guard::verdict file_guard::verify(user& user) {
   auto now = at_path_.find();
   std::unique_lock lock{mutex_};
-  if (x.generation_ != generation_ || changing_)
+  if (user.generation_ != generation_ || changing_)
     return verdict::gone;
-  auto what = diagnose(now, x, x.handle(), lock);
-  if (!what) {
-    note_round(now, x.handle(), lock);
+  auto kind = diagnose(now, user, user.handle(), lock);
+  if (!kind) {
+    note_round(now, user.handle(), lock);
     return verdict::intact;
   }
-  auto done = change(*what, now, x, lock);
+  auto done = change(*kind, now, user, lock);
   if (!done)
     return verdict::unsaved;
   return *done == file_change::log_restored ? verdict::log_restored : verdict::gone;
 }
 
-bool file_guard::is_current(const user& x) const noexcept {
+bool file_guard::is_current(const user& user) const noexcept {
   std::lock_guard guard{mutex_};
-  return x.generation_ == generation_;
+  return user.generation_ == generation_;
 }
 
-void file_guard::checkpointed(user& x) noexcept {
+void file_guard::checkpointed(user& user) noexcept {
   auto now = at_path_.find();
-  auto seen = state_of(x.handle(), true);
+  auto seen = state_of(user.handle(), true);
   {
     std::lock_guard guard{mutex_};
-    if (x.generation_ != generation_)
+    if (user.generation_ != generation_)
       return;
     remember(now, seen);
   }

@@ -45,7 +45,7 @@ enum class file_change : uint8_t {
   touched,
 };
 
-std::string_view to_string(file_change x) noexcept;
+std::string_view to_string(file_change change) noexcept;
 
 /// Records which files the connections of this process to one database use (database, write-ahead log, its index), and
 /// checks them before each transaction and query, and before a commit is acknowledged. When the files at the path are
@@ -103,7 +103,7 @@ public:
     std::chrono::nanoseconds quiet_time = std::chrono::seconds{2};
   };
 
-  explicit file_guard(settings x);
+  explicit file_guard(settings options);
   explicit file_guard(std::filesystem::path path) : file_guard(of(std::move(path))) {}
   file_guard(const file_guard&) = delete;
   file_guard& operator=(const file_guard&) = delete;
@@ -118,16 +118,17 @@ public:
   /// later is a replaced one.
   void expect_file() noexcept;
 
-  void join(user& x);
-  /// Takes the connection of `x` when it is to a log that was removed, and could not be saved yet. @pre `x` is not in
-  /// use
-  void part(user& x) noexcept;
+  void join(user& user);
+  /// Takes the connection of `user` when it is to a log that was removed, and could not be saved yet. @pre `user` is
+  /// not in use
+  void part(user& user) noexcept;
 
-  /// Before `x` is used: takes its connection if it is one to files that have been replaced. `errc::file_replaced` when
-  /// the database was overwritten in place, which may still go on; `busy` while other connections to the old files are
-  /// in use; `io_error` when the content of a log that was removed cannot be saved. On success, `leave` is to follow.
-  caf::expected<void> enter(user& x);
-  void leave(user& x) noexcept;
+  /// Before `user` is used: takes its connection if it is one to files that have been replaced. `errc::file_replaced`
+  /// when the database was overwritten in place, which may still go on; `busy` while other connections to the old files
+  /// are in use; `io_error` when the content of a log that was removed cannot be saved. On success, `leave` is to
+  /// follow.
+  caf::expected<void> enter(user& user);
+  void leave(user& user) noexcept;
 
   /// Before a file is opened: whether the name still leads to it, and nothing lies there that belongs to another file.
   caf::expected<void> check_place();
@@ -144,24 +145,24 @@ public:
   /// Whether the files are to be closed, as they are not in use and descriptors are short.
   bool is_to_be_closed() const noexcept { return use_->is_to_be_closed(); }
 
-  /// `x` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
-  caf::expected<void> opened(user& x);
+  /// `user` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
+  caf::expected<void> opened(user& user);
 
-  /// `x` has closed its connection.
-  void closed(user& x) noexcept;
-  bool is_open(const user& x) const noexcept;
+  /// `user` has closed its connection.
+  void closed(user& user) noexcept;
+  bool is_open(const user& user) const noexcept;
 
   /// Whether another connection of this broker to the database is open, or being opened.
-  bool is_open_elsewhere(const user& x) const noexcept;
+  bool is_open_elsewhere(const user& user) const noexcept;
 
-  /// Closes the connection of `x`, which is in use, in order, by calling `close`, though the broker goes on. If it was
-  /// the last one, the files are compared when the next one is opened: a commit in between is an external one.
-  void close_idle(user& x, const std::function<void()>& close);
+  /// Closes the connection of `user`, which is in use, in order, by calling `close`, though the broker goes on. If it
+  /// was the last one, the files are compared when the next one is opened: a commit in between is an external one.
+  void close_idle(user& user, const std::function<void()>& close);
   /// The same for a reader that is not in use.
-  void close_idle(user& x) noexcept;
+  void close_idle(user& user) noexcept;
 
   /// Lets go of the folder, which is kept open to look the files up faster, until they are looked up again.
-  void let_go() noexcept { at_path_.forget(); }
+  void release_folder() noexcept { at_path_.forget(); }
 
   /// How many times another program was seen to have committed, as `see_commits` says.
   uint64_t external_commits() const noexcept;
@@ -170,13 +171,13 @@ public:
   /// used any more, but to be closed without a checkpoint; as in `file_change`, the log may have been saved. With
   /// `unsaved` it is kept: it alone has the log, whose content could not be saved yet.
   enum class verdict : uint8_t { intact, log_restored, unsaved, gone };
-  verdict verify(user& x);
+  verdict verify(user& user);
 
-  /// `x` has moved the log into the database.
-  void checkpointed(user& x) noexcept;
+  /// `user` has moved the log into the database.
+  void checkpointed(user& user) noexcept;
 
-  /// Whether the connection of `x` is to the files of today. @pre in use
-  bool is_current(const user& x) const noexcept;
+  /// Whether the connection of `user` is to the files of today. @pre in use
+  bool is_current(const user& user) const noexcept;
 
   /// The writer is about to commit, with the write lock held: one transaction more will be its own.
   void expect_commit(sqlite3* db) noexcept;
@@ -227,25 +228,26 @@ private:
   static state state_of(sqlite3* db, bool has_log) noexcept;
   std::optional<file_change> compare(const found_files& now) const noexcept;
   bool looks_written(const found_files& now) const noexcept;
-  caf::expected<void> admit(user& x, std::unique_lock<std::mutex>& lock);
-  std::optional<file_change> diagnose(found_files& now, const user& x, sqlite3* db, std::unique_lock<std::mutex>& lock);
-  std::optional<file_change> look_for_foreign_content(sqlite3* db);
-  void remember(const found_files& now, state x) noexcept;
+  caf::expected<void> admit(user& user, std::unique_lock<std::mutex>& lock);
+  std::optional<file_change> diagnose(found_files& now, const user& user, sqlite3* db,
+                                      std::unique_lock<std::mutex>& lock);
+  std::optional<file_change> look_for_other_content(sqlite3* db);
+  void remember(const found_files& now, state seen) noexcept;
   void note_restored_log();
   void note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock);
-  caf::expected<file_change> change(file_change what, const found_files& now, user& self,
+  caf::expected<file_change> change(file_change kind, const found_files& now, user& self,
                                     std::unique_lock<std::mutex>& lock);
   caf::expected<file_change> rescue_log(sqlite3* db);
   sqlite3* find_holder(const user& self, bool writer_only) noexcept;
   std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
-  std::string put_companions_away(file_change what, const found_files& now, const found_files& was, sqlite3* db);
+  std::string put_companions_away(file_change kind, const found_files& now, const found_files& was, sqlite3* db);
   std::string remove_companions(const found_files& now, const found_files& was, bool is_log_moved);
   std::filesystem::path place_aside(const std::filesystem::path& file) const;
   bool has_log_of_another() const;
   void compare_with_record(const found_files& now);
-  void note_files(bool closed, const found_files& x, const state& seen) const;
+  void note_files(bool closed, const found_files& found, const state& seen) const;
   void note_replaced() noexcept;
-  void tell(file_change what, std::string text);
+  void tell(file_change kind, std::string text);
   void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;
   void add_own_changes(int by) noexcept;
   void count_external_commit() noexcept {

@@ -28,7 +28,7 @@ bool move_log(sqlite3* db) {
 // In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run,
 // a file that was written, with an index that has not changed, was not written by SQLite; unless by a checkpoint that
 // was interrupted, which has put pages of the log there.
-std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
+std::optional<file_change> file_guard::look_for_other_content(sqlite3* db) {
   checkpoint_lock no_checkpoint{db};
   auto now = at_path_.find();
   if (!no_checkpoint.held() || !looks_written(now))
@@ -53,25 +53,25 @@ std::optional<file_change> file_guard::look_for_foreign_content(sqlite3* db) {
 
 // Closes all connections but that of `self`, which its user closes, and moves the log of the old files away. Returns
 // with the lock held.
-caf::expected<file_change> file_guard::change(file_change what, const found_files& now, user& self,
+caf::expected<file_change> file_guard::change(file_change kind, const found_files& now, user& self,
                                               std::unique_lock<std::mutex>& lock) {
   auto others_write = std::any_of(users_.begin(), users_.end(),
                                   [&](const user* u) { return u != &self && u->in_use_ && u->is_writer(); });
   // It looks at the files itself, before it acknowledges.
   if (others_write)
     return busy();
-  auto is_log = what == file_change::log_restored;
-  auto is_same_file = what != file_change::replaced && what != file_change::deleted;
+  auto is_log = kind == file_change::log_restored;
+  auto is_same_file = kind != file_change::replaced && kind != file_change::deleted;
   auto* db = find_holder(self, !is_log && !is_same_file);
   changing_ = true;
   auto was = *known_;
   lock.unlock();
-  caf::expected<file_change> done = what;
+  caf::expected<file_change> done = kind;
   std::string kept;
   if (is_log)
     done = rescue_log(db);
   else
-    kept = put_companions_away(what, now, was, db);
+    kept = put_companions_away(kind, now, was, db);
   lock.lock();
   changing_ = false;
   if (!done)
@@ -82,7 +82,7 @@ caf::expected<file_change> file_guard::change(file_change what, const found_file
   if (*done != file_change::log_restored)
     note_replaced();
   if (!is_log)
-    tell(what, kept);
+    tell(kind, kept);
   auto old = take_others(self);
   old.push_back(std::exchange(holder_, nullptr));
   holder_db_ = nullptr;
@@ -110,18 +110,18 @@ class nobody : public file_guard::user {
 void file_guard::close_moved_files() {
   auto now = at_path_.find();
   std::unique_lock lock{mutex_};
-  auto what = changing_ ? std::nullopt : compare(now);
+  auto kind = changing_ ? std::nullopt : compare(now);
   nobody self;
-  if (what == file_change::replaced || what == file_change::deleted)
-    static_cast<void>(change(*what, now, self, lock));
+  if (kind == file_change::replaced || kind == file_change::deleted)
+    static_cast<void>(change(*kind, now, self, lock));
 }
 
 // Nothing is moved into a file that has other content than the log was written for.
-std::string file_guard::put_companions_away(file_change what, const found_files& now, const found_files& was,
+std::string file_guard::put_companions_away(file_change kind, const found_files& now, const found_files& was,
                                             sqlite3* db) {
   auto index = db ? read_wal_index(db) : std::nullopt;
   auto is_moved = index && index->frames == index->moved;
-  switch (what) {
+  switch (kind) {
   case file_change::touched:
     // The commits are in the log.
     return is_moved ? remove_companions(now, was, true) : std::string{};
@@ -143,14 +143,15 @@ void file_guard::note_replaced() noexcept {
   expected_.reset();
 }
 
-// A connection to the files that are not at the path any more. That of another user is kept until they are settled.
+// A connection to the files that are not at the path any more. That of another user is kept until they are closed.
 sqlite3* file_guard::find_holder(const user& self, bool writer_only) noexcept {
-  auto is_able = [&](const user* x) {
-    return x->is_open_ && x->generation_ == generation_ && (!writer_only || x->is_writer());
+  auto is_able = [&](const user* user) {
+    return user->is_open_ && user->generation_ == generation_ && (!writer_only || user->is_writer());
   };
   if (is_able(&self))
     return self.handle();
-  auto found = std::find_if(users_.begin(), users_.end(), [&](const user* x) { return is_able(x) && !x->in_use_; });
+  auto found =
+    std::find_if(users_.begin(), users_.end(), [&](const user* user) { return is_able(user) && !user->in_use_; });
   if (holder_ || found == users_.end())
     return holder_db_;
   holder_db_ = (*found)->handle();
@@ -161,14 +162,14 @@ sqlite3* file_guard::find_holder(const user& self, bool writer_only) noexcept {
 
 std::vector<std::shared_ptr<void>> file_guard::take_others(const user& self) noexcept {
   std::vector<std::shared_ptr<void>> result;
-  for (auto* x : users_) {
-    if (x == &self || !x->is_open_)
+  for (auto* user : users_) {
+    if (user == &self || !user->is_open_)
       continue;
-    if (!x->in_use_) {
-      x->is_open_ = false;
-      result.push_back(x->release());
-    } else if (!x->is_writer()) {
-      sqlite3_interrupt(x->handle());
+    if (!user->in_use_) {
+      user->is_open_ = false;
+      result.push_back(user->release());
+    } else if (!user->is_writer()) {
+      sqlite3_interrupt(user->handle());
     }
   }
   return result;
@@ -245,9 +246,9 @@ std::filesystem::path file_guard::place_aside(const std::filesystem::path& file)
   return folder / (name + std::to_string(time));
 }
 
-void file_guard::tell(file_change what, std::string text) {
+void file_guard::tell(file_change kind, std::string text) {
   std::string words;
-  switch (what) {
+  switch (kind) {
   case file_change::replaced: words = "another file was put in its place"; break;
   case file_change::overwritten: words = "it was overwritten in place by another program"; break;
   case file_change::deleted: words = "it was moved away or deleted"; break;
@@ -258,7 +259,7 @@ void file_guard::tell(file_change what, std::string text) {
   case file_change::changed_while_closed: words = "it was changed by another program while no broker ran"; break;
   default: break;
   }
-  events_.push_back({to_string(what), words + std::move(text)});
+  events_.push_back({to_string(kind), words + std::move(text)});
 }
 
 } // namespace sluice::sqlite

@@ -55,15 +55,15 @@ void file_guard::compare_with_record(const found_files& now) {
   tell(file_change::changed_while_closed, kept);
 }
 
-void file_guard::note_files(bool closed, const found_files& x, const state& seen) const {
-  if (!set_.registry || !x.database)
+void file_guard::note_files(bool closed, const found_files& found, const state& seen) const {
+  if (!set_.registry || !found.database)
     return;
   file_record record;
-  record.size = x.size;
-  record.changed_ns = x.changed_ns;
-  record.database = *x.database;
-  record.log = x.log;
-  record.log_born_ns = x.log ? birth_time_ns(log_path()) : 0;
+  record.size = found.size;
+  record.changed_ns = found.changed_ns;
+  record.database = *found.database;
+  record.log = found.log;
+  record.log_born_ns = found.log ? birth_time_ns(log_path()) : 0;
   record.closed = closed;
   if (closed) {
     record.log_size = at_path_.log_size();
@@ -125,10 +125,10 @@ caf::error file_guard::explain(caf::error why) const {
   return set_.descriptors ? set_.descriptors->explain(*use_, std::move(why)) : why;
 }
 
-bool file_guard::is_open_elsewhere(const user& x) const noexcept {
+bool file_guard::is_open_elsewhere(const user& self) const noexcept {
   std::lock_guard guard{mutex_};
   return changing_ || holder_ || std::any_of(users_.begin(), users_.end(), [&](const user* u) {
-           return u != &x && (u->is_open_ || u->in_use_);
+           return u != &self && (u->is_open_ || u->in_use_);
          });
 }
 
@@ -137,27 +137,27 @@ uint64_t file_guard::external_commits() const noexcept {
   return external_commits_;
 }
 
-void file_guard::close_idle(user& x) noexcept {
-  if (!enter(x))
+void file_guard::close_idle(user& user) noexcept {
+  if (!enter(user))
     return;
-  if (x.handle())
-    close_idle(x, [&x] { x.release().reset(); });
-  leave(x);
+  if (user.handle())
+    close_idle(user, [&user] { user.release().reset(); });
+  leave(user);
 }
 
-void file_guard::close_idle(user& x, const std::function<void()>& close) {
+void file_guard::close_idle(user& self, const std::function<void()>& close) {
   // Before the connection goes, which has seen all commits until then. Closing it leaves the database as it is.
   auto now = at_path_.find();
   close();
   std::lock_guard guard{mutex_};
-  x.is_open_ = false;
+  self.is_open_ = false;
   auto is_open = std::any_of(users_.begin(), users_.end(), [](const user* u) { return u->is_open_; });
   if (is_open || changing_ || holder_)
     return;
   known_.reset();
   own_changes_.reset();
   // The writer has just emptied the log.
-  if (x.is_writer() && at_path_.log_size() > 0)
+  if (self.is_writer() && at_path_.log_size() > 0)
     count_external_commit();
   now.log = at_path_.find().log;
   at_path_.forget();

@@ -8,13 +8,13 @@
 namespace sluice::sqlite {
 
 /// Whether the database at `path` has other content than SQLite gave it, beside the log that was left: another program
-/// wrote over it (`cp`). Its header is neither the one that the last checkpoint left, as `x` has it, nor in the log.
-/// False also where that cannot be determined. @pre no connection of this process has the database open, whose locks
-/// would be gone
-bool was_overwritten(const file_record& x, const std::filesystem::path& path);
+/// wrote over it (`cp`). Its header is neither the one that the last checkpoint left, as `record` has it, nor in the
+/// log. False also where that cannot be determined. @pre no connection of this process has the database open, whose
+/// locks would be gone
+bool was_overwritten(const file_record& record, const std::filesystem::path& path);
 
 /// Whether the log beside the database at `path` was written for another file or other content than lies there now.
 /// @pre as above
-bool has_foreign_log(const file_record& x, const std::filesystem::path& path);
+bool has_log_of_other_file(const file_record& record, const std::filesystem::path& path);
 
 } // namespace sluice::sqlite

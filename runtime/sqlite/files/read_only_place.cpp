@@ -19,7 +19,9 @@ bool has_wal_content(const std::filesystem::path& path) noexcept {
 }
 
 // SQLite's result codes when it cannot make or open the files beside a database.
-bool is_about_files(const caf::error& x) { return code_of(x) == errc::io_error || code_of(x) == errc::read_only; }
+bool is_about_files(const caf::error& error) {
+  return code_of(error) == errc::io_error || code_of(error) == errc::read_only;
+}
 
 } // namespace
 
@@ -46,13 +48,13 @@ caf::error unreadable_wal(const std::filesystem::path& path, caf::error why) {
 }
 
 database_stamp::file::file(const std::string& path) noexcept {
-  struct stat x {};
-  if (stat(path.c_str(), &x) != 0)
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0)
     return;
-  changed_s = x.st_mtim.tv_sec;
-  changed_ns = x.st_mtim.tv_nsec;
-  size = x.st_size;
-  inode = x.st_ino;
+  changed_s = status.st_mtim.tv_sec;
+  changed_ns = status.st_mtim.tv_nsec;
+  size = status.st_size;
+  inode = status.st_ino;
 }
 
 database_stamp::database_stamp(const std::filesystem::path& path)

@@ -46,10 +46,10 @@ constexpr uint64_t frame_header = 24;
 using log_reader = std::function<bool(void* to, int amount, uint64_t at)>;
 
 uint32_t number_at(const log_reader& read, uint64_t at) {
-  std::array<unsigned char, 4> x{};
-  if (!read(x.data(), static_cast<int>(x.size()), at))
+  std::array<unsigned char, 4> bytes{};
+  if (!read(bytes.data(), static_cast<int>(bytes.size()), at))
     return 0;
-  return uint32_t{x[0]} << 24U | uint32_t{x[1]} << 16U | uint32_t{x[2]} << 8U | uint32_t{x[3]};
+  return uint32_t{bytes[0]} << 24U | uint32_t{bytes[1]} << 16U | uint32_t{bytes[2]} << 8U | uint32_t{bytes[3]};
 }
 
 std::vector<std::string> headers_in(const log_reader& read, uint64_t frames) {

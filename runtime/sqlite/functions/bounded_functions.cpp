@@ -26,8 +26,8 @@ constexpr uint64_t short_work = 1ULL << 22;
 
 // Of the functions of one connection together.
 struct function_state {
-  function_state(const function_limits& x, std::function<bool()> due)
-    : limits(x), is_due(std::move(due)), builtin(static_cast<int>(x.max_value_bytes)) {}
+  function_state(const function_limits& given, std::function<bool()> due)
+    : limits(given), is_due(std::move(due)), builtin(static_cast<int>(given.max_value_bytes)) {}
 
   function_limits limits;
   std::function<bool()> is_due;
@@ -76,30 +76,30 @@ bool ends_now(sqlite3_context* context, const bounded_function& f, uint64_t work
   return true;
 }
 
-std::string_view bytes_as_text(sqlite3_value* x) {
-  const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(x));
-  return text ? std::string_view{text, static_cast<size_t>(sqlite3_value_bytes(x))} : std::string_view{};
+std::string_view bytes_as_text(sqlite3_value* argument) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(argument));
+  return text ? std::string_view{text, static_cast<size_t>(sqlite3_value_bytes(argument))} : std::string_view{};
 }
 
-std::string_view bytes_as_blob(sqlite3_value* x) {
-  const auto* bytes = static_cast<const char*>(sqlite3_value_blob(x));
-  return bytes ? std::string_view{bytes, static_cast<size_t>(sqlite3_value_bytes(x))} : std::string_view{};
+std::string_view bytes_as_blob(sqlite3_value* argument) {
+  const auto* bytes = static_cast<const char*>(sqlite3_value_blob(argument));
+  return bytes ? std::string_view{bytes, static_cast<size_t>(sqlite3_value_bytes(argument))} : std::string_view{};
 }
 
 struct value_freer {
-  void operator()(sqlite3_value* x) const noexcept { sqlite3_value_free(x); }
+  void operator()(sqlite3_value* argument) const noexcept { sqlite3_value_free(argument); }
 };
 
 void instr(sqlite3_context* context, bounded_function& f, int, sqlite3_value** arguments) {
   auto in = sqlite3_value_type(arguments[0]);
-  auto what = sqlite3_value_type(arguments[1]);
-  if (in == SQLITE_NULL || what == SQLITE_NULL)
+  auto type = sqlite3_value_type(arguments[1]);
+  if (in == SQLITE_NULL || type == SQLITE_NULL)
     return;
   if (ends_now(context, f, static_cast<uint64_t>(sqlite3_value_bytes(arguments[0]))))
     return;
-  if (in == SQLITE_BLOB && what == SQLITE_BLOB)
+  if (in == SQLITE_BLOB && type == SQLITE_BLOB)
     return sqlite3_result_int64(context, place_of_bytes(bytes_as_blob(arguments[0]), bytes_as_blob(arguments[1])));
-  if (in != SQLITE_BLOB && what != SQLITE_BLOB)
+  if (in != SQLITE_BLOB && type != SQLITE_BLOB)
     return sqlite3_result_int64(context, place_of_text(bytes_as_text(arguments[0]), bytes_as_text(arguments[1])));
   // A conversion to text would change the blob for its next use.
   std::unique_ptr<sqlite3_value, value_freer> first{sqlite3_value_dup(arguments[0])};
@@ -268,17 +268,17 @@ void release(void* data) noexcept { delete static_cast<bounded_function*>(data);
 
 caf::expected<void> bound_functions(connection& db, const function_limits& limits, std::function<bool()> is_due) {
   auto state = std::make_shared<function_state>(limits, std::move(is_due));
-  for (const auto& x : registrations) {
+  for (const auto& function : registrations) {
     auto data = std::make_unique<bounded_function>();
-    data->rules = x.rules;
+    data->rules = function.rules;
     data->state = state;
-    data->name = x.name;
-    data->trims_left = x.trims_left;
-    data->trims_right = x.trims_right;
+    data->name = function.name;
+    data->trims_left = function.trims_left;
+    data->trims_right = function.trims_right;
     // SQLite releases it, also when it fails.
-    auto code = sqlite3_create_function_v2(db.handle(), x.name, x.arguments,
+    auto code = sqlite3_create_function_v2(db.handle(), function.name, function.arguments,
                                            SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, data.release(),
-                                           x.function, nullptr, nullptr, release);
+                                           function.function, nullptr, nullptr, release);
     if (code != SQLITE_OK)
       return to_error(db.handle(), code);
   }

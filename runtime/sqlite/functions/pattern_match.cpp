@@ -45,7 +45,7 @@ void skip(const unsigned char*& at) noexcept {
       ++at;
 }
 
-const unsigned char* unsigned_bytes(const char* x) noexcept { return reinterpret_cast<const unsigned char*>(x); }
+const unsigned char* unsigned_bytes(const char* text) noexcept { return reinterpret_cast<const unsigned char*>(text); }
 
 // One comparison. Only the last run of any characters is ever extended: when what follows it has been found as far to
 // the left as can be, no other place for the runs before it finds more.
@@ -132,28 +132,28 @@ private:
       return step::differs;
     uint32_t before = 0;
     auto is_in = false;
-    auto x = read(pattern_);
-    auto inverts = x == '^';
+    auto next = read(pattern_);
+    auto inverts = next == '^';
     if (inverts)
-      x = read(pattern_);
-    if (x == ']') {
+      next = read(pattern_);
+    if (next == ']') {
       is_in = c == ']';
-      x = read(pattern_);
+      next = read(pattern_);
     }
-    for (; x != 0 && x != ']'; x = read(pattern_)) {
+    for (; next != 0 && next != ']'; next = read(pattern_)) {
       if (steps_ == 0)
         return step::too_much;
       --steps_;
-      if (x == '-' && *pattern_ != ']' && *pattern_ != 0 && before > 0) {
-        x = read(pattern_);
-        is_in |= c >= before && c <= x;
+      if (next == '-' && *pattern_ != ']' && *pattern_ != 0 && before > 0) {
+        next = read(pattern_);
+        is_in |= c >= before && c <= next;
         before = 0;
       } else {
-        is_in |= c == x;
-        before = x;
+        is_in |= c == next;
+        before = next;
       }
     }
-    return x != 0 && is_in != inverts ? step::goes_on : step::differs;
+    return next != 0 && is_in != inverts ? step::goes_on : step::differs;
   }
 
   step begin_run() noexcept {

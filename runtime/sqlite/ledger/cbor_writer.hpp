@@ -12,28 +12,28 @@ class cbor_writer {
 public:
   explicit cbor_writer(std::string& out) : out_(out) {}
 
-  void integer(int64_t x) {
-    if (x >= 0)
-      head(0, static_cast<uint64_t>(x));
+  void integer(int64_t number) {
+    if (number >= 0)
+      head(0, static_cast<uint64_t>(number));
     else
-      head(1, ~static_cast<uint64_t>(x));
+      head(1, ~static_cast<uint64_t>(number));
   }
 
-  void bytes(std::string_view x) { run(2, x); }
-  void text(std::string_view x) { run(3, x); }
+  void bytes(std::string_view content) { run(2, content); }
+  void text(std::string_view content) { run(3, content); }
   /// The next `count` items are the array's.
   void array(uint64_t count) { head(4, count); }
   void null() { out_.push_back(static_cast<char>(0xf6)); }
 
-  void real(double x) {
+  void real(double number) {
     out_.push_back(static_cast<char>(0xfb));
-    big_endian(std::bit_cast<uint64_t>(x), 8);
+    big_endian(std::bit_cast<uint64_t>(number), 8);
   }
 
 private:
-  void run(uint8_t major, std::string_view x) {
-    head(major, x.size());
-    out_.append(x);
+  void run(uint8_t major, std::string_view content) {
+    head(major, content.size());
+    out_.append(content);
   }
 
   void head(uint8_t major, uint64_t n) {

@@ -29,9 +29,9 @@ private:
   std::string buffer_;
 };
 
-/// The bytes of `x` as the database and the next link hold them; valid as long as `x`.
-inline std::string_view bytes_of(const chain_hash::digest& x) noexcept {
-  return {reinterpret_cast<const char*>(x.data()), x.size()};
+/// The bytes of `digest` as the database and the next link hold them; valid as long as `digest`.
+inline std::string_view bytes_of(const chain_hash::digest& digest) noexcept {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
 /// `bytes` in lower-case hexadecimal.

@@ -46,7 +46,7 @@ template <class Seen> caf::expected<bool> overwrite_unless(Seen seen, connection
 
 } // namespace
 
-bool may_be_whole(int code) noexcept { return (code & 0xff) != SQLITE_FULL && code != SQLITE_IOERR_WRITE; }
+bool wal_may_hold_commit(int code) noexcept { return (code & 0xff) != SQLITE_FULL && code != SQLITE_IOERR_WRITE; }
 
 caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest& hash) {
   auto present = has_ledger(db);

@@ -11,7 +11,7 @@ namespace sluice::sqlite {
 
 /// Whether a COMMIT that failed with `code` may have written its whole transaction. The frame that commits is the last
 /// one to be written, so what failed to be written was not whole. @param code extended
-bool may_be_whole(int code) noexcept;
+bool wal_may_hold_commit(int code) noexcept;
 
 /// Whether the commit record `seq` with this hash is what `db` sees. Errors as `has_ledger`.
 caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest& hash);

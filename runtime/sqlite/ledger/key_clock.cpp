@@ -33,11 +33,11 @@ int64_t key_clock::now_us() const {
 }
 
 key_time key_clock::kept() const {
-  auto x = base_;
+  auto time = base_;
   auto since_boot = since_boot_us();
-  x.seen_us += std::max<int64_t>(since_boot - x.since_boot_us, 0);
-  x.since_boot_us = since_boot;
-  return x;
+  time.seen_us += std::max<int64_t>(since_boot - time.since_boot_us, 0);
+  time.since_boot_us = since_boot;
+  return time;
 }
 
 void key_clock::pruned(uint64_t seq) noexcept { base_.pruned_seq = std::max(base_.pruned_seq, seq); }

@@ -65,7 +65,7 @@ caf::expected<void> ledger::create() {
     return stmt ? stmt->run() : caf::expected<void>{std::move(stmt.error())};
   };
   created_ = true;
-  unsettled_ = true;
+  ready_is_uncommitted_ = true;
   for (const auto& table : ledger_tables)
     if (auto done = run(table.sql); !done)
       return done;
@@ -98,7 +98,7 @@ caf::expected<void> ledger::accept() {
   if (state->keys) {
     clock_.go_on(*state->keys, state->newest_key_id, state->newest_key_us);
   } else {
-    unsettled_ = true;
+    ready_is_uncommitted_ = true;
     clock_.begin(state->newest_key_id, state->head_seq);
     if (auto done = write_key_time(db_, clock_.kept()); !done)
       return done;
@@ -110,7 +110,7 @@ caf::expected<void> ledger::accept() {
 }
 
 caf::expected<void> ledger::begin_epoch(uint64_t first) {
-  unsettled_ = true;
+  ready_is_uncommitted_ = true;
   // The epoch that ends may have begun at a gap of its own.
   if (first > epoch_.first) {
     auto broken = is_break(db_, epoch_.first);
@@ -216,7 +216,7 @@ void ledger::committed() noexcept {
   head_seq_ = appended_seq_;
   head_hash_ = bytes_of(appended_hash_);
   created_ = false;
-  unsettled_ = false;
+  ready_is_uncommitted_ = false;
   begun_epoch_.clear();
   known_.issued = appended_seq_;
   known_.agreed_seq = appended_seq_;
@@ -226,9 +226,9 @@ void ledger::committed() noexcept {
 }
 
 void ledger::lost() noexcept {
-  ready_ = ready_ && !unsettled_;
+  ready_ = ready_ && !ready_is_uncommitted_;
   created_ = false;
-  unsettled_ = false;
+  ready_is_uncommitted_ = false;
   begun_epoch_.clear();
   head_known_ = false;
   oldest_key_us_.reset();

@@ -96,8 +96,8 @@ private:
   ledger_epoch epoch_;
   bool ready_ = false;
   bool created_ = false;
-  // The open transaction has written rows that `ready_` rests on.
-  bool unsettled_ = false;
+  // `ready_` depends on rows that the open transaction has written.
+  bool ready_is_uncommitted_ = false;
   std::string begun_epoch_;
   bool head_known_ = false;
   uint64_t head_seq_ = 0;

@@ -10,42 +10,42 @@ namespace {
 
 using nlohmann::json;
 
-ledger_request decode_ledger_request(const json& x) {
+ledger_request decode_ledger_request(const json& item) {
   ledger_request result;
-  x.at(0).get_to(result.request_id);
-  x.at(1).get_to(result.agent);
-  x.at(2).get_to(result.idempotency_key);
-  x.at(3).get_to(result.correlation_id);
-  x.at(4).get_to(result.tables);
-  result.peer.uid = static_cast<uint32_t>(decode_integer(x.at(5)));
-  result.peer.pid = static_cast<uint32_t>(decode_integer(x.at(6)));
+  item.at(0).get_to(result.request_id);
+  item.at(1).get_to(result.agent);
+  item.at(2).get_to(result.idempotency_key);
+  item.at(3).get_to(result.correlation_id);
+  item.at(4).get_to(result.tables);
+  result.peer.uid = static_cast<uint32_t>(decode_integer(item.at(5)));
+  result.peer.pid = static_cast<uint32_t>(decode_integer(item.at(6)));
   return result;
 }
 
-statement_result decode_result(const json& x) {
+statement_result decode_result(const json& item) {
   statement_result result;
-  result.changes = decode_integer(x.at(0));
-  result.last_insert_rowid = decode_integer(x.at(1));
-  auto columns = x.at(2).get<rowset::column_names>();
+  result.changes = decode_integer(item.at(0));
+  result.last_insert_rowid = decode_integer(item.at(1));
+  auto columns = item.at(2).get<rowset::column_names>();
   if (columns.empty())
     return result;
   result.rows = rowset{std::make_shared<const rowset::column_names>(std::move(columns))};
-  for (const auto& cell : x.at(3))
+  for (const auto& cell : item.at(3))
     result.rows.append(decode_value(cell));
   return result;
 }
 
-void encode_result(cbor_writer& to, const statement_result& x) {
+void encode_result(cbor_writer& to, const statement_result& result) {
   to.array(4);
-  to.integer(x.changes);
-  to.integer(x.last_insert_rowid);
-  const auto& columns = x.rows.columns();
+  to.integer(result.changes);
+  to.integer(result.last_insert_rowid);
+  const auto& columns = result.rows.columns();
   to.array(columns.size());
   for (const auto& name : columns)
     to.text(name);
-  to.array(x.rows.size() * columns.size());
-  for (size_t i = 0; i < x.rows.size(); ++i)
-    for (const auto& cell : x.rows.row(i))
+  to.array(result.rows.size() * columns.size());
+  for (size_t i = 0; i < result.rows.size(); ++i)
+    for (const auto& cell : result.rows.row(i))
       encode(to, cell);
 }
 
@@ -76,8 +76,8 @@ std::optional<std::vector<ledger_request>> decode_requests(std::string_view byte
     if (!all.is_array())
       return {};
     std::vector<ledger_request> result;
-    for (const auto& x : all)
-      result.push_back(decode_ledger_request(x));
+    for (const auto& each : all)
+      result.push_back(decode_ledger_request(each));
     return result;
   } catch (const json::exception&) {
     return {};
@@ -90,8 +90,8 @@ std::string encode_outcome(const write_result& result) {
   to.array(2);
   to.text(result.request_id);
   to.array(result.results.size());
-  for (const auto& x : result.results)
-    encode_result(to, x);
+  for (const auto& each : result.results)
+    encode_result(to, each);
   return out;
 }
 
@@ -100,8 +100,8 @@ std::optional<write_result> decode_outcome(std::string_view bytes) {
     auto all = parse_cbor(bytes);
     write_result result;
     all.at(0).get_to(result.request_id);
-    for (const auto& x : all.at(1))
-      result.results.push_back(decode_result(x));
+    for (const auto& item : all.at(1))
+      result.results.push_back(decode_result(item));
     return result;
   } catch (const json::exception&) {
     return {};
@@ -113,8 +113,8 @@ digest payload_digest(chain_hash& hash, const write_request& request) {
   std::string canonical;
   cbor_writer to{canonical};
   to.array(request.statements.size());
-  for (const auto& x : request.statements)
-    encode(to, x);
+  for (const auto& query : request.statements)
+    encode(to, query);
   // Only where it is not the default: keys that are kept already stay valid.
   if (!request.enforce_foreign_keys)
     to.text("foreign_keys off");

@@ -63,29 +63,29 @@ private:
 };
 
 invalidation changes_of(const ledger_commit& commit, const std::string& name, const ledger_epoch& epoch) {
-  invalidation x{name, commit.seq, {}, !commit.intact || commit.seq == 1 || commit.seq == epoch.first};
+  invalidation change{name, commit.seq, {}, !commit.intact || commit.seq == 1 || commit.seq == epoch.first};
   for (const auto& request : commit.requests)
     for (const auto& table : request.tables) {
-      x.everything |= table == "sqlite_schema";
-      if (std::find(x.tables.begin(), x.tables.end(), table) == x.tables.end())
-        x.tables.push_back(table);
+      change.everything |= table == "sqlite_schema";
+      if (std::find(change.tables.begin(), change.tables.end(), table) == change.tables.end())
+        change.tables.push_back(table);
     }
-  return x;
+  return change;
 }
 
 ledger_commit decode(const prepared_statement& row, chain_hash& hash) {
-  ledger_commit x;
-  x.seq = static_cast<uint64_t>(row.integer(0));
-  x.ts_us = row.integer(1);
-  x.prev_hash = row.blob(2);
-  x.hash = row.blob(3);
+  ledger_commit commit;
+  commit.seq = static_cast<uint64_t>(row.integer(0));
+  commit.ts_us = row.integer(1);
+  commit.prev_hash = row.blob(2);
+  commit.hash = row.blob(3);
   auto requests = row.blob(4);
-  x.intact = bytes_of(commit_hash(hash, x.prev_hash, x.seq, x.ts_us, requests)) == x.hash;
+  commit.intact = bytes_of(commit_hash(hash, commit.prev_hash, commit.seq, commit.ts_us, requests)) == commit.hash;
   auto decoded = decode_requests(requests);
-  x.intact &= decoded.has_value();
+  commit.intact &= decoded.has_value();
   if (decoded)
-    x.requests = std::move(*decoded);
-  return x;
+    commit.requests = std::move(*decoded);
+  return commit;
 }
 
 } // namespace

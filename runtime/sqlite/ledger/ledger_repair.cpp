@@ -64,32 +64,32 @@ private:
       auto found = find_ledger_objects(db_);
       if (!found)
         return std::move(found.error());
-      if (found->foreign.empty())
+      if (found->unknown.empty())
         return caf::unit;
-      if (auto done = clear(choose(found->foreign)); !done)
+      if (auto done = clear(choose(found->unknown)); !done)
         return done;
     }
     return make_error(errc::ledger_damaged, "the objects on the ledger's tables cannot be removed");
   }
 
   // Tables come last, and virtual ones before those that may be their shadow tables.
-  static const foreign_object& choose(const std::vector<foreign_object>& from) {
-    auto rank = [](const foreign_object& x) {
-      return x.type != "table" ? 0 : x.sql.starts_with("CREATE VIRTUAL") ? 1 : 2;
+  static const unknown_object& choose(const std::vector<unknown_object>& from) {
+    auto rank = [](const unknown_object& object) {
+      return object.type != "table" ? 0 : object.sql.starts_with("CREATE VIRTUAL") ? 1 : 2;
     };
     return *std::min_element(from.begin(), from.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   }
 
-  caf::expected<void> clear(const foreign_object& x) {
-    if (x.type != "table") {
-      out_.actions.push_back("dropped the " + x.type + " '" + x.name + "' (" + x.sql + ")");
-      return exec("DROP " + x.type + " " + identifier(x.name));
+  caf::expected<void> clear(const unknown_object& object) {
+    if (object.type != "table") {
+      out_.actions.push_back("dropped the " + object.type + " '" + object.name + "' (" + object.sql + ")");
+      return exec("DROP " + object.type + " " + identifier(object.name));
     }
-    auto name = "set_aside" + x.name;
+    auto name = "set_aside" + object.name;
     for (auto i = 2; is_taken(name); ++i)
-      name = "set_aside" + std::to_string(i) + x.name;
-    out_.actions.push_back("renamed the table '" + x.name + "' to '" + name + "'");
-    return exec("ALTER TABLE " + identifier(x.name) + " RENAME TO " + identifier(name));
+      name = "set_aside" + std::to_string(i) + object.name;
+    out_.actions.push_back("renamed the table '" + object.name + "' to '" + name + "'");
+    return exec("ALTER TABLE " + identifier(object.name) + " RENAME TO " + identifier(name));
   }
 
   bool is_taken(const std::string& name) {
@@ -141,9 +141,9 @@ private:
     auto head = read_number(db_, "SELECT coalesce(max(commit_seq), 0) FROM _sluice_commits");
     auto key_seq = read_number(db_, "SELECT coalesce(max(commit_seq), 0) FROM _sluice_keys");
     auto key_id = read_number(db_, "SELECT coalesce(max(id), 0) FROM _sluice_keys");
-    for (auto* x : {&head, &key_seq, &key_id})
-      if (!*x)
-        return std::move(x->error());
+    for (auto* part : {&head, &key_seq, &key_id})
+      if (!*part)
+        return std::move(part->error());
     auto last = std::max({static_cast<uint64_t>(*head), static_cast<uint64_t>(*key_seq), known_.issued});
     // A row that cannot be read says nothing.
     auto before = read_epoch(db_);

@@ -12,14 +12,14 @@ namespace {
 constexpr std::string_view stem = "_sluice";
 
 // An index that SQLite made for a UNIQUE of the table's own definition: nobody can name one so.
-bool is_automatic(const foreign_object& x) noexcept {
-  return x.type == "index" && x.sql.empty() && x.name.starts_with("sqlite_autoindex_");
+bool is_automatic(const unknown_object& object) noexcept {
+  return object.type == "index" && object.sql.empty() && object.name.starts_with("sqlite_autoindex_");
 }
 
-const table_definition* definition_of(const foreign_object& x) noexcept {
+const table_definition* definition_of(const unknown_object& object) noexcept {
   auto found = std::find_if(ledger_tables.begin(), ledger_tables.end(),
-                            [&](const auto& table) { return table.name == x.name && table.sql == x.sql; });
-  return x.type == "table" && found != ledger_tables.end() ? &*found : nullptr;
+                            [&](const auto& table) { return table.name == object.name && table.sql == object.sql; });
+  return object.type == "table" && found != ledger_tables.end() ? &*found : nullptr;
 }
 
 caf::expected<void> check_format(const connection& db) {
@@ -58,11 +58,11 @@ bool mentions_ledger_name(std::string_view folded_sql) noexcept {
 }
 
 bool ledger_objects::none() const noexcept {
-  return foreign.empty() && std::none_of(present.begin(), present.end(), [](bool x) { return x; });
+  return unknown.empty() && std::none_of(present.begin(), present.end(), [](bool x) { return x; });
 }
 
 bool ledger_objects::complete() const noexcept {
-  return foreign.empty() && std::all_of(present.begin(), present.end(), [](bool x) { return x; });
+  return unknown.empty() && std::all_of(present.begin(), present.end(), [](bool x) { return x; });
 }
 
 caf::expected<ledger_objects> find_ledger_objects(const connection& db) {
@@ -78,12 +78,12 @@ caf::expected<ledger_objects> find_ledger_objects(const connection& db) {
       return std::move(row.error());
     if (!*row)
       return result;
-    foreign_object x{std::string{stmt->text(0)}, std::string{stmt->text(1)}, std::string{stmt->text(2)},
-                     std::string{stmt->text(3)}};
-    if (const auto* own = definition_of(x))
+    unknown_object object{std::string{stmt->text(0)}, std::string{stmt->text(1)}, std::string{stmt->text(2)},
+                          std::string{stmt->text(3)}};
+    if (const auto* own = definition_of(object))
       result.present[static_cast<size_t>(own - ledger_tables.data())] = true;
-    else if ((is_ledger_name(x.name) || is_ledger_name(x.table)) && !is_automatic(x))
-      result.foreign.push_back(std::move(x));
+    else if ((is_ledger_name(object.name) || is_ledger_name(object.table)) && !is_automatic(object))
+      result.unknown.push_back(std::move(object));
   }
 }
 
@@ -122,10 +122,10 @@ caf::expected<bool> has_ledger(const connection& db) {
   if (found->present[2])
     if (auto known = check_format(db); !known)
       return std::move(known.error());
-  if (!found->foreign.empty()) {
-    const auto& x = found->foreign.front();
-    auto on = x.table == x.name ? std::string{} : " on " + x.table;
-    return ledger_damaged("the " + x.type + " '" + x.name + "'" + on + " was not made by the broker");
+  if (!found->unknown.empty()) {
+    const auto& object = found->unknown.front();
+    auto on = object.table == object.name ? std::string{} : " on " + object.table;
+    return ledger_damaged("the " + object.type + " '" + object.name + "'" + on + " was not made by the broker");
   }
   for (size_t i = 0; i < ledger_tables.size(); ++i)
     if (!found->present[i])

@@ -38,7 +38,7 @@ bool is_ledger_name(std::string_view name) noexcept;
 bool mentions_ledger_name(std::string_view folded_sql) noexcept;
 
 /// Something in the schema on a name of the ledger, or with one, that the ledger did not make.
-struct foreign_object {
+struct unknown_object {
   /// `table`, `index`, `trigger` or `view`.
   std::string type;
   std::string name;
@@ -51,7 +51,7 @@ struct foreign_object {
 struct ledger_objects {
   /// Which of `ledger_tables` are there in their shape.
   std::array<bool, ledger_tables.size()> present{};
-  std::vector<foreign_object> foreign;
+  std::vector<unknown_object> unknown;
 
   bool none() const noexcept;
   bool complete() const noexcept;

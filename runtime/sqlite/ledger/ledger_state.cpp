@@ -13,7 +13,7 @@ namespace {
 // Looked at whenever a ledger is entered; the doctor and `audit verify` look at all.
 constexpr int64_t recent_commits = 16;
 
-bool is_plausible(int64_t x) noexcept { return x >= 1 && x <= last_plausible_number; }
+bool is_plausible(int64_t time_ms) noexcept { return time_ms >= 1 && time_ms <= last_plausible_number; }
 
 caf::expected<std::optional<std::string>> read_meta(const connection& db, std::string_view name) {
   auto stmt = prepared_statement::prepare(db, "SELECT value FROM _sluice_meta WHERE name = ?1");
@@ -119,28 +119,28 @@ caf::expected<std::optional<key_time>> read_key_time(const connection& db) {
     return std::move(content.error());
   if (!*content)
     return std::optional<key_time>{};
-  key_time x;
+  key_time time;
   std::istringstream in{**content};
-  in >> x.begun_us >> x.last_undated_id >> x.seen_us >> x.since_boot_us >> x.pruned_seq;
-  auto good = !in.fail() && is_plausible(x.begun_us) && is_plausible(x.seen_us) && x.last_undated_id >= 0;
+  in >> time.begun_us >> time.last_undated_id >> time.seen_us >> time.since_boot_us >> time.pruned_seq;
+  auto good = !in.fail() && is_plausible(time.begun_us) && is_plausible(time.seen_us) && time.last_undated_id >= 0;
   // The machine may not report which start it was.
-  in >> x.boot;
+  in >> time.boot;
   if (!good)
     return unreadable("key_clock");
-  return std::optional{std::move(x)};
+  return std::optional{std::move(time)};
 }
 
 caf::expected<void> check_keys(const connection& db, uint64_t seq, std::string_view requests) {
   auto decoded = decode_requests(requests);
   if (!decoded)
     return caf::unit;
-  for (const auto& x : *decoded) {
-    if (x.idempotency_key.empty())
+  for (const auto& commit : *decoded) {
+    if (commit.idempotency_key.empty())
       continue;
     auto stmt = prepared_statement::prepare(db, "SELECT 1 FROM _sluice_keys WHERE key = ?1");
     if (!stmt)
       return std::move(stmt.error());
-    stmt->bind_text(1, x.idempotency_key);
+    stmt->bind_text(1, commit.idempotency_key);
     auto row = stmt->step();
     if (!row)
       return std::move(row.error());
@@ -154,14 +154,14 @@ caf::expected<ledger_epoch> read_epoch(const connection& db) {
   auto content = read_meta(db, "epoch");
   if (!content)
     return std::move(content.error());
-  ledger_epoch x;
+  ledger_epoch epoch;
   if (!*content)
-    return x;
+    return epoch;
   std::istringstream in{**content};
-  in >> x.number >> x.id >> x.first >> x.broken_before;
-  if (in.fail() || x.first < 1 || x.first > static_cast<uint64_t>(last_plausible_number))
+  in >> epoch.number >> epoch.id >> epoch.first >> epoch.broken_before;
+  if (in.fail() || epoch.first < 1 || epoch.first > static_cast<uint64_t>(last_plausible_number))
     return unreadable("epoch");
-  return x;
+  return epoch;
 }
 
 caf::expected<ledger_state> read_ledger_state(const connection& db) {
@@ -196,17 +196,17 @@ caf::expected<bool> is_break(const connection& db, uint64_t seq) {
   return *row && stmt->integer(0) != 0;
 }
 
-caf::expected<void> write_epoch(const connection& db, const ledger_epoch& x) {
+caf::expected<void> write_epoch(const connection& db, const ledger_epoch& epoch) {
   return write_meta(db, "epoch",
-                    std::to_string(x.number) + ' ' + x.id + ' ' + std::to_string(x.first) + ' '
-                      + std::to_string(x.broken_before));
+                    std::to_string(epoch.number) + ' ' + epoch.id + ' ' + std::to_string(epoch.first) + ' '
+                      + std::to_string(epoch.broken_before));
 }
 
-caf::expected<void> write_key_time(const connection& db, const key_time& x) {
+caf::expected<void> write_key_time(const connection& db, const key_time& time) {
   return write_meta(db, "key_clock",
-                    std::to_string(x.begun_us) + ' ' + std::to_string(x.last_undated_id) + ' '
-                      + std::to_string(x.seen_us) + ' ' + std::to_string(x.since_boot_us) + ' '
-                      + std::to_string(x.pruned_seq) + ' ' + x.boot);
+                    std::to_string(time.begun_us) + ' ' + std::to_string(time.last_undated_id) + ' '
+                      + std::to_string(time.seen_us) + ' ' + std::to_string(time.since_boot_us) + ' '
+                      + std::to_string(time.pruned_seq) + ' ' + time.boot);
 }
 
 std::string new_epoch_id(const clock& time, uint64_t first, std::string_view head_hash) {

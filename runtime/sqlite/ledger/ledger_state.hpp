@@ -70,8 +70,8 @@ caf::expected<ledger_epoch> read_epoch(const connection& db);
 caf::expected<bool> is_break(const connection& db, uint64_t seq);
 
 /// Keeps the rows, in the open transaction.
-caf::expected<void> write_epoch(const connection& db, const ledger_epoch& x);
-caf::expected<void> write_key_time(const connection& db, const key_time& x);
+caf::expected<void> write_epoch(const connection& db, const ledger_epoch& epoch);
+caf::expected<void> write_key_time(const connection& db, const key_time& time);
 
 /// An id that no other epoch has, for one that begins now with the commit `first` behind the record with `head_hash`.
 std::string new_epoch_id(const clock& time, uint64_t first, std::string_view head_hash);

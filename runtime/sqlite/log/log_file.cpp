@@ -32,12 +32,12 @@ constexpr uint64_t log_page_cache_bytes = 2ULL << 20;
 
 constexpr size_t most_bytes = 8ULL << 20;
 
-constexpr int64_t as_signed(uint64_t x) {
-  return static_cast<int64_t>(std::min<uint64_t>(x, std::numeric_limits<int64_t>::max()));
+constexpr int64_t as_signed(uint64_t number) {
+  return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
 }
 
-size_t entry_footprint(const log_entry& x) {
-  return sizeof(log_entry) + x.source.size() + x.agent.size() + x.message.size();
+size_t entry_footprint(const log_entry& entry) {
+  return sizeof(log_entry) + entry.source.size() + entry.agent.size() + entry.message.size();
 }
 
 std::optional<struct stat> status_of_file(const std::filesystem::path& path) {
@@ -125,13 +125,13 @@ caf::expected<bool> log_file::open(bool make) {
 caf::expected<void> log_file::insert(std::span<const log_entry> entries) {
   if (auto begun = file_->begin.run(); !begun)
     return begun;
-  for (const auto& x : entries) {
+  for (const auto& entry : entries) {
     auto& stmt = file_->insert;
-    stmt.bind(1, x.ts_us);
-    stmt.bind(2, static_cast<int64_t>(x.level));
-    stmt.bind_text(3, x.source);
-    stmt.bind_text(4, x.agent);
-    stmt.bind_text(5, x.message);
+    stmt.bind(1, entry.ts_us);
+    stmt.bind(2, static_cast<int64_t>(entry.level));
+    stmt.bind_text(3, entry.source);
+    stmt.bind_text(4, entry.agent);
+    stmt.bind_text(5, entry.message);
     if (auto done = stmt.run(); !done)
       return done;
   }
@@ -153,9 +153,9 @@ caf::expected<log_page> log_file::list(const log_query& query) {
 caf::expected<log_page> log_file::select(const log_query& query) {
   std::string where = "level >= ?";
   std::vector<value> bound{static_cast<int64_t>(query.least)};
-  auto require = [&](const char* condition, value x) {
+  auto require = [&](const char* condition, value parameter) {
     where += std::string{" AND "} + condition;
-    bound.push_back(std::move(x));
+    bound.push_back(std::move(parameter));
   };
   if (!query.source.empty())
     require("source = ?", query.source);
@@ -183,18 +183,18 @@ caf::expected<log_page> log_file::select(const log_query& query) {
       return std::move(more.error());
     if (!*more)
       break;
-    log_entry x;
-    x.id = static_cast<uint64_t>(stmt->integer(0));
-    x.ts_us = stmt->integer(1);
-    x.level = static_cast<log_level>(std::clamp<int64_t>(stmt->integer(2), 0, detail::log_words.size() - 1));
-    x.source = stmt->text(3);
-    x.agent = stmt->text(4);
-    x.message = stmt->text(5);
-    bytes += entry_footprint(x);
+    log_entry entry;
+    entry.id = static_cast<uint64_t>(stmt->integer(0));
+    entry.ts_us = stmt->integer(1);
+    entry.level = static_cast<log_level>(std::clamp<int64_t>(stmt->integer(2), 0, detail::log_level_names.size() - 1));
+    entry.source = stmt->text(3);
+    entry.agent = stmt->text(4);
+    entry.message = stmt->text(5);
+    bytes += entry_footprint(entry);
     result.truncated = bytes > most_bytes && !result.entries.empty();
     if (result.truncated)
       break;
-    result.entries.push_back(std::move(x));
+    result.entries.push_back(std::move(entry));
   }
   if (query.newest)
     std::reverse(result.entries.begin(), result.entries.end());

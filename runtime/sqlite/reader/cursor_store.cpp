@@ -19,9 +19,9 @@ constexpr uint64_t max_page_cache = 4ULL << 20;
 // A page of a slow query has the rows that were found by then, so that its caller need not wait for a full one.
 constexpr std::chrono::milliseconds longest_filling{250};
 
-broker_config with_small_cache(broker_config x) {
-  x.page_cache_bytes = std::min(x.page_cache_bytes, max_page_cache);
-  return x;
+broker_config with_small_cache(broker_config config) {
+  config.page_cache_bytes = std::min(config.page_cache_bytes, max_page_cache);
+  return config;
 }
 
 class sqlite_cursor_store final : public cursor_store {
@@ -113,7 +113,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::next_current(const read_limits& 
     if (auto may = connection_.enter(); !may)
       return std::move(may.error());
     auto result = next_with_memory(limits);
-    auto is_current = connection_.settle(result ? caf::error{} : result.error());
+    auto is_current = connection_.end_use(result ? caf::error{} : result.error());
     auto is_kept = result ? !result->is_last : code_of(result.error()) == errc::overloaded;
     if (!is_current || !is_kept)
       end();
@@ -167,13 +167,13 @@ caf::error sqlite_cursor_store::begin(const read_limits& limits) {
 }
 
 caf::expected<cursor_rows> sqlite_cursor_store::collect(const read_limits& limits) {
-  auto& x = *running_;
-  auto page = std::make_shared<budgeted_rows>(answers_->open(), rowset{x.columns});
+  auto& running = *running_;
+  auto page = std::make_shared<budgeted_rows>(answers_->open(), rowset{running.columns});
   auto full_at = time_.now() + std::min(longest_filling, limits.timeout / 2);
   auto is_last = false;
   do {
     if (!has_row_) {
-      auto code = x.stmt.step_code();
+      auto code = running.stmt.step_code();
       is_last = code == SQLITE_DONE;
       if (is_last)
         break;
@@ -182,7 +182,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::collect(const read_limits& limit
       has_row_ = true;
     }
     auto is_first = page->rows.empty();
-    auto is_taken = append_row(x, is_first ? max_row_bytes_ : limits.max_bytes, *answers_, *page);
+    auto is_taken = append_row(running, is_first ? max_row_bytes_ : limits.max_bytes, *answers_, *page);
     if (is_first && !is_taken)
       return std::move(is_taken.error());
     if (is_first && !*is_taken)
@@ -192,7 +192,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::collect(const read_limits& limit
       break;
     has_row_ = false;
   } while (page->rows.size() < limits.max_rows && time_.now() < full_at);
-  page->share.settle(page->rows.footprint());
+  page->share.shrink_to(page->rows.footprint());
   return cursor_rows{std::shared_ptr<const rowset>{page, &page->rows}, is_last};
 }
 

@@ -21,8 +21,8 @@ struct short_time {
   bool is_over() const { return std::chrono::steady_clock::now() >= end; }
 };
 
-caf::expected<void> append_plan(const connection& db, const statement& x, std::string& to) {
-  auto stmt = prepared_statement::prepare(db, "EXPLAIN QUERY PLAN " + x.sql.str());
+caf::expected<void> append_plan(const connection& db, const statement& query, std::string& to) {
+  auto stmt = prepared_statement::prepare(db, "EXPLAIN QUERY PLAN " + query.sql.str());
   if (!stmt)
     return std::move(stmt.error());
   std::map<int64_t, size_t> depths;
@@ -48,11 +48,11 @@ caf::expected<std::string> query_plan(const connection& db, std::span<const stat
   std::string result;
   short_time time;
   auto bound = allocation_bound::by<short_time, &short_time::is_over>(time);
-  for (const auto& x : statements)
+  for (const auto& query : statements)
     // A PRAGMA has no plan, and acts when it is prepared.
-    if (leading_keyword(x.sql.str()) == "PRAGMA")
+    if (leading_keyword(query.sql.str()) == "PRAGMA")
       continue;
-    else if (auto done = append_plan(db, x, result); !done)
+    else if (auto done = append_plan(db, query, result); !done)
       return std::move(done.error());
   return result;
 }

@@ -90,7 +90,7 @@ void read_connection::close() noexcept {
   files_->closed(*this);
 }
 
-bool read_connection::settle(const caf::error& why) noexcept {
+bool read_connection::end_use(const caf::error& why) noexcept {
   // Results from other files, or interrupted because there are others, are invalid.
   auto is_current = files_->is_current(*this);
   // Other users may still change a file that is read as immutable.
@@ -163,22 +163,22 @@ caf::expected<bool> read_connection::recover_from(const caf::error& why) const {
   return true;
 }
 
-caf::expected<bool> append_row(cached_statement& x, uint64_t max_bytes, const answer_budget& budget,
+caf::expected<bool> append_row(cached_statement& prepared, uint64_t max_bytes, const answer_budget& budget,
                                budgeted_rows& to) {
   auto& rows = to.rows;
-  auto columns = static_cast<int>(x.columns->size());
+  auto columns = static_cast<int>(prepared.columns->size());
   for (int i = 0; i < columns; ++i) {
     auto cells = static_cast<size_t>(i);
     // Looked at before it is copied: one value may be larger than everything that is wanted.
-    auto bytes = rows.footprint() + x.stmt.column_footprint(i);
-    auto is_exact = !x.stmt.has_inexact_text();
+    auto bytes = rows.footprint() + prepared.stmt.column_footprint(i);
+    auto is_exact = !prepared.stmt.has_inexact_text();
     if (is_exact && bytes <= max_bytes && to.share.grow_to(bytes)) {
-      rows.append(x.stmt.column(i));
+      rows.append(prepared.stmt.column(i));
       continue;
     }
     rows.drop_last(cells);
     if (!is_exact)
-      return inexact_text((*x.columns)[cells]);
+      return inexact_text((*prepared.columns)[cells]);
     if (bytes > max_bytes)
       return false;
     return budget.used_up();

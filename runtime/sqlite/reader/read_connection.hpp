@@ -16,7 +16,7 @@
 namespace sluice::sqlite {
 
 /// One read-only connection to the database file at a path, under the rules of `file_guard`: it is used between `enter`
-/// and `settle` only, and may be gone at the next `enter`. Used by one thread at a time.
+/// and `end_use` only, and may be gone at the next `enter`. Used by one thread at a time.
 class read_connection final : private file_guard::user {
 public:
   /// `time` and `files` as in `make_read_store`.
@@ -41,7 +41,7 @@ public:
 
   /// Ends the use. Closes the connection when `why`, with which the use has ended, spoils it. False when what was read
   /// is worth nothing, because it is of files that are not those at the path.
-  bool settle(const caf::error& why) noexcept;
+  bool end_use(const caf::error& why) noexcept;
 
   /// The open connection; null if there is none. @pre in use
   read_session* session() const noexcept { return session_.get(); }
@@ -98,8 +98,9 @@ private:
   const cancel_token* cancel_ = nullptr;
 };
 
-/// Appends the current row of `x` to `to`, whose share of `budget` grows with it. False when the rows would then take
-/// more than `max_bytes`; they stay as they were then, as after an error.
-caf::expected<bool> append_row(cached_statement& x, uint64_t max_bytes, const answer_budget& budget, budgeted_rows& to);
+/// Appends the current row of `prepared` to `to`, whose share of `budget` grows with it. False when the rows would then
+/// take more than `max_bytes`; they stay as they were then, as after an error.
+caf::expected<bool> append_row(cached_statement& prepared, uint64_t max_bytes, const answer_budget& budget,
+                               budgeted_rows& to);
 
 } // namespace sluice::sqlite

@@ -36,14 +36,14 @@ private:
   caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_with_memory(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
-  void tell_changes(executed_read& x) {
-    x.files_replaced = connection_.take_replaced();
-    x.external_commit = connection_.sees_external_commit() || x.files_replaced;
+  void tell_changes(executed_read& read) {
+    read.files_replaced = connection_.take_replaced();
+    read.external_commit = connection_.sees_external_commit() || read.files_replaced;
   }
   caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
   caf::expected<cached_statement*> find(const sql_text& sql);
-  caf::error collect(cached_statement& x, const read_limits& limits, read_result& result);
-  caf::expected<bool> still_valid(cached_statement& x);
+  caf::error collect(cached_statement& prepared, const read_limits& limits, read_result& result);
+  caf::expected<bool> still_valid(cached_statement& prepared);
   read_session& session() const noexcept { return *connection_.session(); }
 
   const clock& time_;
@@ -95,7 +95,7 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
     // An interrupt may come when BEGIN has taken effect. Whatever is read next would be of the same snapshot.
     if (auto* s = connection_.session(); !result && s && s->db.in_transaction())
       connection_.close();
-    auto is_current = connection_.settle(result ? caf::error{} : result.error());
+    auto is_current = connection_.end_use(result ? caf::error{} : result.error());
     if (is_current || time_.now() >= connection_.deadline())
       return result;
   }
@@ -132,16 +132,16 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     auto found = find(request.query.sql);
     if (!found)
       return std::move(found.error());
-    auto& x = **found;
+    auto& prepared = **found;
     auto failed = false;
-    if (!x.facts.read_only)
+    if (!prepared.facts.read_only)
       return make_error(errc::invalid_request, "this statement writes; send it as a write");
     executed_read result;
     {
-      execution running{x.stmt};
-      auto why = bind_parameters(x, request.query.params);
+      execution running{prepared.stmt};
+      auto why = bind_parameters(prepared, request.query.params);
       if (!why)
-        why = collect(x, limits, result.result);
+        why = collect(prepared, limits, result.result);
       if (why && (i > 0 || !needs_prepare(why)))
         return why;
       failed = static_cast<bool>(why);
@@ -150,12 +150,12 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
       session().statements.erase(request.query.sql);
       continue;
     }
-    auto valid = still_valid(x);
+    auto valid = still_valid(prepared);
     if (!valid)
       return std::move(valid.error());
     if (!*valid)
       continue;
-    result.reads = x.facts.reads;
+    result.reads = prepared.facts.reads;
     return result;
   }
   return make_error(errc::busy, "the schema of this database keeps changing");
@@ -176,28 +176,28 @@ caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
   return result;
 }
 
-// Whether what is known about `x` was still true when it ran. SQLite prepares a statement anew, while it runs, when the
-// schema has changed, and for other reasons, too.
-caf::expected<bool> sqlite_read_store::still_valid(cached_statement& x) {
-  auto count = prepared_anew(x.stmt);
-  if (count == x.prepared_anew)
+// Whether what is known about `prepared` was still true when it ran. SQLite prepares a statement anew, while it runs,
+// when the schema has changed, and for other reasons, too.
+caf::expected<bool> sqlite_read_store::still_valid(cached_statement& prepared) {
+  auto count = prepared_anew(prepared.stmt);
+  if (count == prepared.prepared_anew)
     return true;
   auto version = connection_.schema_version();
   if (!version)
     return std::move(version.error());
-  x.prepared_anew = count;
-  if (*version == x.schema_version)
+  prepared.prepared_anew = count;
+  if (*version == prepared.schema_version)
     return true;
   session().statements.clear();
   return false;
 }
 
-caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& limits, read_result& result) {
-  auto answer = std::make_shared<budgeted_rows>(answers_->open(), rowset{x.columns});
+caf::error sqlite_read_store::collect(cached_statement& prepared, const read_limits& limits, read_result& result) {
+  auto answer = std::make_shared<budgeted_rows>(answers_->open(), rowset{prepared.columns});
   auto& rows = answer->rows;
   auto max_bytes = std::min(limits.max_bytes, max_answer_bytes_);
   for (uint64_t count = 0;; ++count) {
-    auto code = x.stmt.step_code();
+    auto code = prepared.stmt.step_code();
     if (code == SQLITE_DONE)
       break;
     if (code != SQLITE_ROW)
@@ -206,7 +206,7 @@ caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& li
       result.truncated = true;
       break;
     }
-    auto is_taken = append_row(x, max_bytes, *answers_, *answer);
+    auto is_taken = append_row(prepared, max_bytes, *answers_, *answer);
     if (!is_taken)
       return std::move(is_taken.error());
     result.truncated = !*is_taken;
@@ -214,9 +214,9 @@ caf::error sqlite_read_store::collect(cached_statement& x, const read_limits& li
       break;
   }
   // A statement that was prepared anew may have more or other columns than it had.
-  if (x.stmt.column_count() != static_cast<int>(x.columns->size()))
+  if (prepared.stmt.column_count() != static_cast<int>(prepared.columns->size()))
     rows = {};
-  answer->share.settle(rows.footprint());
+  answer->share.shrink_to(rows.footprint());
   result.rows = std::shared_ptr<const rowset>{answer, &rows};
   return {};
 }
@@ -227,7 +227,7 @@ caf::expected<std::string> sqlite_read_store::explain(const statement& query) {
   auto plan = connection_.session()
                 ? query_plan(session().db, {&query, 1})
                 : caf::expected<std::string>{make_error(errc::unavailable, "the database is not open")};
-  connection_.settle({});
+  connection_.end_use({});
   return plan;
 }
 

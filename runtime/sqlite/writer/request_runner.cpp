@@ -152,16 +152,16 @@ caf::error request_runner::run_all(const write_request& request, attempt& now) {
   if ((now.several || now.violations) && !(now.in_savepoint = command(savepoint_)))
     return failed(sqlite3_extended_errcode(db_.handle()));
   size_t number = 0;
-  for (const auto& what : request.statements) {
+  for (const auto& statement : request.statements) {
     ++number;
-    auto why = run_one(what, now);
+    auto why = run_one(statement, now);
     if (!why)
       continue;
     if (!now.several)
       return why;
-    auto told = describe(why);
-    told.message = "statement " + std::to_string(number) + ": " + told.message;
-    return make_error(std::move(told));
+    auto error = describe(why);
+    error.message = "statement " + std::to_string(number) + ": " + error.message;
+    return make_error(std::move(error));
   }
   now.complete = true;
   return finish(now);
@@ -176,59 +176,60 @@ caf::expected<cached_statement*> request_runner::prepare(const sql_text& sql) {
 }
 
 // Not looked at before a statement has come several times: many have their values in their text, and come once.
-bool request_runner::is_bounded(cached_statement& x) const {
+bool request_runner::is_bounded(cached_statement& prepared) const {
   constexpr uint32_t seldom = 3;
-  if (x.facts.changes_schema || x.facts.single_use || !x.facts.written_virtual.empty())
+  if (prepared.facts.changes_schema || prepared.facts.single_use || !prepared.facts.written_virtual.empty())
     return false;
-  if (!x.is_bounded) {
-    if (++x.uses <= seldom)
+  if (!prepared.is_bounded) {
+    if (++prepared.uses <= seldom)
       return false;
-    x.is_bounded = is_bounded_by_its_form(db_, x.sql.str());
+    prepared.is_bounded = is_bounded_by_its_form(db_, prepared.sql.str());
   }
-  return *x.is_bounded;
+  return *prepared.is_bounded;
 }
 
-caf::error request_runner::run_one(const statement& what, attempt& now) {
-  auto found = prepare(what.sql);
+caf::error request_runner::run_one(const statement& statement, attempt& now) {
+  auto found = prepare(statement.sql);
   if (!found)
     return std::move(found.error());
-  auto& x = **found;
-  now.result.is_bounded = now.result.is_bounded && is_bounded(x);
+  auto& prepared = **found;
+  now.result.is_bounded = now.result.is_bounded && is_bounded(prepared);
   if (!now.several) {
-    now.single = &x;
-    auto needs_savepoint = x.needs_savepoint || !x.facts.dropped_table.empty() || !x.facts.created.empty();
+    now.single = &prepared;
+    auto needs_savepoint =
+      prepared.needs_savepoint || !prepared.facts.dropped_table.empty() || !prepared.facts.created.empty();
     if (needs_savepoint && !now.in_savepoint && !(now.in_savepoint = command(savepoint_)))
       return failed(sqlite3_extended_errcode(db_.handle()));
   }
   // It has acted already.
-  now.used_pragma |= x.facts.single_use;
-  auto version = x.facts.changes_schema ? schema_version() : 0;
-  auto total = x.facts.written_virtual.empty() ? 0 : total_changes(db_);
+  now.used_pragma |= prepared.facts.single_use;
+  auto version = prepared.facts.changes_schema ? schema_version() : 0;
+  auto total = prepared.facts.written_virtual.empty() ? 0 : total_changes(db_);
   auto& out = now.result.results.emplace_back();
-  auto why = bind_parameters(x, what.params);
+  auto why = bind_parameters(prepared, statement.params);
   if (!why)
-    why = x.facts.dropped_table.empty() ? execute(x, now, out) : execute_drop(x, now, out);
-  x.stmt.reset();
-  if (x.facts.single_use)
+    why = prepared.facts.dropped_table.empty() ? execute(prepared, now, out) : execute_drop(prepared, now, out);
+  prepared.stmt.reset();
+  if (prepared.facts.single_use)
     now.single = nullptr;
   if (why) {
-    if (x.facts.single_use)
-      statements_.erase(what.sql);
+    if (prepared.facts.single_use)
+      statements_.erase(statement.sql);
     return why;
   }
-  if (!x.facts.written_virtual.empty() && total_changes(db_) != total)
-    for (const auto& table : x.facts.written_virtual)
+  if (!prepared.facts.written_virtual.empty() && total_changes(db_) != total)
+    for (const auto& table : prepared.facts.written_virtual)
       tracker_.touch(table);
-  if (x.facts.changes_schema && schema_version() != version) {
+  if (prepared.facts.changes_schema && schema_version() != version) {
     now.result.schema_changed = true;
     schema_in_doubt_ = true;
     now.single = nullptr;
-    auto created = x.facts.created;
+    auto created = prepared.facts.created;
     forget_statements();
     if (!created.empty())
       return check_created(created);
-  } else if (x.facts.single_use) {
-    statements_.erase(what.sql);
+  } else if (prepared.facts.single_use) {
+    statements_.erase(statement.sql);
   }
   return {};
 }
@@ -246,45 +247,45 @@ caf::error request_runner::check_created(const std::string& object) {
 }
 
 // SQLite deletes the rows of a table that it drops, with all that their deletion brings about in other tables.
-caf::error request_runner::execute_drop(cached_statement& x, attempt& now, statement_result& out) {
+caf::error request_runner::execute_drop(cached_statement& prepared, attempt& now, statement_result& out) {
   tracker_.watch();
-  auto why = execute(x, now, out);
-  auto others = other_tables(tracker_.watched(), x.facts.dropped_table);
+  auto why = execute(prepared, now, out);
+  auto others = other_tables(tracker_.watched(), prepared.facts.dropped_table);
   if (why)
-    return code_of(why) == errc::constraint ? drop_violates(x.facts.dropped_table) : why;
-  return others.empty() ? caf::error{} : drop_would_cascade(x.facts.dropped_table, others);
+    return code_of(why) == errc::constraint ? drop_violates(prepared.facts.dropped_table) : why;
+  return others.empty() ? caf::error{} : drop_would_cascade(prepared.facts.dropped_table, others);
 }
 
-caf::error request_runner::execute(cached_statement& x, attempt& now, statement_result& out) {
-  rowid_watch rowid{db_.handle(), x.facts};
-  if (!x.columns->empty())
-    out.rows = rowset{x.columns};
+caf::error request_runner::execute(cached_statement& prepared, attempt& now, statement_result& out) {
+  rowid_watch rowid{db_.handle(), prepared.facts};
+  if (!prepared.columns->empty())
+    out.rows = rowset{prepared.columns};
   for (;;) {
-    auto code = x.stmt.step_code();
+    auto code = prepared.stmt.step_code();
     if (code == SQLITE_DONE)
       break;
     if (code != SQLITE_ROW)
       return failed(code);
     try {
-      if (auto why = collect_row(x, now, out))
+      if (auto why = collect_row(prepared, now, out))
         return why;
     } catch (const std::bad_alloc&) {
       // A writer that ended of one request would take those of the others with it.
       return to_error(nullptr, SQLITE_NOMEM);
     }
   }
-  if (x.facts.changes_rows)
+  if (prepared.facts.changes_rows)
     out.changes = sqlite3_changes64(db_.handle());
   out.last_insert_rowid = rowid.inserted(out.changes);
   return {};
 }
 
-caf::error request_runner::collect_row(cached_statement& x, attempt& now, statement_result& out) {
-  auto count = static_cast<int>(x.columns->size());
+caf::error request_runner::collect_row(cached_statement& prepared, attempt& now, statement_result& out) {
+  auto count = static_cast<int>(prepared.columns->size());
   auto before = now.bytes;
   for (int i = 0; i < count; ++i)
-    now.bytes += x.stmt.column_footprint(i);
-  if (x.stmt.has_inexact_text())
+    now.bytes += prepared.stmt.column_footprint(i);
+  if (prepared.stmt.has_inexact_text())
     return inexact_text("RETURNING");
   if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
     return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows) + " rows or "
@@ -293,7 +294,7 @@ caf::error request_runner::collect_row(cached_statement& x, attempt& now, statem
   if (!returned_.grow_to(returned_bytes_))
     return answers_->used_up();
   for (int i = 0; i < count; ++i)
-    out.rows.append(x.stmt.column(i));
+    out.rows.append(prepared.stmt.column(i));
   return {};
 }
 
@@ -345,7 +346,7 @@ void request_runner::undo(attempt& now) noexcept {
 }
 
 void request_runner::undone() noexcept {
-  returned_.settle(0);
+  returned_.shrink_to(0);
   returned_bytes_ = 0;
   if (schema_in_doubt_)
     forget_statements();

@@ -46,7 +46,7 @@ public:
   /// The transaction took effect.
   void committed() noexcept {
     schema_in_doubt_ = false;
-    returned_.settle(0);
+    returned_.shrink_to(0);
     returned_bytes_ = 0;
   }
 
@@ -65,11 +65,11 @@ private:
   caf::error run_all(const write_request& request, attempt& now);
   caf::error run_unenforced(const write_request& request, attempt& now);
   caf::expected<cached_statement*> prepare(const sql_text& sql);
-  caf::error run_one(const statement& what, attempt& now);
-  bool is_bounded(cached_statement& x) const;
-  caf::error execute(cached_statement& x, attempt& now, statement_result& out);
-  caf::error collect_row(cached_statement& x, attempt& now, statement_result& out);
-  caf::error execute_drop(cached_statement& x, attempt& now, statement_result& out);
+  caf::error run_one(const statement& statement, attempt& now);
+  bool is_bounded(cached_statement& prepared) const;
+  caf::error execute(cached_statement& prepared, attempt& now, statement_result& out);
+  caf::error collect_row(cached_statement& prepared, attempt& now, statement_result& out);
+  caf::error execute_drop(cached_statement& prepared, attempt& now, statement_result& out);
   caf::error check_created(const std::string& object);
   caf::error finish(attempt& now);
   void enforce_keys(bool enforces) noexcept;

@@ -97,7 +97,7 @@ private:
   caf::expected<void> enter_ledger(begun_transaction& found);
   caf::expected<void> check_files();
   caf::expected<bool> committed_in_use(uint64_t seq);
-  caf::expected<bool> settle_unseen(uint64_t seq);
+  caf::expected<bool> resolve_invisible_commit(uint64_t seq);
   caf::expected<void> sync_log();
   caf::expected<void> checkpoint_in_use(checkpoint_mode mode);
   caf::expected<uint64_t> prune_in_use();
@@ -131,7 +131,7 @@ private:
   uint64_t tried_seq_ = 0;
   digest tried_hash_{};
   // The frames of the last COMMIT may be complete in the log, visible or not.
-  bool tried_whole_ = false;
+  bool wal_may_hold_commit_ = false;
 };
 
 } // namespace sluice::sqlite

@@ -155,7 +155,7 @@ caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found) {
   found.next_seq = s.book.next_seq();
   found.new_epoch = s.book.begun_epoch();
   found.last_seq = s.book.last_seq();
-  found.foreign_commit = changed;
+  found.external_commit = changed;
   gone_ = false;
   return caf::unit;
 }
@@ -285,7 +285,7 @@ bool sqlite_write_store::close_idle() {
   if (!is_open()) {
     if (files_->check_place())
       remove_leftovers(path_);
-    files_->let_go();
+    files_->release_folder();
     return true;
   }
   if (!use())

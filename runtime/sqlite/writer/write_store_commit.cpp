@@ -31,7 +31,7 @@ caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std:
   files_->expect_commit(s.db.handle());
   auto code = s.commit.step_code();
   s.commit.reset();
-  tried_whole_ = code == SQLITE_DONE || may_be_whole(code);
+  wal_may_hold_commit_ = code == SQLITE_DONE || wal_may_hold_commit(code);
   if (code != SQLITE_DONE) {
     files_->forget_commit();
     auto why = failed(code);
@@ -94,7 +94,7 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
   // While `db` is open, no connection recovers the log.
   if (!*seen)
     // The log of files that were replaced is none of those at the path.
-    return gone_ ? caf::expected<bool>{false} : settle_unseen(seq);
+    return gone_ ? caf::expected<bool>{false} : resolve_invisible_commit(seq);
   files_->add_commit();
   // Being seen is not being safe: it may have been the sync that failed.
   if (auto safe = sync_log(); !safe)
@@ -103,8 +103,8 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
 }
 
 // Not being seen is not being gone, either.
-caf::expected<bool> sqlite_write_store::settle_unseen(uint64_t seq) {
-  if (!tried_whole_)
+caf::expected<bool> sqlite_write_store::resolve_invisible_commit(uint64_t seq) {
+  if (!wal_may_hold_commit_)
     return false;
   if (!session_)
     if (auto opened = open(); !opened)

@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct actor_play : buffer_fixture {
-  actor_play(const sampled_schema& x, uint32_t seed) : buffer_fixture(x.sql), schema(x), model(x.sql), dice(seed) {
+struct actor_sequence : buffer_fixture {
+  actor_sequence(const sampled_schema& x, uint32_t seed) : buffer_fixture(x.sql), schema(x), model(x.sql), dice(seed) {
     style = random_style(dice, x);
     journal = dice() % 2 == 0;
     settings.batch = 1 + dice() % 8;
@@ -26,7 +26,7 @@ struct actor_play : buffer_fixture {
 
   void put_one() {
     auto x = random_put(dice, schema, style);
-    story += text_of(x) + "\n";
+    history += text_of(x) + "\n";
     auto taken = put(x);
     if (!ok(taken)) {
       // Nothing but what can never be written is refused here.
@@ -50,7 +50,7 @@ struct actor_play : buffer_fixture {
     else if (luck == 4)
       replace_writer();
     else if (luck == 5 && journal) {
-      story += "killed\n";
+      history += "killed\n";
       restart();
     } else
       advance(std::chrono::milliseconds{dice() % 6'000});
@@ -61,7 +61,7 @@ struct actor_play : buffer_fixture {
     db.faults.clear();
     for (auto i = 0; status().pending > 0 && i < 100; ++i)
       flush();
-    INFO(story);
+    INFO(history);
     REQUIRE(status().pending == 0);
     auto tables = schema.witnesses;
     for (const auto& x : schema.tables)
@@ -82,7 +82,7 @@ struct actor_play : buffer_fixture {
   std::mt19937 dice;
   key_style style = key_style::mixed;
   std::multiset<std::string> refused_by_model;
-  std::string story;
+  std::string history;
 };
 
 } // namespace
@@ -92,7 +92,7 @@ TEST_CASE("whatever fails on the way, the database ends as if every operation ha
   const auto& schemas = sampled_schemas();
   for (uint32_t seed = 0; seed < 300; ++seed) {
     INFO("seed " << seed << " of " << schemas[seed % schemas.size()].sql[0]);
-    actor_play x{schemas[seed % schemas.size()], seed};
+    actor_sequence x{schemas[seed % schemas.size()], seed};
     for (auto n = 4 + x.dice() % 24; n > 0; --n) {
       x.put_one();
       if (x.dice() % 3 == 0)

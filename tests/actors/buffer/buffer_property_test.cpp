@@ -21,8 +21,8 @@ using std::chrono::milliseconds;
 namespace {
 
 /// A schema with two databases: one that everything is executed on at once, one that the buffer writes to.
-struct stage {
-  explicit stage(const sampled_schema& x) : schema(x), model(x.sql), file(x.sql) {
+struct databases_under_test {
+  explicit databases_under_test(const sampled_schema& x) : schema(x), model(x.sql), file(x.sql) {
     for (const auto& t : x.tables) {
       shapes.emplace(t.name, file.shape_of(t.name));
       tables.push_back(t.name);
@@ -38,8 +38,8 @@ struct stage {
 };
 
 /// One sequence of operations.
-struct play {
-  play(stage& on, uint32_t seed) : dice(seed), stage_(on) {
+struct sequence {
+  sequence(databases_under_test& on, uint32_t seed) : dice(seed), databases_(on) {
     on.model.reset(on.schema.sql);
     on.file.reset(on.schema.sql);
     style = random_style(dice, on.schema);
@@ -51,16 +51,16 @@ struct play {
   }
 
   void put() {
-    auto x = random_put(dice, stage_.schema, style);
+    auto x = random_put(dice, databases_.schema, style);
     auto raw = x;
-    const auto& shape = stage_.shapes.at(x.row.table);
+    const auto& shape = databases_.shapes.at(x.row.table);
     auto checked = check(shape, std::move(x));
-    story += text_of(raw) + (checked ? checked->is_mergeable ? "" : " (fixed)" : " (not taken)") + "\n";
+    history += text_of(raw) + (checked ? checked->is_mergeable ? "" : " (fixed)" : " (not taken)") + "\n";
     if (!checked)
       return;
-    if (auto why = stage_.model.execute({statement_of(raw)})) {
+    if (auto why = databases_.model.execute({statement_of(raw)})) {
       refused_by_model.insert(text_of(checked->put) + " " + std::string{to_string(why->code)});
-      story += "  refused: " + why->message + "\n";
+      history += "  refused: " + why->message + "\n";
     }
     merged += rows->add(std::move(*checked), ++number, time.now());
   }
@@ -83,7 +83,7 @@ struct play {
       // The commit is done, but its answer is lost.
       answer = make_error(why);
     auto out = rows->finish(answer);
-    story += "  request " + request.idempotency_key + ": " + std::to_string(static_cast<int>(out.result)) + "\n";
+    history += "  request " + request.idempotency_key + ": " + std::to_string(static_cast<int>(out.result)) + "\n";
     if (out.result == flush_outcome::verdict::rejected)
       for (const auto& x : out.completed)
         refused_by_buffer.insert(text_of(x.put) + " " + std::string{to_string(out.why.code)});
@@ -96,7 +96,7 @@ struct play {
         throw std::logic_error("a key was used twice");
       return write_result{};
     }
-    if (auto why = stage_.file.execute(x.request.statements))
+    if (auto why = databases_.file.execute(x.request.statements))
       return make_error(*why);
     done[x.idempotency_key] = x.request.statements.size();
     return write_result{};
@@ -108,27 +108,27 @@ struct play {
       time.advance(milliseconds{10'000});
       step();
       if (i > 10'000)
-        throw std::logic_error("it does not come to an end\n" + story);
+        throw std::logic_error("it does not come to an end\n" + history);
     }
   }
 
   // The row as the buffer shows it, against the model's.
   void look() {
-    auto x = random_put(dice, stage_.schema, style);
-    const auto& shape = stage_.shapes.at(x.row.table);
+    auto x = random_put(dice, databases_.schema, style);
+    const auto& shape = databases_.shapes.at(x.row.table);
     auto key = check(shape, x.row);
     if (!key)
       return;
     row_image image;
-    auto stored = stage_.file.query(query_of(key->row));
+    auto stored = databases_.file.query(query_of(key->row));
     image.found = stored.size() > 0;
     for (size_t i = 0; image.found && i < stored.columns().size(); ++i)
       image.columns[stored.columns()[i]] = {stored.at(0, i), false};
     auto seen = rows->apply(*key, image);
     if (!seen.certain || seen.wait)
       return;
-    auto truth = stage_.model.query(query_of(key->row));
-    INFO(story << "look at " << text_of(x));
+    auto truth = databases_.model.query(query_of(key->row));
+    INFO(history << "look at " << text_of(x));
     REQUIRE(image.found == (truth.size() > 0));
     ++looks;
     for (size_t i = 0; image.found && i < truth.columns().size(); ++i) {
@@ -147,9 +147,9 @@ struct play {
   }
 
   void compare() {
-    INFO(story);
-    for (const auto& x : stage_.tables)
-      REQUIRE(stage_.file.rows_of(x, text_of) == stage_.model.rows_of(x, text_of));
+    INFO(history);
+    for (const auto& x : databases_.tables)
+      REQUIRE(databases_.file.rows_of(x, text_of) == databases_.model.rows_of(x, text_of));
     REQUIRE(refused_by_buffer == refused_by_model);
   }
 
@@ -165,10 +165,10 @@ struct play {
   std::multiset<std::string> refused_by_buffer;
   uint64_t merged = 0;
   uint64_t looks = 0;
-  std::string story;
+  std::string history;
 
 private:
-  stage& stage_;
+  databases_under_test& databases_;
 };
 
 } // namespace
@@ -180,16 +180,16 @@ TEST_CASE("merged and reordered rows leave the database as if every operation ha
   const auto* count = std::getenv("SLUICE_SEQUENCES");
   auto first = start ? static_cast<uint32_t>(std::atoll(start)) : 0;
   auto sequences = count ? static_cast<uint32_t>(std::atoll(count)) : 10'000;
-  std::vector<std::unique_ptr<stage>> stages;
+  std::vector<std::unique_ptr<databases_under_test>> fixtures;
   for (const auto& x : sampled_schemas())
-    stages.push_back(std::make_unique<stage>(x));
+    fixtures.push_back(std::make_unique<databases_under_test>(x));
   uint64_t merged = 0;
   uint64_t refused = 0;
   uint64_t looks = 0;
   for (uint32_t seed = first; seed < first + sequences; ++seed) {
-    auto& on = *stages[seed % stages.size()];
+    auto& on = *fixtures[seed % fixtures.size()];
     INFO("seed " << seed << " of " << on.schema.sql[0]);
-    play x{on, seed};
+    sequence x{on, seed};
     for (auto n = 4 + x.dice() % 24; n > 0; --n) {
       x.put();
       if (x.dice() % 4 == 0)

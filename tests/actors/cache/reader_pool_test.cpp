@@ -28,7 +28,7 @@ reader_pool with_readers(uint64_t count, uint64_t max) {
 reader_pool::grant start(reader_pool& in, const requester& who, uint64_t flight,
                          query_length length = query_length::unknown) {
   auto x = in.choose(length, who);
-  REQUIRE(x.who);
+  REQUIRE(x.where);
   in.started(x, flight, length, who);
   return x;
 }
@@ -41,11 +41,11 @@ TEST_CASE("the long queries of all databases have a bound together, beyond which
   CHECK(!a.is_limited);
   CHECK(!start(x.second, {2, "b"}, 2).is_limited);
   CHECK(start(x.second, {3, "c"}, 3).is_limited);
-  CHECK(!x.second.choose(query_length::lengthy, {3, "c"}).who);
+  CHECK(!x.second.choose(query_length::lengthy, {3, "c"}).where);
   CHECK(!x.everywhere.take_freed());
-  x.first.finished(*a.who, 1);
+  x.first.finished(*a.where, 1);
   CHECK(x.everywhere.take_freed());
-  CHECK(x.second.choose(query_length::lengthy, {3, "c"}).who);
+  CHECK(x.second.choose(query_length::lengthy, {3, "c"}).where);
 }
 
 TEST_CASE("one agent has half of the long queries of all databases") {
@@ -65,7 +65,7 @@ TEST_CASE("one process leaves a quarter of the long queries of all databases to 
   CHECK(start(x.second, {1, "d"}, 4).is_limited);
   CHECK(!x.everywhere.may_start(1));
   CHECK(!start(x.second, {2, "a"}, 5).is_limited);
-  x.second.finished(*third.who, 3);
+  x.second.finished(*third.where, 3);
   CHECK(x.everywhere.take_freed());
   CHECK(x.everywhere.may_start(1, "d"));
 }
@@ -79,7 +79,7 @@ TEST_CASE("of the readers that run long queries one process leaves one to others
   CHECK(!start(x, {1, "b"}, 3).is_limited);
   CHECK(!x.may_run_unlimited(1));
   CHECK(x.may_run_unlimited(2, "a"));
-  CHECK(!x.choose(query_length::lengthy, {1, "c"}).who);
+  CHECK(!x.choose(query_length::lengthy, {1, "c"}).where);
   CHECK(!start(x, {2, "a"}, 4).is_limited);
   CHECK(!x.may_run_unlimited(3));
 }
@@ -88,11 +88,11 @@ TEST_CASE("an idle reader that ran something last is taken first") {
   auto x = with_readers(3, 3);
   auto a = start(x, {1, "a"}, 1, query_length::brief);
   auto b = start(x, {1, "a"}, 2, query_length::brief);
-  CHECK(a.who != b.who);
-  x.finished(*a.who, 1);
-  CHECK(start(x, {1, "a"}, 3, query_length::brief).who == a.who);
-  x.finished(*b.who, 2);
-  CHECK(start(x, {1, "a"}, 4, query_length::brief).who == b.who);
+  CHECK(a.where != b.where);
+  x.finished(*a.where, 1);
+  CHECK(start(x, {1, "a"}, 3, query_length::brief).where == a.where);
+  x.finished(*b.where, 2);
+  CHECK(start(x, {1, "a"}, 4, query_length::brief).where == b.where);
 }
 
 TEST_CASE("the second reader beside an only one runs queries while the first runs one that is known to be long") {
@@ -102,23 +102,23 @@ TEST_CASE("the second reader beside an only one runs queries while the first run
   // Its length is unknown.
   CHECK(brief.is_limited);
   CHECK(!x.lacks_readers());
-  x.finished(*brief.who, 1);
+  x.finished(*brief.where, 1);
   auto report = start(x, {1, "a"}, 2, query_length::lengthy);
   CHECK(!report.is_limited);
   CHECK(x.lacks_readers());
   x.add({});
   CHECK(!x.lacks_readers());
-  CHECK(!x.choose(query_length::lengthy, {2, "b"}).who);
+  CHECK(!x.choose(query_length::lengthy, {2, "b"}).where);
   brief = start(x, {2, "b"}, 3);
   CHECK(brief.is_limited);
-  CHECK(brief.who != report.who);
-  CHECK(!x.choose(query_length::brief, {2, "b"}).who);
-  x.finished(*report.who, 2);
+  CHECK(brief.where != report.where);
+  CHECK(!x.choose(query_length::brief, {2, "b"}).where);
+  x.finished(*report.where, 2);
   CHECK(!x.has_idle());
-  CHECK(!x.choose(query_length::brief, {2, "b"}).who);
-  CHECK(!x.choose(query_length::lengthy, {2, "b"}).who);
-  x.finished(*brief.who, 3);
-  CHECK(x.choose(query_length::lengthy, {2, "b"}).who);
+  CHECK(!x.choose(query_length::brief, {2, "b"}).where);
+  CHECK(!x.choose(query_length::lengthy, {2, "b"}).where);
+  x.finished(*brief.where, 3);
+  CHECK(x.choose(query_length::lengthy, {2, "b"}).where);
 }
 
 } // namespace sluice::test::reader_pool_test

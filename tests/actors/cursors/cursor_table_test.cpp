@@ -218,7 +218,7 @@ TEST_CASE("the cursors of one database end together, and others stay") {
   table_fixture fixture;
   auto mine = fixture.open_idle("a");
   auto other = fixture.open_idle("b");
-  fixture.table.find(other)->what.request.db = "other.db";
+  fixture.table.find(other)->opening.request.db = "other.db";
   failure why;
   why.code = errc::unavailable;
   why.message = "the log is too large";
@@ -231,7 +231,7 @@ TEST_CASE("the cursors of one database end together, and others stay") {
 TEST_CASE("a cursor ends when its client cancels it") {
   table_fixture fixture;
   auto id = fixture.open_idle("a");
-  fixture.table.find(id)->what.request.cancel.cancel();
+  fixture.table.find(id)->opening.request.cancel.cancel();
   CHECK(fixture.due() == codes{errc::cancelled});
 }
 

@@ -44,7 +44,7 @@ TEST_CASE("shutdown looks for an external commit before it closes a database") {
   f.run();
   f.write("a.db", "a");
   f.run();
-  f.disks["a.db"].foreign_commit = true;
+  f.disks["a.db"].external_commit = true;
   auto closed = f.close();
   f.run();
   CHECK(ok(closed));

@@ -157,7 +157,7 @@ TEST_CASE("a schema change and an external commit invalidate everything") {
   group_fixture b;
   auto before = b.context.versions().now();
   auto foreign = GENERATE(true, false);
-  b.disk.foreign_commit = foreign;
+  b.disk.external_commit = foreign;
   b.send("a", foreign ? "put t 1 x" : "schema");
   if (foreign)
     CHECK(b.context.versions().everything_changed_at().load() > before);
@@ -177,17 +177,17 @@ TEST_CASE("a schema change and an external commit invalidate everything") {
 TEST_CASE("an external commit is found on request, without disturbing an open transaction") {
   group_fixture b;
   b.send("a", "put t 1 x");
-  b.disk.foreign_commit = true;
-  b.group.look_for_foreign_commit();
+  b.disk.external_commit = true;
+  b.group.look_for_external_commit();
   CHECK(b.context.counters().foreign_commits == 0);
   CHECK(b.store.in_transaction());
   b.end_group();
-  b.group.look_for_foreign_commit();
+  b.group.look_for_external_commit();
   CHECK(b.context.counters().foreign_commits == 1);
   CHECK(!b.store.in_transaction());
   b.finish_group();
   CHECK(b.records.back().type == request_type::foreign_commit);
-  b.group.look_for_foreign_commit();
+  b.group.look_for_external_commit();
   CHECK(b.context.counters().foreign_commits == 1);
 }
 

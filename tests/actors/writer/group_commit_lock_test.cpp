@@ -198,7 +198,7 @@ TEST_CASE("looking for an external commit during the pause asks for no lock") {
   group_fixture b;
   b.disk.begin_errors = busy(1);
   b.send("a", "put t 1 x");
-  b.group.look_for_foreign_commit();
+  b.group.look_for_external_commit();
   CHECK(b.disk.begins == 1);
   CHECK(b.context.counters().foreign_commits == 0);
 }

@@ -53,7 +53,7 @@ private:
         bench_.retry();
       return;
     case 2: bench_.time.advance(std::chrono::milliseconds{pick(60)}); return;
-    case 3: bench_.group.look_for_foreign_commit(); return bench_.finish_group();
+    case 3: bench_.group.look_for_external_commit(); return bench_.finish_group();
     default: return send();
     }
   }

@@ -238,7 +238,7 @@ TEST_CASE("an external commit found on request is counted, audited and sent to t
   fixture f;
   f.write("a", "put t 1 x");
   f.run();
-  f.disk.foreign_commit = true;
+  f.disk.external_commit = true;
   caf::anon_send(f.aut, verify_atom{});
   f.run();
   CHECK(f.context.counters().foreign_commits == 1);

@@ -36,8 +36,8 @@ TEST_CASE("posted requests go out whatever they add up to") {
   std::vector<channel::call> calls(900);
   for (auto& call : calls)
     REQUIRE(x->post(call, "ping", text));
-  for (size_t settled = 0; settled < calls.size();)
-    settled += x->await_posted(in(2min)).size();
+  for (size_t completed = 0; completed < calls.size();)
+    completed += x->await_posted(in(2min)).size();
   CHECK(std::all_of(calls.begin(), calls.end(), [](const auto& call) { return call.became == fate::answered; }));
   channel::call last;
   x->ask(last, "ping", "1", in(2min));

@@ -109,10 +109,10 @@ TEST_CASE("a posted call is returned to the thread that awaits it, whichever thr
     for (size_t i = 0; i < calls.size(); ++i)
       x->post(calls[i], "ping", std::to_string(i));
   }};
-  size_t settled = 0;
-  while (settled < calls.size())
+  size_t completed = 0;
+  while (completed < calls.size())
     for (auto* call : x->await_posted(in(2min))) {
-      ++settled;
+      ++completed;
       CHECK(result_of(*call) == call - calls.data());
     }
   posting.join();
@@ -185,10 +185,10 @@ TEST_CASE("neither side waits for the other to read first") {
     std::vector<channel::call> calls(40);
     for (auto& call : calls)
       REQUIRE(x->post(call, "ping", text));
-    size_t settled = 0;
-    for (auto limit = in(2min); settled < calls.size() && std::chrono::steady_clock::now() < limit;)
-      settled += x->await_posted(limit).size();
-    CHECK(settled == calls.size());
+    size_t completed = 0;
+    for (auto limit = in(2min); completed < calls.size() && std::chrono::steady_clock::now() < limit;)
+      completed += x->await_posted(limit).size();
+    CHECK(completed == calls.size());
   }
   SECTION("with threads that wait") {
     std::atomic<int> answered = 0;

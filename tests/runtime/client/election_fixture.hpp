@@ -56,7 +56,7 @@ struct election_fixture {
     return text.str();
   }
 
-  election how(const fs::path& program = "/missing", bool start = true) const {
+  election_options options(const fs::path& program = "/missing", bool start = true) const {
     return {root, {}, start, program, 10s};
   }
 };
@@ -70,12 +70,12 @@ inline broker_start start(const election_fixture& r, const fs::path& program, st
 
 using fate = broker_start::fate;
 
-inline errc code(const caf::expected<route>& x) {
+inline errc code(const caf::expected<discovery_result>& x) {
   REQUIRE_FALSE(x);
   return code_of(x.error());
 }
 
-inline route found(caf::expected<route> x) {
+inline discovery_result found(caf::expected<discovery_result> x) {
   REQUIRE(x);
   return std::move(*x);
 }

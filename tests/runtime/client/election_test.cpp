@@ -16,7 +16,7 @@ using Catch::Contains;
 TEST_CASE("a leader that answers is found without a look at the lock") {
   election_fixture r;
   fake_leader leader{r.root.socket_path(), answer_nothing};
-  CHECK(found(find_leader(r.how(), in(0ms))).connection);
+  CHECK(found(find_leader(r.options(), in(0ms))).connection);
 }
 
 TEST_CASE("a leader is found where it says that it is") {
@@ -28,7 +28,7 @@ TEST_CASE("a leader is found where it says that it is") {
   info.pid = 1;
   info.socket = r.dir / "run/s";
   REQUIRE(publish(r.root, info));
-  CHECK(found(find_leader(r.how(), in(0ms))).connection);
+  CHECK(found(find_leader(r.options(), in(0ms))).connection);
 }
 
 TEST_CASE("when no process leads and no broker may be started, the caller gets the lock") {
@@ -36,7 +36,7 @@ TEST_CASE("when no process leads and no broker may be started, the caller gets t
   // As a leader that was killed leaves it.
   { fake_leader dead{r.root.socket_path(), answer_nothing}; }
   REQUIRE(fs::exists(r.root.socket_path()));
-  auto x = found(find_leader(r.how("/missing", false), in(0ms)));
+  auto x = found(find_leader(r.options("/missing", false), in(0ms)));
   CHECK_FALSE(x.connection);
   CHECK(x.reason.empty());
   REQUIRE(x.lock);
@@ -49,14 +49,14 @@ TEST_CASE("a leader without a socket is waited for, and then the store is busy")
   election_fixture r;
   std::optional<store_lock> lock = r.lock();
   auto limit = in(300ms);
-  auto x = find_leader(r.how(), limit);
+  auto x = find_leader(r.options(), limit);
   CHECK(std::chrono::steady_clock::now() >= limit);
   CHECK(code(x) == errc::busy);
   CHECK(describe(x.error()).waited_ms > 0);
   CHECK(describe(x.error()).attempts > 1);
   std::atomic<bool> stopped = true;
-  CHECK(code(find_leader(r.how(), in(1min), &stopped)) == errc::busy);
-  auto waiting = std::async(std::launch::async, [&] { return find_leader(r.how(), in(1min)); });
+  CHECK(code(find_leader(r.options(), in(1min), &stopped)) == errc::busy);
+  auto waiting = std::async(std::launch::async, [&] { return find_leader(r.options(), in(1min)); });
   SECTION("until it has one") {
     fake_leader leader{r.root.socket_path(), answer_nothing};
     CHECK(found(waiting.get()).connection);
@@ -78,7 +78,7 @@ TEST_CASE("when no process leads, one of the waiting clients starts a broker") {
   std::vector<std::future<bool>> clients;
   for (auto i = 0; i < 5; ++i)
     clients.push_back(std::async(std::launch::async, [&] {
-      auto x = find_leader(r.how(program), in(20s));
+      auto x = find_leader(r.options(program), in(20s));
       return x && static_cast<bool>(x->connection);
     }));
   // Opens when the program reads.
@@ -95,17 +95,17 @@ TEST_CASE("when no process leads, one of the waiting clients starts a broker") {
 TEST_CASE("when no broker can be started, the reason is reported") {
   election_fixture r;
   SECTION("there is no program") {
-    auto x = found(find_leader(r.how(r.dir / "missing"), in(1s)));
+    auto x = found(find_leader(r.options(r.dir / "missing"), in(1s)));
     CHECK_THAT(x.reason, Contains("not found"));
     CHECK(x.lock);
   }
   SECTION("it cannot serve") {
-    auto x = found(find_leader(r.how(r.program("echo 'error io_error no socket' >&5")), in(1s)));
+    auto x = found(find_leader(r.options(r.program("echo 'error io_error no socket' >&5")), in(1s)));
     CHECK_THAT(x.reason, Contains("no socket"));
     CHECK_FALSE(x.connection);
   }
   SECTION("it dies, again and again") {
-    auto x = found(find_leader(r.how(r.program("echo x >>" + (r.dir / "count").string())), in(10s)));
+    auto x = found(find_leader(r.options(r.program("echo x >>" + (r.dir / "count").string())), in(10s)));
     CHECK_THAT(x.reason, Contains("broker.log"));
     CHECK(r.said("count") == "x\nx\nx\n");
   }
@@ -118,7 +118,7 @@ TEST_CASE("a broker that dies once is started again") {
   fake_leader later{r.dir / "s", answer_nothing};
   auto program = r.program("test -e " + flag + " || { touch " + flag + "; exit 1; }\n ln -s " + (r.dir / "s").string()
                            + " " + r.root.socket_path().string() + "; echo ready >&5");
-  CHECK(found(find_leader(r.how(program), in(10s))).connection);
+  CHECK(found(find_leader(r.options(program), in(10s))).connection);
 }
 
 TEST_CASE("another user's socket is not talked to") {
@@ -132,7 +132,7 @@ TEST_CASE("another user's socket is not talked to") {
   REQUIRE(seteuid(65534) == 0);
   auto leader = std::make_unique<fake_leader>(r.root.socket_path(), answer_nothing);
   REQUIRE(seteuid(0) == 0);
-  CHECK(code(find_leader(r.how(), in(0ms))) == errc::not_authorized);
+  CHECK(code(find_leader(r.options(), in(0ms))) == errc::not_authorized);
 }
 
 TEST_CASE("without a broker the store is led in this process, with a warning, or not at all") {

@@ -87,7 +87,7 @@ TEST_CASE("the broker of another store is taken for none, wherever broker.json l
   info.socket = r.dir / "private/s";
   info.root = r.root.identity();
   REQUIRE(publish(r.root, info));
-  auto x = found(find_leader(r.how({}, false), in(10s)));
+  auto x = found(find_leader(r.options({}, false), in(10s)));
   CHECK_FALSE(x.connection);
   CHECK(x.lock);
   CHECK(elsewhere.greetings() == 1);
@@ -99,7 +99,7 @@ TEST_CASE("a leader is not looked for in a folder that was put in the place of t
   fake_leader leader{r.root.socket_path(), answer_nothing};
   fs::rename(r.dir / "root", r.dir / "moved");
   fs::create_directory(r.dir / "root");
-  CHECK(code(find_leader(r.how(), in(10s))) == errc::wrong_store);
+  CHECK(code(find_leader(r.options(), in(10s))) == errc::wrong_store);
   CHECK_FALSE(fs::exists(r.dir / "root/.sluice"));
 }
 

@@ -22,9 +22,9 @@
 namespace sluice::test {
 
 /// `echo` answers its params, `hold` nothing until the test says so, `big` a text of so many bytes.
-class echo_port final : public rpc::handler {
+class echo_handler final : public rpc::handler {
 public:
-  echo_port(std::vector<rpc::answer_to>& held, bool& held_back, int& left)
+  echo_handler(std::vector<rpc::answer_to>& held, bool& held_back, int& left)
     : held_(held), held_back_(held_back), left_(left) {}
 
   void hold(bool is_behind) override { held_back_ = is_behind; }
@@ -52,7 +52,7 @@ public:
     auto open = [this](peer_identity peer, socket_server::pusher push) {
       peers.push_back(peer);
       pushers.push_back(std::move(push));
-      return std::make_unique<echo_port>(held, held_back, left);
+      return std::make_unique<echo_handler>(held, held_back, left);
     };
     auto listening = socket_server::listen(loop, path(), config, open);
     if (!listening)

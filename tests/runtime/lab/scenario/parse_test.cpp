@@ -31,7 +31,7 @@ void step_is_refused(const std::string& step, int column, const std::string& why
 } // namespace
 
 TEST_CASE("a scenario is read as it is written", "[scenario]") {
-  auto x = parse_scenario(R"(name: A story
+  auto x = parse_scenario(R"(name: A scenario
 about: why
 databases:
   app.db: [CREATE TABLE t (a), CREATE TABLE u (a)]
@@ -48,9 +48,9 @@ steps:
       - read: {db: app.db, sql: SELECT 1, min_seq: $(first.commit_seq)}
       - repeat: {times: 3, as: i, steps: [{log: {level: info, message: $(i)}}]}
 )");
-  REQUIRE(std::holds_alternative<story>(x));
-  auto& got = std::get<story>(x);
-  CHECK(got.name == "A story");
+  REQUIRE(std::holds_alternative<definition>(x));
+  auto& got = std::get<definition>(x);
+  CHECK(got.name == "A scenario");
   CHECK(got.backend.databases.size() == 2);
   CHECK(got.backend.databases[0].second.size() == 2);
   CHECK(got.backend.settings.find("readers = 2\n[[buffer_table]]\ndb = \"app.db\"\n") != std::string::npos);

@@ -114,7 +114,7 @@ TEST_CASE("every scenario of the library is read, and is valid by the schema", "
     if (auto* wrong = std::get_if<wrong_file>(&read))
       FAIL_CHECK(wrong->at.line << ": " << wrong->text);
     else
-      names.push_back(std::get<story>(read).name);
+      names.push_back(std::get<definition>(read).name);
     CHECK(check.valid(document_of(text), rules));
     ++count;
   }

@@ -39,7 +39,7 @@ void same(const failure& a, const failure& b) {
 } // namespace
 
 TEST_CASE("every failure survives the way through an error of JSON-RPC") {
-  for (const auto& [code, word] : detail::errc_words)
+  for (const auto& [code, word] : detail::errc_names)
     for (auto what : {outcome::not_committed, outcome::committed, outcome::unknown}) {
       INFO(word);
       auto x = sample(code, what);

@@ -192,7 +192,7 @@ TEST_CASE("mcp: a failure is a result that has the error and the remedy for the 
              Contains("constraint: the very reason") && Contains("not_committed") && Contains("correct the call"));
   CHECK_THAT(fails(errc::unavailable, outcome::unknown), Contains("unknown") && Contains("repeat the very same call"));
   CHECK_THAT(fails(errc::overloaded, outcome::not_committed, 250), Contains("try again") && Contains("250 ms"));
-  for (const auto& [code, word] : detail::errc_words)
+  for (const auto& [code, word] : detail::errc_names)
     CHECK_THAT(fails(code, outcome::not_committed), Contains(std::string{word} + ": ") && Contains("What to do: "));
 }
 

@@ -251,7 +251,7 @@ TEST_CASE("a power cut that takes the last records of the audit is not taken for
 
 TEST_CASE("a first record that was written before a kill is missed when the audit is deleted") {
   mending_fixture r;
-  // The rig has written records; a kill would leave the files as they are now.
+  // The fixture has written records; a kill would leave the files as they are now.
   auto state = r.dir / "state";
   std::filesystem::copy(r.root.folder(), state);
   r.store.reset();

@@ -21,8 +21,8 @@ TEST_CASE("a share grows while there is room, and gives all of it back", "[answe
     CHECK(!second.grow_to(600'000));
     CHECK(budget->used() == taken);
     CHECK(second.grow_to(300'000));
-    first.settle(1'000);
-    second.settle(2'000);
+    first.shrink_to(1'000);
+    second.shrink_to(2'000);
     CHECK(budget->used() == 3'000);
     auto moved = std::move(first);
     CHECK(budget->used() == 3'000);

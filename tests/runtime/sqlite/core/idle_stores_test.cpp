@@ -74,7 +74,7 @@ TEST_CASE("commit numbers, epoch and keys go on after a rest", "[idle]") {
   auto next = must(x.writer->begin());
   CHECK(next.next_seq == begun.next_seq + 1);
   CHECK(next.new_epoch.empty());
-  CHECK(!next.foreign_commit);
+  CHECK(!next.external_commit);
   auto again = must(x.writer->recall(request));
   REQUIRE(again);
   CHECK(again->replayed);
@@ -121,9 +121,9 @@ TEST_CASE("a commit of another program into a database that was closed while idl
     CHECK(answer.result.rows->at(0, 0) == value{changes ? 2 : 1});
     CHECK(!x.read().external_commit);
   }
-  CHECK(must(x.writer->begin()).foreign_commit == changes);
+  CHECK(must(x.writer->begin()).external_commit == changes);
   x.writer->rollback();
-  CHECK(!must(x.writer->begin()).foreign_commit);
+  CHECK(!must(x.writer->begin()).external_commit);
   x.writer->rollback();
   // It is a commit like others, and nothing that was done to the files.
   CHECK(x.writer->take_file_events().empty());
@@ -169,7 +169,7 @@ TEST_CASE("a file that replaces one which is closed while idle is a replaced one
   x.write(*x.writer, "INSERT INTO t VALUES ('after')");
   auto events = x.writer->take_file_events();
   REQUIRE(events.size() == 1);
-  CHECK(events[0].what == "replaced");
+  CHECK(events[0].status == "replaced");
   CHECK(x.count() == value{3});
 }
 

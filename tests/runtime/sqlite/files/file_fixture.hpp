@@ -74,7 +74,7 @@ struct busy_fixture : store_fixture {
   std::vector<std::string> events() {
     std::vector<std::string> result;
     for (const auto& x : store->take_file_events())
-      result.emplace_back(x.what);
+      result.emplace_back(x.status);
     return result;
   }
 

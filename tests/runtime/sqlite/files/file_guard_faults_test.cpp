@@ -122,7 +122,7 @@ TEST_CASE("a folder of the database's name that became a link is not followed") 
   CHECK(failure_of(store->begin()).code == errc::invalid_request);
   auto events = store->take_file_events();
   REQUIRE(events.size() == 1);
-  CHECK(events[0].what == "deleted");
+  CHECK(events[0].status == "deleted");
 }
 
 TEST_CASE("another file that lies there before the first connection is a replaced one") {
@@ -156,7 +156,7 @@ TEST_CASE("a file that was overwritten after a kill is not joined with the log t
     copy_over(backup, x.file);
   auto record = file_registry{x.folder / "files.json"}.find("app.db");
   REQUIRE(record);
-  CHECK(sqlite::has_foreign_log(*record, x.file) == overwritten);
+  CHECK(sqlite::has_log_of_other_file(*record, x.file) == overwritten);
   auto store = x.store();
   CHECK(store->take_external_commit() == overwritten);
   auto events = store->take_file_events();
@@ -164,7 +164,7 @@ TEST_CASE("a file that was overwritten after a kill is not joined with the log t
   CHECK(fs::exists(x.kept) == overwritten);
   if (!overwritten)
     return;
-  CHECK(events[0].what == "overwritten");
+  CHECK(events[0].status == "overwritten");
   x.write(*store, "INSERT INTO t VALUES ('after')");
   store.reset();
   other_program db{x.file};

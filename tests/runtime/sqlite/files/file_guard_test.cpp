@@ -218,7 +218,7 @@ TEST_CASE("a database that was changed while no broker ran is noticed when it is
   auto events = store->take_file_events();
   REQUIRE(events.size() == (changes ? 1 : 0));
   if (changes)
-    CHECK(events[0].what == "changed_while_closed");
+    CHECK(events[0].status == "changed_while_closed");
 }
 
 TEST_CASE("the log that a killed broker has left is not replayed into a file that was put there meanwhile") {

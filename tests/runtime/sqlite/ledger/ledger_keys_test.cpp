@@ -58,7 +58,7 @@ TEST_CASE("keys are forgotten when they are older than the retention, and no soo
   CHECK(!fixture.knows("a"));
   CHECK(fixture.knows("b"));
   auto begun = must(fixture.store->begin());
-  CHECK(!begun.foreign_commit);
+  CHECK(!begun.external_commit);
 }
 
 TEST_CASE("a wall clock that jumps forgets no key, forwards or back") {

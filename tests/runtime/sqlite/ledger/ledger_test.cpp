@@ -135,7 +135,7 @@ TEST_CASE("commits are numbered without gaps, across reopening and external writ
   auto begun = must(other->begin());
   must(other->commit(begun.next_seq, 1, {}));
   begun = must(fixture.store->begin());
-  CHECK(begun.foreign_commit);
+  CHECK(begun.external_commit);
   CHECK(begun.next_seq == 7);
   fixture.store->rollback();
   CHECK(verdict(fixture).intact());

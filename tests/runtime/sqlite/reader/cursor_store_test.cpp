@@ -91,7 +91,7 @@ TEST_CASE("a page for which there is no memory can be asked for again") {
   auto why = failure_of(cursor->next(fixture.pages_of(10), fixture.cancel));
   CHECK(why.code == errc::overloaded);
   first = {};
-  others.settle(0);
+  others.shrink_to(0);
   CHECK(fixture.drain(*cursor).size() == 1'990);
 }
 

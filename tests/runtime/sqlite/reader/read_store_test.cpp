@@ -131,9 +131,9 @@ TEST_CASE("a read says when it may show an external commit, and none of the brok
   must(fixture.external_process().exec("DELETE FROM t"));
   CHECK(fixture.read("SELECT count(*) FROM t").external_commit);
   CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
-  CHECK(must(fixture.store->begin()).foreign_commit);
+  CHECK(must(fixture.store->begin()).external_commit);
   fixture.store->rollback();
-  CHECK(!must(fixture.store->begin()).foreign_commit);
+  CHECK(!must(fixture.store->begin()).external_commit);
 }
 
 TEST_CASE("an external commit to a file with a rollback journal is noticed, too") {

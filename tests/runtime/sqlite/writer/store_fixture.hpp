@@ -141,7 +141,7 @@ struct store_fixture {
   bool survived = false;
 };
 
-/// A rig with a table `t(id INTEGER PRIMARY KEY, a UNIQUE)`.
+/// A fixture with a table `t(id INTEGER PRIMARY KEY, a UNIQUE)`.
 struct table_fixture : store_fixture {
   table_fixture() { write("CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE)"); }
 };

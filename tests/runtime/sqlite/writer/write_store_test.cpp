@@ -53,7 +53,7 @@ TEST_CASE("an external commit is noticed once, and none where there was none") {
   auto foreign = [&] {
     auto begun = must(fixture.store->begin());
     fixture.store->rollback();
-    return begun.foreign_commit;
+    return begun.external_commit;
   };
   CHECK(!foreign());
   fixture.write("INSERT INTO t(a) VALUES (1)");
@@ -72,7 +72,7 @@ TEST_CASE("a file that was deleted is created again, so that no write is acknowl
   for (const auto* suffix : {"", "-wal", "-shm"})
     std::filesystem::remove(fixture.file.string() + suffix);
   auto begun = must(fixture.store->begin());
-  CHECK(begun.foreign_commit);
+  CHECK(begun.external_commit);
   // The first has been acknowledged.
   CHECK(begun.next_seq == 2);
   must(fixture.store->execute(request_of("CREATE TABLE u(a)"), no_deadline));
@@ -107,7 +107,7 @@ TEST_CASE("a file that is moved away or deleted while it is written makes the co
   CHECK(failure_of(commit_of(*fixture.store, begun, request_of("SELECT 1"))).code == errc::file_replaced);
   CHECK(!fixture.store->in_transaction());
   CHECK(failure_of(fixture.store->committed(begun.next_seq)).code == errc::file_replaced);
-  CHECK(must(fixture.store->begin()).foreign_commit);
+  CHECK(must(fixture.store->begin()).external_commit);
 }
 
 TEST_CASE("a file that is replaced while it is written makes the commit fail, and the new one is left as it is") {

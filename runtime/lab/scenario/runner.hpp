@@ -31,7 +31,7 @@ struct report {
   std::chrono::milliseconds took{0};
 };
 
-struct play_options {
+struct run_options {
   /// On the backend's clock; beyond it the scenario has failed.
   std::chrono::milliseconds time_limit{60'000};
   /// Called for every step that has ended, with its answer.
@@ -40,12 +40,12 @@ struct play_options {
 
 /// Runs a scenario on `on`, to its end or to the first step that fails its expectation; waits for the steps that run
 /// beside that one.
-report run(const story& what, backend& on, const play_options& options = {});
+report run(const definition& definition, backend& on, const run_options& options = {});
 
 /// A scenario while it runs: the state that its steps share. Used by the thread of the backend.
-class play {
+class runner {
 public:
-  play(backend& where, const play_options& options) : on_(where), options_(options) {}
+  runner(backend& where, const run_options& options) : on_(where), options_(options) {}
 
   backend& on() noexcept { return on_; }
 
@@ -55,7 +55,7 @@ public:
   /// All at once; each starts before any has ended.
   void run_parallel(std::vector<std::pair<const step*, counts>> branches, on_verdict done);
 
-  void run_step(const step& what, const counts& at, on_verdict done);
+  void run_step(const step& step, const counts& at, on_verdict done);
 
   /// `done` is called from `pump`, so that what calls itself does not go deeper and deeper.
   void later(std::function<void()> done) { on_.after(std::chrono::milliseconds{0}, std::move(done)); }
@@ -64,18 +64,18 @@ public:
   const nlohmann::json* kept(const std::string& label) const;
 
   /// The notifications of a subscription, under the name of the answer to `subscribe`.
-  std::map<std::string, nlohmann::json>& told() noexcept { return told_; }
+  std::map<std::string, nlohmann::json>& notifications() noexcept { return notifications_; }
 
 private:
-  verdict judge(const step& what, const nlohmann::json& answer, bool failed, const counts& at) const;
+  verdict judge(const step& step, const nlohmann::json& answer, bool failed, const counts& at) const;
   std::optional<nlohmann::json> look_up(std::string_view path, const counts& at) const;
-  void ended(const step& what, const counts& at, std::chrono::milliseconds began, caf::expected<nlohmann::json> answer,
+  void ended(const step& step, const counts& at, std::chrono::milliseconds began, caf::expected<nlohmann::json> answer,
              const on_verdict& done);
 
   backend& on_;
-  const play_options& options_;
+  const run_options& options_;
   std::map<std::string, nlohmann::json> answers_;
-  std::map<std::string, nlohmann::json> told_;
+  std::map<std::string, nlohmann::json> notifications_;
 };
 
 } // namespace sluice::scenario

@@ -12,6 +12,6 @@ namespace sluice::simulation {
 /// key, and those that change nothing, are sent again when the broker has died; the outcome of others is unknown.
 ///
 /// Takes SQLite's disk from the whole process, so there is one at a time.
-std::unique_ptr<scenario::backend> make_simulated_stage(uint64_t seed);
+std::unique_ptr<scenario::backend> make_simulated_backend(uint64_t seed);
 
 } // namespace sluice::simulation

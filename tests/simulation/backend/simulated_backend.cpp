@@ -1,10 +1,10 @@
-#include "tests/simulation/stage/simulated_stage.hpp"
+#include "tests/simulation/backend/simulated_backend.hpp"
 
 #include "runtime/lab/scenario/external_process.hpp"
 #include "runtime/lab/scenario/fault_injection.hpp"
 #include "runtime/lab/scenario/file_events.hpp"
 #include "runtime/server/rpc/codec.hpp"
-#include "tests/simulation/stage/served_broker.hpp"
+#include "tests/simulation/backend/served_broker.hpp"
 #include "tests/simulation/world.hpp"
 
 #include <fmt/format.h>
@@ -37,11 +37,11 @@ caf::error unknown_fate() {
   return make_error(std::move(x));
 }
 
-class simulated_stage final : public scenario::backend {
+class simulated_backend final : public scenario::backend {
 public:
-  explicit simulated_stage(uint64_t seed) : luck_(seed), world_(set_, luck_, told_) { set_.databases = 0; }
+  explicit simulated_backend(uint64_t seed) : luck_(seed), world_(set_, luck_, told_) { set_.databases = 0; }
 
-  ~simulated_stage() override {
+  ~simulated_backend() override {
     open_.clear();
     foreign_.reset();
     served_.reset();
@@ -51,11 +51,11 @@ public:
 
   std::optional<std::string> why_not(std::string_view) const override { return std::nullopt; }
 
-  std::optional<scenario::flaw> prepare(const setup& what) override {
+  std::optional<scenario::setup_error> prepare(const setup& what) override {
     std::ofstream{world_.file("sluice.toml")} << what.settings;
     auto config = load_config(world_.file({}));
     if (!config)
-      return scenario::flaw{std::move(config.error()), what.settings_at};
+      return scenario::setup_error{std::move(config.error()), what.settings_at};
     world_.configure(std::move(*config));
     for (const auto& x : what.agents)
       agents_[x.name] = x;
@@ -135,7 +135,8 @@ private:
   uint64_t keys_ = 0;
 };
 
-std::optional<caf::expected<json>> simulated_stage::act_now(std::string_view kind, json fields, const on_answer& done) {
+std::optional<caf::expected<json>> simulated_backend::act_now(std::string_view kind, json fields,
+                                                              const on_answer& done) {
   if (kind == "client.leave")
     return leave(fields);
   if (kind.starts_with("foreign.") || kind.starts_with("files.") || kind.starts_with("store."))
@@ -161,7 +162,7 @@ std::optional<caf::expected<json>> simulated_stage::act_now(std::string_view kin
   return scenario::break_disk(world_.faults(), fields);
 }
 
-caf::expected<json> simulated_stage::act_abroad(std::string_view what, json fields) {
+caf::expected<json> simulated_backend::act_abroad(std::string_view what, json fields) {
   auto db = fields.value("db", "");
   auto command = fields;
   command["do"] = what;
@@ -173,7 +174,7 @@ caf::expected<json> simulated_stage::act_abroad(std::string_view what, json fiel
   return answer;
 }
 
-caf::expected<json> simulated_stage::leave(const json& fields) {
+caf::expected<json> simulated_backend::leave(const json& fields) {
   if (!served_)
     return make_error(errc::unavailable, "no broker is running; the first request starts one");
   // At any moment of what follows.
@@ -181,7 +182,7 @@ caf::expected<json> simulated_stage::leave(const json& fields) {
   return json::object();
 }
 
-std::optional<caf::expected<json>> simulated_stage::kill(const json& fields, const on_answer& done) {
+std::optional<caf::expected<json>> simulated_backend::kill(const json& fields, const on_answer& done) {
   if (!served_)
     return make_error(errc::unavailable, "no broker is running; the first request starts one");
   if (fields.at("what") == "process") {
@@ -195,7 +196,7 @@ std::optional<caf::expected<json>> simulated_stage::kill(const json& fields, con
   return std::nullopt;
 }
 
-void simulated_stage::await_successor(std::function<bool()> is_there, clock::steady limit, on_answer done) {
+void simulated_backend::await_successor(std::function<bool()> is_there, clock::steady limit, on_answer done) {
   if (!served_ || is_there())
     return done(json::object());
   if (world_.time().now() >= limit)
@@ -203,12 +204,12 @@ void simulated_stage::await_successor(std::function<bool()> is_there, clock::ste
   after(milliseconds{1}, [this, is_there, limit, done] { await_successor(is_there, limit, done); });
 }
 
-void simulated_stage::end_subscriptions() {
+void simulated_backend::end_subscriptions() {
   for (const auto& told : std::exchange(listeners_, {}))
     after(milliseconds{0}, [told] { told({{"reason", "the connection was lost"}}); });
 }
 
-bool simulated_stage::send_waiting() {
+bool simulated_backend::send_waiting() {
   auto next = std::find_if(open_.begin(), open_.end(), [](const auto& x) { return !x->sent; });
   if (next == open_.end() || stopped_)
     return false;
@@ -223,7 +224,7 @@ bool simulated_stage::send_waiting() {
   return true;
 }
 
-void simulated_stage::send(const request_ptr& x) {
+void simulated_backend::send(const request_ptr& x) {
   x->sent = true;
   auto done = [this, x](rpc::answer what) { answered(x, std::move(what)); };
   if (!x->told)
@@ -235,7 +236,7 @@ void simulated_stage::send(const request_ptr& x) {
   });
 }
 
-void simulated_stage::answered(const request_ptr& x, rpc::answer what) {
+void simulated_backend::answered(const request_ptr& x, rpc::answer what) {
   // A broker that steps down says so; the next one is asked.
   if (what.error && what.error->data.is_object() && what.error->data.value("draining", false)) {
     x->sent = false;
@@ -249,7 +250,7 @@ void simulated_stage::answered(const request_ptr& x, rpc::answer what) {
 }
 
 // Waiting calls are repeated at the next broker, if that does no harm.
-void simulated_stage::process_gone() {
+void simulated_backend::process_gone() {
   served_.reset();
   world_.die(false);
   end_subscriptions();
@@ -266,7 +267,7 @@ void simulated_stage::process_gone() {
   }
 }
 
-bool simulated_stage::run_due() {
+bool simulated_backend::run_due() {
   if (timers_.empty() || timers_.begin()->first > world_.time().now())
     return false;
   auto done = std::move(timers_.begin()->second);
@@ -275,7 +276,7 @@ bool simulated_stage::run_due() {
   return true;
 }
 
-bool simulated_stage::pump() {
+bool simulated_backend::pump() {
   if (world_.died()) {
     process_gone();
     return true;
@@ -299,8 +300,8 @@ bool simulated_stage::pump() {
 
 } // namespace
 
-std::unique_ptr<scenario::backend> make_simulated_stage(uint64_t seed) {
-  return std::make_unique<simulated_stage>(seed);
+std::unique_ptr<scenario::backend> make_simulated_backend(uint64_t seed) {
+  return std::make_unique<simulated_backend>(seed);
 }
 
 } // namespace sluice::simulation

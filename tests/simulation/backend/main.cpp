@@ -1,6 +1,6 @@
-#include "runtime/lab/scenario/play.hpp"
+#include "runtime/lab/scenario/runner.hpp"
 #include "runtime/lab/scenario/scenario.hpp"
-#include "tests/simulation/stage/simulated_stage.hpp"
+#include "tests/simulation/backend/simulated_backend.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -22,8 +22,9 @@ struct tally {
 };
 
 // The report of the first seed that does not pass, or else of the last.
-std::pair<scenario::report, uint64_t> play(const scenario::story& what, uint64_t first, uint64_t last, bool verbose) {
-  scenario::play_options how;
+std::pair<scenario::report, uint64_t> run_seeds(const scenario::definition& what, uint64_t first, uint64_t last,
+                                                bool verbose) {
+  scenario::run_options how;
   // Scenarios may let a year pass.
   how.time_limit = std::chrono::hours{24 * 400};
   if (verbose)
@@ -31,14 +32,14 @@ std::pair<scenario::report, uint64_t> play(const scenario::story& what, uint64_t
       fmt::print(stderr, "  line {}: {}: {}\n", x.at.line, scenario::title_of(x), answer.dump());
     };
   for (auto seed = first;; ++seed) {
-    auto on = make_simulated_stage(seed);
+    auto on = make_simulated_backend(seed);
     auto went = scenario::run(what, *on, how);
     if (went.status != end::passed || seed == last)
       return {std::move(went), seed};
   }
 }
 
-void tell(const std::string& file, const scenario::story& what, const scenario::report& went, uint64_t seed,
+void tell(const std::string& file, const scenario::definition& what, const scenario::report& went, uint64_t seed,
           tally& to) {
   auto& count = went.status == end::passed ? to.passed : went.status == end::skipped ? to.skipped : to.failed;
   ++count;
@@ -58,8 +59,8 @@ int run(const std::vector<std::string>& files, uint64_t first, uint64_t last, bo
       ++all.failed;
       continue;
     }
-    const auto& what = std::get<scenario::story>(read);
-    auto [went, seed] = play(what, first, last, verbose);
+    const auto& what = std::get<scenario::definition>(read);
+    auto [went, seed] = run_seeds(what, first, last, verbose);
     tell(file, what, went, seed, all);
   }
   fmt::print("{} passed, {} failed, {} skipped\n", all.passed, all.failed, all.skipped);
@@ -79,7 +80,7 @@ int main(int argc, char** argv) {
   bool verbose = false;
   app.add_option("FILE", files, "Scenarios")->required()->check(CLI::ExistingFile);
   app.add_option("--seed", first, "The seed, or the first of several [1]");
-  app.add_option("--count", seeds, "How many seeds to play each with [1]")->check(CLI::PositiveNumber);
+  app.add_option("--count", seeds, "How many seeds to run each with [1]")->check(CLI::PositiveNumber);
   app.add_flag("-v,--verbose", verbose, "Print the answer of each step on stderr");
   try {
     app.parse(argc, argv);

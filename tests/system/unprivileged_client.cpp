@@ -1,6 +1,6 @@
 // Writes to and reads from a database as the user `nobody`, even if root starts it, and prints the results.
 //
-//   nobody_asks FOLDER DB
+//   unprivileged_client FOLDER DB
 
 #include "runtime/broker/broker.hpp"
 

@@ -24,15 +24,15 @@ inline const std::string row_body(90, 'x');
 inline constexpr int64_t rows_to_read = 10'000;
 
 /// Takes the value out, or ends the benchmark with what went wrong.
-template <class T> T must(caf::expected<T> x) {
-  if (!x)
-    throw std::runtime_error{describe(x.error()).message};
-  return std::move(*x);
+template <class T> T must(caf::expected<T> result) {
+  if (!result)
+    throw std::runtime_error{describe(result.error()).message};
+  return std::move(*result);
 }
 
-inline void must(caf::expected<void> x) {
-  if (!x)
-    throw std::runtime_error{describe(x.error()).message};
+inline void must(caf::expected<void> result) {
+  if (!result)
+    throw std::runtime_error{describe(result.error()).message};
 }
 
 /// A fresh folder below `where`, removed at the end.

@@ -1,4 +1,4 @@
-#include "tests/simulation/stage/served_broker.hpp"
+#include "tests/simulation/backend/served_broker.hpp"
 
 #include <unistd.h>
 

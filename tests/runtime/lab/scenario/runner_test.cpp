@@ -1,5 +1,5 @@
 #include "messages/error.hpp"
-#include "runtime/lab/scenario/play.hpp"
+#include "runtime/lab/scenario/runner.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,7 +14,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 // Answers from a script, on a clock that only moves when nothing else can happen.
-class scripted_stage final : public backend {
+class scripted_backend final : public backend {
 public:
   std::string_view name() const override { return "a script"; }
 
@@ -22,9 +22,9 @@ public:
     return kind == "kill" ? std::optional<std::string>{"nothing is alive"} : std::nullopt;
   }
 
-  std::optional<flaw> prepare(const setup&) override {
+  std::optional<setup_error> prepare(const setup&) override {
     if (broken)
-      return flaw{make_error(*broken, "no such column"), {3, 7}};
+      return setup_error{make_error(*broken, "no such column"), {3, 7}};
     return std::nullopt;
   }
 
@@ -83,14 +83,14 @@ const json committed = json::parse(R"({"outcome":"committed","replayed":false,"c
 const json some_rows = json::parse(R"({"columns":["a"],"rows":[[1,"one"],[2,null]],"source":"cache"})");
 const json locked{{"code", "busy"}};
 
-report played(const std::string& steps, std::deque<json> answers, scripted_stage* backend = nullptr) {
+report run_steps(const std::string& steps, std::deque<json> answers, scripted_backend* backend = nullptr) {
   auto x = parse_scenario("name: x\nsteps:\n" + steps);
   if (auto* wrong = std::get_if<wrong_file>(&x))
     FAIL(wrong->text);
-  scripted_stage own;
+  scripted_backend own;
   auto& on = backend ? *backend : own;
   on.answers = std::move(answers);
-  return run(std::get<story>(x), on);
+  return run(std::get<definition>(x), on);
 }
 
 struct expectation_case {
@@ -152,7 +152,7 @@ TEST_CASE("each kind of expectation can be met and can fail", "[scenario]") {
      "records[0].agent: \"a\", got \"b\""},
   };
   for (const auto& x : cases) {
-    auto went = played("  - " + std::string{x.step} + "\n    expect: " + x.expect + "\n", {x.answer});
+    auto went = run_steps("  - " + std::string{x.step} + "\n    expect: " + x.expect + "\n", {x.answer});
     INFO(x.step << " expects " << x.expect);
     if (!*x.complaint) {
       CHECK(went.status == report::end::passed);
@@ -167,23 +167,23 @@ TEST_CASE("each kind of expectation can be met and can fail", "[scenario]") {
 }
 
 TEST_CASE("a step that says nothing of its answer has to succeed", "[scenario]") {
-  auto went = played("  - " + a_write + "\n", {locked});
+  auto went = run_steps("  - " + a_write + "\n", {locked});
   CHECK(went.status == report::end::failed);
   CHECK(went.complaints.at(0).at.line == 3);
 }
 
 TEST_CASE("a scenario ends with the first step that fails", "[scenario]") {
-  scripted_stage backend;
-  played("  - " + a_write + "\n  - " + a_read + "\n", {locked, some_rows}, &backend);
+  scripted_backend backend;
+  run_steps("  - " + a_write + "\n  - " + a_read + "\n", {locked, some_rows}, &backend);
   CHECK(backend.calls.size() == 1);
 }
 
 TEST_CASE("requests go out as the protocol has them", "[scenario]") {
-  scripted_stage backend;
-  auto went = played("  - agent: alice\n    write: {db: a, sql: x, params: [1], idempotency_key: k}\n    as: w\n"
-                     "  - read: {db: a, sql: y, min_seq: $(w.commit_seq)}\n"
-                     "  - audit.list: {agent: alice}\n",
-                     {committed, some_rows, json{{"records", json::array()}}}, &backend);
+  scripted_backend backend;
+  auto went = run_steps("  - agent: alice\n    write: {db: a, sql: x, params: [1], idempotency_key: k}\n    as: w\n"
+                        "  - read: {db: a, sql: y, min_seq: $(w.commit_seq)}\n"
+                        "  - audit.list: {agent: alice}\n",
+                        {committed, some_rows, json{{"records", json::array()}}}, &backend);
   CHECK(went.status == report::end::passed);
   CHECK(backend.calls.at(0)
         == json::parse(R"({"agent": "alice", "method": "write", "params": {"db": "a", "agent": "alice",
@@ -193,9 +193,9 @@ TEST_CASE("requests go out as the protocol has them", "[scenario]") {
 }
 
 TEST_CASE("parallel steps begin at once, and all of them are waited for", "[scenario]") {
-  scripted_stage backend;
-  auto went = played("  - parallel:\n      - " + a_write + "\n      - " + a_read + "\n      - " + a_write + "\n",
-                     {locked, some_rows, locked}, &backend);
+  scripted_backend backend;
+  auto went = run_steps("  - parallel:\n      - " + a_write + "\n      - " + a_read + "\n      - " + a_write + "\n",
+                        {locked, some_rows, locked}, &backend);
   CHECK(backend.calls.size() == 3);
   CHECK(went.took == milliseconds{5});
   CHECK(went.complaints.size() == 2);
@@ -205,11 +205,11 @@ TEST_CASE("parallel steps begin at once, and all of them are waited for", "[scen
 
 TEST_CASE("a repeat counts from one", "[scenario]") {
   for (const auto* at_once : {"false", "true"}) {
-    scripted_stage backend;
+    scripted_backend backend;
     std::deque<json> answers(3, committed);
-    auto went = played(std::string{"  - repeat:\n      times: 3\n      as: i\n      at_once: "} + at_once
-                         + "\n      steps: [write: {db: a, sql: x, params: [$(i), n-$(i)]}]\n",
-                       answers, &backend);
+    auto went = run_steps(std::string{"  - repeat:\n      times: 3\n      as: i\n      at_once: "} + at_once
+                            + "\n      steps: [write: {db: a, sql: x, params: [$(i), n-$(i)]}]\n",
+                          answers, &backend);
     CHECK(went.status == report::end::passed);
     CHECK(went.took == milliseconds{std::string{at_once} == "true" ? 5 : 15});
     REQUIRE(backend.calls.size() == 3);
@@ -218,41 +218,41 @@ TEST_CASE("a repeat counts from one", "[scenario]") {
 }
 
 TEST_CASE("a long repeat of steps that end at once does not run out of stack", "[scenario]") {
-  auto went = played("  - repeat: {times: 10000, steps: [disk.heal: ]}\n", {});
+  auto went = run_steps("  - repeat: {times: 10000, steps: [disk.heal: ]}\n", {});
   CHECK(went.status == report::end::passed);
 }
 
 TEST_CASE("a wait tries until it is as expected, or gives up", "[scenario]") {
   const std::string step = "  - wait:\n      within_ms: 100\n      until:\n        ping:\n        expect: {pid: 2}\n";
-  CHECK(played(step, {json{{"pid", 1}}, json{{"pid", 1}}, json{{"pid", 2}}}).status == report::end::passed);
-  auto late = played(step, std::deque<json>(50, json{{"pid", 1}}));
+  CHECK(run_steps(step, {json{{"pid", 1}}, json{{"pid", 1}}, json{{"pid", 2}}}).status == report::end::passed);
+  auto late = run_steps(step, std::deque<json>(50, json{{"pid", 1}}));
   CHECK(late.status == report::end::failed);
   CHECK(late.complaints.at(0).text == "not within 100 ms: ping by someone: expected pid: 2, got 1");
   CHECK(late.took >= milliseconds{100});
-  CHECK(played("  - wait: {for_ms: 250}\n", {}).took == milliseconds{250});
+  CHECK(run_steps("  - wait: {for_ms: 250}\n", {}).took == milliseconds{250});
 }
 
 TEST_CASE("the order of commits is looked at", "[scenario]") {
   const std::string steps = "  - {" + a_write + ", as: a}\n  - {" + a_write + ", as: b}\n";
   auto later = committed;
   later["commit_seq"] = 8;
-  CHECK(played(steps + "  - order: [a, b]\n", {committed, later}).status == report::end::passed);
-  auto wrong = played(steps + "  - order: [b, a]\n", {committed, later});
+  CHECK(run_steps(steps + "  - order: [a, b]\n", {committed, later}).status == report::end::passed);
+  auto wrong = run_steps(steps + "  - order: [b, a]\n", {committed, later});
   CHECK(wrong.complaints.at(0).text.find("expected b before a, but they are the commits 8 and 7") != std::string::npos);
-  CHECK(played("  - order: [nothing]\n", {}).status == report::end::failed);
+  CHECK(run_steps("  - order: [nothing]\n", {}).status == report::end::failed);
 }
 
 TEST_CASE("notifications of a subscription can be expected", "[scenario]") {
   const std::string steps =
     "  - {subscribe: {db: a}, as: w}\n  - wait: {for_ms: 1}\n  - invalidations: w\n    expect: ";
-  CHECK(played(steps + "{lost: true, invalidations: [{commit_seq: 1}]}\n", {}).status == report::end::passed);
-  CHECK(played(steps + "{lost: false}\n", {}).status == report::end::failed);
-  CHECK(played(steps + "{invalidations: []}\n", {}).status == report::end::failed);
+  CHECK(run_steps(steps + "{lost: true, invalidations: [{commit_seq: 1}]}\n", {}).status == report::end::passed);
+  CHECK(run_steps(steps + "{lost: false}\n", {}).status == report::end::failed);
+  CHECK(run_steps(steps + "{invalidations: []}\n", {}).status == report::end::failed);
 }
 
 TEST_CASE("a scenario that needs a step which the backend cannot run is skipped, with the reason", "[scenario]") {
-  scripted_stage backend;
-  auto went = played("  - ping:\n  - parallel: [kill: cache]\n", {json::object()}, &backend);
+  scripted_backend backend;
+  auto went = run_steps("  - ping:\n  - parallel: [kill: cache]\n", {json::object()}, &backend);
   CHECK(went.status == report::end::skipped);
   CHECK(went.complaints.at(0).text == "needs kill, which a script cannot do: nothing is alive");
   CHECK(went.complaints.at(0).at.line == 4);
@@ -260,18 +260,18 @@ TEST_CASE("a scenario that needs a step which the backend cannot run is skipped,
 }
 
 TEST_CASE("setup errors are reported separately from failed expectations", "[scenario]") {
-  scripted_stage backend;
+  scripted_backend backend;
   backend.broken = errc::sql_error;
-  auto went = played("  - ping:\n", {}, &backend);
+  auto went = run_steps("  - ping:\n", {}, &backend);
   CHECK(went.status == report::end::unusable);
   CHECK(went.complaints.at(0).at.line == 3);
   CHECK(went.complaints.at(0).text == "sql_error: no such column");
   backend.broken = errc::io_error;
-  CHECK(played("  - ping:\n", {}, &backend).status == report::end::failed);
+  CHECK(run_steps("  - ping:\n", {}, &backend).status == report::end::failed);
 }
 
 TEST_CASE("a scenario that hangs ends all the same", "[scenario]") {
-  auto went = played("  - ping:\n", {});
+  auto went = run_steps("  - ping:\n", {});
   CHECK(went.status == report::end::failed);
   CHECK(went.complaints.at(0).text == "not at its end after 60000 ms");
 }

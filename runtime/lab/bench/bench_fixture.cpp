@@ -1,4 +1,4 @@
-#include "runtime/lab/bench/rig.hpp"
+#include "runtime/lab/bench/bench_fixture.hpp"
 
 #include <cstdlib>
 
