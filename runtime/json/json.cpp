@@ -1,5 +1,7 @@
 #include "runtime/json/json.hpp"
 
+#include "runtime/json/json_writer.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -13,99 +15,116 @@ using nlohmann::json;
 
 namespace {
 
-json row_as_json(std::span<const value> row, integer_form integers) {
-  auto result = json::array();
+// Beside the text of the rows.
+constexpr size_t around_rows = 1'024;
+
+const rowset& rows_of(const std::shared_ptr<const rowset>& rows) {
+  // Never destroyed: brokers that are static objects use it until their end.
+  static const auto& none = *new rowset;
+  return rows ? *rows : none;
+}
+
+void append_columns(json_writer& to, const rowset& rows) {
+  to.key("columns").begin_array();
+  for (const auto& name : rows.columns())
+    to.text(name);
+  to.end_array();
+}
+
+void append_cells(json_writer& to, std::span<const value> row, integer_form integers) {
+  to.begin_array();
   for (const auto& cell : row)
-    result.push_back(as_json(cell, integers));
-  return result;
+    to.content(cell, integers);
+  to.end_array();
+}
+
+void append_rows(json_writer& to, const rowset& rows, integer_form integers) {
+  to.key("rows").begin_array();
+  for (size_t i = 0; i < rows.size(); ++i)
+    append_cells(to, rows.row(i), integers);
+  to.end_array();
+}
+
+void append_form(json_writer& to, integer_form integers) {
+  if (integers == integer_form::text)
+    to.key("integer_text").boolean(true);
 }
 
 } // namespace
 
-json as_json(const rowset& rows, integer_form integers) {
-  auto encoded = json::array();
-  for (size_t i = 0; i < rows.size(); ++i)
-    encoded.push_back(row_as_json(rows.row(i), integers));
-  return {{"columns", texts_as_json(rows.columns())}, {"rows", std::move(encoded)}};
+// Members are in the order of their names, as in the documents of the library.
+std::string render(const rowset& rows, integer_form integers) {
+  std::string text;
+  text.reserve(rows.footprint() + around_rows);
+  json_writer to{text};
+  to.begin_object();
+  append_columns(to, rows);
+  append_rows(to, rows, integers);
+  to.end_object();
+  return text;
 }
 
-json as_json(const write_result& result, integer_form integers) {
-  auto results = json::array();
-  for (const auto& r : result.results) {
-    auto entry = as_json(r.rows, integers);
-    entry["changes"] = r.changes;
-    entry["last_insert_rowid"] = as_json(value{r.last_insert_rowid}, integers);
-    results.push_back(std::move(entry));
+std::string render(const write_result& result, integer_form integers) {
+  std::string text;
+  text.reserve(around_rows);
+  json_writer to{text};
+  to.begin_object().key("commit_seq").number(result.commit_seq);
+  append_form(to, integers);
+  to.key("outcome").text(to_string(outcome::committed)).key("replayed").boolean(result.replayed);
+  to.key("request_id").text(result.request_id).key("results").begin_array();
+  for (const auto& each : result.results) {
+    to.begin_object().key("changes").number(each.changes);
+    append_columns(to, each.rows);
+    to.key("last_insert_rowid").content(value{each.last_insert_rowid}, integers);
+    append_rows(to, each.rows, integers);
+    to.end_object();
   }
-  json document{{"outcome", to_string(outcome::committed)},
-                {"replayed", result.replayed},
-                {"commit_seq", result.commit_seq},
-                {"request_id", result.request_id},
-                {"results", std::move(results)}};
-  if (integers == integer_form::text)
-    document["integer_text"] = true;
-  return document;
+  to.end_array().end_object();
+  return text;
 }
 
-json as_json(const read_result& result, integer_form integers) {
-  auto document = as_json(result.rows ? *result.rows : rowset{}, integers);
-  document["truncated"] = result.truncated;
-  document["source"] = to_string(result.source);
-  document["as_of_seq"] = result.as_of_seq;
-  if (integers == integer_form::text)
-    document["integer_text"] = true;
-  return document;
+std::string render(const read_result& result, integer_form integers) {
+  const auto& rows = rows_of(result.rows);
+  std::string text;
+  text.reserve(rows.footprint() + around_rows);
+  json_writer to{text};
+  to.begin_object().key("as_of_seq").number(result.as_of_seq);
+  append_columns(to, rows);
+  append_form(to, integers);
+  append_rows(to, rows, integers);
+  to.key("source").text(to_string(result.source)).key("truncated").boolean(result.truncated).end_object();
+  return text;
 }
 
-json as_json(const cursor_page& page, integer_form integers) {
-  auto document = as_json(page.rows ? *page.rows : rowset{}, integers);
-  document["cursor"] = page.cursor;
-  document["done"] = page.is_last;
-  document["as_of_seq"] = page.as_of_seq;
-  if (integers == integer_form::text)
-    document["integer_text"] = true;
-  return document;
+std::string render(const cursor_page& page, integer_form integers) {
+  const auto& rows = rows_of(page.rows);
+  std::string text;
+  text.reserve(rows.footprint() + around_rows);
+  json_writer to{text};
+  to.begin_object().key("as_of_seq").number(page.as_of_seq);
+  append_columns(to, rows);
+  to.key("cursor").number(page.cursor).key("done").boolean(page.is_last);
+  append_form(to, integers);
+  append_rows(to, rows, integers);
+  to.end_object();
+  return text;
 }
 
 std::string render_rows(const rowset& rows, integer_form integers) {
-  std::string result;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (i > 0)
-      result += ',';
-    result += dump(row_as_json(rows.row(i), integers));
-  }
-  return result;
+  std::string text;
+  json_writer to{text};
+  for (size_t i = 0; i < rows.size(); ++i)
+    append_cells(to, rows.row(i), integers);
+  return text;
 }
 
-namespace {
+json as_json(const rowset& rows, integer_form integers) { return json::parse(render(rows, integers)); }
 
-template <class Result> std::string render_by_row(const Result& page, integer_form integers) {
-  if (!page.rows)
-    return dump(as_json(page, integers));
-  auto shape = page;
-  shape.rows = std::make_shared<const rowset>(std::make_shared<const rowset::column_names>(page.rows->columns()));
-  auto frame = dump(as_json(shape, integers));
-  // In a text, quotes have a backslash before them.
-  constexpr std::string_view no_rows = R"(,"rows":[])";
-  auto at = frame.find(no_rows) + no_rows.size() - 1;
-  std::string result;
-  // Room for what a transport puts around it, too.
-  constexpr size_t around = 1'024;
-  result.reserve(page.rows->footprint() + frame.size() + around);
-  result.append(frame, 0, at);
-  for (size_t i = 0; i < page.rows->size(); ++i) {
-    if (i > 0)
-      result += ',';
-    result += dump(row_as_json(page.rows->row(i), integers));
-  }
-  return result.append(frame, at);
-}
+json as_json(const write_result& result, integer_form integers) { return json::parse(render(result, integers)); }
 
-} // namespace
+json as_json(const read_result& result, integer_form integers) { return json::parse(render(result, integers)); }
 
-std::string render(const read_result& result, integer_form integers) { return render_by_row(result, integers); }
-
-std::string render(const cursor_page& page, integer_form integers) { return render_by_row(page, integers); }
+json as_json(const cursor_page& page, integer_form integers) { return json::parse(render(page, integers)); }
 
 json as_json(const failure& error) {
   json result{{"code", to_string(error.code)}, {"message", error.message}, {"outcome", to_string(error.outcome)}};

@@ -22,18 +22,17 @@
 /// thread.
 namespace sluice {
 
-/// `{"columns":[...], "rows":[[...]]}`
+/// `{"columns":[...], "rows":[[...]]}`. `render` is the text of the document, which it makes without one.
 nlohmann::json as_json(const rowset& rows, integer_form integers = integer_form::number);
+std::string render(const rowset& rows, integer_form integers = integer_form::number);
 
 /// `{"outcome":"committed", "replayed", "commit_seq", "request_id", "results":[{"changes", "last_insert_rowid",
 /// "columns", "rows"}]}`, and `"integer_text":true` for `integer_form::text`.
 nlohmann::json as_json(const write_result& result, integer_form integers = integer_form::number);
+std::string render(const write_result& result, integer_form integers = integer_form::number);
 
 /// `{"columns", "rows", "truncated", "source", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
 nlohmann::json as_json(const read_result& result, integer_form integers = integer_form::number);
-
-/// `dump(as_json(result, integers))`, row by row: beside the text it takes the memory of one row, and the document as a
-/// whole several times that of its text.
 std::string render(const read_result& result, integer_form integers = integer_form::number);
 
 /// `{"cursor", "columns", "rows", "done", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
@@ -106,7 +105,7 @@ template <class Result> auto answer_as_json(const Result& answer, integer_form i
     return as_json(answer);
 }
 
-/// The text of that; of an answer to a read without the document.
+/// The text of that, without the document where `render` makes it.
 template <class Result> std::string answer_as_text(const Result& answer, integer_form integers) {
   if constexpr (requires { render(answer, integers); })
     return render(answer, integers);

@@ -20,11 +20,8 @@ using nlohmann::json;
 
 constexpr std::string_view too_wide = "does not fit in 64 bits; use text or a real";
 
-// Beyond them a real of 64 bits, JavaScript's only number, has no room for every integer.
-constexpr int64_t last_exact = int64_t{1} << 53;
-
 json integer_as_json(int64_t number, integer_form form) {
-  if (form == integer_form::number || (number >= -last_exact && number <= last_exact))
+  if (is_written_as_number(number, form))
     return number;
   if (form == integer_form::text)
     return std::to_string(number);

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <cstdint>
 #include <string_view>
 
 /// How values look as JSON, and on the command line (docs/reference/protocol.md). Pure functions, safe from any thread.
@@ -16,6 +17,13 @@ namespace sluice {
 /// `{"$text":"BASE64"}`. JSON has no infinite numbers: `{"$real":"inf"}`, `"-inf"` or `"nan"`. Integers beyond 2^53
 /// have the form that `integers` says.
 nlohmann::json as_json(const value& content, integer_form integers = integer_form::number);
+
+/// Whether an integer is written as a number: JavaScript's only number, a real of 64 bits, has no room for every
+/// integer beyond 2^53.
+constexpr bool is_written_as_number(int64_t number, integer_form form) noexcept {
+  constexpr int64_t last_exact = int64_t{1} << 53;
+  return form == integer_form::number || (number >= -last_exact && number <= last_exact);
+}
 
 /// Reads what `as_json` writes, but a decimal text stays text: to say an integer without a number, write
 /// `{"$integer":"9007199254740993"}`. `errc::invalid_request` naming `field` for anything else: a boolean, an array, a

@@ -127,7 +127,7 @@ struct broker_handler::pending {
   // Writing out a large result takes milliseconds, in which the loop could serve other clients.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
-      return self->succeed(answer_as_json(result, self->integers));
+      return self->answer({nullptr, std::nullopt, answer_as_text(result, self->integers)});
     self->owner.in_background(
       self->owner.rendering_,
       [result, integers = self->integers, quotes = self->quotes_text]() -> caf::expected<rpc::answer> {

@@ -256,22 +256,35 @@ TEST_CASE("a read's answer has the shape of the protocol") {
   CHECK(as_json(x)["rows"][0] == json::parse(R"([1,"x"])"));
 }
 
-TEST_CASE("an answer that is written row by row is the text of its document") {
-  auto columns = std::make_shared<const rowset::column_names>(rowset::column_names{",\"rows\":[]", "é"});
-  for (auto count : {0, 1, 3}) {
-    rowset rows{columns};
-    for (auto i = 0; i < count; ++i) {
-      rows.append(std::string{"not UTF-8: \xff, \"rows\":[]"});
-      rows.append((int64_t{1} << 60) + i);
-    }
-    read_result x;
-    x.rows = std::make_shared<const rowset>(rows);
-    x.truncated = count == 1;
-    x.as_of_seq = 42;
-    for (auto form : {integer_form::number, integer_form::text, integer_form::tagged})
-      CHECK(render(x, form) == dump(as_json(x, form)));
+TEST_CASE("rows are written with their columns and values as each is written alone, in every form of integers") {
+  auto columns = std::make_shared<const rowset::column_names>(rowset::column_names{"\"rows\":[]", "é\xff"});
+  auto form = GENERATE(integer_form::number, integer_form::text, integer_form::tagged);
+  auto count = GENERATE(0, 1, 3);
+  rowset rows{columns};
+  auto expected = json::array();
+  for (auto i = 0; i < count; ++i) {
+    const value text{std::string{"not UTF-8: \xff, \"rows\":[]"}};
+    const value number{(int64_t{1} << 60) + i};
+    rows.append(text);
+    rows.append(number);
+    expected.push_back({as_json(text, form), as_json(number, form)});
   }
-  CHECK(render(read_result{}) == dump(as_json(read_result{})));
+  cursor_page page;
+  page.rows = std::make_shared<const rowset>(rows);
+  page.cursor = 7;
+  page.is_last = true;
+  page.as_of_seq = 42;
+  json document{
+    {"columns", texts_as_json(*columns)}, {"rows", expected}, {"cursor", 7}, {"done", true}, {"as_of_seq", 42}};
+  if (form == integer_form::text)
+    document["integer_text"] = true;
+  CHECK(render(page, form) == dump(document));
+  CHECK("[" + render_rows(rows, form) + "]" == dump(expected));
+  write_result written;
+  written.results.push_back({2, int64_t{1} << 60, rows});
+  auto part = json::parse(render(written, form))["results"][0];
+  CHECK(part["rows"] == expected);
+  CHECK(part["last_insert_rowid"] == as_json(value{int64_t{1} << 60}, form));
 }
 
 TEST_CASE("a failure has its code, and only the details that apply") {

@@ -23,7 +23,8 @@ struct told_fixture : store_fixture {
     auto done = group.finish_group();
     for (auto& x : done.writes)
       must(std::move(x.result));
-    std::move(done.changes.begin(), done.changes.end(), std::back_inserter(told));
+    for (auto& change : done.changes)
+      told.push_back(std::move(change.what));
   }
 
   std::vector<invalidation> ledger(uint64_t seq = 0, uint64_t limit = 1'000) {
