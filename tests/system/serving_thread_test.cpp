@@ -115,7 +115,9 @@ TEST_CASE("a short write behind one that may be long is run by the pool") {
 TEST_CASE("a lock that another program holds does not keep a thread that serves waiting") {
   fixture f;
   f.know_as_short(true);
-  auto other = must(sqlite::connection::open(f.folder / "app.db", {}));
+  sqlite::connection_options options;
+  options.mode = sqlite::open_mode::read_write_create;
+  auto other = must(sqlite::connection::open(f.folder / "app.db", options));
   must(other.exec("BEGIN IMMEDIATE"));
   std::future<caf::expected<write_result>> answer;
   f.host.serve([&] { answer = f.db.write_async(insert()); });

@@ -17,13 +17,15 @@ constexpr std::array<std::string_view, 20> unbounded{
   "Program",    "Yield",      "Gosub",      "Return", "Clear",      "Destroy",   "SqlExec",
   "ResetCount", "RowSetRead", "RowSetTest", "Vacuum", "Checkpoint", "IncrVacuum"};
 
+// Instructions that find the first of any number of rows.
+constexpr std::array<std::string_view, 8> many_rows{"Rewind", "Last",   "Sort",   "SorterSort",
+                                                    "SeekGE", "SeekGT", "SeekLE", "SeekLT"};
+
 // At the end of each program, to its beginning, after the transaction has been begun.
 constexpr int64_t first_instruction = 1;
 
-bool is_unbounded(std::string_view opcode, int64_t address, int64_t target) {
-  if (opcode == "Goto")
-    return target <= address && target != first_instruction;
-  return std::find(unbounded.begin(), unbounded.end(), opcode) != unbounded.end();
+template <size_t Size> bool is_one_of(const std::array<std::string_view, Size>& opcodes, std::string_view opcode) {
+  return std::find(opcodes.begin(), opcodes.end(), opcode) != opcodes.end();
 }
 
 } // namespace
@@ -32,14 +34,21 @@ bool is_bounded_by_its_form(const connection& db, std::string_view sql) {
   auto program = prepared_statement::prepare(db, "EXPLAIN " + std::string{sql});
   if (!program)
     return false;
+  auto goes_back = false;
+  auto looks_at_many_rows = false;
   for (;;) {
     auto row = program->step();
     if (!row)
       return false;
+    // An upsert goes back to its other constraints, and has looked at one row for each.
     if (!*row)
-      return true;
-    if (is_unbounded(program->text(1), program->integer(0), program->integer(3)))
+      return !goes_back || !looks_at_many_rows;
+    auto opcode = program->text(1);
+    if (is_one_of(unbounded, opcode))
       return false;
+    auto target = program->integer(3);
+    goes_back |= opcode == "Goto" && target <= program->integer(0) && target != first_instruction;
+    looks_at_many_rows |= is_one_of(many_rows, opcode);
   }
 }
 
