@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -90,7 +91,13 @@ bench::run_options options_of(const bench_command& asked) {
   return options;
 }
 
-nlohmann::json document_of(const bench_command& asked, const bench::run_options& options,
+// Of the last minute: processes that ran or waited for the disk.
+double load_average() {
+  double result = 0;
+  return getloadavg(&result, 1) == 1 ? result : 0;
+}
+
+nlohmann::json document_of(const bench_command& asked, const bench::run_options& options, double load,
                            const std::vector<bench::case_result>& results, const std::vector<left_out_case>& left_out) {
   auto cases = nlohmann::json::array();
   auto failed = nlohmann::json::array();
@@ -107,6 +114,7 @@ nlohmann::json document_of(const bench_command& asked, const bench::run_options&
           {"rounds", options.rounds},
           {"duration_ms", options.duration.count()},
           {"cores", std::thread::hardware_concurrency()},
+          {"load_average", load},
           {"cases", std::move(cases)},
           {"left_out", std::move(missing)},
           {"failed", std::move(failed)},
@@ -144,12 +152,12 @@ void print_left_out(const std::vector<left_out_case>& left_out) {
     fmt::print(stdout, "\n");
 }
 
-int finish_text(const bench::run_options& options, const std::vector<bench::case_result>& results,
+int finish_text(const bench::run_options& options, double load, const std::vector<bench::case_result>& results,
                 const std::vector<left_out_case>& left_out, const std::vector<std::filesystem::path>& plots) {
   fmt::print(stdout,
              "\n{} rounds of {} ms per contender, interleaved; ratios are the median of the rounds, with the least and "
-             "the greatest\n",
-             options.rounds, options.duration.count());
+             "the greatest; load average before the run: {:.1f}\n",
+             options.rounds, options.duration.count(), load);
   print_left_out(left_out);
   for (const auto& x : plots)
     fmt::print(stdout, "plot: {}\n", x.string());
@@ -177,12 +185,14 @@ int run(const bench_command& asked) {
       asked.json);
   auto left_out = left_out_of(cases, asked);
   auto options = options_of(asked);
+  auto load = load_average();
   if (!asked.plots.empty())
     std::filesystem::create_directories(asked.plots);
   auto results = run_all(cases, asked, options, left_out);
   auto plots = asked.plots.empty() ? std::vector<std::filesystem::path>{} : bench::write_plots(results, asked.plots);
-  auto printed = asked.json ? status_of(print_json(dump_pretty(document_of(asked, options, results, left_out)) + "\n"))
-                            : finish_text(options, results, left_out, plots);
+  auto printed = asked.json
+                   ? status_of(print_json(dump_pretty(document_of(asked, options, load, results, left_out)) + "\n"))
+                   : finish_text(options, load, results, left_out, plots);
   auto failed = report_failures(results);
   return failed != done ? failed : printed;
 }

@@ -12,7 +12,7 @@ test_bench_lists_its_cases() {
   done
   has_not "$out" "agents-64-full"
   exits 0 sluice bench --list --processes 0
-  has_not "$out" "process"
+  has_not "$out" "processes-"
   has_not "$out" "command-"
 }
 
@@ -47,7 +47,8 @@ test_a_case_that_fails_is_named_and_fails_the_run() {
   exits 1 sluice bench --duration-ms 1 --rounds 1 --case cached-read --folder no/such/folder --json
   has "$err" "cases failed: cached-read (cannot make a folder in no/such/folder)"
   is "$(json '$.failed[0].case')" cached-read
-  ln -s "$(command -v false)" sqlite3
+  printf '#!/bin/sh\nexit 1\n' >sqlite3
+  chmod +x sqlite3
   PATH=$PWD:$PATH exits 1 sluice bench --duration-ms 1 --rounds 1 --case command-exec --case cached-read
   has "$out" "FAILED: sqlite3 "
   has "$out" "FAILED cases: command-exec"
@@ -67,9 +68,12 @@ test_quick_says_which_cases_it_leaves_out() {
 # The plots of a small run, and the fields of each case.
 test_the_json_of_every_case_has_the_fields_that_are_promised() {
   exits 0 sluice bench --rounds 2 --duration-ms 1 --agents 1,2 --processes 1,2 --json --plots plots
-  exits 0 python3 -B - "$scratch/out" <<'PYTHON'
+  cp "$scratch/out" results.json
+  exits 0 python3 -B - results.json <<'PYTHON'
 import json, pathlib, sys
 results = json.load(open(sys.argv[1], encoding="utf-8"))
+assert results.keys() == {"folder", "quick", "rounds", "duration_ms", "cores", "load_average", "cases", "left_out",
+                          "failed", "summary"}, results.keys()
 assert results["rounds"] == 2 and results["duration_ms"] == 1 and results["quick"] is False
 assert results["failed"] == [], results["failed"]
 assert results["summary"].count(". ") == 2, results["summary"]
@@ -111,7 +115,8 @@ for name in sys.argv[1:]:
 test_the_document_and_the_readme_have_the_form_that_the_generator_writes() {
   [[ -z "${SLUICE_SANITIZED:-}" ]] || return 0
   exits 0 sluice bench --rounds 1 --duration-ms 1 --json
-  exits 0 python3 -B "$source_folder/tests/support/performance_document.py" "$scratch/out" --check
+  cp "$scratch/out" results.json
+  exits 0 python3 -B "$source_folder/tests/support/performance_document.py" results.json --check
 }
 
 run_tests

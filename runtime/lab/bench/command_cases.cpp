@@ -44,8 +44,18 @@ measurement repeat_command(std::chrono::milliseconds duration, const std::vector
   return result;
 }
 
-std::vector<std::string> sluice_command(const char* name, const std::filesystem::path& folder, const char* sql) {
-  return {"/proc/self/exe", name, (folder / items_file).string(), sql, "--agent", "bench"};
+// On a busy machine a broker may take seconds to end, and the next one waits for it.
+constexpr const char* patience_ms = "30000";
+
+std::vector<std::string> sluice_command(const std::string& name, const std::filesystem::path& folder, const char* sql) {
+  return {"/proc/self/exe",
+          name,
+          (folder / items_file).string(),
+          sql,
+          "--agent",
+          "bench",
+          name == "exec" ? "--deadline" : "--timeout",
+          patience_ms};
 }
 
 contender with_running_broker(const char* name, const char* command, const char* sql) {

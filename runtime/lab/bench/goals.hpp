@@ -21,7 +21,7 @@ goal no_errors_goal(size_t a);
 goal switches_per_request_goal(size_t a, double wanted);
 goal switches_per_commit_goal(size_t a, double wanted);
 
-/// Bytes that `a` keeps per row beyond those of `b`, which has the row alone.
-goal stored_bytes_goal(std::string text, size_t a, size_t b, double wanted);
+/// Bytes that `a` keeps per row beyond those of the row alone.
+goal stored_bytes_goal(std::string text, size_t a, double wanted);
 
 } // namespace sluice::bench

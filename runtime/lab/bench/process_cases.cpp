@@ -50,7 +50,7 @@ std::vector<goal> goals_of(size_t processes, bool is_full, size_t direct, size_t
     result.push_back(rate_goal("of the socket bound", 0, bound, is_full ? 0.8 : 0.7));
     if (is_full) {
       result.push_back(switches_per_request_goal(0, 2));
-      result.push_back(stored_bytes_goal("bytes of ledger and audit per row, written alone", 0, direct, 120));
+      result.push_back(stored_bytes_goal("bytes of ledger and audit per row, written alone", 0, 120));
     }
   }
   if (processes == 16 || processes == 64) {
@@ -62,7 +62,7 @@ std::vector<goal> goals_of(size_t processes, bool is_full, size_t direct, size_t
     result.push_back(no_errors_goal(0));
   }
   if (processes == 64 && is_full)
-    result.push_back(stored_bytes_goal("bytes of ledger and audit per row, written in groups", 0, direct, 60));
+    result.push_back(stored_bytes_goal("bytes of ledger and audit per row, written in groups", 0, 60));
   return result;
 }
 
