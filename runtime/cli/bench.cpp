@@ -1,12 +1,20 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/json/json_text.hpp"
+#include "runtime/lab/bench/cases.hpp"
+#include "runtime/lab/bench/plots.hpp"
 #include "runtime/lab/bench/report.hpp"
+#include "runtime/lab/bench/run_case.hpp"
+#include "runtime/lab/bench/server_process.hpp"
 #include "runtime/lab/bench/worker.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
 #include <unistd.h>
 
 namespace sluice::cli {
@@ -14,96 +22,273 @@ namespace sluice::cli {
 namespace {
 
 struct bench_command {
-  size_t agents = 64;
-  double seconds = 2;
-  std::vector<size_t> processes{1, 4, 16, 64};
+  bench::case_sizes sizes;
+  std::vector<std::string> names;
+  double seconds = 0.5;
+  int64_t duration_ms = 0;
+  size_t rounds = 5;
   std::string folder;
+  std::string plots;
+  bool is_quick = false;
+  bool lists = false;
   bool json = false;
 };
 
-using bench_case = std::function<bench::case_report(const bench::bench_options&)>;
+// With these, a run takes less than 30 s on two cores. On a machine that is busy, it leaves out the last cases.
+constexpr std::chrono::milliseconds quick_duration{40};
+constexpr size_t quick_rounds = 3;
+constexpr std::chrono::seconds quick_time{24};
 
-std::vector<bench_case> cases_of(const bench_command& asked) {
-  std::vector<bench_case> result{bench::many_writers,   bench::lone_writer,     bench::cached_read,
-                                 bench::uncached_reads, bench::latency_classes, bench::flushed_rows,
-                                 bench::cost_of_audit};
-  for (auto count : asked.processes)
-    for (auto mode : {synchronous_mode::full, synchronous_mode::normal})
-      result.emplace_back([=](const bench::bench_options& x) { return bench::process_writers(x, count, mode); });
-  if (asked.processes.empty())
-    return result;
-  result.emplace_back([](const bench::bench_options& x) { return bench::process_readers(x, 1); });
-  result.emplace_back([](const bench::bench_options& x) { return bench::process_readers(x, 16); });
-  result.emplace_back(bench::cold_commands);
-  result.emplace_back(bench::cost_of_metrics);
+bench::case_sizes quick_sizes() { return {{1, 64}, {1, 16}}; }
+
+std::string names_of(const std::vector<bench::bench_case>& cases) {
+  std::string result;
+  for (const auto& x : cases)
+    result += (result.empty() ? "" : ", ") + x.name;
   return result;
 }
 
-int run(const bench_command& asked) {
-  bench::bench_options options;
-  options.agents = asked.agents;
-  options.duration = std::chrono::milliseconds{static_cast<int64_t>(asked.seconds * 1'000)};
+int list_cases(const std::vector<bench::bench_case>& cases) {
+  std::string result;
+  for (const auto& x : cases)
+    result += fmt::format("{:<24} {}\n", x.name, x.title);
+  return finish(result);
+}
+
+// Keeps those that were asked for. The name of one that does not exist, or nothing.
+std::optional<std::string> choose(std::vector<bench::bench_case>& cases, const std::vector<std::string>& names) {
+  for (const auto& name : names)
+    if (std::none_of(cases.begin(), cases.end(), [&](const auto& x) { return x.name == name; }))
+      return name;
+  if (!names.empty())
+    std::erase_if(cases, [&](const auto& x) { return std::find(names.begin(), names.end(), x.name) == names.end(); });
+  return {};
+}
+
+struct left_out_case {
+  std::string name;
+  const char* why;
+};
+
+// The cases of a complete run that this one does not have.
+std::vector<left_out_case> left_out_of(const std::vector<bench::bench_case>& chosen, const bench_command& asked) {
+  const auto* why = !asked.names.empty() ? "other cases were asked for"
+                    : asked.is_quick     ? "fewer sizes, by --quick or as asked for"
+                                         : "other sizes were asked for";
+  std::vector<left_out_case> result;
+  for (const auto& x : bench::all_cases({}))
+    if (std::none_of(chosen.begin(), chosen.end(), [&](const auto& y) { return y.name == x.name; }))
+      result.push_back({x.name, why});
+  return result;
+}
+
+bench::run_options options_of(const bench_command& asked) {
+  bench::run_options options;
+  options.rounds = asked.rounds;
+  options.duration = asked.duration_ms > 0 ? std::chrono::milliseconds{asked.duration_ms}
+                                           : std::chrono::milliseconds{static_cast<int64_t>(asked.seconds * 1'000)};
   options.folder = asked.folder.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path{asked.folder};
-  auto all = nlohmann::json::array();
-  auto show_progress = isatty(STDERR_FILENO) != 0;
-  auto cases = cases_of(asked);
-  for (const auto& make : cases) {
-    if (show_progress)
-      fmt::print(stderr, "\rmeasuring case {} of {} ...", all.size() + 1, cases.size());
-    auto report = make(options);
-    if (show_progress)
-      fmt::print(stderr, "\r{:30}\r", "");
-    if (!asked.json)
-      bench::print(stdout, report);
-    all.push_back(bench::to_json(report));
+  return options;
+}
+
+// Of the last minute: processes that ran or waited for the disk.
+double load_average() {
+  double result = 0;
+  return getloadavg(&result, 1) == 1 ? result : 0;
+}
+
+nlohmann::json document_of(const bench_command& asked, const bench::run_options& options, double load,
+                           const std::vector<bench::case_result>& results, const std::vector<left_out_case>& left_out) {
+  auto cases = nlohmann::json::array();
+  auto failed = nlohmann::json::array();
+  for (const auto& x : results) {
+    cases.push_back(bench::to_json(x));
+    if (!x.failure.empty())
+      failed.push_back({{"case", x.name}, {"failure", x.failure}});
   }
-  if (asked.json)
-    return status_of(
-      print_json(dump_pretty(nlohmann::json{{"folder", options.folder.string()}, {"cases", std::move(all)}}) + "\n"));
+  auto missing = nlohmann::json::array();
+  for (const auto& x : left_out)
+    missing.push_back({{"case", x.name}, {"why", x.why}});
+  return {{"folder", options.folder.string()},
+          {"quick", asked.is_quick},
+          {"rounds", options.rounds},
+          {"duration_ms", options.duration.count()},
+          {"cores", std::thread::hardware_concurrency()},
+          {"load_average", load},
+          {"cases", std::move(cases)},
+          {"left_out", std::move(missing)},
+          {"failed", std::move(failed)},
+          {"summary", bench::summary_of(results)}};
+}
+
+std::vector<bench::case_result> run_all(const std::vector<bench::bench_case>& cases, const bench_command& asked,
+                                        const bench::run_options& options, std::vector<left_out_case>& left_out) {
+  std::vector<bench::case_result> results;
+  auto show_progress = isatty(STDERR_FILENO) != 0;
+  auto begin = bench::bench_clock::now();
+  for (const auto& x : cases) {
+    if (asked.is_quick && asked.names.empty() && bench::bench_clock::now() - begin > quick_time) {
+      left_out.push_back({x.name, "the time of --quick was over"});
+      continue;
+    }
+    if (show_progress)
+      fmt::print(stderr, "\r{:70}\rmeasuring case {} of {}: {} ...", "", results.size() + 1, cases.size(), x.name);
+    results.push_back(bench::run_case(x, options));
+    if (show_progress)
+      fmt::print(stderr, "\r{:70}\r", "");
+    if (!asked.json)
+      bench::print(stdout, results.back());
+  }
+  return results;
+}
+
+void print_left_out(const std::vector<left_out_case>& left_out) {
+  const char* why = "";
+  for (const auto& x : left_out) {
+    fmt::print(stdout, "{}{}", std::string_view{why} == x.why ? ", " : fmt::format("\nleft out ({}): ", x.why), x.name);
+    why = x.why;
+  }
+  if (!left_out.empty())
+    fmt::print(stdout, "\n");
+}
+
+int finish_text(const bench::run_options& options, double load, const std::vector<bench::case_result>& results,
+                const std::vector<left_out_case>& left_out, const std::vector<std::filesystem::path>& plots) {
+  fmt::print(stdout,
+             "\n{} rounds of {} ms per contender, interleaved; ratios are the median of the rounds, with the least and "
+             "the greatest; load average before the run: {:.1f}\n",
+             options.rounds, options.duration.count(), load);
+  print_left_out(left_out);
+  for (const auto& x : plots)
+    fmt::print(stdout, "plot: {}\n", x.string());
+  fmt::print(stdout, "\n{}\n", bench::summary_of(results));
   // Flushes the buffer of stdout.
   return finish("");
 }
 
-struct worker_command {
+int report_failures(const std::vector<bench::case_result>& results) {
+  std::string failed;
+  for (const auto& x : results)
+    if (!x.failure.empty())
+      failed += fmt::format("{}{} ({})", failed.empty() ? "" : "; ", x.name, x.failure);
+  return failed.empty() ? done : fail(make_failure(errc::internal, "cases failed: " + failed), false);
+}
+
+int run(const bench_command& asked) {
+  auto cases = bench::all_cases(asked.sizes);
+  if (asked.lists)
+    return list_cases(cases);
+  auto all_names = names_of(cases);
+  if (auto unknown = choose(cases, asked.names))
+    return usage_error(
+      fmt::format("bench has no case '{}' with these --agents and --processes; it has: {}", *unknown, all_names),
+      asked.json);
+  auto left_out = left_out_of(cases, asked);
+  auto options = options_of(asked);
+  auto load = load_average();
+  if (!asked.plots.empty())
+    std::filesystem::create_directories(asked.plots);
+  auto results = run_all(cases, asked, options, left_out);
+  auto plots = asked.plots.empty() ? std::vector<std::filesystem::path>{} : bench::write_plots(results, asked.plots);
+  auto printed = asked.json
+                   ? status_of(print_json(dump_pretty(document_of(asked, options, load, results, left_out)) + "\n"))
+                   : finish_text(options, load, results, left_out, plots);
+  auto failed = report_failures(results);
+  return failed != done ? failed : printed;
+}
+
+// Options that were given, which --quick leaves as they are.
+struct given_options {
+  bool has_time = false;
+  bool has_rounds = false;
+  bool has_agents = false;
+  bool has_processes = false;
+};
+
+void make_quick(bench_command& asked, const given_options& given) {
+  if (!given.has_time)
+    asked.duration_ms = quick_duration.count();
+  if (!given.has_rounds)
+    asked.rounds = quick_rounds;
+  // A case that is named has to exist.
+  if (!asked.names.empty())
+    return;
+  if (!given.has_agents)
+    asked.sizes.agents = quick_sizes().agents;
+  if (!given.has_processes)
+    asked.sizes.processes = quick_sizes().processes;
+}
+
+struct hidden_command {
   std::string root;
   int kind = 0;
   int64_t duration_ms = 0;
+  size_t count = 1;
 };
 
 } // namespace
 
 void declare_bench(CLI::App& command, action& chosen) {
   auto asked = std::make_shared<bench_command>();
-  command.add_option("--agents", asked->agents, "agents of the many-writers case")
-    ->check(CLI::Range(1, 10'000))
-    ->capture_default_str();
-  command.add_option("--seconds", asked->seconds, "how long each contender runs")
-    ->check(CLI::Range(0.05, 3'600.0))
-    ->capture_default_str();
-  command
-    .add_option("--processes", asked->processes,
-                "numbers of processes for the cases across processes, separated by commas; 0 leaves these cases out")
-    ->delimiter(',')
-    ->check(CLI::Range(0, 1'000))
-    ->capture_default_str();
+  command.add_flag("--list", asked->lists, "print the names of the cases");
+  command.add_option("--case", asked->names, "run this case alone; may be repeated")->type_name("NAME");
+  command.add_flag("--quick", asked->is_quick, "fewer sizes and short rounds: a run in less than 30 s");
+  auto* seconds = command.add_option("--seconds", asked->seconds, "how long each contender runs in each round")
+                    ->check(CLI::Range(0.001, 3'600.0))
+                    ->capture_default_str();
+  auto* duration = command.add_option("--duration-ms", asked->duration_ms, "the same in milliseconds")
+                     ->check(CLI::Range(1, 3'600'000))
+                     ->excludes(seconds);
+  auto* rounds = command.add_option("--rounds", asked->rounds, "how often the contenders of a case run, in turn")
+                   ->check(CLI::Range(1, 1'000))
+                   ->capture_default_str();
+  auto* agents = command
+                   .add_option("--agents", asked->sizes.agents,
+                               "numbers of agents for the cases within one process, separated by commas; 0 leaves "
+                               "these cases out")
+                   ->delimiter(',')
+                   ->check(CLI::Range(0, 10'000))
+                   ->capture_default_str();
+  auto* processes = command
+                      .add_option("--processes", asked->sizes.processes,
+                                  "numbers of processes for the cases across processes, separated by commas; 0 leaves "
+                                  "these cases and the commands out")
+                      ->delimiter(',')
+                      ->check(CLI::Range(0, 1'000))
+                      ->capture_default_str();
   command.add_option("--folder", asked->folder, "folder of the files, on the disk to measure [the temporary folder]");
+  command.add_option("--plots", asked->plots, "write SVG plots of rate and p99 into this folder")->type_name("FOLDER");
   command.add_flag("--json", asked->json, "one JSON document on standard output");
-  command.callback([asked, &chosen] {
-    std::erase(asked->processes, size_t{0});
+  command.callback([asked, &chosen, seconds, duration, rounds, agents, processes] {
+    if (asked->is_quick)
+      make_quick(*asked, {seconds->count() + duration->count() > 0, rounds->count() > 0, agents->count() > 0,
+                          processes->count() > 0});
+    std::erase(asked->sizes.agents, size_t{0});
+    std::erase(asked->sizes.processes, size_t{0});
     chosen = [asked] { return run(*asked); };
   });
 }
 
 void declare_bench_worker(CLI::App& command, action& chosen) {
-  auto asked = std::make_shared<worker_command>();
+  auto asked = std::make_shared<hidden_command>();
   command.add_option("ROOT", asked->root)->required();
-  command.add_option("WORK", asked->kind)->required()->check(CLI::Range(0, 6));
+  command.add_option("WORK", asked->kind)->required()->check(CLI::Range(0, bench::last_work));
   command.add_option("MS", asked->duration_ms)->required();
+  command.add_option("COUNT", asked->count)->required();
   command.callback([asked, &chosen] {
     chosen = [asked] {
-      return bench::run_worker(static_cast<bench::work>(asked->kind), asked->root,
-                               std::chrono::milliseconds{asked->duration_ms});
+      return bench::run_workers(asked->count, static_cast<bench::work>(asked->kind), asked->root,
+                                std::chrono::milliseconds{asked->duration_ms});
     };
+  });
+}
+
+void declare_bench_server(CLI::App& command, action& chosen) {
+  auto asked = std::make_shared<hidden_command>();
+  command.add_option("ROOT", asked->root)->required();
+  command.add_option("KIND", asked->kind)->required()->check(CLI::Range(0, 3));
+  command.callback([asked, &chosen] {
+    chosen = [asked] { return bench::run_server(static_cast<bench::server_kind>(asked->kind), asked->root); };
   });
 }
 

@@ -26,6 +26,7 @@ void declare_doctor(CLI::App& command, action& chosen);
 void declare_top(CLI::App& command, action& chosen);
 void declare_bench(CLI::App& command, action& chosen);
 void declare_bench_worker(CLI::App& command, action& chosen);
+void declare_bench_server(CLI::App& command, action& chosen);
 void declare_scenario(CLI::App& command, action& chosen);
 void declare_scenario_broker(CLI::App& command, action& chosen);
 void declare_scenario_external_process(CLI::App& command, action& chosen);

@@ -45,6 +45,7 @@ constexpr command_entry commands[]{
   {"help", "Show the help of a command", declare_help},
   // What `bench` and `scenario` start; without a description they are left out of --help.
   {"bench-worker", "", declare_bench_worker},
+  {"bench-server", "", declare_bench_server},
   {"scenario-broker", "", declare_scenario_broker},
   {"scenario-external_process", "", declare_scenario_external_process},
 };

@@ -28,6 +28,11 @@ build_packages=(
   socat
 )
 
+# What the tests need beyond that.
+test_packages=(
+  valgrind
+)
+
 is_installed() {
   [[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
 }

@@ -1,6 +1,7 @@
 #include "runtime/lab/bench/bench_fixture.hpp"
 
 #include <cstdlib>
+#include <utility>
 
 namespace sluice::bench {
 
@@ -27,7 +28,8 @@ sqlite::connection open_raw(const std::filesystem::path& file, std::chrono::mill
   return db;
 }
 
-void fill(sqlite::connection& db) {
+void fill_file(const std::filesystem::path& file) {
+  auto db = open_raw(file, std::chrono::milliseconds{0});
   auto insert = must(sqlite::prepared_statement::prepare(db, insert_row));
   must(db.exec("BEGIN IMMEDIATE"));
   for (int64_t i = 0; i < rows_to_read; ++i)
@@ -43,10 +45,28 @@ bool insert_raw(sqlite::prepared_statement& insert, int64_t agent) {
   return done.engaged();
 }
 
-broker open_broker(const std::filesystem::path& root) {
+broker open_broker(const std::filesystem::path& root, synchronous_mode mode) {
   broker_config config;
   config.root = root;
+  config.synchronous = mode;
   return must(broker::open(config));
+}
+
+bool read_raw(sqlite::prepared_statement& select, int64_t id) {
+  select.bind(1, id);
+  auto row = select.step();
+  auto good = row && *row && !select.column(0).is_null();
+  select.reset();
+  return good;
+}
+
+read_request select_request(const std::string& agent, int64_t id) {
+  static const sql_text sql{select_row};
+  read_request request;
+  request.db = items_file;
+  request.agent = agent;
+  request.query = {sql, {id}};
+  return request;
 }
 
 write_request insert_request(const std::string& agent, int64_t number) {
@@ -58,40 +78,60 @@ write_request insert_request(const std::string& agent, int64_t number) {
   return request;
 }
 
-measurement run_actors(std::string contender, caf::actor_system& system, size_t agents,
-                       std::chrono::milliseconds duration,
+measurement run_actors(caf::actor_system& system, size_t agents, size_t in_flight, std::chrono::milliseconds duration,
                        const std::function<void(caf::event_based_actor*, size_t, std::function<void(bool)>)>& next) {
   std::vector<measurement> parts(agents);
   auto begin = bench_clock::now();
   auto stop_at = begin + duration;
   caf::scoped_actor host{system};
   for (size_t i = 0; i < agents; ++i)
-    host->spawn<caf::monitored>([&next, stop_at, i, own = &parts[i]](caf::event_based_actor* self) {
-      // The loop owns itself through the continuation of the request under way.
+    host->spawn<caf::monitored>([&next, stop_at, in_flight, i, own = &parts[i]](caf::event_based_actor* self) {
+      // The loop owns itself through the continuations of the requests under way.
       auto loop = std::make_shared<std::function<void()>>();
-      *loop = [&next, self, stop_at, i, own, weak = std::weak_ptr{loop}] {
+      *loop = [&next, self, stop_at, i, own, weak = std::weak_ptr{loop}, has_begun = false]() mutable {
         auto start = bench_clock::now();
-        if (start >= stop_at)
+        if (std::exchange(has_begun, true) && start >= stop_at)
           return;
-        next(self, i, [own, start, again = weak.lock()](bool good) {
-          good ? ++own->operations : ++own->errors;
-          own->latencies_us.push_back(std::chrono::duration<float, std::micro>(bench_clock::now() - start).count());
+        next(self, i, [own, start, stop_at, again = weak.lock()](bool good) {
+          own->note(good, start, bench_clock::now(), stop_at);
           (*again)();
         });
       };
-      (*loop)();
+      for (size_t n = 0; n < in_flight; ++n)
+        (*loop)();
     });
   for (size_t i = 0; i < agents; ++i)
     host->receive([](const caf::down_msg&) {});
   measurement total;
-  total.contender = std::move(contender);
-  total.seconds = std::chrono::duration<double>(bench_clock::now() - begin).count();
-  for (const auto& part : parts) {
-    total.operations += part.operations;
-    total.errors += part.errors;
-    total.latencies_us.insert(total.latencies_us.end(), part.latencies_us.begin(), part.latencies_us.end());
-  }
+  total.seconds = std::chrono::duration<double>(duration).count();
+  total.elapsed = std::chrono::duration<double>(bench_clock::now() - begin).count();
+  for (const auto& part : parts)
+    total.add(part);
   return total;
+}
+
+measurement write_by_actors(broker& host, const database& db, size_t agents, size_t in_flight,
+                            std::chrono::milliseconds duration) {
+  auto before = counts_of(db);
+  auto result =
+    run_actors(host.system(), agents, in_flight, duration,
+               [&](caf::event_based_actor* self, size_t i, std::function<void(bool)> done) {
+                 db.write(self, insert_request("agent-" + std::to_string(i), static_cast<int64_t>(i)))
+                   .then([done](const write_result&) { done(true); }, [done](const caf::error&) { done(false); });
+               });
+  result.rows_per_commit = rows_per_commit(before, counts_of(db));
+  result.stored_rows = result.completed;
+  return result;
+}
+
+commit_counts counts_of(const database& db) {
+  auto status = db.status();
+  return {status.commits, status.committed_requests};
+}
+
+double rows_per_commit(const commit_counts& before, const commit_counts& after) {
+  return ratio(static_cast<double>(after.requests - before.requests),
+               static_cast<double>(after.commits - before.commits));
 }
 
 } // namespace sluice::bench

@@ -52,21 +52,55 @@ private:
 /// A database with the table, used without a broker.
 sqlite::connection open_raw(const std::filesystem::path& file, std::chrono::milliseconds busy_timeout);
 
-/// Fills the table with `rows_to_read` rows.
-void fill(sqlite::connection& db);
+/// Makes the table in `file`, with `rows_to_read` rows.
+void fill_file(const std::filesystem::path& file);
 
 /// Binds one row and inserts it.
 bool insert_raw(sqlite::prepared_statement& insert, int64_t agent);
 
 /// A broker on `root`, with defaults.
-broker open_broker(const std::filesystem::path& root);
+broker open_broker(const std::filesystem::path& root, synchronous_mode mode = synchronous_mode::full);
+
+/// Steps through the rows of `fill` in an order that repeats only after all of them; neighbours in time are none in the
+/// file.
+class row_walk {
+public:
+  explicit row_walk(int64_t start) : at_(start % rows_to_read) {}
+
+  int64_t next() {
+    at_ = (at_ + 7'919) % rows_to_read;
+    return at_ + 1;
+  }
+
+private:
+  int64_t at_;
+};
+
+/// One point read; `select` was prepared from `select_row`.
+bool read_raw(sqlite::prepared_statement& select, int64_t id);
+
+/// One request that reads a row.
+read_request select_request(const std::string& agent, int64_t id);
 
 /// One request that inserts a row.
 write_request insert_request(const std::string& agent, int64_t number);
 
-/// Runs `agents` CAF actors, each of which calls `next(self, own, done)` again and again until the time is over.
-measurement run_actors(std::string contender, caf::actor_system& system, size_t agents,
-                       std::chrono::milliseconds duration,
+/// Runs `agents` CAF actors, each of which calls `next(self, i, done)` again and again until the time is over, at least
+/// once, with `in_flight` calls at a time.
+measurement run_actors(caf::actor_system& system, size_t agents, size_t in_flight, std::chrono::milliseconds duration,
                        const std::function<void(caf::event_based_actor*, size_t, std::function<void(bool)>)>& next);
+
+/// Runs such actors, each of which writes one row after the other.
+measurement write_by_actors(broker& host, const database& db, size_t agents, size_t in_flight,
+                            std::chrono::milliseconds duration);
+
+/// Requests and commits of a database since it was opened, for rows per commit.
+struct commit_counts {
+  uint64_t commits = 0;
+  uint64_t requests = 0;
+};
+
+commit_counts counts_of(const database& db);
+double rows_per_commit(const commit_counts& before, const commit_counts& after);
 
 } // namespace sluice::bench

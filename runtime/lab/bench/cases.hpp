@@ -1,75 +1,66 @@
 #pragma once
 
-#include "runtime/lab/bench/measurement.hpp"
+#include "runtime/lab/bench/bench_case.hpp"
 #include "runtime/store/config.hpp"
 
-#include <chrono>
-#include <filesystem>
-#include <string>
 #include <vector>
 
+/// The cases of `sluice bench`. Rows have about 100 bytes; each case has raw SQLite beside sluice.
 namespace sluice::bench {
 
-struct bench_options {
-  /// Agents of the many-writers case.
-  size_t agents = 64;
-  /// How long each contender runs in each case.
-  std::chrono::milliseconds duration{2'000};
-  /// A folder for the files, on the file system to measure.
-  std::filesystem::path folder;
+/// The sizes of cases that come in several.
+struct case_sizes {
+  std::vector<size_t> agents{1, 16, 64};
+  /// Empty leaves out the cases across processes, and the commands.
+  std::vector<size_t> processes{1, 16, 64};
 };
 
-/// A ratio between two contenders of a case, and its target.
-struct goal {
-  std::string text;
-  double ratio = 0;
-  double wanted = 0;
-  /// Whether less is better, as with times.
-  bool at_most = false;
+/// All cases, in the order in which they run.
+std::vector<bench_case> all_cases(const case_sizes& sizes);
 
-  bool met() const { return at_most ? ratio <= wanted : ratio >= wanted; }
-};
+/// Agents of one process write one row each in a loop: as CAF actors and as threads, through a mutex around one
+/// connection, and by raw SQLite at the same rows per COMMIT.
+bench_case agents_writing(size_t agents, synchronous_mode mode);
 
-struct case_report {
-  std::string name;
-  std::vector<measurement> contenders;
-  std::vector<goal> goals;
-};
-
-/// Many agents write one row each in a loop, `synchronous=FULL`: through the broker as CAF actors and as threads, by
-/// raw SQLite at the same rows per COMMIT, and through a mutex around one connection.
-case_report many_writers(const bench_options& options);
-
-/// One agent writes one row at a time, `synchronous=FULL`.
-case_report lone_writer(const bench_options& options);
+/// The same with several requests of each agent in flight.
+bench_case agents_in_flight(size_t agents, size_t in_flight);
 
 /// The same point read again and again: from the hit table, and by a prepared statement.
-case_report cached_read(const bench_options& options);
+bench_case cached_reads();
 
-/// Sixteen agents read different rows, so that nothing is cached.
-case_report uncached_reads(const bench_options& options);
+/// Agents of one process read different rows, so that nothing is cached.
+bench_case uncached_reads(size_t agents);
 
 /// The same small table written by user actions (each waits for its COMMIT), by background work (through the
-/// write-behind buffer, with and without its journal), and log entries beside them; and directly, as people do.
-case_report latency_classes(const bench_options& options);
+/// write-behind buffer, with and without its journal), and log entries beside them; and directly.
+bench_case latency_classes();
 
-/// New rows until the last of them is on disk: one by one, and through the buffer.
-case_report flushed_rows(const bench_options& options);
+/// New rows until the last of them is on disk: one by one, through the buffer, and directly.
+bench_case flushed_rows();
 
 /// Many writers with the audit, and with one that throws its records away.
-case_report cost_of_audit(const bench_options& options);
+bench_case cost_of_audit();
+
+/// The cost of metrics per answer, beside an answer.
+bench_case cost_of_metrics();
 
 /// Processes write one row each in a loop: through the socket of a broker, waiting for the COMMIT or into the
-/// write-behind buffer, and each on a connection of its own.
-case_report process_writers(const bench_options& options, size_t processes, synchronous_mode mode);
+/// write-behind buffer; through the socket bound; and each on a connection of its own.
+bench_case processes_writing(size_t processes, synchronous_mode mode);
 
-/// The cost of metrics per answer, beside the cost of the cheapest answer.
-case_report cost_of_metrics(const bench_options& options);
+/// Processes read single rows: through the socket, the same row and different ones; through the socket bound; directly.
+bench_case processes_reading(size_t processes);
 
-/// Processes read single rows: through the socket, the same row and different ones, and directly.
-case_report process_readers(const bench_options& options, size_t processes);
+/// `sluice exec` and `sluice query` with and without a broker that runs, beside the `sqlite3` program.
+bench_case commands_writing();
+bench_case commands_reading();
 
-/// `sluice exec` with and without a broker that runs, beside the `sqlite3` program.
-case_report cold_commands(const bench_options& options);
+// For several cases.
+
+/// `FULL` or `NORMAL`, as in SQL; `full` or `normal`, as in the names of cases.
+const char* to_string(synchronous_mode mode) noexcept;
+const char* suffix_of(synchronous_mode mode) noexcept;
+
+contender actors_through_broker(size_t agents, size_t in_flight, synchronous_mode mode);
 
 } // namespace sluice::bench

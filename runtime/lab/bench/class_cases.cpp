@@ -3,11 +3,10 @@
 #include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <atomic>
-#include <mutex>
 
 namespace sluice::bench {
 
@@ -43,109 +42,132 @@ broker open_store(const std::filesystem::path& root, bool journal) {
   return leader;
 }
 
-// Each put is timed; the flush at the end is in the time of the whole.
-measurement buffered(std::string contender, const bench_options& options, bool journal, int64_t tasks) {
-  scratch_folder folder{options.folder};
-  auto leader = open_store(folder.path(), journal);
-  auto buffer = leader.buffer();
+// The same loop of numbered tasks in each contender; `done` gets the number of each.
+measurement number_tasks(std::chrono::milliseconds duration, size_t threads, std::atomic<int64_t>& next,
+                         const std::function<bool(size_t thread, int64_t number)>& done) {
+  return run_threads(threads, duration, [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
+    timed_loop(stop_at, own, [&] { return done(i, next++); });
+  });
+}
+
+struct numbered_store {
+  numbered_store(const std::filesystem::path& root, bool journal)
+    : leader(open_store(root, journal)), db(must(leader.open_database(items_file))) {}
+
+  broker leader;
+  database db;
   std::atomic<int64_t> next{0};
+};
+
+// Each put is timed; the flush at the end is in the time of the whole.
+measurement put_and_flush(numbered_store& store, int64_t tasks, std::chrono::milliseconds duration) {
+  auto buffer = store.leader.buffer();
+  auto before = store.leader.status().buffer;
   auto begin = bench_clock::now();
-  auto result = run_threads(std::move(contender), callers, options.duration,
-                            [&](bench_clock::time_point stop_at, measurement& own) {
-                              timed_loop(stop_at, own, [&] {
-                                auto i = next++;
-                                return buffer.put(put_progress(i % tasks, i)).engaged();
-                              });
-                            });
+  auto result = number_tasks(duration, callers, store.next,
+                             [&](size_t, int64_t i) { return buffer.put(put_progress(i % tasks, i)).engaged(); });
   auto flushed = must(buffer.flush({}));
   result.errors += flushed.kept + flushed.set_aside;
-  result.seconds = std::chrono::duration<double>(bench_clock::now() - begin).count();
-  auto status = leader.status().buffer;
-  result.rows_per_commit =
-    static_cast<double>(status.flushed_rows) / static_cast<double>(std::max<uint64_t>(1, status.flushes));
+  result.operations = result.completed;
+  result.seconds = result.elapsed = std::chrono::duration<double>(bench_clock::now() - begin).count();
+  auto after = store.leader.status().buffer;
+  result.rows_per_commit = ratio(static_cast<double>(after.flushed_rows - before.flushed_rows),
+                                 static_cast<double>(after.flushes - before.flushes));
   return result;
 }
 
-measurement one_by_one(std::string contender, const bench_options& options, size_t threads, int64_t tasks) {
-  scratch_folder folder{options.folder};
-  auto leader = open_store(folder.path(), false);
-  auto db = must(leader.open_database(items_file));
-  static const sql_text sql{upsert_progress};
-  std::atomic<int64_t> next{0};
-  auto result = run_threads(std::move(contender), threads, options.duration,
-                            [&](bench_clock::time_point stop_at, measurement& own) {
-                              timed_loop(stop_at, own, [&] {
-                                auto i = next++;
-                                return db.write("user", sql, {i % tasks, i, row_body}).engaged();
-                              });
-                            });
-  auto status = db.status();
-  result.rows_per_commit =
-    static_cast<double>(status.committed_requests) / static_cast<double>(std::max<uint64_t>(1, status.commits));
-  return result;
+contender buffered(std::string name, bool journal, int64_t tasks) {
+  return {std::move(name), contender_kind::sluice, [=](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<numbered_store>(folder, journal);
+            return [=](const bench_round& x) { return put_and_flush(*store, tasks, x.duration); };
+          }};
 }
 
-measurement direct(const bench_options& options, int64_t tasks) {
-  scratch_folder folder{options.folder};
-  auto file = folder.path() / items_file;
-  must(open_raw(file, 5s).exec(create_progress));
-  std::atomic<int64_t> next{0};
-  auto result = run_threads("direct SQLite, a connection each, 5 s of patience", callers, options.duration,
-                            [&](bench_clock::time_point stop_at, measurement& own) {
-                              auto db = open_raw(file, 5s);
-                              auto upsert = must(sqlite::prepared_statement::prepare(db, upsert_progress));
-                              timed_loop(stop_at, own, [&] {
-                                auto i = next++;
-                                upsert.bind(1, i % tasks);
-                                upsert.bind(2, i);
-                                upsert.bind_text(3, row_body);
-                                auto done = upsert.step();
-                                upsert.reset();
-                                return done.engaged();
-                              });
-                            });
-  result.rows_per_commit = 1;
-  return result;
+contender one_by_one(std::string name, size_t threads, int64_t tasks) {
+  return {std::move(name), contender_kind::sluice, [=](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<numbered_store>(folder, false);
+            return [=](const bench_round& x) {
+              static const sql_text sql{upsert_progress};
+              auto before = counts_of(store->db);
+              auto result = number_tasks(x.duration, threads, store->next, [&](size_t, int64_t i) {
+                return store->db.write("user", sql, {i % tasks, i, row_body}).engaged();
+              });
+              result.rows_per_commit = rows_per_commit(before, counts_of(store->db));
+              return result;
+            };
+          }};
 }
 
-measurement logged(const bench_options& options) {
-  scratch_folder folder{options.folder};
-  auto leader = open_store(folder.path(), false);
-  spdlog::logger log{"bench", make_log_sink(leader)};
-  return run_threads("logging: spdlog into the log database", callers, options.duration,
-                     [&](bench_clock::time_point stop_at, measurement& own) {
-                       timed_loop(stop_at, own, [&] {
-                         log.info("a message of ordinary length about task {}", own.operations);
-                         return true;
-                       });
-                     });
+struct progress_connection {
+  explicit progress_connection(const std::filesystem::path& file) : db(open_raw(file, 5s)) {
+    must(db.exec(create_progress));
+    upsert = must(sqlite::prepared_statement::prepare(db, upsert_progress));
+  }
+
+  bool write(int64_t task, int64_t done) {
+    upsert.bind(1, task);
+    upsert.bind(2, done);
+    upsert.bind_text(3, row_body);
+    auto stepped = upsert.step();
+    upsert.reset();
+    return stepped.engaged();
+  }
+
+  sqlite::connection db;
+  sqlite::prepared_statement upsert;
+};
+
+contender own_connections(int64_t tasks) {
+  return {"threads, a connection each, busy_timeout 5 s", contender_kind::direct,
+          [=](const std::filesystem::path& folder) -> session {
+            auto connections = std::make_shared<std::vector<progress_connection>>();
+            for (size_t i = 0; i < callers; ++i)
+              connections->emplace_back(folder / items_file);
+            auto next = std::make_shared<std::atomic<int64_t>>(0);
+            return [=](const bench_round& x) {
+              auto result = number_tasks(x.duration, callers, *next, [&](size_t thread, int64_t i) {
+                return (*connections)[thread].write(i % tasks, i);
+              });
+              result.rows_per_commit = 1;
+              return result;
+            };
+          }};
+}
+
+contender logged() {
+  return {"sluice, logging through spdlog", contender_kind::sluice, [](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<numbered_store>(folder, false);
+            auto log = std::make_shared<spdlog::logger>("bench", make_log_sink(store->leader));
+            return [=](const bench_round& x) {
+              return number_tasks(x.duration, callers, store->next, [&](size_t, int64_t i) {
+                log->info("a message of ordinary length about task {}", i);
+                return true;
+              });
+            };
+          }};
 }
 
 } // namespace
 
-case_report latency_classes(const bench_options& options) {
-  case_report report;
-  report.name = "the three latency classes, " + std::to_string(callers) + " threads, synchronous=FULL";
-  report.contenders = {
-    direct(options, few),
-    one_by_one("user action: write, waits for its COMMIT", options, callers, few),
-    buffered("background: buffer put, without a journal", options, false, few),
-    buffered("background: buffer put, with a journal", options, true, few),
-    logged(options),
-  };
-  return report;
+bench_case latency_classes() {
+  bench_case result;
+  result.name = "latency-classes";
+  result.title = fmt::format("{} threads update {} rows: the three latency classes, synchronous=FULL", callers, few);
+  result.contenders = {one_by_one("sluice, write (waits for its COMMIT)", callers, few),
+                       buffered("sluice, buffer.put", false, few),
+                       buffered("sluice, buffer.put with a journal", true, few), logged(), own_connections(few)};
+  return result;
 }
 
-case_report flushed_rows(const bench_options& options) {
-  case_report report;
-  report.name = "rows that are all different, until they are on disk, synchronous=FULL";
-  report.contenders = {
-    one_by_one("one by one, 1 thread", options, 1, unbounded),
-    one_by_one("one by one, " + std::to_string(callers) + " threads", options, callers, unbounded),
-    buffered("through the buffer", options, false, unbounded),
-    buffered("through the buffer, with a journal", options, true, unbounded),
-  };
-  return report;
+bench_case flushed_rows() {
+  bench_case result;
+  result.name = "flushed-rows";
+  result.title = "new rows until the last of them is on disk, synchronous=FULL";
+  result.contenders = {
+    buffered("sluice, buffer.put", false, unbounded), buffered("sluice, buffer.put with a journal", true, unbounded),
+    one_by_one("sluice, write by 1 thread", 1, unbounded),
+    one_by_one(fmt::format("sluice, write by {} threads", callers), callers, unbounded), own_connections(unbounded)};
+  return result;
 }
 
 } // namespace sluice::bench

@@ -1,40 +1,63 @@
 #pragma once
 
+#include "runtime/lab/bench/resource_usage.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <string>
+#include <optional>
 #include <vector>
 
 namespace sluice::bench {
 
 using bench_clock = std::chrono::steady_clock;
 
-/// The results of one contender in one case.
+/// The results of one contender in one round.
 struct measurement {
-  std::string contender;
+  /// Operations that succeeded within the time of the round. The rate counts these alone, so that a contender gains or
+  /// loses nothing by a last operation that takes long.
   uint64_t operations = 0;
+  /// Those that succeeded after it, too.
+  uint64_t completed = 0;
   uint64_t errors = 0;
+  /// The time of the round.
   double seconds = 0;
-  /// Latencies in microseconds; empty where only the mean was measured.
+  /// The time until the last operation had ended.
+  double elapsed = 0;
+  /// In microseconds, of all operations; empty where only the mean was measured. Sorted once the round is over.
   std::vector<float> latencies_us;
   /// Rows per COMMIT, where it applies.
   double rows_per_commit = 0;
   /// The work of the slowest of several, as a share of their mean; 0 where it does not apply.
   double fairness = 0;
+  /// Rows that were stored, those before the time began included.
+  uint64_t stored_rows = 0;
+  /// Of the broker in a process of its own, and of the processes that work.
+  std::optional<resource_usage> broker;
+  std::optional<resource_usage> clients;
+  /// Of this process, where broker and agents are in it together.
+  std::optional<resource_usage> process;
 
-  double per_second() const { return seconds > 0 ? static_cast<double>(operations) / seconds : 0; }
-  double mean_us() const { return operations > 0 ? seconds * 1e6 / static_cast<double>(operations) : 0; }
+  void note(bool is_good, bench_clock::time_point begin, bench_clock::time_point end, bench_clock::time_point stop_at);
+
+  /// Adds what another thread or process did at the same time.
+  void add(const measurement& part);
+
+  double per_second() const;
+  double mean_us() const { return per_second() > 0 ? 1e6 / per_second() : 0; }
 };
 
-/// The `q`-quantile of latencies in microseconds, 0 to 1; sorts `values`. 0 when there are none.
-double quantile(std::vector<float>& values, double q);
+/// The `q`-quantile of sorted values, 0 to 1. 0 when there are none.
+double quantile(const std::vector<float>& sorted, double q);
 
-/// Runs `loop(stop_at, own)` in `threads` threads at once and adds up their results.
-measurement run_threads(std::string contender, size_t threads, std::chrono::milliseconds duration,
-                        const std::function<void(bench_clock::time_point stop_at, measurement& own)>& loop);
+/// Quotient, or 0 where it has no meaning.
+double ratio(double a, double b);
 
-/// Calls `operation` until `stop_at`, timing each call; it returns false for an error.
+/// Runs `loop(i, stop_at, own)` in `threads` threads at once, each with an `i` from 0, and adds up their results.
+measurement run_threads(size_t threads, std::chrono::milliseconds duration,
+                        const std::function<void(size_t i, bench_clock::time_point stop_at, measurement& own)>& loop);
+
+/// Calls `operation` until `stop_at`, at least once, timing each call; it returns false for an error.
 void timed_loop(bench_clock::time_point stop_at, measurement& own, const std::function<bool()>& operation);
 
 } // namespace sluice::bench

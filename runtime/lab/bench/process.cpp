@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdexcept>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 extern char** environ;
 
@@ -57,7 +59,7 @@ child_process::~child_process() {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
-  close(in_);
+  close_input();
   close(out_);
 }
 
@@ -79,12 +81,19 @@ void child_process::read_exactly(void* to, size_t size) {
   }
 }
 
+void child_process::close_input() noexcept {
+  if (auto fd = std::exchange(in_, -1); fd >= 0)
+    close(fd);
+}
+
 int child_process::wait() {
   std::array<char, 4096> unread;
   while (read(out_, unread.data(), unread.size()) > 0)
     continue;
   int status = 0;
-  waitpid(std::exchange(pid_, -1), &status, 0);
+  rusage used{};
+  wait4(std::exchange(pid_, -1), &status, 0, &used);
+  used_ = usage_of(used);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/lab/bench/resource_usage.hpp"
+
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -21,11 +23,18 @@ public:
   /// Reads exactly so many bytes of its output.
   void read_exactly(void* to, size_t size);
 
+  /// Its stdin ends.
+  void close_input() noexcept;
+
   /// Waits for its end and returns its exit status; its output is dropped.
   int wait();
 
+  /// What it took, once it was waited for; without the bytes that it wrote.
+  const resource_usage& used() const noexcept { return used_; }
+
 private:
   pid_t pid_ = -1;
+  resource_usage used_{.has_written_bytes = false};
   int in_ = -1;
   int out_ = -1;
 };

@@ -1,12 +1,16 @@
 #include "runtime/lab/bench/report.hpp"
 
-#include <fmt/core.h>
+#include "runtime/lab/bench/figures.hpp"
+
+#include <fmt/format.h>
+
+#include <set>
 
 namespace sluice::bench {
 
 namespace {
 
-std::string human(double per_second) {
+std::string rate_text(double per_second) {
   if (per_second >= 1e6)
     return fmt::format("{:.2f}M/s", per_second / 1e6);
   if (per_second >= 1e3)
@@ -14,7 +18,7 @@ std::string human(double per_second) {
   return fmt::format("{:.0f}/s", per_second);
 }
 
-std::string micros(double us) {
+std::string time_text(double us) {
   if (us <= 0)
     return "-";
   if (us >= 1e4)
@@ -22,56 +26,98 @@ std::string micros(double us) {
   return us >= 10 ? fmt::format("{:.0f} us", us) : fmt::format("{:.2f} us", us);
 }
 
-} // namespace
-
-void print(std::FILE* to, case_report& report) {
-  fmt::print(to, "\n{}\n", report.name);
-  fmt::print(to, "  {:<42} {:>10} {:>7} {:>10} {:>10} {:>10} {:>10} {:>9} {:>6} {:>7}\n", "", "rate", "ratio", "p50",
-             "p99", "p99.9", "max", "rows/c", "fair", "errors");
-  auto first = report.contenders.front().per_second();
-  for (auto& contender : report.contenders) {
-    auto& lat = contender.latencies_us;
-    auto p50 =
-      lat.empty() ? micros(contender.rows_per_commit > 0 ? 0 : contender.mean_us()) : micros(quantile(lat, 0.5));
-    auto rows = contender.rows_per_commit > 0 ? fmt::format("{:.1f}", contender.rows_per_commit) : std::string{"-"};
-    auto fair = contender.fairness > 0 ? fmt::format("{:.2f}", contender.fairness) : std::string{"-"};
-    fmt::print(to, "  {:<42} {:>10} {:>7.2f} {:>10} {:>10} {:>10} {:>10} {:>9} {:>6} {:>7}\n", contender.contender,
-               human(contender.per_second()), first > 0 ? contender.per_second() / first : 0, p50,
-               micros(quantile(lat, 0.99)), micros(quantile(lat, 0.999)), micros(quantile(lat, 1)), rows, fair,
-               contender.errors);
-  }
-  for (const auto& g : report.goals)
-    fmt::print(to, "  goal: {} {:g} {}; got {:.3g}: {}\n", g.at_most ? "at most" : "at least", g.wanted, g.text,
-               g.ratio, g.met() ? "met" : "MISSED");
+std::string number_text(const std::optional<double>& x, int digits) {
+  return x ? fmt::format("{:.{}f}", *x, digits) : "-";
 }
 
-nlohmann::json to_json(case_report& report) {
-  nlohmann::json out{
-    {"case", report.name}, {"contenders", nlohmann::json::array()}, {"goals", nlohmann::json::array()}};
-  for (auto& contender : report.contenders) {
-    nlohmann::json row{{"contender", contender.contender},
-                       {"operations", contender.operations},
-                       {"errors", contender.errors},
-                       {"per_second", contender.per_second()},
-                       {"mean_us", contender.mean_us()},
-                       {"seconds", contender.seconds},
-                       {"rows_per_commit", contender.rows_per_commit}};
-    if (contender.fairness > 0)
-      row["fairness"] = contender.fairness;
-    if (auto& lat = contender.latencies_us; !lat.empty())
-      row["latency_us"] = {{"p50", quantile(lat, 0.5)},
-                           {"p99", quantile(lat, 0.99)},
-                           {"p99_9", quantile(lat, 0.999)},
-                           {"max", quantile(lat, 1)}};
-    out["contenders"].push_back(std::move(row));
+// Broker and clients, or the process that has both.
+std::string shares_text(const contender_result& x, std::optional<double> (*of)(const contender_result&, usage_member)) {
+  auto broker = of(x, &measurement::broker);
+  auto clients = of(x, &measurement::clients);
+  if (!broker && !clients)
+    return number_text(of(x, &measurement::process), 1);
+  if (!broker || !clients)
+    return number_text(broker ? broker : clients, 1);
+  return fmt::format("{:.1f}+{:.1f}", *broker, *clients);
+}
+
+void print_contender(std::FILE* to, const contender_result& x) {
+  auto latencies = x.latencies();
+  auto at = [&](double q) { return time_text(quantile(latencies, q)); };
+  fmt::print(to, "  {:<50} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>15} {:>12} {:>8} {:>6}\n", x.name,
+             rate_text(x.per_second()), latencies.empty() ? time_text(x.mean_us()) : at(0.5), at(0.99), at(0.999),
+             at(1), number_text(rows_per_commit_of(x), 1), number_text(fairness_of(x), 2),
+             shares_text(x, cpu_us_per_request), shares_text(x, switches_per_request),
+             number_text(written_bytes_per_row(x), 0), x.errors());
+}
+
+std::string spread_text(const spread& x) { return fmt::format("{:.3g} ({:.3g} to {:.3g})", x.median, x.min, x.max); }
+
+struct verdict {
+  std::string faster;
+  std::string slower;
+};
+
+void append(std::string& list, const std::string& item) { list += (list.empty() ? "" : "; ") + item; }
+
+// Each contender of sluice beside the first way to use SQLite directly in its case.
+verdict verdict_of(const std::vector<case_result>& all) {
+  verdict result;
+  for (const auto& x : all) {
+    std::set<std::string> seen;
+    for (const auto& found : x.ratios) {
+      if (found.reference_kind != contender_kind::direct || !seen.insert(found.contender).second)
+        continue;
+      auto name = found.contender.starts_with("sluice, ") ? found.contender.substr(8) : found.contender;
+      append(found.got.median >= 1 ? result.faster : result.slower,
+             fmt::format("{} ({}) {:.3g}x", x.name, name, found.got.median));
+    }
   }
-  for (const auto& g : report.goals)
-    out["goals"].push_back({{"text", g.text},
-                            {"ratio", g.ratio},
-                            {"wanted", g.wanted},
-                            {"direction", g.at_most ? "at_most" : "at_least"},
-                            {"met", g.met()}});
-  return out;
+  return result;
+}
+
+} // namespace
+
+void print(std::FILE* to, const case_result& x) {
+  fmt::print(to, "\n{}: {}\n", x.name, x.title);
+  if (!x.contenders.empty())
+    fmt::print(to, "  {:<50} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>15} {:>12} {:>8} {:>6}\n", "", "rate", "p50",
+               "p99", "p99.9", "max", "rows/c", "fair", "CPU us/req", "switches/req", "B/row", "errors");
+  for (const auto& found : x.contenders)
+    print_contender(to, found);
+  for (const auto& found : x.contenders)
+    if (found.stored)
+      fmt::print(to, "  stored per row by {}: {:.0f} B in the database, {:.0f} B in the audit\n", found.name,
+                 found.stored->database, found.stored->audit);
+  for (const auto& found : x.ratios)
+    fmt::print(to, "  {}: {}x {}\n", found.contender, spread_text(found.got), found.reference);
+  for (const auto& found : x.goals)
+    fmt::print(to, "  goal: {} {:g} {}; got {}: {}\n", found.is_upper_bound ? "at most" : "at least", found.wanted,
+               found.text, spread_text(found.got), found.is_met() ? "met" : "MISSED");
+  if (!x.failure.empty())
+    fmt::print(to, "  FAILED: {}\n", x.failure);
+}
+
+std::string summary_of(const std::vector<case_result>& all) {
+  auto beside_direct = verdict_of(all);
+  size_t goals = 0;
+  size_t met = 0;
+  std::string missed, failed;
+  for (const auto& x : all) {
+    for (const auto& found : x.goals) {
+      ++goals;
+      if (found.is_met())
+        ++met;
+      else
+        append(missed, fmt::format("{} ({:.3g} {}, wanted {:g})", x.name, found.got.median, found.text, found.wanted));
+    }
+    if (!x.failure.empty())
+      append(failed, x.name);
+  }
+  auto or_none = [](const std::string& list) { return list.empty() ? std::string{"none of these cases"} : list; };
+  return fmt::format("Faster than direct SQLite: {}. Slower than direct SQLite: {}. Of {} goals {} are met{}{}.",
+                     or_none(beside_direct.faster), or_none(beside_direct.slower), goals, met,
+                     missed.empty() ? "" : "; missed: " + missed, failed.empty() ? "" : "; FAILED cases: " + failed);
 }
 
 } // namespace sluice::bench

@@ -1,17 +1,22 @@
 #pragma once
 
-#include "runtime/lab/bench/cases.hpp"
+#include "runtime/lab/bench/bench_case.hpp"
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <cstdio>
+#include <string>
+#include <vector>
 
 namespace sluice::bench {
 
-/// Prints a case as a table: what each contender did, its ratio to the first, and the goals.
-void print(std::FILE* to, case_report& report);
+/// Prints a case as a table: what each contender did, the ratios and the goals.
+void print(std::FILE* to, const case_result& x);
 
-/// The same as JSON; latencies in microseconds.
-nlohmann::json to_json(case_report& report);
+/// The same as JSON. Times are in microseconds; figures that a contender does not have are null.
+nlohmann::json to_json(const case_result& x);
+
+/// Three sentences: where sluice is faster than direct SQLite, where it is slower, and how the goals stand.
+std::string summary_of(const std::vector<case_result>& all);
 
 } // namespace sluice::bench

@@ -4,7 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
-#include <string>
+#include <functional>
 
 namespace sluice::bench {
 
@@ -22,16 +22,28 @@ enum class work : uint8_t {
   direct_read,
   /// A new row per operation into the write-behind buffer, waiting for room.
   broker_put,
+  /// Through the socket bound.
+  bound_write,
+  bound_read,
+  bound_read_cached,
 };
 
-/// Runs `count` processes of this program (`bench-worker`) on the store `root` at once and adds up their results;
-/// `fairness` is the work of the slowest, as a share of the mean. Ends the benchmark with an exception when a worker
-/// cannot be started or dies.
-measurement run_processes(std::string contender, size_t count, work kind, const std::filesystem::path& root,
-                          std::chrono::milliseconds duration);
+inline constexpr int last_work = static_cast<int>(work::bound_read_cached);
 
-/// The other side: runs such a process. It prints `ready`, starts when stdin has a line, and prints its measurements.
-/// Returns the exit status.
-int run_worker(work kind, const std::filesystem::path& root, std::chrono::milliseconds duration);
+/// Runs `count` processes on the store `root` at once, all within the same time, and adds up their results; `fairness`
+/// is the work of the slowest, as a share of the mean. Each worker opens its files by a first operation, which is not
+/// counted; then `ready` is called, and the time begins. Ends the case with an exception when a
+/// worker cannot be started or dies.
+measurement run_processes(size_t count, work what, const std::filesystem::path& root,
+                          std::chrono::milliseconds duration, const std::function<void()>& ready);
+
+/// The other side (`bench-worker`): a process that forks the workers. It prints `ready`, starts when it has read the
+/// time to start at, and prints the sum of their measurements. Returns the exit status.
+int run_workers(size_t count, work what, const std::filesystem::path& root, std::chrono::milliseconds duration);
+
+/// The work of one process. `run` is given the operation that opens its files, and the one of its loop.
+measurement work_alone(
+  work what, const std::filesystem::path& root,
+  const std::function<measurement(const std::function<bool()>& first, const std::function<bool()>& each)>& run);
 
 } // namespace sluice::bench

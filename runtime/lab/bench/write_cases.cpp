@@ -1,9 +1,12 @@
 #include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
+#include "runtime/lab/bench/goals.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <mutex>
-#include <optional>
 
 namespace sluice::bench {
 
@@ -11,152 +14,213 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One connection that commits every `rows` rows: nothing is faster and durable.
-measurement raw_sqlite(const bench_options& options, double rows) {
-  scratch_folder folder{options.folder};
-  auto db = open_raw(folder.path() / "raw.db", 0ms);
-  auto insert = must(sqlite::prepared_statement::prepare(db, insert_row));
-  auto begin_stmt = must(sqlite::prepared_statement::prepare(db, "BEGIN IMMEDIATE"));
-  auto commit_stmt = must(sqlite::prepared_statement::prepare(db, "COMMIT"));
+// A broker in this process, with the table of the cases.
+struct embedded_store {
+  embedded_store(const std::filesystem::path& root, synchronous_mode mode)
+    : host(open_broker(root, mode)), db(must(host.open_database(items_file))) {
+    must(db.write("bench", create_table));
+  }
+
+  // Runs `work` and counts what it commits.
+  measurement count_commits(const std::function<measurement()>& work) const {
+    auto before = counts_of(db);
+    auto result = work();
+    result.rows_per_commit = rows_per_commit(before, counts_of(db));
+    result.stored_rows = result.completed;
+    return result;
+  }
+
+  broker host;
+  database db;
+};
+
+struct raw_store {
+  raw_store(const std::filesystem::path& folder, synchronous_mode mode) : db(open_raw(folder / items_file, 0ms)) {
+    must(db.exec(mode == synchronous_mode::full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
+    insert = must(sqlite::prepared_statement::prepare(db, insert_row));
+    begin = must(sqlite::prepared_statement::prepare(db, "BEGIN IMMEDIATE"));
+    commit = must(sqlite::prepared_statement::prepare(db, "COMMIT"));
+  }
+
+  sqlite::connection db;
+  sqlite::prepared_statement insert, begin, commit;
+  std::mutex mutex;
+};
+
+// Commits as many rows at a time as sluice did in the same round: on average, if it is no whole number.
+measurement write_groups(raw_store& store, std::chrono::milliseconds duration, double rows) {
   measurement result;
-  result.contender = "raw SQLite, one connection";
   result.rows_per_commit = rows;
   auto begin = bench_clock::now();
   double owed = 0;
-  while (bench_clock::now() - begin < options.duration) {
+  do {
     owed += rows;
     auto now = std::max<int64_t>(1, static_cast<int64_t>(owed));
     owed -= static_cast<double>(now);
-    must(begin_stmt.run());
+    must(store.begin.run());
     for (int64_t i = 0; i < now; ++i)
-      insert_raw(insert, i);
-    must(commit_stmt.run());
-    result.operations += static_cast<uint64_t>(now);
-  }
-  result.seconds = std::chrono::duration<double>(bench_clock::now() - begin).count();
+      insert_raw(store.insert, i) ? ++result.operations : ++result.errors;
+    must(store.commit.run());
+  } while (bench_clock::now() - begin < duration);
+  result.seconds = result.elapsed = std::chrono::duration<double>(bench_clock::now() - begin).count();
+  result.completed = result.stored_rows = result.operations;
   return result;
 }
 
-measurement mutex_around_one_connection(const bench_options& options, size_t threads) {
-  scratch_folder folder{options.folder};
-  auto db = open_raw(folder.path() / "mutex.db", 0ms);
-  auto insert = must(sqlite::prepared_statement::prepare(db, insert_row));
-  std::mutex mutex;
-  auto result = run_threads("mutex around one connection", threads, options.duration,
-                            [&](bench_clock::time_point stop_at, measurement& own) {
-                              timed_loop(stop_at, own, [&] {
-                                std::lock_guard guard{mutex};
-                                return insert_raw(insert, 1);
-                              });
-                            });
-  result.rows_per_commit = 1;
-  return result;
+contender raw_at_the_same_group_size(synchronous_mode mode) {
+  return {"raw SQLite, one connection, same rows per commit", contender_kind::bound,
+          [mode](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<raw_store>(folder, mode);
+            return [store](const bench_round& x) {
+              return write_groups(*store, x.duration, std::max(1.0, x.before.front().rows_per_commit));
+            };
+          },
+          true};
 }
 
-double rows_per_commit(const database& db) {
-  auto status = db.status();
-  return static_cast<double>(status.committed_requests) / static_cast<double>(std::max<uint64_t>(1, status.commits));
+contender raw_committing_each_row(synchronous_mode mode) {
+  return {"raw SQLite, one connection, a COMMIT per row", contender_kind::direct,
+          [mode](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<raw_store>(folder, mode);
+            return [store](const bench_round& x) {
+              auto result = run_threads(1, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                timed_loop(stop_at, own, [&] { return insert_raw(store->insert, 1); });
+              });
+              result.rows_per_commit = 1;
+              result.stored_rows = result.completed;
+              return result;
+            };
+          },
+          true};
 }
 
-audit_actor::behavior_type forget(audit_actor::pointer self, actor_registry* actors) {
-  return {
-    [](attach_atom, const std::string&) { return attach_report{}; },
-    [](const audit_query&) { return audit_page{}; },
-    [](verify_atom) { return audit_verdict{}; },
-    [actors](caf::flush_atom) { actors->audit_records().take(); },
-    [](retry_atom) {},
-    [self](caf::close_atom) {
-      self->quit();
-      return caf::ok_atom_v;
-    },
-  };
+contender mutex_around_one_connection(size_t threads, synchronous_mode mode) {
+  return {"threads, a mutex around one connection", contender_kind::direct,
+          [threads, mode](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<raw_store>(folder, mode);
+            return [store, threads](const bench_round& x) {
+              auto result =
+                run_threads(threads, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                  timed_loop(stop_at, own, [&] {
+                    std::lock_guard guard{store->mutex};
+                    return insert_raw(store->insert, 1);
+                  });
+                });
+              result.rows_per_commit = 1;
+              result.stored_rows = result.completed;
+              return result;
+            };
+          },
+          true};
 }
 
-// Puts an audit that forgets in the place of the real one, which is back in time for the shutdown.
-class without_audit {
-public:
-  explicit without_audit(broker& host) : actors_(host.actors()), real_(actors_.audit()) {
-    actors_.set(host.system().spawn(forget, &actors_));
-  }
-  without_audit(const without_audit&) = delete;
-  without_audit& operator=(const without_audit&) = delete;
-  ~without_audit() {
-    caf::anon_send(actors_.audit(), caf::close_atom_v);
-    actors_.set(real_);
-  }
+contender threads_through_broker(size_t threads, synchronous_mode mode) {
+  return {"sluice, threads", contender_kind::sluice,
+          [threads, mode](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<embedded_store>(folder, mode);
+            return [store, threads](const bench_round& x) {
+              return store->count_commits([&] {
+                return run_threads(threads, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                  timed_loop(stop_at, own, [&] { return store->db.write(insert_request("thread", 1)).engaged(); });
+                });
+              });
+            };
+          },
+          true};
+}
 
-private:
-  actor_registry& actors_;
-  audit_actor real_;
+// A write that was sent, and when.
+struct sent_write {
+  std::future<caf::expected<write_result>> answer;
+  bench_clock::time_point begin;
 };
 
-measurement broker_actors(const bench_options& options, size_t agents, bool audited = true) {
-  scratch_folder folder{options.folder};
-  auto host = open_broker(folder.path());
-  std::optional<without_audit> unaudited;
-  if (!audited)
-    unaudited.emplace(host);
-  auto db = must(host.open_database("items.db"));
-  must(db.write("bench", create_table));
-  auto result =
-    run_actors("sluice, " + std::to_string(agents) + " actors", host.system(), agents, options.duration,
-               [&](caf::event_based_actor* self, size_t i, std::function<void(bool)> done) {
-                 db.write(self, insert_request("agent-" + std::to_string(i), static_cast<int64_t>(i)))
-                   .then([done](const write_result&) { done(true); }, [done](const caf::error&) { done(false); });
-               });
-  result.rows_per_commit = rows_per_commit(db);
-  return result;
+void pipelined_loop(const database& db, size_t in_flight, bench_clock::time_point stop_at, measurement& own) {
+  std::deque<sent_write> sent;
+  auto take_oldest = [&] {
+    auto good = sent.front().answer.get().engaged();
+    own.note(good, sent.front().begin, bench_clock::now(), stop_at);
+    sent.pop_front();
+  };
+  auto now = bench_clock::now();
+  do {
+    sent.push_back({db.write_async(insert_request("thread", 1)), now});
+    if (sent.size() == in_flight)
+      take_oldest();
+    now = bench_clock::now();
+  } while (now < stop_at);
+  while (!sent.empty())
+    take_oldest();
 }
 
-measurement broker_threads(const bench_options& options, size_t threads) {
-  scratch_folder folder{options.folder};
-  auto host = open_broker(folder.path());
-  auto db = must(host.open_database("items.db"));
-  must(db.write("bench", create_table));
-  auto result = run_threads("sluice, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads"), threads,
-                            options.duration, [&](bench_clock::time_point stop_at, measurement& own) {
-                              timed_loop(stop_at, own, [&] { return db.write(insert_request("thread", 1)).engaged(); });
-                            });
-  result.rows_per_commit = rows_per_commit(db);
-  return result;
+contender futures_through_broker(size_t threads, size_t in_flight) {
+  return {"sluice, threads with futures", contender_kind::sluice,
+          [=](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<embedded_store>(folder, synchronous_mode::full);
+            return [=](const bench_round& x) {
+              return store->count_commits([&] {
+                return run_threads(threads, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                  pipelined_loop(store->db, in_flight, stop_at, own);
+                });
+              });
+            };
+          },
+          true};
 }
+
+std::string agents_text(size_t count) { return fmt::format("{} agent{}", count, count == 1 ? "" : "s"); }
 
 } // namespace
 
-case_report many_writers(const bench_options& options) {
-  auto actors = broker_actors(options, options.agents);
-  auto threads = broker_threads(options, options.agents);
-  auto raw = raw_sqlite(options, actors.rows_per_commit);
-  auto mutex = mutex_around_one_connection(options, options.agents);
-  case_report report;
-  report.name = std::to_string(options.agents) + " agents, one row each in a loop, synchronous=FULL";
-  report.goals = {
-    {"of raw SQLite at the same rows per commit", actors.per_second() / raw.per_second(), 0.8, false},
-    {"times a mutex around one connection", actors.per_second() / mutex.per_second(), 20, false},
-  };
-  report.contenders = {std::move(actors), std::move(threads), std::move(raw), std::move(mutex)};
-  return report;
+const char* to_string(synchronous_mode mode) noexcept { return mode == synchronous_mode::full ? "FULL" : "NORMAL"; }
+
+const char* suffix_of(synchronous_mode mode) noexcept { return mode == synchronous_mode::full ? "full" : "normal"; }
+
+contender actors_through_broker(size_t agents, size_t in_flight, synchronous_mode mode) {
+  return {"sluice, actors", contender_kind::sluice,
+          [=](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<embedded_store>(folder, mode);
+            return [=](const bench_round& x) {
+              return write_by_actors(store->host, store->db, agents, in_flight, x.duration);
+            };
+          },
+          true};
 }
 
-case_report cost_of_audit(const bench_options& options) {
-  case_report report;
-  report.name = std::to_string(options.agents) + " agents, with and without the audit";
-  report.contenders = {broker_actors(options, options.agents), broker_actors(options, options.agents, false)};
-  report.contenders[0].contender += ", audited";
-  report.contenders[1].contender += ", audit switched off";
-  return report;
+bench_case agents_writing(size_t agents, synchronous_mode mode) {
+  bench_case result;
+  result.family = fmt::format("agents-{}", suffix_of(mode));
+  result.name = fmt::format("agents-{}-{}", agents, suffix_of(mode));
+  result.title =
+    fmt::format("{} in one process, one row each in a loop, synchronous={}", agents_text(agents), to_string(mode));
+  result.size = agents;
+  result.contenders = {actors_through_broker(agents, 1, mode), threads_through_broker(agents, mode)};
+  auto is_full = mode == synchronous_mode::full;
+  if (agents == 1) {
+    result.contenders.push_back(raw_committing_each_row(mode));
+    if (is_full)
+      result.goals = {rate_goal("of raw SQLite committing each row", 0, 2, 0.85)};
+    return result;
+  }
+  result.contenders.push_back(mutex_around_one_connection(agents, mode));
+  result.contenders.push_back(raw_at_the_same_group_size(mode));
+  if (is_full && agents == 64)
+    result.goals = {rate_goal("of raw SQLite at the same rows per commit", 0, 3, 0.5), switches_per_commit_goal(0, 6)};
+  return result;
 }
 
-case_report lone_writer(const bench_options& options) {
-  auto actor = broker_actors(options, 1);
-  auto thread = broker_threads(options, 1);
-  auto raw = raw_sqlite(options, 1);
-  auto mutex = mutex_around_one_connection(options, 1);
-  case_report report;
-  report.name = "one agent, one row at a time, synchronous=FULL";
-  report.goals = {{"of raw SQLite committing each row", actor.per_second() / raw.per_second(), 0.85, false}};
-  report.contenders = {std::move(actor), std::move(thread), std::move(raw), std::move(mutex)};
-  return report;
+bench_case agents_in_flight(size_t agents, size_t in_flight) {
+  bench_case result;
+  result.name = fmt::format("agents-{}x{}-full", agents, in_flight);
+  result.title = fmt::format("{} in one process, {} requests of one row in flight each, synchronous=FULL",
+                             agents_text(agents), in_flight);
+  result.size = agents;
+  result.contenders = {
+    actors_through_broker(agents, in_flight, synchronous_mode::full), futures_through_broker(agents, in_flight),
+    mutex_around_one_connection(agents, synchronous_mode::full), raw_at_the_same_group_size(synchronous_mode::full)};
+  if (agents == 64)
+    result.goals = {rate_goal("of raw SQLite at the same rows per commit", 0, 3, 0.8)};
+  return result;
 }
 
 } // namespace sluice::bench

@@ -1,0 +1,136 @@
+#pragma once
+
+#include "runtime/lab/bench/measurement.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::bench {
+
+/// One round of one contender.
+struct bench_round {
+  std::chrono::milliseconds duration;
+  /// What the contenders before this one did in the same round.
+  const std::vector<measurement>& before;
+};
+
+/// A contender that is open: each call runs one round. What it captured is closed when it is destroyed.
+using session = std::function<measurement(const bench_round&)>;
+
+enum class contender_kind : uint8_t {
+  /// With sluice; all features on, where the name says nothing else.
+  sluice,
+  /// SQLite used directly, as programs do without sluice.
+  direct,
+  /// A limit: what SQLite or a socket can do at best, with less than sluice promises, or less than a program needs.
+  bound,
+};
+
+const char* to_string(contender_kind x) noexcept;
+
+/// One way to do the work of a case.
+struct contender {
+  /// The same for every size of a case.
+  std::string name;
+  contender_kind kind = contender_kind::sluice;
+  /// Opens it in a fresh folder of its own, which outlives the session.
+  std::function<session(const std::filesystem::path& folder)> open;
+  /// Whether its rows stay in the database, so that the growth of the files can be told per row.
+  bool stores_rows = false;
+  /// Errors of direct SQLite ("database is locked") are a result. Those of anything else fail the case.
+  bool may_fail() const noexcept { return kind == contender_kind::direct; }
+};
+
+/// Growth of the files from the time a contender was opened to the time it was closed, with its log moved into the
+/// database; bytes per row.
+struct stored_bytes {
+  double database = 0;
+  double audit = 0;
+};
+
+struct contender_result {
+  std::string name;
+  contender_kind kind = contender_kind::sluice;
+  std::vector<measurement> rounds;
+  std::optional<stored_bytes> stored;
+
+  /// Medians over the rounds.
+  double per_second() const;
+  double mean_us() const;
+  double median(const std::function<double(const measurement&)>& of) const;
+  uint64_t errors() const;
+  /// The latencies of all rounds, sorted.
+  std::vector<float> latencies() const;
+};
+
+/// Values of the rounds: their median, and the spread.
+struct spread {
+  double median = 0;
+  double min = 0;
+  double max = 0;
+};
+
+spread spread_of(std::vector<double> values);
+
+struct case_result;
+
+/// A value that is wanted of a case.
+struct goal {
+  std::string text;
+  double wanted = 0;
+  /// Whether less is better, as with times.
+  bool is_upper_bound = false;
+  /// One value per round, or one in all; none if it cannot be told.
+  std::function<std::vector<double>(const case_result&)> values;
+};
+
+struct goal_result {
+  std::string text;
+  spread got;
+  double wanted = 0;
+  bool is_upper_bound = false;
+
+  bool is_met() const { return is_upper_bound ? got.median <= wanted : got.median >= wanted; }
+};
+
+/// A rate beside the rate of the same round.
+struct rate_ratio {
+  std::string contender;
+  std::string reference;
+  contender_kind reference_kind = contender_kind::direct;
+  spread got;
+};
+
+/// The same work, done in several ways.
+struct bench_case {
+  /// For `--case`.
+  std::string name;
+  std::string title;
+  /// Cases of a family differ in their size alone: a plot has a line per contender over the sizes. Empty for a case
+  /// without a plot.
+  std::string family;
+  size_t size = 0;
+  /// Those of sluice first.
+  std::vector<contender> contenders;
+  std::vector<goal> goals;
+};
+
+struct case_result {
+  std::string name;
+  std::string title;
+  std::string family;
+  size_t size = 0;
+  std::vector<contender_result> contenders;
+  std::vector<rate_ratio> ratios;
+  std::vector<goal_result> goals;
+  /// Why the figures are worth nothing: errors among the requests, or a contender that could not run. Empty if they
+  /// are good.
+  std::string failure;
+};
+
+} // namespace sluice::bench

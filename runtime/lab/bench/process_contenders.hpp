@@ -1,0 +1,15 @@
+#pragma once
+
+#include "runtime/lab/bench/bench_case.hpp"
+#include "runtime/lab/bench/server_process.hpp"
+#include "runtime/lab/bench/worker.hpp"
+
+namespace sluice::bench {
+
+/// `processes` processes at once that do `what`, through the socket of a server in a process of its own.
+contender through_socket(std::string name, server_kind server, work what, size_t processes);
+
+/// The same without a server.
+contender without_server(std::string name, work what, size_t processes);
+
+} // namespace sluice::bench

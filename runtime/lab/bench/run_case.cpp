@@ -1,0 +1,152 @@
+#include "runtime/lab/bench/run_case.hpp"
+
+#include "runtime/lab/bench/bench_fixture.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+
+namespace sluice::bench {
+
+namespace {
+
+uint64_t pages_of(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (auto db = sqlite::connection::open(file, {})) {
+    auto count = sqlite::prepared_statement::prepare(*db, "SELECT page_count * page_size FROM pragma_page_count, "
+                                                          "pragma_page_size");
+    if (count && count->step())
+      return static_cast<uint64_t>(count->integer(0));
+  }
+  auto size = std::filesystem::file_size(file, ignored);
+  return ignored ? 0 : size;
+}
+
+bool is_log_or_index(const std::filesystem::path& file) {
+  auto name = file.filename().string();
+  return name.ends_with("-wal") || name.ends_with("-shm");
+}
+
+// Of a database also what is in its log, as if it had been moved into the file.
+uint64_t audit_size(const std::filesystem::path& store) {
+  uint64_t result = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{store / ".sluice", ignored}) {
+    auto inside = std::filesystem::relative(entry.path(), store / ".sluice").string();
+    if (inside.starts_with("audit") && entry.is_regular_file(ignored) && !is_log_or_index(entry.path()))
+      result += pages_of(entry.path());
+  }
+  return result;
+}
+
+struct file_sizes {
+  uint64_t database = 0;
+  uint64_t audit = 0;
+};
+
+file_sizes sizes_in(const std::filesystem::path& store) { return {pages_of(store / items_file), audit_size(store)}; }
+
+// A contender with its folder. Members are closed in the reverse order.
+class open_contender {
+public:
+  open_contender(const contender& what, const std::filesystem::path& where)
+    : what_(what), folder_(where), session_(what.open(folder_.path())) {
+    if (what.stores_rows)
+      before_ = sizes_in(folder_.path());
+    result_.name = what.name;
+    result_.kind = what.kind;
+  }
+
+  void run(std::chrono::milliseconds duration, std::vector<measurement>& in_this_round) {
+    auto before = resource_usage::now();
+    auto x = session_({duration, in_this_round});
+    if (!x.broker && !x.clients)
+      x.process = resource_usage::now() - before;
+    std::sort(x.latencies_us.begin(), x.latencies_us.end());
+    in_this_round.push_back(x);
+    result_.rounds.push_back(std::move(x));
+  }
+
+  contender_result close() {
+    session_ = {};
+    uint64_t rows = 0;
+    for (const auto& x : result_.rounds)
+      rows += x.stored_rows;
+    if (what_.stores_rows && rows > 0) {
+      auto after = sizes_in(folder_.path());
+      auto per_row = [&](uint64_t now, uint64_t then) {
+        return static_cast<double>(now - std::min(now, then)) / static_cast<double>(rows);
+      };
+      result_.stored = {per_row(after.database, before_.database), per_row(after.audit, before_.audit)};
+    }
+    return std::move(result_);
+  }
+
+private:
+  const contender& what_;
+  scratch_folder folder_;
+  session session_;
+  file_sizes before_;
+  contender_result result_;
+};
+
+std::vector<rate_ratio> ratios_of(const case_result& x) {
+  std::vector<rate_ratio> result;
+  for (const auto& ours : x.contenders)
+    for (const auto& other : x.contenders) {
+      if (ours.kind != contender_kind::sluice || other.kind == contender_kind::sluice)
+        continue;
+      std::vector<double> values;
+      for (size_t i = 0; i < ours.rounds.size(); ++i)
+        values.push_back(ratio(ours.rounds[i].per_second(), other.rounds[i].per_second()));
+      result.push_back({ours.name, other.name, other.kind, spread_of(std::move(values))});
+    }
+  return result;
+}
+
+std::string failure_of(const bench_case& what, const case_result& x) {
+  for (size_t i = 0; i < x.contenders.size(); ++i) {
+    const auto& found = x.contenders[i];
+    if (found.errors() > 0 && !what.contenders[i].may_fail())
+      return fmt::format("{} requests of \"{}\" failed", found.errors(), found.name);
+    auto is_idle = [](const measurement& m) { return m.completed == 0; };
+    if (std::any_of(found.rounds.begin(), found.rounds.end(), is_idle))
+      return fmt::format("no request of \"{}\" succeeded in one of the rounds", found.name);
+  }
+  return {};
+}
+
+} // namespace
+
+case_result run_case(const bench_case& what, const run_options& options) {
+  case_result result;
+  result.name = what.name;
+  result.title = what.title;
+  result.family = what.family;
+  result.size = what.size;
+  try {
+    std::vector<std::unique_ptr<open_contender>> open;
+    for (const auto& x : what.contenders)
+      open.push_back(std::make_unique<open_contender>(x, options.folder));
+    for (size_t i = 0; i < options.rounds; ++i) {
+      std::vector<measurement> in_this_round;
+      for (auto& x : open)
+        x->run(options.duration, in_this_round);
+    }
+    for (auto& x : open)
+      result.contenders.push_back(x->close());
+  } catch (const std::exception& why) {
+    result.contenders.clear();
+    result.failure = why.what();
+    return result;
+  }
+  result.ratios = ratios_of(result);
+  for (const auto& x : what.goals)
+    if (auto values = x.values(result); !values.empty())
+      result.goals.push_back({x.text, spread_of(std::move(values)), x.wanted, x.is_upper_bound});
+  result.failure = failure_of(what, result);
+  return result;
+}
+
+} // namespace sluice::bench

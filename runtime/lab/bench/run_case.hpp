@@ -1,0 +1,19 @@
+#pragma once
+
+#include "runtime/lab/bench/bench_case.hpp"
+
+namespace sluice::bench {
+
+struct run_options {
+  /// How long each contender runs in each round.
+  std::chrono::milliseconds duration{500};
+  size_t rounds = 5;
+  /// For the files, on the file system to measure. Exists.
+  std::filesystem::path folder;
+};
+
+/// Opens the contenders, runs the rounds (first A, then B, then C, then A again, so that all see the same changes of
+/// the machine), closes them, and compares. Errors are in the result, not thrown.
+case_result run_case(const bench_case& what, const run_options& options);
+
+} // namespace sluice::bench
