@@ -139,8 +139,8 @@ void json_writer::quote(std::string_view content) {
   to_->append(content.substr(begin)).append(1, '"');
 }
 
-void json_writer::tagged(std::string_view tag, std::string_view content) {
-  to_->append("{\"").append(tag).append("\":\"").append(content).append("\"}");
+void json_writer::tagged(std::string_view name, std::string_view content) {
+  to_->append("{\"").append(name).append("\":\"").append(content).append("\"}");
 }
 
 } // namespace sluice

@@ -43,7 +43,7 @@ private:
   json_writer& close(char bracket);
   void separate();
   void quote(std::string_view content);
-  void tagged(std::string_view tag, std::string_view content);
+  void tagged(std::string_view name, std::string_view content);
 
   std::string* to_;
   bool needs_comma_ = false;

@@ -60,7 +60,7 @@ test_a_source_that_a_hunk_does_not_fit_any_more_fails_and_leaves_the_copies_alon
   a_copy_of_the_sources
   exits 0 apply_defects sources copies
   cp -r copies before
-  sed -i 's/state::take(audit_batch& batch) {/state::take(audit_batch\& other) {/' sources/actors/audit/*.cpp
+  sed -i 's/state::add(audit_batch& batch) {/state::add(audit_batch\& other) {/' sources/actors/audit/*.cpp
   exits 1 apply_defects sources copies
   has "$err" "tests/simulation/defects.patch does not apply"
   diff -r copies before
