@@ -6,6 +6,8 @@
 #include "runtime/sqlite/files/wal_index.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 // The records of a `file_guard` about its files for the next broker, and those of the last one.
@@ -137,8 +139,15 @@ uint64_t file_guard::external_commits() const noexcept {
   return external_commits_;
 }
 
+// Nobody would close it later. Another thread may just be looking at the files, for a moment.
 void file_guard::close_idle(user& user) noexcept {
-  if (!enter(user))
+  constexpr auto most_tries = 100;
+  auto entered = enter(user);
+  for (auto tries = 1; !entered && code_of(entered.error()) == errc::busy && tries < most_tries; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    entered = enter(user);
+  }
+  if (!entered)
     return;
   if (user.handle())
     close_idle(user, [&user] { user.release().reset(); });

@@ -11,7 +11,9 @@ namespace sluice::test {
 
 inline channel::time_point in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
 
-inline void echo(const nlohmann::json& request, fake_connection& from) { from.answer(request, request.at("params")); }
+inline void echo(const nlohmann::json& request, fake_connection& from) {
+  from.answer(request, request.value("params", nlohmann::json{}));
+}
 
 /// A path for a `fake_leader`, and channels to it.
 struct channel_fixture {
