@@ -128,7 +128,7 @@ key_result recall(write_store& aut, const write_request& request) {
 
 } // namespace
 
-TEMPLATE_TEST_CASE("commits are numbered without gaps, whoever opens the store", "[contract]", fake_writes,
+TEMPLATE_TEST_CASE("commits are numbered without gaps when the store is opened anew", "[contract]", fake_writes,
                    sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
@@ -162,8 +162,8 @@ TEMPLATE_TEST_CASE("what is committed is there, and what is rolled back is not",
   CHECK_FALSE(subject.content("b"));
 }
 
-TEMPLATE_TEST_CASE("each statement has a result, and the tables that were changed are told", "[contract]", fake_writes,
-                   sqlite_writes) {
+TEMPLATE_TEST_CASE("each statement has a result, and the tables that were changed are reported", "[contract]",
+                   fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   // The first transaction makes the ledger's tables, too.
@@ -292,7 +292,7 @@ TEMPLATE_TEST_CASE("whether a commit took effect can be read back", "[contract]"
   }
 }
 
-TEMPLATE_TEST_CASE("an external commit is told once", "[contract]", fake_writes, sqlite_writes) {
+TEMPLATE_TEST_CASE("an external commit is reported once", "[contract]", fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   auto is_told = [&] {
