@@ -8,16 +8,27 @@ import sqlite3
 
 from harness import SLUICE, SOAK, is_equal, is_true, run_tests
 
+IS_SANITIZED = bool(os.environ.get("SLUICE_SANITIZED"))
 # The programs of an optimized build end within 10 s; sanitizers take their time.
-PATIENCE = 600 if os.environ.get("SLUICE_SANITIZED") else 60
+PATIENCE = 600 if IS_SANITIZED else 60
+# AddressSanitizer's allocator may be locked by another thread at the fork, and the child then waits in it for ever
+# (LLVM 14: operator new, SizeClassAllocator64::GetFromAllocator, Semaphore::Wait), whatever it does. Such a child says
+# nothing of ours, and the case is run again.
+TRIES = 5 if IS_SANITIZED else 1
 
 
 def run_host(scene, case, number=0):
     """Its lines, and its exit status."""
     program = "forking_host" if case.startswith("fork_") else "lifetimes_host"
     scene.program = os.path.join(os.path.dirname(SLUICE), program)
-    end = scene.start(case, scene.store, number).end(PATIENCE)
-    return end, end.out.splitlines()
+    root = scene.store
+    for i in range(TRIES):
+        end = scene.start(case, scene.store, number).end(PATIENCE)
+        lines = end.out.splitlines()
+        if "the child hangs" not in lines or i + 1 == TRIES:
+            return end, lines
+        scene.store = os.path.join(root, f"again-{i}")
+        os.mkdir(scene.store)
 
 
 def require_acknowledged(scene, lines):
@@ -95,7 +106,7 @@ def test_static_objects_of_a_host_are_destroyed_in_any_order(scene):
 def test_a_forked_child_cannot_use_the_objects_of_its_parent(scene):
     lines = ends_with(scene, "fork_uses")
     for what in ("write", "write_async", "read", "cached", "cursor", "put", "open_database", "audit"):
-        line = next(x for x in lines if x.startswith(what + " "))
+        line = next((x for x in lines if x.startswith(what + " ")), f"no line of {what}: {lines}")
         is_true(re.match(r"\w+ unavailable: this process was forked from the one that opened the broker", line), line)
     is_equal(lines[-2:], ["the child exits 0", "parent ok"])
 
@@ -113,9 +124,8 @@ def test_a_forked_child_keeps_no_store_of_a_host_that_was_killed(scene):
 
 
 def test_forked_children_of_a_host_that_writes_open_brokers_and_clients_of_their_own(scene):
-    # AddressSanitizer's allocator may be locked by another thread at the fork, and the child then waits in it for ever
-    # (LLVM 14: operator new, SizeClassAllocator64::GetFromAllocator, Semaphore::Wait), whatever it does.
-    if os.environ.get("SLUICE_SANITIZED"):
+    # With so many children one is sure to meet the locked allocator.
+    if IS_SANITIZED:
         return
     count = 50 * SOAK
     for name in ("host", *(f"child{i}" for i in range(count))):
