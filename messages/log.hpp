@@ -23,7 +23,7 @@ inline constexpr std::array<std::string_view, 6> log_level_names{"trace",   "deb
 
 constexpr std::string_view to_string(log_level level) { return detail::log_level_names[static_cast<size_t>(level)]; }
 
-/// The level that `name` names.
+/// The level with this name.
 constexpr std::optional<log_level> log_level_of(std::string_view name) {
   for (size_t i = 0; i < detail::log_level_names.size(); ++i)
     if (detail::log_level_names[i] == name)

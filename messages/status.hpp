@@ -31,7 +31,7 @@ template <>
 inline constexpr auto fields_of<retry_status> = list_fields(
   "retry_status",
   named_field{"lock_errors", &retry_status::lock_errors,
-              as_counter("sluice_database_lock_errors_total", "Times that a foreign process had the lock."),
+              as_counter("sluice_database_lock_errors_total", "Times that an external process had the lock."),
               as_counter("sluice_host_lock_errors_total", "Lock errors of calls that hosts retry themselves.")},
   named_field{"retries", &retry_status::retries,
               as_counter("sluice_database_lock_retries_total", "Times that the lock was asked for again."),
@@ -78,8 +78,9 @@ struct database_status {
 template <>
 inline constexpr auto fields_of<database_status> = list_fields(
   "database_status", named_field{"name", &database_status::name},
-  named_field{"quarantined", &database_status::quarantined,
-              as_gauge("sluice_database_quarantined", "Whether the database was set aside after too many failures.")},
+  named_field{
+    "quarantined", &database_status::quarantined,
+    as_gauge("sluice_database_quarantined", "Whether the database is in quarantine after too many failures.")},
   named_field{"queued", &database_status::queued,
               as_gauge("sluice_database_queued_requests", "Writes that wait or are in an open group.")},
   named_field{"queued_bytes", &database_status::queued_bytes,
@@ -208,7 +209,7 @@ struct buffer_status {
   uint64_t flushes = 0;
   uint64_t flushed_rows = 0;
   uint64_t failed_flushes = 0;
-  /// Rows set aside in all, and those that are so now.
+  /// Rows that were rejected so far, and rejected rows that are kept now.
   uint64_t rejected = 0;
   uint64_t set_aside = 0;
   /// Microseconds since the Unix epoch; 0 when there was none.
@@ -261,7 +262,7 @@ struct log_status {
   uint64_t cut = 0;
   /// Entries removed because of their age.
   uint64_t pruned = 0;
-  /// Damaged log files that were set aside.
+  /// Damaged log files that were renamed.
   uint64_t files_set_aside = 0;
   bool failing = false;
   std::string last_error;
@@ -282,7 +283,7 @@ inline constexpr auto fields_of<log_status> = list_fields(
   named_field{"pruned", &log_status::pruned,
               as_counter("sluice_log_pruned_entries_total", "Log entries removed because of their age.")},
   named_field{"files_set_aside", &log_status::files_set_aside,
-              as_counter("sluice_log_set_aside_files_total", "Damaged log files that were set aside.")},
+              as_counter("sluice_log_set_aside_files_total", "Damaged log files that were renamed.")},
   named_field{"failing", &log_status::failing,
               as_gauge("sluice_log_failing", "Whether the log file refused the last entries.")},
   named_field{"last_error", &log_status::last_error});

@@ -65,11 +65,11 @@ public:
   /// Takes rows out and answers with them; an empty list of ids means all.
   virtual caf::expected<std::vector<rejected_row>> take_rejected(std::span<const uint64_t> ids) = 0;
 
-  /// Moves rows that were set aside to the journal, in one transaction: `ids` are taken out, `operations` appended.
+  /// Moves rejected rows to the journal, in one transaction: `ids` are taken out, `operations` appended.
   /// Answers with the place of the first, the others follow.
   virtual caf::expected<uint64_t> requeue(std::span<const uint64_t> ids, std::span<const buffer_put> operations) = 0;
 
-  /// How many rows are set aside.
+  /// The number of rejected rows.
   virtual caf::expected<uint64_t> count_rejected() = 0;
 };
 

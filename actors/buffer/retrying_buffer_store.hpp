@@ -37,7 +37,7 @@ public:
   /// Takes rows out; an empty list means all.
   caf::expected<std::vector<rejected_row>> take(const std::vector<uint64_t>& ids);
 
-  /// Moves rows from those that were set aside to the journal, all or none. Answers with the place of the first.
+  /// Moves rejected rows to the journal, all or none. Answers with the place of the first.
   /// @pre `ids` are what `list` has just said
   caf::expected<uint64_t> requeue(const std::vector<uint64_t>& ids, std::span<const buffer_put> operations);
 

@@ -177,18 +177,18 @@ void table_schema::builder::take_trigger(std::span<const value> row) {
 
 void table_schema::builder::add_keys() {
   auto primary_index = false;
-  for (const auto& [name, x] : indexes) {
-    result.plain_ &= !x.partial && !x.expressions;
-    primary_index |= x.primary;
-    if (!x.unique || x.partial || x.expressions)
+  for (const auto& [name, index] : indexes) {
+    result.plain_ &= !index.partial && !index.expressions;
+    primary_index |= index.primary;
+    if (!index.unique || index.partial || index.expressions)
       continue;
     unique_columns key;
-    for (const auto& column : x.columns)
+    for (const auto& column : index.columns)
       if (auto place = result.find(column))
         key.columns.push_back(*place);
     // An index may compare otherwise than its column, and the statement goes by both.
-    key.binary = x.binary && !collates;
-    if (key.columns.size() == x.columns.size())
+    key.binary = index.binary && !collates;
+    if (key.columns.size() == index.columns.size())
       result.keys_.push_back(std::move(key));
   }
   if (primary_key.size() == 1 && !without_rowid && !primary_index)

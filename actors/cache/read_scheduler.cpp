@@ -22,8 +22,8 @@ read_scheduler::database_queue& read_scheduler::queue_of(const database_context&
 }
 
 void read_scheduler::interrupt_all() noexcept {
-  for (auto& [id, x] : flights_)
-    x.interrupt.cancel();
+  for (auto& [id, flight] : flights_)
+    flight.interrupt.cancel();
 }
 
 void read_scheduler::submit(database_context& context, read_request request, reply<read_result> to, effects& out) {
@@ -108,20 +108,20 @@ bool read_scheduler::cancel(const std::string& request_id, effects& out) {
   auto why = make_failure(errc::cancelled, "the read was cancelled");
   auto found = false;
   std::vector<uint64_t> left;
-  for (auto& [id, x] : flights_) {
+  for (auto& [id, flight] : flights_) {
     auto is_meant = [&](const waiter& w) { return w.request.request_id == request_id; };
-    if (x.waiters.empty())
+    if (flight.waiters.empty())
       continue;
-    auto first = is_meant(x.waiters.front());
-    auto cancelled = std::erase_if(x.waiters, [&](waiter& w) {
+    auto first = is_meant(flight.waiters.front());
+    auto cancelled = std::erase_if(flight.waiters, [&](waiter& w) {
       auto meant = is_meant(w);
       if (meant)
         fail(w, why, out);
       return meant;
     });
     found = found || cancelled > 0;
-    x.first_left = x.first_left || (first && x.started);
-    if (x.waiters.empty())
+    flight.first_left = flight.first_left || (first && flight.started);
+    if (flight.waiters.empty())
       left.push_back(id);
   }
   for (auto id : left)
@@ -264,8 +264,8 @@ void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
   if (!why)
     return;
   std::vector<uint64_t> waiting;
-  for (const auto& [id, x] : flights_)
-    if (x.context == &context && x.is_queued)
+  for (const auto& [id, flight] : flights_)
+    if (flight.context == &context && flight.is_queued)
       waiting.push_back(id);
   for (auto id : waiting)
     if (auto flight = take(id))
@@ -276,8 +276,8 @@ void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
 void read_scheduler::abandon(effects& out) {
   auto why = make_failure(errc::unavailable, "the broker is shutting down");
   interrupt_all();
-  for (auto& [id, x] : flights_)
-    for (auto& w : x.waiters)
+  for (auto& [id, flight] : flights_)
+    for (auto& w : flight.waiters)
       fail(w, why, out);
   flights_.clear();
   joinable_.clear();

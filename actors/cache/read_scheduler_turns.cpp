@@ -236,8 +236,8 @@ void read_scheduler::expire(effects& out) {
   next_expiry_ = clock::steady::max();
   auto earliest = end_quiescence(now, out);
   std::vector<uint64_t> ids;
-  for (const auto& [id, x] : flights_)
-    if (!x.is_paused && !x.waiters.empty())
+  for (const auto& [id, flight] : flights_)
+    if (!flight.is_paused && !flight.waiters.empty())
       ids.push_back(id);
   std::sort(ids.begin(), ids.end());
   for (auto id : ids)
@@ -275,16 +275,16 @@ clock::steady read_scheduler::expire(uint64_t id, flight& flight, clock::steady 
 
 std::vector<running_request> read_scheduler::running() const {
   std::vector<running_request> result;
-  for (const auto& [id, x] : flights_)
-    for (const auto& w : x.waiters) {
+  for (const auto& [id, flight] : flights_)
+    for (const auto& w : flight.waiters) {
       auto& running = result.emplace_back();
-      running.db = x.context->name();
+      running.db = flight.context->name();
       running.operation = "read";
       running.request_id = w.request.request_id;
       running.agent = w.request.agent;
       running.peer = w.request.peer;
       running.sql = shown_sql({&w.request.query, 1});
-      running.is_running = x.started;
+      running.is_running = flight.started;
       running.since_ms = static_cast<uint64_t>(
         std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(time_.now() - w.request.received).count()));
     }

@@ -38,9 +38,9 @@ uint64_t cursor_table::open(open_cursor message, clock::steady now) {
   auto id = next_id_++;
   auto& own = cursors_[id];
   own.opened = own.since = now;
-  own.end_of_life = now + limits_.lifetime;
+  own.expires_at = now + limits_.lifetime;
   own.idle = message.request.limits.idle.count() > 0 ? message.request.limits.idle : limits_.idle;
-  own.page_end = std::min(now + message.request.limits.timeout, own.end_of_life);
+  own.page_end = std::min(now + message.request.limits.timeout, own.expires_at);
   own.opening = std::move(message);
   return id;
 }
@@ -60,7 +60,7 @@ std::optional<failure> cursor_table::ask(uint64_t id, clock::steady now) {
                                                  + " is not answered yet; ask for one page at a time");
   cursor->state = state::waiting;
   cursor->since = now;
-  cursor->page_end = std::min(now + cursor->opening.request.limits.timeout, cursor->end_of_life);
+  cursor->page_end = std::min(now + cursor->opening.request.limits.timeout, cursor->expires_at);
   return std::nullopt;
 }
 
@@ -153,7 +153,7 @@ std::optional<failure> cursor_table::why_due(const cursor& cursor, clock::steady
   if (cursor.opening.request.cancel.cancelled() || cursor.opening.ended.cancelled())
     return make_failure(errc::cancelled, "the cursor was cancelled");
   auto ms = [](milliseconds t) { return std::to_string(t.count()) + " ms"; };
-  if (now >= cursor.end_of_life)
+  if (now >= cursor.expires_at)
     return make_failure(errc::deadline_exceeded, "the cursor was open for " + ms(limits_.lifetime)
                                                    + " (cursor_lifetime_ms), after " + std::to_string(cursor.rows)
                                                    + " rows: read in parts with LIMIT, or raise that setting");
@@ -200,14 +200,14 @@ std::vector<cursor_table::ending> cursor_table::end_all(const std::string* db, c
 
 std::optional<clock::steady> cursor_table::next_look() const {
   std::optional<clock::steady> result;
-  for (const auto& [id, x] : cursors_) {
-    auto at = x.end_of_life;
-    if (x.state == state::idle)
-      at = std::min(at, x.since + x.idle);
+  for (const auto& [id, cursor] : cursors_) {
+    auto at = cursor.expires_at;
+    if (cursor.state == state::idle)
+      at = std::min(at, cursor.since + cursor.idle);
     else
-      at = std::min(at, x.page_end);
-    if (x.state == state::waiting && x.not_before > x.since)
-      at = std::min(at, x.not_before);
+      at = std::min(at, cursor.page_end);
+    if (cursor.state == state::waiting && cursor.not_before > cursor.since)
+      at = std::min(at, cursor.not_before);
     result = result ? std::min(*result, at) : at;
   }
   return result;
@@ -220,8 +220,8 @@ cursor_table::cursor* cursor_table::find(uint64_t id) {
 
 std::vector<running_request> cursor_table::list(clock::steady now) const {
   std::vector<running_request> result;
-  for (const auto& [id, x] : cursors_) {
-    const auto& request = x.opening.request;
+  for (const auto& [id, cursor] : cursors_) {
+    const auto& request = cursor.opening.request;
     auto& running = result.emplace_back();
     running.db = request.db;
     running.operation = "cursor";
@@ -229,10 +229,10 @@ std::vector<running_request> cursor_table::list(clock::steady now) const {
     running.agent = request.agent;
     running.peer = request.peer;
     running.sql = shown_sql({&request.query, 1});
-    running.is_running = x.state == state::running;
-    running.since_ms =
-      static_cast<uint64_t>(std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(now - x.opened).count()));
-    running.rows = x.rows;
+    running.is_running = cursor.state == state::running;
+    running.since_ms = static_cast<uint64_t>(
+      std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(now - cursor.opened).count()));
+    running.rows = cursor.rows;
   }
   return result;
 }

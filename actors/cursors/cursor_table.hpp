@@ -46,7 +46,7 @@ public:
     open_cursor opening;
     sluice::cursor_table::state state = state::waiting;
     clock::steady opened{};
-    clock::steady end_of_life{};
+    clock::steady expires_at{};
     /// How long its client may take to ask for the next page.
     std::chrono::milliseconds idle{};
     /// When its page was asked for; of an idle one, when that was answered.

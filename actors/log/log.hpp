@@ -18,9 +18,9 @@ namespace sluice {
 struct log_dependencies {
   std::shared_ptr<log_queue> queue;
   std::unique_ptr<log_store> store;
-  /// Moves a damaged log file out of the way; answers with its new name.
+  /// Renames a damaged log file; answers with its new name.
   std::function<caf::expected<std::string>()> set_aside;
-  /// Told once when the file cannot be written, and when a damaged one was set aside.
+  /// Called once when the file cannot be written, and when a damaged one was renamed.
   std::function<void(std::string_view)> warn = [](std::string_view) {};
   std::shared_ptr<actor_stats> stats;
   const clock* time = nullptr;

@@ -76,8 +76,8 @@ public:
   std::vector<database_context*> contexts() const {
     std::lock_guard guard{mutex_};
     std::vector<database_context*> result;
-    for (const auto& [name, x] : contexts_)
-      result.push_back(x.get());
+    for (const auto& [name, context] : contexts_)
+      result.push_back(context.get());
     return result;
   }
 

@@ -31,7 +31,7 @@ void database_context::forget_listeners() {
   listened_to_.store(false, std::memory_order_relaxed);
 }
 
-void database_context::tell_listeners(const invalidation& change) {
+void database_context::notify_listeners(const invalidation& change) {
   // Sent under the lock, so that a removed listener is sent nothing more.
   std::lock_guard guard{mutex_};
   std::erase_if(listeners_, [&](const auto& each) { return !each->tell(change); });

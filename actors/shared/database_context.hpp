@@ -137,7 +137,7 @@ public:
   /// writer, or the supervisor when there is none.
   void tell(const invalidation& change) {
     if (listened_to_.load(std::memory_order_relaxed))
-      tell_listeners(change);
+      notify_listeners(change);
   }
 
   /// The ledger standing according to the audit; for the next writer.
@@ -172,7 +172,7 @@ public:
   database_status status(const clock& time) const;
 
 private:
-  void tell_listeners(const invalidation& change);
+  void notify_listeners(const invalidation& change);
 
   const std::string name_;
   const size_t hash_ = std::hash<std::string>{}(name_);

@@ -27,10 +27,10 @@ void listener_backlog::leave() {
   left_ = true;
 }
 
-void listener_backlog::send(const invalidation_listener& to, invalidation change, bool stands_for_all) {
+void listener_backlog::send(const invalidation_listener& to, invalidation change, bool is_summary) {
   ++waiting_;
   watched_message<invalidation>::send(to, std::move(change),
-                                      [self = shared_from_this(), stands_for_all] { self->handled(stands_for_all); });
+                                      [self = shared_from_this(), is_summary] { self->handled(is_summary); });
 }
 
 void listener_backlog::handled(bool stood_for_all) {

@@ -31,7 +31,7 @@ public:
   void leave();
 
 private:
-  void send(const invalidation_listener& to, invalidation change, bool stands_for_all);
+  void send(const invalidation_listener& to, invalidation change, bool is_summary);
   void handled(bool stood_for_all);
 
   const caf::actor_addr to_;

@@ -178,7 +178,7 @@ void supervisor_state::add_reader(const std::string& db) {
 void supervisor_state::child_down(const caf::down_msg& message) {
   auto was_reader = living_readers.erase(message.source) > 0;
   if (closing) {
-    if (was_reader && readers_told_to_end && living_readers.empty())
+    if (was_reader && readers_asked_to_end && living_readers.empty())
       close_writers();
     return;
   }

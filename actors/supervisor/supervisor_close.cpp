@@ -107,7 +107,7 @@ void supervisor_state::end_readers() {
   for (auto& [db, own] : families)
     for (auto& reader : parts.actors->context(db).take_readers())
       self->send_exit(reader, caf::exit_reason::user_shutdown);
-  readers_told_to_end = true;
+  readers_asked_to_end = true;
   if (living_readers.empty())
     close_writers();
 }

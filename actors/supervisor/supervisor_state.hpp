@@ -71,7 +71,7 @@ struct supervisor_state {
   // What waits for the end of a database.
   std::map<std::string, std::vector<std::function<void()>>> being_closed;
   bool closing = false;
-  bool readers_told_to_end = false;
+  bool readers_asked_to_end = false;
   // Why rows of the buffer were lost.
   caf::error buffer_closed;
   std::vector<ok_promise> awaiting_close;

@@ -39,8 +39,8 @@ async_calls::~async_calls() {
   }
   if (thread_.joinable())
     thread_.join();
-  for (auto& [tried, x] : under_way_)
-    x->finish(x->op.cancelled(tried->sent));
+  for (auto& [tried, call] : under_way_)
+    call->finish(call->op.cancelled(tried->sent));
   for (auto& call : unsent_)
     call->finish(call->op.cancelled(false));
 }
@@ -127,8 +127,8 @@ void async_calls::expire(lock& held) {
   }
   std::erase(unsent_, nullptr);
   held.unlock();
-  for (auto& [x, why] : over)
-    x->finish(std::move(why));
+  for (auto& [call, why] : over)
+    call->finish(std::move(why));
   over.clear();
   held.lock();
 }
@@ -157,8 +157,8 @@ void async_calls::send_unsent(lock& held) {
     retry_at_ = steady_clock::now() + std::chrono::milliseconds{100};
   }
   held.unlock();
-  for (auto& [x, why] : over)
-    x->finish(std::move(why));
+  for (auto& [call, why] : over)
+    call->finish(std::move(why));
   if (leader && leader->local)
     for (auto& call : calls)
       call->finish_with(*leader->local);
@@ -190,11 +190,11 @@ void async_calls::look_for_cancelled(lock& held) {
   auto now = steady_clock::now();
   look_at_ = now + between_looks;
   std::vector<std::string> meant;
-  for (auto& [tried, x] : under_way_)
-    if (x->cancel.cancelled() && now >= x->ask_at_) {
-      meant.push_back(x->request_id);
-      x->ask_at_ = now + x->ask_again_;
-      x->ask_again_ = std::min(2 * x->ask_again_, longest_between_asking);
+  for (auto& [tried, call] : under_way_)
+    if (call->cancel.cancelled() && now >= call->ask_at_) {
+      meant.push_back(call->request_id);
+      call->ask_at_ = now + call->ask_again_;
+      call->ask_again_ = std::min(2 * call->ask_again_, longest_between_asking);
     }
   for (const auto& id : meant)
     ask_to_cancel(id);
@@ -231,8 +231,8 @@ void async_calls::take(lock& held, const std::vector<channel::call*>& completed)
     unsent_.push_back(std::move(call));
   }
   held.unlock();
-  for (auto& [x, answer] : done)
-    x->finish(std::move(answer));
+  for (auto& [call, answer] : done)
+    call->finish(std::move(answer));
   done.clear();
   held.lock();
 }

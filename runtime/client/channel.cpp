@@ -27,7 +27,7 @@ constexpr size_t max_line_bytes = size_t{1} << 30;
 constexpr size_t kept_bytes = size_t{1} << 20;
 
 // A leader that answers is asked for no more.
-constexpr std::chrono::milliseconds asks_for_life_after{1'000};
+constexpr std::chrono::milliseconds ping_after{1'000};
 // From a connection with as much under way a leader may not read.
 constexpr size_t most_under_way = 1'000;
 
@@ -161,8 +161,8 @@ void channel::append(call& call, std::string_view method, std::string_view param
   appended_ += out_.size() - before;
   call.end = appended_;
   if (pending_.empty()) {
-    heard_at_ = steady_clock::now();
-    asked_for_life_ = is_silent_ = false;
+    last_received_at_ = steady_clock::now();
+    ping_sent_ = is_silent_ = false;
   }
   pending_.emplace(call.id, &call);
   if (!blocked_ && !unsendable_)
@@ -234,13 +234,13 @@ void channel::read(lock& held, time_point limit) {
   if ((watched[0].revents & POLLOUT) != 0 && blocked_ && !lost_)
     flush();
   if (count < 0 && !lost_ && steady_clock::now() >= look_at)
-    look_for_life(held);
+    check_liveness(held);
 }
 
 void channel::take_in(ssize_t count, int code) {
   if (count > 0) {
-    heard_at_ = steady_clock::now();
-    asked_for_life_ = is_silent_ = false;
+    last_received_at_ = steady_clock::now();
+    ping_sent_ = is_silent_ = false;
     in_.filled(static_cast<size_t>(count));
     while (auto line = lost_ ? std::nullopt : in_.next())
       dispatch(*line);
@@ -253,12 +253,12 @@ void channel::take_in(ssize_t count, int code) {
 channel::time_point channel::next_look() const noexcept {
   if (is_silent_ || pending_.empty() || pending_.size() >= most_under_way)
     return time_point::max();
-  return heard_at_ + (asked_for_life_ ? silence_.after : std::min(asks_for_life_after, silence_.after / 2));
+  return last_received_at_ + (ping_sent_ ? silence_.after : std::min(ping_after, silence_.after / 2));
 }
 
-void channel::look_for_life(lock& held) {
-  if (!asked_for_life_) {
-    asked_for_life_ = true;
+void channel::check_liveness(lock& held) {
+  if (!ping_sent_) {
+    ping_sent_ = true;
     // No thread waits for this answer.
     auto before = out_.size();
     fmt::format_to(std::back_inserter(out_),
@@ -346,8 +346,8 @@ void channel::complete(call& call, fate became) {
 void channel::lose() {
   if (lost_.exchange(true))
     return;
-  for (auto& [id, x] : pending_)
-    complete(*x, fate::lost);
+  for (auto& [id, call] : pending_)
+    complete(*call, fate::lost);
   pending_.clear();
   for (auto* follower : followers_)
     follower->turn.notify_one();

@@ -123,7 +123,7 @@ private:
   void read(lock& held, time_point limit);
   void take_in(ssize_t count, int code);
   time_point next_look() const noexcept;
-  void look_for_life(lock& held);
+  void check_liveness(lock& held);
   void dispatch(std::string_view line);
   void complete(call& call, fate became);
   void answered(uint64_t id, std::string_view line);
@@ -154,10 +154,10 @@ private:
   std::vector<call*> completed_;
   // Used by the reading thread.
   line_buffer in_;
-  // When the leader was last heard, or had nothing to answer; whether it was asked for a sign of life since.
+  // When the leader last sent something, or had nothing to answer; whether a `ping` was sent since.
   const silence_policy silence_;
-  time_point heard_at_{};
-  bool asked_for_life_ = false;
+  time_point last_received_at_{};
+  bool ping_sent_ = false;
   bool is_silent_ = false;
 };
 

@@ -28,7 +28,7 @@ using std::chrono::steady_clock;
 
 constexpr off_t max_log_bytes = off_t{1} << 20;
 constexpr size_t max_word_bytes = 4'096;
-constexpr milliseconds longest_goodbye{500};
+constexpr milliseconds exit_timeout{500};
 
 // The descriptors of the child, behind its standard ones.
 constexpr int child_lock = 3;
@@ -215,7 +215,7 @@ broker_start start_broker(const fs::path& program, const store_root& root, store
   lock.forget();
   // Further output is ignored.
   ours.reset();
-  reap(child, steady_clock::now() + longest_goodbye);
+  reap(child, steady_clock::now() + exit_timeout);
   return result_of(line);
 }
 

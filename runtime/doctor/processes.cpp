@@ -88,10 +88,10 @@ bool look_at(const fs::path& process, pid_t pid, const std::map<file_id, known_f
   }
   if (failed)
     return failed == std::errc::no_such_file_or_directory;
-  for (auto& [db, x] : own) {
-    x.pid = pid;
-    x.command = command_of(pid);
-    out.push_back(std::move(x));
+  for (auto& [db, opener] : own) {
+    opener.pid = pid;
+    opener.command = command_of(pid);
+    out.push_back(std::move(opener));
   }
   return true;
 }

@@ -14,8 +14,8 @@ constexpr std::chrono::milliseconds quiet_time{100};
 }
 
 folder_watch::folder_watch(boost::asio::io_context& loop, const std::filesystem::path& folder,
-                           std::function<void()> something_gone)
-  : events_(loop), quiet_(loop), something_gone_(std::move(something_gone)) {
+                           std::function<void()> on_removal)
+  : events_(loop), quiet_(loop), on_removal_(std::move(on_removal)) {
   auto fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0)
     return;
@@ -33,7 +33,7 @@ void folder_watch::await() {
     if (failed || here.expired())
       return;
     if (has_move(bytes))
-      something_gone_();
+      on_removal_();
     await_quiet();
     await();
   };
@@ -55,7 +55,7 @@ void folder_watch::await_quiet() {
   quiet_.expires_after(quiet_time);
   quiet_.async_wait([this, here = std::weak_ptr{alive_}](const boost::system::error_code& cancelled) {
     if (!cancelled && !here.expired())
-      something_gone_();
+      on_removal_();
   });
 }
 

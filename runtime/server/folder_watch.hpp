@@ -17,8 +17,7 @@ namespace sluice {
 /// system refuses to watch. Used by the loop's thread.
 class folder_watch {
 public:
-  folder_watch(boost::asio::io_context& loop, const std::filesystem::path& folder,
-               std::function<void()> something_gone);
+  folder_watch(boost::asio::io_context& loop, const std::filesystem::path& folder, std::function<void()> on_removal);
 
 private:
   void await();
@@ -28,7 +27,7 @@ private:
   boost::asio::posix::stream_descriptor events_;
   boost::asio::steady_timer quiet_;
   std::array<char, 4096> buffer_;
-  std::function<void()> something_gone_;
+  std::function<void()> on_removal_;
   // A handler may be due already when this is destroyed.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -57,7 +57,7 @@ bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") ==
 
 line_connection::line_connection(socket_type socket, line_shared& shared)
   : socket_(std::move(socket)), shared_(shared), timer_(socket_.get_executor()),
-    last_heard_(std::chrono::steady_clock::now()) {}
+    last_received_at_(std::chrono::steady_clock::now()) {}
 
 void line_connection::start(std::unique_ptr<rpc::handler> methods) {
   methods_ = std::move(methods);
@@ -152,7 +152,7 @@ void line_connection::read() {
     return await_input();
   if (failed && failed != asio::error::eof)
     return close();
-  last_heard_ = shared_.last_active = std::chrono::steady_clock::now();
+  last_received_at_ = shared_.last_active = std::chrono::steady_clock::now();
   in_.append(shared_.scratch.data(), size);
   if (failed == asio::error::eof) {
     // A document may end with the stream instead of a line feed; a partial document is answered as it is.
@@ -218,7 +218,7 @@ bool line_connection::drop_if_too_large() {
 
 void line_connection::handle(std::string_view line) {
   auto bytes = line.size();
-  spoken_ = true;
+  has_sent_request_ = true;
   ++under_way_;
   own_bytes_ += bytes;
   shared_.inflight_bytes += bytes;
@@ -344,7 +344,8 @@ line_connection::time_point line_connection::due() const noexcept {
   if (stalled_since_ != time_point::max())
     return stalled_since_ + shared_.config.send_timeout;
   const auto& idle = shared_.config.connection_idle;
-  return last_heard_ + (spoken_ ? idle : std::min<std::chrono::milliseconds>(idle, first_request_timeout));
+  return last_received_at_
+         + (has_sent_request_ ? idle : std::min<std::chrono::milliseconds>(idle, first_request_timeout));
 }
 
 void line_connection::arm_timer(time_point at) {

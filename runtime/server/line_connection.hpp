@@ -102,9 +102,9 @@ private:
   size_t under_way_ = 0;
   size_t own_bytes_ = 0;
   size_t counted_bytes_ = 0;
-  time_point last_heard_;
+  time_point last_received_at_;
   time_point stalled_since_ = time_point::max();
-  bool spoken_ = false;
+  bool has_sent_request_ = false;
   bool handling_ = false;
   bool awaiting_input_ = false;
   bool flush_scheduled_ = false;

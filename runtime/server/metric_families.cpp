@@ -161,7 +161,8 @@ std::vector<MetricFamily> timing_families(const std::vector<database_timings>& t
     duration_histogram::snapshot database_timings::*content;
   };
   constexpr std::array parts{
-    part{"sluice_write_queue_seconds", "How long writes waited for their turn, without the wait for foreign locks.",
+    part{"sluice_write_queue_seconds",
+         "How long writes waited for their turn, without the wait for locks of external processes.",
          &database_timings::queue},
     part{"sluice_write_execution_seconds", "How long writes were being executed.", &database_timings::execution},
     part{"sluice_commit_duration_seconds", "How long commits took, fsync included.", &database_timings::commit},

@@ -35,9 +35,9 @@ void traffic::turn(time_point now) {
   if (now - turned_ < window_length)
     return;
   auto stale = now - turned_ >= 2 * window_length;
-  for (auto& [name, x] : methods_) {
-    x.previous = stale ? latencies{} : x.current;
-    x.current = {};
+  for (auto& [name, entry] : methods_) {
+    entry.previous = stale ? latencies{} : entry.current;
+    entry.current = {};
   }
   turned_ = now;
 }
@@ -67,9 +67,9 @@ nlohmann::json traffic::report(time_point now) {
                       {"failed", row.failed},
                       {"idle_ms", std::chrono::duration_cast<std::chrono::milliseconds>(now - row.seen).count()}});
   auto latency_us = json::object();
-  for (const auto& [name, x] : methods_) {
-    auto both = x.current;
-    both.add(x.previous);
+  for (const auto& [name, entry] : methods_) {
+    auto both = entry.current;
+    both.add(entry.previous);
     auto us = [&](double q) { return std::chrono::duration<double, std::micro>{both.quantile(q)}.count(); };
     if (both.count() > 0)
       latency_us[std::string{name}] = {

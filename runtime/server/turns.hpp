@@ -24,12 +24,12 @@ public:
 private:
   void begin() {
     while (running_ < most_ && !waiting_.empty()) {
-      auto [is_wanted, what] = std::move(waiting_.front());
+      auto [is_wanted, work] = std::move(waiting_.front());
       waiting_.pop_front();
       if (!is_wanted())
         continue;
       ++running_;
-      what([this] {
+      work([this] {
         --running_;
         begin();
       });

@@ -55,8 +55,8 @@ std::optional<config_mistake> take_entry(std::string_view key, const toml::node&
 
 std::optional<config_mistake> take_table(const toml::node& node, std::vector<buffer_table_entry>& to) {
   buffer_table_entry entry;
-  for (auto&& [key, x] : *node.as_table())
-    if (auto why = take_entry(key.str(), x, entry))
+  for (auto&& [key, member] : *node.as_table())
+    if (auto why = take_entry(key.str(), member, entry))
       return why;
   for (const auto& [key, text] : {std::pair{"db", &entry.table.db}, std::pair{"table", &entry.table.table}})
     if (text->empty())

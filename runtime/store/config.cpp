@@ -75,15 +75,15 @@ std::optional<config_mistake> apply_entry(broker_config& to, std::string_view ke
 std::optional<config_mistake> read_database(const toml::node& node, std::vector<database_entry>& to) {
   auto line = node.source().begin.line;
   database_entry entry;
-  for (auto&& [key, x] : *node.as_table()) {
+  for (auto&& [key, member] : *node.as_table()) {
     const auto* s = find_setting(key.str());
     std::optional<config_mistake> why;
     if (key.str() == "db")
-      why = read_database_name("database", x, entry.db);
+      why = read_database_name("database", member, entry.db);
     else if (!s || !s->per_database)
-      why = config_mistake{x.source().begin.line, 0, no_setting_of_a_database(key.str())};
+      why = config_mistake{member.source().begin.line, 0, no_setting_of_a_database(key.str())};
     else
-      why = apply_value(entry.values, *s, x);
+      why = apply_value(entry.values, *s, member);
     if (why)
       return why;
     if (s)

@@ -88,23 +88,23 @@ private:
     if (!info || path == root_.lock_path() || name.find(untrusted_suffix) != std::string::npos)
       return;
     if (info->st_uid != geteuid())
-      return set_aside(path, "belongs to uid " + std::to_string(info->st_uid));
+      return rename_file(path, "belongs to uid " + std::to_string(info->st_uid));
     if (!S_ISREG(info->st_mode) || ((info->st_mode & 077) == 0 && info->st_nlink <= 1))
       return;
     std::string why = info->st_nlink > 1 ? "has another hard link" : "could be opened by others";
     // Our databases have write-ahead logs. SQLite would roll a journal of whatever origin back into one.
     if (name == "token" || name.ends_with("-journal"))
-      return set_aside(path, why);
+      return rename_file(path, why);
     if (name.ends_with("-shm") || path == root_.info_path())
       return remove(path, why);
     copy(path, why);
   }
 
-  void set_aside(const fs::path& path, const std::string& why) {
-    auto aside = rename_untrusted(path);
+  void rename_file(const fs::path& path, const std::string& why) {
+    auto renamed = rename_untrusted(path);
     say(path, why
-                + (aside ? ": it is not used, and now has the name " + aside->filename().native()
-                         : ", and cannot be renamed: delete it"));
+                + (renamed ? ": it is not used, and now has the name " + renamed->filename().native()
+                           : ", and cannot be renamed: delete it"));
   }
 
   // Files that the broker makes anew in any case.
@@ -136,13 +136,13 @@ private:
 std::optional<fs::path> rename_untrusted(const fs::path& path) {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   auto us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-  auto aside = with_suffix(path, std::string{untrusted_suffix} + std::to_string(us));
-  if (look_up(aside) || rename(path.c_str(), aside.c_str()) != 0)
+  auto renamed = with_suffix(path, std::string{untrusted_suffix} + std::to_string(us));
+  if (look_up(renamed) || rename(path.c_str(), renamed.c_str()) != 0)
     return std::nullopt;
   if (!is_companion(path.native()))
     for (const auto* suffix : companions)
-      rename(with_suffix(path, suffix).c_str(), with_suffix(aside, suffix).c_str());
-  return aside;
+      rename(with_suffix(path, suffix).c_str(), with_suffix(renamed, suffix).c_str());
+  return renamed;
 }
 
 std::vector<std::string> secure_own_files(const store_root& root) { return folder_inspection{root}.run(); }

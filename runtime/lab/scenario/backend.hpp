@@ -56,7 +56,7 @@ struct setup_error {
 class backend {
 public:
   using on_answer = std::function<void(caf::expected<nlohmann::json>)>;
-  using on_told = std::function<void(const nlohmann::json&)>;
+  using notification_handler = std::function<void(const nlohmann::json&)>;
 
   virtual ~backend() = default;
 
@@ -81,7 +81,8 @@ public:
 
   /// The method `subscribe`. Notifications go to `on_notification`: the `params` of `invalidation` and
   /// `subscription_lost`; the latter also, without a reason from the broker, when the connection is lost.
-  virtual void subscribe(const std::string& agent, nlohmann::json params, on_answer done, on_told on_notification) = 0;
+  virtual void subscribe(const std::string& agent, nlohmann::json params, on_answer done,
+                         notification_handler on_notification) = 0;
 
   /// Runs a step that is not a request: its `kind` and its fields. Answered when it is done.
   virtual void act(std::string_view kind, nlohmann::json fields, on_answer done) = 0;

@@ -121,7 +121,7 @@ step step_parser::parse(const node& node) {
 }
 
 void step_parser::parse_common(const node& node, step& to) {
-  to.agent = nobody_in_particular;
+  to.agent = default_agent;
   if (const auto* agent = node.find("agent")) {
     require(node, "agent", node_kind::text, "a step");
     if (!to.kind->by_agent)

@@ -29,9 +29,9 @@ constexpr std::chrono::seconds command_limit{30};
 constexpr std::chrono::seconds end_limit{15};
 
 // The brokers of one store, one after the other, as far as they are in our hands.
-class broker_in_hand {
+class controlled_broker {
 public:
-  explicit broker_in_hand(meeting_point point) : meeting_(std::move(point)) {}
+  explicit controlled_broker(meeting_point point) : meeting_(std::move(point)) {}
 
   caf::expected<json> ask(const json& command) {
     std::lock_guard guard{mutex_};
@@ -76,7 +76,7 @@ struct agent {
   std::string name;
   bool add_keys = true;
   std::mutex opening;
-  std::shared_ptr<client> way;
+  std::shared_ptr<client> opened;
 };
 
 class real_backend final : public backend {
@@ -113,7 +113,7 @@ public:
     auto meeting = meeting_point::open(folder_ / "director");
     if (!meeting)
       return setup_error{std::move(meeting.error()), {}};
-    broker_ = std::make_unique<broker_in_hand>(std::move(*meeting));
+    broker_ = std::make_unique<controlled_broker>(std::move(*meeting));
     write_starter();
     for (const auto& agent : wanted.agents)
       known(agent.name).add_keys = agent.add_keys;
@@ -125,7 +125,7 @@ public:
           make_databases(wanted, [this](const json& x) { return external_process_.link.ask(x, command_limit); }))
       return wrong;
     // Invalid settings show up now; and the broker is there before faults are injected.
-    auto first = way_of(known("someone"));
+    auto first = client_of(known("someone"));
     if (!first)
       return setup_error{std::move(first.error()), wanted.settings_at};
     if (auto answer = (*first)->call("ping", json::object()); !answer)
@@ -143,15 +143,15 @@ public:
     auto& agent = known(name);
     in_background(
       [this, &agent, method = std::string{method}, params = std::move(params)]() mutable -> caf::expected<json> {
-        auto way = way_of(agent);
-        if (!way)
-          return std::move(way.error());
-        return (*way)->call(method, std::move(params));
+        auto opened = client_of(agent);
+        if (!opened)
+          return std::move(opened.error());
+        return (*opened)->call(method, std::move(params));
       },
       std::move(done));
   }
 
-  void subscribe(const std::string& name, json params, on_answer done, on_told on_notification) override {
+  void subscribe(const std::string& name, json params, on_answer done, notification_handler on_notification) override {
     auto& agent = known(name);
     auto tell = [this, on_notification = std::move(on_notification)](json x) {
       events_.post([on_notification, x = std::move(x)] { on_notification(x); });
@@ -161,9 +161,9 @@ public:
     in_background(
       [this, &agent, added, params = std::move(params)]() -> caf::expected<json> {
         // So that there is a broker to listen to.
-        if (auto way = way_of(agent); !way)
-          return std::move(way.error());
-        else if (auto there = (*way)->call("ping", json::object()); !there)
+        if (auto opened = client_of(agent); !opened)
+          return std::move(opened.error());
+        else if (auto there = (*opened)->call("ping", json::object()); !there)
           return there;
         return added->begin(params);
       },
@@ -174,7 +174,7 @@ public:
     if (kind == "client.leave")
       return in_background([this, fields] { return leave(fields); }, std::move(done));
     if (kind.starts_with("foreign.") || kind.starts_with("files.") || kind.starts_with("store."))
-      return act_abroad(kind.substr(kind.find('.') + 1), std::move(fields), std::move(done));
+      return run_externally(kind.substr(kind.find('.') + 1), std::move(fields), std::move(done));
     in_background(
       [this, kind = std::string{kind}, fields = std::move(fields)]() mutable -> caf::expected<json> {
         if (kind == "stop")
@@ -214,10 +214,10 @@ private:
     return *found;
   }
 
-  caf::expected<std::shared_ptr<client>> way_of(agent& agent) const {
+  caf::expected<std::shared_ptr<client>> client_of(agent& agent) const {
     std::lock_guard guard{agent.opening};
-    if (agent.way)
-      return agent.way;
+    if (agent.opened)
+      return agent.opened;
     client_options options;
     options.program = starter();
     options.require_broker = true;
@@ -225,30 +225,31 @@ private:
     auto opened = open_client(store_, options);
     if (!opened)
       return std::move(opened.error());
-    agent.way = std::move(*opened);
-    return agent.way;
+    agent.opened = std::move(*opened);
+    return agent.opened;
   }
 
-  void act_abroad(std::string_view action, json fields, on_answer done) {
+  void run_externally(std::string_view action, json fields, on_answer done) {
     auto time = fields.value("for_ms", int64_t{0});
     auto db = fields.value("db", "");
     auto command = fields;
     command["do"] = action;
     if (action == "write")
       command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
-    in_background([this, command] { return ask_external_process(command); },
-                  [this, time, db, done = std::move(done)](caf::expected<json> answer) {
-                    if (answer && time > 0)
-                      after(milliseconds{time}, [this, db] { act_abroad("unlock", json{{"db", db}}, [](auto&&) {}); });
-                    done(std::move(answer));
-                  });
+    in_background(
+      [this, command] { return ask_external_process(command); },
+      [this, time, db, done = std::move(done)](caf::expected<json> answer) {
+        if (answer && time > 0)
+          after(milliseconds{time}, [this, db] { run_externally("unlock", json{{"db", db}}, [](auto&&) {}); });
+        done(std::move(answer));
+      });
   }
 
   // On a connection of its own, which is closed as soon as the request is on its way.
   caf::expected<json> leave(const json& fields) {
-    if (auto way = way_of(known("someone")); !way)
-      return std::move(way.error());
-    else if (auto there = (*way)->call("ping", json::object()); !there)
+    if (auto opened = client_of(known("someone")); !opened)
+      return std::move(opened.error());
+    else if (auto there = (*opened)->call("ping", json::object()); !there)
       return there;
     auto connection = connect_to_broker(store_);
     if (!connection)
@@ -280,7 +281,7 @@ private:
   events events_;
   // Asked for and not answered yet.
   size_t open_ = 0;
-  std::unique_ptr<broker_in_hand> broker_;
+  std::unique_ptr<controlled_broker> broker_;
   std::mutex abroad_;
   helper_process external_process_;
   std::map<std::string, std::unique_ptr<agent>> agents_;

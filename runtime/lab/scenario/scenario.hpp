@@ -26,7 +26,7 @@ struct wrong_file {
 };
 
 /// The agent of steps that name none.
-inline constexpr std::string_view nobody_in_particular = "someone";
+inline constexpr std::string_view default_agent = "someone";
 
 /// Reads a scenario, all of it: nothing of it fails later for its form. Never throws.
 std::variant<definition, wrong_file> parse_scenario(const std::string& text);

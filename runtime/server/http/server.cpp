@@ -17,7 +17,7 @@ using boost::beast::http::status;
 using boost::system::error_code;
 
 // Connections beyond the bound that are answered with 503. When there are as many of these, further ones are closed.
-constexpr size_t most_sent_away = 64;
+constexpr size_t max_rejected = 64;
 
 caf::expected<tcp::endpoint> parse_address(std::string_view text) {
   auto wrong = [&](std::string_view why) {
@@ -118,7 +118,7 @@ void server::welcome(tcp::socket socket) {
   error_code ignored;
   socket.set_option(tcp::no_delay{true}, ignored);
   auto room = shared_.settings.max_connections;
-  if (connections_.size() >= room + most_sent_away)
+  if (connections_.size() >= room + max_rejected)
     return;
   auto accepted = std::make_shared<connection>(std::move(socket), shared_);
   connections_.insert(accepted);

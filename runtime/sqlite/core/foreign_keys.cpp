@@ -111,14 +111,14 @@ caf::expected<void> foreign_key_violations::check(const connection& db, const st
       ++counts_[{table, stmt->integer(0), {}, std::move(parent), {}}];
   }
   for (const auto& [key, count] : without_rowid)
-    if (auto done = tell_apart(db, {table, std::nullopt, {}, key.first, {}}, key.second, count); !done)
+    if (auto done = count_violating_rows(db, {table, std::nullopt, {}, key.first, {}}, key.second, count); !done)
       return done;
   return caf::unit;
 }
 
 // `foreign_key_check` says of such a table how many rows violate a key, and not which.
-caf::expected<void> foreign_key_violations::tell_apart(const connection& db, const violation& like, int64_t foreign_key,
-                                                       uint64_t count) {
+caf::expected<void> foreign_key_violations::count_violating_rows(const connection& db, const violation& like,
+                                                                 int64_t foreign_key, uint64_t count) {
   auto sql = violations_of(db, like.table, foreign_key);
   if (!sql)
     return std::move(sql.error());
@@ -146,9 +146,9 @@ caf::expected<void> foreign_key_violations::tell_apart(const connection& db, con
 }
 
 std::optional<std::string> foreign_key_violations::first_new(const foreign_key_violations& later) const {
-  for (const auto& [x, count] : later.counts_)
-    if (auto known = counts_.find(x); known == counts_.end() || known->second < count)
-      return describe(x);
+  for (const auto& [violation, count] : later.counts_)
+    if (auto known = counts_.find(violation); known == counts_.end() || known->second < count)
+      return describe(violation);
   return std::nullopt;
 }
 

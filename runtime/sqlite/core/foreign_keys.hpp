@@ -48,7 +48,8 @@ private:
 
   static std::string describe(const violation& violation);
   caf::expected<void> check(const connection& db, const std::string& table);
-  caf::expected<void> tell_apart(const connection& db, const violation& like, int64_t foreign_key, uint64_t count);
+  caf::expected<void> count_violating_rows(const connection& db, const violation& like, int64_t foreign_key,
+                                           uint64_t count);
 
   std::map<violation, uint64_t> counts_;
   uint64_t total_ = 0;

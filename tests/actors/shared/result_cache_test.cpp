@@ -70,7 +70,7 @@ TEST_CASE("a stale hit is impossible before any message has removed the entry") 
     commit_to(f.context.versions(), {}, 0, true);
     CHECK(!f.get(a_read("a", "q")));
   }
-  SECTION("once a foreign process has committed") {
+  SECTION("once an external process has committed") {
     f.context.versions().raise_everything();
     CHECK(!f.get(a_read("a", "q")));
   }

@@ -77,7 +77,7 @@ public:
     ask({agent, std::string{method}, std::move(params), std::move(done), {}});
   }
 
-  void subscribe(const std::string& agent, json params, on_answer done, on_told told) override {
+  void subscribe(const std::string& agent, json params, on_answer done, notification_handler told) override {
     ask({agent, "subscribe", std::move(params), std::move(done), std::move(told)});
   }
 
@@ -95,7 +95,7 @@ private:
     std::string method;
     json params;
     on_answer done;
-    on_told told;
+    notification_handler told;
     bool sent = false;
   };
   using request_ptr = std::shared_ptr<request>;
@@ -109,7 +109,7 @@ private:
 
   // Nothing if it answers later.
   std::optional<caf::expected<json>> act_now(std::string_view kind, json fields, const on_answer& done);
-  caf::expected<json> act_abroad(std::string_view what, json fields);
+  caf::expected<json> run_externally(std::string_view what, json fields);
   caf::expected<json> leave(const json& fields);
   std::optional<caf::expected<json>> kill(const json& fields, const on_answer& done);
   void await_successor(std::function<bool()> is_there, clock::steady limit, on_answer done);
@@ -129,7 +129,7 @@ private:
   std::unique_ptr<scenario::external_process> foreign_;
   std::map<std::string, scenario::agent_options> agents_;
   std::list<request_ptr> open_;
-  std::vector<on_told> listeners_;
+  std::vector<notification_handler> listeners_;
   std::multimap<clock::steady, std::function<void()>> timers_;
   on_answer stopped_;
   uint64_t keys_ = 0;
@@ -140,7 +140,7 @@ std::optional<caf::expected<json>> simulated_backend::act_now(std::string_view k
   if (kind == "client.leave")
     return leave(fields);
   if (kind.starts_with("foreign.") || kind.starts_with("files.") || kind.starts_with("store."))
-    return act_abroad(kind.substr(kind.find('.') + 1), std::move(fields));
+    return run_externally(kind.substr(kind.find('.') + 1), std::move(fields));
   if (kind == "clock.advance") {
     world_.advance(milliseconds{fields.at("ms").get<int64_t>()});
     return json::object();
@@ -162,7 +162,7 @@ std::optional<caf::expected<json>> simulated_backend::act_now(std::string_view k
   return scenario::break_disk(world_.faults(), fields);
 }
 
-caf::expected<json> simulated_backend::act_abroad(std::string_view what, json fields) {
+caf::expected<json> simulated_backend::run_externally(std::string_view what, json fields) {
   auto db = fields.value("db", "");
   auto command = fields;
   command["do"] = what;
@@ -170,7 +170,7 @@ caf::expected<json> simulated_backend::act_abroad(std::string_view what, json fi
     command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
   auto answer = foreign_->obey(command);
   if (auto time = fields.value("for_ms", int64_t{0}); answer && time > 0)
-    after(milliseconds{time}, [this, db] { static_cast<void>(act_abroad("unlock", {{"db", db}})); });
+    after(milliseconds{time}, [this, db] { static_cast<void>(run_externally("unlock", {{"db", db}})); });
   return answer;
 }
 

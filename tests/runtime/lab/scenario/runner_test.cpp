@@ -49,7 +49,7 @@ public:
     });
   }
 
-  void subscribe(const std::string&, json, on_answer done, on_told told) override {
+  void subscribe(const std::string&, json, on_answer done, notification_handler told) override {
     after(milliseconds{0}, [done, told] {
       done(json{{"subscription", 1}});
       told({{"commit_seq", 1}});
