@@ -8,7 +8,7 @@ namespace sluice {
 
 namespace {
 
-// Bytes at the front that are ASCII, each a character; told eight at a time.
+// Bytes at the front that are ASCII, each a character; looked at eight at a time.
 size_t ascii_prefix(std::string_view text) {
   size_t size = 0;
   for (; text.size() - size >= 8; size += 8) {

@@ -182,7 +182,7 @@ private:
     bool joinable = false;
     bool is_queued = false;
     bool started = false;
-    // The reader has been told to run it for no longer than `brief_time`, and it has taken longer before.
+    // The reader runs it for no longer than `brief_time`, and it has taken longer before.
     bool is_limited = false;
     bool is_lengthy = false;
     clock::steady started_at{};

@@ -47,8 +47,8 @@ void read_scheduler::take_back(clock::steady now, effects& out) {
     start_queued(*context, out);
 }
 
-// Its reader is told not to run it, but answers under its number nevertheless, and so it waits under another one. If it
-// has begun meanwhile it runs twice, which a read may.
+// Its reader is asked not to run it, but answers under its number nevertheless, and so it waits under another one. If
+// it has begun meanwhile it runs twice, which a read may.
 void read_scheduler::take_back(uint64_t id) {
   auto flight = *take(id);
   taken_back_[id] = {flight.context, flight.reader};

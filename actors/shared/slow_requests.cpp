@@ -60,7 +60,7 @@ void slow_requests::warn(const slow_request& request) {
   std::lock_guard guard{listener_mutex_};
   // A clock that was set back must not suppress warnings.
   if (request.ts_us >= last_warning_us_ && request.ts_us - last_warning_us_ < warning_interval_us) {
-    ++untold_;
+    ++unreported_;
     return;
   }
   last_warning_us_ = request.ts_us;
@@ -68,7 +68,7 @@ void slow_requests::warn(const slow_request& request) {
               + seconds(request.total_us) + " in all, " + seconds(request.queue_us) + " in the queue, "
               + seconds(request.lock_us) + " for the lock, " + seconds(request.execute_us) + " in execution, "
               + seconds(request.commit_us) + " for the commit; " + request.status + ", request " + request.request_id;
-  if (auto left_out = std::exchange(untold_, 0); left_out > 0)
+  if (auto left_out = std::exchange(unreported_, 0); left_out > 0)
     text += "; " + std::to_string(left_out) + " more slow requests since the last warning";
   if (listener_)
     listener_(text, request.agent);

@@ -67,7 +67,7 @@ private:
   std::mutex listener_mutex_;
   listener listener_;
   int64_t last_warning_us_ = 0;
-  uint64_t untold_ = 0;
+  uint64_t unreported_ = 0;
 };
 
 /// The statements as a `slow_request` shows them: one after the other, without their values, and cut after 1,000 bytes

@@ -66,7 +66,7 @@ struct supervisor_state {
   bool deadlines_down = false;
   // Readers that have not ended yet, those of databases in quarantine included.
   std::set<caf::actor_addr> living_readers;
-  // Actors that were told to end: that they have ended is no failure.
+  // Actors that were asked to end: that they have ended is no failure.
   std::set<caf::actor_addr> dismissed;
   // What waits for the end of a database.
   std::map<std::string, std::vector<std::function<void()>>> being_closed;

@@ -108,7 +108,7 @@ public:
   /// Looks whether an external process has committed, unless a transaction is open, whose begin has looked already.
   void look_for_external_commit();
 
-  /// Grows with every `finish_group`, so that a marker of an earlier group can be told.
+  /// Grows with every `finish_group`, so that a marker of an earlier group is recognized.
   uint64_t number() const noexcept { return number_; }
 
   bool empty() const noexcept { return entries_.empty(); }

@@ -130,7 +130,7 @@ group_commit::finished_group group_commit::finish_group() {
 }
 
 void group_commit::finish_request(entry& write, int64_t ts_us, finished_group& into) {
-  // The record says what its client was told.
+  // The record has the status that the client was answered with.
   if (write.failed() && write.request.ticket && !write.request.ticket->finish())
     write.error = write.request.ticket->reason();
   if (write.failed())

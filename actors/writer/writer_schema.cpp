@@ -101,7 +101,7 @@ void writer_state::expire_held() {
   expire_at(barrier.next_deadline());
 }
 
-// Once the listeners, and so the buffer, have been told what the change was.
+// Once the listeners, and so the buffer, have the message about the change.
 void writer_state::resume_buffer() {
   if (!resume_due || barrier.is_up() || !group.empty())
     return;

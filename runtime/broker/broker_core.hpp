@@ -119,9 +119,9 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// it.
   std::optional<failure> in_child() const;
 
-  /// The two halves of `start`, and the second of `shutdown`, for whoever runs the actors in its own thread and so
-  /// cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes what
-  /// only a leader needs, once the supervisor has closed.
+  /// The two halves of `start`, and the second of `shutdown`, for a caller that runs the actors in its own thread and
+  /// so cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes
+  /// what only a leader needs, once the supervisor has closed.
   void spawn(caf::actor_system* in);
   void complete_audit();
   void leave();
@@ -242,7 +242,7 @@ private:
   void end_children();
   void forget_actors();
   // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
-  void remove_leftovers();
+  void remove_wal_files();
 
   mutable std::mutex mutex_;
   std::vector<caf::strong_actor_ptr> idle_waiters_;

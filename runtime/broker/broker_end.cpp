@@ -52,7 +52,7 @@ caf::error broker_core::shutdown() {
   // Before the writers, which cannot empty the log under an open cursor.
   static_cast<void>(ask<caf::ok_atom>(actors->cursors(), caf::close_atom_v));
   auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
-  // Without a supervisor the others were only told to end. Their connections have to be closed first.
+  // Without a supervisor the others were only asked to end. Their connections have to be closed first.
   if (why_failed())
     stop_pool();
   leave();
@@ -67,7 +67,7 @@ void broker_core::leave() {
   // If its actor could not, because it had just failed.
   log->close();
   log->abandon();
-  remove_leftovers();
+  remove_wal_files();
   forget_actors();
   stop_pool();
   closing_is_done();

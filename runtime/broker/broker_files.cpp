@@ -24,7 +24,7 @@ void broker_core::complete_audit() {
   audited_.assign(names.begin(), names.end());
 }
 
-void broker_core::remove_leftovers() {
+void broker_core::remove_wal_files() {
   auto names = audited_;
   for (auto* context : actors->contexts())
     names.push_back(context->name());
@@ -32,10 +32,10 @@ void broker_core::remove_leftovers() {
     // The name may lead elsewhere by now.
     if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
       if (files_of(name)->check_place())
-        sqlite::remove_leftovers(root.path_of(name));
-  sqlite::remove_leftovers(root.audit_path());
-  sqlite::remove_leftovers(root.buffer_path());
-  sqlite::remove_leftovers(root.logs_path());
+        sqlite::remove_wal_files(root.path_of(name));
+  sqlite::remove_wal_files(root.audit_path());
+  sqlite::remove_wal_files(root.buffer_path());
+  sqlite::remove_wal_files(root.logs_path());
   for (const auto& [name, files] : files_) {
     files->note_closed();
     for (const auto& event : files->take_events())

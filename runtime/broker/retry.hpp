@@ -92,8 +92,8 @@ caf::error given_up(const caf::error& last, const retry_series& tries);
 /// failure is for the caller. The call must leave nothing behind when it fails: begin a transaction anew in each try.
 ///
 /// `call` takes nothing and answers with a `caf::expected<T>` (a lock error is `errc::busy`) or with a result code of
-/// SQLite (told by its primary code). The answer is that of the last call: of an expected, its error has `attempts` and
-/// `waited_ms` filled in when it was given up; of a code, as a `retried_code`.
+/// SQLite (known by its primary code). The answer is that of the last call: of an expected, its error has `attempts`
+/// and `waited_ms` filled in when it was given up; of a code, as a `retried_code`.
 ///
 /// Blocks its thread while it waits: in an actor, use `retry_series` or leave it to the broker, whose writers retry by
 /// themselves. An exception of the call ends the tries.

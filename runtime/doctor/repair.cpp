@@ -46,7 +46,7 @@ public:
     acknowledge();
     for (const auto& path : {root_.logs_path(), root_.buffer_path()})
       set_damaged_aside(path);
-    remove_leftovers();
+    remove_wal_files();
     for (const auto& files : written_)
       files->note_closed();
     return std::move(out_);
@@ -254,10 +254,10 @@ private:
   }
 
   // Connections that only read leave their indexes behind.
-  void remove_leftovers() const {
+  void remove_wal_files() const {
     for (const auto& [name, known] : known_)
-      sqlite::remove_leftovers(root_.path_of(name));
-    sqlite::remove_leftovers(root_.audit_path());
+      sqlite::remove_wal_files(root_.path_of(name));
+    sqlite::remove_wal_files(root_.audit_path());
   }
 
   const store_root& root_;

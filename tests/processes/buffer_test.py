@@ -197,7 +197,7 @@ def test_a_broker_that_is_stopped_writes_all_that_is_pending(scene):
     is_equal(rows(scene), [])
     stop(server)
     is_equal(rows(scene), list(range(700)))
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
 
 
 def test_a_transient_broker_writes_all_that_is_pending_before_it_goes(scene):
@@ -227,7 +227,7 @@ def test_a_journal_that_a_kill_left_is_written_by_the_next_command(scene):
     is_equal(scene.run("flush").good().out, "10 rows written, 0 set aside, 0 kept\n")
     is_equal(rows(scene), list(range(10)))
     is_equal(scene.processes(), [])
-    is_equal([x for x in scene.leftovers() if x.endswith(("-wal", "-shm"))], [])
+    is_equal([x for x in scene.leader_files() if x.endswith(("-wal", "-shm"))], [])
 
 
 def test_an_external_lock_delays_rows_and_they_are_written_later(scene):

@@ -191,7 +191,7 @@ def test_of_two_brokers_that_start_at_once_one_serves_and_the_other_is_refused(s
             is_equal(link.call("ping")["pid"], winner.pid)
         winner.signal(signal.SIGTERM)
         winner.end().good()
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
 
 
 def test_a_second_broker_is_refused_and_the_first_one_is_not_disturbed(scene):
@@ -237,7 +237,7 @@ def test_a_command_that_needs_a_broker_says_so_when_there_can_be_none(scene):
     end = scene.run("query", "app.db", "SELECT 1", "--require-broker", env=missing)
     end.failed_with("route_required", status=3)
     is_equal(count(scene), 0)
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
 
 
 def test_the_output_of_a_command_without_standard_descriptors_goes_nowhere_else(scene):
@@ -252,7 +252,7 @@ def test_the_output_of_a_command_without_standard_descriptors_goes_nowhere_else(
             is_true(end.returncode == 0 or ">&-" in closed, f"{text}: {end.stderr}")
         scene.run("stop").good()
     is_equal(count(scene), 12)
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
 
 
 def test_a_client_that_is_killed_while_it_starts_a_broker_leaves_nothing_in_the_way(scene):
@@ -278,7 +278,7 @@ def test_without_a_broker_a_command_leads_by_itself_and_says_so(scene):
     end = scene.run("exec", "app.db", "INSERT INTO t VALUES (1)", env=missing).good()
     is_true("broker" in end.err, f"no warning: {end.err!r}")
     is_equal(count(scene), 1)
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ class Scene:
         verdict = self.run("audit", self.store, "verify", "--json").good().json()
         is_true(verdict["intact"], f"the audit is broken: {verdict}")
 
-    def leftovers(self):
+    def leader_files(self):
         """What only a leader has in the folder, or one that crashed leaves."""
         folders = [self.store, self.path(".sluice")]
         names = [x for folder in folders if os.path.isdir(folder) for x in os.listdir(folder)]

@@ -134,7 +134,7 @@ def check(scene, seen):
     is_equal([x for worker in seen for x in worker if "failed" in x], [])
     acknowledged = {(worker, x["i"]) for worker, lines in enumerate(seen) for x in lines}
     wait_until(lambda: not scene.processes(), "the last broker has gone")
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
     rows = collections.Counter(scene.sql("app.db", "SELECT worker, i FROM t"))
     is_equal([x for x, times in rows.items() if times > 1], [], "rows that were written twice")
     is_equal(sorted(acknowledged - rows.keys()), [], "acknowledged rows that are lost")

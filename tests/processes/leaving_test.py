@@ -78,7 +78,7 @@ def test_sigterm_lets_requests_under_way_finish(scene):
         is_equal(link.at_end(), [])
         is_equal(idle.at_end(), [])
     server.end().good()
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
     is_equal(count(scene), 300_000)
 
 
@@ -105,7 +105,7 @@ def test_other_signals_that_ask_to_stop_do_the_same(scene):
         server = scene.serve()
         server.signal(x)
         server.end().good()
-        is_equal(scene.leftovers(), [])
+        is_equal(scene.leader_files(), [])
 
 
 def test_a_broker_that_is_stopped_as_soon_as_it_serves_leaves_nothing(scene):
@@ -139,7 +139,7 @@ def test_stop_waits_until_the_broker_has_gone(scene):
         link.write("app.db", TABLE)
         which = under_way(scene, link)
         is_equal(scene.run("stop").good().out, "stopped\n")
-        is_equal(scene.leftovers(), [])
+        is_equal(scene.leader_files(), [])
         is_equal(link.answer(which)["outcome"], "committed")
     server.end().good()
     is_equal(scene.run("stop").good().out, "no broker is running\n")
@@ -164,7 +164,7 @@ def test_a_broker_can_be_stopped_whatever_signals_its_first_client_ignores(scene
     pid = scene.leader()
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not is_running(pid), "it ends")
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
 
 
 if __name__ == "__main__":

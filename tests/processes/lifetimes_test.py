@@ -52,7 +52,7 @@ def test_a_static_broker_ends_with_the_program(scene):
     ends_with(scene, "exit_opened")
     for case in ("exit_used", "exit_shut_down", "exit_reopened"):
         require_acknowledged(scene, ends_with(scene, case))
-        is_equal(scene.leftovers(), [], case)
+        is_equal(scene.leader_files(), [], case)
         os.remove(scene.path("app.db"))
 
 

@@ -359,7 +359,7 @@ def fill(scene, good):
     good.write("big.db", NUMBERS.format(20_000) + "INSERT INTO t SELECT printf('%01000d', x) FROM n", deadline_ms=DAY_MS)
     for i in range(DATABASES):
         good.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
-    wait_until(lambda: not [x for x in scene.leftovers() if x.startswith("d")], "the databases are closed")
+    wait_until(lambda: not [x for x in scene.leader_files() if x.startswith("d")], "the databases are closed")
 
 
 def test_nothing_that_one_process_does_keeps_others_from_being_served_in_time_and_nothing_grows_without_end(scene):

@@ -75,7 +75,7 @@ def test_threads_do_not_grow_with_the_databases_and_idle_ones_are_closed(scene):
         is_true(per_database < 2 << 20, f"{per_database >> 10} KiB for each database")
     # The folder's own descriptors may be some more than before.
     wait_until(lambda: descriptors(server.pid) <= before[1] + 10, "all databases are closed")
-    wait_until(lambda: not [x for x in scene.leftovers() if x.startswith("d")], "no log of a closed database is left")
+    wait_until(lambda: not [x for x in scene.leader_files() if x.startswith("d")], "no log of a closed database is left")
     for i in (0, DATABASES // 2, DATABASES - 1):
         again = good.call("write", db=f"d{i}.db", idempotency_key=f"make-{i}",
                           statements=[{"sql": "CREATE TABLE t (a INTEGER)"}])

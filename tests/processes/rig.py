@@ -32,7 +32,7 @@ def claims(folder):
 
 def nobody_is_left(scene):
     wait_until(lambda: not scene.processes(), "every process has gone")
-    is_equal(scene.leftovers(), [], "files that are left")
+    is_equal(scene.leader_files(), [], "files that are left")
 
 
 def under_way(scene, link, rows=300_000):

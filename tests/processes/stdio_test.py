@@ -187,7 +187,7 @@ def test_beside_http_or_an_idle_time_it_leads_and_ends_with_stdin(scene):
     scene.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
     out, _ = pipe.process.popen.communicate(timeout=PATIENCE)
     is_equal((pipe.process.popen.returncode, out), (0, ""))
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
 
 
 def test_sigterm_ends_it(scene):

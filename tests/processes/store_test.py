@@ -159,7 +159,7 @@ def test_without_its_lock_file_a_broker_steps_down(scene):
     server = scene.serve()
     os.unlink(scene.path(".sluice", "broker.lock"))
     server.end().good()
-    is_equal(scene.leftovers(), [])
+    is_equal(scene.leader_files(), [])
     scene.run("exec", "app.db", TABLE).good()
 
 

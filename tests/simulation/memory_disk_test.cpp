@@ -80,7 +80,7 @@ TEST_CASE("code that looks at the real files finds them there while they are on 
     must(must(sqlite::prepared_statement::prepare(db, "SELECT count(*) FROM t")).step());
   }
   CHECK(fs::exists(shm));
-  sqlite::remove_leftovers(at.file());
+  sqlite::remove_wal_files(at.file());
   CHECK(!fs::exists(wal));
   CHECK(!fs::exists(shm));
 }

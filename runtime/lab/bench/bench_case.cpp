@@ -4,8 +4,8 @@
 
 namespace sluice::bench {
 
-const char* to_string(contender_kind x) noexcept {
-  switch (x) {
+const char* to_string(contender_kind kind) noexcept {
+  switch (kind) {
   case contender_kind::sluice: return "sluice";
   case contender_kind::direct: return "direct";
   default: return "bound";
@@ -23,8 +23,8 @@ spread spread_of(std::vector<double> values) {
 
 double contender_result::median(const std::function<double(const measurement&)>& of) const {
   std::vector<double> values;
-  for (const auto& x : rounds)
-    values.push_back(of(x));
+  for (const auto& round : rounds)
+    values.push_back(of(round));
   return spread_of(std::move(values)).median;
 }
 
@@ -33,15 +33,15 @@ double contender_result::mean_us() const { return median(&measurement::mean_us);
 
 uint64_t contender_result::errors() const {
   uint64_t result = 0;
-  for (const auto& x : rounds)
-    result += x.errors;
+  for (const auto& round : rounds)
+    result += round.errors;
   return result;
 }
 
 std::vector<float> contender_result::latencies() const {
   std::vector<float> result;
-  for (const auto& x : rounds)
-    result.insert(result.end(), x.latencies_us.begin(), x.latencies_us.end());
+  for (const auto& round : rounds)
+    result.insert(result.end(), round.latencies_us.begin(), round.latencies_us.end());
   std::sort(result.begin(), result.end());
   return result;
 }

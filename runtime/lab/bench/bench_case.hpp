@@ -31,7 +31,7 @@ enum class contender_kind : uint8_t {
   bound,
 };
 
-const char* to_string(contender_kind x) noexcept;
+const char* to_string(contender_kind kind) noexcept;
 
 /// One way to do the work of a case.
 struct contender {
@@ -40,7 +40,7 @@ struct contender {
   contender_kind kind = contender_kind::sluice;
   /// Opens it in a fresh folder of its own, which outlives the session.
   std::function<session(const std::filesystem::path& folder)> open;
-  /// Whether its rows stay in the database, so that the growth of the files can be told per row.
+  /// Whether its rows stay in the database, so that the growth of the files per row is known.
   bool stores_rows = false;
   /// Errors of direct SQLite ("database is locked") are a result. Those of anything else fail the case.
   bool may_fail() const noexcept { return kind == contender_kind::direct; }
@@ -85,7 +85,7 @@ struct goal {
   double wanted = 0;
   /// Whether less is better, as with times.
   bool is_upper_bound = false;
-  /// One value per round, or one in all; none if it cannot be told.
+  /// One value per round, or one in all; none if it is not known.
   std::function<std::vector<double>(const case_result&)> values;
 };
 

@@ -79,17 +79,17 @@ measurement put_and_flush(numbered_store& store, int64_t tasks, std::chrono::mil
 contender buffered(std::string name, bool journal, int64_t tasks) {
   return {std::move(name), contender_kind::sluice, [=](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<numbered_store>(folder, journal);
-            return [=](const bench_round& x) { return put_and_flush(*store, tasks, x.duration); };
+            return [=](const bench_round& round) { return put_and_flush(*store, tasks, round.duration); };
           }};
 }
 
 contender one_by_one(std::string name, size_t threads, int64_t tasks) {
   return {std::move(name), contender_kind::sluice, [=](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<numbered_store>(folder, false);
-            return [=](const bench_round& x) {
+            return [=](const bench_round& round) {
               static const sql_text sql{upsert_progress};
               auto before = counts_of(store->db);
-              auto result = number_tasks(x.duration, threads, store->next, [&](size_t, int64_t i) {
+              auto result = number_tasks(round.duration, threads, store->next, [&](size_t, int64_t i) {
                 return store->db.write("user", sql, {i % tasks, i, row_body}).engaged();
               });
               result.rows_per_commit = rows_per_commit(before, counts_of(store->db));
@@ -124,8 +124,8 @@ contender own_connections(int64_t tasks) {
             for (size_t i = 0; i < callers; ++i)
               connections->emplace_back(folder / items_file);
             auto next = std::make_shared<std::atomic<int64_t>>(0);
-            return [=](const bench_round& x) {
-              auto result = number_tasks(x.duration, callers, *next, [&](size_t thread, int64_t i) {
+            return [=](const bench_round& round) {
+              auto result = number_tasks(round.duration, callers, *next, [&](size_t thread, int64_t i) {
                 return (*connections)[thread].write(i % tasks, i);
               });
               result.rows_per_commit = 1;
@@ -138,8 +138,8 @@ contender logged() {
   return {"sluice, logging through spdlog", contender_kind::sluice, [](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<numbered_store>(folder, false);
             auto log = std::make_shared<spdlog::logger>("bench", make_log_sink(store->leader));
-            return [=](const bench_round& x) {
-              return number_tasks(x.duration, callers, store->next, [&](size_t, int64_t i) {
+            return [=](const bench_round& round) {
+              return number_tasks(round.duration, callers, store->next, [&](size_t, int64_t i) {
                 log->info("a message of ordinary length about task {}", i);
                 return true;
               });

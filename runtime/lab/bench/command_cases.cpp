@@ -62,9 +62,9 @@ contender with_running_broker(const char* name, const char* command, const char*
   return {name, contender_kind::sluice, [=](const std::filesystem::path& folder) -> session {
             fill_file(folder / items_file);
             auto server = std::make_shared<server_process>(server_kind::broker_full, folder);
-            return [=](const bench_round& x) {
+            return [=](const bench_round& round) {
               auto before = server->report();
-              auto result = repeat_command(x.duration, sluice_command(command, folder, sql), [] {});
+              auto result = repeat_command(round.duration, sluice_command(command, folder, sql), [] {});
               result.broker = server->report().used - before.used;
               return result;
             };
@@ -99,9 +99,9 @@ private:
 contender starting_a_broker(const char* name, const char* command, const char* sql) {
   return {name, contender_kind::sluice, [=](const std::filesystem::path& folder) -> session {
             fill_file(folder / items_file);
-            return [=](const bench_round& x) {
+            return [=](const bench_round& round) {
               short_lived_brokers brokers{folder};
-              return repeat_command(x.duration, sluice_command(command, folder, sql), [&] { brokers.await_end(); });
+              return repeat_command(round.duration, sluice_command(command, folder, sql), [&] { brokers.await_end(); });
             };
           }};
 }
@@ -109,8 +109,8 @@ contender starting_a_broker(const char* name, const char* command, const char* s
 contender sqlite3_program(const char* sql) {
   return {"sqlite3", contender_kind::direct, [=](const std::filesystem::path& folder) -> session {
             fill_file(folder / items_file);
-            return [=](const bench_round& x) {
-              return repeat_command(x.duration, {"sqlite3", (folder / items_file).string(), sql}, [] {});
+            return [=](const bench_round& round) {
+              return repeat_command(round.duration, {"sqlite3", (folder / items_file).string(), sql}, [] {});
             };
           }};
 }

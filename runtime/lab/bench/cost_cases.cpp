@@ -56,9 +56,9 @@ struct unaudited_store {
 
 session open_unaudited(const std::filesystem::path& folder) {
   auto store = std::make_shared<unaudited_store>(folder);
-  return [store](const bench_round& x) {
+  return [store](const bench_round& round) {
     auto db = must(store->host.open_database(items_file));
-    return write_by_actors(store->host, db, audited_agents, 1, x.duration);
+    return write_by_actors(store->host, db, audited_agents, 1, round.duration);
   };
 }
 
@@ -94,7 +94,7 @@ bench_case cost_of_metrics() {
     "1 process reads a cached row through the socket; counting an answer in the metrics takes a part of that";
   result.contenders = {through_socket("sluice, cached read", server_kind::broker_full, work::broker_read_cached, 1),
                        {"counting alone", contender_kind::bound, [](const std::filesystem::path&) -> session {
-                          return [](const bench_round& x) { return count_answers(x.duration); };
+                          return [](const bench_round& round) { return count_answers(round.duration); };
                         }}};
   result.goals = {time_goal("of the time of an answer is spent counting it", 1, 0, 0.01)};
   return result;

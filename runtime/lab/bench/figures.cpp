@@ -6,11 +6,11 @@ namespace sluice::bench {
 
 namespace {
 
-std::optional<double> per_request(const contender_result& x, usage_member used,
+std::optional<double> per_request(const contender_result& contender, usage_member used,
                                   const std::function<double(const resource_usage&)>& of) {
   double sum = 0;
   uint64_t requests = 0;
-  for (const auto& round : x.rounds)
+  for (const auto& round : contender.rounds)
     if (const auto& found = round.*used) {
       sum += of(*found);
       requests += round.completed;
@@ -20,8 +20,8 @@ std::optional<double> per_request(const contender_result& x, usage_member used,
   return sum / static_cast<double>(requests);
 }
 
-std::optional<double> median_if_any(const contender_result& x, double measurement::*member) {
-  auto result = x.median([member](const measurement& round) { return round.*member; });
+std::optional<double> median_if_any(const contender_result& contender, double measurement::*member) {
+  auto result = contender.median([member](const measurement& round) { return round.*member; });
   if (result <= 0)
     return {};
   return result;
@@ -29,18 +29,19 @@ std::optional<double> median_if_any(const contender_result& x, double measuremen
 
 } // namespace
 
-std::optional<double> cpu_us_per_request(const contender_result& x, usage_member used) {
-  return per_request(x, used, [](const resource_usage& found) { return found.cpu_us; });
+std::optional<double> cpu_us_per_request(const contender_result& contender, usage_member used) {
+  return per_request(contender, used, [](const resource_usage& found) { return found.cpu_us; });
 }
 
-std::optional<double> switches_per_request(const contender_result& x, usage_member used) {
-  return per_request(x, used, [](const resource_usage& found) { return static_cast<double>(found.context_switches); });
+std::optional<double> switches_per_request(const contender_result& contender, usage_member used) {
+  return per_request(contender, used,
+                     [](const resource_usage& found) { return static_cast<double>(found.context_switches); });
 }
 
-std::optional<double> written_bytes_per_row(const contender_result& x) {
+std::optional<double> written_bytes_per_row(const contender_result& contender) {
   uint64_t bytes = 0;
   uint64_t rows = 0;
-  for (const auto& round : x.rounds) {
+  for (const auto& round : contender.rounds) {
     rows += round.stored_rows;
     for (auto used : {&measurement::broker, &measurement::clients, &measurement::process})
       if (const auto& found = round.*used) {
@@ -55,10 +56,12 @@ std::optional<double> written_bytes_per_row(const contender_result& x) {
   return static_cast<double>(bytes) / static_cast<double>(rows);
 }
 
-std::optional<double> rows_per_commit_of(const contender_result& x) {
-  return median_if_any(x, &measurement::rows_per_commit);
+std::optional<double> rows_per_commit_of(const contender_result& contender) {
+  return median_if_any(contender, &measurement::rows_per_commit);
 }
 
-std::optional<double> fairness_of(const contender_result& x) { return median_if_any(x, &measurement::fairness); }
+std::optional<double> fairness_of(const contender_result& contender) {
+  return median_if_any(contender, &measurement::fairness);
+}
 
 } // namespace sluice::bench

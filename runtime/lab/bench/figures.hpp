@@ -10,14 +10,14 @@ namespace sluice::bench {
 using usage_member = std::optional<resource_usage> measurement::*;
 
 /// `used` is `&measurement::broker`, `clients` or `process`.
-std::optional<double> cpu_us_per_request(const contender_result& x, usage_member used);
-std::optional<double> switches_per_request(const contender_result& x, usage_member used);
+std::optional<double> cpu_us_per_request(const contender_result& contender, usage_member used);
+std::optional<double> switches_per_request(const contender_result& contender, usage_member used);
 
 /// Bytes that all processes sent to the storage layer: log, database, audit and whatever else.
-std::optional<double> written_bytes_per_row(const contender_result& x);
+std::optional<double> written_bytes_per_row(const contender_result& contender);
 
 /// Median of the rounds; none where no round has one.
-std::optional<double> rows_per_commit_of(const contender_result& x);
-std::optional<double> fairness_of(const contender_result& x);
+std::optional<double> rows_per_commit_of(const contender_result& contender);
+std::optional<double> fairness_of(const contender_result& contender);
 
 } // namespace sluice::bench

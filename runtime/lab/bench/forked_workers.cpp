@@ -128,10 +128,10 @@ child_worker fork_worker(const std::function<void(int report)>& work) {
 }
 
 void raise_limit_of_pipes() {
-  rlimit x{};
-  if (getrlimit(RLIMIT_NOFILE, &x) == 0) {
-    x.rlim_cur = x.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &x);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
   }
 }
 
@@ -147,9 +147,9 @@ int run_workers(size_t count, work what, const std::filesystem::path& root, std:
       start.second.reset();
       run_one(what, root, duration, start.first.get(), report);
     }));
-  for (auto& x : workers) {
+  for (auto& worker : workers) {
     char ready = 0;
-    read_all(x.report.get(), &ready, 1);
+    read_all(worker.report.get(), &ready, 1);
   }
   write_all(STDOUT_FILENO, "ready\n", 6);
   int64_t start_at = 0;
@@ -159,8 +159,8 @@ int run_workers(size_t count, work what, const std::filesystem::path& root, std:
   report_head total;
   total.fewest = std::numeric_limits<uint64_t>::max();
   std::vector<float> latencies;
-  for (auto& x : workers) {
-    auto head = receive_all(x.report.get(), latencies);
+  for (auto& worker : workers) {
+    auto head = receive_all(worker.report.get(), latencies);
     total.operations += head.operations;
     total.completed += head.completed;
     total.errors += head.errors;
@@ -170,8 +170,8 @@ int run_workers(size_t count, work what, const std::filesystem::path& root, std:
   }
   total.latencies = latencies.size();
   send_all(STDOUT_FILENO, total, latencies);
-  for (const auto& x : workers)
-    waitpid(x.pid, nullptr, 0);
+  for (const auto& worker : workers)
+    waitpid(worker.pid, nullptr, 0);
   return 0;
 }
 

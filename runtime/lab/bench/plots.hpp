@@ -22,7 +22,7 @@ struct plot {
 };
 
 /// An SVG document: both axes logarithmic, readable on a light and on a dark background.
-std::string draw(const plot& x);
+std::string draw(const plot& drawn);
 
 /// Writes two files for each family of cases that has several sizes, `rate-FAMILY.svg` and `p99-FAMILY.svg`, with a
 /// line per contender. Returns their names; throws when a file cannot be written.

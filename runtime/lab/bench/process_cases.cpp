@@ -74,7 +74,8 @@ contender through_socket(std::string name, server_kind server, work what, size_t
           [=](const std::filesystem::path& folder) -> session {
             make_items(what, folder);
             auto running = std::make_shared<server_process>(server, folder);
-            return [=](const bench_round& x) { return run_beside(*running, what, processes, folder, x.duration); };
+            return
+              [=](const bench_round& round) { return run_beside(*running, what, processes, folder, round.duration); };
           },
           !is_read(what)};
 }
@@ -83,8 +84,8 @@ contender without_server(std::string name, work what, size_t processes) {
   return {std::move(name), contender_kind::direct,
           [=](const std::filesystem::path& folder) -> session {
             make_items(what, folder);
-            return [=](const bench_round& x) {
-              auto result = run_processes(processes, what, folder, x.duration, [] {});
+            return [=](const bench_round& round) {
+              auto result = run_processes(processes, what, folder, round.duration, [] {});
               result.stored_rows = is_read(what) ? 0 : result.completed;
               result.rows_per_commit = is_read(what) ? 0 : 1;
               return result;

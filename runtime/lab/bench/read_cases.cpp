@@ -45,9 +45,9 @@ template <class Operation> measurement mean_of(std::chrono::milliseconds duratio
 
 session open_cached(const std::filesystem::path& folder) {
   auto store = std::make_shared<read_broker>(folder);
-  return [store](const bench_round& x) {
+  return [store](const bench_round& round) {
     auto request = select_request("bench", 42);
-    return mean_of(x.duration, [&] {
+    return mean_of(round.duration, [&] {
       auto answer = store->db->read(request);
       return answer && answer->rows->size() == 1;
     });
@@ -57,7 +57,8 @@ session open_cached(const std::filesystem::path& folder) {
 session open_prepared(const std::filesystem::path& folder) {
   fill_file(folder / items_file);
   auto store = std::make_shared<read_connection>(folder / items_file);
-  return [store](const bench_round& x) { return mean_of(x.duration, [&] { return read_raw(store->select, 42); }); };
+  return
+    [store](const bench_round& round) { return mean_of(round.duration, [&] { return read_raw(store->select, 42); }); };
 }
 
 read_request fresh_request(const std::string& agent, int64_t id) {
@@ -77,8 +78,8 @@ contender actors_reading(size_t count) {
   return {"sluice, actors", contender_kind::sluice, [count](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<read_broker>(folder);
             auto walks = std::make_shared<std::vector<row_walk>>(walks_of(count));
-            return [=](const bench_round& x) {
-              return run_actors(store->host->system(), count, 1, x.duration,
+            return [=](const bench_round& round) {
+              return run_actors(store->host->system(), count, 1, round.duration,
                                 [&](caf::event_based_actor* self, size_t i, std::function<void(bool)> done) {
                                   store->db->read(self, fresh_request("agent", (*walks)[i].next()))
                                     .then([done](const read_result& answer) { done(answer.rows->size() == 1); },
@@ -92,13 +93,14 @@ contender threads_reading(size_t count) {
   return {"sluice, threads", contender_kind::sluice, [count](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<read_broker>(folder);
             auto walks = std::make_shared<std::vector<row_walk>>(walks_of(count));
-            return [=](const bench_round& x) {
-              return run_threads(count, x.duration, [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
-                timed_loop(stop_at, own, [&] {
-                  auto answer = store->db->read(fresh_request("thread", (*walks)[i].next()));
-                  return answer && answer->rows->size() == 1;
-                });
-              });
+            return [=](const bench_round& round) {
+              return run_threads(count, round.duration,
+                                 [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
+                                   timed_loop(stop_at, own, [&] {
+                                     auto answer = store->db->read(fresh_request("thread", (*walks)[i].next()));
+                                     return answer && answer->rows->size() == 1;
+                                   });
+                                 });
             };
           }};
 }
@@ -111,10 +113,11 @@ contender connections_reading(size_t count) {
             for (size_t i = 0; i < count; ++i)
               stores->emplace_back(folder / items_file);
             auto walks = std::make_shared<std::vector<row_walk>>(walks_of(count));
-            return [=](const bench_round& x) {
-              return run_threads(count, x.duration, [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
-                timed_loop(stop_at, own, [&] { return read_raw((*stores)[i].select, (*walks)[i].next()); });
-              });
+            return [=](const bench_round& round) {
+              return run_threads(
+                count, round.duration, [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
+                  timed_loop(stop_at, own, [&] { return read_raw((*stores)[i].select, (*walks)[i].next()); });
+                });
             };
           }};
 }
@@ -126,13 +129,14 @@ contender mutex_around_one_reader(size_t count) {
             auto store = std::make_shared<read_connection>(folder / items_file);
             auto mutex = std::make_shared<std::mutex>();
             auto walks = std::make_shared<std::vector<row_walk>>(walks_of(count));
-            return [=](const bench_round& x) {
-              return run_threads(count, x.duration, [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
-                timed_loop(stop_at, own, [&] {
-                  std::lock_guard guard{*mutex};
-                  return read_raw(store->select, (*walks)[i].next());
-                });
-              });
+            return [=](const bench_round& round) {
+              return run_threads(count, round.duration,
+                                 [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
+                                   timed_loop(stop_at, own, [&] {
+                                     std::lock_guard guard{*mutex};
+                                     return read_raw(store->select, (*walks)[i].next());
+                                   });
+                                 });
             };
           }};
 }

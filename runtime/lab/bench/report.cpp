@@ -26,32 +26,35 @@ std::string time_text(double us) {
   return us >= 10 ? fmt::format("{:.0f} us", us) : fmt::format("{:.2f} us", us);
 }
 
-std::string number_text(const std::optional<double>& x, int digits) {
-  return x ? fmt::format("{:.{}f}", *x, digits) : "-";
+std::string number_text(const std::optional<double>& number, int digits) {
+  return number ? fmt::format("{:.{}f}", *number, digits) : "-";
 }
 
 // Broker and clients, or the process that has both.
-std::string shares_text(const contender_result& x, std::optional<double> (*of)(const contender_result&, usage_member)) {
-  auto broker = of(x, &measurement::broker);
-  auto clients = of(x, &measurement::clients);
+std::string shares_text(const contender_result& contender,
+                        std::optional<double> (*of)(const contender_result&, usage_member)) {
+  auto broker = of(contender, &measurement::broker);
+  auto clients = of(contender, &measurement::clients);
   if (!broker && !clients)
-    return number_text(of(x, &measurement::process), 1);
+    return number_text(of(contender, &measurement::process), 1);
   if (!broker || !clients)
     return number_text(broker ? broker : clients, 1);
   return fmt::format("{:.1f}+{:.1f}", *broker, *clients);
 }
 
-void print_contender(std::FILE* to, const contender_result& x) {
-  auto latencies = x.latencies();
+void print_contender(std::FILE* to, const contender_result& contender) {
+  auto latencies = contender.latencies();
   auto at = [&](double q) { return time_text(quantile(latencies, q)); };
-  fmt::print(to, "  {:<50} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>15} {:>12} {:>8} {:>6}\n", x.name,
-             rate_text(x.per_second()), latencies.empty() ? time_text(x.mean_us()) : at(0.5), at(0.99), at(0.999),
-             at(1), number_text(rows_per_commit_of(x), 1), number_text(fairness_of(x), 2),
-             shares_text(x, cpu_us_per_request), shares_text(x, switches_per_request),
-             number_text(written_bytes_per_row(x), 0), x.errors());
+  fmt::print(to, "  {:<50} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>15} {:>12} {:>8} {:>6}\n", contender.name,
+             rate_text(contender.per_second()), latencies.empty() ? time_text(contender.mean_us()) : at(0.5), at(0.99),
+             at(0.999), at(1), number_text(rows_per_commit_of(contender), 1), number_text(fairness_of(contender), 2),
+             shares_text(contender, cpu_us_per_request), shares_text(contender, switches_per_request),
+             number_text(written_bytes_per_row(contender), 0), contender.errors());
 }
 
-std::string spread_text(const spread& x) { return fmt::format("{:.3g} ({:.3g} to {:.3g})", x.median, x.min, x.max); }
+std::string spread_text(const spread& of) {
+  return fmt::format("{:.3g} ({:.3g} to {:.3g})", of.median, of.min, of.max);
+}
 
 struct verdict {
   std::string faster;
@@ -63,14 +66,14 @@ void append(std::string& list, const std::string& item) { list += (list.empty() 
 // Each contender of sluice beside the first way to use SQLite directly in its case.
 verdict verdict_of(const std::vector<case_result>& all) {
   verdict result;
-  for (const auto& x : all) {
+  for (const auto& one_case : all) {
     std::set<std::string> seen;
-    for (const auto& found : x.ratios) {
+    for (const auto& found : one_case.ratios) {
       if (found.reference_kind != contender_kind::direct || !seen.insert(found.contender).second)
         continue;
       auto name = found.contender.starts_with("sluice, ") ? found.contender.substr(8) : found.contender;
       append(found.got.median >= 1 ? result.faster : result.slower,
-             fmt::format("{} ({}) {:.3g}x", x.name, name, found.got.median));
+             fmt::format("{} ({}) {:.3g}x", one_case.name, name, found.got.median));
     }
   }
   return result;
@@ -78,24 +81,24 @@ verdict verdict_of(const std::vector<case_result>& all) {
 
 } // namespace
 
-void print(std::FILE* to, const case_result& x) {
-  fmt::print(to, "\n{}: {}\n", x.name, x.title);
-  if (!x.contenders.empty())
+void print(std::FILE* to, const case_result& one_case) {
+  fmt::print(to, "\n{}: {}\n", one_case.name, one_case.title);
+  if (!one_case.contenders.empty())
     fmt::print(to, "  {:<50} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>15} {:>12} {:>8} {:>6}\n", "", "rate", "p50",
                "p99", "p99.9", "max", "rows/c", "fair", "CPU us/req", "switches/req", "B/row", "errors");
-  for (const auto& found : x.contenders)
+  for (const auto& found : one_case.contenders)
     print_contender(to, found);
-  for (const auto& found : x.contenders)
+  for (const auto& found : one_case.contenders)
     if (found.stored)
       fmt::print(to, "  stored per row by {}: {:.0f} B in the database, {:.0f} B in the audit\n", found.name,
                  found.stored->database, found.stored->audit);
-  for (const auto& found : x.ratios)
+  for (const auto& found : one_case.ratios)
     fmt::print(to, "  {}: {}x {}\n", found.contender, spread_text(found.got), found.reference);
-  for (const auto& found : x.goals)
+  for (const auto& found : one_case.goals)
     fmt::print(to, "  goal: {} {:g} {}; got {}: {}\n", found.is_upper_bound ? "at most" : "at least", found.wanted,
                found.text, spread_text(found.got), found.is_met() ? "met" : "MISSED");
-  if (!x.failure.empty())
-    fmt::print(to, "  FAILED: {}\n", x.failure);
+  if (!one_case.failure.empty())
+    fmt::print(to, "  FAILED: {}\n", one_case.failure);
 }
 
 std::string summary_of(const std::vector<case_result>& all) {
@@ -103,16 +106,17 @@ std::string summary_of(const std::vector<case_result>& all) {
   size_t goals = 0;
   size_t met = 0;
   std::string missed, failed;
-  for (const auto& x : all) {
-    for (const auto& found : x.goals) {
+  for (const auto& one_case : all) {
+    for (const auto& found : one_case.goals) {
       ++goals;
       if (found.is_met())
         ++met;
       else
-        append(missed, fmt::format("{} ({:.3g} {}, wanted {:g})", x.name, found.got.median, found.text, found.wanted));
+        append(missed,
+               fmt::format("{} ({:.3g} {}, wanted {:g})", one_case.name, found.got.median, found.text, found.wanted));
     }
-    if (!x.failure.empty())
-      append(failed, x.name);
+    if (!one_case.failure.empty())
+      append(failed, one_case.name);
   }
   auto or_none = [](const std::string& list) { return list.empty() ? std::string{"none of these cases"} : list; };
   return fmt::format("Faster than direct SQLite: {}. Slower than direct SQLite: {}. Of {} goals {} are met{}{}.",

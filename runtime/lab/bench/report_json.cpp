@@ -9,18 +9,19 @@ namespace {
 
 using nlohmann::json;
 
-json or_null(const std::optional<double>& x) { return x ? json(*x) : json(nullptr); }
+json or_null(const std::optional<double>& number) { return number ? json(*number) : json(nullptr); }
 
-json spread_json(const spread& x) { return {{"median", x.median}, {"min", x.min}, {"max", x.max}}; }
+json spread_json(const spread& of) { return {{"median", of.median}, {"min", of.min}, {"max", of.max}}; }
 
-json shares_json(const contender_result& x, std::optional<double> (*of)(const contender_result&, usage_member)) {
-  return {{"broker", or_null(of(x, &measurement::broker))},
-          {"clients", or_null(of(x, &measurement::clients))},
-          {"process", or_null(of(x, &measurement::process))}};
+json shares_json(const contender_result& contender,
+                 std::optional<double> (*of)(const contender_result&, usage_member)) {
+  return {{"broker", or_null(of(contender, &measurement::broker))},
+          {"clients", or_null(of(contender, &measurement::clients))},
+          {"process", or_null(of(contender, &measurement::process))}};
 }
 
-json latencies_json(const contender_result& x) {
-  auto sorted = x.latencies();
+json latencies_json(const contender_result& contender) {
+  auto sorted = contender.latencies();
   if (sorted.empty())
     return nullptr;
   return {{"p50", quantile(sorted, 0.5)},
@@ -29,25 +30,25 @@ json latencies_json(const contender_result& x) {
           {"max", quantile(sorted, 1)}};
 }
 
-json contender_json(const contender_result& x) {
-  json result{{"contender", x.name},
-              {"kind", to_string(x.kind)},
-              {"errors", x.errors()},
-              {"per_second", x.per_second()},
-              {"mean_us", x.mean_us()},
-              {"latency_us", latencies_json(x)},
-              {"rows_per_commit", or_null(rows_per_commit_of(x))},
-              {"fairness", or_null(fairness_of(x))},
-              {"cpu_us_per_request", shares_json(x, cpu_us_per_request)},
-              {"context_switches_per_request", shares_json(x, switches_per_request)},
-              {"written_bytes_per_row", or_null(written_bytes_per_row(x))},
+json contender_json(const contender_result& contender) {
+  json result{{"contender", contender.name},
+              {"kind", to_string(contender.kind)},
+              {"errors", contender.errors()},
+              {"per_second", contender.per_second()},
+              {"mean_us", contender.mean_us()},
+              {"latency_us", latencies_json(contender)},
+              {"rows_per_commit", or_null(rows_per_commit_of(contender))},
+              {"fairness", or_null(fairness_of(contender))},
+              {"cpu_us_per_request", shares_json(contender, cpu_us_per_request)},
+              {"context_switches_per_request", shares_json(contender, switches_per_request)},
+              {"written_bytes_per_row", or_null(written_bytes_per_row(contender))},
               {"stored_bytes_per_row", nullptr},
               {"rounds", json::array()}};
-  if (x.stored)
-    result["stored_bytes_per_row"] = {{"database", x.stored->database}, {"audit", x.stored->audit}};
+  if (contender.stored)
+    result["stored_bytes_per_row"] = {{"database", contender.stored->database}, {"audit", contender.stored->audit}};
   uint64_t operations = 0;
   double seconds = 0;
-  for (const auto& round : x.rounds) {
+  for (const auto& round : contender.rounds) {
     operations += round.operations;
     seconds += round.seconds;
     result["rounds"].push_back({{"operations", round.operations},
@@ -62,23 +63,23 @@ json contender_json(const contender_result& x) {
 
 } // namespace
 
-json to_json(const case_result& x) {
-  json result{{"case", x.name},
-              {"title", x.title},
-              {"family", x.family.empty() ? json(nullptr) : json(x.family)},
-              {"size", x.size},
-              {"failure", x.failure.empty() ? json(nullptr) : json(x.failure)},
+json to_json(const case_result& one_case) {
+  json result{{"case", one_case.name},
+              {"title", one_case.title},
+              {"family", one_case.family.empty() ? json(nullptr) : json(one_case.family)},
+              {"size", one_case.size},
+              {"failure", one_case.failure.empty() ? json(nullptr) : json(one_case.failure)},
               {"contenders", json::array()},
               {"ratios", json::array()},
               {"goals", json::array()}};
-  for (const auto& found : x.contenders)
+  for (const auto& found : one_case.contenders)
     result["contenders"].push_back(contender_json(found));
-  for (const auto& found : x.ratios)
+  for (const auto& found : one_case.ratios)
     result["ratios"].push_back({{"contender", found.contender},
                                 {"reference", found.reference},
                                 {"reference_kind", to_string(found.reference_kind)},
                                 {"rate", spread_json(found.got)}});
-  for (const auto& found : x.goals)
+  for (const auto& found : one_case.goals)
     result["goals"].push_back({{"text", found.text},
                                {"ratio", found.got.median},
                                {"min", found.got.min},

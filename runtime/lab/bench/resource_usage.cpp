@@ -7,12 +7,15 @@ namespace sluice::bench {
 
 namespace {
 
-double micros_of(const timeval& x) { return static_cast<double>(x.tv_sec) * 1e6 + static_cast<double>(x.tv_usec); }
+double micros_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
+}
 
 } // namespace
 
-resource_usage usage_of(const rusage& x) noexcept {
-  return {micros_of(x.ru_utime) + micros_of(x.ru_stime), static_cast<uint64_t>(x.ru_nvcsw + x.ru_nivcsw), 0, false};
+resource_usage usage_of(const rusage& usage) noexcept {
+  return {micros_of(usage.ru_utime) + micros_of(usage.ru_stime),
+          static_cast<uint64_t>(usage.ru_nvcsw + usage.ru_nivcsw), 0, false};
 }
 
 resource_usage resource_usage::now() noexcept {

@@ -24,6 +24,6 @@ struct resource_usage {
 };
 
 /// What the kernel tells of a process, without the bytes that it wrote.
-resource_usage usage_of(const rusage& x) noexcept;
+resource_usage usage_of(const rusage& usage) noexcept;
 
 } // namespace sluice::bench

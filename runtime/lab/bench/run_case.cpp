@@ -60,19 +60,19 @@ public:
 
   void run(std::chrono::milliseconds duration, std::vector<measurement>& in_this_round) {
     auto before = resource_usage::now();
-    auto x = session_({duration, in_this_round});
-    if (!x.broker && !x.clients)
-      x.process = resource_usage::now() - before;
-    std::sort(x.latencies_us.begin(), x.latencies_us.end());
-    in_this_round.push_back(x);
-    result_.rounds.push_back(std::move(x));
+    auto measured = session_({duration, in_this_round});
+    if (!measured.broker && !measured.clients)
+      measured.process = resource_usage::now() - before;
+    std::sort(measured.latencies_us.begin(), measured.latencies_us.end());
+    in_this_round.push_back(measured);
+    result_.rounds.push_back(std::move(measured));
   }
 
   contender_result close() {
     session_ = {};
     uint64_t rows = 0;
-    for (const auto& x : result_.rounds)
-      rows += x.stored_rows;
+    for (const auto& round : result_.rounds)
+      rows += round.stored_rows;
     if (what_.stores_rows && rows > 0) {
       auto after = sizes_in(folder_.path());
       auto per_row = [&](uint64_t now, uint64_t then) {
@@ -91,10 +91,10 @@ private:
   contender_result result_;
 };
 
-std::vector<rate_ratio> ratios_of(const case_result& x) {
+std::vector<rate_ratio> ratios_of(const case_result& one_case) {
   std::vector<rate_ratio> result;
-  for (const auto& ours : x.contenders)
-    for (const auto& other : x.contenders) {
+  for (const auto& ours : one_case.contenders)
+    for (const auto& other : one_case.contenders) {
       if (ours.kind != contender_kind::sluice || other.kind == contender_kind::sluice)
         continue;
       std::vector<double> values;
@@ -105,9 +105,9 @@ std::vector<rate_ratio> ratios_of(const case_result& x) {
   return result;
 }
 
-std::string failure_of(const bench_case& what, const case_result& x) {
-  for (size_t i = 0; i < x.contenders.size(); ++i) {
-    const auto& found = x.contenders[i];
+std::string failure_of(const bench_case& what, const case_result& one_case) {
+  for (size_t i = 0; i < one_case.contenders.size(); ++i) {
+    const auto& found = one_case.contenders[i];
     if (found.errors() > 0 && !what.contenders[i].may_fail())
       return fmt::format("{} requests of \"{}\" failed", found.errors(), found.name);
     auto is_idle = [](const measurement& m) { return m.completed == 0; };
@@ -127,24 +127,24 @@ case_result run_case(const bench_case& what, const run_options& options) {
   result.size = what.size;
   try {
     std::vector<std::unique_ptr<open_contender>> open;
-    for (const auto& x : what.contenders)
-      open.push_back(std::make_unique<open_contender>(x, options.folder));
+    for (const auto& contender : what.contenders)
+      open.push_back(std::make_unique<open_contender>(contender, options.folder));
     for (size_t i = 0; i < options.rounds; ++i) {
       std::vector<measurement> in_this_round;
-      for (auto& x : open)
-        x->run(options.duration, in_this_round);
+      for (auto& contender : open)
+        contender->run(options.duration, in_this_round);
     }
-    for (auto& x : open)
-      result.contenders.push_back(x->close());
+    for (auto& contender : open)
+      result.contenders.push_back(contender->close());
   } catch (const std::exception& why) {
     result.contenders.clear();
     result.failure = why.what();
     return result;
   }
   result.ratios = ratios_of(result);
-  for (const auto& x : what.goals)
-    if (auto values = x.values(result); !values.empty())
-      result.goals.push_back({x.text, spread_of(std::move(values)), x.wanted, x.is_upper_bound});
+  for (const auto& goal : what.goals)
+    if (auto values = goal.values(result); !values.empty())
+      result.goals.push_back({goal.text, spread_of(std::move(values)), goal.wanted, goal.is_upper_bound});
   result.failure = failure_of(what, result);
   return result;
 }

@@ -26,8 +26,8 @@ server_report report_of(broker& leader, const database& db) {
   return result;
 }
 
-bool send_report(const server_report& x) {
-  return std::fwrite(&x, sizeof x, 1, stdout) == 1 && std::fflush(stdout) == 0;
+bool send_report(const server_report& report) {
+  return std::fwrite(&report, sizeof report, 1, stdout) == 1 && std::fflush(stdout) == 0;
 }
 
 // As `sluice serve` sets up its process.

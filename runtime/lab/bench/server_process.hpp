@@ -9,7 +9,7 @@
 namespace sluice::bench {
 
 /// The server of a case across processes. It runs in a process of its own, so that its processor time and context
-/// switches can be told from those of its clients.
+/// switches are counted apart from those of its clients.
 enum class server_kind : uint8_t {
   /// A broker, as `sluice serve` has it.
   broker_full,

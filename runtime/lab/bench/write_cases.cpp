@@ -71,8 +71,8 @@ contender raw_at_the_same_group_size(synchronous_mode mode) {
   return {"raw SQLite, one connection, same rows per commit", contender_kind::bound,
           [mode](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<raw_store>(folder, mode);
-            return [store](const bench_round& x) {
-              return write_groups(*store, x.duration, std::max(1.0, x.before.front().rows_per_commit));
+            return [store](const bench_round& round) {
+              return write_groups(*store, round.duration, std::max(1.0, round.before.front().rows_per_commit));
             };
           },
           true};
@@ -82,10 +82,11 @@ contender raw_committing_each_row(synchronous_mode mode) {
   return {"raw SQLite, one connection, a COMMIT per row", contender_kind::direct,
           [mode](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<raw_store>(folder, mode);
-            return [store](const bench_round& x) {
-              auto result = run_threads(1, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
-                timed_loop(stop_at, own, [&] { return insert_raw(store->insert, 1); });
-              });
+            return [store](const bench_round& round) {
+              auto result =
+                run_threads(1, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                  timed_loop(stop_at, own, [&] { return insert_raw(store->insert, 1); });
+                });
               result.rows_per_commit = 1;
               result.stored_rows = result.completed;
               return result;
@@ -98,9 +99,9 @@ contender mutex_around_one_connection(size_t threads, synchronous_mode mode) {
   return {"threads, a mutex around one connection", contender_kind::direct,
           [threads, mode](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<raw_store>(folder, mode);
-            return [store, threads](const bench_round& x) {
+            return [store, threads](const bench_round& round) {
               auto result =
-                run_threads(threads, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                run_threads(threads, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
                   timed_loop(stop_at, own, [&] {
                     std::lock_guard guard{store->mutex};
                     return insert_raw(store->insert, 1);
@@ -118,11 +119,12 @@ contender threads_through_broker(size_t threads, synchronous_mode mode) {
   return {"sluice, threads", contender_kind::sluice,
           [threads, mode](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<embedded_store>(folder, mode);
-            return [store, threads](const bench_round& x) {
+            return [store, threads](const bench_round& round) {
               return store->count_commits([&] {
-                return run_threads(threads, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
-                  timed_loop(stop_at, own, [&] { return store->db.write(insert_request("thread", 1)).engaged(); });
-                });
+                return run_threads(
+                  threads, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                    timed_loop(stop_at, own, [&] { return store->db.write(insert_request("thread", 1)).engaged(); });
+                  });
               });
             };
           },
@@ -157,11 +159,12 @@ contender futures_through_broker(size_t threads, size_t in_flight) {
   return {"sluice, threads with futures", contender_kind::sluice,
           [=](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<embedded_store>(folder, synchronous_mode::full);
-            return [=](const bench_round& x) {
+            return [=](const bench_round& round) {
               return store->count_commits([&] {
-                return run_threads(threads, x.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
-                  pipelined_loop(store->db, in_flight, stop_at, own);
-                });
+                return run_threads(threads, round.duration,
+                                   [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                                     pipelined_loop(store->db, in_flight, stop_at, own);
+                                   });
               });
             };
           },
@@ -180,8 +183,8 @@ contender actors_through_broker(size_t agents, size_t in_flight, synchronous_mod
   return {"sluice, actors", contender_kind::sluice,
           [=](const std::filesystem::path& folder) -> session {
             auto store = std::make_shared<embedded_store>(folder, mode);
-            return [=](const bench_round& x) {
-              return write_by_actors(store->host, store->db, agents, in_flight, x.duration);
+            return [=](const bench_round& round) {
+              return write_by_actors(store->host, store->db, agents, in_flight, round.duration);
             };
           },
           true};

@@ -48,8 +48,8 @@ class handler {
 public:
   virtual ~handler() = default;
 
-  /// Told the `id` of the request that the next call is for, null for a notification; valid until it returns. For ports
-  /// whose methods name other requests by it, as MCP's do.
+  /// Called with the `id` of the request that the next call is for, null for a notification; valid until it returns.
+  /// For ports whose methods name other requests by it, as MCP's do.
   virtual void set_request_id([[maybe_unused]] const nlohmann::json* id) {}
 
   /// Calls `done` exactly once, at once or later; never if the handler is destroyed before. `params` is an object, an

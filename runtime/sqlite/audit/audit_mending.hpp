@@ -10,7 +10,7 @@
 
 namespace sluice::sqlite {
 
-/// Told in words, each time that the audit file could not be used any more and a new one was begun.
+/// Called with a sentence, each time that the audit file could not be used any more and a new one was begun.
 using mending_report = std::function<void(const std::string& text)>;
 
 /// Opens the audit of `root` so that auditing goes on if the file is damaged.

@@ -14,7 +14,7 @@
 namespace sluice::sqlite {
 
 /// Enforces foreign keys from now on, or no longer; works within a transaction, unlike the PRAGMA. Every prepared
-/// statement is prepared anew when it runs next, and what an authorizer told about it no longer holds.
+/// statement is prepared anew when it runs next, and what an authorizer reported about it no longer holds.
 /// @pre no violation is counted that waits for the end of the transaction
 void enforce_foreign_keys(connection& db, bool enforces) noexcept;
 

@@ -15,7 +15,7 @@ bool exists(const std::string& file) noexcept { return access(file.c_str(), F_OK
 
 } // namespace
 
-void remove_leftovers(const std::filesystem::path& path) noexcept {
+void remove_wal_files(const std::filesystem::path& path) noexcept {
   try {
     const auto& file = path.native();
     if (!exists(file) || (!exists(file + "-wal") && !exists(file + "-shm")))

@@ -284,7 +284,7 @@ bool sqlite_write_store::close_idle() {
     return false;
   if (!is_open()) {
     if (files_->check_place())
-      remove_leftovers(path_);
+      remove_wal_files(path_);
     files_->release_folder();
     return true;
   }
