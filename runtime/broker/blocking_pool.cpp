@@ -1,11 +1,10 @@
 #include "runtime/broker/blocking_pool.hpp"
 
+#include "runtime/broker/answer_batch.hpp"
 #include "runtime/broker/lent_thread.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/resumable.hpp>
-#include <caf/scoped_execution_unit.hpp>
-#include <cassert>
 
 #include <algorithm>
 #include <cassert>
@@ -23,8 +22,21 @@ constexpr std::chrono::seconds retry_pause{1};
 // no thread is woken for what they send until their turn ends.
 constexpr std::array<size_t, 4> messages_per_turn{32, 256, 256, 1};
 
+// Short reads that a thread runs one after the other before it looks whether the cache has something to do, which then
+// answers several at once.
+constexpr size_t short_reads_in_a_row = 8;
+
 bool sends_at_end(blocking_work kind) noexcept {
   return kind == blocking_work::coordination || kind == blocking_work::read;
+}
+
+// Leaves the core's resources to its other thread for a moment.
+void pause_briefly() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
 }
 
 // The pool of this thread while it runs an actor that sends at the end of its turn.
@@ -32,6 +44,18 @@ thread_local const blocking_pool* ending_turn = nullptr;
 
 // The pool of this thread.
 thread_local const blocking_pool* pool_of_thread = nullptr;
+
+// The lock of a pool is held for far less time than a system call takes: to sleep and be woken would cost the thread
+// that waits, and the one that has it, many times that.
+void lock_soon(std::unique_lock<std::mutex>& lock) {
+  constexpr auto tries = 100;
+  for (auto i = 0; i < tries; ++i) {
+    if (lock.try_lock())
+      return;
+    pause_briefly();
+  }
+  lock.lock();
+}
 
 blocking_pool_settings checked(blocking_pool_settings settings) {
   settings.threads = std::max(settings.threads, min_threads);
@@ -93,7 +117,8 @@ void blocking_pool::end_lent() noexcept {
 void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
   worker_ptr woken;
   {
-    std::lock_guard guard{mutex_};
+    std::unique_lock guard{mutex_, std::defer_lock};
+    lock_soon(guard);
     if (!is_stopped_) {
       lane_of(kind).waiting.push_back(std::exchange(job, nullptr));
       // A thread that is about to look for work takes this, and wakes another one if there is more.
@@ -142,15 +167,27 @@ bool blocking_pool::has_work() const noexcept {
   return false;
 }
 
+blocking_pool::task blocking_pool::take_from(blocking_work kind) noexcept {
+  auto& lane = lane_of(kind);
+  task found{lane.waiting.front(), kind};
+  lane.waiting.pop_front();
+  ++lane.running;
+  return found;
+}
+
 blocking_pool::task blocking_pool::take() noexcept {
   for (size_t kind = 0; kind < lanes_.size(); ++kind)
-    if (auto& lane = lanes_[kind]; !lane.waiting.empty() && has_room(kind)) {
-      task found{lane.waiting.front(), static_cast<blocking_work>(kind)};
-      lane.waiting.pop_front();
-      ++lane.running;
-      return found;
-    }
+    if (!lanes_[kind].waiting.empty() && has_room(kind))
+      return take_from(static_cast<blocking_work>(kind));
   return {};
+}
+
+blocking_pool::task blocking_pool::take_short_read() noexcept {
+  auto& lane = lane_of(blocking_work::read);
+  if (lane.waiting.empty() || !has_room(static_cast<size_t>(blocking_work::read)))
+    return {};
+  const auto* job = dynamic_cast<const pooled_job*>(lane.waiting.front());
+  return job && !job->has_long_work() ? take_from(blocking_work::read) : task{};
 }
 
 blocking_pool::worker_ptr blocking_pool::take_idle() noexcept {
@@ -204,11 +241,18 @@ void blocking_pool::add_worker() {
 
 void blocking_pool::run(const worker_ptr& self) {
   pool_of_thread = this;
-  caf::scoped_execution_unit context{&system_};
+  answer_batch context{system_};
   std::unique_lock lock{mutex_};
   auto spared = false;
+  size_t short_reads = 0;
   for (;;) {
-    auto next = take();
+    task next;
+    if (short_reads > 0 && short_reads < short_reads_in_a_row)
+      next = take_short_read();
+    auto is_short = next.job != nullptr;
+    if (!is_short)
+      next = take();
+    short_reads = is_short || next.kind == blocking_work::read ? short_reads + 1 : 0;
     if (!next.job) {
       if (is_stopping_ || !wait_for_work(self, lock))
         return;
@@ -216,7 +260,7 @@ void blocking_pool::run(const worker_ptr& self) {
     }
     // Not twice in a row, or a coordinator that always has something to do would keep the others from their threads.
     spared = next.kind == blocking_work::coordination && !spared;
-    auto helper = !spared && (has_work() || needs_watch()) ? find_worker() : nullptr;
+    auto helper = !spared && !is_short && (has_work() || needs_watch()) ? find_worker() : nullptr;
     self->writes_since =
       next.kind == blocking_work::write ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
     lock.unlock();
@@ -226,10 +270,11 @@ void blocking_pool::run(const worker_ptr& self) {
     auto is_done =
       next.job->resume(&context, messages_per_turn[static_cast<size_t>(next.kind)]) != caf::resumable::resume_later;
     ending_turn = nullptr;
+    context.flush();
     if (is_done)
       caf::intrusive_ptr_release(next.job);
     returning_.fetch_add(1, std::memory_order_relaxed);
-    lock.lock();
+    lock_soon(lock);
     returning_.fetch_sub(1, std::memory_order_relaxed);
     self->writes_since = {};
     auto& own = lane_of(next.kind);

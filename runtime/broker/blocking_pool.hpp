@@ -157,6 +157,8 @@ private:
   bool has_work() const noexcept;
   bool needs_watch() const noexcept;
   task take() noexcept;
+  task take_short_read() noexcept;
+  task take_from(blocking_work kind) noexcept;
   worker_ptr take_idle() noexcept;
   worker_ptr find_worker();
   void grow();

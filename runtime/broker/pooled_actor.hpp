@@ -2,6 +2,7 @@
 
 #include "messages/read.hpp"
 #include "messages/write.hpp"
+#include "runtime/broker/answer_batch.hpp"
 #include "runtime/broker/blocking_pool.hpp"
 
 #include <caf/all.hpp>
@@ -35,7 +36,15 @@ public:
   }
 
   caf::resumable::resume_result resume(caf::execution_unit* unit, size_t max_messages) override {
-    auto result = Base::resume(unit, max_messages);
+    auto result = caf::resumable::resume_later;
+    // A writer answers with a group, and may be long at the next one.
+    auto* answers = kind_ == blocking_work::write ? dynamic_cast<answer_batch*>(unit) : nullptr;
+    for (; answers && max_messages > 1 && result == caf::resumable::resume_later; --max_messages) {
+      result = Base::resume(unit, 1);
+      answers->flush();
+    }
+    if (result == caf::resumable::resume_later)
+      result = Base::resume(unit, max_messages);
     // A message that comes just now has it run by the pool in any case.
     if (result == caf::resumable::awaiting_message)
       has_long_work_ = false;

@@ -117,7 +117,7 @@ int verify(client& store, const audit_options& options) {
     return options.json ? finish_json(as_json(*verdict))
                         : finish(fmt::format("intact: {} records, head {}\n", verdict->records, verdict->head));
   auto why = verdict->broken > 0 ? make_failure(
-               errc::corrupt, fmt::format("audit record {} is broken: {} ({} of {} records are broken)",
+               errc::corrupt, fmt::format("audit record {} is broken: {} ({} broken places, {} records)",
                                           verdict->first_broken, verdict->reason, verdict->broken, verdict->records))
                                  : make_failure(errc::ledger_damaged, "");
   for (const auto& problem : verdict->problems)

@@ -12,7 +12,7 @@ prepare() {
 # wait for them.
 tamper() {
   exits 0 sluice audit verify
-  sqlite3 .sluice/audit.db "DROP TRIGGER audit_update; DROP TRIGGER audit_delete; $1"
+  sqlite3 .sluice/audit.db "DROP TRIGGER segments_update; DROP TRIGGER segments_delete; $1"
 }
 
 test_the_audit_lists_requests_with_their_agents() {
@@ -111,7 +111,8 @@ test_an_audit_that_was_emptied_removed_or_exchanged_without_a_broker_is_reported
 
 test_the_audit_refuses_to_be_changed() {
   prepare
-  for change in "UPDATE audit SET agent = 'eve'" "DELETE FROM audit" "INSERT OR REPLACE INTO audit SELECT * FROM audit"; do
+  for change in "UPDATE segments SET records = x''" "DELETE FROM segments" \
+    "INSERT OR REPLACE INTO segments SELECT * FROM segments"; do
     if sqlite3 .sluice/audit.db "$change" 2>"$scratch/err"; then
       give_up "not refused: $change"
     fi
@@ -122,17 +123,20 @@ test_the_audit_refuses_to_be_changed() {
 
 test_a_changed_record_is_found_by_name() {
   prepare
-  tamper "UPDATE audit SET agent = 'eve' WHERE seq = 2"
+  # Records that were written together are in one segment.
+  local first
+  first=$(sqlite3 .sluice/audit.db "SELECT max(first_seq) FROM segments WHERE first_seq <= 2")
+  tamper "UPDATE segments SET records = CAST(records || x'00' AS BLOB) WHERE first_seq = $first"
   fails_with corrupt sluice audit verify
-  has "$err" "audit record 2 is broken"
+  has "$err" "audit record $first is broken"
   is "$(wc -l <"$scratch/err")" 1
   exits 1 sluice audit verify --json
-  is "$(json '$.intact') $(json '$.first_broken') $(json '$.error.code')" "0 2 corrupt"
+  is "$(json '$.intact') $(json '$.first_broken') $(json '$.error.code')" "0 $first corrupt"
 }
 
 test_a_removed_record_is_found() {
   prepare
-  tamper "DELETE FROM audit WHERE seq = 2"
+  tamper "DELETE FROM segments WHERE first_seq <= 2 AND last_seq >= 2"
   fails_with corrupt sluice audit verify
 }
 

@@ -230,12 +230,12 @@ test_a_changed_ledger_is_a_problem() {
 test_a_changed_audit_is_a_problem() {
   prepare
   exits 0 sluice audit verify
-  sqlite3 .sluice/audit.db "DROP TRIGGER audit_update; UPDATE audit SET agent = 'eve' WHERE seq = 2"
+  sqlite3 .sluice/audit.db "DROP TRIGGER segments_update; UPDATE segments SET records = x''"
   exits 1 sluice doctor --json
-  finds audit problem "record 2 does not match its hash"
+  finds audit problem "record 1 does not match its hash"
   sluice stop >/dev/null
   exits 1 sluice doctor --json
-  finds audit problem "record 2 does not match its hash"
+  finds audit problem "record 1 does not match its hash"
 }
 
 test_rejected_rows_are_reported() {

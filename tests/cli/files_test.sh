@@ -47,7 +47,7 @@ test_a_text_file_is_left_alone() {
 
 test_the_stores_own_files_are_refused() {
   exits 0 sluice exec app.db "CREATE TABLE t (x)"
-  exits 1 sluice query .sluice/audit.db "SELECT * FROM audit"
+  exits 1 sluice query .sluice/audit.db "SELECT * FROM segments"
   [[ ! -e .sluice/.sluice ]]
   mkdir ../elsewhere
   exits 0 sluice exec ../elsewhere/other.db "CREATE TABLE t (x)"

@@ -67,7 +67,7 @@ public:
 
   // With the second record, so that the first is undone.
   void refuse_appends(bool refuses) {
-    other_program{path_}.run(refuses ? "CREATE TRIGGER full BEFORE INSERT ON audit WHEN NEW.agent = 'second'"
+    other_program{path_}.run(refuses ? "CREATE TRIGGER full BEFORE INSERT ON segments"
                                        " BEGIN SELECT RAISE(ABORT, 'full'); END"
                                      : "DROP TRIGGER full");
   }

@@ -2,10 +2,12 @@
 
 #include "runtime/sqlite/files/vfs_file.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
+#include "tests/support/audit_records.hpp"
 
 #include <sqlite3.h>
 
 #include <memory>
+#include <stdexcept>
 
 namespace sluice::simulation {
 
@@ -163,26 +165,11 @@ uint64_t newest_commit(const std::filesystem::path& path) {
 }
 
 caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::path& path) {
-  auto db = open_database(path);
-  sqlite3_stmt* raw = nullptr;
-  if (!db
-      || sqlite3_prepare_v2(db.get(), "SELECT request_id, db, status, request_type, count FROM audit ORDER BY seq", -1,
-                            &raw, nullptr)
-           != SQLITE_OK)
-    return make_error(errc::io_error, db ? sqlite3_errmsg(db.get()) : "it cannot be opened");
-  std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
-  std::vector<audit_record> result;
-  auto text = [&](int i) { return std::string{reinterpret_cast<const char*>(sqlite3_column_text(raw, i))}; };
-  while (sqlite3_step(raw) == SQLITE_ROW) {
-    auto& x = result.emplace_back();
-    x.request_id = text(0);
-    x.db = text(1);
-    x.status = text(2);
-    if (text(3) == to_string(request_type::cache_hit))
-      x.type = request_type::cache_hit;
-    x.count = static_cast<uint32_t>(sqlite3_column_int64(raw, 4));
+  try {
+    return sluice::test::audit_records_in(path);
+  } catch (const std::runtime_error& error) {
+    return make_error(errc::io_error, error.what());
   }
-  return result;
 }
 
 database_content look_into(const std::filesystem::path& path) {

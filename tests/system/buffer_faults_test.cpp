@@ -1,4 +1,5 @@
 #include "actors/buffer/row_statement.hpp"
+#include "tests/support/audit_records.hpp"
 #include "tests/support/buffer_model.hpp"
 #include "tests/support/plain_database.hpp"
 #include "tests/system/fixture.hpp"
@@ -129,7 +130,10 @@ TEST_CASE("a broker that ends writes everything first", "[system][buffer]") {
   REQUIRE(x.status().pending == 700);
   x.host.shutdown();
   REQUIRE(integer_of(x.file(), "SELECT count(*) FROM t") == 700);
-  CHECK(integer_of(x.folder / ".sluice/audit.db", "SELECT count FROM audit WHERE agent = 'alice'") == 700);
+  auto records = audit_records_in(x.folder / ".sluice/audit.db");
+  std::erase_if(records, [](const audit_record& record) { return record.agent != "alice"; });
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].count == 700);
   require_sound(x.file());
 }
 
@@ -150,8 +154,10 @@ TEST_CASE("rows that a damaged ledger keeps from being written outlive an orderl
     REQUIRE(warnings.size() == 1);
     CHECK(warnings[0].find("3 buffered rows could not be written") == 0);
     CHECK(warnings[0].find("evil") != std::string::npos);
-    CHECK(integer_of(x.folder / ".sluice/audit.db",
-                     "SELECT count(*) FROM audit WHERE request_type = 'write' AND status = 'ledger_damaged'")
+    CHECK(count_audit_records(x.folder / ".sluice/audit.db",
+                              [](const audit_record& record) {
+                                return record.type == request_type::write && record.status == "ledger_damaged";
+                              })
           == 1);
     external_process{x.file()}.run("DROP TRIGGER evil");
     auto next = open_broker(x.folder.path());

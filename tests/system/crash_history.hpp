@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
+#include "tests/support/audit_records.hpp"
 #include "tests/system/fixture.hpp"
 
 #include <algorithm>
@@ -102,11 +103,9 @@ public:
     std::set<std::string> result;
     if (!std::filesystem::exists(audit_file()))
       return result;
-    std::string sql = "SELECT request_id FROM audit WHERE status = 'committed'";
-    for (const auto& x : column_of(audit_file(), sql + (recovered ? " AND recovered = 1" : ""))) {
-      if (!result.insert(std::string{*x.text()}).second)
-        FAIL("the audit has " << *x.text() << " twice");
-    }
+    for (const auto& record : audit_records_in(audit_file()))
+      if (record.status == "committed" && (record.recovered || !recovered) && !result.insert(record.request_id).second)
+        FAIL("the audit has " << record.request_id << " twice");
     return result;
   }
 
@@ -114,8 +113,8 @@ public:
   std::set<std::string> recorded() const {
     std::set<std::string> result;
     if (std::filesystem::exists(audit_file()))
-      for (const auto& x : column_of(audit_file(), "SELECT request_id FROM audit"))
-        result.emplace(*x.text());
+      for (const auto& record : audit_records_in(audit_file()))
+        result.insert(record.request_id);
     return result;
   }
 

@@ -1,3 +1,4 @@
+#include "tests/support/audit_records.hpp"
 #include "tests/system/fixture.hpp"
 
 namespace sluice::test::faults_lock_test {
@@ -212,7 +213,8 @@ TEST_CASE("an external commit is noticed by the next query, counted and audited"
 TEST_CASE("an external commit just before the broker ends is counted and audited, once", "[system]") {
   temp_dir folder;
   auto audited = [&] {
-    return integer_of(folder / ".sluice/audit.db", "SELECT count(*) FROM audit WHERE request_type = 'foreign_commit'");
+    return count_audit_records(folder / ".sluice/audit.db",
+                               [](const audit_record& x) { return x.type == request_type::foreign_commit; });
   };
   for (auto commits : {false, true}) {
     auto host = open_broker(folder.path());

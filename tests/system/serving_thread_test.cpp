@@ -1,8 +1,10 @@
+#include "runtime/broker/pooled_actor.hpp"
 #include "tests/system/fixture.hpp"
 
 #include <sqlite3.h>
 
 #include <atomic>
+#include <thread>
 
 namespace sluice::test::serving_thread_test {
 
@@ -60,6 +62,16 @@ struct fixture {
     for (auto i = 0; is_short && i < 200; ++i)
       known.note_commit(std::chrono::microseconds{1});
     known.note(insert(), std::chrono::microseconds{1}, is_short);
+    await_idle_writer();
+  }
+
+  /// Its last answer comes before it has handled its last message.
+  void await_idle_writer() {
+    auto route = host.actors().context("app.db").route();
+    const auto* writer = dynamic_cast<const pooled_job*>(caf::actor_cast<caf::abstract_actor*>(route->writer));
+    REQUIRE(writer);
+    while (writer->has_long_work())
+      std::this_thread::yield();
   }
 
   /// Where each of the writes was executed that this thread has sent while it served.

@@ -1,7 +1,6 @@
 #include "runtime/sqlite/audit/audit_end.hpp"
 
 #include "runtime/sqlite/audit/audit_file.hpp"
-#include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/ledger/chain_hash.hpp"
 
 #include <optional>
@@ -30,14 +29,10 @@ caf::expected<found_end> read_end(const std::filesystem::path& path, uint64_t kn
   auto head = read_head(*db);
   if (!head)
     return std::move(head.error());
-  auto stmt = prepared_statement::prepare(*db, "SELECT hash FROM audit WHERE seq = ?1");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind(1, static_cast<int64_t>(known_seq));
-  auto row = stmt->step();
-  if (!row)
-    return std::move(row.error());
-  return found_end{std::move(*head), *row ? std::optional{to_hex(stmt->blob(0))} : std::nullopt};
+  auto hash = read_hash(*db, static_cast<int64_t>(known_seq));
+  if (!hash)
+    return std::move(hash.error());
+  return found_end{std::move(*head), *hash ? std::optional{to_hex(**hash)} : std::nullopt};
 }
 
 // A database that was copied into the store has commits that no audit here had. Those of `registry` a broker of this

@@ -1,16 +1,18 @@
 #include "runtime/sqlite/audit/audit_file.hpp"
 
-#include "runtime/sqlite/audit/audit_row.hpp"
+#include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/own_database.hpp"
+
+#include <vector>
 
 namespace sluice::sqlite {
 
 namespace {
 
 // "slau".
-constexpr own_database audit_kind{"audit file", "this file is not an audit file", 0x736c6175, 1};
+constexpr own_database audit_kind{"audit file", "this file is not an audit file", 0x736c6175, 2, 1};
 
 // The highest commit number that was ever issued for the name, as of the audit's record `issued_at`, and the epoch of
 // its ledger. Files of earlier versions have none of these.
@@ -19,32 +21,40 @@ constexpr const char* issued_at_column = "issued_at INTEGER NOT NULL DEFAULT 0";
 constexpr const char* epoch_column = "epoch TEXT NOT NULL DEFAULT ''";
 
 // A row that is replaced (INSERT OR REPLACE) fires no DELETE trigger, hence the triggers on INSERT.
-constexpr const char* guards = R"(
-  CREATE TRIGGER IF NOT EXISTS audit_update BEFORE UPDATE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-  CREATE TRIGGER IF NOT EXISTS audit_delete BEFORE DELETE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-  CREATE TRIGGER IF NOT EXISTS audit_replace BEFORE INSERT ON audit
-    WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-  CREATE TRIGGER IF NOT EXISTS stores_update BEFORE UPDATE ON stores
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-  CREATE TRIGGER IF NOT EXISTS stores_delete BEFORE DELETE ON stores
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-  CREATE TRIGGER IF NOT EXISTS stores_replace BEFORE INSERT ON stores
-    WHEN EXISTS (SELECT 1 FROM stores WHERE id = NEW.id OR root = NEW.root)
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-)";
+std::string guards_of(const std::string& table, const std::string& is_there) {
+  const std::string refuse = " BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;";
+  auto trigger = [&](const std::string& name, const std::string& event) {
+    return "CREATE TRIGGER IF NOT EXISTS " + table + name + " BEFORE " + event + " ON " + table;
+  };
+  return trigger("_update", "UPDATE") + refuse + trigger("_delete", "DELETE") + refuse + trigger("_replace", "INSERT")
+         + " WHEN EXISTS (SELECT 1 FROM " + table + " WHERE " + is_there + ")" + refuse;
+}
+
+std::string guards(const audit_tables& tables) {
+  return guards_of("segments", "first_seq = NEW.first_seq") + guards_of("stores", "id = NEW.id OR root = NEW.root")
+         + (tables.rows ? guards_of("audit", "seq = NEW.seq") : std::string{});
+}
+
+// The records last: the other columns are on the page of the row, however many pages the records take.
+constexpr const char* segments_table =
+  "CREATE TABLE segments(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, store INTEGER NOT NULL, "
+  "newest_us INTEGER NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL, records BLOB NOT NULL) STRICT;";
 
 std::string audit_schema() {
-  return "CREATE TABLE audit(" + audit_column_definitions()
-         + ") STRICT;"
-           "CREATE TABLE stores(id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE) STRICT;"
-           // How far each ledger is known to be in the audit: up to the commit `reconciled_seq`, which has the hash
-           // `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
-           "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
-           " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0, "
-         + std::string{issued_column} + ", " + issued_at_column + ", " + epoch_column + ") STRICT, WITHOUT ROWID";
+  return segments_table
+         + std::string{"CREATE TABLE stores(id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE) STRICT;"
+                       // How far each ledger is known to be in the audit: up to the commit `reconciled_seq`, which has
+                       // the hash `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
+                       "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
+                       " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0, "}
+         + issued_column + ", " + issued_at_column + ", " + epoch_column + ") STRICT, WITHOUT ROWID";
+}
+
+caf::expected<void> add_segments(connection& db, const audit_tables& tables) {
+  if (tables.segments)
+    return caf::unit;
+  auto sql = segments_table + ("PRAGMA user_version = " + std::to_string(audit_kind.format));
+  return exec_atomically(db, sql.c_str());
 }
 
 caf::expected<void> add_columns(connection& db) {
@@ -83,8 +93,16 @@ caf::expected<void> check_audit_file(const connection& db) {
     return std::move(is_made.error());
   if (!*is_made)
     return make_error(errc::corrupt, audit_kind.not_one);
-  for (const auto& sql : {"SELECT " + audit_columns() + " FROM audit", std::string{"SELECT id, root FROM stores"},
-                          std::string{"SELECT name, reconciled_seq, reconciled_hash, audit_seq FROM databases"}}) {
+  auto tables = find_audit_tables(db);
+  if (!tables)
+    return std::move(tables.error());
+  std::vector<std::string> wanted{"SELECT id, root FROM stores",
+                                  "SELECT name, reconciled_seq, reconciled_hash, audit_seq FROM databases"};
+  if (tables->rows)
+    wanted.push_back("SELECT " + audit_columns() + " FROM audit");
+  if (tables->segments || !tables->rows)
+    wanted.push_back("SELECT " + std::string{segment_columns} + " FROM segments");
+  for (const auto& sql : wanted) {
     auto stmt = prepared_statement::prepare(db, sql);
     if (!stmt)
       return explain_mismatch(std::move(stmt.error()), audit_kind);
@@ -111,7 +129,12 @@ caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, con
     return std::move(known.error());
   if (auto added = add_columns(*db); !added)
     return std::move(added.error());
-  if (auto guarded = db->exec(guards); !guarded)
+  auto tables = find_audit_tables(*db);
+  if (!tables)
+    return std::move(tables.error());
+  if (auto added = add_segments(*db, *tables); !added)
+    return std::move(added.error());
+  if (auto guarded = db->exec(guards(*tables).c_str()); !guarded)
     return std::move(guarded.error());
   auto store = find_store(*db, root_text);
   if (!store)
@@ -119,8 +142,25 @@ caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, con
   return audit_file{path, std::move(*db), *store};
 }
 
+caf::expected<std::string> last_record_sql(const connection& db) {
+  auto tables = find_audit_tables(db);
+  if (!tables)
+    return std::move(tables.error());
+  constexpr std::string_view of_segments =
+    "SELECT * FROM (SELECT last_seq, hash FROM segments ORDER BY first_seq DESC LIMIT 1)";
+  constexpr std::string_view of_rows = "SELECT * FROM (SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1)";
+  if (!tables->rows)
+    return std::string{of_segments};
+  if (!tables->segments)
+    return std::string{of_rows};
+  return std::string{of_segments}.append(" UNION ALL ").append(of_rows).append(" ORDER BY 1 DESC LIMIT 1");
+}
+
 caf::expected<audit_head> read_head(const connection& db) {
-  auto stmt = prepared_statement::prepare(db, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
+  auto sql = last_record_sql(db);
+  if (!sql)
+    return std::move(sql.error());
+  auto stmt = prepared_statement::prepare(db, *sql);
   if (!stmt)
     return std::move(stmt.error());
   auto row = stmt->step();
@@ -129,6 +169,30 @@ caf::expected<audit_head> read_head(const connection& db) {
   if (!*row)
     return audit_head{};
   return audit_head{stmt->integer(0), std::string{stmt->blob(1)}};
+}
+
+caf::expected<std::optional<std::string>> read_hash(const connection& db, int64_t seq) {
+  auto tables = find_audit_tables(db);
+  if (!tables)
+    return std::move(tables.error());
+  std::vector<const char*> places;
+  if (tables->rows)
+    places.push_back("SELECT hash FROM audit WHERE seq = ?1");
+  if (tables->segments)
+    places.push_back("SELECT hash FROM segments WHERE first_seq = (SELECT max(first_seq) FROM segments "
+                     "WHERE first_seq <= ?1) AND last_seq = ?1");
+  for (const auto* sql : places) {
+    auto stmt = prepared_statement::prepare(db, sql);
+    if (!stmt)
+      return std::move(stmt.error());
+    stmt->bind(1, seq);
+    auto row = stmt->step();
+    if (!row)
+      return std::move(row.error());
+    if (*row)
+      return std::optional{std::string{stmt->blob(0)}};
+  }
+  return std::optional<std::string>{};
 }
 
 } // namespace sluice::sqlite

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace sluice::sqlite {
@@ -24,17 +25,26 @@ struct audit_head {
   std::string hash;
 };
 
-/// Opens the file, makes it and its schema when they are missing, and looks whether it is what it should be. Errors as
-/// `open_audit_store`.
+/// Opens the file, makes it and its schema when they are missing, and looks whether it is what it should be. A file of
+/// format 1 becomes one of format 2 in a transaction: its rows stay as they are, since people may have written their
+/// hashes down, and the segments go on behind them. Errors as `open_audit_store`.
 caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, const std::string& root_text,
                                           uint64_t page_cache_bytes);
 
-/// `errc::corrupt` when `db` is no audit file, `protocol_mismatch` when it is of another format.
+/// `errc::corrupt` when `db` is no audit file, `protocol_mismatch` when it is of a format that is not known here: that
+/// is neither 1, with a row per record, nor 2, with segments.
 caf::expected<void> check_audit_file(const connection& db);
 
 /// Whether the audit remembers the epochs of ledgers; files of earlier versions do not, until they are written.
 caf::expected<bool> knows_epochs(const connection& db);
 
+/// A statement that finds the number and the hash of the last record, for this file.
+caf::expected<std::string> last_record_sql(const connection& db);
+
 caf::expected<audit_head> read_head(const connection& db);
+
+/// The hash of the record `seq`, where one ends with it that has a hash of its own: a row, or the last one of a
+/// segment.
+caf::expected<std::optional<std::string>> read_hash(const connection& db, int64_t seq);
 
 } // namespace sluice::sqlite

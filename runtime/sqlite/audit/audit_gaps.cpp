@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace sluice::sqlite {
@@ -19,9 +20,8 @@ std::optional<int64_t> probe(prepared_statement& select, int64_t seq) {
   return code == SQLITE_DONE ? last_possible : found;
 }
 
-} // namespace
-
-// Leaps ahead until something can be read, then halves the way back.
+// The first row that can be read behind `bad`, which cannot: leaps ahead until something can be read, then halves the
+// way back.
 std::optional<int64_t> readable_after(prepared_statement& select, int64_t bad) {
   for (int64_t leap = 1; leap < last_possible / 4 && bad < last_possible / 4; leap *= 2) {
     auto good = bad + leap;
@@ -39,6 +39,35 @@ std::optional<int64_t> readable_after(prepared_statement& select, int64_t bad) {
     return *found == last_possible ? std::nullopt : found;
   }
   return std::nullopt;
+}
+
+} // namespace
+
+int walk_readable(prepared_statement& select, int64_t from, const row_visitor& visitor) {
+  auto first_error = SQLITE_OK;
+  for (auto next = std::optional{from}; next;) {
+    auto key = *next;
+    auto is_at_start = true;
+    select.bind(1, key);
+    auto code = select.step_code();
+    for (; code == SQLITE_ROW; code = select.step_code()) {
+      key = select.integer(0);
+      is_at_start = false;
+      if (!visitor.on_row(select)) {
+        select.reset();
+        return first_error;
+      }
+    }
+    select.reset();
+    if (code == SQLITE_DONE)
+      break;
+    if (first_error == SQLITE_OK)
+      first_error = code;
+    // No key of ours is less than 1.
+    next = readable_after(select, std::max<int64_t>(is_at_start ? key : key + 1, 0));
+    visitor.on_gap(next);
+  }
+  return first_error;
 }
 
 } // namespace sluice::sqlite

@@ -2,6 +2,7 @@
 
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
+#include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 
 #include <algorithm>
@@ -34,6 +35,9 @@ struct found_commits {
   std::optional<std::string> agreed;
 };
 
+constexpr std::string_view committed = "committed";
+const std::string_view write_type = to_string(request_type::write);
+
 class reconciler {
 public:
   reconciler(const connection& audit, const std::string& db, const ledger_source& source, bool read_only)
@@ -48,6 +52,7 @@ private:
   caf::expected<void> keep(const agreement& agreed);
   caf::expected<void> find_issued(agreement& from, uint64_t audit_seq);
   caf::expected<found_commits> commits_after(agreement& from);
+  caf::expected<void> read_after(uint64_t audit_seq, const audit_reader::visitor& f);
   caf::expected<audited_requests> audited_after(uint64_t audit_seq);
   caf::expected<void> compare_all(ledger_page page, audited_requests& audited, agreement& reached);
   void compare(const ledger_commit& commit, audited_requests& audited, const ledger_epoch& epoch);
@@ -120,17 +125,13 @@ caf::expected<void> reconciler::keep(const agreement& agreed) {
 
 // Looks at the records since the last time only: a database that has no ledger is compared as often as others.
 caf::expected<void> reconciler::find_issued(agreement& from, uint64_t audit_seq) {
-  auto stmt = prepared_statement::prepare(audit_, "SELECT coalesce(max(commit_seq), 0) FROM audit WHERE seq > ?1 "
-                                                  "AND db = ?2 AND request_type = 'write' AND status = 'committed'");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind(1, static_cast<int64_t>(from.issued_at));
-  stmt->bind_text(2, db_);
-  auto row = stmt->step();
-  if (!row)
-    return std::move(row.error());
-  from.issued = std::max(from.issued, static_cast<uint64_t>(stmt->integer(0)));
-  stmt->reset();
+  auto look = [&](const audit_row& record) {
+    if (record.db == db_ && record.request_type == write_type && record.status == committed)
+      from.issued = std::max(from.issued, static_cast<uint64_t>(record.commit_seq));
+    return true;
+  };
+  if (auto done = read_after(from.issued_at, look); !done)
+    return done;
   if (std::exchange(from.issued_at, audit_seq) == audit_seq)
     return caf::unit;
   return keep(from);
@@ -168,24 +169,24 @@ caf::expected<found_commits> reconciler::commits_after(agreement& from) {
   return found_commits{std::move(*page), std::move(agreed)};
 }
 
+// The records of the audit behind `audit_seq`.
+caf::expected<void> reconciler::read_after(uint64_t audit_seq, const audit_reader::visitor& f) {
+  auto reader = audit_reader::on(audit_);
+  return reader ? reader->forward({static_cast<int64_t>(audit_seq)}, f) : std::move(reader.error());
+}
+
 caf::expected<audited_requests> reconciler::audited_after(uint64_t audit_seq) {
   // A damaged commit record is in the audit as `corrupt`; failed requests have that word, too, but no commit.
-  auto stmt = prepared_statement::prepare(audit_, "SELECT commit_seq, request_id FROM audit WHERE seq > ?1 AND db = ?2 "
-                                                  "AND commit_seq > 0 AND request_type = 'write' "
-                                                  "AND status IN ('committed', 'corrupt')");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind(1, static_cast<int64_t>(audit_seq));
-  stmt->bind_text(2, db_);
   audited_requests result;
-  for (;;) {
-    auto row = stmt->step();
-    if (!row)
-      return std::move(row.error());
-    if (!*row)
-      return result;
-    result[static_cast<uint64_t>(stmt->integer(0))].emplace_back(stmt->text(1));
-  }
+  auto look = [&](const audit_row& record) {
+    if (record.commit_seq > 0 && record.db == db_ && record.request_type == write_type
+        && (record.status == committed || record.status == to_string(errc::corrupt)))
+      result[static_cast<uint64_t>(record.commit_seq)].emplace_back(record.request_id);
+    return true;
+  };
+  if (auto done = read_after(audit_seq, look); !done)
+    return std::move(done.error());
+  return result;
 }
 
 audit_record reconciler::recovered(const ledger_commit& commit, ledger_request request) const {
@@ -252,13 +253,14 @@ caf::expected<void> reconciler::compare_all(ledger_page page, audited_requests& 
 }
 
 caf::expected<bool> reconciler::has_epoch(const ledger_epoch& epoch) {
-  auto stmt = prepared_statement::prepare(
-    audit_, "SELECT 1 FROM audit WHERE db = ?1 AND request_type = 'ledger_epoch' AND key = ?2 LIMIT 1");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind_text(1, db_);
-  stmt->bind_text(2, epoch.id);
-  return stmt->step();
+  auto found = false;
+  auto look = [&](const audit_row& record) {
+    found = record.db == db_ && record.request_type == to_string(request_type::ledger_epoch) && record.key == epoch.id;
+    return !found;
+  };
+  if (auto done = read_after(0, look); !done)
+    return std::move(done.error());
+  return found;
 }
 
 // An epoch unknown to the audit: its writer died first, or the file comes from elsewhere.

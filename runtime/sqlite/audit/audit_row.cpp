@@ -81,18 +81,6 @@ std::string tables_text(const table_set& tables) {
   return dump(texts_as_json(*tables));
 }
 
-void bind_row(prepared_statement& to, const audit_row& row, std::string_view prev_hash, std::string_view hash) {
-  auto index = 1;
-  for_each_field(row, [&](const char*, const auto& field) {
-    if constexpr (is_number<std::remove_reference_t<decltype(field)>>)
-      to.bind(index++, field);
-    else
-      to.bind_text(index++, field);
-  });
-  to.bind_blob(index++, prev_hash);
-  to.bind_blob(index, hash);
-}
-
 stored_audit_row read_row(const prepared_statement& from) {
   stored_audit_row result;
   auto column = 0;
@@ -134,17 +122,6 @@ const std::string& audit_columns() {
     return result + "prev_hash, hash";
   }()};
   return text;
-}
-
-std::string audit_column_definitions() {
-  std::string result;
-  const audit_row row;
-  for_each_field(row, [&](std::string_view column, const auto& field) {
-    auto number = is_number<std::remove_reference_t<decltype(field)>>;
-    result += std::string{column} + (number ? " INTEGER" : " TEXT");
-    result += column == "seq" ? " PRIMARY KEY, " : " NOT NULL, ";
-  });
-  return result + "prev_hash BLOB NOT NULL, hash BLOB NOT NULL";
 }
 
 } // namespace sluice::sqlite

@@ -10,7 +10,7 @@
 
 namespace sluice::sqlite {
 
-/// An audit record as the file holds it; its texts belong to the record or to the statement that it came from.
+/// An audit record as the file has it; its texts belong to the record or to the statement that it came from.
 struct audit_row {
   int64_t seq = 0;
   int64_t ts_us = 0;
@@ -33,8 +33,9 @@ struct audit_row {
   int64_t recovered = 0;
 };
 
-/// Calls `f(column, field)` for every column but the last two, `prev_hash` and `hash`, in their order. Table,
-/// statements and hash all follow from this list. Fields are `int64_t` or `std::string_view`.
+/// Calls `f(column, field)` for every field in its order: the columns of the table `audit` of format 1, but for its
+/// last two, `prev_hash` and `hash`. Its statements and hashes follow from this list, and the records of segments.
+/// Fields are `int64_t` or `std::string_view`.
 template <class Row, class F> void for_each_field(Row& row, F&& f) {
   f("seq", row.seq);
   f("ts_us", row.ts_us);
@@ -64,10 +65,7 @@ audit_record to_record(const audit_row& row);
 /// Table names as the file holds them.
 std::string tables_text(const table_set& tables);
 
-/// Binds every column, the hashes included, from parameter 1 on.
-void bind_row(prepared_statement& to, const audit_row& row, std::string_view prev_hash, std::string_view hash);
-
-/// A row of the table with its place in the chain.
+/// A row of the table `audit` with its place in the chain.
 struct stored_audit_row {
   audit_row row;
   /// The hash of the record before. Kept here as well, so that a record can be checked by itself, whatever the state of
@@ -87,8 +85,5 @@ chain_hash::digest link_hash(chain_hash& hash, const audit_row& row, std::string
 
 /// "seq, ts_us, ..., prev_hash, hash": the columns in order, for statements.
 const std::string& audit_columns();
-
-/// "seq INTEGER PRIMARY KEY, ts_us INTEGER NOT NULL, ...": the columns in order, for the table.
-std::string audit_column_definitions();
 
 } // namespace sluice::sqlite

@@ -3,8 +3,10 @@
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/audit/audit_gaps.hpp"
+#include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/audit/audit_reconciler.hpp"
 #include "runtime/sqlite/audit/audit_row.hpp"
+#include "runtime/sqlite/audit/audit_segment.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
@@ -24,10 +26,6 @@ namespace {
 // The identity of a committed request.
 std::string identity(const audit_record& record) {
   return record.db + '\0' + std::to_string(record.commit_seq) + '\0' + record.request_id;
-}
-
-int64_t at_most_int64(uint64_t number) {
-  return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
 }
 
 // Table names as text; records that follow each other mostly touch the same tables.
@@ -70,10 +68,11 @@ public:
 
 private:
   caf::expected<void> insert(std::span<audit_record> records, audit_head& head);
+  caf::expected<void> insert_segment(audit_head& head);
   caf::expected<void> commit(const audit_head& head);
   bool is_known(audit_record& record) const;
   caf::expected<audit_page> select(const audit_query& query);
-  caf::expected<audit_page> select_readable(const audit_query& query);
+  audit_page select_readable(const audit_query& query);
 
   audit_file file_;
   std::string root_text_;
@@ -81,6 +80,8 @@ private:
   audit_head head_;
   chain_hash hash_;
   tables_cache tables_;
+  segment_encoder encoder_;
+  audit_reader reader_;
   // Commits found in the ledger before their writer sent them: they must not be there twice.
   std::unordered_map<std::string, uint64_t> recovered_;
   prepared_statement last_;
@@ -94,22 +95,18 @@ caf::expected<void> audit_file_store::prepare() {
   if (!head)
     return std::move(head.error());
   head_ = std::move(*head);
-  std::string values;
-  const audit_row row;
-  for_each_field(row, [&](const char*, const auto&) { values += "?, "; });
-  auto insert = "INSERT INTO audit(" + audit_columns() + ") VALUES (" + values + "?, ?)";
-  const std::pair<prepared_statement*, std::string> statements[] = {
-    {&last_, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"},
-    {&begin_, "BEGIN IMMEDIATE"},
-    {&insert_, insert},
-    {&commit_, "COMMIT"}};
-  for (auto& [to, sql] : statements) {
-    auto stmt = prepared_statement::prepare(file_.db, sql);
-    if (!stmt)
-      return std::move(stmt.error());
-    *to = std::move(*stmt);
-  }
-  return caf::unit;
+  auto last = last_record_sql(file_.db);
+  if (!last)
+    return std::move(last.error());
+  auto reader = audit_reader::on(file_.db);
+  if (!reader)
+    return std::move(reader.error());
+  reader_ = std::move(*reader);
+  return prepare_all(
+    file_.db, {{&last_, *last},
+               {&begin_, "BEGIN IMMEDIATE"},
+               {&insert_, "INSERT INTO segments(" + std::string{segment_columns} + ") VALUES (?, ?, ?, ?, ?, ?, ?)"},
+               {&commit_, "COMMIT"}});
 }
 
 caf::expected<void> audit_file_store::check_end() {
@@ -165,19 +162,36 @@ bool audit_file_store::is_known(audit_record& record) const {
 }
 
 caf::expected<void> audit_file_store::insert(std::span<audit_record> records, audit_head& head) {
+  encoder_.clear();
   for (auto& record : records) {
     if (is_known(record))
       continue;
-    record.seq = static_cast<uint64_t>(++head.seq);
-    auto row = to_row(record, file_.store, tables_.text(record.tables));
-    auto hash = link_hash(hash_, row, root_text_, head.hash);
-    bind_row(insert_, row, head.hash, bytes_of(hash));
-    if (auto done = insert_.run(); !done) {
-      static_cast<void>(file_.db.exec("ROLLBACK"));
-      return done;
-    }
-    head.hash = bytes_of(hash);
+    record.seq = static_cast<uint64_t>(head.seq) + encoder_.size() + 1;
+    encoder_.add(to_row(record, file_.store, tables_.text(record.tables)));
+    if (encoder_.is_full())
+      if (auto done = insert_segment(head); !done)
+        return done;
   }
+  return encoder_.size() == 0 ? caf::expected<void>{caf::unit} : insert_segment(head);
+}
+
+caf::expected<void> audit_file_store::insert_segment(audit_head& head) {
+  audit_segment segment;
+  segment.first_seq = head.seq + 1;
+  segment.last_seq = head.seq + static_cast<int64_t>(encoder_.size());
+  segment.store = file_.store;
+  segment.newest_us = encoder_.newest_us();
+  segment.prev_hash = head.hash;
+  segment.records = encoder_.encoded();
+  auto hash = segment_hash(hash_, segment, root_text_);
+  segment.hash = bytes_of(hash);
+  bind_segment(insert_, segment);
+  if (auto done = insert_.run(); !done) {
+    static_cast<void>(file_.db.exec("ROLLBACK"));
+    return done;
+  }
+  encoder_.clear();
+  head = {segment.last_seq, std::string{bytes_of(hash)}};
   return caf::unit;
 }
 
@@ -215,81 +229,49 @@ caf::expected<audit_page> audit_file_store::list(const audit_query& query) {
   return page || code_of(page.error()) != errc::corrupt ? std::move(page) : select_readable(query);
 }
 
-bool selects(const audit_query& query, const audit_record& record) {
+bool selects(const audit_query& query, const audit_row& record) {
   return (query.agent.empty() || query.agent == record.agent) && (query.db.empty() || query.db == record.db)
-         && (query.status.empty() || query.status == record.status)
-         && (query.since_us == 0 || record.ts_us >= query.since_us);
+         && (query.status.empty() || query.status == record.status);
 }
 
-// Goes around pages that cannot be read, so without an order or a condition that SQLite would need them for.
-caf::expected<audit_page> audit_file_store::select_readable(const audit_query& query) {
-  auto stmt =
-    prepared_statement::prepare(file_.db, "SELECT " + audit_columns() + " FROM audit WHERE seq >= ?1 ORDER BY seq");
-  if (!stmt)
-    return std::move(stmt.error());
+audit_range range_of(const audit_query& query) {
+  audit_range result;
+  result.after_seq = static_cast<int64_t>(std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max() - 1));
+  if (query.since_us != 0)
+    result.since_us = query.since_us;
+  return result;
+}
+
+// Goes around pages that cannot be read, so in the order of the numbers.
+audit_page audit_file_store::select_readable(const audit_query& query) {
   std::deque<audit_record> found;
-  auto next = std::optional{
-    static_cast<int64_t>(std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max() - 1) + 1)};
-  while (next) {
-    stmt->bind(1, *next);
-    auto seq = *next - 1;
-    auto code = stmt->step_code();
-    for (; code == SQLITE_ROW && (query.newest || found.size() < query.limit); code = stmt->step_code()) {
-      seq = stmt->integer(0);
-      auto record = to_record(read_row(*stmt).row);
-      if (selects(query, record))
-        found.push_back(std::move(record));
-      if (found.size() > query.limit)
-        found.pop_front();
-    }
-    stmt->reset();
-    next = code == SQLITE_DONE || code == SQLITE_ROW ? std::nullopt : readable_after(*stmt, seq + 1);
-  }
-  return audit_page{root_text_, {std::move_iterator{found.begin()}, std::move_iterator{found.end()}}};
+  reader_.forward_around_damage(range_of(query), [&](const audit_row& record) {
+    if (!selects(query, record))
+      return true;
+    found.push_back(to_record(record));
+    if (found.size() > query.limit)
+      found.pop_front();
+    return query.newest || found.size() < query.limit;
+  });
+  return {root_text_, {std::move_iterator{found.begin()}, std::move_iterator{found.end()}}};
 }
 
 caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
-  std::string where;
-  std::vector<value> bound;
-  auto require = [&](const char* condition, value content) {
-    where += (where.empty() ? " WHERE " : " AND ") + std::string{condition};
-    bound.push_back(std::move(content));
-  };
-  if (query.after_seq > 0)
-    require("seq > ?", at_most_int64(query.after_seq));
-  if (!query.agent.empty())
-    require("agent = ?", query.agent);
-  if (!query.db.empty())
-    require("db = ?", query.db);
-  if (!query.status.empty())
-    require("status = ?", query.status);
-  if (query.since_us != 0)
-    require("ts_us >= ?", query.since_us);
-  bound.emplace_back(at_most_int64(query.limit));
-  auto stmt =
-    prepared_statement::prepare(file_.db, "SELECT " + audit_columns() + " FROM audit" + where + " ORDER BY seq "
-                                            + (query.newest ? "DESC" : "ASC") + " LIMIT ?");
-  if (!stmt)
-    return std::move(stmt.error());
-  for (size_t i = 0; i < bound.size(); ++i)
-    stmt->bind(static_cast<int>(i) + 1, bound[i]);
   audit_page result{root_text_, {}};
-  for (;;) {
-    auto more = stmt->step();
-    if (!more)
-      return std::move(more.error());
-    if (!*more)
-      break;
-    result.records.push_back(to_record(read_row(*stmt).row));
-  }
+  if (query.limit == 0)
+    return result;
+  auto take = [&](const audit_row& record) {
+    if (selects(query, record))
+      result.records.push_back(to_record(record));
+    return result.records.size() < query.limit;
+  };
+  auto done = query.newest ? reader_.backward(range_of(query), take) : reader_.forward(range_of(query), take);
+  if (!done)
+    return std::move(done.error());
   if (query.newest)
     std::reverse(result.records.begin(), result.records.end());
   return result;
 }
-
-} // namespace
-
-namespace {
 
 caf::expected<ledger_page> read_page(caf::expected<ledger_reader> reader, uint64_t seq) {
   constexpr uint64_t at_a_time = 10'000;

@@ -1,26 +1,41 @@
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/audit/audit_gaps.hpp"
+#include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/audit/audit_row.hpp"
+#include "runtime/sqlite/audit/audit_segment.hpp"
 #include "runtime/sqlite/audit/audit_store.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <optional>
+#include <string>
+#include <utility>
 
 namespace sluice::sqlite {
 
 namespace {
 
-// The verdict on one record after another.
+// Records that have one hash: a row of format 1, or a segment.
+struct link {
+  int64_t first_seq = 0;
+  // 1 where what is there cannot be counted.
+  uint64_t records = 1;
+  std::string_view prev_hash;
+  std::string_view hash;
+};
+
+// The verdict on one record or segment after another.
 class audit_chain_check {
 public:
   explicit audit_chain_check(std::map<int64_t, std::string> roots) : roots_(std::move(roots)) {}
 
   void next(const stored_audit_row& row);
+  void next(const audit_segment& segment);
 
   /// The records from the next one on to before `next` cannot be read.
   void skip_unreadable(int64_t next) {
@@ -33,49 +48,71 @@ public:
   audit_verdict take() { return std::move(verdict_); }
 
 private:
-  bool matches_hash(const stored_audit_row& row);
-  void broken(int64_t seq, std::string_view why);
+  template <class MatchesHash> void check(const link& found, bool well_typed, MatchesHash matches_hash);
+  std::string_view root_of(int64_t store) const;
+  void broken(int64_t first, int64_t last, std::string_view why);
+  void broken(int64_t seq, std::string_view why) { broken(seq, seq, why); }
 
   std::map<int64_t, std::string> roots_;
   chain_hash hash_;
+  segment_decoder decoder_;
   audit_verdict verdict_;
   int64_t last_seq_ = 0;
-  // The hash of the record before, if that one is there and unbroken.
+  // The hash of the link before, if that one is there and unbroken.
   std::optional<std::string> previous_ = "";
 };
 
-void audit_chain_check::broken(int64_t seq, std::string_view why) {
+// `why` begins with a verb in the singular; of several records it is said of the segment that they are in.
+void audit_chain_check::broken(int64_t first, int64_t last, std::string_view why) {
   if (verdict_.broken++ > 0)
     return;
-  verdict_.first_broken = static_cast<uint64_t>(seq);
-  verdict_.reason = "record " + std::to_string(seq) + " " + std::string{why};
+  verdict_.first_broken = static_cast<uint64_t>(first);
+  auto records = first == last
+                   ? "record " + std::to_string(first)
+                   : "the segment with the records " + std::to_string(first) + " to " + std::to_string(last);
+  verdict_.reason = records + " " + std::string{why};
 }
 
-bool audit_chain_check::matches_hash(const stored_audit_row& row) {
-  auto root = roots_.find(row.row.store);
-  auto root_text = root == roots_.end() ? std::string_view{} : root->second;
-  return bytes_of(link_hash(hash_, row.row, root_text, row.prev_hash)) == row.hash;
+std::string_view audit_chain_check::root_of(int64_t store) const {
+  auto root = roots_.find(store);
+  return root == roots_.end() ? std::string_view{} : root->second;
 }
 
-void audit_chain_check::next(const stored_audit_row& row) {
-  ++verdict_.records;
-  verdict_.head = to_hex(row.hash);
-  if (row.row.seq < 1)
+template <class MatchesHash>
+void audit_chain_check::check(const link& found, bool well_typed, MatchesHash matches_hash) {
+  auto last = static_cast<int64_t>(static_cast<uint64_t>(found.first_seq) + found.records - 1);
+  verdict_.records += found.records;
+  verdict_.head = to_hex(found.hash);
+  if (found.first_seq < 1)
     return broken(1, "has others before it that no audit wrote");
-  if (row.row.seq != last_seq_ + 1) {
+  if (found.first_seq <= last_seq_) {
+    broken(found.first_seq, "is there twice");
+    previous_.reset();
+  } else if (found.first_seq != last_seq_ + 1) {
     broken(last_seq_ + 1, "is missing");
     previous_.reset();
   }
-  last_seq_ = row.row.seq;
-  auto follows = !previous_ || *previous_ == row.prev_hash;
+  last_seq_ = std::max(last_seq_, last);
+  auto follows = !previous_ || *previous_ == found.prev_hash;
   previous_.reset();
-  if (!row.well_typed)
-    return broken(row.row.seq, "holds a value of the wrong type");
-  if (!matches_hash(row))
-    return broken(row.row.seq, "does not match its hash");
+  if (!well_typed)
+    return broken(found.first_seq, last, "holds a value of the wrong type");
+  if (!matches_hash())
+    return broken(found.first_seq, last, "does not match its hash");
   if (!follows)
-    broken(row.row.seq, "does not follow from the record before it");
-  previous_ = row.hash;
+    broken(found.first_seq, last, "does not follow from the record before it");
+  previous_ = found.hash;
+}
+
+void audit_chain_check::next(const stored_audit_row& row) {
+  check({row.row.seq, 1, row.prev_hash, row.hash}, row.well_typed,
+        [&] { return bytes_of(link_hash(hash_, row.row, root_of(row.row.store), row.prev_hash)) == row.hash; });
+}
+
+void audit_chain_check::next(const audit_segment& segment) {
+  auto records = decoder_.decode(segment).size();
+  check({segment.first_seq, std::max<uint64_t>(records, 1), segment.prev_hash, segment.hash}, segment.well_typed,
+        [&] { return records > 0 && bytes_of(segment_hash(hash_, segment, root_of(segment.store))) == segment.hash; });
 }
 
 caf::expected<std::map<int64_t, std::string>> read_roots(const connection& db) {
@@ -93,44 +130,16 @@ caf::expected<std::map<int64_t, std::string>> read_roots(const connection& db) {
   }
 }
 
-// Walks the table and goes around what cannot be read.
-class chain_walk {
-public:
-  chain_walk(prepared_statement select, std::map<int64_t, std::string> roots)
-    : select_(std::move(select)), check_(std::move(roots)) {}
-
-  caf::expected<audit_verdict> run() {
-    auto code = walk_from(std::numeric_limits<int64_t>::min());
-    auto first = code;
-    while (code != SQLITE_DONE) {
-      auto next = readable_after(select_, check_.last_seq() + 1);
-      if (!next) {
-        check_.skip_unreadable(check_.last_seq() + 2);
-        break;
-      }
-      check_.skip_unreadable(*next);
-      code = walk_from(*next);
-    }
-    auto verdict = check_.take();
-    if (verdict.records == 0 && first != SQLITE_DONE)
-      return to_error(sqlite3_db_handle(select_.handle()), first);
-    return verdict;
-  }
-
-private:
-  // Checks the records from `seq` on; SQLITE_DONE at the end of the table, else why it went no further.
-  int walk_from(int64_t seq) {
-    select_.bind(1, seq);
-    auto code = select_.step_code();
-    for (; code == SQLITE_ROW; code = select_.step_code())
-      check_.next(read_row(select_));
-    select_.reset();
-    return code;
-  }
-
-  prepared_statement select_;
-  audit_chain_check check_;
-};
+// Checks what `select` finds from its parameter 1 on, and goes around what cannot be read.
+template <class Read> int check_all(audit_chain_check& check, prepared_statement& select, Read read) {
+  return walk_readable(
+    select, std::numeric_limits<int64_t>::min(),
+    {[&](const prepared_statement& row) {
+       check.next(read(row));
+       return true;
+     },
+     [&](std::optional<int64_t> next) { check.skip_unreadable(next ? *next : check.last_seq() + 2); }});
+}
 
 } // namespace
 
@@ -147,11 +156,29 @@ caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path
   auto roots = read_roots(*db);
   if (!roots)
     return std::move(roots.error());
-  auto select =
-    prepared_statement::prepare(*db, "SELECT " + audit_columns() + " FROM audit WHERE seq >= ?1 ORDER BY seq");
-  if (!select)
-    return std::move(select.error());
-  return chain_walk{std::move(*select), std::move(*roots)}.run();
+  auto tables = find_audit_tables(*db);
+  if (!tables)
+    return std::move(tables.error());
+  prepared_statement rows;
+  prepared_statement segments;
+  auto rows_sql = "SELECT " + audit_columns() + " FROM audit WHERE seq >= ?1 ORDER BY seq";
+  auto segments_sql =
+    "SELECT " + std::string{segment_columns} + " FROM segments WHERE first_seq >= ?1 ORDER BY first_seq";
+  if (tables->rows)
+    if (auto ready = prepare_all(*db, {{&rows, rows_sql}}); !ready)
+      return std::move(ready.error());
+  if (tables->segments)
+    if (auto ready = prepare_all(*db, {{&segments, segments_sql}}); !ready)
+      return std::move(ready.error());
+  audit_chain_check check{std::move(*roots)};
+  auto code = rows ? check_all(check, rows, read_row) : SQLITE_OK;
+  if (segments)
+    if (auto error = check_all(check, segments, read_segment); code == SQLITE_OK)
+      code = error;
+  auto verdict = check.take();
+  if (verdict.records == 0 && code != SQLITE_OK)
+    return to_error(db->handle(), code);
+  return verdict;
 }
 
 } // namespace sluice::sqlite

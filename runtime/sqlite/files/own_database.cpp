@@ -16,7 +16,7 @@ caf::expected<bool> is_own_database(const connection& db, const own_database& ki
     return false;
   if (*application != kind.application_id)
     return make_error(errc::corrupt, kind.not_one);
-  if (*format != kind.format)
+  if (*format > kind.format || *format < (kind.oldest_format > 0 ? kind.oldest_format : kind.format))
     return make_error(errc::protocol_mismatch, std::string{"the "} + kind.name + " has the format "
                                                  + std::to_string(*format) + "; this program knows format "
                                                  + std::to_string(kind.format));

@@ -21,6 +21,8 @@ struct own_database {
   int64_t application_id;
   /// SQLite's `user_version`.
   int64_t format;
+  /// The first format that can be read, too; 0 when there is but one.
+  int64_t oldest_format = 0;
 };
 
 /// Whether `db` is of this kind; false when it is empty, as a process leaves it that is killed before it has made the

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "runtime/sqlite/audit/audit_segment.hpp"
 #include "runtime/sqlite/audit/audit_store.hpp"
+#include "runtime/sqlite/ledger/chain_hash.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>
@@ -75,11 +77,17 @@ struct audit_fixture {
 
   void append(std::vector<audit_record> records) { REQUIRE(store->append(records)); }
 
+  // Each a segment of its own.
   void append_many(uint64_t count) {
-    std::vector<audit_record> records;
     for (uint64_t i = 1; i <= count; ++i)
-      records.push_back(record("agent", i));
-    append(std::move(records));
+      append({record("agent", i)});
+  }
+
+  // The bytes of a segment as they would be with this one record.
+  static std::string encoded(const audit_record& only) {
+    segment_encoder encoder;
+    encoder.add(to_row(only, 1, tables_text(only.tables)));
+    return std::string{encoder.encoded()};
   }
 
   audit_verdict verdict() {
@@ -123,7 +131,7 @@ struct audit_fixture {
   }
 
   void tamper(const std::string& sql) {
-    REQUIRE(meddle("DROP TRIGGER audit_update; DROP TRIGGER audit_delete; DROP TRIGGER audit_replace;"
+    REQUIRE(meddle("DROP TRIGGER segments_update; DROP TRIGGER segments_delete; DROP TRIGGER segments_replace;"
                    "DROP TRIGGER stores_update;"
                    + sql)
             == "");

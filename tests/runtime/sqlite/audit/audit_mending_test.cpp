@@ -189,9 +189,11 @@ TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged betwe
   SECTION("emptied") { std::filesystem::resize_file(r.root.audit_path(), 0); }
   SECTION("deleted") { std::filesystem::remove(r.root.audit_path()); }
   SECTION("an older copy") { std::filesystem::rename(older, r.root.audit_path()); }
-  SECTION("cut short") { change("DROP TRIGGER audit_delete; DELETE FROM audit WHERE seq > 30"); }
-  SECTION("another end") { change("DROP TRIGGER audit_update; UPDATE audit SET hash = x'00' WHERE seq = 43"); }
-  SECTION("without its tables") { change("DROP TABLE audit; DROP TABLE stores; DROP TABLE databases"); }
+  SECTION("cut short") { change("DROP TRIGGER segments_delete; DELETE FROM segments WHERE last_seq > 30"); }
+  SECTION("another end") {
+    change("DROP TRIGGER segments_update; UPDATE segments SET hash = x'00' WHERE last_seq = 43");
+  }
+  SECTION("without its tables") { change("DROP TABLE segments; DROP TABLE stores; DROP TABLE databases"); }
   CHECK(r.reports.empty());
   r.store = r.open();
   REQUIRE(r.reports.size() == 1);
@@ -214,9 +216,9 @@ TEST_CASE("an audit that another program changes while it is open is replaced, w
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
   auto other = must(sqlite::connection::open(r.root.audit_path(), options));
-  must(other.exec(GENERATE("DROP TABLE audit; DROP TABLE stores; DROP TABLE databases",
-                           "DROP TRIGGER audit_delete; DELETE FROM audit WHERE seq > 5",
-                           "DROP TRIGGER audit_delete; DELETE FROM audit")));
+  must(other.exec(GENERATE("DROP TABLE segments; DROP TABLE stores; DROP TABLE databases",
+                           "DROP TRIGGER segments_delete; DELETE FROM segments WHERE last_seq > 5",
+                           "DROP TRIGGER segments_delete; DELETE FROM segments")));
   SECTION("noticed by the next record") { r.append({record("after")}); }
   SECTION("noticed by verify") { CHECK_FALSE(must(r.store->verify()).intact()); }
   SECTION("noticed by list") { CHECK(r.all().at(0).type == request_type::audit_gap); }

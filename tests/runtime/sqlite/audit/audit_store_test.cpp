@@ -90,10 +90,10 @@ TEST_CASE("the audit file is not readable for others") {
 TEST_CASE("the schema refuses to change, delete or replace records and stores") {
   audit_fixture r;
   r.append({record("a", 1)});
-  CHECK_THAT(r.meddle("UPDATE audit SET agent = 'b'"), Contains("append-only"));
-  CHECK_THAT(r.meddle("DELETE FROM audit"), Contains("append-only"));
-  CHECK_THAT(r.meddle("INSERT OR REPLACE INTO audit SELECT * FROM audit"), Contains("append-only"));
-  CHECK_THAT(r.meddle("INSERT INTO audit SELECT * FROM audit WHERE true ON CONFLICT DO UPDATE SET agent = 'b'"),
+  CHECK_THAT(r.meddle("UPDATE segments SET newest_us = 1"), Contains("append-only"));
+  CHECK_THAT(r.meddle("DELETE FROM segments"), Contains("append-only"));
+  CHECK_THAT(r.meddle("INSERT OR REPLACE INTO segments SELECT * FROM segments"), Contains("append-only"));
+  CHECK_THAT(r.meddle("INSERT INTO segments SELECT * FROM segments WHERE true ON CONFLICT DO UPDATE SET newest_us = 1"),
              Contains("append-only"));
   CHECK_THAT(r.meddle("UPDATE stores SET root = '/other'"), Contains("append-only"));
   CHECK_THAT(r.meddle("DELETE FROM stores"), Contains("append-only"));
@@ -107,7 +107,7 @@ TEST_CASE("guards that were dropped are back after a restart") {
   r.tamper("");
   r.store = r.reopened();
   r.append({record("a", 1)});
-  CHECK_THAT(r.meddle("UPDATE audit SET agent = 'b'"), Contains("append-only"));
+  CHECK_THAT(r.meddle("UPDATE segments SET newest_us = 1"), Contains("append-only"));
 }
 
 TEST_CASE("a list holds what matches every filter, in the order of the chain") {
@@ -162,11 +162,11 @@ TEST_CASE("an append that fails appends nothing and leaves the chain where it wa
   CHECK(code_of(done.error()) == errc::busy);
   CHECK(records[0].seq == 0);
   sqlite3_close(foreign);
-  // Fails in the middle: the second record meets one that is there already.
-  REQUIRE(
-    r.meddle("CREATE TRIGGER once BEFORE INSERT ON audit WHEN NEW.agent = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END")
-    == "");
-  std::vector<audit_record> half{record("good", 3), record("bad", 4)};
+  // Fails in the middle, with the second segment.
+  REQUIRE(r.meddle("CREATE TRIGGER once BEFORE INSERT ON segments WHEN NEW.first_seq > 1000 BEGIN "
+                   "SELECT RAISE(ABORT, 'no'); END")
+          == "");
+  std::vector<audit_record> half(1'500, record("good", 3));
   REQUIRE_FALSE(r.store->append(half));
   CHECK(half[0].seq == 0);
   CHECK(r.verdict().records == 2);
@@ -192,9 +192,9 @@ TEST_CASE("a file that is no audit is refused as corrupt") {
 TEST_CASE("an audit that lost its table is refused as corrupt, one of a later format by name") {
   audit_fixture r;
   r.store.reset();
-  REQUIRE(r.meddle("PRAGMA user_version = 2") == "");
+  REQUIRE(r.meddle("PRAGMA user_version = 3") == "");
   CHECK(code_of_opening(r.path) == errc::protocol_mismatch);
-  REQUIRE(r.meddle("PRAGMA user_version = 1; DROP TABLE audit") == "");
+  REQUIRE(r.meddle("PRAGMA user_version = 2; DROP TABLE segments") == "");
   CHECK(code_of_opening(r.path) == errc::corrupt);
 }
 

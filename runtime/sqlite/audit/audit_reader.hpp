@@ -1,0 +1,66 @@
+#pragma once
+
+#include "runtime/sqlite/audit/audit_row.hpp"
+#include "runtime/sqlite/audit/audit_segment.hpp"
+#include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/core/statement.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+
+namespace sluice::sqlite {
+
+/// Which records to read.
+struct audit_range {
+  /// Those with greater numbers.
+  int64_t after_seq = 0;
+  /// Segments without a record as new as that are left out; others are read in full.
+  int64_t since_us = std::numeric_limits<int64_t>::min();
+};
+
+/// Reads the records of an audit file: the rows of the table `audit`, which files of format 1 have, and the segments
+/// behind them. A segment that is not what it should be is left out: `verify_audit_file` reports it.
+///
+/// Belongs to the thread that uses its connection, and is gone before it.
+class audit_reader {
+public:
+  /// Takes a record, valid until it returns; false ends the reading.
+  using visitor = std::function<bool(const audit_row& record)>;
+
+  static caf::expected<audit_reader> on(const connection& db);
+
+  /// In the order of their numbers. `errc::corrupt` when a page cannot be read.
+  caf::expected<void> forward(const audit_range& range, const visitor& f);
+
+  /// The newest first; errors as `forward`.
+  caf::expected<void> backward(const audit_range& range, const visitor& f);
+
+  /// As `forward`, but goes around pages that cannot be read.
+  void forward_around_damage(const audit_range& range, const visitor& f);
+
+private:
+  caf::expected<int64_t> segment_of(int64_t seq);
+  bool visit_row(const prepared_statement& row, const audit_range& range, const visitor& f) const;
+  bool visit_segment(const prepared_statement& row, const audit_range& range, const visitor& f, bool backward);
+
+  // Null where the file has no such table.
+  prepared_statement rows_;
+  prepared_statement rows_backward_;
+  prepared_statement segments_;
+  prepared_statement segments_backward_;
+  prepared_statement find_segment_;
+  segment_decoder decoder_;
+};
+
+/// Whether the file has the table `audit` of format 1, and the table `segments` of format 2.
+struct audit_tables {
+  bool rows = false;
+  bool segments = false;
+};
+
+caf::expected<audit_tables> find_audit_tables(const connection& db);
+
+} // namespace sluice::sqlite
