@@ -234,7 +234,7 @@ bool selects(const audit_query& query, const audit_row& record) {
          && (query.status.empty() || query.status == record.status);
 }
 
-audit_range range_of(const audit_query& query) {
+audit_range range_for(const audit_query& query) {
   audit_range result;
   result.after_seq = static_cast<int64_t>(std::min<uint64_t>(query.after_seq, std::numeric_limits<int64_t>::max() - 1));
   if (query.since_us != 0)
@@ -245,7 +245,7 @@ audit_range range_of(const audit_query& query) {
 // Goes around pages that cannot be read, so in the order of the numbers.
 audit_page audit_file_store::select_readable(const audit_query& query) {
   std::deque<audit_record> found;
-  reader_.forward_around_damage(range_of(query), [&](const audit_row& record) {
+  reader_.forward_around_damage(range_for(query), [&](const audit_row& record) {
     if (!selects(query, record))
       return true;
     found.push_back(to_record(record));
@@ -265,7 +265,7 @@ caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
       result.records.push_back(to_record(record));
     return result.records.size() < query.limit;
   };
-  auto done = query.newest ? reader_.backward(range_of(query), take) : reader_.forward(range_of(query), take);
+  auto done = query.newest ? reader_.backward(range_for(query), take) : reader_.forward(range_of(query), take);
   if (!done)
     return std::move(done.error());
   if (query.newest)

@@ -26,8 +26,8 @@ TEST_CASE("an intact chain is found intact, and its head changes with every reco
 TEST_CASE("any column that is changed breaks its segment\\, and only that") {
   for (const auto* change :
        {"store = 2", "newest_us = 1", "prev_hash = x''", "hash = zeroblob(32)", "hash = x''", "records = x''",
-        "records = x'80'", "records = zeroblob(100)", "records = CAST(records || x'00' AS BLOB)", "last_seq = 2", "last_seq = -1",
-        "last_seq = 9223372036854775807"}) {
+        "records = x'80'", "records = zeroblob(100)", "records = CAST(records || x'00' AS BLOB)", "last_seq = 2",
+        "last_seq = -1", "last_seq = 9223372036854775807"}) {
     INFO(change);
     audit_fixture r;
     r.append_many(5);
