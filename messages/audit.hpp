@@ -45,6 +45,7 @@ enum class request_type : uint8_t {
   status,
   audit_list,
   audit_verify,
+  audit_prune,
   audit_refused,
   log,
   logs_recent,
@@ -58,14 +59,41 @@ enum class request_type : uint8_t {
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 34> request_names{
-  "write",         "read",         "cache_hit",       "foreign_commit", "audit_gap",
-  "buffered",      "ledger_epoch", "repair",          "file_event",     "journal_recovery",
-  "buffer.put",    "buffer.get",   "buffer.rejected", "buffer.requeue", "buffer.discard",
-  "flush",         "cancel",       "shutdown",        "subscribe",      "unsubscribe",
-  "hello",         "ping",         "status",          "audit.list",     "audit.verify",
-  "audit.refused", "log",          "logs.recent",     "retry.reset",    "open",
-  "cursor.open",   "cursor.next",  "cursor.close",    "other"};
+inline constexpr std::array<std::string_view, 35> request_names{"write",
+                                                                "read",
+                                                                "cache_hit",
+                                                                "foreign_commit",
+                                                                "audit_gap",
+                                                                "buffered",
+                                                                "ledger_epoch",
+                                                                "repair",
+                                                                "file_event",
+                                                                "journal_recovery",
+                                                                "buffer.put",
+                                                                "buffer.get",
+                                                                "buffer.rejected",
+                                                                "buffer.requeue",
+                                                                "buffer.discard",
+                                                                "flush",
+                                                                "cancel",
+                                                                "shutdown",
+                                                                "subscribe",
+                                                                "unsubscribe",
+                                                                "hello",
+                                                                "ping",
+                                                                "status",
+                                                                "audit.list",
+                                                                "audit.verify",
+                                                                "audit.prune",
+                                                                "audit.refused",
+                                                                "log",
+                                                                "logs.recent",
+                                                                "retry.reset",
+                                                                "open",
+                                                                "cursor.open",
+                                                                "cursor.next",
+                                                                "cursor.close",
+                                                                "other"};
 static_assert(request_names.size() == static_cast<size_t>(request_type::other) + 1);
 
 } // namespace detail
@@ -159,6 +187,29 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("audit_page"), x.store_root, x.records);
 }
 
+/// Asks that the oldest records be removed: those of whole segments without a record as new as `before_us`.
+struct audit_prune {
+  /// Microseconds since the Unix epoch.
+  int64_t before_us = 0;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_prune& x) {
+  return f(caf::meta::type_name("audit_prune"), x.before_us);
+}
+
+struct audit_pruned {
+  /// Records that were removed by this request.
+  uint64_t records = 0;
+  /// Place of the oldest record that is left; 0 when there is none.
+  uint64_t first_seq = 0;
+  /// Whether older records than asked for are left: a request removes a bounded number.
+  bool has_more = false;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_pruned& x) {
+  return f(caf::meta::type_name("audit_pruned"), x.records, x.first_seq, x.has_more);
+}
+
 /// The result of checking the whole chain.
 struct audit_verdict {
   uint64_t records = 0;
@@ -171,12 +222,15 @@ struct audit_verdict {
   std::string head;
   /// Further problems, for people: ledgers that contradict the audit, damaged files that wait for a decision.
   std::vector<std::string> problems{};
+  /// Records that were removed since the store was made; the chain begins behind them.
+  uint64_t pruned = 0;
 
   bool intact() const noexcept { return broken == 0 && problems.empty(); }
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_verdict& x) {
-  return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head, x.problems);
+  return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head, x.problems,
+           x.pruned);
 }
 
 } // namespace sluice

@@ -134,6 +134,8 @@ using audit_actor = caf::typed_actor<
   caf::replies_to<audit_query>::with<audit_page>,
   // Recomputes the whole chain.
   caf::replies_to<verify_atom>::with<audit_verdict>,
+  // Removes old records.
+  caf::replies_to<audit_prune>::with<audit_pruned>,
   // Writes what is in the queue.
   caf::reacts_to<caf::flush_atom>,
   // Tries again to write what the file has refused; it sends this to itself.

@@ -23,6 +23,8 @@ struct audit_state {
   caf::expected<attach_report> attach(const std::string& db);
   caf::expected<audit_page> list(const audit_query& query);
   caf::expected<audit_verdict> verify();
+  caf::expected<audit_pruned> prune(const audit_prune& request);
+  void prune_if_due();
   void reread_changed();
 
   audit_actor::pointer self;
@@ -35,6 +37,8 @@ struct audit_state {
   // Databases whose files something happened to, and whose ledgers are to be read again.
   std::set<std::string> changed;
   bool retry_is_scheduled = false;
+  // When to look next for records that are to be removed.
+  clock::steady prune_at{};
   // The file refused the last records.
   bool failing = false;
   // Stands for records that had to be dropped meanwhile; written as a record of its own.
@@ -61,6 +65,7 @@ private:
 namespace {
 
 constexpr std::chrono::milliseconds retry_after{1'000};
+constexpr std::chrono::minutes between_prunings{1};
 
 } // namespace
 
@@ -75,7 +80,11 @@ audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audi
     },
     [self](const audit_query& query) -> caf::result<audit_page> { return self->state->list(query); },
     [self](verify_atom) -> caf::result<audit_verdict> { return self->state->verify(); },
-    [self](caf::flush_atom) { self->state->flush(); },
+    [self](const audit_prune& request) -> caf::result<audit_pruned> { return self->state->prune(request); },
+    [self](caf::flush_atom) {
+      self->state->flush();
+      self->state->prune_if_due();
+    },
     [self](retry_atom) { self->state->retry(); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
       auto written = self->state->write();
@@ -251,6 +260,24 @@ caf::expected<audit_verdict> audit_state::verify() {
   if (auto whole = complete(); !whole)
     return whole.error();
   return store->verify();
+}
+
+caf::expected<audit_pruned> audit_state::prune(const audit_prune& request) {
+  if (auto whole = complete(); !whole)
+    return whole.error();
+  return store->prune({request.before_us, 0}, wall_us(*parts.time));
+}
+
+// A bounded number at once; the rest with the next records, which so are removed faster than new ones come.
+void audit_state::prune_if_due() {
+  if (!store || failing || (parts.retention.count() == 0 && parts.max_bytes == 0) || parts.time->now() < prune_at)
+    return;
+  auto now_us = wall_us(*parts.time);
+  auto kept_us = std::chrono::duration_cast<std::chrono::microseconds>(parts.retention).count();
+  auto before_us = kept_us > 0 ? now_us - kept_us : 0;
+  auto pruned = store->prune({before_us, parts.max_bytes}, now_us);
+  auto has_more = pruned && pruned->has_more;
+  prune_at = parts.time->now() + (has_more ? std::chrono::minutes{0} : between_prunings);
 }
 
 caf::expected<void> audit_state::ensure_open() {

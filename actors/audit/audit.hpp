@@ -1,11 +1,14 @@
 #pragma once
 
 #include "actors/audit/audit_store.hpp"
+#include "actors/base/clock.hpp"
 #include "actors/shared/actor_registry.hpp"
 #include "actors/shared/actor_stats.hpp"
 #include "actors/shared/hidden_state.hpp"
 #include "messages/interfaces.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -19,6 +22,12 @@ struct audit_dependencies {
   std::shared_ptr<actor_registry> actors;
   /// Counted on here.
   std::shared_ptr<actor_stats> stats;
+  /// Outlives the actor.
+  const clock* time = nullptr;
+  /// Records older than this are removed; 0 keeps them.
+  std::chrono::hours retention{0};
+  /// The oldest records are removed when the file has more bytes than this; 0 keeps them.
+  uint64_t max_bytes = 0;
 };
 
 struct audit_state;

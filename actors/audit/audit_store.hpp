@@ -18,6 +18,14 @@ struct ledger_comparison {
   ledger_standing standing;
 };
 
+/// Which records to remove.
+struct prune_bounds {
+  /// Those of segments without a record as new as this, in microseconds since the Unix epoch.
+  int64_t before_us = 0;
+  /// Older ones than the rest, until the file has no more bytes than this; 0 for no such bound.
+  uint64_t max_bytes = 0;
+};
+
 /// The audit actor's port: one append-only, hash-chained file. Used by one thread at a time.
 class audit_store {
 public:
@@ -30,6 +38,11 @@ public:
 
   /// Recomputes every hash; an error only when the file cannot be read at all.
   virtual caf::expected<audit_verdict> verify() = 0;
+
+  /// Removes the oldest records, as far as `bounds` say, but never the last; a bounded number at once. What is left is
+  /// a chain that begins behind a signed anchor. Records that a ledger could give back are removed only when it has
+  /// been compared. `now_us` is written down. On error nothing was removed.
+  virtual caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) = 0;
 
   /// Compares the ledger of `db` with this audit. Notes that `db` exists, so that it is looked at again after the next
   /// start.

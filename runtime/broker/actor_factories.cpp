@@ -190,7 +190,9 @@ audit_actor spawn_audit(broker_core& core) {
   auto open = [&core, report] {
     return sqlite::open_mended_audit_store(core.root, core.config, core.time, core.registry(), report);
   };
-  return spawn_child(core, blocking_work::service, audit, audit_dependencies{open, core.actors, core.stats});
+  return spawn_child(core, blocking_work::service, audit,
+                     audit_dependencies{open, core.actors, core.stats, &core.time, core.config.audit_retention,
+                                        core.config.audit_max_bytes});
 }
 
 buffer_actor spawn_buffer(broker_core& core) {

@@ -305,6 +305,10 @@ caf::expected<audit_verdict> broker::verify_audit() const {
   return core_->ask<audit_verdict>(core_->actors->audit(), verify_atom{});
 }
 
+caf::expected<audit_pruned> broker::prune_audit(const audit_prune& request) const {
+  return core_->ask<audit_pruned>(core_->actors->audit(), request);
+}
+
 logger broker::logs() const { return logger{core_->log}; }
 
 void broker::record(const unrecorded_request& request, std::string_view status) const {

@@ -202,6 +202,8 @@ public:
 
   caf::expected<audit_page> audit(const audit_query& query) const;
   caf::expected<audit_verdict> verify_audit() const;
+  /// Removes old records, a bounded number of them: ask again while there are more.
+  caf::expected<audit_pruned> prune_audit(const audit_prune& request) const;
 
   /// For front doors: has a request recorded that was refused before a database or the buffer had it, or that changed
   /// something without being a write. @param status "ok", or the name of an error code

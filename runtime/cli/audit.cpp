@@ -24,10 +24,16 @@ struct audit_options {
   std::string db;
   std::string status;
   std::string since;
+  std::string before;
   uint64_t limit = 1'000;
   bool json = false;
   bool jsonl = false;
 };
+
+int64_t now_us() {
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
 
 caf::expected<audit_query> as_query(const audit_options& options) {
   audit_query query;
@@ -36,8 +42,7 @@ caf::expected<audit_query> as_query(const audit_options& options) {
   query.status = options.status;
   if (options.since.empty())
     return query;
-  auto now = std::chrono::system_clock::now().time_since_epoch();
-  auto since = parse_since(options.since, std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+  auto since = parse_since(options.since, now_us());
   if (!since)
     return std::move(since.error());
   query.since_us = *since;
@@ -129,6 +134,33 @@ int verify(client& store, const audit_options& options) {
   fail(why, false);
   finish_json(document);
   return failed;
+}
+
+// Until none is left, or nothing can be removed now.
+int prune(client& store, int64_t before_us, const audit_options& options) {
+  uint64_t removed = 0;
+  for (;;) {
+    auto answer = store.call("audit.prune", {{"before_us", before_us}});
+    if (!answer)
+      return fail(answer.error(), options.json);
+    auto now = answer->at("removed").get<uint64_t>();
+    removed += now;
+    if (now > 0 && answer->at("more").get<bool>())
+      continue;
+    auto first = answer->at("first_seq").get<uint64_t>();
+    if (options.json)
+      return finish_json({{"removed", removed}, {"first_seq", first}});
+    return finish(
+      fmt::format("removed {} record{}; the audit begins with record {}\n", removed, removed == 1 ? "" : "s", first));
+  }
+}
+
+int run_prune(const audit_options& options) {
+  auto before = parse_since(options.before, now_us());
+  if (!before)
+    return usage_error("--before: " + describe(before.error()).message, options.json);
+  auto store = open_existing(options.root);
+  return store ? prune(**store, *before, options) : fail(store.error(), options.json);
 }
 
 class progress {
@@ -234,6 +266,15 @@ void declare_audit(CLI::App& command, action& chosen) {
                          return asked.json ? export_document(store, query) : export_lines(store, query);
                        });
   add_filters(*exporter, *options);
+  auto* pruner =
+    command.add_subcommand("prune", "Remove old records; a signed anchor takes their place")->fallthrough();
+  pruner->final_callback([options, &chosen] { chosen = [options] { return run_prune(*options); }; });
+  pruner
+    ->add_option("--before", options->before,
+                 "Those older than that: 2024-02-29T12:00:00Z (UTC), or 30s, 10m, 2h, 3d ago")
+    ->type_name("TIME")
+    ->required();
+  pruner->add_flag("--json", options->json, "Print one JSON document, on failure too");
   exporter->add_flag("--json", options->json, "Print one JSON document instead, on failure too");
 }
 

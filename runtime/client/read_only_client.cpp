@@ -102,8 +102,8 @@ public:
     auto& limits = request.limits;
     limits.max_rows = bounded(limits.max_rows, max_cursor_page_rows);
     limits.max_bytes = bounded(limits.max_bytes, max_cursor_page_bytes);
-    limits.timeout = limits.timeout.count() > 0 ? limits.timeout : config_.read_timeout;
-    auto store = sqlite::make_cursor_store(root_.path_of(*name), std::move(request.query), config_);
+    limits.timeout = limits.timeout.count() > 0 ? limits.timeout : config_.of(*name).read_timeout;
+    auto store = sqlite::make_cursor_store(root_.path_of(*name), std::move(request.query), config_.for_database(*name));
     auto result = std::make_unique<direct_cursor>(std::move(store), limits, request.cancel);
     if (auto failed = result->find_first())
       return failed;

@@ -34,18 +34,19 @@ public:
 
   repair_actions run() {
     for (const auto& file : find_database_files(root_.path()))
-      know(file.name);
+      register_database(file.name);
     for (const auto& name : registry_->names())
       if (is_canonical(name))
-        know(name);
+        register_database(name);
     read_audit();
-    set_audit_aside();
+    rename_damaged_audit();
     for (const auto& name : names_)
       repair_database(name);
-    complete_audit();
-    acknowledge();
+    // What happened to a damaged file is in the audit before nobody looks at it any more.
+    if (complete_audit())
+      acknowledge();
     for (const auto& path : {root_.logs_path(), root_.buffer_path()})
-      set_damaged_aside(path);
+      rename_if_damaged(path);
     remove_wal_files();
     for (const auto& files : written_)
       files->note_closed();
@@ -63,19 +64,19 @@ private:
     return resolved && *resolved == name;
   }
 
-  void did(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
-  void could_not(const std::string& subject, const std::string& action, const caf::error& why) {
+  void report_done(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
+  void report_failure(const std::string& subject, const std::string& action, const caf::error& why) {
     out_.push_back({subject, action + ": " + describe(why).message, true});
   }
 
-  // Before it is opened for the first time: a log that belongs to another file is moved away.
-  void know(const std::string& name) {
+  // Moves the write-ahead log away if it belongs to another file; before the database is opened for the first time.
+  void register_database(const std::string& name) {
     auto record = registry_->find(name);
     if (!names_.insert(name).second || !record || !sqlite::has_log_of_other_file(*record, root_.path_of(name)))
       return;
     auto files = files_of(name);
     if (files->check_place())
-      tell_events(name, *files);
+      record_file_events(name, *files);
   }
 
   std::unique_ptr<sqlite::file_guard> files_of(const std::string& name) {
@@ -88,9 +89,9 @@ private:
     return std::make_unique<sqlite::file_guard>(std::move(settings));
   }
 
-  void tell_events(const std::string& name, sqlite::file_guard& files) {
+  void record_file_events(const std::string& name, sqlite::file_guard& files) {
     for (const auto& event : files.take_events()) {
-      did(name, event.text);
+      report_done(name, event.text);
       note(request_type::file_event, name, {}).status = event.status;
     }
   }
@@ -106,7 +107,7 @@ private:
       // The audit file may have been changed by any program.
       if (!is_canonical(name))
         continue;
-      know(name);
+      register_database(name);
       if (!head)
         continue;
       if (auto found = sqlite::compare_ledger(*audit, name, static_cast<uint64_t>(head->seq), source_, true))
@@ -114,7 +115,7 @@ private:
     }
   }
 
-  // Why the audit file cannot be gone on with; empty when it can.
+  // Why the broker cannot continue the audit file; empty when it can.
   std::string find_audit_damage() const {
     if (exists(root_.audit_path())) {
       auto verdict = sqlite::verify_audit_file(root_.audit_path());
@@ -127,19 +128,19 @@ private:
     return missing ? *missing : std::string{};
   }
 
-  void set_audit_aside() {
+  void rename_damaged_audit() {
     auto reason = find_audit_damage();
     if (reason.empty())
       return;
     if (!exists(root_.audit_path())) {
-      did(".sluice/audit.db", "it was missing (" + reason + "); a new one was begun");
+      report_done(".sluice/audit.db", "it was missing (" + reason + "); a new one was begun");
       note(request_type::audit_gap, {}, {});
       return;
     }
     auto kept = sqlite::set_file_aside(root_.audit_path(), wall_us(time_));
     if (!kept)
-      return could_not(".sluice/audit.db", "it is damaged, and cannot be renamed", kept.error());
-    did(".sluice/audit.db", "it was damaged (" + reason + "); a new one was begun");
+      return report_failure(".sluice/audit.db", "it is damaged, and cannot be renamed", kept.error());
+    report_done(".sluice/audit.db", "it was damaged (" + reason + "); a new one was begun");
     note(request_type::audit_gap, {}, *kept);
   }
 
@@ -156,18 +157,18 @@ private:
     auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);
     // A database that was never used through sluice is skipped, whatever its state.
     if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
-      could_not(name, "its ledger cannot be repaired", done.error());
+      report_failure(name, "its ledger cannot be repaired", done.error());
     if (!done)
       return;
     for (const auto& text : done->actions)
-      did(name, text);
+      report_done(name, text);
     std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
     if (done->epoch.id.empty())
       return;
     // Records that the audit lacked before the damage; later comparisons begin with the new epoch.
     std::copy(known.known.missing.begin(), known.known.missing.end(), std::back_inserter(records_));
     if (is_noted) {
-      tell_events(name, *files);
+      record_file_events(name, *files);
       written_.push_back(std::move(files));
     }
     note(request_type::ledger_epoch, name, done->epoch.id).commit_seq = done->epoch.first;
@@ -189,13 +190,14 @@ private:
     return record;
   }
 
-  // The records of the repair, and with a new file those of all ledgers.
-  void complete_audit() {
+  // Appends the repair's records; a new audit file gets the records of all ledgers as well.
+  bool complete_audit() {
     if (records_.empty())
-      return;
+      return true;
     auto done = append_records();
     if (!done)
-      could_not(".sluice/audit.db", "the repair cannot be recorded in it", done.error());
+      report_failure(".sluice/audit.db", "the repair cannot be recorded in it", done.error());
+    return static_cast<bool>(done);
   }
 
   caf::expected<void> append_records() {
@@ -233,13 +235,13 @@ private:
     for (const auto& name : sqlite::files_set_aside(root_.audit_path())) {
       auto kept = sqlite::acknowledge_file(root_.folder() / name);
       if (kept)
-        did(".sluice/" + name, "acknowledged; it is now .sluice/" + *kept);
+        report_done(".sluice/" + name, "acknowledged; it is now .sluice/" + *kept);
       else
-        could_not(".sluice/" + name, "it cannot be acknowledged", kept.error());
+        report_failure(".sluice/" + name, "it cannot be acknowledged", kept.error());
     }
   }
 
-  void set_damaged_aside(const fs::path& path) {
+  void rename_if_damaged(const fs::path& path) {
     if (!exists(path))
       return;
     auto subject = ".sluice/" + path.filename().string();
@@ -248,12 +250,12 @@ private:
       return;
     auto kept = sqlite::set_file_aside(path, wall_us(time_));
     if (kept)
-      did(subject, "it was damaged; it is kept as .sluice/" + *kept + ", and the broker begins a new one");
+      report_done(subject, "it was damaged; it is kept as .sluice/" + *kept + ", and the broker begins a new one");
     else
-      could_not(subject, "it is damaged, and cannot be renamed", kept.error());
+      report_failure(subject, "it is damaged, and cannot be renamed", kept.error());
   }
 
-  // Connections that only read leave their indexes behind.
+  // Connections that only read leave `-wal` and `-shm` files.
   void remove_wal_files() const {
     for (const auto& [name, known] : known_)
       sqlite::remove_wal_files(root_.path_of(name));

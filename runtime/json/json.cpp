@@ -190,6 +190,8 @@ json as_json(const audit_page& page) {
 json as_json(const audit_verdict& verdict) {
   json result{
     {"intact", verdict.intact()}, {"records", verdict.records}, {"broken", verdict.broken}, {"head", verdict.head}};
+  if (verdict.pruned > 0)
+    result["pruned"] = verdict.pruned;
   if (verdict.broken > 0) {
     result["first_broken"] = verdict.first_broken;
     result["reason"] = verdict.reason;

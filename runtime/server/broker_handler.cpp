@@ -29,6 +29,7 @@ constexpr broker_handler::handler broker_handler::handlers[] = {
   {"status", &broker_handler::status},
   {"audit.list", &broker_handler::list_audit},
   {"audit.verify", &broker_handler::verify_audit},
+  {"audit.prune", &broker_handler::prune_audit},
   {"audit.refused", &broker_handler::note_refused},
   {"subscribe", &broker_handler::subscribe},
   {"unsubscribe", &broker_handler::unsubscribe},
@@ -236,6 +237,16 @@ void broker_handler::list_audit(const json& params, const call_ptr& call) {
 void broker_handler::verify_audit(const json&, const call_ptr& call) {
   pending::ask_in_turn<audit_verdict>(
     call, [](const auto& x) { return x.audit(); }, verify_atom{});
+}
+
+void broker_handler::prune_audit(const json& params, const call_ptr& call) {
+  auto request = rpc::audit_prune_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  if (!call->sign(call->names.agent))
+    return;
+  pending::ask_in_turn<audit_pruned>(
+    call, [](const auto& x) { return x.audit(); }, *request);
 }
 
 void broker_handler::note_refused(const json& params, const call_ptr& call) {

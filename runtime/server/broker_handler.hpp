@@ -60,6 +60,7 @@ private:
   static void close_cursor(const nlohmann::json& params, const call_ptr& call);
   static void status(const nlohmann::json& params, const call_ptr& call);
   static void list_audit(const nlohmann::json& params, const call_ptr& call);
+  static void prune_audit(const nlohmann::json& params, const call_ptr& call);
   static void verify_audit(const nlohmann::json& params, const call_ptr& call);
   static void note_refused(const nlohmann::json& params, const call_ptr& call);
   static void subscribe(const nlohmann::json& params, const call_ptr& call);

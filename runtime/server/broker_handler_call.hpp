@@ -124,6 +124,10 @@ struct broker_handler::pending {
     self->succeed(as_json(verdict));
   }
 
+  static void succeed(const std::shared_ptr<pending>& self, const audit_pruned& pruned) {
+    self->succeed({{"removed", pruned.records}, {"first_seq", pruned.first_seq}, {"more", pruned.has_more}});
+  }
+
   // Writing out a large result takes milliseconds, in which the loop could serve other clients.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)

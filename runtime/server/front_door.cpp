@@ -1,11 +1,11 @@
 #include "runtime/server/front_door.hpp"
 
 #include "runtime/os/forks.hpp"
+#include "runtime/os/secret_file.hpp"
 #include "runtime/os/user_name.hpp"
 #include "runtime/server/endpoint.hpp"
 #include "runtime/server/folder_watch.hpp"
 #include "runtime/server/http/server.hpp"
-#include "runtime/server/http/token.hpp"
 #include "runtime/server/io_actor.hpp"
 #include "runtime/server/rpc/failures.hpp"
 #include "runtime/server/service.hpp"
@@ -146,7 +146,7 @@ caf::expected<void> front_door::parts::listen() {
 }
 
 caf::expected<void> front_door::parts::listen_http() {
-  auto token = http::load_or_make_token(leader.root().folder() / "token");
+  auto token = load_or_make_secret(leader.root().folder() / "token", "token file");
   if (!token)
     return std::move(token.error());
   const auto& config = leader.config();

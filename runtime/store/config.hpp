@@ -121,6 +121,10 @@ struct broker_config : database_config {
   /// Intervals and priorities of single tables.
   std::vector<buffered_table> buffer_tables;
 
+  // The audit: records older than this, and the oldest of more bytes, are removed; 0 keeps them.
+  std::chrono::hours audit_retention{0};
+  uint64_t audit_max_bytes = 0;
+
   // The log database.
   uint64_t log_queue = 10'000;
   uint64_t log_batch = 50;

@@ -140,6 +140,38 @@ test_a_removed_record_is_found() {
   fails_with corrupt sluice audit verify
 }
 
+test_old_records_are_removed_and_the_rest_still_verifies() {
+  prepare
+  exits 0 sluice audit verify
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (2)" --agent carol
+  exits 0 sluice audit verify
+  exits 2 sluice audit prune
+  exits 2 sluice audit prune --before yesterday
+  has "$err" "--before"
+  exits 0 sluice audit prune --before 1h
+  has "$out" "removed 0 records"
+  exits 0 sluice audit prune --before 0s --json
+  [[ "$(json '$.removed')" -ge 3 ]] || give_up "too few were removed: $out"
+  [[ "$(json '$.first_seq')" -ge 4 ]] || give_up "the wrong ones are left: $out"
+  exits 0 sluice audit verify --json
+  is "$(json '$.intact')" "1"
+  [[ "$(json '$.pruned')" -ge 3 ]] || give_up "the verdict does not count them: $out"
+  is "$(stat -c %a .sluice/audit.key)" 600
+  # Another broker goes on with it, and knows it again.
+  exits 0 sluice stop
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (3)" --agent dora
+  exits 0 sluice audit verify
+  exits 0 sluice audit list --json
+  has_not "$out" "audit_gap"
+  has_not "$out" '"agent":"alice"'
+  has "$out" '"agent":"dora"'
+  has "$out" '"request_type":"audit.prune"'
+  exits 0 sluice doctor
+  rm .sluice/audit.key
+  fails_with ledger_damaged sluice audit verify
+  has "$err" "audit.key is missing"
+}
+
 test_a_folder_that_is_no_store_stays_so() {
   fails_with unknown_database sluice status
   fails_with unknown_database sluice audit list

@@ -132,6 +132,7 @@ inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log, au
     [](attach_atom, const std::string&) -> caf::result<attach_report> { return attach_report{}; },
     [](const audit_query&) -> caf::result<audit_page> { return audit_page{}; },
     [](verify_atom) -> caf::result<audit_verdict> { return audit_verdict{}; },
+    [](const audit_prune&) -> caf::result<audit_pruned> { return audit_pruned{}; },
     [log, queue](caf::flush_atom) {
       for (auto& batch : queue->take().batches)
         std::move(batch.records.begin(), batch.records.end(), std::back_inserter(log->records));

@@ -76,7 +76,7 @@ struct broker_fixture : actor_fixture {
       auto open = [this]() -> caf::expected<std::unique_ptr<audit_store>> {
         return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
       };
-      return sys.spawn(audit, audit_dependencies{open, actors, stats});
+      return sys.spawn(audit, audit_dependencies{open, actors, stats, &time});
     };
     parts.spawn.deadlines = [this] {
       on_spawn("deadline watch");

@@ -17,6 +17,9 @@ struct fake_audit_file {
   std::map<std::string, std::vector<audit_record>> missing;
   std::map<std::string, ledger_standing> standings;
   std::vector<std::string> attached;
+  std::vector<prune_bounds> prunings;
+  uint64_t prunes_at_once = 1'000'000;
+  uint64_t appended = 0;
   bool refuses = false;
   bool throws = false;
   bool attach_throws = false;
@@ -36,7 +39,7 @@ public:
       return make_error(errc::disk_full, "no space for records");
     ++file_.appends;
     for (auto& x : records) {
-      x.seq = file_.records.size() + 1;
+      x.seq = ++file_.appended;
       file_.records.push_back(x);
     }
     return caf::unit;
@@ -56,6 +59,22 @@ public:
     x.records = file_.records.size();
     x.head = "hash of record " + std::to_string(x.records);
     return x;
+  }
+
+  // Each record is a segment of its own.
+  caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t) override {
+    file_.prunings.push_back(bounds);
+    audit_pruned result;
+    while (file_.records.size() > 1 && file_.records.front().ts_us < bounds.before_us
+           && result.records < file_.prunes_at_once) {
+      file_.records.erase(file_.records.begin());
+      ++result.records;
+    }
+    if (!file_.records.empty()) {
+      result.first_seq = file_.records.front().seq;
+      result.has_more = file_.records.size() > 1 && file_.records.front().ts_us < bounds.before_us;
+    }
+    return result;
   }
 
   caf::expected<ledger_comparison> compare(const std::string& db) override {

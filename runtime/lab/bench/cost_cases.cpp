@@ -17,6 +17,7 @@ audit_actor::behavior_type forget(audit_actor::pointer self, actor_registry* act
     [](attach_atom, const std::string&) { return attach_report{}; },
     [](const audit_query&) { return audit_page{}; },
     [](verify_atom) { return audit_verdict{}; },
+    [](const audit_prune&) { return audit_pruned{}; },
     [actors](caf::flush_atom) { actors->audit_records().take(); },
     [](retry_atom) {},
     [self](caf::close_atom) {

@@ -42,10 +42,10 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
-std::string short_number(double x) {
-  if (x >= 1e6)
-    return fmt::format("{:g}M", x / 1e6);
-  return x >= 1e3 ? fmt::format("{:g}k", x / 1e3) : fmt::format("{:g}", x);
+std::string short_number(double number) {
+  if (number >= 1e6)
+    return fmt::format("{:g}M", number / 1e6);
+  return number >= 1e3 ? fmt::format("{:g}k", number / 1e3) : fmt::format("{:g}", number);
 }
 
 // Positions of a logarithmic axis between two places on the page.
@@ -109,8 +109,8 @@ using figure_of = std::function<double(const contender_result&)>;
 
 std::vector<plot_line> lines_of(const std::vector<const case_result*>& family, const figure_of& figure) {
   std::vector<plot_line> result;
-  for (const auto* x : family)
-    for (const auto& found : x->contenders) {
+  for (const auto* one_case : family)
+    for (const auto& found : one_case->contenders) {
       auto value = figure(found);
       if (value <= 0)
         continue;
@@ -118,7 +118,7 @@ std::vector<plot_line> lines_of(const std::vector<const case_result*>& family, c
         std::find_if(result.begin(), result.end(), [&](const auto& known) { return known.name == found.name; });
       if (line == result.end())
         line = result.insert(result.end(), {found.name, {}});
-      line->points.emplace_back(static_cast<double>(x->size), value);
+      line->points.emplace_back(static_cast<double>(one_case->size), value);
     }
   for (auto& line : result)
     std::sort(line.points.begin(), line.points.end());
@@ -136,10 +136,10 @@ std::filesystem::path write_file(const std::filesystem::path& file, const std::s
 
 } // namespace
 
-std::string draw(const plot& x) {
+std::string draw(const plot& chart) {
   extent across, up;
   std::vector<double> sizes;
-  for (const auto& line : x.lines)
+  for (const auto& line : chart.lines)
     for (const auto& [at_x, at_y] : line.points) {
       across.add(at_x);
       up.add(at_y);
@@ -149,37 +149,37 @@ std::string draw(const plot& x) {
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   auto out =
     fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\"><title>{}</title>", width,
-                height, escaped(x.title));
+                height, escaped(chart.title));
   out += style;
-  out += fmt::format("<text class=\"title\" x=\"{}\" y=\"22\">{}</text>", left, escaped(x.title));
+  out += fmt::format("<text class=\"title\" x=\"{}\" y=\"22\">{}</text>", left, escaped(chart.title));
   if (!sizes.empty()) {
     log_axis to_right{across.least, across.most, left + 20, width - right - 20};
     log_axis to_top{std::pow(10, std::floor(std::log10(up.least))), std::pow(10, std::ceil(std::log10(up.most))),
                     height - bottom, top};
     draw_y_axis(out, to_top, up);
     draw_x_axis(out, to_right, sizes);
-    for (size_t i = 0; i < x.lines.size(); ++i)
-      draw_line(out, x.lines[i], i, to_right, to_top);
+    for (size_t i = 0; i < chart.lines.size(); ++i)
+      draw_line(out, chart.lines[i], i, to_right, to_top);
   }
   out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", (left + width - right) / 2,
-                     height - bottom + 40, escaped(x.x_label));
+                     height - bottom + 40, escaped(chart.x_label));
   out += fmt::format("<text transform=\"translate(18 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-                     (top + height - bottom) / 2, escaped(x.y_label));
+                     (top + height - bottom) / 2, escaped(chart.y_label));
   return out + "</svg>\n";
 }
 
 std::vector<std::filesystem::path> write_plots(const std::vector<case_result>& all,
                                                const std::filesystem::path& folder) {
   std::map<std::string, std::vector<const case_result*>> families;
-  for (const auto& x : all)
-    if (!x.family.empty())
-      families[x.family].push_back(&x);
+  for (const auto& one_case : all)
+    if (!one_case.family.empty())
+      families[one_case.family].push_back(&one_case);
   std::vector<std::filesystem::path> result;
   for (const auto& [name, members] : families) {
     if (members.size() < 2)
       continue;
     auto x_label = name.starts_with("agents") ? "agents in one process" : "processes";
-    auto p99 = [](const contender_result& x) { return quantile(x.latencies(), 0.99); };
+    auto p99 = [](const contender_result& contender) { return quantile(contender.latencies(), 0.99); };
     plot rates{"Rate: " + name, x_label, "operations per second", lines_of(members, &contender_result::per_second)};
     plot times{"p99 of one operation: " + name, x_label, "microseconds", lines_of(members, p99)};
     result.push_back(write_file(folder / ("rate-" + name + ".svg"), draw(rates)));

@@ -22,10 +22,10 @@ struct plot {
 };
 
 /// An SVG document: both axes logarithmic, readable on a light and on a dark background.
-std::string draw(const plot& drawn);
+std::string draw(const plot& chart);
 
 /// Writes two files for each family of cases that has several sizes, `rate-FAMILY.svg` and `p99-FAMILY.svg`, with a
-/// line per contender. Returns their names; throws when a file cannot be written.
+/// line per contender. Returns their paths; throws when a file cannot be written.
 std::vector<std::filesystem::path> write_plots(const std::vector<case_result>& all,
                                                const std::filesystem::path& folder);
 

@@ -206,6 +206,17 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
   return result_or(std::move(why), result);
 }
 
+caf::expected<audit_prune> audit_prune_from_json(const json& params) {
+  audit_prune result;
+  auto why = read_object(params, whole_request, {"before_us"}, [&](const std::string& name, const json& content) {
+    std::string agent;
+    if (name == "agent")
+      return rpc::take(content, name, agent);
+    return name == "before_us" ? rpc::take(content, name, result.before_us) : unknown_member(name);
+  });
+  return result_or(std::move(why), result);
+}
+
 caf::expected<uint64_t> cursor_from_json(const json& params) {
   uint64_t result = 0;
   auto why = read_object(params, whole_request, {"cursor"}, [&](const std::string& name, const json& content) {

@@ -239,6 +239,8 @@ caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
         return rpc::take(content, name, to.head);
       if (name == "first_broken")
         return rpc::take(content, name, to.first_broken);
+      if (name == "pruned")
+        return rpc::take(content, name, to.pruned);
       if (name == "reason")
         return rpc::take(content, name, to.reason);
       if (name == "problems")

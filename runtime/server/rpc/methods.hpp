@@ -86,6 +86,8 @@ inline constexpr std::array all_methods{
          "agent db status since_us after_seq limit newest", "Lists audit records"},
   method{"audit.verify", request_type::audit_verify, method_effect::none, method_audit::refusals, method_wait::long_work, "", false, "",
          "", "Checks the hash chains of the audit and the ledgers"},
+  method{"audit.prune", request_type::audit_prune, method_effect::none, method_audit::all, method_wait::long_work, "", false, "",
+         "before_us agent", "Removes old audit records, and signs an anchor in their place"},
   method{"audit.refused", request_type::audit_refused, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", false,
          "", "status method agent db request_id correlation_id count",
          "Records requests that a bridge refused"},

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/audit/audit_end.hpp"
 
+#include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/ledger/chain_hash.hpp"
 
@@ -13,6 +14,8 @@ struct found_end {
   audit_head head;
   // Of the record that is known, if it is there.
   std::optional<std::string> known_hash;
+  // The last record that was removed by the store itself.
+  int64_t pruned_seq = 0;
 };
 
 caf::expected<found_end> read_end(const std::filesystem::path& path, uint64_t known_seq, bool immutable) {
@@ -32,7 +35,12 @@ caf::expected<found_end> read_end(const std::filesystem::path& path, uint64_t kn
   auto hash = read_hash(*db, static_cast<int64_t>(known_seq));
   if (!hash)
     return std::move(hash.error());
-  return found_end{std::move(*head), *hash ? std::optional{to_hex(**hash)} : std::nullopt};
+  auto anchor = read_anchor(*db);
+  if (!anchor)
+    return std::move(anchor.error());
+  auto is_trusted = *anchor && doubt_about(**anchor, path).empty();
+  return found_end{std::move(*head), *hash ? std::optional{to_hex(**hash)} : std::nullopt,
+                   is_trusted ? (*anchor)->seq : 0};
 }
 
 // A database that was copied into the store has commits that no audit here had. Those of `registry` a broker of this
@@ -60,7 +68,8 @@ caf::expected<std::string> find_missing_records(const std::filesystem::path& pat
   if (last < known.seq)
     return "it ends with record " + std::to_string(last) + ", but " + written
            + ": it is an older copy, or was cut short";
-  if (known.seq > 0 && found->known_hash != known.hash)
+  auto was_pruned = static_cast<int64_t>(known.seq) <= found->pruned_seq;
+  if (known.seq > 0 && !was_pruned && found->known_hash != known.hash)
     return "its record " + std::to_string(known.seq) + " is not the one that the broker wrote: it is another file";
   // A broker that had seen it empty may have been killed before it wrote a record.
   if (last > 0 || noted)

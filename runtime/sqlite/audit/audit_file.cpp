@@ -1,5 +1,6 @@
 #include "runtime/sqlite/audit/audit_file.hpp"
 
+#include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
@@ -21,18 +22,22 @@ constexpr const char* issued_at_column = "issued_at INTEGER NOT NULL DEFAULT 0";
 constexpr const char* epoch_column = "epoch TEXT NOT NULL DEFAULT ''";
 
 // A row that is replaced (INSERT OR REPLACE) fires no DELETE trigger, hence the triggers on INSERT.
-std::string guards_of(const std::string& table, const std::string& is_there) {
+// `may_go` is what may be deleted, `is_there` what may not be inserted.
+std::string guards_of(const std::string& table, const std::string& may_go, const std::string& is_there) {
   const std::string refuse = " BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;";
   auto trigger = [&](const std::string& name, const std::string& event) {
     return "CREATE TRIGGER IF NOT EXISTS " + table + name + " BEFORE " + event + " ON " + table;
   };
-  return trigger("_update", "UPDATE") + refuse + trigger("_delete", "DELETE") + refuse + trigger("_replace", "INSERT")
-         + " WHEN EXISTS (SELECT 1 FROM " + table + " WHERE " + is_there + ")" + refuse;
+  return trigger("_update", "UPDATE") + refuse + trigger("_delete", "DELETE") + " WHEN NOT (" + may_go + ")" + refuse
+         + trigger("_replace", "INSERT") + " WHEN EXISTS (SELECT 1 FROM " + table + " WHERE " + is_there + ")" + refuse;
 }
 
+// Records that are behind the anchor are in the chain. The anchor itself may be changed, but is signed.
 std::string guards(const audit_tables& tables) {
-  return guards_of("segments", "first_seq = NEW.first_seq") + guards_of("stores", "id = NEW.id OR root = NEW.root")
-         + (tables.rows ? guards_of("audit", "seq = NEW.seq") : std::string{});
+  auto before_anchor = [](const std::string& last) { return last + " <= coalesce((SELECT seq FROM anchor), 0)"; };
+  return guards_of("segments", before_anchor("OLD.last_seq"), "first_seq = NEW.first_seq")
+         + guards_of("stores", "false", "id = NEW.id OR root = NEW.root")
+         + (tables.rows ? guards_of("audit", before_anchor("OLD.seq"), "seq = NEW.seq") : std::string{});
 }
 
 // The records last: the other columns are on the page of the row, however many pages the records take.
@@ -41,7 +46,7 @@ constexpr const char* segments_table =
   "newest_us INTEGER NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL, records BLOB NOT NULL) STRICT;";
 
 std::string audit_schema() {
-  return segments_table
+  return segments_table + std::string{anchor_table}
          + std::string{"CREATE TABLE stores(id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE) STRICT;"
                        // How far each ledger is known to be in the audit: up to the commit `reconciled_seq`, which has
                        // the hash `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
@@ -53,7 +58,9 @@ std::string audit_schema() {
 caf::expected<void> add_segments(connection& db, const audit_tables& tables) {
   if (tables.segments)
     return caf::unit;
-  auto sql = segments_table + ("PRAGMA user_version = " + std::to_string(audit_kind.format));
+  // Format 1 knew no rows that may be deleted.
+  auto sql = segments_table + std::string{anchor_table}
+             + "DROP TRIGGER IF EXISTS audit_delete; PRAGMA user_version = " + std::to_string(audit_kind.format);
   return exec_atomically(db, sql.c_str());
 }
 

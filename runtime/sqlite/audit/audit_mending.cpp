@@ -71,6 +71,16 @@ public:
     return mended ? store_->compare(db) : std::move(mended.error());
   }
 
+  caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) override {
+    if (auto there = look_after_file(); !there)
+      return std::move(there.error());
+    auto done = store_->prune(bounds, now_us);
+    // A record that is known as the end, and is gone, would look like another file.
+    if (done && done->records > 0)
+      note_end();
+    return done;
+  }
+
   // These go around what cannot be read.
   caf::expected<audit_page> list(const audit_query& query) override {
     if (auto there = look_after_file(); !there)

@@ -3,7 +3,6 @@
 #include "runtime/sqlite/audit/audit_gaps.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
 
-#include <ranges>
 #include <string>
 #include <utility>
 
@@ -85,14 +84,11 @@ bool audit_reader::visit_segment(const prepared_statement& row, const audit_rang
   auto visit = [&](const audit_row& record) {
     return record.seq <= range.after_seq || record.ts_us < range.since_us || f(record);
   };
-  auto visit_all = [&](auto records) {
-    for (const auto& record : records)
-      if (!visit(record))
-        return false;
-    return true;
-  };
   auto records = decoder_.decode(read_segment(row));
-  return backward ? visit_all(std::views::reverse(records)) : visit_all(records);
+  for (size_t i = 0; i < records.size(); ++i)
+    if (!visit(records[backward ? records.size() - 1 - i : i]))
+      return false;
+  return true;
 }
 
 caf::expected<void> audit_reader::forward(const audit_range& range, const visitor& f) {

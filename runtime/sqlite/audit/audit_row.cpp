@@ -84,7 +84,7 @@ std::string tables_text(const table_set& tables) {
 stored_audit_row read_row(const prepared_statement& from) {
   stored_audit_row result;
   auto column = 0;
-  auto has_type = [&](int type) { result.well_typed &= sqlite3_column_type(from.handle(), column) == type; };
+  auto has_type = [&](int type) { result.is_well_typed &= sqlite3_column_type(from.handle(), column) == type; };
   for_each_field(result.row, [&](const char*, auto& field) {
     if constexpr (is_number<std::remove_reference_t<decltype(field)>>) {
       has_type(SQLITE_INTEGER);

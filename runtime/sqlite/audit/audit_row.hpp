@@ -73,7 +73,7 @@ struct stored_audit_row {
   std::string_view prev_hash;
   std::string_view hash;
   /// Whether every column holds a value of its type.
-  bool well_typed = true;
+  bool is_well_typed = true;
 };
 
 /// Reads the columns of the current row; valid until the next step.

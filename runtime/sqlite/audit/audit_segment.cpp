@@ -17,16 +17,16 @@ namespace {
 // The records of a group mostly differ in a number or two; a higher level gains little.
 constexpr int compression_level = 1;
 
-// Of fewer bytes a frame is hardly shorter.
-constexpr size_t least_compressed = 256;
+// Compression gains little below this size.
+constexpr size_t min_compressed_bytes = 256;
 
 // Larger ones were not written here: a segment is full at `segment_encoder::max_bytes`, and no record is larger than
 // that by much.
-constexpr size_t most_expanded = size_t{64} << 20;
+constexpr size_t max_expanded_bytes = size_t{64} << 20;
 
 template <class Field> constexpr bool is_integer = std::is_same_v<std::remove_cvref_t<Field>, int64_t>;
 
-// Those of a record that its segment does not say.
+// The fields stored per record; `seq` and `store` follow from the segment.
 template <class Row, class F> void for_each_own_field(Row& row, F&& f) {
   for_each_field(row, [&](std::string_view column, auto& field) {
     if (column != "seq" && column != "store")
@@ -46,7 +46,7 @@ bool is_frame(std::string_view records) noexcept {
   return records.starts_with(magic);
 }
 
-template <class Context> Context* need(Context* context) {
+template <class Context> Context* require_context(Context* context) {
   if (!context)
     throw std::bad_alloc{};
   return context;
@@ -67,7 +67,7 @@ void bind_segment(prepared_statement& to, const audit_segment& segment) {
 audit_segment read_segment(const prepared_statement& from) {
   audit_segment result;
   auto has_type = [&](int column, int type) {
-    result.well_typed &= sqlite3_column_type(from.handle(), column) == type;
+    result.is_well_typed &= sqlite3_column_type(from.handle(), column) == type;
   };
   for (auto column : {0, 1, 2, 3})
     has_type(column, SQLITE_INTEGER);
@@ -90,7 +90,7 @@ chain_hash::digest segment_hash(chain_hash& hash, const audit_segment& segment, 
   return hash.add(segment.records).finish();
 }
 
-segment_encoder::segment_encoder() : context_(need(ZSTD_createCCtx())) {}
+segment_encoder::segment_encoder() : context_(require_context(ZSTD_createCCtx())) {}
 
 void segment_encoder::release::operator()(ZSTD_CCtx_s* context) const noexcept { ZSTD_freeCCtx(context); }
 
@@ -113,7 +113,7 @@ void segment_encoder::add(const audit_row& row) {
 }
 
 std::string_view segment_encoder::encoded() {
-  if (plain_.size() < least_compressed)
+  if (plain_.size() < min_compressed_bytes)
     return plain_;
   compressed_.resize(ZSTD_compressBound(plain_.size()));
   auto size = ZSTD_compressCCtx(context_.get(), compressed_.data(), compressed_.size(), plain_.data(), plain_.size(),
@@ -123,14 +123,14 @@ std::string_view segment_encoder::encoded() {
   return std::string_view{compressed_}.substr(0, size);
 }
 
-segment_decoder::segment_decoder() : context_(need(ZSTD_createDCtx())) {}
+segment_decoder::segment_decoder() : context_(require_context(ZSTD_createDCtx())) {}
 
 void segment_decoder::release::operator()(ZSTD_DCtx_s* context) const noexcept { ZSTD_freeDCtx(context); }
 
 bool segment_decoder::expand(std::string_view records) {
   auto size = ZSTD_getFrameContentSize(records.data(), records.size());
   // The two values for "unknown" and "no frame" are greater than any size.
-  if (size > most_expanded)
+  if (size > max_expanded_bytes)
     return false;
   plain_.resize(size);
   auto got = ZSTD_decompressDCtx(context_.get(), plain_.data(), plain_.size(), records.data(), records.size());

@@ -17,7 +17,8 @@ struct ZSTD_DCtx_s;
 
 namespace sluice::sqlite {
 
-/// Records of one store that follow each other: a row of the table `segments`. Its texts belong to whoever made it.
+/// Records of one store that follow each other: a row of the table `segments`. Its texts are views; who makes one keeps
+/// what they point to.
 struct audit_segment {
   int64_t first_seq = 0;
   int64_t last_seq = 0;
@@ -32,7 +33,7 @@ struct audit_segment {
   /// `store`. As a zstd frame (RFC 8878) where that is shorter; a sequence begins with another byte than a frame.
   std::string_view records;
   /// Whether every column holds a value of its type.
-  bool well_typed = true;
+  bool is_well_typed = true;
 };
 
 /// "first_seq, last_seq, ..., records": the columns in order, for statements.

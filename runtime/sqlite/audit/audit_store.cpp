@@ -2,7 +2,7 @@
 
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
-#include "runtime/sqlite/audit/audit_gaps.hpp"
+#include "runtime/sqlite/audit/audit_pruning.hpp"
 #include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/audit/audit_reconciler.hpp"
 #include "runtime/sqlite/audit/audit_row.hpp"
@@ -62,6 +62,7 @@ public:
       return std::move(found.error());
     return std::move(found->known);
   }
+  caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) override;
   audit_end end() const override { return {static_cast<uint64_t>(head_.seq), to_hex(head_.hash)}; }
   caf::expected<void> check_end() override;
   bool sync() override;
@@ -69,6 +70,7 @@ public:
 private:
   caf::expected<void> insert(std::span<audit_record> records, audit_head& head);
   caf::expected<void> insert_segment(audit_head& head);
+  caf::expected<int64_t> compare_until(int64_t seq);
   caf::expected<void> commit(const audit_head& head);
   bool is_known(audit_record& record) const;
   caf::expected<audit_page> select(const audit_query& query);
@@ -224,6 +226,60 @@ caf::expected<audit_verdict> audit_file_store::verify() {
   return verdict;
 }
 
+caf::expected<audit_pruned> audit_file_store::prune(const prune_bounds& bounds, int64_t now_us) {
+  auto found = find_prunable(file_.db, bounds, head_.seq);
+  if (!found)
+    return std::move(found.error());
+  auto last = found->ends.empty() ? 0 : found->ends.back().seq;
+  auto compared = last > 0 ? compare_until(last) : caf::expected<int64_t>{0};
+  if (!compared)
+    return std::move(compared.error());
+  auto has_more = found->has_more;
+  while (!found->ends.empty() && found->ends.back().seq > *compared) {
+    found->ends.pop_back();
+    // What a ledger keeps from being removed now, it keeps from being removed by the next call.
+    has_more = false;
+  }
+  auto removed =
+    found->ends.empty() ? caf::expected<uint64_t>{0} : remove_records(file_.db, file_.path, found->ends.back(), now_us);
+  if (!removed)
+    return std::move(removed.error());
+  auto first = first_record(file_.db);
+  if (!first)
+    return std::move(first.error());
+  return audit_pruned{*removed, static_cast<uint64_t>(*first), has_more};
+}
+
+// Has the ledgers compared with the records up to `seq`, so that no record is recovered that was removed on purpose.
+// Answers with the last record for which that is so.
+caf::expected<int64_t> audit_file_store::compare_until(int64_t seq) {
+  auto names = audited_names(file_.db);
+  if (!names)
+    return std::move(names.error());
+  for (const auto& db : *names) {
+    for (auto tries = 0; tries < 2; ++tries) {
+      auto reached = compared_until(file_.db, db);
+      if (!reached)
+        return std::move(reached.error());
+      if (*reached >= seq)
+        break;
+      auto compared = compare(db);
+      if (!compared)
+        return std::move(compared.error());
+      if (auto added = append(compared->missing); !added)
+        return std::move(added.error());
+    }
+    auto reached = compared_until(file_.db, db);
+    if (!reached)
+      return std::move(reached.error());
+    // A database that is gone gives nothing back.
+    if (*reached < seq)
+      if (auto page = source_(db, 0); page || code_of(page.error()) != errc::unknown_database)
+        seq = *reached;
+  }
+  return seq;
+}
+
 caf::expected<audit_page> audit_file_store::list(const audit_query& query) {
   auto page = select(query);
   return page || code_of(page.error()) != errc::corrupt ? std::move(page) : select_readable(query);
@@ -265,7 +321,7 @@ caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
       result.records.push_back(to_record(record));
     return result.records.size() < query.limit;
   };
-  auto done = query.newest ? reader_.backward(range_for(query), take) : reader_.forward(range_of(query), take);
+  auto done = query.newest ? reader_.backward(range_for(query), take) : reader_.forward(range_for(query), take);
   if (!done)
     return std::move(done.error());
   if (query.newest)

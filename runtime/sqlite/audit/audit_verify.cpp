@@ -1,3 +1,4 @@
+#include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/audit/audit_gaps.hpp"
 #include "runtime/sqlite/audit/audit_reader.hpp"
@@ -34,6 +35,9 @@ class audit_chain_check {
 public:
   explicit audit_chain_check(std::map<int64_t, std::string> roots) : roots_(std::move(roots)) {}
 
+  /// The chain begins behind it.
+  void begin_behind(const audit_anchor& anchor, const std::string& doubt);
+
   void next(const stored_audit_row& row);
   void next(const audit_segment& segment);
 
@@ -48,7 +52,7 @@ public:
   audit_verdict take() { return std::move(verdict_); }
 
 private:
-  template <class MatchesHash> void check(const link& found, bool well_typed, MatchesHash matches_hash);
+  template <class MatchesHash> void check(const link& found, bool is_well_typed, MatchesHash matches_hash);
   std::string_view root_of(int64_t store) const;
   void broken(int64_t first, int64_t last, std::string_view why);
   void broken(int64_t seq, std::string_view why) { broken(seq, seq, why); }
@@ -73,13 +77,23 @@ void audit_chain_check::broken(int64_t first, int64_t last, std::string_view why
   verdict_.reason = records + " " + std::string{why};
 }
 
+void audit_chain_check::begin_behind(const audit_anchor& anchor, const std::string& doubt) {
+  verdict_.pruned = static_cast<uint64_t>(anchor.records);
+  verdict_.head = to_hex(anchor.hash);
+  if (!doubt.empty())
+    verdict_.problems.push_back("the audit begins behind record " + std::to_string(anchor.seq)
+                                + ", and the anchor there " + doubt);
+  last_seq_ = anchor.seq;
+  previous_ = anchor.hash;
+}
+
 std::string_view audit_chain_check::root_of(int64_t store) const {
   auto root = roots_.find(store);
   return root == roots_.end() ? std::string_view{} : root->second;
 }
 
 template <class MatchesHash>
-void audit_chain_check::check(const link& found, bool well_typed, MatchesHash matches_hash) {
+void audit_chain_check::check(const link& found, bool is_well_typed, MatchesHash matches_hash) {
   auto last = static_cast<int64_t>(static_cast<uint64_t>(found.first_seq) + found.records - 1);
   verdict_.records += found.records;
   verdict_.head = to_hex(found.hash);
@@ -95,7 +109,7 @@ void audit_chain_check::check(const link& found, bool well_typed, MatchesHash ma
   last_seq_ = std::max(last_seq_, last);
   auto follows = !previous_ || *previous_ == found.prev_hash;
   previous_.reset();
-  if (!well_typed)
+  if (!is_well_typed)
     return broken(found.first_seq, last, "holds a value of the wrong type");
   if (!matches_hash())
     return broken(found.first_seq, last, "does not match its hash");
@@ -105,13 +119,13 @@ void audit_chain_check::check(const link& found, bool well_typed, MatchesHash ma
 }
 
 void audit_chain_check::next(const stored_audit_row& row) {
-  check({row.row.seq, 1, row.prev_hash, row.hash}, row.well_typed,
+  check({row.row.seq, 1, row.prev_hash, row.hash}, row.is_well_typed,
         [&] { return bytes_of(link_hash(hash_, row.row, root_of(row.row.store), row.prev_hash)) == row.hash; });
 }
 
 void audit_chain_check::next(const audit_segment& segment) {
   auto records = decoder_.decode(segment).size();
-  check({segment.first_seq, std::max<uint64_t>(records, 1), segment.prev_hash, segment.hash}, segment.well_typed,
+  check({segment.first_seq, std::max<uint64_t>(records, 1), segment.prev_hash, segment.hash}, segment.is_well_typed,
         [&] { return records > 0 && bytes_of(segment_hash(hash_, segment, root_of(segment.store))) == segment.hash; });
 }
 
@@ -170,7 +184,12 @@ caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path
   if (tables->segments)
     if (auto ready = prepare_all(*db, {{&segments, segments_sql}}); !ready)
       return std::move(ready.error());
+  auto anchor = read_anchor(*db);
+  if (!anchor)
+    return std::move(anchor.error());
   audit_chain_check check{std::move(*roots)};
+  if (*anchor)
+    check.begin_behind(**anchor, doubt_about(**anchor, path));
   auto code = rows ? check_all(check, rows, read_row) : SQLITE_OK;
   if (segments)
     if (auto error = check_all(check, segments, read_segment); code == SQLITE_OK)

@@ -32,6 +32,14 @@ bool is_taken(const std::filesystem::path& path) noexcept {
   return lstat(path.c_str(), &info) == 0;
 }
 
+// `name`, or with a number behind it if there is such a file.
+std::string free_name_for(const std::filesystem::path& folder, const std::string& name) {
+  auto result = name;
+  for (auto i = 2; is_taken(folder / result); ++i)
+    result = fmt::format("{}-{}", name, i);
+  return result;
+}
+
 // The files of a database go by its name.
 caf::expected<void> rename_with_log(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (rename(from.c_str(), to.c_str()) != 0)
@@ -47,9 +55,7 @@ caf::expected<void> rename_with_log(const std::filesystem::path& from, const std
 caf::expected<std::string> set_file_aside(const std::filesystem::path& path, int64_t now_us) {
   auto seconds = static_cast<std::time_t>(now_us / 1'000'000);
   auto name = fmt::format("{}.damaged-{:%Y%m%dT%H%M%SZ}", path.filename().string(), fmt::gmtime(seconds));
-  auto free_name = name;
-  for (auto i = 2; is_taken(path.parent_path() / free_name); ++i)
-    free_name = fmt::format("{}-{}", name, i);
+  auto free_name = free_name_for(path.parent_path(), name);
   if (auto done = rename_with_log(path, path.parent_path() / free_name); !done)
     return std::move(done.error());
   return free_name;
@@ -72,7 +78,8 @@ std::vector<std::string> files_set_aside(const std::filesystem::path& path) {
 caf::expected<std::string> acknowledge_file(const std::filesystem::path& path) {
   auto name = path.filename().string();
   auto at = name.find(".damaged-");
-  auto kept = at == std::string::npos ? name + ".kept" : name.replace(at, 9, ".kept-");
+  auto kept =
+    free_name_for(path.parent_path(), at == std::string::npos ? name + ".kept" : name.replace(at, 9, ".kept-"));
   if (auto done = rename_with_log(path, path.parent_path() / kept); !done)
     return std::move(done.error());
   return kept;

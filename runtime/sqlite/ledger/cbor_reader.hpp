@@ -12,7 +12,7 @@ public:
   /// `bytes` outlive the reader and the texts that it returns.
   explicit cbor_reader(std::string_view bytes) noexcept : left_(bytes) {}
 
-  /// What is left of the bytes.
+  /// Whether all bytes were read.
   bool at_end() const noexcept { return left_.empty(); }
   bool has_failed() const noexcept { return has_failed_; }
 

@@ -25,7 +25,7 @@ struct fixture : actor_fixture {
         return make_error(errc::io_error, "cannot open");
       return std::unique_ptr<audit_store>{std::make_unique<fake_audit_store>(file)};
     };
-    parts = {open, actors, stats};
+    parts = {open, actors, stats, &time};
     actors->audit_records().waker().set([this](std::chrono::milliseconds delay) {
       delay.count() > 0 ? caf::delayed_anon_send(aut, delay, caf::flush_atom_v)
                         : caf::anon_send(aut, caf::flush_atom_v);
@@ -98,6 +98,48 @@ TEST_CASE("listing and verifying include records still in memory") {
   auto verdict = f.ask<audit_verdict>(f.aut, verify_atom{});
   f.run();
   CHECK((**verdict)->records == 3);
+}
+
+TEST_CASE("records that are older than they are kept are removed with the next ones, some at a time") {
+  fixture f;
+  f.kill(f.aut);
+  f.parts.retention = std::chrono::hours{1};
+  f.file.prunes_at_once = 2;
+  f.start();
+  auto hour_us = std::chrono::microseconds{std::chrono::hours{1}}.count();
+  auto send_at = [&](int64_t ts_us, size_t count) {
+    audit_batch batch;
+    batch.records.resize(count);
+    for (auto& record : batch.records)
+      record.ts_us = ts_us;
+    f.push(std::move(batch));
+    f.run();
+  };
+  auto now_us = wall_us(f.time);
+  send_at(now_us - 2 * hour_us, 5);
+  CHECK(f.file.records.size() == 3);
+  send_at(now_us, 1);
+  CHECK(f.file.records.size() == 2);
+  send_at(now_us, 1);
+  CHECK(f.file.records.size() == 2);
+  // Nothing is left to remove: it does not look again with each record.
+  auto looks = f.file.prunings.size();
+  send_at(now_us, 1);
+  CHECK(f.file.prunings.size() == looks);
+  f.advance(std::chrono::hours{2});
+  send_at(wall_us(f.time), 1);
+  CHECK(f.file.prunings.size() > looks);
+  CHECK(f.file.records.size() == 2);
+}
+
+TEST_CASE("records are kept for ever, and removed only on demand, if no setting says otherwise") {
+  fixture f;
+  f.send(0, 3);
+  CHECK(f.file.prunings.empty());
+  auto done = f.ask<audit_pruned>(f.aut, audit_prune{2});
+  f.run();
+  CHECK((**done)->records == 2);
+  CHECK(f.holds(2, 1));
 }
 
 TEST_CASE("attaching a database fills in what its ledger holds and the audit does not") {

@@ -107,6 +107,32 @@ TEST_CASE("an audit file with a damaged head is renamed, and the new one complet
   CHECK(must(r.store->verify()).intact());
 }
 
+TEST_CASE(
+  "an audit whose known end was removed by the store itself is continued, unless the anchor cannot be trusted") {
+  mending_fixture r;
+  r.append_many("old", 4);
+  r.store.reset();
+  r.store = r.open();
+  must(r.store->prune({std::numeric_limits<int64_t>::max(), 0}, 1));
+  // As if the broker had ended before it noted the new end.
+  auto before = r.reports.size();
+  SECTION("continued") {
+    r.store.reset();
+    r.store = r.open();
+    CHECK(r.reports.size() == before);
+    CHECK(must(r.store->verify()).pruned == 6);
+  }
+  SECTION("not trusted") {
+    auto path = r.root.audit_path();
+    file_registry{r.root.folder() / "files.json"}.note_audit_end({3, "another hash"}, r.time.boot());
+    std::filesystem::remove(path.replace_extension(".key"));
+    r.store.reset();
+    file_registry{r.root.folder() / "files.json"}.note_audit_end({3, "another hash"}, r.time.boot());
+    r.store = r.open();
+    CHECK(r.reports.size() == before + 1);
+  }
+}
+
 TEST_CASE("a torn page is found when it is needed, and else reported by verify and skipped by list") {
   mending_fixture r;
   r.append_many("before", 200);

@@ -1,5 +1,5 @@
 #include "messages/error.hpp"
-#include "runtime/server/http/token.hpp"
+#include "runtime/os/secret_file.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <unistd.h>
 
-namespace sluice::test::token_test {
+namespace sluice::test::secret_file_test {
 
 namespace fs = std::filesystem;
 
@@ -28,7 +28,7 @@ void put(const fs::path& file, const std::string& text, mode_t mode = 0600) {
 }
 
 failure refused(const fs::path& file) {
-  auto x = http::load_or_make_token(file);
+  auto x = load_or_make_secret(file, "token file");
   REQUIRE_FALSE(x);
   auto why = describe(x.error());
   CHECK(why.message.find(file.parent_path().string()) == std::string::npos);
@@ -40,16 +40,16 @@ failure refused(const fs::path& file) {
 TEST_CASE("a token is made once, for the owner alone, and kept", "[http]") {
   temp_dir folder;
   auto before = umask(0);
-  auto first = http::load_or_make_token(folder / "token");
+  auto first = load_or_make_secret(folder / "token", "token file");
   umask(before);
   REQUIRE(first);
   CHECK(first->size() == 64);
   CHECK(first->find_first_not_of("0123456789abcdef") == std::string::npos);
   CHECK(mode_of(folder / "token") == 0600);
-  auto again = http::load_or_make_token(folder / "token");
+  auto again = load_or_make_secret(folder / "token", "token file");
   REQUIRE(again);
   CHECK(*again == *first);
-  auto other = http::load_or_make_token(folder / "other");
+  auto other = load_or_make_secret(folder / "other", "token file");
   REQUIRE(other);
   CHECK(*other != *first);
   CHECK(std::distance(fs::directory_iterator{folder.path()}, {}) == 2);
@@ -61,7 +61,7 @@ TEST_CASE("processes that make the token at the same time get the same", "[http]
   std::vector<std::thread> threads;
   for (auto& x : tokens)
     threads.emplace_back([&] {
-      auto made = http::load_or_make_token(folder / "token");
+      auto made = load_or_make_secret(folder / "token", "token file");
       x = made ? *made : "";
     });
   for (auto& x : threads)
@@ -78,7 +78,7 @@ TEST_CASE("a token that others may read is refused and left as it is", "[http]")
     CHECK(mode_of(folder / "token") == mode);
   }
   put(folder / "token", std::string(64, 'a'), 0400);
-  CHECK(http::load_or_make_token(folder / "token"));
+  CHECK(load_or_make_secret(folder / "token", "token file"));
 }
 
 TEST_CASE("a token file that holds no token is refused and left as it is", "[http]") {
@@ -91,7 +91,7 @@ TEST_CASE("a token file that holds no token is refused and left as it is", "[htt
     CHECK(fs::file_size(folder / "token") == text.size());
   }
   put(folder / "token", std::string(64, 'a'));
-  CHECK(http::load_or_make_token(folder / "token"));
+  CHECK(load_or_make_secret(folder / "token", "token file"));
 }
 
 TEST_CASE("a token file that is no plain file is refused and not followed", "[http]") {
@@ -118,4 +118,4 @@ TEST_CASE("a token file of another user is refused", "[http]") {
   CHECK(refused(folder / "token").message.find("another user") != std::string::npos);
 }
 
-} // namespace sluice::test::token_test
+} // namespace sluice::test::secret_file_test
