@@ -125,7 +125,7 @@ caf::expected<prunable> find_prunable(const connection& db, const prune_bounds& 
   return found.take_found();
 }
 
-caf::expected<uint64_t> remove_records(const connection& db, const std::filesystem::path& audit, const chain_end& last,
+caf::expected<uint64_t> remove_records(connection& db, const std::filesystem::path& audit, const chain_end& last,
                                        int64_t now_us) {
   auto key = signing_key::open_or_make(anchor_key_path(audit));
   if (!key)

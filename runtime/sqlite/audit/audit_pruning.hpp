@@ -31,7 +31,7 @@ caf::expected<prunable> find_prunable(const connection& db, const prune_bounds& 
 
 /// Removes the records up to `last` in one transaction, and signs an anchor with the key of the store, which is made if
 /// it has none. @param audit the path of the file. @return how many there were
-caf::expected<uint64_t> remove_records(const connection& db, const std::filesystem::path& audit, const chain_end& last,
+caf::expected<uint64_t> remove_records(connection& db, const std::filesystem::path& audit, const chain_end& last,
                                        int64_t now_us);
 
 /// The number of the oldest record; 0 when there is none.

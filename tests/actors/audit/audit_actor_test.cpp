@@ -113,7 +113,7 @@ TEST_CASE("records that are older than they are kept are removed with the next o
     for (auto& record : batch.records)
       record.ts_us = ts_us;
     f.push(std::move(batch));
-    f.run();
+    f.advance(20ms);
   };
   auto now_us = wall_us(f.time);
   send_at(now_us - 2 * hour_us, 5);

@@ -2,6 +2,7 @@
 #include "tests/runtime/sqlite/audit/audit_fixture.hpp"
 
 #include <fstream>
+#include <random>
 
 namespace sluice::test::audit_pruning_test {
 
@@ -62,17 +63,26 @@ TEST_CASE("records of one segment go together, and the newest always stays") {
 
 TEST_CASE("the oldest records are removed until the file has no more bytes than it may") {
   audit_fixture r;
+  // Nothing that could be compressed.
+  std::mt19937 random;
   for (auto i = 1; i <= 400; ++i) {
     auto x = record("agent", static_cast<uint64_t>(i));
     for (auto n = 0; n < 1'000; ++n)
-      x.key += static_cast<char>('a' + (n * n + 7 * i) % 26);
+      x.key += static_cast<char>(random());
     r.append({x});
   }
-  auto done = prune(r, {0, 150'000});
-  CHECK(done.records > 100);
+  uint64_t removed = 0;
+  for (auto has_more = true; has_more;) {
+    auto done = prune(r, {0, 150'000});
+    has_more = done.has_more;
+    removed += done.records;
+  }
+  CHECK(removed > 200);
   CHECK(r.verdict().intact());
-  CHECK(r.verdict().records + done.records == 400);
-  CHECK(prune(r, {0, 150'000}).records < done.records / 4);
+  CHECK(r.verdict().records + removed == 400);
+  // The bytes of a record are an estimate, since its page may hold others.
+  CHECK(prune(r, {0, 150'000}).records < 20);
+  CHECK(r.verdict().records > 50);
   CHECK(prune(r, {0, 1U << 30U}).records == 0);
 }
 
