@@ -45,8 +45,7 @@ struct narrow_buckets {
   }
 };
 
-/// Durations counted in buckets. What is shorter than the first or longer than the last is counted there. Not
-/// synchronized.
+/// Durations counted in buckets; those outside the range count in the first or the last. Not synchronized.
 template <class Buckets> struct duration_counts {
   std::array<uint64_t, Buckets::count> counts{};
   std::chrono::nanoseconds sum{0};

@@ -37,7 +37,7 @@ template <class Result> std::future<caf::expected<Result>> ready(caf::expected<R
 
 uint64_t bounded(uint64_t wanted, uint64_t most) { return wanted == 0 ? most : std::min(wanted, most); }
 
-// No other request waits for it, so it has no bounds but those of its pages.
+// No other request waits for it, so that only its pages are bounded.
 class direct_cursor final : public cursor {
 public:
   direct_cursor(std::unique_ptr<cursor_store> store, read_limits limits, cancel_token cancel)
@@ -139,7 +139,7 @@ public:
   void close() override { closed_.cancel(); }
 
 private:
-  // The name of the database that is meant.
+  // Checks the request, gives it a token that `close` cancels, warns once, and returns the name of the database.
   caf::expected<std::string> admit(read_request& request) {
     request.cancel = request.cancel.possible() ? closed_.derive(request.cancel) : closed_;
     if (auto why = check(request))

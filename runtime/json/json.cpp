@@ -52,7 +52,7 @@ void append_form(json_writer& to, integer_form integers) {
 
 } // namespace
 
-// Members are in the order of their names, as in the documents of the library.
+// Members are in the order of their names, as `nlohmann::json` has them.
 std::string render(const rowset& rows, integer_form integers) {
   std::string text;
   text.reserve(rows.footprint() + around_rows);

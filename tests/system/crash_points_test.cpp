@@ -6,7 +6,7 @@ namespace sluice::test::crash_points_test {
 
 namespace {
 
-// A test that fails must not wait for a process that waits for it.
+// Kills the child when a check throws, or both would wait for ever.
 struct reaper {
   child_process& process;
   ~reaper() { process.kill(); }
@@ -68,7 +68,7 @@ struct many_lives {
     return result;
   }
 
-  // How many of these rows are there.
+  // How many of these rows the table has.
   size_t present(const std::vector<int>& numbers) const {
     auto rows = history.rows();
     return static_cast<size_t>(std::count_if(numbers.begin(), numbers.end(), [&](int n) { return rows.contains(n); }));
@@ -80,7 +80,7 @@ struct many_lives {
       std::count_if(numbers.begin(), numbers.end(), [&](int n) { return audit.contains(crash_history::id_of(n)); }));
   }
 
-  // Everything was put in order for the last time.
+  // The last check: audit and ledger are complete.
   void check_the_end() {
     REQUIRE(live("none", 0, 1).ready);
     auto host = open_broker(folder.path());

@@ -13,8 +13,8 @@
 /// Functions for all of the broker's own files in `.sluice/`.
 namespace sluice::sqlite {
 
-/// Makes the file if it is missing, empty and for its owner alone (SQLite would make it as the umask has it), and makes
-/// an existing one private. Errors show when it is opened.
+/// Makes an empty file for its owner alone if it is missing (SQLite would make it with the umask's mode), and gives an
+/// existing one that mode. Errors are not reported here: opening the file reports them.
 void make_private(const std::filesystem::path& path) noexcept;
 
 /// Gives a damaged file, with its `-wal` and `-shm`, the name `NAME.damaged-TIME`, of the time `now_us`, and returns

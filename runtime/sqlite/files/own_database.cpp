@@ -35,9 +35,9 @@ caf::expected<connection> open_own_database(const std::filesystem::path& path, c
   if (!is_made)
     return std::move(is_made.error());
   if (*is_made) {
-    // After a power cut with synchronous = NORMAL, frames may be on the disk behind one that is not. If the same frame
-    // is written there again, those behind it are valid again, so the log begins anew before anything is written. What
-    // another connection keeps in it stays.
+    // After a power cut with synchronous = NORMAL, the log may hold valid frames behind a missing one. Writing the
+    // missing frame again would make them valid. After a checkpoint the next write begins the log anew; what another
+    // connection keeps in it stays.
     static_cast<void>(db->exec("PRAGMA wal_checkpoint(PASSIVE)"));
     return db;
   }

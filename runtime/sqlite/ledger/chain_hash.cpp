@@ -8,7 +8,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Tags keep a number and the eight bytes of a text apart.
+// A tag distinguishes a number from the length of a text.
 constexpr char text_tag = 't';
 constexpr char number_tag = 'n';
 
@@ -25,7 +25,7 @@ void put(std::string& to, char tag, uint64_t number) {
 chain_hash::chain_hash() {
   static const bool ready = sodium_init() >= 0;
   if (!ready)
-    throw std::runtime_error("libsodium cannot be started");
+    throw std::runtime_error("libsodium cannot be initialized");
 }
 
 chain_hash& chain_hash::add(std::string_view bytes) {

@@ -13,7 +13,7 @@ class chain_hash {
 public:
   using digest = std::array<unsigned char, 32>;
 
-  /// Readies libsodium. Throws `std::runtime_error` where the system gives no randomness to start it with.
+  /// Initializes libsodium. Throws `std::runtime_error` where the system gives no randomness to start it with.
   chain_hash();
 
   /// Appends a field of any bytes.

@@ -31,7 +31,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("the first record has the audit woken a moment later, and those that follow do not") {
+TEST_CASE("the first record wakes the audit a moment later, and those that follow do not") {
   fixture f;
   f.push(1);
   f.push(1'000);
@@ -42,7 +42,7 @@ TEST_CASE("the first record has the audit woken a moment later, and those that f
   CHECK(f.queue.size() == 1'002);
 }
 
-TEST_CASE("many records have the audit woken at once, and again only after it has taken them") {
+TEST_CASE("many records wake the audit at once, and again only after it has taken them") {
   fixture f;
   f.push(audit_queue::wake_at);
   CHECK(f.wakes == std::vector{0ms});
@@ -54,7 +54,7 @@ TEST_CASE("many records have the audit woken at once, and again only after it ha
   CHECK(f.wakes == std::vector{0ms, 0ms});
 }
 
-TEST_CASE("an event of a database file has the audit woken at once, and nothing does not wake it at all") {
+TEST_CASE("an event of a database file wakes the audit at once, and an empty batch does not") {
   fixture f;
   f.queue.push({});
   CHECK(f.wakes.empty());
@@ -63,7 +63,7 @@ TEST_CASE("an event of a database file has the audit woken at once, and nothing 
   CHECK(f.wakes == std::vector{0ms});
 }
 
-TEST_CASE("a queue that nobody empties drops the oldest batches, and counts their records") {
+TEST_CASE("a full queue drops the oldest batches, and counts their records") {
   fixture f;
   f.push(10, request_type::write, 7);
   f.push(20, request_type::write, 8);

@@ -43,7 +43,8 @@ private:
   bool one_in(uint64_t n) { return pick(n) == 0; }
 
   void step() {
-    // The first request of a group begins it, so a fault may have to be in place before.
+    // The fault comes first: the request below may begin the group and end it. Those that throw have a test of their
+    // own.
     if (one_in(5))
       bench_.disk.commit_fates.push_back(static_cast<failed_commit>(pick(6)));
     switch (pick(8)) {
@@ -125,7 +126,7 @@ private:
     CHECK(!durable);
     if (why.code == errc::busy)
       CHECK(why.attempts > 0);
-    // A request that came to nothing and had a key may be repeated only if no earlier one holds the key for it.
+    // Only a request with a key can mismatch an earlier payload.
     if (why.code == errc::payload_mismatch)
       CHECK(!x.idempotency_key.empty());
   }
@@ -151,7 +152,7 @@ private:
 
 } // namespace
 
-TEST_CASE("whatever happens, committed means durable once and in order, and refused means absent") {
+TEST_CASE("a committed write is durable once and in order, and a refused write is absent") {
   for (uint64_t seed = 1; seed <= 3'000; ++seed) {
     INFO("seed " << seed);
     random_life{seed}.run();
