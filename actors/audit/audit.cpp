@@ -276,6 +276,10 @@ void audit_state::prune_if_due() {
   auto kept_us = std::chrono::duration_cast<std::chrono::microseconds>(parts.retention).count();
   auto before_us = kept_us > 0 ? now_us - kept_us : 0;
   auto pruned = store->prune({before_us, parts.max_bytes}, now_us);
+  if (!pruned)
+    parts.stats->audit.change([&](audit_status& status) {
+      status.last_error = "old records cannot be removed: " + describe(pruned.error()).message;
+    });
   auto has_more = pruned && pruned->has_more;
   prune_at = parts.time->now() + (has_more ? std::chrono::minutes{0} : between_prunings);
 }

@@ -12,8 +12,8 @@ IS_SANITIZED = bool(os.environ.get("SLUICE_SANITIZED"))
 # The programs of an optimized build end within 10 s; sanitizers take their time.
 PATIENCE = 600 if IS_SANITIZED else 60
 # AddressSanitizer's allocator may be locked by another thread at the fork, and the child then waits in it for ever
-# (LLVM 14: operator new, SizeClassAllocator64::GetFromAllocator, Semaphore::Wait), whatever it does. Such a child says
-# nothing of ours, and the case is run again.
+# (LLVM 14: operator new, SizeClassAllocator64::GetFromAllocator, Semaphore::Wait). Such a child prints no line, and the
+# case is run again.
 TRIES = 5 if IS_SANITIZED else 1
 
 

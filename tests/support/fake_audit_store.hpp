@@ -19,6 +19,7 @@ struct fake_audit_file {
   std::vector<std::string> attached;
   std::vector<prune_bounds> prunings;
   uint64_t prunes_at_once = 1'000'000;
+  bool prune_refuses = false;
   uint64_t appended = 0;
   bool refuses = false;
   bool throws = false;
@@ -64,6 +65,8 @@ public:
   // Each record is a segment of its own.
   caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t) override {
     file_.prunings.push_back(bounds);
+    if (file_.prune_refuses)
+      return make_error(errc::not_authorized, "the key may be read by others");
     audit_pruned result;
     while (file_.records.size() > 1 && file_.records.front().ts_us < bounds.before_us
            && result.records < file_.prunes_at_once) {

@@ -132,6 +132,19 @@ TEST_CASE("records that are older than they are kept are removed with the next o
   CHECK(f.file.records.size() == 2);
 }
 
+TEST_CASE("why old records cannot be removed is in the status, and records are written all the same") {
+  fixture f;
+  f.kill(f.aut);
+  f.parts.max_bytes = 1;
+  f.file.prune_refuses = true;
+  f.start();
+  f.send(0, 2);
+  f.advance(20ms);
+  CHECK(f.holds(0, 2));
+  CHECK(f.stats->audit.get().last_error == "old records cannot be removed: the key may be read by others");
+  CHECK_FALSE(f.stats->audit.get().failing);
+}
+
 TEST_CASE("records are kept for ever, and removed only on demand, if no setting says otherwise") {
   fixture f;
   f.send(0, 3);
