@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/inspection.hpp"
 #include "messages/invalidation.hpp"
 #include "messages/write.hpp"
 
@@ -144,6 +145,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
            x.latency_us, x.commit_seq, tables, x.correlation_id, x.peer, x.count, x.recovered,
            caf::meta::load_callback(load));
 }
+SLUICE_DECLARE_INSPECT(audit_record)
 
 /// A request of which no actor keeps a record, as far as it could be read: one that was refused too early, or one that
 /// changed something without being a write. The names are as the client wrote them.
@@ -176,6 +178,7 @@ struct audit_query {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_query& x) {
   return f(caf::meta::type_name("audit_query"), x.agent, x.db, x.status, x.since_us, x.after_seq, x.limit, x.newest);
 }
+SLUICE_DECLARE_INSPECT(audit_query)
 
 struct audit_page {
   /// The root of the store that these records belong to.
@@ -186,6 +189,7 @@ struct audit_page {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_page& x) {
   return f(caf::meta::type_name("audit_page"), x.store_root, x.records);
 }
+SLUICE_DECLARE_INSPECT(audit_page)
 
 /// Asks that the oldest records be removed: those of whole segments without a record as new as `before_us`.
 struct audit_prune {
@@ -196,6 +200,7 @@ struct audit_prune {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_prune& x) {
   return f(caf::meta::type_name("audit_prune"), x.before_us);
 }
+SLUICE_DECLARE_INSPECT(audit_prune)
 
 struct audit_pruned {
   /// Records that were removed by this request.
@@ -209,6 +214,7 @@ struct audit_pruned {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_pruned& x) {
   return f(caf::meta::type_name("audit_pruned"), x.records, x.first_seq, x.has_more);
 }
+SLUICE_DECLARE_INSPECT(audit_pruned)
 
 /// The result of checking the whole chain.
 struct audit_verdict {
@@ -232,5 +238,6 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("audit_verdict"), x.records, x.broken, x.first_broken, x.reason, x.head, x.problems,
            x.pruned);
 }
+SLUICE_DECLARE_INSPECT(audit_verdict)
 
 } // namespace sluice

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/cancel_token.hpp"
+#include "messages/inspection.hpp"
 #include "messages/statement.hpp"
 #include "messages/write.hpp"
 
@@ -37,6 +38,7 @@ struct row_key {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, row_key& x) {
   return f(caf::meta::type_name("row_key"), x.db, x.table, x.columns);
 }
+SLUICE_DECLARE_INSPECT(row_key)
 
 /// One operation for the write-behind buffer. Columns that it does not name are left alone.
 struct buffer_put {
@@ -61,6 +63,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("buffer_put"), x.row, x.operation, x.values, x.agent, wait, x.peer,
            caf::meta::load_callback(load));
 }
+SLUICE_DECLARE_INSPECT(buffer_put)
 
 /// The answer to a put: the operation is in memory, and with a journal on disk.
 struct buffer_receipt {
@@ -73,6 +76,7 @@ struct buffer_receipt {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffer_receipt& x) {
   return f(caf::meta::type_name("buffer_receipt"), x.pending, x.journaled);
 }
+SLUICE_DECLARE_INSPECT(buffer_receipt)
 
 /// Asks how a row will be once everything pending is written.
 struct buffer_get {
@@ -86,6 +90,7 @@ struct buffer_get {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffer_get& x) {
   return f(caf::meta::type_name("buffer_get"), x.row, x.agent, x.peer);
 }
+SLUICE_DECLARE_INSPECT(buffer_get)
 
 /// The row in the database with the pending operations applied.
 struct buffered_row {
@@ -101,6 +106,7 @@ struct buffered_row {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, buffered_row& x) {
   return f(caf::meta::type_name("buffered_row"), x.found, x.pending, x.columns);
 }
+SLUICE_DECLARE_INSPECT(buffered_row)
 
 /// Asks for everything pending to be written now; an empty field selects everything.
 struct flush_request {
@@ -113,6 +119,7 @@ struct flush_request {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, flush_request& x) {
   return f(caf::meta::type_name("flush_request"), x.db, x.table, x.agent, x.peer);
 }
+SLUICE_DECLARE_INSPECT(flush_request)
 
 /// The result of a flush.
 struct flush_report {
@@ -129,6 +136,7 @@ struct flush_report {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, flush_report& x) {
   return f(caf::meta::type_name("flush_report"), x.flushed, x.set_aside, x.kept, x.reason);
 }
+SLUICE_DECLARE_INSPECT(flush_report)
 
 /// A row that the database refused when it alone was tried.
 struct rejected_row {
@@ -144,6 +152,7 @@ struct rejected_row {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rejected_row& x) {
   return f(caf::meta::type_name("rejected_row"), x.id, x.operation, x.code, x.message, x.ts_us);
 }
+SLUICE_DECLARE_INSPECT(rejected_row)
 
 /// Lists rejected rows.
 struct rejected_query {
@@ -157,6 +166,7 @@ struct rejected_query {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rejected_query& x) {
   return f(caf::meta::type_name("rejected_query"), x.after_id, x.limit);
 }
+SLUICE_DECLARE_INSPECT(rejected_query)
 
 struct rejected_page {
   std::vector<rejected_row> rows;
@@ -165,6 +175,7 @@ struct rejected_page {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rejected_page& x) {
   return f(caf::meta::type_name("rejected_page"), x.rows);
 }
+SLUICE_DECLARE_INSPECT(rejected_page)
 
 /// The decision on rejected rows: back into the buffer, or deleted.
 struct rejected_decision {
@@ -179,5 +190,6 @@ struct rejected_decision {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rejected_decision& x) {
   return f(caf::meta::type_name("rejected_decision"), x.ids, x.discard, x.agent, x.peer);
 }
+SLUICE_DECLARE_INSPECT(rejected_decision)
 
 } // namespace sluice

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/inspection.hpp"
 #include "messages/read.hpp"
 
 #include <cstdint>
@@ -21,6 +22,7 @@ struct open_cursor {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, open_cursor& x) {
   return f(caf::meta::type_name("open_cursor"), x.request, x.as_of_seq);
 }
+SLUICE_DECLARE_INSPECT(open_cursor)
 
 /// Asks for the next page of a cursor, one at a time.
 struct next_page {
@@ -30,6 +32,7 @@ struct next_page {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, next_page& x) {
   return f(caf::meta::type_name("next_page"), x.cursor);
 }
+SLUICE_DECLARE_INSPECT(next_page)
 
 /// Ends a cursor.
 struct close_cursor {
@@ -39,6 +42,7 @@ struct close_cursor {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, close_cursor& x) {
   return f(caf::meta::type_name("close_cursor"), x.cursor);
 }
+SLUICE_DECLARE_INSPECT(close_cursor)
 
 /// Ends all cursors of a database; a later request for a page of one of them fails with `why`.
 struct end_cursors {
@@ -49,6 +53,7 @@ struct end_cursors {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, end_cursors& x) {
   return f(caf::meta::type_name("end_cursors"), x.db, x.why);
 }
+SLUICE_DECLARE_INSPECT(end_cursors)
 
 /// Some rows of a cursor; they are shared and immutable, as those of a read.
 struct cursor_page {
@@ -70,6 +75,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   };
   return f(caf::meta::type_name("cursor_page"), x.cursor, rows, x.is_last, x.as_of_seq, caf::meta::load_callback(load));
 }
+SLUICE_DECLARE_INSPECT(cursor_page)
 
 /// Has a cursor's reader make the next page. The time-out counts from when it begins.
 struct run_page {
@@ -82,6 +88,7 @@ struct run_page {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, run_page& x) {
   return f(caf::meta::type_name("run_page"), x.cursor, x.limits);
 }
+SLUICE_DECLARE_INSPECT(run_page)
 
 /// Its outcome.
 struct page_done {
@@ -93,5 +100,6 @@ struct page_done {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, page_done& x) {
   return f(caf::meta::type_name("page_done"), x.page, x.error);
 }
+SLUICE_DECLARE_INSPECT(page_done)
 
 } // namespace sluice

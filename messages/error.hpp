@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/inspection.hpp"
+
 #include <caf/error.hpp>
 #include <caf/meta/omittable.hpp>
 #include <caf/meta/type_name.hpp>
@@ -128,6 +130,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("failure"), x.code, x.outcome, x.message, x.retry_after_ms, x.attempts, x.waited_ms,
            x.request_id);
 }
+SLUICE_DECLARE_INSPECT(failure)
 
 /// The fields of a failure beside its code and message, each as in `failure`.
 struct failure_details {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/inspection.hpp"
+
 #include <caf/meta/type_name.hpp>
 
 #include <cstdint>
@@ -33,5 +35,6 @@ struct invalidation {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, invalidation& x) {
   return f(caf::meta::type_name("invalidation"), x.db, x.commit_seq, x.tables, x.everything);
 }
+SLUICE_DECLARE_INSPECT(invalidation)
 
 } // namespace sluice

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/inspection.hpp"
+
 #include <caf/meta/type_name.hpp>
 
 #include <cstdint>
@@ -23,6 +25,7 @@ struct ledger_standing {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, ledger_standing& x) {
   return f(caf::meta::type_name("ledger_standing"), x.issued, x.agreed_seq, x.agreed_hash, x.epoch, x.conflict);
 }
+SLUICE_DECLARE_INSPECT(ledger_standing)
 
 /// The result of comparing a database's ledger with the audit.
 struct attach_report {
@@ -34,5 +37,6 @@ struct attach_report {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, attach_report& x) {
   return f(caf::meta::type_name("attach_report"), x.recovered, x.ledger);
 }
+SLUICE_DECLARE_INSPECT(attach_report)
 
 } // namespace sluice

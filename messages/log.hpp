@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/inspection.hpp"
+
 #include <caf/meta/type_name.hpp>
 
 #include <array>
@@ -47,6 +49,7 @@ struct log_entry {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, log_entry& x) {
   return f(caf::meta::type_name("log_entry"), x.id, x.ts_us, x.level, x.source, x.agent, x.message);
 }
+SLUICE_DECLARE_INSPECT(log_entry)
 
 /// Which entries to list; empty fields select everything.
 struct log_query {
@@ -69,6 +72,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("log_query"), x.least, x.source, x.agent, x.contains, x.since_us, x.after_id, x.limit,
            x.newest);
 }
+SLUICE_DECLARE_INSPECT(log_query)
 
 struct log_page {
   std::vector<log_entry> entries;
@@ -79,5 +83,6 @@ struct log_page {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, log_page& x) {
   return f(caf::meta::type_name("log_page"), x.entries, x.truncated);
 }
+SLUICE_DECLARE_INSPECT(log_page)
 
 } // namespace sluice

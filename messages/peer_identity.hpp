@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/fields.hpp"
+#include "messages/inspection.hpp"
 
 #include <cstdint>
 
@@ -15,5 +16,6 @@ struct peer_identity {
 template <>
 inline constexpr auto fields_of<peer_identity> = list_fields("peer_identity", named_field{"uid", &peer_identity::uid},
                                                              named_field{"pid", &peer_identity::pid});
+SLUICE_DECLARE_INSPECT(peer_identity)
 
 } // namespace sluice

@@ -2,6 +2,7 @@
 
 #include "messages/cancel_token.hpp"
 #include "messages/error.hpp"
+#include "messages/inspection.hpp"
 #include "messages/rowset.hpp"
 #include "messages/statement.hpp"
 #include "messages/write.hpp"
@@ -44,6 +45,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   };
   return f(caf::meta::type_name("read_limits"), x.max_rows, x.max_bytes, timeout, idle, caf::meta::load_callback(load));
 }
+SLUICE_DECLARE_INSPECT(read_limits)
 
 /// One read-only statement.
 struct read_request {
@@ -69,6 +71,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("read_request"), x.db, x.query, x.agent, x.request_id, x.correlation_id, x.freshness,
            x.min_seq, x.limits, x.peer);
 }
+SLUICE_DECLARE_INSPECT(read_request)
 
 /// The answer to a read. Rows are shared and immutable, so an answer is cheap to copy and safe to pass on.
 struct read_result {
@@ -89,16 +92,13 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("read_result"), rows, x.truncated, x.source, x.as_of_seq,
            caf::meta::load_callback(load));
 }
+SLUICE_DECLARE_INSPECT(read_result)
 
 /// The tables that a statement reads, as SQLite's authorizer reported when it was prepared.
 struct read_set {
   std::vector<std::string> tables;
   /// False when the same statement may answer differently on the same data.
   bool deterministic = false;
-
-  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, read_set& x) {
-    return f(caf::meta::type_name("read_set"), x.tables, x.deterministic);
-  }
 };
 
 /// The answer of a reader to the cache actor.
@@ -111,17 +111,12 @@ struct executed_read {
   bool files_replaced = false;
   /// How long the reader was busy with it, in microseconds.
   uint32_t busy_us = 0;
-
-  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, executed_read& x) {
-    auto seen = x.reads ? *x.reads : read_set{};
-    auto load = [&]() -> caf::error {
-      x.reads = std::make_shared<const read_set>(std::move(seen));
-      return caf::none;
-    };
-    return f(caf::meta::type_name("executed_read"), x.result, seen, x.external_commit, x.files_replaced, x.busy_us,
-             caf::meta::load_callback(load));
-  }
 };
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_set& x) {
+  return f(caf::meta::type_name("read_set"), x.tables, x.deterministic);
+}
+SLUICE_DECLARE_INSPECT(read_set)
 
 /// A query for a reader. `flight` is the cache actor's name for it; a reader may be given several in advance.
 struct run_read {
@@ -131,9 +126,21 @@ struct run_read {
   bool is_tiny = false;
 };
 
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, executed_read& x) {
+  auto seen = x.reads ? *x.reads : read_set{};
+  auto load = [&]() -> caf::error {
+    x.reads = std::make_shared<const read_set>(std::move(seen));
+    return caf::none;
+  };
+  return f(caf::meta::type_name("executed_read"), x.result, seen, x.external_commit, x.files_replaced, x.busy_us,
+           caf::meta::load_callback(load));
+}
+SLUICE_DECLARE_INSPECT(executed_read)
+
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, run_read& x) {
   return f(caf::meta::type_name("run_read"), x.flight, x.request, x.is_tiny);
 }
+SLUICE_DECLARE_INSPECT(run_read)
 
 /// Its outcome.
 struct read_done {
@@ -146,5 +153,6 @@ struct read_done {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_done& x) {
   return f(caf::meta::type_name("read_done"), x.flight, x.answer, x.error);
 }
+SLUICE_DECLARE_INSPECT(read_done)
 
 } // namespace sluice

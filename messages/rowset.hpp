@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/inspection.hpp"
 #include "messages/value.hpp"
 
 #include <memory>
@@ -51,22 +52,25 @@ public:
   /// Bytes that the cells account for in bounds.
   size_t footprint() const noexcept { return bytes_; }
 
-  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, rowset& x) {
-    auto names = x.columns();
-    auto load = [&]() -> caf::error {
-      x.columns_ = std::make_shared<const column_names>(std::move(names));
-      x.bytes_ = 0;
-      for (const auto& cell : x.cells_)
-        x.bytes_ += cell.footprint();
-      return caf::none;
-    };
-    return f(caf::meta::type_name("rowset"), names, x.cells_, caf::meta::load_callback(load));
-  }
+  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, rowset& x);
 
 private:
   std::shared_ptr<const column_names> columns_;
   std::vector<value> cells_;
   size_t bytes_ = 0;
 };
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, rowset& x) {
+  auto names = x.columns();
+  auto load = [&]() -> caf::error {
+    x.columns_ = std::make_shared<const rowset::column_names>(std::move(names));
+    x.bytes_ = 0;
+    for (const auto& cell : x.cells_)
+      x.bytes_ += cell.footprint();
+    return caf::none;
+  };
+  return f(caf::meta::type_name("rowset"), names, x.cells_, caf::meta::load_callback(load));
+}
+SLUICE_DECLARE_INSPECT(rowset)
 
 } // namespace sluice

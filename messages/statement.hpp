@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/inspection.hpp"
 #include "messages/value.hpp"
 
 #include <functional>
@@ -25,14 +26,7 @@ public:
     return a.shared_ == b.shared_ || (a.hash() == b.hash() && a.str() == b.str());
   }
 
-  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, sql_text& x) {
-    auto text = x.str();
-    auto load = [&]() -> caf::error {
-      x = sql_text{std::move(text)};
-      return caf::none;
-    };
-    return f(caf::meta::type_name("sql_text"), text, caf::meta::load_callback(load));
-  }
+  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, sql_text& x);
 
 private:
   struct content {
@@ -43,6 +37,16 @@ private:
 
   std::shared_ptr<const content> shared_;
 };
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, sql_text& x) {
+  auto text = x.str();
+  auto load = [&]() -> caf::error {
+    x = sql_text{std::move(text)};
+    return caf::none;
+  };
+  return f(caf::meta::type_name("sql_text"), text, caf::meta::load_callback(load));
+}
+SLUICE_DECLARE_INSPECT(sql_text)
 
 /// A parameter by name, without its prefix (`:`, `@` or `$`).
 struct named_value {
@@ -55,6 +59,7 @@ struct named_value {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, named_value& x) {
   return f(caf::meta::type_name("named_value"), x.name, x.content);
 }
+SLUICE_DECLARE_INSPECT(named_value)
 
 /// The parameters of a statement: by position or by name, never both.
 struct parameters {
@@ -72,6 +77,7 @@ struct parameters {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, parameters& x) {
   return f(caf::meta::type_name("parameters"), x.positional, x.named);
 }
+SLUICE_DECLARE_INSPECT(parameters)
 
 /// Bytes of names and values, in bounds.
 inline size_t footprint(const std::vector<named_value>& columns) noexcept {
@@ -91,6 +97,7 @@ struct statement {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement& x) {
   return f(caf::meta::type_name("statement"), x.sql, x.params);
 }
+SLUICE_DECLARE_INSPECT(statement)
 
 /// Bytes that a statement accounts for in the queue bounds.
 inline size_t footprint(const statement& query) noexcept {

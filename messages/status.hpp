@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/fields.hpp"
+#include "messages/inspection.hpp"
 #include "messages/peer_identity.hpp"
 
 #include <cstdint>
@@ -52,6 +53,7 @@ inline constexpr auto fields_of<retry_status> = list_fields(
               as_gauge("sluice_host_lock_wait_max_seconds", "The longest wait of a host for a lock.", milli)},
   named_field{"mean_wait_ms", &retry_status::mean_wait_ms},
   named_field{"last_lock_error_us", &retry_status::last_lock_error_us});
+SLUICE_DECLARE_INSPECT(retry_status)
 
 /// How one database stands, and what it has done since the broker started.
 struct database_status {
@@ -108,6 +110,7 @@ inline constexpr auto fields_of<database_status> = list_fields(
     "unmoved_wal_bytes", &database_status::unmoved_wal_bytes,
     as_gauge("sluice_database_wal_unmoved_bytes", "Part of the write-ahead log that is not in the database file yet.")},
   named_field{"retry", &database_status::retry});
+SLUICE_DECLARE_INSPECT(database_status)
 
 /// How the read cache stands, and what it has done since the broker started.
 struct cache_status {
@@ -140,6 +143,7 @@ inline constexpr auto fields_of<cache_status> = list_fields(
               as_counter("sluice_cache_invalidated_total", "Answers dropped because a table had changed.")},
   named_field{"evicted", &cache_status::evicted,
               as_counter("sluice_cache_evicted_total", "Answers dropped to make room.")});
+SLUICE_DECLARE_INSPECT(cache_status)
 
 /// How the audit stands, and what it has done since the broker started.
 struct audit_status {
@@ -173,6 +177,7 @@ inline constexpr auto fields_of<audit_status> = list_fields(
   named_field{"failing", &audit_status::failing,
               as_gauge("sluice_audit_failing", "Whether the audit file refused the last records.")},
   named_field{"last_error", &audit_status::last_error});
+SLUICE_DECLARE_INSPECT(audit_status)
 
 /// One table that the write-behind buffer knows.
 struct buffered_table_status {
@@ -195,6 +200,7 @@ inline constexpr auto fields_of<buffered_table_status> = list_fields(
   named_field{"interval_ms", &buffered_table_status::interval_ms},
   named_field{"oldest_ms", &buffered_table_status::oldest_ms,
               as_gauge("sluice_buffer_table_oldest_seconds", "How long the oldest of them has waited.", milli)});
+SLUICE_DECLARE_INSPECT(buffered_table_status)
 
 /// How the write-behind buffer stands, and what it has done since the broker started.
 struct buffer_status {
@@ -250,6 +256,7 @@ inline constexpr auto fields_of<buffer_status> = list_fields(
   named_field{"last_flush_ms", &buffer_status::last_flush_ms,
               as_gauge("sluice_buffer_last_flush_duration_seconds", "How long that took.", milli)},
   named_field{"last_error", &buffer_status::last_error}, named_field{"tables", &buffer_status::tables});
+SLUICE_DECLARE_INSPECT(buffer_status)
 
 /// How the log database stands, and what it has done since the broker started.
 struct log_status {
@@ -287,6 +294,7 @@ inline constexpr auto fields_of<log_status> = list_fields(
   named_field{"failing", &log_status::failing,
               as_gauge("sluice_log_failing", "Whether the log file refused the last entries.")},
   named_field{"last_error", &log_status::last_error});
+SLUICE_DECLARE_INSPECT(log_status)
 
 /// A request that is under way.
 struct running_request {
@@ -314,6 +322,7 @@ inline constexpr auto fields_of<running_request> = list_fields(
   named_field{"peer", &running_request::peer}, named_field{"sql", &running_request::sql},
   named_field{"is_running", &running_request::is_running}, named_field{"since_ms", &running_request::since_ms},
   named_field{"rows", &running_request::rows});
+SLUICE_DECLARE_INSPECT(running_request)
 
 /// Where the time of one of the slowest requests went. Parts that do not apply are 0.
 struct slow_request {
@@ -347,6 +356,7 @@ inline constexpr auto fields_of<slow_request> =
               named_field{"status", &slow_request::status}, named_field{"total_us", &slow_request::total_us},
               named_field{"queue_us", &slow_request::queue_us}, named_field{"lock_us", &slow_request::lock_us},
               named_field{"execute_us", &slow_request::execute_us}, named_field{"commit_us", &slow_request::commit_us});
+SLUICE_DECLARE_INSPECT(slow_request)
 
 /// How a broker stands: what all its actors have published of themselves.
 struct broker_status {
@@ -384,5 +394,6 @@ inline constexpr auto fields_of<broker_status> = list_fields(
   named_field{"restarts", &broker_status::restarts,
               as_counter("sluice_restarts_total", "Restarts of actors since the broker started.")},
   named_field{"running", &broker_status::running});
+SLUICE_DECLARE_INSPECT(broker_status)
 
 } // namespace sluice

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/inspection.hpp"
+
 #include <caf/error.hpp>
 #include <caf/meta/load_callback.hpp>
 #include <caf/meta/omittable.hpp>
@@ -26,6 +28,7 @@ struct blob {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, blob& x) {
   return f(caf::meta::type_name("blob"), x.bytes);
 }
+SLUICE_DECLARE_INSPECT(blob)
 
 /// The five storage classes of SQLite, in the order of `value`'s alternatives.
 enum class value_kind : uint8_t { null, integer, real, text, blob };
@@ -93,17 +96,7 @@ public:
 
   // std::variant does not travel in CAF 0.17 messages, so the alternatives travel side by side. A double travels as its
   // bits: CAF's own packing does not end for an infinity and loses NaN and subnormal numbers.
-  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, value& x) {
-    auto kind = static_cast<uint8_t>(x.kind());
-    auto integer = x.integer() ? *x.integer() : int64_t{0};
-    auto real = x.real() ? std::bit_cast<uint64_t>(*x.real()) : uint64_t{0};
-    auto bytes = x.text() ? *x.text() : (x.blob_bytes() ? *x.blob_bytes() : std::string{});
-    auto load = [&]() -> caf::error {
-      x = restore(static_cast<value_kind>(kind), integer, std::bit_cast<double>(real), std::move(bytes));
-      return caf::none;
-    };
-    return f(caf::meta::type_name("value"), kind, integer, real, bytes, caf::meta::load_callback(load));
-  }
+  template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, value& x);
 
 private:
   static value restore(value_kind kind, int64_t integer, double real, std::string bytes) {
@@ -119,5 +112,18 @@ private:
 
   storage data_;
 };
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, value& x) {
+  auto kind = static_cast<uint8_t>(x.kind());
+  auto integer = x.integer() ? *x.integer() : int64_t{0};
+  auto real = x.real() ? std::bit_cast<uint64_t>(*x.real()) : uint64_t{0};
+  auto bytes = x.text() ? *x.text() : (x.blob_bytes() ? *x.blob_bytes() : std::string{});
+  auto load = [&]() -> caf::error {
+    x = value::restore(static_cast<value_kind>(kind), integer, std::bit_cast<double>(real), std::move(bytes));
+    return caf::none;
+  };
+  return f(caf::meta::type_name("value"), kind, integer, real, bytes, caf::meta::load_callback(load));
+}
+SLUICE_DECLARE_INSPECT(value)
 
 } // namespace sluice

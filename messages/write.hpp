@@ -2,6 +2,7 @@
 
 #include "messages/cancel_token.hpp"
 #include "messages/error.hpp"
+#include "messages/inspection.hpp"
 #include "messages/peer_identity.hpp"
 #include "messages/rowset.hpp"
 #include "messages/statement.hpp"
@@ -54,6 +55,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   return f(caf::meta::type_name("write_request"), x.db, x.statements, x.agent, x.request_id, x.idempotency_key,
            x.correlation_id, deadline, x.enforce_foreign_keys, x.peer, caf::meta::load_callback(load));
 }
+SLUICE_DECLARE_INSPECT(write_request)
 
 /// Bytes that a request accounts for in the queue bounds.
 inline size_t footprint(const write_request& request) noexcept {
@@ -74,6 +76,7 @@ struct statement_result {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement_result& x) {
   return f(caf::meta::type_name("statement_result"), x.changes, x.last_insert_rowid, x.rows);
 }
+SLUICE_DECLARE_INSPECT(statement_result)
 
 /// The answer to a write; that it exists means that the write is durable.
 struct write_result {
@@ -88,5 +91,6 @@ struct write_result {
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_result& x) {
   return f(caf::meta::type_name("write_result"), x.replayed, x.commit_seq, x.request_id, x.results);
 }
+SLUICE_DECLARE_INSPECT(write_result)
 
 } // namespace sluice
