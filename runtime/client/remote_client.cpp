@@ -1,10 +1,13 @@
 #include "runtime/client/remote_client.hpp"
 
+#include "messages/automatic_key.hpp"
 #include "runtime/broker/request_check.hpp"
 #include "runtime/broker/system_access.hpp"
 #include "runtime/client/async_calls.hpp"
 #include "runtime/client/remote_cursor.hpp"
 #include "runtime/os/forks.hpp"
+#include "runtime/os/machine_clock.hpp"
+#include "runtime/os/random_seed.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/methods.hpp"
 
@@ -12,7 +15,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <random>
 #include <thread>
 #include <unistd.h>
 
@@ -24,24 +26,21 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using time_limit = retrying_call::time_limit;
 
-// Keys that no other client generates, not even one in a forked process. They begin with the time, as UUIDs of version
-// 7 do (RFC 9562): keys of all clients then go to the end of the ledger's index instead of all over it, which is what
-// makes random keys expensive.
+// Keys that no other client generates (`automatic_key`): the broker keeps them in its commit records. A forked process
+// cannot use its parent's client, and so none of its keys.
 class key_maker {
 public:
-  key_maker() {
-    std::random_device random;
-    mine_ = fmt::format("{:08x}{:08x}", random(), random());
-  }
-
   std::string next() {
     using namespace std::chrono;
-    auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-    return fmt::format("auto-{:012x}-{}-{:x}-{:x}", now, mine_, getpid(), ++count_);
+    return to_string(automatic_key{
+      boot_, static_cast<uint64_t>(duration_cast<milliseconds>(time_.since_boot()).count()), session_, ++count_});
   }
 
 private:
-  std::string mine_;
+  const machine_clock time_;
+  // On a machine that does not report its starts, the broker keeps them as it keeps the keys of applications.
+  const uint32_t boot_ = std::max(boot_tag_of(time_.boot()), uint32_t{1});
+  const uint64_t session_ = random_seed();
   std::atomic<uint64_t> count_ = 0;
 };
 

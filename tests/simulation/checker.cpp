@@ -191,7 +191,7 @@ maybe replay::check_answers() const {
     }
     if (own != places_.end())
       return violation{"a replay changes nothing", x.request_id + " was told that it is a replay, and was applied"};
-    auto first = by_key_.find("key-" + std::to_string(x.what.key));
+    auto first = by_key_.find(x.key);
     if (first == by_key_.end())
       return violation{"a replay has a first outcome", x.request_id + ": its key is in no commit"};
     if (first->second->what.steps != x.what.steps)

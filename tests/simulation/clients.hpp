@@ -53,6 +53,8 @@ public:
   history seen;
 
 private:
+  const std::string& key_of(uint64_t number);
+
   struct client {
     const std::vector<operation>* program;
     size_t next = 0;
@@ -84,6 +86,8 @@ private:
   const bool timed_;
   const waiting_rules waiting_;
   std::vector<client> clients_;
+  // By their numbers in the plan.
+  std::map<uint64_t, std::string> keys_;
   uint64_t life_ = 0;
   uint64_t open_ = 0;
   uint64_t begun_ = 0;

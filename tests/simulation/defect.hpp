@@ -29,6 +29,7 @@ enum class defect : uint8_t {
   trust_found_log,
   skip_commit_number,
   ignore_payload,
+  search_no_records,
   keep_failed_statements,
   forget_removed_log,
   keep_old_log,

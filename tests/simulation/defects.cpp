@@ -42,6 +42,8 @@ constexpr std::array catalogue{
   known_defect{defect::trust_found_log, "trust_found_log", "a WAL that is found is not synced before it is used"},
   known_defect{defect::skip_commit_number, "skip_commit_number", "every other commit number is skipped"},
   known_defect{defect::ignore_payload, "ignore_payload", "a key is recognized whatever its payload"},
+  known_defect{defect::search_no_records, "search_no_records",
+               "automatic keys are not looked for in the commit records on the disk"},
   known_defect{defect::keep_failed_statements, "keep_failed_statements",
                "statements before a failed one in its request are not undone"},
   known_defect{defect::forget_removed_log, "forget_removed_log", "a WAL that was removed is not written again"},

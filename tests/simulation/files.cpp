@@ -68,6 +68,10 @@ void read_ledger(const std::filesystem::path& path, database_content& x) {
   }
   x.epoch_follows = reader->epoch().first - 1;
   x.commits = std::move(*commits);
+  for (const auto& commit : x.commits)
+    for (const auto& request : commit.requests)
+      if (request.has_outcome)
+        x.keys.push_back(request.idempotency_key);
   x.chain = std::move(*verdict);
 }
 

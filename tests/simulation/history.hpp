@@ -56,6 +56,8 @@ struct attempt {
 };
 
 struct write_attempt : attempt {
+  /// Its idempotency key; empty for none.
+  std::string key;
   write_result result;
   /// Acknowledged, and taken by a power cut (without fsync) or with the file that held it.
   bool lost = false;
@@ -119,8 +121,7 @@ struct history {
       /// Whether it took what this write did, or what the first under its key did.
       bool took(const write_attempt& x) const {
         return x.began < event
-               && !(x.result.replayed ? what.keys.contains("key-" + std::to_string(x.what.key))
-                                      : what.requests.contains(x.request_id));
+               && !(x.result.replayed ? what.keys.contains(x.key) : what.requests.contains(x.request_id));
       }
     };
     std::vector<restore> restores;

@@ -12,10 +12,14 @@ class fake_clock : public clock {
 public:
   steady now() const override { return steady{} + std::chrono::hours{1} + elapsed(); }
   wall wall_now() const override { return wall{} + std::chrono::seconds{1'700'000'000} + elapsed() + jumped(); }
+  std::chrono::microseconds since_boot() const override { return std::chrono::hours{1} + elapsed() - booted_; }
   std::string boot() const override { return boot_; }
 
   /// The machine is started anew.
-  void reboot() { boot_ += "again"; }
+  void reboot() {
+    boot_ += "again";
+    booted_ = std::chrono::hours{1} + elapsed();
+  }
 
   /// The wall clock alone jumps.
   void jump(std::chrono::nanoseconds by) { jumped_ns_ += by.count(); }
@@ -34,6 +38,7 @@ private:
   std::atomic<int64_t> elapsed_ns_{0};
   std::atomic<int64_t> jumped_ns_{0};
   std::string boot_ = "first";
+  std::chrono::microseconds booted_{0};
 };
 
 } // namespace sluice::test

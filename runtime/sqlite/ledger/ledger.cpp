@@ -69,12 +69,12 @@ caf::expected<void> ledger::create() {
   for (const auto& table : ledger_tables)
     if (auto done = run(table.sql); !done)
       return done;
-  if (auto done = run("INSERT INTO _sluice_meta(name, value) VALUES ('format', " + std::to_string(ledger_format) + ")");
-      !done)
+  if (auto done = write_format(db_); !done)
     return done;
   head_seq_ = 0;
   head_hash_.assign(sizeof(digest), '\0');
   epoch_ = {};
+  boots_ = {};
   clock_.begin(0, 0);
   if (auto done = write_key_time(db_, clock_.kept()); !done)
     return done;
@@ -94,7 +94,14 @@ caf::expected<void> ledger::accept() {
   if (verdict->fault != ledger_fault::none && !lost_end)
     return ledger_damaged(verdict->reason);
   epoch_ = state->epoch;
+  boots_ = state->boots;
   head_hash_ = state->head_hash;
+  if (state->format != ledger_format) {
+    // Its rows stay as they are; only new ones have the new form.
+    ready_is_uncommitted_ = true;
+    if (auto done = write_format(db_); !done)
+      return done;
+  }
   if (state->keys) {
     clock_.go_on(*state->keys, state->newest_key_id, state->newest_key_us);
   } else {
@@ -127,13 +134,12 @@ caf::expected<void> ledger::begin_epoch(uint64_t first) {
 }
 
 caf::expected<void> ledger::prepare() {
+  if (auto prepared = keys_.prepare(boots_); !prepared)
+    return prepared;
   return prepare_all(
     db_, {{&last_commit_, "SELECT commit_seq, hash FROM _sluice_commits ORDER BY commit_seq DESC LIMIT 1"},
           {&insert_commit_, "INSERT INTO _sluice_commits(commit_seq, ts_us, prev_hash, hash, requests) "
                             "VALUES (?1, ?2, ?3, ?4, ?5)"},
-          {&find_key_, "SELECT payload, commit_seq, outcome FROM _sluice_keys WHERE key = ?1"},
-          {&insert_key_, "INSERT INTO _sluice_keys(key, payload, commit_seq, created_us, outcome) "
-                         "VALUES (?1, ?2, ?3, ?4, ?5)"},
           {&oldest_key_, "SELECT id, created_us FROM _sluice_keys ORDER BY id LIMIT 1"},
           {&forget_keys_, "DELETE FROM _sluice_keys WHERE id IN (SELECT id FROM _sluice_keys ORDER BY id LIMIT ?1) "
                           "AND iif(id <= ?2, ?3, created_us) < ?4 RETURNING commit_seq"}});
@@ -157,40 +163,18 @@ caf::expected<void> ledger::read_head() {
   return caf::unit;
 }
 
-caf::expected<std::optional<write_result>> ledger::recall(const write_request& request) {
-  using answer = caf::expected<std::optional<write_result>>;
-  find_key_.bind_text(1, request.idempotency_key);
-  auto row = find_key_.step();
-  auto known = [&]() -> answer {
-    if (!row)
-      return std::move(row.error());
-    if (!*row)
-      return std::optional<write_result>{};
-    if (find_key_.blob(0) != bytes_of(payload_digest(hash_, request)))
-      return make_error(errc::payload_mismatch, "this idempotency key was used for another request");
-    auto result = decode_outcome(find_key_.blob(2));
-    if (!result)
-      return make_error(errc::corrupt, "the outcome kept under this idempotency key cannot be read");
-    result->replayed = true;
-    result->commit_seq = static_cast<uint64_t>(find_key_.integer(1));
-    return result;
-  };
-  auto result = known();
-  find_key_.reset();
-  return result;
-}
-
 caf::expected<void> ledger::remember(const write_request& request, const write_result& result) {
   if (std::exchange(remembered_, remembered_ + 1) == 0)
     now_us_ = clock_.now_us();
-  auto payload = payload_digest(hash_, request);
-  auto outcome = encode_outcome(result);
-  insert_key_.bind_text(1, request.idempotency_key);
-  insert_key_.bind_blob(2, bytes_of(payload));
-  insert_key_.bind(3, static_cast<int64_t>(next_seq()));
-  insert_key_.bind(4, now_us_);
-  insert_key_.bind_blob(5, outcome);
-  return insert_key_.run();
+  return keys_.remember(request, result, next_seq(), now_us_);
+}
+
+// The commit `seq` is made in this start of the machine.
+caf::expected<void> ledger::note_boot(uint64_t seq) {
+  if (!keys_.note_boot(seq))
+    return caf::unit;
+  ready_is_uncommitted_ = true;
+  return write_boots(db_, keys_.boots());
 }
 
 caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries) {
@@ -199,12 +183,15 @@ caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<cons
   // An error in pruning is no reason to refuse the commit.
   if (has_old_keys())
     static_cast<void>(forget_old_keys(2 * remembered_ + spare_keys));
-  encode_requests(entries, requests_);
+  if (auto noted = note_boot(seq); !noted)
+    return std::move(noted.error());
+  keys_.encode(entries, requests_);
   appended_seq_ = seq;
   appended_hash_ = commit_hash(hash_, head_hash_, seq, ts_us, requests_);
   insert_commit_.bind(1, static_cast<int64_t>(seq));
   insert_commit_.bind(2, ts_us);
-  insert_commit_.bind_blob(3, head_hash_);
+  // That of the record before it, unless there may be a gap between them.
+  insert_commit_.bind_blob(3, seq == epoch_.first ? std::string_view{head_hash_} : std::string_view{});
   insert_commit_.bind_blob(4, bytes_of(appended_hash_));
   insert_commit_.bind_blob(5, requests_);
   if (auto done = insert_commit_.run(); !done)
@@ -212,7 +199,8 @@ caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<cons
   return appended_hash_;
 }
 
-void ledger::committed() noexcept {
+void ledger::committed() {
+  keys_.committed(appended_seq_);
   head_seq_ = appended_seq_;
   head_hash_ = bytes_of(appended_hash_);
   created_ = false;
@@ -226,6 +214,7 @@ void ledger::committed() noexcept {
 }
 
 void ledger::lost() noexcept {
+  keys_.lost();
   ready_ = ready_ && !ready_is_uncommitted_;
   created_ = false;
   ready_is_uncommitted_ = false;

@@ -6,6 +6,7 @@
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/ledger/key_clock.hpp"
 #include "runtime/sqlite/ledger/ledger_codec.hpp"
+#include "runtime/sqlite/ledger/ledger_keys.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
 #include "runtime/sqlite/ledger/ledger_state.hpp"
 
@@ -32,8 +33,9 @@ struct ledger_settings {
 };
 
 /// The ledger inside the user's database, written in the same transactions as the changes that it records:
-/// `_sluice_commits` has one hash-chained record per COMMIT, `_sluice_keys` the outcome under each idempotency key,
-/// `_sluice_meta` the format, the epoch and the clock of the keys. Works on the writer's connection, in its thread.
+/// `_sluice_commits` has one hash-chained record per COMMIT, with the outcomes under automatic keys; `_sluice_keys` has
+/// the outcome under each other idempotency key, `_sluice_meta` the format, the epoch, the starts of the machine and
+/// the clock of the keys. Works on the writer's connection, in its thread.
 ///
 /// Its statements run without the authorizer: `enter` has checked, in the same transaction, that no trigger is on the
 /// tables, and the authorizer cannot distinguish an old plan of a request from a statement of the ledger.
@@ -41,7 +43,7 @@ class ledger {
 public:
   /// `known` has the ledger standing, which the ledger keeps up to date; all arguments outlive this.
   ledger(const connection& db, const clock& time, ledger_settings settings, ledger_standing& known)
-    : db_(db), time_(time), settings_(settings), known_(known), clock_(time) {}
+    : db_(db), time_(time), settings_(settings), known_(known), clock_(time), keys_(db, time) {}
 
   /// Joins the transaction just begun: creates the tables if they are missing, and reads the last record if it is not
   /// known. With `reread`, because someone else has committed, everything is looked at again. Errors as `has_ledger`
@@ -60,7 +62,9 @@ public:
   uint64_t next_seq() const noexcept { return std::max(head_seq_ + 1, epoch_.first); }
 
   /// As in `write_store`.
-  caf::expected<std::optional<write_result>> recall(const write_request& request);
+  caf::expected<std::optional<write_result>> recall(const write_request& request) {
+    return keys_.recall(request, next_seq());
+  }
   caf::expected<void> remember(const write_request& request, const write_result& result);
 
   /// Adds the commit record and returns its hash. `errc::internal` when `seq` is not the next one. Forgets some old
@@ -68,7 +72,7 @@ public:
   caf::expected<digest> append(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries);
 
   /// The transaction ended. Unless it is known to have committed, everything is read anew by the next `enter`.
-  void committed() noexcept;
+  void committed();
   void lost() noexcept;
 
   /// Whether there are keys to forget, as far as is known. One look at the clock.
@@ -84,6 +88,7 @@ private:
   caf::expected<void> create();
   caf::expected<void> accept();
   caf::expected<void> begin_epoch(uint64_t first);
+  caf::expected<void> note_boot(uint64_t seq);
   caf::expected<void> prepare();
   caf::expected<void> read_head();
   caf::expected<void> read_oldest_key();
@@ -93,6 +98,8 @@ private:
   const ledger_settings settings_;
   ledger_standing& known_;
   key_clock clock_;
+  ledger_keys keys_;
+  boot_ranges boots_;
   ledger_epoch epoch_;
   bool ready_ = false;
   bool created_ = false;
@@ -113,8 +120,6 @@ private:
   chain_hash hash_;
   prepared_statement last_commit_;
   prepared_statement insert_commit_;
-  prepared_statement find_key_;
-  prepared_statement insert_key_;
   prepared_statement oldest_key_;
   prepared_statement forget_keys_;
 };

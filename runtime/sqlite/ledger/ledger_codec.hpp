@@ -1,8 +1,12 @@
 #pragma once
 
 #include "actors/writer/write_store.hpp"
+#include "messages/automatic_key.hpp"
 #include "runtime/sqlite/ledger/chain_hash.hpp"
 
+#include <caf/expected.hpp>
+
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,14 +26,47 @@ struct ledger_request {
   std::string correlation_id;
   std::vector<std::string> tables;
   peer_identity peer;
+  /// Whether the record has what a retry under its key is answered with, too, so that the key has no row.
+  bool has_outcome = false;
 };
 
-/// The column `requests` of a commit record: a CBOR array of [request id, agent, idempotency key, correlation id,
-/// [tables], uid, pid]. `out` is overwritten.
-void encode_requests(std::span<const ledger_entry> entries, std::string& out);
+/// The first bytes of `payload_digest`, enough to notice that a key was used for another request.
+using short_digest = std::array<unsigned char, 8>;
 
-/// The reverse; nothing when `bytes` is something else.
+/// An automatic key as a commit record has it.
+struct recorded_key {
+  automatic_key key;
+  short_digest payload{};
+  /// As `encode_results` returns it; empty when the key has a row.
+  std::string results;
+};
+
+/// The column `requests` of a commit record in format 2: a CBOR array of the milliseconds since the start of the
+/// machine, the tag of that start (`boot_tag_of`) and an array of requests. Each of these is an array of request id,
+/// agent, idempotency key, correlation id, [tables], uid and pid; with an automatic key that has no row, of the
+/// payload's digest and the results, too. Null in the place of agent or tables stands for those of the request before.
+/// In format 1 it is the array of requests alone.
+/// @param keys for each entry its automatic key, of this start and not later than the record, or null
+void encode_requests(std::span<const ledger_entry> entries, std::span<const recorded_key* const> keys,
+                     uint64_t since_boot_ms, uint32_t boot, std::string& out);
+
+/// The requests in either format; nothing when `bytes` is something else.
 std::optional<std::vector<ledger_request>> decode_requests(std::string_view bytes);
+
+/// The milliseconds since the start of the machine; nothing in a record of format 1.
+std::optional<uint64_t> read_record_time(std::string_view requests) noexcept;
+
+/// A request in a commit record.
+struct found_key {
+  std::string request_id;
+  short_digest payload{};
+  /// Nothing when the key has a row.
+  std::optional<write_result> result;
+};
+
+/// The request with this key; nothing when there is none. `errc::corrupt` when the record has the key, but cannot be
+/// read.
+caf::expected<std::optional<found_key>> find_key(std::string_view requests, const automatic_key& key);
 
 /// The column `outcome` of a key: a CBOR array of the request id and, per statement, [changes, last rowid, [columns],
 /// [cells]], so that a replay repeats every value exactly.
@@ -37,6 +74,13 @@ std::string encode_outcome(const write_result& result);
 
 /// The reverse, without `replayed` and `commit_seq`; nothing when `bytes` is something else.
 std::optional<write_result> decode_outcome(std::string_view bytes);
+
+/// The results as a commit record has them: per statement [changes, last rowid], and behind them the columns and cells
+/// if there are columns.
+std::string encode_results(const write_result& result);
+
+/// The reverse, as a result without anything else; nothing when `bytes` is something else.
+std::optional<write_result> decode_results(std::string_view bytes);
 
 /// The digest that makes two requests under one key the same: of their statements and typed parameters only. `hash` is
 /// only for its buffer.

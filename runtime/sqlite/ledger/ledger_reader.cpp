@@ -10,9 +10,10 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr std::string_view select_commits =
-  "SELECT commit_seq, ts_us, prev_hash, hash, requests FROM _sluice_commits WHERE commit_seq > ?1 "
-  "ORDER BY commit_seq LIMIT ?2";
+std::string select_commits() {
+  return "SELECT " + std::string{commit_columns}
+         + " FROM _sluice_commits c WHERE c.commit_seq > ?1 ORDER BY c.commit_seq LIMIT ?2";
+}
 
 // The verdict on one record after another.
 class ledger_chain_check {
@@ -23,10 +24,10 @@ public:
     auto seq = static_cast<uint64_t>(row.integer(0));
     auto own = commit_hash(hash, row.blob(2), seq, row.integer(1), row.blob(4));
     ++verdict_.records;
-    if (row.blob(3) != bytes_of(own))
-      broken(seq, "the record does not match its hash");
-    else if (seq != last_seq_ + 1 && seq != epoch_.first)
+    if (seq != last_seq_ + 1 && seq != epoch_.first)
       broken(seq, "records before it are missing");
+    else if (row.blob(3) != bytes_of(own))
+      broken(seq, "the record does not match its hash");
     else if (row.blob(2) != last_hash_ && seq != epoch_.first)
       broken(seq, "the record does not follow from the one before it");
     last_seq_ = seq;
@@ -124,7 +125,7 @@ caf::expected<std::vector<ledger_commit>> ledger_reader::after(uint64_t seq, uin
   std::vector<ledger_commit> result;
   if (empty_)
     return result;
-  auto stmt = prepared_statement::prepare(db_, select_commits);
+  auto stmt = prepared_statement::prepare(db_, select_commits());
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind(1, static_cast<int64_t>(seq));
@@ -148,7 +149,7 @@ caf::expected<void> ledger_reader::find_missing_keys(std::vector<ledger_commit>&
   auto is_any_missing = false;
   for (auto& commit : commits)
     for (const auto& request : commit.requests) {
-      if (request.idempotency_key.empty() || commit.seq < epoch_.first)
+      if (request.idempotency_key.empty() || request.has_outcome || commit.seq < epoch_.first)
         continue;
       find->bind_text(1, request.idempotency_key);
       auto row = find->step();
@@ -182,7 +183,7 @@ caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epo
   auto keys = read_key_time(db);
   if (!keys)
     return std::move(keys.error());
-  auto stmt = prepared_statement::prepare(db, select_commits);
+  auto stmt = prepared_statement::prepare(db, select_commits());
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind(1, std::numeric_limits<int64_t>::min());

@@ -112,8 +112,7 @@ private:
       if (auto made = exec(std::string{ledger_tables[i].sql}); !made)
         return made;
     }
-    return exec("INSERT OR REPLACE INTO _sluice_meta(name, value) VALUES ('format', " + std::to_string(ledger_format)
-                + ")");
+    return write_format(db_);
   }
 
   caf::expected<void> remove_impossible_rows() {

@@ -32,13 +32,14 @@ caf::expected<void> check_format(const connection& db) {
   if (!*row)
     return ledger_damaged("the row 'format' is missing in _sluice_meta");
   auto found = stmt->column(0);
-  if (found == value{ledger_format})
-    return caf::unit;
   if (!found.integer())
     return ledger_damaged("the row 'format' in _sluice_meta is not a number");
-  return make_error(errc::protocol_mismatch, "the ledger in this database has another format than "
-                                               + std::to_string(ledger_format)
-                                               + ", the one that this program knows; use a sluice of its version");
+  if (*found.integer() >= oldest_ledger_format && *found.integer() <= ledger_format)
+    return caf::unit;
+  return make_error(errc::protocol_mismatch,
+                    "the ledger in this database has format " + std::to_string(*found.integer())
+                      + ", and this program knows formats up " + "to " + std::to_string(ledger_format)
+                      + "; use a sluice of its version or a newer one");
 }
 
 } // namespace

@@ -13,7 +13,11 @@
 
 namespace sluice::sqlite {
 
-constexpr int64_t ledger_format = 1;
+/// The format of what the broker writes. A ledger of format 1 is read as well, and becomes one of format 2 with its
+/// next commit: its rows stay, new commit records have automatic keys in them and leave the hash of the record before
+/// them out.
+constexpr int64_t ledger_format = 2;
+constexpr int64_t oldest_ledger_format = 1;
 
 struct table_definition {
   std::string_view name;

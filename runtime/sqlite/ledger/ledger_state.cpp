@@ -39,6 +39,16 @@ caf::error unreadable(std::string_view row) {
   return ledger_damaged("the row '" + std::string{row} + "' in _sluice_meta cannot be read");
 }
 
+caf::expected<boot_ranges> read_boots(const connection& db) {
+  auto content = read_meta(db, "boots");
+  if (!content)
+    return std::move(content.error());
+  if (!*content)
+    return boot_ranges{};
+  auto boots = boot_ranges::parse(**content);
+  return boots ? caf::expected<boot_ranges>{std::move(*boots)} : unreadable("boots");
+}
+
 caf::expected<void> read_ends(const connection& db, ledger_state& to) {
   auto stmt = prepared_statement::prepare(
     db, "SELECT (SELECT min(commit_seq) FROM _sluice_commits), (SELECT max(commit_seq) FROM _sluice_commits),"
@@ -76,8 +86,8 @@ caf::expected<void> read_ends(const connection& db, ledger_state& to) {
 
 // From the newest on: each has its own hash, and follows from the one before it unless it begins an epoch.
 caf::expected<void> check_recent(const connection& db, ledger_state& state) {
-  auto stmt = prepared_statement::prepare(
-    db, "SELECT commit_seq, ts_us, prev_hash, hash, requests FROM _sluice_commits ORDER BY commit_seq DESC LIMIT ?1");
+  auto stmt = prepared_statement::prepare(db, "SELECT " + std::string{commit_columns}
+                                                + " FROM _sluice_commits c ORDER BY c.commit_seq DESC LIMIT ?1");
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind(1, recent_commits);
@@ -135,7 +145,7 @@ caf::expected<void> check_keys(const connection& db, uint64_t seq, std::string_v
   if (!decoded)
     return caf::unit;
   for (const auto& commit : *decoded) {
-    if (commit.idempotency_key.empty())
+    if (commit.idempotency_key.empty() || commit.has_outcome)
       continue;
     auto stmt = prepared_statement::prepare(db, "SELECT 1 FROM _sluice_keys WHERE key = ?1");
     if (!stmt)
@@ -174,6 +184,14 @@ caf::expected<ledger_state> read_ledger_state(const connection& db) {
   if (!keys)
     return std::move(keys.error());
   state.keys = std::move(*keys);
+  auto boots = read_boots(db);
+  if (!boots)
+    return std::move(boots.error());
+  state.boots = std::move(*boots);
+  auto format = read_number(db, "SELECT value FROM _sluice_meta WHERE name = 'format'");
+  if (!format)
+    return std::move(format.error());
+  state.format = *format;
   if (auto read = read_ends(db, state); !read)
     return std::move(read.error());
   state.head_hash.assign(sizeof(digest), '\0');
@@ -184,8 +202,9 @@ caf::expected<ledger_state> read_ledger_state(const connection& db) {
 
 caf::expected<bool> is_break(const connection& db, uint64_t seq) {
   auto stmt = prepared_statement::prepare(
-    db, "SELECT coalesce(p.commit_seq, 0) <> c.commit_seq - 1 OR coalesce(p.hash, zeroblob(length(c.hash))) <> "
-        "c.prev_hash FROM _sluice_commits c LEFT JOIN _sluice_commits p ON p.commit_seq = "
+    db, "SELECT coalesce(p.commit_seq, 0) <> c.commit_seq - 1 OR (length(c.prev_hash) > 0 AND "
+        "coalesce(p.hash, zeroblob(length(c.hash))) <> c.prev_hash) FROM _sluice_commits c LEFT JOIN _sluice_commits p "
+        "ON p.commit_seq = "
         "(SELECT max(commit_seq) FROM _sluice_commits WHERE commit_seq < c.commit_seq) WHERE c.commit_seq = ?1");
   if (!stmt)
     return std::move(stmt.error());
@@ -200,6 +219,18 @@ caf::expected<void> write_epoch(const connection& db, const ledger_epoch& epoch)
   return write_meta(db, "epoch",
                     std::to_string(epoch.number) + ' ' + epoch.id + ' ' + std::to_string(epoch.first) + ' '
                       + std::to_string(epoch.broken_before));
+}
+
+caf::expected<void> write_boots(const connection& db, const boot_ranges& boots) {
+  return write_meta(db, "boots", boots.str());
+}
+
+caf::expected<void> write_format(const connection& db) {
+  auto stmt = prepared_statement::prepare(db, "INSERT OR REPLACE INTO _sluice_meta(name, value) VALUES ('format', ?1)");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind(1, ledger_format);
+  return stmt->run();
 }
 
 caf::expected<void> write_key_time(const connection& db, const key_time& time) {

@@ -3,6 +3,7 @@
 #include "actors/base/clock.hpp"
 #include "messages/ledger.hpp"
 #include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/ledger/boot_ranges.hpp"
 
 #include <caf/expected.hpp>
 
@@ -42,12 +43,14 @@ struct key_time {
 };
 
 struct ledger_state {
+  int64_t format = 0;
   uint64_t head_seq = 0;
   std::string head_hash;
   ledger_epoch epoch;
   /// Nothing when the ledger has no such row yet.
   std::optional<key_time> keys;
-  /// The newest key; 0 when there is none.
+  boot_ranges boots;
+  /// The newest row of a key; 0 when there is none.
   int64_t newest_key_id = 0;
   int64_t newest_key_us = 0;
 };
@@ -56,7 +59,14 @@ struct ledger_state {
 /// commits follow from each other, and the keys of these are there. `errc::ledger_damaged` when not.
 caf::expected<ledger_state> read_ledger_state(const connection& db);
 
-/// Whether the idempotency keys of a commit, whose column `requests` this is, are there. `ledger_damaged` when not.
+/// The columns of a commit record, for `FROM _sluice_commits c`: number, time, hash of the record before it, its own
+/// hash, requests. In format 2 most records leave the hash of the one before them out; it is read from there.
+inline constexpr std::string_view commit_columns =
+  "c.commit_seq, c.ts_us, iif(length(c.prev_hash) > 0, c.prev_hash, (SELECT p.hash FROM _sluice_commits p "
+  "WHERE p.commit_seq < c.commit_seq ORDER BY p.commit_seq DESC LIMIT 1)), c.hash, c.requests";
+
+/// Whether the rows of the idempotency keys of a commit, whose column `requests` this is, are there. `ledger_damaged`
+/// when not.
 caf::expected<void> check_keys(const connection& db, uint64_t seq, std::string_view requests);
 
 /// The row of the keys' clock alone. Errors as above.
@@ -71,6 +81,9 @@ caf::expected<bool> is_break(const connection& db, uint64_t seq);
 
 /// Keeps the rows, in the open transaction.
 caf::expected<void> write_epoch(const connection& db, const ledger_epoch& epoch);
+caf::expected<void> write_boots(const connection& db, const boot_ranges& boots);
+/// That the ledger has `ledger_format`.
+caf::expected<void> write_format(const connection& db);
 caf::expected<void> write_key_time(const connection& db, const key_time& time);
 
 /// An id that no other epoch has, for one that begins now with the commit `first` behind the record with `head_hash`.

@@ -237,7 +237,7 @@ TEST_CASE("a record that cannot be read does not hide the others") {
 
 TEST_CASE("a ledger of another format is refused, and nothing applied") {
   five_commits fixture;
-  must(fixture.external_process().exec("UPDATE _sluice_meta SET value = 2 WHERE name = 'format'"));
+  must(fixture.external_process().exec("UPDATE _sluice_meta SET value = 3 WHERE name = 'format'"));
   fixture.store = sqlite::make_write_store(fixture.file, fixture.config);
   CHECK(failure_of(fixture.store->begin()).code == errc::protocol_mismatch);
   CHECK(!fixture.store->in_transaction());
