@@ -11,6 +11,7 @@ import time
 
 from harness import SOAK, is_equal, is_true, kill_if_there, run_tests, wait_until
 from link import PATIENCE
+from rig import brokers
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "examples"))
 from sluice_client import Store
@@ -103,19 +104,6 @@ class Workers:
             with open(path) as x:
                 result.append([json.loads(line) for line in x])
         return result
-
-
-def brokers(scene):
-    """Those that serve, or are about to."""
-    result = []
-    for pid in scene.processes():
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as x:
-                if x.read().split(b"\0")[1:2] == [b"serve"]:
-                    result.append(pid)
-        except OSError:
-            pass
-    return result
 
 
 def kill_at_random(scene, workers, kills):

@@ -30,6 +30,19 @@ def claims(folder):
     return [x[7] for x in lines if len(x) > 7 and x[7].startswith(name) and x[6] != "0"]
 
 
+def brokers(scene):
+    """Those that serve, or are about to."""
+    result = []
+    for pid in scene.processes():
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as x:
+                if x.read().split(b"\0")[1:2] == [b"serve"]:
+                    result.append(pid)
+        except OSError:
+            pass
+    return result
+
+
 def nobody_is_left(scene):
     wait_until(lambda: not scene.processes(), "every process has gone")
     is_equal(scene.leader_files(), [], "files that are left")

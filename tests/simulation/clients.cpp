@@ -1,7 +1,5 @@
 #include "tests/simulation/clients.hpp"
 
-#include "messages/automatic_key.hpp"
-
 #include <algorithm>
 
 namespace sluice::simulation {
@@ -195,23 +193,11 @@ void clients::refused(attempt& x, const caf::error& why) {
        std::string{to_string(x.why.code)} + ", " + std::string{to_string(x.why.outcome)} + ": " + x.why.message);
 }
 
-// As an application gives it for every other number, and else as a client library generates it with the first attempt.
-const std::string& clients::key_of(uint64_t number) {
-  auto [key, is_new] = keys_.try_emplace(number);
-  if (!is_new)
-    return key->second;
-  auto boot = boot_tag_of(world_.time().boot());
-  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(world_.time().since_boot()).count();
-  key->second = number % 2 == 0 ? "key-" + std::to_string(number)
-                                : to_string(automatic_key{boot, static_cast<uint64_t>(ms), number % 3, number});
-  return key->second;
-}
-
 void clients::write(size_t who, const operation& what) {
   auto& x = note(seen.writes, who, what);
   auto request = request_of(what, x.request_id, "client-" + std::to_string(who + 1));
   if (what.key > 0)
-    request.idempotency_key = x.key = key_of(what.key);
+    request.idempotency_key = x.key = keys_.text(what.key, world_.time());
   request.cancel = x.cancel;
   request.peer = peer_of(who);
   x.messenger = world_.system().spawn(

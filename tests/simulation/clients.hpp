@@ -1,9 +1,9 @@
 #pragma once
 
+#include "tests/simulation/client_keys.hpp"
 #include "tests/simulation/waiting.hpp"
 #include "tests/simulation/world.hpp"
 
-#include <map>
 #include <vector>
 
 namespace sluice::simulation {
@@ -53,8 +53,6 @@ public:
   history seen;
 
 private:
-  const std::string& key_of(uint64_t number);
-
   struct client {
     const std::vector<operation>* program;
     size_t next = 0;
@@ -86,8 +84,7 @@ private:
   const bool timed_;
   const waiting_rules waiting_;
   std::vector<client> clients_;
-  // By their numbers in the plan.
-  std::map<uint64_t, std::string> keys_;
+  client_keys keys_;
   uint64_t life_ = 0;
   uint64_t open_ = 0;
   uint64_t begun_ = 0;

@@ -1,0 +1,86 @@
+"""Stores of earlier versions are continued, and no moment at which the broker dies loses anything of them."""
+
+import os
+import random
+import signal
+import sqlite3
+import time
+
+from harness import SOAK, is_equal, kill_if_there, run_tests, wait_until
+from rig import brokers
+
+# What version 0.1 left of a store in which an agent made a table, and three others inserted six rows under keys and
+# changed one.
+FORMAT_1 = os.path.join(os.path.dirname(os.path.abspath(__file__)), "format_1")
+INSERT = "INSERT INTO t(a) VALUES (?) RETURNING id, a"
+
+
+def restore(folder):
+    os.makedirs(os.path.join(folder, ".sluice"), mode=0o700)
+    os.umask(0o077)
+    for script, name in (("app.sql", "app.db"), ("audit.sql", ".sluice/audit.db")):
+        db = sqlite3.connect(os.path.join(folder, *name.split("/")), isolation_level=None)
+        db.execute("PRAGMA journal_mode = WAL")
+        with open(os.path.join(FORMAT_1, script)) as x:
+            db.executescript(x.read())
+        db.close()
+
+
+def formats(scene):
+    return (scene.sql("app.db", "SELECT value FROM _sluice_meta WHERE name = 'format'")[0][0],
+            scene.sql(".sluice/audit.db", "PRAGMA user_version")[0][0])
+
+
+def is_continued(scene, rows):
+    """Whether the rows are those before and these, each once, and everything about them is as it was."""
+    repeated = scene.run("exec", "app.db", INSERT, "-p", "old 3", "--key", "key-3", "--json").good().json()
+    is_equal(repeated["replayed"], True)
+    is_equal(repeated["commit_seq"], 4)
+    mismatch = scene.run("exec", "app.db", INSERT, "-p", "another", "--key", "key-3")
+    mismatch.failed_with("payload_mismatch")
+    found = [x[0] for x in scene.sql("app.db", "SELECT a FROM t ORDER BY id")]
+    is_equal(found, ["old 1", "old 2!"] + [f"old {i}" for i in range(3, 7)] + rows)
+    is_equal(formats(scene), (2, 2))
+    scene.run("audit", "verify").good()
+    records = [x for x in scene.audit() if x["status"] == "committed"]
+    numbers = [x["commit_seq"] for x in records]
+    is_equal(numbers, list(range(1, 9 + len(rows))), "commits in the audit")
+    is_equal([x["agent"] for x in records[:3]], ["setup", "agent-1", "agent-2"])
+
+
+def stop(scene):
+    for pid in brokers(scene):
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not scene.processes(), "the broker ends")
+    scene.run("doctor").good()
+
+
+def test_a_store_of_format_1_is_continued(scene):
+    restore(scene.store)
+    scene.run("query", "app.db", "SELECT count(*) FROM t").good()
+    scene.run("exec", "app.db", INSERT, "-p", "new 1").good()
+    scene.run("exec", "app.db", INSERT, "-p", "new 2", "--key", "key-new").good()
+    is_continued(scene, ["new 1", "new 2"])
+    stop(scene)
+
+
+def test_a_store_of_format_1_is_continued_whenever_its_broker_is_killed(scene):
+    luck = random.Random(os.environ.get("SLUICE_SEED"))
+    for attempt in range(60 if SOAK else 6):
+        folder = os.path.join(scene.scratch, f"attempt-{attempt}")
+        os.mkdir(folder)
+        scene.store = folder
+        restore(folder)
+        # A client repeats its write under the key that it made up, with another broker if its own was killed.
+        writer = scene.start("exec", "app.db", INSERT, "-p", f"new {attempt}")
+        wait_until(lambda: brokers(scene) or writer.ended(), "a broker is started")
+        time.sleep(luck.uniform(0, 0.06))
+        for pid in brokers(scene):
+            kill_if_there(pid)
+        writer.end().good()
+        is_continued(scene, [f"new {attempt}"])
+        stop(scene)
+
+
+if __name__ == "__main__":
+    run_tests()
