@@ -121,17 +121,17 @@ int verify(client& store, const audit_options& options) {
   if (verdict->intact())
     return options.json ? finish_json(as_json(*verdict))
                         : finish(fmt::format("intact: {} records, head {}\n", verdict->records, verdict->head));
-  auto why = verdict->broken > 0 ? make_failure(
-               errc::corrupt, fmt::format("audit record {} is broken: {} ({} broken places, {} records)",
-                                          verdict->first_broken, verdict->reason, verdict->broken, verdict->records))
-                                 : make_failure(errc::ledger_damaged, "");
+  auto error = verdict->broken > 0 ? make_failure(
+                 errc::corrupt, fmt::format("audit record {} is broken: {} ({} broken places, {} records)",
+                                            verdict->first_broken, verdict->reason, verdict->broken, verdict->records))
+                                   : make_failure(errc::ledger_damaged, "");
   for (const auto& problem : verdict->problems)
-    why.message += (why.message.empty() ? "" : "; ") + problem;
+    error.message += (error.message.empty() ? "" : "; ") + problem;
   if (!options.json)
-    return fail(why, false);
+    return fail(error, false);
   auto document = as_json(*verdict);
-  document.update(error_document(why));
-  fail(why, false);
+  document.update(error_document(error));
+  fail(error, false);
   finish_json(document);
   return failed;
 }

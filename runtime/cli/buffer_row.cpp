@@ -119,7 +119,7 @@ int get(const row_options& options) {
 }
 
 CLI::App& add(CLI::App& buffer, const char* name, const char* description, const std::shared_ptr<row_options>& options,
-              int (*what)(const row_options&), action& chosen) {
+              int (*run_command)(const row_options&), action& chosen) {
   auto& command = *buffer.add_subcommand(name, description);
   command.add_option("DB", options->db, "Database file; the folder it lies in is the store")->required();
   command.add_option("TABLE", options->table, "The row's table")->required();
@@ -127,7 +127,8 @@ CLI::App& add(CLI::App& buffer, const char* name, const char* description, const
     ->type_name("COLUMN=VALUE")
     ->required();
   declare_way(command, *options);
-  command.final_callback([options, what, &chosen] { chosen = [options, what] { return what(*options); }; });
+  command.final_callback(
+    [options, run_command, &chosen] { chosen = [options, run_command] { return run_command(*options); }; });
   return command;
 }
 

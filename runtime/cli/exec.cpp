@@ -59,9 +59,9 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
 }
 
 int fail_of_write(const caf::error& error, const exec_options& options) {
-  auto why = describe(error);
-  auto status = fail(why, options.json);
-  if (why.outcome == outcome::unknown)
+  auto reason = describe(error);
+  auto status = fail(reason, options.json);
+  if (reason.outcome == outcome::unknown)
     note(!options.key ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
                         "of your own a repetition is safe"
                       : "the write may have been applied, or may be yet: repeat it under the same --key");

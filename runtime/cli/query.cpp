@@ -66,9 +66,9 @@ int show(const read_result& result, const query_options& options) {
 }
 
 int fail_of_read(const caf::error& error, const query_options& options) {
-  auto why = describe(error);
-  auto status = fail(why, options.json);
-  if (why.code == errc::deadline_exceeded && options.timeout_ms == 0)
+  auto reason = describe(error);
+  auto status = fail(reason, options.json);
+  if (reason.code == errc::deadline_exceeded && options.timeout_ms == 0)
     note("a read has read_timeout_ms (5 s by default), and more with --timeout MS");
   return status;
 }
@@ -87,11 +87,11 @@ caf::expected<cursor_page> fetch_page(cursor& from) {
 
 // The printed rows remain: the exit status and a message say that they are incomplete.
 int fail_after(const row_stream& printed, const caf::error& error, const query_options& options) {
-  auto why = describe(error);
+  auto reason = describe(error);
   if (!printed.has_begun())
-    return fail(why, options.json);
-  why.message += fmt::format("; {} rows were written, and the output is incomplete", printed.rows());
-  return fail(why, false);
+    return fail(reason, options.json);
+  reason.message += fmt::format("; {} rows were written, and the output is incomplete", printed.rows());
+  return fail(reason, false);
 }
 
 int show_all(client& store, read_request request, const query_options& options) {

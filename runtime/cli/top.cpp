@@ -148,7 +148,7 @@ int run(const top_options& options) {
   auto interval = std::chrono::milliseconds{static_cast<int64_t>(options.interval_s * 1e3)};
   json before = json::object();
   auto looked_at = steady::now();
-  for (uint64_t shown = 0; options.count == 0 || shown < options.count; ++shown) {
+  for (uint64_t frames = 0; options.count == 0 || frames < options.count; ++frames) {
     auto now = (*leader)->status();
     if (!now)
       return fail(now.error(), false);
@@ -162,7 +162,7 @@ int run(const top_options& options) {
       return status_of(sent);
     before = std::move(*now);
     looked_at = at;
-    if (shown + 1 != options.count && terminal.wait_for_quit(interval))
+    if (frames + 1 != options.count && terminal.wait_for_quit(interval))
       return done;
   }
   return done;

@@ -125,8 +125,8 @@ public:
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
     if (!is_utf8(method))
       return make_error(errc::invalid_request, "method is not valid UTF-8");
-    if (auto why = why_not_utf8(params))
-      return why;
+    if (auto error = why_not_utf8(params))
+      return error;
     if (method != "read")
       return nothing_but_reading();
     auto request = rpc::read_from_json(params);
@@ -142,8 +142,8 @@ private:
   // Checks the request, gives it a token that `close` cancels, warns once, and returns the name of the database.
   caf::expected<std::string> admit(read_request& request) {
     request.cancel = request.cancel.possible() ? closed_.derive(request.cancel) : closed_;
-    if (auto why = check(request))
-      return make_error(std::move(*why));
+    if (auto error = check(request))
+      return make_error(std::move(*error));
     if (request.min_seq > 0)
       return make_error(errc::invalid_request, "min_seq needs a broker; leave it out");
     std::call_once(warned_, [this] {

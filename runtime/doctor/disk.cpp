@@ -17,7 +17,7 @@ struct known_file_system {
   uint64_t magic;
   severity how_bad;
   std::string_view name;
-  std::string_view why;
+  std::string_view reason;
 };
 
 constexpr std::string_view remote =
@@ -50,7 +50,7 @@ constexpr std::array file_systems{
 finding judge_file_system(uint64_t magic) {
   for (const auto& known : file_systems)
     if (known.magic == (magic & 0xffffffffU))
-      return {known.how_bad, "file_system", "store", fmt::format("the store lies on {}: {}", known.name, known.why),
+      return {known.how_bad, "file_system", "store", fmt::format("the store lies on {}: {}", known.name, known.reason),
               std::string{known.how_bad == severity::note ? "put a store that is to stay on a volume of its own"
                                                           : use_local}};
   return {severity::ok, "file_system", "store", "the file system is one that WAL works on"};

@@ -7,8 +7,8 @@
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/audit/audit_reconciler.hpp"
 #include "runtime/sqlite/core/inspection.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/left_log.hpp"
 #include "runtime/sqlite/files/wal_cleanup.hpp"
 #include "runtime/sqlite/ledger/ledger_repair.hpp"
@@ -65,8 +65,8 @@ private:
   }
 
   void report_done(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
-  void report_failure(const std::string& subject, const std::string& action, const caf::error& why) {
-    out_.push_back({subject, action + ": " + describe(why).message, true});
+  void report_failure(const std::string& subject, const std::string& action, const caf::error& error) {
+    out_.push_back({subject, action + ": " + describe(error).message, true});
   }
 
   // Moves the write-ahead log away if it belongs to another file; before the database is opened for the first time.
@@ -83,7 +83,7 @@ private:
     sqlite::file_guard::settings settings;
     settings.path = root_.path_of(name);
     settings.name = name;
-    settings.set_aside = root_.folder() / "set-aside";
+    settings.kept_logs = root_.folder() / "set-aside";
     settings.registry = registry_;
     settings.now_us = [this] { return wall_us(time_); };
     return std::make_unique<sqlite::file_guard>(std::move(settings));
@@ -137,7 +137,7 @@ private:
       note(request_type::audit_gap, {}, {});
       return;
     }
-    auto kept = sqlite::set_file_aside(root_.audit_path(), wall_us(time_));
+    auto kept = sqlite::move_damaged_file(root_.audit_path(), wall_us(time_));
     if (!kept)
       return report_failure(".sluice/audit.db", "it is damaged, and cannot be renamed", kept.error());
     report_done(".sluice/audit.db", "it was damaged (" + reason + "); a new one was begun");
@@ -154,7 +154,7 @@ private:
     // Records the events caused by other programs here; the next broker must not attribute our own writes to them.
     auto files = files_of(name);
     auto is_noted = registry_->find(name) && files->before_open();
-    auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);
+    auto done = sqlite::repair_ledger(path, known.comparison.standing, known.judgement.fault, time_);
     // A database that was never used through sluice is skipped, whatever its state.
     if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
       report_failure(name, "its ledger cannot be repaired", done.error());
@@ -166,7 +166,7 @@ private:
     if (done->epoch.id.empty())
       return;
     // Records that the audit lacked before the damage; later comparisons begin with the new epoch.
-    std::copy(known.known.missing.begin(), known.known.missing.end(), std::back_inserter(records_));
+    std::copy(known.comparison.missing.begin(), known.known.missing.end(), std::back_inserter(records_));
     if (is_noted) {
       record_file_events(name, *files);
       written_.push_back(std::move(files));
@@ -232,8 +232,8 @@ private:
   }
 
   void acknowledge() {
-    for (const auto& name : sqlite::files_set_aside(root_.audit_path())) {
-      auto kept = sqlite::acknowledge_file(root_.folder() / name);
+    for (const auto& name : sqlite::find_damaged_files(root_.audit_path())) {
+      auto kept = sqlite::acknowledge_damaged_file(root_.folder() / name);
       if (kept)
         report_done(".sluice/" + name, "acknowledged; it is now .sluice/" + *kept);
       else
@@ -248,7 +248,7 @@ private:
     auto found = sqlite::inspect(path, {});
     if (found ? found->damage.empty() : code_of(found.error()) != errc::corrupt)
       return;
-    auto kept = sqlite::set_file_aside(path, wall_us(time_));
+    auto kept = sqlite::move_damaged_file(path, wall_us(time_));
     if (kept)
       report_done(subject, "it was damaged; it is kept as .sluice/" + *kept + ", and the broker begins a new one");
     else

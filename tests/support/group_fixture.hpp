@@ -91,7 +91,7 @@ struct group_fixture {
   bool answered(const std::string& agent) const { return answers.count(agent) > 0; }
   bool committed(const std::string& agent) const { return answered(agent) && answers.at(agent).engaged(); }
   uint64_t seq_of(const std::string& agent) const { return answers.at(agent)->commit_seq; }
-  failure why(const std::string& agent) const {
+  failure failure_of(const std::string& agent) const {
     const auto& x = answers.at(agent);
     if (x)
       throw std::logic_error(agent + " was committed");

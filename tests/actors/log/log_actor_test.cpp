@@ -19,8 +19,8 @@ struct fixture : actor_fixture {
   std::shared_ptr<log_queue> queue;
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
   std::vector<std::string> warnings;
-  bool cannot_set_aside = false;
-  uint64_t set_aside = 0;
+  bool cannot_move = false;
+  uint64_t moved_files = 0;
   log_actor aut;
 
   explicit fixture(log_limits limits = {}) : queue(std::make_shared<log_queue>(limits, queue_time)) {
@@ -42,10 +42,10 @@ struct fixture : actor_fixture {
     auto parts = std::make_shared<log_dependencies>();
     parts->queue = queue;
     parts->store = std::make_unique<fake_log_store>(file);
-    parts->set_aside = [this]() -> caf::expected<std::string> {
-      if (cannot_set_aside)
+    parts->move_damaged_file = [this]() -> caf::expected<std::string> {
+      if (cannot_move)
         return make_error(errc::read_only, "the folder may not be written");
-      ++set_aside;
+      ++moved_files;
       file.entries.clear();
       file.fault.reset();
       return std::string{"logs.db.damaged-1"};
@@ -226,7 +226,7 @@ TEST_CASE("while the file refuses writes, listing returns the existing entries o
   f.say(0);
   auto page = f.ask<log_page>(f.aut, log_query{});
   f.run();
-  CHECK(why(page).code == errc::io_error);
+  CHECK(failure_of(page).code == errc::io_error);
   CHECK(f.status().failing);
 }
 
@@ -235,7 +235,7 @@ TEST_CASE("a damaged log file is renamed and replaced, and reported once in the 
   f.file.fault = errc::corrupt;
   f.say(0, 3);
   f.pass(2s);
-  CHECK(f.set_aside == 1);
+  CHECK(f.moved_files == 1);
   REQUIRE(f.file.entries.size() == 4);
   CHECK(f.file.entries[0].level == log_level::error);
   CHECK(f.file.messages()[0].find("logs.db.damaged-1") != std::string::npos);
@@ -252,7 +252,7 @@ TEST_CASE("damage that only a reader meets is dealt with, too") {
   f.pass(2s);
   f.file.fault = errc::corrupt;
   CHECK(f.list().size() == 1);
-  CHECK(f.set_aside == 1);
+  CHECK(f.moved_files == 1);
   CHECK(f.status().files_set_aside == 1);
 }
 
@@ -262,14 +262,14 @@ TEST_CASE("damage that pruning meets is dealt with, too") {
   f.pass(2s);
   f.file.fault = errc::corrupt;
   f.pass(1h);
-  CHECK(f.set_aside == 1);
+  CHECK(f.moved_files == 1);
   CHECK(f.file.entries.size() == 1);
 }
 
 TEST_CASE("a damaged log file that cannot be renamed counts as not writable") {
   fixture f;
   f.file.fault = errc::corrupt;
-  f.cannot_set_aside = true;
+  f.cannot_move = true;
   f.say(0);
   f.pass(2s);
   CHECK(f.status().failing);
@@ -277,8 +277,8 @@ TEST_CASE("a damaged log file that cannot be renamed counts as not writable") {
   CHECK(f.status().queued == 1);
   auto page = f.ask<log_page>(f.aut, log_query{});
   f.run();
-  CHECK(why(page).code == errc::corrupt);
-  f.cannot_set_aside = false;
+  CHECK(failure_of(page).code == errc::corrupt);
+  f.cannot_move = false;
   f.pass(1min);
   CHECK(f.file.messages().back() == "0");
 }
