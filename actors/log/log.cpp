@@ -125,11 +125,11 @@ caf::expected<void> log_state::begin_anew(const caf::error& error) {
   if (!kept)
     return kept.error();
   parts.stats->log.change([](log_status& status) { ++status.files_set_aside; });
-  auto text = "the log file could not be used (" + describe(error).message + "); it is kept as " + *kept
-              + ", and a new one was begun";
-  parts.warn(text);
-  auto note = own_entry(log_level::error, std::move(text));
-  return guarded([&] { return parts.store->append({&note, 1}); });
+  auto text = "the log file could not be used (" + describe(error).message + "); it is kept as " + *kept;
+  auto note = own_entry(log_level::error, text + ", and a new one was begun");
+  auto begun = guarded([&] { return parts.store->append({&note, 1}); });
+  parts.warn(begun ? note.message : text);
+  return begun;
 }
 
 void log_state::failed(const caf::error& error) {

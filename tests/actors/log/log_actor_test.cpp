@@ -20,6 +20,7 @@ struct fixture : actor_fixture {
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
   std::vector<std::string> warnings;
   bool cannot_move = false;
+  std::optional<errc> fault_after_move;
   uint64_t moved_files = 0;
   log_actor aut;
 
@@ -47,7 +48,7 @@ struct fixture : actor_fixture {
         return make_error(errc::read_only, "the folder may not be written");
       ++moved_files;
       file.entries.clear();
-      file.fault.reset();
+      file.fault = fault_after_move;
       return std::string{"logs.db.damaged-1"};
     };
     parts->warn = [this](std::string_view text) { warnings.emplace_back(text); };
@@ -69,9 +70,9 @@ struct fixture : actor_fixture {
   }
 
   log_status status() const {
-    auto x = stats->log.get();
-    queue->describe(x);
-    return x;
+    auto result = stats->log.get();
+    queue->describe(result);
+    return result;
   }
 
   texts list() {
@@ -79,8 +80,8 @@ struct fixture : actor_fixture {
     run();
     REQUIRE(ok(page));
     texts result;
-    for (const auto& x : (**page)->entries)
-      result.push_back(x.message);
+    for (const auto& entry : (**page)->entries)
+      result.push_back(entry.message);
     return result;
   }
 };
@@ -209,9 +210,9 @@ TEST_CASE("entries lost while the file refuses writes are counted exactly and re
   f.say(0, 350);
   f.pass(10s);
   f.say(350, 50);
-  auto x = f.status();
-  CHECK(x.dropped + x.lost == 300);
-  CHECK(x.queued == 100);
+  auto status = f.status();
+  CHECK(status.dropped + status.lost == 300);
+  CHECK(status.queued == 100);
   f.file.fault.reset();
   f.pass(1min);
   REQUIRE(f.file.entries.size() == 101);
@@ -244,6 +245,19 @@ TEST_CASE("a damaged log file is renamed and replaced, and reported once in the 
   CHECK(f.status().files_set_aside == 1);
   CHECK(f.status().written == 3);
   CHECK_FALSE(f.status().failing);
+}
+
+TEST_CASE("the log does not report a new file before that file exists") {
+  fixture f;
+  f.file.fault = errc::corrupt;
+  f.fault_after_move = errc::io_error;
+  f.say(0);
+  f.pass(2s);
+  CHECK(f.moved_files == 1);
+  REQUIRE_FALSE(f.warnings.empty());
+  CHECK(f.warnings[0].find("logs.db.damaged-1") != std::string::npos);
+  for (const auto& text : f.warnings)
+    CHECK(text.find("a new one was begun") == std::string::npos);
 }
 
 TEST_CASE("damage that only a reader meets is dealt with, too") {
