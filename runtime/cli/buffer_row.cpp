@@ -1,5 +1,6 @@
 #include "runtime/cli/buffer_row.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
@@ -64,7 +65,7 @@ caf::expected<buffer_put> as_put(const row_options& options, const std::string& 
 
 int show_receipt(const nlohmann::json& receipt) {
   auto pending = receipt.at("pending").get<uint64_t>();
-  return finish(fmt::format("taken, {} row{} pending{}\n", pending, pending == 1 ? "" : "s",
+  return finish(fmt::format("taken, {} pending{}\n", counted(pending, "row"),
                             receipt.at("journaled").get<bool>() ? ", in the journal" : ""));
 }
 

@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
@@ -29,7 +30,7 @@ std::string as_text(const write_result& written) {
     changes += each.changes;
   }
   return result
-         + fmt::format("{} row{} changed, commit {}{}\n", changes, changes == 1 ? "" : "s", written.commit_seq,
+         + fmt::format("{} changed, commit {}{}\n", counted(static_cast<uint64_t>(changes), "row"), written.commit_seq,
                        written.replayed ? " (replayed)" : "");
 }
 

@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
@@ -59,10 +60,9 @@ int show(const read_result& result, const query_options& options) {
                   : finish(options.csv ? as_csv(*result.rows, is_read_by_terminal()) : as_table(*result.rows));
   if (!result.truncated)
     return status;
-  return finish_cut(status,
-                    fmt::format("truncated: only the first {} rows are shown; for the rest use --all, raise --max-rows "
-                                "or --max-bytes, or read in parts with LIMIT",
-                                result.rows->size()));
+  return finish_cut(status, fmt::format("truncated: the output ends after {}; for the rest use --all, raise --max-rows "
+                                        "or --max-bytes, or read in parts with LIMIT",
+                                        counted(result.rows->size(), "row")));
 }
 
 int fail_of_read(const caf::error& error, const query_options& options) {
@@ -90,7 +90,7 @@ int fail_after(const row_stream& printed, const caf::error& error, const query_o
   auto reason = describe(error);
   if (!printed.has_begun())
     return fail(reason, options.json);
-  reason.message += fmt::format("; {} rows were written, and the output is incomplete", printed.rows());
+  reason.message += "; the output is incomplete and ends after " + counted(printed.rows(), "row");
   return fail(reason, false);
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/doctor/databases.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_end.hpp"
@@ -49,11 +50,12 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& found) {
     return {severity::ok, "ledger", db, "it has no ledger yet; the first write makes one"};
   if (found.epoch_begins > 1)
     return {severity::note, "ledger", db,
-            fmt::format("the chain of its {} commits is whole; a new epoch began with commit {}, because the file or "
+            fmt::format("the chain of its ledger ({}) is whole; a new epoch began with commit {}, because the file or "
                         "its ledger had been replaced, cut or lost: what was acknowledged before may be missing in it",
-                        found.ledger->records, found.epoch_begins),
+                        counted(found.ledger->records, "commit"), found.epoch_begins),
             fmt::format("sluice audit list --db {} shows every acknowledged write, and when the epoch began", db)};
-  return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", found.ledger->records)};
+  return {severity::ok, "ledger", db,
+          fmt::format("the chain of its ledger ({}) is whole", counted(found.ledger->records, "commit"))};
 }
 
 findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection& found) {
@@ -202,10 +204,10 @@ finding check_audit(const std::filesystem::path& root) {
       "know"};
   if (!verdict->intact())
     return {severity::problem, "audit", subject,
-            fmt::format("{} ({} of {} records are broken): it was changed past the broker, or is damaged",
-                        verdict->reason, verdict->broken, verdict->records),
+            fmt::format("{} ({} of {} broken): another program changed it, or it is damaged", verdict->reason,
+                        verdict->broken, counted(verdict->records, "record")),
             "compare with a backup; the other records are still good; sluice doctor ROOT --repair begins a new file"};
-  return {severity::ok, "audit", subject, fmt::format("the chain of its {} records is whole", verdict->records)};
+  return {severity::ok, "audit", subject, fmt::format("its chain ({}) is whole", counted(verdict->records, "record"))};
 }
 
 } // namespace sluice::doctor

@@ -1,5 +1,6 @@
 #include "runtime/doctor/disk.hpp"
 
+#include "actors/base/counted.hpp"
 #include <array>
 #include <fmt/format.h>
 #include <sys/statfs.h>
@@ -60,8 +61,8 @@ finding judge_room(const disk_room& room, uint64_t wal_bytes) {
   auto free = fmt::format("{} MiB are free", room.free_bytes / mebibyte);
   if (room.files > 0 && room.free_files < few_files)
     return {severity::problem, "disk_space", "store",
-            fmt::format("the file system has room for {} more files only; SQLite needs new ones all the time",
-                        room.free_files),
+            fmt::format("the file system has room for only {} more; SQLite creates files all the time",
+                        counted(room.free_files, "file")),
             "delete files that are not needed, or make more inodes"};
   if (room.free_bytes < little || room.free_bytes < wal_bytes)
     return {severity::problem, "disk_space", "store",
@@ -72,9 +73,10 @@ finding judge_room(const disk_room& room, uint64_t wal_bytes) {
     return {severity::warning, "disk_space", "store", free + ", less than a twentieth of the file system",
             "make room before it runs out"};
   if (room.files > 0 && room.free_files < room.files / 100)
-    return {severity::warning, "disk_space", "store",
-            fmt::format("the file system has room for {} more files only, less than a hundredth", room.free_files),
-            "delete files that are not needed"};
+    return {
+      severity::warning, "disk_space", "store",
+      fmt::format("the file system has room for only {} more, less than a hundredth", counted(room.free_files, "file")),
+      "delete files that are not needed"};
   return {severity::ok, "disk_space", "store", free};
 }
 

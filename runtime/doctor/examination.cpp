@@ -1,5 +1,6 @@
 #include "runtime/doctor/examination.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/broker/store_status.hpp"
 #include "runtime/doctor/databases.hpp"
 #include "runtime/doctor/disk.hpp"
@@ -171,7 +172,7 @@ private:
     auto rejected = sqlite::count_rejected_rows(folder / "buffer.db");
     if (rejected && *rejected > 0)
       add(finding{severity::warning, "buffer", ".sluice/buffer.db",
-                  fmt::format("{} buffered rows were refused by their database, and wait for a decision", *rejected),
+                  "the databases refused " + counted(*rejected, "buffered row") + "; a person must decide about them",
                   "sluice buffer list shows them; requeue or discard them"});
   }
 

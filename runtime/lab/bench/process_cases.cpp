@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
 #include "runtime/lab/bench/goals.hpp"
@@ -21,7 +22,7 @@ void make_items(work task, const std::filesystem::path& folder) {
     open_raw(folder / items_file, std::chrono::milliseconds{0});
 }
 
-std::string processes_text(size_t count) { return fmt::format("{} process{}", count, count == 1 ? "" : "es"); }
+std::string processes_text(size_t count) { return counted(count, "process", "processes"); }
 
 double per_commit(uint64_t rows, uint64_t commits) {
   return ratio(static_cast<double>(rows), static_cast<double>(commits));

@@ -1,5 +1,6 @@
 #include "runtime/lab/bench/run_case.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/lab/bench/bench_fixture.hpp"
 
 #include <fmt/format.h>
@@ -109,7 +110,7 @@ std::string failure_of(const bench_case& definition, const case_result& one_case
   for (size_t i = 0; i < one_case.contenders.size(); ++i) {
     const auto& found = one_case.contenders[i];
     if (found.errors() > 0 && !definition.contenders[i].may_fail())
-      return fmt::format("{} requests of \"{}\" failed", found.errors(), found.name);
+      return fmt::format("{} of \"{}\" failed", counted(found.errors(), "request"), found.name);
     auto is_idle = [](const measurement& m) { return m.completed == 0; };
     if (std::any_of(found.rounds.begin(), found.rounds.end(), is_idle))
       return fmt::format("no request of \"{}\" succeeded in one of the rounds", found.name);

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/core/binding.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/sqlite/core/text_encoding.hpp"
 
 #include <sqlite3.h>
@@ -23,7 +24,6 @@ const char* objection(const cached_statement& to, const value& cell) noexcept {
 
 caf::error wrong_count(const cached_statement& prepared, size_t given) {
   auto wanted = prepared.parameters.size();
-  auto counted = [](size_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); };
   auto reason = "the statement has " + counted(wanted, "parameter") + ", and " + counted(given, "value")
                 + (given == 1 ? " was given" : " were given");
   if (given > wanted)
